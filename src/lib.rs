@@ -1,0 +1,84 @@
+//! queuemail: fetch and send the mail of Microsoft 365 queues with OAuth.
+//!
+//! The library has two doors: [`run`], which is the whole program, and [`command`], from which
+//! man pages and completions are generated. Everything else is private, so that the compiler
+//! reports what nobody uses. Dependencies point one way:
+//!
+//! ```text
+//! main → lib → cli            parse, dispatch, print an error once
+//!        commands             where the parts meet: one file for each thing a user can ask
+//!        fetch                the engine: list, deliver, record, settle
+//!        oauth mail delivery state prompt        strangers to each other
+//!        config http net files output secret fault
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod config;
+mod diagnosis;
+mod fault;
+mod files;
+mod mail;
+mod net;
+mod output;
+mod secret;
+mod state;
+
+use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The command line's definition, for man pages and completions.
+pub fn command() -> clap::Command {
+    cli::Cli::command()
+}
+
+/// Runs the program with the arguments of a process, its name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // A help or version text is a result; anything else is a usage error.
+            let code = if e.use_stderr() { 64 } else { 0 };
+            let _ = e.print();
+            return ExitCode::from(code);
+        }
+    };
+    let json = cli.global.json;
+    match commands::dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            let report = diagnosis::report(&err);
+            print_report(&report, json);
+            ExitCode::from(report.exit_code)
+        }
+    }
+}
+
+fn print_report(report: &diagnosis::Report, json: bool) {
+    use output::{eprintln_safe, escape};
+    if json {
+        let object = serde_json::json!({
+            "event": "error",
+            "error": report.error,
+            "causes": report.causes,
+            "server_said": report.server_said,
+            "hints": report.hints,
+            "exit_code": report.exit_code,
+        });
+        eprintln_safe(&object.to_string());
+        return;
+    }
+    eprintln_safe(&format!("error: {}", report.error));
+    for cause in &report.causes {
+        eprintln_safe(&format!("caused by: {}", escape(cause)));
+    }
+    if let Some(text) = &report.server_said {
+        eprintln_safe(&format!("server said: {}", escape(text)));
+    }
+    for hint in &report.hints {
+        eprintln_safe(&format!("hint: {hint}"));
+    }
+}

@@ -1,0 +1,598 @@
+//! The command line: clap definitions and help texts, nothing else.
+//!
+//! Man pages and completions are generated from here. First lines are imperative and end
+//! without a period; examples come first in the long help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Fetch and send the mail of Microsoft 365 queues with OAuth
+#[derive(Debug, Parser)]
+#[command(
+    name = "queuemail",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Use this configuration file [default: $QUEUEMAIL_CONFIG, then
+    /// $XDG_CONFIG_HOME/queuemail/config.yaml, then /etc/queuemail/config.yaml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep cursors, ledger, tokens and outbox here [default: $QUEUEMAIL_STATE_DIR, then
+    /// $XDG_STATE_HOME/queuemail]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Say what is being done; twice shows the protocol, with every secret masked
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print results and errors as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Never ask; a missing value is an error that names its option
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Colour the output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+    /// Give up on a connection or a reply after this many seconds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=86400))]
+    pub timeout: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Manage the servers: app registrations to read through, and ways to send
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Manage the queues and their addresses
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Get OAuth tokens for this and other programs
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Fetch the new mail of every queue, the urgent ones first
+    Fetch(FetchArgs),
+    /// Send a message, as sendmail does
+    Send(SendArgs),
+    /// Look at the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+// ---- server ----------------------------------------------------------------------------------
+
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// Add a server
+    #[command(subcommand)]
+    Add(ServerAdd),
+    /// List the servers
+    List,
+    /// Show one server
+    Show {
+        /// The server's name
+        name: String,
+    },
+    /// Change values of a server
+    Set(ServerSet),
+    /// Remove a server that nothing refers to
+    Remove {
+        /// The server's name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ServerAdd {
+    /// Add an app registration through which mailboxes are read
+    Incoming(Box<IncomingArgs>),
+    /// Add a way for mail to leave
+    Outgoing(Box<OutgoingArgs>),
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail server add incoming Contoso --auth oauth-service \\
+      --address https://login.microsoftonline.com/contoso.onmicrosoft.com \\
+      --client-id 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 --secret-file /etc/queuemail/contoso.secret
+  pass show contoso | queuemail server add incoming Contoso … --secret-stdin")]
+pub struct IncomingArgs {
+    /// A name of your choice, by which queues refer to the server
+    pub name: Option<String>,
+    /// Login address: https://<login host>/<tenant>, the tenant a GUID or a domain name
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
+    #[arg(long, value_name = "TYPE")]
+    pub auth: Option<AuthArg>,
+    /// Application (client) ID of the app registration
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    /// Read through imap or graph, or find out (auto)
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<IncomingViaArg>,
+    #[command(flatten)]
+    pub transport: IncomingTransportArgs,
+    /// Replace a server of this name that is defined differently
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com \\
+      --auth oauth-service --app Contoso --user support@contoso.com")]
+pub struct OutgoingArgs {
+    /// A name of your choice, by which queues refer to the server
+    pub name: Option<String>,
+    /// Tenant: a GUID or a domain name
+    #[arg(long, value_name = "ID|DOMAIN")]
+    pub tenant: Option<String>,
+    /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
+    #[arg(long, value_name = "TYPE")]
+    pub auth: Option<AuthArg>,
+    /// The mailbox user that sends: its object ID (GUID) or address
+    #[arg(long, value_name = "GUID|ADDRESS")]
+    pub user: Option<String>,
+    /// Sign in with the app registration of this incoming server
+    #[arg(long, value_name = "INCOMING")]
+    pub app: Option<String>,
+    /// Application (client) ID of its own, instead of --app
+    #[arg(long, value_name = "ID", conflicts_with = "app")]
+    pub client_id: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// Keep the server in the file but send nothing through it
+    #[arg(long)]
+    pub disabled: bool,
+    /// Send through smtp or graph, or find out (auto)
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<OutgoingViaArg>,
+    #[command(flatten)]
+    pub transport: OutgoingTransportArgs,
+    /// Replace a server of this name that is defined differently
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ServerSet {
+    /// The server's name
+    pub name: String,
+    /// Give the server another name, also where queues refer to it
+    #[arg(long, value_name = "NAME")]
+    pub rename: Option<String>,
+    /// Login address (incoming)
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// Tenant (outgoing)
+    #[arg(long, value_name = "ID|DOMAIN")]
+    pub tenant: Option<String>,
+    /// Sign in as oauth-service or oauth-user
+    #[arg(long, value_name = "TYPE")]
+    pub auth: Option<AuthArg>,
+    /// Application (client) ID
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    /// The incoming server whose app registration signs in (outgoing)
+    #[arg(long, value_name = "INCOMING")]
+    pub app: Option<String>,
+    /// The mailbox user that sends (outgoing)
+    #[arg(long, value_name = "GUID|ADDRESS")]
+    pub user: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// Send nothing through it (outgoing)
+    #[arg(long, conflicts_with = "enabled")]
+    pub disabled: bool,
+    /// Send through it again (outgoing)
+    #[arg(long)]
+    pub enabled: bool,
+    /// The way: imap, smtp, graph or auto
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<String>,
+    /// IMAP host (incoming)
+    #[arg(long, value_name = "URL")]
+    pub imap: Option<String>,
+    /// Submission host (outgoing)
+    #[arg(long, value_name = "URL")]
+    pub smtp: Option<String>,
+    /// Graph service root
+    #[arg(long, value_name = "URL")]
+    pub graph: Option<String>,
+    /// OAuth scope
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// PEM file of authorities to trust beside the system's
+    #[arg(long, value_name = "PEM")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthArg {
+    OauthService,
+    OauthUser,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IncomingViaArg {
+    Imap,
+    Graph,
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutgoingViaArg {
+    Smtp,
+    Graph,
+    Auto,
+}
+
+/// Where the client secret comes from; never the secret itself.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub struct SecretArgs {
+    /// Read the client secret from standard input and keep it in the configuration
+    #[arg(long)]
+    pub secret_stdin: bool,
+    /// Read the client secret from this file at each use
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: Option<PathBuf>,
+    /// Read the client secret from this environment variable at each use
+    #[arg(long, value_name = "VARIABLE")]
+    pub secret_env: Option<String>,
+    /// Run this command (words split as a shell does, no shell run) at each use
+    #[arg(long, value_name = "COMMAND")]
+    pub secret_command: Option<String>,
+    /// Read the client secret from this entry of the system's keyring at each use
+    #[arg(long, value_name = "NAME")]
+    pub secret_keyring: Option<String>,
+    /// Read the client secret from this systemd credential at each use
+    #[arg(long, value_name = "NAME")]
+    pub secret_credential: Option<String>,
+}
+
+/// Where a mailbox user's password comes from; never the password itself.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub struct PasswordArgs {
+    /// Ask for the password and keep it in the configuration
+    #[arg(long)]
+    pub set_password: bool,
+    /// Read the password from standard input and keep it in the configuration
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Read the password from this file at each use
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Read the password from this environment variable at each use
+    #[arg(long, value_name = "VARIABLE")]
+    pub password_env: Option<String>,
+    /// Run this command (words split as a shell does, no shell run) at each use
+    #[arg(long, value_name = "COMMAND")]
+    pub password_command: Option<String>,
+    /// Read the password from this entry of the system's keyring at each use
+    #[arg(long, value_name = "NAME")]
+    pub password_keyring: Option<String>,
+    /// Read the password from this systemd credential at each use
+    #[arg(long, value_name = "NAME")]
+    pub password_credential: Option<String>,
+}
+
+/// What an OAuth Service server uses in place of a client secret.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CredentialArgs {
+    /// Certificate registered with the app (PEM), instead of a secret
+    #[arg(long, value_name = "PEM", requires = "private_key")]
+    pub certificate: Option<PathBuf>,
+    /// Private key of the certificate (PEM, PKCS #8)
+    #[arg(long, value_name = "PEM", requires = "certificate")]
+    pub private_key: Option<PathBuf>,
+    /// File with a token of another identity provider (workload identity federation)
+    #[arg(long, value_name = "FILE")]
+    pub federated_token_file: Option<PathBuf>,
+    /// Use the managed identity of the Azure host that we run on
+    #[arg(long)]
+    pub managed_identity: bool,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct IncomingTransportArgs {
+    /// IMAP host, where the cloud's own does not serve: imaps://HOST[:PORT] or imap://HOST[:PORT]
+    #[arg(long, value_name = "URL")]
+    pub imap: Option<String>,
+    /// Graph service root, where the cloud's own does not serve
+    #[arg(long, value_name = "URL")]
+    pub graph: Option<String>,
+    /// OAuth scope, where the cloud's own does not serve
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// PEM file of authorities to trust beside the system's
+    #[arg(long, value_name = "PEM")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct OutgoingTransportArgs {
+    /// Submission host, where the cloud's own does not serve: smtp://HOST[:PORT] or smtps://HOST[:PORT]
+    #[arg(long, value_name = "URL")]
+    pub smtp: Option<String>,
+    /// Graph service root, where the cloud's own does not serve
+    #[arg(long, value_name = "URL")]
+    pub graph: Option<String>,
+    /// OAuth scope, where the cloud's own does not serve
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// PEM file of authorities to trust beside the system's
+    #[arg(long, value_name = "PEM")]
+    pub ca_file: Option<PathBuf>,
+}
+
+// ---- queue -----------------------------------------------------------------------------------
+
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// Add a queue, or an address to a queue that exists
+    Add(Box<QueueAdd>),
+    /// List the queues and their addresses, the urgent ones first
+    List,
+    /// Show one queue
+    Show {
+        /// The queue's name
+        name: String,
+    },
+    /// Change values of a queue or of one of its addresses
+    Set(Box<QueueSet>),
+    /// Remove a queue, or one of its addresses
+    Remove {
+        /// The queue's name
+        name: String,
+        /// Remove this address only
+        #[arg(long, value_name = "ADDR")]
+        address: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail queue add support --address support@contoso.com --server Contoso \\
+      --priority 5 --deliver maildir:/var/mail/support
+  queuemail queue add support --address hilfe@contoso.com --server Contoso --extension-language de")]
+pub struct QueueAdd {
+    /// The queue's name
+    pub name: Option<String>,
+    /// Full e-mail address of the mailbox
+    #[arg(long, value_name = "ADDR")]
+    pub address: Option<String>,
+    /// The incoming server that it is read through
+    #[arg(long, value_name = "INCOMING")]
+    pub server: Option<String>,
+    #[command(flatten)]
+    pub values: AddressValues,
+    /// Priority of the queue, for addresses without their own
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub queue_priority: Option<String>,
+    /// Language of the queue, for addresses without their own
+    #[arg(long, value_name = "TAG")]
+    pub queue_language: Option<String>,
+    /// Replace an address that is defined differently
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct QueueSet {
+    /// The queue's name
+    pub name: String,
+    /// The address to change; may be left out when the queue has one
+    #[arg(long, value_name = "ADDR")]
+    pub address: Option<String>,
+    /// The incoming server that it is read through
+    #[arg(long, value_name = "INCOMING")]
+    pub server: Option<String>,
+    #[command(flatten)]
+    pub values: AddressValues,
+    /// The address may no longer be used as a sender
+    #[arg(long, conflicts_with = "sender")]
+    pub no_sender: bool,
+    /// Priority of the queue, for addresses without their own
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub queue_priority: Option<String>,
+    /// Language of the queue, for addresses without their own
+    #[arg(long, value_name = "TAG")]
+    pub queue_language: Option<String>,
+}
+
+/// What an address may hold beside its mailbox and server.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AddressValues {
+    /// Priority of the address: a number, the lowest is served first
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub priority: Option<String>,
+    /// Language of the address (BCP 47), if it differs from the queue's
+    #[arg(long, value_name = "TAG")]
+    pub extension_language: Option<String>,
+    /// Account that signs in to read the mailbox [default: the address]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// Allow the address as a sender
+    #[arg(long)]
+    pub sender: bool,
+    /// The outgoing server that its mail leaves through
+    #[arg(long, value_name = "OUTGOING")]
+    pub outgoing: Option<String>,
+    /// Folder to fetch; may be repeated [default: INBOX]
+    #[arg(long = "folder", value_name = "FOLDER")]
+    pub folders: Vec<String>,
+    /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER, stdout
+    #[arg(long, value_name = "TARGET")]
+    pub deliver: Option<String>,
+    /// What happens on the server afterwards: keep, seen, delete or move:FOLDER
+    #[arg(long = "after", value_name = "ACTION")]
+    pub after: Option<String>,
+}
+
+// ---- token -----------------------------------------------------------------------------------
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print an access token, from the cache while it is fresh
+    Get(TokenGet),
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail token get support --for imap                 the token alone, for password commands
+  queuemail token get support --for smtp --format xoauth2
+  curl -H \"$(queuemail token get Contoso --for graph --format header)\" https://graph.microsoft.com/v1.0/…")]
+pub struct TokenGet {
+    /// A queue, an address or a server
+    pub name: String,
+    /// The protocol that the token is for [default: imap; of an outgoing server: smtp]
+    #[arg(long = "for", value_name = "PROTOCOL")]
+    pub protocol: Option<ProtocolArg>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "token")]
+    pub format: TokenFormat,
+    /// Ask for a new token even if the cached one is fresh
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolArg {
+    Imap,
+    Smtp,
+    Pop,
+    Graph,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TokenFormat {
+    /// The token and a newline
+    Token,
+    /// A JSON object with the token and its expiry
+    Json,
+    /// The base64 string of SASL XOAUTH2
+    Xoauth2,
+    /// An HTTP header field, `Authorization: Bearer …`
+    Header,
+    /// What the token says of itself, in plain words
+    Claims,
+}
+
+// ---- fetch and send --------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail fetch                       from cron: every queue, silent when all is well
+  queuemail fetch support -v            one queue, telling what is done
+  queuemail fetch --dry-run             what would be fetched, touching nothing")]
+pub struct FetchArgs {
+    /// Queues or addresses to fetch [default: all]
+    pub names: Vec<String>,
+    /// Deliver here instead of where the configuration says
+    #[arg(long, value_name = "TARGET")]
+    pub deliver: Option<String>,
+    /// Do this on the server instead of what the configuration says
+    #[arg(long, value_name = "ACTION")]
+    pub after: Option<String>,
+    /// Fetch at most this many messages of each address
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Fetch only what was received on or after this day (YYYY-MM-DD)
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<String>,
+    /// Say what would be fetched and change nothing, here or on the server
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stop between two messages after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub budget: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
+  queuemail send -f support@contoso.com customer@example.com < reply.eml
+  queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection")]
+pub struct SendArgs {
+    /// Recipients
+    pub recipients: Vec<String>,
+    /// Take the recipients from the message's To, Cc and Bcc
+    #[arg(short = 't')]
+    pub from_header: bool,
+    /// Do not end the message at a line with a single dot
+    #[arg(short = 'i')]
+    pub ignore_dots: bool,
+    /// Envelope sender [default: the From field]
+    #[arg(short = 'f', value_name = "FROM")]
+    pub from: Option<String>,
+    /// Read the message from this file; may be repeated [default: standard input]
+    #[arg(long = "file", value_name = "MESSAGE")]
+    pub files: Vec<PathBuf>,
+    /// Say what would be sent and by whom, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+// ---- config ----------------------------------------------------------------------------------
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the path of the configuration file in use
+    Path,
+    /// Print the configuration with every secret hidden
+    Show,
+    /// Check a configuration file and point at mistakes
+    Validate {
+        /// The file to check; `-` reads standard input [default: the one in use]
+        file: Option<PathBuf>,
+    },
+}

@@ -1,0 +1,503 @@
+//! The configuration as plain data, every key typed, unknown keys refused.
+//!
+//! No `flatten`, `untagged` or internally tagged enums: serde_yaml loses the line number there.
+
+use super::cloud::Authority;
+use super::secret_source::SecretSource;
+use crate::net::Endpoint;
+use serde::Deserialize;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Always 1.
+    pub version: u32,
+    #[serde(default)]
+    pub defaults: Defaults,
+    #[serde(default)]
+    pub incoming_servers: Vec<IncomingServer>,
+    #[serde(default)]
+    pub outgoing_servers: Vec<OutgoingServer>,
+    #[serde(default)]
+    pub queues: Vec<Queue>,
+}
+
+/// What holds where a queue or an address says nothing else.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Defaults {
+    pub language: Option<Language>,
+    pub priority: Option<Priority>,
+    pub deliver: Option<Target>,
+    pub after_fetch: Option<AfterFetch>,
+    /// Adds `X-Queuemail-*` header fields to delivered mail.
+    pub stamp: Option<bool>,
+}
+
+/// An Entra ID app registration, seen from a login address, through which mailboxes are read.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct IncomingServer {
+    pub name: String,
+    /// `https://<login host>/<tenant>`.
+    pub address: Authority,
+    pub authentication: Authentication,
+    pub client_id: ClientId,
+    pub secret: Option<SecretSource>,
+    pub certificate: Option<PathBuf>,
+    pub private_key: Option<PathBuf>,
+    pub federated_token_file: Option<PathBuf>,
+    #[serde(default)]
+    pub managed_identity: bool,
+    #[serde(default)]
+    pub via: IncomingVia,
+    pub imap: Option<Endpoint>,
+    pub graph: Option<HttpsUrl>,
+    pub scope: Option<String>,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Through which mail leaves.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct OutgoingServer {
+    pub name: String,
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    pub tenant: Tenant,
+    pub authentication: Authentication,
+    /// The incoming server whose app registration signs in.
+    pub app: Option<String>,
+    pub client_id: Option<ClientId>,
+    pub secret: Option<SecretSource>,
+    pub certificate: Option<PathBuf>,
+    pub private_key: Option<PathBuf>,
+    pub federated_token_file: Option<PathBuf>,
+    #[serde(default)]
+    pub managed_identity: bool,
+    /// GUID or address of the mailbox user.
+    pub user: Option<ServerUser>,
+    /// The mailbox user's password, for OAuth User.
+    pub password: Option<SecretSource>,
+    #[serde(default)]
+    pub via: OutgoingVia,
+    pub smtp: Option<Endpoint>,
+    pub graph: Option<HttpsUrl>,
+    pub scope: Option<String>,
+    pub ca_file: Option<PathBuf>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A named stream of contacts, fed by one or more addresses.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub name: String,
+    pub language: Option<Language>,
+    pub priority: Option<Priority>,
+    #[serde(default)]
+    pub addresses: Vec<Address>,
+}
+
+/// A mailbox that feeds a queue.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Address {
+    pub address: EmailAddress,
+    /// The incoming server's name.
+    pub server: String,
+    /// Overrides the queue's.
+    pub priority: Option<Priority>,
+    /// Overrides the queue's language.
+    pub extension_language: Option<Language>,
+    /// The account that signs in; the address itself where absent.
+    pub account: Option<String>,
+    pub password: Option<SecretSource>,
+    /// The address may be used as a sender.
+    #[serde(default)]
+    pub sender: bool,
+    pub outgoing_server: Option<String>,
+    /// `INBOX` where absent.
+    pub folders: Option<Vec<String>>,
+    pub deliver: Option<Target>,
+    pub after_fetch: Option<AfterFetch>,
+    pub stamp: Option<bool>,
+}
+
+/// Who signs in.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authentication {
+    /// The program itself: client credentials, application permissions (RFC 6749 §4.4).
+    OauthService,
+    /// A person's account: delegated permissions.
+    OauthUser,
+}
+
+impl fmt::Display for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Authentication::OauthService => "oauth-service",
+            Authentication::OauthUser => "oauth-user",
+        })
+    }
+}
+
+/// The way in which an incoming server's mailboxes are read.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum IncomingVia {
+    #[default]
+    Imap,
+    Graph,
+    Auto,
+}
+
+/// The way in which an outgoing server sends.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutgoingVia {
+    #[default]
+    Smtp,
+    Graph,
+    Auto,
+}
+
+/// What happens to a message on the server once its delivery is on record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AfterFetch {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// Marked as read.
+    Seen,
+    Delete,
+    /// Moved to the folder of this name.
+    Move(String),
+}
+
+impl FromStr for AfterFetch {
+    type Err = String;
+    fn from_str(text: &str) -> Result<AfterFetch, String> {
+        match text {
+            "keep" => Ok(AfterFetch::Keep),
+            "seen" => Ok(AfterFetch::Seen),
+            "delete" => Ok(AfterFetch::Delete),
+            _ => match text.strip_prefix("move:") {
+                Some(folder) if !folder.is_empty() => Ok(AfterFetch::Move(folder.to_owned())),
+                _ => Err(format!(
+                    "`{text}` is no action after a fetch: use keep, seen, delete or move:FOLDER"
+                )),
+            },
+        }
+    }
+}
+
+impl fmt::Display for AfterFetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AfterFetch::Keep => f.write_str("keep"),
+            AfterFetch::Seen => f.write_str("seen"),
+            AfterFetch::Delete => f.write_str("delete"),
+            AfterFetch::Move(folder) => write!(f, "move:{folder}"),
+        }
+    }
+}
+
+/// Declares a checked string: `FromStr` checks, `Deserialize` keeps the place of a mistake.
+macro_rules! checked_string {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<$name, String> {
+                let check: fn(&str) -> Result<String, String> = $check;
+                check(text).map($name)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+checked_string!(
+    /// An application (client) ID: a GUID, or any other visible text for providers other than
+    /// Entra ID.
+    ClientId,
+    |text| {
+        if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(format!("`{text}` is no client ID: copy the Application (client) ID, a GUID"));
+        }
+        Ok(text.to_owned())
+    }
+);
+
+checked_string!(
+    /// A tenant: GUID or domain name, in lower case.
+    Tenant,
+    |text| {
+        let domain = text.contains('.')
+            && text.split('.').all(|l| {
+                !l.is_empty()
+                    && !l.starts_with('-')
+                    && !l.ends_with('-')
+                    && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            });
+        let alias = matches!(text, "common" | "organizations" | "consumers");
+        if is_guid(text) || domain || alias {
+            Ok(text.to_ascii_lowercase())
+        } else {
+            Err(format!("`{text}` is no tenant: give its GUID or one of its domain names"))
+        }
+    }
+);
+
+checked_string!(
+    /// A full e-mail address.
+    EmailAddress,
+    |text| {
+        text.parse::<lettre::Address>()
+            .map(|_| text.to_owned())
+            .map_err(|_| format!("`{text}` is no e-mail address: give it in full, like support@contoso.com"))
+    }
+);
+
+checked_string!(
+    /// The mailbox user of an outgoing server: the GUID of the user, or its address.
+    ServerUser,
+    |text| {
+        if is_guid(text) || text.parse::<lettre::Address>().is_ok() {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{text}` is no mailbox user: give the user's object ID (a GUID) or address"))
+        }
+    }
+);
+
+impl ServerUser {
+    pub fn is_guid(&self) -> bool {
+        is_guid(&self.0)
+    }
+}
+
+checked_string!(
+    /// A language: a BCP 47 tag such as `de` or `pt-BR`.
+    Language,
+    |text| {
+        oxilangtag::LanguageTag::parse_and_normalize(text)
+            .map(|_| text.to_owned())
+            .map_err(|e| format!("`{text}` is no language tag (BCP 47, like `de` or `pt-BR`): {e}"))
+    }
+);
+
+checked_string!(
+    /// An `https://` URL without user name, query or fragment, and without a slash at its end.
+    HttpsUrl,
+    |text| {
+        let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
+        if url.scheme() != "https" {
+            return Err(format!("`{text}` must begin with https://: tokens never travel in clear"));
+        }
+        if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
+            return Err("the URL must hold a host and no user name or password".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("`{text}` must not hold `?` or `#`"));
+        }
+        Ok(url.as_str().trim_end_matches('/').to_owned())
+    }
+);
+
+checked_string!(
+    /// Where fetched mail comes to rest: `maildir:PATH`, `mbox:PATH`, `command:CMD`,
+    /// `lmtp:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER` or `stdout`.
+    Target,
+    |text| {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        match kind {
+            "stdout" if rest.is_empty() => Ok(text.to_owned()),
+            "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => Ok(text.to_owned()),
+            "maildir" | "mbox" | "command" | "lmtp" | "eml" => {
+                Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
+            }
+            _ => Err(format!(
+                "`{text}` is no delivery: use maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER or stdout"
+            )),
+        }
+    }
+);
+
+/// A number; the lowest value is served first. Range: 0 to 1,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Priority(pub u32);
+
+impl FromStr for Priority {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Priority, String> {
+        match text.parse::<u32>() {
+            Ok(n) if n <= 1_000_000 => Ok(Priority(n)),
+            _ => Err(format!(
+                "`{text}` is no priority: use a whole number from 0 to 1000000 (the lowest is served first)"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// True for a GUID in its usual form, 8-4-4-4-12 hexadecimal digits.
+pub fn is_guid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    let mut parts = text.split('-');
+    lengths.iter().all(|&n| {
+        parts
+            .next()
+            .is_some_and(|p| p.len() == n && p.chars().all(|c| c.is_ascii_hexdigit()))
+    }) && parts.next().is_none()
+}
+
+/// Deserializes through `FromStr`, so that the mistake is reported at the value's own place.
+macro_rules! deserialize_from_str {
+    ($($name:ident),*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<$name, D::Error> {
+                String::deserialize(de)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+deserialize_from_str!(
+    AfterFetch,
+    ClientId,
+    EmailAddress,
+    HttpsUrl,
+    Language,
+    ServerUser,
+    Target,
+    Tenant
+);
+
+impl<'de> Deserialize<'de> for Priority {
+    fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<Priority, D::Error> {
+        i64::deserialize(de)?
+            .to_string()
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// One mailbox with everything that holds for it: the address's own value, else its queue's,
+/// else the file's default, else ours.
+#[derive(Clone, Copy, Debug)]
+pub struct MailboxEntry<'a> {
+    pub config: &'a Config,
+    pub queue: &'a Queue,
+    pub address: &'a Address,
+}
+
+impl Config {
+    /// Every mailbox of every queue, in the order of the file.
+    pub fn mailboxes(&self) -> impl Iterator<Item = MailboxEntry<'_>> {
+        self.queues.iter().flat_map(move |queue| {
+            queue.addresses.iter().map(move |address| MailboxEntry {
+                config: self,
+                queue,
+                address,
+            })
+        })
+    }
+
+    pub fn incoming_server(&self, name: &str) -> Option<&IncomingServer> {
+        self.incoming_servers.iter().find(|s| s.name == name)
+    }
+
+    pub fn outgoing_server(&self, name: &str) -> Option<&OutgoingServer> {
+        self.outgoing_servers.iter().find(|s| s.name == name)
+    }
+
+    pub fn queue(&self, name: &str) -> Option<&Queue> {
+        self.queues.iter().find(|q| q.name == name)
+    }
+}
+
+impl<'a> MailboxEntry<'a> {
+    pub fn priority(&self) -> Priority {
+        self.address
+            .priority
+            .or(self.queue.priority)
+            .or(self.config.defaults.priority)
+            .unwrap_or(Priority(100))
+    }
+
+    pub fn language(&self) -> &'a str {
+        self.address
+            .extension_language
+            .as_ref()
+            .or(self.queue.language.as_ref())
+            .or(self.config.defaults.language.as_ref())
+            .map_or("en", Language::as_str)
+    }
+
+    /// The account that signs in.
+    pub fn account(&self) -> &'a str {
+        self.address
+            .account
+            .as_deref()
+            .unwrap_or(self.address.address.as_str())
+    }
+
+    pub fn folders(&self) -> Vec<&'a str> {
+        match &self.address.folders {
+            Some(folders) => folders.iter().map(String::as_str).collect(),
+            None => vec!["INBOX"],
+        }
+    }
+
+    /// Where its mail goes; `None` where neither the address nor the defaults say so.
+    pub fn deliver(&self) -> Option<&'a Target> {
+        self.address
+            .deliver
+            .as_ref()
+            .or(self.config.defaults.deliver.as_ref())
+    }
+
+    pub fn after_fetch(&self) -> AfterFetch {
+        self.address
+            .after_fetch
+            .clone()
+            .or_else(|| self.config.defaults.after_fetch.clone())
+            .unwrap_or_default()
+    }
+
+    pub fn stamp(&self) -> bool {
+        self.address
+            .stamp
+            .or(self.config.defaults.stamp)
+            .unwrap_or(false)
+    }
+}

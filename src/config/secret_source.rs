@@ -1,0 +1,67 @@
+//! Where a secret comes from: the text itself, or a file, variable, command, keyring entry or
+//! systemd credential that holds it.
+
+use crate::secret::Secret;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::path::PathBuf;
+
+/// The source of a secret, as the YAML has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The string itself; the file must then be private.
+    Plain(Secret),
+    /// `{file: P}`: the file's content without the line ending at its end.
+    File(PathBuf),
+    /// `{env: V}`.
+    Env(String),
+    /// `{command: [program, argument…]}`: the first line of its standard output.
+    Command(Vec<String>),
+    /// `{keyring: NAME}`.
+    Keyring(String),
+    /// `{credential: NAME}`: a file in systemd's `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<SecretSource, D::Error> {
+        de.deserialize_any(SourceVisitor)
+    }
+}
+
+struct SourceVisitor;
+
+const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = SecretSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {
+        Ok(SecretSource::Plain(Secret::new(text)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        let Some(kind) = map.next_key::<String>()? else {
+            return Err(A::Error::custom("an empty mapping names no secret"));
+        };
+        let source = match kind.as_str() {
+            "file" => SecretSource::File(map.next_value()?),
+            "env" => SecretSource::Env(map.next_value()?),
+            "command" => SecretSource::Command(map.next_value()?),
+            "keyring" => SecretSource::Keyring(map.next_value()?),
+            "credential" => SecretSource::Credential(map.next_value()?),
+            other => return Err(A::Error::unknown_field(other, KINDS)),
+        };
+        if let Some(second) = map.next_key::<String>()? {
+            return Err(A::Error::custom(format!(
+                "a secret has one source, but `{second}` follows `{kind}`"
+            )));
+        }
+        Ok(source)
+    }
+}

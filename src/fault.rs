@@ -1,0 +1,159 @@
+//! What went wrong, in the form that decides what the caller does next.
+//!
+//! A [`Fault`] sits at the root of an `anyhow` chain when somebody decides on it: the exit
+//! code, a retry, the remedy printed. The contexts above it say what we were doing. What *we*
+//! say and what the *server* said never mix: the server's words are kept verbatim in
+//! [`Fault::server_said`] and escaped only where they are printed.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One kind for each reaction of the caller (sysexits.h), in ascending order of how bad it is:
+/// of several faults the greatest gives the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// 75: the same call may succeed later (network, 4xx, throttling, a lock that is held).
+    TryLater,
+    /// 64: the command line is wrong.
+    Usage,
+    /// 65: a message is malformed.
+    Malformed,
+    /// 67: a recipient or mailbox is unknown.
+    UnknownRecipient,
+    /// 69: refused for good, or the service is not there.
+    Refused,
+    /// 73: the destination cannot be written.
+    CannotWrite,
+    /// 77: sign-in or permission; a person must act.
+    SignIn,
+    /// 78: the configuration is wrong.
+    Config,
+    /// 76: nobody knows whether it happened; it must not be repeated blindly.
+    OutcomeUnknown,
+    /// 70: a bug of ours.
+    Bug,
+}
+
+impl Kind {
+    /// The exit code of sysexits.h (76 is its `EX_PROTOCOL`, given our own meaning).
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Usage => 64,
+            Kind::Malformed => 65,
+            Kind::UnknownRecipient => 67,
+            Kind::Refused => 69,
+            Kind::Bug => 70,
+            Kind::CannotWrite => 73,
+            Kind::TryLater => 75,
+            Kind::OutcomeUnknown => 76,
+            Kind::SignIn => 77,
+            Kind::Config => 78,
+        }
+    }
+}
+
+/// A failure that somebody decides on.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub kind: Kind,
+    /// What we could not do and why: a lower-case phrase in the user's names, no period.
+    pub what: String,
+    /// The server's words, verbatim and unescaped.
+    pub server_said: Option<String>,
+    /// How long the server asked us to wait.
+    pub retry_after: Option<Duration>,
+    /// What to do next, pasteable; `diagnosis` adds those that follow from `server_said`.
+    pub hints: Vec<String>,
+}
+
+impl Fault {
+    pub fn new(kind: Kind, what: impl Into<String>) -> Fault {
+        Fault {
+            kind,
+            what: what.into(),
+            server_said: None,
+            retry_after: None,
+            hints: Vec::new(),
+        }
+    }
+
+    pub fn usage(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::Usage, what)
+    }
+
+    pub fn config(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::Config, what)
+    }
+
+    pub fn try_later(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::TryLater, what)
+    }
+
+    /// Keeps what the server said.
+    pub fn said(mut self, text: impl Into<String>) -> Fault {
+        self.server_said = Some(text.into());
+        self
+    }
+
+    pub fn hint(mut self, text: impl Into<String>) -> Fault {
+        self.hints.push(text.into());
+        self
+    }
+
+    pub fn retry_after(mut self, wait: Option<Duration>) -> Fault {
+        self.retry_after = wait;
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// The kind of any error: that of its [`Fault`], else what an I/O error at its root means,
+/// else a bug of ours.
+pub fn kind_of(err: &anyhow::Error) -> Kind {
+    if let Some(fault) = err.downcast_ref::<Fault>() {
+        return fault.kind;
+    }
+    Kind::Bug
+}
+
+/// Who and where: a context for an error that lets `diagnosis` fill in real names and ids.
+///
+/// Attach it with `.context(scene)`; its text becomes the `error:` line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    /// What we could not do, for example "cannot get a token for server `contoso`".
+    pub doing: String,
+    pub queue: Option<String>,
+    pub address: Option<String>,
+    pub account: Option<String>,
+    /// The configured server's name, incoming or outgoing.
+    pub server: Option<String>,
+    pub tenant: Option<String>,
+    pub client_id: Option<String>,
+    /// The remote machine that was spoken to.
+    pub host: Option<String>,
+    /// `imap`, `smtp`, `pop` or `graph`.
+    pub protocol: Option<String>,
+}
+
+impl Scene {
+    pub fn new(doing: impl Into<String>) -> Scene {
+        Scene {
+            doing: doing.into(),
+            ..Scene::default()
+        }
+    }
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.doing)
+    }
+}

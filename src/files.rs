@@ -1,0 +1,61 @@
+//! Files that must survive a crash: atomic replacement, private permissions, synced folders.
+
+use crate::fault::{Fault, Kind};
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+/// Replaces `path` with `bytes` so that a reader or a crash sees the old or the new content,
+/// never a mixture: temporary file beside it, fsync, rename, fsync of the folder.
+///
+/// An existing file keeps its permissions unless `mode` narrows them; a new one gets `mode`.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let folder = folder_of(path);
+    let mut temp = tempfile::NamedTempFile::new_in(folder)
+        .with_context(|| format!("cannot create a file in `{}`", folder.display()))?;
+    temp.write_all(bytes)
+        .with_context(|| format!("cannot write in `{}`", folder.display()))?;
+    let mode = match std::fs::metadata(path) {
+        Ok(old) => old.permissions().mode() & mode & 0o777,
+        Err(_) => mode,
+    };
+    temp.as_file()
+        .set_permissions(std::fs::Permissions::from_mode(mode))?;
+    temp.as_file().sync_all()?;
+    temp.persist(path)
+        .map_err(|e| e.error)
+        .with_context(|| format!("cannot replace `{}`", path.display()))?;
+    sync_folder(folder)
+}
+
+/// Makes the entries of a folder durable.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .with_context(|| format!("cannot sync folder `{}`", folder.display()))
+}
+
+/// Creates a folder and its parents, each private to us (0700).
+pub fn create_private_folder(path: &Path) -> Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|e| {
+            Fault::new(
+                Kind::CannotWrite,
+                format!("cannot create folder `{}`: {e}", path.display()),
+            )
+            .into()
+        })
+}
+
+/// The folder that holds `path`; `.` for a bare name.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,154 @@
+//! Ways to reach a mailbox: the contracts, and one file for each protocol.
+//!
+//! Nothing here knows files, the config file or the terminal. A [`Mailbox`] forgets a message
+//! only when told so by [`Mailbox::settle`], after its delivery is on record; a [`Transport`]
+//! says honestly what became of a message, and never repeats one by itself.
+
+use crate::config::AfterFetch;
+use anyhow::Result;
+use std::fmt;
+use std::io;
+
+/// What names a message within one epoch of one folder.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RemoteId {
+    /// An IMAP UID (RFC 3501 §2.3.1.1).
+    Uid(u32),
+    /// A Graph immutable id.
+    Graph(String),
+}
+
+impl fmt::Display for RemoteId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RemoteId::Uid(uid) => write!(f, "{uid}"),
+            RemoteId::Graph(id) => f.write_str(id),
+        }
+    }
+}
+
+/// An opened folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Ids are good within one epoch: IMAP's UIDVALIDITY; 0 for Graph, whose ids outlive it.
+    pub epoch: u32,
+    /// How many messages it holds.
+    pub exists: u32,
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Only what came after this mark of an earlier listing (IMAP: the highest UID).
+    pub after: Option<String>,
+    /// Only what was received on or after this day.
+    pub since: Option<jiff::civil::Date>,
+}
+
+/// The messages found, in the order of their arrival, and the mark to go on from next time.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    pub ids: Vec<RemoteId>,
+    pub mark: Option<String>,
+}
+
+/// Takes the octets of messages as they arrive. One message at a time: `begin`, any number of
+/// `write`s, then `end`, or `discard` when it did not arrive whole or nobody asked for it.
+pub trait Sink {
+    /// A message begins whose id may not be known yet. `announced` octets will follow, except
+    /// from Graph, which does not say.
+    fn begin(&mut self, announced: Option<u64>) -> io::Result<()>;
+    fn write(&mut self, octets: &[u8]) -> io::Result<()>;
+    /// The message is whole and it is `id`.
+    fn end(&mut self, id: &RemoteId) -> io::Result<()>;
+    fn discard(&mut self);
+}
+
+/// Why a message that was asked for did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The server said OK and gave nothing: it is gone, or the server cannot convert it.
+    Silent,
+    /// The server's words for this message.
+    Refused(String),
+    /// Larger than `max` octets.
+    TooLarge { announced: u64, max: u64 },
+}
+
+/// A mailbox that messages are read from.
+pub trait Mailbox {
+    /// Opens a folder; `write` asks for the right to settle in it.
+    fn open(&mut self, folder: &str, write: bool) -> Result<Folder>;
+
+    /// Lists messages of the open folder.
+    fn list(&mut self, query: &Query) -> Result<Listing>;
+
+    /// Retrieves messages of the open folder into `sink`, in any order, without marking them as
+    /// read. Returns those that did not arrive though the connection is well. An error means that
+    /// the connection is of no more use (what ended in the sink before it has arrived), or that
+    /// the sink failed: the sink's own error is then the root of the chain.
+    fn retrieve(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>>;
+
+    /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
+    /// settled.
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()>;
+
+    /// The folders' names, decoded.
+    fn folders(&mut self) -> Result<Vec<String>>;
+
+    /// Says goodbye; errors are of no interest any more.
+    fn close(&mut self);
+}
+
+/// An SMTP envelope (RFC 5321 §2.3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The reverse-path; `None` is the null path `<>`.
+    pub from: Option<String>,
+    /// The forward-paths, each once.
+    pub to: Vec<String>,
+}
+
+/// What a server did with a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub outcome: Outcome,
+    /// Each recipient that was refused, with the server's words; `true` when for good.
+    pub refused: Vec<RefusedRecipient>,
+    /// The server's last words on the message.
+    pub server_said: Option<String>,
+    /// The Message-ID that the server says it used, if it names one.
+    pub message_id: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRecipient {
+    pub address: String,
+    pub for_good: bool,
+    pub server_said: String,
+}
+
+/// The three honest outcomes (RFC 1047 explains the third).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server took responsibility for it, for at least one recipient.
+    Accepted,
+    /// The server took it for nobody.
+    Refused { for_good: bool },
+    /// The connection died after the whole message was handed over and before the reply.
+    Unknown,
+}
+
+/// A way for mail to leave.
+pub trait Transport {
+    /// Submits one message. An error means that the message was certainly not accepted and why
+    /// (connection, sign-in); everything that the server said of the message is in the receipt.
+    fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt>;
+
+    /// Says goodbye.
+    fn close(&mut self);
+}

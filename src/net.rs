@@ -1,0 +1,185 @@
+//! One way to a host: a transport URL, a TCP connection with time-outs, and TLS that is always
+//! verified. There is no way to switch certificate checks off.
+
+use crate::fault::{Fault, Kind};
+use anyhow::{Context, Result};
+use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// When TLS starts on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// From the first octet (`imaps://`, `smtps://`).
+    Implicit,
+    /// After STARTTLS, without which we do not go on (`imap://`, `smtp://`).
+    StartTls,
+}
+
+/// Where a mail protocol is spoken, and how TLS starts there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub scheme: String,
+    pub tls: TlsMode,
+    pub host: String,
+    pub port: u16,
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    /// Reads `imaps://host[:993]`, `imap://host[:143]`, `smtps://host[:465]` or
+    /// `smtp://host[:587]`; the error is a phrase for the person who wrote it.
+    fn from_str(text: &str) -> Result<Endpoint, String> {
+        let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
+        let (tls, port) = match url.scheme() {
+            "imaps" => (TlsMode::Implicit, 993),
+            "imap" => (TlsMode::StartTls, 143),
+            "smtps" => (TlsMode::Implicit, 465),
+            "smtp" => (TlsMode::StartTls, 587),
+            other => {
+                return Err(format!(
+                    "`{other}://` is not a mail protocol: use imaps:// or smtps:// (TLS from the start), imap:// or smtp:// (STARTTLS)"
+                ));
+            }
+        };
+        let host = url
+            .host_str()
+            .filter(|h| !h.is_empty())
+            .ok_or_else(|| format!("`{text}` names no host"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(format!(
+                "`{}://…` must not hold a user name or password",
+                url.scheme()
+            ));
+        }
+        if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("`{text}` must end after the host and port"));
+        }
+        Ok(Endpoint {
+            scheme: url.scheme().to_owned(),
+            tls,
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: url.port().unwrap_or(port),
+        })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoint {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Endpoint, D::Error> {
+        String::deserialize(de)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// How long we wait for a host, and whom we trust beside the system's authorities.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For the TCP connection and the TLS handshake.
+    pub connect_timeout: Duration,
+    /// For each read and write.
+    pub io_timeout: Duration,
+    /// A PEM file of authorities added to the system's.
+    pub ca_file: Option<std::path::PathBuf>,
+}
+
+/// A TLS client that trusts the system's authorities (and `SSL_CERT_FILE`) and those in
+/// `ca_file`, from TLS 1.2 on.
+pub fn tls_connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
+    let mut builder = TlsConnector::builder();
+    builder.min_protocol_version(Some(Protocol::Tlsv12));
+    if let Some(path) = ca_file {
+        for certificate in certificates(path)? {
+            builder.add_root_certificate(certificate);
+        }
+    }
+    builder
+        .build()
+        .context("cannot set up TLS with the system's library")
+}
+
+/// All certificates of a PEM file.
+pub fn certificates(path: &Path) -> Result<Vec<Certificate>> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let cannot = |why: String| {
+        Fault::config(format!("cannot use ca_file `{}`: {why}", path.display()))
+            .hint("it must hold one or more PEM blocks that begin with -----BEGIN CERTIFICATE-----")
+    };
+    let pem = std::fs::read_to_string(path).map_err(|e| cannot(e.to_string()))?;
+    let mut found = Vec::new();
+    for block in pem.split_inclusive(END).filter(|b| b.contains(END)) {
+        let start = block.find("-----BEGIN CERTIFICATE-----").unwrap_or(0);
+        found.push(
+            Certificate::from_pem(&block.as_bytes()[start..]).map_err(|e| cannot(e.to_string()))?,
+        );
+    }
+    if found.is_empty() {
+        return Err(cannot("it holds no certificate".into()).into());
+    }
+    Ok(found)
+}
+
+/// Opens a TCP connection, trying each address of the host in turn.
+pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> {
+    let addresses: Vec<_> = (host, port)
+        .to_socket_addrs()
+        .map_err(|e| {
+            Fault::try_later(format!("cannot find host `{host}`: {e}")).hint(format!(
+                "check the name and this machine's DNS: getent hosts {host}"
+            ))
+        })?
+        .collect();
+    let mut last = None;
+    for address in &addresses {
+        match TcpStream::connect_timeout(address, settings.connect_timeout) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(settings.io_timeout))?;
+                stream.set_write_timeout(Some(settings.io_timeout))?;
+                return Ok(stream);
+            }
+            Err(e) => last = Some(e),
+        }
+    }
+    let why = last.map_or_else(|| "the name has no address".to_owned(), |e| e.to_string());
+    Err(Fault::try_later(format!("cannot connect to `{host}` port {port}: {why}")).into())
+}
+
+/// Starts TLS on a connection and verifies the certificate against `host`.
+pub fn start_tls(
+    stream: TcpStream,
+    host: &str,
+    connector: &TlsConnector,
+) -> Result<TlsStream<TcpStream>> {
+    connector.connect(host, stream).map_err(|e| match e {
+        HandshakeError::Failure(e) => tls_fault(host, &e).into(),
+        HandshakeError::WouldBlock(_) => {
+            Fault::try_later(format!("`{host}` did not finish the TLS handshake in time")).into()
+        }
+    })
+}
+
+fn tls_fault(host: &str, err: &native_tls::Error) -> Fault {
+    let text = err.to_string();
+    if text.contains("certificate verify failed") || text.contains("certificate") {
+        Fault::new(
+            Kind::Refused,
+            format!("the certificate of `{host}` is not trusted: {text}"),
+        )
+        .hint("a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`")
+    } else {
+        Fault::try_later(format!("TLS with `{host}` failed: {text}"))
+            .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")
+    }
+}

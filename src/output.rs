@@ -1,0 +1,84 @@
+//! Results on stdout, everything else on stderr; server text made safe for a terminal.
+
+use anyhow::Result;
+use serde::Serialize;
+use std::io::{self, IsTerminal, Write};
+
+/// How this run speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    pub json: bool,
+    pub quiet: bool,
+    /// 0: problems only; 1: steps; 2: the protocol, secrets masked.
+    pub verbose: u8,
+    pub color: bool,
+}
+
+impl Output {
+    /// Writes a line of the result. A closed pipe is success: the reader has seen enough.
+    pub fn line(&self, text: &str) -> Result<()> {
+        write_stdout(text)
+    }
+
+    /// Writes one JSON object and a newline.
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
+        write_stdout(&serde_json::to_string(value)?)
+    }
+
+    /// Tells a step, with `-v`.
+    pub fn step(&self, text: &str) {
+        if self.verbose >= 1 && !self.quiet {
+            eprintln_safe(text);
+        }
+    }
+
+    /// Warns, unless `-q`.
+    pub fn warn(&self, text: &str) {
+        if !self.quiet {
+            eprintln_safe(&format!("warning: {text}"));
+        }
+    }
+
+    /// A line of the protocol, with `-vv`; the caller has masked every secret.
+    pub fn trace(&self, text: &str) {
+        if self.verbose >= 2 {
+            eprintln_safe(text);
+        }
+    }
+}
+
+/// True if questions may be asked: standard input and error are terminals.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+fn write_stdout(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(e).context("cannot write to standard output"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to stderr; a stderr that is gone is nobody's loss.
+pub fn eprintln_safe(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Makes hostile text safe to show: control characters (line ends included) become escapes,
+/// so that a server cannot move the cursor, colour the terminal or fake a line of ours.
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}

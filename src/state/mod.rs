@@ -1,0 +1,73 @@
+//! What we remember between runs: tokens, ledger, cursors, waits and locks, in one SQLite
+//! database in the state folder.
+//!
+//! Every statement on the database is in this folder, behind [`Store`], so that the store can
+//! become another database without a change elsewhere. Commits are durable (WAL with
+//! `synchronous = FULL`): what `Ok` was said of survives a power cut.
+
+mod schema;
+
+use crate::fault::{Fault, Kind};
+use crate::files;
+use anyhow::{Context, Result};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+/// How long a statement waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The opened state folder. Shared by the threads of a process.
+pub struct Store {
+    folder: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the database in `folder`, creating both, private to us.
+    pub fn open(folder: &Path) -> Result<Store> {
+        files::create_private_folder(folder)?;
+        let path = folder.join("state.sqlite");
+        let connection = schema::open(&path, BUSY_TIMEOUT).map_err(|e| {
+            Fault::new(
+                Kind::CannotWrite,
+                format!("cannot open the state database `{}`: {e}", path.display()),
+            )
+            .hint("the folder must be writable for the user that runs queuemail; another one: --state-dir")
+        })?;
+        Ok(Store {
+            folder: folder.to_owned(),
+            connection: Mutex::new(connection),
+        })
+    }
+
+    /// The state folder, for locks and spools.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The connection. A thread that panicked while holding it left no open transaction behind:
+    /// SQLite rolled it back.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Runs `work` in one durable transaction.
+    fn transaction<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.connection();
+        let transaction = connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .context("cannot write the state database")?;
+        let value = work(&transaction).context("cannot write the state database")?;
+        transaction
+            .commit()
+            .context("cannot write the state database")?;
+        Ok(value)
+    }
+}

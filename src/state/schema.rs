@@ -1,0 +1,95 @@
+//! The tables, and how a database of an earlier version becomes one of this version.
+
+use rusqlite::{Connection, OpenFlags, Result};
+use std::path::Path;
+use std::time::Duration;
+
+/// Each entry brings the database from version `index` to `index + 1`; entries never change
+/// once released.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE token (
+        -- who signed in, where and for what: authority, client, account, scope
+        key           TEXT PRIMARY KEY,
+        access_token  TEXT,
+        -- Unix seconds
+        expires_at    INTEGER,
+        refresh_token TEXT,
+        obtained_at   INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE folder (
+        id       INTEGER PRIMARY KEY,
+        -- the mailbox's address in lower case, and the folder's name
+        address  TEXT NOT NULL,
+        name     TEXT NOT NULL,
+        -- IMAP's UIDVALIDITY
+        epoch    INTEGER NOT NULL,
+        -- everything up to here is in `message`
+        mark     TEXT,
+        UNIQUE (address, name)
+    ) STRICT;
+    CREATE TABLE message (
+        id           INTEGER PRIMARY KEY,
+        folder       INTEGER NOT NULL REFERENCES folder (id) ON DELETE CASCADE,
+        epoch        INTEGER NOT NULL,
+        -- IMAP UID as an integer, Graph id as text
+        remote       ANY NOT NULL,
+        -- pending, staged, delivered, quarantined, gone
+        state        TEXT NOT NULL,
+        -- 1 while something is still to be done on the server
+        unsettled    INTEGER NOT NULL DEFAULT 0,
+        -- how an interrupted delivery is finished (JSON), while staged
+        intent       TEXT,
+        attempts     INTEGER NOT NULL DEFAULT 0,
+        next_attempt INTEGER,
+        reason       TEXT,
+        -- recognises the same mail under another id: digest of Message-ID and Date
+        fingerprint  BLOB,
+        size         INTEGER,
+        delivered_to TEXT,
+        changed_at   INTEGER NOT NULL,
+        UNIQUE (folder, epoch, remote)
+    ) STRICT;
+    CREATE INDEX message_state ON message (folder, state);
+    CREATE INDEX message_unsettled ON message (folder) WHERE unsettled = 1;
+    CREATE INDEX message_fingerprint ON message (folder, fingerprint);
+    CREATE TABLE wait (
+        -- the address, client or host that asked for it
+        key        TEXT PRIMARY KEY,
+        -- Unix milliseconds
+        until      INTEGER NOT NULL,
+        reason     TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// Opens (creating) and migrates.
+pub fn open(path: &Path, busy: Duration) -> Result<Connection> {
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(busy)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    if version(&connection)? < MIGRATIONS.len() as u32 {
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have migrated while we waited for the lock.
+        for (index, sql) in MIGRATIONS
+            .iter()
+            .enumerate()
+            .skip(version(&transaction)? as usize)
+        {
+            transaction.execute_batch(sql)?;
+            transaction.pragma_update(None, "user_version", index as u32 + 1)?;
+        }
+        transaction.commit()?;
+    }
+    Ok(connection)
+}
+
+fn version(connection: &Connection) -> Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
