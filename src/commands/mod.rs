@@ -3,12 +3,12 @@
 mod context;
 
 use crate::cli::{Cli, Command};
-use anyhow::Result;
+use crate::fault::Errors;
 
 pub use context::Context;
 
 /// Runs one command.
-pub fn dispatch(cli: Cli) -> Result<()> {
+pub fn dispatch(cli: Cli) -> Result<(), Errors> {
     let context = Context::new(&cli.global)?;
     match cli.command {
         Command::Server(_) | Command::Queue(_) | Command::Config(_) => {
@@ -23,7 +23,8 @@ pub fn dispatch(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut command, "queuemail", &mut script);
             context
                 .output
-                .line(String::from_utf8_lossy(&script).trim_end())
+                .line(String::from_utf8_lossy(&script).trim_end())?;
+            Ok(())
         }
     }
 }

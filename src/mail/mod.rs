@@ -75,6 +75,21 @@ pub enum Missing {
     TooLarge { announced: u64, max: u64 },
 }
 
+/// The server no longer takes the token (Exchange ends a session when it expires): the same
+/// work goes on with a new one.
+#[derive(Clone, Debug)]
+pub struct TokenExpired {
+    pub server_said: String,
+}
+
+impl fmt::Display for TokenExpired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the access token expired during the session")
+    }
+}
+
+impl std::error::Error for TokenExpired {}
+
 /// A mailbox that messages are read from.
 pub trait Mailbox {
     /// Opens a folder; `write` asks for the right to settle in it.
@@ -92,6 +107,9 @@ pub trait Mailbox {
         ids: &[RemoteId],
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>>;
+
+    /// Which of these are still in the open folder.
+    fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
 
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
     /// settled.

@@ -5,7 +5,12 @@
 //! become another database without a change elsewhere. Commits are durable (WAL with
 //! `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod ledger;
+mod lock;
 mod schema;
+
+pub use ledger::{Failure, FolderRecord, StagedRecord};
+pub use lock::{Holder, Lock};
 
 use crate::fault::{Fault, Kind};
 use crate::files;
@@ -43,7 +48,7 @@ impl Store {
     }
 
     /// The state folder, for locks and spools.
-    pub fn folder(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.folder
     }
 
