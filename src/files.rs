@@ -65,10 +65,7 @@ pub fn folder_of(path: &Path) -> &Path {
 const FEW: usize = 8;
 
 /// Makes files in `folder` durable, with their names.
-pub fn sync_files<'a>(
-    folder: &Path,
-    files: impl ExactSizeIterator<Item = &'a Path>,
-) -> std::io::Result<()> {
+pub fn sync_files(folder: &Path, files: &[&Path]) -> std::io::Result<()> {
     let directory = File::open(folder)?;
     #[cfg(target_os = "linux")]
     if files.len() > FEW {

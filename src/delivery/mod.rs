@@ -13,8 +13,10 @@
 //! that it had been finished. Deliveries that cannot be looked at (a command) start again from
 //! the beginning with the same delivery id.
 
+mod command;
 mod eml;
 mod maildir;
+mod mbox;
 mod mboxrd;
 mod stdout;
 mod target;
@@ -58,9 +60,47 @@ fn as_uid<S: serde::Serializer>(id: &RemoteId, s: S) -> Result<S::Ok, S::Error> 
 pub enum Intent {
     /// Each file is renamed, in this order; a source that is gone has been renamed.
     Rename { files: Vec<(PathBuf, PathBuf)> },
+    /// The rendered message is appended to the mbox file, at this offset.
+    Append {
+        rendered: PathBuf,
+        file: PathBuf,
+        offset: u64,
+        length: u64,
+    },
     /// It cannot be seen whether it happened: start again from the server.
     Again { spool: PathBuf },
 }
+
+impl Intent {
+    /// The staged files that must be durable before the intent is put on record.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let (renamed, rendered) = match self {
+            Intent::Rename { files } => (files.as_slice(), None),
+            Intent::Append { rendered, .. } => (&[][..], Some(rendered.as_path())),
+            Intent::Again { .. } => (&[][..], None),
+        };
+        renamed
+            .iter()
+            .map(|(from, _)| from.as_path())
+            .chain(rendered)
+    }
+}
+
+/// A message that the destination refused; the destination itself is well.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Trying again will not help.
+    pub for_good: bool,
+    pub reason: String,
+}
+
+impl std::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Rejected {}
 
 /// A way to deliver.
 pub trait Delivery: Send {
@@ -71,7 +111,8 @@ pub trait Delivery: Send {
     /// durable when the folder's filesystem is synced.
     fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent>;
 
-    /// Makes the message visible and returns where, for the person who looks for it.
+    /// Makes the message visible and returns where, for the person who looks for it. The root
+    /// of the error is [`Rejected`] when it concerns this message alone.
     fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String>;
 
     /// How many messages may be delivered before one is recorded: as many as can be, where a
@@ -90,6 +131,8 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
     Ok(match place {
         Place::Maildir(path) => Box::new(maildir::Maildir::open(path)?),
         Place::Eml(path) => Box::new(eml::Eml::open(path)?),
+        Place::Mbox(path) => Box::new(mbox::Mbox::open(path, spool)),
+        Place::Command(words) => Box::new(command::Program::new(words.clone(), spool)),
         Place::Stdout => Box::new(stdout::Stdout::new(spool)),
     })
 }
@@ -104,6 +147,15 @@ pub fn recover(intent: &Intent) -> Result<Option<String>> {
                 crate::files::sync_folder(folder)?;
             }
             Ok(files.last().map(|(_, to)| to.display().to_string()))
+        }
+        Intent::Append {
+            rendered,
+            file,
+            offset,
+            length,
+        } => {
+            let done = mbox::recover(rendered, file, *offset, *length)?;
+            Ok(done.then(|| format!("mbox:{}", file.display())))
         }
         Intent::Again { spool } => match std::fs::remove_file(spool) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(spool, &e)),

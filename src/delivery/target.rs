@@ -9,7 +9,10 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     Maildir(PathBuf),
+    Mbox(PathBuf),
     Eml(PathBuf),
+    /// The program and its arguments.
+    Command(Vec<String>),
     Stdout,
 }
 
@@ -36,12 +39,25 @@ pub fn expand(
     let path = || -> Result<PathBuf> { Ok(fill(rest, &values)?.into()) };
     Ok(match kind {
         "maildir" => Place::Maildir(path()?),
+        "mbox" => Place::Mbox(path()?),
         "eml" => Place::Eml(path()?),
+        "command" => {
+            let words = shell_words::split(rest)
+                .map_err(|_| Fault::config(format!("a quote in `{rest}` is not closed")))?;
+            let words = words
+                .iter()
+                .map(|word| fill(word, &values))
+                .collect::<Result<Vec<_>>>()?;
+            if words.is_empty() {
+                return Err(Fault::config("`command:` names no program").into());
+            }
+            Place::Command(words)
+        }
         "stdout" => Place::Stdout,
         other => {
             return Err(
                 Fault::config(format!("this version cannot deliver to `{other}:`"))
-                    .hint("it delivers to maildir:PATH, eml:FOLDER and stdout")
+                    .hint("it delivers to maildir:PATH, mbox:PATH, command:CMD, eml:FOLDER and stdout")
                     .into(),
             );
         }

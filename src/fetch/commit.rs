@@ -13,12 +13,14 @@
 
 use super::intake::Staged;
 use super::{Delivered, Folder, Reporter, Tally};
-use crate::delivery::{self, Delivery, Intent, Letter};
+use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
+use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
 use crate::state::{Failure, StagedRecord, Store};
 use anyhow::Result;
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -40,7 +42,12 @@ pub struct Committer<'a> {
     pub accounted: HashSet<RemoteId>,
     /// Those that were delivered and wait for the server to be told.
     pub delivered: Vec<RemoteId>,
+    /// So many deliveries in a row asked to be tried later.
+    pub later_in_a_row: u32,
 }
+
+/// After so many, the destination is taken to be down and the run goes on with other mailboxes.
+const LATER_LIMIT: u32 = 3;
 
 impl Committer<'_> {
     /// Works until the other end hangs up. After an error nothing more is delivered.
@@ -76,36 +83,64 @@ impl Committer<'_> {
             let intent = self.delivery.plan(&staged.path, &letter)?;
             work.push((letter, intent));
         }
-        files::sync_files(
-            self.delivery.staging(),
-            batch.iter().map(|s| s.path.as_path()),
-        )
-        .map_err(|e| delivery::cannot_write(self.delivery.staging(), &e))?;
+        self.make_durable(&work)?;
         self.put_on_record(&batch, &work, now)?;
         let mut delivered = Vec::with_capacity(batch.len());
-        for (letter, intent) in &work {
-            let place = self.delivery.deliver(intent, letter)?;
-            delivered.push((letter.uid.clone(), place));
+        let mut rejected = Vec::new();
+        for (letter, intent) in work {
+            match self.delivery.deliver(&intent, &letter) {
+                Ok(place) => delivered.push((letter, place)),
+                Err(err) => match err.downcast::<Rejected>() {
+                    Ok(why) => rejected.push((letter.uid, why)),
+                    Err(err) => return Err(err),
+                },
+            }
         }
         self.delivery.flush()?;
         self.store.delivered(
             self.folder.record.id,
             self.folder.epoch,
-            &delivered,
+            delivered.iter().map(|(l, place)| (&l.uid, place.as_str())),
             self.folder.after,
             now,
         )?;
-        for ((letter, _), (id, place)) in work.iter().zip(delivered) {
+        for (letter, place) in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;
+            self.later_in_a_row = 0;
             self.reporter.delivered(&Delivered {
-                letter,
+                letter: &letter,
                 delivered_to: &place,
             });
-            self.accounted.insert(id.clone());
-            self.delivered.push(id);
+            self.accounted.insert(letter.uid.clone());
+            self.delivered.push(letter.uid);
+        }
+        for (id, why) in rejected {
+            self.failed(&id, &why.reason, why.for_good, now)?;
+            if !why.for_good {
+                self.later_in_a_row += 1;
+            }
+            if self.later_in_a_row >= LATER_LIMIT {
+                return Err(Fault::try_later(format!(
+                    "the delivery asks to be tried later, {LATER_LIMIT} times in a row: {}",
+                    why.reason
+                ))
+                .hint("the messages stay on the server and are tried again by a later run")
+                .into());
+            }
         }
         Ok(())
+    }
+
+    /// Files that an intent names must survive what comes; a message that would be fetched
+    /// again need not.
+    fn make_durable(&self, work: &[(Letter, Intent)]) -> Result<()> {
+        let files: Vec<&Path> = work.iter().flat_map(|(_, i)| i.files()).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        files::sync_files(self.delivery.staging(), &files)
+            .map_err(|e| delivery::cannot_write(self.delivery.staging(), &e))
     }
 
     fn put_on_record(&self, batch: &[Staged], work: &[(Letter, Intent)], now: i64) -> Result<()> {
@@ -131,7 +166,7 @@ impl Committer<'_> {
         let mut rest = Vec::with_capacity(batch.len());
         for staged in batch {
             if staged.identity.placeholder {
-                self.failed(&staged.id, PLACEHOLDER, now)?;
+                self.failed(&staged.id, PLACEHOLDER, false, now)?;
             } else if self.folder.record.renumbered
                 && self.store.recognise(
                     self.folder.record.id,
@@ -154,11 +189,8 @@ impl Committer<'_> {
     }
 
     /// Puts on record that a message could not be had.
-    pub fn failed(&mut self, id: &RemoteId, reason: &str, now: i64) -> Result<()> {
-        let failure = Failure {
-            reason,
-            for_good: false,
-        };
+    pub fn failed(&mut self, id: &RemoteId, reason: &str, for_good: bool, now: i64) -> Result<()> {
+        let failure = Failure { reason, for_good };
         let quarantined =
             self.store
                 .failed(self.folder.record.id, self.folder.epoch, id, &failure, now)?;

@@ -201,7 +201,7 @@ fn finish_interrupted(
                 store.delivered(
                     message.folder,
                     message.epoch,
-                    &[(message.remote.clone(), place)],
+                    std::iter::once((&message.remote, place.as_str())),
                     &job.after,
                     now(),
                 )?;
@@ -376,6 +376,7 @@ fn fetch_chunk(
         tally: Tally::default(),
         accounted: HashSet::new(),
         delivered: Vec::new(),
+        later_in_a_row: 0,
     };
     let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT);
     let (retrieved, stored, committed) = std::thread::scope(|scope| {
@@ -437,7 +438,7 @@ fn account_for_missing(
                 format!("the message is too large: {announced} octets, the limit is {max}")
             }
         };
-        committer.failed(id, &reason, now())?;
+        committer.failed(id, &reason, false, now())?;
     }
     Ok(())
 }

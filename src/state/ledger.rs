@@ -175,11 +175,11 @@ impl Store {
     }
 
     /// Puts on record, durably, that these are delivered, and what is to be done on the server.
-    pub fn delivered(
+    pub fn delivered<'a>(
         &self,
         folder: FolderId,
         epoch: u32,
-        messages: &[(RemoteId, String)],
+        messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
         after: &AfterFetch,
         now: i64,
     ) -> Result<()> {
@@ -197,8 +197,8 @@ impl Store {
         })
     }
 
-    /// Puts on record that a message could not be delivered and when to try again; after
-    /// `max_attempts` it is quarantined. Returns true when it is.
+    /// Puts on record that a message could not be delivered and when to try again; for good, or
+    /// after [`MAX_ATTEMPTS`], it is quarantined. Returns true when it is.
     pub fn failed(
         &self,
         folder: FolderId,
@@ -368,9 +368,10 @@ pub struct Failure<'a> {
 }
 
 /// After so many attempts a message is quarantined.
-const MAX_ATTEMPTS: u32 = 5;
+const MAX_ATTEMPTS: u32 = 8;
 
-/// Seconds to wait after the n-th attempt: a minute, then five times as long each, a day at most.
+/// Seconds to wait after the n-th attempt: a minute, then five times as long each, half a day at
+/// most; eight attempts take a day and a half.
 fn backoff(attempts: u32) -> i64 {
-    60 * 5_i64.saturating_pow(attempts.saturating_sub(1)).min(1440)
+    60 * 5_i64.saturating_pow(attempts.saturating_sub(1)).min(720)
 }
