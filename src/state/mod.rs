@@ -6,6 +6,9 @@
 //! `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
 mod schema;
+mod tokens;
+
+pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 use crate::fault::{Fault, Kind};
 use crate::files;
