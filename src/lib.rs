@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! queuemail: fetch and send the mail of Microsoft 365 queues with OAuth.
 //!
 //! The library has two doors: [`run`], which is the whole program, and [`command`], from which
@@ -84,3 +85,6 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&format!("hint: {hint}"));
     }
 }
+=======
+
+>>>>>>> standin

@@ -1,1 +1,2 @@
-
+mod standin;
+mod standin_selftest;
