@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! queuemail: fetch and send the mail of Microsoft 365 queues with OAuth.
 //!
 //! The library has two doors: [`run`], which is the whole program, and [`command`], from which
@@ -85,6 +84,3 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&format!("hint: {hint}"));
     }
 }
-=======
-
->>>>>>> standin
