@@ -170,7 +170,8 @@ pub fn start_tls(
     })
 }
 
-fn tls_fault(host: &str, err: &native_tls::Error) -> Fault {
+/// What a failed handshake means.
+pub fn tls_fault(host: &str, err: &native_tls::Error) -> Fault {
     let text = err.to_string();
     if text.contains("certificate verify failed") || text.contains("certificate") {
         Fault::new(

@@ -1,1 +1,3 @@
-
+mod standin;
+mod standin_selftest;
+mod tokens;

@@ -1,10 +1,13 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
+mod access;
 mod context;
+mod token;
 
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
 
+pub use access::Access;
 pub use context::Context;
 
 /// Runs one command.
@@ -14,7 +17,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Server(_) | Command::Queue(_) | Command::Config(_) => {
             Err(crate::fault::Fault::usage("not there yet").into())
         }
-        Command::Token(_) => Err(crate::fault::Fault::usage("not there yet").into()),
+        Command::Token(command) => token::run(&context, command),
         Command::Fetch(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Completions { shell } => {

@@ -5,9 +5,12 @@
 //! knows which hosts and scopes follow from a login host.
 
 mod cloud;
+mod load;
 mod model;
+pub mod resolve;
 mod secret_source;
 
 pub use cloud::{Authority, Cloud, Resource};
+pub use load::load;
 pub use model::*;
 pub use secret_source::SecretSource;

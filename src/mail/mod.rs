@@ -4,6 +4,8 @@
 //! only when told so by [`Mailbox::settle`], after its delivery is on record; a [`Transport`]
 //! says honestly what became of a message, and never repeats one by itself.
 
+pub mod sasl;
+
 use crate::config::AfterFetch;
 use anyhow::Result;
 use std::fmt;

@@ -8,6 +8,9 @@
 mod ledger;
 mod lock;
 mod schema;
+mod tokens;
+
+pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 pub use ledger::{Failure, FolderRecord, StagedRecord};
 pub use lock::{Holder, Lock};

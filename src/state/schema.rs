@@ -8,10 +8,11 @@ use std::time::Duration;
 /// once released.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE token (
-        -- who signed in, where and for what: authority, client, account, scope
+        -- who signed in, where and for what: authority, client, account, scope, joined by tabs;
+        -- the scope is empty in the row of the refresh token, which serves every scope
         key           TEXT PRIMARY KEY,
         access_token  TEXT,
-        -- Unix seconds
+        -- both in Unix milliseconds
         expires_at    INTEGER,
         refresh_token TEXT,
         obtained_at   INTEGER NOT NULL
