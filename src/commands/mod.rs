@@ -17,7 +17,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Server(_) | Command::Queue(_) | Command::Config(_) => {
             Err(crate::fault::Fault::usage("not there yet").into())
         }
-        Command::Token(command) => token::run(&context, command),
+        Command::Token(command) => Ok(token::run(&context, command)?),
         Command::Fetch(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Completions { shell } => {

@@ -181,7 +181,7 @@ impl Store {
 
     /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
     pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let folder = self.folder().join("locks");
+        let folder = self.path().join("locks");
         files::create_private_folder(&folder)?;
         let name = digest::digest(&digest::SHA256, key.subject().as_bytes());
         let path = folder.join(format!("token-{}", hex(&name.as_ref()[..12])));
