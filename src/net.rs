@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::str::FromStr;
@@ -157,11 +158,11 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
 }
 
 /// Starts TLS on a connection and verifies the certificate against `host`.
-pub fn start_tls(
-    stream: TcpStream,
+pub fn start_tls<S: Read + Write>(
+    stream: S,
     host: &str,
     connector: &TlsConnector,
-) -> Result<TlsStream<TcpStream>> {
+) -> Result<TlsStream<S>> {
     connector.connect(host, stream).map_err(|e| match e {
         HandshakeError::Failure(e) => tls_fault(host, &e).into(),
         HandshakeError::WouldBlock(_) => {

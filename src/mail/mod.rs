@@ -4,6 +4,10 @@
 //! only when told so by [`Mailbox::settle`], after its delivery is on record; a [`Transport`]
 //! says honestly what became of a message, and never repeats one by itself.
 
+pub mod imap;
+pub mod sasl;
+mod utf7;
+
 use crate::config::AfterFetch;
 use anyhow::Result;
 use std::fmt;
@@ -73,6 +77,19 @@ pub enum Missing {
     Refused(String),
     /// Larger than `max` octets.
     TooLarge { announced: u64, max: u64 },
+}
+
+/// A context that marks the end of a session whose access token ran out (Exchange:
+/// `BYE Session invalidated - AccessTokenExpired`): with a new token the work can go on where it
+/// stopped. Found with `err.downcast_ref::<TokenExpired>()`; the [`Fault`](crate::fault::Fault)
+/// beneath it is of kind `TryLater`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenExpired;
+
+impl fmt::Display for TokenExpired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the access token ran out in the middle of the session")
+    }
 }
 
 /// A mailbox that messages are read from.
