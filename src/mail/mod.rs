@@ -5,9 +5,11 @@
 //! says honestly what became of a message, and never repeats one by itself.
 
 pub mod addresses;
+pub mod imap;
 pub mod message;
 pub mod sasl;
 pub mod smtp;
+mod utf7;
 
 use crate::config::AfterFetch;
 use crate::fault::Kind;
@@ -81,20 +83,18 @@ pub enum Missing {
     TooLarge { announced: u64, max: u64 },
 }
 
-/// The server no longer takes the token (Exchange ends a session when it expires): the same
-/// work goes on with a new one.
-#[derive(Clone, Debug)]
-pub struct TokenExpired {
-    pub server_said: String,
-}
+/// A context that marks the end of a session whose access token ran out (Exchange:
+/// `BYE Session invalidated - AccessTokenExpired`): with a new token the work can go on where it
+/// stopped. Found with `err.downcast_ref::<TokenExpired>()`; the [`Fault`](crate::fault::Fault)
+/// beneath it is of kind `TryLater`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenExpired;
 
 impl fmt::Display for TokenExpired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the access token expired during the session")
+        f.write_str("the access token ran out in the middle of the session")
     }
 }
-
-impl std::error::Error for TokenExpired {}
 
 /// A mailbox that messages are read from.
 pub trait Mailbox {
