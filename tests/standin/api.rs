@@ -67,7 +67,7 @@ impl Standin {
     /// Starts all servers with one tenant, and nothing in it.
     pub fn start() -> Standin {
         let tls = tls::make();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::Builder::new().prefix("m365-").tempdir().unwrap();
         let ca_file = folder.path().join("ca.pem");
         std::fs::write(&ca_file, &tls.ca_pem).unwrap();
         let world = Arc::new(World::new(tls.acceptor, jwt::shared_key()));

@@ -48,6 +48,8 @@ pub enum UidFault {
     Gone,
     /// The connection closes in the middle of its octets.
     CutShort,
+    /// Nothing comes for this time in the middle of its octets, then the rest.
+    Stall(Duration),
 }
 
 /// What an IMAP command gets instead of its answer.
@@ -103,6 +105,11 @@ pub enum SmtpFault {
 /// All knobs; get them with `Standin::faults()`.
 #[derive(Default)]
 pub struct Faults {
+    /// The next N connections to any port are closed at once.
+    pub drop_connections: AtomicU32,
+    /// The next N connections to any port are accepted, and nothing is ever said on them.
+    pub silent_connections: AtomicU32,
+
     token: Mutex<VecDeque<TokenFault>>,
     /// Lifetime of access tokens in seconds; 0 leaves the usual 3599.
     pub expires_in: AtomicU64,
@@ -136,6 +143,7 @@ pub struct Faults {
     /// The new IMAP front end of 2026: greeting, capabilities, ESEARCH replies.
     pub imap_new_front_end: AtomicBool,
     imap: Mutex<VecDeque<ImapFault>>,
+    imap_sign_ins: Mutex<VecDeque<ImapFault>>,
     imap_after: Mutex<Vec<(u32, ImapFault)>>,
     imap_uids: Mutex<HashMap<(String, u32), UidFault>>,
     /// A connection closes after it has sent so many octets; 0 means never.
@@ -204,6 +212,16 @@ impl Faults {
     pub fn imap_next(&self, n: u32, fault: ImapFault) {
         let mut queue = self.imap.lock().unwrap();
         queue.extend((0..n).map(|_| fault.clone()));
+    }
+
+    /// Spoils the next `n` sign-ins, for example with `NO Server Unavailable. 15`.
+    pub fn imap_sign_in_next(&self, n: u32, fault: ImapFault) {
+        let mut queue = self.imap_sign_ins.lock().unwrap();
+        queue.extend((0..n).map(|_| fault.clone()));
+    }
+
+    pub fn take_imap_sign_in(&self) -> Option<ImapFault> {
+        self.imap_sign_ins.lock().unwrap().pop_front()
     }
 
     /// Spoils the `n`-th IMAP command after a sign-in from now on (1 = the next), once.

@@ -101,7 +101,7 @@ fn serve(world: &Arc<World>, stream: Box<dyn Wire>) -> io::Result<()> {
             break;
         }
     }
-    Ok(())
+    conn.end()
 }
 
 fn route(world: &World, request: &Request) -> Response {

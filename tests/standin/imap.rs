@@ -1,4 +1,5 @@
-//! IMAP as Exchange Online speaks it: sessions, sign-in, folders. Messages are in `imap_messages`.
+//! IMAP as Exchange Online speaks it: the session, its commands, and the faults ordered for them.
+//! Sign-in, folders and messages are in the files of those names.
 
 use std::io;
 use std::net::TcpStream;
@@ -9,11 +10,10 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use super::faults::{ImapFault, use_up};
-use super::imap_read::{self, Command, from_utf7, quote, to_utf7};
-use super::mailbox::{Folder, Mailbox};
+use super::faults::ImapFault;
+use super::imap_read::{self, Command};
+use super::mailbox::Mailbox;
 use super::net::{Conn, handshake};
-use super::tokens;
 use super::world::{World, guid, now};
 
 /// The folder that is open.
@@ -30,7 +30,7 @@ pub struct Session<'a> {
     pub world: &'a World,
     pub conn: Conn,
     /// Claims of the token, once signed in.
-    claims: Option<Value>,
+    pub claims: Option<Value>,
     /// Address of the mailbox in lower case; `None` while "not connected".
     pub mailbox: Option<String>,
     pub selected: Option<Selected>,
@@ -64,7 +64,7 @@ pub fn serve(world: &Arc<World>, mut stream: TcpStream) -> io::Result<()> {
         };
         session.obey(command)?;
     }
-    session.conn.flush()
+    session.conn.end()
 }
 
 impl Session<'_> {
@@ -153,6 +153,11 @@ impl Session<'_> {
 
     /// Obeys, unless a fault was ordered for this command.
     fn spoiled(&mut self, command: &Command) -> io::Result<Option<String>> {
+        if command.name == "AUTHENTICATE"
+            && let Some(fault) = self.world.faults.take_imap_sign_in()
+        {
+            return self.play(fault, command);
+        }
         let exempt = ["LOGOUT", "CAPABILITY", "AUTHENTICATE", "LOGIN"];
         if self.claims.is_none() || exempt.contains(&command.name.as_str()) {
             return self.dispatch(command).map(Some);
@@ -170,9 +175,14 @@ impl Session<'_> {
             self.bye("Session invalidated - AccessTokenExpired")?;
             return Ok(None);
         }
-        let Some(fault) = self.world.faults.take_imap() else {
-            return self.dispatch(command).map(Some);
-        };
+        match self.world.faults.take_imap() {
+            Some(fault) => self.play(fault, command),
+            None => self.dispatch(command).map(Some),
+        }
+    }
+
+    /// Does what a fault says in the place of a command, or before it.
+    fn play(&mut self, fault: ImapFault, command: &Command) -> io::Result<Option<String>> {
         self.world.log("IMAP", &format!("! fault: {fault:?}"));
         match fault {
             ImapFault::Throttled { milliseconds, bye } => {
@@ -272,177 +282,10 @@ impl Session<'_> {
         done(name)
     }
 
-    fn authenticate(&mut self, command: &Command) -> Outcome {
-        let failed = Ok("NO AUTHENTICATE failed.".into());
-        let mechanism = command.args.first().map(|arg| arg.upper());
-        if mechanism.as_deref() != Some("XOAUTH2") {
-            return failed;
-        }
-        let response = match command.args.get(1) {
-            Some(_) if self.world.faults.imap_no_sasl_ir.load(SeqCst) => {
-                return Ok("BAD Command Argument Error. 12".into());
-            }
-            Some(initial) => initial.text().into_bytes(),
-            None => {
-                self.conn.put(b"+ \r\n")?;
-                let Some(line) = self.conn.line(64 << 10)? else {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                };
-                line.trim_ascii_end().to_vec()
-            }
-        };
-        match self.sign_in(&response) {
-            Ok(()) => done("AUTHENTICATE"),
-            Err(reason) => {
-                self.world
-                    .log("IMAP", &format!("! sign-in refused: {reason}"));
-                if self.world.faults.sasl_challenge.load(SeqCst) {
-                    let line = format!("+ {}\r\n", tokens::challenge());
-                    self.conn.put(line.as_bytes())?;
-                    self.conn.line(64 << 10)?;
-                }
-                failed
-            }
-        }
-    }
-
-    fn sign_in(&mut self, response: &[u8]) -> Result<(), String> {
-        let (user, token) = tokens::read_xoauth2(response).ok_or("not an XOAUTH2 response")?;
-        let role = "IMAP.AccessAsApp";
-        let scope = "IMAP.AccessAsUser.All";
-        let claims = tokens::check_for_exchange(self.world, &token, role, scope)?;
-        let mut store = self.world.store.lock().unwrap();
-        let mailbox = store.get(&user).ok_or(format!("no mailbox {user}"))?;
-        let may_open = mailbox.imap_enabled && tokens::may_open(&claims, mailbox);
-        // Without a right on the mailbox the sign-in itself succeeds; the next command tells.
-        if may_open && !use_up(&self.world.faults.imap_not_connected) {
-            self.mailbox = Some(mailbox.address.to_ascii_lowercase());
-        }
-        self.claims = Some(claims);
-        Ok(())
-    }
-
     /// Works on the mailbox of this session.
     pub fn with_mailbox<T>(&self, work: impl FnOnce(&mut Mailbox) -> T) -> T {
         let address = self.mailbox.as_deref().unwrap_or_default();
         work(self.world.store.lock().unwrap().existing(address))
-    }
-
-    fn list(&mut self, command: &Command) -> Outcome {
-        let part = |at: usize| {
-            command
-                .args
-                .get(at)
-                .map(|arg| arg.text())
-                .unwrap_or_default()
-        };
-        let pattern = from_utf7(&format!("{}{}", part(0), part(1)));
-        if pattern.is_empty() {
-            self.say("* LIST (\\Noselect) \"/\" \"\"")?;
-            return done(&command.name);
-        }
-        let lines: Vec<String> = self.with_mailbox(|mailbox| {
-            let names: Vec<String> = mailbox.folders.iter().map(|f| f.name.clone()).collect();
-            mailbox
-                .folders
-                .iter()
-                .filter(|folder| matches(pattern.as_bytes(), folder.name.as_bytes()))
-                .map(|folder| {
-                    let prefix = format!("{}/", folder.name);
-                    let children = match names.iter().any(|name| name.starts_with(&prefix)) {
-                        true => "\\HasChildren",
-                        false => "\\HasNoChildren",
-                    };
-                    let special = folder.attribute.map(|a| format!(" {a}"));
-                    let name = to_utf7(&folder.name);
-                    let name = if name == "INBOX" { name } else { quote(&name) };
-                    let special = special.unwrap_or_default();
-                    format!("* {} ({children}{special}) \"/\" {name}", command.name)
-                })
-                .collect()
-        });
-        for line in lines {
-            self.say(&line)?;
-        }
-        done(&command.name)
-    }
-
-    fn with_folder(&mut self, command: &Command) -> Outcome {
-        let Some(name) = command.args.first() else {
-            return Ok("BAD Command Argument Error. 12".into());
-        };
-        let name = from_utf7(&name.text());
-        match command.name.as_str() {
-            "CREATE" => match self.with_mailbox(|m| m.create(name.trim_end_matches('/'))) {
-                true => done("CREATE"),
-                false => Ok(format!("NO Folder {name} already exists.")),
-            },
-            "DELETE" => {
-                self.with_mailbox(|m| m.folders.retain(|f| f.name != name || name == "INBOX"));
-                done("DELETE")
-            }
-            "STATUS" => {
-                let status = self.with_mailbox(|m| m.folder(&name).map(|f| status(f, command)));
-                let Some(status) = status else {
-                    return Ok(format!("NO {name} doesn't exist."));
-                };
-                let line = format!("* STATUS {} ({status})", quote(&to_utf7(&name)));
-                self.say(&line)?;
-                done("STATUS")
-            }
-            _ => self.append(&name, command),
-        }
-    }
-
-    fn select(&mut self, command: &Command) -> Outcome {
-        self.selected = None;
-        let name = from_utf7(&command.args.first().map(|a| a.text()).unwrap_or_default());
-        let read_only = command.name == "EXAMINE";
-        let opened = self.with_mailbox(|mailbox| {
-            let folder = mailbox.folder(&name)?;
-            let unseen = folder.messages.iter().position(|m| !m.has("\\Seen"));
-            let selected = Selected {
-                name: folder.name.clone(),
-                uidvalidity: folder.uidvalidity,
-                read_only,
-                uids: folder.messages.iter().map(|m| m.uid).collect(),
-                version: folder.version,
-            };
-            Some((selected, unseen, folder.uidnext))
-        });
-        let Some((selected, unseen, uidnext)) = opened else {
-            return Ok(format!("NO {name} doesn't exist."));
-        };
-        let flags = "\\Seen \\Answered \\Flagged \\Deleted \\Draft $MDNSent";
-        self.say(&format!("* {} EXISTS", selected.uids.len()))?;
-        self.say("* 0 RECENT")?;
-        self.say(&format!("* FLAGS ({flags})"))?;
-        let permanent = if read_only { "" } else { flags };
-        self.say(&format!(
-            "* OK [PERMANENTFLAGS ({permanent})] Permanent flags"
-        ))?;
-        if let Some(first) = unseen {
-            let first = first + 1;
-            self.say(&format!(
-                "* OK [UNSEEN {first}] Is the first unseen message"
-            ))?;
-        }
-        let validity = selected.uidvalidity;
-        self.say(&format!("* OK [UIDVALIDITY {validity}] UIDVALIDITY value"))?;
-        self.say(&format!(
-            "* OK [UIDNEXT {uidnext}] The next unique identifier value"
-        ))?;
-        self.selected = Some(selected);
-        let mode = if read_only { "READ-ONLY" } else { "READ-WRITE" };
-        Ok(format!("OK [{mode}] {} completed.", command.name))
-    }
-
-    fn idle(&mut self) -> Outcome {
-        self.conn
-            .put(b"+ IDLE accepted, awaiting DONE command.\r\n")?;
-        self.conn.line(1024)?;
-        self.news(true)?;
-        done("IDLE")
     }
 
     /// Tells what has changed in the open folder; expunges only where the protocol allows them.
@@ -458,12 +301,19 @@ impl Session<'_> {
         };
         let mut lines = Vec::new();
         if expunges {
-            for at in (0..selected.uids.len()).rev() {
-                if folder.find(selected.uids[at]).is_none() {
-                    lines.push(format!("* {} EXPUNGE\r\n", at + 1));
+            // Both are in ascending order: one walk finds what is gone.
+            let mut own = folder.messages.iter().map(|m| m.uid).peekable();
+            let mut number = 0;
+            selected.uids.retain(|uid| {
+                number += 1;
+                while own.next_if(|other| other < uid).is_some() {}
+                let is_there = own.peek() == Some(uid);
+                if !is_there {
+                    lines.push(format!("* {number} EXPUNGE\r\n"));
                 }
-            }
-            selected.uids.retain(|uid| folder.find(*uid).is_some());
+                is_there
+            });
+            lines.reverse(); // the last first, so that the numbers before it still hold
             selected.version = folder.version;
         }
         let last = selected.uids.last().copied().unwrap_or(0);
@@ -485,41 +335,4 @@ pub fn done(name: &str) -> Outcome {
         "OK {} completed.",
         name.strip_prefix("UID ").unwrap_or(name)
     ))
-}
-
-fn status(folder: &Folder, command: &Command) -> String {
-    let Some(imap_read::Arg::List(items)) = command.args.get(1) else {
-        return String::new();
-    };
-    let count = folder.messages.len();
-    let items: Vec<String> = items
-        .iter()
-        .filter_map(|item| {
-            let item = item.upper();
-            let value = match item.as_str() {
-                "MESSAGES" => count as u64,
-                "RECENT" => 0,
-                "UIDNEXT" => folder.uidnext.into(),
-                "UIDVALIDITY" => folder.uidvalidity.into(),
-                "UNSEEN" => (count - folder.has_flag("\\Seen")) as u64,
-                _ => return None,
-            };
-            Some(format!("{item} {value}"))
-        })
-        .collect();
-    items.join(" ")
-}
-
-/// LIST's wildcards: `*` for anything, `%` for anything but the delimiter.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|at| matches(rest, &name[at..])),
-        Some((b'%', rest)) => (0..=name.len())
-            .take_while(|at| !name[..*at].contains(&b'/'))
-            .any(|at| matches(rest, &name[at..])),
-        Some((first, rest)) => {
-            name.first().is_some_and(|n| n.eq_ignore_ascii_case(first)) && matches(rest, &name[1..])
-        }
-    }
 }

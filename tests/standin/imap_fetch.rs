@@ -81,6 +81,11 @@ pub fn fetch(session: &mut Session, command: &Command) -> Outcome {
             let line = format!("X-MS-Exchange-Rendering: {count}\r\n");
             message.bytes = [line.as_bytes(), &message.bytes].concat().into();
         }
+        if let Some(UidFault::Stall(time)) = uid_faults.get(&message.uid) {
+            // Half of the answer goes out now; the rest waits.
+            session.conn.flush()?;
+            session.conn.spoiler.stall = Some((message.bytes.len() / 2, *time));
+        }
         for line in &noise {
             session.conn.put(line)?;
             session.conn.put(b"\r\n")?;

@@ -5,8 +5,8 @@
 //! ends when the [`Standin`] is dropped.
 //!
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
-//! - `http`, `entra`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
-//! - `imap*`: reading mail; `smtp`, `submission`: sending it; `graph`: a place kept free
+//! - `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
+//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph`: a place kept free
 //! - `net`, `tls`, `jwt`, `message`: the tools
 #![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
 
@@ -16,13 +16,16 @@ mod client_auth;
 mod directory;
 mod entra;
 mod faults;
+mod grants;
 mod graph;
 mod http;
 mod imap;
 mod imap_fetch;
+mod imap_folders;
 mod imap_messages;
 mod imap_read;
 mod imap_search;
+mod imap_sign_in;
 mod introspect;
 pub mod jwt;
 mod mailbox;
@@ -31,6 +34,7 @@ mod net;
 mod scopes;
 mod signin;
 mod smtp;
+mod smtp_message;
 mod submission;
 mod tls;
 mod tokens;

@@ -9,11 +9,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::faults::use_up;
 use super::world::World;
 
 /// A stream in either state, plain or TLS.
-pub trait Wire: Read + Write + Send {}
-impl<T: Read + Write + Send> Wire for T {}
+pub trait Wire: Read + Write + Send {
+    /// Says that no more will come; with TLS that is `close_notify`.
+    fn end(&mut self) -> io::Result<()>;
+}
+
+impl Wire for TcpStream {
+    fn end(&mut self) -> io::Result<()> {
+        self.shutdown(Shutdown::Write)
+    }
+}
+
+impl Wire for native_tls::TlsStream<TcpStream> {
+    fn end(&mut self) -> io::Result<()> {
+        self.shutdown()
+    }
+}
 
 /// How much output is gathered before it goes out by itself.
 const OUTPUT: usize = 64 << 10;
@@ -49,11 +64,20 @@ fn accept_all(
         stream.set_nodelay(true).ok();
         // A client that neither speaks nor leaves must not keep its thread for ever.
         stream.set_read_timeout(Some(Duration::from_secs(600))).ok();
+        if use_up(&world.faults.drop_connections) {
+            continue;
+        }
         if let Ok(copy) = stream.try_clone() {
             world.sockets.lock().unwrap().insert(number, copy);
         }
+        if world.is_stopped() {
+            stream.shutdown(Shutdown::Both).ok(); // `stop` may have looked before we inserted
+        }
         let world = world.clone();
         threads.push(std::thread::spawn(move || {
+            if use_up(&world.faults.silent_connections) {
+                world.pause(Duration::from_secs(600));
+            }
             let outcome = serve(&world, stream);
             if let Err(error) = outcome {
                 world.log(protocol, &format!("! connection ended: {error}"));
@@ -82,6 +106,8 @@ pub fn handshake(world: &World, stream: TcpStream) -> io::Result<Box<dyn Wire>> 
 pub struct Spoiler {
     pub close_after: Option<u64>,
     pub drip: Option<(usize, Duration)>,
+    /// Once: say nothing for that time after so many octets from now.
+    pub stall: Option<(usize, Duration)>,
 }
 
 /// A connection with buffered input and output.
@@ -138,6 +164,12 @@ impl Conn {
         Ok(())
     }
 
+    /// Sends what is left and ends the connection in good order.
+    pub fn end(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.input.get_mut().end()
+    }
+
     pub fn flush(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
             return Ok(());
@@ -153,6 +185,13 @@ impl Conn {
         }
         self.sent += output.len() as u64;
         let stream = self.input.get_mut();
+        if let Some((after, pause)) = self.spoiler.stall.take() {
+            let rest = output.split_off(after.min(output.len()));
+            stream.write_all(&output)?;
+            stream.flush()?;
+            std::thread::sleep(pause);
+            output = rest;
+        }
         match self.spoiler.drip {
             None => stream.write_all(&output)?,
             Some((size, pause)) => {

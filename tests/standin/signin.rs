@@ -8,8 +8,9 @@ use url::Url;
 
 use super::aadsts::Refusal;
 use super::directory::{App, Code, Device, DeviceState};
-use super::entra::{Form, field, may_sign_in, needed};
+use super::entra::{Form, field, needed};
 use super::faults::or_usual;
+use super::grants::may_sign_in;
 use super::http::Response;
 use super::scopes;
 use super::world::{World, guid, now, random_word};
