@@ -27,6 +27,7 @@ mod mail;
 mod net;
 mod oauth;
 mod output;
+mod prompt;
 mod secret;
 mod state;
 

@@ -10,7 +10,6 @@ use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Fault, Kind, Scene};
 use crate::http::Agent;
-use crate::net::Settings;
 use crate::oauth::{AccessToken, Class, Client, Credential, GrantError, Granted};
 use crate::secret::Secret;
 use crate::state::{SignInLock, Store, StoredToken, TokenKey};
@@ -440,11 +439,7 @@ impl<'a> Access<'a> {
         if let Some(agent) = agents.get(&ca_file) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&Settings {
-            connect_timeout: self.context.timeout.min(Duration::from_secs(30)),
-            io_timeout: self.context.timeout,
-            ca_file: ca_file.clone(),
-        })?;
+        let agent = Agent::new(&self.context.net_settings(registration.ca_file))?;
         agents.insert(ca_file, agent.clone());
         Ok(agent)
     }

@@ -1,9 +1,11 @@
 //! `fetch`: every mailbox once, the urgent ones first, several at a time.
 
-use super::Context;
 use super::access::Access;
+use super::{Context, provision};
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, Config, IncomingVia, MailboxEntry, Resource, Target};
+use crate::config::{
+    self, AfterFetch, Config, IncomingVia, MailboxEntry, Resource, Target, resolve,
+};
 use crate::fault::{Errors, Fault, Kind, Scene};
 use crate::fetch::{self, Delivered, Folder, Job, Reporter, Tally};
 use crate::mail::{self, Mailbox, RemoteId};
@@ -62,7 +64,9 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
             "seconds": (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         }))?;
     } else if !args.dry_run {
-        context.output.step(&summary(&tally, &tasks, start.elapsed()));
+        context
+            .output
+            .step(&summary(&tally, &tasks, start.elapsed()));
     }
     conclude(tally, errors)
 }
@@ -143,16 +147,14 @@ fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<MailboxEntry<'
     for name in names {
         let before = wanted.len();
         for (index, entry) in all.iter().enumerate() {
-            let address = entry.address.address.as_str();
-            if entry.queue.name == *name || address.eq_ignore_ascii_case(name) {
+            if is_named(entry, name) {
                 wanted.insert(index);
             }
         }
-        let known = all.iter().any(|e| {
-            e.queue.name == *name || e.address.address.as_str().eq_ignore_ascii_case(name)
-        });
-        if before == wanted.len() && !known {
-            return Err(config::unknown_name(config, name).into());
+        if before == wanted.len() && !all.iter().any(|entry| is_named(entry, name)) {
+            let mut known: Vec<&str> = config.queues.iter().map(|q| q.name.as_str()).collect();
+            known.extend(all.iter().map(|e| e.address.address.as_str()));
+            return Err(provision::unknown("queue or address", name, &known));
         }
     }
     Ok(all
@@ -161,6 +163,10 @@ fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<MailboxEntry<'
         .filter(|(index, _)| wanted.contains(index))
         .map(|(_, entry)| entry)
         .collect())
+}
+
+fn is_named(entry: &MailboxEntry<'_>, name: &str) -> bool {
+    entry.queue.name == name || entry.address.address.as_str().eq_ignore_ascii_case(name)
 }
 
 impl Run<'_> {
@@ -175,7 +181,9 @@ impl Run<'_> {
                 }
                 let mut tally = Tally::default();
                 let result = self.one(task, &mut tally);
-                let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut done = done
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 done.0.add(&tally);
                 done.1.extend(result.err());
             }
@@ -262,20 +270,27 @@ impl Run<'_> {
             .hint(format!("queuemail server set {} --via imap", server.name))
             .into());
         }
-        let endpoint = server.imap_endpoint()?;
-        let token = self
-            .access
-            .mailbox_token(&task.entry, Resource::Imap, stale_token)?;
+        let endpoint = resolve::imap(server)?;
+        let token = if stale_token {
+            let anew = Access::new(self.context, self.config, self.store).fresh(true);
+            anew.mailbox_token(&task.entry, Resource::Imap)?
+        } else {
+            self.access.mailbox_token(&task.entry, Resource::Imap)?
+        };
         let settings = self.context.net_settings(server.ca_file.as_deref());
-        let output = self.context.output;
-        let trace = move |line: &str| output.trace(line);
-        Ok(Box::new(mail::imap::open(
+        let mailbox = mail::imap::open(
             &endpoint,
             &settings,
             &task.job.address,
             &token,
-            Box::new(trace),
-        )?))
+            self.trace(),
+        )?;
+        Ok(Box::new(mailbox))
+    }
+
+    fn trace(&self) -> Option<mail::imap::Trace> {
+        let output = self.context.output;
+        (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _)
     }
 
     fn list(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
@@ -346,7 +361,7 @@ fn held(job: &Job, holder: &Holder) -> Fault {
     if let Some(pid) = holder.pid {
         who.push_str(&format!(" (process {pid}"));
         if let Some(since) = holder.since {
-            let since = since.to_zoned(jiff::tz::TimeZone::system());
+            let since = since.to_zoned_datetime(jiff::tz::TimeZone::system());
             who.push_str(&format!(", since {}", since.strftime("%H:%M")));
         }
         who.push(')');

@@ -1,8 +1,18 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
 mod access;
+mod config;
 mod context;
+mod fetch;
+mod provision;
+mod queue;
+mod queue_add;
+mod server;
+mod server_add;
+mod server_set;
+mod table;
 mod token;
+mod words;
 
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
@@ -14,11 +24,11 @@ pub use context::Context;
 pub fn dispatch(cli: Cli) -> Result<(), Errors> {
     let context = Context::new(&cli.global)?;
     match cli.command {
-        Command::Server(_) | Command::Queue(_) | Command::Config(_) => {
-            Err(crate::fault::Fault::usage("not there yet").into())
-        }
+        Command::Server(command) => Ok(server::run(&context, &command)?),
+        Command::Queue(command) => Ok(queue::run(&context, &command)?),
         Command::Token(command) => Ok(token::run(&context, command)?),
-        Command::Fetch(_) => Err(crate::fault::Fault::usage("not there yet").into()),
+        Command::Config(command) => Ok(config::run(&context, &command)?),
+        Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Completions { shell } => {
             let mut command = crate::command();
@@ -30,4 +40,9 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
             Ok(())
         }
     }
+}
+
+/// A word for a shell to read, for commands in hints.
+pub fn shell_quote(word: &str) -> String {
+    crate::config::quoted(std::path::Path::new(word))
 }

@@ -7,6 +7,7 @@ use super::{
     SecretSource,
 };
 use crate::fault::Fault;
+use crate::net::Endpoint;
 use std::path::Path;
 
 /// What stands for a client, as the file has it.
@@ -61,6 +62,28 @@ pub fn incoming(server: &IncomingServer) -> Registration<'_> {
         scope: server.scope.as_deref(),
         ca_file: server.ca_file.as_deref(),
     }
+}
+
+/// Where an incoming server's mailboxes are read by IMAP: its own URL, else its cloud's.
+///
+/// # Errors
+/// `Config` where there is neither; loading a file has refused that already.
+pub fn imap(server: &IncomingServer) -> Result<Endpoint, Fault> {
+    server
+        .imap
+        .clone()
+        .or_else(|| server.address.cloud().map(Cloud::imap))
+        .ok_or_else(|| {
+            Fault::config(format!(
+                "incoming server `{}` has no `imap` URL, and its login host `{}` is none of Microsoft's",
+                server.name,
+                server.address.host()
+            ))
+            .hint(format!(
+                "queuemail server set {} --imap imaps://HOST",
+                server.name
+            ))
+        })
 }
 
 /// The app registration that an outgoing server signs in with: its own, else that of the incoming

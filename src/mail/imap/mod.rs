@@ -209,6 +209,14 @@ impl Mailbox for ImapMailbox {
             .collect())
     }
 
+    fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
+        let uids = uids(ids)?;
+        let found = self
+            .on_wire(|wire| search::present(wire, &uids))
+            .map_err(|failure| self.fault("cannot look for messages", failure))?;
+        Ok(found.into_iter().map(RemoteId::Uid).collect())
+    }
+
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
         let uids = uids(ids)?;
         self.settle_uids(&uids, action)

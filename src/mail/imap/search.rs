@@ -1,6 +1,7 @@
 //! Which UIDs a folder holds: `UID SEARCH`, and its answers in every form.
 
 use super::line::{self, Line};
+use super::uid_set;
 use super::wire::{Cut, Failure, Wire};
 use jiff::civil::Date;
 
@@ -30,6 +31,15 @@ pub fn search(
         found = fetch_uids(wire)?;
     }
     found.retain(|&uid| uid >= first);
+    Ok(found)
+}
+
+/// Which of these UIDs the folder still holds.
+pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
+    let mut found = Vec::new();
+    for (_, set) in uid_set::sets(uids, usize::MAX) {
+        found.extend(run(wire, &format!("UID {set}"))?);
+    }
     Ok(found)
 }
 
