@@ -31,6 +31,7 @@ pub mod jwt;
 mod mailbox;
 mod message;
 mod net;
+mod records;
 mod scopes;
 mod signin;
 mod smtp;
@@ -42,9 +43,10 @@ mod world;
 
 #[allow(unused_imports)] // each user takes what it needs
 pub use {
-    api::{Standin, Submission, TokenRequest},
+    api::Standin,
     directory::{App, Federated, User},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     mailbox::StoredMessage,
+    records::{Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
 };
