@@ -351,7 +351,8 @@ fn binary() -> PathBuf {
     let cargo = std::env::var_os("CARGO");
     if cargo.is_some() || !binary.exists() {
         let mut build = Command::new(cargo.unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--bin", "queuemail"]);
+        build.args(["build", "--quiet", "--bin", "queuemail", "--manifest-path"]);
+        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         if profile.ends_with("release") {
             build.arg("--release");
         }

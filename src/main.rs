@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The binary: collects the arguments and leaves everything else to the library.
 
 use std::process::ExitCode;
@@ -5,3 +6,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     queuemail::run(std::env::args_os())
 }
+=======
+fn main(){}
+>>>>>>> standin

@@ -5,6 +5,7 @@ mod client;
 mod entra;
 mod imap;
 mod python;
+mod robust;
 mod smtp;
 
 use crate::standin::{App, Standin, User};

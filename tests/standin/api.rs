@@ -8,42 +8,10 @@ use tempfile::TempDir;
 use super::directory::{App, DeviceState, User};
 use super::faults::Faults;
 use super::mailbox::{Folder, StoredMessage};
+use super::records::{Submission, TokenRequest};
 use super::tokens::{self, Subject};
 use super::world::World;
 use super::{http, imap, jwt, net, smtp, tls};
-
-/// A message that SMTP accepted.
-#[derive(Clone, Debug)]
-pub struct Submission {
-    /// The mailbox that was signed in.
-    pub mailbox: String,
-    /// MAIL FROM.
-    pub from: String,
-    /// RCPT TO, the accepted ones.
-    pub recipients: Vec<String>,
-    /// ESMTP parameters of MAIL (`SIZE=…`, `BODY=8BITMIME`, …).
-    pub mail_parameters: Vec<String>,
-    /// ESMTP parameters of each accepted RCPT.
-    pub recipient_parameters: Vec<Vec<String>>,
-    /// The message as it came.
-    pub bytes: Vec<u8>,
-    /// The Message-ID that Exchange kept or chose.
-    pub message_id_used: String,
-}
-
-/// A request to the token endpoint, without anything secret.
-#[derive(Clone, Debug)]
-pub struct TokenRequest {
-    pub tenant: String,
-    pub grant_type: String,
-    pub client_id: String,
-    pub scope: String,
-    /// Of the password grant.
-    pub username: String,
-    /// `client_secret_post`, `client_secret_basic`, `private_key_jwt` or `none`.
-    pub authentication: &'static str,
-    pub user_agent: String,
-}
 
 /// The running stand-in.
 pub struct Standin {
@@ -157,7 +125,7 @@ impl Standin {
 
     /// Adds or replaces an app registration.
     pub fn add_app(&self, app: App) {
-        let mut directory = self.world.directory.lock().unwrap();
+        let mut directory = self.world.directory();
         directory
             .apps
             .insert(app.client_id.to_ascii_lowercase(), app);
@@ -165,7 +133,7 @@ impl Standin {
 
     /// Adds or replaces a user; gives no mailbox.
     pub fn add_user(&self, user: User) {
-        let mut directory = self.world.directory.lock().unwrap();
+        let mut directory = self.world.directory();
         directory
             .users
             .insert(user.address.to_ascii_lowercase(), user);
@@ -173,7 +141,7 @@ impl Standin {
 
     /// Adds a mailbox with the usual folders.
     pub fn add_mailbox(&self, address: &str) {
-        self.world.store.lock().unwrap().add(address);
+        self.world.store().add(address);
     }
 
     /// Gives an app's service principal FullAccess to a mailbox.
@@ -183,43 +151,33 @@ impl Standin {
 
     /// Gives a user FullAccess to another's mailbox.
     pub fn grant_user(&self, user: &str, mailbox: &str) {
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let rights = &mut store.existing(mailbox).full_access;
         rights.insert(user.to_ascii_lowercase());
     }
 
     /// Takes FullAccess away from an app or user.
     pub fn revoke(&self, who: &str, mailbox: &str) {
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let rights = &mut store.existing(mailbox).full_access;
         rights.remove(&who.to_ascii_lowercase());
     }
 
     /// Lets a mailbox send as another address.
     pub fn grant_send_as(&self, mailbox: &str, address: &str) {
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let rights = &mut store.existing(mailbox).send_as;
         rights.insert(address.to_ascii_lowercase());
     }
 
     /// `Set-CASMailbox -ImapEnabled`.
     pub fn set_imap_enabled(&self, mailbox: &str, enabled: bool) {
-        self.world
-            .store
-            .lock()
-            .unwrap()
-            .existing(mailbox)
-            .imap_enabled = enabled;
+        self.world.store().existing(mailbox).imap_enabled = enabled;
     }
 
     /// `Set-CASMailbox -SmtpClientAuthenticationDisabled`.
     pub fn set_smtp_disabled(&self, mailbox: &str, disabled: bool) {
-        self.world
-            .store
-            .lock()
-            .unwrap()
-            .existing(mailbox)
-            .smtp_disabled = disabled;
+        self.world.store().existing(mailbox).smtp_disabled = disabled;
     }
 
     fn with_folder<T>(
@@ -228,7 +186,7 @@ impl Standin {
         folder: &str,
         work: impl FnOnce(&mut Folder) -> T,
     ) -> T {
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let folder = store.existing(mailbox).existing(folder);
         folder.version += 1;
         work(folder)
@@ -236,24 +194,19 @@ impl Standin {
 
     /// Creates a folder if it is not there.
     pub fn add_folder(&self, mailbox: &str, folder: &str) {
-        self.world
-            .store
-            .lock()
-            .unwrap()
-            .existing(mailbox)
-            .create(folder);
+        self.world.store().existing(mailbox).create(folder);
     }
 
     /// Names of all folders.
     pub fn folders(&self, mailbox: &str) -> Vec<String> {
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let folders = &store.existing(mailbox).folders;
         folders.iter().map(|folder| folder.name.clone()).collect()
     }
 
     /// Puts a message in a folder; gives its UID.
     pub fn deliver(&self, mailbox: &str, folder: &str, bytes: &[u8]) -> u32 {
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         store.deliver(mailbox, folder, bytes, &[])
     }
 
@@ -338,7 +291,7 @@ impl Standin {
 
     /// Mints an app-only token, as the token endpoint would: `resource` without `/.default`.
     pub fn issue_token(&self, client_id: &str, resource: &str) -> String {
-        let directory = self.world.directory.lock().unwrap();
+        let directory = self.world.directory();
         let app = directory.app(client_id).expect("the app is registered");
         tokens::mint(&self.world, app, resource, &Subject::App).0
     }
@@ -351,7 +304,7 @@ impl Standin {
         resource: &str,
         scopes: &[&str],
     ) -> String {
-        let directory = self.world.directory.lock().unwrap();
+        let directory = self.world.directory();
         let app = directory.app(client_id).expect("the app is registered");
         let user = directory.user(user).expect("the user exists");
         let scopes: Vec<String> = scopes.iter().map(|scope| scope.to_string()).collect();
@@ -387,7 +340,7 @@ impl Standin {
     }
 
     fn decide_devices(&self, state: DeviceState) {
-        let mut directory = self.world.directory.lock().unwrap();
+        let mut directory = self.world.directory();
         for device in directory.devices.values_mut() {
             if device.state == DeviceState::Pending {
                 device.state = state.clone();
@@ -397,7 +350,7 @@ impl Standin {
 
     /// "Revoke sessions", or a new password: refresh tokens of this user get AADSTS50173.
     pub fn revoke_refresh_tokens(&self, user: &str) {
-        let mut directory = self.world.directory.lock().unwrap();
+        let mut directory = self.world.directory();
         for refresh in directory.refresh.values_mut() {
             refresh.revoked |= refresh.user.eq_ignore_ascii_case(user);
         }
@@ -405,7 +358,7 @@ impl Standin {
 
     /// Ninety days pass without use: all refresh tokens get AADSTS700082.
     pub fn expire_refresh_tokens(&self) {
-        let mut directory = self.world.directory.lock().unwrap();
+        let mut directory = self.world.directory();
         for refresh in directory.refresh.values_mut() {
             refresh.idle = true;
         }
@@ -413,7 +366,7 @@ impl Standin {
 
     /// Forgets the wrong passwords that led to a lockout.
     pub fn unlock(&self, user: &str) {
-        let mut directory = self.world.directory.lock().unwrap();
+        let mut directory = self.world.directory();
         directory.wrong_passwords.remove(&user.to_ascii_lowercase());
     }
 }

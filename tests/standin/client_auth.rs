@@ -17,7 +17,7 @@ pub fn client(world: &World, request: &Request, form: &Form) -> Result<App, Refu
         Some((id, _)) => id,
         None => needed(form, "client_id")?,
     };
-    let directory = world.directory.lock().unwrap();
+    let directory = world.directory();
     directory.app(id).cloned().ok_or_else(|| {
         Refusal::new(
             700016,

@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::aadsts::Refusal;
-use super::api::TokenRequest;
 use super::faults::TokenFault;
 use super::grants;
 use super::http::{Request, Response};
+use super::records::TokenRequest;
 use super::signin;
 use super::world::World;
 

@@ -66,7 +66,7 @@ fn password(world: &World, app: &App, form: &Form, tenant: &str) -> Result<Respo
     let name = needed(form, "username")?.to_ascii_lowercase();
     let given = needed(form, "password")?;
     let user = {
-        let mut directory = world.directory.lock().unwrap();
+        let mut directory = world.directory();
         let user = directory.users.get(&name).cloned();
         let user = user.ok_or_else(|| Refusal::plain(50034))?;
         let wrong = directory.wrong_passwords.entry(name).or_default();
@@ -103,7 +103,7 @@ pub fn may_sign_in(user: &User) -> Result<(), Refusal> {
 fn refresh(world: &World, app: &App, form: &Form) -> Result<Response, Refusal> {
     let given = needed(form, "refresh_token")?;
     let (known, user) = {
-        let directory = world.directory.lock().unwrap();
+        let directory = world.directory();
         let known = directory.refresh.get(given).cloned();
         let known = known.ok_or_else(|| Refusal::plain(70000))?;
         let user = directory.user(&known.user).cloned();
@@ -127,7 +127,7 @@ fn authorization_code(world: &World, app: &App, form: &Form) -> Result<Response,
     let given = needed(form, "code")?;
     let redirect_uri = needed(form, "redirect_uri")?;
     let (code, user) = {
-        let mut directory = world.directory.lock().unwrap();
+        let mut directory = world.directory();
         let code = directory.codes.get_mut(given);
         let code = code.ok_or_else(|| Refusal::plain(70000))?;
         if code.redeemed {
@@ -164,7 +164,7 @@ fn device_code(world: &World, app: &App, form: &Form) -> Result<Response, Refusa
         ));
     }
     let (scope, user) = {
-        let mut directory = world.directory.lock().unwrap();
+        let mut directory = world.directory();
         let device = directory.devices.get_mut(given);
         let device = device.ok_or_else(|| Refusal::plain(70018))?;
         if device.client_id != app.client_id {
@@ -213,7 +213,7 @@ fn for_user(
         .collect();
     let mut extra = json!({"scope": full.join(" ")});
     if wanted.offline || redeemed.is_some() {
-        let mut directory = world.directory.lock().unwrap();
+        let mut directory = world.directory();
         if !(redeemed.is_some() && world.faults.no_rotation.load(SeqCst)) {
             let fresh = format!("1.{}", random_word(48));
             let entry = Refresh {

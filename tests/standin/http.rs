@@ -86,7 +86,7 @@ pub fn serve_plain(world: &Arc<World>, stream: TcpStream) -> io::Result<()> {
 }
 
 fn serve(world: &Arc<World>, stream: Box<dyn Wire>) -> io::Result<()> {
-    let mut conn = Conn::new(stream);
+    let mut conn = Conn::new(world, stream);
     while let Some(request) = read(&mut conn)? {
         world.log("HTTP", &format!("< {} {}", request.method, request.path));
         let keep = request.header("connection") != Some("close");

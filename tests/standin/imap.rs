@@ -44,7 +44,7 @@ pub fn serve(world: &Arc<World>, mut stream: TcpStream) -> io::Result<()> {
     if let Some(bytes) = &*world.faults.imap_plaintext.lock().unwrap() {
         io::Write::write_all(&mut stream, bytes)?;
     }
-    let mut conn = Conn::new(handshake(world, stream)?);
+    let mut conn = Conn::new(world, handshake(world, stream)?);
     let close_after = world.faults.imap_close_after.load(SeqCst);
     conn.spoiler.close_after = (close_after > 0).then_some(close_after);
     conn.spoiler.drip = *world.faults.imap_drip.lock().unwrap();
@@ -285,7 +285,7 @@ impl Session<'_> {
     /// Works on the mailbox of this session.
     pub fn with_mailbox<T>(&self, work: impl FnOnce(&mut Mailbox) -> T) -> T {
         let address = self.mailbox.as_deref().unwrap_or_default();
-        work(self.world.store.lock().unwrap().existing(address))
+        work(self.world.store().existing(address))
     }
 
     /// Tells what has changed in the open folder; expunges only where the protocol allows them.
@@ -294,7 +294,7 @@ impl Session<'_> {
             return Ok(());
         };
         let address = self.mailbox.as_deref().unwrap_or_default();
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let folder = store.existing(address).folder(&selected.name);
         let Some(folder) = folder.filter(|folder| folder.version != selected.version) else {
             return Ok(());

@@ -55,6 +55,10 @@ impl Session<'_> {
                 false => Ok(format!("NO Folder {name} already exists.")),
             },
             "DELETE" => {
+                // Exchange would not delete what is open either; here it is closed first.
+                if self.selected.as_ref().is_some_and(|open| open.name == name) {
+                    self.selected = None;
+                }
                 self.with_mailbox(|m| m.folders.retain(|f| f.name != name || name == "INBOX"));
                 done("DELETE")
             }

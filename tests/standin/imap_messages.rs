@@ -47,7 +47,9 @@ impl Session<'_> {
                 true => {
                     uids.partition_point(|uid| *uid < from)..uids.partition_point(|uid| *uid <= to)
                 }
-                false => (from as usize - 1).min(uids.len())..(to as usize).min(uids.len()),
+                false => {
+                    (from as usize).saturating_sub(1).min(uids.len())..(to as usize).min(uids.len())
+                }
             };
             places.extend(range);
         }

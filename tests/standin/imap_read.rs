@@ -82,6 +82,7 @@ fn parse(text: &[u8], literals: Vec<Vec<u8>>) -> Command {
         text,
         at: 0,
         literals: literals.into_iter(),
+        depth: 0,
     };
     let mut args = reader.list();
     let mut word = || {
@@ -107,6 +108,7 @@ struct Reader<'a> {
     text: &'a [u8],
     at: usize,
     literals: std::vec::IntoIter<Vec<u8>>,
+    depth: u32,
 }
 
 impl Reader<'_> {
@@ -126,7 +128,12 @@ impl Reader<'_> {
                 }
                 b'(' => {
                     self.at += 1;
-                    args.push(Arg::List(self.list()));
+                    self.depth += 1;
+                    // Nobody nests deeper in earnest, and our stack is not endless.
+                    if self.depth < 50 {
+                        args.push(Arg::List(self.list()));
+                    }
+                    self.depth -= 1;
                 }
                 b'"' => args.push(Arg::Text(self.quoted())),
                 LITERAL => {

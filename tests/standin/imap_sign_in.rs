@@ -48,7 +48,7 @@ impl Session<'_> {
         let role = "IMAP.AccessAsApp";
         let scope = "IMAP.AccessAsUser.All";
         let claims = tokens::check_for_exchange(self.world, &token, role, scope)?;
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let mailbox = store.get(&user).ok_or(format!("no mailbox {user}"))?;
         let may_open = mailbox.imap_enabled && tokens::may_open(&claims, mailbox);
         // Without a right on the mailbox the sign-in itself succeeds; the next command tells.

@@ -26,7 +26,15 @@ pub fn shared_key() -> Arc<SigningKey> {
 
 impl SigningKey {
     pub fn generate() -> SigningKey {
-        let private = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        SigningKey::new(PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap())
+    }
+
+    /// The key in a PEM file, for example of `make_certificate`.
+    pub fn from_private_pem(pem: &str) -> SigningKey {
+        SigningKey::new(PKey::private_key_from_pem(pem.as_bytes()).unwrap())
+    }
+
+    fn new(private: PKey<Private>) -> SigningKey {
         let pem = private.public_key_to_pem().unwrap();
         let public = PKey::public_key_from_pem(&pem).unwrap();
         let digest = ring::digest::digest(&ring::digest::SHA256, &pem);
@@ -138,6 +146,12 @@ pub fn certificate_key(pem: &str, header: &Value) -> Option<PKey<Public>> {
         }
     }
     None
+}
+
+/// The `x5t#S256` of a certificate (PEM).
+pub fn thumbprint(pem: &str) -> String {
+    let certificate = X509::from_pem(pem.as_bytes()).unwrap();
+    URL_SAFE_NO_PAD.encode(certificate.digest(MessageDigest::sha256()).unwrap())
 }
 
 /// A self-signed certificate with its key, both PEM, for tests of client assertions.

@@ -4,6 +4,17 @@
 //! knobs in [`Faults`]. All listens on free ports of 127.0.0.1, with TLS from a CA of its own, and
 //! ends when the [`Standin`] is dropped.
 //!
+//! ```ignore
+//! let m365 = Standin::start();
+//! m365.add_app(App { secret: Some("s".into()), roles: vec!["IMAP.AccessAsApp"], ..App::default() });
+//! m365.add_mailbox("support@contoso.example");
+//! m365.grant(&App::default().client_id, "support@contoso.example");
+//! m365.deliver("support@contoso.example", "INBOX", b"Subject: hello\r\n\r\n");
+//! m365.faults().imap_at(3, ImapFault::Close); // the third command from now
+//! // … run the binary against m365.authority(), m365.imap_url(), m365.ca_file() …
+//! assert_eq!(m365.messages("support@contoso.example", "INBOX").len(), 1, "{:#?}", m365.log());
+//! ```
+//!
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
 //! - `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
 //! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph`: a place kept free
@@ -31,6 +42,7 @@ pub mod jwt;
 mod mailbox;
 mod message;
 mod net;
+mod records;
 mod scopes;
 mod signin;
 mod smtp;
@@ -42,9 +54,10 @@ mod world;
 
 #[allow(unused_imports)] // each user takes what it needs
 pub use {
-    api::{Standin, Submission, TokenRequest},
+    api::Standin,
     directory::{App, Federated, User},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     mailbox::StoredMessage,
+    records::{Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
 };

@@ -4,13 +4,14 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::faults::use_up;
-use super::world::World;
+use super::world::{self, World};
 
 /// A stream in either state, plain or TLS.
 pub trait Wire: Read + Write + Send {
@@ -78,9 +79,11 @@ fn accept_all(
             if use_up(&world.faults.silent_connections) {
                 world.pause(Duration::from_secs(600));
             }
-            let outcome = serve(&world, stream);
-            if let Err(error) = outcome {
-                world.log(protocol, &format!("! connection ended: {error}"));
+            // A mistake of ours in one connection must not leave its client waiting.
+            match catch_unwind(AssertUnwindSafe(|| serve(&world, stream))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => world.log(protocol, &format!("! connection ended: {error}")),
+                Err(_) => world.log(protocol, "! the stand-in itself panicked"),
             }
             if let Some(socket) = world.sockets.lock().unwrap().remove(&number) {
                 socket.shutdown(Shutdown::Both).ok();
@@ -112,6 +115,7 @@ pub struct Spoiler {
 
 /// A connection with buffered input and output.
 pub struct Conn {
+    stopped: Arc<AtomicBool>,
     input: BufReader<Box<dyn Wire>>,
     output: Vec<u8>,
     sent: u64,
@@ -119,8 +123,9 @@ pub struct Conn {
 }
 
 impl Conn {
-    pub fn new(stream: Box<dyn Wire>) -> Conn {
+    pub fn new(world: &World, stream: Box<dyn Wire>) -> Conn {
         Conn {
+            stopped: world.stopped.clone(),
             input: BufReader::with_capacity(OUTPUT, stream),
             output: Vec::new(),
             sent: 0,
@@ -189,7 +194,7 @@ impl Conn {
             let rest = output.split_off(after.min(output.len()));
             stream.write_all(&output)?;
             stream.flush()?;
-            std::thread::sleep(pause);
+            world::pause(&self.stopped, pause);
             output = rest;
         }
         match self.spoiler.drip {
@@ -198,7 +203,7 @@ impl Conn {
                 for piece in output.chunks(size.max(1)) {
                     stream.write_all(piece)?;
                     stream.flush()?;
-                    std::thread::sleep(pause);
+                    world::pause(&self.stopped, pause);
                 }
             }
         }

@@ -19,7 +19,7 @@ use super::world::{World, guid, now, random_word};
 pub fn device_code(world: &World, form: &Form) -> Result<Response, Refusal> {
     let id = needed(form, "client_id")?;
     let scope = needed(form, "scope")?;
-    let mut directory = world.directory.lock().unwrap();
+    let mut directory = world.directory();
     let app = directory.app(id).cloned();
     let app = app.ok_or_else(|| {
         Refusal::new(
@@ -61,7 +61,7 @@ pub fn device_code(world: &World, form: &Form) -> Result<Response, Refusal> {
 pub fn authorize(world: &World, query: &Form) -> Response {
     let page = |code: u32, text: &str| Response::html(400, &format!("AADSTS{code}: {text}"));
     let id = field(query, "client_id").unwrap_or_default();
-    let Some(app) = world.directory.lock().unwrap().app(id).cloned() else {
+    let Some(app) = world.directory().app(id).cloned() else {
         return page(700016, "Application was not found in the directory.");
     };
     let redirect = field(query, "redirect_uri").unwrap_or_default();
@@ -131,7 +131,7 @@ fn sign_in(
     }
     let hint = field(query, "login_hint").map(str::to_string);
     let chosen = world.faults.browser_user.lock().unwrap().clone().or(hint);
-    let mut directory = world.directory.lock().unwrap();
+    let mut directory = world.directory();
     let user = match chosen {
         Some(name) => directory.user(&name).cloned(),
         None => directory.users.values().next().cloned(),

@@ -55,7 +55,7 @@ pub fn serve_implicit(world: &Arc<World>, stream: TcpStream) -> io::Result<()> {
 fn talk(world: &World, stream: Box<dyn Wire>, is_secure: bool, greet: bool) -> io::Result<bool> {
     let mut dialogue = Dialogue {
         world,
-        conn: Conn::new(stream),
+        conn: Conn::new(world, stream),
         is_secure,
         signed_in: None,
         envelope: None,
@@ -64,7 +64,7 @@ fn talk(world: &World, stream: Box<dyn Wire>, is_secure: bool, greet: bool) -> i
     };
     let outcome = dialogue.run(greet);
     if let Some((_, mailbox)) = &dialogue.signed_in
-        && let Some(mailbox) = world.store.lock().unwrap().get(mailbox)
+        && let Some(mailbox) = world.store().get(mailbox)
     {
         mailbox.senders -= 1;
     }
@@ -282,7 +282,7 @@ impl Dialogue<'_> {
             .ok_or_else(|| no("not an XOAUTH2 response".to_string()))?;
         let claims = tokens::check_for_exchange(self.world, &token, "SMTP.SendAsApp", "SMTP.Send")
             .map_err(no)?;
-        let mut store = self.world.store.lock().unwrap();
+        let mut store = self.world.store();
         let mailbox = store
             .get(&user)
             .ok_or_else(|| no(format!("no mailbox {user}")))?;

@@ -22,7 +22,7 @@ impl Dialogue<'_> {
             0 => 3,
             set => set,
         };
-        let senders = self.world.store.lock().unwrap().existing(mailbox).senders;
+        let senders = self.world.store().existing(mailbox).senders;
         if senders > limit {
             return self.say("432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending for more information. [Hostname=LOCALHOST.outlook.office365.com]");
         }
@@ -64,7 +64,7 @@ impl Dialogue<'_> {
         let is_own = to
             .rsplit_once('@')
             .is_some_and(|(_, host)| host.eq_ignore_ascii_case(&self.world.domain));
-        let is_known = self.world.store.lock().unwrap().get(&to).is_some();
+        let is_known = self.world.store().get(&to).is_some();
         if is_own && !is_known {
             return self.say("550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup");
         }

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::Value;
 
-use super::Submission;
 use super::faults::or_usual;
 use super::message::{bare_address, field, with_field};
+use super::records::Submission;
 use super::tokens;
 use super::world::{World, guid, now};
 
@@ -36,7 +36,7 @@ pub fn submit(
             bytes.len()
         );
     }
-    let mut store = world.store.lock().unwrap();
+    let mut store = world.store();
     let own = store.existing(mailbox);
     if !tokens::may_open(claims, own) {
         return format!(
@@ -68,8 +68,10 @@ pub fn submit(
         }
     }
     if !faults.no_sent_copy.load(SeqCst) {
-        let sent = store.existing(mailbox).existing("Sent Items");
-        sent.add(shared, vec!["\\Seen".into()], now());
+        let seen = vec!["\\Seen".to_string()];
+        if let Some(sent) = store.existing(mailbox).folder("Sent Items") {
+            sent.add(shared, seen, now());
+        }
     }
     drop(store);
     world.submitted.lock().unwrap().push(Submission {

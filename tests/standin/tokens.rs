@@ -113,7 +113,7 @@ pub fn check_for_exchange(
         return Err(format!("neither role {role} nor scope {scope}"));
     }
     if has_role && !has_scope {
-        let directory = world.directory.lock().unwrap();
+        let directory = world.directory();
         let app = directory.app(claims["appid"].as_str().unwrap_or_default());
         if !app.is_some_and(|app| app.in_exchange) {
             return Err("no service principal in Exchange".into());

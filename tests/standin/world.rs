@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::api::{Submission, TokenRequest};
 use super::directory::Directory;
 use super::faults::Faults;
 use super::jwt::SigningKey;
 use super::mailbox::Store;
+use super::records::{Submission, TokenRequest};
 
 pub struct World {
     pub tenant: String,
@@ -19,13 +19,13 @@ pub struct World {
     pub acceptor: native_tls::TlsAcceptor,
     pub key: Arc<SigningKey>,
     pub faults: Faults,
-    pub directory: Mutex<Directory>,
-    pub store: Mutex<Store>,
+    directory: Mutex<Directory>,
+    store: Mutex<Store>,
     pub submitted: Mutex<Vec<Submission>>,
     pub token_requests: Mutex<Vec<TokenRequest>>,
     pub login_url: OnceLock<String>,
     lines: Mutex<Vec<String>>,
-    stopped: AtomicBool,
+    pub stopped: Arc<AtomicBool>,
     pub sockets: Mutex<HashMap<u64, TcpStream>>,
     pub threads: Mutex<Vec<JoinHandle<()>>>,
     pub ports: Mutex<Vec<u16>>,
@@ -45,11 +45,23 @@ impl World {
             token_requests: Mutex::default(),
             login_url: OnceLock::new(),
             lines: Mutex::default(),
-            stopped: AtomicBool::new(false),
+            stopped: Arc::default(),
             sockets: Mutex::default(),
             threads: Mutex::default(),
             ports: Mutex::default(),
         }
+    }
+
+    /// The mailboxes; a test that failed while it held them does not take them from the servers.
+    pub fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory, likewise.
+    pub fn directory(&self) -> MutexGuard<'_, Directory> {
+        self.directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a line to the protocol log; whoever calls has masked tokens and secrets.
@@ -75,12 +87,7 @@ impl World {
 
     /// Sleeps, but not beyond the end of the stand-in.
     pub fn pause(&self, duration: Duration) {
-        let step = Duration::from_millis(10);
-        let mut left = duration;
-        while !left.is_zero() && !self.is_stopped() {
-            std::thread::sleep(left.min(step));
-            left = left.saturating_sub(step);
-        }
+        pause(&self.stopped, duration);
     }
 
     /// Ends all listeners and connections, and waits for their threads.
@@ -96,6 +103,16 @@ impl World {
         for thread in threads {
             thread.join().ok();
         }
+    }
+}
+
+/// Sleeps until the time is over or the flag is set.
+pub fn pause(stopped: &AtomicBool, duration: Duration) {
+    let step = Duration::from_millis(10);
+    let mut left = duration;
+    while !left.is_zero() && !stopped.load(Ordering::SeqCst) {
+        std::thread::sleep(left.min(step));
+        left = left.saturating_sub(step);
     }
 }
 

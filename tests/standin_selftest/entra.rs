@@ -308,10 +308,10 @@ fn the_browser_comes_back_with_a_code() {
 #[test]
 fn assertions_are_really_checked() {
     let m365 = furnished();
-    let (certificate, _) = jwt::make_certificate("queuemail");
+    let (certificate, key) = jwt::make_certificate("queuemail");
     let provider = jwt::SigningKey::generate();
     m365.add_app(App {
-        certificates: vec![certificate],
+        certificates: vec![certificate.clone()],
         federated: vec![Federated {
             issuer: "https://issuer.example".into(),
             subject: "job:Main".into(),
@@ -350,8 +350,20 @@ fn assertions_are_really_checked() {
     assert_eq!(assert(&other_key).1["error_codes"][0], 700027);
     let audience = format!("{}/{}/oauth2/v2.0/token", m365.login_url(), m365.domain());
     let by_app = json!({"iss": APP, "sub": APP, "aud": audience, "exp": 4102444800u64});
+    let own = jwt::SigningKey::from_private_pem(&key);
+    for alg in ["PS256", "RS256"] {
+        let header = json!({"alg": alg, "typ": "JWT", "x5t#S256": jwt::thumbprint(&certificate)});
+        let (status, body) = assert(&own.sign_with(&header, &by_app));
+        assert_eq!(status, 200, "{body}");
+        // The thumbprint alone proves nothing.
+        let (_, body) = assert(&provider.sign_with(&header, &by_app));
+        assert_eq!(body["error_codes"][0], 700027);
+        let late = json!({"iss": APP, "sub": APP, "aud": audience, "exp": 1});
+        let (_, body) = assert(&own.sign_with(&header, &late));
+        assert_eq!(body["error_codes"][0], 700024);
+    }
     let unknown = json!({"alg": "PS256", "x5t#S256": "AAAA"});
-    let (_, body) = assert(&provider.sign_with(&unknown, &by_app));
+    let (_, body) = assert(&own.sign_with(&unknown, &by_app));
     assert_eq!(body["error_codes"][0], 700027);
 }
 
