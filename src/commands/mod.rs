@@ -2,6 +2,7 @@
 
 mod access;
 mod context;
+mod send;
 mod token;
 
 use crate::cli::{Cli, Command};
@@ -19,7 +20,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         }
         Command::Token(command) => Ok(token::run(&context, command)?),
         Command::Fetch(_) => Err(crate::fault::Fault::usage("not there yet").into()),
-        Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
+        Command::Send(args) => send::run(&context, &args),
         Command::Completions { shell } => {
             let mut command = crate::command();
             let mut script = Vec::new();
