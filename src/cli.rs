@@ -4,7 +4,8 @@
 //! without a period; examples come first in the long help.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 /// Fetch and send the mail of Microsoft 365 queues with OAuth
 #[derive(Debug, Parser)]
@@ -564,25 +565,79 @@ pub struct FetchArgs {
 Examples:
   queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
   queuemail send -f support@contoso.com customer@example.com < reply.eml
-  queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection")]
+  queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection
+Called by the name sendmail, the program sends without the word `send`.")]
 pub struct SendArgs {
-    /// Recipients
+    /// Recipients, also beside those that -t finds
     pub recipients: Vec<String>,
     /// Take the recipients from the message's To, Cc and Bcc
     #[arg(short = 't')]
     pub from_header: bool,
-    /// Do not end the message at a line with a single dot
+    /// Do not end a message on standard input at a line with a single dot
     #[arg(short = 'i')]
     pub ignore_dots: bool,
     /// Envelope sender [default: the From field]
-    #[arg(short = 'f', value_name = "FROM")]
+    #[arg(short = 'f', short_alias = 'r', value_name = "FROM")]
     pub from: Option<String>,
-    /// Read the message from this file; may be repeated [default: standard input]
+    /// The sender's full name, for a message that has no From field
+    #[arg(short = 'F', value_name = "NAME")]
+    pub full_name: Option<String>,
+    /// Tell of the delivery: never, or some of success,failure,delay (where the server can)
+    #[arg(short = 'N', value_name = "WHEN")]
+    pub notify: Option<String>,
+    /// What comes back with a failure: full or hdrs (where the server can)
+    #[arg(short = 'R', value_name = "WHAT")]
+    pub returned: Option<String>,
+    /// An envelope id that comes back with such a message (where the server can)
+    #[arg(short = 'V', value_name = "ID")]
+    pub envelope_id: Option<String>,
+    /// Read the message from this file, `-` is standard input; may be repeated
     #[arg(long = "file", value_name = "MESSAGE")]
     pub files: Vec<PathBuf>,
     /// Say what would be sent and by whom, and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// sendmail's modes: -bm, the only one, sends a message
+    #[arg(short = 'b', value_name = "MODE", hide = true)]
+    pub mode: Option<String>,
+    /// sendmail's options: -oi is -i; the others say nothing here
+    #[arg(short = 'o', value_name = "OPTION", hide = true)]
+    pub options: Vec<String>,
+    /// sendmail's long options
+    #[arg(short = 'O', value_name = "OPTION=VALUE", hide = true)]
+    pub long_options: Vec<String>,
+    /// sendmail's body type; we look at the message itself
+    #[arg(short = 'B', value_name = "TYPE", hide = true)]
+    pub body_type: Option<String>,
+    /// sendmail's tag for a log that we don't keep
+    #[arg(short = 'L', value_name = "TAG", hide = true)]
+    pub log_tag: Option<String>,
+    /// sendmail's choice between its two configurations
+    #[arg(short = 'A', value_name = "c|m", hide = true)]
+    pub configuration: Option<String>,
+    /// sendmail's flags that say nothing here: initial submission, relaying, me too, verbatim
+    #[arg(short = 'U', hide = true)]
+    pub initial: bool,
+    #[arg(short = 'G', hide = true)]
+    pub relayed: bool,
+    #[arg(short = 'm', hide = true)]
+    pub me_too: bool,
+    #[arg(short = 'n', hide = true)]
+    pub no_aliases: bool,
+}
+
+/// Lets the program stand in for sendmail: called by that name, it sends. `mailq` is sendmail's
+/// other name, for `-bp`.
+pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let name = args.first().and_then(|a| Path::new(a).file_stem());
+    let words: &[&str] = match name.and_then(OsStr::to_str) {
+        Some("sendmail") => &["send"],
+        Some("mailq") => &["send", "-bp"],
+        _ => return args,
+    };
+    args.splice(1..1, words.iter().map(OsString::from));
+    args
 }
 
 // ---- config ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 //! main → lib → cli            parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        submit               who may send, and through which server
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault
 //! ```
@@ -30,6 +31,7 @@ mod output;
 mod prompt;
 mod secret;
 mod state;
+mod submit;
 
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -42,7 +44,7 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of a process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match cli::Cli::try_parse_from(args) {
+    let cli = match cli::Cli::try_parse_from(cli::as_sendmail(args)) {
         Ok(cli) => cli,
         Err(e) => {
             // A help or version text is a result; anything else is a usage error.

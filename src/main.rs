@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The binary: collects the arguments and leaves everything else to the library.
 
 use std::process::ExitCode;
@@ -6,6 +5,3 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     queuemail::run(std::env::args_os())
 }
-=======
-fn main(){}
->>>>>>> standin

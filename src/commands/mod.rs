@@ -7,6 +7,7 @@ mod fetch;
 mod provision;
 mod queue;
 mod queue_add;
+mod send;
 mod server;
 mod server_add;
 mod server_set;
@@ -29,7 +30,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Token(command) => Ok(token::run(&context, command)?),
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),
-        Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
+        Command::Send(args) => send::run(&context, &args),
         Command::Completions { shell } => {
             let mut command = crate::command();
             let mut script = Vec::new();

@@ -32,7 +32,7 @@ pub struct Server {
 pub struct Smtp<'a> {
     server: Server,
     /// Gives an access token for `server.user`.
-    token: &'a dyn Fn() -> Result<Secret>,
+    token: Box<dyn Fn() -> Result<Secret> + 'a>,
     /// Takes each line of the dialogue, with secrets masked.
     trace: &'a dyn Fn(&str),
     session: Option<Session<'a>>,
@@ -41,12 +41,12 @@ pub struct Smtp<'a> {
 impl<'a> Smtp<'a> {
     pub fn new(
         server: Server,
-        token: &'a dyn Fn() -> Result<Secret>,
+        token: impl Fn() -> Result<Secret> + 'a,
         trace: &'a dyn Fn(&str),
     ) -> Smtp<'a> {
         Smtp {
             server,
-            token,
+            token: Box::new(token),
             trace,
             session: None,
         }

@@ -201,7 +201,7 @@ fn submit_with(
             },
             user: "us@contoso.example".into(),
         },
-        &token,
+        token,
         &note,
     );
     let results = messages
@@ -397,7 +397,7 @@ fn an_untrusted_certificate_ends_it() {
             },
             user: "us@contoso.example".into(),
         },
-        &token,
+        token,
         &|_| {},
     );
     let envelope = Envelope {
