@@ -1,0 +1,3 @@
+//! What the program promises, one file for each theme.
+
+mod server_add;
