@@ -7,12 +7,15 @@
 mod check;
 mod cloud;
 mod edit;
+#[cfg(test)]
+mod edit_tests;
 mod load;
 mod locate;
 mod mistake;
 mod model;
 mod parsed;
 mod paths;
+mod resolve_secret;
 mod secret_source;
 mod tree;
 mod write;
