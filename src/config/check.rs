@@ -356,7 +356,7 @@ fn guid(id: &ClientId, at: &str, found: &mut Found) {
     if !is_guid(id.as_str()) {
         found.add(
             &format!("{at}.client_id"),
-            format!("client ID `{id}`"),
+            format!("a bad client ID `{id}`"),
             "Microsoft's are GUIDs: copy the Application (client) ID of the app registration",
         );
     }

@@ -261,6 +261,12 @@ fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
     } else if key.is_some() {
         (format!("a bad value{of_key}"), message.to_owned())
     } else {
+        // Where an unfinished thing begins helps more than where the parser gave up.
+        for thing in ["a quoted scalar", "a simple key"] {
+            if let Some((_, context)) = full.split_once(&format!("while scanning {thing}")) {
+                place = mark_in(context).or(place);
+            }
+        }
         ("a mistake".to_owned(), yaml_words(message, text, place))
     };
     Mistake {
@@ -277,32 +283,44 @@ fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> Strin
     let line = place.and_then(|(line, _)| text.lines().nth(line - 1));
     let indent = line.map(|l| &l[..l.len() - l.trim_start().len()]);
     if indent.is_some_and(|i| i.contains('\t')) || message.contains("cannot start any token") {
-        return "no tab may stand here: indent with spaces, and quote a value that begins with one of @ ` % \\t".to_owned();
+        return "no tab may stand here, nor may a value begin with @ or `: indent with spaces, put the value in quotes".to_owned();
     }
-    message.to_owned()
+    if message.contains("while scanning a quoted scalar") {
+        return "this quote is never closed".to_owned();
+    }
+    match message.find(" at line ") {
+        Some(end) => message[..end].to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+/// The place in libyaml's words "… at line 3 column 7".
+fn mark_in(words: &str) -> Option<(usize, usize)> {
+    let (line, column) = words.split_once("at line ")?.1.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
 }
 
 fn type_words(rest: &str) -> String {
     let (found, expected) = rest.split_once(", expected ").unwrap_or((rest, "another"));
     let found = match found {
-        "sequence" => "a list",
-        "map" => "a mapping of keys",
-        "unit value" | "Option value" => "nothing",
-        other => other,
+        "sequence" => "a list".to_owned(),
+        "map" => "a mapping of keys".to_owned(),
+        "unit value" | "Option value" => "nothing".to_owned(),
+        other => other
+            .replace("string ", "the text ")
+            .replace("integer ", "the number ")
+            .replace("floating point ", "the number ")
+            .replace("boolean ", "the truth value "),
     };
     let expected = match expected {
         "a sequence" => "a list",
+        "a string" => "a text",
         "a boolean" => "true or false",
         "u32" => "a whole number",
         e if e.starts_with("struct ") => "a mapping of keys",
         e => e,
     };
-    let quote = if expected == "a string" && found.contains('`') {
-        " (quote it)"
-    } else {
-        ""
-    };
-    format!("this is {found}; {expected} belongs here{quote}")
+    format!("this is {found}; {expected} belongs here")
 }
 
 fn between_backquotes(message: &str) -> Vec<&str> {

@@ -7,6 +7,8 @@
 mod check;
 mod cloud;
 mod edit;
+#[cfg(test)]
+mod edit_tests;
 mod load;
 mod locate;
 mod mistake;
@@ -14,6 +16,7 @@ mod model;
 mod parsed;
 mod paths;
 pub mod resolve;
+mod resolve_secret;
 mod secret_source;
 mod tree;
 mod write;
