@@ -1,7 +1,9 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
 mod access;
+mod claims;
 mod context;
+mod explain;
 mod token;
 
 use crate::cli::{Cli, Command};
@@ -20,6 +22,7 @@ pub fn dispatch(cli: Cli) -> Result<()> {
         Command::Token(command) => token::run(&context, command),
         Command::Fetch(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
+        Command::Explain(args) => explain::run(&context, &args),
         Command::Completions { shell } => {
             let mut command = crate::command();
             let mut script = Vec::new();
