@@ -76,6 +76,8 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Send a message, as sendmail does
     Send(SendArgs),
+    /// Explain an error code or a server's text: what it means, who must act, what to do
+    Explain(ExplainArgs),
     /// Look at the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -638,6 +640,22 @@ pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     };
     args.splice(1..1, words.iter().map(OsString::from));
     args
+}
+
+// ---- explain ---------------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail explain AADSTS7000222
+  queuemail explain 535 5.7.139
+  queuemail explain 'User is authenticated but not connected'
+
+Works offline. What is not known ends with exit code 64.")]
+pub struct ExplainArgs {
+    /// An AADSTS code with or without its letters, a reply, or a part of a server's text
+    #[arg(required = true, value_name = "CODE|TEXT", allow_hyphen_values = true)]
+    pub words: Vec<String>,
 }
 
 // ---- config ----------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 //! Black-box tests of everything that gets tokens: `token get` against the stand-in's Entra ID.
 
 mod account;
+mod answers;
 mod cache;
+mod formats;
 mod login;
 mod service;
 

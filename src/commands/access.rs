@@ -24,6 +24,9 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(60);
 /// How long we wait for another process beyond the time that its request may take.
 const LOCK_GRACE: Duration = Duration::from_secs(30);
 
+/// Marks the fault of a refresh token that is not accepted any more.
+const REFRESH_REFUSED: &str = "the refresh token is refused";
+
 /// Gives tokens out; shared by threads.
 pub struct Access<'a> {
     context: &'a Context,
@@ -148,7 +151,16 @@ impl<'a> Access<'a> {
         )?;
         wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
         wanted.scene.protocol = Some(resource.name().to_owned());
-        self.token(&wanted)
+        self.token(&wanted).map_err(|mut err| {
+            // Entra does not know the user, the password or the app: are two settings swapped?
+            if let Some(fault) = err.downcast_mut::<Fault>()
+                && fault.kind == Kind::SignIn
+                && fault.server_said.is_some()
+            {
+                *fault = resolve::swapped(outgoing, fault.clone());
+            }
+            err
+        })
     }
 
     fn wanted<'w>(
@@ -198,13 +210,19 @@ impl<'a> Access<'a> {
 
     fn token(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
         self.cached_or_new(wanted).map_err(|mut err| {
-            // The scene says what we could not do; the fault need not say it again.
+            let mut scene = wanted.scene.clone();
             if let Some(fault) = err.downcast_mut::<Fault>()
                 && fault.server_said.is_some()
             {
-                fault.what = wanted.scene.doing.clone();
+                if fault.what == REFRESH_REFUSED {
+                    scene.doing = scene.doing.replacen("get a", "refresh the", 1);
+                }
+                // The scene says what we could not do, and the server why.
+                if fault.kind == Kind::SignIn {
+                    fault.what = scene.doing.clone();
+                }
             }
-            err.context(wanted.scene.clone())
+            err.context(scene)
         })
     }
 
@@ -352,7 +370,12 @@ impl<'a> Access<'a> {
                     class: Class::TryLater,
                     fault,
                 }) => return Err(fault.into()),
-                Err(GrantError { fault, .. }) => refused = Some(fault),
+                Err(GrantError { fault, .. }) => {
+                    refused = Some(Fault {
+                        what: REFRESH_REFUSED.to_owned(),
+                        ..fault
+                    });
+                }
             }
         }
         let Some(source) = account.password else {
@@ -363,13 +386,11 @@ impl<'a> Access<'a> {
                         Kind::SignIn,
                         format!("nobody has signed in as `{}` yet", account.name),
                     )
+                    .hint(format!("sign in: `queuemail token login {login}`"))
                 })
-                .hint(format!("sign in: queuemail token login {login}"))
                 .into());
         };
-        let password = source
-            .resolve()
-            .with_context(|| format!("cannot read the password of `{}`", account.name))?;
+        let password = source.resolve(&format!("the password of `{}`", account.name))?;
         if !self.fresh
             && let Some(earlier) = self.store.refused_password(&wanted.key, &password)?
         {
@@ -401,9 +422,7 @@ impl<'a> Access<'a> {
         let credential = match registration.credential {
             CredentialSource::None => Credential::None,
             CredentialSource::Secret(source) => {
-                Credential::Secret(source.resolve().with_context(|| {
-                    format!("cannot read the client secret of server `{server}`")
-                })?)
+                Credential::Secret(source.resolve(&format!("the secret of server `{server}`"))?)
             }
             CredentialSource::Certificate {
                 certificate,

@@ -1,8 +1,10 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
 mod access;
+mod claims;
 mod config;
 mod context;
+mod explain;
 mod fetch;
 mod provision;
 mod queue;
@@ -31,6 +33,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
+        Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions { shell } => {
             let mut command = crate::command();
             let mut script = Vec::new();
