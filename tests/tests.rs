@@ -1,1 +1,6 @@
+mod mail;
+mod servers;
 
+mod cases {
+    mod real_servers;
+}
