@@ -1,6 +1,7 @@
+//! Black-box tests of the real binary: one test binary, one module for each theme.
+
+mod cases;
 mod mail;
 mod servers;
-
-mod cases {
-    mod real_servers;
-}
+mod standin;
+mod standin_selftest;

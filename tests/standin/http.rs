@@ -1,0 +1,237 @@
+//! HTTP/1.1 as far as Entra's endpoints need it: keep-alive, Content-Length, form bodies.
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+
+use super::net::{Conn, Wire, handshake};
+use super::world::{World, now};
+use super::{entra, graph, introspect};
+
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(own, _)| own == name);
+        found.next().map(|(_, value)| value.as_str())
+    }
+
+    /// The body's form fields; none when the body is not declared as a form.
+    pub fn form(&self) -> Vec<(String, String)> {
+        let kind = self.header("content-type").unwrap_or_default();
+        if !kind.starts_with("application/x-www-form-urlencoded") {
+            return Vec::new();
+        }
+        url::form_urlencoded::parse(&self.body)
+            .into_owned()
+            .collect()
+    }
+}
+
+pub struct Response {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// Octets to declare beyond the body, sent as spaces.
+    pub padding: u64,
+    /// Close without an answer.
+    pub silent: bool,
+}
+
+impl Response {
+    pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Response {
+        Response {
+            status,
+            content_type,
+            headers: Vec::new(),
+            body: body.into(),
+            padding: 0,
+            silent: false,
+        }
+    }
+
+    pub fn json(status: u16, body: &Value) -> Response {
+        Response::new(status, "application/json; charset=utf-8", body.to_string())
+    }
+
+    pub fn html(status: u16, text: &str) -> Response {
+        let page = format!("<!DOCTYPE html>\r\n<html><body>{text}</body></html>\r\n");
+        Response::new(status, "text/html; charset=utf-8", page)
+    }
+
+    pub fn with(mut self, name: &str, value: impl ToString) -> Response {
+        self.headers.push((name.to_string(), value.to_string()));
+        self
+    }
+}
+
+pub fn serve_tls(world: &Arc<World>, stream: TcpStream) -> io::Result<()> {
+    serve(world, handshake(world, stream)?)
+}
+
+/// Serves the introspection endpoint without TLS, for a local Dovecot.
+pub fn serve_plain(world: &Arc<World>, stream: TcpStream) -> io::Result<()> {
+    serve(world, Box::new(stream))
+}
+
+fn serve(world: &Arc<World>, stream: Box<dyn Wire>) -> io::Result<()> {
+    let mut conn = Conn::new(world, stream);
+    while let Some(request) = read(&mut conn)? {
+        world.log("HTTP", &format!("< {} {}", request.method, request.path));
+        let keep = request.header("connection") != Some("close");
+        let response = route(world, &request);
+        if response.silent {
+            world.log("HTTP", "> (closed without an answer)");
+            return Ok(());
+        }
+        world.log("HTTP", &format!("> {}", describe(&response)));
+        write(world, &mut conn, &request, &response)?;
+        if !keep {
+            break;
+        }
+    }
+    conn.end()
+}
+
+fn route(world: &World, request: &Request) -> Response {
+    if request.path.starts_with("/introspect") {
+        return introspect::answer(world, request);
+    }
+    if request.path.starts_with("/v1.0/") || request.path.starts_with("/beta/") {
+        return graph::answer(world, request);
+    }
+    entra::answer(world, request)
+}
+
+/// What the log says of a response: never a token.
+fn describe(response: &Response) -> String {
+    let error = serde_json::from_slice::<Value>(&response.body)
+        .ok()
+        .and_then(|body| body["error_description"].as_str().map(str::to_string));
+    let error = error.unwrap_or_default();
+    format!(
+        "{} {}",
+        response.status,
+        error.lines().next().unwrap_or_default()
+    )
+}
+
+fn read(conn: &mut Conn) -> io::Result<Option<Request>> {
+    const LINE: u64 = 64 << 10;
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "not HTTP");
+    let Some(first) = conn.line(LINE)? else {
+        return Ok(None);
+    };
+    let first = String::from_utf8_lossy(&first).into_owned();
+    let mut words = first.split_ascii_whitespace();
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Err(invalid());
+    };
+    let mut headers = Vec::new();
+    loop {
+        let line = conn.line(LINE)?.ok_or_else(invalid)?;
+        let line = String::from_utf8_lossy(&line);
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':').ok_or_else(invalid)?;
+        headers.push((name.to_ascii_lowercase(), value.trim().to_string()));
+    }
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut request = Request {
+        method: method.to_string(),
+        path: path.to_string(),
+        query: url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect(),
+        headers,
+        body: Vec::new(),
+    };
+    if request.header("expect").is_some() {
+        conn.put(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    if request
+        .header("transfer-encoding")
+        .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+    {
+        request.body = read_chunks(conn)?;
+    } else if let Some(length) = request.header("content-length") {
+        let length: u64 = length.parse().map_err(|_| invalid())?;
+        request.body = conn.exactly(length.min(256 << 20))?;
+    }
+    Ok(Some(request))
+}
+
+fn read_chunks(conn: &mut Conn) -> io::Result<Vec<u8>> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "bad chunk");
+    let mut body = Vec::new();
+    loop {
+        let size = conn.line(1024)?.ok_or_else(invalid)?;
+        let size = String::from_utf8_lossy(&size);
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let size = u64::from_str_radix(size, 16).map_err(|_| invalid())?;
+        body.extend(conn.exactly(size)?);
+        conn.line(1024)?;
+        if size == 0 {
+            return Ok(body);
+        }
+    }
+}
+
+fn write(world: &World, conn: &mut Conn, request: &Request, response: &Response) -> io::Result<()> {
+    let skew = world.faults.clock_skew.load(Ordering::SeqCst);
+    let date = jiff::Timestamp::from_second(now() + skew).unwrap();
+    let mut head = format!(
+        "HTTP/1.1 {} {}\r\nCache-Control: no-store, no-cache\r\nPragma: no-cache\r\nContent-Type: {}\r\n\
+         Date: {}\r\nContent-Length: {}\r\n",
+        response.status,
+        reason(response.status),
+        response.content_type,
+        date.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+        response.body.len() as u64 + response.padding,
+    );
+    for (name, value) in &response.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    conn.put(head.as_bytes())?;
+    if request.method != "HEAD" {
+        conn.put(&response.body)?;
+        let spaces = [b' '; 16 << 10];
+        let mut left = response.padding;
+        while left > 0 && !world.is_stopped() {
+            let piece = left.min(spaces.len() as u64);
+            conn.put(&spaces[..piece as usize])?;
+            left -= piece;
+        }
+    }
+    conn.flush()
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        202 => "Accepted",
+        302 => "Found",
+        307 => "Temporary Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Status",
+    }
+}

@@ -1,0 +1,52 @@
+//! A stand-in of Microsoft 365 for tests and the demo: Entra ID, Exchange's IMAP and SMTP.
+//!
+//! It behaves as the real services were seen to, their mistakes included; the worse ones are
+//! knobs in [`Faults`]. All listens on free ports of 127.0.0.1, with TLS from a CA of its own, and
+//! ends when the [`Standin`] is dropped.
+//!
+//! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
+//! - `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
+//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph`: a place kept free
+//! - `net`, `tls`, `jwt`, `message`: the tools
+#![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
+
+mod aadsts;
+mod api;
+mod client_auth;
+mod directory;
+mod entra;
+mod faults;
+mod grants;
+mod graph;
+mod http;
+mod imap;
+mod imap_fetch;
+mod imap_folders;
+mod imap_messages;
+mod imap_read;
+mod imap_search;
+mod imap_sign_in;
+mod introspect;
+pub mod jwt;
+mod mailbox;
+mod message;
+mod net;
+mod records;
+mod scopes;
+mod signin;
+mod smtp;
+mod smtp_message;
+mod submission;
+mod tls;
+mod tokens;
+mod world;
+
+#[allow(unused_imports)] // each user takes what it needs
+pub use {
+    api::Standin,
+    directory::{App, Federated, User},
+    faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
+    mailbox::StoredMessage,
+    records::{Submission, TokenRequest},
+    tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
+};

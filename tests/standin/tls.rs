@@ -1,0 +1,44 @@
+//! A private CA made on the spot, and a server certificate for `localhost` and 127.0.0.1.
+
+use native_tls::{Identity, Protocol, TlsAcceptor};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+
+pub struct Tls {
+    pub acceptor: TlsAcceptor,
+    pub ca_pem: String,
+}
+
+/// Makes the CA and the acceptor that serves a certificate signed by it.
+pub fn make() -> Tls {
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.distinguished_name
+        .push(DnType::CommonName, "Stand-in of Microsoft 365, private CA");
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let ca_key = KeyPair::generate().unwrap();
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(ca, ca_key);
+
+    let names = vec!["localhost".to_string(), "127.0.0.1".to_string()];
+    let mut server = CertificateParams::new(names).unwrap();
+    server
+        .distinguished_name
+        .push(DnType::CommonName, "localhost");
+    server.use_authority_key_identifier_extension = true;
+    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate().unwrap();
+    let certificate = server.signed_by(&key, &issuer).unwrap();
+
+    let identity =
+        Identity::from_pkcs8(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+    // Exchange and Entra refuse anything older than TLS 1.2, and so do we.
+    let acceptor = TlsAcceptor::builder(identity)
+        .min_protocol_version(Some(Protocol::Tlsv12))
+        .build()
+        .unwrap();
+    Tls { acceptor, ca_pem }
+}
