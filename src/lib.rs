@@ -23,6 +23,7 @@ mod files;
 mod mail;
 mod net;
 mod output;
+mod prompt;
 mod secret;
 mod state;
 

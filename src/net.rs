@@ -4,7 +4,6 @@
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
-use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -72,14 +71,6 @@ impl FromStr for Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Endpoint, D::Error> {
-        String::deserialize(de)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }
 

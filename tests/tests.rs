@@ -5,3 +5,4 @@ mod mail;
 mod servers;
 mod standin;
 mod standin_selftest;
+mod world;

@@ -5,7 +5,6 @@
 
 use super::model::Tenant;
 use crate::net::Endpoint;
-use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -224,13 +223,5 @@ impl FromStr for Authority {
             login,
             tenant: tenant.parse()?,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Authority {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Authority, D::Error> {
-        String::deserialize(de)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }

@@ -4,10 +4,25 @@
 //! column and a suggestion; `edit` changes one place and leaves every other byte alone; `cloud`
 //! knows which hosts and scopes follow from a login host.
 
+mod check;
 mod cloud;
+mod edit;
+mod load;
+mod locate;
+mod mistake;
 mod model;
+mod parsed;
+mod paths;
 mod secret_source;
+mod tree;
+mod write;
 
+pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
+pub use load::{MAX_SIZE, decode, load, parse, quoted, read, why};
+pub use mistake::shown;
 pub use model::*;
+pub use paths::{absolute, absolute_target, resolve_paths};
 pub use secret_source::SecretSource;
+pub use tree::{Tree, to_yaml};
+pub use write::{Written, check_wanted, update};

@@ -24,6 +24,13 @@ pub enum SecretSource {
     Credential(String),
 }
 
+impl SecretSource {
+    /// True if the file itself holds the secret.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, SecretSource::Plain(_))
+    }
+}
+
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<SecretSource, D::Error> {
         de.deserialize_any(SourceVisitor)
@@ -31,6 +38,8 @@ impl<'de> Deserialize<'de> for SecretSource {
 }
 
 struct SourceVisitor;
+
+const QUOTE: &str = "it reads as a number or a truth value: put it in quotes";
 
 const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
 
@@ -43,6 +52,23 @@ impl<'de> Visitor<'de> for SourceVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {
         Ok(SecretSource::Plain(Secret::new(text)))
+    }
+
+    // A number is not echoed, and not taken: YAML has lost its zeros and signs already.
+    fn visit_u64<E: Error>(self, _: u64) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
