@@ -114,6 +114,33 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// The errors of a command that goes on with its other work after the first. Never empty.
+#[derive(Debug)]
+pub struct Errors(Vec<anyhow::Error>);
+
+impl Errors {
+    /// `Ok` where there are none.
+    pub fn none_or(errors: Vec<anyhow::Error>) -> Result<(), Errors> {
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Errors(errors))
+        }
+    }
+
+    /// The mildest first, so that the last one printed gives the exit code.
+    pub fn sorted(mut self) -> Vec<anyhow::Error> {
+        self.0.sort_by_key(kind_of);
+        self.0
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Errors {
+    fn from(err: E) -> Errors {
+        Errors(vec![err.into()])
+    }
+}
+
 /// The kind of any error: that of its [`Fault`], else what an I/O error at its root means,
 /// else a bug of ours.
 pub fn kind_of(err: &anyhow::Error) -> Kind {

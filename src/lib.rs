@@ -17,11 +17,15 @@
 mod cli;
 mod commands;
 mod config;
+mod delivery;
 mod diagnosis;
 mod fault;
+mod fetch;
 mod files;
+mod http;
 mod mail;
 mod net;
+mod oauth;
 mod output;
 mod prompt;
 mod secret;
@@ -48,14 +52,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let json = cli.global.json;
-    match commands::dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(err) => {
-            let report = diagnosis::report(&err);
-            print_report(&report, json);
-            ExitCode::from(report.exit_code)
-        }
+    let Err(errors) = commands::dispatch(cli) else {
+        return ExitCode::SUCCESS;
+    };
+    let mut exit_code = 0;
+    for err in errors.sorted() {
+        let report = diagnosis::report(&err);
+        print_report(&report, json);
+        exit_code = report.exit_code;
     }
+    ExitCode::from(exit_code)
 }
 
 fn print_report(report: &diagnosis::Report, json: bool) {

@@ -5,6 +5,7 @@ use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
 use std::fmt;
+use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::str::FromStr;
@@ -148,11 +149,11 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
 }
 
 /// Starts TLS on a connection and verifies the certificate against `host`.
-pub fn start_tls(
-    stream: TcpStream,
+pub fn start_tls<S: Read + Write>(
+    stream: S,
     host: &str,
     connector: &TlsConnector,
-) -> Result<TlsStream<TcpStream>> {
+) -> Result<TlsStream<S>> {
     connector.connect(host, stream).map_err(|e| match e {
         HandshakeError::Failure(e) => tls_fault(host, &e).into(),
         HandshakeError::WouldBlock(_) => {
@@ -161,7 +162,8 @@ pub fn start_tls(
     })
 }
 
-fn tls_fault(host: &str, err: &native_tls::Error) -> Fault {
+/// What a failed handshake means.
+pub fn tls_fault(host: &str, err: &native_tls::Error) -> Fault {
     let text = err.to_string();
     if text.contains("certificate verify failed") || text.contains("certificate") {
         Fault::new(

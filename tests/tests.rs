@@ -5,4 +5,5 @@ mod mail;
 mod servers;
 mod standin;
 mod standin_selftest;
+mod tokens;
 mod world;

@@ -3,10 +3,11 @@
 
 use crate::cli::{ColorWhen, Global};
 use crate::fault::Fault;
+use crate::net;
 use crate::output::Output;
 use anyhow::Result;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The global options with environment and defaults applied.
@@ -34,6 +35,17 @@ impl Context {
             may_ask: !global.no_input && crate::output::can_ask(),
             timeout: Duration::from_secs(global.timeout.into()),
         })
+    }
+}
+
+impl Context {
+    /// How to reach a host; connecting takes no longer than half a minute.
+    pub fn net_settings(&self, ca_file: Option<&Path>) -> net::Settings {
+        net::Settings {
+            connect_timeout: self.timeout.min(Duration::from_secs(30)),
+            io_timeout: self.timeout,
+            ca_file: ca_file.map(Path::to_owned),
+        }
     }
 }
 

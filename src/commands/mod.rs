@@ -1,7 +1,9 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
+mod access;
 mod config;
 mod context;
+mod fetch;
 mod provision;
 mod queue;
 mod queue_add;
@@ -9,22 +11,24 @@ mod server;
 mod server_add;
 mod server_set;
 mod table;
+mod token;
 mod words;
 
 use crate::cli::{Cli, Command};
-use anyhow::Result;
+use crate::fault::Errors;
 
+pub use access::Access;
 pub use context::Context;
 
 /// Runs one command.
-pub fn dispatch(cli: Cli) -> Result<()> {
+pub fn dispatch(cli: Cli) -> Result<(), Errors> {
     let context = Context::new(&cli.global)?;
     match cli.command {
-        Command::Server(command) => server::run(&context, &command),
-        Command::Queue(command) => queue::run(&context, &command),
-        Command::Config(command) => config::run(&context, &command),
-        Command::Token(_) => Err(crate::fault::Fault::usage("not there yet").into()),
-        Command::Fetch(_) => Err(crate::fault::Fault::usage("not there yet").into()),
+        Command::Server(command) => Ok(server::run(&context, &command)?),
+        Command::Queue(command) => Ok(queue::run(&context, &command)?),
+        Command::Token(command) => Ok(token::run(&context, command)?),
+        Command::Config(command) => Ok(config::run(&context, &command)?),
+        Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Completions { shell } => {
             let mut command = crate::command();
@@ -32,7 +36,8 @@ pub fn dispatch(cli: Cli) -> Result<()> {
             clap_complete::generate(shell, &mut command, "queuemail", &mut script);
             context
                 .output
-                .line(String::from_utf8_lossy(&script).trim_end())
+                .line(String::from_utf8_lossy(&script).trim_end())?;
+            Ok(())
         }
     }
 }

@@ -13,6 +13,7 @@ mod mistake;
 mod model;
 mod parsed;
 mod paths;
+pub mod resolve;
 mod secret_source;
 mod tree;
 mod write;

@@ -4,7 +4,15 @@
 //! only when told so by [`Mailbox::settle`], after its delivery is on record; a [`Transport`]
 //! says honestly what became of a message, and never repeats one by itself.
 
+pub mod addresses;
+pub mod imap;
+pub mod message;
+pub mod sasl;
+pub mod smtp;
+mod utf7;
+
 use crate::config::AfterFetch;
+use crate::fault::Kind;
 use anyhow::Result;
 use std::fmt;
 use std::io;
@@ -75,6 +83,19 @@ pub enum Missing {
     TooLarge { announced: u64, max: u64 },
 }
 
+/// A context that marks the end of a session whose access token ran out (Exchange:
+/// `BYE Session invalidated - AccessTokenExpired`): with a new token the work can go on where it
+/// stopped. Found with `err.downcast_ref::<TokenExpired>()`; the [`Fault`](crate::fault::Fault)
+/// beneath it is of kind `TryLater`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenExpired;
+
+impl fmt::Display for TokenExpired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the access token ran out in the middle of the session")
+    }
+}
+
 /// A mailbox that messages are read from.
 pub trait Mailbox {
     /// Opens a folder; `write` asks for the right to settle in it.
@@ -93,6 +114,9 @@ pub trait Mailbox {
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>>;
 
+    /// Which of these are still in the open folder.
+    fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
+
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
     /// settled.
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()>;
@@ -105,24 +129,51 @@ pub trait Mailbox {
 }
 
 /// An SMTP envelope (RFC 5321 §2.3.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The reverse-path; `None` is the null path `<>`.
     pub from: Option<String>,
     /// The forward-paths, each once.
     pub to: Vec<String>,
+    pub notifications: Notifications,
 }
 
-/// What a server did with a message.
+/// What the sender wants to be told of the delivery (RFC 3461). Asked for where the server
+/// offers DSN; elsewhere the server does as it always does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notifications {
+    /// NOTIFY: `NEVER`, or a list of `SUCCESS`, `FAILURE` and `DELAY`.
+    pub notify: Option<String>,
+    /// RET: `FULL` or `HDRS`.
+    pub returned: Option<String>,
+    /// ENVID, not yet encoded.
+    pub envelope_id: Option<String>,
+}
+
+/// What became of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub outcome: Outcome,
-    /// Each recipient that was refused, with the server's words; `true` when for good.
+    /// Each recipient that was refused, with the server's words.
     pub refused: Vec<RefusedRecipient>,
+    /// Our words: why we did not hand the message over, or how the connection broke.
+    pub why: Option<String>,
     /// The server's last words on the message.
     pub server_said: Option<String>,
     /// The Message-ID that the server says it used, if it names one.
     pub message_id: Option<String>,
+}
+
+impl Receipt {
+    pub fn of(outcome: Outcome) -> Receipt {
+        Receipt {
+            outcome,
+            refused: Vec::new(),
+            why: None,
+            server_said: None,
+            message_id: None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,8 +183,33 @@ pub struct RefusedRecipient {
     pub server_said: String,
 }
 
+impl RefusedRecipient {
+    /// What the refusal means to the caller. The enhanced status tells an unknown recipient
+    /// (RFC 3463 §3.2: X.1.0 to X.1.6 and X.1.10 are about the recipient) where there is one;
+    /// else the reply codes do that RFC 5321 §4.2.3 has for mailboxes.
+    pub fn kind(&self) -> Kind {
+        if !self.for_good {
+            return Kind::TryLater;
+        }
+        let mut words = self.server_said.split([' ', '\n']);
+        let code = words.next().unwrap_or_default();
+        let mut status = words.next().unwrap_or_default().split('.');
+        let unknown = match (status.next(), status.next(), status.next()) {
+            (Some("5"), Some(subject), Some(detail)) => {
+                subject == "1" && matches!(detail, "0" | "1" | "2" | "3" | "4" | "6" | "10")
+            }
+            _ => matches!(code, "550" | "551" | "553"),
+        };
+        if unknown {
+            Kind::UnknownRecipient
+        } else {
+            Kind::Refused
+        }
+    }
+}
+
 /// The three honest outcomes (RFC 1047 explains the third).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The server took responsibility for it, for at least one recipient.
     Accepted,
@@ -145,8 +221,9 @@ pub enum Outcome {
 
 /// A way for mail to leave.
 pub trait Transport {
-    /// Submits one message. An error means that the message was certainly not accepted and why
-    /// (connection, sign-in); everything that the server said of the message is in the receipt.
+    /// Submits one message. An error means that this way is closed for now (connection,
+    /// sign-in) and that the message was certainly not accepted; everything that concerns the
+    /// message alone is in the receipt, and the next message may follow.
     fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt>;
 
     /// Says goodbye.

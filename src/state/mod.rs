@@ -5,7 +5,15 @@
 //! become another database without a change elsewhere. Commits are durable (WAL with
 //! `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod ledger;
+mod lock;
 mod schema;
+mod tokens;
+
+pub use tokens::{SignInLock, StoredToken, TokenKey};
+
+pub use ledger::{Failure, FolderRecord, StagedRecord};
+pub use lock::{Holder, Lock};
 
 use crate::fault::{Fault, Kind};
 use crate::files;
@@ -43,7 +51,7 @@ impl Store {
     }
 
     /// The state folder, for locks and spools.
-    pub fn folder(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.folder
     }
 

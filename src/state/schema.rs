@@ -8,10 +8,11 @@ use std::time::Duration;
 /// once released.
 const MIGRATIONS: &[&str] = &["
     CREATE TABLE token (
-        -- who signed in, where and for what: authority, client, account, scope
+        -- who signed in, where and for what: authority, client, account, scope, joined by tabs;
+        -- the scope is empty in the row of the refresh token, which serves every scope
         key           TEXT PRIMARY KEY,
         access_token  TEXT,
-        -- Unix seconds
+        -- both in Unix milliseconds
         expires_at    INTEGER,
         refresh_token TEXT,
         obtained_at   INTEGER NOT NULL
@@ -33,25 +34,27 @@ const MIGRATIONS: &[&str] = &["
         epoch        INTEGER NOT NULL,
         -- IMAP UID as an integer, Graph id as text
         remote       ANY NOT NULL,
-        -- pending, staged, delivered, quarantined, gone
+        -- failed (to be tried again), staged, delivered, quarantined
         state        TEXT NOT NULL,
-        -- 1 while something is still to be done on the server
-        unsettled    INTEGER NOT NULL DEFAULT 0,
+        -- what is still to be done on the server once delivered; NULL when nothing is
+        settle       TEXT,
+        -- 0 when we deleted or moved it on the server
+        present      INTEGER NOT NULL DEFAULT 1,
         -- how an interrupted delivery is finished (JSON), while staged
         intent       TEXT,
         attempts     INTEGER NOT NULL DEFAULT 0,
+        -- Unix seconds
         next_attempt INTEGER,
         reason       TEXT,
-        -- recognises the same mail under another id: digest of Message-ID and Date
+        -- recognises the same mail under another id
         fingerprint  BLOB,
         size         INTEGER,
         delivered_to TEXT,
         changed_at   INTEGER NOT NULL,
         UNIQUE (folder, epoch, remote)
     ) STRICT;
-    CREATE INDEX message_state ON message (folder, state);
-    CREATE INDEX message_unsettled ON message (folder) WHERE unsettled = 1;
-    CREATE INDEX message_fingerprint ON message (folder, fingerprint);
+    CREATE INDEX message_unfinished ON message (folder, state) WHERE state <> 'delivered';
+    CREATE INDEX message_unsettled ON message (folder) WHERE settle IS NOT NULL;
     CREATE TABLE wait (
         -- the address, client or host that asked for it
         key        TEXT PRIMARY KEY,

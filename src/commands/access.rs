@@ -1,0 +1,469 @@
+//! "Give me a valid token for this mailbox or server."
+//!
+//! A fresh token comes from the cache, at the price of one database read. Otherwise one process
+//! and one thread asks for each subject (app registration and account) while the others wait and
+//! take over what it got, be it a token or a failure. A new refresh token is on disk before
+//! anybody uses the access token that came with it.
+
+use super::Context;
+use crate::config::resolve::{self, Account, CredentialSource, Registration};
+use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
+use crate::fault::{Fault, Kind, Scene};
+use crate::http::Agent;
+use crate::oauth::{AccessToken, Class, Client, Credential, GrantError, Granted};
+use crate::secret::Secret;
+use crate::state::{SignInLock, Store, StoredToken, TokenKey};
+use anyhow::{Context as _, Result};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// A process does not repeat a sign-in that failed less than this ago.
+const FAILURE_HOLDS: Duration = Duration::from_secs(60);
+/// How long we wait for another process beyond the time that its request may take.
+const LOCK_GRACE: Duration = Duration::from_secs(30);
+
+/// Gives tokens out; shared by threads.
+pub struct Access<'a> {
+    context: &'a Context,
+    config: &'a Config,
+    store: &'a Store,
+    fresh: bool,
+    began: SystemTime,
+    /// One HTTPS client for each `ca_file`, made when first needed.
+    agents: Mutex<HashMap<Option<PathBuf>, Agent>>,
+}
+
+/// A token that is asked for.
+struct Wanted<'a> {
+    registration: Registration<'a>,
+    /// The person who signs in; `None`: the app itself.
+    account: Option<Account<'a>>,
+    key: TokenKey,
+    scene: Scene,
+}
+
+impl<'a> Access<'a> {
+    pub fn new(context: &'a Context, config: &'a Config, store: &'a Store) -> Access<'a> {
+        Access {
+            context,
+            config,
+            store,
+            fresh: false,
+            began: SystemTime::now(),
+            agents: Mutex::default(),
+        }
+    }
+
+    /// Asks for new tokens even where a cached one is fresh: after a server refused one, or
+    /// because permissions have changed. One obtained since this `Access` was made is new enough.
+    pub fn fresh(mut self, fresh: bool) -> Access<'a> {
+        self.fresh = fresh;
+        self
+    }
+
+    /// A token with which a mailbox can be read (or, with [`Resource::Smtp`], sent from) through
+    /// its incoming server.
+    ///
+    /// # Errors
+    /// A [`Fault`] below a [`Scene`]: `TryLater`, `SignIn`, `Refused` or `Config`.
+    pub fn mailbox_token(&self, entry: &MailboxEntry<'_>, resource: Resource) -> Result<Secret> {
+        Ok(self.mailbox_access(entry, resource)?.secret)
+    }
+
+    /// The same with its times.
+    pub fn mailbox_access(
+        &self,
+        entry: &MailboxEntry<'_>,
+        resource: Resource,
+    ) -> Result<AccessToken> {
+        let name = &entry.address.server;
+        let server = self.config.incoming_server(name).ok_or_else(|| {
+            Fault::config(format!(
+                "address `{}` names incoming server `{name}`, which is not there",
+                entry.address.address
+            ))
+        })?;
+        let mut wanted = self.wanted(
+            resolve::incoming(server),
+            || Ok(resolve::reader(entry)),
+            |registration, other| resolve::scope(registration, resource, false, other),
+            Some(entry.address.address.as_str()),
+        )?;
+        wanted.scene.queue = Some(entry.queue.name.clone());
+        wanted.scene.protocol = Some(resource.name().to_owned());
+        self.token(&wanted)
+    }
+
+    /// A token of the incoming server's app registration itself.
+    pub fn server_access(&self, server: &str, resource: Resource) -> Result<AccessToken> {
+        let server = self
+            .config
+            .incoming_server(server)
+            .ok_or_else(|| Fault::usage(format!("no incoming server named `{server}`")))?;
+        let mut wanted = self.wanted(
+            resolve::incoming(server),
+            || {
+                Err(Fault::usage(format!(
+                    "incoming server `{}` signs in as a person (oauth-user), so a token is one mailbox's",
+                    server.name
+                ))
+                .hint("name a queue or an address that it reads: queuemail token get ADDRESS"))
+            },
+            |registration, other| resolve::scope(registration, resource, false, other),
+            None,
+        )?;
+        wanted.scene.protocol = Some(resource.name().to_owned());
+        self.token(&wanted)
+    }
+
+    /// A token with which `outgoing` sends; `sender` is the address it sends for.
+    ///
+    /// # Errors
+    /// As [`Access::mailbox_token`].
+    pub fn sending_token(
+        &self,
+        outgoing: &OutgoingServer,
+        sender: Option<&MailboxEntry<'_>>,
+        resource: Resource,
+    ) -> Result<Secret> {
+        Ok(self.sending_access(outgoing, sender, resource)?.secret)
+    }
+
+    /// The same with its times.
+    pub fn sending_access(
+        &self,
+        outgoing: &OutgoingServer,
+        sender: Option<&MailboxEntry<'_>>,
+        resource: Resource,
+    ) -> Result<AccessToken> {
+        let registration = resolve::outgoing(self.config, outgoing)?;
+        let address = sender.map(|entry| entry.address);
+        let mut wanted = self.wanted(
+            registration,
+            || resolve::sender(outgoing, address),
+            |registration, other| resolve::scope(registration, resource, true, other),
+            address.map(|a| a.address.as_str()),
+        )?;
+        wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
+        wanted.scene.protocol = Some(resource.name().to_owned());
+        self.token(&wanted)
+    }
+
+    fn wanted<'w>(
+        &self,
+        registration: Registration<'w>,
+        account: impl FnOnce() -> Result<Account<'w>, Fault>,
+        scope: impl FnOnce(&Registration<'_>, bool) -> String,
+        address: Option<&str>,
+    ) -> Result<Wanted<'w>> {
+        let account = match registration.authentication {
+            Authentication::OauthService => None,
+            Authentication::OauthUser => Some(account()?),
+        };
+        let other_mailbox = match (&account, address) {
+            (Some(account), Some(address)) => !account.name.eq_ignore_ascii_case(address),
+            _ => false,
+        };
+        let server = registration.server;
+        let mut scene = Scene::new(match &account {
+            None => format!("cannot get a token for server `{server}`"),
+            Some(account) => {
+                format!(
+                    "cannot get a token for server `{server}` as `{}`",
+                    account.name
+                )
+            }
+        });
+        scene.server = Some(server.to_owned());
+        scene.tenant = Some(registration.authority.tenant.to_string());
+        scene.client_id = Some(registration.client_id.to_string());
+        scene.host = Some(registration.authority.host().to_owned());
+        scene.address = address.map(str::to_owned);
+        scene.account = account.map(|a| a.name.to_owned());
+        let key = TokenKey {
+            authority: registration.authority.to_string(),
+            client_id: registration.client_id.to_string(),
+            account: account.map(|a| a.name.to_lowercase()).unwrap_or_default(),
+            scope: scope(&registration, other_mailbox),
+        };
+        Ok(Wanted {
+            registration,
+            account,
+            key,
+            scene,
+        })
+    }
+
+    fn token(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
+        self.cached_or_new(wanted).map_err(|mut err| {
+            // The scene says what we could not do; the fault need not say it again.
+            if let Some(fault) = err.downcast_mut::<Fault>()
+                && fault.server_said.is_some()
+            {
+                fault.what = wanted.scene.doing.clone();
+            }
+            err.context(wanted.scene.clone())
+        })
+    }
+
+    fn cached_or_new(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
+        if let Some(token) = self.cached(wanted)? {
+            return Ok(token);
+        }
+        let asked = SystemTime::now();
+        let lock = match self.lock_or_token(wanted)? {
+            Waited::Lock(lock) => lock,
+            Waited::Token(token) => return Ok(token),
+        };
+        // Somebody may have been faster, before we held the lock.
+        if let Some(token) = self.cached(wanted)? {
+            return Ok(token);
+        }
+        self.refuse_if_recently_failed(wanted, asked)?;
+        self.refuse_if_asked_to_wait(wanted)?;
+        self.context.output.step(&format!(
+            "asking {} for a token of {} for {}",
+            wanted.registration.authority.host(),
+            wanted.account.map_or("the app itself", |a| a.name),
+            wanted.key.scope,
+        ));
+        let result = self.sign_in(wanted);
+        if let Err(err) = &result {
+            self.remember(wanted, err)?;
+        }
+        drop(lock);
+        result
+    }
+
+    fn cached(&self, wanted: &Wanted<'_>) -> Result<Option<AccessToken>> {
+        let token = self.store.token(&wanted.key)?.map(|t| AccessToken {
+            secret: t.secret,
+            obtained_at: t.obtained_at,
+            expires_at: t.expires_at,
+        });
+        Ok(token.filter(|t| {
+            t.is_fresh(SystemTime::now()) && (!self.fresh || t.obtained_at > self.began)
+        }))
+    }
+
+    /// The subject's lock, or the token that its holder got meanwhile.
+    fn lock_or_token(&self, wanted: &Wanted<'_>) -> Result<Waited> {
+        let deadline = Instant::now() + self.context.timeout + LOCK_GRACE;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(lock) = self.store.try_lock_sign_in(&wanted.key)? {
+                return Ok(Waited::Lock(lock));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(40));
+            if let Some(token) = self.cached(wanted)? {
+                return Ok(Waited::Token(token));
+            }
+            if Instant::now() > deadline {
+                return Err(Fault::try_later(
+                    "another queuemail has been asking for this token all the time",
+                )
+                .into());
+            }
+        }
+    }
+
+    /// Adopts the failure of whoever asked while we waited, or of this very process shortly ago.
+    fn refuse_if_recently_failed(&self, wanted: &Wanted<'_>, asked: SystemTime) -> Result<()> {
+        let Some(failure) = self.store.sign_in_failure(&wanted.key)? else {
+            return Ok(());
+        };
+        let age = SystemTime::now()
+            .duration_since(failure.at)
+            .unwrap_or_default();
+        if failure.at >= asked || (failure.at >= self.began && age < FAILURE_HOLDS) {
+            return Err(failure.fault.into());
+        }
+        Ok(())
+    }
+
+    fn refuse_if_asked_to_wait(&self, wanted: &Wanted<'_>) -> Result<()> {
+        let Some((until, reason)) = self.store.token_wait(&wanted.key)? else {
+            return Ok(());
+        };
+        let Ok(left) = until.duration_since(SystemTime::now()) else {
+            return Ok(());
+        };
+        let host = wanted.registration.authority.host();
+        let seconds = left.as_secs() + 1;
+        Err(
+            Fault::try_later(format!("`{host}` asked us to wait, {seconds} s more"))
+                .said(reason)
+                .retry_after(Some(left))
+                .into(),
+        )
+    }
+
+    fn remember(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> Result<()> {
+        let Some(fault) = err.downcast_ref::<Fault>() else {
+            return Ok(());
+        };
+        let now = SystemTime::now();
+        self.store.set_sign_in_failure(&wanted.key, now, fault)?;
+        if let (Kind::TryLater, Some(wait)) = (fault.kind, fault.retry_after) {
+            let reason = fault.server_said.as_deref().unwrap_or(&fault.what);
+            self.store.set_token_wait(&wanted.key, now + wait, reason)?;
+        }
+        Ok(())
+    }
+
+    /// Signs in anew and keeps what that yields.
+    fn sign_in(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
+        let granted = match wanted.account {
+            None => {
+                let client = self.client(wanted)?;
+                client
+                    .as_client(&wanted.registration)
+                    .client_credentials(&wanted.key.scope)
+                    .map_err(|e| e.fault)?
+            }
+            Some(account) => self.sign_in_person(wanted, account)?,
+        };
+        let token = granted.access;
+        let stored = StoredToken {
+            secret: token.secret.clone(),
+            obtained_at: token.obtained_at,
+            expires_at: token.expires_at,
+        };
+        self.store
+            .save_token(&wanted.key, &stored, granted.refresh.as_ref())?;
+        Ok(token)
+    }
+
+    /// With the refresh token of an earlier sign-in, else with the configured password.
+    fn sign_in_person(&self, wanted: &Wanted<'_>, account: Account<'_>) -> Result<Granted> {
+        let scope = &wanted.key.scope;
+        let mut refused = None;
+        if let Some(refresh) = self.store.refresh_token(&wanted.key)? {
+            let client = self.client(wanted)?;
+            match client
+                .as_client(&wanted.registration)
+                .refresh(&refresh, scope)
+            {
+                Ok(granted) => return Ok(granted),
+                Err(GrantError {
+                    class: Class::TryLater,
+                    fault,
+                }) => return Err(fault.into()),
+                Err(GrantError { fault, .. }) => refused = Some(fault),
+            }
+        }
+        let Some(source) = account.password else {
+            let login = wanted.scene.address.as_deref().unwrap_or(account.name);
+            return Err(refused
+                .unwrap_or_else(|| {
+                    Fault::new(
+                        Kind::SignIn,
+                        format!("nobody has signed in as `{}` yet", account.name),
+                    )
+                })
+                .hint(format!("sign in: queuemail token login {login}"))
+                .into());
+        };
+        let password = source
+            .resolve()
+            .with_context(|| format!("cannot read the password of `{}`", account.name))?;
+        if !self.fresh
+            && let Some(earlier) = self.store.refused_password(&wanted.key, &password)?
+        {
+            return Err(earlier
+                .fault
+                .hint("this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh")
+                .into());
+        }
+        let client = self.client(wanted)?;
+        client
+            .as_client(&wanted.registration)
+            .password(account.name, &password, scope)
+            .or_else(|e| {
+                if e.class == Class::Never {
+                    self.store.set_refused_password(
+                        &wanted.key,
+                        &password,
+                        SystemTime::now(),
+                        &e.fault,
+                    )?;
+                }
+                Err(e.fault.into())
+            })
+    }
+
+    fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
+        let registration = &wanted.registration;
+        let server = registration.server;
+        let credential = match registration.credential {
+            CredentialSource::None => Credential::None,
+            CredentialSource::Secret(source) => {
+                Credential::Secret(source.resolve().with_context(|| {
+                    format!("cannot read the client secret of server `{server}`")
+                })?)
+            }
+            CredentialSource::Certificate {
+                certificate,
+                private_key,
+            } => Credential::Certificate {
+                certificate: certificate.to_owned(),
+                private_key: private_key.to_owned(),
+            },
+            CredentialSource::FederatedTokenFile(path) => {
+                Credential::FederatedToken(path.to_owned())
+            }
+            CredentialSource::ManagedIdentity => {
+                return Err(Fault::config("managed identities are not supported yet").into());
+            }
+        };
+        if wanted.account.is_none() && matches!(credential, Credential::None) {
+            return Err(Fault::config(format!("server `{server}` has no secret"))
+                .hint(format!(
+                    "give one: queuemail server set '{server}' --secret-file FILE"
+                ))
+                .into());
+        }
+        Ok(Signer {
+            agent: self.agent(registration)?,
+            token_endpoint: registration.authority.token_endpoint(),
+            credential,
+        })
+    }
+
+    fn agent(&self, registration: &Registration<'_>) -> Result<Agent> {
+        let ca_file = registration.ca_file.map(ToOwned::to_owned);
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.get(&ca_file) {
+            return Ok(agent.clone());
+        }
+        let agent = Agent::new(&self.context.net_settings(registration.ca_file))?;
+        agents.insert(ca_file, agent.clone());
+        Ok(agent)
+    }
+}
+
+enum Waited {
+    Lock(SignInLock),
+    Token(AccessToken),
+}
+
+/// What a [`Client`] borrows.
+struct Signer {
+    agent: Agent,
+    token_endpoint: String,
+    credential: Credential,
+}
+
+impl Signer {
+    fn as_client<'s>(&'s self, registration: &'s Registration<'_>) -> Client<'s> {
+        Client {
+            agent: &self.agent,
+            token_endpoint: &self.token_endpoint,
+            client_id: registration.client_id.as_str(),
+            credential: self.credential.clone(),
+        }
+    }
+}

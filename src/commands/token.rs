@@ -1,0 +1,223 @@
+//! `token get`: an access token for this and other programs.
+
+use super::{Access, Context};
+use crate::cli::{ProtocolArg, TokenCommand, TokenFormat, TokenGet};
+use crate::config::{self, Authentication, Config, MailboxEntry, OutgoingServer, Resource};
+use crate::fault::Fault;
+use crate::mail::sasl;
+use crate::oauth::{AccessToken, Claims};
+use crate::output::escape;
+use crate::state::Store;
+use anyhow::Result;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub fn run(context: &Context, command: TokenCommand) -> Result<()> {
+    match command {
+        TokenCommand::Get(args) => get(context, &args),
+    }
+}
+
+/// What a name stands for.
+enum Subject<'a> {
+    Mailbox(MailboxEntry<'a>),
+    /// An incoming server's name.
+    Incoming(&'a str),
+    Outgoing(&'a OutgoingServer),
+}
+
+fn get(context: &Context, args: &TokenGet) -> Result<()> {
+    let config = config::load(&context.config_path)?;
+    let subject = find(&config, &args.name, args.protocol)?;
+    let resource = match (args.protocol, &subject) {
+        (Some(ProtocolArg::Imap), _) => Resource::Imap,
+        (Some(ProtocolArg::Smtp), _) => Resource::Smtp,
+        (Some(ProtocolArg::Pop), _) => Resource::Pop,
+        (Some(ProtocolArg::Graph), _) => Resource::Graph,
+        (None, Subject::Outgoing(_)) => Resource::Smtp,
+        (None, _) => Resource::Imap,
+    };
+    // Before a token is asked for: an account that the SASL string needs.
+    let user = match args.format {
+        TokenFormat::Xoauth2 => Some(sasl_user(&subject)?),
+        _ => None,
+    };
+    let store = Store::open(&context.state_dir)?;
+    let access = Access::new(context, &config, &store).fresh(args.fresh);
+    let token = match &subject {
+        Subject::Mailbox(entry) => match outgoing_of(&config, entry) {
+            Some(outgoing) if resource == Resource::Smtp => {
+                access.sending_access(outgoing, Some(entry), resource)?
+            }
+            _ => access.mailbox_access(entry, resource)?,
+        },
+        Subject::Incoming(name) => access.server_access(name, resource)?,
+        Subject::Outgoing(server) => access.sending_access(server, None, resource)?,
+    };
+    print(context, args, &subject, resource, &token, user)
+}
+
+/// What `name` is: a queue with one address, an address, or a server.
+fn find<'a>(
+    config: &'a Config,
+    name: &str,
+    protocol: Option<ProtocolArg>,
+) -> Result<Subject<'a>, Fault> {
+    if let Some(queue) = config.queue(name) {
+        return match &queue.addresses[..] {
+            [address] => Ok(Subject::Mailbox(MailboxEntry {
+                config,
+                queue,
+                address,
+            })),
+            [] => Err(Fault::usage(format!("queue `{name}` has no address"))),
+            several => {
+                let list: Vec<&str> = several.iter().map(|a| a.address.as_str()).collect();
+                Err(Fault::usage(format!(
+                    "queue `{name}` has {} addresses, and a token is one mailbox's",
+                    list.len()
+                ))
+                .hint(format!("name one: {}", list.join(", "))))
+            }
+        };
+    }
+    let mailbox = config
+        .mailboxes()
+        .find(|entry| entry.address.address.as_str().eq_ignore_ascii_case(name));
+    if let Some(entry) = mailbox {
+        return Ok(Subject::Mailbox(entry));
+    }
+    let incoming = config.incoming_server(name);
+    let outgoing = config.outgoing_server(name);
+    match (incoming, outgoing) {
+        (_, Some(server)) if protocol == Some(ProtocolArg::Smtp) || incoming.is_none() => {
+            Ok(Subject::Outgoing(server))
+        }
+        (Some(server), _) => Ok(Subject::Incoming(&server.name)),
+        _ => Err(unknown(config, name)),
+    }
+}
+
+fn unknown(config: &Config, name: &str) -> Fault {
+    let fault = Fault::usage(format!("no queue, address or server named `{name}`"));
+    let mut known: Vec<&str> = config.queues.iter().map(|q| q.name.as_str()).collect();
+    known.extend(config.mailboxes().map(|m| m.address.address.as_str()));
+    known.extend(config.incoming_servers.iter().map(|s| s.name.as_str()));
+    known.extend(config.outgoing_servers.iter().map(|s| s.name.as_str()));
+    let near = known
+        .iter()
+        .map(|k| {
+            let distance = strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
+            (distance, k)
+        })
+        .filter(|(distance, k)| *distance <= 1 + k.chars().count() / 4)
+        .min();
+    match near {
+        Some((_, near)) => fault.hint(format!("did you mean `{near}`?")),
+        None if known.is_empty() => {
+            fault.hint("the configuration is empty; begin with: queuemail server add incoming")
+        }
+        None => fault.hint(format!("in the file: {}", known.join(", "))),
+    }
+}
+
+/// The outgoing server that an address sends through.
+fn outgoing_of<'a>(config: &'a Config, entry: &MailboxEntry<'a>) -> Option<&'a OutgoingServer> {
+    config.outgoing_server(entry.address.outgoing_server.as_deref()?)
+}
+
+/// The mailbox that XOAUTH2 names: the address, also where another account signs in.
+fn sasl_user<'a>(subject: &Subject<'a>) -> Result<&'a str, Fault> {
+    match subject {
+        Subject::Mailbox(entry) => Ok(entry.address.address.as_str()),
+        Subject::Outgoing(server) => match &server.user {
+            Some(user) if !user.is_guid() => Ok(user.as_str()),
+            _ => Err(Fault::usage(format!(
+                "XOAUTH2 names a mailbox by its address, and outgoing server `{}` has none",
+                server.name
+            ))
+            .hint("name a queue or an address: queuemail token get ADDRESS --for smtp --format xoauth2")),
+        },
+        Subject::Incoming(name) => Err(Fault::usage(format!(
+            "XOAUTH2 names a mailbox, and `{name}` is a server"
+        ))
+        .hint("name a queue or an address: queuemail token get ADDRESS --format xoauth2")),
+    }
+}
+
+fn print(
+    context: &Context,
+    args: &TokenGet,
+    subject: &Subject<'_>,
+    resource: Resource,
+    token: &AccessToken,
+    user: Option<&str>,
+) -> Result<()> {
+    let output = &context.output;
+    let secret = token.secret.expose();
+    match args.format {
+        TokenFormat::Token if output.json => print_json(context, subject, resource, token),
+        TokenFormat::Token => output.line(secret),
+        TokenFormat::Json => print_json(context, subject, resource, token),
+        TokenFormat::Xoauth2 => {
+            let response = sasl::xoauth2(user.unwrap_or_default(), &token.secret)?;
+            output.line(sasl::base64(&response).expose())
+        }
+        TokenFormat::Header => output.line(&format!("Authorization: Bearer {secret}")),
+        TokenFormat::Claims => print_claims(context, subject, resource, token),
+    }
+}
+
+fn print_json(
+    context: &Context,
+    subject: &Subject<'_>,
+    resource: Resource,
+    token: &AccessToken,
+) -> Result<()> {
+    let now = SystemTime::now();
+    let mut object = serde_json::json!({
+        "access_token": token.secret.expose(),
+        "token_type": "Bearer",
+        "for": resource.name(),
+        "expires_at": rfc3339(token.expires_at),
+        "expires_in": token.remaining(now).as_secs(),
+    });
+    match subject {
+        Subject::Mailbox(entry) => {
+            object["queue"] = entry.queue.name.as_str().into();
+            object["address"] = entry.address.address.as_str().into();
+        }
+        Subject::Incoming(name) => object["server"] = (*name).into(),
+        Subject::Outgoing(server) => object["server"] = server.name.as_str().into(),
+    }
+    context.output.json(&object)
+}
+
+fn print_claims(
+    context: &Context,
+    subject: &Subject<'_>,
+    resource: Resource,
+    token: &AccessToken,
+) -> Result<()> {
+    let _ = (subject, Authentication::OauthUser);
+    let Some(claims) = Claims::of(token.secret.expose()) else {
+        context
+            .output
+            .warn("the token is no JWT, so it tells nothing of itself");
+        return Ok(());
+    };
+    context
+        .output
+        .line(&escape(&format!("{claims:?} for {}", resource.name())))
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    i64::try_from(seconds)
+        .ok()
+        .and_then(|s| jiff::Timestamp::from_second(s).ok())
+        .map(|t| t.to_string())
+        .unwrap_or_default()
+}

@@ -1,0 +1,327 @@
+//! Which app registration signs in, at which authority, for which scope: pure functions over the
+//! configuration.
+
+use super::model::{Address, MailboxEntry};
+use super::{
+    Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Resource,
+    SecretSource,
+};
+use crate::fault::Fault;
+use crate::net::Endpoint;
+use std::path::Path;
+
+/// What stands for a client, as the file has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum CredentialSource<'a> {
+    /// A public client.
+    None,
+    Secret(&'a SecretSource),
+    Certificate {
+        certificate: &'a Path,
+        private_key: &'a Path,
+    },
+    FederatedTokenFile(&'a Path),
+    ManagedIdentity,
+}
+
+/// An app registration, seen from the server that signs in with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration<'a> {
+    /// The configured server's name, for messages.
+    pub server: &'a str,
+    pub authority: Authority,
+    pub authentication: Authentication,
+    pub client_id: &'a ClientId,
+    pub credential: CredentialSource<'a>,
+    /// Replaces the cloud's own scope.
+    pub scope: Option<&'a str>,
+    pub ca_file: Option<&'a Path>,
+}
+
+/// The account that signs in for OAuth User, and its password if the file has one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Account<'a> {
+    pub name: &'a str,
+    pub password: Option<&'a SecretSource>,
+}
+
+/// The app registration of an incoming server.
+pub fn incoming(server: &IncomingServer) -> Registration<'_> {
+    Registration {
+        server: &server.name,
+        authority: server.address.clone(),
+        authentication: server.authentication,
+        client_id: &server.client_id,
+        credential: credential(
+            server.secret.as_ref(),
+            server.certificate.as_deref(),
+            server.private_key.as_deref(),
+            server.federated_token_file.as_deref(),
+            server.managed_identity,
+        ),
+        scope: server.scope.as_deref(),
+        ca_file: server.ca_file.as_deref(),
+    }
+}
+
+/// Where an incoming server's mailboxes are read by IMAP: its own URL, else its cloud's.
+///
+/// # Errors
+/// `Config` where there is neither; loading a file has refused that already.
+pub fn imap(server: &IncomingServer) -> Result<Endpoint, Fault> {
+    server
+        .imap
+        .clone()
+        .or_else(|| server.address.cloud().map(Cloud::imap))
+        .ok_or_else(|| {
+            Fault::config(format!(
+                "incoming server `{}` has no `imap` URL, and its login host `{}` is none of Microsoft's",
+                server.name,
+                server.address.host()
+            ))
+            .hint(format!(
+                "queuemail server set {} --imap imaps://HOST",
+                server.name
+            ))
+        })
+}
+
+/// The app registration that an outgoing server signs in with: its own, else that of the incoming
+/// server named by `app`, else that of the one incoming server of the same tenant.
+///
+/// # Errors
+/// `Config`, naming what to write, where none or several fit.
+pub fn outgoing<'a>(
+    config: &'a Config,
+    server: &'a OutgoingServer,
+) -> Result<Registration<'a>, Fault> {
+    if let Some(client_id) = &server.client_id {
+        return Ok(Registration {
+            server: &server.name,
+            authority: Authority {
+                login: login_host(config, server)?,
+                tenant: server.tenant.clone(),
+            },
+            authentication: server.authentication,
+            client_id,
+            credential: credential(
+                server.secret.as_ref(),
+                server.certificate.as_deref(),
+                server.private_key.as_deref(),
+                server.federated_token_file.as_deref(),
+                server.managed_identity,
+            ),
+            scope: server.scope.as_deref(),
+            ca_file: server.ca_file.as_deref(),
+        });
+    }
+    let app = match &server.app {
+        Some(name) => config.incoming_server(name).ok_or_else(|| {
+            Fault::config(format!(
+                "`app: {name}` of outgoing server `{}` names no incoming server",
+                server.name
+            ))
+            .hint(known(
+                "incoming servers",
+                config.incoming_servers.iter().map(|s| s.name.as_str()),
+            ))
+        })?,
+        None => only_app(config, server)?,
+    };
+    let of_app = incoming(app);
+    Ok(Registration {
+        server: &server.name,
+        authority: Authority {
+            login: of_app.authority.login,
+            tenant: server.tenant.clone(),
+        },
+        authentication: server.authentication,
+        scope: server.scope.as_deref(),
+        ca_file: server.ca_file.as_deref().or(of_app.ca_file),
+        client_id: of_app.client_id,
+        // A registration signs a person in as a public client unless it has a credential.
+        credential: of_app.credential,
+    })
+}
+
+fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a IncomingServer, Fault> {
+    let of_tenant = |authentication: Authentication| -> Vec<&IncomingServer> {
+        config
+            .incoming_servers
+            .iter()
+            .filter(|s| s.address.tenant == server.tenant && s.authentication == authentication)
+            .collect()
+    };
+    let mut fitting = of_tenant(server.authentication);
+    if fitting.is_empty() && server.authentication == Authentication::OauthUser {
+        fitting = of_tenant(Authentication::OauthService);
+    }
+    let name = &server.name;
+    match fitting[..] {
+        [one] => Ok(one),
+        [] => Err(Fault::config(format!(
+            "outgoing server `{name}` has no app registration to sign in as: no {} incoming server has tenant `{}`",
+            server.authentication, server.tenant
+        ))
+        .hint(format!(
+            "name one: queuemail server set '{name}' --app INCOMING, or give its own: --client-id ID --secret-file FILE"
+        ))
+        .hint(known("incoming servers", config.incoming_servers.iter().map(|s| s.name.as_str())))),
+        _ => Err(Fault::config(format!(
+            "outgoing server `{name}` could sign in as several incoming servers of tenant `{}`",
+            server.tenant
+        ))
+        .hint(format!(
+            "name one: queuemail server set '{name}' --app '{}'",
+            fitting[0].name
+        ))
+        .hint(known("these fit", fitting.iter().map(|s| s.name.as_str())))),
+    }
+}
+
+/// The login host of an outgoing server that has its own registration: that of the incoming
+/// servers of its tenant, else the only one in the file, else the worldwide cloud's.
+fn login_host(config: &Config, server: &OutgoingServer) -> Result<String, Fault> {
+    let hosts = |all: bool| {
+        let mut hosts: Vec<&str> = config
+            .incoming_servers
+            .iter()
+            .filter(|s| all || s.address.tenant == server.tenant)
+            .map(|s| s.address.login.as_str())
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    };
+    let mut found = hosts(false);
+    if found.is_empty() {
+        found = hosts(true);
+    }
+    match found[..] {
+        [] => Ok("https://login.microsoftonline.com".to_owned()),
+        [one] => Ok(one.to_owned()),
+        _ => Err(Fault::config(format!(
+            "the login host of outgoing server `{}` is not clear: {}",
+            server.name,
+            found.join(", ")
+        ))
+        .hint(format!(
+            "name the incoming server that it signs in as: queuemail server set '{}' --app INCOMING",
+            server.name
+        ))),
+    }
+}
+
+fn credential<'a>(
+    secret: Option<&'a SecretSource>,
+    certificate: Option<&'a Path>,
+    private_key: Option<&'a Path>,
+    federated_token_file: Option<&'a Path>,
+    managed_identity: bool,
+) -> CredentialSource<'a> {
+    match (secret, certificate, private_key, federated_token_file) {
+        (Some(secret), ..) => CredentialSource::Secret(secret),
+        (_, Some(certificate), Some(private_key), _) => CredentialSource::Certificate {
+            certificate,
+            private_key,
+        },
+        (.., Some(path)) => CredentialSource::FederatedTokenFile(path),
+        _ if managed_identity => CredentialSource::ManagedIdentity,
+        _ => CredentialSource::None,
+    }
+}
+
+/// The account that reads a mailbox.
+pub fn reader<'a>(entry: &MailboxEntry<'a>) -> Account<'a> {
+    Account {
+        name: entry.account(),
+        password: entry.address.password.as_ref(),
+    }
+}
+
+/// The account that sends through an outgoing server for OAuth User: its user, if that is an
+/// address, else the account of the sending address.
+///
+/// # Errors
+/// `Config` where neither is there.
+pub fn sender<'a>(
+    server: &'a OutgoingServer,
+    address: Option<&'a Address>,
+) -> Result<Account<'a>, Fault> {
+    let own = server.user.as_ref().filter(|u| !u.is_guid());
+    let of_address = address.map(|a| {
+        let name = a.account.as_deref().unwrap_or(a.address.as_str());
+        (name, a.password.as_ref())
+    });
+    match (own, of_address) {
+        (Some(user), of_address) => Ok(Account {
+            name: user.as_str(),
+            password: server.password.as_ref().or_else(|| {
+                of_address
+                    .filter(|(name, _)| name.eq_ignore_ascii_case(user.as_str()))
+                    .and_then(|(_, password)| password)
+            }),
+        }),
+        (None, Some((name, password))) => Ok(Account {
+            name,
+            password: server.password.as_ref().or(password),
+        }),
+        (None, None) => Err(Fault::config(format!(
+            "outgoing server `{}` does not say which account signs in",
+            server.name
+        ))
+        .hint(format!(
+            "give the account's address: queuemail server set '{}' --user ADDRESS",
+            server.name
+        ))),
+    }
+}
+
+/// The scope to ask for. `other_mailbox`: a person reads or sends for a mailbox that is not
+/// theirs, for which Graph has permissions of their own.
+///
+/// A login host that we don't know gets the worldwide scopes, unless the server has a `scope`.
+pub fn scope(
+    registration: &Registration<'_>,
+    resource: Resource,
+    sending: bool,
+    other_mailbox: bool,
+) -> String {
+    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
+    match registration.authentication {
+        Authentication::OauthService => match registration.scope {
+            Some(scope) => scope.to_owned(),
+            None => format!("{}/.default", cloud.application_resource(resource)),
+        },
+        Authentication::OauthUser => {
+            let mut scope = match registration.scope {
+                Some(scope) => scope.to_owned(),
+                None => {
+                    let permission = match (resource, sending) {
+                        (Resource::Graph, true) => "Mail.Send",
+                        _ => resource.delegated_permission(),
+                    };
+                    let shared = resource == Resource::Graph && other_mailbox;
+                    format!(
+                        "{}/{permission}{}",
+                        cloud.delegated_resource(resource),
+                        if shared { ".Shared" } else { "" }
+                    )
+                }
+            };
+            // Without it no refresh token comes back, and each run would need the password.
+            if !scope.split_whitespace().any(|s| s == "offline_access") {
+                scope.push_str(" offline_access");
+            }
+            scope
+        }
+    }
+}
+
+fn known<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.is_empty() {
+        true => format!("{what} in the file: none"),
+        false => format!("{what}: {}", names.join(", ")),
+    }
+}

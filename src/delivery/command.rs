@@ -1,0 +1,146 @@
+//! A command that takes the message on its standard input.
+//!
+//! No shell is run: the command line is split into words as a shell would split it, and what the
+//! message's queue or folder is called can never become part of another command. The exit code
+//! decides (sysexits.h): 0 delivered, 65 and 77 never, anything else later.
+
+use super::{Delivery, Intent, Letter, Rejected, cannot_write};
+use anyhow::Result;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// A command that takes longer is ended, and the message delivered later.
+const TIME_LIMIT: Duration = Duration::from_secs(300);
+/// So much of what it writes on standard error is kept for the message about a failure.
+const WORDS: u64 = 2000;
+
+pub struct Program {
+    words: Vec<String>,
+    spool: PathBuf,
+}
+
+impl Program {
+    /// `words`: the program and its arguments.
+    pub fn new(words: Vec<String>, spool: &Path) -> Program {
+        Program {
+            words,
+            spool: spool.to_owned(),
+        }
+    }
+
+    fn start(&self, message: File, letter: &Letter) -> std::io::Result<Child> {
+        let (program, arguments) = self
+            .words
+            .split_first()
+            .ok_or(std::io::ErrorKind::InvalidInput)?;
+        Command::new(program)
+            .args(arguments)
+            .env("QUEUEMAIL_QUEUE", &letter.queue)
+            .env("QUEUEMAIL_ADDRESS", &letter.address)
+            .env("QUEUEMAIL_PRIORITY", letter.priority.to_string())
+            .env("QUEUEMAIL_LANGUAGE", &letter.language)
+            .env("QUEUEMAIL_FOLDER", &letter.folder)
+            .env("QUEUEMAIL_UID", letter.uid.to_string())
+            .env("QUEUEMAIL_UIDVALIDITY", letter.uidvalidity.to_string())
+            .env("QUEUEMAIL_SIZE", letter.size.to_string())
+            .env("QUEUEMAIL_DELIVERY_ID", &letter.delivery_id)
+            .stdin(message)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // A group of its own, so that a time-out also ends what it started.
+            .process_group(0)
+            .spawn()
+    }
+}
+
+impl Delivery for Program {
+    fn staging(&self) -> &Path {
+        &self.spool
+    }
+
+    fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
+        Ok(Intent::Again {
+            spool: staged.to_owned(),
+        })
+    }
+
+    fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
+        let Intent::Again { spool } = intent else {
+            return Err(super::not_ours(intent));
+        };
+        let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
+        let name = &self.words[0];
+        let mut child = self.start(message, letter).map_err(|e| {
+            crate::fault::Fault::config(format!("cannot run the delivery command `{name}`: {e}"))
+                .hint("nothing was removed from the server; mend `deliver` and run the same command again")
+        })?;
+        let words = listen(&mut child);
+        let status = wait(&mut child, TIME_LIMIT).map_err(|e| cannot_write(Path::new(name), &e))?;
+        let said = words.join().unwrap_or_default();
+        std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
+        verdict(name, status, &said)
+    }
+
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads standard error to its end, keeping its beginning, so that the command never blocks on it.
+fn listen(child: &mut Child) -> std::thread::JoinHandle<String> {
+    let stderr = child.stderr.take();
+    std::thread::spawn(move || {
+        let Some(mut stderr) = stderr else {
+            return String::new();
+        };
+        let mut words = Vec::new();
+        let _ = (&mut stderr).take(WORDS).read_to_end(&mut words);
+        let _ = std::io::copy(&mut stderr, &mut std::io::sink());
+        String::from_utf8_lossy(&words).trim().to_owned()
+    })
+}
+
+/// Waits for the end; `None` when the time was up and the command was ended.
+fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let end = Instant::now() + limit;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= end {
+            if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            }
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+fn verdict(name: &str, status: Option<ExitStatus>, said: &str) -> Result<String> {
+    let how = match status {
+        None => format!("did not end within {} s", TIME_LIMIT.as_secs()),
+        Some(status) => match (status.code(), status.signal()) {
+            (Some(0), _) => return Ok(format!("command:{name}")),
+            (Some(code), _) => format!("exited with {code}"),
+            (None, signal) => format!("was killed by signal {}", signal.unwrap_or(0)),
+        },
+    };
+    let for_good = matches!(status.and_then(|s| s.code()), Some(65 | 77));
+    let mut reason = format!("the command `{name}` {how}");
+    if !said.is_empty() {
+        reason.push_str(&format!(" and wrote: {said}"));
+    }
+    Err(Rejected { for_good, reason }.into())
+}

@@ -1,0 +1,305 @@
+//! mbox: one file that messages are appended to, in mboxrd form.
+//!
+//! The file is locked as Debian's policy has it, with a dot-lock beside it and fcntl. The lock is
+//! held from the plan to the flush, so that the offset that an intent names stays true. After a
+//! crash the octets at that offset tell whether the message was appended, in part or not at all.
+//! One thing cannot be told: a reader that rewrites the file between the crash and our next run
+//! may have taken the message out; it is then delivered again.
+
+use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
+use crate::fault::Fault;
+use anyhow::Result;
+use rustix::fs::FlockOperation;
+use std::fs::{File, OpenOptions};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long we wait for others who write the file.
+const LOCK_WAIT: Duration = Duration::from_secs(60);
+/// A dot-lock of another host's process is stale after this time (as liblockfile has it).
+const LOCK_STALE: Duration = Duration::from_secs(300);
+
+pub struct Mbox {
+    path: PathBuf,
+    spool: PathBuf,
+    locked: Option<LockedFile>,
+    /// Where the next planned message begins.
+    end: u64,
+    /// Rendered messages that are on record as delivered once the next batch is planned.
+    done: Vec<PathBuf>,
+}
+
+impl Mbox {
+    pub fn open(path: &Path, spool: &Path) -> Mbox {
+        Mbox {
+            path: path.to_owned(),
+            spool: spool.to_owned(),
+            locked: None,
+            end: 0,
+            done: Vec::new(),
+        }
+    }
+
+    fn lock(&mut self) -> Result<()> {
+        if self.locked.is_none() {
+            let locked = LockedFile::open(&self.path)?;
+            self.end = locked.length()?;
+            self.locked = Some(locked);
+        }
+        Ok(())
+    }
+
+    fn remove_done(&mut self) {
+        for path in self.done.drain(..) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Delivery for Mbox {
+    fn staging(&self) -> &Path {
+        &self.spool
+    }
+
+    fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent> {
+        if self.locked.is_none() {
+            self.remove_done();
+        }
+        self.lock()?;
+        let rendered = staged.with_extension("mbox");
+        let length =
+            render(staged, &rendered, &letter.address).map_err(|e| cannot_write(&rendered, &e))?;
+        let offset = self.end;
+        self.end += length;
+        Ok(Intent::Append {
+            rendered,
+            file: self.path.clone(),
+            offset,
+            length,
+        })
+    }
+
+    fn deliver(&mut self, intent: &Intent, _: &Letter) -> Result<String> {
+        let (
+            Intent::Append {
+                rendered, offset, ..
+            },
+            Some(locked),
+        ) = (intent, &self.locked)
+        else {
+            return Err(super::not_ours(intent));
+        };
+        locked.append(rendered, *offset)?;
+        self.done.push(rendered.clone());
+        Ok(format!("mbox:{}", self.path.display()))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if let Some(locked) = self.locked.take() {
+            locked.sync()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Mbox {
+    fn drop(&mut self) {
+        // What was flushed last is recorded by now, or will be found in the file.
+        if self.locked.is_none() {
+            self.remove_done();
+        }
+    }
+}
+
+/// Finishes an append that a crash interrupted. False when the message must be fetched again.
+pub fn recover(rendered: &Path, file: &Path, offset: u64, length: u64) -> Result<bool> {
+    let locked = LockedFile::open(file)?;
+    let Ok(wanted) = std::fs::read(rendered) else {
+        return Ok(false);
+    };
+    let present = locked.length()?.saturating_sub(offset).min(length);
+    let mut found = vec![0; usize::try_from(present).unwrap_or(0)];
+    locked
+        .file
+        .read_exact_at(&mut found, offset)
+        .map_err(|e| cannot_write(file, &e))?;
+    let whole = present == length;
+    let ours = wanted.starts_with(&found);
+    if !ours || locked.length()? < offset {
+        // Somebody rewrote the file.
+        return Ok(false);
+    }
+    if !whole {
+        locked
+            .file
+            .set_len(offset)
+            .map_err(|e| cannot_write(file, &e))?;
+        locked.append(rendered, offset)?;
+    }
+    locked.sync()?;
+    let _ = std::fs::remove_file(rendered);
+    Ok(true)
+}
+
+/// Writes the mboxrd form of a staged message in its place and returns its length.
+fn render(staged: &Path, rendered: &Path, address: &str) -> std::io::Result<u64> {
+    let mut out = BufWriter::new(
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(rendered)?,
+    );
+    mboxrd::write(&mut out, BufReader::new(File::open(staged)?), address)?;
+    out.flush()?;
+    let length = out.get_ref().metadata()?.len();
+    std::fs::remove_file(staged)?;
+    Ok(length)
+}
+
+/// The mbox file, opened and locked in both ways.
+struct LockedFile {
+    file: File,
+    path: PathBuf,
+    _dot_lock: DotLock,
+}
+
+impl LockedFile {
+    fn open(path: &Path) -> Result<LockedFile> {
+        let end = Instant::now() + LOCK_WAIT;
+        let dot_lock = DotLock::take(path, end)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| cannot_write(path, &e))?;
+        while let Err(e) = rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if !matches!(e, rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) {
+                return Err(cannot_write(path, &e.into()));
+            }
+            if Instant::now() >= end {
+                return Err(busy(path).into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(LockedFile {
+            file,
+            path: path.to_owned(),
+            _dot_lock: dot_lock,
+        })
+    }
+
+    fn length(&self) -> Result<u64> {
+        Ok(self
+            .file
+            .metadata()
+            .map_err(|e| cannot_write(&self.path, &e))?
+            .len())
+    }
+
+    /// Appends a rendered message at `offset`, the file's end. What was written in part is cut
+    /// off again.
+    fn append(&self, rendered: &Path, offset: u64) -> Result<()> {
+        let copy = || -> std::io::Result<()> {
+            let mut from = File::open(rendered)?;
+            let mut to = &self.file;
+            to.seek(SeekFrom::Start(offset))?;
+            let mut buffer = vec![0; 64 << 10];
+            loop {
+                let n = from.read(&mut buffer)?;
+                if n == 0 {
+                    return Ok(());
+                }
+                to.write_all(&buffer[..n])?;
+            }
+        };
+        copy().map_err(|e| {
+            let _ = self.file.set_len(offset);
+            cannot_write(&self.path, &e)
+        })
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file
+            .sync_all()
+            .map_err(|e| cannot_write(&self.path, &e))?;
+        crate::files::sync_folder(crate::files::folder_of(&self.path))
+    }
+}
+
+fn busy(path: &Path) -> Fault {
+    Fault::try_later(format!(
+        "`{}` has been locked by another program for {} s",
+        path.display(),
+        LOCK_WAIT.as_secs()
+    ))
+    .hint(
+        "nothing was removed from the server; run the same command again when that program is done",
+    )
+}
+
+/// A lock file beside the mbox, which excludes others and our own threads.
+struct DotLock(PathBuf);
+
+impl DotLock {
+    fn take(path: &Path, end: Instant) -> Result<DotLock> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".lock");
+        let lock = PathBuf::from(name);
+        loop {
+            match OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o444)
+                .open(&lock)
+            {
+                Ok(mut file) => {
+                    let _ = write!(file, "{}", std::process::id());
+                    return Ok(DotLock(lock));
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                    if stale(&lock) {
+                        let _ = std::fs::remove_file(&lock);
+                        continue;
+                    }
+                }
+                Err(e) => return Err(cannot_write(&lock, &e)),
+            }
+            if Instant::now() >= end {
+                return Err(busy(path).into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for DotLock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A lock is stale when the process that it names is gone, or, if it names none, when it is old.
+fn stale(lock: &Path) -> bool {
+    let Ok(text) = std::fs::read_to_string(lock) else {
+        return false;
+    };
+    if let Some(pid) = text
+        .trim()
+        .parse()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        return rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
+    }
+    std::fs::metadata(lock)
+        .and_then(|m| m.modified())
+        .ok()
+        .and_then(|t| SystemTime::now().duration_since(t).ok())
+        .is_some_and(|age| age > LOCK_STALE)
+}

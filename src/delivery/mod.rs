@@ -1,0 +1,215 @@
+//! Where fetched mail comes to rest.
+//!
+//! A delivery works in steps, so that a crash between any two of them neither loses a message
+//! nor delivers it twice:
+//!
+//! 1. the message is *staged*: its octets are written to a file on the filesystem where it will
+//!    rest, and made durable;
+//! 2. an [`Intent`], which says how to finish, is put on record by the caller, durably;
+//! 3. [`Delivery::deliver`] does the one step that makes the message visible;
+//! 4. [`Delivery::flush`] makes that step durable, and the caller records it.
+//!
+//! After a crash between 2 and 4, [`recover`] looks at what is on disk and finishes, or finds
+//! that it had been finished. Deliveries that cannot be looked at (a command) start again from
+//! the beginning with the same delivery id.
+
+mod command;
+mod eml;
+mod maildir;
+mod mbox;
+mod mboxrd;
+mod stdout;
+mod target;
+
+use crate::fault::{Fault, Kind};
+use crate::mail::RemoteId;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use target::{Place, expand};
+
+/// What is known of a message when it is delivered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Letter {
+    pub queue: String,
+    pub address: String,
+    pub folder: String,
+    pub uidvalidity: u32,
+    #[serde(serialize_with = "as_uid")]
+    pub uid: RemoteId,
+    pub size: u64,
+    pub priority: u32,
+    pub language: String,
+    pub message_id: Option<String>,
+    /// The same for the same message on every attempt.
+    pub delivery_id: String,
+}
+
+fn as_uid<S: serde::Serializer>(id: &RemoteId, s: S) -> Result<S::Ok, S::Error> {
+    match id {
+        RemoteId::Uid(uid) => s.serialize_u32(*uid),
+        RemoteId::Graph(id) => s.serialize_str(id),
+    }
+}
+
+/// How an interrupted delivery is finished. Kept in the state database as JSON.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// Each file is renamed, in this order; a source that is gone has been renamed.
+    Rename { files: Vec<(PathBuf, PathBuf)> },
+    /// The rendered message is appended to the mbox file, at this offset.
+    Append {
+        rendered: PathBuf,
+        file: PathBuf,
+        offset: u64,
+        length: u64,
+    },
+    /// It cannot be seen whether it happened: start again from the server.
+    Again { spool: PathBuf },
+}
+
+impl Intent {
+    /// The staged files that must be durable before the intent is put on record.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let (renamed, rendered) = match self {
+            Intent::Rename { files } => (files.as_slice(), None),
+            Intent::Append { rendered, .. } => (&[][..], Some(rendered.as_path())),
+            Intent::Again { .. } => (&[][..], None),
+        };
+        renamed
+            .iter()
+            .map(|(from, _)| from.as_path())
+            .chain(rendered)
+    }
+}
+
+/// A message that the destination refused; the destination itself is well.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Trying again will not help.
+    pub for_good: bool,
+    pub reason: String,
+}
+
+impl std::fmt::Display for Rejected {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Rejected {}
+
+/// A way to deliver.
+pub trait Delivery: Send {
+    /// The folder in which messages are staged.
+    fn staging(&self) -> &Path;
+
+    /// Decides how a staged message will be delivered; may add files beside it, which must be
+    /// durable when the folder's filesystem is synced.
+    fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent>;
+
+    /// Makes the message visible and returns where, for the person who looks for it. The root
+    /// of the error is [`Rejected`] when it concerns this message alone.
+    fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String>;
+
+    /// How many messages may be delivered before one is recorded: as many as can be, where a
+    /// crash can be told from a delivery; one, where it cannot.
+    fn group(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Makes everything that was delivered durable.
+    fn flush(&mut self) -> Result<()>;
+}
+
+/// Opens the delivery that a target names; `spool` is a private folder of ours for those that
+/// have no place of their own to stage in.
+pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
+    Ok(match place {
+        Place::Maildir(path) => Box::new(maildir::Maildir::open(path)?),
+        Place::Eml(path) => Box::new(eml::Eml::open(path)?),
+        Place::Mbox(path) => Box::new(mbox::Mbox::open(path, spool)),
+        Place::Command(words) => Box::new(command::Program::new(words.clone(), spool)),
+        Place::Stdout => Box::new(stdout::Stdout::new(spool)),
+    })
+}
+
+/// Finishes what was interrupted. `Some(where)` when the message is delivered now, `None` when
+/// it must be fetched again.
+pub fn recover(intent: &Intent) -> Result<Option<String>> {
+    match intent {
+        Intent::Rename { files } => {
+            finish_renames(files)?;
+            for folder in folders(files) {
+                crate::files::sync_folder(folder)?;
+            }
+            Ok(files.last().map(|(_, to)| to.display().to_string()))
+        }
+        Intent::Append {
+            rendered,
+            file,
+            offset,
+            length,
+        } => {
+            let done = mbox::recover(rendered, file, *offset, *length)?;
+            Ok(done.then(|| format!("mbox:{}", file.display())))
+        }
+        Intent::Again { spool } => match std::fs::remove_file(spool) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(spool, &e)),
+            _ => Ok(None),
+        },
+    }
+}
+
+/// Renames in order, passing over those that have been renamed.
+fn finish_renames(files: &[(PathBuf, PathBuf)]) -> Result<()> {
+    for (from, to) in files {
+        match std::fs::rename(from, to) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !from.exists() => {}
+            Err(e) => return Err(cannot_write(to, &e)),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The folders that the renamed files rest in, each once.
+fn folders(files: &[(PathBuf, PathBuf)]) -> Vec<&Path> {
+    let mut folders: Vec<&Path> = files
+        .iter()
+        .map(|(_, to)| crate::files::folder_of(to))
+        .collect();
+    folders.dedup();
+    folders
+}
+
+/// The fault of a destination that cannot be written; nothing is lost by it.
+pub fn cannot_write(path: &Path, err: &io::Error) -> anyhow::Error {
+    let remedy = match err.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space and run the same command again"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "let the user that runs queuemail write there and run the same command again"
+        }
+        _ => "mend the destination and run the same command again",
+    };
+    Fault::new(
+        Kind::CannotWrite,
+        format!("cannot write `{}`: {err}", path.display()),
+    )
+    .hint(format!("nothing was removed from the server; {remedy}"))
+    .into()
+}
+
+/// An intent that another kind of delivery made: a bug, reported instead of guessed at.
+fn not_ours(intent: &Intent) -> anyhow::Error {
+    Fault::new(
+        Kind::Bug,
+        format!("a delivery was handed another's intent: {intent:?}"),
+    )
+    .into()
+}

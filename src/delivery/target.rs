@@ -1,0 +1,155 @@
+//! What a target like `maildir:/var/mail/{queue}` names, and how its placeholders expand.
+
+use crate::config::Target;
+use crate::fault::Fault;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// A target, taken apart and expanded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    Maildir(PathBuf),
+    Mbox(PathBuf),
+    Eml(PathBuf),
+    /// The program and its arguments.
+    Command(Vec<String>),
+    Stdout,
+}
+
+/// Expands the placeholders of a target. A value cannot leave the folder that the target names:
+/// `/`, a dot at its start, control characters and `%` are percent-encoded, so that different
+/// values also stay different.
+pub fn expand(
+    target: &Target,
+    queue: &str,
+    address: &str,
+    folder: &str,
+    language: &str,
+) -> Result<Place> {
+    let values = [
+        ("queue", queue),
+        ("address", address),
+        ("folder", folder),
+        ("language", language),
+    ];
+    let (kind, rest) = target
+        .as_str()
+        .split_once(':')
+        .unwrap_or((target.as_str(), ""));
+    let path = || -> Result<PathBuf> { Ok(fill(rest, &values)?.into()) };
+    Ok(match kind {
+        "maildir" => Place::Maildir(path()?),
+        "mbox" => Place::Mbox(path()?),
+        "eml" => Place::Eml(path()?),
+        "command" => {
+            let words = shell_words::split(rest)
+                .map_err(|_| Fault::config(format!("a quote in `{rest}` is not closed")))?;
+            let words = words
+                .iter()
+                .map(|word| fill(word, &values))
+                .collect::<Result<Vec<_>>>()?;
+            if words.is_empty() {
+                return Err(Fault::config("`command:` names no program").into());
+            }
+            Place::Command(words)
+        }
+        "stdout" => Place::Stdout,
+        other => {
+            return Err(
+                Fault::config(format!("this version cannot deliver to `{other}:`"))
+                    .hint("it delivers to maildir:PATH, mbox:PATH, command:CMD, eml:FOLDER and stdout")
+                    .into(),
+            );
+        }
+    })
+}
+
+/// Replaces each `{name}`; an unknown name is an error, since it would become a folder.
+fn fill(template: &str, values: &[(&str, &str)]) -> Result<String> {
+    let mut filled = String::new();
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        filled.push_str(&rest[..open]);
+        let Some(close) = rest[open..].find('}') else {
+            break;
+        };
+        let name = &rest[open + 1..open + close];
+        let Some((_, value)) = values.iter().find(|(n, _)| *n == name) else {
+            return Err(
+                Fault::config(format!("`{{{name}}}` in `{template}` is no placeholder"))
+                    .hint("placeholders: {queue}, {address}, {folder}, {language}")
+                    .into(),
+            );
+        };
+        filled.push_str(&tame(value));
+        rest = &rest[open + close + 1..];
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// A value as one harmless path component.
+fn tame(value: &str) -> String {
+    let mut tamed = String::new();
+    for (index, c) in value.char_indices() {
+        if c == '/' || c == '%' || c.is_control() || (index == 0 && c == '.') {
+            let mut buffer = [0; 4];
+            for octet in c.encode_utf8(&mut buffer).bytes() {
+                tamed.push_str(&format!("%{octet:02X}"));
+            }
+        } else {
+            tamed.push(c);
+        }
+    }
+    tamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn maildir(template: &str, queue: &str, folder: &str) -> PathBuf {
+        let target: Target = format!("maildir:{template}").parse().unwrap();
+        match expand(&target, queue, "support@contoso.com", folder, "de").unwrap() {
+            Place::Maildir(path) => path,
+            other => panic!("not a maildir: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn placeholders_expand() {
+        assert_eq!(
+            maildir("/var/mail/{queue}/{language}", "support", "INBOX"),
+            PathBuf::from("/var/mail/support/de")
+        );
+        assert_eq!(
+            maildir("/m/{folder}", "q", "Sent/Old"),
+            PathBuf::from("/m/Sent%2FOld")
+        );
+        assert_eq!(maildir("/m/{queue}", "..", "f"), PathBuf::from("/m/%2E."));
+    }
+
+    #[test]
+    fn an_unknown_placeholder_is_refused() {
+        let target: Target = "maildir:/m/{quue}".parse().unwrap();
+        let err = expand(&target, "q", "a@b.c", "f", "de").unwrap_err();
+        assert!(err.to_string().contains("`{quue}`"), "{err}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_leaves_the_folder(queue in ".*", folder in ".*") {
+            let path = maildir("/base/{queue}x{folder}", &queue, &folder);
+            let components: Vec<_> = path.components().collect();
+            prop_assert_eq!(components.len(), 3, "{:?}", path);
+            prop_assert!(!components.contains(&std::path::Component::ParentDir));
+        }
+
+        #[test]
+        fn different_values_stay_different(a in ".*", b in ".*") {
+            prop_assume!(a != b);
+            prop_assert_ne!(tame(&a), tame(&b));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Makes staged messages durable, delivers them and records it, many at a time.
+//!
+//! The order is the promise. For each batch:
+//!
+//! 1. the files are made durable, with their names;
+//! 2. that they are about to be delivered, and how, is put on record;
+//! 3. they are delivered, and that is made durable;
+//! 4. that they are delivered is put on record.
+//!
+//! A crash before 2 leaves files that the next run sweeps away and messages that it fetches
+//! again. A crash after 2 is finished by `delivery::recover`. The wire does not wait for the
+//! disk: while a batch is made durable, the next one gathers.
+
+use super::intake::Staged;
+use super::{Delivered, Folder, Reporter, Tally};
+use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
+use crate::fault::Fault;
+use crate::files;
+use crate::mail::RemoteId;
+use crate::state::{Failure, StagedRecord, Store};
+use anyhow::Result;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+/// A batch is committed when it holds so many messages …
+const BATCH_MESSAGES: usize = 1000;
+/// … or octets …
+const BATCH_OCTETS: u64 = 16 << 20;
+/// … or when its first message has waited so long.
+const BATCH_WAIT: Duration = Duration::from_millis(500);
+
+/// Delivers what one retrieval brings.
+pub struct Committer<'a> {
+    pub store: &'a Store,
+    pub folder: &'a Folder<'a>,
+    pub delivery: &'a mut dyn Delivery,
+    pub reporter: &'a dyn Reporter,
+    pub tally: Tally,
+    /// Every message of this retrieval that is accounted for, delivered or not.
+    pub accounted: HashSet<RemoteId>,
+    /// Those that were delivered and wait for the server to be told.
+    pub delivered: Vec<RemoteId>,
+    /// So many deliveries in a row asked to be tried later.
+    pub later_in_a_row: u32,
+}
+
+/// After so many, the destination is taken to be down and the run goes on with other mailboxes.
+const LATER_LIMIT: u32 = 3;
+
+impl Committer<'_> {
+    /// Works until the other end hangs up. After an error nothing more is delivered.
+    pub fn run(&mut self, staged: &Receiver<Staged>) -> Result<()> {
+        while let Ok(first) = staged.recv() {
+            let due = Instant::now() + BATCH_WAIT;
+            let mut octets = first.size;
+            let mut batch = vec![first];
+            while batch.len() < BATCH_MESSAGES.min(self.delivery.group()) && octets < BATCH_OCTETS {
+                match staged.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                    Ok(next) => {
+                        octets += next.size;
+                        batch.push(next);
+                    }
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            self.commit(batch)?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, batch: Vec<Staged>) -> Result<()> {
+        let now = super::now();
+        let mut batch = self.without_those_known(batch, now)?;
+        batch.retain(|staged| !self.accounted.contains(&staged.id));
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut work = Vec::with_capacity(batch.len());
+        for staged in &batch {
+            let letter = self.folder.letter(staged);
+            let intent = self.delivery.plan(&staged.path, &letter)?;
+            work.push((letter, intent));
+        }
+        self.make_durable(&work)?;
+        self.put_on_record(&batch, &work, now)?;
+        let mut delivered = Vec::with_capacity(batch.len());
+        let mut rejected = Vec::new();
+        for (letter, intent) in work {
+            match self.delivery.deliver(&intent, &letter) {
+                Ok(place) => delivered.push((letter, place)),
+                Err(err) => match err.downcast::<Rejected>() {
+                    Ok(why) => rejected.push((letter.uid, why)),
+                    Err(err) => return Err(err),
+                },
+            }
+        }
+        self.delivery.flush()?;
+        self.store.delivered(
+            self.folder.record.id,
+            self.folder.epoch,
+            delivered.iter().map(|(l, place)| (&l.uid, place.as_str())),
+            self.folder.after,
+            now,
+        )?;
+        for (letter, place) in delivered {
+            self.tally.fetched += 1;
+            self.tally.octets += letter.size;
+            self.later_in_a_row = 0;
+            self.reporter.delivered(&Delivered {
+                letter: &letter,
+                delivered_to: &place,
+            });
+            self.accounted.insert(letter.uid.clone());
+            self.delivered.push(letter.uid);
+        }
+        for (id, why) in rejected {
+            self.failed(&id, &why.reason, why.for_good, now)?;
+            if !why.for_good {
+                self.later_in_a_row += 1;
+            }
+            if self.later_in_a_row >= LATER_LIMIT {
+                return Err(Fault::try_later(format!(
+                    "the delivery asks to be tried later, {LATER_LIMIT} times in a row: {}",
+                    why.reason
+                ))
+                .hint("the messages stay on the server and are tried again by a later run")
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that an intent names must survive what comes; a message that would be fetched
+    /// again need not.
+    fn make_durable(&self, work: &[(Letter, Intent)]) -> Result<()> {
+        let files: Vec<&Path> = work.iter().flat_map(|(_, i)| i.files()).collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        files::sync_files(self.delivery.staging(), &files)
+            .map_err(|e| delivery::cannot_write(self.delivery.staging(), &e))
+    }
+
+    fn put_on_record(&self, batch: &[Staged], work: &[(Letter, Intent)], now: i64) -> Result<()> {
+        let records = batch
+            .iter()
+            .zip(work)
+            .map(|(staged, (_, intent))| {
+                Ok(StagedRecord {
+                    remote: staged.id.clone(),
+                    intent: serde_json::to_string(intent)?,
+                    fingerprint: staged.identity.fingerprint,
+                    size: staged.size,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        self.store
+            .stage(self.folder.record.id, self.folder.epoch, &records, now)
+    }
+
+    /// Takes out what is not to be delivered: mail that was delivered under a former id, and
+    /// the server's placeholders for messages that it could not convert.
+    fn without_those_known(&mut self, batch: Vec<Staged>, now: i64) -> Result<Vec<Staged>> {
+        let mut rest = Vec::with_capacity(batch.len());
+        for staged in batch {
+            if staged.identity.placeholder {
+                self.failed(&staged.id, PLACEHOLDER, false, now)?;
+            } else if self.folder.record.renumbered
+                && self.store.recognise(
+                    self.folder.record.id,
+                    self.folder.epoch,
+                    &staged.id,
+                    &staged.identity.fingerprint,
+                    now,
+                )?
+            {
+                self.tally.recognised += 1;
+                self.accounted.insert(staged.id.clone());
+            } else {
+                rest.push(staged);
+                continue;
+            }
+            std::fs::remove_file(&staged.path)
+                .map_err(|e| delivery::cannot_write(&staged.path, &e))?;
+        }
+        Ok(rest)
+    }
+
+    /// Puts on record that a message could not be had.
+    pub fn failed(&mut self, id: &RemoteId, reason: &str, for_good: bool, now: i64) -> Result<()> {
+        let failure = Failure { reason, for_good };
+        let quarantined =
+            self.store
+                .failed(self.folder.record.id, self.folder.epoch, id, &failure, now)?;
+        if quarantined {
+            self.tally.quarantined += 1;
+        } else {
+            self.tally.failed += 1;
+        }
+        self.accounted.insert(id.clone());
+        self.reporter.failed(self.folder, id, reason, quarantined);
+        Ok(())
+    }
+}
+
+const PLACEHOLDER: &str =
+    "the server gave a placeholder: it could not convert this message for IMAP";

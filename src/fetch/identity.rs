@@ -1,0 +1,236 @@
+//! Which mail this is, told from its head as it passes by.
+//!
+//! The server's ids do not survive a changed UIDVALIDITY or a change from IMAP to Graph, and
+//! Exchange's octets differ between two fetches of the same item. What stays are the header
+//! fields that its author wrote: Message-ID, Date, From, To and Subject. A message without a
+//! Message-ID is told by its octets.
+
+use ring::digest::{Context, SHA256};
+
+/// The head is searched for its end up to this many octets.
+const HEAD_LIMIT: usize = 256 << 10;
+
+/// What a message is recognised by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    pub fingerprint: [u8; 16],
+    /// With its angle brackets, as the message has it.
+    pub message_id: Option<String>,
+    /// The server's own text in place of a message that it could not convert.
+    pub placeholder: bool,
+}
+
+/// Takes the octets of a message as they pass.
+#[derive(Default)]
+pub struct HeadReader {
+    head: Vec<u8>,
+    /// How far the head was searched for its end.
+    searched: usize,
+    state: Progress,
+}
+
+#[derive(Default)]
+enum Progress {
+    #[default]
+    Head,
+    /// The head says which mail it is.
+    Known(Identity),
+    /// There is no Message-ID: the octets are digested to the end.
+    Digesting(Box<Context>),
+}
+
+impl HeadReader {
+    pub fn take(&mut self, octets: &[u8]) {
+        match &mut self.state {
+            Progress::Known(_) => {}
+            Progress::Digesting(digest) => digest.update(octets),
+            Progress::Head => {
+                self.head.extend_from_slice(octets);
+                if let Some(end) = self.end_of_head() {
+                    self.decide(end);
+                }
+            }
+        }
+    }
+
+    pub fn finish(mut self) -> Identity {
+        if matches!(self.state, Progress::Head) {
+            self.decide(self.head.len());
+        }
+        match self.state {
+            Progress::Known(identity) => identity,
+            Progress::Digesting(digest) => Identity {
+                fingerprint: shortened(*digest),
+                ..Identity::default()
+            },
+            Progress::Head => Identity::default(),
+        }
+    }
+
+    /// The length of the head, once its end was seen or given up on.
+    fn end_of_head(&mut self) -> Option<usize> {
+        let from = self.searched.saturating_sub(3);
+        let tail = &self.head[from..];
+        let end = tail
+            .windows(2)
+            .position(|w| w == b"\n\n")
+            .map(|p| p + 1)
+            .into_iter()
+            .chain(
+                tail.windows(4)
+                    .position(|w| w == b"\r\n\r\n")
+                    .map(|p| p + 2),
+            )
+            .min();
+        self.searched = self.head.len();
+        end.map(|p| from + p)
+            .or((self.head.len() >= HEAD_LIMIT).then_some(self.head.len()))
+    }
+
+    fn decide(&mut self, end: usize) {
+        let fields = Fields::of(&self.head[..end]);
+        match fields.get("message-id") {
+            Some(message_id) => {
+                let mut digest = Context::new(&SHA256);
+                for name in ["message-id", "date", "from", "to", "subject"] {
+                    digest.update(fields.get(name).unwrap_or_default().as_bytes());
+                    digest.update(b"\0");
+                }
+                self.state = Progress::Known(Identity {
+                    fingerprint: shortened(digest),
+                    placeholder: is_placeholder(&fields),
+                    message_id: Some(message_id),
+                });
+            }
+            None if is_placeholder(&fields) => {
+                self.state = Progress::Known(Identity {
+                    placeholder: true,
+                    ..Identity::default()
+                });
+            }
+            None => {
+                let mut digest = Context::new(&SHA256);
+                digest.update(&self.head);
+                self.state = Progress::Digesting(Box::new(digest));
+            }
+        }
+        self.head = Vec::new();
+    }
+}
+
+/// Exchange answers a fetch of an item that it cannot convert with a message of its own, whose
+/// subject says so and which comes from itself. A customer's mail *about* such an error has
+/// another sender.
+fn is_placeholder(fields: &Fields<'_>) -> bool {
+    fields.get("subject").is_some_and(|s| {
+        s.starts_with("Retrieval using the IMAP4 protocol failed for the following message")
+    }) && fields
+        .get("from")
+        .is_some_and(|f| f.contains("Microsoft Exchange"))
+}
+
+fn shortened(digest: Context) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest.finish().as_ref()[..16]);
+    short
+}
+
+/// The header fields of a head.
+struct Fields<'a>(Vec<(&'a [u8], &'a [u8])>);
+
+impl<'a> Fields<'a> {
+    fn of(head: &'a [u8]) -> Fields<'a> {
+        let mut fields = Vec::new();
+        let mut start = 0;
+        while start < head.len() {
+            // A field ends at a line end that no white space follows (RFC 5322 §2.2.3).
+            let mut end = start;
+            loop {
+                match head[end..].iter().position(|&b| b == b'\n') {
+                    Some(p) => end += p + 1,
+                    None => end = head.len(),
+                }
+                if end >= head.len() || !matches!(head[end], b' ' | b'\t') {
+                    break;
+                }
+            }
+            let field = &head[start..end];
+            if let Some(colon) = field.iter().position(|&b| b == b':') {
+                fields.push((&field[..colon], &field[colon + 1..]));
+            }
+            start = end;
+        }
+        Fields(fields)
+    }
+
+    /// The first field of this name, unfolded, with white space made single.
+    fn get(&self, name: &str) -> Option<String> {
+        let (_, value) = self
+            .0
+            .iter()
+            .find(|(n, _)| n.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))?;
+        let text = String::from_utf8_lossy(value);
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn identity(message: &[u8], piece: usize) -> Identity {
+        let mut reader = HeadReader::default();
+        for octets in message.chunks(piece.max(1)) {
+            reader.take(octets);
+        }
+        reader.finish()
+    }
+
+    #[test]
+    fn the_author_s_fields_tell_it_and_the_rest_does_not() {
+        let one = identity(b"Message-ID: <1@a>\r\nSubject: x\r\n\r\nbody", 7);
+        let refetched = identity(
+            b"Received: again\r\nSubject: x\r\nMessage-ID:\r\n <1@a>\r\n\r\nother body",
+            1000,
+        );
+        let other = identity(b"Message-ID: <2@a>\r\nSubject: x\r\n\r\nbody", 7);
+        assert_eq!(one.message_id.as_deref(), Some("<1@a>"));
+        assert_eq!(one.fingerprint, refetched.fingerprint);
+        assert_ne!(one.fingerprint, other.fingerprint);
+    }
+
+    #[test]
+    fn without_a_message_id_the_octets_tell_it() {
+        let one = identity(b"Subject: x\r\n\r\nbody", 3);
+        assert_eq!(one.message_id, None);
+        assert_eq!(
+            one.fingerprint,
+            identity(b"Subject: x\r\n\r\nbody", 50).fingerprint
+        );
+        assert_ne!(
+            one.fingerprint,
+            identity(b"Subject: x\r\n\r\nbodY", 50).fingerprint
+        );
+        assert_ne!(identity(b"", 1).fingerprint, one.fingerprint);
+    }
+
+    #[test]
+    fn exchange_s_placeholder_is_not_a_message() {
+        let subject =
+            "Subject: Retrieval using the IMAP4 protocol failed for the following message: 7\r\n";
+        let placeholder =
+            format!("From: Microsoft Exchange Server\r\n{subject}\r\nThe server couldn't");
+        let about_it = format!("From: a customer <c@example.com>\r\n{subject}\r\nI saw this");
+        assert!(identity(placeholder.as_bytes(), 10).placeholder);
+        assert!(!identity(about_it.as_bytes(), 10).placeholder);
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(message in "(Message-ID: <x>|a: b|\r\n|\n|:| |é){0,30}", piece in 1usize..40) {
+            prop_assert_eq!(identity(message.as_bytes(), piece), identity(message.as_bytes(), 10_000));
+        }
+    }
+}

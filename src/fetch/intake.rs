@@ -1,0 +1,178 @@
+//! Takes messages off the wire into files, and hands them on.
+//!
+//! The octets are written as they come, so memory stays the same whatever their number. Of each
+//! message the head is kept for a moment: it tells which mail this is ([`Identity`]).
+
+use super::identity::{HeadReader, Identity};
+use crate::delivery::cannot_write;
+use crate::mail::{RemoteId, Sink};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
+
+/// A message in a file of its own, not yet durable.
+#[derive(Debug)]
+pub struct Staged {
+    pub id: RemoteId,
+    pub path: PathBuf,
+    pub size: u64,
+    pub identity: Identity,
+}
+
+/// The sink of one folder's retrieval.
+pub struct Intake<'a> {
+    staging: &'a Path,
+    names: &'a mut Names,
+    /// Where whole messages go on to.
+    next: SyncSender<Staged>,
+    open: Option<Open>,
+    /// Why the disk refused, for the error that the mailbox reports.
+    pub failure: Option<anyhow::Error>,
+}
+
+struct Open {
+    file: File,
+    path: PathBuf,
+    size: u64,
+    head: HeadReader,
+}
+
+impl<'a> Intake<'a> {
+    pub fn new(staging: &'a Path, names: &'a mut Names, next: SyncSender<Staged>) -> Intake<'a> {
+        Intake {
+            staging,
+            names,
+            next,
+            open: None,
+            failure: None,
+        }
+    }
+
+    /// Keeps what went wrong on the disk and gives the mailbox an error to stop with.
+    fn fail(&mut self, path: &Path, err: io::Error) -> io::Error {
+        let kind = err.kind();
+        self.failure = Some(cannot_write(path, &err));
+        io::Error::new(kind, "the message could not be stored")
+    }
+}
+
+impl Sink for Intake<'_> {
+    fn begin(&mut self, _announced: Option<u64>) -> io::Result<()> {
+        let path = self.staging.join(self.names.next());
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+        {
+            Ok(file) => {
+                self.open = Some(Open {
+                    file,
+                    path,
+                    size: 0,
+                    head: HeadReader::default(),
+                });
+                Ok(())
+            }
+            Err(e) => Err(self.fail(&path, e)),
+        }
+    }
+
+    fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        let Some(open) = &mut self.open else {
+            return Err(io::Error::other("octets of no message"));
+        };
+        open.head.take(octets);
+        open.size += octets.len() as u64;
+        if let Err(e) = open.file.write_all(octets) {
+            let path = open.path.clone();
+            return Err(self.fail(&path, e));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, id: &RemoteId) -> io::Result<()> {
+        let Some(open) = self.open.take() else {
+            return Err(io::Error::other("the end of no message"));
+        };
+        let staged = Staged {
+            id: id.clone(),
+            path: open.path,
+            size: open.size,
+            identity: open.head.finish(),
+        };
+        self.next.send(staged).map_err(|refused| {
+            // The other end stopped because it failed; its own error is reported.
+            let _ = std::fs::remove_file(refused.0.path);
+            io::Error::other("the delivery stopped")
+        })
+    }
+
+    fn discard(&mut self) {
+        if let Some(open) = self.open.take() {
+            let _ = std::fs::remove_file(open.path);
+        }
+    }
+}
+
+impl Drop for Intake<'_> {
+    fn drop(&mut self) {
+        self.discard();
+    }
+}
+
+/// Unique file names as the Maildir convention has them: time, then what makes it unique on
+/// this host, then the host. Ours also name the mailbox, so that what a crash left of it in a
+/// staging folder can be told from others' files.
+pub struct Names {
+    prefix: String,
+    suffix: String,
+    count: u64,
+}
+
+impl Names {
+    /// `tag` names the mailbox: letters and digits.
+    pub fn new(tag: &str) -> Names {
+        let now = jiff::Timestamp::now();
+        let host = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .replace('/', "\\057")
+            .replace(':', "\\072");
+        Names {
+            prefix: format!(
+                "{}.M{:06}P{}Q",
+                now.as_second(),
+                now.subsec_microsecond(),
+                std::process::id()
+            ),
+            suffix: format!("_{tag}.{host}"),
+            count: 0,
+        }
+    }
+
+    fn next(&mut self) -> String {
+        self.count += 1;
+        format!("{}{}{}", self.prefix, self.count, self.suffix)
+    }
+
+    /// Removes what runs of ours that died left in a staging folder. The mailbox is locked and
+    /// interrupted deliveries are finished: nobody else uses such a file.
+    pub fn sweep(&self, staging: &Path) -> io::Result<()> {
+        for entry in std::fs::read_dir(staging)? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            let ours = name.contains(&self.suffix) && !name.starts_with(&self.prefix);
+            if ours {
+                let path: PathBuf = staging.join(&*name);
+                match std::fs::remove_file(path) {
+                    Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}

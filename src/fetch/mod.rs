@@ -1,0 +1,464 @@
+//! The engine: brings the new mail of one mailbox to where it rests, and tells the server.
+//!
+//! For every folder: finish what a crash interrupted, list what is behind the mark, retrieve it
+//! into files, deliver and record (see `commit`), then mark, move or delete on the server what
+//! is on record as delivered. A connection that breaks is opened again while it makes progress.
+//! Nothing here prints or reads the configuration file.
+
+mod commit;
+mod identity;
+mod intake;
+
+use crate::config::{AfterFetch, Target};
+use crate::delivery::{self, Delivery, Letter};
+use crate::fault::{Fault, Kind};
+use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
+use crate::state::{FolderRecord, Store};
+use anyhow::{Context, Result};
+use commit::Committer;
+use intake::{Intake, Names, Staged};
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// So many messages are asked for before the server is told of those delivered.
+const CHUNK: usize = 2000;
+/// So many messages may be on disk and not yet durable.
+const IN_FLIGHT: usize = 2000;
+
+/// One mailbox, and what is to be done with its mail.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub queue: String,
+    /// As the configuration has it.
+    pub address: String,
+    pub priority: u32,
+    pub language: String,
+    pub folders: Vec<String>,
+    pub target: Target,
+    pub after: AfterFetch,
+    /// At most so many messages in this run.
+    pub limit: Option<u32>,
+    /// Only what was received on or after this day.
+    pub since: Option<jiff::civil::Date>,
+    /// Stop between two messages at this time.
+    pub deadline: Option<Instant>,
+    /// A private folder of ours for what has no place of its own to be staged in.
+    pub spool: PathBuf,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub fetched: u64,
+    /// Could not be delivered now; tried again later.
+    pub failed: u64,
+    /// Given up on and kept aside.
+    pub quarantined: u64,
+    /// Found again under other ids after the server changed them.
+    pub recognised: u64,
+    pub octets: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Tally) {
+        self.fetched += other.fetched;
+        self.failed += other.failed;
+        self.quarantined += other.quarantined;
+        self.recognised += other.recognised;
+        self.octets += other.octets;
+    }
+}
+
+/// A folder that is being fetched.
+pub struct Folder<'a> {
+    pub job: &'a Job,
+    pub name: &'a str,
+    pub epoch: u32,
+    pub record: FolderRecord,
+    pub after: &'a AfterFetch,
+}
+
+impl Folder<'_> {
+    fn letter(&self, staged: &Staged) -> Letter {
+        Letter {
+            queue: self.job.queue.clone(),
+            address: self.job.address.clone(),
+            folder: self.name.to_owned(),
+            uidvalidity: self.epoch,
+            uid: staged.id.clone(),
+            size: staged.size,
+            priority: self.job.priority,
+            language: self.job.language.clone(),
+            message_id: staged.identity.message_id.clone(),
+            delivery_id: self.delivery_id(&staged.id),
+        }
+    }
+
+    /// Names a message for good: the same on every attempt, on every machine.
+    fn delivery_id(&self, id: &RemoteId) -> String {
+        let key = format!(
+            "{}\0{}\0{}\0{id}",
+            mailbox_key(&self.job.address),
+            self.name,
+            self.epoch
+        );
+        hex(&ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref()[..16])
+    }
+}
+
+/// A message that was delivered.
+pub struct Delivered<'a> {
+    pub letter: &'a Letter,
+    pub delivered_to: &'a str,
+}
+
+/// Hears what happens while it happens, from several threads.
+pub trait Reporter: Sync {
+    fn delivered(&self, delivered: &Delivered<'_>);
+    fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool);
+    fn note(&self, text: &str);
+}
+
+/// Opens the mailbox; `true` asks for a new token because the server called the last one stale.
+pub type Open<'a> = dyn FnMut(bool) -> Result<Box<dyn Mailbox>> + 'a;
+
+/// Fetches one mailbox. The caller holds its lock. What was done is in `tally` also when an
+/// error ends the run.
+pub fn fetch_mailbox(
+    job: &Job,
+    store: &Store,
+    open: &mut Open<'_>,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<()> {
+    finish_interrupted(job, store, reporter, tally)?;
+    let mut stale_token = false;
+    loop {
+        let before = *tally;
+        let mut mailbox = open(stale_token)?;
+        let result = fetch_folders(job, store, mailbox.as_mut(), reporter, tally);
+        match result {
+            Ok(()) => {
+                mailbox.close();
+                return Ok(());
+            }
+            Err(err) => {
+                stale_token = err.downcast_ref::<mail::TokenExpired>().is_some();
+                let progress = *tally != before;
+                let lost = matches!(err.downcast_ref::<Fault>(), Some(f) if f.kind == Kind::TryLater && f.retry_after.is_none());
+                if !(stale_token || lost) || !progress {
+                    return Err(err);
+                }
+                reporter.note(&format!("`{}`: {err:#}; connecting again", job.address));
+            }
+        }
+    }
+}
+
+/// What would be fetched: of each folder the messages, in order. Changes nothing.
+pub fn list_mailbox(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+) -> Result<Vec<(String, u32, Vec<RemoteId>)>> {
+    let mut found = Vec::new();
+    for name in &job.folders {
+        let opened = mailbox.open(name, false)?;
+        let record = store.folder_record(&mailbox_key(&job.address), name, opened.epoch)?;
+        let mut ids = match &record {
+            Some(record) => outstanding(job, store, mailbox, record, opened.epoch)?.ids,
+            None => {
+                mailbox
+                    .list(&Query {
+                        after: None,
+                        since: job.since,
+                    })?
+                    .ids
+            }
+        };
+        if let Some(limit) = job.limit {
+            ids.truncate(limit as usize);
+        }
+        found.push((name.clone(), opened.epoch, ids));
+    }
+    Ok(found)
+}
+
+/// Finishes the deliveries that a crash interrupted, before anything else is fetched.
+fn finish_interrupted(
+    job: &Job,
+    store: &Store,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<()> {
+    for message in store.interrupted(&mailbox_key(&job.address))? {
+        let intent = serde_json::from_str(&message.intent)
+            .context("the state database holds an intent that is not ours")?;
+        match delivery::recover(&intent)? {
+            Some(place) => {
+                store.delivered(
+                    message.folder,
+                    message.epoch,
+                    std::iter::once((&message.remote, place.as_str())),
+                    &job.after,
+                    now(),
+                )?;
+                tally.fetched += 1;
+                reporter.note(&format!(
+                    "`{}`: finished the interrupted delivery of message {}",
+                    job.address, message.remote
+                ));
+            }
+            None => store.restart(&message)?,
+        }
+    }
+    Ok(())
+}
+
+fn fetch_folders(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<()> {
+    let mut names = Names::new(&tag(&job.address));
+    let writes = job.after != AfterFetch::Keep;
+    for name in &job.folders {
+        let opened = mailbox.open(name, writes)?;
+        let folder = Folder {
+            job,
+            name,
+            epoch: opened.epoch,
+            record: store.open_folder(&mailbox_key(&job.address), name, opened.epoch)?,
+            after: &job.after,
+        };
+        if folder.record.renumbered {
+            reporter.note(&format!(
+                "`{}` folder `{name}`: the server renumbered its messages (UIDVALIDITY {}); those delivered before are recognised",
+                job.address, folder.epoch
+            ));
+        }
+        settle_earlier(store, mailbox, &folder)?;
+        fetch_folder(store, mailbox, &folder, &mut names, reporter, tally)?;
+    }
+    Ok(())
+}
+
+/// Tells the server what an earlier run recorded and could not tell.
+fn settle_earlier(store: &Store, mailbox: &mut dyn Mailbox, folder: &Folder<'_>) -> Result<()> {
+    let mut rest = store.unsettled(folder.record.id, folder.epoch)?;
+    while let Some((_, action)) = rest.first().cloned() {
+        let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, a)| *a == action);
+        let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
+        mailbox.settle(&ids, &action)?;
+        store.settled(folder.record.id, folder.epoch, &ids, &action)?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// What is to be retrieved, and the mark that holds once all of it is accounted for.
+struct Outstanding {
+    ids: Vec<RemoteId>,
+    mark: Option<String>,
+}
+
+fn outstanding(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    record: &FolderRecord,
+    epoch: u32,
+) -> Result<Outstanding> {
+    let due = store.due(record.id, epoch, now())?;
+    let listing = mailbox.list(&Query {
+        after: record.mark.clone(),
+        since: job.since,
+    })?;
+    let known = store.accounted(record.id, epoch, record.mark.as_deref())?;
+    let new = listing.ids.into_iter().filter(|id| !known.contains(id));
+    let mut ids = due;
+    ids.extend(new);
+    Ok(Outstanding {
+        ids,
+        // A listing of some days only says nothing of what lies before them.
+        mark: listing.mark.filter(|_| job.since.is_none()),
+    })
+}
+
+fn fetch_folder(
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    folder: &Folder<'_>,
+    names: &mut Names,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<()> {
+    let job = folder.job;
+    let mut work = outstanding(job, store, mailbox, &folder.record, folder.epoch)?;
+    let left = job
+        .limit
+        .map(|limit| (limit as usize).saturating_sub(tally.fetched as usize));
+    let cut = left.is_some_and(|left| left < work.ids.len());
+    if cut {
+        work.ids.truncate(left.unwrap_or(0));
+        work.mark = None;
+    }
+    if !work.ids.is_empty() {
+        let place = delivery::expand(
+            &job.target,
+            &job.queue,
+            &job.address,
+            folder.name,
+            &job.language,
+        )?;
+        let mut delivery = delivery::open(&place, &job.spool)?;
+        names
+            .sweep(delivery.staging())
+            .map_err(|e| delivery::cannot_write(delivery.staging(), &e))?;
+        for chunk in work.ids.chunks(CHUNK) {
+            if job.deadline.is_some_and(|d| Instant::now() >= d) {
+                return Ok(());
+            }
+            fetch_chunk(
+                store,
+                mailbox,
+                folder,
+                chunk,
+                delivery.as_mut(),
+                names,
+                reporter,
+                tally,
+            )?;
+            // IMAP's ids ascend: everything up to the last of the chunk is accounted for.
+            if let (Some(RemoteId::Uid(last)), Some(_)) = (chunk.last(), &work.mark)
+                && folder
+                    .record
+                    .mark
+                    .as_ref()
+                    .and_then(|m| m.parse::<u32>().ok())
+                    .is_none_or(|mark| mark < *last)
+            {
+                store.set_mark(folder.record.id, &last.to_string())?;
+            }
+        }
+    }
+    if let Some(mark) = work.mark.filter(|m| folder.record.mark.as_ref() != Some(m)) {
+        store.set_mark(folder.record.id, &mark)?;
+    }
+    if folder.record.renumbered && !cut && job.since.is_none() {
+        store.close_former_epochs(folder.record.id, folder.epoch)?;
+    }
+    Ok(())
+}
+
+/// Retrieves, delivers, records and settles some messages of the open folder.
+#[allow(clippy::too_many_arguments)]
+fn fetch_chunk(
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    folder: &Folder<'_>,
+    ids: &[RemoteId],
+    delivery: &mut dyn Delivery,
+    names: &mut Names,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<()> {
+    let staging = delivery.staging().to_owned();
+    let mut committer = Committer {
+        store,
+        folder,
+        delivery,
+        reporter,
+        tally: Tally::default(),
+        accounted: HashSet::new(),
+        delivered: Vec::new(),
+        later_in_a_row: 0,
+    };
+    let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT);
+    let (retrieved, stored, committed) = std::thread::scope(|scope| {
+        let committer = &mut committer;
+        let disk = scope.spawn(move || committer.run(&receiver));
+        let mut intake = Intake::new(&staging, names, sender);
+        let retrieved = mailbox.retrieve(ids, &mut intake);
+        let stored = intake.failure.take();
+        drop(intake);
+        let committed = disk
+            .join()
+            .unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "the delivery thread panicked").into()));
+        (retrieved, stored, committed)
+    });
+    // The disk's own words come first: the mailbox only knows that its sink refused.
+    let result = committed.and_then(|()| match stored {
+        Some(failure) => Err(failure),
+        None => retrieved,
+    });
+    let missing = match &result {
+        Ok(missing) => missing.clone(),
+        Err(_) => Vec::new(),
+    };
+    account_for_missing(store, mailbox, &mut committer, &missing)?;
+    let delivered = std::mem::take(&mut committer.delivered);
+    tally.add(&committer.tally);
+    result?;
+    if *folder.after != AfterFetch::Keep && !delivered.is_empty() {
+        mailbox.settle(&delivered, folder.after)?;
+        store.settled(folder.record.id, folder.epoch, &delivered, folder.after)?;
+    }
+    Ok(())
+}
+
+/// A message that was asked for and did not come is gone, or the server cannot give it: the
+/// first needs no record, the second is tried again later.
+fn account_for_missing(
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    committer: &mut Committer<'_>,
+    missing: &[(RemoteId, Missing)],
+) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<RemoteId> = missing.iter().map(|(id, _)| id.clone()).collect();
+    let present: HashSet<RemoteId> = mailbox.present(&ids)?.into_iter().collect();
+    let folder = committer.folder;
+    for (id, why) in missing {
+        if !present.contains(id) {
+            store.gone(folder.record.id, folder.epoch, id)?;
+            committer.accounted.insert(id.clone());
+            continue;
+        }
+        let reason = match why {
+            Missing::Silent => "the server lists this message but gives nothing for it".to_owned(),
+            Missing::Refused(text) => format!("the server refused this message: {text}"),
+            Missing::TooLarge { announced, max } => {
+                format!("the message is too large: {announced} octets, the limit is {max}")
+            }
+        };
+        committer.failed(id, &reason, false, now())?;
+    }
+    Ok(())
+}
+
+/// What the state knows a mailbox by.
+pub fn mailbox_key(address: &str) -> String {
+    address.to_lowercase()
+}
+
+/// A short name of a mailbox for file names.
+fn tag(address: &str) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, mailbox_key(address).as_bytes());
+    hex(&digest.as_ref()[..5])
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|o| format!("{o:02x}")).collect()
+}
+
+/// Unix time in seconds.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}

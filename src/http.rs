@@ -1,0 +1,196 @@
+//! The one HTTPS client: our TLS, time-outs, no redirects, bounded answers, proxy variables.
+//!
+//! TLS comes from `net::tls_connector`, the same as for IMAP and SMTP, through a connector of our
+//! own: ureq's would *replace* the system's authorities by a `ca_file` instead of adding it.
+
+use crate::fault::{Fault, Kind};
+use crate::net::{self, Settings};
+use anyhow::Result;
+use http::{HeaderMap, Request, Response};
+use native_tls::{HandshakeError, TlsConnector, TlsStream};
+use std::fmt;
+use std::io::{Read, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
+    TcpConnector, Transport, TransportAdapter,
+};
+
+/// An HTTPS client that keeps connections alive; cheap to clone, shared by threads.
+#[derive(Clone, Debug)]
+pub struct Agent(ureq::Agent);
+
+impl Agent {
+    /// A client with these time-outs and authorities. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`
+    /// are honoured.
+    pub fn new(settings: &Settings) -> Result<Agent> {
+        let tls = net::tls_connector(settings.ca_file.as_deref())?;
+        let config = ureq::Agent::config_builder()
+            .user_agent(concat!("queuemail/", env!("CARGO_PKG_VERSION")))
+            .https_only(true)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(settings.connect_timeout))
+            .timeout_send_request(Some(settings.io_timeout))
+            .timeout_send_body(Some(settings.io_timeout))
+            .timeout_recv_response(Some(settings.io_timeout))
+            .timeout_recv_body(Some(settings.io_timeout))
+            .proxy(ureq::Proxy::try_from_env())
+            .build();
+        let connector =
+            ().chain(TcpConnector::default())
+                .chain(ConnectProxyConnector::default())
+                .chain(TlsWrap(tls));
+        Ok(Agent(ureq::Agent::with_parts(
+            config,
+            connector,
+            DefaultResolver::default(),
+        )))
+    }
+
+    /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.
+    ///
+    /// # Errors
+    /// A [`Fault`]: `TryLater` where the host was not reached or did not answer in time,
+    /// `Refused` for an untrusted certificate or an answer larger than `limit`.
+    pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let mut response = self.0.run(request).map_err(|e| fault(&host, e))?;
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(limit)
+            .read_to_vec()
+            .map_err(|e| fault(&host, e))?;
+        let (parts, _) = response.into_parts();
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most one day.
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    const MOST: Duration = Duration::from_secs(24 * 3600);
+    let text = headers
+        .get(http::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            let date = UNIX_EPOCH + Duration::from_secs(date.as_second().try_into().ok()?);
+            date.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wait.min(MOST))
+}
+
+fn fault(host: &str, err: ureq::Error) -> Fault {
+    match err {
+        ureq::Error::Other(inner) => match inner.downcast::<Fault>() {
+            Ok(fault) => *fault,
+            Err(other) => Fault::try_later(format!("cannot reach `{host}`: {other}")),
+        },
+        ureq::Error::HostNotFound => Fault::try_later(format!("cannot find host `{host}`")).hint(
+            format!("check the name and this machine's DNS: getent hosts {host}"),
+        ),
+        ureq::Error::Timeout(which) => {
+            Fault::try_later(format!("`{host}` did not answer in time ({which})"))
+        }
+        ureq::Error::ConnectProxyFailed(why) => Fault::try_later(format!(
+            "the proxy does not let us through to `{host}`: {why}"
+        ))
+        .hint(
+            "the proxy comes from HTTPS_PROXY or ALL_PROXY; hosts in NO_PROXY are reached directly",
+        ),
+        ureq::Error::BodyExceedsLimit(limit) => Fault::new(
+            Kind::Refused,
+            format!("the answer of `{host}` is larger than {limit} octets"),
+        ),
+        other => Fault::try_later(format!("cannot reach `{host}`: {other}")),
+    }
+}
+
+/// Wraps a connection in our TLS.
+struct TlsWrap(TlsConnector);
+
+impl<In: Transport> Connector<In> for TlsWrap {
+    type Out = Either<In, TlsTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let Some(transport) = chained else {
+            return Ok(None);
+        };
+        if !details.needs_tls() || transport.is_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let host = details
+            .uri
+            .host()
+            .unwrap_or_default()
+            .trim_matches(['[', ']']);
+        let mut adapter = TransportAdapter::new(transport.boxed(), details.current_time.clone());
+        adapter.set_timeout(details.timeout);
+        let stream = self.0.connect(host, adapter).map_err(|e| match e {
+            HandshakeError::Failure(e) => ureq::Error::Other(Box::new(net::tls_fault(host, &e))),
+            HandshakeError::WouldBlock(_) => ureq::Error::ConnectionFailed,
+        })?;
+        let buffers = LazyBuffers::new(
+            details.config.input_buffer_size(),
+            details.config.output_buffer_size(),
+        );
+        Ok(Some(Either::B(TlsTransport { buffers, stream })))
+    }
+}
+
+impl fmt::Debug for TlsWrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsWrap")
+    }
+}
+
+/// A connection inside our TLS.
+struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: TlsStream<TransportAdapter>,
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        self.stream.write_all(&self.buffers.output()[..amount])?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.get_mut().get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsTransport")
+    }
+}

@@ -1,0 +1,272 @@
+//! From nothing to a signed-in session: TCP, TLS, greeting, capabilities, token.
+
+use super::ImapMailbox;
+use super::faults::{self, Place};
+use super::guard::{Findings, Guard};
+use super::line::{Line, Status, trim_end};
+use super::pace::{Pace, Paced};
+use super::wire::{Cut, Failure, Trace, Wire};
+use crate::fault::{Fault, Kind};
+use crate::mail::sasl;
+use crate::net::{self, Endpoint, TlsMode};
+use crate::output::escape;
+use crate::secret::Secret;
+use anyhow::Result;
+use std::cell::{Cell, RefCell};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::rc::Rc;
+
+/// A command may take this many read time-outs in all, and longer the more octets come.
+const PATIENCE: u32 = 5;
+
+/// Opens a connection and signs in to the mailbox `user` with an access token.
+///
+/// XOAUTH2 is used, or OAUTHBEARER where only that is offered. TLS is verified, and always there
+/// before the token is sent.
+///
+/// # Errors
+/// A [`Fault`] of kind `TryLater` (network, throttling), `SignIn` (the token is refused, or opens
+/// no mailbox), `Config` (wrong port) or `Refused` (no TLS, no OAuth on offer).
+pub fn open(
+    endpoint: &Endpoint,
+    settings: &net::Settings,
+    user: &str,
+    token: &Secret,
+    trace: Option<Trace>,
+) -> Result<ImapMailbox> {
+    let place = Place {
+        host: endpoint.host.clone(),
+        port: endpoint.port,
+        user: user.to_owned(),
+    };
+    let xoauth2 = sasl::xoauth2(user, token)?;
+    let oauthbearer = sasl::oauthbearer(user, &place.host, place.port, token)?;
+    let connector = net::tls_connector(settings.ca_file.as_deref())?;
+    let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
+    let pace = Pace::new(settings.io_timeout * PATIENCE);
+    let mut stream = Paced::new(tcp, Rc::clone(&pace));
+    if endpoint.tls == TlsMode::StartTls {
+        start_tls(&mut stream, &place, trace.as_ref())?;
+    }
+    let tls = net::start_tls(stream, &endpoint.host, &connector)?;
+    let mut wire = Wire::new(Box::new(tls), pace, trace);
+    for secret in [token, &xoauth2, &oauthbearer] {
+        wire.mask(secret.clone());
+        wire.mask(sasl::base64(secret));
+    }
+    wire.begin();
+    if endpoint.tls == TlsMode::Implicit {
+        let mut line = Vec::new();
+        wire.read_line(&mut line, GREETING)
+            .map_err(|cut| faults::cut_off(&place, cut))?;
+        check_greeting(&line, &place)?;
+    }
+    sign_in(wire, place, &xoauth2, &oauthbearer)
+}
+
+/// The longest greeting that is read, in octets.
+const GREETING: usize = 8 << 10;
+
+/// Tells a greeting that lets us go on from all others.
+fn check_greeting(line: &[u8], place: &Place) -> Result<()> {
+    let Place { host, port, .. } = place;
+    let text = String::from_utf8_lossy(trim_end(line)).into_owned();
+    match Line::parse(line) {
+        Line::Data {
+            number: None,
+            kind,
+            rest,
+        } => {
+            if kind.eq_ignore_ascii_case(b"OK") {
+                return Ok(());
+            }
+            if kind.eq_ignore_ascii_case(b"BYE") {
+                let words = format!("BYE {}", String::from_utf8_lossy(rest));
+                return Err(faults::cut_off(place, Cut::Bye(words)));
+            }
+            // A session that is signed in already cannot be ours.
+            Err(Fault::new(
+                Kind::Refused,
+                format!("`{host}` port {port} does not ask for a sign-in"),
+            )
+            .said(text)
+            .into())
+        }
+        _ => {
+            let pop = text.starts_with("+OK") || text.starts_with("-ERR");
+            let what = if pop {
+                format!("`{host}` port {port} speaks POP, not IMAP")
+            } else {
+                format!("`{host}` port {port} does not speak IMAP")
+            };
+            Err(Fault::config(what)
+                .said(text)
+                .hint(format!(
+                    "IMAP with TLS is usually on port 993: imaps://{host}:993"
+                ))
+                .into())
+        }
+    }
+}
+
+/// The dialogue before TLS (RFC 3501 §6.2.1), read octet by octet so that nothing that was sent
+/// in clear is taken for a part of the session in TLS; what follows the tagged line is refused.
+fn start_tls(stream: &mut Paced<TcpStream>, place: &Place, trace: Option<&Trace>) -> Result<()> {
+    const TAG: &[u8] = b"t1";
+    const MOST: usize = 50;
+    let show = |who: &str, line: &[u8]| {
+        if let Some(trace) = trace {
+            let text = String::from_utf8_lossy(trim_end(line)).into_owned();
+            trace(&format!("{who}: {}", escape(&text)));
+        }
+    };
+    let cut = |cut: Cut| faults::cut_off(place, cut);
+    let greeting = clear_line(stream).map_err(cut)?;
+    show("S", &greeting);
+    check_greeting(&greeting, place)?;
+    show("C", b"t1 STARTTLS");
+    stream
+        .write_all(b"t1 STARTTLS\r\n")
+        .map_err(|e| cut(Cut::Io(e)))?;
+    for _ in 0..MOST {
+        let line = clear_line(stream).map_err(cut)?;
+        show("S", &line);
+        match Line::parse(&line) {
+            Line::Tagged {
+                tag: TAG,
+                status: Status::Ok,
+                ..
+            } => {
+                if stream.has_more().map_err(|e| cut(Cut::Io(e)))? {
+                    return Err(Fault::new(
+                        Kind::Refused,
+                        format!(
+                            "`{}` sent more in clear after it agreed to start TLS; somebody may be in between",
+                            place.host
+                        ),
+                    )
+                    .into());
+                }
+                return Ok(());
+            }
+            Line::Tagged {
+                tag: TAG, words, ..
+            } => {
+                return Err(Fault::new(
+                    Kind::Refused,
+                    format!("`{}` port {} refuses STARTTLS", place.host, place.port),
+                )
+                .said(String::from_utf8_lossy(words).into_owned())
+                .hint(format!("TLS from the start: imaps://{}:993", place.host))
+                .into());
+            }
+            Line::Data {
+                number: None,
+                kind,
+                rest,
+            } if kind.eq_ignore_ascii_case(b"BYE") => {
+                let words = format!("BYE {}", String::from_utf8_lossy(rest));
+                return Err(cut(Cut::Bye(words)));
+            }
+            Line::Data { .. } => {}
+            _ => return Err(cut(Cut::Disorder("a line that is no IMAP".into()))),
+        }
+    }
+    Err(cut(Cut::TooMuch("lines before STARTTLS".into())))
+}
+
+fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
+    let mut line = Vec::new();
+    let mut octet = [0];
+    while line.last() != Some(&b'\n') {
+        if line.len() >= GREETING {
+            return Err(Cut::TooMuch(format!("a line of over {GREETING} octets")));
+        }
+        match stream.read(&mut octet) {
+            Ok(0) => return Err(Cut::Closed),
+            Ok(_) => line.push(octet[0]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(Cut::Io(e)),
+        }
+    }
+    Ok(line)
+}
+
+/// Answers challenges: first the token, unless it went with the command; then the empty line
+/// (XOAUTH2) or the 0x01 (RFC 7628 §3.2.3) that ends a refused exchange.
+struct Answers {
+    first: Cell<Option<Secret>>,
+    last: &'static [u8],
+}
+
+impl imap::Authenticator for Answers {
+    type Response = Vec<u8>;
+
+    fn process(&self, _challenge: &[u8]) -> Vec<u8> {
+        match self.first.take() {
+            Some(token) => token.expose().as_bytes().to_vec(),
+            None => self.last.to_vec(),
+        }
+    }
+}
+
+fn sign_in(
+    wire: Wire,
+    place: Place,
+    xoauth2: &Secret,
+    oauthbearer: &Secret,
+) -> Result<ImapMailbox> {
+    let wire = Rc::new(RefCell::new(wire));
+    let findings = Rc::new(RefCell::new(Findings::default()));
+    let guard = Guard::new(Rc::clone(&wire), Rc::clone(&findings));
+    let mut client = imap::Client::new(guard);
+    let fail = |what: &str, e: imap::Error| {
+        let failure = super::failure(e, &wire, &findings);
+        faults::failed(&place, what, failure)
+    };
+    let talk = format!("cannot talk to `{}`", place.host);
+    let offers = super::caught(|| client.capabilities()).map_err(|e| fail(&talk, e))?;
+    let (mechanism, response, last): (_, _, &[u8]) = if offers.has_str("AUTH=XOAUTH2") {
+        ("XOAUTH2", xoauth2, b"")
+    } else if offers.has_str("AUTH=OAUTHBEARER") {
+        ("OAUTHBEARER", oauthbearer, b"\x01")
+    } else {
+        return Err(Fault::new(
+            Kind::Refused,
+            format!("`{}` offers neither XOAUTH2 nor OAUTHBEARER", place.host),
+        )
+        .said(findings.borrow().offered.clone())
+        .into());
+    };
+    let mut answers = Answers {
+        first: Cell::new(None),
+        last,
+    };
+    // RFC 4959: the response goes with the command and saves a round trip.
+    let command = if offers.has_str("SASL-IR") {
+        Secret::new(format!("{mechanism} {}", sasl::base64(response).expose()))
+    } else {
+        answers.first = Cell::new(Some(response.clone()));
+        Secret::new(mechanism)
+    };
+    let mut session = super::caught(|| {
+        client
+            .authenticate(command.expose(), &answers)
+            .map_err(|(e, _)| e)
+    })
+    .map_err(|e| match super::failure(e, &wire, &findings) {
+        Failure::Refused(words) => {
+            let challenge = findings.borrow_mut().challenge.take();
+            faults::not_signed_in(&place, words, challenge)
+        }
+        cut => faults::failed(
+            &place,
+            &format!("cannot sign in to mailbox `{}`", place.user),
+            cut,
+        ),
+    })?;
+    // Exchange does not say unasked what it offers after the sign-in, and it is more.
+    let offers = super::caught(|| session.capabilities()).map_err(|e| fail(&talk, e))?;
+    Ok(ImapMailbox::new(place, wire, findings, session, offers))
+}

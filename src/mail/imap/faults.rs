@@ -1,0 +1,215 @@
+//! What a server's refusal, or the end of a connection, means for the caller.
+//!
+//! Exchange gives no response codes: its texts have to be read. Only the few that change what the
+//! program does next are; `diagnosis` reads the rest for people.
+
+use super::wire::{Cut, Failure};
+use crate::fault::{Fault, Kind};
+use crate::mail::TokenExpired;
+use std::io;
+use std::time::Duration;
+
+/// Whom the session is with.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub host: String,
+    pub port: u16,
+    /// The mailbox that was signed in to.
+    pub user: String,
+}
+
+/// What the server's words say about the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Wait, if it says so for that long.
+    Throttled(Option<Duration>),
+    /// The token was good, the mailbox could not be opened.
+    NotConnected,
+    /// The token ran out in the middle of the session.
+    TokenExpired,
+    /// The server is in no state to answer.
+    Unavailable,
+    /// It failed by its own fault, maybe over one message (RFC 5530, SERVERBUG).
+    ServerBug,
+    /// No permission (RFC 5530, NOPERM).
+    Forbidden,
+    /// The folder is not there.
+    NoFolder,
+    /// The message is not there any more.
+    Gone,
+    Other,
+}
+
+pub fn meaning(words: &str) -> Meaning {
+    let words = words.to_ascii_lowercase();
+    let has = |text: &str| words.contains(text);
+    if has("throttled") || has("suggested backoff time") || has("[limit]") {
+        Meaning::Throttled(backoff(&words))
+    } else if has("authenticated but not connected") {
+        Meaning::NotConnected
+    } else if has("accesstokenexpired") {
+        Meaning::TokenExpired
+    } else if [
+        "server unavailable",
+        "[unavailable]",
+        "[inuse]",
+        "received in invalid state",
+        "try again later",
+    ]
+    .iter()
+    .any(|text| has(text))
+    {
+        Meaning::Unavailable
+    } else if has("[serverbug]") {
+        Meaning::ServerBug
+    } else if has("[noperm]") {
+        Meaning::Forbidden
+    } else if has("[trycreate]") || has("[nonexistent]") || has("doesn't exist") {
+        Meaning::NoFolder
+    } else if has("[expungeissued]") {
+        Meaning::Gone
+    } else {
+        Meaning::Other
+    }
+}
+
+/// The N of `Suggested Backoff Time: N milliseconds`; a day at most is believed.
+fn backoff(words: &str) -> Option<Duration> {
+    let (_, after) = words.split_once("suggested backoff time:")?;
+    let after = after.trim_start();
+    let end = after
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(after.len());
+    let milliseconds: u64 = after[..end].parse().ok()?;
+    Some(Duration::from_millis(milliseconds.min(86_400_000)))
+}
+
+/// A command's failure: `what` we could not do, a phrase in the user's names.
+pub fn failed(place: &Place, what: &str, failure: Failure) -> anyhow::Error {
+    match failure {
+        Failure::Refused(words) => refused(place, what, words),
+        Failure::Cut(cut) => cut_off(place, cut).context(what.to_owned()),
+    }
+}
+
+fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
+    let (host, user) = (&place.host, &place.user);
+    match meaning(&words) {
+        Meaning::Throttled(wait) => {
+            Fault::try_later(format!("{what}: `{host}` asks to wait")).retry_after(wait)
+        }
+        Meaning::NotConnected => Fault::new(
+            Kind::SignIn,
+            format!("signed in to `{host}`, but cannot open mailbox `{user}`"),
+        ),
+        Meaning::TokenExpired => return expired(place, words),
+        Meaning::Unavailable | Meaning::ServerBug => {
+            Fault::try_later(format!("{what}: `{host}` is not ready"))
+        }
+        Meaning::Forbidden => Fault::new(Kind::SignIn, format!("{what}: no permission")),
+        Meaning::NoFolder => Fault::config(what),
+        Meaning::Gone | Meaning::Other => Fault::new(Kind::Refused, what),
+    }
+    .said(words)
+    .into()
+}
+
+fn expired(place: &Place, words: String) -> anyhow::Error {
+    let fault = Fault::try_later(format!("`{}` ended the session", place.host)).said(words);
+    anyhow::Error::new(fault).context(TokenExpired)
+}
+
+/// The end of a connection.
+pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
+    let host = &place.host;
+    match cut {
+        // The sink's own error is the root.
+        Cut::Sink(e) => return e.into(),
+        Cut::Io(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            ) =>
+        {
+            Fault::try_later(format!("`{host}` did not answer in time"))
+        }
+        Cut::Io(e) => Fault::try_later(format!("the connection to `{host}` broke: {e}")),
+        Cut::Closed => Fault::try_later(format!("`{host}` closed the connection")),
+        Cut::Bye(words) => match meaning(&words) {
+            Meaning::TokenExpired => return expired(place, words),
+            Meaning::Throttled(wait) => Fault::try_later(format!("`{host}` asks to wait"))
+                .retry_after(wait)
+                .said(words),
+            Meaning::NotConnected => Fault::new(
+                Kind::SignIn,
+                format!(
+                    "signed in to `{host}`, but cannot open mailbox `{}`",
+                    place.user
+                ),
+            )
+            .said(words),
+            _ => Fault::try_later(format!("`{host}` ended the session")).said(words),
+        },
+        Cut::TooMuch(what) => Fault::new(
+            Kind::Refused,
+            format!("`{host}` sent more than we take: {what}"),
+        ),
+        Cut::Disorder(what) => Fault::try_later(format!("`{host}` sent {what}")),
+    }
+    .into()
+}
+
+/// A sign-in that was refused; `challenge` is the JSON that some servers add.
+pub fn not_signed_in(place: &Place, words: String, challenge: Option<String>) -> anyhow::Error {
+    let what = format!(
+        "`{}` refuses the sign-in to mailbox `{}`",
+        place.host, place.user
+    );
+    match meaning(&words) {
+        Meaning::Throttled(_) | Meaning::Unavailable => refused(place, &what, words),
+        _ => {
+            let said = match challenge {
+                Some(json) => format!("{words} {json}"),
+                None => words,
+            };
+            Fault::new(Kind::SignIn, what).said(said).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_words_are_understood() {
+        for (words, expected) in [
+            (
+                "BAD Request is throttled. Suggested Backoff Time: 299910 milliseconds",
+                Meaning::Throttled(Some(Duration::from_millis(299_910))),
+            ),
+            (
+                "NO Request is throttled. Suggested Backoff Time: soon",
+                Meaning::Throttled(None),
+            ),
+            (
+                "BAD User is authenticated but not connected.",
+                Meaning::NotConnected,
+            ),
+            (
+                "BYE Session invalidated - AccessTokenExpired",
+                Meaning::TokenExpired,
+            ),
+            ("NO Server Unavailable. 15", Meaning::Unavailable),
+            (
+                "BAD Command received in Invalid state.",
+                Meaning::Unavailable,
+            ),
+            ("NO [TRYCREATE] no", Meaning::NoFolder),
+            ("NO [EXPUNGEISSUED] gone", Meaning::Gone),
+            ("NO AUTHENTICATE failed.", Meaning::Other),
+        ] {
+            assert_eq!(meaning(words), expected, "{words}");
+        }
+    }
+}

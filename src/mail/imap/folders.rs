@@ -1,0 +1,99 @@
+//! The folders' names: LIST, and its answers.
+
+use super::line::Line;
+use super::wire::{Failure, Wire};
+use crate::mail::utf7;
+
+/// Lists all folders that can be opened. A name that is no modified UTF-7 is kept as it came.
+pub fn list(wire: &mut Wire) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    let longest = wire.limits.line;
+    wire.run("LIST \"\" \"*\"", longest, |line| {
+        if let Line::Data {
+            number: None,
+            kind,
+            rest,
+        } = line
+            && kind.eq_ignore_ascii_case(b"LIST")
+            && let Some(name) = name(rest)
+        {
+            names.push(name);
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// The name in `(\attributes) "/" name`, unless it is `\Noselect` or `\NonExistent`, which cannot
+/// be opened (RFC 3501 §7.2.2, RFC 5258 §3).
+fn name(rest: &[u8]) -> Option<String> {
+    let rest = rest.strip_prefix(b"(")?;
+    let end = rest.iter().position(|&b| b == b')')?;
+    let barred = rest[..end].split(|&b| b == b' ').any(|attribute| {
+        attribute.eq_ignore_ascii_case(b"\\Noselect")
+            || attribute.eq_ignore_ascii_case(b"\\NonExistent")
+    });
+    if barred {
+        return None;
+    }
+    let rest = rest[end + 1..].strip_prefix(b" ")?;
+    // The delimiter: NIL, or one character in quotes, which may be a backslash with another.
+    let rest = match rest {
+        [b'"', b'\\', _, b'"', b' ', rest @ ..] | [b'"', _, b'"', b' ', rest @ ..] => rest,
+        _ => super::line::word(rest).1,
+    };
+    let name = string(rest)?;
+    let text = String::from_utf8_lossy(&name).into_owned();
+    Some(utf7::decode(&text).unwrap_or(text))
+}
+
+/// A string in any form: literal, quoted, or bare, with whatever a server left unquoted.
+fn string(text: &[u8]) -> Option<Vec<u8>> {
+    if text.first() == Some(&b'{') {
+        let end = text.iter().position(|&b| b == b'\n')?;
+        let size = super::line::literal(&text[..=end])?;
+        let octets = &text[end + 1..];
+        return octets
+            .get(..usize::try_from(size).ok()?)
+            .map(<[u8]>::to_vec);
+    }
+    if let Some(inner) = text.strip_prefix(b"\"") {
+        let inner = inner.strip_suffix(b"\"").unwrap_or(inner);
+        return Some(super::fetch::unquote(inner));
+    }
+    (!text.is_empty()).then(|| text.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_come_in_every_form() {
+        for (rest, expected) in [
+            ("(\\HasNoChildren) \"/\" INBOX", Some("INBOX")),
+            ("() NIL INBOX", Some("INBOX")),
+            (
+                "(\\Sent) \"/\" \"&AMk-l&AOk-ments envoy&AOk-s\"",
+                Some("Éléments envoyés"),
+            ),
+            ("() \"/\" {5}\r\na\\b\"c", Some("a\\b\"c")),
+            ("() \"\\\\\" \"a\\\\b\"", Some("a\\b")),
+            ("() \"/\" Sent Items", Some("Sent Items")),
+            ("() \"/\" \"R&D\"", Some("R&D")),
+            ("(\\Noselect \\HasChildren) \"/\" Public", None),
+            ("() \"/\" {9}\r\nab", None),
+            ("INBOX", None),
+        ] {
+            assert_eq!(name(rest.as_bytes()).as_deref(), expected, "{rest}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(rest in "[()\\\\\"{}/ \r\nA-Za-z0-9&-]{0,40}") {
+            name(rest.as_bytes());
+        }
+    }
+}

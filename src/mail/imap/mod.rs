@@ -1,0 +1,305 @@
+//! A mailbox reached by IMAP (RFC 3501), with the `imap` library over our own guarded stream.
+//!
+//! The library runs the commands with short answers: sign-in, SELECT, STORE, COPY, MOVE, EXPUNGE,
+//! CREATE. Between two of them our own commands use the same stream where its way does not do:
+//! messages go from the wire to the sink without being held ([`retrieve`]), and SEARCH and LIST
+//! take every form of answer ([`search`]). `wire` bounds all that is read, `guard` decides what the
+//! library sees. `ENABLE IMAP4rev2` is never sent: it changes the answers.
+
+mod connect;
+mod faults;
+mod fetch;
+mod folders;
+mod guard;
+mod line;
+mod pace;
+mod retrieve;
+mod search;
+mod settle;
+mod uid_set;
+mod wire;
+
+pub use connect::open;
+pub use wire::Trace;
+
+use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink, utf7};
+use crate::config::AfterFetch;
+use crate::fault::{Fault, Kind};
+use anyhow::Result;
+use faults::{Meaning, Place, meaning};
+use guard::{Findings, Guard};
+use imap::types::Capabilities;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use wire::{Cut, Failure, Wire};
+
+/// A signed-in session.
+pub struct ImapMailbox {
+    place: Place,
+    wire: Rc<RefCell<Wire>>,
+    findings: Rc<RefCell<Findings>>,
+    /// `None` once the connection is of no more use.
+    session: Option<imap::Session<Guard>>,
+    offers: Capabilities,
+    /// The open folder's name.
+    folder: Option<String>,
+}
+
+impl ImapMailbox {
+    fn new(
+        place: Place,
+        wire: Rc<RefCell<Wire>>,
+        findings: Rc<RefCell<Findings>>,
+        session: imap::Session<Guard>,
+        offers: Capabilities,
+    ) -> ImapMailbox {
+        ImapMailbox {
+            place,
+            wire,
+            findings,
+            session: Some(session),
+            offers,
+            folder: None,
+        }
+    }
+
+    /// Takes larger or only smaller messages than the 160 MiB, in octets, that are taken else.
+    pub fn max_message(&mut self, octets: u64) {
+        self.wire.borrow_mut().limits.message = octets;
+    }
+
+    /// The texts since the last call that the server wants a person to see.
+    pub fn take_alerts(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.wire.borrow_mut().heard.alerts)
+    }
+
+    /// Runs a command of the library.
+    fn ask<T>(
+        &mut self,
+        command: impl FnOnce(&mut imap::Session<Guard>) -> imap::Result<T>,
+    ) -> Result<T, Failure> {
+        let session = self.session.as_mut().ok_or(Cut::Closed)?;
+        let result =
+            caught(|| command(session)).map_err(|e| failure(e, &self.wire, &self.findings));
+        self.close_after(result)
+    }
+
+    /// Runs a command of ours on the same stream.
+    fn on_wire<T>(
+        &mut self,
+        command: impl FnOnce(&mut Wire) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if self.session.is_none() {
+            return Err(Cut::Closed.into());
+        }
+        let result = command(&mut self.wire.borrow_mut());
+        self.close_after(result)
+    }
+
+    fn close_after<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
+        if let Err(Failure::Cut(_)) = &result {
+            self.session = None;
+        }
+        result
+    }
+
+    fn fault(&self, what: &str, failure: Failure) -> anyhow::Error {
+        faults::failed(&self.place, what, failure)
+    }
+
+    /// Tells a folder that is not there from one that cannot be opened.
+    fn cannot_open(&mut self, folder: &str, failure: Failure) -> anyhow::Error {
+        let what = format!(
+            "cannot open folder `{folder}` of mailbox `{}`",
+            self.place.user
+        );
+        if let Failure::Refused(words) = &failure
+            && matches!(meaning(words), Meaning::NoFolder | Meaning::Other)
+            && let Ok(names) = self.on_wire(folders::list)
+            && !names.iter().any(|name| same_folder(name, folder))
+        {
+            return no_such_folder(&self.place.user, folder, &names)
+                .said(words.clone())
+                .into();
+        }
+        self.fault(&what, failure)
+    }
+}
+
+impl Mailbox for ImapMailbox {
+    fn open(&mut self, folder: &str, write: bool) -> Result<Folder> {
+        self.folder = None;
+        self.wire.borrow_mut().heard.exists = 0;
+        let name = utf7::encode(folder);
+        let opened = self.ask(|session| {
+            if write {
+                session.select(&name)
+            } else {
+                session.examine(&name)
+            }
+        });
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(failure) => return Err(self.cannot_open(folder, failure)),
+        };
+        let Some(epoch) = opened.uid_validity else {
+            return Err(Fault::new(
+                Kind::Refused,
+                format!(
+                    "`{}` gives folder `{folder}` no UIDVALIDITY, without which its messages cannot be told apart",
+                    self.place.host
+                ),
+            )
+            .into());
+        };
+        if write && opened.is_read_only {
+            return Err(Fault::new(
+                Kind::SignIn,
+                format!(
+                    "folder `{folder}` of mailbox `{}` is read-only: nothing can be marked, moved or deleted in it",
+                    self.place.user
+                ),
+            )
+            .said(self.wire.borrow().heard.tagged.clone())
+            .into());
+        }
+        self.folder = Some(folder.to_owned());
+        Ok(Folder {
+            epoch,
+            exists: opened.exists,
+        })
+    }
+
+    fn list(&mut self, query: &Query) -> Result<Listing> {
+        let after = match &query.after {
+            Some(mark) => Some(mark.parse().map_err(|_| {
+                Fault::new(Kind::Bug, format!("`{mark}` is no mark of an IMAP folder"))
+            })?),
+            None => None,
+        };
+        let since = query.since;
+        let uids = self
+            .on_wire(|wire| search::search(wire, after, since))
+            .map_err(|failure| self.fault("cannot list the messages", failure))?;
+        Ok(Listing {
+            mark: uids
+                .last()
+                .map(u32::to_string)
+                .or_else(|| query.after.clone()),
+            ids: uids.into_iter().map(RemoteId::Uid).collect(),
+        })
+    }
+
+    fn retrieve(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        let uids = uids(ids)?;
+        let missing = self
+            .on_wire(|wire| retrieve::retrieve(wire, &uids, sink))
+            .map_err(|failure| match failure {
+                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
+                refused => self.fault("cannot retrieve the messages", refused),
+            })?;
+        Ok(missing
+            .into_iter()
+            .map(|(uid, why)| (RemoteId::Uid(uid), why))
+            .collect())
+    }
+
+    fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
+        let uids = uids(ids)?;
+        let found = self
+            .on_wire(|wire| search::present(wire, &uids))
+            .map_err(|failure| self.fault("cannot look for messages", failure))?;
+        Ok(found.into_iter().map(RemoteId::Uid).collect())
+    }
+
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
+        let uids = uids(ids)?;
+        self.settle_uids(&uids, action)
+    }
+
+    fn folders(&mut self) -> Result<Vec<String>> {
+        self.on_wire(folders::list)
+            .map_err(|failure| self.fault("cannot list the folders", failure))
+    }
+
+    fn close(&mut self) {
+        let _ = self.ask(|session| session.logout());
+        self.session = None;
+    }
+}
+
+/// The UIDs, ascending, each once.
+fn uids(ids: &[RemoteId]) -> Result<Vec<u32>> {
+    let mut uids = Vec::with_capacity(ids.len());
+    for id in ids {
+        match id {
+            RemoteId::Uid(uid) if *uid > 0 => uids.push(*uid),
+            other => {
+                return Err(Fault::new(Kind::Bug, format!("`{other}` is no IMAP UID")).into());
+            }
+        }
+    }
+    uids.sort_unstable();
+    uids.dedup();
+    Ok(uids)
+}
+
+/// Only INBOX is the same in every case (RFC 3501 §5.1).
+fn same_folder(a: &str, b: &str) -> bool {
+    a == b || (a.eq_ignore_ascii_case("INBOX") && b.eq_ignore_ascii_case("INBOX"))
+}
+
+fn no_such_folder(user: &str, folder: &str, names: &[String]) -> Fault {
+    let mut near: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let likeness = strsim::jaro_winkler(&name.to_lowercase(), &folder.to_lowercase());
+            (likeness, name)
+        })
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let list = |names: Vec<&String>| {
+        names
+            .into_iter()
+            .take(8)
+            .map(|name| format!("`{}`", crate::output::escape(name)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let fault = Fault::config(format!("no folder `{folder}` in mailbox `{user}`"));
+    if near.is_empty() {
+        fault.hint(format!("its folders: {}", list(names.iter().collect())))
+    } else {
+        fault.hint(format!(
+            "did you mean {}?",
+            list(near.into_iter().map(|(_, name)| name).collect())
+        ))
+    }
+}
+
+/// Runs a call of the library, whose parser may panic; the guard leaves it no cause to.
+fn caught<T>(call: impl FnOnce() -> imap::Result<T>) -> imap::Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Err(imap::Error::ConnectionLost))
+}
+
+/// What an error of the library was about: the guard knows better.
+fn failure(e: imap::Error, wire: &RefCell<Wire>, findings: &RefCell<Findings>) -> Failure {
+    if let Some(cut) = findings.borrow_mut().cut.take() {
+        return cut.into();
+    }
+    match e {
+        imap::Error::No(_) | imap::Error::Bad(_) => {
+            Failure::Refused(wire.borrow().heard.tagged.clone())
+        }
+        imap::Error::Validate(e) => {
+            Cut::Disorder(format!("no answer to a bad argument: {e}")).into()
+        }
+        other => Cut::Disorder(format!("an answer that cannot be read: {other}")).into(),
+    }
+}

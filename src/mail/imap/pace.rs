@@ -1,0 +1,147 @@
+//! The socket beneath TLS, with a patience that a slow drip of octets cannot stretch.
+//!
+//! A read time-out alone lets a server send one octet a minute for ever, and beneath a TLS
+//! record nobody above would even see it. So the time spent waiting for the server is summed up
+//! here, and must stay below a fixed patience plus what a very slow line needs for the octets
+//! that came. The time that we spend on delivery does not count.
+
+use std::cell::Cell;
+use std::io::{self, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// The slowest line that is waited for, in octets per second.
+const SLOWEST: u64 = 4 << 10;
+
+/// How long the server has kept us waiting since the last command.
+pub struct Pace {
+    patience: Duration,
+    waited: Cell<Duration>,
+    received: Cell<u64>,
+}
+
+impl Pace {
+    pub fn new(patience: Duration) -> Rc<Pace> {
+        Rc::new(Pace {
+            patience,
+            waited: Cell::default(),
+            received: Cell::default(),
+        })
+    }
+
+    /// A command begins: its patience is whole.
+    pub fn restart(&self) {
+        self.waited.set(Duration::ZERO);
+        self.received.set(0);
+    }
+
+    fn spend(&self, waited: Duration, received: usize) {
+        self.waited.set(self.waited.get().saturating_add(waited));
+        self.received
+            .set(self.received.get().saturating_add(received as u64));
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let allowed = self.patience + Duration::from_secs(self.received.get() / SLOWEST);
+        if self.waited.get() > allowed {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+}
+
+/// A connection whose reads are timed. Its buffer saves two system calls for each TLS record.
+pub struct Paced<S> {
+    inner: BufReader<Timed<S>>,
+}
+
+struct Timed<S> {
+    stream: S,
+    pace: Rc<Pace>,
+}
+
+impl<S: Read> Paced<S> {
+    pub fn new(stream: S, pace: Rc<Pace>) -> Paced<S> {
+        Paced {
+            inner: BufReader::with_capacity(64 << 10, Timed { stream, pace }),
+        }
+    }
+}
+
+impl Paced<TcpStream> {
+    /// True if octets wait to be read: those the server should not have sent yet.
+    pub fn has_more(&self) -> io::Result<bool> {
+        if !self.inner.buffer().is_empty() {
+            return Ok(true);
+        }
+        let tcp = &self.inner.get_ref().stream;
+        tcp.set_nonblocking(true)?;
+        let seen = tcp.peek(&mut [0]);
+        tcp.set_nonblocking(false)?;
+        match seen {
+            Ok(n) => Ok(n > 0),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl<S: Read> Read for Timed<S> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.pace.check()?;
+        let since = Instant::now();
+        let n = self.stream.read(out)?;
+        self.pace.spend(since.elapsed(), n);
+        Ok(n)
+    }
+}
+
+impl<S: Read> Read for Paced<S> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(out)
+    }
+}
+
+impl<S: Write> Write for Paced<S> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.inner.get_mut().stream.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.get_mut().stream.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one octet after each pause, for ever.
+    struct Drip(Duration);
+
+    impl Read for Drip {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            std::thread::sleep(self.0);
+            out[0] = b'x';
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn a_slow_drip_ends() {
+        let pace = Pace::new(Duration::from_millis(30));
+        let mut stream = Paced::new(Drip(Duration::from_millis(5)), pace.clone());
+        let mut count = 0;
+        let end = loop {
+            match stream.read(&mut [0; 16]) {
+                Ok(n) => count += n,
+                Err(e) => break e,
+            }
+        };
+        assert_eq!(end.kind(), io::ErrorKind::TimedOut);
+        assert!((1..=7).contains(&count), "{count}");
+        pace.restart();
+        assert!(stream.read(&mut [0; 16]).is_ok());
+    }
+}

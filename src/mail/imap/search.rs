@@ -1,0 +1,164 @@
+//! Which UIDs a folder holds: `UID SEARCH`, and its answers in every form.
+
+use super::line::{self, Line};
+use super::uid_set;
+use super::wire::{Cut, Failure, Wire};
+use jiff::civil::Date;
+
+/// More UIDs than any folder holds are not taken.
+const MOST: usize = 2_000_000;
+
+/// Finds the UIDs above `after`, ascending, of messages received on or after `since`.
+///
+/// `n:*` names the last message even when its UID is below `n` (RFC 3501 §9, seq-range), so the
+/// answer is filtered. Neither RETURN nor a charset is asked for: Exchange knows none, and the
+/// old form is understood by all; both `* SEARCH`, on several lines, and `* ESEARCH` (RFC 4731)
+/// are read. No hit in a folder that holds messages is not believed: then the UIDs are fetched.
+pub fn search(
+    wire: &mut Wire,
+    after: Option<u32>,
+    since: Option<Date>,
+) -> Result<Vec<u32>, Failure> {
+    let Some(first) = after.unwrap_or(0).checked_add(1) else {
+        return Ok(Vec::new());
+    };
+    let mut key = format!("UID {first}:*");
+    if let Some(date) = since {
+        key.push_str(&format!(" SINCE {}", search_date(date)));
+    }
+    let mut found = run(wire, &key)?;
+    if found.is_empty() && after.is_none() && since.is_none() && wire.heard.exists > 0 {
+        found = fetch_uids(wire)?;
+    }
+    found.retain(|&uid| uid >= first);
+    Ok(found)
+}
+
+/// Which of these UIDs the folder still holds.
+pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
+    let mut found = Vec::new();
+    for (_, set) in uid_set::sets(uids, usize::MAX) {
+        found.extend(run(wire, &format!("UID {set}"))?);
+    }
+    Ok(found)
+}
+
+/// Runs `UID SEARCH key`; the UIDs ascend, each once.
+pub fn run(wire: &mut Wire, key: &str) -> Result<Vec<u32>, Failure> {
+    let mut found = Vec::new();
+    let longest = wire.limits.long_line;
+    wire.run(&format!("UID SEARCH {key}"), longest, |line| {
+        if let Line::Data {
+            number: None,
+            kind,
+            rest,
+        } = line
+        {
+            if kind.eq_ignore_ascii_case(b"SEARCH") {
+                numbers(rest, &mut found)?;
+            } else if kind.eq_ignore_ascii_case(b"ESEARCH") {
+                all_of_esearch(rest, &mut found)?;
+            }
+        }
+        Ok(())
+    })?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The second way: the UID of every message.
+fn fetch_uids(wire: &mut Wire) -> Result<Vec<u32>, Failure> {
+    use super::fetch::{Found, Items};
+    let mut found = Vec::new();
+    let longest = wire.limits.line;
+    // A line for each message.
+    let usual = wire.limits.lines;
+    wire.limits.lines = usual
+        .saturating_add(wire.heard.exists.saturating_mul(2))
+        .min(MOST as u32);
+    let done = wire.run("UID FETCH 1:* (UID)", longest, |line| {
+        if let Line::Data {
+            number: Some(_),
+            kind,
+            rest,
+        } = line
+            && kind.eq_ignore_ascii_case(b"FETCH")
+        {
+            let mut piece = rest;
+            if let Ok(Found::Uid(uid)) = Items::default().next(&mut piece) {
+                push(&mut found, uid)?;
+            }
+        }
+        Ok(())
+    });
+    wire.limits.lines = usual;
+    done?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The numbers of a `* SEARCH` line, up to the `(MODSEQ n)` that may end it.
+fn numbers(rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
+    for word in rest.split(|&b| b == b' ').filter(|w| !w.is_empty()) {
+        if word.starts_with(b"(") {
+            break;
+        }
+        match line::number(word) {
+            Some(uid) => push(found, uid)?,
+            None => return Err(Cut::Disorder("a search result that is no number".into())),
+        }
+    }
+    Ok(())
+}
+
+/// The set after ALL in an `* ESEARCH (TAG "q1") UID ALL 1:3,7` line.
+fn all_of_esearch(rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
+    let mut words = rest.split(|&b| b == b' ');
+    let Some(set) = words
+        .by_ref()
+        .find(|w| w.eq_ignore_ascii_case(b"ALL"))
+        .and_then(|_| words.next())
+    else {
+        return Ok(());
+    };
+    let odd = || Cut::Disorder("a search result that is no set".into());
+    for part in set.split(|&b| b == b',') {
+        let (first, last) = match part.iter().position(|&b| b == b':') {
+            Some(at) => (&part[..at], &part[at + 1..]),
+            None => (part, part),
+        };
+        let first = line::number(first).ok_or_else(odd)?;
+        let last = line::number(last).ok_or_else(odd)?;
+        for uid in first.min(last)..=first.max(last) {
+            push(found, uid)?;
+        }
+    }
+    Ok(())
+}
+
+fn push(found: &mut Vec<u32>, uid: u32) -> Result<(), Cut> {
+    if found.len() >= MOST {
+        return Err(Cut::TooMuch(format!("over {MOST} UIDs in one answer")));
+    }
+    // No message has the UID 0.
+    if uid > 0 {
+        found.push(uid);
+    }
+    Ok(())
+}
+
+/// A date of RFC 3501 §9, for example `24-Nov-2026`.
+fn search_date(date: Date) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let month = usize::try_from(date.month()).map_or(0, |m| m.saturating_sub(1));
+    format!(
+        "{}-{}-{:04}",
+        date.day(),
+        MONTHS.get(month).unwrap_or(&MONTHS[0]),
+        date.year()
+    )
+}

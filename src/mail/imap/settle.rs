@@ -1,0 +1,127 @@
+//! Marking, deleting and moving messages, and making sure that it happened.
+//!
+//! The answers to STORE, MOVE and EXPUNGE say little, and servers have been seen to answer OK and
+//! do nothing. So after each set a search asks which of its messages are still as they were.
+//! Messages that are gone are found by no search, and count as settled.
+
+use super::faults::{Meaning, meaning};
+use super::wire::Failure;
+use super::{ImapMailbox, same_folder, search, uid_set};
+use crate::config::AfterFetch;
+use crate::fault::Fault;
+use crate::mail::utf7;
+use anyhow::Result;
+
+/// Messages in one command.
+const SET: usize = 1000;
+
+impl ImapMailbox {
+    /// Settles ascending, distinct UIDs of the open folder.
+    ///
+    /// Without UIDPLUS (RFC 4315) only EXPUNGE is left, which would take away whatever others
+    /// have flagged; then a message to delete, or moved by copying, is flagged `\Deleted` and
+    /// left for the server or a person to expunge.
+    pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<()> {
+        let target = match action {
+            AfterFetch::Move(folder) => Some(self.target(folder)?),
+            _ => None,
+        };
+        for (range, set) in uid_set::sets(uids, SET) {
+            let (what, done) = match action {
+                AfterFetch::Keep => return Ok(()),
+                AfterFetch::Seen => ("cannot mark messages as read", self.mark_seen(&set)),
+                AfterFetch::Delete => ("cannot delete messages", self.delete(&set)),
+                AfterFetch::Move(_) => {
+                    let folder = target.as_deref().unwrap_or_default();
+                    ("cannot move messages", self.move_to(&set, folder))
+                }
+            };
+            let left = done.map_err(|failure| self.fault(what, failure))?;
+            if !left.is_empty() {
+                return Err(Fault::try_later(format!(
+                    "{what}: `{}` said that it did, but {} of {} are as they were (UID {})",
+                    self.place.host,
+                    left.len(),
+                    range.len(),
+                    uid_set::sets(&left, 100)
+                        .first()
+                        .map_or("", |(_, text)| text.as_str())
+                ))
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The name on the wire of a folder to move to.
+    fn target(&self, folder: &str) -> Result<String> {
+        // There the messages would get new UIDs, and be fetched again for ever.
+        if self
+            .folder
+            .as_deref()
+            .is_some_and(|open| same_folder(open, folder))
+        {
+            return Err(Fault::config(format!(
+                "messages cannot be moved from folder `{folder}` to itself"
+            ))
+            .into());
+        }
+        Ok(utf7::encode(folder))
+    }
+
+    fn mark_seen(&mut self, set: &str) -> Result<Vec<u32>, Failure> {
+        self.store(set, "+FLAGS.SILENT (\\Seen)")?;
+        self.still(set, "UNSEEN")
+    }
+
+    fn delete(&mut self, set: &str) -> Result<Vec<u32>, Failure> {
+        self.store(set, "+FLAGS.SILENT (\\Deleted)")?;
+        if !self.offers.has_str("UIDPLUS") {
+            return self.still(set, "UNDELETED");
+        }
+        self.ask(|session| session.uid_expunge(set))?;
+        self.still(set, "")
+    }
+
+    fn move_to(&mut self, set: &str, folder: &str) -> Result<Vec<u32>, Failure> {
+        if self.offers.has_str("MOVE") {
+            self.into_folder(folder, |mailbox| {
+                mailbox.ask(|session| session.uid_mv(set, folder))
+            })?;
+            return self.still(set, "");
+        }
+        // Those that an earlier run has copied and flagged are not copied again.
+        let fresh = self.still(set, "UNDELETED")?;
+        if let Some((_, fresh)) = uid_set::sets(&fresh, SET).first() {
+            self.into_folder(folder, |mailbox| {
+                mailbox.ask(|session| session.uid_copy(fresh, folder))
+            })?;
+        }
+        self.delete(set)
+    }
+
+    /// Runs a command that puts messages into a folder; makes the folder once if it is missing.
+    fn into_folder(
+        &mut self,
+        folder: &str,
+        command: impl Fn(&mut ImapMailbox) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        match command(self) {
+            Err(Failure::Refused(words)) if meaning(&words) == Meaning::NoFolder => {
+                self.ask(|session| session.create(folder))?;
+                command(self)
+            }
+            other => other,
+        }
+    }
+
+    fn store(&mut self, set: &str, change: &str) -> Result<(), Failure> {
+        self.ask(|session| session.run_command_and_check_ok(format!("UID STORE {set} {change}")))
+    }
+
+    /// Those of a set that a search key still finds.
+    fn still(&mut self, set: &str, key: &str) -> Result<Vec<u32>, Failure> {
+        let key = format!("UID {set} {key}");
+        self.on_wire(|wire| search::run(wire, key.trim_end()))
+    }
+}

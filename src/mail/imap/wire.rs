@@ -1,0 +1,379 @@
+//! The one stream of an IMAP session: everything that is read passes the bounds here.
+//!
+//! Two readers share it, one after the other and never in the middle of a response: the library,
+//! through [`super::guard`], and our own commands (SEARCH, LIST, FETCH). It counts the octets and
+//! lines of the command in progress, message bodies apart, and keeps what the server said besides.
+
+use super::line::{self, Line, Status};
+use super::pace::Pace;
+use crate::output::escape;
+use crate::secret::Secret;
+use std::io::{self, Read, Write};
+use std::rc::Rc;
+
+/// Gets each line of the protocol, every secret masked.
+pub type Trace = Box<dyn Fn(&str)>;
+
+pub trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+/// What a server may send us.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Octets of a line, its small literals included.
+    pub line: usize,
+    /// Octets of a line that lists UIDs: a million of them.
+    pub long_line: usize,
+    /// Octets of a literal that is no message.
+    pub small_literal: u64,
+    /// Octets of all lines that answer one command.
+    pub octets: u64,
+    /// Lines that answer one command.
+    pub lines: u32,
+    /// Octets of a message; a larger one is passed over.
+    pub message: u64,
+    /// Octets of messages that nobody wanted or that are too large, passed over in one command.
+    pub waste: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            line: 64 << 10,
+            long_line: 8 << 20,
+            small_literal: 64 << 10,
+            octets: 16 << 20,
+            lines: 100_000,
+            message: 160 << 20,
+            waste: 1 << 30,
+        }
+    }
+}
+
+/// Why a connection is of no more use.
+#[derive(Debug)]
+pub enum Cut {
+    Io(io::Error),
+    /// The stream ended.
+    Closed,
+    /// The server's words.
+    Bye(String),
+    /// It sent more than we take; what.
+    TooMuch(String),
+    /// It sent what is no IMAP; what.
+    Disorder(String),
+    /// The sink's own error.
+    Sink(io::Error),
+}
+
+/// A command that did not succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// Refused with these words (`NO …` or `BAD …`); the session goes on.
+    Refused(String),
+    Cut(Cut),
+}
+
+impl From<Cut> for Failure {
+    fn from(cut: Cut) -> Failure {
+        Failure::Cut(cut)
+    }
+}
+
+/// What the server said besides its answers.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Texts that a person must see (RFC 3501 §7.1, ALERT).
+    pub alerts: Vec<String>,
+    /// Untagged NO and BAD since the command began.
+    pub warnings: Vec<String>,
+    /// The words of the last tagged line.
+    pub tagged: String,
+    /// The messages in the open folder.
+    pub exists: u32,
+}
+
+pub struct Wire {
+    stream: Box<dyn Stream>,
+    pace: Rc<Pace>,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    octets: u64,
+    lines: u32,
+    tags: u32,
+    trace: Option<Trace>,
+    /// Never shown, nor kept in what the server said.
+    secrets: Vec<Secret>,
+    pub limits: Limits,
+    pub heard: Heard,
+}
+
+impl Wire {
+    pub fn new(stream: Box<dyn Stream>, pace: Rc<Pace>, trace: Option<Trace>) -> Wire {
+        Wire {
+            stream,
+            pace,
+            // A TLS record holds 16 KiB; a plain read may hold more.
+            buffer: vec![0; 64 << 10].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            octets: 0,
+            lines: 0,
+            tags: 0,
+            trace,
+            secrets: Vec::new(),
+            limits: Limits::default(),
+            heard: Heard::default(),
+        }
+    }
+
+    /// Keeps a secret out of the trace and of every text that we keep.
+    pub fn mask(&mut self, secret: Secret) {
+        self.secrets.push(secret);
+    }
+
+    /// The answer to a command begins to be counted.
+    pub fn begin(&mut self) {
+        self.octets = 0;
+        self.lines = 0;
+        self.heard.warnings.clear();
+        self.pace.restart();
+    }
+
+    /// Sends lines as they are; `shown` is their form in the trace.
+    pub fn send(&mut self, lines: &[u8], shown: &str) -> Result<(), Cut> {
+        self.show("C", shown.as_bytes());
+        self.stream
+            .write_all(lines)
+            .and_then(|()| self.stream.flush())
+            .map_err(Cut::Io)
+    }
+
+    /// Sends a command of ours and returns its tag.
+    pub fn send_command(&mut self, command: &str) -> Result<String, Cut> {
+        self.tags += 1;
+        let tag = format!("q{}", self.tags);
+        let line = format!("{tag} {command}");
+        self.send(format!("{line}\r\n").as_bytes(), &line)?;
+        Ok(tag)
+    }
+
+    /// Runs a command of ours and gives each untagged line of its answer to `each`, the small
+    /// literals in it included.
+    pub fn run(
+        &mut self,
+        command: &str,
+        longest: usize,
+        mut each: impl FnMut(Line<'_>) -> Result<(), Cut>,
+    ) -> Result<(), Failure> {
+        self.begin();
+        let tag = self.send_command(command)?;
+        let mut line = Vec::new();
+        loop {
+            self.read_response(&mut line, longest)?;
+            let parsed = Line::parse(&line);
+            match self.note(parsed)? {
+                Some((of, status)) if of == tag.as_bytes() => return self.verdict(status),
+                Some((of, _)) => {
+                    return Err(Cut::Disorder(format!(
+                        "an answer to `{}` when `{tag}` was asked",
+                        String::from_utf8_lossy(of)
+                    ))
+                    .into());
+                }
+                None => each(parsed)?,
+            }
+        }
+    }
+
+    /// What the last tagged line means.
+    pub fn verdict(&self, status: Status) -> Result<(), Failure> {
+        match status {
+            Status::Ok => Ok(()),
+            Status::No | Status::Bad => Err(Failure::Refused(self.heard.tagged.clone())),
+        }
+    }
+
+    /// Keeps what a line tells besides; returns the tag and status of a tagged one.
+    pub fn note<'a>(&mut self, line: Line<'a>) -> Result<Option<(&'a [u8], Status)>, Cut> {
+        const MOST: usize = 20;
+        match line {
+            Line::Tagged { tag, status, words } => {
+                self.heard.tagged = self.text(words);
+                return Ok(Some((tag, status)));
+            }
+            Line::Data { number, kind, rest } => {
+                let is = |name: &[u8]| kind.eq_ignore_ascii_case(name);
+                match number {
+                    Some(n) if is(b"EXISTS") => self.heard.exists = n,
+                    Some(_) if is(b"EXPUNGE") => {
+                        self.heard.exists = self.heard.exists.saturating_sub(1);
+                    }
+                    None if is(b"BYE") => return Err(Cut::Bye(self.last_words(rest))),
+                    None if is(b"NO") || is(b"BAD") => {
+                        if self.heard.warnings.len() < MOST {
+                            let text = self.text(rest);
+                            self.heard.warnings.push(text);
+                        }
+                    }
+                    None if is(b"OK") && line::code(rest, b"ALERT").is_some() => {
+                        if self.heard.alerts.len() < MOST {
+                            let text = self.text(rest);
+                            self.heard.alerts.push(text);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            Line::Odd => return Err(Cut::Disorder("a line that is no IMAP".into())),
+            Line::More(_) | Line::Empty => {}
+        }
+        Ok(None)
+    }
+
+    /// The words of a BYE, after the warnings that led to it.
+    fn last_words(&self, rest: &[u8]) -> String {
+        let mut words = self.heard.warnings.clone();
+        words.push(format!("BYE {}", self.text(rest)));
+        words.join("; ")
+    }
+
+    /// The server's words without our secrets, at most 1 KiB of them.
+    pub fn text(&self, words: &[u8]) -> String {
+        let mut text = String::from_utf8_lossy(words).into_owned();
+        for secret in self.secrets.iter().filter(|s| !s.is_empty()) {
+            if text.contains(secret.expose()) {
+                text = text.replace(secret.expose(), "<secret>");
+            }
+        }
+        if text.len() > 1 << 10 {
+            text.truncate(text.floor_char_boundary(1 << 10));
+            text.push('…');
+        }
+        text
+    }
+
+    /// Reads a response that holds no message: a line, or several with small literals between
+    /// them, which stay in it.
+    pub fn read_response(&mut self, into: &mut Vec<u8>, longest: usize) -> Result<(), Cut> {
+        into.clear();
+        loop {
+            let from = into.len();
+            self.read_line(into, longest)?;
+            let Some(size) = line::literal(&into[from..]).filter(|_| takes_literals(into)) else {
+                return Ok(());
+            };
+            if size > self.limits.small_literal || into.len() as u64 + size > longest as u64 {
+                return Err(Cut::TooMuch(format!("a literal of {size} octets")));
+            }
+            self.octets += size;
+            self.read_literal(size, |octets| {
+                into.extend_from_slice(octets);
+                Ok(())
+            })?;
+        }
+    }
+
+    /// Adds one line to `into`, its end included.
+    pub fn read_line(&mut self, into: &mut Vec<u8>, longest: usize) -> Result<(), Cut> {
+        let from = into.len();
+        loop {
+            if self.start == self.end {
+                self.fill()?;
+            }
+            let ready = &self.buffer[self.start..self.end];
+            let end = ready.iter().position(|&b| b == b'\n').map(|at| at + 1);
+            let taken = end.unwrap_or(ready.len());
+            if into.len() - from + taken > longest {
+                return Err(Cut::TooMuch(format!("a line of over {longest} octets")));
+            }
+            self.octets += taken as u64;
+            if self.octets > self.limits.octets {
+                return Err(Cut::TooMuch(format!(
+                    "over {} octets for one command",
+                    self.limits.octets
+                )));
+            }
+            into.extend_from_slice(&ready[..taken]);
+            self.start += taken;
+            if end.is_some() {
+                break;
+            }
+        }
+        self.lines += 1;
+        if self.lines > self.limits.lines {
+            return Err(Cut::TooMuch(format!(
+                "over {} lines for one command",
+                self.limits.lines
+            )));
+        }
+        if self.trace.is_some() {
+            let shown = line::trim_end(&into[from..]).to_vec();
+            self.show("S", &shown);
+        }
+        Ok(())
+    }
+
+    /// Hands the next `size` octets to `each` as they come, without a copy.
+    pub fn read_literal(
+        &mut self,
+        size: u64,
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), Cut> {
+        let mut left = size;
+        while left > 0 {
+            if self.start == self.end {
+                self.fill()?;
+            }
+            let ready = self.end - self.start;
+            let taken = usize::try_from(left).map_or(ready, |left| left.min(ready));
+            each(&self.buffer[self.start..self.start + taken]).map_err(Cut::Sink)?;
+            self.start += taken;
+            left -= taken as u64;
+        }
+        if let Some(trace) = &self.trace {
+            trace(&format!("S: <{size} octets>"));
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self) -> Result<(), Cut> {
+        loop {
+            match self.stream.read(&mut self.buffer) {
+                Ok(0) => return Err(Cut::Closed),
+                Ok(n) => {
+                    self.start = 0;
+                    self.end = n;
+                    return Ok(());
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(Cut::Io(e)),
+            }
+        }
+    }
+
+    fn show(&self, who: &str, line: &[u8]) {
+        if let Some(trace) = &self.trace {
+            trace(&format!("{who}: {}", escape(&self.text(line))));
+        }
+    }
+}
+
+/// True for a response that may hold literals: a text that ends in `{5}` is no literal.
+fn takes_literals(response: &[u8]) -> bool {
+    let Line::Data { kind, .. } = Line::parse(response) else {
+        return false;
+    };
+    [
+        &b"FETCH"[..],
+        b"LIST",
+        b"LSUB",
+        b"STATUS",
+        b"NAMESPACE",
+        b"ID",
+        b"METADATA",
+    ]
+    .iter()
+    .any(|name| kind.eq_ignore_ascii_case(name))
+}

@@ -1,0 +1,439 @@
+//! RFC 5322: a message's header fields read and written, the envelope derived from them.
+//!
+//! Works on octets. What a person did not ask to change stays as it came: Bcc goes, a missing
+//! From, Date or Message-ID comes in at the top, and text of a Unix machine (LF alone, no CR
+//! anywhere) gets the CRLF of the mail formats. Nothing else.
+
+use super::addresses;
+use crate::fault::{Fault, Kind};
+use anyhow::Result;
+use jiff::ZonedDateTime;
+use std::ops::Range;
+
+/// A message on its way out.
+#[derive(Debug)]
+pub struct Draft {
+    octets: Vec<u8>,
+    fields: Vec<Field>,
+    /// Where the header's fields end and the empty line or the body begins.
+    header_end: usize,
+}
+
+/// Where a header field is in the message.
+#[derive(Clone, Debug)]
+struct Field {
+    /// In ASCII, as it was written.
+    name: String,
+    /// The whole field with its line ends.
+    whole: Range<usize>,
+    /// What follows the colon, with its line ends.
+    value: Range<usize>,
+}
+
+/// A message ready to be submitted.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Prepared {
+    pub octets: Vec<u8>,
+    /// With its angle brackets; fixed before the first attempt, so that a repeat is recognised.
+    pub message_id: String,
+}
+
+impl Draft {
+    /// Reads a message as programs give it to sendmail: with or without a header, in CRLF or in
+    /// the LF of Unix text, perhaps after the `From ` line of an mbox. Errors are `Malformed`.
+    pub fn read(octets: Vec<u8>) -> Result<Draft> {
+        let mut octets = octets;
+        if octets.starts_with(b"From ") {
+            let end = line_end(&octets, 0);
+            octets.drain(..end);
+        }
+        if octets.is_empty() {
+            return Err(malformed("the message is empty").into());
+        }
+        if !octets.contains(&b'\r') {
+            octets = text_to_lines(&octets);
+        }
+        let fields = read_fields(&octets)?;
+        let header_end = fields.last().map_or(0, |f| f.whole.end);
+        Ok(Draft {
+            octets,
+            fields,
+            header_end,
+        })
+    }
+
+    /// The one who sends: of a resent message Resent-Sender or Resent-From; else From, and
+    /// Sender where From names several. `None` if there is no such field.
+    pub fn sender(&self) -> Result<Option<String>> {
+        let resent = self.resent();
+        let (authors, sender) = if resent.iter().any(|f| f.is("Resent-From")) {
+            (
+                self.addresses_of(resent, "Resent-From")?,
+                self.addresses_of(resent, "Resent-Sender")?,
+            )
+        } else {
+            (
+                self.addresses_of(&self.fields, "From")?,
+                self.addresses_of(&self.fields, "Sender")?,
+            )
+        };
+        match (&authors[..], &sender[..]) {
+            ([], []) => Ok(None),
+            ([one], _) => Ok(Some(one.clone())),
+            (_, [one]) => Ok(Some(one.clone())),
+            _ => Err(malformed(format!(
+                "From names {} addresses, and Sender does not say which one sends",
+                authors.len()
+            ))
+            .hint("name the sender with -f, or add a Sender field (RFC 5322 §3.6.2)")
+            .into()),
+        }
+    }
+
+    /// The recipients that the header names, as `sendmail -t` takes them: of a resent message
+    /// (RFC 5322 §3.6.6) those of its latest resending, else To, Cc and Bcc.
+    pub fn recipients(&self) -> Result<Vec<String>> {
+        let resent = self.resent();
+        let names = ["Resent-To", "Resent-Cc", "Resent-Bcc"];
+        let (fields, names) = if resent.iter().any(|f| names.iter().any(|n| f.is(n))) {
+            (resent, names)
+        } else {
+            (&self.fields[..], ["To", "Cc", "Bcc"])
+        };
+        let mut found = Vec::new();
+        for name in names {
+            found.extend(self.addresses_of(fields, name)?);
+        }
+        Ok(found)
+    }
+
+    /// Takes Bcc out, puts in what is missing and fixes the Message-ID. `sender` gives From,
+    /// with the display name `name`, where there is none.
+    pub fn prepare(
+        self,
+        sender: &str,
+        name: Option<&str>,
+        now: &ZonedDateTime,
+    ) -> Result<Prepared> {
+        let mut top = String::new();
+        if !self.has("From") {
+            top += &from_field(sender, name)?;
+        }
+        if !self.has("Date") {
+            let date = jiff::fmt::rfc2822::to_string(now)?;
+            top += &format!("Date: {date}\r\n");
+        }
+        let message_id = match self.message_id() {
+            Some(id) => id,
+            None => {
+                let id = new_message_id(addresses::domain(sender))?;
+                top += &format!("Message-ID: {id}\r\n");
+                id
+            }
+        };
+        let mut octets = Vec::with_capacity(top.len() + self.octets.len() + 2);
+        octets.extend_from_slice(top.as_bytes());
+        for field in &self.fields {
+            let nameless = field.is("Message-ID") && self.value(field).trim().is_empty();
+            if !(field.is("Bcc") || field.is("Resent-Bcc") || nameless) {
+                octets.extend_from_slice(&self.octets[field.whole.clone()]);
+            }
+        }
+        let rest = &self.octets[self.header_end..];
+        if self.fields.is_empty() && !starts_with_empty_line(rest) {
+            octets.extend_from_slice(b"\r\n");
+        }
+        octets.extend_from_slice(rest);
+        Ok(Prepared { octets, message_id })
+    }
+
+    /// The first Message-ID that is not empty.
+    fn message_id(&self) -> Option<String> {
+        self.fields
+            .iter()
+            .filter(|f| f.is("Message-ID"))
+            .map(|f| self.value(f).trim().to_owned())
+            .find(|id| !id.is_empty())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|f| f.is(name))
+    }
+
+    /// A field's value, unfolded (RFC 5322 §2.2.3).
+    fn value(&self, field: &Field) -> String {
+        String::from_utf8_lossy(&self.octets[field.value.clone()])
+            .chars()
+            .filter(|c| !matches!(c, '\r' | '\n'))
+            .collect()
+    }
+
+    fn addresses_of(&self, fields: &[Field], name: &str) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for field in fields.iter().filter(|f| f.is(name)) {
+            if std::str::from_utf8(&self.octets[field.value.clone()]).is_err() {
+                return Err(
+                    malformed(format!("the field `{name}` is neither ASCII nor UTF-8")).into(),
+                );
+            }
+            let addresses = addresses::parse(&self.value(field)).map_err(|why| {
+                malformed(format!(
+                    "cannot read the field `{name}`: {}",
+                    crate::output::escape(&why)
+                ))
+            })?;
+            found.extend(addresses);
+        }
+        Ok(found)
+    }
+
+    /// The fields of the latest resending: the first run of Resent- fields, up to where one is
+    /// named again.
+    fn resent(&self) -> &[Field] {
+        let is_resent = |f: &Field| f.name.to_ascii_lowercase().starts_with("resent-");
+        let Some(start) = self.fields.iter().position(is_resent) else {
+            return &[];
+        };
+        let fields = &self.fields[start..];
+        let end = (0..fields.len())
+            .find(|&i| !is_resent(&fields[i]) || fields[..i].iter().any(|f| f.is(&fields[i].name)))
+            .unwrap_or(fields.len());
+        &fields[..end]
+    }
+}
+
+impl Field {
+    fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+fn malformed(what: impl Into<String>) -> Fault {
+    Fault::new(Kind::Malformed, what)
+}
+
+/// Where the header ends: at the first empty line, or with the message.
+pub fn header_end(octets: &[u8]) -> usize {
+    let mut at = 0;
+    while at < octets.len() && !starts_with_empty_line(&octets[at..]) {
+        at = line_end(octets, at);
+    }
+    at
+}
+
+fn starts_with_empty_line(octets: &[u8]) -> bool {
+    octets.starts_with(b"\n") || octets.starts_with(b"\r\n")
+}
+
+/// The place after the line that begins at `at`.
+fn line_end(octets: &[u8], at: usize) -> usize {
+    octets[at..]
+        .iter()
+        .position(|&b| b == b'\n')
+        .map_or(octets.len(), |n| at + n + 1)
+}
+
+/// Gives every line its CRLF, also the last.
+fn text_to_lines(text: &[u8]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(text.len() + text.len() / 32 + 2);
+    for line in text.split_inclusive(|&b| b == b'\n') {
+        lines.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+        lines.extend_from_slice(b"\r\n");
+    }
+    lines
+}
+
+/// Finds the header's fields. A message that does not begin with one has no header and is all
+/// body; a line among the fields that is none is an error, for what follows might be lost.
+fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut at = 0;
+    let mut line_number = 0;
+    while at < octets.len() && !starts_with_empty_line(&octets[at..]) {
+        line_number += 1;
+        let end = line_end(octets, at);
+        let line = &octets[at..end];
+        match (field_name(line), fields.last_mut()) {
+            (Some((name, value)), _) => fields.push(Field {
+                name,
+                whole: at..end,
+                value: at + value..end,
+            }),
+            (None, Some(field)) if matches!(line[0], b' ' | b'\t') => {
+                field.whole.end = end;
+                field.value.end = end;
+            }
+            (None, None) => return Ok(fields),
+            (None, Some(_)) => {
+                let line = String::from_utf8_lossy(&line[..line.len().min(60)]);
+                return Err(malformed(format!(
+                    "line {line_number} of the message is no header field: `{}`",
+                    crate::output::escape(line.trim_end())
+                ))
+                .hint("an empty line must stand between the header and the text")
+                .into());
+            }
+        }
+        at = end;
+    }
+    Ok(fields)
+}
+
+/// The name of the field that a line begins, and where its value begins.
+fn field_name(line: &[u8]) -> Option<(String, usize)> {
+    let colon = line.iter().position(|&b| b == b':')?;
+    // RFC 5322 §4.5.8: blanks before the colon are obsolete, and allowed.
+    let name = line[..colon].trim_ascii_end();
+    let visible = !name.is_empty() && name.iter().all(|b| matches!(b, 33..=126));
+    visible.then(|| (String::from_utf8_lossy(name).into_owned(), colon + 1))
+}
+
+/// A From field, the display name encoded as RFC 2047 has it.
+fn from_field(sender: &str, name: Option<&str>) -> Result<String> {
+    use lettre::message::header::{From, Headers};
+    use lettre::message::{Mailbox, Mailboxes};
+    if name.is_some_and(|n| n.contains(char::is_control)) {
+        return Err(Fault::usage("a full name holds no control characters").into());
+    }
+    let address = sender
+        .parse()
+        .map_err(|e| malformed(format!("`{sender}` is no e-mail address: {e}")))?;
+    let mut headers = Headers::new();
+    headers.set(From::from(Mailboxes::from(Mailbox::new(
+        name.map(str::to_owned),
+        address,
+    ))));
+    Ok(headers.to_string())
+}
+
+/// A Message-ID that nobody else makes.
+fn new_message_id(domain: &str) -> Result<String> {
+    use ring::rand::{SecureRandom, SystemRandom};
+    let mut octets = [0; 16];
+    SystemRandom::new()
+        .fill(&mut octets)
+        .map_err(|_| Fault::new(Kind::Bug, "the system gives no random numbers"))?;
+    // In ASCII, so that a Message-ID alone never makes a message need SMTPUTF8.
+    let domain = match url::Host::parse(domain) {
+        Ok(url::Host::Domain(ascii)) => ascii,
+        _ => domain.to_owned(),
+    };
+    Ok(format!("<{:032x}@{domain}>", u128::from_be_bytes(octets)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Draft {
+        Draft::read(text.into()).unwrap()
+    }
+
+    fn prepared(text: &str) -> String {
+        let prepared = read(text)
+            .prepare("us@contoso.example", None, &now())
+            .unwrap();
+        String::from_utf8(prepared.octets).unwrap()
+    }
+
+    fn now() -> ZonedDateTime {
+        "2026-11-23T14:02:00+01:00[Europe/Berlin]"
+            .parse()
+            .unwrap_or_else(|_| ZonedDateTime::now())
+    }
+
+    const WHOLE: &str = "From: a@x.example\r\nDate: Mon, 23 Nov 2026 14:02:00 +0100\r\nMessage-ID: <1@x.example>\r\n";
+
+    #[test]
+    fn a_whole_message_stays_as_it_is_but_for_bcc() {
+        let body = "\r\n\u{e4} long\r\n.\r\nBcc: in the text\r\n";
+        let text = format!("{WHOLE}bcc : b@x.example,\r\n\tc@x.example\r\nX: 1\r\n{body}");
+        assert_eq!(prepared(&text), format!("{WHOLE}X: 1\r\n{body}"));
+    }
+
+    #[test]
+    fn what_is_missing_comes_in_at_the_top() {
+        let text = prepared("Subject: x\n\ntext");
+        let (top, rest) = text.split_once("Subject").unwrap();
+        assert_eq!(rest, ": x\r\n\r\ntext\r\n");
+        assert!(
+            top.starts_with("From: us@contoso.example\r\nDate: "),
+            "{top}"
+        );
+        assert!(
+            top.contains("\r\nMessage-ID: <") && top.ends_with("@contoso.example>\r\n"),
+            "{top}"
+        );
+    }
+
+    #[test]
+    fn text_without_a_header_gets_one() {
+        assert!(
+            prepared("hello\nworld: 1\n")
+                .ends_with("@contoso.example>\r\n\r\nhello\r\nworld: 1\r\n")
+        );
+        assert!(prepared("\nhello\n").ends_with("@contoso.example>\r\n\r\nhello\r\n"));
+    }
+
+    #[test]
+    fn only_text_that_is_lf_throughout_is_converted() {
+        let mixed = format!("{WHOLE}\nunix\r\n");
+        assert_eq!(prepared(&mixed), mixed);
+        let open = format!("{WHOLE}\r\nno end");
+        assert_eq!(prepared(&open), open);
+    }
+
+    #[test]
+    fn a_line_among_the_fields_that_is_none_is_refused() {
+        let err = Draft::read(b"Subject: x\ngarbage\nTo: a@x.example\n".to_vec()).unwrap_err();
+        assert!(err.to_string().contains("line 2"), "{err}");
+        assert_eq!(crate::fault::kind_of(&err), Kind::Malformed);
+        assert!(Draft::read(Vec::new()).is_err());
+    }
+
+    #[test]
+    fn recipients_and_sender_are_those_of_the_latest_resending() {
+        let draft = read(
+            "Resent-From: r@x.example\nResent-To: new@x.example\nResent-Bcc: b@x.example\n\
+             Resent-From: old@x.example\nResent-To: old-to@x.example\nFrom: f@x.example\nTo: t@x.example\n\n",
+        );
+        assert_eq!(draft.sender().unwrap().as_deref(), Some("r@x.example"));
+        assert_eq!(
+            draft.recipients().unwrap(),
+            ["new@x.example", "b@x.example"]
+        );
+    }
+
+    #[test]
+    fn several_authors_need_a_sender() {
+        let draft = read("From: a@x.example, b@x.example\nTO: c@x.example\n\n");
+        assert!(draft.sender().is_err());
+        let draft = read("From: a@x.example, b@x.example\nSender: b@x.example\n\n");
+        assert_eq!(draft.sender().unwrap().as_deref(), Some("b@x.example"));
+    }
+
+    #[test]
+    fn a_name_is_encoded_and_cannot_inject() {
+        let draft = || read("Subject: x\n\n");
+        let named = |name| draft().prepare("us@contoso.example", Some(name), &now());
+        let text = String::from_utf8(named("J\u{f6}rg").unwrap().octets).unwrap();
+        assert!(text.starts_with("From: =?utf-8?"), "{text}");
+        assert!(named("x\r\nBcc: y@x.example").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_without_a_panic(octets in proptest::collection::vec(proptest::sample::select(b"\r\n \tFrom: Bcc@x.,<>()\"\\\0\xff".to_vec()), 0..60)) {
+            if let Ok(draft) = Draft::read(octets) {
+                let _ = draft.sender();
+                let _ = draft.recipients();
+                let prepared = draft.prepare("us@contoso.example", None, &now()).unwrap();
+                let again = Draft::read(prepared.octets.clone()).unwrap();
+                prop_assert!(!again.has("Bcc"));
+                // A prepared message is prepared for good.
+                prop_assert_eq!(again.prepare("us@contoso.example", None, &now()).unwrap(), prepared);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The octets of a message as SMTP sees them: what they need, and how they go out.
+
+use super::reply::Offer;
+use crate::mail::Envelope;
+use crate::mail::message;
+
+/// How a message travels so that it arrives as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// BDAT (RFC 3030) instead of DATA.
+    pub chunked: bool,
+    /// The parameter BODY of MAIL.
+    pub body: Option<&'static str>,
+    /// SMTPUTF8 (RFC 6531).
+    pub utf8: bool,
+}
+
+/// Chooses the way, or says why the server cannot carry this message as it is.
+pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, String> {
+    if let Some(max) = offer.max_size
+        && octets.len() as u64 > max
+    {
+        return Err(format!(
+            "the message has {} octets, the server takes {max}",
+            octets.len()
+        ));
+    }
+    let utf8 = !envelope
+        .from
+        .iter()
+        .chain(&envelope.to)
+        .all(|a| a.is_ascii())
+        || has_utf8_header(octets);
+    if utf8 && !offer.utf8 {
+        return Err(
+            "an address or header field is not ASCII, and the server does not offer SMTPUTF8"
+                .into(),
+        );
+    }
+    let eight_bit = !octets.is_ascii();
+    if eight_bit && !offer.eight_bit {
+        return Err("the message holds 8-bit text, and the server does not offer 8BITMIME".into());
+    }
+    let text = if eight_bit { "8BITMIME" } else { "7BIT" };
+    let plan = |chunked, body| Plan {
+        chunked,
+        body: offer.eight_bit.then_some(body),
+        utf8,
+    };
+    if let Some(what) = not_lines(octets) {
+        // RFC 3030 §3: only BINARYMIME lifts the rule that text is made of lines.
+        if offer.chunking && offer.binary {
+            return Ok(Plan {
+                body: Some("BINARYMIME"),
+                ..plan(true, text)
+            });
+        }
+        return Err(format!(
+            "the message holds {what}, which only BINARYMIME carries as it is, and the server does not offer it"
+        ));
+    }
+    if !octets.ends_with(b"\r\n") {
+        if offer.chunking {
+            return Ok(plan(true, text));
+        }
+        return Err("the message's last line has no end, which only CHUNKING carries as it is, and the server does not offer it".into());
+    }
+    Ok(plan(false, text))
+}
+
+/// Header fields in UTF-8 (RFC 6532). Other 8-bit text there is nobody's standard; it goes out
+/// as it is.
+fn has_utf8_header(octets: &[u8]) -> bool {
+    let header = &octets[..message::header_end(octets)];
+    !header.is_ascii() && std::str::from_utf8(header).is_ok()
+}
+
+/// What keeps the octets from being lines of text: a NUL, or a CR or LF without the other.
+fn not_lines(octets: &[u8]) -> Option<&'static str> {
+    let mut before = 0;
+    for &octet in octets {
+        match octet {
+            0 => return Some("a NUL"),
+            b'\n' if before != b'\r' => return Some("a bare LF"),
+            b'\n' => {}
+            _ if before == b'\r' => return Some("a bare CR"),
+            _ => {}
+        }
+        before = octet;
+    }
+    (before == b'\r').then_some("a bare CR")
+}
+
+/// Gives the octets to `put` with each dot at the start of a line doubled (RFC 5321 §4.5.2),
+/// without the final dot. Lines must end in CRLF.
+pub fn stuff<E>(mut octets: &[u8], mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    if octets.starts_with(b".") {
+        put(b".")?;
+    }
+    while let Some(at) = octets.windows(3).position(|w| w == b"\r\n.") {
+        put(&octets[..at + 3])?;
+        put(b".")?;
+        octets = &octets[at + 3..];
+    }
+    put(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stuffed(octets: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let put = |part: &[u8]| -> Result<(), ()> {
+            out.extend_from_slice(part);
+            Ok(())
+        };
+        stuff(octets, put).unwrap();
+        out
+    }
+
+    /// What a receiver does (RFC 5321 §4.5.2), written the other way round: line by line.
+    fn received(data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut start = 0;
+        while start < data.len() {
+            let end = data[start..]
+                .windows(2)
+                .position(|w| w == b"\r\n")
+                .map_or(data.len(), |at| start + at + 2);
+            let line = &data[start..end];
+            if line == b".\r\n" {
+                assert_eq!(end, data.len(), "the message ended early");
+                return out;
+            }
+            out.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+            start = end;
+        }
+        panic!("the message did not end");
+    }
+
+    proptest! {
+        #[test]
+        fn stuffing_survives_the_receiver(lines in proptest::collection::vec("[.a]{0,4}", 0..9)) {
+            let message: String = lines.iter().map(|l| format!("{l}\r\n")).collect();
+            let mut data = stuffed(message.as_bytes());
+            data.extend_from_slice(b".\r\n");
+            prop_assert_eq!(received(&data), message.as_bytes());
+        }
+
+        #[test]
+        fn data_never_carries_what_is_not_lines(octets in proptest::collection::vec(proptest::sample::select(b"\r\n\0.a".to_vec()), 0..12)) {
+            let everything = Offer { eight_bit: true, utf8: true, chunking: true, binary: true, ..Offer::default() };
+            let plan = plan(&Envelope::default(), &octets, &everything).unwrap();
+            let text = String::from_utf8(octets).unwrap();
+            let lines = text.replace("\r\n", "");
+            let exact = text.ends_with("\r\n") && !lines.contains(['\r', '\n', '\0']);
+            prop_assert_eq!(plan.chunked, !exact);
+        }
+    }
+
+    #[test]
+    fn what_a_server_cannot_carry_is_refused_with_the_reason() {
+        let refusal = |octets: &[u8]| {
+            plan(
+                &Envelope::default(),
+                octets,
+                &Offer {
+                    max_size: Some(40),
+                    ..Offer::default()
+                },
+            )
+            .unwrap_err()
+        };
+        assert!(refusal(b"a\nb\r\n").contains("a bare LF"));
+        assert!(refusal(b"a\rb\r\n").contains("a bare CR"));
+        assert!(refusal(b"a\0b\r\n").contains("a NUL"));
+        assert!(refusal(b"a\r\nb").contains("last line"));
+        assert!(refusal(b"a: b\r\n\r\n\xe4\r\n").contains("8BITMIME"));
+        assert!(refusal("a: \u{e4}\r\n\r\nb\r\n".as_bytes()).contains("SMTPUTF8"));
+        assert!(refusal(&[b'x'; 41]).contains("41 octets"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Mail leaves over SMTP submission (RFC 6409) with an access token.
+//!
+//! The dialogue is our own, on a stream that we hold: nothing of before TLS is believed, each
+//! recipient has its own fate, and what the server did not answer is not guessed. One
+//! connection and one token serve many messages. `wire` reads and writes, `reply` understands,
+//! `session` gets a connection ready, `content` decides how a message travels, `transaction`
+//! submits it.
+
+mod content;
+mod reply;
+mod session;
+#[cfg(test)]
+mod tests;
+mod transaction;
+mod wire;
+
+use super::{Envelope, Receipt, Transport};
+use crate::net::{Endpoint, Settings};
+use crate::secret::Secret;
+use anyhow::Result;
+use session::Session;
+
+/// Where to submit, and as whom.
+pub struct Server {
+    pub endpoint: Endpoint,
+    pub settings: Settings,
+    /// The mailbox that submits: XOAUTH2's `user=`.
+    pub user: String,
+}
+
+/// A submission server, connected when first needed.
+pub struct Smtp<'a> {
+    server: Server,
+    /// Gives an access token for `server.user`.
+    token: &'a dyn Fn() -> Result<Secret>,
+    /// Takes each line of the dialogue, with secrets masked.
+    trace: &'a dyn Fn(&str),
+    session: Option<Session<'a>>,
+}
+
+impl<'a> Smtp<'a> {
+    pub fn new(
+        server: Server,
+        token: &'a dyn Fn() -> Result<Secret>,
+        trace: &'a dyn Fn(&str),
+    ) -> Smtp<'a> {
+        Smtp {
+            server,
+            token,
+            trace,
+            session: None,
+        }
+    }
+
+    /// The session, opened and signed in if there is none.
+    fn session(&mut self) -> Result<&mut Session<'a>> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                // Before the connection, which would otherwise idle while a person signs in.
+                let token = (self.token)()?;
+                Session::open(&self.server, &token, self.trace)?
+            }
+        };
+        Ok(self.session.insert(session))
+    }
+}
+
+impl Transport for Smtp<'_> {
+    fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt> {
+        let mut reused = self.session.is_some();
+        loop {
+            let session = self.session()?;
+            match session.submit(envelope, message) {
+                Ok(receipt) => {
+                    if session.is_over() {
+                        self.session = None;
+                    }
+                    return Ok(receipt);
+                }
+                Err(fault) => {
+                    self.session = None;
+                    // A connection that has idled may be dead without our knowing. The message
+                    // was certainly not accepted, so it goes over a new one, once.
+                    if !std::mem::take(&mut reused) {
+                        return Err(fault.into());
+                    }
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.quit();
+        }
+    }
+}

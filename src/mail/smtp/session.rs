@@ -1,0 +1,248 @@
+//! From a TCP connection to a signed-in session: greeting, EHLO, STARTTLS, EHLO anew, AUTH.
+
+use super::Server;
+use super::reply::{Offer, Reply};
+use super::wire::{Result, Wire};
+use crate::fault::{Fault, Kind};
+use crate::mail::sasl;
+use crate::net::{self, TlsMode};
+use crate::secret::Secret;
+use base64::Engine;
+use std::time::Duration;
+
+/// Octets of an AUTH line with its CRLF (RFC 4954 §4); a longer response is sent on its own.
+const MAX_AUTH_LINE: usize = 12_288;
+
+/// How long we wait for the goodbye, which nobody needs.
+const QUIT_WAIT: Duration = Duration::from_secs(3);
+
+/// A signed-in connection.
+pub struct Session<'a> {
+    pub(super) wire: Wire<'a>,
+    pub(super) offer: Offer,
+    pub(super) host: String,
+    /// For each read and write; no reply but the one to the final dot takes longer.
+    pub(super) patience: Duration,
+    /// A transaction was begun and not ended: RSET comes first.
+    pub(super) begun: bool,
+    /// The connection is of no more use.
+    pub(super) over: bool,
+}
+
+impl<'a> Session<'a> {
+    /// Connects and signs in.
+    pub fn open(
+        server: &Server,
+        token: &Secret,
+        trace: &'a dyn Fn(&str),
+    ) -> anyhow::Result<Session<'a>> {
+        let host = &server.endpoint.host;
+        let handshake = server.settings.connect_timeout;
+        let patience = server.settings.io_timeout;
+        let connector = net::tls_connector(server.settings.ca_file.as_deref())?;
+        let tcp = net::connect(host, server.endpoint.port, &server.settings)?;
+        let mut wire = Wire::new(tcp, host, trace);
+        if server.endpoint.tls == TlsMode::Implicit {
+            wire = wire.start_tls(&connector, handshake)?;
+        }
+        // RFC 5321 §4.5.3.2.1: five minutes for the greeting.
+        let greeting = wire.reply(patience.min(Duration::from_secs(300)))?;
+        if greeting.code != 220 {
+            return Err(greeting
+                .fault(format!("`{host}` does not take mail now"))
+                .into());
+        }
+        let mut session = Session {
+            wire,
+            offer: Offer::default(),
+            host: host.clone(),
+            patience,
+            begun: false,
+            over: false,
+        };
+        session.hello()?;
+        if server.endpoint.tls == TlsMode::StartTls {
+            session = session.start_tls(&connector, handshake)?;
+            // RFC 3207 §4.2: what was learnt before TLS is forgotten.
+            session.hello()?;
+        }
+        session.authenticate(&server.user, server.endpoint.port, token)?;
+        Ok(session)
+    }
+
+    fn hello(&mut self) -> Result<()> {
+        let hello = format!("EHLO {}", self.wire.address_literal());
+        let reply = self.command(&hello)?;
+        if reply.code != 250 {
+            return Err(reply.fault(format!("`{}` refuses EHLO", self.host)));
+        }
+        self.offer = Offer::read(&reply);
+        Ok(())
+    }
+
+    fn start_tls(
+        mut self,
+        connector: &native_tls::TlsConnector,
+        handshake: Duration,
+    ) -> anyhow::Result<Session<'a>> {
+        if !self.offer.starttls {
+            return Err(Fault::new(
+                Kind::Refused,
+                format!(
+                    "`{}` does not offer STARTTLS, and a token never travels in clear",
+                    self.host
+                ),
+            )
+            .hint("check the host and port; for TLS from the first octet use smtps://")
+            .into());
+        }
+        let reply = self.command("STARTTLS")?;
+        if reply.code != 220 {
+            return Err(reply
+                .fault(format!("`{}` refuses to start TLS", self.host))
+                .into());
+        }
+        self.wire = self.wire.start_tls(connector, handshake)?;
+        self.offer = Offer::default();
+        Ok(self)
+    }
+
+    fn authenticate(&mut self, user: &str, port: u16, token: &Secret) -> Result<()> {
+        let offers = |name: &str| self.offer.mechanisms.iter().any(|m| m == name);
+        let (mechanism, response, answer) = if offers("XOAUTH2") {
+            // A challenge after the response tells of a failure; an empty line asks for the rest.
+            ("XOAUTH2", sasl::xoauth2(user, token)?, "")
+        } else if offers("OAUTHBEARER") {
+            // RFC 7628 §3.2.3: there it is 0x01.
+            let response = sasl::oauthbearer(user, &self.host, port, token)?;
+            ("OAUTHBEARER", response, "AQ==")
+        } else {
+            return Err(self.no_mechanism());
+        };
+        let response = sasl::base64(&response);
+        let secrets = [response.expose(), token.expose()];
+        let command = format!("AUTH {mechanism}");
+        let line = Secret::new(format!("{command} {}", response.expose()));
+        let shown = format!("{command} (secret)");
+        let mut reply;
+        if line.expose().len() + 2 <= MAX_AUTH_LINE {
+            reply = self.answer(line.expose(), &shown, &secrets)?;
+        } else {
+            reply = self.answer(&command, &command, &secrets)?;
+            if reply.code == 334 {
+                reply = self.answer(response.expose(), "(secret)", &secrets)?;
+            }
+        }
+        let mut challenge = None;
+        if reply.code == 334 {
+            challenge = Some(decode_challenge(&reply, &secrets));
+            reply = self.answer(answer, answer, &secrets)?;
+        }
+        if reply.code == 235 && challenge.is_none() {
+            return Ok(());
+        }
+        Err(self.refused(user, &reply, challenge))
+    }
+
+    fn no_mechanism(&self) -> Fault {
+        let offered = match self.offer.mechanisms.join(", ") {
+            none if none.is_empty() => "nothing".to_owned(),
+            some => some,
+        };
+        Fault::new(
+            Kind::SignIn,
+            format!(
+                "`{}` does not offer to sign in with OAuth (XOAUTH2 or OAUTHBEARER): it offers {offered}",
+                self.host
+            ),
+        )
+    }
+
+    fn refused(&self, user: &str, reply: &Reply, challenge: Option<String>) -> Fault {
+        let what = format!("`{}` refuses SMTP sign-in as `{user}`", self.host);
+        let mut said = reply.said();
+        if let Some(text) = challenge.filter(|t| !t.is_empty()) {
+            said = format!("{said} ({text})");
+        }
+        // RFC 4954 §6: 4xx (among them 421, 432 and 454) may pass.
+        let kind = if reply.is_temporary() {
+            Kind::TryLater
+        } else {
+            Kind::SignIn
+        };
+        Fault::new(kind, what).said(said)
+    }
+
+    /// Sends a line of which `shown` may be told, and reads the reply with `secrets` masked.
+    fn answer(&mut self, line: &str, shown: &str, secrets: &[&str]) -> Result<Reply> {
+        self.wire.send_secret(line, shown, self.patience)?;
+        self.wire
+            .reply_masked(self.patience, |text| mask(text, secrets))
+    }
+
+    /// Sends one command and reads its reply.
+    pub(super) fn command(&mut self, line: &str) -> Result<Reply> {
+        self.wire.send(&[line], self.patience)?;
+        self.wire.reply(self.patience)
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Says goodbye; the answer is of no interest.
+    pub fn quit(mut self) {
+        let wait = self.patience.min(QUIT_WAIT);
+        if self.wire.send(&["QUIT"], wait).is_ok() {
+            let _ = self.wire.reply(wait);
+        }
+    }
+}
+
+/// The text of a failure challenge: decoded JSON, or the words as they came.
+fn decode_challenge(reply: &Reply, secrets: &[&str]) -> String {
+    let text = reply.lines.join("");
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(text.trim())
+        .map(|octets| String::from_utf8_lossy(&octets).into_owned());
+    mask(&decoded.unwrap_or(text), secrets)
+}
+
+/// Hides what a server echoes of a token: every word of it that is part of one.
+fn mask(text: &str, secrets: &[&str]) -> String {
+    let of_token = |c: char| c.is_ascii_alphanumeric() || "+/=-._~".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let word = &rest[..rest.find(|c| !of_token(c)).unwrap_or(rest.len())];
+        if word.len() >= 12 && secrets.iter().any(|s| s.contains(word) || word.contains(s)) {
+            out.push_str("(secret)");
+        } else {
+            out.push_str(word);
+        }
+        rest = &rest[word.len()..];
+        let gap = rest.find(of_token).unwrap_or(rest.len());
+        out.push_str(&rest[..gap]);
+        rest = &rest[gap..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod unit {
+    use super::mask;
+
+    #[test]
+    fn an_echoed_token_is_hidden_whole_or_cut() {
+        let token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9";
+        assert_eq!(
+            mask(&format!("500 unknown: AUTH XOAUTH2 {token}."), &[token]),
+            "500 unknown: AUTH XOAUTH2 (secret)"
+        );
+        assert_eq!(
+            mask(&format!("too long: {}", &token[..20]), &[token]),
+            "too long: (secret)"
+        );
+        assert_eq!(mask("535 5.7.3 nö", &[token]), "535 5.7.3 nö");
+    }
+}

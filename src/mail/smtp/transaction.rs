@@ -1,0 +1,324 @@
+//! One mail transaction: MAIL, RCPT, then DATA or BDAT, and what became of it.
+
+use super::content::{self, Plan};
+use super::reply::Reply;
+use super::session::Session;
+use super::wire::Result;
+use crate::fault::Fault;
+use crate::mail::{Envelope, Outcome, Receipt, RefusedRecipient};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Commands written before their replies are read. RFC 2920 §3.1: no more than both sides'
+/// windows hold, or each waits for the other.
+const BATCH: usize = 100;
+
+/// Octets of the message written at once.
+const BLOCK: usize = 32 * 1024;
+
+/// RFC 5321 §4.5.3.2.5: the longest wait for the server to take a block.
+const BLOCK_WAIT: Duration = Duration::from_secs(180);
+
+/// RFC 5321 §4.5.3.2.6: the server may deliver before it answers the final dot, and who gives
+/// up early does not know what became of the message.
+const FINAL_WAIT: Duration = Duration::from_secs(600);
+
+/// How long a server that stopped taking the message may take to say why.
+const WORDS_WAIT: Duration = Duration::from_secs(2);
+
+/// A command of the envelope.
+enum Step<'e> {
+    Mail,
+    Recipient(&'e str),
+    Data,
+}
+
+/// The replies to the envelope so far.
+#[derive(Default)]
+struct Verdicts {
+    accepted: usize,
+    refused: Vec<RefusedRecipient>,
+    /// MAIL or DATA was refused, and with it the message.
+    stopped: Option<Reply>,
+    /// The server waits for the message.
+    go_ahead: bool,
+}
+
+impl Session<'_> {
+    /// Submits one message. An error means that the connection is of no more use and that the
+    /// message was certainly not accepted.
+    pub fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt> {
+        let plan =
+            check_addresses(envelope).and_then(|()| content::plan(envelope, message, &self.offer));
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(why) => {
+                return Ok(Receipt {
+                    why: Some(why),
+                    ..Receipt::of(Outcome::Refused { for_good: true })
+                });
+            }
+        };
+        if std::mem::take(&mut self.begun) {
+            let reply = self.command("RSET")?;
+            if reply.code != 250 {
+                return Err(self.astray("RSET", &reply));
+            }
+        }
+        let verdicts = self.send_envelope(envelope, message.len(), &plan)?;
+        self.begun = true;
+        let receipt = |outcome, said: Option<String>, refused| Receipt {
+            refused,
+            server_said: said,
+            ..Receipt::of(outcome)
+        };
+        if verdicts.stopped.is_some() || verdicts.accepted == 0 {
+            // A go-ahead for a message that nobody gets: there is no way to take it back but
+            // to leave (a lone dot would submit an empty message).
+            self.over = verdicts.go_ahead;
+            let for_good = match &verdicts.stopped {
+                Some(reply) => !reply.is_temporary(),
+                None => verdicts.refused.iter().all(|r| r.for_good),
+            };
+            let said = verdicts.stopped.map(|r| r.said());
+            return Ok(receipt(
+                Outcome::Refused { for_good },
+                said,
+                verdicts.refused,
+            ));
+        }
+        let mut result = if plan.chunked {
+            self.send_chunk(message)?
+        } else {
+            self.send_data(message)?
+        };
+        self.begun = false;
+        result.refused = verdicts.refused;
+        Ok(result)
+    }
+
+    /// Sends MAIL, RCPT for each recipient and, unless BDAT follows, DATA: in batches where the
+    /// server offers PIPELINING (RFC 2920), else one by one.
+    fn send_envelope(&mut self, envelope: &Envelope, size: usize, plan: &Plan) -> Result<Verdicts> {
+        let mut steps = vec![(self.mail_command(envelope, size, plan), Step::Mail)];
+        for to in &envelope.to {
+            steps.push((self.rcpt_command(envelope, to), Step::Recipient(to)));
+        }
+        if !plan.chunked {
+            steps.push(("DATA".to_owned(), Step::Data));
+        }
+        let batch = if self.offer.pipelining { BATCH } else { 1 };
+        let mut verdicts = Verdicts::default();
+        for steps in steps.chunks(batch) {
+            if verdicts.stopped.is_some() {
+                break;
+            }
+            if matches!(steps, [(_, Step::Data)]) && verdicts.accepted == 0 {
+                break;
+            }
+            let lines: Vec<&str> = steps.iter().map(|(line, _)| line.as_str()).collect();
+            self.wire.send(&lines, self.patience)?;
+            for (line, step) in steps {
+                let reply = self.wire.reply(self.patience)?;
+                if reply.code == 421 {
+                    // RFC 5321 §3.8: the server leaves, whatever the command was.
+                    return Err(reply.fault(format!("`{}` closes the connection", self.host)));
+                }
+                if !verdicts.note(step, &reply) {
+                    return Err(self.astray(line, &reply));
+                }
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn mail_command(&self, envelope: &Envelope, size: usize, plan: &Plan) -> String {
+        let mut line = format!("MAIL FROM:<{}>", envelope.from.as_deref().unwrap_or(""));
+        if self.offer.size {
+            let _ = write!(line, " SIZE={size}");
+        }
+        if let Some(body) = plan.body {
+            let _ = write!(line, " BODY={body}");
+        }
+        if plan.utf8 {
+            line.push_str(" SMTPUTF8");
+        }
+        if self.offer.dsn {
+            if let Some(returned) = &envelope.notifications.returned {
+                let _ = write!(line, " RET={returned}");
+            }
+            if let Some(id) = &envelope.notifications.envelope_id {
+                let _ = write!(line, " ENVID={}", xtext(id));
+            }
+        }
+        line
+    }
+
+    fn rcpt_command(&self, envelope: &Envelope, to: &str) -> String {
+        match &envelope.notifications.notify {
+            Some(notify) if self.offer.dsn => format!("RCPT TO:<{to}> NOTIFY={notify}"),
+            _ => format!("RCPT TO:<{to}>"),
+        }
+    }
+
+    /// Sends the message after a 354.
+    fn send_data(&mut self, message: &[u8]) -> Result<Receipt> {
+        let mut block = Vec::with_capacity(BLOCK);
+        let mut sent = 0;
+        let result = content::stuff(message, |mut part| {
+            while !part.is_empty() {
+                let (now, later) = part.split_at(part.len().min(BLOCK - block.len()));
+                block.extend_from_slice(now);
+                part = later;
+                if block.len() == BLOCK {
+                    self.send_block(&block)?;
+                    sent += block.len();
+                    block.clear();
+                }
+            }
+            Ok(())
+        });
+        if let Err(fault) = result {
+            return self.cut_off(fault);
+        }
+        block.extend_from_slice(b".\r\n");
+        self.wire.note(
+            "C: ",
+            &format!("({} octets of message)", sent + block.len()),
+        );
+        Ok(self.finish(&block))
+    }
+
+    /// Sends the message as one chunk (RFC 3030), which needs no go-ahead.
+    fn send_chunk(&mut self, message: &[u8]) -> Result<Receipt> {
+        let command = format!("BDAT {} LAST\r\n", message.len());
+        self.wire.note("C: ", command.trim_end());
+        // The last block is apart: only with it is the whole message handed over.
+        let last = message.len().saturating_sub(1) / BLOCK * BLOCK;
+        let mut result = self.send_block(command.as_bytes());
+        for block in message[..last].chunks(BLOCK) {
+            result = result.and_then(|()| self.send_block(block));
+        }
+        if let Err(fault) = result {
+            return self.cut_off(fault);
+        }
+        self.wire
+            .note("C: ", &format!("({} octets of message)", message.len()));
+        Ok(self.finish(&message[last..]))
+    }
+
+    fn send_block(&mut self, block: &[u8]) -> Result<()> {
+        self.wire.write(block, self.patience.min(BLOCK_WAIT))
+    }
+
+    /// The server stopped taking the message before its end, so it has not accepted it; perhaps
+    /// it says why.
+    fn cut_off(&mut self, fault: Fault) -> Result<Receipt> {
+        match self.wire.reply(WORDS_WAIT) {
+            Ok(reply) if reply.is_refusal() => {
+                self.over = true;
+                Ok(Receipt {
+                    server_said: Some(reply.said()),
+                    why: Some(fault.what),
+                    ..Receipt::of(Outcome::Refused {
+                        for_good: !reply.is_temporary(),
+                    })
+                })
+            }
+            _ => Err(fault),
+        }
+    }
+
+    /// Hands over the end of the message and reads the verdict. From here on a connection that
+    /// breaks leaves the outcome unknown (RFC 1047).
+    fn finish(&mut self, end: &[u8]) -> Receipt {
+        let wait = self.patience.min(BLOCK_WAIT);
+        let reply = self
+            .wire
+            .write(end, wait)
+            .and_then(|()| self.wire.reply(FINAL_WAIT));
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(fault) => {
+                self.over = true;
+                return Receipt {
+                    why: Some(fault.what),
+                    server_said: fault.server_said,
+                    ..Receipt::of(Outcome::Unknown)
+                };
+            }
+        };
+        let outcome = match reply.code {
+            250 => Outcome::Accepted,
+            _ if reply.is_refusal() => Outcome::Refused {
+                for_good: !reply.is_temporary(),
+            },
+            _ => Outcome::Unknown,
+        };
+        self.over = reply.code == 421 || outcome == Outcome::Unknown;
+        Receipt {
+            server_said: Some(reply.said()),
+            message_id: (outcome == Outcome::Accepted)
+                .then(|| reply.message_id())
+                .flatten(),
+            ..Receipt::of(outcome)
+        }
+    }
+
+    /// The fault of a reply that does not belong to the command: the dialogue is out of step.
+    fn astray(&self, line: &str, reply: &Reply) -> Fault {
+        let verb = line.split([' ', ':']).next().unwrap_or_default();
+        Fault::try_later(format!("`{}` answers {verb} out of turn", self.host)).said(reply.said())
+    }
+}
+
+impl Verdicts {
+    /// Notes a reply; false if it is none that the command can have.
+    fn note(&mut self, step: &Step, reply: &Reply) -> bool {
+        match (step, reply.code) {
+            (Step::Mail, 250) => {}
+            (Step::Recipient(_), 250 | 251) => self.accepted += 1,
+            (Step::Data, 354) => self.go_ahead = true,
+            // What follows a refused MAIL is refused for that reason alone.
+            _ if reply.is_refusal() && self.stopped.is_some() => {}
+            (Step::Recipient(address), _) if reply.is_refusal() => {
+                self.refused.push(RefusedRecipient {
+                    address: (*address).to_owned(),
+                    for_good: !reply.is_temporary(),
+                    server_said: reply.said(),
+                });
+            }
+            // Without recipients DATA must be refused; the reason is theirs.
+            (Step::Data, _) if reply.is_refusal() && self.accepted == 0 => {}
+            _ if reply.is_refusal() => self.stopped = Some(reply.clone()),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// No address may end a command early, whoever gave it to us.
+fn check_addresses(envelope: &Envelope) -> std::result::Result<(), String> {
+    for address in envelope.from.iter().chain(&envelope.to) {
+        if !crate::mail::addresses::is_mailbox(address) {
+            return Err(format!("`{}` is no e-mail address", address.escape_debug()));
+        }
+    }
+    if envelope.to.is_empty() {
+        return Err("the message has no recipient".to_owned());
+    }
+    Ok(())
+}
+
+/// RFC 3461 §4: visible ASCII but `+` and `=` stands for itself, the rest as `+` and hex digits.
+fn xtext(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, octet| {
+        match octet {
+            b'!'..=b'~' if octet != b'+' && octet != b'=' => out.push(octet.into()),
+            _ => {
+                let _ = write!(out, "+{octet:02X}");
+            }
+        }
+        out
+    })
+}

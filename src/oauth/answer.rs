@@ -1,0 +1,290 @@
+//! What a token endpoint answers: a token that is checked before anybody uses it, or an error
+//! that is sorted by what the caller does next.
+//!
+//! Microsoft says that codes and texts may change, so decisions follow RFC 6749's `error` and
+//! the HTTP status. The one exception are AADSTS codes of faults that pass by themselves: Entra
+//! sends them with an `error` that elsewhere means "for good".
+
+use super::AccessToken;
+use crate::fault::{Fault, Kind};
+use crate::secret::Secret;
+use oauth2::{RefreshToken, Scope};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// The longest token that we pass on, in octets; Entra's have 1.5 to 4 KiB.
+const LONGEST_TOKEN: usize = 16 * 1024;
+/// No token lives longer for us, whatever `expires_in` says (continuous access evaluation: 28 h).
+const LONGEST_LIFE: u64 = 48 * 3600;
+
+/// A successful answer (RFC 6749 §5.1), not checked yet.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct TokenAnswer {
+    access_token: oauth2::AccessToken,
+    token_type: TokenType,
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
+    #[serde(default)]
+    refresh_token: Option<RefreshToken>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct TokenType(String);
+
+impl oauth2::TokenType for TokenType {}
+
+impl oauth2::TokenResponse for TokenAnswer {
+    type TokenType = TokenType;
+    fn access_token(&self) -> &oauth2::AccessToken {
+        &self.access_token
+    }
+    fn token_type(&self) -> &TokenType {
+        &self.token_type
+    }
+    fn expires_in(&self) -> Option<Duration> {
+        self.expires_in.map(Duration::from_secs)
+    }
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+/// A whole number of seconds; also as a string, in which form managed identities and the v1
+/// endpoints send it. Anything else is an error that does not repeat the value.
+fn seconds<'de, D: Deserializer<'de>>(de: D) -> Result<Option<u64>, D::Error> {
+    let value = serde_json::Value::deserialize(de)?;
+    let number = match &value {
+        serde_json::Value::Null => return Ok(None),
+        serde_json::Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    };
+    match number {
+        Some(seconds) => Ok(Some(seconds)),
+        None => Err(serde::de::Error::custom("not a whole number of seconds")),
+    }
+}
+
+impl TokenAnswer {
+    /// The tokens, if they can be used without harm: of type Bearer, of known life, of sane
+    /// length and characters (RFC 6750 §2.1), since they end in header fields and SASL strings.
+    pub fn checked(&self, asked_at: SystemTime) -> Result<(AccessToken, Option<Secret>), Fault> {
+        if !self.token_type.0.eq_ignore_ascii_case("bearer") {
+            return Err(odd("its token_type is not Bearer"));
+        }
+        let life = match self.expires_in {
+            None => return Err(odd("it lacks expires_in")),
+            Some(0) => return Err(odd("the token has expired already (expires_in is 0)")),
+            Some(seconds) => Duration::from_secs(seconds.min(LONGEST_LIFE)),
+        };
+        let access = usable("access_token", self.access_token.secret())?;
+        let refresh = match &self.refresh_token {
+            Some(token) => Some(usable("refresh_token", token.secret())?),
+            None => None,
+        };
+        let token = AccessToken {
+            secret: access,
+            obtained_at: SystemTime::now(),
+            // Counted from the question: what the network took is not ours.
+            expires_at: asked_at + life,
+        };
+        Ok((token, refresh))
+    }
+}
+
+fn usable(field: &str, text: &str) -> Result<Secret, Fault> {
+    if text.is_empty() {
+        return Err(odd(&format!("its {field} is empty")));
+    }
+    if text.len() > LONGEST_TOKEN {
+        return Err(odd(&format!(
+            "its {field} has more than {LONGEST_TOKEN} octets"
+        )));
+    }
+    if !text.bytes().all(|b| matches!(b, 0x21..=0x7e)) {
+        return Err(odd(&format!(
+            "its {field} holds characters that no token may hold"
+        )));
+    }
+    Ok(Secret::new(text))
+}
+
+/// An answer that says 200 and cannot be used.
+pub fn odd(why: &str) -> Fault {
+    Fault::new(
+        Kind::Refused,
+        format!("the token endpoint's answer cannot be used: {why}"),
+    )
+    .hint("check that the server's `address` is a login host: https://<login host>/<tenant>")
+}
+
+/// An error answer (RFC 6749 §5.2) with Entra's additions. Fields of an unexpected type count as
+/// absent.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct ErrorAnswer {
+    pub error: String,
+    #[serde(default, deserialize_with = "lenient")]
+    pub error_description: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub error_codes: Vec<u64>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub suberror: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub trace_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub correlation_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub timestamp: Option<String>,
+    /// A Conditional Access challenge, to be sent back in an interactive request.
+    #[serde(default, deserialize_with = "lenient")]
+    pub claims: Option<String>,
+}
+
+fn lenient<'de, D, T>(de: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + serde::de::DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(de)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+impl oauth2::ErrorResponse for ErrorAnswer {}
+
+impl fmt::Display for ErrorAnswer {
+    /// The server's words: `error: description`, and the ids to find it in the sign-in logs by
+    /// where the description itself does not hold them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)?;
+        let description = self.error_description.as_deref().unwrap_or_default().trim();
+        if !description.is_empty() {
+            write!(f, ": {description}")?;
+        }
+        for code in &self.error_codes {
+            if !description.contains(&format!("AADSTS{code}")) {
+                write!(f, " (AADSTS{code})")?;
+            }
+        }
+        for (name, value) in [
+            ("Trace ID", &self.trace_id),
+            ("Correlation ID", &self.correlation_id),
+            ("Timestamp", &self.timestamp),
+        ] {
+            match value {
+                Some(value) if !description.contains(name) => write!(f, "\r\n{name}: {value}")?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the caller does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The same request may succeed later.
+    TryLater,
+    /// A person must act; the same request does no harm.
+    Act,
+    /// The same request must not be repeated: another wrong password locks the account.
+    Never,
+}
+
+/// A grant that failed.
+#[derive(Debug)]
+pub struct GrantError {
+    pub class: Class,
+    pub fault: Fault,
+}
+
+impl From<Fault> for GrantError {
+    fn from(fault: Fault) -> GrantError {
+        let class = match fault.kind {
+            Kind::TryLater => Class::TryLater,
+            _ => Class::Act,
+        };
+        GrantError { class, fault }
+    }
+}
+
+/// Faults of Entra itself, of its directory or of an on-premises agent that pass by themselves,
+/// and its answer to clients that ask too often.
+const PASSING: &[u64] = &[
+    50000, 50033, 50196, 80001, 80002, 80005, 80007, 80010, 80014, 90006, 90012, 90024, 90033,
+    90055,
+];
+
+impl ErrorAnswer {
+    /// The error sorted; `tried_password`: it answers the password grant.
+    pub fn sorted(
+        &self,
+        status: u16,
+        retry_after: Option<Duration>,
+        tried_password: bool,
+    ) -> GrantError {
+        let passing = status == 429
+            || status >= 500
+            || matches!(
+                self.error.as_str(),
+                "temporarily_unavailable" | "server_error"
+            )
+            || self.error_codes.iter().any(|code| PASSING.contains(code));
+        let class = if passing {
+            Class::TryLater
+        } else if tried_password
+            && self.error == "invalid_grant"
+            && !self.wants_more_than_password()
+        {
+            Class::Never
+        } else {
+            Class::Act
+        };
+        let kind = match class {
+            Class::TryLater => Kind::TryLater,
+            _ => Kind::SignIn,
+        };
+        let what = match class {
+            Class::TryLater => "the login host cannot answer now",
+            _ => "the login host refuses",
+        };
+        let mut said = self.to_string();
+        truncate(&mut said, 4000);
+        GrantError {
+            class,
+            fault: Fault::new(kind, what)
+                .said(said)
+                .retry_after(retry_after.filter(|_| passing)),
+        }
+    }
+
+    /// The password may be right: Entra asks for another factor, consent or a policy's demand,
+    /// and says so in `suberror` (`basic_action`, `consent_required` and others).
+    fn wants_more_than_password(&self) -> bool {
+        const NOT_THE_PASSWORD: &[u64] = &[
+            50072, 50074, 50076, 50079, 50105, 50158, 53000, 53001, 53002, 53003, 53004, 65001,
+            530032, 530035,
+        ];
+        self.suberror
+            .as_deref()
+            .is_some_and(|s| !s.is_empty() && s != "bad_token")
+            || self
+                .error_codes
+                .iter()
+                .any(|code| NOT_THE_PASSWORD.contains(code))
+    }
+}
+
+/// Cuts a text at a character boundary.
+pub fn truncate(text: &mut String, most: usize) {
+    if text.len() > most {
+        let mut end = most;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+}

@@ -1,0 +1,377 @@
+//! The ledger: what became of every message of every folder.
+//!
+//! A message that is in the ledger is accounted for. A folder's *mark* says up to where
+//! everything is accounted for, so that a listing starts behind it; messages behind the mark
+//! whose row says `failed` are tried again.
+
+use super::Store;
+use crate::config::AfterFetch;
+use crate::mail::RemoteId;
+use anyhow::{Context, Result};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{OptionalExtension, Row, ToSql, params};
+use std::collections::HashSet;
+
+/// Row of a folder in the database.
+pub type FolderId = i64;
+
+/// What the ledger knows of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderRecord {
+    pub id: FolderId,
+    pub mark: Option<String>,
+    /// Mail was delivered in another epoch and may be here under new ids.
+    pub renumbered: bool,
+}
+
+/// A message that is about to be delivered.
+#[derive(Clone, Debug)]
+pub struct StagedRecord {
+    pub remote: RemoteId,
+    /// How to finish the delivery; only the delivery reads it.
+    pub intent: String,
+    pub fingerprint: [u8; 16],
+    pub size: u64,
+}
+
+/// A delivery that a crash may have interrupted.
+#[derive(Clone, Debug)]
+pub struct Interrupted {
+    pub folder: FolderId,
+    pub epoch: u32,
+    pub remote: RemoteId,
+    pub intent: String,
+}
+
+impl ToSql for RemoteId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            RemoteId::Uid(uid) => ToSqlOutput::Owned(Value::Integer((*uid).into())),
+            RemoteId::Graph(id) => ToSqlOutput::Borrowed(ValueRef::Text(id.as_bytes())),
+        })
+    }
+}
+
+fn remote_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RemoteId> {
+    match row.get_ref(column)? {
+        ValueRef::Integer(_) => Ok(RemoteId::Uid(row.get(column)?)),
+        _ => Ok(RemoteId::Graph(row.get(column)?)),
+    }
+}
+
+impl Store {
+    /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
+    /// is listed again, and what was delivered in the former one is recognised.
+    pub fn open_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
+        self.transaction(|tx| {
+            tx.prepare_cached(
+                "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (address, name) DO UPDATE
+                 SET epoch = ?3, mark = NULL WHERE epoch <> ?3",
+            )?
+            .execute(params![address, name, epoch])
+        })?;
+        self.folder_record(address, name, epoch)?
+            .context("the folder that was just recorded is not there")
+    }
+
+    /// The record of a folder, without changing anything.
+    pub fn folder_record(
+        &self,
+        address: &str,
+        name: &str,
+        epoch: u32,
+    ) -> Result<Option<FolderRecord>> {
+        self.connection()
+            .prepare_cached(
+                "SELECT id, CASE WHEN epoch = ?3 THEN mark END,
+                        EXISTS (SELECT 1 FROM message m
+                                WHERE m.folder = folder.id AND m.epoch <> ?3 AND m.present = 1
+                                  AND m.state = 'delivered')
+                 FROM folder WHERE address = ?1 AND name = ?2",
+            )?
+            .query_row(params![address, name, epoch], |row| {
+                Ok(FolderRecord {
+                    id: row.get(0)?,
+                    mark: row.get(1)?,
+                    renumbered: row.get(2)?,
+                })
+            })
+            .optional()
+            .context("cannot read the state database")
+    }
+
+    /// The messages of this epoch that are accounted for and lie behind `mark`.
+    pub fn accounted(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        mark: Option<&str>,
+    ) -> Result<HashSet<RemoteId>> {
+        let after: i64 = mark.and_then(|m| m.parse().ok()).unwrap_or(0);
+        self.ids(
+            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
+            params![folder, epoch, after],
+        )
+        .map(|ids| ids.into_iter().collect())
+    }
+
+    /// Failed messages whose time has come.
+    pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
+        self.ids(
+            "SELECT remote FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND next_attempt <= ?3
+             ORDER BY remote",
+            params![folder, epoch, now],
+        )
+    }
+
+    fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<RemoteId>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(sql)?;
+        statement
+            .query_map(params, |row| remote_id(row, 0))
+            .and_then(Iterator::collect)
+            .context("cannot read the state database")
+    }
+
+    /// Moves the mark: everything up to it is accounted for.
+    pub fn set_mark(&self, folder: FolderId, mark: &str) -> Result<()> {
+        self.transaction(|tx| {
+            tx.prepare_cached("UPDATE folder SET mark = ?2 WHERE id = ?1")?
+                .execute(params![folder, mark])
+        })
+        .map(drop)
+    }
+
+    /// Puts on record, durably, that these are about to be delivered.
+    pub fn stage(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        messages: &[StagedRecord],
+        now: i64,
+    ) -> Result<()> {
+        self.transaction(|tx| {
+            let mut insert = tx.prepare_cached(
+                "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, changed_at)
+                 VALUES (?1, ?2, ?3, 'staged', ?4, ?5, ?6, ?7)
+                 ON CONFLICT (folder, epoch, remote) DO UPDATE
+                 SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7",
+            )?;
+            for message in messages {
+                insert.execute(params![
+                    folder,
+                    epoch,
+                    message.remote,
+                    message.intent,
+                    message.fingerprint,
+                    i64::try_from(message.size).unwrap_or(i64::MAX),
+                    now
+                ])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Puts on record, durably, that these are delivered, and what is to be done on the server.
+    pub fn delivered<'a>(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
+        after: &AfterFetch,
+        now: i64,
+    ) -> Result<()> {
+        let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
+        self.transaction(|tx| {
+            let mut update = tx.prepare_cached(
+                "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
+                        next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
+                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+            )?;
+            for (remote, place) in messages {
+                update.execute(params![folder, epoch, remote, settle, place, now])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Puts on record that a message could not be delivered and when to try again; for good, or
+    /// after [`MAX_ATTEMPTS`], it is quarantined. Returns true when it is.
+    pub fn failed(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        remote: &RemoteId,
+        failure: &Failure<'_>,
+        now: i64,
+    ) -> Result<bool> {
+        self.transaction(|tx| {
+            let attempts: u32 = tx
+                .prepare_cached(
+                    "SELECT attempts FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+                )?
+                .query_row(params![folder, epoch, remote], |row| row.get(0))
+                .optional()?
+                .unwrap_or(0)
+                + 1;
+            let quarantine = failure.for_good || attempts >= MAX_ATTEMPTS;
+            tx.prepare_cached(
+                "INSERT INTO message (folder, epoch, remote, state, attempts, next_attempt, reason, changed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (folder, epoch, remote) DO UPDATE
+                 SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8",
+            )?
+            .execute(params![
+                folder,
+                epoch,
+                remote,
+                if quarantine { "quarantined" } else { "failed" },
+                attempts,
+                now + backoff(attempts),
+                failure.reason,
+                now
+            ])?;
+            Ok(quarantine)
+        })
+    }
+
+    /// Forgets a failed message that is no longer on the server.
+    pub fn gone(&self, folder: FolderId, epoch: u32, remote: &RemoteId) -> Result<()> {
+        self.transaction(|tx| {
+            tx.prepare_cached(
+                "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
+                 AND state IN ('failed', 'staged')",
+            )?
+            .execute(params![folder, epoch, remote])
+        })
+        .map(drop)
+    }
+
+    /// The deliveries of a mailbox that a crash may have interrupted.
+    pub fn interrupted(&self, address: &str) -> Result<Vec<Interrupted>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "SELECT m.folder, m.epoch, m.remote, m.intent
+             FROM folder f CROSS JOIN message m ON m.folder = f.id
+             WHERE f.address = ?1 AND m.state = 'staged' AND m.state <> 'delivered'",
+        )?;
+        statement
+            .query_map([address], |row| {
+                Ok(Interrupted {
+                    folder: row.get(0)?,
+                    epoch: row.get(1)?,
+                    remote: remote_id(row, 2)?,
+                    intent: row.get(3)?,
+                })
+            })
+            .and_then(Iterator::collect)
+            .context("cannot read the state database")
+    }
+
+    /// Puts an interrupted delivery back among those to be tried, at once.
+    pub fn restart(&self, message: &Interrupted) -> Result<()> {
+        self.transaction(|tx| {
+            tx.execute(
+                "UPDATE message SET state = 'failed', intent = NULL, next_attempt = 0
+                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+                params![message.folder, message.epoch, message.remote],
+            )
+        })
+        .map(drop)
+    }
+
+    /// Delivered messages with something still to be done on the server.
+    pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(
+            "SELECT remote, settle FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL ORDER BY remote",
+        )?;
+        statement
+            .query_map(params![folder, epoch], |row| {
+                let settle: String = row.get(1)?;
+                Ok((remote_id(row, 0)?, settle.parse().unwrap_or_default()))
+            })
+            .and_then(Iterator::collect)
+            .context("cannot read the state database")
+    }
+
+    /// Puts on record that the server has done it.
+    pub fn settled(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        ids: &[RemoteId],
+        action: &AfterFetch,
+    ) -> Result<()> {
+        let present = matches!(action, AfterFetch::Keep | AfterFetch::Seen);
+        self.transaction(|tx| {
+            let mut update = tx.prepare_cached(
+                "UPDATE message SET settle = NULL, present = ?4
+                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+            )?;
+            for id in ids {
+                update.execute(params![folder, epoch, id, present])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Recognises a message delivered in a former epoch: its row becomes this message's, and
+    /// `true` is returned. Each row recognises one message.
+    pub fn recognise(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        remote: &RemoteId,
+        fingerprint: &[u8; 16],
+        now: i64,
+    ) -> Result<bool> {
+        self.transaction(|tx| {
+            let changed = tx
+                .prepare_cached(
+                    "UPDATE OR IGNORE message SET epoch = ?2, remote = ?3, changed_at = ?5
+                     WHERE id = (SELECT id FROM message
+                                 WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?4
+                                   AND state = 'delivered' AND present = 1
+                                 ORDER BY id LIMIT 1)",
+                )?
+                .execute(params![folder, epoch, remote, fingerprint, now])?;
+            Ok(changed > 0)
+        })
+    }
+
+    /// Ends the recognition of a former epoch: what was not found again is no longer there.
+    pub fn close_former_epochs(&self, folder: FolderId, epoch: u32) -> Result<()> {
+        self.transaction(|tx| {
+            tx.execute(
+                "UPDATE message SET present = 0, settle = NULL WHERE folder = ?1 AND epoch <> ?2",
+                params![folder, epoch],
+            )?;
+            // What failed or was interrupted under the former ids is listed under the new ones.
+            tx.execute(
+                "DELETE FROM message WHERE folder = ?1 AND epoch <> ?2 AND state = 'failed'",
+                params![folder, epoch],
+            )
+        })
+        .map(drop)
+    }
+}
+
+/// Why a message was not delivered.
+pub struct Failure<'a> {
+    pub reason: &'a str,
+    /// Trying again will not help.
+    pub for_good: bool,
+}
+
+/// After so many attempts a message is quarantined.
+const MAX_ATTEMPTS: u32 = 8;
+
+/// Seconds to wait after the n-th attempt: a minute, then five times as long each, half a day at
+/// most; eight attempts take a day and a half.
+fn backoff(attempts: u32) -> i64 {
+    60 * 5_i64.saturating_pow(attempts.saturating_sub(1)).min(720)
+}

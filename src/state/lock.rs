@@ -1,0 +1,95 @@
+//! Locks between processes, released by the kernel when their holder dies: there are no stale
+//! locks and nothing to unlock by hand.
+
+use super::Store;
+use crate::fault::{Fault, Kind};
+use crate::files;
+use anyhow::Result;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Who holds a lock, as far as it has written that down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub pid: Option<u32>,
+    pub since: Option<jiff::Timestamp>,
+}
+
+impl Store {
+    /// Takes the lock of this name, or tells who holds it. A name may hold any characters.
+    pub fn lock(&self, name: &str) -> Result<std::result::Result<Lock, Holder>> {
+        let mut file = self.lock_file(name)?;
+        match file.try_lock() {
+            Ok(()) => {
+                let _ = write_holder(&mut file);
+                Ok(Ok(Lock { _file: file }))
+            }
+            Err(TryLockError::WouldBlock) => Ok(Err(read_holder(&mut file))),
+            Err(TryLockError::Error(e)) => Err(cannot_lock(name, &e)),
+        }
+    }
+
+    /// Takes the lock of this name, waiting for it.
+    pub fn wait_for_lock(&self, name: &str) -> Result<Lock> {
+        let mut file = self.lock_file(name)?;
+        file.lock().map_err(|e| cannot_lock(name, &e))?;
+        let _ = write_holder(&mut file);
+        Ok(Lock { _file: file })
+    }
+
+    fn lock_file(&self, name: &str) -> Result<File> {
+        let folder = self.path().join("locks");
+        files::create_private_folder(&folder)?;
+        let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
+        let file_name: String = digest.as_ref()[..12]
+            .iter()
+            .map(|o| format!("{o:02x}"))
+            .collect();
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(folder.join(file_name))
+            .map_err(|e| cannot_lock(name, &e))
+    }
+}
+
+fn cannot_lock(name: &str, err: &std::io::Error) -> anyhow::Error {
+    Fault::new(Kind::CannotWrite, format!("cannot lock `{name}`: {err}"))
+        .hint("the state folder must be writable for the user that runs queuemail; another one: --state-dir")
+        .into()
+}
+
+/// For the message to others only: the lock itself is the kernel's.
+fn write_holder(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(
+        file,
+        "{} {}",
+        std::process::id(),
+        jiff::Timestamp::now().as_second()
+    )
+}
+
+fn read_holder(file: &mut File) -> Holder {
+    let mut text = String::new();
+    let _ = file.take(100).read_to_string(&mut text);
+    let mut words = text.split(' ');
+    Holder {
+        pid: words.next().and_then(|w| w.parse().ok()),
+        since: words
+            .next()
+            .and_then(|w| w.parse().ok())
+            .and_then(|s| jiff::Timestamp::from_second(s).ok()),
+    }
+}

@@ -1,0 +1,297 @@
+//! Tokens, the waits that hosts asked for, sign-ins that failed, and the lock that makes one
+//! process ask for a token while the others wait for its answer.
+
+use super::Store;
+use crate::fault::{Fault, Kind};
+use crate::files;
+use crate::secret::Secret;
+use anyhow::{Context, Result};
+use ring::digest;
+use rusqlite::OptionalExtension;
+use rusqlite::params;
+use std::fs::{File, TryLockError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What tokens are kept by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    /// `https://<login host>/<tenant>`.
+    pub authority: String,
+    pub client_id: String,
+    /// The person's account in lower case; empty for the client itself.
+    pub account: String,
+    pub scope: String,
+}
+
+impl TokenKey {
+    fn text(&self) -> String {
+        format!("{}\t{}", self.subject(), self.scope)
+    }
+
+    /// Who signs in, whatever for: a refresh token, a lock and a wait are kept by it.
+    pub fn subject(&self) -> String {
+        format!("{}\t{}\t{}", self.authority, self.client_id, self.account)
+    }
+}
+
+/// An access token as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredToken {
+    pub secret: Secret,
+    pub obtained_at: SystemTime,
+    pub expires_at: SystemTime,
+}
+
+/// A sign-in that failed, for those who waited for it and for what must not be repeated.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub at: SystemTime,
+    pub fault: Fault,
+}
+
+/// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
+#[derive(Debug)]
+pub struct SignInLock(#[allow(dead_code)] File);
+
+impl Store {
+    /// The access token of this key, whether it has expired or not.
+    pub fn token(&self, key: &TokenKey) -> Result<Option<StoredToken>> {
+        self.connection()
+            .prepare_cached(
+                "SELECT access_token, obtained_at, expires_at FROM token
+                 WHERE key = ?1 AND access_token IS NOT NULL AND expires_at IS NOT NULL",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_row([key.text()], |row| {
+                        Ok(StoredToken {
+                            secret: Secret::new(row.get::<_, String>(0)?),
+                            obtained_at: time(row.get(1)?),
+                            expires_at: time(row.get(2)?),
+                        })
+                    })
+                    .optional()
+            })
+            .context("cannot read the state database")
+    }
+
+    /// The refresh token of this subject.
+    pub fn refresh_token(&self, key: &TokenKey) -> Result<Option<Secret>> {
+        self.connection()
+            .query_row(
+                "SELECT refresh_token FROM token WHERE key = ?1 AND refresh_token IS NOT NULL",
+                [format!("{}\t", key.subject())],
+                |row| row.get::<_, String>(0).map(Secret::new),
+            )
+            .optional()
+            .context("cannot read the state database")
+    }
+
+    /// Keeps a new access token and, if the server rotated it, the new refresh token, in one
+    /// durable transaction; forgets the subject's waits and failures.
+    pub fn save_token(
+        &self,
+        key: &TokenKey,
+        token: &StoredToken,
+        refresh: Option<&Secret>,
+    ) -> Result<()> {
+        const REPLACE: &str = "INSERT OR REPLACE INTO token
+            (key, access_token, expires_at, refresh_token, obtained_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.transaction(|transaction| {
+            transaction.execute(
+                REPLACE,
+                params![
+                    key.text(),
+                    token.secret.expose(),
+                    millis(token.expires_at),
+                    None::<&str>,
+                    millis(token.obtained_at),
+                ],
+            )?;
+            if let Some(refresh) = refresh {
+                transaction.execute(
+                    REPLACE,
+                    params![
+                        format!("{}\t", key.subject()),
+                        None::<&str>,
+                        None::<i64>,
+                        refresh.expose(),
+                        millis(token.obtained_at),
+                    ],
+                )?;
+            }
+            transaction.execute(
+                "DELETE FROM wait WHERE key IN (?1, ?2, ?3)",
+                params![wait_key(key), failure_key(key), refusal_key(key),],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Until when the token endpoint asked this client to wait, and why.
+    pub fn token_wait(&self, key: &TokenKey) -> Result<Option<(SystemTime, String)>> {
+        self.wait_row(&wait_key(key))
+    }
+
+    /// Remembers that the token endpoint asked this client to wait.
+    pub fn set_token_wait(&self, key: &TokenKey, until: SystemTime, reason: &str) -> Result<()> {
+        self.set_wait_row(&wait_key(key), until, reason)
+    }
+
+    /// The subject's last failed sign-in.
+    pub fn sign_in_failure(&self, key: &TokenKey) -> Result<Option<Failure>> {
+        let row = self.wait_row(&failure_key(key))?;
+        Ok(row.and_then(|(at, text)| {
+            Some(Failure {
+                at,
+                fault: decode(&text)?,
+            })
+        }))
+    }
+
+    pub fn set_sign_in_failure(&self, key: &TokenKey, at: SystemTime, fault: &Fault) -> Result<()> {
+        self.set_wait_row(&failure_key(key), at, &encode(fault))
+    }
+
+    /// The refusal of a password, if it was this one; when, and in which words.
+    pub fn refused_password(&self, key: &TokenKey, password: &Secret) -> Result<Option<Failure>> {
+        let Some((at, text)) = self.wait_row(&refusal_key(key))? else {
+            return Ok(None);
+        };
+        let Some((print, rest)) = text.split_once('\n') else {
+            return Ok(None);
+        };
+        if print != fingerprint(key, password) {
+            return Ok(None);
+        }
+        Ok(decode(rest).map(|fault| Failure { at, fault }))
+    }
+
+    /// Remembers that the server refused this password, without keeping it.
+    pub fn set_refused_password(
+        &self,
+        key: &TokenKey,
+        password: &Secret,
+        at: SystemTime,
+        fault: &Fault,
+    ) -> Result<()> {
+        let text = format!("{}\n{}", fingerprint(key, password), encode(fault));
+        self.set_wait_row(&refusal_key(key), at, &text)
+    }
+
+    /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
+    pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
+        let folder = self.path().join("locks");
+        files::create_private_folder(&folder)?;
+        let name = digest::digest(&digest::SHA256, key.subject().as_bytes());
+        let path = folder.join(format!("token-{}", hex(&name.as_ref()[..12])));
+        let cannot = |e: std::io::Error| {
+            Fault::new(
+                Kind::CannotWrite,
+                format!("cannot lock `{}`: {e}", path.display()),
+            )
+        };
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(SignInLock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(cannot(e).into()),
+        }
+    }
+
+    fn wait_row(&self, key: &str) -> Result<Option<(SystemTime, String)>> {
+        self.connection()
+            .query_row(
+                "SELECT until, reason FROM wait WHERE key = ?1",
+                [key],
+                |row| Ok((time(row.get(0)?), row.get(1)?)),
+            )
+            .optional()
+            .context("cannot read the state database")
+    }
+
+    fn set_wait_row(&self, key: &str, until: SystemTime, reason: &str) -> Result<()> {
+        self.transaction(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO wait (key, until, reason) VALUES (?1, ?2, ?3)",
+                params![key, millis(until), reason],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+fn wait_key(key: &TokenKey) -> String {
+    format!("token {}", key.subject())
+}
+
+fn failure_key(key: &TokenKey) -> String {
+    format!("token failed {}", key.text())
+}
+
+fn refusal_key(key: &TokenKey) -> String {
+    format!("password refused {}", key.subject())
+}
+
+/// Recognises a password without holding it. Slow on purpose, so that whoever reads the state
+/// cannot try out a dictionary quickly.
+fn fingerprint(key: &TokenKey, password: &Secret) -> String {
+    const ROUNDS: std::num::NonZeroU32 = std::num::NonZeroU32::new(100_000).unwrap();
+    let mut out = [0u8; 16];
+    ring::pbkdf2::derive(
+        ring::pbkdf2::PBKDF2_HMAC_SHA256,
+        ROUNDS,
+        key.subject().as_bytes(),
+        password.expose().as_bytes(),
+        &mut out,
+    );
+    hex(&out)
+}
+
+fn encode(fault: &Fault) -> String {
+    serde_json::json!({
+        "exit_code": fault.kind.exit_code(),
+        "what": fault.what,
+        "server_said": fault.server_said,
+        "hints": fault.hints,
+    })
+    .to_string()
+}
+
+fn decode(text: &str) -> Option<Fault> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let kind = match value["exit_code"].as_u64()? {
+        69 => Kind::Refused,
+        75 => Kind::TryLater,
+        77 => Kind::SignIn,
+        78 => Kind::Config,
+        _ => return None,
+    };
+    let mut fault = Fault::new(kind, value["what"].as_str()?);
+    fault.server_said = value["server_said"].as_str().map(str::to_owned);
+    for hint in value["hints"].as_array().into_iter().flatten() {
+        fault.hints.extend(hint.as_str().map(str::to_owned));
+    }
+    Some(fault)
+}
+
+fn millis(time: SystemTime) -> i64 {
+    let millis = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+fn time(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

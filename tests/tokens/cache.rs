@@ -1,0 +1,109 @@
+//! The cache, and that many processes make one request.
+
+use super::{Home, claims};
+use crate::standin::TokenFault;
+use std::process::Stdio;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+#[test]
+fn a_fresh_token_comes_from_the_cache() {
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    let first = home.run(&["token", "get", "support"]).succeeds();
+    let second = home
+        .run(&["token", "get", "support@contoso.com"])
+        .succeeds();
+    let third = home
+        .run(&["token", "get", "contoso", "--for", "smtp"])
+        .succeeds();
+    assert_eq!(first.out, second.out);
+    assert_eq!(
+        first.out, third.out,
+        "one registration, one resource, one token"
+    );
+    assert_eq!(home.asked(), 1);
+    let forced = home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    assert_ne!(first.out, forced.out);
+    assert_eq!(home.asked(), 2);
+    let after = home.run(&["token", "get", "support"]).succeeds();
+    assert_eq!(forced.out, after.out);
+}
+
+#[test]
+fn a_token_near_its_end_is_replaced() {
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    home.standin.faults().expires_in.store(2, SeqCst);
+    let first = home.run(&["token", "get", "support"]).succeeds();
+    std::thread::sleep(Duration::from_millis(1100));
+    let second = home.run(&["token", "get", "support"]).succeeds();
+    assert_ne!(first.out, second.out);
+}
+
+#[test]
+fn the_cache_outlives_a_secret_that_is_gone() {
+    let home = Home::new();
+    home.write("secret", "s3cret~+&=\n");
+    home.service("secret: {file: '{home}/secret'}");
+    home.run(&["token", "get", "support"]).succeeds();
+    std::fs::remove_file(home.path("secret")).unwrap();
+    home.run(&["token", "get", "support"]).succeeds();
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("secret");
+}
+
+#[test]
+fn two_hundred_processes_make_one_request() {
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Delay(Duration::from_millis(500)));
+    let children: Vec<_> = (0..200)
+        .map(|_| {
+            home.command(&["token", "get", "support"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let tokens: Vec<String> = children
+        .into_iter()
+        .map(|child| {
+            super::Ran::from(child.wait_with_output().unwrap())
+                .succeeds()
+                .out
+        })
+        .collect();
+    assert_eq!(home.asked(), 1);
+    assert!(tokens.iter().all(|token| *token == tokens[0]));
+    claims(&tokens[0]);
+}
+
+#[test]
+fn those_who_waited_for_a_failure_share_it() {
+    let home = Home::new();
+    home.service("secret: wrong");
+    let children: Vec<_> = (0..20)
+        .map(|_| {
+            home.command(&["token", "get", "support"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for child in children {
+        super::Ran::from(child.wait_with_output().unwrap())
+            .fails(77)
+            .says("AADSTS7000215");
+    }
+    let asked = home.asked();
+    assert!(asked < 20, "{asked} requests for 20 processes");
+    // A person who sets the secret right need not wait.
+    home.service("secret: 's3cret~+&='");
+    home.run(&["token", "get", "support"]).succeeds();
+}
