@@ -1,6 +1,8 @@
 //! Black-box tests of the real binary: one test binary, one module for each theme.
 
 mod cases;
+mod mail;
+mod servers;
 mod standin;
 mod standin_selftest;
 mod tokens;

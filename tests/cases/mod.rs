@@ -2,3 +2,4 @@
 
 mod config_mistakes;
 mod server_add;
+mod real_servers;

@@ -1,0 +1,3 @@
+//! Mail for the tests.
+
+pub mod odd;
