@@ -76,6 +76,11 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Send a message, as sendmail does
     Send(SendArgs),
+    /// Show how every mailbox fares, or check it for a monitor
+    Status(StatusArgs),
+    /// Look at the messages that could not be delivered, and decide about them
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Explain an error code or a server's text: what it means, who must act, what to do
     Explain(ExplainArgs),
     /// Look at the configuration file
@@ -557,6 +562,10 @@ pub struct FetchArgs {
     /// Say what would be fetched and change nothing, here or on the server
     #[arg(long)]
     pub dry_run: bool,
+    /// Fetch nothing; account for every message that the server holds, and put back what was
+    /// passed over
+    #[arg(long, conflicts_with_all = ["dry_run", "deliver", "after", "limit", "since"])]
+    pub audit: bool,
     /// Stop between two messages after this many seconds
     #[arg(long, value_name = "SECONDS")]
     pub budget: Option<u32>,
@@ -656,6 +665,55 @@ pub struct ExplainArgs {
     /// An AADSTS code with or without its letters, a reply, or a part of a server's text
     #[arg(required = true, value_name = "CODE|TEXT", allow_hyphen_values = true)]
     pub words: Vec<String>,
+}
+
+// ---- status and quarantine -------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail status                      a table for people
+  queuemail status --check              silent and 0 when all is well, for a monitor
+  queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
+
+With --check the exit code is 69 when a mailbox was not fetched for longer than --max-age, and 75
+when something waits for a person but mail flows (quarantine, a wait that the server asked for).")]
+pub struct StatusArgs {
+    /// Print problems only, and tell by the exit code
+    #[arg(long)]
+    pub check: bool,
+    /// A mailbox must have been fetched within so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub max_age: u32,
+    /// Write metrics for Prometheus' textfile collector to this file
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List the messages in quarantine
+    List,
+    /// Show one message and why it is there
+    Show {
+        /// Its number in the list
+        id: i64,
+    },
+    /// Let the next run try again
+    Retry {
+        /// Their numbers in the list
+        #[arg(required_unless_present = "all")]
+        ids: Vec<i64>,
+        /// All of them
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+    /// Give messages up; they stay on the server and are not fetched again
+    Drop {
+        /// Their numbers in the list
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
 }
 
 // ---- config ----------------------------------------------------------------------------------

@@ -7,12 +7,14 @@ mod context;
 mod explain;
 mod fetch;
 mod provision;
+mod quarantine;
 mod queue;
 mod queue_add;
 mod send;
 mod server;
 mod server_add;
 mod server_set;
+mod status;
 mod table;
 mod token;
 mod words;
@@ -33,6 +35,8 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
+        Command::Status(args) => status::run(&context, &args),
+        Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions { shell } => {
             let mut command = crate::command();

@@ -5,15 +5,21 @@
 //! become another database without a change elsewhere. Commits are durable (WAL with
 //! `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod health;
 mod ledger;
 mod lock;
+mod quarantine;
 mod schema;
 mod tokens;
+mod waits;
 
 pub use tokens::{SignInLock, StoredToken, TokenKey};
 
+pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};
-pub use lock::{Holder, Lock};
+pub use lock::Holder;
+pub use quarantine::Quarantined;
+pub use waits::Wait;
 
 use crate::fault::{Fault, Kind};
 use crate::files;

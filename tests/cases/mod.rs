@@ -1,5 +1,5 @@
 //! What the program promises, one file for each theme.
 
 mod config_mistakes;
-mod server_add;
 mod real_servers;
+mod server_add;
