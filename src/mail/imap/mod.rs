@@ -16,6 +16,8 @@ mod pace;
 mod retrieve;
 mod search;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod uid_set;
 mod wire;
 

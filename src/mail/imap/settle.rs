@@ -94,7 +94,9 @@ impl ImapMailbox {
         let fresh = self.still(set, "UNDELETED")?;
         if let Some((_, fresh)) = uid_set::sets(&fresh, SET).first() {
             self.into_folder(folder, |mailbox| {
-                mailbox.ask(|session| session.uid_copy(fresh, folder))
+                // The library's own call does not quote the name.
+                let command = format!("UID COPY {fresh} {}", quote(folder));
+                mailbox.ask(|session| session.run_command_and_check_ok(command))
             })?;
         }
         self.delete(set)
@@ -108,8 +110,11 @@ impl ImapMailbox {
     ) -> Result<(), Failure> {
         match command(self) {
             Err(Failure::Refused(words)) if meaning(&words) == Meaning::NoFolder => {
-                self.ask(|session| session.create(folder))?;
-                command(self)
+                match self.ask(|session| session.create(folder)) {
+                    // Somebody else may have made it just now.
+                    Ok(()) | Err(Failure::Refused(_)) => command(self),
+                    cut => cut,
+                }
             }
             other => other,
         }
@@ -124,4 +129,9 @@ impl ImapMailbox {
         let key = format!("UID {set} {key}");
         self.on_wire(|wire| search::run(wire, key.trim_end()))
     }
+}
+
+/// A folder's name, which is printable ASCII by now, as a quoted string.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }

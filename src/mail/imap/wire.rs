@@ -242,9 +242,15 @@ impl Wire {
     /// The server's words without our secrets, at most 1 KiB of them.
     pub fn text(&self, words: &[u8]) -> String {
         let mut text = String::from_utf8_lossy(words).into_owned();
-        for secret in self.secrets.iter().filter(|s| !s.is_empty()) {
-            if text.contains(secret.expose()) {
-                text = text.replace(secret.expose(), "<secret>");
+        for secret in &self.secrets {
+            // An echo may be cut off: the beginning of a long secret is enough.
+            let secret = secret.expose();
+            let start = secret.get(..24).unwrap_or(secret);
+            while let Some(at) = text.find(start).filter(|_| !start.is_empty()) {
+                let end = text[at + start.len()..]
+                    .find([' ', '"'])
+                    .map_or(text.len(), |n| at + start.len() + n);
+                text.replace_range(at..end, "<secret>");
             }
         }
         if text.len() > 1 << 10 {
@@ -315,7 +321,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Hands the next `size` octets to `each` as they come, without a copy.
+    /// Hands the next `size` octets to `each` as they come, in pieces as large as the buffer, and
+    /// without a copy of the whole.
     pub fn read_literal(
         &mut self,
         size: u64,
@@ -323,14 +330,16 @@ impl Wire {
     ) -> Result<(), Cut> {
         let mut left = size;
         while left > 0 {
-            if self.start == self.end {
+            let piece = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(self.buffer.len());
+            // These octets are certain to come, so that to wait for them costs nothing.
+            while self.end - self.start < piece {
                 self.fill()?;
             }
-            let ready = self.end - self.start;
-            let taken = usize::try_from(left).map_or(ready, |left| left.min(ready));
-            each(&self.buffer[self.start..self.start + taken]).map_err(Cut::Sink)?;
-            self.start += taken;
-            left -= taken as u64;
+            each(&self.buffer[self.start..self.start + piece]).map_err(Cut::Sink)?;
+            self.start += piece;
+            left -= piece as u64;
         }
         if let Some(trace) = &self.trace {
             trace(&format!("S: <{size} octets>"));
@@ -338,13 +347,19 @@ impl Wire {
         Ok(())
     }
 
+    /// Reads more behind what is in the buffer; to be called only when it is not full.
     fn fill(&mut self) -> Result<(), Cut> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
         loop {
-            match self.stream.read(&mut self.buffer) {
+            match self.stream.read(&mut self.buffer[self.end..]) {
                 Ok(0) => return Err(Cut::Closed),
                 Ok(n) => {
-                    self.start = 0;
-                    self.end = n;
+                    self.end += n;
                     return Ok(());
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
