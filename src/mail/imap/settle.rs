@@ -85,7 +85,7 @@ impl ImapMailbox {
 
     fn move_to(&mut self, set: &str, folder: &str) -> Result<Vec<u32>, Failure> {
         if self.offers.has_str("MOVE") {
-            self.into_folder(folder, |mailbox| {
+            self.fill_folder(folder, |mailbox| {
                 mailbox.ask(|session| session.uid_mv(set, folder))
             })?;
             return self.still(set, "");
@@ -93,7 +93,7 @@ impl ImapMailbox {
         // Those that an earlier run has copied and flagged are not copied again.
         let fresh = self.still(set, "UNDELETED")?;
         if let Some((_, fresh)) = uid_set::sets(&fresh, SET).first() {
-            self.into_folder(folder, |mailbox| {
+            self.fill_folder(folder, |mailbox| {
                 // The library's own call does not quote the name.
                 let command = format!("UID COPY {fresh} {}", quote(folder));
                 mailbox.ask(|session| session.run_command_and_check_ok(command))
@@ -103,7 +103,7 @@ impl ImapMailbox {
     }
 
     /// Runs a command that puts messages into a folder; makes the folder once if it is missing.
-    fn into_folder(
+    fn fill_folder(
         &mut self,
         folder: &str,
         command: impl Fn(&mut ImapMailbox) -> Result<(), Failure>,

@@ -197,7 +197,6 @@ impl Wire {
 
     /// Keeps what a line tells besides; returns the tag and status of a tagged one.
     pub fn note<'a>(&mut self, line: Line<'a>) -> Result<Option<(&'a [u8], Status)>, Cut> {
-        const MOST: usize = 20;
         match line {
             Line::Tagged { tag, status, words } => {
                 self.heard.tagged = self.text(words);
@@ -212,16 +211,12 @@ impl Wire {
                     }
                     None if is(b"BYE") => return Err(Cut::Bye(self.last_words(rest))),
                     None if is(b"NO") || is(b"BAD") => {
-                        if self.heard.warnings.len() < MOST {
-                            let text = self.text(rest);
-                            self.heard.warnings.push(text);
-                        }
+                        let text = self.text(rest);
+                        keep(&mut self.heard.warnings, text);
                     }
                     None if is(b"OK") && line::code(rest, b"ALERT").is_some() => {
-                        if self.heard.alerts.len() < MOST {
-                            let text = self.text(rest);
-                            self.heard.alerts.push(text);
-                        }
+                        let text = self.text(rest);
+                        keep(&mut self.heard.alerts, text);
                     }
                     _ => {}
                 }
@@ -372,6 +367,13 @@ impl Wire {
         if let Some(trace) = &self.trace {
             trace(&format!("{who}: {}", escape(&self.text(line))));
         }
+    }
+}
+
+/// Keeps the first twenty texts; more than that nobody reads.
+fn keep(texts: &mut Vec<String>, text: String) {
+    if texts.len() < 20 {
+        texts.push(text);
     }
 }
 
