@@ -13,7 +13,7 @@ use crate::output::escape;
 use crate::secret::Secret;
 use anyhow::Result;
 use std::cell::{Cell, RefCell};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::rc::Rc;
 
@@ -111,7 +111,11 @@ fn check_greeting(line: &[u8], place: &Place) -> Result<()> {
 
 /// The dialogue before TLS (RFC 3501 §6.2.1), read octet by octet so that nothing that was sent
 /// in clear is taken for a part of the session in TLS; what follows the tagged line is refused.
-fn start_tls(stream: &mut Paced<TcpStream>, place: &Place, trace: Option<&Trace>) -> Result<()> {
+pub(super) fn start_tls(
+    stream: &mut Paced<TcpStream>,
+    place: &Place,
+    trace: Option<&Trace>,
+) -> Result<()> {
     const TAG: &[u8] = b"t1";
     const MOST: usize = 50;
     let show = |who: &str, line: &[u8]| {
@@ -121,7 +125,18 @@ fn start_tls(stream: &mut Paced<TcpStream>, place: &Place, trace: Option<&Trace>
         }
     };
     let cut = |cut: Cut| faults::cut_off(place, cut);
-    let greeting = clear_line(stream).map_err(cut)?;
+    let greeting = clear_line(stream).map_err(|why| match why {
+        // A server that waits for TLS says nothing.
+        Cut::Io(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Fault::try_later(format!("`{}` did not greet us in time", place.host))
+                .hint(format!(
+                    "a port that wants TLS from the start is written imaps://{}:{}",
+                    place.host, place.port
+                ))
+                .into()
+        }
+        why => cut(why),
+    })?;
     show("S", &greeting);
     check_greeting(&greeting, place)?;
     show("C", b"t1 STARTTLS");
@@ -185,7 +200,7 @@ fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
         match stream.read(&mut octet) {
             Ok(0) => return Err(Cut::Closed),
             Ok(_) => line.push(octet[0]),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(Cut::Io(e)),
         }
     }

@@ -6,6 +6,7 @@ mod opening;
 mod retrieving;
 mod settling;
 mod signing_in;
+mod start_tls;
 
 use super::connect::{greet, sign_in};
 use super::faults::Place;
@@ -31,6 +32,8 @@ struct Peer {
     ours: Vec<u8>,
     theirs: Vec<u8>,
     read: usize,
+    /// The most octets that one read gives.
+    chunk: usize,
     endless: Option<Vec<u8>>,
     served: Rc<Cell<u64>>,
 }
@@ -43,7 +46,7 @@ impl Read for Peer {
             self.theirs.clone_from(more);
             self.read = 0;
         }
-        let n = out.len().min(self.theirs.len() - self.read);
+        let n = out.len().min(self.theirs.len() - self.read).min(self.chunk);
         out[..n].copy_from_slice(&self.theirs[self.read..self.read + n]);
         self.read += n;
         self.served.set(self.served.get() + n as u64);
@@ -86,6 +89,7 @@ fn wire(
         ours: Vec::new(),
         theirs: theirs.to_vec(),
         read: 0,
+        chunk: usize::MAX,
         endless: endless.map(<[u8]>::to_vec),
         served: served.clone(),
     };

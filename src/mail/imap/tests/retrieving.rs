@@ -136,6 +136,28 @@ fn a_refusal_of_everything_is_no_matter_of_a_message() {
 }
 
 #[test]
+fn a_server_that_gives_nothing_at_all_is_believed_to_be_unavailable() {
+    let busy = "{t} NO Server Unavailable. 15\r\n";
+    let (_, result, _) = retrieve(&[("UID FETCH", busy)], [5]);
+    assert_eq!(kind_of(&result.unwrap_err()), Kind::TryLater);
+    let script = [
+        (
+            "UID FETCH 5:6 ",
+            "* 1 FETCH (UID 5 BODY[] {1}\r\na)\r\n{t} NO Server Unavailable. 15\r\n",
+        ),
+        ("UID FETCH 6 ", busy),
+    ];
+    let (_, result, _) = retrieve(&script, [5, 6]);
+    assert_eq!(
+        result.unwrap(),
+        [(
+            RemoteId::Uid(6),
+            Missing::Refused("NO Server Unavailable. 15".into())
+        )]
+    );
+}
+
+#[test]
 fn long_sets_are_asked_for_ahead() {
     // The peer answers only once three commands wait, or the last one is there.
     const LAST: u32 = 4_000_005_997;
@@ -225,4 +247,76 @@ fn a_literal_too_large_to_pass_over_ends_the_session() {
         [5],
     );
     assert_eq!(kind_of(&result.unwrap_err()), Kind::Refused);
+}
+
+/// A FETCH response in one of the forms that servers use.
+fn response(uid: u32, octets: &[u8], form: u8) -> Vec<u8> {
+    let size = octets.len();
+    let (before, after) = match form {
+        0 => (format!("(UID {uid} BODY[] {{{size}}}"), ")".to_owned()),
+        1 => (format!("(BODY[] {{{size}}}"), format!(" UID {uid})")),
+        2 => (
+            format!("(FLAGS (\\Seen $x) X \"(\\\"\" body[] ~{{{size}}}"),
+            format!(" RFC822.SIZE {} uid {uid} Y (a (b) NIL))", size * 3),
+        ),
+        _ => (
+            format!("(ENVELOPE (\"a\" {{3}}\r\n)\r\n NIL) UID {uid} BODY[] {{{size}}}"),
+            " MODSEQ (5))".to_owned(),
+        ),
+    };
+    [
+        b"* 1 FETCH ",
+        before.as_bytes(),
+        b"\r\n",
+        octets,
+        after.as_bytes(),
+        b"\r\n",
+    ]
+    .concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+    #[test]
+    fn every_octet_arrives_however_it_is_cut(
+        messages in proptest::collection::btree_map(
+            1u32..50,
+            (
+                prop_oneof![
+                    proptest::collection::vec(any::<u8>(), 1..300),
+                    "[)( \r\n*q1OK{}]{1,60}".prop_map(String::into_bytes),
+                    (1usize..200_000).prop_map(|n| vec![b'\n'; n]),
+                ],
+                0..4u8,
+                0..4usize,
+            ),
+            1..8,
+        ),
+        chunk in prop_oneof![1usize..20, 1000usize..200_000],
+    ) {
+        let noise: [&[u8]; 4] = [b"", b"* 9 EXISTS\r\n", b"* OK {5}\r\n* NO x\r\n", b"* 1 FETCH (FLAGS ())\r\n"];
+        let mut answer = Vec::new();
+        for (uid, (octets, form, before)) in messages.iter().rev() {
+            answer.extend_from_slice(noise[*before]);
+            answer.extend(response(*uid, octets, *form));
+        }
+        answer.extend_from_slice(b"q1 OK done\r\n");
+        let peer = Peer {
+            answer: Box::new(move |_| answer.clone()),
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            read: 0,
+            chunk,
+            endless: None,
+            served: Rc::default(),
+        };
+        let mut wire = Wire::new(Box::new(peer), Pace::new(Duration::from_secs(60)), None);
+        let uids: Vec<u32> = messages.keys().copied().collect();
+        let mut sink = Kept::default();
+        let missing = crate::mail::imap::retrieve::retrieve(&mut wire, &uids, &mut sink).unwrap();
+        prop_assert_eq!(missing, []);
+        sink.arrived.sort();
+        let expected: Vec<_> = messages.into_iter().map(|(uid, (octets, _, _))| (uid, octets)).collect();
+        prop_assert!(sink.arrived == expected);
+    }
 }

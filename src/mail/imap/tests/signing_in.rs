@@ -131,6 +131,7 @@ fn the_token_is_in_no_trace_and_no_error() {
         ours: Vec::new(),
         theirs: Vec::new(),
         read: 0,
+        chunk: usize::MAX,
         endless: None,
         served: Rc::default(),
     };
