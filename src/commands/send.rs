@@ -9,14 +9,13 @@ use crate::fault::{Errors, Fault, Kind, Scene};
 use crate::mail::message::Draft;
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Envelope, Notifications, Receipt, Transport, addresses};
-use crate::net::Settings;
 use crate::state::Store;
 use crate::submit::{self, Route};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Octets of the largest message that we read: above the 150 MiB of Exchange's transport.
 const MAX_MESSAGE: u64 = 200 << 20;
@@ -36,6 +35,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     let notifications = notifications(args)?;
     let config = config::load(&context.config_path)?;
     let store = Store::open(&context.state_dir)?;
+    let fresh_access = Access::new(context, &config, &store).fresh(true);
     let access = Access::new(context, &config, &store);
     let trace = |line: &str| context.output.trace(line);
     let stdin = [PathBuf::from("-")];
@@ -50,6 +50,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         context,
         config: &config,
         access: &access,
+        fresh_access: &fresh_access,
         trace: &trace,
         open: None,
         shut: Vec::new(),
@@ -230,7 +231,7 @@ fn notifications(args: &SendArgs) -> Result<Notifications, Fault> {
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
     std::fs::File::open(path)
-        .and_then(|file| bounded(file))
+        .and_then(bounded)
         .map_err(|e| Fault::usage(format!("cannot read `{}`: {e}", path.display())).into())
 }
 
@@ -279,6 +280,8 @@ struct Post<'a> {
     context: &'a Context,
     config: &'a Config,
     access: &'a Access<'a>,
+    /// For a token that is newer than this run.
+    fresh_access: &'a Access<'a>,
     trace: &'a dyn Fn(&str),
     open: Option<(Way<'a>, Smtp<'a>)>,
     /// Ways that failed: the messages after the first are not tried again, lest an account be
@@ -324,17 +327,15 @@ impl<'a> Post<'a> {
         let registration = resolve::outgoing(self.config, route.outgoing)?;
         let server = Server {
             endpoint: route.smtp(&registration.authority)?,
-            settings: Settings {
-                connect_timeout: self.context.timeout.min(Duration::from_secs(30)),
-                io_timeout: self.context.timeout,
-                ca_file: registration.ca_file.map(Path::to_owned),
-            },
+            settings: self.context.net_settings(registration.ca_file),
             user: route.user().to_owned(),
         };
-        let access = self.access;
+        let (access, fresh_access) = (self.access, self.fresh_access);
         let route = *route;
-        let token =
-            move || access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp);
+        let token = move |fresh: bool| {
+            let access = if fresh { fresh_access } else { access };
+            access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp)
+        };
         Ok(Smtp::new(server, token, self.trace))
     }
 

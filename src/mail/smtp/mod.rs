@@ -15,6 +15,7 @@ mod transaction;
 mod wire;
 
 use super::{Envelope, Receipt, Transport};
+use crate::fault::{Kind, kind_of};
 use crate::net::{Endpoint, Settings};
 use crate::secret::Secret;
 use anyhow::Result;
@@ -28,20 +29,23 @@ pub struct Server {
     pub user: String,
 }
 
+/// Gives an access token for the server's user; `true` asks for a new one.
+type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
+
 /// A submission server, connected when first needed.
 pub struct Smtp<'a> {
     server: Server,
-    /// Gives an access token for `server.user`.
-    token: Box<dyn Fn() -> Result<Secret> + 'a>,
+    token: Token<'a>,
     /// Takes each line of the dialogue, with secrets masked.
     trace: &'a dyn Fn(&str),
     session: Option<Session<'a>>,
 }
 
 impl<'a> Smtp<'a> {
+    /// `token` gives an access token for the server's user, a new one when called with `true`.
     pub fn new(
         server: Server,
-        token: impl Fn() -> Result<Secret> + 'a,
+        token: impl Fn(bool) -> Result<Secret> + 'a,
         trace: &'a dyn Fn(&str),
     ) -> Smtp<'a> {
         Smtp {
@@ -56,13 +60,25 @@ impl<'a> Smtp<'a> {
     fn session(&mut self) -> Result<&mut Session<'a>> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => {
-                // Before the connection, which would otherwise idle while a person signs in.
-                let token = (self.token)()?;
-                Session::open(&self.server, &token, self.trace)?
-            }
+            None => self.open()?,
         };
         Ok(self.session.insert(session))
+    }
+
+    fn open(&self) -> Result<Session<'a>> {
+        // Before the connection, which would otherwise idle while we wait for the token.
+        let token = (self.token)(false)?;
+        let open = |token: &Secret| Session::open(&self.server, token, self.trace);
+        let refused = match open(&token) {
+            Err(err) if kind_of(&err) == Kind::SignIn => err,
+            result => return result,
+        };
+        // A cached token may be older than a permission that was granted since.
+        let fresh = (self.token)(true)?;
+        if fresh == token {
+            return Err(refused);
+        }
+        open(&fresh)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The transport against a scripted server over real TLS, on loopback.
 
 use super::*;
-use crate::fault::{Kind, kind_of};
 use crate::mail::Outcome;
 use crate::net::TlsMode;
 use native_tls::{Identity, TlsAcceptor};
@@ -185,7 +184,7 @@ fn submit_with(
     let (port, thread) = serve(scripts);
     let trace = Mutex::new(String::new());
     let note = |line: &str| *trace.lock().unwrap() += &format!("{line}\n");
-    let token = || Ok(Secret::new(token));
+    let token = |_| Ok(Secret::new(token));
     let mut smtp = Smtp::new(
         Server {
             endpoint: Endpoint {
@@ -386,7 +385,7 @@ fn an_untrusted_certificate_ends_it() {
                 .is_err()
         );
     }]);
-    let token = || Ok(Secret::new(TOKEN));
+    let token = |_| Ok(Secret::new(TOKEN));
     let mut smtp = Smtp::new(
         Server {
             endpoint: format!("smtp://localhost:{port}").parse().unwrap(),
