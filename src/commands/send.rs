@@ -65,7 +65,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
             let result = post.submit(&mail);
             tally.count(&mail, &result);
             verdict::tell(context, &mail, &result)?;
-            result.and_then(|receipt| verdict::judge(&mail, receipt))
+            verdict::judge(&mail, result?, post.scene(&mail.route))
         });
         if let Err(err) = result {
             errors.push(match several {
@@ -295,11 +295,10 @@ type Way<'a> = (&'a str, &'a str);
 impl<'a> Post<'a> {
     fn submit(&mut self, mail: &Mail<'a>) -> Result<Receipt> {
         let way = (mail.route.outgoing.name.as_str(), mail.route.user());
-        let scene = || self.scene(&mail.route);
+        let scene = self.scene(&mail.route);
         if let Some((_, fault)) = self.shut.iter().find(|(shut, _)| *shut == way) {
-            return Err(anyhow::Error::new(fault.clone()).context(scene()));
+            return Err(anyhow::Error::new(fault.clone()).context(scene));
         }
-        let scene = scene();
         let result = self
             .transport(way, &mail.route)
             .and_then(|transport| transport.submit(&mail.envelope, &mail.octets));

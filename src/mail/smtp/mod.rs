@@ -14,7 +14,7 @@ mod tests;
 mod transaction;
 mod wire;
 
-use super::{Envelope, Receipt, Transport};
+use super::{Envelope, Outcome, Receipt, Transport};
 use crate::fault::{Kind, kind_of};
 use crate::net::{Endpoint, Settings};
 use crate::secret::Secret;
@@ -98,9 +98,23 @@ impl Transport for Smtp<'_> {
                     self.session = None;
                     // A connection that has idled may be dead without our knowing. The message
                     // was certainly not accepted, so it goes over a new one, once.
-                    if !std::mem::take(&mut reused) {
+                    if std::mem::take(&mut reused) {
+                        continue;
+                    }
+                    // RFC 5321 §3.8: a server that leaves takes nothing else either.
+                    if fault
+                        .server_said
+                        .as_ref()
+                        .is_some_and(|s| s.starts_with("421"))
+                    {
                         return Err(fault.into());
                     }
+                    // It may have been this message's fault: the next gets its own connection.
+                    return Ok(Receipt {
+                        why: Some(fault.what),
+                        server_said: fault.server_said,
+                        ..Receipt::of(Outcome::Refused { for_good: false })
+                    });
                 }
             }
         }
