@@ -75,7 +75,7 @@ pub enum Command {
     /// Fetch the new mail of every queue, the urgent ones first
     Fetch(FetchArgs),
     /// Send a message, as sendmail does
-    Send(Box<SendArgs>),
+    Send(SendArgs),
     /// Look at the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     let mut tally = verdict::Tally::default();
     let mut errors = Vec::new();
     for file in files {
-        let result = prepare(&config, args, &notifications, file).and_then(|mail| {
+        let result = prepare(context, &config, args, &notifications, file).and_then(|mail| {
             if args.dry_run {
                 return post.foretell(&mail);
             }
@@ -83,6 +83,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
 
 /// Reads a message and decides everything about it that needs no connection.
 fn prepare<'a>(
+    context: &Context,
     config: &'a Config,
     args: &SendArgs,
     notifications: &Notifications,
@@ -91,7 +92,13 @@ fn prepare<'a>(
     let from_stdin = file == Path::new("-");
     let octets = if from_stdin {
         let ignore_dots = args.ignore_dots || args.options.iter().any(|o| o == "i");
-        read_stdin(ignore_dots)?
+        let (octets, left) = read_stdin(ignore_dots)?;
+        if left > 0 {
+            context.output.warn(&format!(
+                "the message ends at a line with a single dot; {left} octets after it are not sent (-i keeps them)"
+            ));
+        }
+        octets
     } else {
         read_file(file)?
     };
@@ -245,12 +252,12 @@ fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The message on standard input: up to its end or, as with sendmail, up to a line with a
-/// single dot.
-fn read_stdin(ignore_dots: bool) -> Result<Vec<u8>> {
+/// single dot; and how many octets came after that.
+fn read_stdin(ignore_dots: bool) -> Result<(Vec<u8>, u64)> {
     let mut stdin = io::stdin().lock();
     let cannot = |e: io::Error| Fault::usage(format!("cannot read standard input: {e}"));
     if ignore_dots {
-        return Ok(bounded(stdin).map_err(cannot)?);
+        return Ok((bounded(stdin).map_err(cannot)?, 0));
     }
     let terminal = stdin.is_terminal();
     let mut octets = Vec::new();
@@ -262,17 +269,19 @@ fn read_stdin(ignore_dots: bool) -> Result<Vec<u8>> {
         }
         if matches!(&octets[start..], b".\n" | b".\r\n" | b".") {
             octets.truncate(start);
-            // A writer that is not stopped would die of a broken pipe.
-            if !terminal {
-                io::copy(&mut stdin, &mut io::sink()).map_err(cannot)?;
-            }
-            return Ok(octets);
+            // A person types nothing more; a program that is not read to its end would die of
+            // a broken pipe.
+            let left = match terminal {
+                true => 0,
+                false => io::copy(&mut stdin, &mut io::sink()).map_err(cannot)?,
+            };
+            return Ok((octets, left));
         }
     }
     if octets.len() as u64 > MAX_MESSAGE {
         return Err(cannot(io::Error::other(format!("more than {MAX_MESSAGE} octets"))).into());
     }
-    Ok(octets)
+    Ok((octets, 0))
 }
 
 /// One connection for all messages of an outgoing server and user, one after the other.

@@ -123,7 +123,11 @@ fn by_any_other_name_it_stays_itself() {
 fn a_line_with_a_dot_ends_the_message_unless_told_otherwise() {
     let home = office();
     let message = format!("{MESSAGE}.\nmore\n");
-    pipe(&home, &["send", "-t"], message.as_bytes()).succeeds();
+    pipe(&home, &["send", "-t"], message.as_bytes())
+        .succeeds()
+        .says(
+            "warning: the message ends at a line with a single dot; 5 octets after it are not sent",
+        );
     pipe(&home, &["send", "-t", "-i"], message.as_bytes()).succeeds();
     pipe(&home, &["send", "-t", "-oi"], message.as_bytes()).succeeds();
     let file = home.write("message", &message);
