@@ -3,6 +3,7 @@
 mod cases;
 mod mail;
 mod servers;
+mod sending;
 mod standin;
 mod standin_selftest;
 mod tokens;
