@@ -56,6 +56,9 @@ pub fn typed_path(path: &Path) -> Result<PathBuf> {
     if path.starts_with("~") {
         return Ok(path.to_owned());
     }
+    if path.as_os_str().is_empty() {
+        return Err(Fault::usage("the name of a file is empty").into());
+    }
     if path.to_str().is_none() {
         return Err(Fault::usage(format!(
             "`{}` is not UTF-8, which the configuration file must be",

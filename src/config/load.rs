@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use anyhow::Result;
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The size up to which a file is read, in bytes: some ten thousand queues.
@@ -43,10 +43,21 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
             _ => fault,
         }
     };
-    let file = File::open(path).map_err(cannot)?;
+    // A FIFO would make us wait for a writer.
+    let file = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
-    if metadata.is_dir() {
-        return Err(Fault::config(format!("{} is a folder, not a file", shown(path))).into());
+    if !metadata.is_file() {
+        let what = match metadata.is_dir() {
+            true => "a folder",
+            false => "no plain file",
+        };
+        return Err(Fault::config(format!("{} is {what}", shown(path)))
+            .hint("a configuration from a pipe can be checked: queuemail config validate -")
+            .into());
     }
     check_owner(&metadata, path)?;
     let mut bytes = Vec::new();
@@ -102,7 +113,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         .hint(format!("if it is yours: sudo chown {me} {}", quoted(path)))
         .into());
     }
-    if metadata.is_file() && metadata.permissions().mode() & 0o002 != 0 {
+    if metadata.permissions().mode() & 0o002 != 0 {
         return Err(
             Fault::config(format!("every user can change {}", shown(path)))
                 .hint(format!("chmod o-w {}", quoted(path)))
@@ -114,8 +125,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
 
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
-    if metadata.is_file()
-        && metadata.permissions().mode() & 0o077 != 0
+    if metadata.permissions().mode() & 0o077 != 0
         && config.secret_sources().any(|(_, s)| s.is_plain())
     {
         return Err(Fault::config(format!(
