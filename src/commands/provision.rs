@@ -18,6 +18,9 @@ const MAX_SECRET: u64 = 64 << 10;
 
 /// Reads an option's value; a mistake names the option.
 pub fn value<T: FromStr<Err = String>>(flag: &str, text: &str) -> Result<T> {
+    if text.trim().is_empty() {
+        return Err(Fault::usage(format!("`{flag}` must not be empty")).into());
+    }
     text.trim()
         .parse()
         .map_err(|e| Fault::usage(format!("`{flag}`: {e}")).into())

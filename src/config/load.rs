@@ -50,12 +50,11 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
         .open(path)
         .map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
+    if metadata.is_dir() {
+        return Err(Fault::config(format!("{} is a folder", shown(path))).into());
+    }
     if !metadata.is_file() {
-        let what = match metadata.is_dir() {
-            true => "a folder",
-            false => "no plain file",
-        };
-        return Err(Fault::config(format!("{} is {what}", shown(path)))
+        return Err(Fault::config(format!("{} is no plain file", shown(path)))
             .hint("a configuration from a pipe can be checked: queuemail config validate -")
             .into());
     }
