@@ -59,7 +59,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn print_report(report: &diagnosis::Report, json: bool) {
-    use output::{eprintln_safe, escape};
+    use output::{eprintln_safe, escape, escape_lines};
     if json {
         let object = serde_json::json!({
             "event": "error",
@@ -72,7 +72,7 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&object.to_string());
         return;
     }
-    eprintln_safe(&format!("error: {}", report.error));
+    eprintln_safe(&format!("error: {}", escape_lines(&report.error)));
     for cause in &report.causes {
         eprintln_safe(&format!("caused by: {}", escape(cause)));
     }
@@ -80,6 +80,6 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&format!("server said: {}", escape(text)));
     }
     for hint in &report.hints {
-        eprintln_safe(&format!("hint: {hint}"));
+        eprintln_safe(&format!("hint: {}", escape_lines(hint)));
     }
 }

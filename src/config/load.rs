@@ -140,6 +140,9 @@ pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Resul
 /// A path for a shell to read.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
+    if text.is_empty() {
+        return "''".to_owned();
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%,:=".contains(c);
     if text.chars().all(plain) {
         text
@@ -340,5 +343,52 @@ fn split_found<'a>(quoted: &[&'a str]) -> (&'a str, Vec<&'a str>) {
     match quoted.split_first() {
         Some((found, known)) => (found, known.to_vec()),
         None => ("", Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue};
+
+    /// The keys of a type, as serde names them when it refuses another.
+    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
+        let err = serde_yaml::from_str::<T>("{no_such_key: 1}").err();
+        let text = err.map(|e| e.to_string()).unwrap_or_default();
+        let keys = between_backquotes(&text)[1..].to_vec();
+        assert!(keys.len() > 1, "{text}");
+        keys.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_example_is_valid_and_shows_every_key() {
+        let text = include_str!("../../examples/queuemail.yaml");
+        parse(text, Path::new("examples/queuemail.yaml")).unwrap();
+        let mut all = keys::<Config>();
+        all.extend(keys::<Defaults>());
+        all.extend(keys::<IncomingServer>());
+        all.extend(keys::<OutgoingServer>());
+        all.extend(keys::<Queue>());
+        all.extend(keys::<Address>());
+        for key in all {
+            let shown = |l: &str| {
+                l.trim_start_matches([' ', '#', '-'])
+                    .starts_with(&format!("{key}:"))
+            };
+            assert!(text.lines().any(shown), "`{key}` is not in the example");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_place_names_the_file() {
+        let text = parse("", Path::new("/x/y.yaml")).unwrap_err().to_string();
+        assert!(text.starts_with("nothing in /x/y.yaml: "), "{text}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(version: 1\n)?[a-z:{}\\[\\]\n\r\t &*#'\"|>é-]{0,80}") {
+            let _ = parse(&text, Path::new("x"));
+        }
     }
 }

@@ -27,8 +27,16 @@ fn control_characters_never_reach_the_terminal() {
         .run(["--config", "\u{1b}[2J.yaml", "queue", "list"])
         .fails(78);
     assert!(!ran.stderr.contains('\u{1b}'), "{ran}");
-    let ran = world.run(["queue", "show", "\u{1b}[2J"]).fails(78);
-    assert!(!ran.stderr.contains('\u{1b}'), "{ran}");
+    world.write_config("version: 1\n");
+    for args in [
+        &["queue", "show", "\u{1b}[2J"][..],
+        &["server", "add", "incoming", "\u{1b}[2J"],
+        &["server", "set", "\u{1b}[2J", "--imap", "\u{202e}x"],
+        &["queue", "add", "a", "--address", "\u{1b}[2J@contoso.com"],
+    ] {
+        let ran = world.run(args).fails(64);
+        assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}']), "{ran}");
+    }
 }
 
 #[test]
@@ -139,4 +147,21 @@ fn a_large_file_is_read_in_time_and_a_huge_one_not_at_all() {
         .run(["config", "validate"])
         .fails(78)
         .says("config_huge");
+}
+
+#[test]
+fn where_nothing_can_be_written_the_exit_code_says_so() {
+    World::new()
+        .run([
+            "--config",
+            "/proc/self/config.yaml",
+            "server",
+            "add",
+            "incoming",
+            "c",
+        ])
+        .args(["--address", "https://login.microsoftonline.com/contoso.com"])
+        .args(["--auth", "oauth-user", "--client-id", CLIENT_ID])
+        .fails(73)
+        .mentions("cannot write");
 }
