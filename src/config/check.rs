@@ -497,7 +497,10 @@ fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut Found
         }
     };
     found.add(at, format!("no {what} server `{name}`"), note);
-    found.hint(named(&format!("{what} servers"), &names));
+    found.hint(match names.is_empty() {
+        true => format!("there is no {what} server yet: queuemail server add {what} …"),
+        false => named(&format!("{what} servers"), &names),
+    });
 }
 
 /// "queues in the file: a, b", or that there are none.

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use anyhow::Result;
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The size up to which a file is read, in bytes: some ten thousand queues.
@@ -43,10 +43,20 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
             _ => fault,
         }
     };
-    let file = File::open(path).map_err(cannot)?;
+    // A FIFO would make us wait for a writer.
+    let file = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_dir() {
-        return Err(Fault::config(format!("{} is a folder, not a file", shown(path))).into());
+        return Err(Fault::config(format!("{} is a folder", shown(path))).into());
+    }
+    if !metadata.is_file() {
+        return Err(Fault::config(format!("{} is no plain file", shown(path)))
+            .hint("a configuration from a pipe can be checked: queuemail config validate -")
+            .into());
     }
     check_owner(&metadata, path)?;
     let mut bytes = Vec::new();
@@ -102,7 +112,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         .hint(format!("if it is yours: sudo chown {me} {}", quoted(path)))
         .into());
     }
-    if metadata.is_file() && metadata.permissions().mode() & 0o002 != 0 {
+    if metadata.permissions().mode() & 0o002 != 0 {
         return Err(
             Fault::config(format!("every user can change {}", shown(path)))
                 .hint(format!("chmod o-w {}", quoted(path)))
@@ -114,8 +124,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
 
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
-    if metadata.is_file()
-        && metadata.permissions().mode() & 0o077 != 0
+    if metadata.permissions().mode() & 0o077 != 0
         && config.secret_sources().any(|(_, s)| s.is_plain())
     {
         return Err(Fault::config(format!(
@@ -131,6 +140,9 @@ pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Resul
 /// A path for a shell to read.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
+    if text.is_empty() {
+        return "''".to_owned();
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%,:=".contains(c);
     if text.chars().all(plain) {
         text
@@ -331,5 +343,52 @@ fn split_found<'a>(quoted: &[&'a str]) -> (&'a str, Vec<&'a str>) {
     match quoted.split_first() {
         Some((found, known)) => (found, known.to_vec()),
         None => ("", Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue};
+
+    /// The keys of a type, as serde names them when it refuses another.
+    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
+        let err = serde_yaml::from_str::<T>("{no_such_key: 1}").err();
+        let text = err.map(|e| e.to_string()).unwrap_or_default();
+        let keys = between_backquotes(&text)[1..].to_vec();
+        assert!(keys.len() > 1, "{text}");
+        keys.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_example_is_valid_and_shows_every_key() {
+        let text = include_str!("../../examples/queuemail.yaml");
+        parse(text, Path::new("examples/queuemail.yaml")).unwrap();
+        let mut all = keys::<Config>();
+        all.extend(keys::<Defaults>());
+        all.extend(keys::<IncomingServer>());
+        all.extend(keys::<OutgoingServer>());
+        all.extend(keys::<Queue>());
+        all.extend(keys::<Address>());
+        for key in all {
+            let shown = |l: &str| {
+                l.trim_start_matches([' ', '#', '-'])
+                    .starts_with(&format!("{key}:"))
+            };
+            assert!(text.lines().any(shown), "`{key}` is not in the example");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_place_names_the_file() {
+        let text = parse("", Path::new("/x/y.yaml")).unwrap_err().to_string();
+        assert!(text.starts_with("nothing in /x/y.yaml: "), "{text}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(version: 1\n)?[a-z:{}\\[\\]\n\r\t &*#'\"|>é-]{0,80}") {
+            let _ = parse(&text, Path::new("x"));
+        }
     }
 }

@@ -23,10 +23,10 @@ mod write;
 
 pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
-pub use load::{MAX_SIZE, decode, load, parse, quoted, read, why};
+pub use load::{MAX_SIZE, decode, load, parse, quoted};
 pub use mistake::shown;
 pub use model::*;
-pub use paths::{absolute, absolute_target, resolve_paths};
+pub use paths::{absolute_target, resolve_paths};
 pub use secret_source::SecretSource;
 pub use tree::{Tree, to_yaml};
 pub use write::{Written, check_wanted, update};

@@ -342,3 +342,140 @@ fn read_in_thread(
     });
     wait
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::kind_of;
+    use std::path::PathBuf;
+
+    fn file(bytes: &[u8], mode: u32) -> (tempfile::TempDir, SecretSource) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        (folder, SecretSource::File(path))
+    }
+
+    fn command(script: &str) -> SecretSource {
+        SecretSource::Command(["sh", "-c", script].map(str::to_owned).to_vec())
+    }
+
+    /// The exit code and the text of the error.
+    fn refusal(source: &SecretSource) -> (u8, String) {
+        let err = source.resolve("the secret of server `x`").unwrap_err();
+        let text = err.to_string();
+        assert!(
+            text.starts_with("cannot get the secret of server `x`: "),
+            "{text}"
+        );
+        (kind_of(&err).exit_code(), text)
+    }
+
+    #[test]
+    fn one_line_end_is_taken_off() {
+        for (bytes, secret) in [
+            (&b"s3cret"[..], "s3cret"),
+            (b"s3cret\n", "s3cret"),
+            (b"s3cret\r\n", "s3cret"),
+            (b" s3cret ", " s3cret "),
+            (b"\xef\xbb\xbfs3cret\n", "s3cret"),
+        ] {
+            let (_folder, source) = file(bytes, 0o600);
+            assert_eq!(source.resolve("it").unwrap().expose(), secret);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_secret_is_refused_without_its_content() {
+        for bytes in [
+            &b""[..],
+            b"\n",
+            b"hunter2\n\n",
+            b"hunter2\nx",
+            b"hunter2\xff",
+            b"hunter2\0",
+        ] {
+            let (_folder, source) = file(bytes, 0o600);
+            let (code, text) = refusal(&source);
+            assert_eq!(code, 78);
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+        let (_folder, source) = file(&vec![b'x'; 70_000], 0o600);
+        assert!(refusal(&source).1.ends_with("is too long for a secret"));
+    }
+
+    #[test]
+    fn a_file_that_others_can_reach_is_refused() {
+        for mode in [0o604, 0o606, 0o622, 0o666, 0o777] {
+            let (_folder, source) = file(b"hunter2", mode);
+            let text = refusal(&source).1;
+            assert!(text.contains("other users can reach"), "{mode:o}: {text}");
+        }
+        let (_folder, source) = file(b"hunter2", 0o400);
+        source.resolve("it").unwrap();
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let missing = SecretSource::File(PathBuf::from("/nowhere/secret"));
+        assert!(
+            refusal(&missing)
+                .1
+                .ends_with("file /nowhere/secret: no such file or directory")
+        );
+        let unset = SecretSource::Env("QUEUEMAIL_NOT_SET_ANYWHERE".to_owned());
+        assert!(
+            refusal(&unset)
+                .1
+                .ends_with("`QUEUEMAIL_NOT_SET_ANYWHERE` is not set")
+        );
+        let folder = SecretSource::File(PathBuf::from("/"));
+        assert!(refusal(&folder).1.ends_with("/ is no plain file"));
+        for name in ["", "..", "a/b", "../../etc/passwd"] {
+            let credential = SecretSource::Credential(name.to_owned());
+            assert!(
+                refusal(&credential)
+                    .1
+                    .ends_with("is no name of a systemd credential")
+            );
+        }
+        let program = SecretSource::Command(vec!["/nowhere/pass".to_owned()]);
+        assert!(
+            refusal(&program)
+                .1
+                .ends_with("command `/nowhere/pass` is not there")
+        );
+        let keyring = SecretSource::Keyring("nobody's".to_owned());
+        assert_eq!(refusal(&keyring).0, 78);
+    }
+
+    #[test]
+    fn a_command_gives_its_first_line() {
+        let secret = command("echo 's3 cret'; echo user: x")
+            .resolve("it")
+            .unwrap();
+        assert_eq!(secret.expose(), "s3 cret");
+        // What is written beyond the limit does not block it.
+        let long = command("echo s3cret; head -c 1000000 /dev/zero | tr '\\0' x");
+        assert!(refusal(&long).1.ends_with("is too long for a secret"));
+    }
+
+    #[test]
+    fn a_failing_command_is_told_with_its_words_and_without_its_output() {
+        let (code, text) = refusal(&command(
+            "echo hunter2; echo 'vault is \u{1b}[1mlocked' >&2; exit 3",
+        ));
+        assert_eq!(code, 78);
+        assert!(
+            text.contains("ended with exit code 3; it said: vault is \\u{1b}[1mlocked"),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"));
+        assert_eq!(refusal(&command("exit 75")).0, 75);
+        assert_eq!(
+            refusal(&command("exit 0")).1,
+            "cannot get the secret of server `x`: the output of command `sh` is empty"
+        );
+    }
+}

@@ -2,4 +2,7 @@
 
 mod config_mistakes;
 mod real_servers;
+mod hostile_input;
+mod provisioning;
+mod queue_add;
 mod server_add;
