@@ -1,4 +1,4 @@
 //! What the program promises, one file for each theme.
 
+mod real;
 mod server_add;
-mod real_servers;
