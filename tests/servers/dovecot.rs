@@ -5,9 +5,10 @@ use super::process::{Process, read};
 use super::{AUDIENCE, PASSWORD, free_port, run};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 pub struct Dovecot {
-    process: Option<Process>,
+    process: Mutex<Option<Process>>,
     folder: PathBuf,
     /// IMAP with STARTTLS; our own client also signs in here without TLS.
     pub imap: u16,
@@ -17,8 +18,8 @@ pub struct Dovecot {
 
 impl Dovecot {
     pub fn start(folder: &Path, certificate: &Certificate) -> Dovecot {
-        let mut dovecot = Dovecot {
-            process: None,
+        let dovecot = Dovecot {
+            process: Mutex::new(None),
             folder: folder.to_owned(),
             imap: free_port(),
             imaps: free_port(),
@@ -36,7 +37,7 @@ impl Dovecot {
         dovecot
     }
 
-    fn launch(&mut self) {
+    fn launch(&self) {
         // A socket left behind would make the auth process wait for its owner.
         fs::remove_dir_all(self.folder.join("run")).ok();
         fs::create_dir(self.folder.join("run")).unwrap();
@@ -44,11 +45,12 @@ impl Dovecot {
         let command = ["/usr/sbin/dovecot", "-F", "-c", config.to_str().unwrap()];
         let process = Process::start(&self.folder, &command);
         process.wait_for(self.imaps, || self.log());
-        self.process = Some(process);
+        *self.process.lock().unwrap() = Some(process);
     }
 
-    pub fn restart(&mut self) {
-        if let Some(process) = self.process.take() {
+    pub fn restart(&self) {
+        let process = self.process.lock().unwrap().take();
+        if let Some(process) = process {
             process.stop();
         }
         self.launch();

@@ -9,11 +9,13 @@
 //! mailbox that `user=` names, as an app with FullAccess everywhere; a mailbox comes to be when
 //! it is first used. Postfix takes mail for every domain and hands it to Dovecot by LMTP, so
 //! nothing can leave the machine.
+#![allow(dead_code)] // shared by the tests and the benchmark, and neither uses all of it
 
 mod authority;
 mod dovecot;
 mod postfix;
 mod process;
+pub mod proxy;
 pub mod raw_imap;
 
 use raw_imap::{Message, RawImap};
@@ -92,6 +94,11 @@ impl RealServers {
         format!("smtps://127.0.0.1:{}", self.postfix.submissions)
     }
 
+    /// The port behind `imap_url`, for a proxy in between.
+    pub fn imaps_port(&self) -> u16 {
+        self.dovecot.imaps
+    }
+
     /// POP3 within TLS, for peers that know nothing else.
     pub fn pop3s_port(&self) -> u16 {
         self.dovecot.pop3s
@@ -157,7 +164,7 @@ impl RealServers {
     }
 
     /// Ends Dovecot and starts it again with the same mail, ports and keys; its sessions end.
-    pub fn restart_dovecot(&mut self) {
+    pub fn restart_dovecot(&self) {
         self.dovecot.restart();
     }
 

@@ -58,7 +58,7 @@ fn connect(url: &str) -> TcpStream {
 }
 
 #[test]
-fn real_dovecot_checks_tokens() {
+fn dovecot_checks_tokens() {
     let servers = RealServers::shared();
     let sign_in = |mechanism: &str, response: &[u8]| {
         let mut client = RawImap::new(tls(servers, connect(&servers.imap_url())));
@@ -96,7 +96,7 @@ fn real_dovecot_checks_tokens() {
 }
 
 #[test]
-fn real_dovecot_offers_starttls() {
+fn dovecot_offers_starttls() {
     let servers = RealServers::shared();
     let mut client = RawImap::new(connect(&servers.imap_starttls_url()));
     assert!(client.command("STARTTLS").is_ok());
@@ -109,7 +109,7 @@ fn real_dovecot_offers_starttls() {
 }
 
 #[test]
-fn real_dovecot_keeps_octets() {
+fn dovecot_keeps_octets() {
     let servers = RealServers::shared();
     let mut messages = odd::all();
     messages.push(odd::large());
@@ -131,7 +131,7 @@ fn real_dovecot_keeps_octets() {
 }
 
 #[test]
-fn real_dovecot_is_filled_quickly() {
+fn dovecot_is_filled_quickly() {
     let servers = RealServers::shared();
     let messages = (0..2000).map(|i| odd::sized(i, 1024));
     let uids = servers.fill("many@contoso.com", "INBOX", messages);
@@ -171,7 +171,7 @@ fn talk(stream: &mut (impl std::io::Read + Write), steps: &[(&str, &str)]) {
 }
 
 #[test]
-fn real_postfix_delivers_to_dovecot() {
+fn postfix_delivers_to_dovecot() {
     let servers = RealServers::shared();
     let token = token(servers, &json!({}));
     let auth = |token: &str| {
