@@ -17,6 +17,8 @@ use ureq::unversioned::transport::{
     TcpConnector, Transport, TransportAdapter,
 };
 
+const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
+
 /// An HTTPS client that keeps connections alive; cheap to clone, shared by threads.
 #[derive(Clone, Debug)]
 pub struct Agent(ureq::Agent);
@@ -27,7 +29,7 @@ impl Agent {
     pub fn new(settings: &Settings) -> Result<Agent> {
         let tls = net::tls_connector(settings.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
-            .user_agent(concat!("queuemail/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .https_only(true)
             .http_status_as_error(false)
             .max_redirects(0)
@@ -48,6 +50,26 @@ impl Agent {
             connector,
             DefaultResolver::default(),
         )))
+    }
+
+    /// A client for a service of this very host, such as a managed identity's: plain HTTP, no
+    /// proxy, and a short wait, since there is either somebody or nobody. No TLS at all: the caller
+    /// makes sure that the URL is `http://` and local.
+    pub fn local(timeout: Duration) -> Agent {
+        let config = ureq::Agent::config_builder()
+            .user_agent(USER_AGENT)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(timeout.min(Duration::from_secs(3))))
+            .timeout_global(Some(timeout))
+            .proxy(None)
+            .build();
+        Agent(ureq::Agent::with_parts(
+            config,
+            TcpConnector::default(),
+            DefaultResolver::default(),
+        ))
     }
 
     /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.

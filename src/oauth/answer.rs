@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use oauth2::{RefreshToken, Scope};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest token that we pass on, in octets; Entra's have 1.5 to 4 KiB.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -25,6 +25,9 @@ pub struct TokenAnswer {
     token_type: TokenType,
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
+    /// Unix seconds; what a managed identity says where it leaves `expires_in` out.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_on: Option<u64>,
     #[serde(default)]
     refresh_token: Option<RefreshToken>,
 }
@@ -75,7 +78,11 @@ impl TokenAnswer {
         if !self.token_type.0.eq_ignore_ascii_case("bearer") {
             return Err(odd("its token_type is not Bearer"));
         }
-        let life = match self.expires_in {
+        let until = self
+            .expires_on
+            .and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at)))
+            .map(|at| at.duration_since(asked_at).unwrap_or_default().as_secs());
+        let life = match self.expires_in.or(until) {
             None => return Err(odd("it lacks expires_in")),
             Some(0) => return Err(odd("the token has expired already (expires_in is 0)")),
             Some(seconds) => Duration::from_secs(seconds.min(LONGEST_LIFE)),
@@ -189,6 +196,8 @@ pub enum Class {
     TryLater,
     /// A person must act; the same request does no harm.
     Act,
+    /// The person at the device has not finished (RFC 8628 §3.5); `slow_down`: ask less often.
+    Pending { slow_down: bool },
     /// The same request must not be repeated: another wrong password locks the account.
     Never,
 }
@@ -232,7 +241,11 @@ impl ErrorAnswer {
                 "temporarily_unavailable" | "server_error"
             )
             || self.error_codes.iter().any(|code| PASSING.contains(code));
-        let class = if passing {
+        let class = if self.error == "authorization_pending" || self.error == "slow_down" {
+            Class::Pending {
+                slow_down: self.error == "slow_down",
+            }
+        } else if passing {
             Class::TryLater
         } else if tried_password
             && self.error == "invalid_grant"
