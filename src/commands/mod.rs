@@ -4,6 +4,7 @@ mod access;
 mod claims;
 mod context;
 mod explain;
+mod login;
 mod token;
 
 use crate::cli::{Cli, Command};

@@ -76,6 +76,11 @@ fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream.try_clone().ok()?.take(LONGEST_LINE));
     reader.read_line(&mut line).ok()?;
+    // The rest of the request, lest the browser be cut off before it reads our answer.
+    let mut rest = String::new();
+    while reader.read_line(&mut rest).ok()? > 2 {
+        rest.clear();
+    }
     let target = line.strip_prefix("GET ")?.split(' ').next()?.to_owned();
     let url = url::Url::parse("http://localhost")
         .ok()?

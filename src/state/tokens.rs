@@ -13,7 +13,7 @@ use std::fs::{File, TryLockError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What tokens are kept by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TokenKey {
     /// `https://<login host>/<tenant>`.
     pub authority: String,
@@ -42,6 +42,16 @@ pub struct StoredToken {
     pub expires_at: SystemTime,
 }
 
+/// A row of the table, without its secret.
+#[derive(Clone, Debug)]
+pub struct KeptToken {
+    pub key: TokenKey,
+    /// Of an access token.
+    pub expires_at: Option<SystemTime>,
+    pub is_refresh: bool,
+    pub obtained_at: SystemTime,
+}
+
 /// A sign-in that failed, for those who waited for it and for what must not be repeated.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -51,7 +61,9 @@ pub struct Failure {
 
 /// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
 #[derive(Debug)]
-pub struct SignInLock(#[allow(dead_code)] File);
+pub struct SignInLock {
+    _file: File,
+}
 
 impl Store {
     /// The access token of this key, whether it has expired or not.
@@ -128,6 +140,61 @@ impl Store {
         })
     }
 
+    /// Every kept token, in the order of their keys.
+    pub fn kept_tokens(&self) -> Result<Vec<KeptToken>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare(
+            "SELECT key, expires_at, refresh_token IS NOT NULL, obtained_at FROM token ORDER BY key",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                KeptToken {
+                    key: TokenKey::default(),
+                    expires_at: row.get::<_, Option<i64>>(1)?.map(time),
+                    is_refresh: row.get(2)?,
+                    obtained_at: time(row.get(3)?),
+                },
+            ))
+        })?;
+        let mut kept = Vec::new();
+        for row in rows {
+            let (text, token) = row.context("cannot read the state database")?;
+            let mut parts = text.splitn(4, '\t').map(str::to_owned);
+            let mut next = || parts.next().unwrap_or_default();
+            kept.push(KeptToken {
+                key: TokenKey {
+                    authority: next(),
+                    client_id: next(),
+                    account: next(),
+                    scope: next(),
+                },
+                ..token
+            });
+        }
+        Ok(kept)
+    }
+
+    /// Forgets every token whose key begins with this text, and the waits and failures of its
+    /// subject; gives the number of tokens.
+    pub fn forget_tokens(&self, beginning: &str) -> Result<usize> {
+        self.transaction(|transaction| {
+            transaction.execute(
+                "DELETE FROM wait WHERE substr(key, 1, length(?1)) = ?1
+                    OR substr(key, 1, length(?2)) = ?2 OR substr(key, 1, length(?3)) = ?3",
+                params![
+                    format!("token {beginning}"),
+                    format!("token failed {beginning}"),
+                    format!("password refused {beginning}")
+                ],
+            )?;
+            transaction.execute(
+                "DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1",
+                [beginning],
+            )
+        })
+    }
+
     /// Until when the token endpoint asked this client to wait, and why.
     pub fn token_wait(&self, key: &TokenKey) -> Result<Option<(SystemTime, String)>> {
         self.wait_row(&wait_key(key))
@@ -198,7 +265,7 @@ impl Store {
             .open(&path)
             .map_err(cannot)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(SignInLock(file))),
+            Ok(()) => Ok(Some(SignInLock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(e)) => Err(cannot(e).into()),
         }

@@ -5,7 +5,10 @@
 //! take over what it got, be it a token or a failure. A new refresh token is on disk before
 //! anybody uses the access token that came with it.
 
+mod login;
 mod sign_in;
+
+pub use login::Show;
 
 use super::Context;
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
@@ -84,6 +87,14 @@ impl<'a> Access<'a> {
         entry: &MailboxEntry<'_>,
         resource: Resource,
     ) -> Result<AccessToken> {
+        self.token(&self.mailbox_wanted(entry, resource)?)
+    }
+
+    fn mailbox_wanted<'w>(
+        &'w self,
+        entry: &MailboxEntry<'w>,
+        resource: Resource,
+    ) -> Result<Wanted<'w>> {
         let name = &entry.address.server;
         let server = self.config.incoming_server(name).ok_or_else(|| {
             Fault::config(format!(
@@ -99,7 +110,7 @@ impl<'a> Access<'a> {
         )?;
         wanted.scene.queue = Some(entry.queue.name.clone());
         wanted.scene.protocol = Some(resource.name().to_owned());
-        self.token(&wanted)
+        Ok(wanted)
     }
 
     /// A token of the incoming server's app registration itself.
