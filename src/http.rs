@@ -216,3 +216,31 @@ impl fmt::Debug for TlsTransport {
         f.write_str("TlsTransport")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(text: &str, now: u64) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::RETRY_AFTER, text.parse().ok()?);
+        retry_after(&headers, UNIX_EPOCH + Duration::from_secs(now)).map(|d| d.as_secs())
+    }
+
+    #[test]
+    fn both_forms_of_retry_after() {
+        assert_eq!(wait("120", 0), Some(120));
+        // RFC 9110 §5.6.7's example, ten seconds before and after it.
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_767), Some(10));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_787), Some(0));
+    }
+
+    #[test]
+    fn nonsense_is_no_wait_and_years_are_a_day() {
+        for text in ["", "-1", "soon", "1.5", "99999999999999999999999"] {
+            assert_eq!(wait(text, 0), None, "{text}");
+        }
+        assert_eq!(wait("4000000000", 0), Some(86_400));
+        assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", 0), Some(86_400));
+    }
+}

@@ -362,3 +362,90 @@ fn time(millis: i64) -> SystemTime {
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scope: &str) -> TokenKey {
+        TokenKey {
+            authority: "https://login.example/t".into(),
+            client_id: "c".into(),
+            account: "eva@contoso.com".into(),
+            scope: scope.into(),
+        }
+    }
+
+    fn token(text: &str) -> StoredToken {
+        let now = UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
+        StoredToken {
+            secret: Secret::new(text),
+            obtained_at: now,
+            expires_at: now + Duration::from_secs(3599),
+        }
+    }
+
+    #[test]
+    fn tokens_are_kept_by_scope_and_the_refresh_token_by_subject() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (imap, graph) = (key("imap"), key("graph"));
+        let first = Secret::new("refresh 1");
+        store.save_token(&imap, &token("a"), Some(&first)).unwrap();
+        store.save_token(&graph, &token("b"), None).unwrap();
+        let other = Store::open(folder.path()).unwrap();
+        assert_eq!(other.token(&imap).unwrap(), Some(token("a")));
+        assert_eq!(other.token(&graph).unwrap(), Some(token("b")));
+        assert_eq!(other.refresh_token(&graph).unwrap(), Some(first));
+        assert_eq!(other.token(&key("smtp")).unwrap(), None);
+        assert_eq!(other.kept_tokens().unwrap().len(), 3);
+        assert_eq!(other.forget_tokens(&imap.subject()).unwrap(), 3);
+        assert_eq!(other.refresh_token(&imap).unwrap(), None);
+    }
+
+    #[test]
+    fn a_refused_password_is_known_again_and_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (key, wrong) = (key("imap"), Secret::new("correct horse"));
+        let fault = Fault::new(Kind::SignIn, "what").said("AADSTS50126");
+        let now = SystemTime::now();
+        store
+            .set_refused_password(&key, &wrong, now, &fault)
+            .unwrap();
+        let known = store.refused_password(&key, &wrong).unwrap().unwrap();
+        assert_eq!(known.fault.server_said.as_deref(), Some("AADSTS50126"));
+        let other = Secret::new("correct horse battery");
+        assert!(store.refused_password(&key, &other).unwrap().is_none());
+        let wal = std::fs::read(folder.path().join("state.sqlite-wal")).unwrap();
+        assert!(!String::from_utf8_lossy(&wal).contains("correct horse"));
+        store.save_token(&key, &token("t"), None).unwrap();
+        assert!(store.refused_password(&key, &wrong).unwrap().is_none());
+    }
+
+    #[test]
+    fn one_of_many_threads_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let held = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| {
+                    let lock = store.try_lock_sign_in(&key("imap")).unwrap();
+                    held.lock().unwrap().push(lock);
+                });
+            }
+        });
+        let holders = held.lock().unwrap().iter().flatten().count();
+        assert_eq!(holders, 1);
+        // Another scope is the same subject; another account is not.
+        assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_none());
+        let other = TokenKey {
+            account: String::new(),
+            ..key("imap")
+        };
+        assert!(store.try_lock_sign_in(&other).unwrap().is_some());
+        held.lock().unwrap().clear();
+        assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_some());
+    }
+}
