@@ -3,6 +3,7 @@
 //! Man pages and completions are generated from here. First lines are imperative and end
 //! without a period; examples come first in the long help.
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -246,7 +247,7 @@ pub struct ServerSet {
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// PEM file of authorities to trust beside the system's
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "PEM", value_parser = path_or_empty())]
     pub ca_file: Option<PathBuf>,
 }
 
@@ -270,6 +271,11 @@ pub enum OutgoingViaArg {
     Auto,
 }
 
+/// A path, or the empty string, by which `set` takes a key away.
+fn path_or_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
 /// Where the client secret comes from; never the secret itself.
 #[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]
@@ -278,7 +284,7 @@ pub struct SecretArgs {
     #[arg(long)]
     pub secret_stdin: bool,
     /// Read the client secret from this file at each use
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub secret_file: Option<PathBuf>,
     /// Read the client secret from this environment variable at each use
     #[arg(long, value_name = "VARIABLE")]
@@ -305,7 +311,7 @@ pub struct PasswordArgs {
     #[arg(long)]
     pub password_stdin: bool,
     /// Read the password from this file at each use
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub password_file: Option<PathBuf>,
     /// Read the password from this environment variable at each use
     #[arg(long, value_name = "VARIABLE")]
@@ -325,13 +331,13 @@ pub struct PasswordArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct CredentialArgs {
     /// Certificate registered with the app (PEM), instead of a secret
-    #[arg(long, value_name = "PEM", requires = "private_key")]
+    #[arg(long, value_name = "PEM", requires = "private_key", value_parser = path_or_empty())]
     pub certificate: Option<PathBuf>,
     /// Private key of the certificate (PEM, PKCS #8)
-    #[arg(long, value_name = "PEM", requires = "certificate")]
+    #[arg(long, value_name = "PEM", requires = "certificate", value_parser = path_or_empty())]
     pub private_key: Option<PathBuf>,
     /// File with a token of another identity provider (workload identity federation)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub federated_token_file: Option<PathBuf>,
     /// Use the managed identity of the Azure host that we run on
     #[arg(long)]

@@ -4,13 +4,13 @@ use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// Replaces `path` with `bytes` so that a reader or a crash sees the old or the new content,
 /// never a mixture: temporary file beside it, fsync, rename, fsync of the folder.
 ///
-/// An existing file keeps its permissions unless `mode` narrows them; a new one gets `mode`.
+/// An existing file keeps its owner and its permissions unless `mode` narrows them; a new one gets `mode`.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let folder = folder_of(path);
     let mut temp = tempfile::NamedTempFile::new_in(folder)
@@ -18,7 +18,15 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     temp.write_all(bytes)
         .with_context(|| format!("cannot write in `{}`", folder.display()))?;
     let mode = match std::fs::metadata(path) {
-        Ok(old) => old.permissions().mode() & mode & 0o777,
+        Ok(old) => {
+            // Root may change a service's file; the service must still be able to read it.
+            // Where we may not give it away, the group at least.
+            let owner = Some(rustix::fs::Uid::from_raw(old.uid()));
+            let group = Some(rustix::fs::Gid::from_raw(old.gid()));
+            let _ = rustix::fs::fchown(temp.as_file(), owner, group)
+                .or_else(|_| rustix::fs::fchown(temp.as_file(), None, group));
+            old.permissions().mode() & mode & 0o777
+        }
         Err(_) => mode,
     };
     temp.as_file()

@@ -25,6 +25,7 @@ mod mail;
 mod net;
 mod oauth;
 mod output;
+mod prompt;
 mod secret;
 mod state;
 
@@ -74,7 +75,7 @@ fn no_core_dumps() {
 }
 
 fn print_report(report: &diagnosis::Report, json: bool) {
-    use output::{eprintln_safe, escape};
+    use output::{eprintln_safe, escape, escape_lines};
     if json {
         let object = serde_json::json!({
             "event": "error",
@@ -87,7 +88,7 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&object.to_string());
         return;
     }
-    eprintln_safe(&format!("error: {}", escape(&report.error)));
+    eprintln_safe(&format!("error: {}", escape_lines(&report.error)));
     for cause in &report.causes {
         eprintln_safe(&format!("caused by: {}", escape(cause)));
     }
@@ -95,7 +96,6 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&format!("server said: {}", escape(text)));
     }
     for hint in &report.hints {
-        let lines: Vec<String> = hint.split('\n').map(escape).collect();
-        eprintln_safe(&format!("hint: {}", lines.join("\n")));
+        eprintln_safe(&format!("hint: {}", escape_lines(hint)));
     }
 }

@@ -4,7 +4,6 @@
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
-use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
@@ -35,6 +34,11 @@ impl FromStr for Endpoint {
     /// Reads `imaps://host[:993]`, `imap://host[:143]`, `smtps://host[:465]` or
     /// `smtp://host[:587]`; the error is a phrase for the person who wrote it.
     fn from_str(text: &str) -> Result<Endpoint, String> {
+        if !text.contains("://") {
+            return Err(format!(
+                "`{text}` does not say how to connect: use imaps://HOST or smtps://HOST (TLS from the start), imap://HOST or smtp://HOST (STARTTLS)"
+            ));
+        }
         let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
         let (tls, port) = match url.scheme() {
             "imaps" => (TlsMode::Implicit, 993),
@@ -72,14 +76,6 @@ impl FromStr for Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
-    }
-}
-
-impl<'de> Deserialize<'de> for Endpoint {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Endpoint, D::Error> {
-        String::deserialize(de)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -1,3 +1,7 @@
+//! Black-box tests of the real binary: one test binary, one module for each theme.
+
+mod cases;
 mod standin;
 mod standin_selftest;
 mod tokens;
+mod world;

@@ -54,6 +54,8 @@ impl Home {
             .replace("{tenant}", self.standin.tenant())
             .replace("{ca}", &self.standin.ca_file().display().to_string())
             .replace("{client}", CLIENT)
+            .replace("{imap}", &self.standin.imap_url())
+            .replace("{smtp}", &self.standin.smtp_url())
             .replace("{home}", &self.folder.path().display().to_string());
         self.write("config.yaml", &text);
         self
@@ -70,6 +72,7 @@ incoming_servers:
     client_id: {{client}}
     {credential}
     ca_file: {{ca}}
+    imap: {{imap}}
 queues:
   - name: support
     addresses:

@@ -2,10 +2,19 @@
 
 mod access;
 mod claims;
+mod config;
 mod context;
 mod explain;
 mod login;
+mod provision;
+mod queue;
+mod queue_add;
+mod server;
+mod server_add;
+mod server_set;
+mod table;
 mod token;
+mod words;
 
 use crate::cli::{Cli, Command};
 use anyhow::Result;
@@ -17,9 +26,9 @@ pub use context::Context;
 pub fn dispatch(cli: Cli) -> Result<()> {
     let context = Context::new(&cli.global)?;
     match cli.command {
-        Command::Server(_) | Command::Queue(_) | Command::Config(_) => {
-            Err(crate::fault::Fault::usage("not there yet").into())
-        }
+        Command::Server(command) => server::run(&context, &command),
+        Command::Queue(command) => queue::run(&context, &command),
+        Command::Config(command) => config::run(&context, &command),
         Command::Token(command) => token::run(&context, command),
         Command::Fetch(_) => Err(crate::fault::Fault::usage("not there yet").into()),
         Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
@@ -33,4 +42,9 @@ pub fn dispatch(cli: Cli) -> Result<()> {
                 .line(String::from_utf8_lossy(&script).trim_end())
         }
     }
+}
+
+/// A word for a shell to read, for commands in hints.
+pub fn shell_quote(word: &str) -> String {
+    crate::config::quoted(std::path::Path::new(word))
 }

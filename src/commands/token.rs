@@ -106,16 +106,8 @@ fn unknown(config: &Config, name: &str) -> Fault {
     known.extend(config.mailboxes().map(|m| m.address.address.as_str()));
     known.extend(config.incoming_servers.iter().map(|s| s.name.as_str()));
     known.extend(config.outgoing_servers.iter().map(|s| s.name.as_str()));
-    let near = known
-        .iter()
-        .map(|k| {
-            let distance = strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
-            (distance, k)
-        })
-        .filter(|(distance, k)| *distance <= 1 + k.chars().count() / 4)
-        .min();
-    match near {
-        Some((_, near)) => fault.hint(format!("did you mean `{near}`?")),
+    match config::nearest(name, known.iter().copied()) {
+        Some(near) => fault.hint(format!("did you mean `{near}`?")),
         None if known.is_empty() => {
             fault.hint("the configuration is empty; begin with: queuemail server add incoming")
         }

@@ -5,7 +5,6 @@
 
 use super::model::Tenant;
 use crate::net::Endpoint;
-use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -187,7 +186,7 @@ impl FromStr for Authority {
     fn from_str(text: &str) -> Result<Authority, String> {
         const EXAMPLE: &str = "give https://<login host>/<tenant>, like https://login.microsoftonline.com/contoso.onmicrosoft.com";
         let url = url::Url::parse(text.trim())
-            .map_err(|e| format!("`{text}` is no login address ({e}): {EXAMPLE}"))?;
+            .map_err(|_| format!("`{text}` is no login address: {EXAMPLE}"))?;
         if url.scheme() != "https" {
             return Err(format!("`{text}` must begin with https://: {EXAMPLE}"));
         }
@@ -224,13 +223,5 @@ impl FromStr for Authority {
             login,
             tenant: tenant.parse()?,
         })
-    }
-}
-
-impl<'de> Deserialize<'de> for Authority {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Authority, D::Error> {
-        String::deserialize(de)?
-            .parse()
-            .map_err(serde::de::Error::custom)
     }
 }

@@ -211,7 +211,7 @@ impl fmt::Display for AfterFetch {
     }
 }
 
-/// Declares a checked string: `FromStr` checks, `Deserialize` keeps the place of a mistake.
+/// Declares a checked string: `FromStr` checks, `parsed` deserializes through it.
 macro_rules! checked_string {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -351,6 +351,11 @@ checked_string!(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority(pub u32);
 
+impl Priority {
+    /// What holds where nothing says otherwise.
+    pub const DEFAULT: Priority = Priority(100);
+}
+
 impl FromStr for Priority {
     type Err = String;
     fn from_str(text: &str) -> Result<Priority, String> {
@@ -378,37 +383,6 @@ pub fn is_guid(text: &str) -> bool {
             .next()
             .is_some_and(|p| p.len() == n && p.chars().all(|c| c.is_ascii_hexdigit()))
     }) && parts.next().is_none()
-}
-
-/// Deserializes through `FromStr`, so that the mistake is reported at the value's own place.
-macro_rules! deserialize_from_str {
-    ($($name:ident),*) => {$(
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<$name, D::Error> {
-                String::deserialize(de)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-
-deserialize_from_str!(
-    AfterFetch,
-    ClientId,
-    EmailAddress,
-    HttpsUrl,
-    Language,
-    ServerUser,
-    Target,
-    Tenant
-);
-
-impl<'de> Deserialize<'de> for Priority {
-    fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<Priority, D::Error> {
-        i64::deserialize(de)?
-            .to_string()
-            .parse()
-            .map_err(serde::de::Error::custom)
-    }
 }
 
 /// One mailbox with everything that holds for it: the address's own value, else its queue's,
@@ -440,6 +414,17 @@ impl Config {
         self.outgoing_servers.iter().find(|s| s.name == name)
     }
 
+    /// The names of all servers, incoming ones first.
+    pub fn server_names(&self) -> Vec<&str> {
+        let incoming = self.incoming_servers.iter().map(|s| s.name.as_str());
+        let outgoing = self.outgoing_servers.iter().map(|s| s.name.as_str());
+        incoming.chain(outgoing).collect()
+    }
+
+    pub fn queue_names(&self) -> Vec<&str> {
+        self.queues.iter().map(|q| q.name.as_str()).collect()
+    }
+
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.iter().find(|q| q.name == name)
     }
@@ -451,7 +436,7 @@ impl<'a> MailboxEntry<'a> {
             .priority
             .or(self.queue.priority)
             .or(self.config.defaults.priority)
-            .unwrap_or(Priority(100))
+            .unwrap_or(Priority::DEFAULT)
     }
 
     pub fn language(&self) -> &'a str {

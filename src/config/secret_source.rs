@@ -24,6 +24,13 @@ pub enum SecretSource {
     Credential(String),
 }
 
+impl SecretSource {
+    /// True if the file itself holds the secret.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, SecretSource::Plain(_))
+    }
+}
+
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<SecretSource, D::Error> {
         de.deserialize_any(SourceVisitor)
@@ -31,6 +38,8 @@ impl<'de> Deserialize<'de> for SecretSource {
 }
 
 struct SourceVisitor;
+
+const QUOTE: &str = "it reads as a number or a truth value: put it in quotes";
 
 const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
 
@@ -43,6 +52,23 @@ impl<'de> Visitor<'de> for SourceVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {
         Ok(SecretSource::Plain(Secret::new(text)))
+    }
+
+    // A number is not echoed, and not taken: YAML has lost its zeros and signs already.
+    fn visit_u64<E: Error>(self, _: u64) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
@@ -63,39 +89,5 @@ impl<'de> Visitor<'de> for SourceVisitor {
             )));
         }
         Ok(source)
-    }
-}
-
-impl SecretSource {
-    /// The secret itself.
-    pub fn resolve(&self) -> anyhow::Result<Secret> {
-        use crate::fault::Fault;
-        let cannot = |what: String| anyhow::Error::from(Fault::config(what));
-        match self {
-            SecretSource::Plain(secret) => Ok(secret.clone()),
-            SecretSource::File(path) => std::fs::read_to_string(path)
-                .map(|text| Secret::new(text.trim_end_matches(['\r', '\n'])))
-                .map_err(|e| cannot(format!("cannot read `{}`: {e}", path.display()))),
-            SecretSource::Env(name) => std::env::var(name)
-                .map(Secret::new)
-                .map_err(|_| cannot(format!("environment variable `{name}` is not set"))),
-            SecretSource::Command(words) => {
-                let [program, arguments @ ..] = words.as_slice() else {
-                    return Err(cannot("an empty command gives no secret".to_owned()));
-                };
-                let out = std::process::Command::new(program)
-                    .args(arguments)
-                    .output()
-                    .map_err(|e| cannot(format!("cannot run `{program}`: {e}")))?;
-                if !out.status.success() {
-                    return Err(cannot(format!("`{program}` failed: {}", out.status)));
-                }
-                let text = String::from_utf8_lossy(&out.stdout);
-                Ok(Secret::new(text.lines().next().unwrap_or_default()))
-            }
-            SecretSource::Keyring(name) | SecretSource::Credential(name) => {
-                Err(cannot(format!("secret `{name}` cannot be read yet")))
-            }
-        }
     }
 }

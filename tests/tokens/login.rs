@@ -28,6 +28,7 @@ incoming_servers:
     authentication: oauth-user
     client_id: {{client}}
     ca_file: {{ca}}
+    imap: {{imap}}
 queues:
   - name: support
     addresses:

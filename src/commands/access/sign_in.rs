@@ -7,7 +7,7 @@ use crate::http::Agent;
 use crate::net::Settings;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, GrantError, Granted};
 use crate::state::StoredToken;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
@@ -87,9 +87,7 @@ impl Access<'_> {
                 })
                 .into());
         };
-        let password = source
-            .resolve()
-            .with_context(|| format!("cannot read the password of `{}`", account.name))?;
+        let password = source.resolve(&format!("the password of `{}`", account.name))?;
         if !self.fresh
             && let Some(earlier) = self.store.refused_password(&wanted.key, &password)?
         {
@@ -121,9 +119,7 @@ impl Access<'_> {
         let credential = match registration.credential {
             CredentialSource::None => Credential::None,
             CredentialSource::Secret(source) => {
-                Credential::Secret(source.resolve().with_context(|| {
-                    format!("cannot read the client secret of server `{server}`")
-                })?)
+                Credential::Secret(source.resolve(&format!("the secret of server `{server}`"))?)
             }
             CredentialSource::Certificate {
                 certificate,

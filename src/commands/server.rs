@@ -1,0 +1,159 @@
+//! `server list`, `show` and `remove`.
+
+use super::Context;
+use super::provision::{Outcome, tell, unknown};
+use super::table::{self, Table};
+use super::{server_add, server_set};
+use crate::cli::{ServerAdd, ServerCommand};
+use crate::config::{self, Config, Tree};
+use crate::fault::Fault;
+use anyhow::Result;
+
+pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {
+    match command {
+        ServerCommand::Add(ServerAdd::Incoming(args)) => server_add::incoming(context, args),
+        ServerCommand::Add(ServerAdd::Outgoing(args)) => server_add::outgoing(context, args),
+        ServerCommand::List => list(context),
+        ServerCommand::Show { name } => show(context, name),
+        ServerCommand::Set(args) => server_set::run(context, args),
+        ServerCommand::Remove { name } => remove(context, name),
+    }
+}
+
+fn list(context: &Context) -> Result<()> {
+    let config = config::load(&context.config_path)?;
+    let incoming: Vec<Tree> = config.incoming_servers.iter().map(|s| s.tree()).collect();
+    let outgoing: Vec<Tree> = config.outgoing_servers.iter().map(|s| s.tree()).collect();
+    if context.output.json {
+        return context.output.json(&Tree::Map(vec![
+            ("incoming_servers", Tree::List(incoming)),
+            ("outgoing_servers", Tree::List(outgoing)),
+        ]));
+    }
+    let mut table = Table::new(&[
+        "NAME",
+        "KIND",
+        "AUTHENTICATION",
+        "VIA",
+        "ADDRESS",
+        "SIGNS IN WITH",
+    ]);
+    for server in &incoming {
+        table.row(vec![
+            table::cell(server, "name"),
+            "incoming".to_owned(),
+            table::cell(server, "authentication"),
+            via(server, "imap"),
+            table::cell(server, "address"),
+            credential(server),
+        ]);
+    }
+    for server in &outgoing {
+        let kind = match server.get("enabled") {
+            Some(_) => "outgoing, disabled",
+            None => "outgoing",
+        };
+        table.row(vec![
+            table::cell(server, "name"),
+            kind.to_owned(),
+            table::cell(server, "authentication"),
+            via(server, "smtp"),
+            table::cell(server, "tenant"),
+            credential(server),
+        ]);
+    }
+    table.print(&context.output)
+}
+
+fn via(server: &Tree, usual: &str) -> String {
+    server.get("via").map_or(usual.to_owned(), Tree::words)
+}
+
+/// What a server signs in with, never the secret itself.
+fn credential(server: &Tree) -> String {
+    let keys = [
+        "secret",
+        "certificate",
+        "federated_token_file",
+        "managed_identity",
+        "app",
+        "password",
+    ];
+    match keys
+        .iter()
+        .find_map(|key| server.get(key).map(|v| (*key, v)))
+    {
+        Some(("managed_identity", _)) => "managed identity".to_owned(),
+        Some((key, value)) => format!("{} {}", key.replace('_', " "), value.words()),
+        None => "-".to_owned(),
+    }
+}
+
+fn show(context: &Context, name: &str) -> Result<()> {
+    let config = config::load(&context.config_path)?;
+    let tree = server_add::tree_of(&config, name)
+        .ok_or_else(|| unknown("server", name, &config.server_names()))?;
+    if context.output.json {
+        return context.output.json(&tree);
+    }
+    table::print_tree(&context.output, &tree)
+}
+
+fn remove(context: &Context, name: &str) -> Result<()> {
+    let ((), written) = config::update(&context.config_path, |config| {
+        if !config.server_names().contains(&name) {
+            return Err(unknown("server", name, &config.server_names()));
+        }
+        let users = users(config, name);
+        if let Some((first, command)) = users.first() {
+            let others = match users.len() - 1 {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let all: Vec<&str> = users.iter().take(12).map(|(who, _)| who.as_str()).collect();
+            return Err(
+                Fault::usage(format!("server `{name}` is used by {first}{others}"))
+                    .hint(format!("used by: {}", all.join(", ")))
+                    .hint(format!(
+                        "change or remove what uses it first, for example: {command}"
+                    ))
+                    .into(),
+            );
+        }
+        config.incoming_servers.retain(|s| s.name != name);
+        config.outgoing_servers.retain(|s| s.name != name);
+        Ok(())
+    })?;
+    tell(context, Outcome::Removed, &[("server", name)], written)
+}
+
+/// Who refers to a server, and a command that takes the reference away.
+fn users(config: &Config, name: &str) -> Vec<(String, String)> {
+    let mut users = Vec::new();
+    for server in &config.outgoing_servers {
+        if server.app.as_deref() == Some(name) {
+            users.push((
+                format!("outgoing server `{}`", server.name),
+                format!(
+                    "queuemail server remove {}",
+                    super::shell_quote(&server.name)
+                ),
+            ));
+        }
+    }
+    for mailbox in config.mailboxes() {
+        let (queue, address) = (&mailbox.queue.name, &mailbox.address.address);
+        if mailbox.address.server == name
+            || mailbox.address.outgoing_server.as_deref() == Some(name)
+        {
+            users.push((
+                format!("address `{address}` of queue `{queue}`"),
+                format!(
+                    "queuemail queue remove {} --address {address}",
+                    super::shell_quote(queue)
+                ),
+            ));
+        }
+    }
+    users
+}

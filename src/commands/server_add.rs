@@ -1,0 +1,270 @@
+//! `server add incoming` and `server add outgoing`.
+
+use super::Context;
+use super::provision::{
+    Name, Outcome, Required, Source, SourceFlags, differences, different, optional, resolved, tell,
+    typed_path,
+};
+use crate::cli::{
+    AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg,
+};
+use crate::config::{
+    self, Authentication, Authority, ClientId, Config, IncomingServer, IncomingVia, OutgoingServer,
+    OutgoingVia, SecretSource, Tenant, Tree,
+};
+use crate::fault::Fault;
+use crate::prompt;
+use anyhow::Result;
+use std::path::PathBuf;
+
+pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
+    let required = Required {
+        context,
+        example: format!(
+            "queuemail server add incoming {} --address https://login.microsoftonline.com/TENANT --auth oauth-service --client-id ID --secret-file PATH",
+            shell_name(&args.name, "NAME")
+        ),
+    };
+    let name: Name = required.value(&args.name, "NAME", "Name of the server", None)?;
+    let address: Authority = required.value(
+        &args.address,
+        "--address",
+        "Login address, https://<login host>/<tenant>",
+        None,
+    )?;
+    let authentication = authentication(&required, args.auth)?;
+    let client_id: ClientId = required.value(
+        &args.client_id,
+        "--client-id",
+        "Application (client) ID",
+        None,
+    )?;
+    let mut server = IncomingServer {
+        name: name.0,
+        address,
+        authentication,
+        client_id,
+        secret: None,
+        certificate: typed(&args.credential.certificate)?,
+        private_key: typed(&args.credential.private_key)?,
+        federated_token_file: typed(&args.credential.federated_token_file)?,
+        managed_identity: args.credential.managed_identity,
+        via: args.via.map(IncomingVia::from).unwrap_or_default(),
+        imap: optional("--imap", &args.transport.imap)?,
+        graph: optional("--graph", &args.transport.graph)?,
+        scope: args.transport.scope.clone(),
+        ca_file: typed(&args.transport.ca_file)?,
+    };
+    // Everything but the secret is checked before a secret is read or asked for.
+    server.secret = secret(
+        &required,
+        &SourceFlags::from(&args.secret),
+        &args.credential,
+        authentication == Authentication::OauthService,
+        &format!("server `{}`", server.name),
+    )?;
+    let (outcome, written) = config::update(&context.config_path, |config| {
+        put(
+            context,
+            config,
+            args.replace,
+            &server.name,
+            |config| match config
+                .incoming_servers
+                .iter_mut()
+                .find(|s| s.name == server.name)
+            {
+                Some(slot) => *slot = server.clone(),
+                None => config.incoming_servers.push(server.clone()),
+            },
+        )
+    })?;
+    let names = [("server", &*server.name), ("kind", "incoming")];
+    tell(context, outcome, &names, written)
+}
+
+pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
+    let required = Required {
+        context,
+        example: format!(
+            "queuemail server add outgoing {} --tenant contoso.onmicrosoft.com --auth oauth-service --app INCOMING --user GUID",
+            shell_name(&args.name, "NAME")
+        ),
+    };
+    let name: Name = required.value(&args.name, "NAME", "Name of the server", None)?;
+    let tenant: Tenant = required.value(
+        &args.tenant,
+        "--tenant",
+        "Tenant (its GUID or one of its domain names)",
+        None,
+    )?;
+    let authentication = authentication(&required, args.auth)?;
+    let secret_flags = SourceFlags::from(&args.secret);
+    let password_flags = SourceFlags::from(&args.password);
+    if secret_flags.is_stdin() && password_flags.is_stdin() {
+        return Err(Fault::usage(
+            "standard input cannot hold both the secret (`--secret-stdin`) and the password (`--password-stdin`)",
+        )
+        .into());
+    }
+    let mut server = OutgoingServer {
+        name: name.0,
+        enabled: !args.disabled,
+        tenant,
+        authentication,
+        app: args.app.clone(),
+        client_id: optional("--client-id", &args.client_id)?,
+        secret: None,
+        certificate: typed(&args.credential.certificate)?,
+        private_key: typed(&args.credential.private_key)?,
+        federated_token_file: typed(&args.credential.federated_token_file)?,
+        managed_identity: args.credential.managed_identity,
+        user: optional("--user", &args.user)?,
+        password: None,
+        via: args.via.map(OutgoingVia::from).unwrap_or_default(),
+        smtp: optional("--smtp", &args.transport.smtp)?,
+        graph: optional("--graph", &args.transport.graph)?,
+        scope: args.transport.scope.clone(),
+        ca_file: typed(&args.transport.ca_file)?,
+    };
+    let whose = format!("server `{}`", server.name);
+    server.secret = secret(
+        &required,
+        &secret_flags,
+        &args.credential,
+        server.client_id.is_some() && authentication == Authentication::OauthService,
+        &whose,
+    )?;
+    if let Source::Set(source) = password_flags.source(&required, &whose)? {
+        server.password = Some(source);
+    }
+    let (outcome, written) = config::update(&context.config_path, |config| {
+        put(
+            context,
+            config,
+            args.replace,
+            &server.name,
+            |config| match config
+                .outgoing_servers
+                .iter_mut()
+                .find(|s| s.name == server.name)
+            {
+                Some(slot) => *slot = server.clone(),
+                None => config.outgoing_servers.push(server.clone()),
+            },
+        )
+    })?;
+    let names = [("server", &*server.name), ("kind", "outgoing")];
+    tell(context, outcome, &names, written)
+}
+
+/// Puts a server into the model, unless one of that name is there with another definition.
+fn put(
+    context: &Context,
+    config: &mut Config,
+    replace: bool,
+    name: &str,
+    work: impl FnOnce(&mut Config),
+) -> Result<Outcome> {
+    let mut wanted = config.clone();
+    work(&mut wanted);
+    config::check_wanted(&wanted)?;
+    let old = tree_of(&resolved(config, context)?, name);
+    let new = tree_of(&resolved(&wanted, context)?, name);
+    let outcome = match (old, new) {
+        (Some(old), Some(new)) if old == new => return Ok(Outcome::Unchanged),
+        (Some(old), Some(new)) if !replace => {
+            return Err(different(
+                &format!("server `{name}`"),
+                &differences(&old, &new),
+                &format!("queuemail server set {} …", super::shell_quote(name)),
+            ));
+        }
+        (Some(_), _) => Outcome::Changed,
+        (None, _) => Outcome::Created,
+    };
+    *config = wanted;
+    Ok(outcome)
+}
+
+/// The definition of a server of either kind.
+pub fn tree_of(config: &Config, name: &str) -> Option<Tree> {
+    let incoming = config.incoming_server(name).map(IncomingServer::tree);
+    incoming.or_else(|| config.outgoing_server(name).map(OutgoingServer::tree))
+}
+
+/// The client secret from its options; asked for where nothing else signs in.
+fn secret(
+    required: &Required,
+    flags: &SourceFlags,
+    credential: &CredentialArgs,
+    needed: bool,
+    whose: &str,
+) -> Result<Option<SecretSource>> {
+    match flags.source(required, whose)? {
+        Source::Set(source) => Ok(Some(source)),
+        Source::Absent | Source::Unset => {
+            let other = credential.certificate.is_some()
+                || credential.federated_token_file.is_some()
+                || credential.managed_identity;
+            if !needed || other {
+                return Ok(None);
+            }
+            required.may_ask("--secret-file")?;
+            flags.asked(required.context, whose).map(Some)
+        }
+    }
+}
+
+fn authentication(required: &Required, given: Option<AuthArg>) -> Result<Authentication> {
+    if let Some(given) = given {
+        return Ok(given.into());
+    }
+    required.may_ask("--auth")?;
+    let choices = [
+        "oauth-service: the program signs in as itself",
+        "oauth-user: a person's account signs in",
+    ];
+    Ok(match prompt::choice("Authentication type", &choices)? {
+        0 => Authentication::OauthService,
+        _ => Authentication::OauthUser,
+    })
+}
+
+fn typed(path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
+    path.as_deref().map(typed_path).transpose()
+}
+
+fn shell_name(name: &Option<String>, otherwise: &str) -> String {
+    name.as_deref()
+        .map_or(otherwise.to_owned(), super::shell_quote)
+}
+
+impl From<AuthArg> for Authentication {
+    fn from(arg: AuthArg) -> Authentication {
+        match arg {
+            AuthArg::OauthService => Authentication::OauthService,
+            AuthArg::OauthUser => Authentication::OauthUser,
+        }
+    }
+}
+
+impl From<IncomingViaArg> for IncomingVia {
+    fn from(arg: IncomingViaArg) -> IncomingVia {
+        match arg {
+            IncomingViaArg::Imap => IncomingVia::Imap,
+            IncomingViaArg::Graph => IncomingVia::Graph,
+            IncomingViaArg::Auto => IncomingVia::Auto,
+        }
+    }
+}
+
+impl From<OutgoingViaArg> for OutgoingVia {
+    fn from(arg: OutgoingViaArg) -> OutgoingVia {
+        match arg {
+            OutgoingViaArg::Smtp => OutgoingVia::Smtp,
+            OutgoingViaArg::Graph => OutgoingVia::Graph,
+            OutgoingViaArg::Auto => OutgoingVia::Auto,
+        }
+    }
+}

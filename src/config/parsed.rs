@@ -1,0 +1,73 @@
+//! Deserializing through `FromStr`.
+//!
+//! The check runs inside the visitor, not after it: only there does serde_yaml attach the
+//! value's own line and column to the error.
+
+use super::cloud::Authority;
+use super::model::*;
+use crate::net::Endpoint;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+struct Parsed<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = String>> Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+macro_rules! deserialize_from_str {
+    ($($name:ident),*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(de: D) -> Result<$name, D::Error> {
+                de.deserialize_str(Parsed(PhantomData))
+            }
+        }
+    )*};
+}
+
+deserialize_from_str!(
+    AfterFetch,
+    Authority,
+    ClientId,
+    EmailAddress,
+    Endpoint,
+    HttpsUrl,
+    Language,
+    ServerUser,
+    Target,
+    Tenant
+);
+
+struct WholeNumber;
+
+impl Visitor<'_> for WholeNumber {
+    type Value = Priority;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number from 0 to 1000000")
+    }
+
+    fn visit_u64<E: Error>(self, n: u64) -> Result<Priority, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, n: i64) -> Result<Priority, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Priority {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Priority, D::Error> {
+        de.deserialize_u64(WholeNumber)
+    }
+}

@@ -1,0 +1,88 @@
+//! The one place where relative paths and `~/` of the file become absolute: a relative path
+//! starts at the file's folder, so that cron and a shell mean the same file.
+
+use super::model::{Config, Target};
+use super::secret_source::SecretSource;
+use crate::fault::Fault;
+use crate::files;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+/// Makes every path of the model absolute. Error: `~/` without a home folder.
+pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
+    let file = std::path::absolute(file)?;
+    let folder = files::folder_of(&file);
+    let path = |p: &mut Option<PathBuf>| -> Result<()> {
+        if let Some(p) = p {
+            *p = absolute(p, folder)?;
+        }
+        Ok(())
+    };
+    let secret = |s: &mut Option<SecretSource>| -> Result<()> {
+        if let Some(SecretSource::File(p)) = s {
+            *p = absolute(p, folder)?;
+        }
+        Ok(())
+    };
+    let target = |t: &mut Option<Target>| -> Result<()> {
+        if let Some(t) = t {
+            *t = absolute_target(t, folder)?;
+        }
+        Ok(())
+    };
+    target(&mut config.defaults.deliver)?;
+    for s in &mut config.incoming_servers {
+        secret(&mut s.secret)?;
+        path(&mut s.certificate)?;
+        path(&mut s.private_key)?;
+        path(&mut s.federated_token_file)?;
+        path(&mut s.ca_file)?;
+    }
+    for s in &mut config.outgoing_servers {
+        secret(&mut s.secret)?;
+        secret(&mut s.password)?;
+        path(&mut s.certificate)?;
+        path(&mut s.private_key)?;
+        path(&mut s.federated_token_file)?;
+        path(&mut s.ca_file)?;
+    }
+    for a in config.queues.iter_mut().flat_map(|q| &mut q.addresses) {
+        secret(&mut a.password)?;
+        target(&mut a.deliver)?;
+    }
+    Ok(())
+}
+
+/// A path as seen from `folder`, `~/` being the home folder.
+pub fn absolute(path: &Path, folder: &Path) -> Result<PathBuf> {
+    let Ok(below) = path.strip_prefix("~") else {
+        return Ok(folder.join(path));
+    };
+    match std::env::var_os("HOME").filter(|h| !h.is_empty()) {
+        Some(home) => Ok(Path::new(&home).join(below)),
+        None => Err(Fault::config(format!(
+            "`{}` needs a home folder, and HOME is not set",
+            path.display()
+        ))
+        .hint("write the path in full")
+        .into()),
+    }
+}
+
+/// A delivery whose path, if it has one, is absolute.
+pub fn absolute_target(target: &Target, folder: &Path) -> Result<Target> {
+    let text = target.as_str();
+    let resolved = match text.split_once(':') {
+        Some((kind @ ("maildir" | "mbox" | "eml"), path)) => {
+            format!("{kind}:{}", absolute(Path::new(path), folder)?.display())
+        }
+        // HOST:PORT is no path.
+        Some(("lmtp", path)) if path.starts_with(['/', '.', '~']) => {
+            format!("lmtp:{}", absolute(Path::new(path), folder)?.display())
+        }
+        _ => return Ok(target.clone()),
+    };
+    resolved
+        .parse()
+        .map_err(|e: String| Fault::config(e).into())
+}

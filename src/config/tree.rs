@@ -1,0 +1,288 @@
+//! The model as a tree of keys in the order in which a person reads them: what `show` prints,
+//! what `add` writes, what an edit compares. Keys that say what holds anyway are left out.
+
+use super::model::*;
+use super::secret_source::SecretSource;
+use crate::secret::Secret;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt::Display;
+use std::path::PathBuf;
+
+/// A value of the file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tree {
+    Text(String),
+    Number(u32),
+    Flag(bool),
+    /// A plain secret or password; prints as `(set)`.
+    Secret(Secret),
+    List(Vec<Tree>),
+    Map(Vec<(&'static str, Tree)>),
+}
+
+impl Tree {
+    /// The entries of a mapping; of anything else none.
+    pub fn entries(&self) -> &[(&'static str, Tree)] {
+        match self {
+            Tree::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    pub fn get(&self, key: &str) -> Option<&Tree> {
+        self.entries()
+            .iter()
+            .find(|(k, _)| *k == key)
+            .map(|(_, value)| value)
+    }
+
+    /// The value in one line, for tables and messages; secrets stay hidden.
+    pub fn words(&self) -> String {
+        match self {
+            Tree::Text(text) => text.clone(),
+            Tree::Number(n) => n.to_string(),
+            Tree::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+            Tree::Secret(_) => "(set)".to_owned(),
+            Tree::List(items) => items.iter().map(Tree::words).collect::<Vec<_>>().join(" "),
+            Tree::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| format!("{key} {}", value.words()))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}
+
+impl Serialize for Tree {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Tree::Text(text) => to.serialize_str(text),
+            Tree::Number(n) => to.serialize_u32(*n),
+            Tree::Flag(flag) => to.serialize_bool(*flag),
+            Tree::Secret(_) => to.serialize_str("(set)"),
+            Tree::List(items) => items.serialize(to),
+            Tree::Map(entries) => {
+                let mut map = to.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+/// The tree as YAML, secrets hidden.
+pub fn to_yaml(tree: &Tree) -> anyhow::Result<String> {
+    Ok(serde_yaml::to_string(tree)?)
+}
+
+/// Collects the entries of a mapping.
+#[derive(Default)]
+struct Keys(Vec<(&'static str, Tree)>);
+
+impl Keys {
+    fn text(mut self, key: &'static str, value: &impl Display) -> Keys {
+        self.0.push((key, Tree::Text(value.to_string())));
+        self
+    }
+
+    fn opt(self, key: &'static str, value: &Option<impl Display>) -> Keys {
+        match value {
+            Some(value) => self.text(key, value),
+            None => self,
+        }
+    }
+
+    fn path(self, key: &'static str, value: &Option<PathBuf>) -> Keys {
+        self.opt(key, &value.as_ref().map(|p| p.display()))
+    }
+
+    fn priority(mut self, value: Option<Priority>) -> Keys {
+        self.0
+            .extend(value.map(|p| ("priority", Tree::Number(p.0))));
+        self
+    }
+
+    /// A flag, if it differs from what holds anyway.
+    fn flag(mut self, key: &'static str, value: Option<bool>) -> Keys {
+        self.0.extend(value.map(|v| (key, Tree::Flag(v))));
+        self
+    }
+
+    fn tree(mut self, key: &'static str, value: Option<Tree>) -> Keys {
+        self.0.extend(value.map(|v| (key, v)));
+        self
+    }
+
+    fn secret(self, key: &'static str, value: &Option<SecretSource>) -> Keys {
+        self.tree(key, value.as_ref().map(SecretSource::tree))
+    }
+
+    fn done(self) -> Tree {
+        Tree::Map(self.0)
+    }
+}
+
+impl SecretSource {
+    pub fn tree(&self) -> Tree {
+        let one = |kind, value: &str| Tree::Map(vec![(kind, Tree::Text(value.to_owned()))]);
+        match self {
+            SecretSource::Plain(secret) => Tree::Secret(secret.clone()),
+            SecretSource::File(path) => one("file", &path.to_string_lossy()),
+            SecretSource::Env(name) => one("env", name),
+            SecretSource::Keyring(name) => one("keyring", name),
+            SecretSource::Credential(name) => one("credential", name),
+            SecretSource::Command(words) => Tree::Map(vec![(
+                "command",
+                Tree::List(words.iter().cloned().map(Tree::Text).collect()),
+            )]),
+        }
+    }
+}
+
+fn on(flag: bool) -> Option<bool> {
+    flag.then_some(true)
+}
+
+impl Config {
+    pub fn tree(&self) -> Tree {
+        let list = |items: Vec<Tree>| (!items.is_empty()).then_some(Tree::List(items));
+        let defaults = self.defaults.tree();
+        let mut keys = Keys::default();
+        keys.0.push(("version", Tree::Number(self.version)));
+        keys.tree(
+            "defaults",
+            (!defaults.entries().is_empty()).then_some(defaults),
+        )
+        .tree(
+            "incoming_servers",
+            list(
+                self.incoming_servers
+                    .iter()
+                    .map(IncomingServer::tree)
+                    .collect(),
+            ),
+        )
+        .tree(
+            "outgoing_servers",
+            list(
+                self.outgoing_servers
+                    .iter()
+                    .map(OutgoingServer::tree)
+                    .collect(),
+            ),
+        )
+        .tree(
+            "queues",
+            list(self.queues.iter().map(Queue::tree).collect()),
+        )
+        .done()
+    }
+}
+
+impl Defaults {
+    fn tree(&self) -> Tree {
+        Keys::default()
+            .opt("language", &self.language)
+            .priority(self.priority)
+            .opt("deliver", &self.deliver)
+            .opt("after_fetch", &self.after_fetch)
+            .flag("stamp", self.stamp)
+            .done()
+    }
+}
+
+impl IncomingServer {
+    pub fn tree(&self) -> Tree {
+        let via = match self.via {
+            IncomingVia::Imap => None,
+            IncomingVia::Graph => Some("graph"),
+            IncomingVia::Auto => Some("auto"),
+        };
+        Keys::default()
+            .text("name", &self.name)
+            .text("address", &self.address)
+            .text("authentication", &self.authentication)
+            .text("client_id", &self.client_id)
+            .secret("secret", &self.secret)
+            .path("certificate", &self.certificate)
+            .path("private_key", &self.private_key)
+            .path("federated_token_file", &self.federated_token_file)
+            .flag("managed_identity", on(self.managed_identity))
+            .opt("via", &via)
+            .opt("imap", &self.imap)
+            .opt("graph", &self.graph)
+            .opt("scope", &self.scope)
+            .path("ca_file", &self.ca_file)
+            .done()
+    }
+}
+
+impl OutgoingServer {
+    pub fn tree(&self) -> Tree {
+        let via = match self.via {
+            OutgoingVia::Smtp => None,
+            OutgoingVia::Graph => Some("graph"),
+            OutgoingVia::Auto => Some("auto"),
+        };
+        Keys::default()
+            .text("name", &self.name)
+            .flag("enabled", (!self.enabled).then_some(false))
+            .text("tenant", &self.tenant)
+            .text("authentication", &self.authentication)
+            .opt("app", &self.app)
+            .opt("client_id", &self.client_id)
+            .secret("secret", &self.secret)
+            .path("certificate", &self.certificate)
+            .path("private_key", &self.private_key)
+            .path("federated_token_file", &self.federated_token_file)
+            .flag("managed_identity", on(self.managed_identity))
+            .opt("user", &self.user)
+            .secret("password", &self.password)
+            .opt("via", &via)
+            .opt("smtp", &self.smtp)
+            .opt("graph", &self.graph)
+            .opt("scope", &self.scope)
+            .path("ca_file", &self.ca_file)
+            .done()
+    }
+}
+
+impl Queue {
+    pub fn tree(&self) -> Tree {
+        let addresses: Vec<Tree> = self.addresses.iter().map(Address::tree).collect();
+        Keys::default()
+            .text("name", &self.name)
+            .opt("language", &self.language)
+            .priority(self.priority)
+            .tree(
+                "addresses",
+                (!addresses.is_empty()).then_some(Tree::List(addresses)),
+            )
+            .done()
+    }
+}
+
+impl Address {
+    pub fn tree(&self) -> Tree {
+        let folders = self
+            .folders
+            .as_ref()
+            .map(|f| Tree::List(f.iter().cloned().map(Tree::Text).collect()));
+        Keys::default()
+            .text("address", &self.address)
+            .text("server", &self.server)
+            .priority(self.priority)
+            .opt("extension_language", &self.extension_language)
+            .opt("account", &self.account)
+            .secret("password", &self.password)
+            .flag("sender", on(self.sender))
+            .opt("outgoing_server", &self.outgoing_server)
+            .tree("folders", folders)
+            .opt("deliver", &self.deliver)
+            .opt("after_fetch", &self.after_fetch)
+            .flag("stamp", self.stamp)
+            .done()
+    }
+}

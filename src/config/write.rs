@@ -1,0 +1,172 @@
+//! Changing the file: under a lock, in one step, or not at all.
+
+use super::check;
+use super::edit::{HEAD, edit};
+use super::load::{self, MAX_SIZE};
+use super::mistake::shown;
+use super::model::Config;
+use super::paths::resolve_paths;
+use crate::fault::{Fault, Kind};
+use crate::files;
+use anyhow::Result;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a change waits for others that change the file.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a change did to the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The file was not there before.
+    pub new_file: bool,
+    /// It was made private (0600), since it holds a secret now.
+    pub made_private: bool,
+}
+
+/// Changes the configuration: `change` gets the model as the file has it (paths as written) and
+/// turns it into the wanted one. The file is written only if they differ; a missing one is made.
+///
+/// Errors: those of `change`; 64 if the wanted model has a problem; 78 if the file has a
+/// mistake or cannot be edited; 73 if it cannot be written; 75 if others hold the lock.
+pub fn update<T>(
+    path: &Path,
+    change: impl FnOnce(&mut Config) -> Result<T>,
+) -> Result<(T, Written)> {
+    // A link stays a link; what it leads to is replaced.
+    let target = target_of(path)?;
+    let folder = files::folder_of(&target);
+    if !folder.exists() {
+        files::create_private_folder(folder)?;
+    }
+    let _lock = lock(&target)?;
+    let (text, metadata) = match load::read(&target) {
+        Ok((text, metadata)) => (text, Some(metadata)),
+        Err(_) if !target.exists() => (String::new(), None),
+        Err(e) => return Err(e),
+    };
+    let text = match load::is_blank(&text) {
+        true if text.is_empty() => HEAD.to_owned(),
+        true => format!("{}\nversion: 1\n", text.trim_end()),
+        false => text,
+    };
+    let old = load::parse(&text, path)?;
+    if let Some(metadata) = &metadata {
+        load::check_private(&old, metadata, path)?;
+    }
+    let mut new = old.clone();
+    let value = change(&mut new)?;
+    check_wanted(&new)?;
+    resolve_paths(&mut new.clone(), path)?;
+    if new == old {
+        return Ok((value, Written::default()));
+    }
+    let edited = edit(&text, &old, &new)
+        .and_then(|edited| match edited.len() as u64 > MAX_SIZE {
+            true => Err("it would become too large".to_owned()),
+            false => Ok(edited),
+        })
+        .map_err(|why| {
+            Fault::config(format!("cannot change {}: {why}", shown(path)))
+                .hint("change it by hand, then check it: queuemail config validate")
+        })?;
+    let plain = new.secret_sources().any(|(_, s)| s.is_plain());
+    // An existing file keeps its permissions, unless it holds a plain secret from now on.
+    let mode = if plain || metadata.is_none() {
+        0o600
+    } else {
+        0o777
+    };
+    files::replace(&target, edited.as_bytes(), mode).map_err(|e| {
+        let why = e.root_cause().to_string();
+        Fault::new(
+            Kind::CannotWrite,
+            format!("cannot write {}: {why}", shown(path)),
+        )
+    })?;
+    let made_private = plain
+        && metadata.as_ref().is_some_and(|m| {
+            use std::os::unix::fs::PermissionsExt;
+            m.permissions().mode() & 0o077 != 0
+        });
+    let written = Written {
+        new_file: metadata.is_none(),
+        made_private,
+    };
+    Ok((value, written))
+}
+
+/// Refuses (64) a wanted model that has a problem.
+pub fn check_wanted(config: &Config) -> Result<()> {
+    let Some(problem) = check::problems(config).into_iter().next() else {
+        return Ok(());
+    };
+    let mut fault = Fault::usage(match problem.note.as_str() {
+        "" => problem.problem,
+        note => format!("{}: {note}", problem.problem),
+    });
+    fault.hints.extend(problem.hint);
+    Err(fault.into())
+}
+
+/// Where the links of a path lead, also when nothing is there yet.
+fn target_of(path: &Path) -> Result<PathBuf> {
+    const LINKS: usize = 40;
+    let mut target = path.to_owned();
+    for _ in 0..LINKS {
+        match std::fs::read_link(&target) {
+            Ok(next) => target = files::folder_of(&target).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(Fault::config(format!("{} is a link that leads in a circle", shown(path))).into())
+}
+
+/// Takes the lock of a file, `.NAME.lock` beside it; the kernel gives it back when we end. The
+/// lock file stays, since removing it would let two hold it.
+fn lock(target: &Path) -> Result<File> {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let path = files::folder_of(target).join(format!(".{name}.lock"));
+    let cannot = |e: std::io::Error| {
+        Fault::new(
+            Kind::CannotWrite,
+            format!(
+                "cannot write in the folder of {}: {}",
+                shown(target),
+                load::why(&e)
+            ),
+        )
+    };
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    // Another user, root for one, may have made it; to lock it, reading is enough.
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o644)
+        .custom_flags(flags)
+        .open(&path)
+        .or_else(|_| File::options().read(true).custom_flags(flags).open(&path))
+        .map_err(cannot)?;
+    // A blocked wait is fair and quick; the thread bounds it.
+    let (done, wait) = mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = done.send(file.lock().map(|()| file));
+    });
+    match wait.recv_timeout(LOCK_TIMEOUT) {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(e)) => Err(Fault::new(
+            Kind::CannotWrite,
+            format!("cannot lock {}: {}", shown(&path), load::why(&e)),
+        )
+        .into()),
+        Err(_) => Err(
+            Fault::try_later(format!("another queuemail is changing {}", shown(target)))
+                .hint(format!("see which: fuser -v {}", load::quoted(&path)))
+                .into(),
+        ),
+    }
+}
