@@ -495,6 +495,40 @@ pub struct AddressValues {
 pub enum TokenCommand {
     /// Print an access token, from the cache while it is fresh
     Get(TokenGet),
+    /// Sign a person in by hand, once; the runs after it need nobody
+    Login(TokenLogin),
+    /// List the tokens that are kept, without showing them
+    List,
+    /// Forget kept tokens
+    Forget(TokenForget),
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail token login support@contoso.com             in the browser if there is one
+  queuemail token login support@contoso.com --device    with a code, on any other device
+
+A host without a browser can also lend one over ssh: the page comes back to a port of localhost.")]
+pub struct TokenLogin {
+    /// A queue or an address whose server is of type oauth-user
+    pub name: String,
+    /// Show a code to enter at a page on any device
+    #[arg(long, conflicts_with = "browser")]
+    pub device: bool,
+    /// Open a page in this host's browser, which comes back to a port of localhost
+    #[arg(long)]
+    pub browser: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct TokenForget {
+    /// A queue, an address or a server
+    #[arg(required_unless_present = "all")]
+    pub name: Option<String>,
+    /// Forget every token
+    #[arg(long, conflicts_with = "name")]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]

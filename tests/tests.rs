@@ -2,8 +2,8 @@
 
 mod cases;
 mod mail;
-mod servers;
 mod sending;
+mod servers;
 mod standin;
 mod standin_selftest;
 mod tokens;

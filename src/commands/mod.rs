@@ -6,6 +6,7 @@ mod config;
 mod context;
 mod explain;
 mod fetch;
+mod login;
 mod provision;
 mod quarantine;
 mod queue;

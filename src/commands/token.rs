@@ -1,6 +1,6 @@
 //! `token get`: an access token for this and other programs.
 
-use super::{Access, Context, claims};
+use super::{Access, Context, claims, login};
 use crate::cli::{ProtocolArg, TokenCommand, TokenFormat, TokenGet};
 use crate::config::resolve::{self, Registration};
 use crate::config::{self, Config, MailboxEntry, OutgoingServer, Resource};
@@ -14,11 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn run(context: &Context, command: TokenCommand) -> Result<()> {
     match command {
         TokenCommand::Get(args) => get(context, &args),
+        TokenCommand::Login(args) => login::login(context, &args),
+        TokenCommand::List => login::list(context),
+        TokenCommand::Forget(args) => login::forget(context, &args),
     }
 }
 
 /// What a name stands for.
-enum Subject<'a> {
+pub enum Subject<'a> {
     Mailbox(MailboxEntry<'a>),
     /// An incoming server's name.
     Incoming(&'a str),
@@ -57,7 +60,7 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
 }
 
 /// What `name` is: a queue with one address, an address, or a server.
-fn find<'a>(
+pub fn find<'a>(
     config: &'a Config,
     name: &str,
     protocol: Option<ProtocolArg>,
@@ -103,16 +106,8 @@ fn unknown(config: &Config, name: &str) -> Fault {
     known.extend(config.mailboxes().map(|m| m.address.address.as_str()));
     known.extend(config.incoming_servers.iter().map(|s| s.name.as_str()));
     known.extend(config.outgoing_servers.iter().map(|s| s.name.as_str()));
-    let near = known
-        .iter()
-        .map(|k| {
-            let distance = strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
-            (distance, k)
-        })
-        .filter(|(distance, k)| *distance <= 1 + k.chars().count() / 4)
-        .min();
-    match near {
-        Some((_, near)) => fault.hint(format!("did you mean `{near}`?")),
+    match config::nearest(name, known.iter().copied()) {
+        Some(near) => fault.hint(format!("did you mean `{near}`?")),
         None if known.is_empty() => {
             fault.hint("the configuration is empty; begin with: queuemail server add incoming")
         }
@@ -145,7 +140,7 @@ fn sasl_user<'a>(subject: &Subject<'a>) -> Result<&'a str, Fault> {
 }
 
 /// The app registration that a token of `subject` is asked for with.
-fn registration<'a>(
+pub fn registration<'a>(
     config: &'a Config,
     subject: &Subject<'a>,
     resource: Resource,

@@ -83,7 +83,7 @@ impl Entry {
     }
 }
 
-/// Every explanation: codes, then texts (the more special before the more general), then errors.
+/// Every explanation: codes, then texts, then errors.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
     aadsts::CODES
         .iter()
@@ -93,7 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
 }
 
 /// The explanation that fits a server's words best.
-pub fn for_server_words(said: &str, protocol: Option<&str>) -> Option<&'static Entry> {
+pub fn for_server_words(said: &str) -> Option<&'static Entry> {
     for code in entra::codes(said) {
         let found = aadsts::CODES
             .iter()
@@ -103,15 +103,19 @@ pub fn for_server_words(said: &str, protocol: Option<&str>) -> Option<&'static E
         }
     }
     let lower = said.to_lowercase();
-    let is_graph = protocol == Some("graph");
-    let (first, second) = match is_graph {
-        true => (graph::TEXTS, mail::TEXTS),
-        false => (mail::TEXTS, graph::TEXTS),
-    };
-    let text = first.iter().chain(second).find(|e| match e.says {
-        Says::Text(texts) => texts.iter().any(|text| contains(&lower, text)),
-        _ => false,
-    });
+    // The longest text that fits is the most telling one.
+    let mut best: Option<(usize, &Entry)> = None;
+    for entry in mail::TEXTS.iter().chain(graph::TEXTS) {
+        let Says::Text(texts) = entry.says else {
+            continue;
+        };
+        for text in texts {
+            if best.is_none_or(|(length, _)| text.len() > length) && contains(&lower, text) {
+                best = Some((text.len(), entry));
+            }
+        }
+    }
+    let text = best.map(|(_, entry)| entry);
     text.or_else(|| {
         let error = said.split(':').next().unwrap_or_default().trim();
         aadsts::ERRORS
@@ -139,7 +143,7 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     if !by_code.is_empty() {
         return by_code;
     }
-    let by_words = for_server_words(typed, None);
+    let by_words = for_server_words(typed);
     let lower = typed.to_lowercase();
     // A bare reply code stands for every reply that bears it; the most telling part is its last.
     let is_bare = lower
@@ -332,10 +336,10 @@ mod tests {
             ),
             ("invalid_grant: AADSTS999999999: new", "not accepted"),
         ] {
-            let entry = for_server_words(said, None).unwrap_or_else(|| panic!("{said}"));
+            let entry = for_server_words(said).unwrap_or_else(|| panic!("{said}"));
             assert!(entry.means.contains(means), "{said}: {}", entry.means);
         }
-        assert!(for_server_words("250 OK", None).is_none());
+        assert!(for_server_words("250 OK").is_none());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Exchange Online over IMAP, POP and SMTP: texts of refusals as they were seen. The more special
-//! text stands before the more general one.
+//! Exchange Online over IMAP, POP and SMTP: texts of refusals as they were seen. Of several that
+//! fit, the longest holds.
 
 use super::entry::{Entry, Says, Who};
 

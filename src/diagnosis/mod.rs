@@ -42,7 +42,7 @@ pub fn report(err: &anyhow::Error) -> Report {
     let said = fault.and_then(|f| f.server_said.as_deref());
     let mut hints = Vec::new();
     if let Some(said) = said {
-        match entry::for_server_words(said, scene.protocol.as_deref()) {
+        match entry::for_server_words(said) {
             Some(entry) => hints.extend(entry.hints_for(&scene, said)),
             None => hints.extend(entra::more_at(said)),
         }

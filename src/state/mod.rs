@@ -13,7 +13,7 @@ mod schema;
 mod tokens;
 mod waits;
 
-pub use tokens::{SignInLock, StoredToken, TokenKey};
+pub use tokens::{KeptToken, SignInLock, StoredToken, TokenKey};
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};

@@ -30,6 +30,7 @@ incoming_servers:
     authentication: oauth-user
     client_id: {{client}}
     ca_file: {{ca}}
+    imap: {{imap}}
 queues:
   - name: support
     addresses:
@@ -221,7 +222,7 @@ fn an_application_id_in_the_place_of_the_user_is_noticed() {
     home.config(&format!(
         "version: 1
 outgoing_servers:
-  - {{name: out, tenant: {{tenant}}, authentication: oauth-service, user: {CLIENT}, password: 's3cret~+&='}}
+  - {{name: out, tenant: {{tenant}}, authentication: oauth-service, smtp: '{{smtp}}', user: {CLIENT}, password: 's3cret~+&='}}
 "
     ));
     home.run(&["token", "get", "out"])
