@@ -329,7 +329,7 @@ impl Outcome {
 pub fn tell(
     context: &Context,
     outcome: Outcome,
-    names: &[(&str, &str)],
+    names: &[(&'static str, &str)],
     written: Written,
 ) -> Result<()> {
     let file = config::shown(&context.config_path);
@@ -344,16 +344,12 @@ pub fn tell(
     if !context.output.json {
         return context.output.line(outcome.word());
     }
-    let mut object = serde_json::Map::new();
-    object.insert("result".into(), outcome.word().into());
-    for (key, value) in names {
-        object.insert((*key).into(), (*value).into());
-    }
-    object.insert(
-        "file".into(),
-        context.config_path.display().to_string().into(),
-    );
-    context.output.json(&object)
+    let text = |text: &str| Tree::Text(text.to_owned());
+    let mut object = vec![("result", text(outcome.word()))];
+    object.extend(names.iter().map(|(key, value)| (*key, text(value))));
+    let file = context.config_path.display().to_string();
+    object.push(("file", Tree::Text(file)));
+    context.output.json(&Tree::Map(object))
 }
 
 /// Where two definitions differ, in words that show no secret.

@@ -8,7 +8,7 @@ use super::queue_add::{self, find};
 use super::server_set::put_source;
 use super::table::{self, Table};
 use crate::cli::{QueueCommand, QueueSet};
-use crate::config::{self, Config, EmailAddress, Priority, Queue, Tree};
+use crate::config::{self, Config, EmailAddress, MailboxEntry, Priority, Queue, Tree};
 use crate::fault::Fault;
 use anyhow::Result;
 
@@ -25,10 +25,18 @@ pub fn run(context: &Context, command: &QueueCommand) -> Result<()> {
 /// The most urgent address decides a queue's place.
 fn urgency(config: &Config, queue: &Queue) -> u32 {
     let own = queue.priority.or(config.defaults.priority);
-    config
-        .mailboxes()
-        .filter(|m| m.queue.name == queue.name)
-        .map(|m| m.priority().0)
+    let priority = |address| {
+        let mailbox = MailboxEntry {
+            config,
+            queue,
+            address,
+        };
+        mailbox.priority().0
+    };
+    queue
+        .addresses
+        .iter()
+        .map(priority)
         .min()
         .unwrap_or(own.map_or(Priority::DEFAULT.0, |p| p.0))
 }

@@ -363,6 +363,32 @@ fn questions_are_asked_on_a_terminal() -> Result<(), rexpect::error::Error> {
 }
 
 #[test]
+fn a_queue_is_asked_for_too() -> Result<(), rexpect::error::Error> {
+    let world = World::new();
+    world.add_contoso();
+    let command = world.run(["queue", "add", "--set-password"]).command();
+    let mut terminal = spawn_command(command, Some(20_000))?;
+    terminal.exp_string("Name of the queue")?;
+    terminal.send_line("support")?;
+    terminal.exp_string("Full e-mail address")?;
+    terminal.send_line("support@contoso.com")?;
+    // The only server is the proposal.
+    terminal.exp_string("[Contoso]")?;
+    terminal.send_line("")?;
+    terminal.exp_string("Password of mailbox `support@contoso.com`")?;
+    terminal.send_line("hunter2")?;
+    let rest = terminal.exp_eof()?;
+    assert!(
+        rest.contains("created") && !rest.contains("hunter2"),
+        "{rest}"
+    );
+    assert!(world.config().ends_with(
+        "      - address: support@contoso.com\n        server: Contoso\n        password: hunter2\n"
+    ));
+    Ok(())
+}
+
+#[test]
 fn no_question_where_questions_are_forbidden() -> Result<(), rexpect::error::Error> {
     let world = World::new();
     let command = world
