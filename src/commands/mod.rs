@@ -5,6 +5,7 @@ mod context;
 mod provision;
 mod queue;
 mod queue_add;
+mod secret_flags;
 mod server;
 mod server_add;
 mod server_set;

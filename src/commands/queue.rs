@@ -1,10 +1,9 @@
 //! `queue list`, `show`, `set` and `remove`.
 
 use super::Context;
-use super::provision::{
-    Name, Outcome, Required, SourceFlags, change, tell, typed_target, unknown, value,
-};
+use super::provision::{Name, Outcome, Required, change, tell, typed_target, unknown, value};
 use super::queue_add::{self, find};
+use super::secret_flags::SourceFlags;
 use super::server_set::put_source;
 use super::table::{self, Table};
 use crate::cli::{QueueCommand, QueueSet};

@@ -18,6 +18,7 @@ mod parsed;
 mod paths;
 mod refusal;
 mod resolve_secret;
+mod secret_command;
 mod secret_source;
 mod tree;
 mod write;
