@@ -256,7 +256,7 @@ impl Ran {
 
     /// Demands that nothing was said: no output, no error.
     #[track_caller]
-    pub fn is_silent(self) -> Ran {
+    pub fn says_nothing(self) -> Ran {
         assert!(self.stdout.is_empty() && self.stderr.is_empty(), "{self}");
         self
     }

@@ -84,7 +84,7 @@ impl SourceFlags {
         .into_iter()
         .find_map(|(value, kind)| value.as_deref().map(|v| (v, kind)));
         let source = if self.stdin {
-            SecretSource::Plain(self.from_stdin()?)
+            SecretSource::Plain(self.read_stdin()?)
         } else if self.ask {
             required.may_ask(&format!("--{what}-file"))?;
             self.asked(required.context, whose)?
@@ -142,7 +142,7 @@ impl SourceFlags {
         Ok(source)
     }
 
-    fn from_stdin(&self) -> Result<Secret> {
+    fn read_stdin(&self) -> Result<Secret> {
         let flag = format!("`--{}-stdin`", self.what);
         let stdin = std::io::stdin();
         if stdin.is_terminal() {

@@ -254,7 +254,7 @@ impl Writer<'_> {
             self.line_end();
         }
         let mut text = self.text.clone();
-        if self.choose(&["", "no final line end"]) != "" {
+        if self.choose(&["line end", "none"]) == "none" {
             text.truncate(text.trim_end().len());
         }
         if self.choose(&["lf", "crlf"]) == "crlf" {

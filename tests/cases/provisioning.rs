@@ -277,7 +277,8 @@ addresses:
         .succeeds();
     world.run(["server", "remove", "Contoso out"]).succeeds();
     world.run(["server", "remove", "Contoso"]).succeeds();
-    world.run(["server", "list"]).succeeds().prints("");
+    world.run(["server", "list"]).succeeds().says_nothing();
+    assert!(!world.state_dir().exists(), "provisioning needs no state");
     world.run(["queue", "list"]).succeeds().prints(
         "\
 PRIORITY  QUEUE    ADDRESS  SERVER  LANGUAGE  SENDER  DELIVER
