@@ -219,9 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn the_example_is_valid_and_shows_every_key() {
+    fn the_example_is_valid_and_every_key_is_documented() {
         let text = include_str!("../../examples/queuemail.yaml");
         parse(text, Path::new("examples/queuemail.yaml")).unwrap();
+        let manual = include_str!("../../man/queuemail.yaml.5");
         let mut all = keys::<Config>();
         all.extend(keys::<Defaults>());
         all.extend(keys::<IncomingServer>());
@@ -234,6 +235,11 @@ mod tests {
                     .starts_with(&format!("{key}:"))
             };
             assert!(text.lines().any(shown), "`{key}` is not in the example");
+            let described = |l: &str| l.starts_with(".B") && l.contains(&format!("{key}:"));
+            assert!(
+                manual.lines().any(described),
+                "`{key}` is not in the manual"
+            );
         }
     }
 
