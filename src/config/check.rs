@@ -198,7 +198,9 @@ pub fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut F
         Kind::Incoming => ("incoming", incoming, outgoing),
         Kind::Outgoing => ("outgoing", outgoing, incoming),
     };
-    let note = if others.contains(&name) {
+    let note = if name.is_empty() {
+        "the name of a server belongs here".to_owned()
+    } else if others.contains(&name) {
         format!("`{name}` is not an {what} server, but the other kind")
     } else {
         match nearest(name, names.iter().copied()) {

@@ -119,17 +119,21 @@ fn type_words(rest: &str) -> String {
         "sequence" => "a list".to_owned(),
         "map" => "a mapping of keys".to_owned(),
         "unit value" | "Option value" => "nothing".to_owned(),
+        "enum" => "a value with a tag".to_owned(),
         other => other
             .replace("string ", "the text ")
             .replace("integer ", "the number ")
             .replace("floating point ", "the number ")
-            .replace("boolean ", "the truth value "),
+            .replace("boolean ", "the truth value ")
+            .replace(" as u128", "")
+            .replace(" as i128", ""),
     };
     let expected = match expected {
         "a sequence" => "a list",
         "a string" => "a text",
         "a boolean" => "true or false",
         "u32" => "a whole number",
+        "field identifier" => "a key",
         e if e.starts_with("struct ") => "a mapping of keys",
         e => e,
     };
