@@ -110,7 +110,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
             shown(path),
             metadata.uid()
         ))
-        .hint(format!("if it is yours: sudo chown {me} {}", quoted(path)))
+        .hint(owner_hint(me, metadata.uid(), path))
         .into());
     }
     if metadata.permissions().mode() & 0o002 != 0 {
@@ -121,6 +121,14 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What to do about a file of another user. Root does not take a service's file from it.
+pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
+    match me {
+        0 => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
+        _ => format!("if it is yours: sudo chown {me} {}", quoted(path)),
+    }
 }
 
 /// A file that holds a plain secret is for us alone.

@@ -5,7 +5,7 @@
 //! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and
 //! systemd's `$CREDENTIALS_DIRECTORY` such a file of root is taken.
 
-use super::load::{quoted, why};
+use super::load::{owner_hint, quoted, why};
 use super::mistake::shown;
 use super::secret_command::{Failure, run};
 use super::secret_source::SecretSource;
@@ -96,7 +96,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
             shown(path),
             metadata.uid()
         ))
-        .hint(format!("sudo chown {me} {}", quoted(path))));
+        .hint(owner_hint(me, metadata.uid(), path)));
     }
     // Root's own files may be shared with a group, for services that do not run as root.
     let forbidden = match (of_root, mounted) {
