@@ -11,6 +11,7 @@ mod provision;
 mod quarantine;
 mod queue;
 mod queue_add;
+mod secret_flags;
 mod send;
 mod server;
 mod server_add;
