@@ -19,8 +19,8 @@ use ureq::unversioned::transport::{
     TcpConnector, Transport, TransportAdapter,
 };
 
-/// Connections to one host that are kept for the next requests: what Graph serves at once.
-const KEPT: usize = 4;
+/// Connections that are kept for the next requests: four for each of some mailboxes at once.
+const KEPT: usize = 64;
 /// Longest time that a body may take which is read or sent piece by piece.
 const LONGEST_BODY: Duration = Duration::from_secs(3600);
 
@@ -93,6 +93,7 @@ impl Agent {
             .timeout_send_body(Some(settings.io_timeout))
             .timeout_recv_response(Some(settings.io_timeout))
             .timeout_recv_body(Some(settings.io_timeout))
+            .max_idle_connections(KEPT)
             .max_idle_connections_per_host(KEPT)
             .proxy(ureq::Proxy::try_from_env())
             .build();

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 use crate::state::{SignInLock, Store, StoredToken, TokenKey};
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -434,12 +434,18 @@ impl<'a> Access<'a> {
     }
 
     fn agent(&self, registration: &Registration<'_>) -> Result<Agent> {
-        let ca_file = registration.ca_file.map(ToOwned::to_owned);
+        self.http(registration.ca_file)
+    }
+
+    /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
+    pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
+        let settings = self.context.net_settings(ca_file);
+        let ca_file = ca_file.map(ToOwned::to_owned);
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(agent) = agents.get(&ca_file) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&self.context.net_settings(registration.ca_file))?;
+        let agent = Agent::new(&settings)?;
         agents.insert(ca_file, agent.clone());
         Ok(agent)
     }

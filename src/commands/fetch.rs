@@ -3,20 +3,20 @@
 use super::access::Access;
 use super::{Context, provision};
 use crate::cli::FetchArgs;
-use crate::config::{
-    self, AfterFetch, Config, IncomingVia, MailboxEntry, Resource, Target, resolve,
-};
+use super::reading::{Reading, Way};
+use crate::config::{self, AfterFetch, Config, MailboxEntry, Target};
 use crate::fault::{Errors, Fault, Kind, Scene};
 use crate::fetch::{self, Delivered, Folder, Job, Reporter, Tally};
-use crate::mail::{self, Mailbox, RemoteId};
+use crate::mail::{Mailbox, RemoteId};
 use crate::output::Output;
 use crate::state::{Holder, Store};
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// One mailbox of this run.
 struct Task<'a> {
@@ -204,7 +204,6 @@ impl Run<'_> {
 
     fn one(&self, task: &Task<'_>, tally: &mut Tally) -> Result<()> {
         let job = &task.job;
-        let scene = || self.scene(task);
         let lock = format!("fetch {}", fetch::mailbox_key(&job.address));
         let _lock = match self.store.lock(&lock)? {
             Ok(lock) => lock,
@@ -217,24 +216,90 @@ impl Run<'_> {
                 return Ok(());
             }
         };
-        if self.dry_run {
-            let mut mailbox = self.open(task, false).with_context(scene)?;
-            return self.list(job, mailbox.as_mut()).with_context(scene);
+        if let Some(fault) = self.wait_left(task)? {
+            if task.named {
+                return Err(fault.into());
+            }
+            self.context.output.step(&format!("{fault}; skipped"));
+            return Ok(());
         }
+        let way = Cell::new(Way::Imap);
+        let result = match self.dry_run {
+            true => self.dry(task, &way),
+            false => {
+                let before = *tally;
+                match self.fetch(task, &way, tally) {
+                    Err(err) if *tally == before && self.reading().forget(&task.entry, &err)? => {
+                        self.context.output.step(&format!(
+                            "`{}`: {err:#}; looking for another way",
+                            job.address
+                        ));
+                        self.fetch(task, &way, tally)
+                    }
+                    result => result,
+                }
+            }
+        };
+        if let Err(err) = &result
+            && let Some(fault) = err.downcast_ref::<Fault>()
+            && let Some(wait) = fault.retry_after
+        {
+            let words = fault.server_said.as_deref().unwrap_or(&fault.what);
+            let key = fetch::mailbox_key(&job.address);
+            self.store
+                .set_mailbox_wait(&key, SystemTime::now() + wait, words)?;
+        }
+        result.with_context(|| self.scene(task, way.get()))
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading::new(self.context, self.config, self.store, &self.access)
+    }
+
+    fn fetch(&self, task: &Task<'_>, way: &Cell<Way>, tally: &mut Tally) -> Result<()> {
         let teller = Teller {
             output: &self.context.output,
         };
+        let reading = self.reading();
+        let job = &task.job;
         fetch::fetch_mailbox(
             job,
             self.store,
-            &mut |stale_token| self.open(task, stale_token),
+            &mut |stale_token| reading.open(&task.entry, &job.after, stale_token, way),
             &teller,
             tally,
         )
-        .with_context(scene)
     }
 
-    fn scene(&self, task: &Task<'_>) -> Scene {
+    fn dry(&self, task: &Task<'_>, way: &Cell<Way>) -> Result<()> {
+        let job = &task.job;
+        let mut mailbox = self
+            .reading()
+            .open(&task.entry, &AfterFetch::Keep, false, way)?;
+        self.list(job, mailbox.as_mut())
+    }
+
+    /// What is left of a wait that the mailbox's host asked for in an earlier run.
+    fn wait_left(&self, task: &Task<'_>) -> Result<Option<Fault>> {
+        let address = &task.job.address;
+        let key = fetch::mailbox_key(address);
+        let Some((until, words)) = self.store.mailbox_wait(&key)? else {
+            return Ok(None);
+        };
+        let Ok(left) = until.duration_since(SystemTime::now()) else {
+            return Ok(None);
+        };
+        Ok(Some(
+            Fault::try_later(format!(
+                "the host of `{address}` asked us to wait, {} s more",
+                left.as_secs() + 1
+            ))
+            .said(words)
+            .retry_after(Some(left)),
+        ))
+    }
+
+    fn scene(&self, task: &Task<'_>, way: Way) -> Scene {
         let server = self.config.incoming_server(&task.entry.address.server);
         Scene {
             queue: Some(task.job.queue.clone()),
@@ -243,54 +308,12 @@ impl Run<'_> {
             server: server.map(|s| s.name.clone()),
             tenant: server.map(|s| s.address.tenant.to_string()),
             client_id: server.map(|s| s.client_id.to_string()),
-            protocol: Some("imap".to_owned()),
+            protocol: Some(way.name().to_owned()),
             ..Scene::new(format!(
                 "cannot fetch `{}` (queue `{}`)",
                 task.job.address, task.job.queue
             ))
         }
-    }
-
-    /// Connects and signs in; `stale_token` asks for a new token.
-    fn open(&self, task: &Task<'_>, stale_token: bool) -> Result<Box<dyn Mailbox>> {
-        let server = self
-            .config
-            .incoming_server(&task.entry.address.server)
-            .ok_or_else(|| {
-                Fault::config(format!(
-                    "there is no incoming server `{}`",
-                    task.entry.address.server
-                ))
-            })?;
-        if server.via == IncomingVia::Graph {
-            return Err(Fault::config(format!(
-                "server `{}` says `via: graph`, but this version reads through IMAP only",
-                server.name
-            ))
-            .hint(format!("queuemail server set {} --via imap", server.name))
-            .into());
-        }
-        let endpoint = resolve::imap(server)?;
-        let token = if stale_token {
-            let anew = Access::new(self.context, self.config, self.store).fresh(true);
-            anew.mailbox_token(&task.entry, Resource::Imap)?
-        } else {
-            self.access.mailbox_token(&task.entry, Resource::Imap)?
-        };
-        let settings = self.context.net_settings(server.ca_file.as_deref());
-        let mailbox = mail::imap::open(
-            &endpoint,
-            &settings,
-            &task.job.address,
-            &token,
-            self.trace(),
-        )?;
-        Ok(Box::new(mailbox))
-    }
-
-    fn trace(&self) -> Option<mail::imap::Trace> {
-        let output = self.context.output;
-        (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _)
     }
 
     fn list(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {

@@ -7,6 +7,7 @@ mod fetch;
 mod provision;
 mod queue;
 mod queue_add;
+mod reading;
 mod send;
 mod server;
 mod server_add;

@@ -9,11 +9,13 @@ mod ledger;
 mod lock;
 mod schema;
 mod tokens;
+mod ways;
 
 pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 pub use ledger::{Failure, FolderRecord, StagedRecord};
 pub use lock::{Holder, Lock};
+pub use ways::KnownWay;
 
 use crate::fault::{Fault, Kind};
 use crate::files;

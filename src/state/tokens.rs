@@ -204,7 +204,7 @@ impl Store {
         }
     }
 
-    fn wait_row(&self, key: &str) -> Result<Option<(SystemTime, String)>> {
+    pub(super) fn wait_row(&self, key: &str) -> Result<Option<(SystemTime, String)>> {
         self.connection()
             .query_row(
                 "SELECT until, reason FROM wait WHERE key = ?1",
@@ -215,7 +215,7 @@ impl Store {
             .context("cannot read the state database")
     }
 
-    fn set_wait_row(&self, key: &str, until: SystemTime, reason: &str) -> Result<()> {
+    pub(super) fn set_wait_row(&self, key: &str, until: SystemTime, reason: &str) -> Result<()> {
         self.transaction(|transaction| {
             transaction.execute(
                 "INSERT OR REPLACE INTO wait (key, until, reason) VALUES (?1, ?2, ?3)",
