@@ -185,7 +185,7 @@ impl Sandbox {
         self.compare("support", SUPPORT);
 
         self.title("Answer");
-        self.run(&format!("send -f {SUPPORT} {SALES}"), ANSWER);
+        self.run(&format!("send -i -f {SUPPORT} {SALES}"), ANSWER);
         let expected = ANSWER.replace('\n', "\r\n");
         let submitted = self.m365.submitted();
         let is_same = submitted.len() == 1

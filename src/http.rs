@@ -19,6 +19,8 @@ use ureq::unversioned::transport::{
     TcpConnector, Transport, TransportAdapter,
 };
 
+const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
+
 /// Connections that are kept for the next requests: four for each of some mailboxes at once.
 const KEPT: usize = 64;
 /// Longest time that a body may take which is read or sent piece by piece.
@@ -83,7 +85,7 @@ impl Agent {
     pub fn new(settings: &Settings) -> Result<Agent> {
         let tls = net::tls_connector(settings.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
-            .user_agent(concat!("queuemail/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .https_only(true)
             .http_status_as_error(false)
             .max_redirects(0)
@@ -105,6 +107,29 @@ impl Agent {
             agent: ureq::Agent::with_parts(config, connector, DefaultResolver::default()),
             io_timeout: settings.io_timeout,
         })
+    }
+
+    /// A client for a service of this very host, such as a managed identity's: plain HTTP, no
+    /// proxy, and a short wait, since there is either somebody or nobody. No TLS at all: the caller
+    /// makes sure that the URL is `http://` and local.
+    pub fn local(timeout: Duration) -> Agent {
+        let config = ureq::Agent::config_builder()
+            .user_agent(USER_AGENT)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(timeout.min(Duration::from_secs(3))))
+            .timeout_global(Some(timeout))
+            .proxy(None)
+            .build();
+        Agent {
+            agent: ureq::Agent::with_parts(
+                config,
+                TcpConnector::default(),
+                DefaultResolver::default(),
+            ),
+            io_timeout: timeout,
+        }
     }
 
     /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.
@@ -316,5 +341,33 @@ impl Transport for TlsTransport {
 impl fmt::Debug for TlsTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TlsTransport")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(text: &str, now: u64) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::RETRY_AFTER, text.parse().ok()?);
+        retry_after(&headers, UNIX_EPOCH + Duration::from_secs(now)).map(|d| d.as_secs())
+    }
+
+    #[test]
+    fn both_forms_of_retry_after() {
+        assert_eq!(wait("120", 0), Some(120));
+        // RFC 9110 §5.6.7's example, ten seconds before and after it.
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_767), Some(10));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_787), Some(0));
+    }
+
+    #[test]
+    fn nonsense_is_no_wait_and_years_are_a_day() {
+        for text in ["", "-1", "soon", "1.5", "99999999999999999999999"] {
+            assert_eq!(wait(text, 0), None, "{text}");
+        }
+        assert_eq!(wait("4000000000", 0), Some(86_400));
+        assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", 0), Some(86_400));
     }
 }

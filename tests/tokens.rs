@@ -1,7 +1,9 @@
 //! Black-box tests of everything that gets tokens: `token get` against the stand-in's Entra ID.
 
 mod account;
+mod answers;
 mod cache;
+mod formats;
 mod login;
 mod service;
 
@@ -47,25 +49,14 @@ impl Home {
 
     /// Writes the configuration; `{authority}`, `{tenant}`, `{ca}` and `{home}` are filled in.
     pub fn config(&self, text: &str) -> &Home {
-        // The login host is none of Microsoft's, so each server names its own host for mail.
-        let (incoming, outgoing) = text.split_once("outgoing_servers:").unwrap_or((text, ""));
-        let text = [
-            incoming.replace(
-                "ca_file: {ca}",
-                "ca_file: {ca}\n    imap: imaps://localhost",
-            ),
-            outgoing.replace("ca_file: {ca}", "ca_file: {ca}\n    smtp: smtp://localhost"),
-        ]
-        .join(if outgoing.is_empty() {
-            ""
-        } else {
-            "outgoing_servers:"
-        })
-        .replace("{authority}", &self.standin.authority())
-        .replace("{tenant}", self.standin.tenant())
-        .replace("{ca}", &self.standin.ca_file().display().to_string())
-        .replace("{client}", CLIENT)
-        .replace("{home}", &self.folder.path().display().to_string());
+        let text = text
+            .replace("{authority}", &self.standin.authority())
+            .replace("{tenant}", self.standin.tenant())
+            .replace("{ca}", &self.standin.ca_file().display().to_string())
+            .replace("{client}", CLIENT)
+            .replace("{imap}", &self.standin.imap_url())
+            .replace("{smtp}", &self.standin.smtp_url())
+            .replace("{home}", &self.folder.path().display().to_string());
         self.write("config.yaml", &text);
         self
     }
@@ -81,6 +72,7 @@ incoming_servers:
     client_id: {{client}}
     {credential}
     ca_file: {{ca}}
+    imap: {{imap}}
 queues:
   - name: support
     addresses:

@@ -18,6 +18,9 @@ const MAX_SECRET: u64 = 64 << 10;
 
 /// Reads an option's value; a mistake names the option.
 pub fn value<T: FromStr<Err = String>>(flag: &str, text: &str) -> Result<T> {
+    if text.trim().is_empty() {
+        return Err(Fault::usage(format!("`{flag}` must not be empty")).into());
+    }
     text.trim()
         .parse()
         .map_err(|e| Fault::usage(format!("`{flag}`: {e}")).into())
@@ -55,6 +58,9 @@ pub fn change_path(slot: &mut Option<PathBuf>, path: &Option<PathBuf>) -> Result
 pub fn typed_path(path: &Path) -> Result<PathBuf> {
     if path.starts_with("~") {
         return Ok(path.to_owned());
+    }
+    if path.as_os_str().is_empty() {
+        return Err(Fault::usage("the name of a file is empty").into());
     }
     if path.to_str().is_none() {
         return Err(Fault::usage(format!(

@@ -199,11 +199,14 @@ fn touches_address(args: &QueueSet) -> bool {
 /// The address that is meant: the one named, else the only one.
 fn pick(queue: &Queue, address: Option<&str>) -> Result<usize> {
     let known: Vec<&str> = queue.addresses.iter().map(|a| a.address.as_str()).collect();
-    let what = format!("address of queue `{}`", queue.name);
     match address {
         Some(text) => {
             let address: EmailAddress = value("--address", text)?;
-            find(queue, &address).ok_or_else(|| unknown(&what, text, &known))
+            find(queue, &address).ok_or_else(|| {
+                Fault::usage(format!("queue `{}` has no address `{text}`", queue.name))
+                    .hint(config::named("its addresses", &known))
+                    .into()
+            })
         }
         None if queue.addresses.len() == 1 => Ok(0),
         None => Err(Fault::usage(format!(
@@ -211,7 +214,7 @@ fn pick(queue: &Queue, address: Option<&str>) -> Result<usize> {
             queue.name,
             known.len()
         ))
-        .hint(config::named("addresses", &known))
+        .hint(config::named("its addresses", &known))
         .into()),
     }
 }

@@ -9,14 +9,13 @@ use crate::fault::{Errors, Fault, Kind, Scene};
 use crate::mail::message::Draft;
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Envelope, Notifications, Receipt, Transport, addresses};
-use crate::net::Settings;
 use crate::state::Store;
 use crate::submit::{self, Route};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Octets of the largest message that we read: above the 150 MiB of Exchange's transport.
 const MAX_MESSAGE: u64 = 200 << 20;
@@ -36,6 +35,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     let notifications = notifications(args)?;
     let config = config::load(&context.config_path)?;
     let store = Store::open(&context.state_dir)?;
+    let fresh_access = Access::new(context, &config, &store).fresh(true);
     let access = Access::new(context, &config, &store);
     let trace = |line: &str| context.output.trace(line);
     let stdin = [PathBuf::from("-")];
@@ -50,6 +50,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         context,
         config: &config,
         access: &access,
+        fresh_access: &fresh_access,
         trace: &trace,
         open: None,
         shut: Vec::new(),
@@ -57,14 +58,14 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     let mut tally = verdict::Tally::default();
     let mut errors = Vec::new();
     for file in files {
-        let result = prepare(&config, args, &notifications, file).and_then(|mail| {
+        let result = prepare(context, &config, args, &notifications, file).and_then(|mail| {
             if args.dry_run {
                 return post.foretell(&mail);
             }
             let result = post.submit(&mail);
             tally.count(&mail, &result);
             verdict::tell(context, &mail, &result)?;
-            result.and_then(|receipt| verdict::judge(&mail, receipt))
+            verdict::judge(&mail, result?, post.scene(&mail.route))
         });
         if let Err(err) = result {
             errors.push(match several {
@@ -82,6 +83,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
 
 /// Reads a message and decides everything about it that needs no connection.
 fn prepare<'a>(
+    context: &Context,
     config: &'a Config,
     args: &SendArgs,
     notifications: &Notifications,
@@ -90,7 +92,13 @@ fn prepare<'a>(
     let from_stdin = file == Path::new("-");
     let octets = if from_stdin {
         let ignore_dots = args.ignore_dots || args.options.iter().any(|o| o == "i");
-        read_stdin(ignore_dots)?
+        let (octets, left) = read_stdin(ignore_dots)?;
+        if left > 0 {
+            context.output.warn(&format!(
+                "the message ends at a line with a single dot; {left} octets after it are not sent (-i keeps them)"
+            ));
+        }
+        octets
     } else {
         read_file(file)?
     };
@@ -230,7 +238,7 @@ fn notifications(args: &SendArgs) -> Result<Notifications, Fault> {
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
     std::fs::File::open(path)
-        .and_then(|file| bounded(file))
+        .and_then(bounded)
         .map_err(|e| Fault::usage(format!("cannot read `{}`: {e}", path.display())).into())
 }
 
@@ -244,12 +252,12 @@ fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The message on standard input: up to its end or, as with sendmail, up to a line with a
-/// single dot.
-fn read_stdin(ignore_dots: bool) -> Result<Vec<u8>> {
+/// single dot; and how many octets came after that.
+fn read_stdin(ignore_dots: bool) -> Result<(Vec<u8>, u64)> {
     let mut stdin = io::stdin().lock();
     let cannot = |e: io::Error| Fault::usage(format!("cannot read standard input: {e}"));
     if ignore_dots {
-        return Ok(bounded(stdin).map_err(cannot)?);
+        return Ok((bounded(stdin).map_err(cannot)?, 0));
     }
     let terminal = stdin.is_terminal();
     let mut octets = Vec::new();
@@ -261,17 +269,19 @@ fn read_stdin(ignore_dots: bool) -> Result<Vec<u8>> {
         }
         if matches!(&octets[start..], b".\n" | b".\r\n" | b".") {
             octets.truncate(start);
-            // A writer that is not stopped would die of a broken pipe.
-            if !terminal {
-                io::copy(&mut stdin, &mut io::sink()).map_err(cannot)?;
-            }
-            return Ok(octets);
+            // A person types nothing more; a program that is not read to its end would die of
+            // a broken pipe.
+            let left = match terminal {
+                true => 0,
+                false => io::copy(&mut stdin, &mut io::sink()).map_err(cannot)?,
+            };
+            return Ok((octets, left));
         }
     }
     if octets.len() as u64 > MAX_MESSAGE {
         return Err(cannot(io::Error::other(format!("more than {MAX_MESSAGE} octets"))).into());
     }
-    Ok(octets)
+    Ok((octets, 0))
 }
 
 /// One connection for all messages of an outgoing server and user, one after the other.
@@ -279,6 +289,8 @@ struct Post<'a> {
     context: &'a Context,
     config: &'a Config,
     access: &'a Access<'a>,
+    /// For a token that is newer than this run.
+    fresh_access: &'a Access<'a>,
     trace: &'a dyn Fn(&str),
     open: Option<(Way<'a>, Smtp<'a>)>,
     /// Ways that failed: the messages after the first are not tried again, lest an account be
@@ -292,11 +304,10 @@ type Way<'a> = (&'a str, &'a str);
 impl<'a> Post<'a> {
     fn submit(&mut self, mail: &Mail<'a>) -> Result<Receipt> {
         let way = (mail.route.outgoing.name.as_str(), mail.route.user());
-        let scene = || self.scene(&mail.route);
+        let scene = self.scene(&mail.route);
         if let Some((_, fault)) = self.shut.iter().find(|(shut, _)| *shut == way) {
-            return Err(anyhow::Error::new(fault.clone()).context(scene()));
+            return Err(anyhow::Error::new(fault.clone()).context(scene));
         }
-        let scene = scene();
         let result = self
             .transport(way, &mail.route)
             .and_then(|transport| transport.submit(&mail.envelope, &mail.octets));
@@ -324,17 +335,15 @@ impl<'a> Post<'a> {
         let registration = resolve::outgoing(self.config, route.outgoing)?;
         let server = Server {
             endpoint: route.smtp(&registration.authority)?,
-            settings: Settings {
-                connect_timeout: self.context.timeout.min(Duration::from_secs(30)),
-                io_timeout: self.context.timeout,
-                ca_file: registration.ca_file.map(Path::to_owned),
-            },
+            settings: self.context.net_settings(registration.ca_file),
             user: route.user().to_owned(),
         };
-        let access = self.access;
+        let (access, fresh_access) = (self.access, self.fresh_access);
         let route = *route;
-        let token =
-            move || access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp);
+        let token = move |fresh: bool| {
+            let access = if fresh { fresh_access } else { access };
+            access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp)
+        };
         Ok(Smtp::new(server, token, self.trace))
     }
 

@@ -356,7 +356,7 @@ fn guid(id: &ClientId, at: &str, found: &mut Found) {
     if !is_guid(id.as_str()) {
         found.add(
             &format!("{at}.client_id"),
-            format!("client ID `{id}`"),
+            format!("a bad client ID `{id}`"),
             "Microsoft's are GUIDs: copy the Application (client) ID of the app registration",
         );
     }
@@ -497,7 +497,10 @@ fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut Found
         }
     };
     found.add(at, format!("no {what} server `{name}`"), note);
-    found.hint(named(&format!("{what} servers"), &names));
+    found.hint(match names.is_empty() {
+        true => format!("there is no {what} server yet: queuemail server add {what} …"),
+        false => named(&format!("{what} servers"), &names),
+    });
 }
 
 /// "queues in the file: a, b", or that there are none.

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use anyhow::Result;
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The size up to which a file is read, in bytes: some ten thousand queues.
@@ -43,10 +43,20 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
             _ => fault,
         }
     };
-    let file = File::open(path).map_err(cannot)?;
+    // A FIFO would make us wait for a writer.
+    let file = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_dir() {
-        return Err(Fault::config(format!("{} is a folder, not a file", shown(path))).into());
+        return Err(Fault::config(format!("{} is a folder", shown(path))).into());
+    }
+    if !metadata.is_file() {
+        return Err(Fault::config(format!("{} is no plain file", shown(path)))
+            .hint("a configuration from a pipe can be checked: queuemail config validate -")
+            .into());
     }
     check_owner(&metadata, path)?;
     let mut bytes = Vec::new();
@@ -102,7 +112,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         .hint(format!("if it is yours: sudo chown {me} {}", quoted(path)))
         .into());
     }
-    if metadata.is_file() && metadata.permissions().mode() & 0o002 != 0 {
+    if metadata.permissions().mode() & 0o002 != 0 {
         return Err(
             Fault::config(format!("every user can change {}", shown(path)))
                 .hint(format!("chmod o-w {}", quoted(path)))
@@ -114,8 +124,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
 
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
-    if metadata.is_file()
-        && metadata.permissions().mode() & 0o077 != 0
+    if metadata.permissions().mode() & 0o077 != 0
         && config.secret_sources().any(|(_, s)| s.is_plain())
     {
         return Err(Fault::config(format!(
@@ -131,6 +140,9 @@ pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Resul
 /// A path for a shell to read.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
+    if text.is_empty() {
+        return "''".to_owned();
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%,:=".contains(c);
     if text.chars().all(plain) {
         text
@@ -261,6 +273,12 @@ fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
     } else if key.is_some() {
         (format!("a bad value{of_key}"), message.to_owned())
     } else {
+        // Where an unfinished thing begins helps more than where the parser gave up.
+        for thing in ["a quoted scalar", "a simple key"] {
+            if let Some((_, context)) = full.split_once(&format!("while scanning {thing}")) {
+                place = mark_in(context).or(place);
+            }
+        }
         ("a mistake".to_owned(), yaml_words(message, text, place))
     };
     Mistake {
@@ -277,32 +295,44 @@ fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> Strin
     let line = place.and_then(|(line, _)| text.lines().nth(line - 1));
     let indent = line.map(|l| &l[..l.len() - l.trim_start().len()]);
     if indent.is_some_and(|i| i.contains('\t')) || message.contains("cannot start any token") {
-        return "no tab may stand here: indent with spaces, and quote a value that begins with one of @ ` % \\t".to_owned();
+        return "no tab may stand here, nor may a value begin with @ or `: indent with spaces, put the value in quotes".to_owned();
     }
-    message.to_owned()
+    if message.contains("while scanning a quoted scalar") {
+        return "this quote is never closed".to_owned();
+    }
+    match message.find(" at line ") {
+        Some(end) => message[..end].to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+/// The place in libyaml's words "… at line 3 column 7".
+fn mark_in(words: &str) -> Option<(usize, usize)> {
+    let (line, column) = words.split_once("at line ")?.1.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
 }
 
 fn type_words(rest: &str) -> String {
     let (found, expected) = rest.split_once(", expected ").unwrap_or((rest, "another"));
     let found = match found {
-        "sequence" => "a list",
-        "map" => "a mapping of keys",
-        "unit value" | "Option value" => "nothing",
-        other => other,
+        "sequence" => "a list".to_owned(),
+        "map" => "a mapping of keys".to_owned(),
+        "unit value" | "Option value" => "nothing".to_owned(),
+        other => other
+            .replace("string ", "the text ")
+            .replace("integer ", "the number ")
+            .replace("floating point ", "the number ")
+            .replace("boolean ", "the truth value "),
     };
     let expected = match expected {
         "a sequence" => "a list",
+        "a string" => "a text",
         "a boolean" => "true or false",
         "u32" => "a whole number",
         e if e.starts_with("struct ") => "a mapping of keys",
         e => e,
     };
-    let quote = if expected == "a string" && found.contains('`') {
-        " (quote it)"
-    } else {
-        ""
-    };
-    format!("this is {found}; {expected} belongs here{quote}")
+    format!("this is {found}; {expected} belongs here")
 }
 
 fn between_backquotes(message: &str) -> Vec<&str> {
@@ -313,5 +343,52 @@ fn split_found<'a>(quoted: &[&'a str]) -> (&'a str, Vec<&'a str>) {
     match quoted.split_first() {
         Some((found, known)) => (found, known.to_vec()),
         None => ("", Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue};
+
+    /// The keys of a type, as serde names them when it refuses another.
+    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
+        let err = serde_yaml::from_str::<T>("{no_such_key: 1}").err();
+        let text = err.map(|e| e.to_string()).unwrap_or_default();
+        let keys = between_backquotes(&text)[1..].to_vec();
+        assert!(keys.len() > 1, "{text}");
+        keys.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_example_is_valid_and_shows_every_key() {
+        let text = include_str!("../../examples/queuemail.yaml");
+        parse(text, Path::new("examples/queuemail.yaml")).unwrap();
+        let mut all = keys::<Config>();
+        all.extend(keys::<Defaults>());
+        all.extend(keys::<IncomingServer>());
+        all.extend(keys::<OutgoingServer>());
+        all.extend(keys::<Queue>());
+        all.extend(keys::<Address>());
+        for key in all {
+            let shown = |l: &str| {
+                l.trim_start_matches([' ', '#', '-'])
+                    .starts_with(&format!("{key}:"))
+            };
+            assert!(text.lines().any(shown), "`{key}` is not in the example");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_place_names_the_file() {
+        let text = parse("", Path::new("/x/y.yaml")).unwrap_err().to_string();
+        assert!(text.starts_with("nothing in /x/y.yaml: "), "{text}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(version: 1\n)?[a-z:{}\\[\\]\n\r\t &*#'\"|>é-]{0,80}") {
+            let _ = parse(&text, Path::new("x"));
+        }
     }
 }

@@ -183,10 +183,10 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
     let name = &server.name;
     match fitting[..] {
         [one] => Ok(one),
-        [] => Err(Fault::config(format!(
+        [] => Err(swapped(server, Fault::config(format!(
             "outgoing server `{name}` has no app registration to sign in as: no {} incoming server has tenant `{}`",
             server.authentication, server.tenant
-        ))
+        )))
         .hint(format!(
             "name one: queuemail server set '{name}' --app INCOMING, or give its own: --client-id ID --secret-file FILE"
         ))
@@ -200,6 +200,18 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
             fitting[0].name
         ))
         .hint(known("these fit", fitting.iter().map(|s| s.name.as_str())))),
+    }
+}
+
+/// Adds what is wrong where an application ID stands in `user` and its secret in `password`, as
+/// the table of the product that these terms come from can be read.
+pub fn swapped(server: &OutgoingServer, fault: Fault) -> Fault {
+    match (&server.user, &server.password) {
+        (Some(user), Some(_)) if user.is_guid() => fault.hint(format!(
+            "if `user` ({user}) of outgoing server `{0}` is an application ID and `password` its secret, they belong into `client_id` and `secret`: queuemail server set '{0}' --client-id {user} --secret-stdin",
+            server.name
+        )),
+        _ => fault,
     }
 }
 

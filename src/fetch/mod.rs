@@ -5,6 +5,7 @@
 //! is on record as delivered. A connection that breaks is opened again while it makes progress.
 //! Nothing here prints or reads the configuration file.
 
+mod audit;
 mod commit;
 mod identity;
 mod intake;
@@ -21,6 +22,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Instant;
+
+pub use audit::{Audit, audit};
 
 /// So many messages are asked for before the server is told of those delivered.
 const CHUNK: usize = 2000;
@@ -463,6 +466,6 @@ fn hex(octets: &[u8]) -> String {
 }
 
 /// Unix time in seconds.
-fn now() -> i64 {
+pub fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }

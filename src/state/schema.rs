@@ -34,7 +34,7 @@ const MIGRATIONS: &[&str] = &["
         epoch        INTEGER NOT NULL,
         -- IMAP UID as an integer, Graph id as text
         remote       ANY NOT NULL,
-        -- failed (to be tried again), staged, delivered, quarantined
+        -- failed (to be tried again), staged, delivered, quarantined, dropped (by a person)
         state        TEXT NOT NULL,
         -- what is still to be done on the server once delivered; NULL when nothing is
         settle       TEXT,
@@ -55,6 +55,13 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX message_unfinished ON message (folder, state) WHERE state <> 'delivered';
     CREATE INDEX message_unsettled ON message (folder) WHERE settle IS NOT NULL;
+    CREATE TABLE mailbox (
+        address      TEXT PRIMARY KEY,
+        -- Unix seconds
+        last_success INTEGER,
+        failed_at    INTEGER,
+        error        TEXT
+    ) STRICT;
     CREATE TABLE wait (
         -- the address, client or host that asked for it
         key        TEXT PRIMARY KEY,

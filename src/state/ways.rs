@@ -1,9 +1,8 @@
-//! Which way (`via: auto`) was found for a mailbox, and how long a mailbox's host asked us to wait.
+//! Which way (`via: auto`) was found for a mailbox or a sender.
 
 use super::Store;
 use anyhow::{Context, Result};
 use rusqlite::{OptionalExtension, params};
-use std::time::SystemTime;
 
 /// A way that was found to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,14 +48,5 @@ impl Store {
     pub fn forget_way(&self, key: &str) -> Result<()> {
         self.transaction(|tx| tx.execute("DELETE FROM way WHERE key = ?1", [key]))
             .map(drop)
-    }
-
-    /// Until when a host asked us to leave this mailbox alone, and its words.
-    pub fn mailbox_wait(&self, address: &str) -> Result<Option<(SystemTime, String)>> {
-        self.wait_row(&format!("mailbox {address}"))
-    }
-
-    pub fn set_mailbox_wait(&self, address: &str, until: SystemTime, reason: &str) -> Result<()> {
-        self.set_wait_row(&format!("mailbox {address}"), until, reason)
     }
 }

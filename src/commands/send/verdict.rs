@@ -1,9 +1,9 @@
 //! What became of a message: told to people and scripts, and turned into an exit code.
 
 use super::Mail;
-use crate::commands::Context;
-use crate::fault::{Fault, Kind};
-use crate::mail::{Outcome, Receipt};
+use crate::commands::{Context, shell_quote};
+use crate::fault::{Fault, Kind, Scene};
+use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::output::escape;
 use anyhow::Result;
 use serde_json::json;
@@ -104,79 +104,93 @@ pub fn tell(context: &Context, mail: &Mail<'_>, result: &Result<Receipt>) -> Res
     Ok(())
 }
 
-/// `Ok` if every recipient was accepted; else what the caller has to know.
-pub fn judge(mail: &Mail<'_>, receipt: Receipt) -> Result<()> {
-    let from = mail.envelope.from.as_deref().unwrap_or_default();
-    let refused = &receipt.refused;
-    let worst = refused.iter().map(|r| r.kind()).max();
-    let words = || {
-        let each: Vec<String> = refused
-            .iter()
-            .map(|r| format!("{}: {}", r.address, r.server_said))
-            .collect();
-        each.join("; ")
-    };
-    match receipt.outcome {
+/// `Ok` if every recipient was accepted; else what the caller has to know, in this scene.
+pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> {
+    let fault = match receipt.outcome {
+        Outcome::Accepted if receipt.refused.is_empty() => return Ok(()),
         Outcome::Accepted => {
-            let Some(kind) = worst else {
-                return Ok(());
-            };
-            let later: Vec<&str> = refused
-                .iter()
-                .filter(|r| !r.for_good)
-                .map(|r| r.address.as_str())
-                .collect();
-            let fault = Fault::new(
-                kind,
-                format!(
-                    "the server refused {} of {} recipients, and accepted the message for the others",
-                    refused.len(),
-                    mail.envelope.to.len()
-                ),
-            )
-            .said(words());
-            Err(match later.join(" ") {
-                none if none.is_empty() => fault,
-                later => fault.hint(format!(
-                    "try again for these only, without -t: queuemail send -f {from} {later}"
-                )),
-            }
-            .into())
+            let queue = &mail.route.entry.queue.name;
+            scene.doing = format!("sent for queue `{queue}`, but not to everybody");
+            partly(mail, &receipt)
         }
-        Outcome::Refused { for_good } => {
-            let said = match &receipt.server_said {
-                Some(said) => Some(said.clone()),
-                None if refused.is_empty() => None,
-                None => Some(words()),
-            };
-            let kind = match (for_good, &receipt.server_said) {
-                (false, _) => Kind::TryLater,
-                (true, Some(said)) => kind_of_refusal(said),
-                (true, None) => worst.unwrap_or(Kind::Refused),
-            };
-            let what = receipt.why.unwrap_or_else(|| {
-                let queue = &mail.route.entry.queue.name;
-                format!("the server refused the message of queue `{queue}`")
-            });
-            let mut fault = Fault::new(kind, what);
-            fault.server_said = said;
-            Err(fault.into())
-        }
+        Outcome::Refused { for_good } => refused(receipt, for_good),
         Outcome::Unknown => {
-            let what = receipt
-                .why
-                .unwrap_or_else(|| "the server's answer was none that a message can have".into());
-            let mut fault = Fault::new(Kind::OutcomeUnknown, what).hint(format!(
-                "look for Message-ID {} in Sent Items of `{}` before sending again",
-                escape(&mail.message_id),
-                mail.route.user()
-            ));
-            fault.server_said = receipt.server_said;
-            Err(anyhow::Error::new(fault).context(
-                "the connection broke after the message was handed over; it may or may not have been accepted",
-            ))
+            scene.doing = "the connection broke after the message was handed over; it may or may not have been accepted".into();
+            unknown(mail, receipt)
         }
+    };
+    Err(anyhow::Error::new(fault).context(scene))
+}
+
+/// Some recipients were refused, and the caller must not send to the others again.
+fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
+    let refused = &receipt.refused;
+    let fault = Fault::new(
+        worst(refused),
+        format!(
+            "the server refused {} of {} recipients, and accepted the message for the others",
+            refused.len(),
+            mail.envelope.to.len()
+        ),
+    )
+    .said(words(refused));
+    let later: Vec<String> = refused
+        .iter()
+        .filter(|r| !r.for_good)
+        .map(|r| shell_quote(&r.address))
+        .collect();
+    if later.is_empty() {
+        return fault;
     }
+    fault.hint(format!(
+        "try again for these only, without -t: queuemail send -f {} {}",
+        shell_quote(mail.envelope.from.as_deref().unwrap_or_default()),
+        escape(&later.join(" "))
+    ))
+}
+
+fn refused(receipt: Receipt, for_good: bool) -> Fault {
+    let kind = match &receipt.server_said {
+        _ if !for_good => Kind::TryLater,
+        Some(said) => kind_of_refusal(said),
+        None => worst(&receipt.refused),
+    };
+    let what = receipt.why.unwrap_or_else(|| match &receipt.server_said {
+        Some(_) => "the server refused the message".to_owned(),
+        None => "the server refused every recipient".to_owned(),
+    });
+    let mut fault = Fault::new(kind, what);
+    fault.server_said = receipt
+        .server_said
+        .or_else(|| (!receipt.refused.is_empty()).then(|| words(&receipt.refused)));
+    fault
+}
+
+fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
+    let what = receipt
+        .why
+        .unwrap_or_else(|| "the server's answer was none that a message can have".into());
+    let mut fault = Fault::new(Kind::OutcomeUnknown, what).hint(format!(
+        "look for Message-ID {} in Sent Items of `{}` before sending again",
+        escape(&mail.message_id),
+        mail.route.user()
+    ));
+    fault.server_said = receipt.server_said;
+    fault
+}
+
+fn worst(refused: &[RefusedRecipient]) -> Kind {
+    let kinds = refused.iter().map(RefusedRecipient::kind);
+    kinds.max().unwrap_or(Kind::Refused)
+}
+
+/// Each refused recipient with the server's words.
+fn words(refused: &[RefusedRecipient]) -> String {
+    let each: Vec<String> = refused
+        .iter()
+        .map(|r| format!("{}: {}", r.address, r.server_said))
+        .collect();
+    each.join("; ")
 }
 
 /// What a refusal of the whole message means: whether a person has to give a permission. 5.7.57,

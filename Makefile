@@ -1,0 +1,62 @@
+# The front door: `make help` tells what there is.
+
+PREFIX ?= /usr/local
+CARGO ?= cargo
+BINARY = target/release/queuemail
+
+.PHONY: help
+help: ## Show this
+	@echo 'make TARGET [PREFIX=$(PREFIX)] [DESTDIR=] [CASES="fetch-a idle-a"]'
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | column -t -s '|' 2>/dev/null || \
+		sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1  \2/p' Makefile
+
+.PHONY: build
+build: ## Build the program: target/release/queuemail
+	scripts/need build
+	$(CARGO) build --release --locked
+
+.PHONY: demo
+demo: ## See it work: a stand-in of Microsoft 365 on this machine, and the real program
+	scripts/need build
+	$(CARGO) run --locked --quiet --example sandbox
+
+.PHONY: test
+test: ## Run every test, with real Dovecot and Postfix (as root, or by sudo)
+	scripts/need test
+	scripts/test
+
+.PHONY: soak
+soak: ## The same crashes as `make test`, many times more
+	scripts/need test
+	QUEUEMAIL_SOAK=1 scripts/test --test tests crash
+
+.PHONY: bench
+bench: ## Measure against mbsync, getmail, fetchmail, mpop and msmtp; CASES="…" chooses
+	scripts/need bench
+	$(CARGO) bench --locked --bench peers -- $(CASES)
+
+.PHONY: lint
+lint: ## Check format, clippy, and dependencies where cargo-deny is installed
+	scripts/need build
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then \
+		$(CARGO) deny --offline check bans licenses sources; \
+	else \
+		echo 'lint: cargo-deny is not installed, dependencies are not checked (cargo install cargo-deny)'; \
+	fi
+
+.PHONY: install
+install: build ## Install the program, its man pages and completions below PREFIX
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/queuemail
+	@for page in man/*.[1-8]; do \
+		[ -e "$$page" ] || continue; \
+		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}"; \
+	done
+	@[ ! -e completions/queuemail.bash ] || install -D -m 644 completions/queuemail.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/queuemail
+	@[ ! -e completions/_queuemail ] || install -D -m 644 completions/_queuemail \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_queuemail
+	@[ ! -e completions/queuemail.fish ] || install -D -m 644 completions/queuemail.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/queuemail.fish

@@ -1,0 +1,126 @@
+//! Fetching from Dovecot: octets, what happens on the server afterwards, and what a second run
+//! or a second process does.
+
+use super::{Office, assert_same};
+use crate::mail::odd;
+use crate::servers::RealServers;
+use std::fs;
+
+#[test]
+fn every_odd_message_arrives_octet_for_octet() {
+    let office = Office::new();
+    let mailbox = "odd@contoso.com";
+    office.add_queue("odd", mailbox, &[]);
+    let mut messages: Vec<_> = odd::all().into_iter().map(|odd| odd.bytes).collect();
+    messages.push(odd::large().bytes);
+    messages.extend((0..200).map(odd::random));
+    office.servers.append(mailbox, "INBOX", &messages);
+    office.fetch(&[]).succeeds().is_silent();
+    let stored = office.stored(mailbox, "INBOX");
+    assert_eq!(stored.len(), messages.len());
+    assert_same(&stored, &office.delivered("odd"));
+    // Nothing was marked on the server, and nothing comes twice.
+    office.fetch(&[]).succeeds().is_silent();
+    assert_same(&stored, &office.delivered("odd"));
+    for message in office.servers.read(mailbox, "INBOX") {
+        assert!(!message.has("\\Seen"), "uid {}", message.uid);
+    }
+}
+
+#[test]
+fn starttls_serves_as_well() {
+    let servers = RealServers::shared();
+    let office = Office::with(servers, &servers.imap_starttls_url());
+    office.add_queue("starttls", "starttls@contoso.com", &[]);
+    servers.append("starttls@contoso.com", "INBOX", &[odd::sized(1, 5000)]);
+    office.fetch(&[]).succeeds().is_silent();
+    assert_same(&[odd::sized(1, 5000)], &office.delivered("starttls"));
+}
+
+#[test]
+fn an_unknown_authority_is_refused() {
+    let office = Office::new();
+    office.add_queue("trust", "trust@contoso.com", &[]);
+    office
+        .servers
+        .append("trust@contoso.com", "INBOX", &[odd::sized(1, 500)]);
+    // Entra's certificate is trusted still, Dovecot's no longer.
+    fs::copy(office.standin.ca_file(), &office.ca_file).unwrap();
+    office.fetch(&[]).fails(69).mentions("not trusted");
+    assert_same(&[], &office.delivered("trust"));
+}
+
+#[test]
+fn messages_are_marked_moved_or_deleted_afterwards() {
+    let office = Office::new();
+    let messages: Vec<_> = (0..20).map(|seed| odd::sized(seed, 2000)).collect();
+    let mut sorted = messages.clone();
+    sorted.sort();
+    for action in ["keep", "seen", "delete", "move:Done"] {
+        let queue = action.split(':').next().unwrap();
+        let mailbox = format!("after-{queue}@contoso.com");
+        office.add_queue(queue, &mailbox, &["--after", action]);
+        office.servers.client(&mailbox).create("Done");
+        office.servers.append(&mailbox, "INBOX", &messages);
+    }
+    office.fetch(&[]).succeeds().is_silent();
+    for queue in ["keep", "seen", "delete", "move"] {
+        assert_same(&sorted, &office.delivered(queue));
+    }
+    let inbox = |queue| {
+        office
+            .servers
+            .read(&format!("after-{queue}@contoso.com"), "INBOX")
+    };
+    let seen = |queue| inbox(queue).iter().filter(|m| m.has("\\Seen")).count();
+    assert_eq!((inbox("keep").len(), seen("keep")), (20, 0));
+    assert_eq!((inbox("seen").len(), seen("seen")), (20, 20));
+    assert_eq!((inbox("delete").len(), inbox("move").len()), (0, 0));
+    assert_same(&sorted, &office.stored("after-move@contoso.com", "Done"));
+    office.fetch(&[]).succeeds().is_silent();
+    for queue in ["keep", "seen", "delete", "move"] {
+        assert_same(&sorted, &office.delivered(queue));
+    }
+}
+
+#[test]
+fn a_new_uidvalidity_neither_loses_nor_repeats() {
+    let office = Office::new();
+    let mailbox = "epoch@contoso.com";
+    office.add_queue("epoch", mailbox, &["--folder", "Support"]);
+    let old: Vec<_> = (0..30).map(|seed| odd::sized(seed, 1500)).collect();
+    office.servers.append(mailbox, "Support", &old);
+    office.fetch(&[]).succeeds().is_silent();
+    // A restored folder: the same mail under other UIDs, one message fewer, one more.
+    let mut restored = vec![odd::sized(100, 1500)];
+    restored.extend_from_slice(&old[1..]);
+    office.servers.recreate(mailbox, "Support");
+    office.servers.append(mailbox, "Support", &restored);
+    office.fetch(&[]).succeeds();
+    let mut expected = old.clone();
+    expected.push(odd::sized(100, 1500));
+    expected.sort();
+    assert_same(&expected, &office.delivered("epoch"));
+}
+
+#[test]
+fn runs_at_the_same_time_deliver_each_message_once() {
+    let office = Office::new();
+    let mailbox = "overlap@contoso.com";
+    office.add_queue("overlap", mailbox, &[]);
+    office.servers.fill(
+        mailbox,
+        "INBOX",
+        (0..500).map(|seed| odd::sized(seed, 1000)),
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            // One does the work, the others find the lock held: cron's runs may overlap.
+            scope.spawn(|| office.fetch(&[]).succeeds());
+        }
+    });
+    assert_same(
+        &office.stored(mailbox, "INBOX"),
+        &office.delivered("overlap"),
+    );
+}

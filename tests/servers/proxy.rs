@@ -1,0 +1,77 @@
+//! A TCP proxy on loopback that makes a connection slow or breaks it: it sees TLS, not mail.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+/// When a connection is cut, counted in octets that the server sent.
+#[derive(Clone, Copy)]
+pub enum Cut {
+    Never,
+    /// Each connection after so many: whoever connects again gets further.
+    Each(u64),
+    /// All of them after so many in total: nothing helps then.
+    All(u64),
+}
+
+/// Listens on a free port, and passes each connection on to `port`. Every octet takes `delay` in
+/// each direction. Ends with the process.
+pub fn start(port: u16, delay: Duration, cut: Cut) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let limit = match cut {
+        Cut::Never => u64::MAX,
+        Cut::Each(limit) | Cut::All(limit) => limit,
+    };
+    let all = Arc::new(AtomicU64::new(limit));
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let left = match cut {
+                Cut::Each(_) => Arc::new(AtomicU64::new(limit)),
+                _ => all.clone(),
+            };
+            if let Ok(server) = TcpStream::connect(("127.0.0.1", port)) {
+                pass(&client, &server, delay, Arc::new(AtomicU64::new(u64::MAX)));
+                pass(&server, &client, delay, left);
+            }
+        }
+    });
+    own
+}
+
+/// Passes one direction on in two threads: one reads and notes the time, one waits and writes.
+fn pass(from: &TcpStream, to: &TcpStream, delay: Duration, left: Arc<AtomicU64>) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    to.set_nodelay(true).ok();
+    // As much on its way as a wide line holds: the delay must not become a limit of speed.
+    let (sender, receiver) = mpsc::sync_channel::<(Instant, Vec<u8>)>(1024);
+    let source = from.try_clone().unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            let before = left
+                .fetch_update(SeqCst, SeqCst, |left| {
+                    Some(left.saturating_sub(count as u64))
+                })
+                .unwrap();
+            let passed = count.min(usize::try_from(before).unwrap_or(usize::MAX));
+            let octets = buffer[..passed].to_vec();
+            if sender.send((Instant::now(), octets)).is_err() || passed < count {
+                return;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        for (came, octets) in receiver {
+            std::thread::sleep((came + delay).saturating_duration_since(Instant::now()));
+            if to.write_all(&octets).is_err() {
+                break;
+            }
+        }
+        // One side has closed or was cut off: so is the other.
+        to.shutdown(Shutdown::Write).ok();
+        source.shutdown(Shutdown::Read).ok();
+    });
+}
