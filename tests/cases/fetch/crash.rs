@@ -134,18 +134,18 @@ fn maildir_by_graph() {
 #[test]
 fn command() {
     let script = "#!/bin/sh\ncat > \"$1/$QUEUEMAIL_DELIVERY_ID.$$\"\n";
-    for n in (1..).step_by(if stride() == 1 { 1 } else { 5 }) {
+    for n in (1..).step_by(if stride() == 1 { 1 } else { 9 }) {
         let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/sh take.sh taken'");
         desk.world.write("take.sh", script);
         std::fs::create_dir(desk.path("taken")).unwrap();
         let sent = desk.deliver(0..MESSAGES);
-        if !killed_at(&desk, "fdatasync", n) {
+        if !killed_at(&desk, "pwrite64", n) {
             assert!(n > 5, "only {n} kills");
             break;
         }
         // The killed run's last command may still be at work.
         std::thread::sleep(std::time::Duration::from_millis(50));
-        let story = format!("killed at the {n}. fdatasync");
+        let story = format!("killed at the {n}. pwrite64");
         desk.fetch(&[]).succeeds();
         let taken = files(&desk.path("taken"));
         let ids: BTreeSet<&str> = taken.keys().filter_map(|k| k.split('.').next()).collect();

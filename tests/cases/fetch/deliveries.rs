@@ -76,7 +76,7 @@ fn a_command_s_exit_code_decides() {
         "deliver: 'command:/bin/sh take.sh'\nafter_fetch: delete",
     );
     let script = |text: &str| desk.world.write("take.sh", text);
-    let sent = desk.deliver(0..1);
+    desk.deliver(0..1);
     script("echo 'the desk is closed' >&2\nexit 75\n");
     desk.fetch(&[])
         .fails(75)
@@ -87,7 +87,7 @@ fn a_command_s_exit_code_decides() {
         "it stays on the server"
     );
     // The next message is refused for good: quarantined at once, and the others go on.
-    script("grep -q 'Case 1$' && exit 65\ncat >> taken\n");
+    script("grep -q 'Case 1' && exit 65\ncat >> taken\n");
     desk.deliver(1..2);
     desk.fetch(&[]).fails(65).mentions("exited with 65");
     assert_eq!(desk.m365.messages(SUPPORT, "INBOX").len(), 2);
@@ -100,7 +100,6 @@ fn a_command_s_exit_code_decides() {
     desk.world.run(["quarantine", "retry", "--all"]).succeeds();
     script("cat >> taken\n");
     desk.fetch(&[]).succeeds();
-    let _ = sent;
 }
 
 #[test]
