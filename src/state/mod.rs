@@ -8,7 +8,7 @@
 mod schema;
 mod tokens;
 
-pub use tokens::{KeptToken, SignInLock, StoredToken, TokenKey};
+pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 use crate::fault::{Fault, Kind};
 use crate::files;

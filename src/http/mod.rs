@@ -3,11 +3,14 @@
 //! TLS comes from `net::tls_connector`, the same as for IMAP and SMTP, through a connector of our
 //! own: ureq's would *replace* the system's authorities by a `ca_file` instead of adding it.
 
+mod proxy;
+
 use crate::fault::{Fault, Kind};
 use crate::net::{self, Settings};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use native_tls::{HandshakeError, TlsConnector, TlsStream};
+use proxy::Proxies;
 use std::fmt;
 use std::io::{Read, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,12 +24,16 @@ const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
 /// An HTTPS client that keeps connections alive; cheap to clone, shared by threads.
 #[derive(Clone, Debug)]
-pub struct Agent(ureq::Agent);
+pub struct Agent {
+    agent: ureq::Agent,
+    proxies: Proxies,
+}
 
 impl Agent {
     /// A client with these time-outs and authorities. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`
     /// are honoured.
     pub fn new(settings: &Settings) -> Result<Agent> {
+        let proxies = Proxies::from_environment()?;
         let tls = net::tls_connector(settings.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
             .user_agent(USER_AGENT)
@@ -39,17 +46,14 @@ impl Agent {
             .timeout_send_body(Some(settings.io_timeout))
             .timeout_recv_response(Some(settings.io_timeout))
             .timeout_recv_body(Some(settings.io_timeout))
-            .proxy(ureq::Proxy::try_from_env())
+            .proxy(proxies.proxy.clone())
             .build();
         let connector =
-            ().chain(TcpConnector::default())
-                .chain(ConnectProxyConnector::default())
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
                 .chain(TlsWrap(tls));
-        Ok(Agent(ureq::Agent::with_parts(
-            config,
-            connector,
-            DefaultResolver::default(),
-        )))
+        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
+        Ok(Agent { agent, proxies })
     }
 
     /// A client for a service of this very host, such as a managed identity's: plain HTTP, no
@@ -65,11 +69,11 @@ impl Agent {
             .timeout_global(Some(timeout))
             .proxy(None)
             .build();
-        Agent(ureq::Agent::with_parts(
-            config,
-            TcpConnector::default(),
-            DefaultResolver::default(),
-        ))
+        let resolver = DefaultResolver::default();
+        Agent {
+            agent: ureq::Agent::with_parts(config, TcpConnector::default(), resolver),
+            proxies: Proxies::default(),
+        }
     }
 
     /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.
@@ -79,7 +83,13 @@ impl Agent {
     /// `Refused` for an untrusted certificate or an answer larger than `limit`.
     pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let mut response = self.0.run(request).map_err(|e| fault(&host, e))?;
+        let sent = if self.proxies.is_direct(&host) {
+            let request = self.agent.configure_request(request).proxy(None).build();
+            self.agent.run(request)
+        } else {
+            self.agent.run(request)
+        };
+        let mut response = sent.map_err(|e| fault(&host, e))?;
         let body = response
             .body_mut()
             .with_config()
@@ -91,9 +101,11 @@ impl Agent {
     }
 }
 
-/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most one day.
+/// No wait that a server asks for is taken to be longer.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most [`LONGEST_WAIT`].
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    const MOST: Duration = Duration::from_secs(24 * 3600);
     let text = headers
         .get(http::header::RETRY_AFTER)?
         .to_str()
@@ -107,7 +119,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             date.duration_since(now).unwrap_or_default()
         }
     };
-    Some(wait.min(MOST))
+    Some(wait.min(LONGEST_WAIT))
 }
 
 fn fault(host: &str, err: ureq::Error) -> Fault {
