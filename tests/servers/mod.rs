@@ -104,6 +104,11 @@ impl RealServers {
         self.dovecot.pop3s
     }
 
+    /// Where Dovecot takes mail by LMTP.
+    pub fn lmtp_socket(&self) -> PathBuf {
+        self.dovecot.lmtp_socket()
+    }
+
     /// The private CA, PEM.
     pub fn ca_file(&self) -> &Path {
         &self.ca_file
