@@ -127,7 +127,7 @@ impl Fetcher {
                     format!(
                         "poll localhost protocol imap port {imaps} auth password\n\
                          user \"{mailbox}\" password \"{PASSWORD}\" ssl sslcertfile \"{ca}\"\n\
-                         keep no rewrite mda \"/usr/bin/maildrop {filter}\"\n"
+                         keep fetchall no rewrite mda \"/usr/bin/maildrop {filter}\"\n"
                     ),
                 );
                 words(&format!(

@@ -14,7 +14,7 @@ pub fn introduction() {
          to; `queuemail` with XOAUTH2 and the token that an earlier run left in its cache. All talk\n\
          to the same Dovecot and Postfix, by TLS on loopback, and write to the same disk. A floor\n\
          does only what cannot be avoided. Stored: how many came to rest, and how many of them as\n\
-         sent, line ends and trace fields aside. Exit -1: stopped after {} s.",
+         sent, line ends and fields of the programs' own aside. Exit -1: stopped after {} s.",
         crate::measure::LIMIT.as_secs()
     );
 }
