@@ -185,7 +185,7 @@ impl Sandbox {
         self.compare("support", SUPPORT);
 
         self.title("Answer");
-        self.run(&format!("send -f {SUPPORT} {SALES}"), ANSWER);
+        self.run(&format!("send -i -f {SUPPORT} {SALES}"), ANSWER);
         let expected = ANSWER.replace('\n', "\r\n");
         let submitted = self.m365.submitted();
         let is_same = submitted.len() == 1
@@ -351,7 +351,8 @@ fn binary() -> PathBuf {
     let cargo = std::env::var_os("CARGO");
     if cargo.is_some() || !binary.exists() {
         let mut build = Command::new(cargo.unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--bin", "queuemail"]);
+        build.args(["build", "--quiet", "--bin", "queuemail", "--manifest-path"]);
+        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         if profile.ends_with("release") {
             build.arg("--release");
         }

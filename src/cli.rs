@@ -3,8 +3,10 @@
 //! Man pages and completions are generated from here. First lines are imperative and end
 //! without a period; examples come first in the long help.
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 /// Fetch and send the mail of Microsoft 365 queues with OAuth
 #[derive(Debug, Parser)]
@@ -75,6 +77,13 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Send a message, as sendmail does
     Send(SendArgs),
+    /// Show how every mailbox fares, or check it for a monitor
+    Status(StatusArgs),
+    /// Look at the messages that could not be delivered, and decide about them
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Explain an error code or a server's text: what it means, who must act, what to do
+    Explain(ExplainArgs),
     /// Look at the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -100,7 +109,7 @@ pub enum ServerCommand {
         name: String,
     },
     /// Change values of a server
-    Set(ServerSet),
+    Set(Box<ServerSet>),
     /// Remove a server that nothing refers to
     Remove {
         /// The server's name
@@ -244,7 +253,7 @@ pub struct ServerSet {
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// PEM file of authorities to trust beside the system's
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, value_name = "PEM", value_parser = path_or_empty())]
     pub ca_file: Option<PathBuf>,
 }
 
@@ -268,6 +277,11 @@ pub enum OutgoingViaArg {
     Auto,
 }
 
+/// A path, or the empty string, by which `set` takes a key away.
+fn path_or_empty() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
 /// Where the client secret comes from; never the secret itself.
 #[derive(Args, Clone, Debug, Default)]
 #[group(multiple = false)]
@@ -276,7 +290,7 @@ pub struct SecretArgs {
     #[arg(long)]
     pub secret_stdin: bool,
     /// Read the client secret from this file at each use
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub secret_file: Option<PathBuf>,
     /// Read the client secret from this environment variable at each use
     #[arg(long, value_name = "VARIABLE")]
@@ -303,7 +317,7 @@ pub struct PasswordArgs {
     #[arg(long)]
     pub password_stdin: bool,
     /// Read the password from this file at each use
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub password_file: Option<PathBuf>,
     /// Read the password from this environment variable at each use
     #[arg(long, value_name = "VARIABLE")]
@@ -323,13 +337,13 @@ pub struct PasswordArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct CredentialArgs {
     /// Certificate registered with the app (PEM), instead of a secret
-    #[arg(long, value_name = "PEM", requires = "private_key")]
+    #[arg(long, value_name = "PEM", requires = "private_key", value_parser = path_or_empty())]
     pub certificate: Option<PathBuf>,
     /// Private key of the certificate (PEM, PKCS #8)
-    #[arg(long, value_name = "PEM", requires = "certificate")]
+    #[arg(long, value_name = "PEM", requires = "certificate", value_parser = path_or_empty())]
     pub private_key: Option<PathBuf>,
     /// File with a token of another identity provider (workload identity federation)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub federated_token_file: Option<PathBuf>,
     /// Use the managed identity of the Azure host that we run on
     #[arg(long)]
@@ -481,6 +495,40 @@ pub struct AddressValues {
 pub enum TokenCommand {
     /// Print an access token, from the cache while it is fresh
     Get(TokenGet),
+    /// Sign a person in by hand, once; the runs after it need nobody
+    Login(TokenLogin),
+    /// List the tokens that are kept, without showing them
+    List,
+    /// Forget kept tokens
+    Forget(TokenForget),
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail token login support@contoso.com             in the browser if there is one
+  queuemail token login support@contoso.com --device    with a code, on any other device
+
+A host without a browser can also lend one over ssh: the page comes back to a port of localhost.")]
+pub struct TokenLogin {
+    /// A queue or an address whose server is of type oauth-user
+    pub name: String,
+    /// Show a code to enter at a page on any device
+    #[arg(long, conflicts_with = "browser")]
+    pub device: bool,
+    /// Open a page in this host's browser, which comes back to a port of localhost
+    #[arg(long)]
+    pub browser: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct TokenForget {
+    /// A queue, an address or a server
+    #[arg(required_unless_present = "all")]
+    pub name: Option<String>,
+    /// Forget every token
+    #[arg(long, conflicts_with = "name")]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]
@@ -554,6 +602,10 @@ pub struct FetchArgs {
     /// Say what would be fetched and change nothing, here or on the server
     #[arg(long)]
     pub dry_run: bool,
+    /// Fetch nothing; account for every message that the server holds, and put back what was
+    /// passed over
+    #[arg(long, conflicts_with_all = ["dry_run", "deliver", "after", "limit", "since"])]
+    pub audit: bool,
     /// Stop between two messages after this many seconds
     #[arg(long, value_name = "SECONDS")]
     pub budget: Option<u32>,
@@ -564,25 +616,144 @@ pub struct FetchArgs {
 Examples:
   queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
   queuemail send -f support@contoso.com customer@example.com < reply.eml
-  queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection")]
+  queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection
+Called by the name sendmail, the program sends without the word `send`.")]
 pub struct SendArgs {
-    /// Recipients
+    /// Recipients, also beside those that -t finds
     pub recipients: Vec<String>,
     /// Take the recipients from the message's To, Cc and Bcc
     #[arg(short = 't')]
     pub from_header: bool,
-    /// Do not end the message at a line with a single dot
+    /// Do not end a message on standard input at a line with a single dot
     #[arg(short = 'i')]
     pub ignore_dots: bool,
     /// Envelope sender [default: the From field]
-    #[arg(short = 'f', value_name = "FROM")]
+    #[arg(short = 'f', short_alias = 'r', value_name = "FROM")]
     pub from: Option<String>,
-    /// Read the message from this file; may be repeated [default: standard input]
+    /// The sender's full name, for a message that has no From field
+    #[arg(short = 'F', value_name = "NAME")]
+    pub full_name: Option<String>,
+    /// Tell of the delivery: never, or some of success,failure,delay (where the server can)
+    #[arg(short = 'N', value_name = "WHEN")]
+    pub notify: Option<String>,
+    /// What comes back with a failure: full or hdrs (where the server can)
+    #[arg(short = 'R', value_name = "WHAT")]
+    pub returned: Option<String>,
+    /// An envelope id that comes back with such a message (where the server can)
+    #[arg(short = 'V', value_name = "ID")]
+    pub envelope_id: Option<String>,
+    /// Read the message from this file, `-` is standard input; may be repeated
     #[arg(long = "file", value_name = "MESSAGE")]
     pub files: Vec<PathBuf>,
     /// Say what would be sent and by whom, and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// sendmail's modes: -bm, the only one, sends a message
+    #[arg(short = 'b', value_name = "MODE", hide = true)]
+    pub mode: Option<String>,
+    /// sendmail's options: -oi is -i; the others say nothing here
+    #[arg(short = 'o', value_name = "OPTION", hide = true)]
+    pub options: Vec<String>,
+    /// sendmail's long options
+    #[arg(short = 'O', value_name = "OPTION=VALUE", hide = true)]
+    pub long_options: Vec<String>,
+    /// sendmail's body type; we look at the message itself
+    #[arg(short = 'B', value_name = "TYPE", hide = true)]
+    pub body_type: Option<String>,
+    /// sendmail's tag for a log that we don't keep
+    #[arg(short = 'L', value_name = "TAG", hide = true)]
+    pub log_tag: Option<String>,
+    /// sendmail's choice between its two configurations
+    #[arg(short = 'A', value_name = "c|m", hide = true)]
+    pub configuration: Option<String>,
+    /// sendmail's flags that say nothing here: initial submission, relaying, me too, verbatim
+    #[arg(short = 'U', hide = true)]
+    pub initial: bool,
+    #[arg(short = 'G', hide = true)]
+    pub relayed: bool,
+    #[arg(short = 'm', hide = true)]
+    pub me_too: bool,
+    #[arg(short = 'n', hide = true)]
+    pub no_aliases: bool,
+}
+
+/// Lets the program stand in for sendmail: called by that name, it sends. `mailq` is sendmail's
+/// other name, for `-bp`.
+pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let name = args.first().and_then(|a| Path::new(a).file_stem());
+    let words: &[&str] = match name.and_then(OsStr::to_str) {
+        Some("sendmail") => &["send"],
+        Some("mailq") => &["send", "-bp"],
+        _ => return args,
+    };
+    args.splice(1..1, words.iter().map(OsString::from));
+    args
+}
+
+// ---- explain ---------------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail explain AADSTS7000222
+  queuemail explain 535 5.7.139
+  queuemail explain 'User is authenticated but not connected'
+
+Works offline. What is not known ends with exit code 64.")]
+pub struct ExplainArgs {
+    /// An AADSTS code with or without its letters, a reply, or a part of a server's text
+    #[arg(required = true, value_name = "CODE|TEXT", allow_hyphen_values = true)]
+    pub words: Vec<String>,
+}
+
+// ---- status and quarantine -------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail status                      a table for people
+  queuemail status --check              silent and 0 when all is well, for a monitor
+  queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
+
+With --check the exit code is 69 when a mailbox was not fetched for longer than --max-age, and 75
+when something waits for a person but mail flows (quarantine, a wait that the server asked for).")]
+pub struct StatusArgs {
+    /// Print problems only, and tell by the exit code
+    #[arg(long)]
+    pub check: bool,
+    /// A mailbox must have been fetched within so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub max_age: u32,
+    /// Write metrics for Prometheus' textfile collector to this file
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List the messages in quarantine
+    List,
+    /// Show one message and why it is there
+    Show {
+        /// Its number in the list
+        id: i64,
+    },
+    /// Let the next run try again
+    Retry {
+        /// Their numbers in the list
+        #[arg(required_unless_present = "all")]
+        ids: Vec<i64>,
+        /// All of them
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+    /// Give messages up; they stay on the server and are not fetched again
+    Drop {
+        /// Their numbers in the list
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
 }
 
 // ---- config ----------------------------------------------------------------------------------

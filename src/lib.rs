@@ -8,6 +8,7 @@
 //! main → lib → cli            parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        submit               who may send, and through which server
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault
 //! ```
@@ -30,6 +31,7 @@ mod output;
 mod prompt;
 mod secret;
 mod state;
+mod submit;
 
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -42,7 +44,8 @@ pub fn command() -> clap::Command {
 
 /// Runs the program with the arguments of a process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match cli::Cli::try_parse_from(args) {
+    no_core_dumps();
+    let cli = match cli::Cli::try_parse_from(cli::as_sendmail(args)) {
         Ok(cli) => cli,
         Err(e) => {
             // A help or version text is a result; anything else is a usage error.
@@ -64,8 +67,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exit_code)
 }
 
+/// A crash must not write secrets to a disk. Where the limit cannot be lowered, we go on: the
+/// system's administrator has decided otherwise.
+fn no_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    // Also keeps other processes of the same user from reading our memory.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 fn print_report(report: &diagnosis::Report, json: bool) {
-    use output::{eprintln_safe, escape};
+    use output::{eprintln_safe, escape, escape_lines};
     if json {
         let object = serde_json::json!({
             "event": "error",
@@ -78,7 +94,7 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&object.to_string());
         return;
     }
-    eprintln_safe(&format!("error: {}", report.error));
+    eprintln_safe(&format!("error: {}", escape_lines(&report.error)));
     for cause in &report.causes {
         eprintln_safe(&format!("caused by: {}", escape(cause)));
     }
@@ -86,6 +102,6 @@ fn print_report(report: &diagnosis::Report, json: bool) {
         eprintln_safe(&format!("server said: {}", escape(text)));
     }
     for hint in &report.hints {
-        eprintln_safe(&format!("hint: {hint}"));
+        eprintln_safe(&format!("hint: {}", escape_lines(hint)));
     }
 }

@@ -35,6 +35,11 @@ impl FromStr for Endpoint {
     /// Reads `imaps://host[:993]`, `imap://host[:143]`, `smtps://host[:465]` or
     /// `smtp://host[:587]`; the error is a phrase for the person who wrote it.
     fn from_str(text: &str) -> Result<Endpoint, String> {
+        if !text.contains("://") {
+            return Err(format!(
+                "`{text}` does not say how to connect: use imaps://HOST or smtps://HOST (TLS from the start), imap://HOST or smtp://HOST (STARTTLS)"
+            ));
+        }
         let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
         let (tls, port) = match url.scheme() {
             "imaps" => (TlsMode::Implicit, 993),

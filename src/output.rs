@@ -28,14 +28,14 @@ impl Output {
     /// Tells a step, with `-v`.
     pub fn step(&self, text: &str) {
         if self.verbose >= 1 && !self.quiet {
-            eprintln_safe(text);
+            eprintln_safe(&escape_lines(text));
         }
     }
 
     /// Warns, unless `-q`.
     pub fn warn(&self, text: &str) {
         if !self.quiet {
-            eprintln_safe(&format!("warning: {text}"));
+            eprintln_safe(&format!("warning: {}", escape_lines(text)));
         }
     }
 
@@ -65,6 +65,11 @@ fn write_stdout(text: &str) -> Result<()> {
 /// Writes a line to stderr; a stderr that is gone is nobody's loss.
 pub fn eprintln_safe(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// As [`escape`], but for text of several lines.
+pub fn escape_lines(text: &str) -> String {
+    text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
 /// Makes hostile text safe to show: control characters (line ends included) become escapes,

@@ -2,6 +2,7 @@
 
 mod cases;
 mod mail;
+mod sending;
 mod servers;
 mod standin;
 mod standin_selftest;

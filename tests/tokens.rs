@@ -1,7 +1,9 @@
 //! Black-box tests of everything that gets tokens: `token get` against the stand-in's Entra ID.
 
 mod account;
+mod answers;
 mod cache;
+mod formats;
 mod login;
 mod service;
 
@@ -52,6 +54,8 @@ impl Home {
             .replace("{tenant}", self.standin.tenant())
             .replace("{ca}", &self.standin.ca_file().display().to_string())
             .replace("{client}", CLIENT)
+            .replace("{imap}", &self.standin.imap_url())
+            .replace("{smtp}", &self.standin.smtp_url())
             .replace("{home}", &self.folder.path().display().to_string());
         self.write("config.yaml", &text);
         self
@@ -68,6 +72,7 @@ incoming_servers:
     client_id: {{client}}
     {credential}
     ca_file: {{ca}}
+    imap: {{imap}}
 queues:
   - name: support
     addresses:

@@ -1,22 +1,28 @@
 //! `fetch`: every mailbox once, the urgent ones first, several at a time.
 
+mod plan;
+mod words;
+
+use super::Context;
 use super::access::Access;
-use super::{Context, provision};
+use super::reading::{Reading, Way};
+use super::status::wait_key;
 use crate::cli::FetchArgs;
-use crate::config::{
-    self, AfterFetch, Config, IncomingVia, MailboxEntry, Resource, Target, resolve,
-};
-use crate::fault::{Errors, Fault, Kind, Scene};
-use crate::fetch::{self, Delivered, Folder, Job, Reporter, Tally};
-use crate::mail::{self, Mailbox, RemoteId};
-use crate::output::Output;
-use crate::state::{Holder, Store};
+use crate::config::{self, AfterFetch, Config, MailboxEntry};
+use crate::fault::{Errors, Fault, Scene};
+use crate::fetch::{self, Job, Tally};
+use crate::mail::Mailbox;
+use crate::state::{Store, Wait};
 use anyhow::{Context as _, Result};
-use serde_json::json;
-use std::collections::HashSet;
-use std::sync::Mutex;
+use jiff::Timestamp;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use words::Teller;
+
+/// A server that asks for a longer wait is asked again after this time all the same.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// One mailbox of this run.
 struct Task<'a> {
@@ -27,6 +33,37 @@ struct Task<'a> {
     named: bool,
 }
 
+/// How a task ended that did not fail.
+enum Ended {
+    Fetched,
+    /// Passed over, listed or audited.
+    Otherwise,
+}
+
+/// What all tasks did.
+#[derive(Default)]
+struct Done {
+    tally: Tally,
+    errors: Vec<anyhow::Error>,
+    /// For the record: each mailbox that was tried, and what went wrong.
+    runs: Vec<(String, Option<String>)>,
+}
+
+impl Done {
+    fn take(&mut self, job: &Job, tally: Tally, result: Result<Ended>) {
+        self.tally.add(&tally);
+        let mailbox = fetch::mailbox_key(&job.address);
+        match result {
+            Ok(Ended::Fetched) => self.runs.push((mailbox, None)),
+            Ok(Ended::Otherwise) => {}
+            Err(err) => {
+                self.runs.push((mailbox, Some(words::in_short(&err))));
+                self.errors.push(err);
+            }
+        }
+    }
+}
+
 /// What the tasks share.
 struct Run<'a> {
     context: &'a Context,
@@ -34,6 +71,7 @@ struct Run<'a> {
     store: &'a Store,
     access: Access<'a>,
     dry_run: bool,
+    audit: bool,
     deadline: Option<Instant>,
 }
 
@@ -44,136 +82,30 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let deadline = args
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
-    let tasks = plan(&config, &store, args, deadline)?;
+    let tasks = plan::plan(&config, &store, args, deadline)?;
     let run = Run {
         context,
         config: &config,
         store: &store,
         access: Access::new(context, &config, &store),
         dry_run: args.dry_run,
+        audit: args.audit,
         deadline,
     };
-    let (tally, errors) = run.all(&tasks, args.jobs);
-    if context.output.json {
-        context.output.json(&json!({
-            "event": "summary",
-            "fetched": tally.fetched,
-            "failed": tally.failed,
-            "quarantined": tally.quarantined,
-            "bytes": tally.octets,
-            "seconds": (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
-        }))?;
-    } else if !args.dry_run {
-        context
-            .output
-            .step(&summary(&tally, &tasks, start.elapsed()));
+    let mut done = run.all(&tasks, args.jobs);
+    done.errors
+        .extend(store.record_runs(&done.runs, fetch::now()).err());
+    if !args.dry_run && !args.audit {
+        words::summary(&context.output, &done.tally, tasks.len(), start.elapsed())?;
     }
-    conclude(tally, errors)
-}
-
-/// The mailboxes that were asked for, in ascending priority; equal ones in the file's order.
-fn plan<'a>(
-    config: &'a Config,
-    store: &Store,
-    args: &FetchArgs,
-    deadline: Option<Instant>,
-) -> Result<Vec<Task<'a>>> {
-    let chosen = choose(config, &args.names)?;
-    let target: Option<Target> = parse(args.deliver.as_deref(), "--deliver")?;
-    let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
-    let since = parse(args.since.as_deref(), "--since")?;
-    let spool = store.path().join("spool");
-    crate::files::create_private_folder(&spool)?;
-    let mut tasks = chosen
-        .into_iter()
-        .map(|entry| {
-            let address = entry.address.address.as_str();
-            let target = target
-                .clone()
-                .or_else(|| entry.deliver().cloned())
-                .ok_or_else(|| {
-                    Fault::config(format!(
-                        "nothing says where the mail of `{address}` (queue `{}`) is to be delivered",
-                        entry.queue.name
-                    ))
-                    .hint(format!(
-                        "queuemail queue set {} --address {address} --deliver maildir:/var/mail/{}",
-                        entry.queue.name, entry.queue.name
-                    ))
-                })?;
-            Ok(Task {
-                entry,
-                named: !args.names.is_empty(),
-                job: Job {
-                    queue: entry.queue.name.clone(),
-                    address: address.to_owned(),
-                    priority: entry.priority().0,
-                    language: entry.language().to_owned(),
-                    folders: entry.folders().into_iter().map(str::to_owned).collect(),
-                    target,
-                    after: after.clone().unwrap_or_else(|| entry.after_fetch()),
-                    limit: args.limit,
-                    since,
-                    deadline,
-                    spool: spool.clone(),
-                },
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    tasks.sort_by_key(|task| task.job.priority);
-    Ok(tasks)
-}
-
-/// Reads the value of an option, or says which option is wrong.
-fn parse<T: std::str::FromStr>(value: Option<&str>, option: &str) -> Result<Option<T>>
-where
-    T::Err: std::fmt::Display,
-{
-    value
-        .map(|text| {
-            text.parse()
-                .map_err(|e| Fault::usage(format!("{option}: {e}")).into())
-        })
-        .transpose()
-}
-
-/// The mailboxes of the queues and addresses named; all where none is.
-fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<MailboxEntry<'a>>> {
-    let all: Vec<_> = config.mailboxes().collect();
-    if names.is_empty() {
-        return Ok(all);
-    }
-    let mut wanted = HashSet::new();
-    for name in names {
-        let before = wanted.len();
-        for (index, entry) in all.iter().enumerate() {
-            if is_named(entry, name) {
-                wanted.insert(index);
-            }
-        }
-        if before == wanted.len() && !all.iter().any(|entry| is_named(entry, name)) {
-            let mut known: Vec<&str> = config.queues.iter().map(|q| q.name.as_str()).collect();
-            known.extend(all.iter().map(|e| e.address.address.as_str()));
-            return Err(provision::unknown("queue or address", name, &known));
-        }
-    }
-    Ok(all
-        .into_iter()
-        .enumerate()
-        .filter(|(index, _)| wanted.contains(index))
-        .map(|(_, entry)| entry)
-        .collect())
-}
-
-fn is_named(entry: &MailboxEntry<'_>, name: &str) -> bool {
-    entry.queue.name == name || entry.address.address.as_str().eq_ignore_ascii_case(name)
+    words::conclude(&done.tally, done.errors)
 }
 
 impl Run<'_> {
     /// Runs all tasks, at most `jobs` at a time, in order of their start.
-    fn all(&self, tasks: &[Task<'_>], jobs: usize) -> (Tally, Vec<anyhow::Error>) {
+    fn all(&self, tasks: &[Task<'_>], jobs: usize) -> Done {
         let next = AtomicUsize::new(0);
-        let done = Mutex::new((Tally::default(), Vec::new()));
+        let done = Mutex::new(Done::default());
         let work = || {
             while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if self.deadline.is_some_and(|d| Instant::now() >= d) {
@@ -181,11 +113,9 @@ impl Run<'_> {
                 }
                 let mut tally = Tally::default();
                 let result = self.one(task, &mut tally);
-                let mut done = done
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                done.0.add(&tally);
-                done.1.extend(result.err());
+                done.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take(&task.job, tally, result);
             }
         };
         let workers = jobs.clamp(1, tasks.len().max(1));
@@ -198,43 +128,119 @@ impl Run<'_> {
                 }
             });
         }
-        done.into_inner()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        done.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn one(&self, task: &Task<'_>, tally: &mut Tally) -> Result<()> {
+    /// Fetches, lists or audits one mailbox, unless there is a reason to leave it alone.
+    fn one(&self, task: &Task<'_>, tally: &mut Tally) -> Result<Ended> {
         let job = &task.job;
-        let scene = || self.scene(task);
+        // The way that is gone last, for what an error says.
+        let way = Cell::new(Way::Imap);
+        let scene = || self.scene(task, way.get());
         let lock = format!("fetch {}", fetch::mailbox_key(&job.address));
         let _lock = match self.store.lock(&lock)? {
             Ok(lock) => lock,
-            Err(holder) if task.named => return Err(held(job, &holder).into()),
-            Err(_) => {
-                self.context.output.step(&format!(
-                    "`{}` is being fetched by another queuemail; skipped",
-                    job.address
-                ));
-                return Ok(());
-            }
+            Err(holder) => return self.left_alone(task, words::held(job, &holder)),
         };
-        if self.dry_run {
-            let mut mailbox = self.open(task, false).with_context(scene)?;
-            return self.list(job, mailbox.as_mut()).with_context(scene);
+        if self.dry_run || self.audit {
+            let mut mailbox = self
+                .reading()
+                .open(&task.entry, &AfterFetch::Keep, false, &way)
+                .with_context(scene)?;
+            let done = match self.audit {
+                true => self.account(job, mailbox.as_mut()),
+                false => self.list(job, mailbox.as_mut()),
+            };
+            mailbox.close();
+            return done.with_context(scene).map(|()| Ended::Otherwise);
         }
+        if let Some(wait) = self.store.wait(&self.wait_key(job), Timestamp::now())? {
+            return self.left_alone(task, words::waits(job, &wait));
+        }
+        let before = *tally;
+        let mut result = self.fetch(task, &way, tally);
+        if let Err(err) = &result
+            && *tally == before
+            && self.reading().forget(&task.entry, err)?
+        {
+            self.context
+                .output
+                .step(&format!("`{}`: {err:#}; looking for a way", job.address));
+            result = self.fetch(task, &way, tally);
+        }
+        result
+            .or_else(|err| {
+                self.remember_wait(job, &err)?;
+                Err(err)
+            })
+            .with_context(scene)
+            .map(|()| Ended::Fetched)
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading::new(self.context, self.config, self.store, &self.access)
+    }
+
+    fn fetch(&self, task: &Task<'_>, way: &Cell<Way>, tally: &mut Tally) -> Result<()> {
+        let reading = self.reading();
+        let job = &task.job;
         let teller = Teller {
             output: &self.context.output,
         };
         fetch::fetch_mailbox(
             job,
             self.store,
-            &mut |stale_token| self.open(task, stale_token),
+            &mut |stale_token| reading.open(&task.entry, &job.after, stale_token, way),
             &teller,
             tally,
         )
-        .with_context(scene)
     }
 
-    fn scene(&self, task: &Task<'_>) -> Scene {
+    /// Passes over a mailbox for a harmless reason; an error only for who named it.
+    fn left_alone(&self, task: &Task<'_>, why: Fault) -> Result<Ended> {
+        if task.named {
+            return Err(why.into());
+        }
+        self.context
+            .output
+            .step(&format!("{}; passed over", why.what));
+        Ok(Ended::Otherwise)
+    }
+
+    /// A wait that the server asked for holds for the next run too.
+    fn remember_wait(&self, job: &Job, err: &anyhow::Error) -> Result<()> {
+        let Some((fault, wait)) = err
+            .downcast_ref::<Fault>()
+            .and_then(|f| Some((f, f.retry_after?)))
+        else {
+            return Ok(());
+        };
+        let until = Timestamp::now()
+            .saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
+        let reason = fault.what.clone();
+        self.store
+            .set_wait(&self.wait_key(job), &Wait { until, reason })
+    }
+
+    fn wait_key(&self, job: &Job) -> String {
+        wait_key(&fetch::mailbox_key(&job.address))
+    }
+
+    /// Prints what became of every message on the server.
+    fn account(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
+        let audits = fetch::audit(job, self.store, mailbox, fetch::now())?;
+        let mut passed_over = 0;
+        for audit in &audits {
+            passed_over += audit.unaccounted.len() as u64;
+            words::audited(&self.context.output, job, audit)?;
+        }
+        match passed_over {
+            0 => Ok(()),
+            n => Err(words::passed_over(job, n).into()),
+        }
+    }
+
+    fn scene(&self, task: &Task<'_>, way: Way) -> Scene {
         let server = self.config.incoming_server(&task.entry.address.server);
         Scene {
             queue: Some(task.job.queue.clone()),
@@ -243,7 +249,7 @@ impl Run<'_> {
             server: server.map(|s| s.name.clone()),
             tenant: server.map(|s| s.address.tenant.to_string()),
             client_id: server.map(|s| s.client_id.to_string()),
-            protocol: Some("imap".to_owned()),
+            protocol: Some(way.name().to_owned()),
             ..Scene::new(format!(
                 "cannot fetch `{}` (queue `{}`)",
                 task.job.address, task.job.queue
@@ -251,179 +257,11 @@ impl Run<'_> {
         }
     }
 
-    /// Connects and signs in; `stale_token` asks for a new token.
-    fn open(&self, task: &Task<'_>, stale_token: bool) -> Result<Box<dyn Mailbox>> {
-        let server = self
-            .config
-            .incoming_server(&task.entry.address.server)
-            .ok_or_else(|| {
-                Fault::config(format!(
-                    "there is no incoming server `{}`",
-                    task.entry.address.server
-                ))
-            })?;
-        if server.via == IncomingVia::Graph {
-            return Err(Fault::config(format!(
-                "server `{}` says `via: graph`, but this version reads through IMAP only",
-                server.name
-            ))
-            .hint(format!("queuemail server set {} --via imap", server.name))
-            .into());
-        }
-        let endpoint = resolve::imap(server)?;
-        let token = if stale_token {
-            let anew = Access::new(self.context, self.config, self.store).fresh(true);
-            anew.mailbox_token(&task.entry, Resource::Imap)?
-        } else {
-            self.access.mailbox_token(&task.entry, Resource::Imap)?
-        };
-        let settings = self.context.net_settings(server.ca_file.as_deref());
-        let mailbox = mail::imap::open(
-            &endpoint,
-            &settings,
-            &task.job.address,
-            &token,
-            self.trace(),
-        )?;
-        Ok(Box::new(mailbox))
-    }
-
-    fn trace(&self) -> Option<mail::imap::Trace> {
-        let output = self.context.output;
-        (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _)
-    }
-
+    /// Prints what would be fetched.
     fn list(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
         for (folder, epoch, ids) in fetch::list_mailbox(job, self.store, mailbox)? {
-            if self.context.output.json {
-                self.context.output.json(&json!({
-                    "event": "would-fetch",
-                    "queue": job.queue,
-                    "address": job.address,
-                    "folder": folder,
-                    "uidvalidity": epoch,
-                    "uids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                }))?;
-            } else {
-                self.context.output.line(&format!(
-                    "{} ({}), {folder}: {} to fetch, to {}, then {}",
-                    job.queue,
-                    job.address,
-                    messages(ids.len() as u64),
-                    job.target,
-                    job.after
-                ))?;
-            }
+            words::would_fetch(&self.context.output, job, &folder, epoch, &ids)?;
         }
-        mailbox.close();
         Ok(())
     }
-}
-
-/// Tells of messages as they come.
-struct Teller<'a> {
-    output: &'a Output,
-}
-
-impl Reporter for Teller<'_> {
-    fn delivered(&self, delivered: &Delivered<'_>) {
-        if !self.output.json {
-            return;
-        }
-        if let Ok(serde_json::Value::Object(mut line)) = serde_json::to_value(delivered.letter) {
-            line.insert("event".into(), "message".into());
-            line.insert("delivered_to".into(), delivered.delivered_to.into());
-            let _ = self.output.json(&line);
-        }
-    }
-
-    fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool) {
-        let what = if quarantined {
-            "quarantined"
-        } else {
-            "not fetched, to be tried again"
-        };
-        self.output.warn(&format!(
-            "message {id} of `{}` folder `{}`: {what}: {}",
-            folder.job.address,
-            folder.name,
-            crate::output::escape(reason)
-        ));
-    }
-
-    fn note(&self, text: &str) {
-        self.output.step(text);
-    }
-}
-
-fn held(job: &Job, holder: &Holder) -> Fault {
-    let mut who = "another queuemail".to_owned();
-    if let Some(pid) = holder.pid {
-        who.push_str(&format!(" (process {pid}"));
-        if let Some(since) = holder.since {
-            let since = since.to_zoned_datetime(jiff::tz::TimeZone::system());
-            who.push_str(&format!(", since {}", since.strftime("%H:%M")));
-        }
-        who.push(')');
-    }
-    Fault::try_later(format!(
-        "`{}` (queue `{}`) is being fetched by {who}",
-        job.address, job.queue
-    ))
-    .hint("run it again when that one is done; a run that names no queue passes over it silently")
-}
-
-fn messages(count: u64) -> String {
-    match count {
-        1 => "1 message".to_owned(),
-        n => format!("{n} messages"),
-    }
-}
-
-fn summary(tally: &Tally, tasks: &[Task<'_>], time: Duration) -> String {
-    let mut text = format!(
-        "fetched {} ({} bytes) of {} in {:.1} s",
-        messages(tally.fetched),
-        tally.octets,
-        match tasks.len() {
-            1 => "1 address".to_owned(),
-            n => format!("{n} addresses"),
-        },
-        time.as_secs_f64()
-    );
-    for (count, what) in [
-        (tally.recognised, "recognised as fetched before"),
-        (tally.failed, "to be tried again"),
-        (tally.quarantined, "quarantined"),
-    ] {
-        if count > 0 {
-            text.push_str(&format!(", {count} {what}"));
-        }
-    }
-    text
-}
-
-/// What there is to report at the end beside the errors of single mailboxes.
-fn conclude(tally: Tally, mut errors: Vec<anyhow::Error>) -> Result<(), Errors> {
-    if tally.failed > 0 {
-        errors.push(
-            Fault::try_later(format!(
-                "{} could not be fetched now",
-                messages(tally.failed)
-            ))
-            .hint("they stay on the server and are tried again by a later run")
-            .into(),
-        );
-    }
-    if tally.quarantined > 0 {
-        errors.push(
-            Fault::new(
-                Kind::Malformed,
-                format!("{} put into quarantine", messages(tally.quarantined)),
-            )
-            .hint("they stay on the server and are not tried again")
-            .into(),
-        );
-    }
-    Errors::none_or(errors)
 }

@@ -1,15 +1,24 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
 mod access;
+mod claims;
 mod config;
 mod context;
+mod explain;
 mod fetch;
+mod login;
 mod provision;
+mod quarantine;
 mod queue;
 mod queue_add;
+
+mod reading;
+mod secret_flags;
+mod send;
 mod server;
 mod server_add;
 mod server_set;
+mod status;
 mod table;
 mod token;
 mod words;
@@ -29,7 +38,10 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Token(command) => Ok(token::run(&context, command)?),
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),
-        Command::Send(_) => Err(crate::fault::Fault::usage("not there yet").into()),
+        Command::Send(args) => send::run(&context, &args),
+        Command::Status(args) => status::run(&context, &args),
+        Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
+        Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions { shell } => {
             let mut command = crate::command();
             let mut script = Vec::new();

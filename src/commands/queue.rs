@@ -1,14 +1,13 @@
 //! `queue list`, `show`, `set` and `remove`.
 
 use super::Context;
-use super::provision::{
-    Name, Outcome, Required, SourceFlags, change, tell, typed_target, unknown, value,
-};
+use super::provision::{Name, Outcome, Required, change, tell, typed_target, unknown, value};
 use super::queue_add::{self, find};
+use super::secret_flags::SourceFlags;
 use super::server_set::put_source;
 use super::table::{self, Table};
 use crate::cli::{QueueCommand, QueueSet};
-use crate::config::{self, Config, EmailAddress, Priority, Queue, Tree};
+use crate::config::{self, Config, EmailAddress, MailboxEntry, Priority, Queue, Tree};
 use crate::fault::Fault;
 use anyhow::Result;
 
@@ -25,10 +24,18 @@ pub fn run(context: &Context, command: &QueueCommand) -> Result<()> {
 /// The most urgent address decides a queue's place.
 fn urgency(config: &Config, queue: &Queue) -> u32 {
     let own = queue.priority.or(config.defaults.priority);
-    config
-        .mailboxes()
-        .filter(|m| m.queue.name == queue.name)
-        .map(|m| m.priority().0)
+    let priority = |address| {
+        let mailbox = MailboxEntry {
+            config,
+            queue,
+            address,
+        };
+        mailbox.priority().0
+    };
+    queue
+        .addresses
+        .iter()
+        .map(priority)
         .min()
         .unwrap_or(own.map_or(Priority::DEFAULT.0, |p| p.0))
 }
@@ -199,11 +206,14 @@ fn touches_address(args: &QueueSet) -> bool {
 /// The address that is meant: the one named, else the only one.
 fn pick(queue: &Queue, address: Option<&str>) -> Result<usize> {
     let known: Vec<&str> = queue.addresses.iter().map(|a| a.address.as_str()).collect();
-    let what = format!("address of queue `{}`", queue.name);
     match address {
         Some(text) => {
             let address: EmailAddress = value("--address", text)?;
-            find(queue, &address).ok_or_else(|| unknown(&what, text, &known))
+            find(queue, &address).ok_or_else(|| {
+                Fault::usage(format!("queue `{}` has no address `{text}`", queue.name))
+                    .hint(config::named("its addresses", &known))
+                    .into()
+            })
         }
         None if queue.addresses.len() == 1 => Ok(0),
         None => Err(Fault::usage(format!(
@@ -211,7 +221,7 @@ fn pick(queue: &Queue, address: Option<&str>) -> Result<usize> {
             queue.name,
             known.len()
         ))
-        .hint(config::named("addresses", &known))
+        .hint(config::named("its addresses", &known))
         .into()),
     }
 }

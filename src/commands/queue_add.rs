@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::provision::{
-    Name, Outcome, Required, Source, SourceFlags, differences, different, optional, resolved, tell,
-    typed_target,
+    Name, Outcome, Required, differences, different, optional, resolved, tell, typed_target,
 };
+use super::secret_flags::{Source, SourceFlags};
 use crate::cli::QueueAdd;
 use crate::config::{self, Address, Config, EmailAddress, Language, Priority, Queue, Tree};
 use anyhow::Result;
@@ -108,7 +108,13 @@ fn put(
     queue.priority = priority.or(queue.priority);
     queue.language = language.clone().or(queue.language.take());
     match find(queue, &entry.address) {
-        Some(i) => queue.addresses[i] = entry.clone(),
+        // The spelling in the file stays: a mailbox's name knows no case.
+        Some(i) => {
+            queue.addresses[i] = Address {
+                address: queue.addresses[i].address.clone(),
+                ..entry.clone()
+            }
+        }
         None => queue.addresses.push(entry.clone()),
     }
 }

@@ -1,12 +1,12 @@
 //! `token get`: an access token for this and other programs.
 
-use super::{Access, Context};
+use super::{Access, Context, claims, login};
 use crate::cli::{ProtocolArg, TokenCommand, TokenFormat, TokenGet};
-use crate::config::{self, Authentication, Config, MailboxEntry, OutgoingServer, Resource};
+use crate::config::resolve::{self, Registration};
+use crate::config::{self, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::Fault;
 use crate::mail::sasl;
-use crate::oauth::{AccessToken, Claims};
-use crate::output::escape;
+use crate::oauth::AccessToken;
 use crate::state::Store;
 use anyhow::Result;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,11 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub fn run(context: &Context, command: TokenCommand) -> Result<()> {
     match command {
         TokenCommand::Get(args) => get(context, &args),
+        TokenCommand::Login(args) => login::login(context, &args),
+        TokenCommand::List => login::list(context),
+        TokenCommand::Forget(args) => login::forget(context, &args),
     }
 }
 
 /// What a name stands for.
-enum Subject<'a> {
+pub enum Subject<'a> {
     Mailbox(MailboxEntry<'a>),
     /// An incoming server's name.
     Incoming(&'a str),
@@ -53,11 +56,11 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
         Subject::Incoming(name) => access.server_access(name, resource)?,
         Subject::Outgoing(server) => access.sending_access(server, None, resource)?,
     };
-    print(context, args, &subject, resource, &token, user)
+    print(context, &config, args, &subject, resource, &token, user)
 }
 
 /// What `name` is: a queue with one address, an address, or a server.
-fn find<'a>(
+pub fn find<'a>(
     config: &'a Config,
     name: &str,
     protocol: Option<ProtocolArg>,
@@ -103,16 +106,8 @@ fn unknown(config: &Config, name: &str) -> Fault {
     known.extend(config.mailboxes().map(|m| m.address.address.as_str()));
     known.extend(config.incoming_servers.iter().map(|s| s.name.as_str()));
     known.extend(config.outgoing_servers.iter().map(|s| s.name.as_str()));
-    let near = known
-        .iter()
-        .map(|k| {
-            let distance = strsim::damerau_levenshtein(&k.to_lowercase(), &name.to_lowercase());
-            (distance, k)
-        })
-        .filter(|(distance, k)| *distance <= 1 + k.chars().count() / 4)
-        .min();
-    match near {
-        Some((_, near)) => fault.hint(format!("did you mean `{near}`?")),
+    match config::nearest(name, known.iter().copied()) {
+        Some(near) => fault.hint(format!("did you mean `{near}`?")),
         None if known.is_empty() => {
             fault.hint("the configuration is empty; begin with: queuemail server add incoming")
         }
@@ -144,8 +139,31 @@ fn sasl_user<'a>(subject: &Subject<'a>) -> Result<&'a str, Fault> {
     }
 }
 
+/// The app registration that a token of `subject` is asked for with.
+pub fn registration<'a>(
+    config: &'a Config,
+    subject: &Subject<'a>,
+    resource: Resource,
+) -> Result<Registration<'a>, Fault> {
+    let server = match subject {
+        Subject::Outgoing(server) => return resolve::outgoing(config, server),
+        Subject::Mailbox(entry) => match outgoing_of(config, entry) {
+            Some(server) if resource == Resource::Smtp => return resolve::outgoing(config, server),
+            _ => entry.address.server.as_str(),
+        },
+        Subject::Incoming(name) => name,
+    };
+    match config.incoming_server(server) {
+        Some(server) => Ok(resolve::incoming(server)),
+        None => Err(Fault::config(format!(
+            "no incoming server named `{server}`"
+        ))),
+    }
+}
+
 fn print(
     context: &Context,
+    config: &Config,
     args: &TokenGet,
     subject: &Subject<'_>,
     resource: Resource,
@@ -163,7 +181,10 @@ fn print(
             output.line(sasl::base64(&response).expose())
         }
         TokenFormat::Header => output.line(&format!("Authorization: Bearer {secret}")),
-        TokenFormat::Claims => print_claims(context, subject, resource, token),
+        TokenFormat::Claims => {
+            let registration = registration(config, subject, resource)?;
+            claims::print(context, &registration, resource, token)
+        }
     }
 }
 
@@ -192,25 +213,8 @@ fn print_json(
     context.output.json(&object)
 }
 
-fn print_claims(
-    context: &Context,
-    subject: &Subject<'_>,
-    resource: Resource,
-    token: &AccessToken,
-) -> Result<()> {
-    let _ = (subject, Authentication::OauthUser);
-    let Some(claims) = Claims::of(token.secret.expose()) else {
-        context
-            .output
-            .warn("the token is no JWT, so it tells nothing of itself");
-        return Ok(());
-    };
-    context
-        .output
-        .line(&escape(&format!("{claims:?} for {}", resource.name())))
-}
-
-fn rfc3339(time: SystemTime) -> String {
+/// An instant as machines read it (RFC 3339, UTC).
+pub fn rfc3339(time: SystemTime) -> String {
     let seconds = time
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()

@@ -186,7 +186,7 @@ impl FromStr for Authority {
     fn from_str(text: &str) -> Result<Authority, String> {
         const EXAMPLE: &str = "give https://<login host>/<tenant>, like https://login.microsoftonline.com/contoso.onmicrosoft.com";
         let url = url::Url::parse(text.trim())
-            .map_err(|e| format!("`{text}` is no login address ({e}): {EXAMPLE}"))?;
+            .map_err(|_| format!("`{text}` is no login address: {EXAMPLE}"))?;
         if url.scheme() != "https" {
             return Err(format!("`{text}` must begin with https://: {EXAMPLE}"));
         }

@@ -1,15 +1,16 @@
 //! Reading the file: bounded, private where it holds a secret, every mistake pointed at.
 
 use super::check::{self, Problem};
-use super::locate::{self, Part, Step};
+use super::locate::{self, Part};
 use super::mistake::{Mistake, shown};
 use super::model::Config;
 use super::paths::resolve_paths;
+use super::refusal::from_serde;
 use crate::fault::Fault;
 use anyhow::Result;
 use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The size up to which a file is read, in bytes: some ten thousand queues.
@@ -43,10 +44,20 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
             _ => fault,
         }
     };
-    let file = File::open(path).map_err(cannot)?;
+    // A FIFO would make us wait for a writer.
+    let file = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_dir() {
-        return Err(Fault::config(format!("{} is a folder, not a file", shown(path))).into());
+        return Err(Fault::config(format!("{} is a folder", shown(path))).into());
+    }
+    if !metadata.is_file() {
+        return Err(Fault::config(format!("{} is no plain file", shown(path)))
+            .hint("a configuration from a pipe can be checked: queuemail config validate -")
+            .into());
     }
     check_owner(&metadata, path)?;
     let mut bytes = Vec::new();
@@ -99,10 +110,10 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
             shown(path),
             metadata.uid()
         ))
-        .hint(format!("if it is yours: sudo chown {me} {}", quoted(path)))
+        .hint(owner_hint(me, metadata.uid(), path))
         .into());
     }
-    if metadata.is_file() && metadata.permissions().mode() & 0o002 != 0 {
+    if metadata.permissions().mode() & 0o002 != 0 {
         return Err(
             Fault::config(format!("every user can change {}", shown(path)))
                 .hint(format!("chmod o-w {}", quoted(path)))
@@ -112,10 +123,17 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What to do about a file of another user. Root does not take a service's file from it.
+pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
+    match me {
+        0 => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
+        _ => format!("if it is yours: sudo chown {me} {}", quoted(path)),
+    }
+}
+
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
-    if metadata.is_file()
-        && metadata.permissions().mode() & 0o077 != 0
+    if metadata.permissions().mode() & 0o077 != 0
         && config.secret_sources().any(|(_, s)| s.is_plain())
     {
         return Err(Fault::config(format!(
@@ -131,6 +149,9 @@ pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Resul
 /// A path for a shell to read.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
+    if text.is_empty() {
+        return "''".to_owned();
+    }
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%,:=".contains(c);
     if text.chars().all(plain) {
         text
@@ -191,127 +212,55 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
     }
 }
 
-/// Words for what serde_yaml refuses. Its message is `PATH: TEXT at line L column C`.
-fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
-    let mut place = err.location().map(|l| (l.line(), l.column().max(1)));
-    let full = err.to_string();
-    let message = match full.rfind(" at line ") {
-        Some(end) if err.location().is_some() => &full[..end],
-        _ => &full,
-    };
-    let path_end = message
-        .find(|c: char| !(c.is_ascii_alphanumeric() || "_[].?".contains(c)))
-        .filter(|&n| n > 0 && message[n..].starts_with(": "));
-    let (path, message) = match path_end {
-        Some(n) => (&message[..n], &message[n + 2..]),
-        None => ("", message),
-    };
-    let steps = locate::steps(path);
-    let key = steps.iter().rev().find_map(|step| match step {
-        Step::Key(key) => Some(key.as_str()),
-        Step::Item(_) => None,
-    });
-    let of_key = key.map(|k| format!(" of `{k}`")).unwrap_or_default();
-    let quoted = between_backquotes(message);
-    let mut hint = None;
-    let (problem, note) = if message.starts_with("unknown field ") {
-        hint = Some("all keys: man queuemail.yaml".to_owned());
-        let (found, known) = split_found(&quoted);
-        let note = match check::nearest(found, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the keys here: {}", known.join(", ")),
-        };
-        (format!("unknown key `{found}`"), note)
-    } else if message.starts_with("unknown variant ") {
-        let (found, known) = split_found(&quoted);
-        let note = match check::nearest(found, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("use {}", known.join(", ")),
-        };
-        (format!("unknown value `{found}`{of_key}"), note)
-    } else if message.starts_with("missing field ") {
-        let (missing, _) = split_found(&quoted);
-        (
-            format!("missing key `{missing}`"),
-            format!("`{missing}` is needed here"),
-        )
-    } else if message.starts_with("duplicate field ") {
-        let (twice, _) = split_found(&quoted);
-        let mut at = steps.clone();
-        at.push(Step::Key(twice.to_owned()));
-        place = locate::locate(text, &at, Part::Key(1)).or(place);
-        (
-            format!("key `{twice}` twice"),
-            "one of them must go".to_owned(),
-        )
-    } else if let Some(rest) = message.strip_prefix("invalid type: ") {
-        (format!("a wrong type of value{of_key}"), type_words(rest))
-    } else if full.contains("repetition limit") {
-        (
-            "too many aliases".to_owned(),
-            "they would expand without end".to_owned(),
-        )
-    } else if full.contains("recursion limit") {
-        ("too deep a nesting".to_owned(), String::new())
-    } else if full.contains("more than one document") {
-        (
-            "more than one YAML document".to_owned(),
-            "a configuration is one; take the line `---` out".to_owned(),
-        )
-    } else if key.is_some() {
-        (format!("a bad value{of_key}"), message.to_owned())
-    } else {
-        ("a mistake".to_owned(), yaml_words(message, text, place))
-    };
-    Mistake {
-        problem,
-        place,
-        note,
-        hint,
-        more: 0,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue};
+
+    /// The keys of a type, as serde names them when it refuses another.
+    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
+        let err = serde_yaml::from_str::<T>("{no_such_key: 1}").err();
+        let text = err.map(|e| e.to_string()).unwrap_or_default();
+        let keys: Vec<&str> = text.split('`').skip(1).step_by(2).skip(1).collect();
+        assert!(keys.len() > 1, "{text}");
+        keys.into_iter().map(str::to_owned).collect()
     }
-}
 
-/// YAML's own complaint; a tab in the indentation is the usual cause of a puzzling one.
-fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> String {
-    let line = place.and_then(|(line, _)| text.lines().nth(line - 1));
-    let indent = line.map(|l| &l[..l.len() - l.trim_start().len()]);
-    if indent.is_some_and(|i| i.contains('\t')) || message.contains("cannot start any token") {
-        return "no tab may stand here: indent with spaces, and quote a value that begins with one of @ ` % \\t".to_owned();
+    #[test]
+    fn the_example_is_valid_and_every_key_is_documented() {
+        let text = include_str!("../../examples/queuemail.yaml");
+        parse(text, Path::new("examples/queuemail.yaml")).unwrap();
+        let manual = include_str!("../../man/queuemail.yaml.5");
+        let mut all = keys::<Config>();
+        all.extend(keys::<Defaults>());
+        all.extend(keys::<IncomingServer>());
+        all.extend(keys::<OutgoingServer>());
+        all.extend(keys::<Queue>());
+        all.extend(keys::<Address>());
+        for key in all {
+            let shown = |l: &str| {
+                l.trim_start_matches([' ', '#', '-'])
+                    .starts_with(&format!("{key}:"))
+            };
+            assert!(text.lines().any(shown), "`{key}` is not in the example");
+            let described = |l: &str| l.starts_with(".B") && l.contains(&format!("{key}:"));
+            assert!(
+                manual.lines().any(described),
+                "`{key}` is not in the manual"
+            );
+        }
     }
-    message.to_owned()
-}
 
-fn type_words(rest: &str) -> String {
-    let (found, expected) = rest.split_once(", expected ").unwrap_or((rest, "another"));
-    let found = match found {
-        "sequence" => "a list",
-        "map" => "a mapping of keys",
-        "unit value" | "Option value" => "nothing",
-        other => other,
-    };
-    let expected = match expected {
-        "a sequence" => "a list",
-        "a boolean" => "true or false",
-        "u32" => "a whole number",
-        e if e.starts_with("struct ") => "a mapping of keys",
-        e => e,
-    };
-    let quote = if expected == "a string" && found.contains('`') {
-        " (quote it)"
-    } else {
-        ""
-    };
-    format!("this is {found}; {expected} belongs here{quote}")
-}
+    #[test]
+    fn an_error_without_a_place_names_the_file() {
+        let text = parse("", Path::new("/x/y.yaml")).unwrap_err().to_string();
+        assert!(text.starts_with("nothing in /x/y.yaml: "), "{text}");
+    }
 
-fn between_backquotes(message: &str) -> Vec<&str> {
-    message.split('`').skip(1).step_by(2).collect()
-}
-
-fn split_found<'a>(quoted: &[&'a str]) -> (&'a str, Vec<&'a str>) {
-    match quoted.split_first() {
-        Some((found, known)) => (found, known.to_vec()),
-        None => ("", Vec::new()),
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(version: 1\n)?[a-z:{}\\[\\]\n\r\t &*#'\"|>é-]{0,80}") {
+            let _ = parse(&text, Path::new("x"));
+        }
     }
 }

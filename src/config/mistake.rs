@@ -66,7 +66,8 @@ fn excerpt(text: &str, line: usize, column: usize, note: &str) -> String {
             format!("\n       | {note}")
         };
     };
-    let visible: Vec<char> = masked(&lines, line - 1)
+    let masked = masked(&lines, line - 1);
+    let visible: Vec<char> = masked
         .chars()
         .map(|c| match c {
             '\t' => ' ',
@@ -74,7 +75,9 @@ fn excerpt(text: &str, line: usize, column: usize, note: &str) -> String {
             c => c,
         })
         .collect();
-    let width = token_width(raw, column);
+    // The caret does not tell the length of what is hidden.
+    let hidden = masked.contains(HIDDEN) && !masked.starts_with(&before(raw, column + 1));
+    let width = if hidden { 1 } else { token_width(raw, column) };
     let start = (column + width).saturating_sub(WIDTH).min(column - 1);
     let from = start.min(visible.len());
     let shown: String = visible[from..].iter().take(WIDTH).collect();
@@ -92,6 +95,11 @@ fn excerpt(text: &str, line: usize, column: usize, note: &str) -> String {
         shown.trim_end(),
         below.trim_end()
     )
+}
+
+/// What stands before a column.
+fn before(line: &str, column: usize) -> String {
+    line.chars().take(column - 1).collect()
 }
 
 /// The lines as YAML breaks them: LF, CR LF and CR.

@@ -5,25 +5,31 @@
 //! knows which hosts and scopes follow from a login host.
 
 mod check;
+mod check_servers;
 mod cloud;
 mod edit;
+#[cfg(test)]
+mod edit_tests;
 mod load;
 mod locate;
 mod mistake;
 mod model;
 mod parsed;
 mod paths;
+mod refusal;
 pub mod resolve;
+mod resolve_secret;
+mod secret_command;
 mod secret_source;
 mod tree;
 mod write;
 
 pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
-pub use load::{MAX_SIZE, decode, load, parse, quoted, read, why};
+pub use load::{MAX_SIZE, decode, load, parse, quoted};
 pub use mistake::shown;
 pub use model::*;
-pub use paths::{absolute, absolute_target, resolve_paths};
+pub use paths::{absolute_target, resolve_paths};
 pub use secret_source::SecretSource;
 pub use tree::{Tree, to_yaml};
 pub use write::{Written, check_wanted, update};

@@ -1,7 +1,7 @@
 //! Which app registration signs in, at which authority, for which scope: pure functions over the
 //! configuration.
 
-use super::model::{Address, MailboxEntry};
+use super::model::{Address, HttpsUrl, MailboxEntry};
 use super::{
     Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Resource,
     SecretSource,
@@ -86,6 +86,30 @@ pub fn imap(server: &IncomingServer) -> Result<Endpoint, Fault> {
         })
 }
 
+/// Where Graph serves an incoming server's mailboxes: its own URL, else its cloud's.
+///
+/// # Errors
+/// `Config` where there is neither; loading a file has refused that already.
+pub fn graph(server: &IncomingServer) -> Result<&str, Fault> {
+    graph_root(server.graph.as_ref(), &server.address).ok_or_else(|| {
+        Fault::config(format!(
+            "incoming server `{}` has no `graph` URL, and its login host `{}` is none of Microsoft's",
+            server.name,
+            server.address.host()
+        ))
+        .hint(format!(
+            "queuemail server set '{}' --graph https://HOST",
+            server.name
+        ))
+    })
+}
+
+/// A `graph` URL, else that of the cloud of `authority`.
+pub fn graph_root<'a>(own: Option<&'a HttpsUrl>, authority: &Authority) -> Option<&'a str> {
+    own.map(HttpsUrl::as_str)
+        .or_else(|| authority.cloud().map(Cloud::graph))
+}
+
 /// The app registration that an outgoing server signs in with: its own, else that of the incoming
 /// server named by `app`, else that of the one incoming server of the same tenant.
 ///
@@ -159,10 +183,10 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
     let name = &server.name;
     match fitting[..] {
         [one] => Ok(one),
-        [] => Err(Fault::config(format!(
+        [] => Err(swapped(server, Fault::config(format!(
             "outgoing server `{name}` has no app registration to sign in as: no {} incoming server has tenant `{}`",
             server.authentication, server.tenant
-        ))
+        )))
         .hint(format!(
             "name one: queuemail server set '{name}' --app INCOMING, or give its own: --client-id ID --secret-file FILE"
         ))
@@ -176,6 +200,18 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
             fitting[0].name
         ))
         .hint(known("these fit", fitting.iter().map(|s| s.name.as_str())))),
+    }
+}
+
+/// Adds what is wrong where an application ID stands in `user` and its secret in `password`, as
+/// the table of the product that these terms come from can be read.
+pub fn swapped(server: &OutgoingServer, fault: Fault) -> Fault {
+    match (&server.user, &server.password) {
+        (Some(user), Some(_)) if user.is_guid() => fault.hint(format!(
+            "if `user` ({user}) of outgoing server `{0}` is an application ID and `password` its secret, they belong into `client_id` and `secret`: queuemail server set '{0}' --client-id {user} --secret-stdin",
+            server.name
+        )),
+        _ => fault,
     }
 }
 

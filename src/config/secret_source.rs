@@ -47,7 +47,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = SecretSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
+        f.write_str("a text, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {
@@ -89,39 +89,5 @@ impl<'de> Visitor<'de> for SourceVisitor {
             )));
         }
         Ok(source)
-    }
-}
-
-impl SecretSource {
-    /// The secret itself.
-    pub fn resolve(&self) -> anyhow::Result<Secret> {
-        use crate::fault::Fault;
-        let cannot = |what: String| anyhow::Error::from(Fault::config(what));
-        match self {
-            SecretSource::Plain(secret) => Ok(secret.clone()),
-            SecretSource::File(path) => std::fs::read_to_string(path)
-                .map(|text| Secret::new(text.trim_end_matches(['\r', '\n'])))
-                .map_err(|e| cannot(format!("cannot read `{}`: {e}", path.display()))),
-            SecretSource::Env(name) => std::env::var(name)
-                .map(Secret::new)
-                .map_err(|_| cannot(format!("environment variable `{name}` is not set"))),
-            SecretSource::Command(words) => {
-                let [program, arguments @ ..] = words.as_slice() else {
-                    return Err(cannot("an empty command gives no secret".to_owned()));
-                };
-                let out = std::process::Command::new(program)
-                    .args(arguments)
-                    .output()
-                    .map_err(|e| cannot(format!("cannot run `{program}`: {e}")))?;
-                if !out.status.success() {
-                    return Err(cannot(format!("`{program}` failed: {}", out.status)));
-                }
-                let text = String::from_utf8_lossy(&out.stdout);
-                Ok(Secret::new(text.lines().next().unwrap_or_default()))
-            }
-            SecretSource::Keyring(name) | SecretSource::Credential(name) => {
-                Err(cannot(format!("secret `{name}` cannot be read yet")))
-            }
-        }
     }
 }

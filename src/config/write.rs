@@ -80,7 +80,13 @@ pub fn update<T>(
     } else {
         0o777
     };
-    files::replace(&target, edited.as_bytes(), mode)?;
+    files::replace(&target, edited.as_bytes(), mode).map_err(|e| {
+        let why = e.root_cause().to_string();
+        Fault::new(
+            Kind::CannotWrite,
+            format!("cannot write {}: {why}", shown(path)),
+        )
+    })?;
     let made_private = plain
         && metadata.as_ref().is_some_and(|m| {
             use std::os::unix::fs::PermissionsExt;
@@ -124,23 +130,27 @@ fn target_of(path: &Path) -> Result<PathBuf> {
 fn lock(target: &Path) -> Result<File> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let path = files::folder_of(target).join(format!(".{name}.lock"));
+    let cannot = |e: std::io::Error| {
+        Fault::new(
+            Kind::CannotWrite,
+            format!(
+                "cannot write in the folder of {}: {}",
+                shown(target),
+                load::why(&e)
+            ),
+        )
+    };
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    // Another user, root for one, may have made it; to lock it, reading is enough.
     let file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+        .mode(0o644)
+        .custom_flags(flags)
         .open(&path)
-        .map_err(|e| {
-            Fault::new(
-                Kind::CannotWrite,
-                format!(
-                    "cannot write in the folder of {}: {}",
-                    shown(target),
-                    load::why(&e)
-                ),
-            )
-        })?;
+        .or_else(|_| File::options().read(true).custom_flags(flags).open(&path))
+        .map_err(cannot)?;
     // A blocked wait is fair and quick; the thread bounds it.
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || {

@@ -5,6 +5,7 @@
 //! is on record as delivered. A connection that breaks is opened again while it makes progress.
 //! Nothing here prints or reads the configuration file.
 
+mod audit;
 mod commit;
 mod identity;
 mod intake;
@@ -21,6 +22,8 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Instant;
+
+pub use audit::{Audit, audit};
 
 /// So many messages are asked for before the server is told of those delivered.
 const CHUNK: usize = 2000;
@@ -236,9 +239,13 @@ fn fetch_folders(
             after: &job.after,
         };
         if folder.record.renumbered {
+            let why = match folder.epoch {
+                0 => "its messages have the ids of Graph now".to_owned(),
+                epoch => format!("the server renumbered its messages (UIDVALIDITY {epoch})"),
+            };
             reporter.note(&format!(
-                "`{}` folder `{name}`: the server renumbered its messages (UIDVALIDITY {}); those delivered before are recognised",
-                job.address, folder.epoch
+                "`{}` folder `{name}`: {why}; those delivered before are recognised",
+                job.address
             ));
         }
         settle_earlier(store, mailbox, &folder)?;
@@ -278,7 +285,7 @@ fn outstanding(
         after: record.mark.clone(),
         since: job.since,
     })?;
-    let known = store.accounted(record.id, epoch, record.mark.as_deref())?;
+    let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
     let new = listing.ids.into_iter().filter(|id| !known.contains(id));
     let mut ids = due;
     ids.extend(new);
@@ -459,6 +466,6 @@ fn hex(octets: &[u8]) -> String {
 }
 
 /// Unix time in seconds.
-fn now() -> i64 {
+pub fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }

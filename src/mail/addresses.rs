@@ -14,11 +14,8 @@ pub fn is_mailbox(text: &str) -> bool {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\\' if quoted => {
-                if chars.next().is_none_or(char::is_control) {
-                    return false;
-                }
-            }
+            '\\' if quoted && chars.next().is_some_and(|c| !c.is_control()) => {}
+            '\\' if quoted => return false,
             '"' => quoted = !quoted,
             ' ' if quoted => {}
             '<' | '>' if quoted => {}

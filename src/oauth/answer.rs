@@ -11,7 +11,7 @@ use crate::secret::Secret;
 use oauth2::{RefreshToken, Scope};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest token that we pass on, in octets; Entra's have 1.5 to 4 KiB.
 const LONGEST_TOKEN: usize = 16 * 1024;
@@ -25,6 +25,9 @@ pub struct TokenAnswer {
     token_type: TokenType,
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
+    /// Unix seconds; what a managed identity says where it leaves `expires_in` out.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_on: Option<u64>,
     #[serde(default)]
     refresh_token: Option<RefreshToken>,
 }
@@ -75,7 +78,11 @@ impl TokenAnswer {
         if !self.token_type.0.eq_ignore_ascii_case("bearer") {
             return Err(odd("its token_type is not Bearer"));
         }
-        let life = match self.expires_in {
+        let until = self
+            .expires_on
+            .and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at)))
+            .map(|at| at.duration_since(asked_at).unwrap_or_default().as_secs());
+        let life = match self.expires_in.or(until) {
             None => return Err(odd("it lacks expires_in")),
             Some(0) => return Err(odd("the token has expired already (expires_in is 0)")),
             Some(seconds) => Duration::from_secs(seconds.min(LONGEST_LIFE)),
@@ -189,6 +196,8 @@ pub enum Class {
     TryLater,
     /// A person must act; the same request does no harm.
     Act,
+    /// The person at the device has not finished (RFC 8628 §3.5); `slow_down`: ask less often.
+    Pending { slow_down: bool },
     /// The same request must not be repeated: another wrong password locks the account.
     Never,
 }
@@ -232,7 +241,11 @@ impl ErrorAnswer {
                 "temporarily_unavailable" | "server_error"
             )
             || self.error_codes.iter().any(|code| PASSING.contains(code));
-        let class = if passing {
+        let class = if self.error == "authorization_pending" || self.error == "slow_down" {
+            Class::Pending {
+                slow_down: self.error == "slow_down",
+            }
+        } else if passing {
             Class::TryLater
         } else if tried_password
             && self.error == "invalid_grant"
@@ -286,5 +299,223 @@ pub fn truncate(text: &mut String, most: usize) {
         }
         text.truncate(end);
         text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn token(json: &str) -> Result<(AccessToken, Option<Secret>), String> {
+        let answer: TokenAnswer = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        answer.checked(UNIX_EPOCH).map_err(|f| f.what)
+    }
+
+    fn error(json: &str) -> ErrorAnswer {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn entras_answer() {
+        let (token, refresh) = token(
+            r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJ0","refresh_token":"1.A"}"#,
+        )
+        .unwrap();
+        assert_eq!(token.secret.expose(), "eyJ0");
+        assert_eq!(token.expires_at, UNIX_EPOCH + Duration::from_secs(3599));
+        assert_eq!(refresh.unwrap().expose(), "1.A");
+    }
+
+    #[test]
+    fn seconds_as_a_string_and_the_time_of_expiry() {
+        for json in [
+            r#"{"token_type":"bearer","expires_in":"3600","access_token":"t"}"#,
+            r#"{"token_type":"Bearer","expires_on":"3600","access_token":"t"}"#,
+        ] {
+            let (token, _) = token(json).unwrap();
+            assert_eq!(token.expires_at, UNIX_EPOCH + Duration::from_secs(3600));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used() {
+        let long = "t".repeat(LONGEST_TOKEN + 1);
+        for (fields, why) in [
+            (
+                r#""token_type":"Bearer","access_token":"t""#.to_owned(),
+                "lacks expires_in",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"t","expires_in":null"#.to_owned(),
+                "lacks expires_in",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"t","expires_in":0"#.to_owned(),
+                "expired already",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"t","expires_in":-5"#.to_owned(),
+                "whole number",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"t","expires_in":"soon""#.to_owned(),
+                "whole number",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"t","expires_in":[1]"#.to_owned(),
+                "whole number",
+            ),
+            (
+                r#""token_type":"mac","access_token":"t","expires_in":9"#.to_owned(),
+                "not Bearer",
+            ),
+            (
+                r#""access_token":"t","expires_in":9"#.to_owned(),
+                "token_type",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"","expires_in":9"#.to_owned(),
+                "is empty",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"a\r\nA1 LOGOUT","expires_in":9"#
+                    .to_owned(),
+                "characters",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"a\u0001b","expires_in":9"#.to_owned(),
+                "characters",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"a b","expires_in":9"#.to_owned(),
+                "characters",
+            ),
+            (
+                format!(r#""token_type":"Bearer","access_token":"{long}","expires_in":9"#),
+                "more than",
+            ),
+            (
+                r#""token_type":"Bearer","access_token":"t","refresh_token":"\n","expires_in":9"#
+                    .to_owned(),
+                "refresh_token",
+            ),
+        ] {
+            let err = token(&format!("{{{fields}}}")).unwrap_err();
+            assert!(err.contains(why), "{fields:.80}: {err}");
+        }
+    }
+
+    #[test]
+    fn a_life_of_years_is_cut() {
+        let json = format!(
+            r#"{{"token_type":"Bearer","access_token":"t","expires_in":{}}}"#,
+            u64::MAX
+        );
+        let (token, _) = token(&json).unwrap();
+        assert_eq!(
+            token.expires_at,
+            UNIX_EPOCH + Duration::from_secs(LONGEST_LIFE)
+        );
+    }
+
+    const WRONG_PASSWORD: &str = r#"{"error":"invalid_grant","error_description":"AADSTS50126: Error validating credentials due to invalid username or password.\r\nTrace ID: 1\r\nCorrelation ID: 2\r\nTimestamp: 2026-11-23 23:00:00Z","error_codes":[50126],"timestamp":"2026-11-23 23:00:00Z","trace_id":"1","correlation_id":"2","error_uri":"https://login.microsoftonline.com/error?code=50126"}"#;
+
+    #[test]
+    fn sorted_by_what_the_caller_does() {
+        let wait = Some(Duration::from_secs(7));
+        for (json, status, password, class) in [
+            (WRONG_PASSWORD, 400, true, Class::Never),
+            (WRONG_PASSWORD, 400, false, Class::Act),
+            (WRONG_PASSWORD, 503, true, Class::TryLater),
+            (r#"{"error":"invalid_grant"}"#, 400, true, Class::Never),
+            (
+                r#"{"error":"invalid_grant","suberror":"basic_action","error_codes":[50076]}"#,
+                400,
+                true,
+                Class::Act,
+            ),
+            (
+                r#"{"error":"invalid_client","error_codes":[7000222]}"#,
+                401,
+                true,
+                Class::Act,
+            ),
+            (
+                r#"{"error":"temporarily_unavailable"}"#,
+                400,
+                true,
+                Class::TryLater,
+            ),
+            (
+                r#"{"error":"invalid_request","error_codes":[90033]}"#,
+                400,
+                false,
+                Class::TryLater,
+            ),
+            (r#"{"error":"too_many"}"#, 429, false, Class::TryLater),
+            (
+                r#"{"error":"authorization_pending"}"#,
+                400,
+                false,
+                Class::Pending { slow_down: false },
+            ),
+            (
+                r#"{"error":"slow_down"}"#,
+                400,
+                false,
+                Class::Pending { slow_down: true },
+            ),
+        ] {
+            let sorted = error(json).sorted(status, wait, password);
+            assert_eq!(sorted.class, class, "{json}");
+            let later = class == Class::TryLater;
+            assert_eq!(sorted.fault.kind == Kind::TryLater, later, "{json}");
+            assert_eq!(sorted.fault.retry_after, wait.filter(|_| later), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_servers_words_are_kept_and_completed() {
+        let said = error(WRONG_PASSWORD).to_string();
+        assert!(said.starts_with("invalid_grant: AADSTS50126: Error validating"));
+        assert_eq!(said.matches("Correlation ID").count(), 1);
+        let bare = error(
+            r#"{"error":"invalid_grant","error_codes":[50126],"correlation_id":"2","timestamp":7,"trace_id":null}"#,
+        );
+        assert_eq!(
+            bare.to_string(),
+            "invalid_grant (AADSTS50126)\r\nCorrelation ID: 2"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bodies_never_panic(body in "\\PC*", description in "\\PC{0,9000}") {
+            let _ = serde_json::from_str::<TokenAnswer>(&body).map(|a| a.checked(UNIX_EPOCH).is_ok());
+            let answer = ErrorAnswer {
+                error: body,
+                error_description: Some(description),
+                ..ErrorAnswer::default()
+            };
+            let sorted = answer.sorted(400, None, true);
+            prop_assert!(sorted.fault.server_said.unwrap().len() <= 4004);
+        }
+
+        #[test]
+        fn any_shape_of_fields_is_an_error_or_a_sane_token(
+            kind in prop_oneof![Just("\"Bearer\""), Just("null"), Just("7"), Just("\"\"")],
+            token_text in "[ -~\\r\\n\\x00]{0,40}",
+            life in prop_oneof![Just("9".to_owned()), Just("1e3".to_owned()), Just("-1".to_owned()), Just("{}".to_owned()), "[0-9]{1,30}"],
+        ) {
+            let json = format!(
+                r#"{{"token_type":{kind},"access_token":{},"expires_in":{life}}}"#,
+                serde_json::Value::from(token_text)
+            );
+            if let Ok((token, _)) = token(&json) {
+                prop_assert!(token.secret.expose().bytes().all(|b| b.is_ascii_graphic()));
+                prop_assert!(token.expires_at > UNIX_EPOCH);
+            }
+        }
     }
 }

@@ -154,3 +154,101 @@ pub fn federated_token(path: &Path) -> Result<String, Fault> {
     }
     Ok(token.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::process::Command;
+    use std::time::Duration;
+
+    fn openssl(folder: &Path, args: &str) -> std::process::Output {
+        let out = Command::new("openssl")
+            .args(args.split(' '))
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "openssl {args}: {out:?}");
+        out
+    }
+
+    #[test]
+    fn openssl_verifies_the_signature_and_the_claims_are_as_entra_asks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        openssl(
+            path,
+            "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=t -keyout key.pem -out cert.pem",
+        );
+        openssl(path, "x509 -in cert.pem -noout -pubkey -out pub.pem");
+        openssl(path, "x509 -in cert.pem -outform DER -out cert.der");
+        let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let endpoint = "https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token";
+        let make = || {
+            client_assertion(
+                &path.join("cert.pem"),
+                &path.join("key.pem"),
+                "c",
+                endpoint,
+                now,
+            )
+            .unwrap()
+        };
+        let jwt = make();
+        let [header, payload, signature] = jwt.split('.').collect::<Vec<_>>()[..] else {
+            panic!("{jwt}");
+        };
+        let json = |part: &str| -> Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
+        let thumbprint = digest::digest(
+            &digest::SHA256,
+            &std::fs::read(path.join("cert.der")).unwrap(),
+        );
+        assert_eq!(json(header)["alg"], "PS256");
+        assert_eq!(json(header)["x5t#S256"], URL_SAFE_NO_PAD.encode(thumbprint));
+        let claims = json(payload);
+        assert_eq!(claims["aud"], endpoint);
+        assert_eq!((&claims["iss"], &claims["sub"]), (&"c".into(), &"c".into()));
+        assert_eq!(claims["nbf"], 1_800_000_000 - 60);
+        assert_eq!(claims["exp"], 1_800_000_000 + 540);
+        assert!(crate::config::is_guid(claims["jti"].as_str().unwrap()));
+        assert_ne!(
+            json(make().split('.').nth(1).unwrap())["jti"],
+            claims["jti"]
+        );
+
+        std::fs::write(path.join("signed"), format!("{header}.{payload}")).unwrap();
+        std::fs::write(path.join("sig"), URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+        openssl(
+            path,
+            "dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32 -verify pub.pem -signature sig signed",
+        );
+    }
+
+    #[test]
+    fn files_that_cannot_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file.pem");
+        for (text, says) in [
+            ("", "holds no -----BEGIN PRIVATE KEY-----"),
+            (
+                "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----",
+                "base64",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+                "cannot use private_key",
+            ),
+            ("-----BEGIN RSA PRIVATE KEY-----\n", "PKCS #1"),
+            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "passphrase"),
+            ("-----BEGIN EC PRIVATE KEY-----\n", "elliptic"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let fault = key_pair(&path).unwrap_err();
+            assert!(fault.what.contains(says), "{text}: {}", fault.what);
+            assert_eq!(fault.kind, crate::fault::Kind::Config);
+        }
+        assert!(key_pair(&folder.path().join("missing")).is_err());
+    }
+}

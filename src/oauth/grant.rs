@@ -1,24 +1,22 @@
 //! The grants: one exchange with the token endpoint each. The only file that names the oauth2
 //! crate's client.
 
-use super::answer::{ErrorAnswer, GrantError, TokenAnswer, odd};
+use super::answer::{ErrorAnswer, GrantError, TokenAnswer};
+use super::exchange::exchange;
 use super::{AccessToken, assertion};
 use crate::fault::Fault;
-use crate::http::{self, Agent};
+use crate::http::Agent;
 use crate::secret::Secret;
-use ::http::header::CONTENT_TYPE;
 use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
-    AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
     RefreshToken, RequestTokenError, ResourceOwnerPassword, ResourceOwnerUsername, Scope,
     StandardRevocableToken, TokenUrl,
 };
-use std::cell::RefCell;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-/// The largest answer of a token endpoint that we read, in octets.
-const LARGEST_ANSWER: u64 = 1 << 20;
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// How a client proves who it is.
@@ -52,6 +50,16 @@ pub struct Granted {
     pub refresh: Option<Secret>,
 }
 
+/// A sign-in with a browser that is under way.
+pub struct CodeRequest {
+    /// What the person opens.
+    pub url: url::Url,
+    /// Comes back with the code; another one is of another sign-in (RFC 6749 §10.12).
+    pub state: Secret,
+    redirect_uri: RedirectUrl,
+    verifier: PkceCodeVerifier,
+}
+
 type OauthClient = oauth2::Client<
     ErrorAnswer,
     TokenAnswer,
@@ -64,14 +72,6 @@ type OauthClient = oauth2::Client<
     EndpointNotSet,
     EndpointSet,
 >;
-
-/// What the answer's frame said, which the oauth2 crate does not keep.
-#[derive(Default)]
-struct Frame {
-    status: u16,
-    content_type: String,
-    retry_after: Option<Duration>,
-}
 
 impl Client<'_> {
     /// RFC 6749 §4.4: the client signs in as itself.
@@ -118,6 +118,57 @@ impl Client<'_> {
         self.exchange(false, |http| request.request(&http))
     }
 
+    /// RFC 6749 §4.1.3 with PKCE (RFC 7636): redeems the code that the browser brought.
+    pub fn code(
+        &self,
+        code: String,
+        request: CodeRequest,
+        scope: &str,
+    ) -> Result<Granted, GrantError> {
+        let client = self.client()?.set_redirect_uri(request.redirect_uri);
+        let mut exchange = client
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(request.verifier)
+            .add_extra_param("scope", scope.to_owned());
+        for (name, value) in self.assertion()? {
+            exchange = exchange.add_extra_param(name, value);
+        }
+        self.exchange(false, |http| exchange.request(&http))
+    }
+
+    /// The page where a person signs in, who then comes back to `redirect_uri`.
+    pub fn authorization(
+        &self,
+        endpoint: &str,
+        redirect_uri: String,
+        scope: &str,
+        login_hint: &str,
+    ) -> Result<CodeRequest, Fault> {
+        let no_url =
+            |text: &str, e: url::ParseError| Fault::config(format!("`{text}` is not a URL: {e}"));
+        let redirect_uri =
+            RedirectUrl::new(redirect_uri.clone()).map_err(|e| no_url(&redirect_uri, e))?;
+        let endpoint = AuthUrl::new(endpoint.to_owned()).map_err(|e| no_url(endpoint, e))?;
+        let client = self
+            .client()?
+            .set_auth_uri(endpoint)
+            .set_redirect_uri(redirect_uri.clone());
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (url, state) = client
+            .authorize_url(CsrfToken::new_random)
+            .add_scopes(scopes(scope))
+            .add_extra_param("response_mode", "query")
+            .add_extra_param("login_hint", login_hint)
+            .set_pkce_challenge(challenge)
+            .url();
+        Ok(CodeRequest {
+            url,
+            state: Secret::new(state.secret().clone()),
+            redirect_uri,
+            verifier,
+        })
+    }
+
     fn client(&self) -> Result<OauthClient, Fault> {
         let endpoint = TokenUrl::new(self.token_endpoint.to_owned())
             .map_err(|e| Fault::config(format!("`{}` is not a URL: {e}", self.token_endpoint)))?;
@@ -134,7 +185,7 @@ impl Client<'_> {
     }
 
     /// The parameters of RFC 7521 §4.2, where an assertion stands for the secret.
-    fn assertion(&self) -> Result<Vec<(&'static str, String)>, Fault> {
+    pub(super) fn assertion(&self) -> Result<Vec<(&'static str, String)>, Fault> {
         let jwt = match &self.credential {
             Credential::None | Credential::Secret(_) => return Ok(Vec::new()),
             Credential::Certificate {
@@ -162,67 +213,7 @@ impl Client<'_> {
             &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
         ) -> Result<TokenAnswer, RequestTokenError<Fault, ErrorAnswer>>,
     ) -> Result<Granted, GrantError> {
-        let asked_at = SystemTime::now();
-        let frame = RefCell::new(Frame::default());
-        let http = |request: HttpRequest| {
-            let response = self.agent.call(request, LARGEST_ANSWER)?;
-            *frame.borrow_mut() = Frame {
-                status: response.status().as_u16(),
-                content_type: response
-                    .headers()
-                    .get(CONTENT_TYPE)
-                    .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
-                    .unwrap_or_default(),
-                retry_after: http::retry_after(response.headers(), SystemTime::now()),
-            };
-            Ok(response)
-        };
-        let answer = send(&http);
-        let frame = frame.into_inner();
-        match answer {
-            Ok(answer) => {
-                let (access, refresh) = answer.checked(asked_at)?;
-                Ok(Granted { access, refresh })
-            }
-            Err(RequestTokenError::Request(fault)) => Err(fault.into()),
-            Err(RequestTokenError::ServerResponse(answer)) => {
-                Err(answer.sorted(frame.status, frame.retry_after, tried_password))
-            }
-            // JSON, but not what RFC 6749 §5.1 says. The place is told, the value may be a secret.
-            Err(RequestTokenError::Parse(e, _)) if frame.status == 200 => {
-                let place = e.path().to_string();
-                Err(match e.inner().classify() {
-                    serde_json::error::Category::Data if place == "." => {
-                        odd("a field is missing: access_token, token_type or expires_in")
-                    }
-                    serde_json::error::Category::Data => odd(&format!("`{place}` is malformed")),
-                    _ => odd("it is damaged JSON"),
-                }
-                .into())
-            }
-            Err(_) => Err(self.no_oauth(&frame).into()),
-        }
-    }
-
-    /// Something between us and the login host answered: a proxy's page, a portal, nothing.
-    fn no_oauth(&self, frame: &Frame) -> Fault {
-        let status = frame.status;
-        let content_type = match frame.content_type.as_str() {
-            "" => "no content type",
-            text => text.get(..80).unwrap_or(text),
-        };
-        let mut fault = Fault::try_later(format!(
-            "the answer of `{}` is not from a token endpoint: HTTP status {status}, {}",
-            self.token_endpoint,
-            crate::output::escape(content_type),
-        ))
-        .retry_after(frame.retry_after);
-        if (300..400).contains(&status) {
-            fault = fault.hint("it redirects elsewhere, and secrets are not sent elsewhere: check the server's `address`");
-        } else if status == 200 || (400..500).contains(&status) && status != 429 {
-            fault = fault.hint("usually a proxy or a sign-in page of the network answers in its place: check HTTPS_PROXY and NO_PROXY, and the server's `address`");
-        }
-        fault
+        exchange(self.agent, tried_password, send)
     }
 }
 

@@ -4,10 +4,17 @@
 mod answer;
 mod assertion;
 mod claims;
+mod device;
+mod exchange;
 mod grant;
+mod managed_identity;
+mod redirect;
 mod token;
 
 pub use answer::{Class, GrantError};
 pub use claims::Claims;
+pub use device::DeviceCode;
 pub use grant::{Client, Credential, Granted};
+pub use managed_identity::managed_identity;
+pub use redirect::{Brought, Redirect};
 pub use token::AccessToken;

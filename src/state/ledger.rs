@@ -10,7 +10,7 @@ use crate::mail::RemoteId;
 use anyhow::{Context, Result};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{OptionalExtension, Row, ToSql, params};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Row of a folder in the database.
 pub type FolderId = i64;
@@ -52,7 +52,7 @@ impl ToSql for RemoteId {
     }
 }
 
-fn remote_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RemoteId> {
+pub(super) fn remote_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RemoteId> {
     match row.get_ref(column)? {
         ValueRef::Integer(_) => Ok(RemoteId::Uid(row.get(column)?)),
         _ => Ok(RemoteId::Graph(row.get(column)?)),
@@ -101,19 +101,38 @@ impl Store {
             .context("cannot read the state database")
     }
 
-    /// The messages of this epoch that are accounted for and lie behind `mark`.
+    /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
+    /// the mark tells where to look; a listing of Graph may hold any message again.
     pub fn accounted(
         &self,
         folder: FolderId,
         epoch: u32,
         mark: Option<&str>,
+        listed: &[RemoteId],
     ) -> Result<HashSet<RemoteId>> {
-        let after: i64 = mark.and_then(|m| m.parse().ok()).unwrap_or(0);
-        self.ids(
-            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
-            params![folder, epoch, after],
-        )
-        .map(|ids| ids.into_iter().collect())
+        if let Some(RemoteId::Uid(_)) = listed.first() {
+            let after: i64 = mark.and_then(|m| m.parse().ok()).unwrap_or(0);
+            return self
+                .ids(
+                    "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
+                    params![folder, epoch, after],
+                )
+                .map(|ids| ids.into_iter().collect());
+        }
+        let connection = self.connection();
+        let mut known = HashSet::new();
+        let mut statement = connection.prepare_cached(
+            "SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+        )?;
+        for id in listed {
+            let found = statement
+                .exists(params![folder, epoch, id])
+                .context("cannot read the state database")?;
+            if found {
+                known.insert(id.clone());
+            }
+        }
+        Ok(known)
     }
 
     /// Failed messages whose time has come.
@@ -340,6 +359,37 @@ impl Store {
                 )?
                 .execute(params![folder, epoch, remote, fingerprint, now])?;
             Ok(changed > 0)
+        })
+    }
+
+    /// The state of every message on record in this epoch.
+    pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare_cached("SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2")?;
+        statement
+            .query_map(params![folder, epoch], |row| {
+                Ok((remote_id(row, 0)?, row.get(1)?))
+            })
+            .and_then(Iterator::collect)
+            .context("cannot read the state database")
+    }
+
+    /// Puts messages that were passed over among those to be tried, at once.
+    pub fn put_back(&self, folder: FolderId, epoch: u32, ids: &[RemoteId], now: i64) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.transaction(|tx| {
+            let mut insert = tx.prepare_cached(
+                "INSERT OR IGNORE INTO message
+                 (folder, epoch, remote, state, next_attempt, reason, changed_at)
+                 VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)",
+            )?;
+            for id in ids {
+                insert.execute(params![folder, epoch, id, now])?;
+            }
+            Ok(())
         })
     }
 

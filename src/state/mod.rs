@@ -5,15 +5,23 @@
 //! become another database without a change elsewhere. Commits are durable (WAL with
 //! `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod health;
 mod ledger;
 mod lock;
+mod quarantine;
 mod schema;
 mod tokens;
+mod waits;
+mod ways;
 
-pub use tokens::{SignInLock, StoredToken, TokenKey};
+pub use tokens::{KeptToken, SignInLock, StoredToken, TokenKey};
 
+pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};
-pub use lock::{Holder, Lock};
+pub use lock::Holder;
+pub use quarantine::Quarantined;
+pub use waits::Wait;
+pub use ways::KnownWay;
 
 use crate::fault::{Fault, Kind};
 use crate::files;

@@ -34,7 +34,7 @@ const MIGRATIONS: &[&str] = &["
         epoch        INTEGER NOT NULL,
         -- IMAP UID as an integer, Graph id as text
         remote       ANY NOT NULL,
-        -- failed (to be tried again), staged, delivered, quarantined
+        -- failed (to be tried again), staged, delivered, quarantined, dropped (by a person)
         state        TEXT NOT NULL,
         -- what is still to be done on the server once delivered; NULL when nothing is
         settle       TEXT,
@@ -55,12 +55,28 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX message_unfinished ON message (folder, state) WHERE state <> 'delivered';
     CREATE INDEX message_unsettled ON message (folder) WHERE settle IS NOT NULL;
+    CREATE TABLE mailbox (
+        address      TEXT PRIMARY KEY,
+        -- Unix seconds
+        last_success INTEGER,
+        failed_at    INTEGER,
+        error        TEXT
+    ) STRICT;
     CREATE TABLE wait (
         -- the address, client or host that asked for it
         key        TEXT PRIMARY KEY,
         -- Unix milliseconds
         until      INTEGER NOT NULL,
         reason     TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE way (
+        -- what was found a way for: a mailbox to be read, or a sender
+        key      TEXT PRIMARY KEY,
+        -- imap, smtp or graph
+        way      TEXT NOT NULL,
+        reason   TEXT NOT NULL,
+        -- Unix milliseconds
+        found_at INTEGER NOT NULL
     ) STRICT;
 "];
 

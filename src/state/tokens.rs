@@ -13,7 +13,7 @@ use std::fs::{File, TryLockError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What tokens are kept by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TokenKey {
     /// `https://<login host>/<tenant>`.
     pub authority: String,
@@ -42,6 +42,16 @@ pub struct StoredToken {
     pub expires_at: SystemTime,
 }
 
+/// A row of the table, without its secret.
+#[derive(Clone, Debug)]
+pub struct KeptToken {
+    pub key: TokenKey,
+    /// Of an access token.
+    pub expires_at: Option<SystemTime>,
+    pub is_refresh: bool,
+    pub obtained_at: SystemTime,
+}
+
 /// A sign-in that failed, for those who waited for it and for what must not be repeated.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -51,7 +61,9 @@ pub struct Failure {
 
 /// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
 #[derive(Debug)]
-pub struct SignInLock(#[allow(dead_code)] File);
+pub struct SignInLock {
+    _file: File,
+}
 
 impl Store {
     /// The access token of this key, whether it has expired or not.
@@ -128,6 +140,61 @@ impl Store {
         })
     }
 
+    /// Every kept token, in the order of their keys.
+    pub fn kept_tokens(&self) -> Result<Vec<KeptToken>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare(
+            "SELECT key, expires_at, refresh_token IS NOT NULL, obtained_at FROM token ORDER BY key",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                KeptToken {
+                    key: TokenKey::default(),
+                    expires_at: row.get::<_, Option<i64>>(1)?.map(time),
+                    is_refresh: row.get(2)?,
+                    obtained_at: time(row.get(3)?),
+                },
+            ))
+        })?;
+        let mut kept = Vec::new();
+        for row in rows {
+            let (text, token) = row.context("cannot read the state database")?;
+            let mut parts = text.splitn(4, '\t').map(str::to_owned);
+            let mut next = || parts.next().unwrap_or_default();
+            kept.push(KeptToken {
+                key: TokenKey {
+                    authority: next(),
+                    client_id: next(),
+                    account: next(),
+                    scope: next(),
+                },
+                ..token
+            });
+        }
+        Ok(kept)
+    }
+
+    /// Forgets every token whose key begins with this text, and the waits and failures of its
+    /// subject; gives the number of tokens.
+    pub fn forget_tokens(&self, beginning: &str) -> Result<usize> {
+        self.transaction(|transaction| {
+            transaction.execute(
+                "DELETE FROM wait WHERE substr(key, 1, length(?1)) = ?1
+                    OR substr(key, 1, length(?2)) = ?2 OR substr(key, 1, length(?3)) = ?3",
+                params![
+                    format!("token {beginning}"),
+                    format!("token failed {beginning}"),
+                    format!("password refused {beginning}")
+                ],
+            )?;
+            transaction.execute(
+                "DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1",
+                [beginning],
+            )
+        })
+    }
+
     /// Until when the token endpoint asked this client to wait, and why.
     pub fn token_wait(&self, key: &TokenKey) -> Result<Option<(SystemTime, String)>> {
         self.wait_row(&wait_key(key))
@@ -198,7 +265,7 @@ impl Store {
             .open(&path)
             .map_err(cannot)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(SignInLock(file))),
+            Ok(()) => Ok(Some(SignInLock { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(e)) => Err(cannot(e).into()),
         }
@@ -294,4 +361,91 @@ fn time(millis: i64) -> SystemTime {
 
 fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(scope: &str) -> TokenKey {
+        TokenKey {
+            authority: "https://login.example/t".into(),
+            client_id: "c".into(),
+            account: "eva@contoso.com".into(),
+            scope: scope.into(),
+        }
+    }
+
+    fn token(text: &str) -> StoredToken {
+        let now = UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
+        StoredToken {
+            secret: Secret::new(text),
+            obtained_at: now,
+            expires_at: now + Duration::from_secs(3599),
+        }
+    }
+
+    #[test]
+    fn tokens_are_kept_by_scope_and_the_refresh_token_by_subject() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (imap, graph) = (key("imap"), key("graph"));
+        let first = Secret::new("refresh 1");
+        store.save_token(&imap, &token("a"), Some(&first)).unwrap();
+        store.save_token(&graph, &token("b"), None).unwrap();
+        let other = Store::open(folder.path()).unwrap();
+        assert_eq!(other.token(&imap).unwrap(), Some(token("a")));
+        assert_eq!(other.token(&graph).unwrap(), Some(token("b")));
+        assert_eq!(other.refresh_token(&graph).unwrap(), Some(first));
+        assert_eq!(other.token(&key("smtp")).unwrap(), None);
+        assert_eq!(other.kept_tokens().unwrap().len(), 3);
+        assert_eq!(other.forget_tokens(&imap.subject()).unwrap(), 3);
+        assert_eq!(other.refresh_token(&imap).unwrap(), None);
+    }
+
+    #[test]
+    fn a_refused_password_is_known_again_and_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let (key, wrong) = (key("imap"), Secret::new("correct horse"));
+        let fault = Fault::new(Kind::SignIn, "what").said("AADSTS50126");
+        let now = SystemTime::now();
+        store
+            .set_refused_password(&key, &wrong, now, &fault)
+            .unwrap();
+        let known = store.refused_password(&key, &wrong).unwrap().unwrap();
+        assert_eq!(known.fault.server_said.as_deref(), Some("AADSTS50126"));
+        let other = Secret::new("correct horse battery");
+        assert!(store.refused_password(&key, &other).unwrap().is_none());
+        let wal = std::fs::read(folder.path().join("state.sqlite-wal")).unwrap();
+        assert!(!String::from_utf8_lossy(&wal).contains("correct horse"));
+        store.save_token(&key, &token("t"), None).unwrap();
+        assert!(store.refused_password(&key, &wrong).unwrap().is_none());
+    }
+
+    #[test]
+    fn one_of_many_threads_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let held = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| {
+                    let lock = store.try_lock_sign_in(&key("imap")).unwrap();
+                    held.lock().unwrap().push(lock);
+                });
+            }
+        });
+        let holders = held.lock().unwrap().iter().flatten().count();
+        assert_eq!(holders, 1);
+        // Another scope is the same subject; another account is not.
+        assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_none());
+        let other = TokenKey {
+            account: String::new(),
+            ..key("imap")
+        };
+        assert!(store.try_lock_sign_in(&other).unwrap().is_some());
+        held.lock().unwrap().clear();
+        assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_some());
+    }
 }

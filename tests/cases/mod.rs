@@ -1,4 +1,8 @@
 //! What the program promises, one file for each theme.
 
+mod config_mistakes;
+mod hostile_input;
+mod provisioning;
+mod queue_add;
 mod real;
 mod server_add;

@@ -4,9 +4,20 @@
 //! knobs in [`Faults`]. All listens on free ports of 127.0.0.1, with TLS from a CA of its own, and
 //! ends when the [`Standin`] is dropped.
 //!
+//! ```ignore
+//! let m365 = Standin::start();
+//! m365.add_app(App { secret: Some("s".into()), roles: vec!["IMAP.AccessAsApp"], ..App::default() });
+//! m365.add_mailbox("support@contoso.example");
+//! m365.grant(&App::default().client_id, "support@contoso.example");
+//! m365.deliver("support@contoso.example", "INBOX", b"Subject: hello\r\n\r\n");
+//! m365.faults().imap_at(3, ImapFault::Close); // the third command from now
+//! // … run the binary against m365.authority(), m365.imap_url(), m365.ca_file() …
+//! assert_eq!(m365.messages("support@contoso.example", "INBOX").len(), 1, "{:#?}", m365.log());
+//! ```
+//!
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
 //! - `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
-//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph`: a place kept free
+//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph*`: both by Microsoft Graph
 //! - `net`, `tls`, `jwt`, `message`: the tools
 #![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
 
@@ -18,6 +29,9 @@ mod entra;
 mod faults;
 mod grants;
 mod graph;
+mod graph_faults;
+mod graph_mail;
+mod graph_send;
 mod http;
 mod imap;
 mod imap_fetch;
@@ -46,6 +60,7 @@ pub use {
     api::Standin,
     directory::{App, Federated, User},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
+    graph_faults::GraphFault,
     mailbox::StoredMessage,
     records::{Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},

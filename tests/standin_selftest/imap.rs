@@ -1,5 +1,6 @@
 //! IMAP by hand: sign-in in all its outcomes, reading, marking, moving, and the faults.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::client::{Client, Tls, tcp, tls, xoauth2};
@@ -206,9 +207,7 @@ fn faults_come_when_ordered() {
     client.imap("SELECT INBOX");
     faults.imap_next(1, ImapFault::Flood(100_000));
     assert!(client.imap("NOOP").lines().count() > 100_000);
-    faults
-        .imap_esearch
-        .store(true, std::sync::atomic::Ordering::SeqCst);
+    faults.imap_esearch.store(true, SeqCst);
     let found = client.imap("UID SEARCH ALL");
     assert!(
         found.contains("* ESEARCH (TAG \"a\") UID ALL 1,2,3"),
@@ -228,9 +227,7 @@ fn faults_come_when_ordered() {
     std::io::Read::read_exact(&mut client.stream, &mut some).unwrap();
     assert!(!some.contains(&b'\n'));
     drop(client);
-    faults
-        .imap_close_after
-        .store(300, std::sync::atomic::Ordering::SeqCst);
+    faults.imap_close_after.store(300, SeqCst);
     let mut client = sign_in(&m365, SALES);
     let cut = client.imap("SELECT INBOX");
     assert!(!cut.contains("completed"), "{cut}");
@@ -239,9 +236,7 @@ fn faults_come_when_ordered() {
 #[test]
 fn a_token_ends_in_mid_session() {
     let m365 = furnished();
-    m365.faults()
-        .expires_in
-        .store(1, std::sync::atomic::Ordering::SeqCst);
+    m365.faults().expires_in.store(1, SeqCst);
     let mut client = sign_in(&m365, SUPPORT);
     std::thread::sleep(Duration::from_millis(1100));
     assert!(
@@ -249,4 +244,68 @@ fn a_token_ends_in_mid_session() {
             .imap("NOOP")
             .contains("* BYE Session invalidated - AccessTokenExpired")
     );
+}
+
+#[test]
+fn the_new_front_end_differs() {
+    let m365 = furnished();
+    let faults = m365.faults();
+    let before = open(&m365).imap("CAPABILITY");
+    assert!(
+        before.contains("AUTH=PLAIN AUTH=XOAUTH2 SASL-IR"),
+        "{before}"
+    );
+    faults.imap_new_front_end.store(true, SeqCst);
+    let mut client = tls(&m365, tcp(m365.imap_port()));
+    assert!(
+        client
+            .line()
+            .contains("(tcpproxy/15.21.0406.000 BACKENDAUTHENTICATE)")
+    );
+    let before = client.imap("CAPABILITY");
+    assert!(before.contains("AUTH=XOAUTH2 LOGINDISABLED"), "{before}");
+    let response = xoauth2(SUPPORT, &m365.issue_token(APP, EXCHANGE));
+    client.imap(&format!("AUTHENTICATE XOAUTH2 {response}"));
+    assert!(client.imap("CAPABILITY").contains("ENABLE IMAP4rev2"));
+    m365.deliver(SUPPORT, "INBOX", MAIL.as_bytes());
+    client.imap("SELECT INBOX");
+    assert!(
+        client
+            .imap("UID SEARCH ALL")
+            .contains("* ESEARCH (TAG \"a\") UID ALL 1")
+    );
+}
+
+#[test]
+fn a_sign_in_can_fail_in_other_ways() {
+    let m365 = furnished();
+    let faults = m365.faults();
+    faults.sasl_challenge.store(true, SeqCst);
+    let mut client = open(&m365);
+    client.send("a AUTHENTICATE XOAUTH2 eA==");
+    assert!(client.line().starts_with("+ eyJzdGF0dXMiOiI0MDEi"));
+    client.send("");
+    assert_eq!(client.line(), "a NO AUTHENTICATE failed.");
+    faults.imap_not_connected.store(1, SeqCst);
+    let first = sign_in(&m365, SUPPORT).imap("NOOP");
+    assert!(first.contains("BAD User is authenticated but not connected."));
+    assert!(sign_in(&m365, SUPPORT).imap("NOOP").contains("OK"));
+    faults.no_roles.store(true, SeqCst);
+    let response = xoauth2(SUPPORT, &m365.issue_token(APP, EXCHANGE));
+    faults.sasl_challenge.store(false, SeqCst);
+    let reply = open(&m365).imap(&format!("AUTHENTICATE XOAUTH2 {response}"));
+    assert_eq!(reply, "a NO AUTHENTICATE failed.\n");
+    // A person opens the own mailbox, and another's only with a right on it.
+    faults.no_roles.store(false, SeqCst);
+    let token = m365.issue_user_token(APP, SUPPORT, EXCHANGE, &["IMAP.AccessAsUser.All"]);
+    let as_person = |mailbox: &str| {
+        let mut client = open(&m365);
+        let response = xoauth2(mailbox, &token);
+        client.imap(&format!("AUTHENTICATE XOAUTH2 {response}"));
+        client.imap("NOOP").contains("OK")
+    };
+    assert!(as_person(SUPPORT));
+    assert!(!as_person(SALES));
+    m365.grant_user(SUPPORT, SALES);
+    assert!(as_person(SALES));
 }

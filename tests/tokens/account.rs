@@ -1,1 +1,231 @@
+//! OAuth User: password and refresh token grants.
 
+use super::{CLIENT, Home, claims};
+use crate::standin::{App, TokenFault, User};
+use std::sync::atomic::Ordering::SeqCst;
+
+const ADDRESS: &str = "support@contoso.com";
+
+/// A public client, one person, and a queue that signs in as them.
+fn home(password: &str) -> Home {
+    let home = Home::new();
+    home.standin.add_app(App {
+        public: true,
+        ..App::default()
+    });
+    home.standin.add_user(User {
+        address: ADDRESS.into(),
+        ..User::default()
+    });
+    configure(&home, password);
+    home
+}
+
+fn configure(home: &Home, password: &str) {
+    home.config(&format!(
+        "version: 1
+incoming_servers:
+  - name: people
+    address: {{authority}}
+    authentication: oauth-user
+    client_id: {{client}}
+    ca_file: {{ca}}
+    imap: {{imap}}
+queues:
+  - name: support
+    addresses:
+      - address: {ADDRESS}
+        server: people
+        {password}
+"
+    ));
+}
+
+#[test]
+fn a_password_signs_in_once_and_the_refresh_token_from_then_on() {
+    let home = home("password: correct horse battery staple");
+    home.standin.faults().strict_rotation.store(true, SeqCst);
+    let imap = home.run(&["token", "get", "support"]).succeeds();
+    assert_eq!(claims(&imap.out)["upn"], ADDRESS);
+    assert_eq!(claims(&imap.out)["scp"], "IMAP.AccessAsUser.All");
+    // Another scope, and the same again: the rotated token is used each time.
+    let graph = home
+        .run(&["token", "get", "support", "--for", "graph"])
+        .succeeds();
+    assert_eq!(claims(&graph.out)["scp"], "Mail.ReadWrite");
+    for _ in 0..3 {
+        home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    }
+    let grants: Vec<String> = home
+        .standin
+        .token_requests()
+        .into_iter()
+        .map(|request| request.grant_type)
+        .collect();
+    assert_eq!(
+        grants,
+        [
+            "password",
+            "refresh_token",
+            "refresh_token",
+            "refresh_token",
+            "refresh_token"
+        ]
+    );
+    let first = &home.standin.token_requests()[0];
+    assert_eq!(first.authentication, "none");
+    assert_eq!(first.username, ADDRESS);
+    assert_eq!(
+        first.scope,
+        "https://outlook.office.com/IMAP.AccessAsUser.All offline_access"
+    );
+}
+
+#[test]
+fn a_confidential_client_sends_its_secret_too() {
+    let home = home("password: correct horse battery staple");
+    home.standin.add_app(App {
+        secret: Some("s3cret".into()),
+        ..App::default()
+    });
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("AADSTS7000218");
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    home.config(&file.replace("oauth-user\n", "oauth-user\n    secret: s3cret\n"));
+    home.run(&["token", "get", "support"]).succeeds();
+    assert_eq!(
+        home.standin.token_requests()[1].authentication,
+        "client_secret_post"
+    );
+}
+
+#[test]
+fn a_wrong_password_is_tried_once() {
+    let home = home("password: wrong");
+    for _ in 0..5 {
+        home.run(&["token", "get", "support"])
+            .fails(77)
+            .says("server said: invalid_grant: AADSTS50126")
+            .says("--set-password");
+    }
+    assert_eq!(home.asked(), 1, "cron must not lock the account");
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("not tried again")
+        .never_says("wrong.");
+    // A person may insist.
+    home.run(&["token", "get", "support", "--fresh"]).fails(77);
+    assert_eq!(home.asked(), 2);
+    configure(&home, "password: correct horse battery staple");
+    home.run(&["token", "get", "support"]).succeeds();
+    assert_eq!(home.asked(), 3);
+}
+
+#[test]
+fn what_is_not_about_the_password_is_asked_again() {
+    let home = home("password: correct horse battery staple");
+    home.standin.add_user(User {
+        address: ADDRESS.into(),
+        mfa: true,
+        ..User::default()
+    });
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("AADSTS50076")
+        .says("queuemail token login support@contoso.com");
+    home.standin.add_user(User {
+        address: ADDRESS.into(),
+        ..User::default()
+    });
+    home.run(&["token", "get", "support"]).succeeds();
+}
+
+#[test]
+fn a_refresh_token_that_is_refused_needs_a_person_or_the_password() {
+    let home = home("password: correct horse battery staple");
+    home.run(&["token", "get", "support"]).succeeds();
+    home.standin.revoke_refresh_tokens(ADDRESS);
+    home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    assert_eq!(home.standin.token_requests()[2].grant_type, "password");
+
+    configure(&home, "");
+    home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    home.standin.expire_refresh_tokens();
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(77)
+        .says("error: cannot refresh the token for server `people` as `support@contoso.com`\n")
+        .says("server said: invalid_grant: AADSTS700082: The refresh token has expired")
+        .says("hint: sign in again: `queuemail token login support@contoso.com`");
+}
+
+#[test]
+fn a_passing_fault_never_costs_the_refresh_token() {
+    let home = home("password: correct horse battery staple");
+    home.run(&["token", "get", "support"]).succeeds();
+    configure(&home, "");
+    for fault in [
+        TokenFault::Status(503, None),
+        TokenFault::Close,
+        TokenFault::Html(502),
+        TokenFault::BrokenJson,
+        TokenFault::Aadsts(90033),
+    ] {
+        home.standin.faults().token_next(1, fault);
+        let ran = home.run(&["token", "get", "support", "--fresh"]);
+        assert!([69, 75].contains(&ran.code), "{ran:?}");
+        home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    }
+}
+
+#[test]
+fn nobody_has_signed_in_yet() {
+    let home = home("");
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("caused by: nobody has signed in as `support@contoso.com` yet")
+        .says("hint: sign in: `queuemail token login support@contoso.com`");
+    assert_eq!(home.asked(), 0);
+}
+
+#[test]
+fn a_shared_mailbox_is_read_by_a_person_with_their_own_account() {
+    let home = home("password: correct horse battery staple\n        account: eva@contoso.com");
+    home.standin.add_user(User {
+        address: "eva@contoso.com".into(),
+        ..User::default()
+    });
+    let token = home.run(&["token", "get", "support"]).succeeds();
+    assert_eq!(claims(&token.out)["upn"], "eva@contoso.com");
+    let graph = home
+        .run(&["token", "get", "support", "--for", "graph"])
+        .succeeds();
+    assert_eq!(claims(&graph.out)["scp"], "Mail.ReadWrite.Shared");
+    // XOAUTH2 names the mailbox, not the person.
+    use base64::Engine;
+    let line = home
+        .run(&["token", "get", "support", "--format", "xoauth2"])
+        .succeeds();
+    let text = base64::engine::general_purpose::STANDARD
+        .decode(line.out.trim_end())
+        .unwrap();
+    let expected = format!(
+        "user={ADDRESS}\x01auth=Bearer {}\x01\x01",
+        token.out.trim_end()
+    );
+    assert_eq!(String::from_utf8(text).unwrap(), expected);
+}
+
+#[test]
+fn an_application_id_in_the_place_of_the_user_is_noticed() {
+    let home = Home::new();
+    home.config(&format!(
+        "version: 1
+outgoing_servers:
+  - {{name: out, tenant: {{tenant}}, authentication: oauth-service, smtp: '{{smtp}}', user: {CLIENT}, password: 's3cret~+&='}}
+"
+    ));
+    home.run(&["token", "get", "out"])
+        .fails(78)
+        .says("they belong into `client_id` and `secret`");
+}

@@ -164,10 +164,10 @@ fn an_outgoing_server_signs_in_as_the_registration_that_it_names() {
         format!(
             "version: 1
 incoming_servers:
-  - {{{{name: one, address: {{authority}}, authentication: oauth-service, client_id: {{client}}, secret: 's3cret~+&=', ca_file: {{ca}}}}}}
-  - {{{{name: two, address: {{authority}}, authentication: oauth-service, client_id: other, secret: x, ca_file: {{ca}}}}}}
+  - {{{{name: one, address: {{authority}}, authentication: oauth-service, client_id: {{client}}, secret: 's3cret~+&=', ca_file: {{ca}}, imap: '{{imap}}'}}}}
+  - {{{{name: two, address: {{authority}}, authentication: oauth-service, client_id: other, secret: x, ca_file: {{ca}}, imap: '{{imap}}'}}}}
 outgoing_servers:
-  - {{{{name: out, tenant: {{tenant}}, authentication: oauth-service{outgoing}}}}}
+  - {{{{name: out, tenant: {{tenant}}, authentication: oauth-service, smtp: '{{smtp}}'{outgoing}}}}}
 "
         )
         .replace("{{", "{")
@@ -187,5 +187,5 @@ outgoing_servers:
     home.config(&file(", app: three"));
     home.run(&["token", "get", "out"])
         .fails(78)
-        .says("`app: three`");
+        .says("no incoming server `three`");
 }

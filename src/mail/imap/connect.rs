@@ -13,7 +13,7 @@ use crate::output::escape;
 use crate::secret::Secret;
 use anyhow::Result;
 use std::cell::{Cell, RefCell};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::rc::Rc;
 
@@ -40,8 +40,6 @@ pub fn open(
         port: endpoint.port,
         user: user.to_owned(),
     };
-    let xoauth2 = sasl::xoauth2(user, token)?;
-    let oauthbearer = sasl::oauthbearer(user, &place.host, place.port, token)?;
     let connector = net::tls_connector(settings.ca_file.as_deref())?;
     let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
     let pace = Pace::new(settings.io_timeout * PATIENCE);
@@ -51,18 +49,19 @@ pub fn open(
     }
     let tls = net::start_tls(stream, &endpoint.host, &connector)?;
     let mut wire = Wire::new(Box::new(tls), pace, trace);
-    for secret in [token, &xoauth2, &oauthbearer] {
-        wire.mask(secret.clone());
-        wire.mask(sasl::base64(secret));
-    }
-    wire.begin();
     if endpoint.tls == TlsMode::Implicit {
-        let mut line = Vec::new();
-        wire.read_line(&mut line, GREETING)
-            .map_err(|cut| faults::cut_off(&place, cut))?;
-        check_greeting(&line, &place)?;
+        greet(&mut wire, &place)?;
     }
-    sign_in(wire, place, &xoauth2, &oauthbearer)
+    sign_in(wire, place, token)
+}
+
+/// Reads the greeting.
+pub(super) fn greet(wire: &mut Wire, place: &Place) -> Result<()> {
+    wire.begin();
+    let mut line = Vec::new();
+    wire.read_line(&mut line, GREETING)
+        .map_err(|cut| faults::cut_off(place, cut))?;
+    check_greeting(&line, place)
 }
 
 /// The longest greeting that is read, in octets.
@@ -112,7 +111,11 @@ fn check_greeting(line: &[u8], place: &Place) -> Result<()> {
 
 /// The dialogue before TLS (RFC 3501 §6.2.1), read octet by octet so that nothing that was sent
 /// in clear is taken for a part of the session in TLS; what follows the tagged line is refused.
-fn start_tls(stream: &mut Paced<TcpStream>, place: &Place, trace: Option<&Trace>) -> Result<()> {
+pub(super) fn start_tls(
+    stream: &mut Paced<TcpStream>,
+    place: &Place,
+    trace: Option<&Trace>,
+) -> Result<()> {
     const TAG: &[u8] = b"t1";
     const MOST: usize = 50;
     let show = |who: &str, line: &[u8]| {
@@ -122,7 +125,18 @@ fn start_tls(stream: &mut Paced<TcpStream>, place: &Place, trace: Option<&Trace>
         }
     };
     let cut = |cut: Cut| faults::cut_off(place, cut);
-    let greeting = clear_line(stream).map_err(cut)?;
+    let greeting = clear_line(stream).map_err(|why| match why {
+        // A server that waits for TLS says nothing.
+        Cut::Io(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Fault::try_later(format!("`{}` did not greet us in time", place.host))
+                .hint(format!(
+                    "a port that wants TLS from the start is written imaps://{}:{}",
+                    place.host, place.port
+                ))
+                .into()
+        }
+        why => cut(why),
+    })?;
     show("S", &greeting);
     check_greeting(&greeting, place)?;
     show("C", b"t1 STARTTLS");
@@ -186,7 +200,7 @@ fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
         match stream.read(&mut octet) {
             Ok(0) => return Err(Cut::Closed),
             Ok(_) => line.push(octet[0]),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(Cut::Io(e)),
         }
     }
@@ -211,12 +225,14 @@ impl imap::Authenticator for Answers {
     }
 }
 
-fn sign_in(
-    wire: Wire,
-    place: Place,
-    xoauth2: &Secret,
-    oauthbearer: &Secret,
-) -> Result<ImapMailbox> {
+/// Signs in on a stream on which the server has said its greeting.
+pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<ImapMailbox> {
+    let xoauth2 = sasl::xoauth2(&place.user, token)?;
+    let oauthbearer = sasl::oauthbearer(&place.user, &place.host, place.port, token)?;
+    for secret in [token, &xoauth2, &oauthbearer] {
+        wire.mask(secret.clone());
+        wire.mask(sasl::base64(secret));
+    }
     let wire = Rc::new(RefCell::new(wire));
     let findings = Rc::new(RefCell::new(Findings::default()));
     let guard = Guard::new(Rc::clone(&wire), Rc::clone(&findings));
@@ -228,9 +244,9 @@ fn sign_in(
     let talk = format!("cannot talk to `{}`", place.host);
     let offers = super::caught(|| client.capabilities()).map_err(|e| fail(&talk, e))?;
     let (mechanism, response, last): (_, _, &[u8]) = if offers.has_str("AUTH=XOAUTH2") {
-        ("XOAUTH2", xoauth2, b"")
+        ("XOAUTH2", &xoauth2, b"")
     } else if offers.has_str("AUTH=OAUTHBEARER") {
-        ("OAUTHBEARER", oauthbearer, b"\x01")
+        ("OAUTHBEARER", &oauthbearer, b"\x01")
     } else {
         return Err(Fault::new(
             Kind::Refused,

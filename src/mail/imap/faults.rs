@@ -161,20 +161,20 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
 
 /// A sign-in that was refused; `challenge` is the JSON that some servers add.
 pub fn not_signed_in(place: &Place, words: String, challenge: Option<String>) -> anyhow::Error {
-    let what = format!(
-        "`{}` refuses the sign-in to mailbox `{}`",
-        place.host, place.user
-    );
-    match meaning(&words) {
-        Meaning::Throttled(_) | Meaning::Unavailable => refused(place, &what, words),
-        _ => {
-            let said = match challenge {
-                Some(json) => format!("{words} {json}"),
-                None => words,
-            };
-            Fault::new(Kind::SignIn, what).said(said).into()
-        }
+    let (host, user) = (&place.host, &place.user);
+    if let Meaning::Throttled(_) | Meaning::Unavailable | Meaning::ServerBug = meaning(&words) {
+        return refused(place, &format!("cannot sign in to mailbox `{user}`"), words);
     }
+    let said = match challenge {
+        Some(json) => format!("{words} {json}"),
+        None => words,
+    };
+    Fault::new(
+        Kind::SignIn,
+        format!("`{host}` refuses the sign-in to mailbox `{user}`"),
+    )
+    .said(said)
+    .into()
 }
 
 #[cfg(test)]

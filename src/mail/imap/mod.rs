@@ -16,6 +16,8 @@ mod pace;
 mod retrieve;
 mod search;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod uid_set;
 mod wire;
 
@@ -64,7 +66,7 @@ impl ImapMailbox {
         }
     }
 
-    /// Takes larger or only smaller messages than the 160 MiB, in octets, that are taken else.
+    /// Sets the size in octets above which a message is passed over: 160 MiB unless set.
     pub fn max_message(&mut self, octets: u64) {
         self.wire.borrow_mut().limits.message = octets;
     }

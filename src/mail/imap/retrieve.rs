@@ -37,6 +37,8 @@ pub fn retrieve(
         missing: Vec::new(),
         waste: 0,
         unavailable: 0,
+        available: false,
+        doubt: None,
         line: Vec::new(),
     };
     fetching.wire.begin();
@@ -46,7 +48,10 @@ pub fn retrieve(
         .map(|at| (at..at + 1, uids[at].to_string()))
         .collect();
     fetching.ask(singles)?;
-    Ok(fetching.missing)
+    match fetching.doubt {
+        Some(words) if !fetching.available => Err(Failure::Refused(words)),
+        _ => Ok(fetching.missing),
+    }
 }
 
 struct Fetching<'a> {
@@ -60,6 +65,10 @@ struct Fetching<'a> {
     waste: u64,
     /// Messages in a row for which the server said that it is unavailable.
     unavailable: u32,
+    /// Something was given: the server does answer.
+    available: bool,
+    /// The words with which it said that it is unavailable, when that was about one message.
+    doubt: Option<String>,
     /// The piece of a response that is read.
     line: Vec<u8>,
 }
@@ -128,17 +137,20 @@ impl Fetching<'_> {
                 Meaning::Throttled(_) | Meaning::NotConnected | Meaning::TokenExpired => {
                     return Err(Failure::Refused(words));
                 }
-                // One message may be the reason; several in a row are not.
+                // One message may be the reason, when the server gives others; several in a row
+                // are not.
                 Meaning::Unavailable if alone => {
                     self.unavailable += 1;
                     if self.unavailable >= UNAVAILABLE {
                         return Err(Failure::Refused(words));
                     }
+                    self.doubt.get_or_insert_with(|| words.clone());
                 }
                 _ => self.unavailable = 0,
             }
         } else {
             self.unavailable = 0;
+            self.available = true;
         }
         for at in range {
             if self.settled[at] {
@@ -296,6 +308,7 @@ impl Fetching<'_> {
                 .end(&RemoteId::Uid(self.uids[at]))
                 .map_err(Cut::Sink)?;
             self.settled[at] = true;
+            self.available = true;
         } else if let Some(announced) = message.too_large {
             let max = self.wire.limits.message;
             self.miss(at, Missing::TooLarge { announced, max });

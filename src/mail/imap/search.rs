@@ -72,11 +72,11 @@ fn fetch_uids(wire: &mut Wire) -> Result<Vec<u32>, Failure> {
     use super::fetch::{Found, Items};
     let mut found = Vec::new();
     let longest = wire.limits.line;
-    // A line for each message.
-    let usual = wire.limits.lines;
-    wire.limits.lines = usual
-        .saturating_add(wire.heard.exists.saturating_mul(2))
-        .min(MOST as u32);
+    // A line for each message, and each of some 40 octets.
+    let usual = wire.limits;
+    let exists = wire.heard.exists.min(MOST as u32);
+    wire.limits.lines = usual.lines.saturating_add(exists);
+    wire.limits.octets = usual.octets.saturating_add(u64::from(exists) * 64);
     let done = wire.run("UID FETCH 1:* (UID)", longest, |line| {
         if let Line::Data {
             number: Some(_),
@@ -92,7 +92,7 @@ fn fetch_uids(wire: &mut Wire) -> Result<Vec<u32>, Failure> {
         }
         Ok(())
     });
-    wire.limits.lines = usual;
+    wire.limits = usual;
     done?;
     found.sort_unstable();
     found.dedup();

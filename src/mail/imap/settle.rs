@@ -85,7 +85,7 @@ impl ImapMailbox {
 
     fn move_to(&mut self, set: &str, folder: &str) -> Result<Vec<u32>, Failure> {
         if self.offers.has_str("MOVE") {
-            self.into_folder(folder, |mailbox| {
+            self.fill_folder(folder, |mailbox| {
                 mailbox.ask(|session| session.uid_mv(set, folder))
             })?;
             return self.still(set, "");
@@ -93,23 +93,28 @@ impl ImapMailbox {
         // Those that an earlier run has copied and flagged are not copied again.
         let fresh = self.still(set, "UNDELETED")?;
         if let Some((_, fresh)) = uid_set::sets(&fresh, SET).first() {
-            self.into_folder(folder, |mailbox| {
-                mailbox.ask(|session| session.uid_copy(fresh, folder))
+            self.fill_folder(folder, |mailbox| {
+                // The library's own call does not quote the name.
+                let command = format!("UID COPY {fresh} {}", quote(folder));
+                mailbox.ask(|session| session.run_command_and_check_ok(command))
             })?;
         }
         self.delete(set)
     }
 
     /// Runs a command that puts messages into a folder; makes the folder once if it is missing.
-    fn into_folder(
+    fn fill_folder(
         &mut self,
         folder: &str,
         command: impl Fn(&mut ImapMailbox) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         match command(self) {
             Err(Failure::Refused(words)) if meaning(&words) == Meaning::NoFolder => {
-                self.ask(|session| session.create(folder))?;
-                command(self)
+                match self.ask(|session| session.create(folder)) {
+                    // Somebody else may have made it just now.
+                    Ok(()) | Err(Failure::Refused(_)) => command(self),
+                    cut => cut,
+                }
             }
             other => other,
         }
@@ -124,4 +129,9 @@ impl ImapMailbox {
         let key = format!("UID {set} {key}");
         self.on_wire(|wire| search::run(wire, key.trim_end()))
     }
+}
+
+/// A folder's name, which is printable ASCII by now, as a quoted string.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -197,7 +197,6 @@ impl Wire {
 
     /// Keeps what a line tells besides; returns the tag and status of a tagged one.
     pub fn note<'a>(&mut self, line: Line<'a>) -> Result<Option<(&'a [u8], Status)>, Cut> {
-        const MOST: usize = 20;
         match line {
             Line::Tagged { tag, status, words } => {
                 self.heard.tagged = self.text(words);
@@ -212,16 +211,12 @@ impl Wire {
                     }
                     None if is(b"BYE") => return Err(Cut::Bye(self.last_words(rest))),
                     None if is(b"NO") || is(b"BAD") => {
-                        if self.heard.warnings.len() < MOST {
-                            let text = self.text(rest);
-                            self.heard.warnings.push(text);
-                        }
+                        let text = self.text(rest);
+                        keep(&mut self.heard.warnings, text);
                     }
                     None if is(b"OK") && line::code(rest, b"ALERT").is_some() => {
-                        if self.heard.alerts.len() < MOST {
-                            let text = self.text(rest);
-                            self.heard.alerts.push(text);
-                        }
+                        let text = self.text(rest);
+                        keep(&mut self.heard.alerts, text);
                     }
                     _ => {}
                 }
@@ -242,9 +237,15 @@ impl Wire {
     /// The server's words without our secrets, at most 1 KiB of them.
     pub fn text(&self, words: &[u8]) -> String {
         let mut text = String::from_utf8_lossy(words).into_owned();
-        for secret in self.secrets.iter().filter(|s| !s.is_empty()) {
-            if text.contains(secret.expose()) {
-                text = text.replace(secret.expose(), "<secret>");
+        for secret in &self.secrets {
+            // An echo may be cut off: the beginning of a long secret is enough.
+            let secret = secret.expose();
+            let start = secret.get(..24).unwrap_or(secret);
+            while let Some(at) = text.find(start).filter(|_| !start.is_empty()) {
+                let end = text[at + start.len()..]
+                    .find([' ', '"'])
+                    .map_or(text.len(), |n| at + start.len() + n);
+                text.replace_range(at..end, "<secret>");
             }
         }
         if text.len() > 1 << 10 {
@@ -315,7 +316,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Hands the next `size` octets to `each` as they come, without a copy.
+    /// Hands the next `size` octets to `each` as they come, in pieces as large as the buffer, and
+    /// without a copy of the whole.
     pub fn read_literal(
         &mut self,
         size: u64,
@@ -323,14 +325,16 @@ impl Wire {
     ) -> Result<(), Cut> {
         let mut left = size;
         while left > 0 {
-            if self.start == self.end {
+            let piece = usize::try_from(left)
+                .unwrap_or(usize::MAX)
+                .min(self.buffer.len());
+            // These octets are certain to come, so that to wait for them costs nothing.
+            while self.end - self.start < piece {
                 self.fill()?;
             }
-            let ready = self.end - self.start;
-            let taken = usize::try_from(left).map_or(ready, |left| left.min(ready));
-            each(&self.buffer[self.start..self.start + taken]).map_err(Cut::Sink)?;
-            self.start += taken;
-            left -= taken as u64;
+            each(&self.buffer[self.start..self.start + piece]).map_err(Cut::Sink)?;
+            self.start += piece;
+            left -= piece as u64;
         }
         if let Some(trace) = &self.trace {
             trace(&format!("S: <{size} octets>"));
@@ -338,13 +342,19 @@ impl Wire {
         Ok(())
     }
 
+    /// Reads more behind what is in the buffer; to be called only when it is not full.
     fn fill(&mut self) -> Result<(), Cut> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
         loop {
-            match self.stream.read(&mut self.buffer) {
+            match self.stream.read(&mut self.buffer[self.end..]) {
                 Ok(0) => return Err(Cut::Closed),
                 Ok(n) => {
-                    self.start = 0;
-                    self.end = n;
+                    self.end += n;
                     return Ok(());
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -357,6 +367,13 @@ impl Wire {
         if let Some(trace) = &self.trace {
             trace(&format!("{who}: {}", escape(&self.text(line))));
         }
+    }
+}
+
+/// Keeps the first twenty texts; more than that nobody reads.
+fn keep(texts: &mut Vec<String>, text: String) {
+    if texts.len() < 20 {
+        texts.push(text);
     }
 }
 

@@ -14,7 +14,8 @@ mod tests;
 mod transaction;
 mod wire;
 
-use super::{Envelope, Receipt, Transport};
+use super::{Envelope, Outcome, Receipt, Transport};
+use crate::fault::{Kind, kind_of};
 use crate::net::{Endpoint, Settings};
 use crate::secret::Secret;
 use anyhow::Result;
@@ -28,25 +29,28 @@ pub struct Server {
     pub user: String,
 }
 
+/// Gives an access token for the server's user; `true` asks for a new one.
+type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
+
 /// A submission server, connected when first needed.
 pub struct Smtp<'a> {
     server: Server,
-    /// Gives an access token for `server.user`.
-    token: &'a dyn Fn() -> Result<Secret>,
+    token: Token<'a>,
     /// Takes each line of the dialogue, with secrets masked.
     trace: &'a dyn Fn(&str),
     session: Option<Session<'a>>,
 }
 
 impl<'a> Smtp<'a> {
+    /// `token` gives an access token for the server's user, a new one when called with `true`.
     pub fn new(
         server: Server,
-        token: &'a dyn Fn() -> Result<Secret>,
+        token: impl Fn(bool) -> Result<Secret> + 'a,
         trace: &'a dyn Fn(&str),
     ) -> Smtp<'a> {
         Smtp {
             server,
-            token,
+            token: Box::new(token),
             trace,
             session: None,
         }
@@ -56,13 +60,25 @@ impl<'a> Smtp<'a> {
     fn session(&mut self) -> Result<&mut Session<'a>> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => {
-                // Before the connection, which would otherwise idle while a person signs in.
-                let token = (self.token)()?;
-                Session::open(&self.server, &token, self.trace)?
-            }
+            None => self.open()?,
         };
         Ok(self.session.insert(session))
+    }
+
+    fn open(&self) -> Result<Session<'a>> {
+        // Before the connection, which would otherwise idle while we wait for the token.
+        let token = (self.token)(false)?;
+        let open = |token: &Secret| Session::open(&self.server, token, self.trace);
+        let refused = match open(&token) {
+            Err(err) if kind_of(&err) == Kind::SignIn => err,
+            result => return result,
+        };
+        // A cached token may be older than a permission that was granted since.
+        let fresh = (self.token)(true)?;
+        if fresh == token {
+            return Err(refused);
+        }
+        open(&fresh)
     }
 }
 
@@ -82,9 +98,23 @@ impl Transport for Smtp<'_> {
                     self.session = None;
                     // A connection that has idled may be dead without our knowing. The message
                     // was certainly not accepted, so it goes over a new one, once.
-                    if !std::mem::take(&mut reused) {
+                    if std::mem::take(&mut reused) {
+                        continue;
+                    }
+                    // RFC 5321 §3.8: a server that leaves takes nothing else either.
+                    if fault
+                        .server_said
+                        .as_ref()
+                        .is_some_and(|s| s.starts_with("421"))
+                    {
                         return Err(fault.into());
                     }
+                    // It may have been this message's fault: the next gets its own connection.
+                    return Ok(Receipt {
+                        why: Some(fault.what),
+                        server_said: fault.server_said,
+                        ..Receipt::of(Outcome::Refused { for_good: false })
+                    });
                 }
             }
         }

@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Octets of an AUTH line with its CRLF (RFC 4954 §4); a longer response is sent on its own.
 const MAX_AUTH_LINE: usize = 12_288;
 
+/// RFC 5321 §4.5.3.2: the longest wait for the greeting and for the replies to most commands.
+const REPLY_WAIT: Duration = Duration::from_secs(300);
+
 /// How long we wait for the goodbye, which nobody needs.
 const QUIT_WAIT: Duration = Duration::from_secs(3);
 
@@ -21,7 +24,7 @@ pub struct Session<'a> {
     pub(super) wire: Wire<'a>,
     pub(super) offer: Offer,
     pub(super) host: String,
-    /// For each read and write; no reply but the one to the final dot takes longer.
+    /// For each reply but the one to the final dot.
     pub(super) patience: Duration,
     /// A transaction was begun and not ended: RSET comes first.
     pub(super) begun: bool,
@@ -38,15 +41,14 @@ impl<'a> Session<'a> {
     ) -> anyhow::Result<Session<'a>> {
         let host = &server.endpoint.host;
         let handshake = server.settings.connect_timeout;
-        let patience = server.settings.io_timeout;
+        let patience = server.settings.io_timeout.min(REPLY_WAIT);
         let connector = net::tls_connector(server.settings.ca_file.as_deref())?;
         let tcp = net::connect(host, server.endpoint.port, &server.settings)?;
         let mut wire = Wire::new(tcp, host, trace);
         if server.endpoint.tls == TlsMode::Implicit {
             wire = wire.start_tls(&connector, handshake)?;
         }
-        // RFC 5321 §4.5.3.2.1: five minutes for the greeting.
-        let greeting = wire.reply(patience.min(Duration::from_secs(300)))?;
+        let greeting = wire.reply(patience)?;
         if greeting.code != 220 {
             return Err(greeting
                 .fault(format!("`{host}` does not take mail now"))

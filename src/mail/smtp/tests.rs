@@ -1,158 +1,14 @@
 //! The transport against a scripted server over real TLS, on loopback.
 
+mod peer;
+
 use super::*;
-use crate::fault::{Kind, kind_of};
 use crate::mail::Outcome;
 use crate::net::TlsMode;
-use native_tls::{Identity, TlsAcceptor};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{LazyLock, Mutex};
-use std::thread::JoinHandle;
+use peer::{AUTHORITY, EXCHANGE, PLAIN, Peer, serve};
+use std::io::Write;
+use std::sync::Mutex;
 use std::time::Duration;
-
-struct Authority {
-    ca_file: tempfile::NamedTempFile,
-    acceptor: TlsAcceptor,
-}
-
-static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
-    let key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let ca = params.self_signed(&key).unwrap();
-    let issuer = rcgen::Issuer::new(params, key);
-    let host_key = rcgen::KeyPair::generate().unwrap();
-    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    // A name other than the authority's, or the chain looks self-signed.
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "localhost");
-    let host = params.signed_by(&host_key, &issuer).unwrap();
-    let mut ca_file = tempfile::NamedTempFile::new().unwrap();
-    ca_file.write_all(ca.pem().as_bytes()).unwrap();
-    let identity =
-        Identity::from_pkcs8(host.pem().as_bytes(), host_key.serialize_pem().as_bytes()).unwrap();
-    Authority {
-        ca_file,
-        acceptor: TlsAcceptor::new(identity).unwrap(),
-    }
-});
-
-trait ReadWrite: Read + Write {}
-impl<T: Read + Write> ReadWrite for T {}
-
-/// The server's end of a connection.
-struct Peer {
-    stream: Box<dyn ReadWrite>,
-    tcp: TcpStream,
-}
-
-impl Peer {
-    fn say(&mut self, text: &str) {
-        let _ = self.stream.write_all(text.as_bytes());
-        let _ = self.stream.write_all(b"\r\n");
-        let _ = self.stream.flush();
-    }
-
-    /// One line without its end; empty when the client has left.
-    fn hear(&mut self) -> String {
-        let mut line = Vec::new();
-        let mut octet = [0];
-        while let Ok(1) = self.stream.read(&mut octet) {
-            line.push(octet[0]);
-            if line.ends_with(b"\r\n") {
-                break;
-            }
-        }
-        String::from_utf8(line)
-            .unwrap()
-            .trim_end_matches("\r\n")
-            .to_owned()
-    }
-
-    #[track_caller]
-    fn expect(&mut self, start: &str) -> String {
-        let line = self.hear();
-        assert!(line.starts_with(start), "expected {start:?}, got {line:?}");
-        line
-    }
-
-    fn octets(&mut self, count: usize) -> Vec<u8> {
-        let mut octets = vec![0; count];
-        self.stream.read_exact(&mut octets).unwrap();
-        octets
-    }
-
-    /// DATA's content as it is on the wire, final dot included.
-    fn data(&mut self) -> String {
-        let mut data = String::new();
-        loop {
-            let line = self.hear();
-            data += &line;
-            data += "\r\n";
-            if line == "." {
-                return data;
-            }
-        }
-    }
-
-    fn start_tls(&mut self) {
-        let tls = AUTHORITY.acceptor.accept(self.tcp.try_clone().unwrap());
-        self.stream = Box::new(tls.unwrap());
-    }
-
-    /// Greeting, STARTTLS and a successful sign-in; offers `extensions` inside TLS.
-    fn welcome(&mut self, extensions: &[&str]) {
-        self.until_auth(extensions);
-        self.expect("AUTH XOAUTH2 dXNlcj11c0Bjb250b3NvLmV4YW1wbGU");
-        self.say("235 2.7.0 Authentication successful");
-    }
-
-    fn until_auth(&mut self, extensions: &[&str]) {
-        self.say("220 localhost Microsoft ESMTP MAIL Service ready");
-        self.expect("EHLO [127.0.0.1]");
-        self.say("250-localhost Hello\r\n250-SIZE 1000000\r\n250 STARTTLS");
-        self.expect("STARTTLS");
-        self.say("220 2.0.0 SMTP server ready");
-        self.start_tls();
-        self.expect("EHLO [127.0.0.1]");
-        self.say("250-localhost Hello");
-        for extension in extensions {
-            self.say(&format!("250-{extension}"));
-        }
-        self.say("250 ENHANCEDSTATUSCODES");
-    }
-}
-
-const EXCHANGE: &[&str] = &[
-    "SIZE 157286400",
-    "PIPELINING",
-    "DSN",
-    "AUTH LOGIN XOAUTH2",
-    "8BITMIME",
-    "BINARYMIME",
-    "CHUNKING",
-    "SMTPUTF8",
-];
-const PLAIN: &[&str] = &["AUTH XOAUTH2", "SIZE 100"];
-
-/// Serves one connection after the other, one script each.
-fn serve(scripts: Vec<fn(&mut Peer)>) -> (u16, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let thread = std::thread::spawn(move || {
-        for script in scripts {
-            let (tcp, _) = listener.accept().unwrap();
-            tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            script(&mut Peer {
-                stream: Box::new(tcp.try_clone().unwrap()),
-                tcp,
-            });
-        }
-    });
-    (port, thread)
-}
 
 const TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.c2VjcmV0";
 
@@ -185,7 +41,7 @@ fn submit_with(
     let (port, thread) = serve(scripts);
     let trace = Mutex::new(String::new());
     let note = |line: &str| *trace.lock().unwrap() += &format!("{line}\n");
-    let token = || Ok(Secret::new(token));
+    let token = |_| Ok(Secret::new(token));
     let mut smtp = Smtp::new(
         Server {
             endpoint: Endpoint {
@@ -201,7 +57,7 @@ fn submit_with(
             },
             user: "us@contoso.example".into(),
         },
-        &token,
+        token,
         &note,
     );
     let results = messages
@@ -386,7 +242,7 @@ fn an_untrusted_certificate_ends_it() {
                 .is_err()
         );
     }]);
-    let token = || Ok(Secret::new(TOKEN));
+    let token = |_| Ok(Secret::new(TOKEN));
     let mut smtp = Smtp::new(
         Server {
             endpoint: format!("smtp://localhost:{port}").parse().unwrap(),
@@ -397,7 +253,7 @@ fn an_untrusted_certificate_ends_it() {
             },
             user: "us@contoso.example".into(),
         },
-        &token,
+        token,
         &|_| {},
     );
     let envelope = Envelope {
@@ -617,7 +473,8 @@ fn a_connection_that_dies_before_the_final_dot_is_certainly_not_accepted() {
         &[A],
         MESSAGE,
     );
-    assert_eq!(seen.fault().kind, Kind::TryLater);
+    assert_eq!(seen.receipt().outcome, Outcome::Refused { for_good: false });
+    assert!(seen.receipt().why.is_some());
 }
 
 #[test]
@@ -776,6 +633,31 @@ fn a_code_that_the_command_cannot_have_is_no_success() {
         },
     ] {
         let seen = submit(script, &[A], MESSAGE);
-        assert!(seen.results[0].is_err());
+        if let Ok(receipt) = &seen.results[0] {
+            assert_eq!(receipt.outcome, Outcome::Refused { for_good: false });
+        }
     }
+}
+
+#[test]
+fn a_server_that_leaves_closes_the_way_and_one_that_breaks_only_ends_the_message() {
+    let seen = submit_with(
+        vec![
+            |peer| {
+                peer.welcome(PLAIN);
+                peer.expect("MAIL");
+            },
+            |peer| {
+                peer.welcome(PLAIN);
+                peer.expect("MAIL");
+                peer.say("421 4.3.2 shutting down");
+            },
+        ],
+        TlsMode::StartTls,
+        TOKEN,
+        &[(&[A], MESSAGE), (&[A], MESSAGE)],
+    );
+    assert_eq!(seen.receipt().outcome, Outcome::Refused { for_good: false });
+    let err = seen.results[1].as_ref().unwrap_err();
+    assert_eq!(kind_of(err), Kind::TryLater);
 }

@@ -16,6 +16,9 @@ const BATCH: usize = 100;
 /// Octets of the message written at once.
 const BLOCK: usize = 32 * 1024;
 
+/// RFC 5321 §4.5.3.2.4: the longest wait for the go-ahead after DATA.
+const DATA_WAIT: Duration = Duration::from_secs(120);
+
 /// RFC 5321 §4.5.3.2.5: the longest wait for the server to take a block.
 const BLOCK_WAIT: Duration = Duration::from_secs(180);
 
@@ -119,7 +122,11 @@ impl Session<'_> {
             let lines: Vec<&str> = steps.iter().map(|(line, _)| line.as_str()).collect();
             self.wire.send(&lines, self.patience)?;
             for (line, step) in steps {
-                let reply = self.wire.reply(self.patience)?;
+                let wait = match step {
+                    Step::Data => self.patience.min(DATA_WAIT),
+                    _ => self.patience,
+                };
+                let reply = self.wire.reply(wait)?;
                 if reply.code == 421 {
                     // RFC 5321 §3.8: the server leaves, whatever the command was.
                     return Err(reply.fault(format!("`{}` closes the connection", self.host)));

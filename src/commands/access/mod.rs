@@ -5,17 +5,23 @@
 //! take over what it got, be it a token or a failure. A new refresh token is on disk before
 //! anybody uses the access token that came with it.
 
+mod login;
+mod sign_in;
+
+pub use login::Show;
+
 use super::Context;
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Fault, Kind, Scene};
 use crate::http::Agent;
+use crate::net::Settings;
 use crate::oauth::{AccessToken, Class, Client, Credential, GrantError, Granted};
 use crate::secret::Secret;
 use crate::state::{SignInLock, Store, StoredToken, TokenKey};
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -23,6 +29,9 @@ use std::time::{Duration, Instant, SystemTime};
 const FAILURE_HOLDS: Duration = Duration::from_secs(60);
 /// How long we wait for another process beyond the time that its request may take.
 const LOCK_GRACE: Duration = Duration::from_secs(30);
+
+/// Marks the fault of a refresh token that is not accepted any more.
+const REFRESH_REFUSED: &str = "the refresh token is refused";
 
 /// Gives tokens out; shared by threads.
 pub struct Access<'a> {
@@ -78,6 +87,14 @@ impl<'a> Access<'a> {
         entry: &MailboxEntry<'_>,
         resource: Resource,
     ) -> Result<AccessToken> {
+        self.token(&self.mailbox_wanted(entry, resource)?)
+    }
+
+    fn mailbox_wanted<'w>(
+        &'w self,
+        entry: &MailboxEntry<'w>,
+        resource: Resource,
+    ) -> Result<Wanted<'w>> {
         let name = &entry.address.server;
         let server = self.config.incoming_server(name).ok_or_else(|| {
             Fault::config(format!(
@@ -93,7 +110,7 @@ impl<'a> Access<'a> {
         )?;
         wanted.scene.queue = Some(entry.queue.name.clone());
         wanted.scene.protocol = Some(resource.name().to_owned());
-        self.token(&wanted)
+        Ok(wanted)
     }
 
     /// A token of the incoming server's app registration itself.
@@ -148,7 +165,16 @@ impl<'a> Access<'a> {
         )?;
         wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
         wanted.scene.protocol = Some(resource.name().to_owned());
-        self.token(&wanted)
+        self.token(&wanted).map_err(|mut err| {
+            // Entra does not know the user, the password or the app: are two settings swapped?
+            if let Some(fault) = err.downcast_mut::<Fault>()
+                && fault.kind == Kind::SignIn
+                && fault.server_said.is_some()
+            {
+                *fault = resolve::swapped(outgoing, fault.clone());
+            }
+            err
+        })
     }
 
     fn wanted<'w>(
@@ -198,13 +224,19 @@ impl<'a> Access<'a> {
 
     fn token(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
         self.cached_or_new(wanted).map_err(|mut err| {
-            // The scene says what we could not do; the fault need not say it again.
+            let mut scene = wanted.scene.clone();
             if let Some(fault) = err.downcast_mut::<Fault>()
                 && fault.server_said.is_some()
             {
-                fault.what = wanted.scene.doing.clone();
+                if fault.what == REFRESH_REFUSED {
+                    scene.doing = scene.doing.replacen("get a", "refresh the", 1);
+                }
+                // The scene says what we could not do, and the server why.
+                if fault.kind == Kind::SignIn {
+                    fault.what = scene.doing.clone();
+                }
             }
-            err.context(wanted.scene.clone())
+            err.context(scene)
         })
     }
 
@@ -313,157 +345,9 @@ impl<'a> Access<'a> {
         }
         Ok(())
     }
-
-    /// Signs in anew and keeps what that yields.
-    fn sign_in(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
-        let granted = match wanted.account {
-            None => {
-                let client = self.client(wanted)?;
-                client
-                    .as_client(&wanted.registration)
-                    .client_credentials(&wanted.key.scope)
-                    .map_err(|e| e.fault)?
-            }
-            Some(account) => self.sign_in_person(wanted, account)?,
-        };
-        let token = granted.access;
-        let stored = StoredToken {
-            secret: token.secret.clone(),
-            obtained_at: token.obtained_at,
-            expires_at: token.expires_at,
-        };
-        self.store
-            .save_token(&wanted.key, &stored, granted.refresh.as_ref())?;
-        Ok(token)
-    }
-
-    /// With the refresh token of an earlier sign-in, else with the configured password.
-    fn sign_in_person(&self, wanted: &Wanted<'_>, account: Account<'_>) -> Result<Granted> {
-        let scope = &wanted.key.scope;
-        let mut refused = None;
-        if let Some(refresh) = self.store.refresh_token(&wanted.key)? {
-            let client = self.client(wanted)?;
-            match client
-                .as_client(&wanted.registration)
-                .refresh(&refresh, scope)
-            {
-                Ok(granted) => return Ok(granted),
-                Err(GrantError {
-                    class: Class::TryLater,
-                    fault,
-                }) => return Err(fault.into()),
-                Err(GrantError { fault, .. }) => refused = Some(fault),
-            }
-        }
-        let Some(source) = account.password else {
-            let login = wanted.scene.address.as_deref().unwrap_or(account.name);
-            return Err(refused
-                .unwrap_or_else(|| {
-                    Fault::new(
-                        Kind::SignIn,
-                        format!("nobody has signed in as `{}` yet", account.name),
-                    )
-                })
-                .hint(format!("sign in: queuemail token login {login}"))
-                .into());
-        };
-        let password = source
-            .resolve()
-            .with_context(|| format!("cannot read the password of `{}`", account.name))?;
-        if !self.fresh
-            && let Some(earlier) = self.store.refused_password(&wanted.key, &password)?
-        {
-            return Err(earlier
-                .fault
-                .hint("this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh")
-                .into());
-        }
-        let client = self.client(wanted)?;
-        client
-            .as_client(&wanted.registration)
-            .password(account.name, &password, scope)
-            .or_else(|e| {
-                if e.class == Class::Never {
-                    self.store.set_refused_password(
-                        &wanted.key,
-                        &password,
-                        SystemTime::now(),
-                        &e.fault,
-                    )?;
-                }
-                Err(e.fault.into())
-            })
-    }
-
-    fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
-        let registration = &wanted.registration;
-        let server = registration.server;
-        let credential = match registration.credential {
-            CredentialSource::None => Credential::None,
-            CredentialSource::Secret(source) => {
-                Credential::Secret(source.resolve().with_context(|| {
-                    format!("cannot read the client secret of server `{server}`")
-                })?)
-            }
-            CredentialSource::Certificate {
-                certificate,
-                private_key,
-            } => Credential::Certificate {
-                certificate: certificate.to_owned(),
-                private_key: private_key.to_owned(),
-            },
-            CredentialSource::FederatedTokenFile(path) => {
-                Credential::FederatedToken(path.to_owned())
-            }
-            CredentialSource::ManagedIdentity => {
-                return Err(Fault::config("managed identities are not supported yet").into());
-            }
-        };
-        if wanted.account.is_none() && matches!(credential, Credential::None) {
-            return Err(Fault::config(format!("server `{server}` has no secret"))
-                .hint(format!(
-                    "give one: queuemail server set '{server}' --secret-file FILE"
-                ))
-                .into());
-        }
-        Ok(Signer {
-            agent: self.agent(registration)?,
-            token_endpoint: registration.authority.token_endpoint(),
-            credential,
-        })
-    }
-
-    fn agent(&self, registration: &Registration<'_>) -> Result<Agent> {
-        let ca_file = registration.ca_file.map(ToOwned::to_owned);
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(agent) = agents.get(&ca_file) {
-            return Ok(agent.clone());
-        }
-        let agent = Agent::new(&self.context.net_settings(registration.ca_file))?;
-        agents.insert(ca_file, agent.clone());
-        Ok(agent)
-    }
 }
 
 enum Waited {
     Lock(SignInLock),
     Token(AccessToken),
-}
-
-/// What a [`Client`] borrows.
-struct Signer {
-    agent: Agent,
-    token_endpoint: String,
-    credential: Credential,
-}
-
-impl Signer {
-    fn as_client<'s>(&'s self, registration: &'s Registration<'_>) -> Client<'s> {
-        Client {
-            agent: &self.agent,
-            token_endpoint: &self.token_endpoint,
-            client_id: registration.client_id.as_str(),
-            credential: self.credential.clone(),
-        }
-    }
 }

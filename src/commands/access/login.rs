@@ -1,0 +1,108 @@
+//! A person signs in by hand: with a code on another device, or in a browser.
+
+use super::{Access, Waited, Wanted};
+use crate::config::{Authentication, IncomingVia, MailboxEntry, Resource, resolve};
+use crate::fault::{Fault, Kind};
+use crate::oauth::{AccessToken, Brought, GrantError, Granted, Redirect};
+use anyhow::{Context as _, Result};
+use std::time::Duration;
+
+/// How long we wait for a browser to come back.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// What the person must be shown.
+pub enum Show<'a> {
+    Code { page: &'a str, code: &'a str },
+    Page(&'a str),
+}
+
+impl Access<'_> {
+    /// Signs the account of a mailbox in and keeps its tokens.
+    ///
+    /// # Errors
+    /// As [`Access::mailbox_token`]; `Usage` where no person signs in to that server.
+    pub fn login(
+        &self,
+        entry: &MailboxEntry<'_>,
+        with_browser: bool,
+        show: impl Fn(Show<'_>),
+    ) -> Result<AccessToken> {
+        let name = &entry.address.server;
+        let server = self
+            .config
+            .incoming_server(name)
+            .ok_or_else(|| Fault::config(format!("no incoming server named `{name}`")))?;
+        if server.authentication != Authentication::OauthUser {
+            return Err(Fault::usage(format!(
+                "server `{name}` signs in as the program itself (oauth-service), so nobody needs to sign in"
+            ))
+            .hint(format!("try it: queuemail token get {}", entry.address.address))
+            .into());
+        }
+        let resource = match server.via {
+            IncomingVia::Graph => Resource::Graph,
+            _ => Resource::Imap,
+        };
+        let wanted = self.mailbox_wanted(entry, resource)?;
+        let result = match with_browser {
+            true => self.with_browser(&wanted, show),
+            false => self.with_device(&wanted, show),
+        };
+        let mut scene = wanted.scene.clone();
+        scene.doing = format!("cannot sign `{}` in", entry.account());
+        let granted = result.context(scene)?;
+        // Nobody else may be redeeming the old refresh token while the new one is written.
+        let _lock = match self.lock_or_token(&wanted)? {
+            Waited::Lock(lock) => Some(lock),
+            Waited::Token(_) => None,
+        };
+        self.keep(&wanted, granted)
+    }
+
+    fn with_device(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {
+        let signer = self.client(wanted)?;
+        let client = signer.as_client(&wanted.registration);
+        let endpoint = wanted
+            .registration
+            .authority
+            .device_authorization_endpoint();
+        let code = client
+            .begin_device(&endpoint, &wanted.key.scope)
+            .map_err(fault)?;
+        show(Show::Code {
+            page: &code.verification_uri,
+            code: &code.user_code,
+        });
+        Ok(client
+            .finish_device(&code, std::thread::sleep)
+            .map_err(fault)?)
+    }
+
+    fn with_browser(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {
+        let signer = self.client(wanted)?;
+        let client = signer.as_client(&wanted.registration);
+        let redirect = Redirect::listen().context("cannot listen on the loopback")?;
+        let request = client.authorization(
+            &wanted.registration.authority.authorization_endpoint(),
+            redirect.uri(),
+            &wanted.key.scope,
+            wanted.account.map_or("", |a| a.name),
+        )?;
+        show(Show::Page(request.url.as_str()));
+        match redirect.wait(&request.state, PATIENCE)? {
+            Brought::Code(code) => Ok(client
+                .code(code, request, &wanted.key.scope)
+                .map_err(fault)?),
+            Brought::Error { error, description } => Err(Fault::new(
+                Kind::SignIn,
+                "the browser came back with a refusal",
+            )
+            .said(format!("{error}: {description}"))
+            .into()),
+        }
+    }
+}
+
+fn fault(err: GrantError) -> Fault {
+    err.fault
+}

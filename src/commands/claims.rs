@@ -1,0 +1,173 @@
+//! `token get --format claims`: what a token says of itself, in plain words, and at once whether
+//! it fits the protocol that it was asked for.
+
+use super::Context;
+use crate::config::resolve::Registration;
+use crate::config::{Authentication, Cloud, Resource};
+use crate::oauth::{AccessToken, Claims};
+use crate::output::escape;
+use anyhow::Result;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Prints the claims on stdout and what does not fit as warnings.
+pub fn print(
+    context: &Context,
+    registration: &Registration<'_>,
+    resource: Resource,
+    token: &AccessToken,
+) -> Result<()> {
+    let output = &context.output;
+    let Some(claims) = Claims::of(token.secret.expose()) else {
+        output.warn("the token is no JWT, so it tells nothing of itself");
+        return output.line(&format!("expires: {}", expiry(token.expires_at)));
+    };
+    let warnings = misfits(&claims, registration, resource);
+    if output.json {
+        output.json(&serde_json::json!({
+            "audience": claims.audience,
+            "tenant": claims.tenant,
+            "client_id": claims.client_id,
+            "app_name": claims.app_name,
+            "user": claims.user,
+            "object_id": claims.object_id,
+            "roles": claims.roles,
+            "scopes": claims.scopes,
+            "expires_at": super::token::rfc3339(token.expires_at),
+            "warnings": warnings,
+        }))?;
+    } else {
+        for (name, value) in lines(&claims, token) {
+            output.line(&format!("{name:<10}{}", escape(&value)))?;
+        }
+    }
+    for warning in warnings {
+        output.warn(&escape(&warning));
+    }
+    Ok(())
+}
+
+fn lines(claims: &Claims, token: &AccessToken) -> Vec<(&'static str, String)> {
+    let none = || "none".to_owned();
+    let audience = claims.audience.clone().unwrap_or_else(none);
+    let mut lines = vec![
+        (
+            "audience:",
+            match service(&audience) {
+                Some(service) => format!("{audience} ({service})"),
+                None => audience,
+            },
+        ),
+        ("tenant:", claims.tenant.clone().unwrap_or_else(none)),
+    ];
+    let id = claims.client_id.clone().unwrap_or_else(none);
+    lines.push((
+        "app:",
+        match &claims.app_name {
+            Some(name) => format!("{id} ({name})"),
+            None => id,
+        },
+    ));
+    let object = match &claims.object_id {
+        Some(id) => format!(" (object ID {id})"),
+        None => String::new(),
+    };
+    match &claims.user {
+        Some(user) => {
+            lines.push(("user:", format!("{user}{object}")));
+            lines.push(("scopes:", list(&claims.scopes)));
+        }
+        None => {
+            lines.push(("user:", format!("none, the app signs in as itself{object}")));
+            lines.push(("roles:", list(&claims.roles)));
+        }
+    }
+    lines.push(("expires:", expiry(token.expires_at)));
+    lines
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+/// An instant in local time and from now.
+fn expiry(at: SystemTime) -> String {
+    let left = at.duration_since(SystemTime::now()).unwrap_or_default();
+    let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let local = i64::try_from(seconds)
+        .ok()
+        .and_then(|s| jiff::Timestamp::from_second(s).ok())
+        .map(|t| t.to_zoned_datetime(jiff::tz::TimeZone::system()))
+        .map(|t| t.strftime("%Y-%m-%d %H:%M:%S %:z").to_string())
+        .unwrap_or_default();
+    match left.as_secs() / 60 {
+        0 => format!("{local}, in less than a minute"),
+        1 => format!("{local}, in 1 minute"),
+        minutes => format!("{local}, in {minutes} minutes"),
+    }
+}
+
+/// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
+fn service(audience: &str) -> Option<&'static str> {
+    let audience = audience.trim_end_matches('/');
+    let clouds = [Cloud::Worldwide, Cloud::UsGovernment, Cloud::China];
+    if audience == "00000003-0000-0000-c000-000000000000"
+        || clouds.iter().any(|c| c.graph() == audience)
+    {
+        return Some("Microsoft Graph");
+    }
+    let is_exchange = |cloud: &Cloud| {
+        cloud.application_resource(Resource::Imap) == audience
+            || cloud.delegated_resource(Resource::Imap) == audience
+    };
+    (audience == "00000002-0000-0ff1-ce00-000000000000" || clouds.iter().any(is_exchange))
+        .then_some("Exchange Online: IMAP, POP and SMTP")
+}
+
+/// What in the claims keeps the token from serving its purpose; empty when all is well.
+fn misfits(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Vec<String> {
+    let mut found = Vec::new();
+    let name = resource.name().to_uppercase();
+    let audience = claims.audience.as_deref().unwrap_or("none");
+    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
+    let own_scope = registration
+        .scope
+        .and_then(|s| s.split_whitespace().next())
+        .and_then(|s| s.rsplit_once('/'))
+        .map(|(resource, _)| resource);
+    let fits = match (service(audience), resource) {
+        (Some(service), Resource::Graph) => service.contains("Graph"),
+        (Some(service), _) => service.contains("Exchange"),
+        (None, _) => own_scope == Some(audience.trim_end_matches('/')),
+    };
+    if !fits {
+        let wanted = match registration.authentication {
+            Authentication::OauthService => cloud.application_resource(resource),
+            Authentication::OauthUser => cloud.delegated_resource(resource),
+        };
+        found.push(format!(
+            "the audience is `{audience}`, but {name} needs `{wanted}` and will refuse this token"
+        ));
+    }
+    let (held, kind, permission) = match registration.authentication {
+        Authentication::OauthService => (&claims.roles, "role", resource.application_permission()),
+        Authentication::OauthUser => (&claims.scopes, "scope", resource.delegated_permission()),
+    };
+    let serves = |held: &String| match resource {
+        Resource::Graph => held.starts_with("Mail."),
+        _ => held == permission || held == "full_access_as_app",
+    };
+    if !held.iter().any(serves) {
+        found.push(format!(
+            "the token lacks the {kind} `{permission}`, so {name} will refuse it: an administrator adds the permission to app {} ({}) and grants consent, then: queuemail token get … --fresh",
+            registration.client_id,
+            match resource {
+                Resource::Graph => "API \"Microsoft Graph\"",
+                _ => "API \"Office 365 Exchange Online\"",
+            },
+        ));
+    }
+    found
+}

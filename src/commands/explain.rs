@@ -1,0 +1,57 @@
+//! `explain`: what a code or a server's text means, who must act and what to do; offline.
+
+use super::Context;
+use crate::cli::ExplainArgs;
+use crate::diagnosis;
+use crate::fault::{Fault, Scene};
+use anyhow::Result;
+
+pub fn run(context: &Context, args: &ExplainArgs) -> Result<()> {
+    let typed = args.words.join(" ");
+    let found = diagnosis::find(&typed);
+    if found.is_empty() {
+        return Err(unknown(&typed).into());
+    }
+    for (index, entry) in found.iter().enumerate() {
+        let title = entry.title(&typed);
+        let hints = entry.hints_for(&Scene::default(), &title);
+        if context.output.json {
+            context.output.json(&serde_json::json!({
+                "code": title,
+                "means": entry.means,
+                "who": entry.who.describe(),
+                "hints": hints,
+            }))?;
+            continue;
+        }
+        if index > 0 {
+            context.output.line("")?;
+        }
+        context.output.line(&format!("{title}: {}", entry.means))?;
+        context
+            .output
+            .line(&format!("who acts: {}", entry.who.describe()))?;
+        for hint in hints {
+            context.output.line(&format!("hint: {hint}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn unknown(typed: &str) -> Fault {
+    let digits = typed
+        .trim()
+        .trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    let fault = Fault::usage(format!(
+        "nothing is known of `{}`",
+        crate::output::escape(typed)
+    ));
+    match digits.parse::<u64>() {
+        Ok(code) if digits.len() > 4 => {
+            fault.hint(format!("Microsoft may know: {}", diagnosis::page(code)))
+        }
+        _ => fault.hint(
+            "give an AADSTS code, a reply like `535 5.7.139`, or a part of the server's text",
+        ),
+    }
+}

@@ -1,0 +1,110 @@
+//! Which mailboxes a run fetches, in which order, and what is done with their mail.
+
+use super::Task;
+use crate::cli::FetchArgs;
+use crate::commands::provision;
+use crate::config::{AfterFetch, Config, MailboxEntry, Target};
+use crate::fault::Fault;
+use crate::fetch::Job;
+use crate::state::Store;
+use anyhow::Result;
+use std::collections::HashSet;
+use std::time::Instant;
+
+/// The mailboxes that were asked for, in ascending priority; equal ones in the file's order.
+pub fn plan<'a>(
+    config: &'a Config,
+    store: &Store,
+    args: &FetchArgs,
+    deadline: Option<Instant>,
+) -> Result<Vec<Task<'a>>> {
+    let chosen = choose(config, &args.names)?;
+    let target: Option<Target> = parse(args.deliver.as_deref(), "--deliver")?;
+    let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
+    let since = parse(args.since.as_deref(), "--since")?;
+    let spool = store.path().join("spool");
+    crate::files::create_private_folder(&spool)?;
+    let mut tasks = chosen
+        .into_iter()
+        .map(|entry| {
+            let address = entry.address.address.as_str();
+            let target = target
+                .clone()
+                .or_else(|| entry.deliver().cloned())
+                .ok_or_else(|| {
+                    Fault::config(format!(
+                        "nothing says where the mail of `{address}` (queue `{}`) is to be delivered",
+                        entry.queue.name
+                    ))
+                    .hint(format!(
+                        "queuemail queue set {} --address {address} --deliver maildir:/var/mail/{}",
+                        entry.queue.name, entry.queue.name
+                    ))
+                })?;
+            Ok(Task {
+                entry,
+                named: !args.names.is_empty(),
+                job: Job {
+                    queue: entry.queue.name.clone(),
+                    address: address.to_owned(),
+                    priority: entry.priority().0,
+                    language: entry.language().to_owned(),
+                    folders: entry.folders().into_iter().map(str::to_owned).collect(),
+                    target,
+                    after: after.clone().unwrap_or_else(|| entry.after_fetch()),
+                    limit: args.limit,
+                    since,
+                    deadline,
+                    spool: spool.clone(),
+                },
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    tasks.sort_by_key(|task| task.job.priority);
+    Ok(tasks)
+}
+
+/// Reads the value of an option, or says which option is wrong.
+fn parse<T: std::str::FromStr>(value: Option<&str>, option: &str) -> Result<Option<T>>
+where
+    T::Err: std::fmt::Display,
+{
+    value
+        .map(|text| {
+            text.parse()
+                .map_err(|e| Fault::usage(format!("{option}: {e}")).into())
+        })
+        .transpose()
+}
+
+/// The mailboxes of the queues and addresses named; all where none is.
+fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<MailboxEntry<'a>>> {
+    let all: Vec<_> = config.mailboxes().collect();
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let mut wanted = HashSet::new();
+    for name in names {
+        let before = wanted.len();
+        for (index, entry) in all.iter().enumerate() {
+            if is_named(entry, name) {
+                wanted.insert(index);
+            }
+        }
+        if before == wanted.len() && !all.iter().any(|entry| is_named(entry, name)) {
+            let mut known: Vec<&str> = config.queues.iter().map(|q| q.name.as_str()).collect();
+            known.extend(all.iter().map(|e| e.address.address.as_str()));
+            return Err(provision::unknown("queue or address", name, &known));
+        }
+    }
+    Ok(all
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| wanted.contains(index))
+        .map(|(_, entry)| entry)
+        .collect())
+}
+
+fn is_named(entry: &MailboxEntry<'_>, name: &str) -> bool {
+    entry.queue.name == name || entry.address.address.as_str().eq_ignore_ascii_case(name)
+}

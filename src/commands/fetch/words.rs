@@ -1,0 +1,220 @@
+//! What a fetch says: of each message, of mailboxes that are passed over, at the end.
+
+use crate::commands::status::clock;
+use crate::fault::{Errors, Fault, Kind};
+use crate::fetch::{Audit, Delivered, Folder, Job, Reporter, Tally};
+use crate::mail::RemoteId;
+use crate::output::{Output, escape};
+use crate::state::{Holder, Wait};
+use anyhow::Result;
+use serde_json::json;
+use std::time::Duration;
+
+/// Tells of messages as they come.
+pub struct Teller<'a> {
+    pub output: &'a Output,
+}
+
+impl Reporter for Teller<'_> {
+    fn delivered(&self, delivered: &Delivered<'_>) {
+        if !self.output.json {
+            return;
+        }
+        if let Ok(serde_json::Value::Object(mut line)) = serde_json::to_value(delivered.letter) {
+            line.insert("event".into(), "message".into());
+            line.insert("delivered_to".into(), delivered.delivered_to.into());
+            let _ = self.output.json(&line);
+        }
+    }
+
+    fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool) {
+        let what = if quarantined {
+            "quarantined"
+        } else {
+            "not fetched, to be tried again"
+        };
+        self.output.warn(&format!(
+            "message {id} of `{}` folder `{}`: {what}: {}",
+            folder.job.address,
+            folder.name,
+            escape(reason)
+        ));
+    }
+
+    fn note(&self, text: &str) {
+        self.output.step(text);
+    }
+}
+
+/// The fault of a mailbox that another process is fetching.
+pub fn held(job: &Job, holder: &Holder) -> Fault {
+    let mut who = "another queuemail".to_owned();
+    if let Some(pid) = holder.pid {
+        who.push_str(&format!(" (process {pid}"));
+        if let Some(since) = holder.since {
+            let since = since.to_zoned_datetime(jiff::tz::TimeZone::system());
+            who.push_str(&format!(", since {}", since.strftime("%H:%M")));
+        }
+        who.push(')');
+    }
+    Fault::try_later(format!(
+        "`{}` (queue `{}`) is being fetched by {who}",
+        job.address, job.queue
+    ))
+    .hint("run it again when that one is done; a run that names no queue passes over it silently")
+}
+
+/// The fault of a mailbox whose server asked for a wait.
+pub fn waits(job: &Job, wait: &Wait) -> Fault {
+    Fault::try_later(format!(
+        "`{}` (queue `{}`) is left alone until {}: {}",
+        job.address,
+        job.queue,
+        clock(wait.until),
+        wait.reason
+    ))
+    .hint("the server asked for it; a run that names no queue passes over it silently")
+}
+
+fn messages(count: u64) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        n => format!("{n} messages"),
+    }
+}
+
+/// The last word of a run: with `-v`, and always as JSON.
+pub fn summary(output: &Output, tally: &Tally, mailboxes: usize, time: Duration) -> Result<()> {
+    if output.json {
+        return output.json(&json!({
+            "event": "summary",
+            "fetched": tally.fetched,
+            "failed": tally.failed,
+            "quarantined": tally.quarantined,
+            "bytes": tally.octets,
+            "seconds": (time.as_secs_f64() * 1000.0).round() / 1000.0,
+        }));
+    }
+    let mut text = format!(
+        "fetched {} ({} bytes) of {} in {:.1} s",
+        messages(tally.fetched),
+        tally.octets,
+        match mailboxes {
+            1 => "1 address".to_owned(),
+            n => format!("{n} addresses"),
+        },
+        time.as_secs_f64()
+    );
+    for (count, what) in [
+        (tally.recognised, "recognised as fetched before"),
+        (tally.failed, "to be tried again"),
+        (tally.quarantined, "quarantined"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    output.step(&text);
+    Ok(())
+}
+
+/// What a dry run says of a folder.
+pub fn would_fetch(
+    output: &Output,
+    job: &Job,
+    folder: &str,
+    epoch: u32,
+    ids: &[RemoteId],
+) -> Result<()> {
+    if output.json {
+        return output.json(&json!({
+            "event": "would-fetch",
+            "queue": job.queue,
+            "address": job.address,
+            "folder": folder,
+            "uidvalidity": epoch,
+            "uids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }));
+    }
+    output.line(&format!(
+        "{} ({}), {folder}: {} to fetch, to {}, then {}",
+        job.queue,
+        job.address,
+        messages(ids.len() as u64),
+        job.target,
+        job.after
+    ))
+}
+
+/// What an audit says of a folder.
+pub fn audited(output: &Output, job: &Job, audit: &Audit) -> Result<()> {
+    if output.json {
+        return output.json(&json!({
+            "event": "audit",
+            "queue": job.queue,
+            "address": job.address,
+            "folder": audit.folder,
+            "on_server": audit.on_server,
+            "delivered": audit.delivered,
+            "quarantined": audit.quarantined,
+            "dropped": audit.dropped,
+            "pending": audit.pending,
+            "unaccounted": audit.unaccounted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }));
+    }
+    output.line(&format!(
+        "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {} pending, {} unaccounted for",
+        job.queue,
+        job.address,
+        audit.folder,
+        messages(audit.on_server),
+        audit.delivered,
+        audit.quarantined,
+        audit.dropped,
+        audit.pending,
+        audit.unaccounted.len()
+    ))
+}
+
+/// The fault of an audit that found messages passed over.
+pub fn passed_over(job: &Job, count: u64) -> Fault {
+    Fault::try_later(format!("{} had been passed over", messages(count)))
+        .hint(format!("they are put back: queuemail fetch {}", job.queue))
+}
+
+/// An error in one line, for `status`: our words and the server's.
+pub fn in_short(err: &anyhow::Error) -> String {
+    let said = err
+        .downcast_ref::<Fault>()
+        .and_then(|f| f.server_said.as_deref());
+    let what = err.root_cause().to_string();
+    match said {
+        Some(said) => format!("{what}: {said}"),
+        None => what,
+    }
+}
+
+/// What there is to report at the end beside the errors of single mailboxes.
+pub fn conclude(tally: &Tally, mut errors: Vec<anyhow::Error>) -> Result<(), Errors> {
+    if tally.failed > 0 {
+        errors.push(
+            Fault::try_later(format!(
+                "{} could not be fetched now",
+                messages(tally.failed)
+            ))
+            .hint("they stay on the server and are tried again by a later run")
+            .into(),
+        );
+    }
+    if tally.quarantined > 0 {
+        errors.push(
+            Fault::new(
+                Kind::Malformed,
+                format!("{} put into quarantine", messages(tally.quarantined)),
+            )
+            .hint("they stay on the server and are not tried again")
+            .into(),
+        );
+    }
+    Errors::none_or(errors)
+}

@@ -1,0 +1,150 @@
+//! `token login`, `token list`, `token forget`: the sign-ins that are kept.
+
+use super::access::Show;
+use super::token::{Subject, find, registration};
+use super::{Access, Context};
+use crate::cli::{TokenForget, TokenLogin};
+use crate::config::{self, Authentication, Resource};
+use crate::fault::Fault;
+use crate::oauth::Claims;
+use crate::output::{eprintln_safe, escape};
+use crate::state::{Store, TokenKey};
+use anyhow::Result;
+use std::process::{Command, Stdio};
+use std::time::SystemTime;
+
+pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
+    let config = config::load(&context.config_path)?;
+    let Subject::Mailbox(entry) = find(&config, &args.name, None)? else {
+        return Err(Fault::usage(format!(
+            "`{}` is a server, and a person signs in for a mailbox",
+            args.name
+        ))
+        .hint("name a queue or an address: queuemail token login ADDRESS")
+        .into());
+    };
+    let store = Store::open(&context.state_dir)?;
+    let access = Access::new(context, &config, &store).fresh(true);
+    let with_browser = args.browser || !args.device && has_browser();
+    let token = access.login(&entry, with_browser, |show| match show {
+        Show::Code { page, code } => eprintln_safe(&format!(
+            "open {page} on any device, enter the code {code} and sign in as {}",
+            escape(entry.account())
+        )),
+        Show::Page(page) => {
+            eprintln_safe(&format!(
+                "sign in as {} at this page:\n{page}",
+                escape(entry.account())
+            ));
+            open_browser(page);
+        }
+    })?;
+    let signed_in = Claims::of(token.secret.expose()).and_then(|c| c.user);
+    if let Some(user) = &signed_in
+        && !user.eq_ignore_ascii_case(entry.account())
+    {
+        context.output.warn(&format!(
+            "`{}` has signed in, but the account of `{}` is `{}`; unless it is the same person, sign in again as that one",
+            escape(user), entry.address.address, escape(entry.account())
+        ));
+    }
+    let user = signed_in.as_deref().unwrap_or(entry.account());
+    match context.output.json {
+        true => context.output.json(&serde_json::json!({
+            "event": "login", "address": entry.address.address.as_str(), "user": user,
+        })),
+        false => context
+            .output
+            .line(&format!("signed in as {}", escape(user))),
+    }
+}
+
+fn has_browser() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
+}
+
+/// Best effort: the address is on the terminal anyway.
+fn open_browser(page: &str) {
+    if has_browser() {
+        let _ = Command::new("xdg-open")
+            .arg(page)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+    }
+}
+
+pub fn list(context: &Context) -> Result<()> {
+    let store = Store::open(&context.state_dir)?;
+    let now = SystemTime::now();
+    for kept in store.kept_tokens()? {
+        let TokenKey {
+            authority,
+            client_id,
+            account,
+            scope,
+        } = &kept.key;
+        let kind = if kept.is_refresh { "refresh" } else { "access" };
+        if context.output.json {
+            context.output.json(&serde_json::json!({
+                "kind": kind,
+                "authority": authority,
+                "client_id": client_id,
+                "account": account,
+                "scope": scope,
+                "obtained_at": super::token::rfc3339(kept.obtained_at),
+                "expires_at": kept.expires_at.map(super::token::rfc3339),
+            }))?;
+            continue;
+        }
+        let who = match account.as_str() {
+            "" => "the app itself",
+            account => account,
+        };
+        let state = match kept.expires_at {
+            Some(at) => match at.duration_since(now) {
+                Ok(left) => format!("for {scope}, expires in {} minutes", left.as_secs() / 60),
+                Err(_) => format!("for {scope}, expired"),
+            },
+            None => {
+                let age = now.duration_since(kept.obtained_at).unwrap_or_default();
+                format!("renewed {} days ago", age.as_secs() / 86400)
+            }
+        };
+        context.output.line(&escape(&format!(
+            "{kind} token of {who}, app {client_id} at {authority}: {state}"
+        )))?;
+    }
+    Ok(())
+}
+
+pub fn forget(context: &Context, args: &TokenForget) -> Result<()> {
+    let store = Store::open(&context.state_dir)?;
+    let beginning = match &args.name {
+        None => String::new(),
+        Some(name) => {
+            let config = config::load(&context.config_path)?;
+            let subject = find(&config, name, None)?;
+            let registration = registration(&config, &subject, Resource::Imap)?;
+            let client = format!("{}\t{}\t", registration.authority, registration.client_id);
+            match subject {
+                Subject::Mailbox(entry)
+                    if registration.authentication == Authentication::OauthUser =>
+                {
+                    format!("{client}{}\t", entry.account().to_lowercase())
+                }
+                _ => client,
+            }
+        }
+    };
+    let count = store.forget_tokens(&beginning)?;
+    match context.output.json {
+        true => context
+            .output
+            .json(&serde_json::json!({"event": "forget", "tokens": count})),
+        false => context.output.line(&format!("forgot {count} tokens")),
+    }
+}

@@ -1,0 +1,204 @@
+//! What became of a message: told to people and scripts, and turned into an exit code.
+
+use super::Mail;
+use crate::commands::{Context, shell_quote};
+use crate::fault::{Fault, Kind, Scene};
+use crate::mail::{Outcome, Receipt, RefusedRecipient};
+use crate::output::escape;
+use anyhow::Result;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// How many messages ended how.
+#[derive(Default)]
+pub struct Tally {
+    accepted: u64,
+    refused: u64,
+    unknown: u64,
+    octets: u64,
+}
+
+impl Tally {
+    pub fn count(&mut self, mail: &Mail<'_>, result: &Result<Receipt>) {
+        match result.as_ref().map(|r| r.outcome) {
+            Ok(Outcome::Accepted) => {
+                self.accepted += 1;
+                self.octets += mail.octets.len() as u64;
+            }
+            Ok(Outcome::Refused { .. }) => self.refused += 1,
+            Ok(Outcome::Unknown) => self.unknown += 1,
+            Err(_) => {}
+        }
+    }
+
+    /// The last JSON line of a run with several messages.
+    pub fn tell(&self, context: &Context, messages: usize, took: Duration) -> Result<()> {
+        let failed = messages as u64 - self.accepted - self.refused - self.unknown;
+        context.output.json(&json!({
+            "event": "summary",
+            "accepted": self.accepted,
+            "refused": self.refused,
+            "unknown": self.unknown,
+            "failed": failed,
+            "bytes": self.octets,
+            "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
+        }))
+    }
+}
+
+/// Tells what became of a message: an object with `--json`, else a line on a terminal or with
+/// `-v`, else nothing. An error is told by whoever gets it.
+pub fn tell(context: &Context, mail: &Mail<'_>, result: &Result<Receipt>) -> Result<()> {
+    let Ok(receipt) = result else {
+        return Ok(());
+    };
+    let output = &context.output;
+    if output.json {
+        let refused: Vec<_> = receipt
+            .refused
+            .iter()
+            .map(|r| {
+                json!({
+                    "address": r.address,
+                    "for_good": r.for_good,
+                    "server_said": r.server_said,
+                })
+            })
+            .collect();
+        return output.json(&json!({
+            "event": "message",
+            "outcome": match receipt.outcome {
+                Outcome::Accepted => "accepted",
+                Outcome::Refused { .. } => "refused",
+                Outcome::Unknown => "unknown",
+            },
+            "file": mail.file.map(|f| f.display().to_string()),
+            "queue": mail.route.entry.queue.name,
+            "outgoing_server": mail.route.outgoing.name,
+            "from": mail.envelope.from,
+            "to": mail.envelope.to,
+            "refused": refused,
+            "size": mail.octets.len(),
+            "message_id": mail.message_id,
+            "server_message_id": receipt.message_id,
+            "server_said": receipt.server_said,
+        }));
+    }
+    if receipt.outcome != Outcome::Accepted {
+        return Ok(());
+    }
+    let mut line = format!("accepted: Message-ID {}", escape(&mail.message_id));
+    if let Some(used) = receipt
+        .message_id
+        .as_ref()
+        .filter(|id| **id != mail.message_id)
+    {
+        line += &format!(", which the server replaced by {}", escape(used));
+    }
+    if output.verbose > 0 {
+        output.step(&line);
+    } else if std::io::stdout().is_terminal() && !output.quiet {
+        output.line(&line)?;
+    }
+    Ok(())
+}
+
+/// `Ok` if every recipient was accepted; else what the caller has to know, in this scene.
+pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> {
+    let fault = match receipt.outcome {
+        Outcome::Accepted if receipt.refused.is_empty() => return Ok(()),
+        Outcome::Accepted => {
+            let queue = &mail.route.entry.queue.name;
+            scene.doing = format!("sent for queue `{queue}`, but not to everybody");
+            partly(mail, &receipt)
+        }
+        Outcome::Refused { for_good } => refused(receipt, for_good),
+        Outcome::Unknown => {
+            scene.doing = "the connection broke after the message was handed over; it may or may not have been accepted".into();
+            unknown(mail, receipt)
+        }
+    };
+    Err(anyhow::Error::new(fault).context(scene))
+}
+
+/// Some recipients were refused, and the caller must not send to the others again.
+fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
+    let refused = &receipt.refused;
+    let fault = Fault::new(
+        worst(refused),
+        format!(
+            "the server refused {} of {} recipients, and accepted the message for the others",
+            refused.len(),
+            mail.envelope.to.len()
+        ),
+    )
+    .said(words(refused));
+    let later: Vec<String> = refused
+        .iter()
+        .filter(|r| !r.for_good)
+        .map(|r| shell_quote(&r.address))
+        .collect();
+    if later.is_empty() {
+        return fault;
+    }
+    fault.hint(format!(
+        "try again for these only, without -t: queuemail send -f {} {}",
+        shell_quote(mail.envelope.from.as_deref().unwrap_or_default()),
+        escape(&later.join(" "))
+    ))
+}
+
+fn refused(receipt: Receipt, for_good: bool) -> Fault {
+    let kind = match &receipt.server_said {
+        _ if !for_good => Kind::TryLater,
+        Some(said) => kind_of_refusal(said),
+        None => worst(&receipt.refused),
+    };
+    let what = receipt.why.unwrap_or_else(|| match &receipt.server_said {
+        Some(_) => "the server refused the message".to_owned(),
+        None => "the server refused every recipient".to_owned(),
+    });
+    let mut fault = Fault::new(kind, what);
+    fault.server_said = receipt
+        .server_said
+        .or_else(|| (!receipt.refused.is_empty()).then(|| words(&receipt.refused)));
+    fault
+}
+
+fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
+    let what = receipt
+        .why
+        .unwrap_or_else(|| "the server's answer was none that a message can have".into());
+    let mut fault = Fault::new(Kind::OutcomeUnknown, what).hint(format!(
+        "look for Message-ID {} in Sent Items of `{}` before sending again",
+        escape(&mail.message_id),
+        mail.route.user()
+    ));
+    fault.server_said = receipt.server_said;
+    fault
+}
+
+fn worst(refused: &[RefusedRecipient]) -> Kind {
+    let kinds = refused.iter().map(RefusedRecipient::kind);
+    kinds.max().unwrap_or(Kind::Refused)
+}
+
+/// Each refused recipient with the server's words.
+fn words(refused: &[RefusedRecipient]) -> String {
+    let each: Vec<String> = refused
+        .iter()
+        .map(|r| format!("{}: {}", r.address, r.server_said))
+        .collect();
+    each.join("; ")
+}
+
+/// What a refusal of the whole message means: whether a person has to give a permission. 5.7.57,
+/// 5.7.60 and 5.2.252 are Exchange's for a sender that may not send.
+fn kind_of_refusal(said: &str) -> Kind {
+    let mut words = said.split(' ');
+    match (words.next(), words.next()) {
+        (Some("530" | "535"), _) | (_, Some("5.7.57" | "5.7.60" | "5.2.252")) => Kind::SignIn,
+        _ => Kind::Refused,
+    }
+}

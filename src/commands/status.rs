@@ -1,0 +1,309 @@
+//! `status`: how every mailbox fares, for a person, a monitor or Prometheus.
+
+use super::Context;
+use super::table::Table;
+use crate::cli::StatusArgs;
+use crate::config::{self, Config};
+use crate::fault::{Errors, Fault, Kind};
+use crate::fetch::mailbox_key;
+use crate::files;
+use crate::state::{Health, Store, Wait};
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::json;
+use std::fmt::Write;
+use std::path::Path;
+
+/// One mailbox and what is known of it.
+struct Line<'a> {
+    queue: &'a str,
+    address: &'a str,
+    health: Health,
+    wait: Option<Wait>,
+}
+
+pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
+    let config = config::load(&context.config_path)?;
+    let store = Store::open(&context.state_dir)?;
+    let now = Timestamp::now();
+    let lines = lines(&config, &store, now)?;
+    if let Some(path) = &args.metrics {
+        write_metrics(path, &lines)?;
+    }
+    let problems: Vec<Fault> = lines
+        .iter()
+        .flat_map(|line| problems(line, now, args.max_age))
+        .collect();
+    if context.output.json {
+        let mailboxes: Vec<_> = lines.iter().map(as_json).collect();
+        let problems: Vec<_> = problems.iter().map(|p| &p.what).collect();
+        context
+            .output
+            .json(&json!({ "mailboxes": mailboxes, "problems": problems }))?;
+    } else if !args.check && args.metrics.is_none() {
+        print_table(context, &lines, now)?;
+    }
+    if args.check {
+        if problems.is_empty() && !context.output.json {
+            context
+                .output
+                .step(&format!("all is well with {} mailboxes", lines.len()));
+        }
+        Errors::none_or(problems.into_iter().map(Into::into).collect())?;
+    }
+    Ok(())
+}
+
+fn lines<'a>(config: &'a Config, store: &Store, now: Timestamp) -> Result<Vec<Line<'a>>> {
+    let mut entries: Vec<_> = config.mailboxes().collect();
+    entries.sort_by_key(|entry| entry.priority());
+    entries
+        .into_iter()
+        .map(|entry| {
+            let address = entry.address.address.as_str();
+            let key = mailbox_key(address);
+            Ok(Line {
+                queue: &entry.queue.name,
+                address,
+                health: store.health(&key)?,
+                wait: store.wait(&wait_key(&key), now)?,
+            })
+        })
+        .collect()
+}
+
+/// What the state knows a mailbox's wait by.
+pub fn wait_key(mailbox: &str) -> String {
+    format!("mailbox {mailbox}")
+}
+
+/// What a monitor should hear of. The kinds: `Refused` where mail may be piling up, `TryLater`
+/// where something waits for a person but mail flows.
+fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
+    let Line {
+        queue,
+        address,
+        health,
+        wait,
+    } = line;
+    let mut found = Vec::new();
+    let age = health.last_success.map(|at| now.as_second() - at);
+    let error = health
+        .last_error
+        .as_ref()
+        .map(|(_, text)| format!("; the last run said: {text}"))
+        .unwrap_or_default();
+    let fetch = format!("look with: queuemail fetch {queue} -v");
+    match age {
+        Some(age) if age <= i64::from(max_age) => {}
+        Some(age) => found.push(
+            Fault::new(
+                Kind::Refused,
+                format!(
+                    "`{address}` (queue `{queue}`) was last fetched {} ago{error}",
+                    span(age)
+                ),
+            )
+            .hint(fetch.clone()),
+        ),
+        None => found.push(
+            Fault::new(
+                Kind::Refused,
+                format!("`{address}` (queue `{queue}`) has never been fetched{error}"),
+            )
+            .hint(fetch.clone()),
+        ),
+    }
+    if health.quarantined > 0 {
+        found.push(
+            Fault::try_later(format!(
+                "{} of `{address}` (queue `{queue}`) in quarantine",
+                count(health.quarantined)
+            ))
+            .hint("see why: queuemail quarantine list"),
+        );
+    }
+    if health.backlog > 0 && health.last_error.is_some() {
+        found.push(
+            Fault::try_later(format!(
+                "{} of `{address}` (queue `{queue}`) could not be delivered yet",
+                count(health.backlog)
+            ))
+            .hint(fetch),
+        );
+    }
+    if let Some(wait) = wait {
+        found.push(Fault::try_later(format!(
+            "`{address}` (queue `{queue}`) waits until {}: {}",
+            clock(wait.until),
+            wait.reason
+        )));
+    }
+    found
+}
+
+fn count(n: u64) -> String {
+    match n {
+        1 => "1 message".to_owned(),
+        n => format!("{n} messages"),
+    }
+}
+
+fn print_table(context: &Context, lines: &[Line<'_>], now: Timestamp) -> Result<()> {
+    let mut table = Table::new(&[
+        "QUEUE",
+        "ADDRESS",
+        "FETCHED",
+        "LAST MAIL",
+        "DELIVERED",
+        "PENDING",
+        "QUARANTINE",
+        "STATE",
+    ]);
+    for line in lines {
+        let health = &line.health;
+        let ago = |at: Option<i64>| match at {
+            Some(at) => format!("{} ago", span(now.as_second() - at)),
+            None => "never".to_owned(),
+        };
+        let state = match (&line.wait, &health.last_error) {
+            (Some(wait), _) => format!("waits until {}: {}", clock(wait.until), wait.reason),
+            (None, Some((_, error))) => error.clone(),
+            (None, None) if health.last_success.is_none() => "-".to_owned(),
+            (None, None) => "well".to_owned(),
+        };
+        table.row(vec![
+            line.queue.to_owned(),
+            line.address.to_owned(),
+            ago(health.last_success),
+            ago(health.last_message),
+            health.delivered.to_string(),
+            health.backlog.to_string(),
+            health.quarantined.to_string(),
+            state,
+        ]);
+    }
+    table.print(&context.output)
+}
+
+fn as_json(line: &Line<'_>) -> serde_json::Value {
+    let health = &line.health;
+    let time = |at: Option<i64>| {
+        at.and_then(|at| Timestamp::from_second(at).ok())
+            .map(|t| t.to_string())
+    };
+    json!({
+        "queue": line.queue,
+        "address": line.address,
+        "last_success": time(health.last_success),
+        "last_message": time(health.last_message),
+        "last_error": health.last_error.as_ref().map(|(_, text)| text),
+        "delivered": health.delivered,
+        "pending": health.backlog,
+        "quarantined": health.quarantined,
+        "unsettled": health.unsettled,
+        "waits_until": line.wait.as_ref().map(|w| w.until.to_string()),
+        "waits_for": line.wait.as_ref().map(|w| &w.reason),
+    })
+}
+
+/// Prometheus' text format, for the node exporter's textfile collector, replaced atomically.
+fn write_metrics(path: &Path, lines: &[Line<'_>]) -> Result<()> {
+    /// Name, type, help and value; `None` leaves the sample out.
+    type Metric = (
+        &'static str,
+        &'static str,
+        &'static str,
+        fn(&Line<'_>) -> Option<i64>,
+    );
+    const METRICS: &[Metric] = &[
+        (
+            "queuemail_last_success_timestamp_seconds",
+            "gauge",
+            "End of the last run that fetched the mailbox without an error.",
+            |l| l.health.last_success,
+        ),
+        (
+            "queuemail_last_message_timestamp_seconds",
+            "gauge",
+            "When the last message was delivered.",
+            |l| l.health.last_message,
+        ),
+        (
+            "queuemail_last_run_failed",
+            "gauge",
+            "1 if the last run of the mailbox ended with an error.",
+            |l| Some(l.health.last_error.is_some().into()),
+        ),
+        (
+            "queuemail_delivered_messages",
+            "gauge",
+            "Messages on record as delivered.",
+            |l| Some(l.health.delivered as i64),
+        ),
+        (
+            "queuemail_pending_messages",
+            "gauge",
+            "Messages known and not yet delivered.",
+            |l| Some(l.health.backlog as i64),
+        ),
+        (
+            "queuemail_quarantined_messages",
+            "gauge",
+            "Messages in quarantine.",
+            |l| Some(l.health.quarantined as i64),
+        ),
+        (
+            "queuemail_wait_until_timestamp_seconds",
+            "gauge",
+            "Until when the server asked to be left alone.",
+            |l| l.wait.as_ref().map(|w| w.until.as_second()),
+        ),
+    ];
+    let mut text = String::new();
+    for (name, kind, help, value) in METRICS {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for line in lines {
+            if let Some(value) = value(line) {
+                let _ = writeln!(
+                    text,
+                    "{name}{{queue=\"{}\",address=\"{}\"}} {value}",
+                    label(line.queue),
+                    label(line.address)
+                );
+            }
+        }
+    }
+    files::replace(path, text.as_bytes(), 0o644).map_err(|e| {
+        Fault::new(
+            Kind::CannotWrite,
+            format!("cannot write the metrics to `{}`: {e:#}", path.display()),
+        )
+        .into()
+    })
+}
+
+/// A label's value as Prometheus' text format escapes it.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+/// A time span in one unit.
+fn span(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s / 60),
+        s @ 7200..172_800 => format!("{} h", s / 3600),
+        s => format!("{} days", s / 86_400),
+    }
+}
+
+/// A time of day, local.
+pub fn clock(time: Timestamp) -> String {
+    time.to_zoned_datetime(jiff::tz::TimeZone::system())
+        .strftime("%H:%M:%S")
+        .to_string()
+}

@@ -1,0 +1,529 @@
+//! Entra ID: AADSTS codes, and RFC 6749's errors where a code is unknown.
+//!
+//! Meanings are from Microsoft's reference of error codes; the advice is ours.
+
+use super::entry::{Entry, Says, Who};
+
+const fn code(
+    codes: &'static [u64],
+    means: &'static str,
+    who: Who,
+    hints: &'static [&'static str],
+) -> Entry {
+    Entry {
+        says: Says::Aadsts(codes),
+        means,
+        who,
+        hints,
+    }
+}
+
+const LOGIN: &str = "sign in again: `queuemail token login {address}`";
+const APP_ONLY: &str = "or let the program sign in as itself: `queuemail server set {server} --auth oauth-service --secret-stdin`";
+const CONSENT: &str = "an administrator grants consent at https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
+const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
+
+/// By AADSTS code.
+pub static CODES: &[Entry] = &[
+    // ---- the client's credential
+    code(
+        &[7000215, 70002],
+        "the client secret is not one of this app's",
+        Who::You,
+        &[
+            "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value anew: `queuemail server set {server} --secret-stdin`",
+            "the Value is shown only once: create a new secret in the app registration if it is lost",
+        ],
+    ),
+    code(
+        &[7000222],
+        "the client secret has expired",
+        Who::Entra,
+        &[
+            "create a client secret in the app registration, then `queuemail server set {server} --secret-stdin`",
+        ],
+    ),
+    code(
+        &[7000218],
+        "the request held no secret, and the app registration is a confidential client",
+        Who::Entra,
+        &[
+            "give the secret: `queuemail server set {server} --secret-stdin`",
+            "or switch on \"Allow public client flows\" under Authentication of the app registration; a redirect to http://localhost belongs under \"Mobile and desktop applications\", not Web",
+        ],
+    ),
+    code(
+        &[700025],
+        "a secret was sent, and the app registration is a public client",
+        Who::You,
+        &[
+            "remove `secret` from server {server} in the configuration, or switch \"Allow public client flows\" off in the app registration",
+        ],
+    ),
+    code(
+        &[700027],
+        "the certificate or its signature is not accepted",
+        Who::Entra,
+        &[
+            "upload the certificate of server {server} (its public part) under Certificates & secrets of app {client_id}",
+            "or the private key is another one's: both must print the same: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY`",
+        ],
+    ),
+    code(
+        &[700024],
+        "the client assertion is outside its time of validity",
+        Who::Network,
+        &["set this machine's clock right: `timedatectl status`"],
+    ),
+    code(
+        &[700213, 7002138, 700211, 700212, 70021],
+        "no federated credential of the app matches the token of the other identity provider",
+        Who::Entra,
+        &[
+            "compare issuer, subject and audience of the token with the federated credential of app {client_id}, letter case included",
+        ],
+    ),
+    // ---- the app and its tenant
+    code(
+        &[700016, 700011],
+        "the application is not known in this tenant",
+        Who::You,
+        &[
+            "check the client ID {client_id}: it is the Application (client) ID, not an object ID",
+            "check the tenant {tenant}: the app must be registered there or consented to",
+            CONSENT,
+        ],
+    ),
+    code(
+        &[7000229],
+        "the app exists, but has no enterprise application (service principal) in this tenant",
+        Who::Entra,
+        &[
+            CONSENT,
+            "or create it: `New-MgServicePrincipal -AppId {client_id}`",
+        ],
+    ),
+    code(
+        &[7000112, 70001],
+        "the application is disabled",
+        Who::Entra,
+        &["enable sign-in under Properties of the enterprise application {client_id}"],
+    ),
+    code(
+        &[90002],
+        "the tenant is not known at this login host",
+        Who::You,
+        &[
+            "check the spelling of the tenant {tenant}, or the cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
+        ],
+    ),
+    code(
+        &[90038, 900382, 900432, 900439],
+        "the tenant or the app belongs to another cloud",
+        Who::You,
+        &[
+            "use the login host of the tenant's own cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
+        ],
+    ),
+    code(
+        &[50059, 90019, 50128],
+        "the request does not tell which tenant it means",
+        Who::You,
+        &[
+            "give the tenant's GUID or domain: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+        ],
+    ),
+    code(
+        &[50194],
+        "the app is registered for one tenant only",
+        Who::You,
+        &[
+            "use the tenant's own address instead of /common: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+        ],
+    ),
+    code(
+        &[9001023, 90124, 90130],
+        "this grant is not possible at /common or /consumers",
+        Who::You,
+        &[
+            "use the tenant's own address: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+        ],
+    ),
+    code(
+        &[9002332],
+        "the app is for work accounts only",
+        Who::You,
+        &[
+            "use the tenant's own address instead of /consumers: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+        ],
+    ),
+    // ---- the person's account
+    code(
+        &[50126],
+        "the user name or the password is wrong",
+        Who::You,
+        &[
+            "set the password of {account}: `queuemail queue set {queue} --address {address} --set-password`",
+            "the account must be the user principal name, not an alias; repeated tries lock it",
+        ],
+    ),
+    code(
+        &[50034],
+        "the user does not exist in this tenant",
+        Who::You,
+        &[
+            "check the tenant {tenant} and the account {account}: it must be the user principal name, an alias does not sign in",
+        ],
+    ),
+    code(
+        &[50053],
+        "the account is locked after too many wrong passwords, or the network address is blocked",
+        Who::Person,
+        &[
+            "stop every job that signs in as {account} with an old password, then wait for the lock to end or let an administrator unblock the account",
+        ],
+    ),
+    code(
+        &[50055, 50144],
+        "the password has expired",
+        Who::Person,
+        &[
+            "set a new password for {account}, then `queuemail queue set {queue} --address {address} --set-password`",
+            APP_ONLY,
+        ],
+    ),
+    code(
+        &[50056],
+        "no password is stored for this account in the cloud, usually because it is federated",
+        Who::You,
+        &[
+            "sign in without a password here: `queuemail token login {address}`",
+            APP_ONLY,
+        ],
+    ),
+    code(
+        &[50057],
+        "the account is disabled; a shared mailbox's own account always is",
+        Who::You,
+        &[
+            "sign in as a person with full access to the mailbox: `queuemail queue set {queue} --address {address} --account PERSON`",
+            APP_ONLY,
+        ],
+    ),
+    code(
+        &[50076, 50074, 50158],
+        "another factor than the password is demanded",
+        Who::You,
+        &[
+            "a password alone cannot sign in; sign in once by hand: `queuemail token login {address}`",
+            APP_ONLY,
+        ],
+    ),
+    code(
+        &[50079, 50072, 53004],
+        "the account must first be registered for multi-factor authentication",
+        Who::Person,
+        &[
+            "{account} signs in once at https://aka.ms/mfasetup, then `queuemail token login {address}`",
+            APP_ONLY,
+        ],
+    ),
+    code(
+        &[50105],
+        "the account is not assigned to the enterprise application",
+        Who::Entra,
+        &[
+            "assign {account} under Users and groups of the enterprise application {client_id}, or switch \"Assignment required\" off",
+        ],
+    ),
+    code(
+        &[50173, 700082, 70008, 50089, 70000, 70043, 700084],
+        "the refresh token has expired or was revoked: unused for 90 days, password changed, or sessions revoked",
+        Who::Person,
+        &[LOGIN],
+    ),
+    code(
+        &[50020, 50014, 51004],
+        "the account is of another tenant and no guest here",
+        Who::You,
+        &["use the account's home tenant instead of {tenant}"],
+    ),
+    code(
+        &[50000],
+        "the token service has a fault of its own",
+        Who::Nobody,
+        &["try again later; an outage is shown at https://status.cloud.microsoft"],
+    ),
+    // ---- policies
+    code(
+        &[53003],
+        "a Conditional Access policy blocks the sign-in",
+        Who::Entra,
+        &[POLICY, APP_ONLY],
+    ),
+    code(
+        &[53000, 53001, 53002, 50005, 50097, 530032],
+        "a policy demands a managed device or an approved app, which a command line is not",
+        Who::Entra,
+        &[POLICY, APP_ONLY],
+    ),
+    code(
+        &[530035],
+        "the tenant's security defaults block the sign-in",
+        Who::Entra,
+        &[
+            "sign in with another grant: `queuemail token login {address}`",
+            "or an administrator replaces security defaults by Conditional Access policies",
+        ],
+    ),
+    // ---- consent and scopes
+    code(
+        &[65001],
+        "nobody has consented to these permissions",
+        Who::Entra,
+        &[
+            CONSENT,
+            "check that the permissions are of the resource asked for: IMAP and SMTP need those of \"Office 365 Exchange Online\", Graph its own",
+        ],
+    ),
+    code(
+        &[65004, 90094, 90095],
+        "consent was declined, or an administrator must give it",
+        Who::Entra,
+        &[CONSENT],
+    ),
+    code(
+        &[650052, 650057, 65005, 650056],
+        "the app registration does not list this API, or the tenant has no such service",
+        Who::Entra,
+        &[
+            "add the permission in the app registration (\"Office 365 Exchange Online\" is under \"APIs my organization uses\") and grant consent",
+            "check that the tenant has Exchange Online licences",
+        ],
+    ),
+    code(
+        &[500011],
+        "the resource in the scope is not known in this tenant",
+        Who::You,
+        &[
+            "check `scope` of server {server}; Exchange's is https://outlook.office365.com/.default, without a slash at its end",
+            "or the tenant has no Exchange Online",
+        ],
+    ),
+    code(
+        &[70011, 28002, 28003, 1002012],
+        "the scope is not valid for this grant",
+        Who::You,
+        &[
+            "remove `scope` from server {server} to use the cloud's own; oauth-service takes one resource followed by /.default, like https://outlook.office365.com/.default",
+        ],
+    ),
+    code(
+        &[700022, 700023, 28000],
+        "the scope names more than one resource",
+        Who::You,
+        &["name one resource in `scope` of server {server}, or remove it to use the cloud's own"],
+    ),
+    // ---- the request
+    code(
+        &[900144, 90014],
+        "a parameter of the request is missing or empty",
+        Who::You,
+        &["check server {server} for empty values: `queuemail server show {server}`"],
+    ),
+    code(
+        &[9002313, 90023, 90004],
+        "the request is malformed",
+        Who::You,
+        &[
+            "check the secret or password of server {server} for stray characters, such as a line end inside",
+        ],
+    ),
+    code(
+        &[900561],
+        "the request arrived with another HTTP method",
+        Who::Network,
+        &["usually a proxy turned it into another one: check HTTPS_PROXY and NO_PROXY"],
+    ),
+    code(
+        &[1002016],
+        "the connection used TLS 1.0, 1.1 or an old cipher",
+        Who::Network,
+        &[
+            "queuemail asks for TLS 1.2 at least, so a proxy in between breaks it open: bypass it with NO_PROXY={host}",
+        ],
+    ),
+    code(
+        &[50196],
+        "the client asked for tokens in a loop",
+        Who::You,
+        &[
+            "wait some minutes; check that no job runs `queuemail token get --fresh` all the time, and that the state folder is kept between runs",
+        ],
+    ),
+    code(
+        &[90006, 90012, 90024, 90033, 50033, 90055],
+        "the token service has a passing fault",
+        Who::Nobody,
+        &["try again later; an outage is shown at https://status.cloud.microsoft"],
+    ),
+    code(
+        &[80001, 80002, 80005, 80007, 80010, 80014],
+        "the agent on premises that checks passwords cannot be reached or fails",
+        Who::Entra,
+        &[
+            "try again later; if it lasts, the directory team looks at the pass-through authentication agents",
+        ],
+    ),
+    code(
+        &[90072, 700005, 16000],
+        "the account or code belongs to another tenant, or the account is not clear",
+        Who::You,
+        &["use the account's home tenant instead of {tenant}, and name it in full: {account}"],
+    ),
+    // ---- signing in by hand
+    code(
+        &[501481, 50147, 501491],
+        "the code was asked for by another sign-in",
+        Who::Person,
+        &["begin again, and finish one sign-in before the next: `queuemail token login {address}`"],
+    ),
+    code(
+        &[54005],
+        "the code was used already or has expired",
+        Who::Person,
+        &["begin again: `queuemail token login {address}`"],
+    ),
+    code(
+        &[50011, 70004, 900971],
+        "the redirect address is not registered",
+        Who::Entra,
+        &[
+            "add http://localhost under \"Mobile and desktop applications\" in Authentication of app {client_id}",
+        ],
+    ),
+    code(
+        &[70016],
+        "the sign-in with a device code is not finished yet",
+        Who::Person,
+        &["open the page and enter the code that `queuemail token login` shows"],
+    ),
+    code(
+        &[70018, 70019, 70020],
+        "the device code is wrong or has expired",
+        Who::Person,
+        &["begin again: `queuemail token login {address} --device`"],
+    ),
+    code(
+        &[50134],
+        "the sign-in went to another data centre",
+        Who::Person,
+        &["begin again: `queuemail token login {address}`"],
+    ),
+];
+
+const fn error(
+    name: &'static str,
+    means: &'static str,
+    who: Who,
+    hints: &'static [&'static str],
+) -> Entry {
+    Entry {
+        says: Says::OauthError(name),
+        means,
+        who,
+        hints,
+    }
+}
+
+/// By RFC 6749's `error`, for a code that is not in the table or absent.
+pub static ERRORS: &[Entry] = &[
+    error(
+        "invalid_client",
+        "the client's secret or certificate is not accepted",
+        Who::You,
+        &[
+            "check client ID {client_id} and the secret: `queuemail server set {server} --secret-stdin`",
+        ],
+    ),
+    error(
+        "unauthorized_client",
+        "the app may not use this grant, or is not known in the tenant",
+        Who::Entra,
+        &[
+            "check client ID {client_id} and tenant {tenant}; the app must be registered or consented to there",
+        ],
+    ),
+    error(
+        "invalid_grant",
+        "the password, code or refresh token is not accepted",
+        Who::Person,
+        &[LOGIN],
+    ),
+    error(
+        "interaction_required",
+        "a person must take part in the sign-in",
+        Who::Person,
+        &[LOGIN],
+    ),
+    error(
+        "consent_required",
+        "nobody has consented to these permissions",
+        Who::Entra,
+        &[CONSENT],
+    ),
+    error(
+        "access_denied",
+        "the sign-in or the consent was declined",
+        Who::Person,
+        &[LOGIN],
+    ),
+    error(
+        "authorization_declined",
+        "the sign-in was declined",
+        Who::Person,
+        &[LOGIN],
+    ),
+    error(
+        "expired_token",
+        "the device code has expired",
+        Who::Person,
+        &["begin again: `queuemail token login {address} --device`"],
+    ),
+    error(
+        "invalid_scope",
+        "the scope is not valid",
+        Who::You,
+        &["remove `scope` from server {server} to use the cloud's own"],
+    ),
+    error(
+        "invalid_resource",
+        "the resource in the scope is not known in this tenant",
+        Who::You,
+        &["check `scope` of server {server}, and that the tenant has Exchange Online"],
+    ),
+    error(
+        "invalid_request",
+        "the request lacks something or holds something malformed",
+        Who::You,
+        &["check the values of server {server}: `queuemail server show {server}`"],
+    ),
+    error(
+        "unsupported_grant_type",
+        "the authorization server does not offer this grant",
+        Who::You,
+        &["check `address` and `authentication` of server {server}"],
+    ),
+    error(
+        "temporarily_unavailable",
+        "the authorization server cannot answer now",
+        Who::Nobody,
+        &["try again later; an outage is shown at https://status.cloud.microsoft"],
+    ),
+    error(
+        "server_error",
+        "the authorization server has a fault of its own",
+        Who::Nobody,
+        &["try again later; an outage is shown at https://status.cloud.microsoft"],
+    ),
+];

@@ -1,0 +1,121 @@
+//! Microsoft Graph: its error codes, and those of Exchange behind it.
+
+use super::entry::{Entry, Says, Who};
+
+const fn text(
+    texts: &'static [&'static str],
+    means: &'static str,
+    who: Who,
+    hints: &'static [&'static str],
+) -> Entry {
+    Entry {
+        says: Says::Text(texts),
+        means,
+        who,
+        hints,
+    }
+}
+
+const CLAIMS: &str = "see what the token says of itself: `queuemail token get {address} --for graph --format claims`";
+
+pub static TEXTS: &[Entry] = &[
+    text(
+        &["errorsendasdenied"],
+        "the mailbox that sends may not send as the address in From",
+        Who::Exchange,
+        &[
+            "grant it: Add-RecipientPermission {address} -Trustee MAILBOX -AccessRights SendAs",
+            "or let From be the mailbox that sends",
+        ],
+    ),
+    text(
+        &[
+            "erroraccessdenied",
+            "authorization_requestdenied",
+            "access is denied",
+        ],
+        "the permission is missing or not consented to, or a scope (RBAC for Applications, access policy) leaves this mailbox out",
+        Who::Exchange,
+        &[
+            CLAIMS,
+            "an Exchange administrator checks the scope: Test-ServicePrincipalAuthorization {client_id} -Resource {address}",
+        ],
+    ),
+    text(
+        &["mailboxnotenabledforrestapi"],
+        "there is no Exchange Online mailbox: no licence, a guest, soft-deleted or on premises",
+        Who::Exchange,
+        &["check the mailbox and its licence: Get-Mailbox {address}"],
+    ),
+    text(
+        &["errorinvaliduser", "request_resourcenotfound"],
+        "the user is not known in this tenant",
+        Who::You,
+        &[
+            "check the address {address} and the tenant {tenant}",
+            "if `user` of server {server} holds an application ID, put it into `client_id` and its secret into `secret`; `user` is the mailbox user's object ID or address",
+        ],
+    ),
+    text(
+        &[
+            "invalidauthenticationtoken",
+            "invalid audience",
+            "access token validation failure",
+        ],
+        "the token is for another service than Graph",
+        Who::You,
+        &[
+            CLAIMS,
+            "remove `scope` from server {server} to use the cloud's own",
+        ],
+    ),
+    text(
+        &[
+            "applicationthrottled",
+            "mailboxconcurrency",
+            "toomanyrequests",
+            "activitylimitreached",
+        ],
+        "Graph limits how much is asked of it",
+        Who::Nobody,
+        &[
+            "the wait that the server asks for is remembered; the next run goes on where this one stopped",
+        ],
+    ),
+    text(
+        &["errormimecontentinvalidbase64string"],
+        "Graph could not read the message",
+        Who::Nobody,
+        &["this is a mistake of queuemail; `-vv` shows the request, please report it"],
+    ),
+    text(
+        &["errormessagesizeexceeded", "requestentitytoolarge"],
+        "the message is larger than Graph takes in one request",
+        Who::You,
+        &["send it through SMTP: `via: smtp` under outgoing server {server}"],
+    ),
+    text(
+        &["errorquotaexceeded"],
+        "the mailbox is full",
+        Who::Person,
+        &["make room in {address}, or set a retention policy"],
+    ),
+    text(
+        &["errorcontentconversionfailed"],
+        "Exchange cannot convert the message",
+        Who::Person,
+        &["open the message in Outlook; it stays on the server"],
+    ),
+    text(
+        &["syncstatenotfound"],
+        "the mark of the last listing has expired",
+        Who::Nobody,
+        &["the next run lists the folder anew; nothing is delivered twice"],
+    ),
+    text(
+        &["erroritemnotfound"],
+        "the message was moved or deleted meanwhile",
+        Who::Nobody,
+        &["nothing is to be done"],
+    ),
+];

@@ -1,0 +1,129 @@
+//! Marking, deleting and moving, and finding out that it did not happen.
+
+use super::*;
+
+const OPEN: &str = "* 3 EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n{t} OK [READ-WRITE] x\r\n";
+
+fn settle(
+    capability: &str,
+    script: &[(&str, &str)],
+    action: AfterFetch,
+) -> (Result<()>, Vec<String>) {
+    let mut script = script.to_vec();
+    script.push(("SELECT", OPEN));
+    let (mut mailbox, asked) = session_with(capability, &script);
+    mailbox.open("INBOX", true).unwrap();
+    asked.borrow_mut().clear();
+    let result = mailbox.settle(&ids([5, 6]), &action);
+    let asked = asked.borrow().clone();
+    (result, asked)
+}
+
+#[test]
+fn each_action_is_done_and_verified() {
+    for (action, commands) in [
+        (
+            AfterFetch::Seen,
+            &[
+                "UID STORE 5:6 +FLAGS.SILENT (\\Seen)",
+                "UID SEARCH UID 5:6 UNSEEN",
+            ][..],
+        ),
+        (
+            AfterFetch::Delete,
+            &[
+                "UID STORE 5:6 +FLAGS.SILENT (\\Deleted)",
+                "UID EXPUNGE 5:6",
+                "UID SEARCH UID 5:6",
+            ],
+        ),
+        (
+            AfterFetch::Move("Fertig/\u{d6}".into()),
+            &["UID MOVE 5:6 \"Fertig/&ANY-\"", "UID SEARCH UID 5:6"],
+        ),
+        (AfterFetch::Keep, &[]),
+    ] {
+        let (result, asked) = settle(OLD_EXCHANGE, &[], action);
+        assert!(result.is_ok());
+        assert_eq!(asked, commands);
+    }
+}
+
+#[test]
+fn an_ok_that_did_nothing_is_found_out() {
+    for action in [
+        AfterFetch::Seen,
+        AfterFetch::Delete,
+        AfterFetch::Move("Done".into()),
+    ] {
+        let (result, _) = settle(
+            OLD_EXCHANGE,
+            &[("UID SEARCH", "* SEARCH 6\r\n{t} OK x\r\n")],
+            action,
+        );
+        let err = result.unwrap_err();
+        assert_eq!(kind_of(&err), Kind::TryLater);
+        assert!(err.to_string().contains("1 of 2"), "{err}");
+    }
+}
+
+#[test]
+fn without_uidplus_nothing_of_others_is_expunged() {
+    let (result, asked) = settle(
+        "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR",
+        &[
+            ("UID SEARCH UID 5:6 UNDELETED", "* SEARCH 6\r\n{t} OK x\r\n"),
+            ("UID SEARCH UID 5:6 UNDELETED", "* SEARCH\r\n{t} OK x\r\n"),
+        ],
+        AfterFetch::Move("Done; \"x\"".into()),
+    );
+    assert!(result.is_ok());
+    assert_eq!(
+        asked,
+        [
+            "UID SEARCH UID 5:6 UNDELETED",
+            "UID COPY 6 \"Done; \\\"x\\\"\"",
+            "UID STORE 5:6 +FLAGS.SILENT (\\Deleted)",
+            "UID SEARCH UID 5:6 UNDELETED",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_target_is_made_once() {
+    let (result, asked) = settle(
+        OLD_EXCHANGE,
+        &[
+            ("UID MOVE", "{t} NO [TRYCREATE] Done doesn't exist.\r\n"),
+            ("UID MOVE", "{t} OK [COPYUID 9  ] x\r\n"),
+        ],
+        AfterFetch::Move("Done".into()),
+    );
+    assert!(result.is_ok());
+    assert_eq!(
+        asked,
+        [
+            "UID MOVE 5:6 \"Done\"",
+            "CREATE \"Done\"",
+            "UID MOVE 5:6 \"Done\"",
+            "UID SEARCH UID 5:6"
+        ]
+    );
+    let (result, asked) = settle(
+        OLD_EXCHANGE,
+        &[
+            ("UID MOVE", "{t} NO [TRYCREATE] no\r\n"),
+            ("CREATE", "{t} NO no\r\n"),
+        ],
+        AfterFetch::Move("Done".into()),
+    );
+    assert_eq!(kind_of(&result.unwrap_err()), Kind::Config);
+    assert_eq!(asked.len(), 3);
+}
+
+#[test]
+fn nothing_is_moved_to_where_it_is() {
+    let (result, asked) = settle(OLD_EXCHANGE, &[], AfterFetch::Move("Inbox".into()));
+    assert_eq!(kind_of(&result.unwrap_err()), Kind::Config);
+    assert!(asked.is_empty());
+}

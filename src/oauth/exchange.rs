@@ -1,0 +1,138 @@
+//! One question to a token endpoint and its answer, whatever the grant.
+
+use super::answer::{ErrorAnswer, GrantError, TokenAnswer, odd};
+use super::grant::Granted;
+use crate::fault::Fault;
+use crate::http::{self, Agent};
+use ::http::header::{ACCEPT, CONTENT_TYPE};
+use oauth2::{HttpRequest, HttpResponse, RequestTokenError};
+use std::cell::RefCell;
+use std::time::{Duration, SystemTime};
+
+/// The largest answer of a token endpoint that we read, in octets.
+const LARGEST_ANSWER: u64 = 1 << 20;
+
+/// What the answer's frame said, which the oauth2 crate does not keep.
+#[derive(Default)]
+struct Frame {
+    url: String,
+    status: u16,
+    content_type: String,
+    retry_after: Option<Duration>,
+}
+
+/// Asks with `send`, which gets the way to the wire, and sorts what comes back.
+pub fn exchange(
+    agent: &Agent,
+    tried_password: bool,
+    send: impl FnOnce(
+        &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
+    ) -> Result<TokenAnswer, RequestTokenError<Fault, ErrorAnswer>>,
+) -> Result<Granted, GrantError> {
+    let asked_at = SystemTime::now();
+    let answer = framed(agent, tried_password, send)?;
+    let (access, refresh) = answer.checked(asked_at)?;
+    Ok(Granted { access, refresh })
+}
+
+/// Posts a form (or, without one, gets) and reads the answer as `T`: for what the oauth2 crate
+/// has no request of.
+pub fn ask<T: serde::de::DeserializeOwned>(
+    agent: &Agent,
+    request: HttpRequest,
+) -> Result<T, GrantError> {
+    framed(agent, false, |http| {
+        let response = http(request)?;
+        let body = response.body();
+        if response.status() == ::http::StatusCode::OK {
+            parse(body)
+        } else {
+            Err(RequestTokenError::ServerResponse(parse(body)?))
+        }
+    })
+}
+
+/// A form as a request body (RFC 6749 appendix B).
+pub fn form(url: &str, fields: &[(&str, &str)]) -> Result<HttpRequest, Fault> {
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(fields)
+        .finish();
+    ::http::Request::post(url)
+        .header(ACCEPT, "application/json")
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body.into_bytes())
+        .map_err(|e| Fault::config(format!("`{url}` cannot be asked: {e}")))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(
+    body: &[u8],
+) -> Result<T, RequestTokenError<Fault, ErrorAnswer>> {
+    serde_json::from_slice(body).map_err(|_| RequestTokenError::Other(String::new()))
+}
+
+fn framed<T>(
+    agent: &Agent,
+    tried_password: bool,
+    send: impl FnOnce(
+        &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
+    ) -> Result<T, RequestTokenError<Fault, ErrorAnswer>>,
+) -> Result<T, GrantError> {
+    let frame = RefCell::new(Frame::default());
+    let http = |request: HttpRequest| {
+        let url = request.uri().to_string();
+        let response = agent.call(request, LARGEST_ANSWER)?;
+        *frame.borrow_mut() = Frame {
+            url: url.split('?').next().unwrap_or_default().to_owned(),
+            status: response.status().as_u16(),
+            content_type: response
+                .headers()
+                .get(CONTENT_TYPE)
+                .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+                .unwrap_or_default(),
+            retry_after: http::retry_after(response.headers(), SystemTime::now()),
+        };
+        Ok(response)
+    };
+    let answer = send(&http);
+    let frame = frame.into_inner();
+    answer.map_err(|e| match e {
+        RequestTokenError::Request(fault) => fault.into(),
+        RequestTokenError::ServerResponse(answer) => {
+            answer.sorted(frame.status, frame.retry_after, tried_password)
+        }
+        // JSON, but not what RFC 6749 §5.1 says. The place is told, the value may be a secret.
+        RequestTokenError::Parse(e, _) if frame.status == 200 => {
+            let place = e.path().to_string();
+            match e.inner().classify() {
+                serde_json::error::Category::Data if place == "." => {
+                    odd("a field is missing: access_token, token_type or expires_in")
+                }
+                serde_json::error::Category::Data => odd(&format!("`{place}` is malformed")),
+                _ => odd("it is damaged JSON"),
+            }
+            .into()
+        }
+        _ => frame.is_from_elsewhere().into(),
+    })
+}
+
+impl Frame {
+    /// Something between us and the login host answered: a proxy's page, a portal, nothing.
+    fn is_from_elsewhere(&self) -> Fault {
+        let status = self.status;
+        let content_type: String = match self.content_type.as_str() {
+            "" => "no content type".to_owned(),
+            text => text.chars().take(80).collect(),
+        };
+        let fault = Fault::try_later(format!(
+            "the answer of `{}` is not from a token endpoint: HTTP status {status}, {content_type}",
+            self.url,
+        ))
+        .retry_after(self.retry_after);
+        match status {
+            300..400 => fault.hint("it redirects elsewhere, and secrets are not sent elsewhere: check the server's `address`"),
+            429 | 500.. => fault,
+            _ => fault.hint("usually a proxy or a sign-in page of the network answers in its place: check HTTPS_PROXY and NO_PROXY, and the server's `address`"),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Who may send, and through which outgoing server: decided from the configuration alone, before
+//! anything is connected.
+
+use crate::config::{Authority, Config, MailboxEntry, OutgoingServer, OutgoingVia};
+use crate::fault::{Fault, Kind};
+use crate::net::Endpoint;
+
+/// The way of a message out.
+#[derive(Clone, Copy, Debug)]
+pub struct Route<'a> {
+    /// The queue's address that sends.
+    pub entry: MailboxEntry<'a>,
+    pub outgoing: &'a OutgoingServer,
+}
+
+/// Finds the way of mail from `sender`: it must be an address of a queue that may send, and its
+/// outgoing server must be enabled.
+///
+/// # Errors
+/// `Refused`, naming the senders that are allowed; `Config` where the address does not say
+/// through which server it sends, or that server is disabled.
+pub fn route<'a>(config: &'a Config, sender: &str) -> Result<Route<'a>, Fault> {
+    let is_sender = |e: &MailboxEntry<'_>| e.address.address.as_str().eq_ignore_ascii_case(sender);
+    let entries: Vec<MailboxEntry<'a>> = config.mailboxes().filter(is_sender).collect();
+    let Some(&entry) = entries.iter().find(|e| e.address.sender) else {
+        return Err(not_allowed(config, sender, entries.first()));
+    };
+    let queue = &entry.queue.name;
+    let address = &entry.address.address;
+    let Some(name) = &entry.address.outgoing_server else {
+        return Err(Fault::config(format!(
+            "address `{address}` (queue `{queue}`) does not say through which outgoing server it sends"
+        ))
+        .hint(format!(
+            "queuemail queue set '{queue}' --address {address} --outgoing NAME; {}",
+            outgoing_servers(config)
+        )));
+    };
+    let outgoing = config.outgoing_server(name).ok_or_else(|| {
+        Fault::config(format!(
+            "address `{address}` names outgoing server `{name}`, which is not there"
+        ))
+        .hint(outgoing_servers(config))
+    })?;
+    if !outgoing.enabled {
+        return Err(
+            Fault::config(format!("outgoing server `{name}` is disabled"))
+                .hint(format!("queuemail server set '{name}' --enabled")),
+        );
+    }
+    Ok(Route { entry, outgoing })
+}
+
+impl<'a> Route<'a> {
+    /// The mailbox that submits: the server's user if it is an address, else the sender. A GUID
+    /// names a mailbox to Graph but not to XOAUTH2.
+    pub fn user(&self) -> &'a str {
+        self.outgoing
+            .user
+            .as_ref()
+            .filter(|user| !user.is_guid())
+            .map_or(self.entry.address.address.as_str(), |user| user.as_str())
+    }
+
+    /// Where SMTP is spoken: the server's own `smtp`, else the cloud's of the `authority` that it
+    /// signs in at.
+    ///
+    /// # Errors
+    /// `Config` where the server does not send through SMTP or the host is not known.
+    pub fn smtp(&self, authority: &Authority) -> Result<Endpoint, Fault> {
+        let name = &self.outgoing.name;
+        if self.outgoing.via == OutgoingVia::Graph {
+            return Err(Fault::config(format!(
+                "outgoing server `{name}` says `via: graph`, but this version sends through SMTP only"
+            ))
+            .hint(format!("queuemail server set '{name}' --via smtp")));
+        }
+        self.outgoing
+            .smtp
+            .clone()
+            .or_else(|| authority.cloud().map(|cloud| cloud.smtp()))
+            .ok_or_else(|| {
+                Fault::config(format!(
+                    "the SMTP host of outgoing server `{name}` is not known, for `{}` is none of Microsoft's clouds",
+                    authority.host()
+                ))
+                .hint(format!(
+                    "queuemail server set '{name}' --smtp smtp://HOST:587"
+                ))
+            })
+    }
+}
+
+fn not_allowed(config: &Config, sender: &str, entry: Option<&MailboxEntry<'_>>) -> Fault {
+    let what = match entry {
+        Some(entry) => format!(
+            "`{sender}` may not be used as a sender (queue `{}`)",
+            entry.queue.name
+        ),
+        None => format!("no queue has the sender `{}`", sender.escape_debug()),
+    };
+    let fault = Fault::new(Kind::Refused, what);
+    let fault = match entry {
+        Some(entry) => fault.hint(format!(
+            "to allow it: queuemail queue set '{}' --address {sender} --sender",
+            entry.queue.name
+        )),
+        None => fault,
+    };
+    let allowed: Vec<&str> = config
+        .mailboxes()
+        .filter(|e| e.address.sender)
+        .map(|e| e.address.address.as_str())
+        .collect();
+    fault.hint(match allowed.join(", ") {
+        none if none.is_empty() => "no address may send yet: queuemail queue set QUEUE --address ADDR --sender --outgoing NAME".to_owned(),
+        allowed => format!("senders in the file: {allowed}; choose one with -f"),
+    })
+}
+
+fn outgoing_servers(config: &Config) -> String {
+    let names: Vec<&str> = config
+        .outgoing_servers
+        .iter()
+        .map(|s| s.name.as_str())
+        .collect();
+    match names.join(", ") {
+        none if none.is_empty() => {
+            "there is no outgoing server: queuemail server add outgoing NAME …".to_owned()
+        }
+        names => format!("outgoing servers in the file: {names}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = "
+version: 1
+incoming_servers:
+  - { name: in, address: https://login.microsoftonline.us/contoso.example, authentication: oauth-service, client_id: app }
+outgoing_servers:
+  - { name: out, tenant: contoso.example, authentication: oauth-service, user: 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 }
+  - { name: off, tenant: contoso.example, authentication: oauth-service, enabled: false }
+  - { name: shared, tenant: contoso.example, authentication: oauth-service, user: relay@contoso.example, via: graph }
+queues:
+  - name: support
+    addresses:
+      - { address: Support@contoso.example, server: in, sender: true, outgoing_server: out }
+      - { address: off@contoso.example, server: in, sender: true, outgoing_server: off }
+      - { address: shared@contoso.example, server: in, sender: true, outgoing_server: shared }
+      - { address: none@contoso.example, server: in, sender: true }
+      - { address: reads@contoso.example, server: in, outgoing_server: out }
+";
+
+    #[test]
+    fn a_queue_decides_who_may_send() {
+        let config: Config = serde_yaml::from_str(CONFIG).unwrap();
+        let found = route(&config, "support@CONTOSO.example").unwrap();
+        assert_eq!(found.outgoing.name, "out");
+        assert_eq!(found.user(), "Support@contoso.example");
+        let authority = config.incoming_servers[0].address.clone();
+        assert_eq!(found.smtp(&authority).unwrap().host, "outlook.office365.us");
+        for (sender, kind, words) in [
+            ("off@contoso.example", Kind::Config, "is disabled"),
+            ("none@contoso.example", Kind::Config, "does not say"),
+            ("reads@contoso.example", Kind::Refused, "may not be used"),
+            ("who@contoso.example", Kind::Refused, "no queue has"),
+        ] {
+            let fault = route(&config, sender).unwrap_err();
+            assert_eq!(fault.kind, kind, "{fault}");
+            assert!(fault.what.contains(words), "{fault}");
+            assert!(!fault.hints.is_empty(), "{fault}");
+        }
+        let shared = route(&config, "shared@contoso.example").unwrap();
+        assert_eq!(shared.user(), "relay@contoso.example");
+        assert!(shared.smtp(&authority).is_err());
+    }
+}

@@ -1,0 +1,167 @@
+//! Configuration and command line from strangers: no panic, no escape sequence on the
+//! terminal, no waiting, no file touched that is not meant.
+
+use crate::world::{CLIENT_ID, World};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+#[test]
+fn control_characters_never_reach_the_terminal() {
+    let world = World::with_config(
+        "version: 1\nqueues:\n  - name: \"a\\e[31m\\u202e\"\n    \"\\e[2J\": x\n",
+    );
+    let ran = world.run(["config", "validate"]).fails(78);
+    assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}']), "{ran}");
+    let ran = world
+        .run([
+            "queue",
+            "add",
+            "\u{1b}[31mred",
+            "--address",
+            "a@contoso.com",
+        ])
+        .args(["--server", "x"])
+        .fails(64);
+    assert!(!ran.stderr.contains('\u{1b}'), "{ran}");
+    let ran = world
+        .run(["--config", "\u{1b}[2J.yaml", "queue", "list"])
+        .fails(78);
+    assert!(!ran.stderr.contains('\u{1b}'), "{ran}");
+    world.write_config("version: 1\n");
+    for args in [
+        &["queue", "show", "\u{1b}[2J"][..],
+        &["server", "add", "incoming", "\u{1b}[2J"],
+        &["server", "set", "\u{1b}[2J", "--imap", "\u{202e}x"],
+        &["queue", "add", "a", "--address", "\u{1b}[2J@contoso.com"],
+    ] {
+        let ran = world.run(args).fails(64);
+        assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}']), "{ran}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_said() {
+    let world = World::new();
+    world
+        .run(["--config", ".", "queue", "list"])
+        .fails(78)
+        .says("config_is_folder");
+    world
+        .run(["--config", "/dev/zero", "queue", "list"])
+        .fails(78)
+        .says("config_is_endless");
+    world
+        .run(["--config", "nowhere/config.yaml", "config", "validate"])
+        .fails(78)
+        .says("config_nowhere");
+    std::os::unix::fs::symlink("loop", world.path("loop")).unwrap();
+    world
+        .run(["--config", "loop", "server", "remove", "x"])
+        .fails(78)
+        .says("config_loop");
+}
+
+#[test]
+fn a_fifo_is_not_waited_for() {
+    let world = World::new();
+    let fifo = world.path("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.is_ok_and(|s| s.success()));
+    world
+        .run(["--config", "fifo", "queue", "list"])
+        .fails(78)
+        .says("config_is_fifo");
+}
+
+#[test]
+fn arguments_that_are_not_utf8() {
+    let world = World::new();
+    let bad = OsStr::from_bytes(b"\xff\xfe");
+    world.run(["queue", "show"]).arg(bad).fails(64);
+    world
+        .run([
+            "server",
+            "add",
+            "incoming",
+            "Contoso",
+            "--auth",
+            "oauth-service",
+        ])
+        .args(["--address", "https://login.microsoftonline.com/contoso.com"])
+        .args(["--client-id", CLIENT_ID, "--secret-file"])
+        .arg(bad)
+        .fails(64);
+}
+
+#[test]
+fn yaml_put_into_a_value_stays_a_value() {
+    let world = World::new();
+    world.add_contoso();
+    let name = "x\"', \u{e9}: {a: &b [*c]} # - ? | > %";
+    world
+        .run([
+            "queue",
+            "add",
+            name,
+            "--address",
+            "a@contoso.com",
+            "--server",
+            "Contoso",
+        ])
+        .args(["--folder", "a, b]", "--account=- x: y"])
+        .args(["--deliver", "command:sh -c 'a: b # c'"])
+        .succeeds();
+    let queues = world.run(["queue", "list", "--json"]).succeeds().json();
+    let queue = &queues["queues"][0];
+    assert_eq!(queue["name"], name);
+    assert_eq!(queue["addresses"][0]["folders"][0], "a, b]");
+    assert_eq!(queue["addresses"][0]["account"], "- x: y");
+    assert_eq!(queue["addresses"][0]["deliver"], "command:sh -c 'a: b # c'");
+    world
+        .run([
+            "queue",
+            "add",
+            "a\nversion: 2",
+            "--address",
+            "b@contoso.com",
+        ])
+        .args(["--server", "Contoso"])
+        .fails(64)
+        .says("name_with_line_end");
+}
+
+#[test]
+fn a_large_file_is_read_in_time_and_a_huge_one_not_at_all() {
+    let world = World::new();
+    world.add_contoso();
+    let mut text = world.config() + "queues:\n";
+    for n in 0..5_000 {
+        text.push_str(&format!(
+            "  - name: q{n}\n    addresses:\n      - {{ address: a{n}@contoso.com, server: Contoso }}\n"
+        ));
+    }
+    world.write_config(&text);
+    world.run(["config", "validate"]).succeeds();
+    world.write_config("#".repeat((16 << 20) + 1));
+    world
+        .run(["config", "validate"])
+        .fails(78)
+        .says("config_huge");
+}
+
+#[test]
+fn where_nothing_can_be_written_the_exit_code_says_so() {
+    World::new()
+        .run([
+            "--config",
+            "/proc/self/config.yaml",
+            "server",
+            "add",
+            "incoming",
+            "c",
+        ])
+        .args(["--address", "https://login.microsoftonline.com/contoso.com"])
+        .args(["--auth", "oauth-user", "--client-id", CLIENT_ID])
+        .fails(73)
+        .mentions("cannot write");
+}

@@ -1,0 +1,405 @@
+//! Provisioning from scripts: a file that people keep by hand survives every command, runs at
+//! the same time lose nothing, and questions are asked on a terminal only.
+
+use crate::world::{CLIENT_ID, World};
+use rexpect::session::spawn_command;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// A file as a person keeps it.
+const BY_HAND: &str = "\
+# Contact centre.   Ask Facilities before you change this!
+
+version:   1
+queues:          # most urgent first
+- name: 'support'      # the big one
+  language: \"de\"
+  addresses:
+
+  # shared mailbox
+  - {address: support@contoso.com,   server: 'Contoso'}
+  # - address: old@contoso.com
+
+- addresses:
+    -   server: Contoso
+        address:   billing@contoso.com   # Fridays
+        priority: 0x10
+  name: billing
+incoming_servers:
+  - authentication: oauth-service
+    name: Contoso
+    secret: {  env:   CONTOSO_SECRET  }
+    address: 'https://login.microsoftonline.com/contoso.onmicrosoft.com/'
+    client_id: \"1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1\"
+
+# the end";
+
+fn edited(args: &[&str]) -> String {
+    let world = World::with_config(BY_HAND);
+    world.run(args).succeeds();
+    let text = world.config();
+    // The other line ends, too.
+    let world = World::with_config(&BY_HAND.replace('\n', "\r\n"));
+    world.run(args).succeeds();
+    assert_eq!(world.config(), text.replace('\n', "\r\n"));
+    text
+}
+
+#[test]
+fn a_file_kept_by_hand_survives_every_command() {
+    let swap = |from: &str, to: &str| {
+        assert!(BY_HAND.contains(from), "{from}");
+        BY_HAND.replacen(from, to, 1)
+    };
+    assert_eq!(
+        edited(&["queue", "set", "support", "--queue-language", "fi"]),
+        swap("\"de\"", "fi")
+    );
+    assert_eq!(
+        edited(&["queue", "set", "billing", "--priority", "3"]),
+        swap("0x10", "3")
+    );
+    assert_eq!(
+        edited(&["queue", "set", "billing", "--priority", ""]),
+        swap("        priority: 0x10\n", "")
+    );
+    assert_eq!(
+        edited(&["queue", "set", "support", "--sender"]),
+        swap("'Contoso'}", "'Contoso',   sender: true}")
+    );
+    assert_eq!(
+        edited(&["server", "set", "Contoso", "--via", "graph"]),
+        swap("54d1b0a4c6f1\"\n", "54d1b0a4c6f1\"\n    via: graph\n")
+    );
+    assert_eq!(
+        edited(&[
+            "queue",
+            "add",
+            "billing",
+            "--address",
+            "b@contoso.com",
+            "--server",
+            "Contoso"
+        ]),
+        swap(
+            "        priority: 0x10\n",
+            "        priority: 0x10\n    - address: b@contoso.com\n      server: Contoso\n"
+        )
+    );
+    assert_eq!(
+        edited(&[
+            "queue",
+            "add",
+            "new",
+            "--address",
+            "n@contoso.com",
+            "--server",
+            "Contoso"
+        ]),
+        swap(
+            "  name: billing\n",
+            "  name: billing\n- name: new\n  addresses:\n    - address: n@contoso.com\n      server: Contoso\n"
+        )
+    );
+    assert_eq!(
+        edited(&["server", "set", "Contoso", "--rename", "no"]),
+        BY_HAND
+            .replace("server: 'Contoso'", "server: 'no'")
+            .replace("server: Contoso", "server: 'no'")
+            .replace("name: Contoso", "name: 'no'")
+    );
+}
+
+#[test]
+fn nothing_to_change_writes_nothing() {
+    let world = World::with_config(BY_HAND);
+    let stamp = || {
+        std::fs::metadata(world.config_path())
+            .unwrap()
+            .modified()
+            .unwrap()
+    };
+    let before = stamp();
+    world
+        .run(["queue", "set", "billing", "--priority", "16"])
+        .succeeds()
+        .prints("unchanged\n");
+    world
+        .run([
+            "queue",
+            "add",
+            "support",
+            "--address",
+            "support@contoso.com",
+        ])
+        .args(["--server", "Contoso", "--queue-language", "de"])
+        .succeeds()
+        .prints("unchanged\n");
+    assert_eq!(world.config(), BY_HAND);
+    assert_eq!(stamp(), before);
+}
+
+#[test]
+fn two_hundred_at_once_lose_none() {
+    let world = World::new();
+    world.add_contoso();
+    let start = Instant::now();
+    let children: Vec<_> = (0..200)
+        .map(|n| {
+            let address = format!("a{n}@contoso.com");
+            let queue = format!("queue {}", n % 20);
+            world
+                .run(["queue", "add", &queue, "--address", &address])
+                .args(["--server", "Contoso"])
+                .command()
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the binary starts")
+        })
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let queues = world.run(["queue", "list", "--json"]).succeeds().json();
+    let queues = queues["queues"].as_array().expect("queues");
+    let addresses = |q: &serde_json::Value| q["addresses"].as_array().map_or(0, Vec::len);
+    assert_eq!(queues.len(), 20);
+    assert_eq!(queues.iter().map(addresses).sum::<usize>(), 200);
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[test]
+fn a_link_stays_a_link() {
+    let world = World::new();
+    let real = world.write("etc/real.yaml", "version: 1 # mine\n");
+    let link = world.path("link.yaml");
+    std::os::unix::fs::symlink("etc/real.yaml", &link).unwrap();
+    world
+        .run([
+            "--config",
+            "link.yaml",
+            "server",
+            "add",
+            "incoming",
+            "Contoso",
+        ])
+        .args(["--address", "https://login.microsoftonline.com/contoso.com"])
+        .args(["--auth", "oauth-user", "--client-id", CLIENT_ID])
+        .succeeds()
+        .prints("created\n");
+    assert!(link.is_symlink());
+    let text = std::fs::read_to_string(real).unwrap();
+    assert!(
+        text.starts_with("version: 1 # mine\nincoming_servers:\n"),
+        "{text}"
+    );
+    // A link to what is not there yet makes it there.
+    std::os::unix::fs::symlink("etc/new.yaml", world.path("new.yaml")).unwrap();
+    world
+        .run([
+            "--config", "new.yaml", "server", "add", "incoming", "Contoso",
+        ])
+        .args(["--address", "https://login.microsoftonline.com/contoso.com"])
+        .args(["--auth", "oauth-user", "--client-id", CLIENT_ID])
+        .succeeds();
+    assert!(world.path("etc/new.yaml").exists());
+}
+
+#[test]
+fn lists_show_and_removal() {
+    let world = World::with_config(BY_HAND);
+    world
+        .run([
+            "server",
+            "add",
+            "outgoing",
+            "Contoso out",
+            "--app",
+            "Contoso",
+        ])
+        .args(["--tenant", "contoso.onmicrosoft.com", "--disabled"])
+        .args(["--auth", "oauth-service"])
+        .succeeds();
+    world.run(["queue", "list"]).succeeds().prints(
+        "\
+PRIORITY  QUEUE    ADDRESS              SERVER   LANGUAGE  SENDER  DELIVER
+16        billing  billing@contoso.com  Contoso  en        -       -
+100       support  support@contoso.com  Contoso  de        -       -
+",
+    );
+    world.run(["server", "list"]).succeeds().prints(
+        "\
+NAME         KIND                AUTHENTICATION  VIA   ADDRESS                                                    SIGNS IN WITH
+Contoso      incoming            oauth-service   imap  https://login.microsoftonline.com/contoso.onmicrosoft.com  secret env CONTOSO_SECRET
+Contoso out  outgoing, disabled  oauth-service   smtp  contoso.onmicrosoft.com                                    app Contoso
+",
+    );
+    world.run(["queue", "show", "billing"]).succeeds().prints(
+        "\
+name: billing
+addresses:
+- address: billing@contoso.com
+  server: Contoso
+  priority: 16
+",
+    );
+    world
+        .run(["queue", "show", "biling"])
+        .fails(64)
+        .says("unknown_queue");
+    world
+        .run(["server", "remove", "Contoso"])
+        .fails(64)
+        .says("server_in_use");
+    world
+        .run(["queue", "remove", "support", "--address", "x@contoso.com"])
+        .fails(64)
+        .says("unknown_address");
+    world
+        .run(["queue", "remove", "support"])
+        .succeeds()
+        .prints("removed\n");
+    world
+        .run([
+            "queue",
+            "remove",
+            "billing",
+            "--address",
+            "billing@contoso.com",
+        ])
+        .succeeds();
+    world.run(["server", "remove", "Contoso out"]).succeeds();
+    world.run(["server", "remove", "Contoso"]).succeeds();
+    world.run(["server", "list"]).succeeds().says_nothing();
+    assert!(!world.state_dir().exists(), "provisioning needs no state");
+    world.run(["queue", "list"]).succeeds().prints(
+        "\
+PRIORITY  QUEUE    ADDRESS  SERVER  LANGUAGE  SENDER  DELIVER
+100       billing  -        -       -         -       -
+",
+    );
+    assert!(world.config().starts_with("# Contact centre.   Ask"));
+    assert!(world.config().ends_with("# the end"), "{}", world.config());
+}
+
+#[test]
+fn a_new_credential_takes_the_place_of_the_old_one() {
+    let world = World::with_config(BY_HAND);
+    let set = |args: &[&str]| world.run(["server", "set", "Contoso"]).args(args);
+    set(&["--certificate", "a.pem", "--private-key", "a.key"]).succeeds();
+    assert!(!world.config().contains("secret"), "{}", world.config());
+    set(&["--managed-identity"]).succeeds();
+    assert!(!world.config().contains("certificate"));
+    set(&["--secret-file", ""]).succeeds().prints("unchanged\n");
+    set(&["--tenant", "contoso.com"])
+        .fails(64)
+        .says("set_foreign_option");
+    set(&["--via", "smtp"]).fails(64).says("set_bad_via");
+    set(&["--client-id", ""]).fails(64).says("set_empty");
+}
+
+#[test]
+fn the_path_and_the_whole_are_shown() {
+    let world = World::with_config(BY_HAND);
+    world
+        .run(["config", "path"])
+        .succeeds()
+        .prints("HOME/.config/queuemail/config.yaml\n");
+    let config = world.run(["config", "show", "--json"]).succeeds().json();
+    assert_eq!(
+        config["incoming_servers"][0]["secret"]["env"],
+        "CONTOSO_SECRET"
+    );
+    let shown = world.run(["config", "show"]).succeeds().stdout;
+    world
+        .run(["config", "validate", "-"])
+        .stdin(shown)
+        .succeeds()
+        .prints("valid: incoming servers 1, outgoing servers 0, queues 2, addresses 2\n");
+}
+
+#[test]
+fn questions_are_asked_on_a_terminal() -> Result<(), rexpect::error::Error> {
+    let world = World::new();
+    let command = world
+        .run(["server", "add", "incoming"])
+        .env("TERM", "xterm")
+        .command();
+    let mut terminal = spawn_command(command, Some(20_000))?;
+    terminal.exp_string("Name of the server")?;
+    terminal.send_line("Contoso")?;
+    terminal.exp_string("Login address")?;
+    terminal.send_line("login.microsoftonline.com")?;
+    terminal.exp_string("is no login address")?;
+    terminal.exp_string("Login address")?;
+    // The answer that was refused stands there for correction: take it away first.
+    terminal.send_control('u')?;
+    terminal.send(&"\u{8}".repeat(40))?;
+    terminal.send_line("https://login.microsoftonline.com/contoso.com")?;
+    terminal.exp_string("Authentication type")?;
+    terminal.send_line("")?;
+    terminal.exp_string("Application (client) ID")?;
+    terminal.send_line(CLIENT_ID)?;
+    terminal.exp_string("Client secret")?;
+    terminal.send_line("hunter2")?;
+    let rest = terminal.exp_eof()?;
+    assert!(
+        rest.contains("created") && !rest.contains("hunter2"),
+        "{rest}"
+    );
+    assert!(
+        world.config().ends_with("secret: hunter2\n"),
+        "{}",
+        world.config()
+    );
+    assert_eq!(world.mode(&world.config_path()), 0o600);
+    Ok(())
+}
+
+#[test]
+fn a_queue_is_asked_for_too() -> Result<(), rexpect::error::Error> {
+    let world = World::new();
+    world.add_contoso();
+    let command = world.run(["queue", "add", "--set-password"]).command();
+    let mut terminal = spawn_command(command, Some(20_000))?;
+    terminal.exp_string("Name of the queue")?;
+    terminal.send_line("support")?;
+    terminal.exp_string("Full e-mail address")?;
+    terminal.send_line("support@contoso.com")?;
+    // The only server is the proposal.
+    terminal.exp_string("[Contoso]")?;
+    terminal.send_line("")?;
+    terminal.exp_string("Password of mailbox `support@contoso.com`")?;
+    terminal.send_line("hunter2")?;
+    let rest = terminal.exp_eof()?;
+    assert!(
+        rest.contains("created") && !rest.contains("hunter2"),
+        "{rest}"
+    );
+    assert!(world.config().ends_with(
+        "      - address: support@contoso.com\n        server: Contoso\n        password: hunter2\n"
+    ));
+    Ok(())
+}
+
+#[test]
+fn no_question_where_questions_are_forbidden() -> Result<(), rexpect::error::Error> {
+    let world = World::new();
+    let command = world
+        .run(["server", "add", "incoming", "--no-input"])
+        .command();
+    let mut terminal = spawn_command(command, Some(20_000))?;
+    let said = terminal.exp_eof()?;
+    assert!(
+        said.contains("`NAME` is needed, and `--no-input` forbids to ask"),
+        "{said}"
+    );
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! The three honest outcomes, and how they are told.
+
+use super::{MESSAGE, SUPPORT, office, pipe};
+use crate::standin::{SmtpAt, SmtpFault};
+use std::sync::atomic::Ordering::SeqCst;
+
+fn reply(text: &str) -> SmtpFault {
+    SmtpFault::Reply(text.into())
+}
+
+#[test]
+fn several_files_share_one_connection_and_one_token() {
+    let home = office();
+    let mut args = vec!["send".to_owned(), "-t".into(), "--json".into()];
+    for n in 0..3 {
+        let text = MESSAGE.replace("<1@", &format!("<{n}@"));
+        let path = home.write(&format!("{n}.eml"), &text);
+        args.extend(["--file".to_owned(), path.display().to_string()]);
+    }
+    home.write("1.eml", "Subject: x\nbroken\n");
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let ran = home.run(&args);
+    assert_eq!(ran.code, 65, "{ran:?}");
+    let lines: Vec<serde_json::Value> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["outcome"], "accepted");
+    assert_eq!(lines[1]["message_id"], "<2@contoso.com>");
+    assert_eq!(lines[1]["server_message_id"], "<2@contoso.com>");
+    assert_eq!(lines[2]["event"], "summary");
+    assert_eq!(
+        (&lines[2]["accepted"], &lines[2]["failed"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(home.standin.submitted().len(), 2);
+    assert_eq!(home.asked(), 1);
+    let auths = home
+        .standin
+        .log()
+        .iter()
+        .filter(|l| l.contains("AUTH XOAUTH2"))
+        .count();
+    assert!(auths <= 2, "one sign-in: {:?}", home.standin.log());
+}
+
+#[test]
+fn both_message_ids_are_told() {
+    let home = office();
+    home.standin.faults().replace_message_id.store(true, SeqCst);
+    let ran = pipe(&home, &["send", "-t", "-v"], MESSAGE.as_bytes()).succeeds();
+    let used = &home.standin.submitted()[0].message_id_used;
+    assert_eq!(ran.out, "");
+    ran.says("accepted: Message-ID <1@contoso.com>, which the server replaced by <")
+        .says(used);
+}
+
+#[test]
+fn a_refused_recipient_does_not_stop_the_others() {
+    let home = office();
+    let faults = home.standin.faults();
+    faults.smtp_recipient("b@example.com", "550 5.1.10 RESOLVER.ADR.RecipientNotFound");
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(67)
+        .says("refused 1 of 4 recipients")
+        .says("server said: b@example.com: 550 5.1.10");
+    faults.smtp_recipient("c@example.com", "452 4.5.3 Too many");
+    faults.smtp_recipient("b@example.com", "452 4.5.3 Too many");
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(75)
+        .says("queuemail send -f support@contoso.com b@example.com c@example.com");
+    let sent = home.standin.submitted();
+    assert_eq!(
+        sent[0].recipients,
+        ["anna@example.com", "c@example.com", "secret@example.com"]
+    );
+    assert_eq!(
+        sent[1].recipients,
+        ["anna@example.com", "secret@example.com"]
+    );
+    pipe(&home, &["send", "b@example.com"], MESSAGE.as_bytes()).fails(75);
+    assert_eq!(home.standin.submitted().len(), 2);
+}
+
+#[test]
+fn a_message_refused_is_refused_for_good_or_for_now() {
+    let home = office();
+    let faults = home.standin.faults();
+    for (at, text, code) in [
+        (
+            SmtpAt::Dot,
+            "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException",
+            69,
+        ),
+        (SmtpAt::Dot, "451 4.7.0 Temporary server error", 75),
+        (
+            SmtpAt::Mail,
+            "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+            77,
+        ),
+        (SmtpAt::Connect, "421 4.3.2 Service not active", 75),
+        (
+            SmtpAt::Auth,
+            "432 4.3.2 Concurrent connections limit exceeded.",
+            75,
+        ),
+        (SmtpAt::Auth, "535 5.7.3 Authentication unsuccessful", 77),
+    ] {
+        // A sign-in refused with a cached token is tried once more with a new one.
+        let times = if code == 77 && at == SmtpAt::Auth {
+            2
+        } else {
+            1
+        };
+        faults.smtp_next(times, at, reply(text));
+        pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+            .fails(code)
+            .says(&format!("server said: {text}"));
+    }
+    assert!(home.standin.submitted().is_empty());
+}
+
+#[test]
+fn a_connection_that_breaks_after_the_end_is_unknown_and_never_repeated() {
+    let home = office();
+    let faults = home.standin.faults();
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(76)
+        .says("error: the connection broke after the message was handed over; it may or may not have been accepted")
+        .says("look for Message-ID <1@contoso.com> in Sent Items of `support@contoso.com`");
+    assert_eq!(home.standin.submitted().len(), 1);
+    // The same through BDAT.
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
+    let open = MESSAGE.replace('\n', "\r\n");
+    let ran = pipe(&home, &["send", "-t", "--json"], open.trim_end().as_bytes());
+    assert_eq!(ran.code, 76, "{ran:?}");
+    let object: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(object["outcome"], "unknown");
+    assert_eq!(home.standin.submitted().len(), 2);
+}
+
+#[test]
+fn a_connection_that_breaks_before_the_end_is_for_later() {
+    let home = office();
+    home.standin.faults().smtp_close_in_data.store(100, SeqCst);
+    let longer = MESSAGE.to_owned() + &"yyyyyyyyyyyyyyyyyyyy\n".repeat(100_000);
+    let ran = pipe(&home, &["send", "-t"], longer.as_bytes());
+    ran.fails(75).says("the connection to `localhost` broke");
+    assert!(home.standin.submitted().is_empty());
+}
+
+#[test]
+fn nothing_in_clear_is_believed() {
+    let home = office();
+    let faults = home.standin.faults();
+    *faults.smtp_injection.lock().unwrap() = Some(b"250-x\r\n250 AUTH XOAUTH2\r\n".to_vec());
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(69)
+        .says("in clear after it agreed to start TLS");
+    *faults.smtp_injection.lock().unwrap() = None;
+    faults.smtp_no_starttls.store(true, SeqCst);
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(69)
+        .says("does not offer STARTTLS");
+    assert!(home.standin.submitted().is_empty());
+}
+
+#[test]
+fn a_trace_shows_the_dialogue_and_no_token() {
+    let home = office();
+    home.standin.faults().sasl_challenge.store(true, SeqCst);
+    home.standin.set_smtp_disabled(SUPPORT, true);
+    pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes())
+        .fails(77)
+        .says("C: AUTH XOAUTH2 (secret)")
+        .never_says("eyJhbGci")
+        .never_says("eyJ0eXAi")
+        .never_says("dXNlcj");
+    home.standin.set_smtp_disabled(SUPPORT, false);
+    pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes())
+        .succeeds()
+        .says("C: MAIL FROM:<support@contoso.com>")
+        .says("S: 250 2.0.0 OK <1@contoso.com>")
+        .never_says("eyJ");
+}
+
+#[test]
+fn a_permission_granted_since_counts_at_once() {
+    let home = office();
+    let faults = home.standin.faults();
+    faults.no_roles.store(true, SeqCst);
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes()).fails(77);
+    assert_eq!(
+        home.asked(),
+        1,
+        "the token was new: another would be no better"
+    );
+    faults.no_roles.store(false, SeqCst);
+    // The token of before is cached and lacks the role.
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes()).succeeds();
+    assert_eq!(home.asked(), 2);
+}

@@ -1,0 +1,167 @@
+//! What the token endpoint and the network between may answer.
+
+use super::Home;
+use crate::standin::{App, TokenFault};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+fn home() -> Home {
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    home
+}
+
+#[test]
+fn an_expired_secret_is_explained() {
+    let home = home();
+    home.standin.add_app(App {
+        secret: Some("s3cret~+&=".into()),
+        secret_expired: true,
+        ..App::default()
+    });
+    let ran = home.run(&["token", "get", "support"]).fails(77);
+    let lines: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(lines[0], "error: cannot get a token for server `contoso`");
+    assert!(
+        lines[1].starts_with("server said: invalid_client: AADSTS7000222: The provided client secret keys for app '22222222-"),
+        "{}", lines[1]
+    );
+    assert!(!lines[1].contains("Trace ID"));
+    assert_eq!(
+        lines[2],
+        "hint: create a client secret in the app registration, then `queuemail server set contoso --secret-stdin`"
+    );
+    assert!(
+        lines[3].starts_with(
+            "hint: more at https://login.microsoftonline.com/error?code=7000222 (correlation id "
+        ),
+        "{}",
+        lines[3]
+    );
+    assert_eq!(lines.len(), 4, "{ran:?}");
+}
+
+#[test]
+fn errors_as_json() {
+    let home = home();
+    home.service("secret: wrong");
+    let ran = home.run(&["--json", "token", "get", "support"]).fails(77);
+    let object: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+    assert_eq!(object["exit_code"], 77);
+    assert!(
+        object["server_said"]
+            .as_str()
+            .unwrap()
+            .contains("AADSTS7000215")
+    );
+    assert!(object["hints"][0].as_str().unwrap().contains("Value"));
+}
+
+#[test]
+fn what_is_no_answer_of_a_token_endpoint_is_the_networks_fault() {
+    let home = home();
+    for (fault, says) in [
+        (TokenFault::Html(200), "HTTP status 200, text/html"),
+        (TokenFault::Html(403), "HTTP status 403, text/html"),
+        (TokenFault::Html(502), "HTTP status 502, text/html"),
+        (TokenFault::WrongContentType, "text/html"),
+        (TokenFault::Close, "cannot reach `localhost`"),
+        (
+            TokenFault::Redirect("https://localhost:9/elsewhere".into()),
+            "HTTP status 307",
+        ),
+    ] {
+        home.standin.faults().token_next(1, fault);
+        home.run(&["token", "get", "support"])
+            .fails(75)
+            .says(says)
+            .never_says("s3cret");
+    }
+    for fault in [
+        TokenFault::BrokenJson,
+        TokenFault::NoToken,
+        TokenFault::HugeBody(3 << 20),
+    ] {
+        home.standin.faults().token_next(1, fault);
+        home.run(&["token", "get", "support"]).fails(69);
+    }
+    home.standin.faults().hide_expires_in.store(true, SeqCst);
+    home.run(&["token", "get", "support"])
+        .fails(69)
+        .says("expires_in");
+}
+
+#[test]
+fn a_slow_answer_is_given_up() {
+    let home = home();
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Delay(Duration::from_secs(20)));
+    let began = std::time::Instant::now();
+    home.run(&["--timeout", "1", "token", "get", "support"])
+        .fails(75)
+        .says("`localhost` did not answer in time");
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_wait_that_the_server_asks_for_is_kept_by_the_next_process() {
+    let home = home();
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Status(429, Some(2)));
+    home.run(&["token", "get", "support"])
+        .fails(75)
+        .says("AADSTS90033");
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(75)
+        .says("asked us to wait");
+    assert_eq!(home.asked(), 1);
+    std::thread::sleep(Duration::from_millis(2100));
+    home.run(&["token", "get", "support"]).succeeds();
+    // Without such a wish, the next process asks at once.
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Status(503, None));
+    home.run(&["token", "get", "support", "--fresh"]).fails(75);
+    home.run(&["token", "get", "support", "--fresh"]).succeeds();
+}
+
+#[test]
+fn an_authority_that_is_not_trusted_gets_no_secret() {
+    let home = home();
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    let without = file
+        .lines()
+        .filter(|line| !line.contains("ca_file"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    home.config(&without);
+    home.run(&["token", "get", "support"])
+        .fails(69)
+        .says("certificate of `localhost` is not trusted")
+        .says("ca_file");
+    assert_eq!(home.asked(), 0);
+    let ran = home
+        .command(&["token", "get", "support"])
+        .env("SSL_CERT_FILE", home.standin.ca_file())
+        .output()
+        .unwrap();
+    super::Ran::from(ran).succeeds();
+}
+
+#[test]
+fn the_proxy_variables_are_honoured() {
+    let home = home();
+    let proxy = |no_proxy: &str| {
+        let ran = home
+            .command(&["token", "get", "support", "--fresh"])
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            .env("NO_PROXY", no_proxy)
+            .output()
+            .unwrap();
+        super::Ran::from(ran)
+    };
+    proxy("").fails(75);
+    proxy("localhost").succeeds();
+}

@@ -1,0 +1,138 @@
+//! What `token get` prints, and which names it takes.
+
+use super::{CLIENT, Home};
+use crate::standin::App;
+use std::sync::atomic::Ordering::SeqCst;
+
+fn home() -> Home {
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    home
+}
+
+#[test]
+fn every_format() {
+    let home = home();
+    let token = home.run(&["token", "get", "support"]).succeeds();
+    let token = token.out.trim_end();
+    let header = home
+        .run(&["token", "get", "support", "--format", "header"])
+        .succeeds();
+    assert_eq!(header.out, format!("Authorization: Bearer {token}\n"));
+    for args in [
+        &["token", "get", "support", "--format", "json"][..],
+        &["--json", "token", "get", "support"],
+    ] {
+        let json = home.run(args).succeeds();
+        let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+        assert_eq!(object["access_token"], token);
+        assert_eq!(object["token_type"], "Bearer");
+        assert_eq!(object["address"], "support@contoso.com");
+        let left = object["expires_in"].as_u64().unwrap();
+        assert!((3500..3600).contains(&left), "{left}");
+    }
+    home.run(&["token", "get", "contoso", "--format", "xoauth2"])
+        .fails(64)
+        .says("XOAUTH2 names a mailbox")
+        .says("name a queue or an address");
+    assert_eq!(home.asked(), 1);
+}
+
+#[test]
+fn claims_in_plain_words() {
+    let home = home();
+    let ran = home
+        .run(&["token", "get", "support", "--format", "claims"])
+        .succeeds();
+    assert_eq!(ran.err, "", "nothing to warn of");
+    for line in [
+        "audience: https://outlook.office365.com (Exchange Online: IMAP, POP and SMTP)",
+        &format!("tenant:   {}", home.standin.tenant()),
+        &format!("app:      {CLIENT} (queuemail)"),
+        "roles:    IMAP.AccessAsApp, SMTP.SendAsApp",
+        ", in 59 minutes",
+        "user:     none, the app signs in as itself (object ID ",
+    ] {
+        assert!(ran.out.contains(line), "{line:?} in {}", ran.out);
+    }
+    home.run(&[
+        "token", "get", "support", "--format", "claims", "--for", "pop",
+    ])
+    .succeeds()
+    .says("warning: the token lacks the role `POP.AccessAsApp`, so POP will refuse it");
+}
+
+#[test]
+fn claims_that_do_not_fit() {
+    let home = home();
+    home.standin.faults().no_roles.store(true, SeqCst);
+    *home.standin.faults().audience.lock().unwrap() =
+        Some("00000003-0000-0000-c000-000000000000".into());
+    home.run(&["token", "get", "support", "--format", "claims"])
+        .succeeds()
+        .says("warning: the audience is `00000003-0000-0000-c000-000000000000`, but IMAP needs `https://outlook.office365.com` and will refuse this token")
+        .says("warning: the token lacks the role `IMAP.AccessAsApp`");
+}
+
+#[test]
+fn hostile_claims_cannot_move_the_cursor() {
+    let home = home();
+    let mut app = App {
+        secret: Some("s3cret~+&=".into()),
+        roles: vec!["IMAP.AccessAsApp"],
+        ..App::default()
+    };
+    app.extra_claims.insert(
+        "app_displayname".into(),
+        "\u{1b}[2J\nwarning: all is lost".into(),
+    );
+    home.standin.add_app(app);
+    let ran = home
+        .run(&["token", "get", "support", "--format", "claims"])
+        .succeeds();
+    assert!(!ran.out.contains('\u{1b}'), "{ran:?}");
+    assert!(!ran.out.lines().any(|line| line.starts_with("warning")));
+}
+
+#[test]
+fn names_that_are_unknown_or_not_clear() {
+    let home = home();
+    home.run(&["token", "get", "suport"])
+        .fails(64)
+        .says("no queue, address or server named `suport`")
+        .says("hint: did you mean `support`?");
+    home.run(&["token", "get", "zzzzzz"])
+        .fails(64)
+        .says("in the file: support, support@contoso.com, contoso");
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    home.config(&format!(
+        "{file}      - address: hilfe@contoso.com\n        server: contoso\n"
+    ));
+    home.run(&["token", "get", "support"])
+        .fails(64)
+        .says("name one: support@contoso.com, hilfe@contoso.com");
+    home.run(&["token", "get", "HILFE@contoso.com"]).succeeds();
+}
+
+#[test]
+fn no_secret_is_ever_printed() {
+    let home = home();
+    for args in [
+        &["-vv", "token", "get", "support", "--fresh"][..],
+        &["-vv", "token", "get", "support", "--format", "claims"],
+    ] {
+        let ran = home.run(args).succeeds();
+        assert!(!ran.err.contains("s3cret"), "{ran:?}");
+        assert!(!ran.err.contains("eyJ"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_crash_leaves_no_core() {
+    let home = home();
+    // The command that gives the secret inherits the limit.
+    home.service("secret: {command: ['sh', '-c', 'ulimit -c > {home}/limit; echo secret']}");
+    let _ = home.run(&["token", "get", "support"]);
+    let limit = std::fs::read_to_string(home.path("limit")).unwrap();
+    assert_eq!(limit.trim(), "0");
+}
