@@ -68,8 +68,8 @@ pub fn run(command: &[String], home: &Path) -> Run {
             .args(["-9", "--", &group])
             .status()
             .ok();
-        child.wait().ok();
     }
+    child.wait().ok();
     if exit != 0 && std::env::var_os("VERBOSE").is_some() {
         let said = fs::read(home.join(".errors")).unwrap_or_default();
         let said = String::from_utf8_lossy(&said);

@@ -120,7 +120,7 @@ fn the_verdict_on_each_recipient_is_told() {
     let ran = send(&["verdict@example.com", "unknown@example.com"]).fails(67);
     ran.mentions("unknown@example.com");
     let came = office.servers.read_when("verdict@example.com", "INBOX", 1);
-    assert_same(&[message.clone()], &[without_trace(&came[0].bytes)]);
+    assert_eq!(without_trace(&came[0].bytes), message);
 }
 
 #[test]
