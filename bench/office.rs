@@ -121,7 +121,9 @@ impl Office {
     /// Provisions `queuemail`: one queue with one mailbox, read through `imap_port`, which may
     /// send through `smtp_port`; and gets the token, as an earlier run of cron would have.
     pub fn provision(&self, home: &Path, mailbox: &str, imap_port: u16, smtp_port: u16) {
-        fs::write(home.join("secret"), "secret").unwrap();
+        let secret = home.join("secret");
+        fs::write(&secret, "secret").unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         let ca = self.path("ca.pem").display().to_string();
         let run = |args: &[&str]| {
             let command = self.queuemail(home);
@@ -130,11 +132,10 @@ impl Office {
                 .args(args)
                 .output();
             let output = output.unwrap();
-            if !output.status.success() {
-                eprintln!("{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-            }
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{args:?}: {said}");
         };
-        let secret = home.join("secret").display().to_string();
+        let secret = secret.display().to_string();
         run(&[
             "server",
             "add",
