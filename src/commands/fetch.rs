@@ -5,9 +5,9 @@ mod words;
 
 use super::Context;
 use super::access::Access;
+use super::reading::{Reading, Way};
 use super::status::wait_key;
 use crate::cli::FetchArgs;
-use super::reading::{Reading, Way};
 use crate::config::{self, AfterFetch, Config, MailboxEntry};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};

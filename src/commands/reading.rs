@@ -4,8 +4,8 @@
 //! service whether the way is open. What was found, and why, is remembered; it is looked for
 //! again when it fails.
 
-use super::access::Access;
 use super::Context;
+use super::access::Access;
 use crate::config::{
     AfterFetch, Config, IncomingServer, IncomingVia, MailboxEntry, Resource, resolve,
 };
@@ -152,7 +152,10 @@ impl<'a> Reading<'a> {
                         reason.push_str(&format!("; {} did not: {}", other.name(), brief(err)));
                     }
                     self.store.set_way(&key, found.name(), &reason)?;
-                    output.step(&format!("`{address}` is read by {}: {reason}", found.name()));
+                    output.step(&format!(
+                        "`{address}` is read by {}: {reason}",
+                        found.name()
+                    ));
                     return Ok(mailbox);
                 }
                 Err(err) if is_about_the_way(&err) => refusals.push((found, err)),

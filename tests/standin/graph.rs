@@ -57,7 +57,12 @@ impl Call<'_> {
     pub fn prefers(&self, text: &str) -> Option<String> {
         let prefer = self.request.header("prefer")?;
         let rest = prefer.split_once(text)?.1;
-        Some(rest.split([',', ';']).next().unwrap_or_default().to_string())
+        Some(
+            rest.split([',', ';'])
+                .next()
+                .unwrap_or_default()
+                .to_string(),
+        )
     }
 
     pub fn json(&self) -> Value {
@@ -80,12 +85,20 @@ impl Call<'_> {
         let scopes = self.claims["scp"].as_str().unwrap_or_default();
         let has_scope = scopes.split(' ').any(|scope| match is_own {
             true => names.contains(&scope.trim_end_matches(".Shared")),
-            false => scope.strip_suffix(".Shared").is_some_and(|name| names.contains(&name)),
+            false => scope
+                .strip_suffix(".Shared")
+                .is_some_and(|name| names.contains(&name)),
         });
-        let may_share = || {
-            is_own || tokens::may_open(self.claims, self.world.store().existing(&self.mailbox))
-        };
-        let denied = self.world.faults.graph.denied.lock().unwrap().contains(&self.mailbox);
+        let may_share =
+            || is_own || tokens::may_open(self.claims, self.world.store().existing(&self.mailbox));
+        let denied = self
+            .world
+            .faults
+            .graph
+            .denied
+            .lock()
+            .unwrap()
+            .contains(&self.mailbox);
         if !denied && (has_role || has_scope && may_share()) {
             return Ok(());
         }
@@ -95,7 +108,9 @@ impl Call<'_> {
 }
 
 pub fn error(status: u16, code: &str, message: &str) -> Response {
-    let date = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let date = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%S")
+        .to_string();
     Response::json(
         status,
         &json!({"error": {"code": code, "message": message, "innerError": {
@@ -109,7 +124,10 @@ pub fn answer(world: &World, request: &Request) -> Response {
     if latency > 0 {
         world.pause(Duration::from_millis(latency));
     }
-    let path = request.path.split_once("/v1.0").map_or("", |(_, path)| path);
+    let path = request
+        .path
+        .split_once("/v1.0")
+        .map_or("", |(_, path)| path);
     if let Some(token) = path.strip_prefix("/upload/") {
         return graph_send::upload(world, request, token);
     }
@@ -118,11 +136,15 @@ pub fn answer(world: &World, request: &Request) -> Response {
         Err(refusal) => return refusal,
     };
     let response = match path {
-        "/$batch" => batch(world, request, &claims),
+        "/$batch" => spoiled(world, path, || batch(world, request, &claims)),
         _ => one(world, request, &claims, path),
     };
-    let id = request.header("client-request-id").map_or_else(guid, str::to_string);
-    response.with("request-id", guid()).with("client-request-id", id)
+    let id = request
+        .header("client-request-id")
+        .map_or_else(guid, str::to_string);
+    response
+        .with("request-id", guid())
+        .with("client-request-id", id)
 }
 
 fn bearer(world: &World, request: &Request) -> Result<Value, Response> {
@@ -148,7 +170,11 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
     let parts = body["requests"].as_array().cloned().unwrap_or_default();
     if parts.is_empty() || parts.len() > 20 {
-        return error(400, "BadRequest", "Number of batch request steps exceeds the maximum value of 20.");
+        return error(
+            400,
+            "BadRequest",
+            "Number of batch request steps exceeds the maximum value of 20.",
+        );
     }
     let mut responses = Vec::new();
     for part in parts.iter().rev() {
@@ -158,10 +184,15 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
         let inner = Request {
             method: part["method"].as_str().unwrap_or_default().to_string(),
             path: path.to_string(),
-            query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            query: url::form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
             headers: headers
                 .map(|(name, value)| {
-                    (name.to_ascii_lowercase(), value.as_str().unwrap_or_default().to_string())
+                    (
+                        name.to_ascii_lowercase(),
+                        value.as_str().unwrap_or_default().to_string(),
+                    )
                 })
                 .collect(),
             body: match &part["body"] {
@@ -184,9 +215,12 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
 }
 
 fn one(world: &World, request: &Request, claims: &Value, path: &str) -> Response {
-    let fault = world.faults.graph.take(path);
-    let act = || route(world, request, claims, path);
-    match fault {
+    spoiled(world, path, || route(world, request, claims, path))
+}
+
+/// What `act` answers, unless the script has something else.
+fn spoiled(world: &World, path: &str, act: impl FnOnce() -> Response) -> Response {
+    match world.faults.graph.take(path) {
         None => act(),
         Some(GraphFault::Error(status, code, message, wait)) => {
             let response = error(status, code, message);
@@ -195,7 +229,9 @@ fn one(world: &World, request: &Request, claims: &Value, path: &str) -> Response
                 None => response,
             }
         }
-        Some(GraphFault::Html(status)) => Response::html(status, "Our services aren't available right now"),
+        Some(GraphFault::Html(status)) => {
+            Response::html(status, "Our services aren't available right now")
+        }
         Some(GraphFault::Close) => silent(),
         Some(GraphFault::ActThenClose) => {
             act();
@@ -238,7 +274,13 @@ fn route(world: &World, request: &Request, claims: &Value, path: &str) -> Respon
         Ok(mailbox) => mailbox,
         Err(refusal) => return refusal,
     };
-    let call = Call { world, request, claims, mailbox, path: segments };
+    let call = Call {
+        world,
+        request,
+        claims,
+        mailbox,
+        path: segments,
+    };
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     let sends = matches!(path[..], ["sendMail"] | ["messages", _, "send"]);
     let reads = request.method == "GET";
@@ -266,7 +308,9 @@ fn route(world: &World, request: &Request, claims: &Value, path: &str) -> Respon
 fn find_user(world: &World, user: &str) -> Result<String, Response> {
     let directory = world.directory();
     let of_id = directory.users.values().find(|own| own.object_id == user);
-    let address = of_id.map_or(user, |user| user.address.as_str()).to_ascii_lowercase();
+    let address = of_id
+        .map_or(user, |user| user.address.as_str())
+        .to_ascii_lowercase();
     let is_known = directory.user(&address).is_some();
     drop(directory);
     let has_mailbox = world.store().get(&address).is_some();
@@ -274,7 +318,15 @@ fn find_user(world: &World, user: &str) -> Result<String, Response> {
         let text = format!("The requested user '{user}' is invalid.");
         return Err(error(404, "ErrorInvalidUser", &text));
     }
-    if !has_mailbox || world.faults.graph.not_enabled.lock().unwrap().contains(&address) {
+    if !has_mailbox
+        || world
+            .faults
+            .graph
+            .not_enabled
+            .lock()
+            .unwrap()
+            .contains(&address)
+    {
         let text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise.";
         return Err(error(404, "MailboxNotEnabledForRESTAPI", text));
     }

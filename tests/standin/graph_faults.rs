@@ -52,7 +52,10 @@ pub struct GraphFaults {
 impl GraphFaults {
     /// Spoils the next `n` requests in whose path this text occurs (in a batch: of its parts).
     pub fn next(&self, n: u32, path: &str, fault: GraphFault) {
-        self.script.lock().unwrap().push((n, path.to_string(), fault));
+        self.script
+            .lock()
+            .unwrap()
+            .push((n, path.to_string(), fault));
     }
 
     pub fn take(&self, path: &str) -> Option<GraphFault> {

@@ -50,7 +50,9 @@ fn folder_id(name: &str) -> String {
 
 /// The name of a folder given by id or well-known name.
 pub fn folder_name(mailbox: &Mailbox, id: &str) -> Option<String> {
-    let known = WELL_KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(id));
+    let known = WELL_KNOWN
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(id));
     let mut folders = mailbox.folders.iter();
     folders
         .find(|folder| match known {
@@ -61,7 +63,11 @@ pub fn folder_name(mailbox: &Mailbox, id: &str) -> Option<String> {
 }
 
 fn not_found() -> Response {
-    error(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+    error(
+        404,
+        "ErrorItemNotFound",
+        "The specified object was not found in the store.",
+    )
 }
 
 fn with_folder(
@@ -119,30 +125,50 @@ fn folders(call: &Call, parent: Option<&str>) -> Response {
         .iter()
         .map(|folder| folder.name.clone())
         .collect();
-    let mut found: Vec<Value> = names.iter().map(|name| folder_json(mailbox, name)).collect();
+    let mut found: Vec<Value> = names
+        .iter()
+        .map(|name| folder_json(mailbox, name))
+        .collect();
     drop(store);
     if let Some(filter) = call.query("$filter") {
-        let Some(name) = filter.strip_prefix("displayName eq '").and_then(|f| f.strip_suffix('\'')) else {
-            return error(400, "ErrorInvalidUrlQueryFilter", "The query filter is invalid.");
+        let Some(name) = filter
+            .strip_prefix("displayName eq '")
+            .and_then(|f| f.strip_suffix('\''))
+        else {
+            return error(
+                400,
+                "ErrorInvalidUrlQueryFilter",
+                "The query filter is invalid.",
+            );
         };
         let name = name.replace("''", "'").to_lowercase();
         found.retain(|f| f["displayName"].as_str().unwrap_or_default().to_lowercase() == name);
     }
-    let found = found.into_iter().map(|folder| select(call, folder)).collect();
+    let found = found
+        .into_iter()
+        .map(|folder| select(call, folder))
+        .collect();
     page(call, found, None)
 }
 
 fn create(call: &Call, parent: Option<&str>) -> Response {
     let mut store = call.world.store();
     let mailbox = store.existing(&call.mailbox);
-    let name = call.json()["displayName"].as_str().unwrap_or_default().to_string();
+    let name = call.json()["displayName"]
+        .as_str()
+        .unwrap_or_default()
+        .to_string();
     let name = match parent.map(|id| folder_name(mailbox, id)) {
         Some(None) => return not_found(),
         Some(Some(parent)) => format!("{parent}/{name}"),
         None => name,
     };
     if !mailbox.create(&name) {
-        return error(409, "ErrorFolderExists", "A folder with the specified name already exists.");
+        return error(
+            409,
+            "ErrorFolderExists",
+            "A folder with the specified name already exists.",
+        );
     }
     Response::json(201, &folder_json(mailbox, &name))
 }
@@ -175,7 +201,8 @@ pub fn message_json(call: &Call, folder: &str, message: &Message) -> Value {
     let people = |name: &str| -> Vec<Value> {
         let list = header(name);
         let list = list.split(',').map(bare_address).filter(|a| !a.is_empty());
-        list.map(|address| json!({"emailAddress": {"name": address, "address": address}})).collect()
+        list.map(|address| json!({"emailAddress": {"name": address, "address": address}}))
+            .collect()
     };
     json!({
         "@odata.etag": format!("W/\"{}\"", message.uid),
@@ -203,7 +230,9 @@ fn select(call: &Call, value: Value) -> Value {
         .as_object()
         .unwrap()
         .iter()
-        .filter(|(name, _)| name.starts_with('@') || *name == "id" || names.split(',').any(|n| n == *name))
+        .filter(|(name, _)| {
+            name.starts_with('@') || *name == "id" || names.split(',').any(|n| n == *name)
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     Value::Object(kept)
@@ -221,7 +250,12 @@ fn messages(call: &Call, folder: Option<&str>) -> Response {
         .folders
         .iter()
         .filter(|folder| only.as_ref().is_none_or(|name| *name == folder.name))
-        .flat_map(|folder| folder.messages.iter().map(|m| message_json(call, &folder.name, m)))
+        .flat_map(|folder| {
+            folder
+                .messages
+                .iter()
+                .map(|m| message_json(call, &folder.name, m))
+        })
         .collect();
     drop(store);
     if let Some(filter) = call.query("$filter") {
@@ -232,11 +266,23 @@ fn messages(call: &Call, folder: Option<&str>) -> Response {
             let id = id.trim_end_matches('\'').replace("''", "'");
             found.retain(|m| m["internetMessageId"] == json!(id));
         } else {
-            return error(400, "ErrorInvalidUrlQueryFilter", "The query filter is invalid.");
+            return error(
+                400,
+                "ErrorInvalidUrlQueryFilter",
+                "The query filter is invalid.",
+            );
         }
     }
-    if call.query("$orderby").is_some_and(|o| o.starts_with("receivedDateTime") && !o.ends_with("desc")) {
-        found.sort_by_key(|m| m["receivedDateTime"].as_str().unwrap_or_default().to_string());
+    if call
+        .query("$orderby")
+        .is_some_and(|o| o.starts_with("receivedDateTime") && !o.ends_with("desc"))
+    {
+        found.sort_by_key(|m| {
+            m["receivedDateTime"]
+                .as_str()
+                .unwrap_or_default()
+                .to_string()
+        });
     } else {
         found.reverse();
     }
@@ -257,8 +303,13 @@ fn page(call: &Call, mut found: Vec<Value>, delta: Option<String>) -> Response {
         most => wanted.clamp(1, most),
     };
     let rest = found.split_off(size.min(found.len()));
-    let mut body = json!({"@odata.context": format!("{}/$metadata#messages", call.root()), "value": found});
-    let place = format!("{}{}", call.root(), call.request.path.trim_start_matches("/v1.0"));
+    let mut body =
+        json!({"@odata.context": format!("{}/$metadata#messages", call.root()), "value": found});
+    let place = format!(
+        "{}{}",
+        call.root(),
+        call.request.path.trim_start_matches("/v1.0")
+    );
     let mut state = call.world.graph.lock().unwrap();
     if faults.endless.load(SeqCst) {
         body["@odata.nextLink"] = json!(format!("{place}?$skiptoken=again"));
@@ -303,21 +354,38 @@ fn delta(call: &Call, folder: &str) -> Response {
         for message in mailbox.existing(&name).messages.iter().rev() {
             let read = message.has("\\Seen");
             now.insert(message.id.clone(), read);
-            if known.as_ref().is_none_or(|known| known.get(&message.id) != Some(&read)) {
+            if known
+                .as_ref()
+                .is_none_or(|known| known.get(&message.id) != Some(&read))
+            {
                 found.push(select(call, message_json(call, &name, message)));
             }
         }
     }
-    for id in known.iter().flatten().map(|(id, _)| id).filter(|id| !now.contains_key(*id)) {
+    for id in known
+        .iter()
+        .flatten()
+        .map(|(id, _)| id)
+        .filter(|id| !now.contains_key(*id))
+    {
         found.push(json!({"id": id, "@removed": {"reason": "deleted"}}));
     }
     let token = random_word(12);
-    call.world.graph.lock().unwrap().deltas.insert(token.clone(), now);
+    call.world
+        .graph
+        .lock()
+        .unwrap()
+        .deltas
+        .insert(token.clone(), now);
     page(call, found, Some(token))
 }
 
 fn lost() -> Response {
-    error(410, "SyncStateNotFound", "The sync state generation is not found; continuing with full sync.")
+    error(
+        410,
+        "SyncStateNotFound",
+        "The sync state generation is not found; continuing with full sync.",
+    )
 }
 
 fn message(call: &Call, folder: Option<&str>, id: &str, rest: &[&str]) -> Response {
@@ -327,7 +395,8 @@ fn message(call: &Call, folder: Option<&str>, id: &str, rest: &[&str]) -> Respon
     let idle = call.world.faults.graph.idle.load(SeqCst);
     let mut store = call.world.store();
     let mailbox = store.existing(&call.mailbox);
-    let Some((name, at)) = find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name)) else {
+    let Some((name, at)) = find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
+    else {
         return not_found();
     };
     match (call.request.method.as_str(), rest) {
@@ -355,9 +424,16 @@ fn message(call: &Call, folder: Option<&str>, id: &str, rest: &[&str]) -> Respon
             Response::new(204, "text/plain", "")
         }
         ("POST", ["move"]) => {
-            let target = call.json()["destinationId"].as_str().unwrap_or_default().to_string();
+            let target = call.json()["destinationId"]
+                .as_str()
+                .unwrap_or_default()
+                .to_string();
             let Some(target) = folder_name(mailbox, &target) else {
-                return error(404, "ErrorFolderNotFound", "The specified folder could not be found in the store.");
+                return error(
+                    404,
+                    "ErrorFolderNotFound",
+                    "The specified folder could not be found in the store.",
+                );
             };
             let message = mailbox.existing(&name).messages[at].clone();
             if idle {
@@ -365,10 +441,19 @@ fn message(call: &Call, folder: Option<&str>, id: &str, rest: &[&str]) -> Respon
             }
             mailbox.existing(&name).remove(&[message.uid].into());
             let folder = mailbox.existing(&target);
-            folder.add_as(message.id.clone(), message.bytes.clone(), message.flags.clone(), message.received);
+            folder.add_as(
+                message.id.clone(),
+                message.bytes.clone(),
+                message.flags.clone(),
+                message.received,
+            );
             Response::json(201, &message_json(call, &target, &message))
         }
-        _ => error(405, "ErrorInvalidRequest", "The OData request is not supported."),
+        _ => error(
+            405,
+            "ErrorInvalidRequest",
+            "The OData request is not supported.",
+        ),
     }
 }
 
@@ -400,7 +485,9 @@ fn value(call: &Call, folder: Option<&str>, id: &str) -> Response {
         let bytes = {
             let mut store = call.world.store();
             let mailbox = store.existing(&call.mailbox);
-            let Some((name, at)) = find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name)) else {
+            let Some((name, at)) =
+                find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
+            else {
                 return not_found();
             };
             mailbox.existing(&name).messages[at].bytes.clone()
@@ -408,6 +495,13 @@ fn value(call: &Call, folder: Option<&str>, id: &str) -> Response {
         Response::new(200, "text/plain", bytes.to_vec())
     };
     let response = answer();
-    *call.world.graph.lock().unwrap().under_way.get_mut(&call.mailbox).unwrap() -= 1;
+    *call
+        .world
+        .graph
+        .lock()
+        .unwrap()
+        .under_way
+        .get_mut(&call.mailbox)
+        .unwrap() -= 1;
     response
 }

@@ -46,7 +46,11 @@ fn mime(call: &Call) -> Result<Vec<u8>, Response> {
         list.join(", ")
     };
     let mut text = format!("From: {}\r\n", call.mailbox);
-    for (field, property) in [("To", "toRecipients"), ("Cc", "ccRecipients"), ("Bcc", "bccRecipients")] {
+    for (field, property) in [
+        ("To", "toRecipients"),
+        ("Cc", "ccRecipients"),
+        ("Bcc", "bccRecipients"),
+    ] {
         let people = people(property);
         if !people.is_empty() {
             text += &format!("{field}: {people}\r\n");
@@ -54,7 +58,9 @@ fn mime(call: &Call) -> Result<Vec<u8>, Response> {
     }
     let subject = message["subject"].as_str().unwrap_or_default();
     let content = message["body"]["content"].as_str().unwrap_or_default();
-    text += &format!("Subject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{content}\r\n");
+    text += &format!(
+        "Subject: {subject}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{content}\r\n"
+    );
     Ok(text.into_bytes())
 }
 
@@ -87,9 +93,11 @@ fn submit(call: &Call, bytes: Vec<u8>) -> Response {
     let reply = submission::accept(call.world, &call.mailbox, envelope, out);
     match reply.get(..3) {
         Some("250") => Response::new(202, "text/plain", ""),
-        _ if reply.contains("5.2.3 ") => {
-            error(413, "ErrorMessageSizeExceeded", "The message exceeds the maximum supported size.")
-        }
+        _ if reply.contains("5.2.3 ") => error(
+            413,
+            "ErrorMessageSizeExceeded",
+            "The message exceeds the maximum supported size.",
+        ),
         _ => {
             let text = "The user account which was used to submit this request does not have the right to send mail on behalf of the specified sending account.";
             error(403, "ErrorSendAsDenied", text)
@@ -116,7 +124,11 @@ pub fn draft(call: &Call) -> Response {
     }
     let mut store = call.world.store();
     let drafts = store.existing(&call.mailbox).existing("Drafts");
-    drafts.add(Arc::new(bytes), vec!["\\Draft".into(), "\\Seen".into()], now());
+    drafts.add(
+        Arc::new(bytes),
+        vec!["\\Draft".into(), "\\Seen".into()],
+        now(),
+    );
     let message = drafts.messages.last().unwrap().clone();
     Response::json(201, &graph_mail::message_json(call, "Drafts", &message))
 }
@@ -127,7 +139,11 @@ fn is_draft(call: &Call, id: &str) -> bool {
 }
 
 fn not_found() -> Response {
-    error(404, "ErrorItemNotFound", "The specified object was not found in the store.")
+    error(
+        404,
+        "ErrorItemNotFound",
+        "The specified object was not found in the store.",
+    )
 }
 
 pub fn attach(call: &Call, id: &str) -> Response {
@@ -143,8 +159,15 @@ pub fn attach(call: &Call, id: &str) -> Response {
     }
     let entry = (text("name"), text("contentType"), octets);
     let mut state = call.world.graph.lock().unwrap();
-    state.attachments.entry(id.to_string()).or_default().push(entry);
-    Response::json(201, &json!({"@odata.type": "#microsoft.graph.fileAttachment", "id": guid(), "name": text("name")}))
+    state
+        .attachments
+        .entry(id.to_string())
+        .or_default()
+        .push(entry);
+    Response::json(
+        201,
+        &json!({"@odata.type": "#microsoft.graph.fileAttachment", "id": guid(), "name": text("name")}),
+    )
 }
 
 pub fn open_session(call: &Call, id: &str) -> Response {
@@ -155,20 +178,42 @@ pub fn open_session(call: &Call, id: &str) -> Response {
     let size = item["size"].as_u64().unwrap_or(0);
     if size < LEAST_UPLOAD {
         let text = "The attachment size should not be less than the minimum size.";
-        return error(400, "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize", text);
+        return error(
+            400,
+            "ErrorAttachmentSizeShouldNotBeLessThanMinimumSize",
+            text,
+        );
     }
     let text = |name: &str| item[name].as_str().unwrap_or_default().to_string();
     let token = random_word(24);
     let url = format!("{}/upload/{token}", call.root());
-    let entry = (id.to_string(), text("name"), text("contentType"), size, Vec::new());
-    call.world.graph.lock().unwrap().uploads.insert(token, entry);
-    Response::json(201, &json!({"uploadUrl": url, "expirationDateTime": "2027-01-01T00:00:00Z", "nextExpectedRanges": ["0-"]}))
+    let entry = (
+        id.to_string(),
+        text("name"),
+        text("contentType"),
+        size,
+        Vec::new(),
+    );
+    call.world
+        .graph
+        .lock()
+        .unwrap()
+        .uploads
+        .insert(token, entry);
+    Response::json(
+        201,
+        &json!({"uploadUrl": url, "expirationDateTime": "2027-01-01T00:00:00Z", "nextExpectedRanges": ["0-"]}),
+    )
 }
 
 /// A range of an attachment, at an address that needs no token and refuses one.
 pub fn upload(world: &World, request: &Request, token: &str) -> Response {
     if request.header("authorization").is_some() {
-        return error(401, "InvalidAuthenticationToken", "An upload session takes no token.");
+        return error(
+            401,
+            "InvalidAuthenticationToken",
+            "An upload session takes no token.",
+        );
     }
     let mut state = world.graph.lock().unwrap();
     let Some((draft, name, kind, size, octets)) = state.uploads.get_mut(token) else {
@@ -178,7 +223,11 @@ pub fn upload(world: &World, request: &Request, token: &str) -> Response {
     let end = octets.len() + request.body.len();
     let expected = format!("bytes {}-{}/{size}", octets.len(), end - 1);
     if range != expected || request.body.len() >= REQUEST {
-        return error(416, "ErrorInvalidRange", &format!("expected {expected}, got {range}"));
+        return error(
+            416,
+            "ErrorInvalidRange",
+            &format!("expected {expected}, got {range}"),
+        );
     }
     octets.extend_from_slice(&request.body);
     if (end as u64) < *size {
@@ -201,12 +250,24 @@ pub fn send_draft(call: &Call, id: &str) -> Response {
         };
         mailbox.existing(&name).messages[at].bytes.to_vec()
     };
-    let attached = call.world.graph.lock().unwrap().attachments.remove(id).unwrap_or_default();
+    let attached = call
+        .world
+        .graph
+        .lock()
+        .unwrap()
+        .attachments
+        .remove(id)
+        .unwrap_or_default();
     let answer = submit(call, assemble(&bytes, &attached));
     if answer.status == 202 {
         let mut store = call.world.store();
         let drafts = store.existing(&call.mailbox).existing("Drafts");
-        let uids = drafts.messages.iter().filter(|m| m.id == id).map(|m| m.uid).collect();
+        let uids = drafts
+            .messages
+            .iter()
+            .filter(|m| m.id == id)
+            .map(|m| m.uid)
+            .collect();
         drafts.remove(&uids);
     }
     answer
@@ -226,7 +287,9 @@ fn assemble(draft: &[u8], attached: &[(String, String, Vec<u8>)]) -> Vec<u8> {
         }
     }
     let mut out = top;
-    out.extend_from_slice(b"Content-Type: multipart/mixed; boundary=\"=_graph\"\r\n\r\n--=_graph\r\n");
+    out.extend_from_slice(
+        b"Content-Type: multipart/mixed; boundary=\"=_graph\"\r\n\r\n--=_graph\r\n",
+    );
     out.extend_from_slice(&own);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&draft[head.len()..]);

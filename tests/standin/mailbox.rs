@@ -66,7 +66,10 @@ impl Folder {
         static NUMBER: AtomicU64 = AtomicU64::new(0x00de_ad00);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // Not in order of arrival, as Exchange's are not.
-        let id = format!("AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{:016x}AAA=", number.reverse_bits());
+        let id = format!(
+            "AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{:016x}AAA=",
+            number.reverse_bits()
+        );
         self.add_as(id, bytes, flags, received)
     }
 

@@ -59,8 +59,8 @@ mod world;
 pub use {
     api::Standin,
     directory::{App, Federated, User},
-    graph_faults::GraphFault,
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
+    graph_faults::GraphFault,
     mailbox::StoredMessage,
     records::{Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},

@@ -149,9 +149,12 @@ impl Client {
             fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
             handed_over: false,
         };
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-            .map_err(|_| Lost {
-                fault: Fault::new(Kind::SignIn, "the access token holds characters of no token"),
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Lost {
+                fault: Fault::new(
+                    Kind::SignIn,
+                    "the access token holds characters of no token",
+                ),
                 handed_over: false,
             })?;
         bearer.set_sensitive(true);
@@ -205,25 +208,31 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<T, Failure> {
         let body = body.map(ToString::to_string);
-        let body = body.as_ref().map(|text| ("application/json", text.as_bytes()));
+        let body = body
+            .as_ref()
+            .map(|text| ("application/json", text.as_bytes()));
         self.patiently(|| {
             let response = self
                 .open(method, url, prefer, body)
                 .map_err(|lost| lost.fault)?;
             let octets = success(response)?.into_body().read_all(JSON_LIMIT)?;
-            let octets = if octets.is_empty() { b"null" } else { &octets[..] };
+            let octets = if octets.is_empty() {
+                b"null"
+            } else {
+                &octets[..]
+            };
             serde_json::from_slice(octets).map_err(|e| {
-                Fault::try_later(format!("`{}` sent an answer that cannot be read: {e}", self.host()))
-                    .into()
+                Fault::try_later(format!(
+                    "`{}` sent an answer that cannot be read: {e}",
+                    self.host()
+                ))
+                .into()
             })
         })
     }
 
     /// Repeats a call that is asked to wait a little.
-    pub fn patiently<T>(
-        &self,
-        mut call: impl FnMut() -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub fn patiently<T>(&self, mut call: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
         let mut asked = 0;
         loop {
             let failure = match call() {
@@ -253,14 +262,20 @@ impl Client {
         }
         self.tell(|| format!("graph: waiting {} s, as asked", wait.as_secs_f32()));
         let until = Instant::now() + wait;
-        let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut not_before = self
+            .not_before
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *not_before = Some(not_before.map_or(until, |earlier| earlier.max(until)));
         true
     }
 
     fn wait_for_leave(&self) {
         loop {
-            let until = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+            let until = *self
+                .not_before
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             match left {
                 Some(left) if !left.is_zero() => std::thread::sleep(left),
@@ -271,8 +286,7 @@ impl Client {
 
     /// Makes many calls in few round trips (JSON batching); gives each one's answer in its order.
     pub fn batch(&self, parts: &[Part]) -> Result<Vec<Result<Value, Refusal>>, Failure> {
-        let mut answers: Vec<Option<Result<Value, Refusal>>> =
-            parts.iter().map(|_| None).collect();
+        let mut answers: Vec<Option<Result<Value, Refusal>>> = parts.iter().map(|_| None).collect();
         let mut waiting: Vec<usize> = (0..parts.len()).collect();
         let mut asked = 0;
         while !waiting.is_empty() {
@@ -288,9 +302,8 @@ impl Client {
             }
             waiting = again;
         }
-        let unanswered = || {
-            Fault::try_later(format!("`{}` left out an answer of a batch", self.host()))
-        };
+        let unanswered =
+            || Fault::try_later(format!("`{}` left out an answer of a batch", self.host()));
         answers
             .into_iter()
             .map(|answer| answer.ok_or_else(|| unanswered().into()))
@@ -332,7 +345,9 @@ impl Client {
         let mut found: HashMap<usize, (u16, &Value)> = HashMap::new();
         for response in answer["responses"].as_array().into_iter().flatten() {
             let at = response["id"].as_str().and_then(|id| id.parse().ok());
-            let status = response["status"].as_u64().and_then(|s| u16::try_from(s).ok());
+            let status = response["status"]
+                .as_u64()
+                .and_then(|s| u16::try_from(s).ok());
             if let (Some(at), Some(status)) = (at, status) {
                 found.insert(at, (status, response));
             }
@@ -343,7 +358,11 @@ impl Client {
                 let (status, response) = found.get(at)?;
                 let answer = match status {
                     200..=299 => Ok(response["body"].clone()),
-                    _ => Err(Refusal::of_batch(*status, &response["headers"], &response["body"])),
+                    _ => Err(Refusal::of_batch(
+                        *status,
+                        &response["headers"],
+                        &response["body"],
+                    )),
                 };
                 Some((*at, answer))
             })
@@ -443,7 +462,13 @@ fn guid() -> String {
     octets[6] = octets[6] & 0x0f | 0x40;
     octets[8] = octets[8] & 0x3f | 0x80;
     let hex = format!("{:032x}", u128::from_be_bytes(octets));
-    let (a, b, c, d, e) = (&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+    let (a, b, c, d, e) = (
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    );
     format!("{a}-{b}-{c}-{d}-{e}")
 }
 
@@ -470,14 +495,25 @@ mod tests {
             "https://graph.example/v1.0/users/%C3%84%20b@contoso.example/messages/A%2F..%2FB%3FC="
         );
         let own = client("https://localhost:8443/beta");
-        assert!(own.url(&[]).as_str().starts_with("https://localhost:8443/beta/users/"));
-        assert_eq!(own.relative(&own.url(&["x"])), "/users/%C3%84%20b@contoso.example/x");
+        assert!(
+            own.url(&[])
+                .as_str()
+                .starts_with("https://localhost:8443/beta/users/")
+        );
+        assert_eq!(
+            own.relative(&own.url(&["x"])),
+            "/users/%C3%84%20b@contoso.example/x"
+        );
     }
 
     #[test]
     fn no_link_leads_to_another_host() {
         let graph = client("https://graph.example");
-        assert!(graph.link("https://graph.example/v1.0/users/x?$skiptoken=1").is_ok());
+        assert!(
+            graph
+                .link("https://graph.example/v1.0/users/x?$skiptoken=1")
+                .is_ok()
+        );
         for bad in [
             "https://graph.example.evil.example/v1.0",
             "http://graph.example/v1.0",

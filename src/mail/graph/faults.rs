@@ -103,8 +103,10 @@ impl Refusal {
                 };
                 match name.to_ascii_lowercase().as_str() {
                     "retry-after" => {
-                        refusal.retry_after =
-                            text.parse().ok().map(|s: u64| Duration::from_secs(s.min(86_400)));
+                        refusal.retry_after = text
+                            .parse()
+                            .ok()
+                            .map(|s: u64| Duration::from_secs(s.min(86_400)));
                     }
                     "request-id" => refusal.request_id = Some(text),
                     _ => {}
@@ -246,7 +248,12 @@ impl Refusal {
             Some(format!("{name} {value}"))
         })
         .collect();
-        (!parts.is_empty()).then(|| format!("Microsoft's support finds this call by {}", parts.join(", ")))
+        (!parts.is_empty()).then(|| {
+            format!(
+                "Microsoft's support finds this call by {}",
+                parts.join(", ")
+            )
+        })
     }
 }
 
@@ -283,7 +290,11 @@ mod tests {
             (504, "UnknownError", Meaning::Trouble),
             (400, "ErrorInvalidRecipients", Meaning::Other),
         ] {
-            assert_eq!(refusal(status, code, "x").meaning(), expected, "{status} {code}");
+            assert_eq!(
+                refusal(status, code, "x").meaning(),
+                expected,
+                "{status} {code}"
+            );
         }
     }
 
@@ -313,8 +324,17 @@ mod tests {
         };
         assert!(expired(true));
         assert!(!expired(false));
-        let lapsed = refusal(401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.");
-        assert!(lapsed.fault("h", "u", "x", false).downcast_ref::<TokenExpired>().is_some());
+        let lapsed = refusal(
+            401,
+            "InvalidAuthenticationToken",
+            "Lifetime validation failed, the token is expired.",
+        );
+        assert!(
+            lapsed
+                .fault("h", "u", "x", false)
+                .downcast_ref::<TokenExpired>()
+                .is_some()
+        );
     }
 
     proptest! {

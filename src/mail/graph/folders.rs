@@ -120,7 +120,9 @@ fn child(client: &Client, parent: Option<&Found>, name: &str) -> Result<Option<F
     }
     let mut url = children(client, parent);
     let filter = odata_text(name);
-    url.set_query(Some(&format!("{FIELDS}&$filter=displayName%20eq%20{filter}")));
+    url.set_query(Some(&format!(
+        "{FIELDS}&$filter=displayName%20eq%20{filter}"
+    )));
     let page: Page = client.json(&Method::GET, &url, IMMUTABLE, None)?;
     // The server's comparison is not case-sensitive; nor are Exchange's folder names.
     let wanted = name.to_lowercase();
@@ -191,7 +193,10 @@ pub fn missing(client: &Client, name: &str) -> anyhow::Error {
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (lead, list): (_, Vec<&String>) = match near.is_empty() {
         true => ("its folders: ", names.iter().collect()),
-        false => ("did you mean ", near.into_iter().map(|(_, name)| name).collect()),
+        false => (
+            "did you mean ",
+            near.into_iter().map(|(_, name)| name).collect(),
+        ),
     };
     let list: Vec<String> = list
         .into_iter()

@@ -148,11 +148,7 @@ fn page(client: &Client, url: &Url) -> Result<Page, Failure> {
 }
 
 fn endless(client: &Client) -> Failure {
-    Fault::try_later(format!(
-        "`{}` lists messages without an end",
-        client.host()
-    ))
-    .into()
+    Fault::try_later(format!("`{}` lists messages without an end", client.host())).into()
 }
 
 #[cfg(test)]
@@ -161,7 +157,10 @@ mod tests {
 
     #[test]
     fn a_mark_is_a_time_and_a_link() {
-        assert_eq!(read_mark("17 https://x/y?z=1 2"), Some((17, "https://x/y?z=1 2")));
+        assert_eq!(
+            read_mark("17 https://x/y?z=1 2"),
+            Some((17, "https://x/y?z=1 2"))
+        );
         for bad in ["", "17", "x https://y", "-1 x"] {
             assert_eq!(read_mark(bad), None, "{bad}");
         }

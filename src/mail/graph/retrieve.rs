@@ -10,8 +10,8 @@ use super::faults::{Failure, Meaning, Refusal};
 use crate::fault::Fault;
 use crate::http::Incoming;
 use crate::mail::{Missing, RemoteId, Sink};
-use anyhow::Result;
 use ::http::{Method, Response};
+use anyhow::Result;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -216,12 +216,7 @@ impl Work<'_> {
         self.receive(at, response, events)
     }
 
-    fn refused(
-        &self,
-        at: usize,
-        refusal: Refusal,
-        events: &SyncSender<Event>,
-    ) -> Result<Attempt> {
+    fn refused(&self, at: usize, refusal: Refusal, events: &SyncSender<Event>) -> Result<Attempt> {
         let missing = match refusal.meaning() {
             Meaning::Gone => Missing::Silent,
             Meaning::Trouble => return Ok(Attempt::Failed(refusal.words_and_id())),
