@@ -66,7 +66,7 @@ fn a_message_moved_to_another_folder_meanwhile_is_not_deleted_there() {
     office.configure("graph", "        after_fetch: delete\n");
     // It is delivered, but the server cannot be told.
     let faults = &office.m365.faults().graph;
-    faults.next(1, "$batch", error(500, "InternalServerError", None));
+    faults.next(9, "$batch", error(500, "InternalServerError", None));
     office.fetch().fails(75);
     faults.heal();
     // A person files it.
