@@ -5,6 +5,7 @@ mod listing;
 mod memory;
 mod promises;
 mod reading;
+mod sending;
 mod ways;
 
 use crate::standin::{App, Standin, User};

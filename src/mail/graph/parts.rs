@@ -94,7 +94,11 @@ fn attachment(part: &[u8]) -> Option<Attachment> {
         return None;
     }
     let content_type = kind.map_or("application/octet-stream".to_owned(), |kind| {
-        format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or("octet-stream"))
+        format!(
+            "{}/{}",
+            kind.ctype(),
+            kind.subtype().unwrap_or("octet-stream")
+        )
     });
     let body: Vec<u8> = part[head..]
         .iter()
@@ -129,7 +133,10 @@ mod tests {
                 octets: b"hello".into(),
             }]
         );
-        let (start, end) = (MIXED.find("--b\r\nContent-Type: app"), MIXED.find("--b \r\n"));
+        let (start, end) = (
+            MIXED.find("--b\r\nContent-Type: app"),
+            MIXED.find("--b \r\n"),
+        );
         let expected = [&MIXED[..start.unwrap()], &MIXED[end.unwrap()..]].concat();
         assert_eq!(String::from_utf8(rest).unwrap(), expected);
     }

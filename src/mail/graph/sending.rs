@@ -13,10 +13,10 @@ use crate::http::Agent;
 use crate::mail::message::Draft;
 use crate::mail::{Envelope, Outcome, Receipt, Transport};
 use crate::secret::Secret;
+use ::http::Method;
 use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ::http::Method;
 use serde_json::{Value, json};
 
 /// A message up to so many octets goes in one request. Graph takes requests of 4 MB, but MIME
@@ -35,9 +35,11 @@ const WHAT: &str = "cannot send";
 /// Sends for one mailbox.
 pub struct Graph<'a> {
     client: Client,
-    /// Gives an access token for the mailbox.
-    token: &'a dyn Fn() -> Result<Secret>,
+    token: Token<'a>,
 }
+
+/// Gives an access token for the mailbox; `true` asks for a new one.
+type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
 
 /// A way for mail of the mailbox `user` (an address or GUID) to leave by the service root `root`.
 ///
@@ -47,12 +49,12 @@ pub fn transport<'a>(
     agent: Agent,
     root: &str,
     user: &str,
-    token: &'a dyn Fn() -> Result<Secret>,
+    token: impl Fn(bool) -> Result<Secret> + 'a,
     trace: Option<Trace>,
 ) -> Result<Graph<'a>> {
     Ok(Graph {
         client: Client::new(agent, root, user, Secret::new(""), trace)?,
-        token,
+        token: Box::new(token),
     })
 }
 
@@ -63,14 +65,12 @@ impl Transport for Graph<'_> {
             Err(why) => return Ok(not_sent(why)),
         };
         // For each message: in a long batch the token is renewed in time.
-        self.client.set_token((self.token)()?);
+        self.client.set_token((self.token)(false)?);
         if copy.len() <= DIRECT {
             return self.post(&["sendMail"], Some(&copy), None);
         }
         match parts::take_apart(&copy) {
-            Some((rest, attachments)) if rest.len() <= DIRECT => {
-                self.by_draft(&rest, &attachments)
-            }
+            Some((rest, attachments)) if rest.len() <= DIRECT => self.by_draft(&rest, &attachments),
             _ => Ok(not_sent(format!(
                 "the message has {} octets, and Graph takes {DIRECT} beside attachments in base64; send it through SMTP",
                 copy.len()
@@ -92,7 +92,7 @@ impl Graph<'_> {
         let url = self.client.url(path);
         let mime = mime.map(|octets| STANDARD.encode(octets));
         let body = mime.as_ref().map(|text| ("text/plain", text.as_bytes()));
-        let mut asked = 0;
+        let (mut asked, mut renewed) = (0, false);
         let receipt = loop {
             let response = match self.client.open(&Method::POST, &url, IMMUTABLE, body) {
                 Ok(response) => response,
@@ -119,7 +119,10 @@ impl Graph<'_> {
             }
             let refusal = refusal(response);
             asked += 1;
-            if !self.client.may_wait(&refusal, asked) {
+            // A token may have been withdrawn before its time: one more try with a new one.
+            if refusal.meaning() == Meaning::BadToken && !std::mem::replace(&mut renewed, true) {
+                self.client.set_token((self.token)(true)?);
+            } else if !self.client.may_wait(&refusal, asked) {
                 break self.refused(refusal)?;
             }
         };
@@ -246,9 +249,9 @@ impl Graph<'_> {
             "contentType": attachment.content_type,
             "size": size,
         }});
-        let session: Value =
-            self.client
-                .json(&Method::POST, &url, IMMUTABLE, Some(&body))?;
+        let session: Value = self
+            .client
+            .json(&Method::POST, &url, IMMUTABLE, Some(&body))?;
         let Some(address) = session["uploadUrl"].as_str() else {
             return Err(Fault::try_later("an upload session came without an address").into());
         };
@@ -260,10 +263,9 @@ impl Graph<'_> {
         }
         match status {
             201 => Ok(()),
-            other => Err(Fault::try_later(format!(
-                "an upload ended with {other} instead of 201"
-            ))
-            .into()),
+            other => {
+                Err(Fault::try_later(format!("an upload ended with {other} instead of 201")).into())
+            }
         }
     }
 
