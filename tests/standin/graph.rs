@@ -69,6 +69,15 @@ impl Call<'_> {
         serde_json::from_slice(&self.request.body).unwrap_or(Value::Null)
     }
 
+    /// A parameter of an action: `destinationId` in the documentation, `DestinationId` in the
+    /// metadata and from the official clients.
+    pub fn parameter(&self, name: &str) -> Value {
+        let body = self.json();
+        let mut found = body.as_object().into_iter().flatten();
+        let found = found.find(|(own, _)| own.eq_ignore_ascii_case(name));
+        found.map_or(Value::Null, |(_, value)| value.clone())
+    }
+
     pub fn root(&self) -> String {
         format!("{}/v1.0", self.world.login_url.get().unwrap())
     }
