@@ -174,3 +174,54 @@ fn the_trace_shows_each_call_and_no_token() {
         .hides(&header)
         .hides("Bearer");
 }
+
+#[test]
+fn a_person_reads_and_sends_by_graph_with_delegated_permissions() {
+    let office = Office::new("graph");
+    office.m365.add_app(crate::standin::App {
+        client_id: crate::world::CLIENT_ID.into(),
+        public: true,
+        ..Default::default()
+    });
+    let password = "correct horse battery staple";
+    let config = office.world.config();
+    let config = config
+        .replace(
+            "authentication: oauth-service",
+            "authentication: oauth-user",
+        )
+        .replace("    secret: s3cret~+&=\n", "")
+        .replace(
+            "        server: in\n",
+            &format!("        server: in\n        password: {password}\n"),
+        );
+    office.world.write_config(config);
+    office.deliver("INBOX", 0);
+    office.fetch().succeeds().is_silent();
+    office.holds([0]);
+    office
+        .world
+        .run(["send", "-t"])
+        .stdin(format!(
+            "From: {SUPPORT}\nTo: a@fabrikam.example\n\nhello\n"
+        ))
+        .succeeds()
+        .is_silent();
+    assert_eq!(
+        office.m365.submitted()[0].recipients,
+        ["a@fabrikam.example"]
+    );
+    let scopes: Vec<String> = office
+        .m365
+        .token_requests()
+        .into_iter()
+        .map(|request| request.scope)
+        .collect();
+    assert_eq!(
+        scopes,
+        [
+            "https://graph.microsoft.com/Mail.ReadWrite offline_access",
+            "https://graph.microsoft.com/Mail.Send offline_access"
+        ]
+    );
+}
