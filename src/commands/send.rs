@@ -1,13 +1,13 @@
 //! `send`: messages from standard input or files go out, each with its own verdict.
 
 mod verdict;
+mod way;
 
 use super::{Access, Context};
 use crate::cli::SendArgs;
-use crate::config::{self, Config, Resource, resolve};
+use crate::config::{self, Config, resolve};
 use crate::fault::{Errors, Fault, Kind, Scene};
 use crate::mail::message::Draft;
-use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Envelope, Notifications, Receipt, Transport, addresses};
 use crate::state::Store;
 use crate::submit::{self, Route};
@@ -16,6 +16,7 @@ use serde_json::json;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use way::{Way, Ways};
 
 /// Octets of the largest message that we read: above the 150 MiB of Exchange's transport.
 const MAX_MESSAGE: u64 = 200 << 20;
@@ -47,13 +48,17 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     let several = files.len() > 1;
     let start = Instant::now();
     let mut post = Post {
-        context,
-        config: &config,
-        access: &access,
-        fresh_access: &fresh_access,
-        trace: &trace,
+        ways: Ways {
+            context,
+            config: &config,
+            store: &store,
+            access: &access,
+            fresh_access: &fresh_access,
+            trace: &trace,
+        },
         open: None,
         shut: Vec::new(),
+        way: Way::Smtp,
     };
     let mut tally = verdict::Tally::default();
     let mut errors = Vec::new();
@@ -286,92 +291,94 @@ fn read_stdin(ignore_dots: bool) -> Result<(Vec<u8>, u64)> {
 
 /// One connection for all messages of an outgoing server and user, one after the other.
 struct Post<'a> {
-    context: &'a Context,
-    config: &'a Config,
-    access: &'a Access<'a>,
-    /// For a token that is newer than this run.
-    fresh_access: &'a Access<'a>,
-    trace: &'a dyn Fn(&str),
-    open: Option<(Way<'a>, Smtp<'a>)>,
-    /// Ways that failed: the messages after the first are not tried again, lest an account be
+    ways: Ways<'a>,
+    open: Option<(Sender<'a>, Way, Box<dyn Transport + 'a>)>,
+    /// Senders that failed: the messages after the first are not tried again, lest an account be
     /// locked.
-    shut: Vec<(Way<'a>, Fault)>,
+    shut: Vec<(Sender<'a>, Fault)>,
+    /// The way that was taken last, for what an error says.
+    way: Way,
 }
 
 /// What messages share that share a connection: the outgoing server's name and the user.
-type Way<'a> = (&'a str, &'a str);
+type Sender<'a> = (&'a str, &'a str);
 
 impl<'a> Post<'a> {
     fn submit(&mut self, mail: &Mail<'a>) -> Result<Receipt> {
-        let way = (mail.route.outgoing.name.as_str(), mail.route.user());
-        let scene = self.scene(&mail.route);
-        if let Some((_, fault)) = self.shut.iter().find(|(shut, _)| *shut == way) {
-            return Err(anyhow::Error::new(fault.clone()).context(scene));
+        let route = &mail.route;
+        let sender = (route.outgoing.name.as_str(), route.user());
+        if let Some((_, fault)) = self.shut.iter().find(|(shut, _)| *shut == sender) {
+            return Err(anyhow::Error::new(fault.clone()).context(self.scene(route)));
         }
-        let result = self
-            .transport(way, &mail.route)
+        let mut result = self
+            .transport(sender, route)
             .and_then(|transport| transport.submit(&mail.envelope, &mail.octets));
+        if let Err(err) = &result
+            && let Some(other) = self.ways.another(route, self.way, err)?
+        {
+            self.close();
+            self.way = other;
+            result = self
+                .transport(sender, route)
+                .and_then(|transport| transport.submit(&mail.envelope, &mail.octets));
+        }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
         {
-            self.shut.push((way, fault.clone()));
+            self.shut.push((sender, fault.clone()));
         }
-        result.context(scene)
+        result.with_context(|| self.scene(route))
     }
 
-    fn transport(&mut self, way: Way<'a>, route: &Route<'a>) -> Result<&mut Smtp<'a>> {
+    fn transport(
+        &mut self,
+        sender: Sender<'a>,
+        route: &Route<'a>,
+    ) -> Result<&mut (dyn Transport + 'a)> {
         let open = match self.open.take() {
-            Some(open) if open.0 == way => open,
+            Some(open) if open.0 == sender => open,
             other => {
                 self.open = other;
                 self.close();
-                (way, self.smtp(route)?)
+                self.way = self.ways.choose(route)?;
+                (sender, self.way, self.ways.open(route, self.way)?)
             }
         };
-        Ok(&mut self.open.insert(open).1)
-    }
-
-    fn smtp(&self, route: &Route<'a>) -> Result<Smtp<'a>> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
-        let server = Server {
-            endpoint: route.smtp(&registration.authority)?,
-            settings: self.context.net_settings(registration.ca_file),
-            user: route.user().to_owned(),
-        };
-        let (access, fresh_access) = (self.access, self.fresh_access);
-        let route = *route;
-        let token = move |fresh: bool| {
-            let access = if fresh { fresh_access } else { access };
-            access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp)
-        };
-        Ok(Smtp::new(server, token, self.trace))
+        self.way = open.1;
+        Ok(self.open.insert(open).2.as_mut())
     }
 
     fn scene(&self, route: &Route<'a>) -> Scene {
         let queue = &route.entry.queue.name;
-        let registration = resolve::outgoing(self.config, route.outgoing).ok();
-        let endpoint = registration
-            .as_ref()
-            .and_then(|r| route.smtp(&r.authority).ok());
+        let registration = resolve::outgoing(self.ways.config, route.outgoing).ok();
         Scene {
             queue: Some(queue.clone()),
             address: Some(route.entry.address.address.to_string()),
-            account: Some(route.user().to_owned()),
+            account: Some(self.way.user(route).to_owned()),
             server: Some(route.outgoing.name.clone()),
             tenant: Some(route.outgoing.tenant.to_string()),
             client_id: registration.map(|r| r.client_id.to_string()),
-            host: endpoint.map(|e| e.host),
-            protocol: Some("smtp".to_owned()),
+            host: self.ways.host(route, self.way),
+            protocol: Some(self.way.name().to_owned()),
             ..Scene::new(format!("cannot send for queue `{queue}`"))
         }
     }
 
     /// What would be sent, how and by whom.
     fn foretell(&self, mail: &Mail<'a>) -> Result<()> {
-        let registration = resolve::outgoing(self.config, mail.route.outgoing)?;
-        let endpoint = mail.route.smtp(&registration.authority)?;
+        let ways = &self.ways;
+        let route = &mail.route;
+        // Nothing is asked for here: a way that is not known yet stays open.
+        let (place, user) = match ways.known(route)? {
+            Some(way) => (ways.place(route, way)?, way.user(route)),
+            None => {
+                let smtp = ways.place(route, Way::Smtp)?;
+                let graph = ways.place(route, Way::Graph)?;
+                (format!("{smtp} or {graph}"), route.user())
+            }
+        };
         let from = mail.envelope.from.as_deref().unwrap_or_default();
-        let output = &self.context.output;
+        let output = &ways.context.output;
         if output.json {
             return output.json(&json!({
                 "event": "would-send",
@@ -380,15 +387,15 @@ impl<'a> Post<'a> {
                 "from": from,
                 "to": mail.envelope.to,
                 "outgoing_server": mail.route.outgoing.name,
-                "transport": endpoint.to_string(),
-                "user": mail.route.user(),
+                "transport": place,
+                "user": user,
                 "size": mail.octets.len(),
                 "message_id": mail.message_id,
-                "config": self.context.config_path.display().to_string(),
+                "config": ways.context.config_path.display().to_string(),
             }));
         }
         let safe = crate::output::escape;
-        let (name, user) = (&mail.route.outgoing.name, mail.route.user());
+        let name = &route.outgoing.name;
         output.line(&format!("would send {} octets", mail.octets.len()))?;
         output.line(&format!(
             "  from {} (queue {})",
@@ -396,16 +403,16 @@ impl<'a> Post<'a> {
             mail.route.entry.queue.name
         ))?;
         output.line(&format!("  to {}", safe(&mail.envelope.to.join(", "))))?;
-        output.line(&format!("  through {name}: {endpoint} as {user}"))?;
+        output.line(&format!("  through {name}: {place} as {user}"))?;
         output.line(&format!("  Message-ID {}", safe(&mail.message_id)))?;
         output.line(&format!(
             "  configuration {}",
-            self.context.config_path.display()
+            ways.context.config_path.display()
         ))
     }
 
     fn close(&mut self) {
-        if let Some((_, mut transport)) = self.open.take() {
+        if let Some((.., mut transport)) = self.open.take() {
             transport.close();
         }
     }

@@ -107,6 +107,22 @@ impl Draft {
         Ok(found)
     }
 
+    /// All recipients that To, Cc and Bcc name, of a resent message too.
+    pub fn named(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for name in ["To", "Cc", "Bcc"] {
+            found.extend(self.addresses_of(&self.fields, name)?);
+        }
+        Ok(found)
+    }
+
+    /// All whom From and Sender name, of a resent message too.
+    pub fn authors(&self) -> Result<Vec<String>> {
+        let mut found = self.addresses_of(&self.fields, "From")?;
+        found.extend(self.addresses_of(&self.fields, "Sender")?);
+        Ok(found)
+    }
+
     /// Takes Bcc out, puts in what is missing and fixes the Message-ID. `sender` gives From,
     /// with the display name `name`, where there is none.
     pub fn prepare(

@@ -32,7 +32,7 @@ pub fn answer(call: &Call, path: &[&str]) -> Response {
         }),
         ("GET", ["mailFolders", folder, "messages"]) => messages(call, Some(folder)),
         ("GET", ["messages"]) => messages(call, None),
-        ("GET", ["mailFolders", folder, "messages", "delta"]) => delta(call, folder),
+        ("GET", ["mailFolders", folder, "messages", "delta" | "delta()"]) => delta(call, folder),
         (_, ["mailFolders", folder, "messages", id, rest @ ..]) => {
             message(call, Some(folder), id, rest)
         }
@@ -424,10 +424,8 @@ fn message(call: &Call, folder: Option<&str>, id: &str, rest: &[&str]) -> Respon
             Response::new(204, "text/plain", "")
         }
         ("POST", ["move"]) => {
-            let target = call.json()["destinationId"]
-                .as_str()
-                .unwrap_or_default()
-                .to_string();
+            let target = call.parameter("destinationId");
+            let target = target.as_str().unwrap_or_default().to_string();
             let Some(target) = folder_name(mailbox, &target) else {
                 return error(
                     404,

@@ -191,14 +191,6 @@ impl Client {
         response
     }
 
-    /// Calls and opens the answer if it is a success.
-    pub fn get(&self, url: &Url, prefer: &str) -> Result<Response<Incoming>, Failure> {
-        let response = self
-            .open(&Method::GET, url, prefer, None)
-            .map_err(|lost| lost.fault)?;
-        success(response)
-    }
-
     /// Calls, with patience, and reads the answer's JSON; `null` where there is no body.
     pub fn json<T: DeserializeOwned>(
         &self,
