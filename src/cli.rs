@@ -336,6 +336,9 @@ pub struct PasswordArgs {
 /// What an OAuth Service server uses in place of a client secret.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CredentialArgs {
+    /// The day on which the client secret expires (YYYY-MM-DD), to be warned 30 days before
+    #[arg(long, value_name = "DATE")]
+    pub secret_expires: Option<String>,
     /// Certificate registered with the app (PEM), instead of a secret
     #[arg(long, value_name = "PEM", requires = "private_key", value_parser = path_or_empty())]
     pub certificate: Option<PathBuf>,

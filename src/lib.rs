@@ -20,6 +20,7 @@ mod commands;
 mod config;
 mod delivery;
 mod diagnosis;
+mod expiry;
 mod fault;
 mod fetch;
 mod files;
@@ -32,6 +33,7 @@ mod prompt;
 mod secret;
 mod state;
 mod submit;
+mod x509;
 
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
