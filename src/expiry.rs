@@ -77,7 +77,7 @@ pub fn near(at: Timestamp, now: Timestamp) -> Option<String> {
 
 /// The same, however far away.
 pub fn ends(at: Timestamp, now: Timestamp) -> String {
-    let day = at.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let day = at.to_zoned_datetime(jiff::tz::TimeZone::UTC).date();
     match at.as_second() - now.as_second() {
         left if left <= 0 => format!("expired on {day}"),
         left => match left / 86_400 {

@@ -8,6 +8,7 @@
 //! main → lib → cli            parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        check                the walk to a working mailbox, step by step
 //!        submit               who may send, and through which server
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault
@@ -15,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod cli;
 mod commands;
 mod config;
@@ -29,6 +31,7 @@ mod mail;
 mod net;
 mod oauth;
 mod output;
+mod powershell;
 mod prompt;
 mod secret;
 mod state;
@@ -63,7 +66,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut exit_code = 0;
     for err in errors.sorted() {
         let report = diagnosis::report(&err);
-        print_report(&report, json);
+        if !err.is::<fault::Told>() {
+            print_report(&report, json);
+        }
         exit_code = report.exit_code;
     }
     ExitCode::from(exit_code)

@@ -74,7 +74,7 @@ fn time(tag: u8, text: &str) -> Option<Timestamp> {
         _ => return None,
     };
     let local = DateTime::strptime("%Y%m%d%H%M%S", full).ok()?;
-    Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    Some(local.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())
 }
 
 #[cfg(test)]

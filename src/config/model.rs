@@ -359,7 +359,7 @@ impl Day {
     /// Its first instant in UTC; whatever ends on that day ends then or later.
     pub fn begins(self) -> jiff::Timestamp {
         self.0
-            .to_zoned(jiff::tz::TimeZone::UTC)
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
             .map_or(jiff::Timestamp::MAX, |zoned| zoned.timestamp())
     }
 }
