@@ -64,7 +64,9 @@ impl Expiry {
     pub fn warning(&self, now: Timestamp) -> Option<Fault> {
         let Expiry { kind, server, at } = self;
         let when = near(*at, now)?;
-        Some(Fault::try_later(format!("the {kind} of server `{server}` {when}")))
+        Some(Fault::try_later(format!(
+            "the {kind} of server `{server}` {when}"
+        )))
     }
 }
 

@@ -122,7 +122,11 @@ impl Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "watched" } else { "unwatched" })
+        f.write_str(if self.0.is_some() {
+            "watched"
+        } else {
+            "unwatched"
+        })
     }
 }
 
@@ -225,17 +229,36 @@ pub fn start_tls<S: Read + Write>(
     Ok(tls)
 }
 
+/// The words in OpenSSL's `error:CODE:library:function:reason:file:line: (more)`; a text of
+/// another form as it is.
+fn reason(text: &str) -> &str {
+    if let Some((_, more)) = text.rsplit_once(": (")
+        && let Some(more) = more.strip_suffix(')')
+    {
+        return more;
+    }
+    match text.strip_prefix("error:") {
+        Some(rest) => rest
+            .split(':')
+            .nth(3)
+            .filter(|r| !r.is_empty())
+            .unwrap_or(text),
+        None => text,
+    }
+}
+
 /// What a failed handshake means.
 pub fn tls_fault(host: &str, err: &native_tls::Error) -> Fault {
     let text = err.to_string();
+    let why = reason(&text);
     if text.contains("certificate verify failed") || text.contains("certificate") {
         Fault::new(
             Kind::Refused,
-            format!("the certificate of `{host}` is not trusted: {text}"),
+            format!("the certificate of `{host}` is not trusted: {why}"),
         )
         .hint("a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`")
     } else {
-        Fault::try_later(format!("TLS with `{host}` failed: {text}"))
+        Fault::try_later(format!("TLS with `{host}` failed: {why}"))
             .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")
     }
 }

@@ -38,7 +38,9 @@ pub fn misfits(
     if let (Some(end), Ok(now)) = (claims.expires_at, now)
         && end <= now.as_secs().try_into().unwrap_or(i64::MAX)
     {
-        found.push(misfit("the token ends before it begins, by this machine's clock"));
+        found.push(misfit(
+            "the token ends before it begins, by this machine's clock",
+        ));
     }
     found
 }
@@ -112,9 +114,9 @@ fn identity(claims: &Claims, registration: &Registration<'_>) -> Option<Fault> {
     let tenant = registration.authority.tenant.as_str();
     let app = registration.client_id.as_str();
     match (&claims.tenant, &claims.client_id) {
-        (Some(of), _) if is_guid(tenant) && !of.eq_ignore_ascii_case(tenant) => {
-            Some(misfit(format!("the token is of tenant `{of}`, not `{tenant}`")))
-        }
+        (Some(of), _) if is_guid(tenant) && !of.eq_ignore_ascii_case(tenant) => Some(misfit(
+            format!("the token is of tenant `{of}`, not `{tenant}`"),
+        )),
         (_, Some(of)) if is_guid(app) && !of.eq_ignore_ascii_case(app) => {
             Some(misfit(format!("the token is of app `{of}`, not `{app}`")))
         }

@@ -17,7 +17,10 @@ pub fn of_registration(registration: &Registration<'_>) -> Result<usize> {
     }
     match registration.credential {
         CredentialSource::Secret(source) => {
-            files += secret(source, &format!("the secret of server `{}`", registration.server))?;
+            files += secret(
+                source,
+                &format!("the secret of server `{}`", registration.server),
+            )?;
         }
         CredentialSource::Certificate {
             certificate,

@@ -28,9 +28,7 @@ pub fn walk(walk: &mut Walk, mailbox: &mut dyn Mailbox, folders: &[&str], after:
     if there.is_none() {
         return walk.not_reached(&STEPS[2..]);
     }
-    walk.step("rights", || {
-        Ok(((), rights(mailbox, folders, after)?))
-    });
+    walk.step("rights", || Ok(((), rights(mailbox, folders, after)?)));
 }
 
 fn rights(mailbox: &mut dyn Mailbox, folders: &[&str], after: &AfterFetch) -> Result<String> {

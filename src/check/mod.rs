@@ -85,7 +85,12 @@ impl Walk {
 
     pub fn untested(&mut self, name: &'static str, fault: Fault) {
         let detail = fault.what.clone();
-        self.push(name, Outcome::Untested(fault.into()), detail, Duration::ZERO);
+        self.push(
+            name,
+            Outcome::Untested(fault.into()),
+            detail,
+            Duration::ZERO,
+        );
     }
 
     pub fn not_reached(&mut self, names: &[&'static str]) {
@@ -106,16 +111,18 @@ impl Walk {
 
     /// The error of a step that failed.
     pub fn failure_mut(&mut self, name: &str) -> Option<&mut anyhow::Error> {
-        self.steps.iter_mut().find_map(|step| match &mut step.outcome {
-            Outcome::Failed(err) if step.name == name => Some(err),
-            _ => None,
-        })
+        self.steps
+            .iter_mut()
+            .find_map(|step| match &mut step.outcome {
+                Outcome::Failed(err) if step.name == name => Some(err),
+                _ => None,
+            })
     }
 
     pub fn has_passed(&self, name: &str) -> bool {
-        self.steps
-            .iter()
-            .any(|step| step.name == name && matches!(step.outcome, Outcome::Passed | Outcome::Warned(_)))
+        self.steps.iter().any(|step| {
+            step.name == name && matches!(step.outcome, Outcome::Passed | Outcome::Warned(_))
+        })
     }
 
     /// The worst of what failed or is about to; `None` where all is well.

@@ -52,7 +52,11 @@ pub fn travel<T>(
         match (stage, passed) {
             (Stage::Named(addresses), 0) => {
                 let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-                walk.passed(names.name, format!("{host}: {}", addresses.join(", ")), took);
+                walk.passed(
+                    names.name,
+                    format!("{host}: {}", addresses.join(", ")),
+                    took,
+                );
             }
             (Stage::Connected(address), 1) => {
                 walk.passed(names.connection, address.to_string(), took);
@@ -90,7 +94,11 @@ fn secured(
             let fault = Fault::try_later(format!("the certificate of host `{host}` {when}"));
             walk.warned(name, fault, took);
         }
-        Some(end) => walk.passed(name, format!("certificate {}", expiry::ends(end, now)), took),
+        Some(end) => walk.passed(
+            name,
+            format!("certificate {}", expiry::ends(end, now)),
+            took,
+        ),
         None => walk.passed(name, "", took),
     }
 }

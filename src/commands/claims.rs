@@ -2,9 +2,9 @@
 //! it fits the protocol that it was asked for.
 
 use super::Context;
-use crate::config::resolve::Registration;
 use crate::check::claims::{misfits, service};
 use crate::config::Resource;
+use crate::config::resolve::Registration;
 use crate::oauth::{AccessToken, Claims};
 use crate::output::escape;
 use anyhow::Result;

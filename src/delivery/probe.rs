@@ -19,9 +19,7 @@ pub fn probe(place: &Place) -> Result<String> {
             folder(path).map(|found| format!("maildir {}: {found}", path.display()))
         }
         Place::Eml(path) => folder(path).map(|found| format!("folder {}: {found}", path.display())),
-        Place::Mbox(path) if path.is_dir() => {
-            Err(cannot(path, "it is a folder").into())
-        }
+        Place::Mbox(path) if path.is_dir() => Err(cannot(path, "it is a folder").into()),
         Place::Mbox(path) if path.exists() => {
             may(path, Access::WRITE_OK)?;
             // A lock file is made beside it.

@@ -28,6 +28,8 @@ const CONSENT_PAGE: &str =
     "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
 const CREDENTIALS_PAGE: &str = "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}";
 
+const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy, by correlation id {correlation}";
+
 /// By AADSTS code.
 pub static CODES: &[Entry] = &[
     // ---- the client's credential
@@ -59,7 +61,7 @@ pub static CODES: &[Entry] = &[
             "or switch on \"Allow public client flows\" under Authentication of the app registration; a redirect to http://localhost belongs under \"Mobile and desktop applications\", not Web",
         ],
     )
-    .act("queuemail server set {server} --secret-stdin"),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Allow public client flows"),
     code(
         &[700025],
         "a secret was sent, and the app registration is a public client",
@@ -139,7 +141,8 @@ pub static CODES: &[Entry] = &[
         &[
             "use the login host of the tenant's own cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
         ],
-    ),
+    )
+    .act("queuemail server set {server} --address https://LOGIN-HOST/{tenant}, with the login host of the tenant's own cloud"),
     code(
         &[50059, 90019, 50128],
         "the request does not tell which tenant it means",
@@ -190,7 +193,8 @@ pub static CODES: &[Entry] = &[
         &[
             "check the tenant {tenant} and the account {account}: it must be the user principal name, an alias does not sign in",
         ],
-    ),
+    )
+    .act("queuemail queue set {queue} --address {address} --account NAME, with the user principal name, for an alias does not sign in"),
     code(
         &[50053],
         "the account is locked after too many wrong passwords, or the network address is blocked",
@@ -281,13 +285,15 @@ pub static CODES: &[Entry] = &[
         "a Conditional Access policy blocks the sign-in",
         Who::Entra,
         &[POLICY, APP_ONLY],
-    ),
+    )
+    .act(SIGN_IN_LOGS),
     code(
         &[53000, 53001, 53002, 50005, 50097, 530032],
         "a policy demands a managed device or an approved app, which a command line is not",
         Who::Entra,
         &[POLICY, APP_ONLY],
-    ),
+    )
+    .act(SIGN_IN_LOGS),
     code(
         &[530035],
         "the tenant's security defaults block the sign-in",
@@ -296,7 +302,8 @@ pub static CODES: &[Entry] = &[
             "sign in with another grant: `queuemail token login {address}`",
             "or an administrator replaces security defaults by Conditional Access policies",
         ],
-    ),
+    )
+    .act(SIGN_IN_LOGS),
     // ---- consent and scopes
     code(
         &[65001],
@@ -378,7 +385,8 @@ pub static CODES: &[Entry] = &[
         &[
             "queuemail asks for TLS 1.2 at least, so a proxy in between breaks it open: bypass it with NO_PROXY={host}",
         ],
-    ),
+    )
+    .act("NO_PROXY={host} queuemail check, for queuemail asks for TLS 1.2 at least, so that a proxy in between opens it"),
     code(
         &[50196],
         "the client asked for tokens in a loop",

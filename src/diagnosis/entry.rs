@@ -68,9 +68,11 @@ impl Entry {
     }
 
     /// What to do first, with the names of `scene`.
-    pub fn remedy(&self, scene: &Scene) -> String {
+    pub fn remedy(&self, scene: &Scene, said: &str) -> String {
         let first = self.act.or(self.hints.first().copied());
+        let id = entra::correlation_id(said);
         fill(first.unwrap_or_default(), scene)
+            .replace("{correlation}", id.as_deref().unwrap_or("CORRELATION-ID"))
     }
 
     /// What it is called where a person asked with `typed`.
@@ -134,10 +136,7 @@ pub fn for_own_words(what: &str) -> Option<&'static Entry> {
 }
 
 /// The entry of which the longest text fits: it is the most telling one.
-fn best(
-    words: &str,
-    entries: impl Iterator<Item = &'static Entry>,
-) -> Option<&'static Entry> {
+fn best(words: &str, entries: impl Iterator<Item = &'static Entry>) -> Option<&'static Entry> {
     let lower = words.to_lowercase();
     let mut best: Option<(usize, &Entry)> = None;
     for entry in entries {
@@ -219,7 +218,9 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         let principal = match (&scene.account, &scene.object_id) {
             (Some(account), _) => quoted(account),
             (None, Some(id)) => quoted(id),
-            (None, None) => "(Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity".to_owned(),
+            (None, None) => {
+                "(Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity".to_owned()
+            }
         };
         text = text.replace("{principal}", &principal);
     }

@@ -26,8 +26,7 @@ const VIA_GRAPH: &str = "or send without SMTP: `via: graph` under outgoing serve
 const MAILBOX_RIGHT: &str = "usually the app has no right to this mailbox; an Exchange administrator can check and grant it:\n        Get-MailboxPermission -Identity {address}\n        Add-MailboxPermission -Identity {address} -User (Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity -AccessRights FullAccess";
 const RIGHT: &str =
     "Add-MailboxPermission -Identity {address} -User {principal} -AccessRights FullAccess";
-const SMTP_ON: &str =
-    "Set-CASMailbox -Identity {address} -SmtpClientAuthenticationDisabled $false";
+const SMTP_ON: &str = "Set-CASMailbox -Identity {address} -SmtpClientAuthenticationDisabled $false";
 const OBJECT_ID: &str = "the service principal's Object ID is the one under Enterprise applications, not App registrations";
 const WAIT: &str = "nothing is lost; the next run goes on where this one stopped";
 
@@ -174,7 +173,8 @@ pub static TEXTS: &[Entry] = &[
             SMTP_SWITCH,
             VIA_GRAPH,
         ],
-    ),
+    )
+    .act("the sign-in logs at https://entra.microsoft.com show which policy stops {address}; IMAP and Graph are not concerned"),
     text(
         &[
             "535 5.7.3",

@@ -98,7 +98,12 @@ pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
         Some(entry) => (
             entry.who,
             format!("{root}: {}", entry.means),
-            entry.remedy(scene),
+            entry.remedy(
+                scene,
+                fault
+                    .and_then(|f| f.server_said.as_deref())
+                    .unwrap_or_default(),
+            ),
         ),
         None => (
             who_by(kind),

@@ -25,7 +25,7 @@ const RIGHT: &str =
 pub static TEXTS: &[Entry] = &[
     // ---- the network
     text(
-        &["cannot find host"],
+        &["cannot find host", "failed to lookup address"],
         "the name servers do not know the name, or are not reached",
         Who::Network,
         &["getent hosts {host}"],
@@ -46,6 +46,12 @@ pub static TEXTS: &[Entry] = &[
         "usually a firewall drops what we send",
         Who::Network,
         &["nc -vz {host} {port}"],
+    ),
+    text(
+        &["cannot reach"],
+        "usually a firewall drops what we send, or a proxy is needed",
+        Who::Network,
+        &["curl -v https://{host}/", "a proxy is named in HTTPS_PROXY"],
     ),
     text(
         &["is not trusted…hostname mismatch"],
@@ -78,14 +84,17 @@ pub static TEXTS: &[Entry] = &[
         &["queuemail server set {server} --imap imaps://{host}:993"],
     ),
     text(
-        &["offers neither xoauth2", "does not offer to sign in with oauth"],
+        &[
+            "offers neither xoauth2",
+            "does not offer to sign in with oauth",
+        ],
         "the host takes no tokens, so it is not Exchange Online",
         Who::You,
         &["queuemail server show {server}"],
     ),
     text(
         &["refuses starttls", "does not offer starttls"],
-        "a token never travels in clear",
+        "the port is not one for submission, or a device on the way hides STARTTLS",
         Who::You,
         &["queuemail server show {server}"],
     ),
@@ -102,10 +111,10 @@ pub static TEXTS: &[Entry] = &[
         &["try again later"],
     ),
     text(
-        &["answer cannot be used"],
+        &["answer cannot be used", "is not from a token endpoint"],
         "usually a proxy's own page came in its place",
         Who::Network,
-        &["NO_PROXY={host} queuemail check {address}"],
+        &["NO_PROXY={host} queuemail check {address}, to go round a proxy"],
     ),
     // ---- the token's claims
     text(
@@ -158,6 +167,23 @@ pub static TEXTS: &[Entry] = &[
     ),
     // ---- the mailbox
     text(
+        &["signed in to…but cannot open mailbox"],
+        "usually the app or person has no right to it; also a wrong address, no licence, IMAP switched off, or a fault of the service",
+        Who::Exchange,
+        &[
+            RIGHT,
+            "see who has rights: Get-MailboxPermission -Identity {address}",
+            "if the right is there, IMAP may be off: Set-CASMailbox -Identity {address} -ImapEnabled $true",
+            "if it worked yesterday for all mailboxes, it is usually a fault of the service: https://status.cloud.microsoft",
+        ],
+    ),
+    text(
+        &["though smtp lets the same"],
+        "usually IMAP is off for the mailbox",
+        Who::Exchange,
+        &["Set-CASMailbox -Identity {address} -ImapEnabled $true"],
+    ),
+    text(
         &["though the app's token is right"],
         "usually Exchange does not know the app, or knows it by the Object ID of the App registrations page; also IMAP may be off for the mailbox",
         Who::Exchange,
@@ -193,7 +219,7 @@ pub static TEXTS: &[Entry] = &[
         &["an outage is shown at https://status.cloud.microsoft"],
     ),
     text(
-        &["no folder"],
+        &["no folder…in mailbox"],
         "folders are named as in the mailbox's own language",
         Who::You,
         &["queuemail queue show {queue}"],

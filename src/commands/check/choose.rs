@@ -39,7 +39,10 @@ impl Subject<'_> {
                     "boundary of server {} as {account}: {}",
                     border.server.name, border.address
                 ),
-                None => format!("boundary of server {}: {}", border.server.name, border.address),
+                None => format!(
+                    "boundary of server {}: {}",
+                    border.server.name, border.address
+                ),
             },
         }
     }

@@ -160,7 +160,10 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
         return Ok(());
     }
     for one in &mut mailboxes {
-        let worked = store.health(&mailbox_key(&one.name))?.last_success.is_some();
+        let worked = store
+            .health(&mailbox_key(&one.name))?
+            .last_success
+            .is_some();
         let down = one
             .walk
             .failure_mut("mailbox")
@@ -172,7 +175,10 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
     for one in mailboxes {
         if let Some(err) = one.walk.failure_mut("mailbox") {
             reword(err, |fault| {
-                format!("{}, though mail was fetched from all of them before", fault.what)
+                format!(
+                    "{}, though mail was fetched from all of them before",
+                    fault.what
+                )
             });
             if let Some(fault) = err.downcast_mut::<Fault>() {
                 fault.kind = Kind::TryLater;

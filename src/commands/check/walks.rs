@@ -48,7 +48,11 @@ impl Run<'_> {
             // What `scene` knows of reading must not answer for sending.
             let reading = std::mem::take(&mut walk.scene);
             self.sending(&mut walk, entry);
+            let same = walk.scene.address == reading.address;
             walk.scene = reading;
+            if same && walk.has_passed("smtp sign-in") {
+                blame_imap(&mut walk);
+            }
         }
         walk
     }
@@ -56,7 +60,11 @@ impl Run<'_> {
     fn reading(&self, walk: &mut Walk, entry: &MailboxEntry<'_>) {
         let Some(server) = self.config.incoming_server(&entry.address.server) else {
             let missing = format!("there is no incoming server `{}`", entry.address.server);
-            return walk.failed("configuration", Fault::config(missing).into(), Duration::ZERO);
+            return walk.failed(
+                "configuration",
+                Fault::config(missing).into(),
+                Duration::ZERO,
+            );
         };
         let registration = resolve::incoming(server);
         walk.scene = scene(&registration);
@@ -323,7 +331,13 @@ impl Run<'_> {
         let get = || self.fresh.sending_access(server, None, Resource::Smtp);
         match token(&mut walk, "smtp token", get) {
             Some(token) => {
-                look_at_claims(&mut walk, "smtp claims", &registration, Resource::Smtp, &token);
+                look_at_claims(
+                    &mut walk,
+                    "smtp claims",
+                    &registration,
+                    Resource::Smtp,
+                    &token,
+                );
             }
             None => walk.not_reached(&["smtp claims"]),
         }
@@ -371,6 +385,19 @@ impl Run<'_> {
     }
 }
 
+/// Exchange knows an app or person that SMTP lets in, so that a refusal by IMAP has another cause.
+/// Of the right to the mailbox SMTP's sign-in says nothing: it is asked for at the first message.
+fn blame_imap(walk: &mut Walk) {
+    if let Some(err) = walk.failure_mut("sign-in")
+        && road::is_refusal(err)
+    {
+        reword(err, |fault| {
+            let what = fault.what.split(", though").next().unwrap_or_default();
+            format!("{what}, though SMTP lets the same account in")
+        });
+    }
+}
+
 /// The names and ids of a registration.
 pub fn scene(registration: &Registration<'_>) -> Scene {
     Scene {
@@ -401,7 +428,11 @@ fn configuration(walk: &mut Walk, server: &IncomingServer) -> bool {
     .is_some()
 }
 
-fn files(walk: &mut Walk, registration: &Registration<'_>, entry: Option<&MailboxEntry<'_>>) -> bool {
+fn files(
+    walk: &mut Walk,
+    registration: &Registration<'_>,
+    entry: Option<&MailboxEntry<'_>>,
+) -> bool {
     walk.step("files", || {
         let mut count = files::of_registration(registration)?;
         if let Some((entry, source)) =
@@ -451,7 +482,11 @@ fn look_at_claims(
     token: &AccessToken,
 ) -> bool {
     let Some(claims) = Claims::of(token.secret.expose()) else {
-        walk.passed(name, "the token is no JWT and tells nothing", Duration::ZERO);
+        walk.passed(
+            name,
+            "the token is no JWT and tells nothing",
+            Duration::ZERO,
+        );
         return true;
     };
     if registration.authentication == Authentication::OauthService {
@@ -459,7 +494,10 @@ fn look_at_claims(
     }
     walk.step(name, || {
         let sending = resource == Resource::Smtp;
-        match claims::misfits(&claims, registration, resource, sending).into_iter().next() {
+        match claims::misfits(&claims, registration, resource, sending)
+            .into_iter()
+            .next()
+        {
             Some(misfit) => Err(misfit.into()),
             None => Ok(((), in_short(&claims, token))),
         }
