@@ -77,6 +77,8 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Send a message, as sendmail does
     Send(SendArgs),
+    /// Walk every step to a working mailbox, and say what is wrong, who must act and how
+    Check(CheckArgs),
     /// Show how every mailbox fares, or check it for a monitor
     Status(StatusArgs),
     /// Look at the messages that could not be delivered, and decide about them
@@ -336,6 +338,9 @@ pub struct PasswordArgs {
 /// What an OAuth Service server uses in place of a client secret.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CredentialArgs {
+    /// The day on which the client secret expires (YYYY-MM-DD), to be warned 30 days before
+    #[arg(long, value_name = "DATE")]
+    pub secret_expires: Option<String>,
     /// Certificate registered with the app (PEM), instead of a secret
     #[arg(long, value_name = "PEM", requires = "private_key", value_parser = path_or_empty())]
     pub certificate: Option<PathBuf>,
@@ -689,6 +694,28 @@ pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     };
     args.splice(1..1, words.iter().map(OsString::from));
     args
+}
+
+// ---- check -----------------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail check                              every mailbox, several at a time
+  queuemail check support@contoso.com          one of them; -v adds what else may help
+  queuemail check Contoso                      all that is read or sent through a server
+  queuemail check --boundary ceo@contoso.com   proves that no app of ours can read that mailbox
+
+Nothing is changed and nothing is sent. The exit code is that of the worst step; 75 where something
+works that will expire within 30 days. With --boundary, being refused is good, and a mailbox that
+opens ends with 77; an address that does not exist is refused as well.")]
+pub struct CheckArgs {
+    /// Queues, addresses or servers [default: all addresses, and servers without one]
+    #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
+    pub names: Vec<String>,
+    /// Prove that these mailboxes are closed to the apps of the servers named, else of all
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub boundary: Vec<String>,
 }
 
 // ---- explain ---------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 //! main → lib → cli            parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        check                the walk to a working mailbox, step by step
 //!        submit               who may send, and through which server
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault
@@ -15,11 +16,13 @@
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod cli;
 mod commands;
 mod config;
 mod delivery;
 mod diagnosis;
+mod expiry;
 mod fault;
 mod fetch;
 mod files;
@@ -28,10 +31,12 @@ mod mail;
 mod net;
 mod oauth;
 mod output;
+mod powershell;
 mod prompt;
 mod secret;
 mod state;
 mod submit;
+mod x509;
 
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
@@ -61,7 +66,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut exit_code = 0;
     for err in errors.sorted() {
         let report = diagnosis::report(&err);
-        print_report(&report, json);
+        if !err.is::<fault::Told>() {
+            print_report(&report, json);
+        }
         exit_code = report.exit_code;
     }
     ExitCode::from(exit_code)

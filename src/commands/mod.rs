@@ -1,6 +1,7 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
 mod access;
+mod check;
 mod claims;
 mod config;
 mod context;
@@ -39,6 +40,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
+        Command::Check(args) => check::run(&context, &args),
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
