@@ -109,7 +109,7 @@ pub enum ServerCommand {
         name: String,
     },
     /// Change values of a server
-    Set(ServerSet),
+    Set(Box<ServerSet>),
     /// Remove a server that nothing refers to
     Remove {
         /// The server's name

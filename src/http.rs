@@ -9,7 +9,9 @@ use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use native_tls::{HandshakeError, TlsConnector, TlsStream};
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
@@ -19,9 +21,63 @@ use ureq::unversioned::transport::{
 
 const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
+/// Connections that are kept for the next requests: four for each of some mailboxes at once.
+const KEPT: usize = 64;
+/// Longest time that a body may take which is read or sent piece by piece.
+const LONGEST_BODY: Duration = Duration::from_secs(3600);
+
 /// An HTTPS client that keeps connections alive; cheap to clone, shared by threads.
 #[derive(Clone, Debug)]
-pub struct Agent(ureq::Agent);
+pub struct Agent {
+    agent: ureq::Agent,
+    io_timeout: Duration,
+}
+
+/// A request that got no whole answer.
+#[derive(Debug)]
+pub struct Lost {
+    pub fault: Fault,
+    /// All of it was given to the connection: the host may have acted on it.
+    pub handed_over: bool,
+}
+
+impl From<Lost> for Fault {
+    fn from(lost: Lost) -> Fault {
+        lost.fault
+    }
+}
+
+/// The body of an answer that is read piece by piece, each within the time-out.
+pub struct Incoming {
+    host: String,
+    reader: ureq::BodyReader<'static>,
+}
+
+impl Incoming {
+    /// Reads some octets; 0 at the end of a whole body.
+    ///
+    /// # Errors
+    /// `TryLater` where the body breaks off or does not go on in time.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+        self.reader
+            .read(buffer)
+            .map_err(|e| fault(&self.host, e.into()))
+    }
+
+    /// Reads what is left, at most `limit` octets.
+    ///
+    /// # Errors
+    /// As [`Incoming::read`], and `Refused` where there is more.
+    pub fn read_all(mut self, limit: u64) -> Result<Vec<u8>, Fault> {
+        let mut body = Vec::new();
+        let read = (&mut self.reader).take(limit + 1).read_to_end(&mut body);
+        let read = read.map_err(|e| fault(&self.host, e.into()))?;
+        if read as u64 > limit {
+            return Err(fault(&self.host, ureq::Error::BodyExceedsLimit(limit)));
+        }
+        Ok(body)
+    }
+}
 
 impl Agent {
     /// A client with these time-outs and authorities. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`
@@ -39,17 +95,18 @@ impl Agent {
             .timeout_send_body(Some(settings.io_timeout))
             .timeout_recv_response(Some(settings.io_timeout))
             .timeout_recv_body(Some(settings.io_timeout))
+            .max_idle_connections(KEPT)
+            .max_idle_connections_per_host(KEPT)
             .proxy(ureq::Proxy::try_from_env())
             .build();
         let connector =
             ().chain(TcpConnector::default())
                 .chain(ConnectProxyConnector::default())
                 .chain(TlsWrap(tls));
-        Ok(Agent(ureq::Agent::with_parts(
-            config,
-            connector,
-            DefaultResolver::default(),
-        )))
+        Ok(Agent {
+            agent: ureq::Agent::with_parts(config, connector, DefaultResolver::default()),
+            io_timeout: settings.io_timeout,
+        })
     }
 
     /// A client for a service of this very host, such as a managed identity's: plain HTTP, no
@@ -65,11 +122,14 @@ impl Agent {
             .timeout_global(Some(timeout))
             .proxy(None)
             .build();
-        Agent(ureq::Agent::with_parts(
-            config,
-            TcpConnector::default(),
-            DefaultResolver::default(),
-        ))
+        Agent {
+            agent: ureq::Agent::with_parts(
+                config,
+                TcpConnector::default(),
+                DefaultResolver::default(),
+            ),
+            io_timeout: timeout,
+        }
     }
 
     /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.
@@ -79,7 +139,7 @@ impl Agent {
     /// `Refused` for an untrusted certificate or an answer larger than `limit`.
     pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let mut response = self.0.run(request).map_err(|e| fault(&host, e))?;
+        let mut response = self.agent.run(request).map_err(|e| fault(&host, e))?;
         let body = response
             .body_mut()
             .with_config()
@@ -88,6 +148,73 @@ impl Agent {
             .map_err(|e| fault(&host, e))?;
         let (parts, _) = response.into_parts();
         Ok(Response::from_parts(parts, body))
+    }
+
+    /// Sends a request whose answer may be of any length, and returns once its header is read.
+    ///
+    /// # Errors
+    /// A [`Lost`] with a [`Fault`] as of [`Agent::call`].
+    pub fn open(&self, request: Request<Vec<u8>>) -> Result<Response<Incoming>, Lost> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let (mut parts, body) = request.into_parts();
+        let length = body.len();
+        let gone = Arc::new(AtomicUsize::new(0));
+        if length > 0 || parts.method == http::Method::POST {
+            parts
+                .headers
+                .insert(http::header::CONTENT_LENGTH, length.into());
+        }
+        let body = match length {
+            0 => ureq::SendBody::none(),
+            _ => ureq::SendBody::from_owned_reader(Outgoing {
+                body: io::Cursor::new(body),
+                gone: Arc::clone(&gone),
+            }),
+        };
+        let request = self
+            .agent
+            .configure_request(Request::from_parts(parts, body))
+            .timeout_send_body(Some(LONGEST_BODY))
+            .timeout_recv_body(Some(LONGEST_BODY))
+            .timeout_per_read(Some(self.io_timeout))
+            .timeout_per_write(Some(self.io_timeout))
+            .build();
+        let sent = self.agent.run(request);
+        let all_gone = gone.load(Ordering::Relaxed) == length;
+        let response = sent.map_err(|e| Lost {
+            handed_over: all_gone && is_connected(&e),
+            fault: fault(&host, e),
+        })?;
+        Ok(response.map(|body| Incoming {
+            host,
+            reader: body.into_reader(),
+        }))
+    }
+}
+
+/// A body on its way that tells how much of it has gone.
+struct Outgoing {
+    body: io::Cursor<Vec<u8>>,
+    gone: Arc<AtomicUsize>,
+}
+
+impl Read for Outgoing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let octets = self.body.read(buffer)?;
+        self.gone.fetch_add(octets, Ordering::Relaxed);
+        Ok(octets)
+    }
+}
+
+/// Whether a request failed on a connection, and not for want of one.
+fn is_connected(err: &ureq::Error) -> bool {
+    match err {
+        ureq::Error::Io(e) => e.kind() != io::ErrorKind::ConnectionRefused,
+        ureq::Error::Timeout(which) => {
+            !matches!(which, ureq::Timeout::Resolve | ureq::Timeout::Connect)
+        }
+        ureq::Error::Protocol(_) => true,
+        _ => false,
     }
 }
 

@@ -256,7 +256,7 @@ impl Ran {
 
     /// Demands that nothing was said: no output, no error.
     #[track_caller]
-    pub fn is_silent(self) -> Ran {
+    pub fn says_nothing(self) -> Ran {
         assert!(self.stdout.is_empty() && self.stderr.is_empty(), "{self}");
         self
     }
@@ -289,8 +289,12 @@ impl Ran {
     /// Demands that neither output holds this text.
     #[track_caller]
     pub fn hides(self, secret: &str) -> Ran {
+        let shown = self
+            .raw_stdout
+            .windows(secret.len())
+            .any(|w| w == secret.as_bytes());
         assert!(
-            !self.stdout.contains(secret) && !self.stderr.contains(secret),
+            !shown && !self.stderr.contains(secret),
             "`{secret}` is shown\n{self}"
         );
         self

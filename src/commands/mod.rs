@@ -11,6 +11,9 @@ mod provision;
 mod quarantine;
 mod queue;
 mod queue_add;
+
+mod reading;
+mod secret_flags;
 mod send;
 mod server;
 mod server_add;

@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::provision::{
-    Name, Outcome, Required, Source, SourceFlags, differences, different, optional, resolved, tell,
-    typed_path,
+    Name, Outcome, Required, differences, different, optional, resolved, tell, typed_path,
 };
+use super::secret_flags::{Source, SourceFlags};
 use crate::cli::{
     AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg,
 };

@@ -239,9 +239,13 @@ fn fetch_folders(
             after: &job.after,
         };
         if folder.record.renumbered {
+            let why = match folder.epoch {
+                0 => "its messages have the ids of Graph now".to_owned(),
+                epoch => format!("the server renumbered its messages (UIDVALIDITY {epoch})"),
+            };
             reporter.note(&format!(
-                "`{}` folder `{name}`: the server renumbered its messages (UIDVALIDITY {}); those delivered before are recognised",
-                job.address, folder.epoch
+                "`{}` folder `{name}`: {why}; those delivered before are recognised",
+                job.address
             ));
         }
         settle_earlier(store, mailbox, &folder)?;
@@ -281,7 +285,7 @@ fn outstanding(
         after: record.mark.clone(),
         since: job.since,
     })?;
-    let known = store.accounted(record.id, epoch, record.mark.as_deref())?;
+    let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
     let new = listing.ids.into_iter().filter(|id| !known.contains(id));
     let mut ids = due;
     ids.extend(new);

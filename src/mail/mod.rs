@@ -5,6 +5,7 @@
 //! says honestly what became of a message, and never repeats one by itself.
 
 pub mod addresses;
+pub mod graph;
 pub mod imap;
 pub mod message;
 pub mod sasl;

@@ -12,6 +12,7 @@ mod quarantine;
 mod schema;
 mod tokens;
 mod waits;
+mod ways;
 
 pub use tokens::{KeptToken, SignInLock, StoredToken, TokenKey};
 
@@ -20,6 +21,7 @@ pub use ledger::{Failure, FolderRecord, StagedRecord};
 pub use lock::Holder;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
+pub use ways::KnownWay;
 
 use crate::fault::{Fault, Kind};
 use crate::files;

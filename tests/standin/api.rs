@@ -78,7 +78,7 @@ impl Standin {
         format!("smtps://localhost:{}", self.smtps_port)
     }
 
-    /// Nothing is served there yet but 404.
+    /// The service root of Graph, with its version.
     pub fn graph_url(&self) -> String {
         format!("{}/v1.0", self.login_url())
     }
@@ -239,6 +239,18 @@ impl Standin {
                 })
                 .collect()
         })
+    }
+
+    /// Graph's immutable ids of a folder's messages, in order of arrival.
+    pub fn graph_ids(&self, mailbox: &str, folder: &str) -> Vec<String> {
+        self.with_folder(mailbox, folder, |folder| {
+            folder.messages.iter().map(|m| m.id.clone()).collect()
+        })
+    }
+
+    /// The states of all delta queries expire: 410 `SyncStateNotFound`.
+    pub fn expire_deltas(&self) {
+        self.world.graph.lock().unwrap().expire_deltas();
     }
 
     /// Removes a message, as another client or a rule would.

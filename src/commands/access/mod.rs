@@ -21,7 +21,7 @@ use crate::secret::Secret;
 use crate::state::{SignInLock, Store, StoredToken, TokenKey};
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 

@@ -7,6 +7,7 @@ use crate::http::Agent;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, GrantError, Granted};
 use crate::state::StoredToken;
 use anyhow::Result;
+use std::path::Path;
 use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
@@ -148,13 +149,18 @@ impl Access<'_> {
     }
 
     fn agent(&self, registration: &Registration<'_>) -> Result<Agent> {
-        let ca_file = registration.ca_file.map(ToOwned::to_owned);
+        self.http(registration.ca_file)
+    }
+
+    /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
+    pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(agent) = agents.get(&ca_file) {
+        let key = ca_file.map(ToOwned::to_owned);
+        if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&self.context.net_settings(registration.ca_file))?;
-        agents.insert(ca_file, agent.clone());
+        let agent = Agent::new(&self.context.net_settings(ca_file))?;
+        agents.insert(key, agent.clone());
         Ok(agent)
     }
 }

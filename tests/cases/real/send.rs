@@ -69,7 +69,7 @@ fn mail_goes_out_and_comes_back_octet_for_octet() {
         came.sort();
         sent.sort();
         assert_same(&sent, &came);
-        office.fetch(&["customer"]).succeeds().is_silent();
+        office.fetch(&["customer"]).succeeds().says_nothing();
         assert_same(
             &office.stored(mailbox, "INBOX"),
             &office.delivered("customer"),
