@@ -12,8 +12,9 @@ const BASE: &[&str] = &[
 /// What a part may name beside itself and, where `true`, the ground.
 const TABLE: &[(&str, bool, &[&str])] = &[
     ("main", false, &[]),
-    ("lib", true, &["cli", "commands", "diagnosis"]),
+    ("lib", true, &["cli", "commands", "diagnosis", "usage"]),
     ("cli", false, &[]),
+    ("usage", false, &["command", "fault"]),
     (
         "commands",
         true,

@@ -14,7 +14,7 @@ mod graph;
 mod mail;
 
 pub use entra::page;
-pub use entry::find;
+pub use entry::{all, find};
 
 use crate::fault::{Fault, Scene, kind_of};
 
