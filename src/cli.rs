@@ -138,10 +138,7 @@ pub enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a completion script for a shell
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
+    Completions(CompletionsArgs),
 }
 
 // ---- server ----------------------------------------------------------------------------------
@@ -832,4 +829,33 @@ pub enum ConfigCommand {
         /// The file to check; `-` reads standard input [default: the one in use]
         file: Option<PathBuf>,
     },
+}
+
+// ---- completions -----------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  source <(queuemail completions bash)                                    this shell
+  queuemail completions zsh > ~/.zfunc/_queuemail                         a folder of $fpath
+  queuemail completions fish > ~/.config/fish/completions/queuemail.fish
+
+The script asks queuemail at each Tab, so it knows the queues, addresses and servers of the
+configuration.")]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+    /// What is typed so far: print what may come next instead of the script
+    ///
+    /// For zsh and fish the words, the last one unfinished; for bash the line up to the cursor and
+    /// the word that bash would replace.
+    #[arg(last = true, value_name = "TYPED", hide_short_help = true)]
+    pub typed: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }

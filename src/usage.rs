@@ -29,11 +29,12 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
         ErrorKind::InvalidValue if value.is_empty() => format!("`{arg}` needs a value"),
         ErrorKind::InvalidValue => format!("`{value}` is no value of `{arg}`"),
         ErrorKind::ValueValidation => {
-            let why = std::error::Error::source(err).map(|e| format!(": {e}"));
-            format!(
-                "`{value}` is no value of `{arg}`{}",
-                why.unwrap_or_default()
-            )
+            let source = std::error::Error::source(err).map(ToString::to_string);
+            let why = source.unwrap_or_default();
+            match why.starts_with("invalid digit") {
+                true => format!("`{value}` is no value of `{arg}`: it must be a number"),
+                false => format!("`{value}` is no value of `{arg}`: {why}"),
+            }
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = quoted(&text(err, ContextKind::InvalidArg), "and");
