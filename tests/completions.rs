@@ -170,6 +170,9 @@ fn completes(mut shell: Shell) {
         "queuemail config validate scr",
         &["queuemail", "config", "validate", "script"],
     );
+    // A shell at a terminal does not mind SIGTERM.
+    shell.keys("exit\r");
+    shell.session.exp_eof().expect("the shell ends");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod cases;
 mod completions;
+mod generated;
 mod layering;
 mod mail;
 mod sending;
