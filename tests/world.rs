@@ -286,6 +286,13 @@ impl Ran {
         self
     }
 
+    /// Demands that standard output holds this text.
+    #[track_caller]
+    pub fn shows(self, text: &str) -> Ran {
+        assert!(self.stdout.contains(text), "no `{text}` in:\n{self}");
+        self
+    }
+
     /// Demands that neither output holds this text.
     #[track_caller]
     pub fn hides(self, secret: &str) -> Ran {

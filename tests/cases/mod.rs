@@ -1,6 +1,7 @@
 //! What the program promises, one file for each theme.
 
 mod config_mistakes;
+mod fetch;
 mod hostile_input;
 mod provisioning;
 mod queue_add;
