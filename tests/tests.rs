@@ -2,6 +2,7 @@
 
 mod cases;
 mod completions;
+mod documented;
 mod generated;
 mod layering;
 mod mail;
