@@ -18,6 +18,7 @@ mod eml;
 mod maildir;
 mod mbox;
 mod mboxrd;
+mod stamp;
 mod stdout;
 mod target;
 
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use stamp::stamp;
 pub use target::{Place, expand};
 
 /// What is known of a message when it is delivered.

@@ -168,7 +168,7 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     };
     all()
         .filter(|e| match e.says {
-            Says::Text(texts) if is_bare => texts.iter().any(|text| is_word(text)),
+            Says::Text(texts) if is_bare => texts.iter().any(is_word),
             Says::Text(texts) => texts.iter().any(|text| text.contains(&lower)),
             _ => false,
         })

@@ -42,6 +42,8 @@ pub struct Job {
     pub folders: Vec<String>,
     pub target: Target,
     pub after: AfterFetch,
+    /// Put `X-Queuemail-*` header fields before each message.
+    pub stamp: bool,
     /// At most so many messages in this run.
     pub limit: Option<u32>,
     /// Only what was received on or after this day.

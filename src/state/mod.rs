@@ -14,14 +14,13 @@ mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{KeptToken, SignInLock, StoredToken, TokenKey};
+pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};
 pub use lock::Holder;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
-pub use ways::KnownWay;
 
 use crate::fault::{Fault, Kind};
 use crate::files;

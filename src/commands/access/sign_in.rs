@@ -9,7 +9,7 @@ use crate::state::StoredToken;
 use anyhow::Result;
 use std::path::Path;
 use std::sync::PoisonError;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 impl Access<'_> {
     /// Signs in anew and keeps what that yields.
@@ -36,11 +36,7 @@ impl Access<'_> {
     }
 
     /// Makes durable what a grant yields; only then is it used.
-    pub(in crate::commands) fn keep(
-        &self,
-        wanted: &Wanted<'_>,
-        granted: Granted,
-    ) -> Result<AccessToken> {
+    pub(super) fn keep(&self, wanted: &Wanted<'_>, granted: Granted) -> Result<AccessToken> {
         let token = granted.access;
         let stored = StoredToken {
             secret: token.secret.clone(),
@@ -49,6 +45,10 @@ impl Access<'_> {
         };
         self.store
             .save_token(&wanted.key, &stored, granted.refresh.as_ref())?;
+        let minutes = token.remaining(SystemTime::now()).as_secs() / 60;
+        self.context
+            .output
+            .step(&format!("got a token, good for {minutes} minutes"));
         Ok(token)
     }
 
@@ -113,7 +113,7 @@ impl Access<'_> {
             })
     }
 
-    pub(in crate::commands) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
+    pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
         let registration = &wanted.registration;
         let server = registration.server;
         let credential = match registration.credential {
@@ -166,17 +166,14 @@ impl Access<'_> {
 }
 
 /// What a [`Client`] borrows.
-pub(in crate::commands) struct Signer {
+pub(super) struct Signer {
     agent: Agent,
     token_endpoint: String,
     credential: Credential,
 }
 
 impl Signer {
-    pub(in crate::commands) fn as_client<'s>(
-        &'s self,
-        registration: &'s Registration<'_>,
-    ) -> Client<'s> {
+    pub(super) fn as_client<'s>(&'s self, registration: &'s Registration<'_>) -> Client<'s> {
         Client {
             agent: &self.agent,
             token_endpoint: &self.token_endpoint,

@@ -22,7 +22,6 @@ mod uid_set;
 mod wire;
 
 pub use connect::open;
-pub use wire::Trace;
 
 use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink, utf7};
 use crate::config::AfterFetch;

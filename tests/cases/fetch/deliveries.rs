@@ -141,3 +141,17 @@ fn no_name_leaves_the_target_folder() {
         [super::message(1)]
     );
 }
+
+#[test]
+fn a_stamp_tells_from_where_a_message_came() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nstamp: true\npriority: 3");
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[]).succeeds();
+    let got = String::from_utf8(desk.maildir(".config/queuemail/mail").remove(0)).unwrap();
+    let (stamp, message) = got.split_at(got.find("From: ").unwrap());
+    assert_eq!(message.as_bytes(), sent[0]);
+    let fields: Vec<&str> = stamp.split("\r\n").collect();
+    assert_eq!(fields[0], "X-Queuemail-Queue: support");
+    assert!(fields.contains(&"X-Queuemail-UID: 1"), "{stamp}");
+    assert!(fields.contains(&"X-Queuemail-Priority: 3"), "{stamp}");
+}

@@ -3,11 +3,14 @@
 //! TLS comes from `net::tls_connector`, the same as for IMAP and SMTP, through a connector of our
 //! own: ureq's would *replace* the system's authorities by a `ca_file` instead of adding it.
 
+mod proxy;
+
 use crate::fault::{Fault, Kind};
 use crate::net::{self, Settings};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use native_tls::{HandshakeError, TlsConnector, TlsStream};
+use proxy::Proxies;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -31,6 +34,7 @@ const LONGEST_BODY: Duration = Duration::from_secs(3600);
 pub struct Agent {
     agent: ureq::Agent,
     io_timeout: Duration,
+    proxies: Proxies,
 }
 
 /// A request that got no whole answer.
@@ -83,6 +87,7 @@ impl Agent {
     /// A client with these time-outs and authorities. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`
     /// are honoured.
     pub fn new(settings: &Settings) -> Result<Agent> {
+        let proxies = Proxies::from_environment()?;
         let tls = net::tls_connector(settings.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
             .user_agent(USER_AGENT)
@@ -97,15 +102,17 @@ impl Agent {
             .timeout_recv_body(Some(settings.io_timeout))
             .max_idle_connections(KEPT)
             .max_idle_connections_per_host(KEPT)
-            .proxy(ureq::Proxy::try_from_env())
+            .proxy(proxies.proxy.clone())
             .build();
         let connector =
-            ().chain(TcpConnector::default())
-                .chain(ConnectProxyConnector::default())
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
                 .chain(TlsWrap(tls));
+        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Agent {
-            agent: ureq::Agent::with_parts(config, connector, DefaultResolver::default()),
+            agent,
             io_timeout: settings.io_timeout,
+            proxies,
         })
     }
 
@@ -122,13 +129,11 @@ impl Agent {
             .timeout_global(Some(timeout))
             .proxy(None)
             .build();
+        let resolver = DefaultResolver::default();
         Agent {
-            agent: ureq::Agent::with_parts(
-                config,
-                TcpConnector::default(),
-                DefaultResolver::default(),
-            ),
+            agent: ureq::Agent::with_parts(config, TcpConnector::default(), resolver),
             io_timeout: timeout,
+            proxies: Proxies::default(),
         }
     }
 
@@ -139,7 +144,13 @@ impl Agent {
     /// `Refused` for an untrusted certificate or an answer larger than `limit`.
     pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let mut response = self.agent.run(request).map_err(|e| fault(&host, e))?;
+        let sent = if self.proxies.is_direct(&host) {
+            let request = self.agent.configure_request(request).proxy(None).build();
+            self.agent.run(request)
+        } else {
+            self.agent.run(request)
+        };
+        let mut response = sent.map_err(|e| fault(&host, e))?;
         let body = response
             .body_mut()
             .with_config()
@@ -171,9 +182,13 @@ impl Agent {
                 gone: Arc::clone(&gone),
             }),
         };
-        let request = self
+        let mut request = self
             .agent
-            .configure_request(Request::from_parts(parts, body))
+            .configure_request(Request::from_parts(parts, body));
+        if self.proxies.is_direct(&host) {
+            request = request.proxy(None);
+        }
+        let request = request
             .timeout_send_body(Some(LONGEST_BODY))
             .timeout_recv_body(Some(LONGEST_BODY))
             .timeout_per_read(Some(self.io_timeout))
@@ -218,9 +233,11 @@ fn is_connected(err: &ureq::Error) -> bool {
     }
 }
 
-/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most one day.
+/// No wait that a server asks for is taken to be longer.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most [`LONGEST_WAIT`].
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    const MOST: Duration = Duration::from_secs(24 * 3600);
     let text = headers
         .get(http::header::RETRY_AFTER)?
         .to_str()
@@ -234,7 +251,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             date.duration_since(now).unwrap_or_default()
         }
     };
-    Some(wait.min(MOST))
+    Some(wait.min(LONGEST_WAIT))
 }
 
 fn fault(host: &str, err: ureq::Error) -> Fault {
