@@ -3,6 +3,7 @@
 
 mod crash;
 mod fetch;
+mod recipes;
 mod send;
 mod servers;
 
