@@ -31,10 +31,12 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
         ErrorKind::ValueValidation => {
             let source = std::error::Error::source(err).map(ToString::to_string);
             let why = source.unwrap_or_default();
-            match why.starts_with("invalid digit") {
-                true => format!("`{value}` is no value of `{arg}`: it must be a number"),
-                false => format!("`{value}` is no value of `{arg}`: {why}"),
-            }
+            let why = match why.split_once(" is not in ") {
+                Some((_, range)) => format!("it must be from {}", range.replace("..=", " to ")),
+                None if why.starts_with("invalid digit") => "it must be a number".to_owned(),
+                None => why,
+            };
+            format!("`{value}` is no value of `{arg}`: {why}")
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = quoted(&text(err, ContextKind::InvalidArg), "and");
