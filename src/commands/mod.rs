@@ -3,6 +3,7 @@
 mod access;
 mod check;
 mod claims;
+mod completions;
 mod config;
 mod context;
 mod explain;
@@ -44,15 +45,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
-        Command::Completions { shell } => {
-            let mut command = crate::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "queuemail", &mut script);
-            context
-                .output
-                .line(String::from_utf8_lossy(&script).trim_end())?;
-            Ok(())
-        }
+        Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }
 }
 

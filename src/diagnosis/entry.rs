@@ -93,6 +93,15 @@ impl Entry {
         }
     }
 
+    /// Every code or text that it explains.
+    pub fn symptoms(&self) -> Vec<String> {
+        match self.says {
+            Says::Aadsts(codes) => codes.iter().map(|code| format!("AADSTS{code}")).collect(),
+            Says::Text(texts) => texts.iter().map(|&text| text.to_owned()).collect(),
+            Says::OauthError(error) => vec![error.to_owned()],
+        }
+    }
+
     /// What to do, with the names of `scene` and, for Entra's words, where to read on.
     pub fn hints_for(&self, scene: &Scene, said: &str) -> Vec<String> {
         let mut hints: Vec<String> = self.hints.iter().map(|hint| fill(hint, scene)).collect();
