@@ -58,6 +58,9 @@ pub struct Part {
     pub body: Option<Value>,
 }
 
+/// The JSON that a part of a batch was answered with.
+pub type PartAnswer = Result<Value, Refusal>;
+
 /// The body of a call and its content type.
 pub type Body<'a> = Option<(&'static str, &'a [u8])>;
 
@@ -277,8 +280,8 @@ impl Client {
     }
 
     /// Makes many calls in few round trips (JSON batching); gives each one's answer in its order.
-    pub fn batch(&self, parts: &[Part]) -> Result<Vec<Result<Value, Refusal>>, Failure> {
-        let mut answers: Vec<Option<Result<Value, Refusal>>> = parts.iter().map(|_| None).collect();
+    pub fn batch(&self, parts: &[Part]) -> Result<Vec<PartAnswer>, Failure> {
+        let mut answers: Vec<Option<PartAnswer>> = parts.iter().map(|_| None).collect();
         let mut waiting: Vec<usize> = (0..parts.len()).collect();
         let mut asked = 0;
         while !waiting.is_empty() {
@@ -306,7 +309,7 @@ impl Client {
         &self,
         parts: &[Part],
         chunk: &[usize],
-    ) -> Result<Vec<(usize, Result<Value, Refusal>)>, Failure> {
+    ) -> Result<Vec<(usize, PartAnswer)>, Failure> {
         let requests: Vec<Value> = chunk
             .iter()
             .map(|&at| {

@@ -27,7 +27,7 @@ const UPLOAD: usize = 3 << 20;
 /// The largest attachment that can be uploaded.
 const LARGEST: usize = 150 << 20;
 /// Octets of a piece of an upload: a multiple of 320 KiB below 4 MB.
-const PIECE: usize = 10 * 320 << 10;
+const PIECE: usize = 10 * (320 << 10);
 /// Longest line of a Bcc field that we write, in octets (RFC 5322 §2.1.1 allows 998).
 const LINE: usize = 900;
 const WHAT: &str = "cannot send";
