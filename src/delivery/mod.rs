@@ -15,6 +15,7 @@
 
 mod command;
 mod eml;
+mod lmtp;
 mod maildir;
 mod mbox;
 mod mboxrd;
@@ -135,6 +136,7 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
         Place::Eml(path) => Box::new(eml::Eml::open(path)?),
         Place::Mbox(path) => Box::new(mbox::Mbox::open(path, spool)),
         Place::Command(words) => Box::new(command::Program::new(words.clone(), spool)),
+        Place::Lmtp(address) => Box::new(lmtp::Lmtp::new(address.clone(), spool)),
         Place::Stdout => Box::new(stdout::Stdout::new(spool)),
     })
 }

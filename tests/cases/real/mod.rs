@@ -2,6 +2,7 @@
 //! stand-in's Entra ID, whose tokens both check.
 
 mod crash;
+mod deliver;
 mod fetch;
 mod send;
 mod servers;
