@@ -72,12 +72,12 @@ impl Delivery for Lmtp {
         };
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => Session::open(&self.address).map_err(|e| self.broken(&e))?,
+            None => Session::open(&self.address).map_err(|e| broken(&self.address, &e))?,
         };
         let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
         let verdict = session
             .submit(&letter.address, message, letter.size)
-            .map_err(|e| self.broken(&e))?;
+            .map_err(|e| broken(&self.address, &e))?;
         self.session = Some(session);
         std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
         match verdict {
@@ -95,15 +95,17 @@ impl Delivery for Lmtp {
     }
 }
 
-impl Lmtp {
-    fn broken(&self, err: &io::Error) -> anyhow::Error {
-        Fault::new(
-            Kind::TryLater,
-            format!("`{}` cannot be used: {err}", self.address),
-        )
+/// Whether the store greets and answers; nothing is handed over.
+pub fn probe(address: &Address) -> Result<()> {
+    let mut session = Session::open(address).map_err(|e| broken(address, &e))?;
+    let _ = session.say("QUIT");
+    Ok(())
+}
+
+fn broken(address: &Address, err: &io::Error) -> anyhow::Error {
+    Fault::new(Kind::TryLater, format!("`{address}` cannot be used: {err}"))
         .hint("nothing was removed from the server; see that the mail store runs and listens there")
         .into()
-    }
 }
 
 impl Drop for Lmtp {

@@ -19,6 +19,7 @@ mod lmtp;
 mod maildir;
 mod mbox;
 mod mboxrd;
+mod probe;
 mod stamp;
 mod stdout;
 mod target;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use probe::probe;
 pub use stamp::stamp;
 pub use target::{Place, expand};
 

@@ -122,6 +122,12 @@ pub trait Mailbox {
     /// settled.
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()>;
 
+    /// Whether the open folder, opened for writing, has the rights that an action needs, as far
+    /// as the server tells without that anything is done.
+    fn may_settle(&self, _action: &AfterFetch) -> Result<()> {
+        Ok(())
+    }
+
     /// The folders' names, decoded.
     fn folders(&mut self) -> Result<Vec<String>>;
 

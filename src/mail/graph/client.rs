@@ -372,6 +372,7 @@ mod tests {
             connect_timeout: SHORT,
             io_timeout: SHORT,
             ca_file: None,
+            watch: Default::default(),
         };
         let agent = Agent::new(&settings).unwrap();
         Client::new(agent, root, "Ä b@contoso.example", Secret::new("t"), None).unwrap()
