@@ -180,7 +180,8 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     if !by_code.is_empty() {
         return by_code;
     }
-    let by_words = for_server_words(typed).or_else(|| for_own_words(typed));
+    let texts = mail::TEXTS.iter().chain(graph::TEXTS).chain(own::TEXTS);
+    let by_words = best(typed, texts).or_else(|| for_server_words(typed));
     let lower = typed.to_lowercase();
     // A bare reply code stands for every reply that bears it; the most telling part is its last.
     let is_bare = lower
