@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   queuemail server add incoming Contoso      from the app registration to a server
   queuemail queue add support                from a mailbox to a queue
+  queuemail check                            every step to the mailbox, each with its remedy
   queuemail fetch                            from cron: every queue, silent when all is well
   queuemail send -t < reply.eml              as sendmail does
   queuemail explain 535 5.7.139              what a refusal means, and who must act";

@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// The ground: these may name each other.
 const BASE: &[&str] = &[
-    "config", "fault", "files", "http", "net", "output", "secret",
+    "config",
+    "fault",
+    "files",
+    "http",
+    "net",
+    "output",
+    "powershell",
+    "secret",
+    "x509",
 ];
 
 /// What a part may name beside itself and, where `true`, the ground.
@@ -19,10 +27,12 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         "commands",
         true,
         &[
+            "check",
             "cli",
             "command",
             "delivery",
             "diagnosis",
+            "expiry",
             "fetch",
             "mail",
             "oauth",
@@ -31,9 +41,11 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "submit",
         ],
     ),
-    ("diagnosis", false, &["fault", "output"]),
+    ("diagnosis", false, &["fault", "output", "powershell"]),
     ("fetch", true, &["delivery", "mail", "state"]),
     ("submit", true, &[]),
+    ("expiry", true, &[]),
+    ("check", true, &["expiry", "mail", "oauth"]),
     // What names a message on its server is all that the next two know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
     ("state", true, &["mail::RemoteId"]),
@@ -44,7 +56,8 @@ const TABLE: &[(&str, bool, &[&str])] = &[
 
 /// Words that panic, or that were forgotten.
 const FORBIDDEN: &[&str] = &[
-    ".expect(",
+    ".expect(\"",
+    ".expect(&",
     ".unwrap()",
     "dbg!(",
     "panic!(",
