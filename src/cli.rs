@@ -130,6 +130,8 @@ pub enum Command {
     Send(SendArgs),
     /// Walk every step to a working mailbox, and say what is wrong, who must act and how
     Check(CheckArgs),
+    /// Print the PowerShell that an Exchange and Entra administrator must run, ids filled in
+    SetupScript(SetupScriptArgs),
     /// Show how every mailbox fares, or check it for a monitor
     Status(StatusArgs),
     /// Look at the messages that could not be delivered, and decide about them
@@ -776,6 +778,26 @@ pub struct CheckArgs {
     /// Prove that these mailboxes are closed to the apps of the servers named, else of all
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub boundary: Vec<String>,
+}
+
+// ---- setup-script ----------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail setup-script > setup.ps1           then: pwsh setup.ps1
+  queuemail setup-script Contoso > setup.ps1   for one server
+  queuemail setup-script --undo > undo.ps1     takes it back
+
+The script holds the app registrations, permissions and mailboxes of the configuration, and no
+others; it may be run again at any time. It holds no secret.")]
+pub struct SetupScriptArgs {
+    /// Servers, incoming or outgoing [default: all]
+    #[arg(value_name = "SERVER")]
+    pub names: Vec<String>,
+    /// Take back what the script sets up
+    #[arg(long)]
+    pub undo: bool,
 }
 
 // ---- explain ---------------------------------------------------------------------------------
