@@ -8,7 +8,8 @@
 //! main → lib → cli            parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
-//!        submit               who may send, and through which server
+//!        outbox               the engine: keep, hand over, settle, report
+//!        submit               who may send, through which server, and how much
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault
 //! ```
@@ -27,6 +28,7 @@ mod http;
 mod mail;
 mod net;
 mod oauth;
+mod outbox;
 mod output;
 mod prompt;
 mod secret;

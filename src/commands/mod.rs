@@ -7,6 +7,8 @@ mod context;
 mod explain;
 mod fetch;
 mod login;
+mod outbox;
+mod post;
 mod provision;
 mod quarantine;
 mod queue;
@@ -38,6 +40,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Send(args) => send::run(&context, &args),
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
+        Command::Outbox(command) => outbox::run(&context, &command),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions { shell } => {
             let mut command = crate::command();

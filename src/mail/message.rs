@@ -17,6 +17,10 @@ pub struct Draft {
     fields: Vec<Field>,
     /// Where the header's fields end and the empty line or the body begins.
     header_end: usize,
+    /// From is replaced by the sender.
+    replace_from: bool,
+    /// Fields that are added where the message has none of that name.
+    additions: Vec<(&'static str, String)>,
 }
 
 /// Where a header field is in the message.
@@ -59,6 +63,8 @@ impl Draft {
             octets,
             fields,
             header_end,
+            replace_from: false,
+            additions: Vec::new(),
         })
     }
 
@@ -90,6 +96,27 @@ impl Draft {
         }
     }
 
+    /// The addresses of From, as they stand there.
+    pub fn authors(&self) -> Result<Vec<String>> {
+        self.addresses_of(&self.fields, "From")
+    }
+
+    /// True for an answer: it has In-Reply-To.
+    pub fn answers(&self) -> bool {
+        self.has("In-Reply-To")
+    }
+
+    /// From is to name the sender; what stands there becomes the name beside the address.
+    pub fn replace_from(&mut self) {
+        self.replace_from = true;
+    }
+
+    /// Adds a field, unless the message has one of that name. The value must be ASCII without
+    /// line ends.
+    pub fn add(&mut self, name: &'static str, value: &str) {
+        self.additions.push((name, value.to_owned()));
+    }
+
     /// The recipients that the header names, as `sendmail -t` takes them: of a resent message
     /// (RFC 5322 §3.6.6) those of its latest resending, else To, Cc and Bcc.
     pub fn recipients(&self) -> Result<Vec<String>> {
@@ -116,8 +143,17 @@ impl Draft {
         now: &ZonedDateTime,
     ) -> Result<Prepared> {
         let mut top = String::new();
-        if !self.has("From") {
+        let from = self.fields.iter().find(|f| f.is("From"));
+        if self.replace_from {
+            let former = from.map(|f| self.value(f).trim().to_owned());
+            top += &from_field(sender, former.as_deref().or(name))?;
+        } else if from.is_none() {
             top += &from_field(sender, name)?;
+        }
+        for (name, value) in &self.additions {
+            if !self.has(name) {
+                top += &format!("{name}: {value}\r\n");
+            }
         }
         if !self.has("Date") {
             let date = jiff::fmt::rfc2822::to_string(now)?;
@@ -135,7 +171,8 @@ impl Draft {
         octets.extend_from_slice(top.as_bytes());
         for field in &self.fields {
             let nameless = field.is("Message-ID") && self.value(field).trim().is_empty();
-            if !(field.is("Bcc") || field.is("Resent-Bcc") || nameless) {
+            let replaced = self.replace_from && field.is("From");
+            if !(field.is("Bcc") || field.is("Resent-Bcc") || nameless || replaced) {
                 octets.extend_from_slice(&self.octets[field.whole.clone()]);
             }
         }
@@ -411,6 +448,20 @@ mod tests {
         assert!(draft.sender().is_err());
         let draft = read("From: a@x.example, b@x.example\nSender: b@x.example\n\n");
         assert_eq!(draft.sender().unwrap().as_deref(), Some("b@x.example"));
+    }
+
+    #[test]
+    fn a_from_of_this_machine_becomes_the_name_of_the_sender() {
+        let mut draft = read("Subject: x\nFrom: root (Cron Daemon)\nAuto-Submitted: no\n\n");
+        assert_eq!(draft.authors().unwrap(), ["root"]);
+        draft.replace_from();
+        draft.add("Auto-Submitted", "auto-generated");
+        draft.add("X-Auto-Response-Suppress", "All");
+        let octets = draft.prepare("us@contoso.example", None, &now()).unwrap().octets;
+        let text = String::from_utf8(octets).unwrap();
+        assert!(text.starts_with("From: \"root (Cron Daemon)\" <us@contoso.example>\r\n"), "{text}");
+        assert_eq!(text.matches("From:").count(), 1);
+        assert!(text.contains("Auto-Submitted: no\r\n") && text.contains("X-Auto-Response-Suppress: All\r\n"));
     }
 
     #[test]

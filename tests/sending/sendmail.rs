@@ -172,7 +172,7 @@ fn octets_that_are_no_lines_arrive_as_they_are_or_not_at_all() {
     assert!(sent[1].mail_parameters.iter().any(|p| p == "BODY=8BITMIME"));
     *home.standin.faults().smtp_without.lock().unwrap() = vec!["CHUNKING".into()];
     pipe(&home, &["send", "-t"], &open)
-        .fails(69)
+        .fails(65)
         .says("the message's last line has no end");
     assert_eq!(home.standin.submitted().len(), 2);
 }
