@@ -145,7 +145,7 @@ impl Draft {
         let mut top = String::new();
         let from = self.fields.iter().find(|f| f.is("From"));
         if self.replace_from {
-            let former = from.map(|f| self.value(f).trim().to_owned());
+            let former = from.map(|f| name_in(&self.value(f)));
             top += &from_field(sender, former.as_deref().or(name))?;
         } else if from.is_none() {
             top += &from_field(sender, name)?;
@@ -325,6 +325,18 @@ fn field_name(line: &[u8]) -> Option<(String, usize)> {
     visible.then(|| (String::from_utf8_lossy(name).into_owned(), colon + 1))
 }
 
+/// What names a person in the value of a From field: the name before or the comment after the
+/// address, else the address itself.
+fn name_in(value: &str) -> String {
+    let value = value.trim();
+    let name = match (value.split_once('<'), value.split_once('(')) {
+        (Some((name, _)), _) if !name.trim().is_empty() => name.trim().trim_matches('"'),
+        (_, Some((_, comment))) => comment.trim_end_matches(')'),
+        _ => value,
+    };
+    name.trim_matches(['<', '>', ' ']).to_owned()
+}
+
 /// A From field, the display name encoded as RFC 2047 has it.
 fn from_field(sender: &str, name: Option<&str>) -> Result<String> {
     use lettre::message::header::{From, Headers};
@@ -459,7 +471,9 @@ mod tests {
         draft.add("X-Auto-Response-Suppress", "All");
         let octets = draft.prepare("us@contoso.example", None, &now()).unwrap().octets;
         let text = String::from_utf8(octets).unwrap();
-        assert!(text.starts_with("From: \"root (Cron Daemon)\" <us@contoso.example>\r\n"), "{text}");
+        assert!(text.starts_with("From: \"Cron Daemon\" <us@contoso.example>\r\n"), "{text}");
+        assert_eq!(name_in("www-data"), "www-data");
+        assert_eq!(name_in("\"The web\" <www-data>"), "The web");
         assert_eq!(text.matches("From:").count(), 1);
         assert!(text.contains("Auto-Submitted: no\r\n") && text.contains("X-Auto-Response-Suppress: All\r\n"));
     }

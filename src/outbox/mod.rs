@@ -319,10 +319,14 @@ fn after_attempt(
     }
     if !entry.envelope.to.is_empty() && now - entry.kept_at >= GIVE_UP_AFTER {
         let reason = entry.reason.clone();
-        let given_up = |address| RefusedRecipient {
-            address,
+        let verdicts = result.as_ref().map(|r| &r.refused[..]).unwrap_or_default();
+        let given_up = |address: String| RefusedRecipient {
             for_good: false,
-            server_said: reason.clone(),
+            server_said: verdicts
+                .iter()
+                .find(|r| r.address == address)
+                .map_or_else(|| reason.clone(), |r| r.server_said.clone()),
+            address,
         };
         let left = std::mem::take(&mut entry.envelope.to);
         entry.refused.extend(left.into_iter().map(given_up));
