@@ -2,7 +2,8 @@
 //!
 //! Works on octets. What a person did not ask to change stays as it came: Bcc goes, a missing
 //! From, Date or Message-ID comes in at the top, and text of a Unix machine (LF alone, no CR
-//! anywhere) gets the CRLF of the mail formats. Nothing else.
+//! anywhere, in all of the message or in all of its header or body) gets the CRLF of the mail
+//! formats. Nothing else.
 
 use super::addresses;
 use crate::fault::{Fault, Kind};
@@ -54,9 +55,7 @@ impl Draft {
         if octets.is_empty() {
             return Err(malformed("the message is empty").into());
         }
-        if !octets.contains(&b'\r') {
-            octets = text_to_lines(&octets);
-        }
+        octets = lines_of_text(octets);
         let fields = read_fields(&octets)?;
         let header_end = fields.last().map_or(0, |f| f.whole.end);
         Ok(Draft {
@@ -270,6 +269,30 @@ fn line_end(octets: &[u8], at: usize) -> usize {
         .map_or(octets.len(), |n| at + n + 1)
 }
 
+/// Converts what is Unix text throughout: all of it, or all of the header or of the body where
+/// a program joined them. PHP puts a CRLF after a body of whatever lines.
+fn lines_of_text(octets: Vec<u8>) -> Vec<u8> {
+    if !octets.contains(&b'\r') {
+        return text_to_lines(&octets);
+    }
+    let header_end = header_end(&octets);
+    let (header, rest) = octets.split_at(header_end);
+    let (empty_line, body) = rest.split_at(line_end(rest, 0));
+    let is_unix = |part: &[u8]| {
+        let text = part.strip_suffix(b"\r\n").unwrap_or(part);
+        text.contains(&b'\n') && !text.contains(&b'\r')
+    };
+    if !is_unix(header) && !is_unix(body) {
+        return octets;
+    }
+    let converted = |part: &[u8]| match is_unix(part) {
+        true => text_to_lines(part.strip_suffix(b"\r\n").unwrap_or(part)),
+        false => part.to_owned(),
+    };
+    let empty_line = if empty_line.is_empty() { "" } else { "\r\n" };
+    [converted(header), empty_line.into(), converted(body)].concat()
+}
+
 /// Gives every line its CRLF, also the last.
 fn text_to_lines(text: &[u8]) -> Vec<u8> {
     let mut lines = Vec::with_capacity(text.len() + text.len() / 32 + 2);
@@ -429,6 +452,11 @@ mod tests {
     fn only_text_that_is_lf_throughout_is_converted() {
         let mixed = format!("{WHOLE}\nunix\r\n");
         assert_eq!(prepared(&mixed), mixed);
+        let php = format!("{WHOLE}\r\nhello\n.\nbye");
+        assert_eq!(prepared(&php), format!("{WHOLE}\r\nhello\r\n.\r\nbye\r\n"));
+        assert_eq!(prepared(&format!("{php}\r\n")), prepared(&php));
+        let one = format!("{WHOLE}\r\nhello\r\nx\ny\r\n");
+        assert_eq!(prepared(&one), one);
         let open = format!("{WHOLE}\r\nno end");
         assert_eq!(prepared(&open), open);
     }
