@@ -285,9 +285,16 @@ fn lines_of_text(octets: Vec<u8>) -> Vec<u8> {
     if !is_unix(header) && !is_unix(body) {
         return octets;
     }
-    let converted = |part: &[u8]| match is_unix(part) {
-        true => text_to_lines(part.strip_suffix(b"\r\n").unwrap_or(part)),
-        false => part.to_owned(),
+    let converted = |part: &[u8]| {
+        if !is_unix(part) {
+            return part.to_owned();
+        }
+        let text = part.strip_suffix(b"\r\n").unwrap_or(part);
+        let mut lines = text_to_lines(text);
+        if text.len() < part.len() && text.ends_with(b"\n") {
+            lines.extend_from_slice(b"\r\n");
+        }
+        lines
     };
     let empty_line = if empty_line.is_empty() { "" } else { "\r\n" };
     [converted(header), empty_line.into(), converted(body)].concat()
@@ -455,6 +462,8 @@ mod tests {
         let php = format!("{WHOLE}\r\nhello\n.\nbye");
         assert_eq!(prepared(&php), format!("{WHOLE}\r\nhello\r\n.\r\nbye\r\n"));
         assert_eq!(prepared(&format!("{php}\r\n")), prepared(&php));
+        let empty_line = format!("{WHOLE}\r\nhello\nbye\n\r\n");
+        assert_eq!(prepared(&empty_line), format!("{WHOLE}\r\nhello\r\nbye\r\n\r\n"));
         let one = format!("{WHOLE}\r\nhello\r\nx\ny\r\n");
         assert_eq!(prepared(&one), one);
         let open = format!("{WHOLE}\r\nno end");
