@@ -742,7 +742,11 @@ pub enum AutoArg {
 impl SendArgs {
     /// How the message is to be marked, if at all; `answers` tells that it has In-Reply-To.
     pub fn auto(&self, answers: bool) -> Option<AutoArg> {
-        let usual = if answers { AutoArg::Replied } else { AutoArg::Generated };
+        let usual = if answers {
+            AutoArg::Replied
+        } else {
+            AutoArg::Generated
+        };
         self.auto.map(|kind| kind.unwrap_or(usual))
     }
 }

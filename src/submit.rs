@@ -198,7 +198,13 @@ queues:
 
     #[test]
     fn this_machines_people_are_known() {
-        for address in ["root", "root@localhost", "root@box", "www@web.contoso.example", "root@localhost.localdomain"] {
+        for address in [
+            "root",
+            "root@localhost",
+            "root@box",
+            "www@web.contoso.example",
+            "root@localhost.localdomain",
+        ] {
             assert!(is_local(address, "web.contoso.example"), "{address}");
         }
         for address in ["a@contoso.example", "a@[192.0.2.1]"] {

@@ -100,8 +100,14 @@ pub fn later(home: &Home) {
 pub fn configure(home: &Home, after: &str, text: &str) {
     let path = home.path("config.yaml");
     let config = std::fs::read_to_string(&path).unwrap();
-    let line = config.lines().find(|l| l.trim().starts_with(after)).unwrap();
-    home.write("config.yaml", &config.replacen(line, &format!("{line}\n{text}"), 1));
+    let line = config
+        .lines()
+        .find(|l| l.trim().starts_with(after))
+        .unwrap();
+    home.write(
+        "config.yaml",
+        &config.replacen(line, &format!("{line}\n{text}"), 1),
+    );
 }
 
 /// Runs the program with a message on its standard input.

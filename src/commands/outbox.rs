@@ -67,12 +67,21 @@ fn send(
     // Those that share a way are neighbours, so that they share a connection.
     entries.sort_by(|a, b| (&a.envelope.from, a.id).cmp(&(&b.envelope.from, b.id)));
     let about = entries.len();
-    post::work(&office, entries.into_iter(), about, CONNECTIONS, |post, entry| {
-        if let Err(err) = one(&office, post, entry.id, teller, &ready) {
-            let err = err.context(format!("message {} of the outbox", entry.id));
-            errors.lock().unwrap_or_else(PoisonError::into_inner).push(err);
-        }
-    });
+    post::work(
+        &office,
+        entries.into_iter(),
+        about,
+        CONNECTIONS,
+        |post, entry| {
+            if let Err(err) = one(&office, post, entry.id, teller, &ready) {
+                let err = err.context(format!("message {} of the outbox", entry.id));
+                errors
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(err);
+            }
+        },
+    );
     let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
     fold_same(&mut errors);
     Errors::none_or(errors)
@@ -150,7 +159,10 @@ fn attempt<'a>(
     let settled = claim.settle(&result, teller, now())?;
     verdict::tell(office.context, &mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
-        office.context.output.step(&format!("message {}: sent", claim.entry.id));
+        office
+            .context
+            .output
+            .step(&format!("message {}: sent", claim.entry.id));
     }
     verdict::judge(&mail, result?, office.scene(&mail.route))
 }
@@ -281,7 +293,10 @@ fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
     let chosen = choose(store, ids, false)?;
     for entry in &chosen {
         let claim = outbox::claim(store, entry.id, now());
-        let lost = claim.as_ref().err().is_some_and(|_| !store.outbox_folder().join(&entry.file).exists());
+        let lost = claim
+            .as_ref()
+            .err()
+            .is_some_and(|_| !store.outbox_folder().join(&entry.file).exists());
         match claim {
             Ok(Some(mut claim)) => claim.remove()?,
             Ok(None) => {
@@ -294,7 +309,9 @@ fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
             Err(_) if lost => store.outbox_remove(entry.id)?,
             Err(err) => return Err(err),
         }
-        context.output.step(&format!("message {}: dropped", entry.id));
+        context
+            .output
+            .step(&format!("message {}: dropped", entry.id));
     }
     if context.output.json {
         let ids: Vec<i64> = chosen.iter().map(|e| e.id).collect();
@@ -309,7 +326,16 @@ fn list(context: &Context, store: &Store) -> Result<()> {
         let all: Vec<_> = all.iter().map(as_json).collect();
         return context.output.json(&json!({ "outbox": all }));
     }
-    let mut table = Table::new(&["ID", "SINCE", "STATE", "NEXT", "TRIES", "SENDER", "RECIPIENTS", "REASON"]);
+    let mut table = Table::new(&[
+        "ID",
+        "SINCE",
+        "STATE",
+        "NEXT",
+        "TRIES",
+        "SENDER",
+        "RECIPIENTS",
+        "REASON",
+    ]);
     for entry in &all {
         let to = people(entry);
         let to = match to.len() {
@@ -368,7 +394,14 @@ fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
         ("message-id", entry.message_id.clone()),
         ("size", entry.size.to_string()),
         ("reason", entry.reason.clone()),
-        ("file", store.outbox_folder().join(&entry.file).display().to_string()),
+        (
+            "file",
+            store
+                .outbox_folder()
+                .join(&entry.file)
+                .display()
+                .to_string(),
+        ),
     ] {
         let value = crate::output::escape(&value);
         context.output.line(&format!("{key}: {value}"))?;

@@ -57,7 +57,11 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         false => input::inputs(args, &context.output)?,
     };
     let office = Office::new(context, &config, &store);
-    let office = if args.outbox { office.impatient() } else { office };
+    let office = if args.outbox {
+        office.impatient()
+    } else {
+        office
+    };
     let run = Run {
         context,
         config: &config,
@@ -81,14 +85,20 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     if run.several && context.output.json && !args.dry_run {
         run.tally.tell(context, start.elapsed())?;
     }
-    Errors::none_or(run.errors.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Errors::none_or(
+        run.errors
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
+    )
 }
 
 impl<'a> Run<'a> {
     /// Sends one message, which may need several transactions.
     fn one(&self, post: &mut Post<'a>, input: Input) {
         let name = input.name.clone();
-        let result = input.octets.and_then(|octets| self.prepare(octets, name.clone()));
+        let result = input
+            .octets
+            .and_then(|octets| self.prepare(octets, name.clone()));
         let mails = match result {
             Ok(mails) => mails,
             Err(err) => {
@@ -136,7 +146,14 @@ impl<'a> Run<'a> {
         let mut kept = Vec::new();
         for mail in mails {
             let envelope = mail.envelope.clone();
-            match outbox::keep(self.store, envelope, &mail.message_id, &mail.octets, shared, now()) {
+            match outbox::keep(
+                self.store,
+                envelope,
+                &mail.message_id,
+                &mail.octets,
+                shared,
+                now(),
+            ) {
                 Ok(claim) => kept.push((mail, claim)),
                 Err(err) => {
                     // Nothing is promised: what was kept of it goes again.
@@ -162,9 +179,7 @@ impl<'a> Run<'a> {
                 verdict::tell(self.context, &mail, &result, Some(&settled))?;
                 match verdict::less_kept(result, &settled)? {
                     None => Ok(()),
-                    Some(receipt) => {
-                        verdict::judge(&mail, receipt, self.office.scene(&mail.route))
-                    }
+                    Some(receipt) => verdict::judge(&mail, receipt, self.office.scene(&mail.route)),
                 }
             })
             .collect()
@@ -230,7 +245,9 @@ impl<'a> Run<'a> {
         let Prepared { octets, message_id } =
             draft.prepare(&sender, args.full_name.as_deref(), &now)?;
         let limits = route.limits(&self.office.host(&route)?);
-        let most = limits.recipients_per_message.map_or(usize::MAX, |n| n.max(1) as usize);
+        let most = limits
+            .recipients_per_message
+            .map_or(usize::MAX, |n| n.max(1) as usize);
         Ok(to
             .chunks(most)
             .map(|to| Mail {
@@ -250,14 +267,22 @@ impl<'a> Run<'a> {
 
     fn progress_wanted(&self) -> bool {
         let output = &self.context.output;
-        self.several && !output.quiet && !output.json && output.verbose == 0
+        self.several
+            && !output.quiet
+            && !output.json
+            && output.verbose == 0
             && std::io::stderr().is_terminal()
             && !std::io::stdout().is_terminal()
     }
 
     fn show_progress(&self) {
         if self.progress_wanted() {
-            let _ = write!(std::io::stderr(), "\r{} of about {} messages", self.tally.done(), self.about);
+            let _ = write!(
+                std::io::stderr(),
+                "\r{} of about {} messages",
+                self.tally.done(),
+                self.about
+            );
         }
     }
 
@@ -283,9 +308,11 @@ fn composer(config: &Config, args: &SendArgs) -> Result<String> {
         .collect();
     match senders[..] {
         [one] => Ok(one.to_owned()),
-        _ => Err(Fault::usage("`-f` is needed: several addresses, or none, may send")
-            .hint(format!("senders in the file: {}", senders.join(", ")))
-            .into()),
+        _ => Err(
+            Fault::usage("`-f` is needed: several addresses, or none, may send")
+                .hint(format!("senders in the file: {}", senders.join(", ")))
+                .into(),
+        ),
     }
 }
 
@@ -329,7 +356,10 @@ fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String>
 }
 
 fn machine() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Full addresses, each once: the domain is the same in any case (RFC 5321 §2.4). Who is of this

@@ -39,18 +39,16 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     if context.output.json {
         let mailboxes: Vec<_> = lines.iter().map(as_json).collect();
         let problems: Vec<_> = problems.iter().map(|p| &p.what).collect();
-        context
-            .output
-            .json(&json!({
-                "mailboxes": mailboxes,
-                "outbox": {
-                    "waiting": outbox.waiting,
-                    "unknown": outbox.unknown,
-                    "failed": outbox.failed,
-                    "oldest": time(outbox.oldest),
-                },
-                "problems": problems,
-            }))?;
+        context.output.json(&json!({
+            "mailboxes": mailboxes,
+            "outbox": {
+                "waiting": outbox.waiting,
+                "unknown": outbox.unknown,
+                "failed": outbox.failed,
+                "oldest": time(outbox.oldest),
+            },
+            "problems": problems,
+        }))?;
     } else if !args.check && args.metrics.is_none() {
         print_table(context, &lines, now)?;
         print_outbox(context, &outbox, now)?;

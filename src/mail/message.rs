@@ -463,7 +463,10 @@ mod tests {
         assert_eq!(prepared(&php), format!("{WHOLE}\r\nhello\r\n.\r\nbye\r\n"));
         assert_eq!(prepared(&format!("{php}\r\n")), prepared(&php));
         let empty_line = format!("{WHOLE}\r\nhello\nbye\n\r\n");
-        assert_eq!(prepared(&empty_line), format!("{WHOLE}\r\nhello\r\nbye\r\n\r\n"));
+        assert_eq!(
+            prepared(&empty_line),
+            format!("{WHOLE}\r\nhello\r\nbye\r\n\r\n")
+        );
         let one = format!("{WHOLE}\r\nhello\r\nx\ny\r\n");
         assert_eq!(prepared(&one), one);
         let open = format!("{WHOLE}\r\nno end");
@@ -506,13 +509,22 @@ mod tests {
         draft.replace_from();
         draft.add("Auto-Submitted", "auto-generated");
         draft.add("X-Auto-Response-Suppress", "All");
-        let octets = draft.prepare("us@contoso.example", None, &now()).unwrap().octets;
+        let octets = draft
+            .prepare("us@contoso.example", None, &now())
+            .unwrap()
+            .octets;
         let text = String::from_utf8(octets).unwrap();
-        assert!(text.starts_with("From: \"Cron Daemon\" <us@contoso.example>\r\n"), "{text}");
+        assert!(
+            text.starts_with("From: \"Cron Daemon\" <us@contoso.example>\r\n"),
+            "{text}"
+        );
         assert_eq!(name_in("www-data"), "www-data");
         assert_eq!(name_in("\"The web\" <www-data>"), "The web");
         assert_eq!(text.matches("From:").count(), 1);
-        assert!(text.contains("Auto-Submitted: no\r\n") && text.contains("X-Auto-Response-Suppress: All\r\n"));
+        assert!(
+            text.contains("Auto-Submitted: no\r\n")
+                && text.contains("X-Auto-Response-Suppress: All\r\n")
+        );
     }
 
     #[test]

@@ -213,7 +213,12 @@ impl<'a> Claim<'a> {
     }
 
     /// Puts on record what became of an attempt.
-    pub fn settle(&mut self, result: &Result<Receipt>, teller: Teller, now: i64) -> Result<Settled> {
+    pub fn settle(
+        &mut self,
+        result: &Result<Receipt>,
+        teller: Teller,
+        now: i64,
+    ) -> Result<Settled> {
         let entry = &mut self.entry;
         entry.attempts += 1;
         entry.changed_at = now;
@@ -230,7 +235,10 @@ impl<'a> Claim<'a> {
     pub fn restart(&mut self, now: i64) -> Result<()> {
         let entry = &mut self.entry;
         let again = std::mem::take(&mut entry.refused);
-        entry.envelope.to.extend(again.into_iter().map(|r| r.address));
+        entry
+            .envelope
+            .to
+            .extend(again.into_iter().map(|r| r.address));
         entry.state = OutboxState::Waiting;
         entry.report = None;
         entry.next_attempt = now;
@@ -292,12 +300,28 @@ fn after_attempt(
                     sort_out(entry, &receipt.refused, teller);
                 }
                 Outcome::Refused { for_good: false } => {
-                    let left = |to: &String| !receipt.refused.iter().any(|r| r.for_good && r.address == *to);
+                    let left = |to: &String| {
+                        !receipt
+                            .refused
+                            .iter()
+                            .any(|r| r.for_good && r.address == *to)
+                    };
                     entry.envelope.to.retain(left);
-                    let gone: Vec<_> = receipt.refused.iter().filter(|r| r.for_good).cloned().collect();
+                    let gone: Vec<_> = receipt
+                        .refused
+                        .iter()
+                        .filter(|r| r.for_good)
+                        .cloned()
+                        .collect();
                     sort_out(entry, &gone, teller);
                     entry.reason = match why.is_empty() {
-                        true => receipt.refused.iter().find(|r| !r.for_good).map_or_else(String::new, |r| format!("{}: {}", r.address, r.server_said)),
+                        true => receipt
+                            .refused
+                            .iter()
+                            .find(|r| !r.for_good)
+                            .map_or_else(String::new, |r| {
+                                format!("{}: {}", r.address, r.server_said)
+                            }),
                         false => why,
                     };
                 }
@@ -310,7 +334,10 @@ fn after_attempt(
                             address: to,
                         }
                     };
-                    let all: Vec<_> = std::mem::take(&mut entry.envelope.to).into_iter().map(said).collect();
+                    let all: Vec<_> = std::mem::take(&mut entry.envelope.to)
+                        .into_iter()
+                        .map(said)
+                        .collect();
                     entry.reason = all.first().map_or(why.clone(), |r| r.server_said.clone());
                     sort_out(entry, &all, teller);
                 }
@@ -375,7 +402,10 @@ fn random() -> f64 {
 /// An error in one line, the server's words included.
 fn words(err: &anyhow::Error) -> String {
     let mut text = format!("{err:#}");
-    if let Some(said) = err.downcast_ref::<Fault>().and_then(|f| f.server_said.as_ref()) {
+    if let Some(said) = err
+        .downcast_ref::<Fault>()
+        .and_then(|f| f.server_said.as_ref())
+    {
         text = format!("{text}: {said}");
     }
     text
@@ -492,7 +522,10 @@ mod tests {
             after_attempt(&mut entry, &receipt, Teller::Report, far),
             Settled::Unknown
         );
-        assert_eq!((entry.state, entry.envelope.to), (OutboxState::Unknown, vec!["a".to_owned()]));
+        assert_eq!(
+            (entry.state, entry.envelope.to),
+            (OutboxState::Unknown, vec!["a".to_owned()])
+        );
     }
 
     #[test]

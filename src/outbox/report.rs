@@ -42,12 +42,13 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     let intent = stage(delivery.as_mut(), &letter, &octets)?;
     claim.entry.report = Some(serde_json::to_string(&intent)?);
     store.outbox_update(&claim.entry)?;
-    let place = delivery.deliver(&intent, &letter).map_err(|err| {
-        match err.downcast::<Rejected>() {
-            Ok(why) => anyhow::anyhow!("the destination refused the report: {why}"),
-            Err(err) => err,
-        }
-    })?;
+    let place =
+        delivery
+            .deliver(&intent, &letter)
+            .map_err(|err| match err.downcast::<Rejected>() {
+                Ok(why) => anyhow::anyhow!("the destination refused the report: {why}"),
+                Err(err) => err,
+            })?;
     delivery.flush()?;
     done(claim, now)?;
     Ok(place)
@@ -100,7 +101,10 @@ fn report_id(claim: &Claim<'_>) -> String {
         claim.entry.file, claim.entry.attempts, claim.entry.message_id
     );
     let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
-    let id: String = digest.as_ref()[..12].iter().map(|o| format!("{o:02x}")).collect();
+    let id: String = digest.as_ref()[..12]
+        .iter()
+        .map(|o| format!("{o:02x}"))
+        .collect();
     format!("<{id}@queuemail.invalid>")
 }
 
@@ -138,7 +142,11 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
             true => "refused",
             false => "given up after five days",
         };
-        text += &format!("{} ({why})\r\n    {}\r\n", one.address, fold(&one.server_said, 4));
+        text += &format!(
+            "{} ({why})\r\n    {}\r\n",
+            one.address,
+            fold(&one.server_said, 4)
+        );
     }
     text += &format!(
         "\r\nNothing is tried again by itself.\r\n\r\n--{boundary}\r\n\
@@ -153,11 +161,18 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
             recipient(&one.address),
             status(one),
         );
-        if one.server_said.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        if one
+            .server_said
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_digit)
+        {
             text += &format!("Diagnostic-Code: smtp; {}\r\n", fold(&one.server_said, 1));
         }
     }
-    text += &format!("\r\n--{boundary}\r\nContent-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n");
+    text += &format!(
+        "\r\n--{boundary}\r\nContent-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    );
     let mut octets = text.into_bytes();
     octets.extend_from_slice(header);
     octets.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
@@ -166,7 +181,11 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
 
 /// RFC 3464 §2.3.2, and RFC 6533 for addresses that are not ASCII.
 fn recipient(address: &str) -> String {
-    let kind = if address.is_ascii() { "rfc822" } else { "utf-8" };
+    let kind = if address.is_ascii() {
+        "rfc822"
+    } else {
+        "utf-8"
+    };
     format!("{kind}; {}", one_line(address))
 }
 
@@ -199,7 +218,10 @@ fn fold(words: &str, indent: usize) -> String {
             text.push(' ');
         }
         // RFC 5322 §2.1.1: no line is longer than 998 octets.
-        let end = word.char_indices().nth(400).map_or(word.len(), |(at, _)| at);
+        let end = word
+            .char_indices()
+            .nth(400)
+            .map_or(word.len(), |(at, _)| at);
         text.push_str(&word[..end]);
         width += word.len() + 1;
     }
@@ -207,13 +229,25 @@ fn fold(words: &str, indent: usize) -> String {
 }
 
 fn one_line(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn machine() -> String {
     let name = rustix::system::uname();
-    let name: String = name.nodename().to_string_lossy().chars().filter(|c| c.is_ascii_graphic()).collect();
-    if name.is_empty() { "localhost".to_owned() } else { name }
+    let name: String = name
+        .nodename()
+        .to_string_lossy()
+        .chars()
+        .filter(|c| c.is_ascii_graphic())
+        .collect();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name
+    }
 }
 
 #[cfg(test)]
@@ -230,7 +264,10 @@ mod tests {
                 server_said: said.into(),
             })
         };
-        assert_eq!(of("550 5.1.10 RESOLVER.ADR.RecipientNotFound", true), "5.1.10");
+        assert_eq!(
+            of("550 5.1.10 RESOLVER.ADR.RecipientNotFound", true),
+            "5.1.10"
+        );
         assert_eq!(of("550 no 1.2.3.4 5.1", true), "5.0.0");
         assert_eq!(of("cannot connect", false), "4.4.7");
     }

@@ -13,7 +13,11 @@ use std::time::{Duration, Instant};
 /// callers start: `sendmail`, our binary with its configuration named.
 fn machine() -> (Home, PathBuf) {
     let home = office();
-    configure(&home, "deliver:", "  sender: support@contoso.com\n  recipient: admin@example.com");
+    configure(
+        &home,
+        "deliver:",
+        "  sender: support@contoso.com\n  recipient: admin@example.com",
+    );
     let link = home.path("bin");
     fs::create_dir(&link).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_queuemail"), link.join("sendmail")).unwrap();
@@ -46,7 +50,11 @@ fn call(home: &Home, program: &str, args: &[&str], stdin: &str) -> Output {
         .stdin(fs::File::open(input).unwrap())
         .output()
         .unwrap_or_else(|e| panic!("{program}: {e}; `scripts/need test` installs it"));
-    assert!(output.status.success(), "{program} {args:?}: {output:?}\n{}", called(home));
+    assert!(
+        output.status.success(),
+        "{program} {args:?}: {output:?}\n{}",
+        called(home)
+    );
     output
 }
 
@@ -62,7 +70,10 @@ fn the_mail(home: &Home) -> (String, Vec<String>) {
     assert_eq!(sent.len(), 1, "{}", called(home));
     assert_eq!(sent[0].from, "support@contoso.com");
     assert!(outbox(home).is_empty());
-    (String::from_utf8_lossy(&sent[0].bytes).into_owned(), sent[0].recipients.clone())
+    (
+        String::from_utf8_lossy(&sent[0].bytes).into_owned(),
+        sent[0].recipients.clone(),
+    )
 }
 
 fn text(path: &Path) -> &str {
@@ -78,15 +89,28 @@ fn git_send_email() {
                  Content-Transfer-Encoding: 8bit\n\n---\n a | 1 +\n\ndiff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -0,0 +1 @@\n+.\n-- \n2.39\n";
     let patch = home.write("0001.patch", patch);
     let args = [
-        "-c", "user.name=Support", "-c", "user.email=support@contoso.com", "send-email", "--quiet",
-        "--from=Support <support@contoso.com>", "--to=list@example.com", "--cc=anna@example.com",
-        "--suppress-cc=all", "--confirm=never", "--envelope-sender=support@contoso.com",
+        "-c",
+        "user.name=Support",
+        "-c",
+        "user.email=support@contoso.com",
+        "send-email",
+        "--quiet",
+        "--from=Support <support@contoso.com>",
+        "--to=list@example.com",
+        "--cc=anna@example.com",
+        "--suppress-cc=all",
+        "--confirm=never",
+        "--envelope-sender=support@contoso.com",
     ];
     let server = format!("--sendmail-cmd={}", text(&sendmail));
     let args = [&args[..], &[server.as_str(), text(&patch)]].concat();
     call(&home, "/usr/bin/git", &args, "");
     let (mail, to) = the_mail(&home);
-    assert_eq!(to, ["list@example.com", "anna@example.com"], "--suppress-cc=all keeps what is named");
+    assert_eq!(
+        to,
+        ["list@example.com", "anna@example.com"],
+        "--suppress-cc=all keeps what is named"
+    );
     assert!(mail.contains("\r\nX-Mailer: git-send-email"), "{mail}");
     assert!(mail.contains("\r\n+.\r\n"), "{mail}");
 }
@@ -95,30 +119,73 @@ fn git_send_email() {
 fn mutt_with_an_attachment() {
     let (home, sendmail) = machine();
     let file = home.write("note.txt", "Grüße\n.\n");
-    let set = format!("set sendmail=\"{} -oem -oi\" from=support@contoso.com use_envelope_from=yes copy=no", text(&sendmail));
-    let args = ["-n", "-F", "/dev/null", "-e", &set, "-s", "Ihre Bestellung", "-a", text(&file), "-b", "secret@example.com", "--", "anna@example.com"];
+    let set = format!(
+        "set sendmail=\"{} -oem -oi\" from=support@contoso.com use_envelope_from=yes copy=no",
+        text(&sendmail)
+    );
+    let args = [
+        "-n",
+        "-F",
+        "/dev/null",
+        "-e",
+        &set,
+        "-s",
+        "Ihre Bestellung",
+        "-a",
+        text(&file),
+        "-b",
+        "secret@example.com",
+        "--",
+        "anna@example.com",
+    ];
     call(&home, "/usr/bin/mutt", &args, "Hello\n.\nBye\n");
     let (mail, to) = the_mail(&home);
     assert_eq!(to, ["anna@example.com", "secret@example.com"]);
-    assert!(mail.contains("\r\n.\r\nBye\r\n") && !mail.contains("secret@"), "{mail}");
-    assert!(called(&home).contains("-f support@contoso.com"), "{}", called(&home));
+    assert!(
+        mail.contains("\r\n.\r\nBye\r\n") && !mail.contains("secret@"),
+        "{mail}"
+    );
+    assert!(
+        called(&home).contains("-f support@contoso.com"),
+        "{}",
+        called(&home)
+    );
 }
 
 #[test]
 fn s_nail_and_bsd_mailx() {
     let (home, sendmail) = machine();
     let mta = format!("mta=file://{}", text(&sendmail));
-    let args = ["-n", "-S", "v15-compat", "-S", &mta, "-r", "support@contoso.com", "-s", "Alarm", "anna@example.com"];
+    let args = [
+        "-n",
+        "-S",
+        "v15-compat",
+        "-S",
+        &mta,
+        "-r",
+        "support@contoso.com",
+        "-s",
+        "Alarm",
+        "anna@example.com",
+    ];
     call(&home, "/usr/bin/s-nail", &args, "disk full\n");
     let (mail, to) = the_mail(&home);
     assert_eq!(to, ["anna@example.com"]);
     assert!(mail.ends_with("\r\n\r\ndisk full\r\n"), "{mail}");
     let (home, sendmail) = machine();
     home.write(".mailrc", &format!("set sendmail={}\n", text(&sendmail)));
-    call(&home, "/usr/bin/bsd-mailx", &["-s", "Alarm", "root"], "disk full\n");
+    call(
+        &home,
+        "/usr/bin/bsd-mailx",
+        &["-s", "Alarm", "root"],
+        "disk full\n",
+    );
     let (mail, to) = the_mail(&home);
     assert_eq!(to, ["admin@example.com"], "root is nobody's address");
-    assert!(mail.contains("From: support@contoso.com\r\n") && mail.ends_with("disk full\r\n"), "{mail}");
+    assert!(
+        mail.contains("From: support@contoso.com\r\n") && mail.ends_with("disk full\r\n"),
+        "{mail}"
+    );
 }
 
 #[test]
@@ -126,19 +193,37 @@ fn php_and_python() {
     let (home, sendmail) = machine();
     let path = format!("sendmail_path={} -t -i", text(&sendmail));
     let script = r#"exit(mail("Anna <anna@example.com>", "=?UTF-8?B?R3LDvMOfZQ==?=", "Hello\n.\nBye", ["From" => "support@contoso.com", "Bcc" => "secret@example.com"]) ? 0 : 1);"#;
-    call(&home, "/usr/bin/php", &["-n", "-d", &path, "-r", script], "");
+    call(
+        &home,
+        "/usr/bin/php",
+        &["-n", "-d", &path, "-r", script],
+        "",
+    );
     let (mail, to) = the_mail(&home);
     assert_eq!(to, ["anna@example.com", "secret@example.com"]);
-    assert!(mail.contains("\r\n.\r\nBye\r\n") && !mail.contains("secret@"), "{mail}");
+    assert!(
+        mail.contains("\r\n.\r\nBye\r\n") && !mail.contains("secret@"),
+        "{mail}"
+    );
     // Without a From at all, as careless scripts do, and with an additional parameter.
     let (home, sendmail) = machine();
     let path = format!("sendmail_path={} -t -i", text(&sendmail));
     let script = r#"exit(mail("anna@example.com", "x", "y", "", "-fwww-data@localhost") ? 0 : 1);"#;
-    call(&home, "/usr/bin/php", &["-n", "-d", &path, "-r", script], "");
+    call(
+        &home,
+        "/usr/bin/php",
+        &["-n", "-d", &path, "-r", script],
+        "",
+    );
     assert!(the_mail(&home).0.contains("From: support@contoso.com\r\n"));
     // A caller that asks is told of a failure.
     let script = r#"exit(mail("a b c", "x", "y") ? 1 : 0);"#;
-    call(&home, "/usr/bin/php", &["-n", "-d", &path, "-r", script], "");
+    call(
+        &home,
+        "/usr/bin/php",
+        &["-n", "-d", &path, "-r", script],
+        "",
+    );
     let (home, sendmail) = machine();
     let script = "import email.message, subprocess, sys
 m = email.message.EmailMessage()
@@ -175,7 +260,15 @@ fn debians_cron() {
         sendmail.display()
     );
     let mut cron = Command::new("unshare")
-        .args(["--mount", "--pid", "--fork", "--kill-child", "sh", "-c", &script])
+        .args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+            &script,
+        ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -189,10 +282,25 @@ fn debians_cron() {
     std::thread::sleep(Duration::from_millis(200));
     cron.kill().unwrap();
     let output = cron.wait_with_output().unwrap();
-    assert!(!home.standin.submitted().is_empty(), "{output:?}\n{}", called(&home));
+    assert!(
+        !home.standin.submitted().is_empty(),
+        "{output:?}\n{}",
+        called(&home)
+    );
     let (mail, to) = the_mail(&home);
     assert_eq!(to, ["admin@example.com"]);
-    assert!(mail.starts_with("From: \"Cron Daemon\" <support@contoso.com>\r\n") || mail.contains("<support@contoso.com>"), "{mail}");
-    assert!(mail.contains("\r\nSubject: Cron <root@") && mail.ends_with("the disk is full\r\n"), "{mail}");
-    assert!(called(&home).contains("-FCronDaemon") && called(&home).contains("-oem root"), "{}", called(&home));
+    assert!(
+        mail.starts_with("From: \"Cron Daemon\" <support@contoso.com>\r\n")
+            || mail.contains("<support@contoso.com>"),
+        "{mail}"
+    );
+    assert!(
+        mail.contains("\r\nSubject: Cron <root@") && mail.ends_with("the disk is full\r\n"),
+        "{mail}"
+    );
+    assert!(
+        called(&home).contains("-FCronDaemon") && called(&home).contains("-oem root"),
+        "{}",
+        called(&home)
+    );
 }

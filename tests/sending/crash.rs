@@ -10,7 +10,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
 /// What changes files, the database, or what the server sees.
-const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate,unlink,unlinkat,rename,openat,flock,sendto,fcntl";
+const CALLS: &str =
+    "write,pwrite64,fsync,fdatasync,ftruncate,unlink,unlinkat,rename,openat,flock,sendto,fcntl";
 
 /// A call, by its name and how many of that name there were with it.
 type Call = (String, usize);
@@ -20,14 +21,24 @@ fn run(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (ExitStatu
     let own = home.command(args);
     let log = home.path("strace.log");
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o"]).arg(&log).args(["-e", &format!("trace={CALLS}")]);
+    command
+        .args(["-f", "-qq", "-o"])
+        .arg(&log)
+        .args(["-e", &format!("trace={CALLS}")]);
     if let Some((name, nth)) = at {
         command.args(["-e", &format!("inject={name}:signal=SIGKILL:when={nth}")]);
     }
-    command.arg("--").arg(own.get_program()).args(own.get_args()).env_clear();
+    command
+        .arg("--")
+        .arg(own.get_program())
+        .args(own.get_args())
+        .env_clear();
     command.envs(own.get_envs().filter_map(|(k, v)| Some((k, v?))));
     let message = home.write("stdin", stdin);
-    let output = command.stdin(File::open(message).unwrap()).output().expect("strace is installed");
+    let output = command
+        .stdin(File::open(message).unwrap())
+        .output()
+        .expect("strace is installed");
     let calls = std::fs::read_to_string(&log).unwrap();
     let mut counts: HashMap<String, usize> = HashMap::new();
     let calls = calls.lines().filter_map(|line| {
@@ -84,7 +95,9 @@ fn settle(home: &Home) -> HashMap<String, usize> {
     let mut unknown = HashMap::new();
     for kept in outbox(home) {
         assert_eq!(kept["state"], "unknown", "{kept}");
-        *unknown.entry(kept["message_id"].as_str().unwrap().to_owned()).or_default() += 1;
+        *unknown
+            .entry(kept["message_id"].as_str().unwrap().to_owned())
+            .or_default() += 1;
     }
     unknown
 }
@@ -110,21 +123,37 @@ fn sendmail_killed_at_every_step_keeps_its_promise() {
         }
         n += 1;
     }
-    assert!(kills * 10 >= chosen.len() * 8, "{kills} of {} were killed", chosen.len());
+    assert!(
+        kills * 10 >= chosen.len() * 8,
+        "{kills} of {} were killed",
+        chosen.len()
+    );
     let unknown = settle(&home);
     let accepted = accepted(&home);
     let mut counts = [0; 3];
     for n in 0..n {
         let times = accepted.get(&id(n)).copied().unwrap_or(0);
         let unknowns = unknown.get(&id(n)).copied().unwrap_or(0);
-        assert!(times <= 1 && unknowns <= 1, "message {n}: accepted {times} times");
+        assert!(
+            times <= 1 && unknowns <= 1,
+            "message {n}: accepted {times} times"
+        );
         if promised.contains(&n) {
             assert_eq!((times, unknowns), (1, 0), "message {n} was promised");
         }
         // Neither accepted nor kept: it was not promised, and its caller saw it killed.
-        counts[if unknowns == 1 { 1 } else if times == 1 { 0 } else { 2 }] += 1;
+        counts[if unknowns == 1 {
+            1
+        } else if times == 1 {
+            0
+        } else {
+            2
+        }] += 1;
     }
-    println!("{n} messages: {} accepted, {} unknown, {} never kept", counts[0], counts[1], counts[2]);
+    println!(
+        "{n} messages: {} accepted, {} unknown, {} never kept",
+        counts[0], counts[1], counts[2]
+    );
     // A person's word ends the doubt: what Sent Items holds is not sent again.
     home.run(&["outbox", "retry", "--all"]).succeeds();
     assert!(outbox(&home).is_empty());
@@ -140,7 +169,11 @@ fn flush_killed_at_every_step_loses_and_repeats_nothing() {
     let home = office();
     let faults = home.standin.faults();
     let keep = |from: usize, count: usize| {
-        faults.smtp_next(99, crate::standin::SmtpAt::Connect, crate::standin::SmtpFault::Reply("421 4.3.2 x".into()));
+        faults.smtp_next(
+            99,
+            crate::standin::SmtpAt::Connect,
+            crate::standin::SmtpFault::Reply("421 4.3.2 x".into()),
+        );
         for n in from..from + count {
             super::pipe(&home, &["send", "-t", "--outbox"], message(n).as_bytes()).succeeds();
         }

@@ -28,7 +28,10 @@ fn no_more_leave_in_a_minute_than_may_in_all_processes_together() {
     let ran = home.run(&args).succeeds();
     assert_eq!(home.standin.submitted().len(), 3, "{ran:?}");
     assert_eq!(outbox(&home).len(), 2);
-    assert!(ran.out.contains(r#""accepted":3,"bytes":"#) && ran.out.contains(r#""kept":2"#), "{ran:?}");
+    assert!(
+        ran.out.contains(r#""accepted":3,"bytes":"#) && ran.out.contains(r#""kept":2"#),
+        "{ran:?}"
+    );
     // Another process is no other mailbox.
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
     assert_eq!(home.standin.submitted().len(), 3);
@@ -57,12 +60,17 @@ fn a_message_to_too_many_goes_out_in_several_transactions() {
     let ran = pipe(&home, &["send", "-t", "--json"], MESSAGE.as_bytes()).succeeds();
     let sent = home.standin.submitted();
     assert_eq!(sent.len(), 2);
-    assert_eq!(sent[0].recipients, ["anna@example.com", "b@example.com", "c@example.com"]);
+    assert_eq!(
+        sent[0].recipients,
+        ["anna@example.com", "b@example.com", "c@example.com"]
+    );
     assert_eq!(sent[1].recipients, ["secret@example.com"]);
     assert_eq!(sent[0].bytes, sent[1].bytes);
     assert_eq!(ran.out.lines().count(), 2);
     // Kept, each is a message of its own.
-    home.standin.faults().smtp_next(9, SmtpAt::Connect, SmtpFault::Reply("421 4.3.2 x".into()));
+    home.standin
+        .faults()
+        .smtp_next(9, SmtpAt::Connect, SmtpFault::Reply("421 4.3.2 x".into()));
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
     assert_eq!(outbox(&home).len(), 2);
 }
@@ -82,12 +90,19 @@ fn connections_are_shared_out_among_processes() {
     let home = office();
     // Exchange's own limit holds in the stand-in: the fourth would be refused.
     limit(&home, "connections: 3");
-    home.standin.faults().smtp_next(6, SmtpAt::Dot, SmtpFault::Delay(std::time::Duration::from_millis(400)));
+    home.standin.faults().smtp_next(
+        6,
+        SmtpAt::Dot,
+        SmtpFault::Delay(std::time::Duration::from_millis(400)),
+    );
     let start = Instant::now();
     let runs: Vec<_> = (0..6)
         .map(|_| {
             let file = home.write("m", MESSAGE);
-            home.command(&["send", "-t"]).stdin(std::fs::File::open(file).unwrap()).spawn().unwrap()
+            home.command(&["send", "-t"])
+                .stdin(std::fs::File::open(file).unwrap())
+                .spawn()
+                .unwrap()
         })
         .collect();
     for mut run in runs {
@@ -101,8 +116,12 @@ fn connections_are_shared_out_among_processes() {
 fn a_busy_server_is_left_alone_by_every_process() {
     let home = office();
     let busy = "432 4.3.2 Concurrent connections limit exceeded.";
-    home.standin.faults().smtp_next(1, SmtpAt::Auth, SmtpFault::Reply(busy.into()));
-    pipe(&home, &["send", "-t"], MESSAGE.as_bytes()).fails(75).says(busy);
+    home.standin
+        .faults()
+        .smtp_next(1, SmtpAt::Auth, SmtpFault::Reply(busy.into()));
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(75)
+        .says(busy);
     let before = home.standin.log().len();
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(75)

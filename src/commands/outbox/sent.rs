@@ -23,7 +23,9 @@ pub fn holds(
         queue: Some(queue.clone()),
         address: Some(user.to_owned()),
         protocol: Some("imap".to_owned()),
-        ..Scene::new(format!("cannot look into Sent Items of `{user}`, and nothing was sent"))
+        ..Scene::new(format!(
+            "cannot look into Sent Items of `{user}`, and nothing was sent"
+        ))
     };
     look(context, config, store, route, message_id).with_context(scene)
 }

@@ -160,7 +160,11 @@ impl<'a> Office<'a> {
         };
         let route = *route;
         let token = move |fresh: bool| {
-            let access = if fresh { &self.fresh_access } else { &self.access };
+            let access = if fresh {
+                &self.fresh_access
+            } else {
+                &self.access
+            };
             access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp)
         };
         Ok(Box::new(Smtp::new(server, token, &*self.trace)))
@@ -183,7 +187,12 @@ impl<'a> Post<'a> {
     ) -> Result<Receipt> {
         let way = (mail.route.outgoing.name.as_str(), mail.route.user());
         let scene = self.office.scene(&mail.route);
-        let shut = self.office.shut().iter().find(|(shut, _)| *shut == way).map(|(_, fault)| fault.clone());
+        let shut = self
+            .office
+            .shut()
+            .iter()
+            .find(|(shut, _)| *shut == way)
+            .map(|(_, fault)| fault.clone());
         if let Some(fault) = shut {
             return Err(anyhow::Error::new(fault).context(scene));
         }

@@ -3,7 +3,7 @@
 
 use super::{Office, Way};
 use crate::config::Limits;
-use crate::fault::{Fault, kind_of, Kind};
+use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::Receipt;
 use crate::state::{Lock, Pace, Store, Wait};
 use anyhow::Result;
@@ -32,7 +32,10 @@ pub fn slot(office: &Office<'_>, way: Way<'_>, limits: &Limits) -> Result<Slot> 
     let deadline = Instant::now() + office.patience;
     loop {
         for number in 0..most.clamp(1, 64) {
-            if let Ok(lock) = office.store.lock(&format!("smtp {} {} {number}", way.0, way.1))? {
+            if let Ok(lock) = office
+                .store
+                .lock(&format!("smtp {} {} {number}", way.0, way.1))?
+            {
                 return Ok(Slot { _lock: Some(lock) });
             }
         }
@@ -64,7 +67,9 @@ pub fn take_turn(
     let key = format!("{} {}", way.0, way.1);
     let deadline = Instant::now() + office.patience;
     loop {
-        let wait = office.store.take_turn(&key, recipients, pace, Timestamp::now())?;
+        let wait = office
+            .store
+            .take_turn(&key, recipients, pace, Timestamp::now())?;
         let Some(wait) = wait else { return Ok(()) };
         if Instant::now() + wait > deadline {
             return Err(Fault::try_later(format!(
@@ -123,7 +128,8 @@ pub fn remember_wait(store: &Store, way: Way<'_>, result: &Result<Receipt>) -> R
     let Some((wait, reason)) = asked else {
         return Ok(());
     };
-    let until = Timestamp::now().saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
+    let until =
+        Timestamp::now().saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
     store.set_wait(&wait_key(way), &Wait { until, reason })
 }
 
@@ -135,9 +141,14 @@ pub fn wait_key(way: Way<'_>) -> String {
 /// statuses of a mailbox or tenant that sends too much.
 fn is_busy(said: &str) -> bool {
     let mut words = said.split(' ');
-    let (code, status) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (code, status) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     matches!(code, "421" | "432")
-        || (code.starts_with('4') && matches!(status, "4.3.2" | "4.7.500" | "4.5.3") && !said.contains("ecipient"))
+        || (code.starts_with('4')
+            && matches!(status, "4.3.2" | "4.7.500" | "4.5.3")
+            && !said.contains("ecipient"))
 }
 
 #[cfg(test)]
@@ -153,7 +164,12 @@ mod tests {
         ] {
             assert!(is_busy(said), "{said}");
         }
-        for said in ["450 4.2.0 STOREDRV; mailbox logon failure", "452 4.5.3 Too many recipients", "550 5.1.10 x", ""] {
+        for said in [
+            "450 4.2.0 STOREDRV; mailbox logon failure",
+            "452 4.5.3 Too many recipients",
+            "550 5.1.10 x",
+            "",
+        ] {
             assert!(!is_busy(said), "{said}");
         }
     }

@@ -4,8 +4,8 @@ use super::Mail;
 use crate::commands::{Context, shell_quote};
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
-use crate::output::escape;
 use crate::outbox::Settled;
+use crate::output::escape;
 use anyhow::Result;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -48,10 +48,16 @@ impl Tally {
 
     /// How many messages are done with.
     pub fn done(&self) -> u64 {
-        [&self.accepted, &self.refused, &self.unknown, &self.kept, &self.failed]
-            .iter()
-            .map(|counter| counter.load(Ordering::Relaxed))
-            .sum()
+        [
+            &self.accepted,
+            &self.refused,
+            &self.unknown,
+            &self.kept,
+            &self.failed,
+        ]
+        .iter()
+        .map(|counter| counter.load(Ordering::Relaxed))
+        .sum()
     }
 
     /// The last JSON line of a run with several messages.
@@ -88,7 +94,9 @@ pub fn tell(
     };
     if output.json {
         let again = match settled {
-            Some(Settled::Later(at)) => jiff::Timestamp::from_second(*at).ok().map(|t| t.to_string()),
+            Some(Settled::Later(at)) => jiff::Timestamp::from_second(*at)
+                .ok()
+                .map(|t| t.to_string()),
             _ => None,
         };
         let refused: Vec<_> = receipt
@@ -127,7 +135,11 @@ pub fn tell(
     if kept {
         let reason = match result {
             Err(err) => format!("{err:#}"),
-            Ok(_) => receipt.server_said.clone().or(receipt.why.clone()).unwrap_or_default(),
+            Ok(_) => receipt
+                .server_said
+                .clone()
+                .or(receipt.why.clone())
+                .unwrap_or_default(),
         };
         output.step(&format!(
             "kept as {} in the outbox, to be tried again: {}",

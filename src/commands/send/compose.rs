@@ -13,8 +13,19 @@ use std::path::Path;
 
 /// Fields that the parts or the program itself write.
 const OURS: &[&str] = &[
-    "from", "sender", "to", "cc", "bcc", "subject", "reply-to", "in-reply-to", "references",
-    "mime-version", "date", "message-id", "auto-submitted",
+    "from",
+    "sender",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "reply-to",
+    "in-reply-to",
+    "references",
+    "mime-version",
+    "date",
+    "message-id",
+    "auto-submitted",
 ];
 
 /// A composed message and everybody who gets it; Bcc is in the envelope alone.
@@ -39,10 +50,18 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
     let mut builder = Message::builder().from(lettre::message::Mailbox::new(
         plain(args.full_name.as_deref(), "-F")?,
         sender.parse().map_err(|e| {
-            Fault::usage(format!("`{}` is no e-mail address: {e}", sender.escape_debug()))
+            Fault::usage(format!(
+                "`{}` is no e-mail address: {e}",
+                sender.escape_debug()
+            ))
         })?,
     ));
-    for (option, lists) in [("--to", &args.to), ("--cc", &args.cc), ("--bcc", &args.bcc), ("--reply-to", &args.reply_to)] {
+    for (option, lists) in [
+        ("--to", &args.to),
+        ("--cc", &args.cc),
+        ("--bcc", &args.bcc),
+        ("--reply-to", &args.reply_to),
+    ] {
         for list in lists {
             let mailboxes = mailboxes(option, list)?;
             if option != "--reply-to" {
@@ -82,7 +101,9 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
     let addresses = recipients.iter().filter_map(|r| r.parse().ok()).collect();
     let envelope = lettre::address::Envelope::new(None, addresses)
         .map_err(|e| Fault::usage(format!("cannot write the message: {e}")))?;
-    let message = body(args)?.attach(args)?.build(builder.envelope(envelope))?;
+    let message = body(args)?
+        .attach(args)?
+        .build(builder.envelope(envelope))?;
     Ok(Composed {
         octets: message.formatted(),
         recipients,
@@ -95,7 +116,10 @@ pub fn auto_fields(auto: AutoArg) -> [(&'static str, &'static str); 2] {
         AutoArg::Replied => "auto-replied",
         AutoArg::Generated => "auto-generated",
     };
-    [("Auto-Submitted", word), ("X-Auto-Response-Suppress", "All")]
+    [
+        ("Auto-Submitted", word),
+        ("X-Auto-Response-Suppress", "All"),
+    ]
 }
 
 /// A value for one header field: no control characters, by which another could begin.
@@ -112,14 +136,20 @@ fn plain(value: Option<&str>, option: &str) -> Result<Option<String>> {
 
 fn mailboxes(option: &str, list: &str) -> Result<Mailboxes> {
     let wrong = |why: String| {
-        Fault::usage(format!("cannot read {option} `{}`: {why}", list.escape_debug()))
+        Fault::usage(format!(
+            "cannot read {option} `{}`: {why}",
+            list.escape_debug()
+        ))
     };
     plain(Some(list), option)?;
     let found: Mailboxes = list.parse().map_err(|e| wrong(format!("{e}")))?;
     // Our own reader is the stricter one.
     let own = addresses::parse(list).map_err(wrong)?;
     if found.iter().count() == 0 || found.iter().count() != own.len() {
-        return Err(wrong("give addresses like `Anna <anna@example.com>`, separated by commas".into()).into());
+        return Err(wrong(
+            "give addresses like `Anna <anna@example.com>`, separated by commas".into(),
+        )
+        .into());
     }
     for mailbox in found.iter() {
         if !addresses::is_mailbox(&mailbox.email.to_string()) {
@@ -132,7 +162,9 @@ fn mailboxes(option: &str, list: &str) -> Result<Mailboxes> {
 /// A Message-ID in angle brackets, which it gets where they are left out.
 fn message_id(text: &str) -> Result<String> {
     let inner = text.trim().trim_start_matches('<').trim_end_matches('>');
-    let visible = inner.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'));
+    let visible = inner
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'));
     if !visible || !inner.contains('@') {
         return Err(Fault::usage(format!(
             "`{}` is no Message-ID: give it like <id@example.com>",
@@ -149,14 +181,19 @@ fn field(header: &str) -> Result<(HeaderName, String)> {
         Fault::usage(format!("--header `{}` {why}", header.escape_debug()))
             .hint("give it like --header 'X-Ticket: 4711'")
     };
-    let (name, value) = header.split_once(':').ok_or_else(|| wrong("has no colon"))?;
+    let (name, value) = header
+        .split_once(':')
+        .ok_or_else(|| wrong("has no colon"))?;
     plain(Some(value), "--header")?;
     let visible = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
     if !visible {
         return Err(wrong("does not begin with the name of a field").into());
     }
     let lower = name.to_ascii_lowercase();
-    if OURS.contains(&lower.as_str()) || lower.starts_with("content-") || lower.starts_with("resent-") {
+    if OURS.contains(&lower.as_str())
+        || lower.starts_with("content-")
+        || lower.starts_with("resent-")
+    {
         return Err(wrong("names a field that has its own option, or is written by itself").into());
     }
     let name = HeaderName::new_from_ascii(name.to_owned())
@@ -228,7 +265,11 @@ impl Body {
 
 /// What a file is, by its name: the kinds that people attach; the rest are octets.
 fn content_type(path: &Path) -> Result<ContentType> {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
     let kind = match extension.as_str() {
         "txt" | "log" | "md" => "text/plain; charset=utf-8",
         "csv" => "text/csv; charset=utf-8",

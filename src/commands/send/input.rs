@@ -40,16 +40,18 @@ pub fn inputs<'a>(args: &'a SendArgs, output: &'a Output) -> Result<(usize, Inpu
         paths.push("-".into());
     }
     let ignore_dots = args.ignore_dots || args.options.iter().any(|o| o == "i");
-    let from_paths = paths.into_iter().map(move |path| match path == Path::new("-") {
-        true => Input {
-            name: None,
-            octets: from_stdin(ignore_dots, output),
-        },
-        false => Input {
-            octets: read_file(&path),
-            name: Some(path.display().to_string()),
-        },
-    });
+    let from_paths = paths
+        .into_iter()
+        .map(move |path| match path == Path::new("-") {
+            true => Input {
+                name: None,
+                octets: from_stdin(ignore_dots, output),
+            },
+            false => Input {
+                octets: read_file(&path),
+                name: Some(path.display().to_string()),
+            },
+        });
     let mut about = from_paths.len();
     let mut mboxes = Vec::new();
     for path in &args.mboxes {
@@ -58,7 +60,10 @@ pub fn inputs<'a>(args: &'a SendArgs, output: &'a Output) -> Result<(usize, Inpu
         about += usize::try_from(file.metadata().map_or(0, |m| m.len()) / 4096).unwrap_or(0) + 1;
         mboxes.push(Mbox::new(path, BufReader::new(file)));
     }
-    Ok((about, Box::new(from_paths.chain(mboxes.into_iter().flatten()))))
+    Ok((
+        about,
+        Box::new(from_paths.chain(mboxes.into_iter().flatten())),
+    ))
 }
 
 fn cannot_read(path: &Path, err: &io::Error) -> anyhow::Error {
@@ -96,7 +101,9 @@ fn maildir(folder: &Path) -> Result<Vec<PathBuf>> {
         })?;
         for entry in entries {
             let path = entry.map_err(|e| cannot_read(&part, &e))?.path();
-            let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+            let hidden = path
+                .file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with('.'));
             if !hidden && path.is_file() {
                 found.push(path);
             }
@@ -150,7 +157,9 @@ impl<R: BufRead> Mbox<R> {
                 if line.trim_ascii().is_empty() {
                     continue;
                 }
-                return Err(io::Error::other("it is no mbox file: it does not begin with `From `"));
+                return Err(io::Error::other(
+                    "it is no mbox file: it does not begin with `From `",
+                ));
             }
             octets.extend(blank.take().unwrap_or_default());
             if matches!(&line[..], b"\n" | b"\r\n") {
@@ -248,7 +257,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn messages(text: &[u8]) -> Vec<Result<Vec<u8>>> {
-        Mbox::new(Path::new("x"), text).map(|input| input.octets).collect()
+        Mbox::new(Path::new("x"), text)
+            .map(|input| input.octets)
+            .collect()
     }
 
     #[test]

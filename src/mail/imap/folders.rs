@@ -26,7 +26,13 @@ pub fn list(wire: &mut Wire) -> Result<Vec<String>, Failure> {
 
 /// What the folder of sent mail is called, where no attribute tells it: Exchange's English name,
 /// and those of other servers.
-const SENT: [&str; 5] = ["Sent Items", "Sent", "Sent Messages", "Sent Mail", "INBOX.Sent"];
+const SENT: [&str; 5] = [
+    "Sent Items",
+    "Sent",
+    "Sent Messages",
+    "Sent Mail",
+    "INBOX.Sent",
+];
 
 /// The folder of sent mail, by its attribute (RFC 6154 §2), else by its name.
 pub fn sent(wire: &mut Wire) -> Result<Option<String>, Failure> {
@@ -51,7 +57,9 @@ pub fn sent(wire: &mut Wire) -> Result<Option<String>, Failure> {
         Ok(())
     })?;
     Ok(marked.or_else(|| {
-        let usual = SENT.iter().find_map(|sent| names.iter().find(|n| n.eq_ignore_ascii_case(sent)));
+        let usual = SENT
+            .iter()
+            .find_map(|sent| names.iter().find(|n| n.eq_ignore_ascii_case(sent)));
         usual.cloned()
     }))
 }

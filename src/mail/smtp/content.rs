@@ -60,9 +60,12 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
                 ..plan(true, text)
             });
         }
-        return Err((Kind::Malformed, format!(
-            "the message holds {what}, which only BINARYMIME carries as it is, and the server does not offer it"
-        )));
+        return Err((
+            Kind::Malformed,
+            format!(
+                "the message holds {what}, which only BINARYMIME carries as it is, and the server does not offer it"
+            ),
+        ));
     }
     if !octets.ends_with(b"\r\n") {
         if offer.chunking {

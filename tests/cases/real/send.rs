@@ -196,7 +196,9 @@ fn race(office: &Office<'_>, files: &[PathBuf], delay: Duration, runs: usize) ->
         run.succeeds();
         best.1 = start.elapsed().as_secs_f64().min(best.1);
     }
-    let came = office.servers.read_when(mailbox, "INBOX", 2 * runs * files.len());
+    let came = office
+        .servers
+        .read_when(mailbox, "INBOX", 2 * runs * files.len());
     assert_eq!(came.len(), 2 * runs * files.len());
     office.servers.client(mailbox).command("DELETE INBOX");
     best
@@ -204,7 +206,11 @@ fn race(office: &Office<'_>, files: &[PathBuf], delay: Duration, runs: usize) ->
 
 fn batch(office: &Office<'_>, count: u64) -> Vec<PathBuf> {
     (0..count)
-        .map(|seed| office.world.write(format!("{seed}.eml"), odd::sized(seed, 4096)))
+        .map(|seed| {
+            office
+                .world
+                .write(format!("{seed}.eml"), odd::sized(seed, 4096))
+        })
         .collect()
 }
 
@@ -218,8 +224,14 @@ fn a_batch_over_a_long_line_is_four_times_as_fast_as_a_bare_client() {
     // The token is not what is measured, and neither was Python's password fetched.
     let files = batch(&office, count);
     let (python, ours) = race(&office, &files, Duration::from_millis(20), 1);
-    println!("{count} messages at 40 ms: Python {python:.2} s, queuemail {ours:.2} s, {:.1} times as fast", python / ours);
-    assert!(ours * 4.0 < python, "Python {python:.2} s, queuemail {ours:.2} s");
+    println!(
+        "{count} messages at 40 ms: Python {python:.2} s, queuemail {ours:.2} s, {:.1} times as fast",
+        python / ours
+    );
+    assert!(
+        ours * 4.0 < python,
+        "Python {python:.2} s, queuemail {ours:.2} s"
+    );
 }
 
 #[test]
@@ -227,7 +239,13 @@ fn a_batch_on_this_machine_is_as_fast_as_a_bare_client() {
     let office = office(false);
     let files = batch(&office, 200);
     let (python, ours) = race(&office, &files, Duration::ZERO, 3);
-    println!("200 messages on loopback: Python {python:.2} s, queuemail {ours:.2} s, {:.2} of it", ours / python);
+    println!(
+        "200 messages on loopback: Python {python:.2} s, queuemail {ours:.2} s, {:.2} of it",
+        ours / python
+    );
     // The binary that the tests run is not optimised, and other tests run beside this one.
-    assert!(ours < python * 2.0, "Python {python:.2} s, queuemail {ours:.2} s");
+    assert!(
+        ours < python * 2.0,
+        "Python {python:.2} s, queuemail {ours:.2} s"
+    );
 }
