@@ -1,7 +1,9 @@
 //! Who may send, and through which outgoing server: decided from the configuration alone, before
 //! anything is connected.
 
-use crate::config::{Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, OutgoingVia};
+use crate::config::{
+    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, resolve,
+};
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
 
@@ -93,15 +95,9 @@ impl<'a> Route<'a> {
     /// signs in at.
     ///
     /// # Errors
-    /// `Config` where the server does not send through SMTP or the host is not known.
+    /// `Config` where the host is not known.
     pub fn smtp(&self, authority: &Authority) -> Result<Endpoint, Fault> {
         let name = &self.outgoing.name;
-        if self.outgoing.via == OutgoingVia::Graph {
-            return Err(Fault::config(format!(
-                "outgoing server `{name}` says `via: graph`, but this version sends through SMTP only"
-            ))
-            .hint(format!("queuemail server set '{name}' --via smtp")));
-        }
         self.outgoing
             .smtp
             .clone()
@@ -115,6 +111,29 @@ impl<'a> Route<'a> {
                     "queuemail server set '{name}' --smtp smtp://HOST:587"
                 ))
             })
+    }
+
+    /// The mailbox that submits by Graph: the server's user, a GUID or an address, else the
+    /// sender.
+    pub fn graph_user(&self) -> &'a str {
+        let user = self.outgoing.user.as_ref();
+        user.map_or(self.entry.address.address.as_str(), |user| user.as_str())
+    }
+
+    /// Where Graph serves: the server's own `graph`, else the cloud's of the `authority` that it
+    /// signs in at.
+    ///
+    /// # Errors
+    /// `Config` where the host is not known.
+    pub fn graph(&self, authority: &Authority) -> Result<&'a str, Fault> {
+        let name = &self.outgoing.name;
+        resolve::graph_root(self.outgoing.graph.as_ref(), authority).ok_or_else(|| {
+            Fault::config(format!(
+                "the Graph host of outgoing server `{name}` is not known, for `{}` is none of Microsoft's clouds",
+                authority.host()
+            ))
+            .hint(format!("queuemail server set '{name}' --graph https://HOST"))
+        })
     }
 }
 
@@ -236,6 +255,11 @@ queues:
         assert_eq!(found.limits("Outlook.office365.us").connections, Some(3));
         let shared = route(&config, "shared@contoso.example").unwrap();
         assert_eq!(shared.user(), "relay@contoso.example");
-        assert!(shared.smtp(&authority).is_err());
+        assert_eq!(
+            shared.graph(&authority).unwrap(),
+            "https://graph.microsoft.us"
+        );
+        // Graph takes the GUID that SMTP cannot sign in with.
+        assert_eq!(found.graph_user(), "1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1");
     }
 }

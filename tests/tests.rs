@@ -1,6 +1,12 @@
 //! Black-box tests of the real binary: one test binary, one module for each theme.
 
 mod cases;
+mod checking;
+mod completions;
+mod documented;
+mod generated;
+mod graph;
+mod layering;
 mod mail;
 mod sending;
 mod servers;

@@ -164,7 +164,7 @@ fn attempt<'a>(
             .output
             .step(&format!("message {}: sent", claim.entry.id));
     }
-    verdict::judge(&mail, result?, office.scene(&mail.route))
+    verdict::judge(&mail, result?, office.scene(&mail.route, post.way))
 }
 
 /// Makes a message ready to be sent again by a person's word. One that may have been accepted is

@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
         let result = post.submit(mail, &mut || Ok(()));
         self.tally.count(mail, &result, None);
         verdict::tell(self.context, mail, &result, None)?;
-        verdict::judge(mail, result?, self.office.scene(&mail.route))
+        verdict::judge(mail, result?, self.office.scene(&mail.route, post.way))
     }
 
     /// Keeps a message durably, all its transactions, then tries each once.
@@ -179,14 +179,14 @@ impl<'a> Run<'a> {
                 verdict::tell(self.context, &mail, &result, Some(&settled))?;
                 match verdict::less_kept(result, &settled)? {
                     None => Ok(()),
-                    Some(receipt) => verdict::judge(&mail, receipt, self.office.scene(&mail.route)),
+                    Some(receipt) => verdict::judge(&mail, receipt, self.office.scene(&mail.route, post.way)),
                 }
             })
             .collect()
     }
 
     /// Tells what would be sent; with `--raw` the exact octets, and the rest on standard error.
-    fn foretell(&self, mail: &Mail<'_>) -> Result<()> {
+    fn foretell(&self, mail: &Mail<'a>) -> Result<()> {
         let output = &self.context.output;
         if self.args.raw {
             for line in self.office.foretell(mail)? {
@@ -244,10 +244,7 @@ impl<'a> Run<'a> {
         let now = jiff::ZonedDateTime::now();
         let Prepared { octets, message_id } =
             draft.prepare(&sender, args.full_name.as_deref(), &now)?;
-        let limits = route.limits(&self.office.host(&route)?);
-        let most = limits
-            .recipients_per_message
-            .map_or(usize::MAX, |n| n.max(1) as usize);
+        let most = self.office.most_recipients(&route)?;
         Ok(to
             .chunks(most)
             .map(|to| Mail {
@@ -347,7 +344,7 @@ fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String>
         }
     };
     if stand_in.is_some()
-        && let [author] = &draft.authors()?[..]
+        && let [author] = &draft.from_addresses()?[..]
         && is_local(author, &machine)
     {
         draft.replace_from();

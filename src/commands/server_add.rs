@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::provision::{
-    Name, Outcome, Required, Source, SourceFlags, differences, different, optional, resolved, tell,
-    typed_path,
+    Name, Outcome, Required, differences, different, optional, resolved, tell, typed_path,
 };
+use super::secret_flags::{Source, SourceFlags};
 use crate::cli::{
     AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg,
 };
@@ -45,6 +45,7 @@ pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
         authentication,
         client_id,
         secret: None,
+        secret_expires: optional("--secret-expires", &args.credential.secret_expires)?,
         certificate: typed(&args.credential.certificate)?,
         private_key: typed(&args.credential.private_key)?,
         federated_token_file: typed(&args.credential.federated_token_file)?,
@@ -116,6 +117,7 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
         app: args.app.clone(),
         client_id: optional("--client-id", &args.client_id)?,
         secret: None,
+        secret_expires: optional("--secret-expires", &args.credential.secret_expires)?,
         certificate: typed(&args.credential.certificate)?,
         private_key: typed(&args.credential.private_key)?,
         federated_token_file: typed(&args.credential.federated_token_file)?,

@@ -5,6 +5,7 @@
 //! knows which hosts and scopes follow from a login host.
 
 mod check;
+mod check_servers;
 mod cloud;
 mod edit;
 #[cfg(test)]
@@ -15,8 +16,10 @@ mod mistake;
 mod model;
 mod parsed;
 mod paths;
+mod refusal;
 pub mod resolve;
 mod resolve_secret;
+mod secret_command;
 mod secret_source;
 mod tree;
 mod write;

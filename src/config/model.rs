@@ -52,6 +52,8 @@ pub struct IncomingServer {
     pub authentication: Authentication,
     pub client_id: ClientId,
     pub secret: Option<SecretSource>,
+    /// The day on which the secret expires, as the app registration shows it.
+    pub secret_expires: Option<Day>,
     pub certificate: Option<PathBuf>,
     pub private_key: Option<PathBuf>,
     pub federated_token_file: Option<PathBuf>,
@@ -78,6 +80,8 @@ pub struct OutgoingServer {
     pub app: Option<String>,
     pub client_id: Option<ClientId>,
     pub secret: Option<SecretSource>,
+    /// The day on which the secret expires, as the app registration shows it.
+    pub secret_expires: Option<Day>,
     pub certificate: Option<PathBuf>,
     pub private_key: Option<PathBuf>,
     pub federated_token_file: Option<PathBuf>,
@@ -367,6 +371,34 @@ checked_string!(
         }
     }
 );
+
+/// A day of the calendar, `YYYY-MM-DD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day(jiff::civil::Date);
+
+impl Day {
+    /// Its first instant in UTC; whatever ends on that day ends then or later.
+    pub fn begins(self) -> jiff::Timestamp {
+        self.0
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+            .map_or(jiff::Timestamp::MAX, |zoned| zoned.timestamp())
+    }
+}
+
+impl FromStr for Day {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Day, String> {
+        jiff::civil::Date::strptime("%Y-%m-%d", text)
+            .map(Day)
+            .map_err(|_| format!("`{text}` is no day: write it as YYYY-MM-DD"))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 /// A number; the lowest value is served first. Range: 0 to 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,9 +15,12 @@
 
 mod command;
 mod eml;
+mod lmtp;
 mod maildir;
 mod mbox;
 mod mboxrd;
+mod probe;
+mod stamp;
 mod stdout;
 mod target;
 
@@ -28,6 +31,8 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use probe::probe;
+pub use stamp::stamp;
 pub use target::{Place, expand};
 
 /// What is known of a message when it is delivered.
@@ -133,6 +138,7 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
         Place::Eml(path) => Box::new(eml::Eml::open(path)?),
         Place::Mbox(path) => Box::new(mbox::Mbox::open(path, spool)),
         Place::Command(words) => Box::new(command::Program::new(words.clone(), spool)),
+        Place::Lmtp(address) => Box::new(lmtp::Lmtp::new(address.clone(), spool)),
         Place::Stdout => Box::new(stdout::Stdout::new(spool)),
     })
 }

@@ -96,7 +96,7 @@ impl Draft {
     }
 
     /// The addresses of From, as they stand there.
-    pub fn authors(&self) -> Result<Vec<String>> {
+    pub fn from_addresses(&self) -> Result<Vec<String>> {
         self.addresses_of(&self.fields, "From")
     }
 
@@ -130,6 +130,22 @@ impl Draft {
         for name in names {
             found.extend(self.addresses_of(fields, name)?);
         }
+        Ok(found)
+    }
+
+    /// All recipients that To, Cc and Bcc name, of a resent message too.
+    pub fn named(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for name in ["To", "Cc", "Bcc"] {
+            found.extend(self.addresses_of(&self.fields, name)?);
+        }
+        Ok(found)
+    }
+
+    /// All whom From and Sender name, of a resent message too.
+    pub fn authors(&self) -> Result<Vec<String>> {
+        let mut found = self.addresses_of(&self.fields, "From")?;
+        found.extend(self.addresses_of(&self.fields, "Sender")?);
         Ok(found)
     }
 
@@ -505,7 +521,7 @@ mod tests {
     #[test]
     fn a_from_of_this_machine_becomes_the_name_of_the_sender() {
         let mut draft = read("Subject: x\nFrom: root (Cron Daemon)\nAuto-Submitted: no\n\n");
-        assert_eq!(draft.authors().unwrap(), ["root"]);
+        assert_eq!(draft.from_addresses().unwrap(), ["root"]);
         draft.replace_from();
         draft.add("Auto-Submitted", "auto-generated");
         draft.add("X-Auto-Response-Suppress", "All");

@@ -5,6 +5,7 @@
 //! says honestly what became of a message, and never repeats one by itself.
 
 pub mod addresses;
+pub mod graph;
 pub mod imap;
 pub mod message;
 pub mod sasl;
@@ -121,6 +122,12 @@ pub trait Mailbox {
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
     /// settled.
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()>;
+
+    /// Whether the open folder, opened for writing, has the rights that an action needs, as far
+    /// as the server tells without that anything is done.
+    fn may_settle(&self, _action: &AfterFetch) -> Result<()> {
+        Ok(())
+    }
 
     /// The folders' names, decoded.
     fn folders(&mut self) -> Result<Vec<String>>;

@@ -14,8 +14,9 @@ mod quarantine;
 mod schema;
 mod tokens;
 mod waits;
+mod ways;
 
-pub use tokens::{KeptToken, SignInLock, StoredToken, TokenKey};
+pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};

@@ -100,6 +100,15 @@ const MIGRATIONS: &[&str] = &["
         recipients INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX sent_at ON sent (mailbox, at);
+    CREATE TABLE way (
+        -- what was found a way for: a mailbox to be read, or a sender
+        key      TEXT PRIMARY KEY,
+        -- imap, smtp or graph
+        way      TEXT NOT NULL,
+        reason   TEXT NOT NULL,
+        -- Unix milliseconds
+        found_at INTEGER NOT NULL
+    ) STRICT;
 "];
 
 /// Opens (creating) and migrates.

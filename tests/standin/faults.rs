@@ -105,6 +105,8 @@ pub enum SmtpFault {
 /// All knobs; get them with `Standin::faults()`.
 #[derive(Default)]
 pub struct Faults {
+    /// What goes wrong with Graph.
+    pub graph: super::graph_faults::GraphFaults,
     /// The next N connections to any port are closed at once.
     pub drop_connections: AtomicU32,
     /// The next N connections to any port are accepted, and nothing is ever said on them.

@@ -3,11 +3,11 @@
 
 mod pace;
 pub mod verdict;
+mod way;
 
 use super::{Access, Context};
-use crate::config::{Config, Resource, resolve};
+use crate::config::{Config, Limits, resolve};
 use crate::fault::{Fault, Kind, Scene};
-use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Envelope, Outcome, Receipt, Transport};
 use crate::state::Store;
 use crate::submit::Route;
@@ -15,6 +15,8 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+pub use way::Way;
+use way::Ways;
 
 /// A message, ready, with its way.
 pub struct Mail<'a> {
@@ -29,7 +31,7 @@ pub struct Mail<'a> {
 }
 
 /// What messages share that share a connection: the outgoing server's name and the user.
-type Way<'a> = (&'a str, &'a str);
+type Sender<'a> = (&'a str, &'a str);
 
 /// What all connections of a run share.
 pub struct Office<'a> {
@@ -39,9 +41,9 @@ pub struct Office<'a> {
     access: Access<'a>,
     /// For a token that is newer than this run.
     fresh_access: Access<'a>,
-    /// Ways that failed: the messages after the first are not tried again, lest an account be
+    /// Senders that failed: the messages after the first are not tried again, lest an account be
     /// locked.
-    shut: Mutex<Vec<(Way<'a>, Fault)>>,
+    shut: Mutex<Vec<(Sender<'a>, Fault)>>,
     /// How long a message waits for its turn before it is left for later.
     patience: Duration,
     /// Takes each line of the dialogue, with secrets masked.
@@ -52,11 +54,15 @@ pub struct Office<'a> {
 pub struct Post<'a> {
     office: &'a Office<'a>,
     open: Option<Open<'a>>,
+    /// The way that was taken last, for what an error says.
+    pub way: Option<Way>,
 }
 
 struct Open<'a> {
-    way: Way<'a>,
+    sender: Sender<'a>,
+    way: Way,
     transport: Box<dyn Transport + 'a>,
+    limits: Limits,
     /// Held while we are one of the mailbox's few connections.
     _slot: pace::Slot,
 }
@@ -82,41 +88,67 @@ impl<'a> Office<'a> {
         self
     }
 
-    fn shut(&self) -> std::sync::MutexGuard<'_, Vec<(Way<'a>, Fault)>> {
+    fn shut(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {
         self.shut.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn scene(&self, route: &Route<'_>) -> Scene {
+    /// The ways out.
+    fn ways(&'a self) -> Ways<'a> {
+        Ways { office: self }
+    }
+
+    /// Who and where, for an error; `way` is the one that was taken, if it is known.
+    pub fn scene(&'a self, route: &Route<'a>, way: Option<Way>) -> Scene {
         let queue = &route.entry.queue.name;
         let registration = resolve::outgoing(self.config, route.outgoing).ok();
-        let endpoint = registration
-            .as_ref()
-            .and_then(|r| route.smtp(&r.authority).ok());
+        let ways = self.ways();
+        let way = way
+            .or_else(|| ways.known(route).ok().flatten())
+            .unwrap_or(Way::Smtp);
         Scene {
             queue: Some(queue.clone()),
             address: Some(route.entry.address.address.to_string()),
-            account: Some(route.user().to_owned()),
+            account: Some(way.user(route).to_owned()),
             server: Some(route.outgoing.name.clone()),
             tenant: Some(route.outgoing.tenant.to_string()),
             client_id: registration.map(|r| r.client_id.to_string()),
-            host: endpoint.map(|e| e.host),
-            protocol: Some("smtp".to_owned()),
+            host: ways.host(route, way),
+            protocol: Some(way.name().to_owned()),
             ..Scene::new(format!("cannot send for queue `{queue}`"))
         }
     }
 
-    /// The host that a message goes to, by which its limits are known.
-    pub fn host(&self, route: &Route<'_>) -> Result<String> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
-        Ok(route.smtp(&registration.authority)?.host)
+    /// How many recipients a message may have at most. Graph has no envelope, so that a message
+    /// cannot be split there.
+    pub fn most_recipients(&'a self, route: &Route<'a>) -> Result<usize> {
+        let way = self.ways().known(route)?;
+        if way == Some(Way::Graph) {
+            return Ok(usize::MAX);
+        }
+        let host = self.ways().host(route, Way::Smtp).unwrap_or_default();
+        let most = route.limits(&host).recipients_per_message;
+        Ok(most.map_or(usize::MAX, |n| n.max(1) as usize))
+    }
+
+    /// Where a message would go, and whose mailbox submits it. Nothing is asked for here: a way
+    /// that is not known yet stays open.
+    fn place(&'a self, route: &Route<'a>) -> Result<(String, &'a str)> {
+        let ways = self.ways();
+        Ok(match ways.known(route)? {
+            Some(way) => (ways.place(route, way)?, way.user(route)),
+            None => {
+                let smtp = ways.place(route, Way::Smtp)?;
+                let graph = ways.place(route, Way::Graph)?;
+                (format!("{smtp} or {graph}"), route.user())
+            }
+        })
     }
 
     /// What would be sent, how and by whom, as lines for people.
-    pub fn foretell(&self, mail: &Mail<'_>) -> Result<Vec<String>> {
-        let registration = resolve::outgoing(self.config, mail.route.outgoing)?;
-        let endpoint = mail.route.smtp(&registration.authority)?;
+    pub fn foretell(&'a self, mail: &Mail<'a>) -> Result<Vec<String>> {
+        let (place, user) = self.place(&mail.route)?;
         let safe = crate::output::escape;
-        let (name, user) = (&mail.route.outgoing.name, mail.route.user());
+        let name = &mail.route.outgoing.name;
         Ok(vec![
             format!("would send {} octets", mail.octets.len()),
             format!(
@@ -125,16 +157,15 @@ impl<'a> Office<'a> {
                 mail.route.entry.queue.name
             ),
             format!("  to {}", safe(&mail.envelope.to.join(", "))),
-            format!("  through {name}: {endpoint} as {user}"),
+            format!("  through {name}: {place} as {user}"),
             format!("  Message-ID {}", safe(&mail.message_id)),
             format!("  configuration {}", self.context.config_path.display()),
         ])
     }
 
     /// The same for programs.
-    pub fn foretell_json(&self, mail: &Mail<'_>) -> Result<serde_json::Value> {
-        let registration = resolve::outgoing(self.config, mail.route.outgoing)?;
-        let endpoint = mail.route.smtp(&registration.authority)?;
+    pub fn foretell_json(&'a self, mail: &Mail<'a>) -> Result<serde_json::Value> {
+        let (place, user) = self.place(&mail.route)?;
         Ok(json!({
             "event": "would-send",
             "file": mail.file,
@@ -142,38 +173,22 @@ impl<'a> Office<'a> {
             "from": mail.envelope.from.as_deref().unwrap_or_default(),
             "to": mail.envelope.to,
             "outgoing_server": mail.route.outgoing.name,
-            "transport": endpoint.to_string(),
-            "user": mail.route.user(),
+            "transport": place,
+            "user": user,
             "size": mail.octets.len(),
             "message_id": mail.message_id,
             "config": self.context.config_path.display().to_string(),
         }))
     }
-
-    /// A way for a message to leave: the place where the transport is chosen.
-    fn transport(&'a self, route: &Route<'a>) -> Result<Box<dyn Transport + 'a>> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
-        let server = Server {
-            endpoint: route.smtp(&registration.authority)?,
-            settings: self.context.net_settings(registration.ca_file),
-            user: route.user().to_owned(),
-        };
-        let route = *route;
-        let token = move |fresh: bool| {
-            let access = if fresh {
-                &self.fresh_access
-            } else {
-                &self.access
-            };
-            access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp)
-        };
-        Ok(Box::new(Smtp::new(server, token, &*self.trace)))
-    }
 }
 
 impl<'a> Post<'a> {
     pub fn new(office: &'a Office<'a>) -> Post<'a> {
-        Post { office, open: None }
+        Post {
+            office,
+            open: None,
+            way: None,
+        }
     }
 
     /// Submits a message; `before_end` is called when its end goes out next.
@@ -185,66 +200,79 @@ impl<'a> Post<'a> {
         mail: &Mail<'a>,
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
-        let way = (mail.route.outgoing.name.as_str(), mail.route.user());
-        let scene = self.office.scene(&mail.route);
-        let shut = self
-            .office
+        let (office, route) = (self.office, &mail.route);
+        let sender = (route.outgoing.name.as_str(), route.user());
+        let shut = office
             .shut()
             .iter()
-            .find(|(shut, _)| *shut == way)
+            .find(|(shut, _)| *shut == sender)
             .map(|(_, fault)| fault.clone());
         if let Some(fault) = shut {
-            return Err(anyhow::Error::new(fault).context(scene));
+            return Err(anyhow::Error::new(fault).context(office.scene(route, self.way)));
         }
-        let result = self.try_submit(way, mail, before_end);
-        let office = self.office;
+        let mut result = self.try_submit(sender, mail, None, before_end);
+        if let (Err(err), Some(refused)) = (&result, self.way)
+            && let Some(other) = office.ways().another(route, refused, err)?
+        {
+            self.close();
+            result = self.try_submit(sender, mail, Some(other), before_end);
+        }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
         {
-            office.shut().push((way, fault.clone()));
+            office.shut().push((sender, fault.clone()));
         }
-        pace::remember_wait(office.store, way, &result)?;
-        result.context(scene)
+        pace::remember_wait(office.store, sender, &result)?;
+        result.with_context(|| office.scene(route, self.way))
     }
 
     fn try_submit(
         &mut self,
-        way: Way<'a>,
+        sender: Sender<'a>,
         mail: &Mail<'a>,
+        way: Option<Way>,
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
-        let office = self.office;
-        let limits = mail.route.limits(&office.host(&mail.route)?);
-        if let Some(max) = limits.message_size
+        let (office, route) = (self.office, &mail.route);
+        pace::obey_wait(office.store, sender)?;
+        let open = match self.open.take() {
+            Some(open) if open.sender == sender => open,
+            other => {
+                self.open = other;
+                self.close();
+                let way = match way {
+                    Some(way) => way,
+                    None => office.ways().choose(route)?,
+                };
+                self.way = Some(way);
+                let host = office.ways().host(route, way).unwrap_or_default();
+                let limits = route.limits(&host);
+                Open {
+                    sender,
+                    way,
+                    _slot: pace::slot(office, sender, &limits)?,
+                    transport: office.ways().open(route, way)?,
+                    limits,
+                }
+            }
+        };
+        self.way = Some(open.way);
+        let open = self.open.insert(open);
+        if let Some(max) = open.limits.message_size
             && mail.octets.len() as u64 > u64::from(max)
         {
             return Ok(Receipt {
                 why: Some(format!(
                     "the message has {} octets, and outgoing server `{}` takes {max} (limits: message_size)",
                     mail.octets.len(),
-                    way.0
+                    sender.0
                 )),
                 kind: Some(Kind::Refused),
                 ..Receipt::of(Outcome::Refused { for_good: true })
             });
         }
-        pace::obey_wait(office.store, way)?;
-        pace::take_turn(office, way, &limits, mail.envelope.to.len())?;
-        let open = match self.open.take() {
-            Some(open) if open.way == way => open,
-            other => {
-                self.open = other;
-                self.close();
-                Open {
-                    way,
-                    _slot: pace::slot(office, way, &limits)?,
-                    transport: office.transport(&mail.route)?,
-                }
-            }
-        };
-        self.open
-            .insert(open)
-            .transport
+        pace::take_turn(office, sender, &open.limits, mail.envelope.to.len())?;
+        open.transport
             .submit_noting(&mail.envelope, &mail.octets, before_end)
     }
 

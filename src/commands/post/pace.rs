@@ -1,7 +1,7 @@
 //! The limits of a mailbox that sends, kept by all processes together, and the waits that its
 //! server asked for.
 
-use super::{Office, Way};
+use super::{Office, Sender};
 use crate::config::Limits;
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::Receipt;
@@ -25,7 +25,7 @@ pub struct Slot {
 }
 
 /// Waits for one of the mailbox's connections, where their number is limited.
-pub fn slot(office: &Office<'_>, way: Way<'_>, limits: &Limits) -> Result<Slot> {
+pub fn slot(office: &Office<'_>, sender: Sender<'_>, limits: &Limits) -> Result<Slot> {
     let Some(most) = limits.connections else {
         return Ok(Slot { _lock: None });
     };
@@ -34,7 +34,7 @@ pub fn slot(office: &Office<'_>, way: Way<'_>, limits: &Limits) -> Result<Slot> 
         for number in 0..most.clamp(1, 64) {
             if let Ok(lock) = office
                 .store
-                .lock(&format!("smtp {} {} {number}", way.0, way.1))?
+                .lock(&format!("smtp {} {} {number}", sender.0, sender.1))?
             {
                 return Ok(Slot { _lock: Some(lock) });
             }
@@ -42,7 +42,7 @@ pub fn slot(office: &Office<'_>, way: Way<'_>, limits: &Limits) -> Result<Slot> 
         if Instant::now() >= deadline {
             return Err(Fault::try_later(format!(
                 "all {most} connections that outgoing server `{}` allows `{}` are in use",
-                way.0, way.1
+                sender.0, sender.1
             ))
             .into());
         }
@@ -53,7 +53,7 @@ pub fn slot(office: &Office<'_>, way: Way<'_>, limits: &Limits) -> Result<Slot> 
 /// Waits until the mailbox may send this message.
 pub fn take_turn(
     office: &Office<'_>,
-    way: Way<'_>,
+    sender: Sender<'_>,
     limits: &Limits,
     recipients: usize,
 ) -> Result<()> {
@@ -64,7 +64,7 @@ pub fn take_turn(
     if pace == Pace::default() {
         return Ok(());
     }
-    let key = format!("{} {}", way.0, way.1);
+    let key = format!("{} {}", sender.0, sender.1);
     let deadline = Instant::now() + office.patience;
     loop {
         let wait = office
@@ -74,8 +74,8 @@ pub fn take_turn(
         if Instant::now() + wait > deadline {
             return Err(Fault::try_later(format!(
                 "`{}` has sent as much as outgoing server `{}` takes; there is room again in {} s",
-                way.1,
-                way.0,
+                sender.1,
+                sender.0,
                 wait.as_secs() + 1
             ))
             .retry_after(Some(wait))
@@ -83,7 +83,7 @@ pub fn take_turn(
         }
         office.context.output.step(&format!(
             "`{}` may send again in {:.1} s",
-            way.1,
+            sender.1,
             wait.as_secs_f32()
         ));
         std::thread::sleep(wait);
@@ -91,17 +91,17 @@ pub fn take_turn(
 }
 
 /// An error while the server's wait holds.
-pub fn obey_wait(store: &Store, way: Way<'_>) -> Result<()> {
+pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
     let now = Timestamp::now();
-    let Some(wait) = store.wait(&wait_key(way), now)? else {
+    let Some(wait) = store.wait(&wait_key(sender), now)? else {
         return Ok(());
     };
     let left = Duration::try_from(wait.until.duration_since(now)).unwrap_or_default();
     Err(Fault::try_later(format!(
         "outgoing server `{}` asked us to wait, {} s more for `{}`",
-        way.0,
+        sender.0,
         left.as_secs() + 1,
-        way.1
+        sender.1
     ))
     .said(wait.reason)
     .retry_after(Some(left))
@@ -109,7 +109,7 @@ pub fn obey_wait(store: &Store, way: Way<'_>) -> Result<()> {
 }
 
 /// What a server asked for holds for every process.
-pub fn remember_wait(store: &Store, way: Way<'_>, result: &Result<Receipt>) -> Result<()> {
+pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>) -> Result<()> {
     let asked = match result {
         Ok(receipt) => receipt
             .server_said
@@ -130,11 +130,11 @@ pub fn remember_wait(store: &Store, way: Way<'_>, result: &Result<Receipt>) -> R
     };
     let until =
         Timestamp::now().saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
-    store.set_wait(&wait_key(way), &Wait { until, reason })
+    store.set_wait(&wait_key(sender), &Wait { until, reason })
 }
 
-pub fn wait_key(way: Way<'_>) -> String {
-    format!("sending {} {}", way.0, way.1)
+pub fn wait_key(sender: Sender<'_>) -> String {
+    format!("sending {} {}", sender.0, sender.1)
 }
 
 /// 432 (RFC 5248: Exchange's too many connections), 421 (the server leaves), and Exchange's

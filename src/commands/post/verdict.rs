@@ -280,11 +280,14 @@ fn words(refused: &[RefusedRecipient]) -> String {
 }
 
 /// What a refusal of the whole message means: whether a person has to give a permission. 5.7.57,
-/// 5.7.60 and 5.2.252 are Exchange's for a sender that may not send.
+/// 5.7.60 and 5.2.252 are Exchange's for a sender that may not send, as is Graph's
+/// ErrorSendAsDenied.
 fn kind_of_refusal(said: &str) -> Kind {
     let mut words = said.split(' ');
     match (words.next(), words.next()) {
         (Some("530" | "535"), _) | (_, Some("5.7.57" | "5.7.60" | "5.2.252")) => Kind::SignIn,
+        (Some("ErrorSendAsDenied:"), _) => Kind::SignIn,
+        (Some("ErrorInvalidRecipients:"), _) => Kind::UnknownRecipient,
         _ => Kind::Refused,
     }
 }

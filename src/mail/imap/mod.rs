@@ -22,6 +22,7 @@ mod uid_set;
 mod wire;
 
 pub use connect::open;
+pub use faults::is_not_connected;
 pub use wire::Trace;
 
 use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink, utf7};
@@ -46,6 +47,8 @@ pub struct ImapMailbox {
     offers: Capabilities,
     /// The open folder's name.
     folder: Option<String>,
+    /// The flags that can be changed in it for good; empty where the server does not tell.
+    permanent: Vec<String>,
 }
 
 impl ImapMailbox {
@@ -63,6 +66,7 @@ impl ImapMailbox {
             session: Some(session),
             offers,
             folder: None,
+            permanent: Vec::new(),
         }
     }
 
@@ -183,6 +187,11 @@ impl Mailbox for ImapMailbox {
             .into());
         }
         self.folder = Some(folder.to_owned());
+        self.permanent = opened
+            .permanent_flags
+            .iter()
+            .map(|flag| flag.to_string().to_ascii_lowercase())
+            .collect();
         Ok(Folder {
             epoch,
             exists: opened.exists,
@@ -238,6 +247,30 @@ impl Mailbox for ImapMailbox {
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
         let uids = uids(ids)?;
         self.settle_uids(&uids, action)
+    }
+
+    /// By PERMANENTFLAGS (RFC 3501 §7.1).
+    fn may_settle(&self, action: &AfterFetch) -> Result<()> {
+        let flag = match action {
+            AfterFetch::Keep => return Ok(()),
+            AfterFetch::Seen => "\\Seen",
+            AfterFetch::Delete => "\\Deleted",
+            AfterFetch::Move(_) if self.offers.has_str("MOVE") => return Ok(()),
+            AfterFetch::Move(_) => "\\Deleted",
+        };
+        let keeps = |kept: &String| kept.eq_ignore_ascii_case(flag);
+        if self.permanent.is_empty() || self.permanent.iter().any(keeps) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Kind::SignIn,
+            format!(
+                "folder `{}` of mailbox `{}` does not keep the flag {flag}",
+                self.folder.as_deref().unwrap_or_default(),
+                self.place.user
+            ),
+        )
+        .into())
     }
 
     fn folders(&mut self) -> Result<Vec<String>> {

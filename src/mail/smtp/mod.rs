@@ -56,6 +56,14 @@ impl<'a> Smtp<'a> {
         }
     }
 
+    /// Connects and signs in, unless that is done.
+    ///
+    /// # Errors
+    /// As those of [`Transport::submit`].
+    pub fn sign_in(&mut self) -> Result<()> {
+        self.session().map(|_| ())
+    }
+
     /// The session, opened and signed in if there is none.
     fn session(&mut self) -> Result<&mut Session<'a>> {
         let session = match self.session.take() {
