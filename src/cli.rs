@@ -137,6 +137,9 @@ pub enum Command {
     /// Look at the messages that could not be delivered, and decide about them
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Send what is kept to be sent, look at it, and decide about it
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Explain an error code or a server's text: what it means, who must act, what to do
     Explain(ExplainArgs),
     /// Look at the configuration file
@@ -682,12 +685,19 @@ Examples:
   queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
   queuemail send -f support@contoso.com customer@example.com < reply.eml
   queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection
+  queuemail send -t --maildir replies --outbox             what cannot leave now is kept
+  queuemail send --to anna@example.com --subject 'Your order' --text reply.txt --attach bill.pdf
 
-Called by the name sendmail, the program sends without the word `send`.")]
+Called by the name sendmail, the program sends without the word `send`, and with --outbox.
+Many messages leave on up to three connections, and their order is then not certain; --jobs 1
+keeps it. With --outbox an exit code of 0 says that each message has left or is kept.")]
 pub struct SendArgs {
     /// Recipients, also beside those that -t finds
     #[arg(value_name = "RECIPIENT")]
     pub recipients: Vec<String>,
+    /// Keep what cannot be sent now, for `queuemail outbox flush` to send
+    #[arg(long)]
+    pub outbox: bool,
     /// Take the recipients from the message's To, Cc and Bcc
     #[arg(short = 't')]
     pub from_header: bool,
@@ -712,9 +722,55 @@ pub struct SendArgs {
     /// Read the message from this file, `-` is standard input; may be repeated
     #[arg(long = "file", value_name = "MESSAGE")]
     pub files: Vec<PathBuf>,
+    /// Send every message of this Maildir, and leave it as it is; may be repeated
+    #[arg(long = "maildir", value_name = "FOLDER")]
+    pub maildirs: Vec<PathBuf>,
+    /// Send every message of this mbox file, and leave it as it is; may be repeated
+    #[arg(long = "mbox", value_name = "FILE")]
+    pub mboxes: Vec<PathBuf>,
+    /// Use up to so many connections for many messages [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub jobs: Option<usize>,
     /// Say what would be sent and by whom, and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run: print the message's exact octets, and the rest on standard error
+    #[arg(long, requires = "dry_run")]
+    pub raw: bool,
+    /// Write a message to these people, a comma between two; may be repeated
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub to: Vec<String>,
+    /// A copy to these people
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub cc: Vec<String>,
+    /// A copy that the others do not see
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub bcc: Vec<String>,
+    /// The subject
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub subject: Option<String>,
+    /// The text, in UTF-8, from this file, `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub text: Option<PathBuf>,
+    /// The text as HTML; with --text the reader's program chooses
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub html: Option<PathBuf>,
+    /// Attach this file; may be repeated
+    #[arg(long = "attach", value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub attachments: Vec<PathBuf>,
+    /// Where answers go
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub reply_to: Vec<String>,
+    /// The Message-ID of the message that this one answers
+    #[arg(long, value_name = "ID", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub in_reply_to: Option<String>,
+    /// A header field of your own; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub headers: Vec<String>,
+    /// Mark the message as sent by a program (RFC 3834), so that no other answers it: as an
+    /// answer (replied) or not (generated) [default: an answer if it has In-Reply-To]
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true)]
+    pub auto: Option<Option<AutoArg>>,
     /// sendmail's modes: -bm, the only one, sends a message
     #[arg(short = 'b', value_name = "MODE", hide = true)]
     pub mode: Option<String>,
@@ -744,14 +800,32 @@ pub struct SendArgs {
     pub no_aliases: bool,
 }
 
-/// Lets the program stand in for sendmail: called by that name, it sends. `mailq` is sendmail's
-/// other name, for `-bp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AutoArg {
+    Replied,
+    Generated,
+}
+
+impl SendArgs {
+    /// How the message is to be marked, if at all; `answers` tells that it has In-Reply-To.
+    pub fn auto(&self, answers: bool) -> Option<AutoArg> {
+        let usual = if answers {
+            AutoArg::Replied
+        } else {
+            AutoArg::Generated
+        };
+        self.auto.map(|kind| kind.unwrap_or(usual))
+    }
+}
+
+/// Lets the program stand in for sendmail: called by that name, it sends, and keeps what cannot
+/// leave now. `mailq` is sendmail's other name, for `-bp`.
 pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let name = args.first().and_then(|a| Path::new(a).file_stem());
     let words: &[&str] = match name.and_then(OsStr::to_str) {
-        Some("sendmail") => &["send"],
-        Some("mailq") => &["send", "-bp"],
+        Some("sendmail") => &["send", "--outbox"],
+        Some("mailq") => &["outbox", "list"],
         _ => return args,
     };
     args.splice(1..1, words.iter().map(OsString::from));
@@ -859,6 +933,45 @@ pub enum QuarantineCommand {
         all: bool,
     },
     /// Give messages up; they stay on the server and are not fetched again
+    Drop {
+        /// Their numbers in the list
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_long_help = "\
+Examples:
+  * * * * *  queuemail outbox flush      in a crontab: silent when all is well
+  queuemail outbox retry 12              after an unknown outcome: looks in Sent Items first")]
+pub enum OutboxCommand {
+    /// List what is kept
+    List,
+    /// Show one message and how it stands
+    Show {
+        /// Its number in the list
+        id: i64,
+        /// Print the message's exact octets
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Send what is due
+    Flush,
+    /// Send now, whatever the time of the next attempt; one with an unknown outcome only if Sent
+    /// Items does not hold it
+    Retry {
+        /// Their numbers in the list
+        #[arg(required_unless_present = "all")]
+        ids: Vec<i64>,
+        /// All of them
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// Send one with an unknown outcome without looking in Sent Items; it may arrive twice
+        #[arg(long)]
+        blindly: bool,
+    },
+    /// Give messages up; they are not sent and nobody is told
     Drop {
         /// Their numbers in the list
         #[arg(required = true)]

@@ -8,8 +8,9 @@
 //! main → lib → cli, usage     parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        outbox               the engine: keep, hand over, settle, report
 //!        check                the walk to a working mailbox, step by step
-//!        submit               who may send, and through which server
+//!        submit               who may send, through which server, and how much
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault
 //! ```
@@ -30,6 +31,7 @@ mod http;
 mod mail;
 mod net;
 mod oauth;
+mod outbox;
 mod output;
 mod powershell;
 mod prompt;

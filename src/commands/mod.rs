@@ -9,6 +9,8 @@ mod context;
 mod explain;
 mod fetch;
 mod login;
+mod outbox;
+mod post;
 mod provision;
 mod quarantine;
 mod queue;
@@ -46,6 +48,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::SetupScript(args) => Ok(setup_script::run(&context, &args)?),
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
+        Command::Outbox(command) => outbox::run(&context, &command),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }

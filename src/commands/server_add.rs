@@ -109,6 +109,7 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
         .into());
     }
     let mut server = OutgoingServer {
+        limits: None,
         name: name.0,
         enabled: !args.disabled,
         tenant,

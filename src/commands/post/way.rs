@@ -3,14 +3,13 @@
 //! With `via: auto` the token tells which way the app has a permission for. What was chosen, and
 //! why, is remembered; when the service refuses it, the other way is taken.
 
-use crate::commands::{Access, Context};
-use crate::config::{Config, OutgoingVia, Resource, resolve};
+use super::Office;
+use crate::config::{OutgoingVia, Resource, resolve};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::oauth::Claims;
 use crate::secret::Secret;
-use crate::state::Store;
 use crate::submit::Route;
 use anyhow::Result;
 
@@ -59,13 +58,7 @@ impl Way {
 /// Chooses ways and opens them.
 #[derive(Clone, Copy)]
 pub struct Ways<'a> {
-    pub context: &'a Context,
-    pub config: &'a Config,
-    pub store: &'a Store,
-    pub access: &'a Access<'a>,
-    /// For a token that is newer than this run.
-    pub fresh_access: &'a Access<'a>,
-    pub trace: &'a dyn Fn(&str),
+    pub office: &'a Office<'a>,
 }
 
 impl<'a> Ways<'a> {
@@ -74,9 +67,9 @@ impl<'a> Ways<'a> {
         Ok(match route.outgoing.via {
             OutgoingVia::Smtp => Some(Way::Smtp),
             OutgoingVia::Graph => Some(Way::Graph),
-            OutgoingVia::Auto => self.store.way(&key(route))?.map(|known| {
+            OutgoingVia::Auto => self.office.store.way(&key(route))?.map(|known| {
                 let (name, reason) = (known.way.as_str(), known.reason.as_str());
-                let output = &self.context.output;
+                let output = &self.office.context.output;
                 output.step(&format!(
                     "`{}` sends by {name}: {reason}",
                     route.outgoing.name
@@ -125,7 +118,7 @@ impl<'a> Ways<'a> {
         if route.outgoing.via != OutgoingVia::Auto || !is_about_the_way(err) {
             return Ok(None);
         }
-        self.store.forget_way(&key(route))?;
+        self.office.store.forget_way(&key(route))?;
         let other = refused.other();
         let Ok(permission) = self.permission(route, other) else {
             return Ok(None);
@@ -146,8 +139,8 @@ impl<'a> Ways<'a> {
     }
 
     fn remember(&self, route: &Route<'a>, way: Way, reason: &str) -> Result<()> {
-        self.store.set_way(&key(route), way.name(), reason)?;
-        self.context.output.step(&format!(
+        self.office.store.set_way(&key(route), way.name(), reason)?;
+        self.office.context.output.step(&format!(
             "`{}` sends by {}: {reason}",
             route.outgoing.name,
             way.name()
@@ -179,16 +172,20 @@ impl<'a> Ways<'a> {
     }
 
     fn token(&self, route: &Route<'a>, way: Way) -> impl Fn(bool) -> Result<Secret> + use<'a> {
-        let (access, fresh_access, route) = (self.access, self.fresh_access, *route);
+        let (office, route) = (self.office, *route);
         move |fresh| {
-            let access = if fresh { fresh_access } else { access };
+            let access = if fresh {
+                &office.fresh_access
+            } else {
+                &office.access
+            };
             access.sending_token(route.outgoing, Some(&route.entry), way.resource())
         }
     }
 
     /// Where it leads, for people.
     pub fn place(&self, route: &Route<'a>, way: Way) -> Result<String> {
-        let authority = resolve::outgoing(self.config, route.outgoing)?.authority;
+        let authority = resolve::outgoing(self.office.config, route.outgoing)?.authority;
         Ok(match way {
             Way::Smtp => route.smtp(&authority)?.to_string(),
             Way::Graph => route.graph(&authority)?.to_owned(),
@@ -202,25 +199,25 @@ impl<'a> Ways<'a> {
     }
 
     pub fn open(&self, route: &Route<'a>, way: Way) -> Result<Box<dyn Transport + 'a>> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
+        let registration = resolve::outgoing(self.office.config, route.outgoing)?;
         let user = way.user(route);
         let token = self.token(route, way);
         Ok(match way {
             Way::Smtp => Box::new(Smtp::new(
                 Server {
                     endpoint: route.smtp(&registration.authority)?,
-                    settings: self.context.net_settings(registration.ca_file),
+                    settings: self.office.context.net_settings(registration.ca_file),
                     user: user.to_owned(),
                 },
                 token,
-                self.trace,
+                &*self.office.trace,
             )),
             Way::Graph => {
-                let output = self.context.output;
+                let output = self.office.context.output;
                 let trace = (output.verbose >= 2)
                     .then(|| Box::new(move |line: &str| output.trace(line)) as _);
                 Box::new(graph::transport(
-                    self.access.http(registration.ca_file)?,
+                    self.office.access.http(registration.ca_file)?,
                     route.graph(&registration.authority)?,
                     user,
                     token,
