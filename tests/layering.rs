@@ -26,6 +26,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "fetch",
             "mail",
             "oauth",
+            "outbox",
             "prompt",
             "state",
             "submit",
@@ -33,10 +34,16 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ),
     ("diagnosis", false, &["fault", "output"]),
     ("fetch", true, &["delivery", "mail", "state"]),
+    ("outbox", true, &["delivery", "mail", "state"]),
     ("submit", true, &[]),
-    // What names a message on its server is all that the next two know of `mail`.
+    // What names a message on its server, and the envelope that is kept, is all that the next two
+    // know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
-    ("state", true, &["mail::RemoteId"]),
+    (
+        "state",
+        true,
+        &["mail::RemoteId", "mail::Envelope", "mail::RefusedRecipient"],
+    ),
     ("mail", true, &[]),
     ("oauth", true, &[]),
     ("prompt", true, &[]),
