@@ -36,19 +36,27 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "fetch",
             "mail",
             "oauth",
+            "outbox",
             "prompt",
+            "setup",
             "state",
             "submit",
         ],
     ),
     ("diagnosis", false, &["fault", "output", "powershell"]),
     ("fetch", true, &["delivery", "mail", "state"]),
+    ("outbox", true, &["delivery", "mail", "state"]),
+    ("setup", true, &["submit"]),
     ("submit", true, &[]),
     ("expiry", true, &[]),
     ("check", true, &["expiry", "mail", "oauth"]),
-    // What names a message on its server is all that the next two know of `mail`.
+    // What they keep of a message is all that the next two know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
-    ("state", true, &["mail::RemoteId"]),
+    (
+        "state",
+        true,
+        &["mail::Envelope", "mail::RefusedRecipient", "mail::RemoteId"],
+    ),
     ("mail", true, &[]),
     ("oauth", true, &[]),
     ("prompt", true, &[]),
@@ -170,9 +178,14 @@ fn named(line: &str) -> Vec<String> {
         .filter(|(at, _)| !code[..*at].ends_with('$'))
         .flat_map(|(at, found)| {
             let rest = &code[at + found.len()..];
-            match rest.strip_prefix('{') {
-                Some(group) => group.split(',').map(|one| word(one.trim())).collect(),
-                None => vec![word(rest)],
+            // `{a, b}` and `a::{b, c}` name several.
+            match rest.split_once('{') {
+                Some((before, group)) if before.is_empty() || before.ends_with("::") => group
+                    .trim_end_matches(['}', ';'])
+                    .split(',')
+                    .map(|one| word(&format!("{before}{}", one.trim())))
+                    .collect(),
+                _ => vec![word(rest)],
             }
         })
         .filter(|name| !name.is_empty())
