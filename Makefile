@@ -47,8 +47,12 @@ lint: ## Check format, clippy, and dependencies where cargo-deny is installed
 		echo 'lint: cargo-deny is not installed, dependencies are not checked (cargo install cargo-deny)'; \
 	fi
 
+# Under sudo there may be no cargo: what `make build` made is installed.
+$(BINARY):
+	$(MAKE) build
+
 .PHONY: install
-install: build ## Install the program, its man pages and completions below PREFIX
+install: $(BINARY) ## Install the program, its man pages and completions below PREFIX
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/queuemail
 	@for page in man/*.[1-8]; do \
 		[ -e "$$page" ] || continue; \
