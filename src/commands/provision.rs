@@ -6,6 +6,7 @@ use super::words;
 use crate::cli::{PasswordArgs, SecretArgs};
 use crate::config::{self, Config, SecretSource, Tree, Written};
 use crate::fault::Fault;
+use crate::output::escape_lines;
 use crate::prompt;
 use crate::secret::Secret;
 use anyhow::Result;
@@ -325,6 +326,48 @@ impl Outcome {
     }
 }
 
+/// Changes the file and tells the outcome; with `dry_run` only shows what would change.
+pub fn apply(
+    context: &Context,
+    dry_run: bool,
+    names: &[(&str, &str)],
+    change: impl FnOnce(&mut Config) -> Result<Outcome>,
+) -> Result<()> {
+    if !dry_run {
+        let (outcome, written) = config::update(&context.config_path, change)?;
+        return tell(context, outcome, names, written);
+    }
+    let (outcome, diff) = config::preview(&context.config_path, change)?;
+    if context.output.json {
+        let mut object = described(context, outcome, names);
+        object.insert("dry_run".into(), true.into());
+        object.insert("diff".into(), diff.into());
+        return context.output.json(&object);
+    }
+    match outcome {
+        Outcome::Unchanged => context.output.line(outcome.word()),
+        _ => context.output.line(escape_lines(&diff).trim_end()),
+    }
+}
+
+/// The outcome as JSON.
+fn described(
+    context: &Context,
+    outcome: Outcome,
+    names: &[(&str, &str)],
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut object = serde_json::Map::new();
+    object.insert("result".into(), outcome.word().into());
+    for (key, value) in names {
+        object.insert((*key).into(), (*value).into());
+    }
+    object.insert(
+        "file".into(),
+        context.config_path.display().to_string().into(),
+    );
+    object
+}
+
 /// Prints the outcome: one word, or one JSON object with `names`.
 pub fn tell(
     context: &Context,
@@ -344,16 +387,7 @@ pub fn tell(
     if !context.output.json {
         return context.output.line(outcome.word());
     }
-    let mut object = serde_json::Map::new();
-    object.insert("result".into(), outcome.word().into());
-    for (key, value) in names {
-        object.insert((*key).into(), (*value).into());
-    }
-    object.insert(
-        "file".into(),
-        context.config_path.display().to_string().into(),
-    );
-    context.output.json(&object)
+    context.output.json(&described(context, outcome, names))
 }
 
 /// Where two definitions differ, in words that show no secret.

@@ -347,12 +347,12 @@ fn split_found<'a>(quoted: &[&'a str]) -> (&'a str, Vec<&'a str>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue};
 
     /// The keys of a type, as serde names them when it refuses another.
-    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
+    pub(in crate::config) fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
         let err = serde_yaml::from_str::<T>("{no_such_key: 1}").err();
         let text = err.map(|e| e.to_string()).unwrap_or_default();
         let keys = between_backquotes(&text)[1..].to_vec();
