@@ -4,6 +4,7 @@ use super::Context;
 use super::table::Table;
 use crate::cli::StatusArgs;
 use crate::config::{self, Config};
+use crate::expiry::{self, Expiry};
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::files;
@@ -27,21 +28,24 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let store = Store::open(&context.state_dir)?;
     let now = Timestamp::now();
     let lines = lines(&config, &store, now)?;
+    let ends = expiry::of_servers(&config);
     if let Some(path) = &args.metrics {
-        write_metrics(path, &lines)?;
+        write_metrics(path, &lines, &ends)?;
     }
     let problems: Vec<Fault> = lines
         .iter()
         .flat_map(|line| problems(line, now, args.max_age))
+        .chain(ends.iter().filter_map(|end| end.warning(now)))
         .collect();
     if context.output.json {
         let mailboxes: Vec<_> = lines.iter().map(as_json).collect();
         let problems: Vec<_> = problems.iter().map(|p| &p.what).collect();
         context
             .output
-            .json(&json!({ "mailboxes": mailboxes, "problems": problems }))?;
+            .json(&json!({ "mailboxes": mailboxes, "expiries": ends_json(&ends), "problems": problems }))?;
     } else if !args.check && args.metrics.is_none() {
         print_table(context, &lines, now)?;
+        print_ends(context, &ends, now)?;
     }
     if args.check {
         if problems.is_empty() && !context.output.json {
@@ -186,6 +190,34 @@ fn print_table(context: &Context, lines: &[Line<'_>], now: Timestamp) -> Result<
     table.print(&context.output)
 }
 
+/// What ends by itself, if anything is known to.
+fn print_ends(context: &Context, ends: &[Expiry], now: Timestamp) -> Result<()> {
+    if !ends.is_empty() {
+        context.output.line("")?;
+    }
+    let mut table = Table::new(&["SERVER", "CREDENTIAL", "STATE"]);
+    for Expiry { kind, server, at } in ends {
+        table.row(vec![
+            server.clone(),
+            (*kind).to_owned(),
+            expiry::ends(*at, now),
+        ]);
+    }
+    table.print(&context.output)
+}
+
+fn ends_json(ends: &[Expiry]) -> Vec<serde_json::Value> {
+    ends.iter()
+        .map(|end| {
+            json!({
+                "server": end.server,
+                "credential": end.kind,
+                "expires": end.at.to_string(),
+            })
+        })
+        .collect()
+}
+
 fn as_json(line: &Line<'_>) -> serde_json::Value {
     let health = &line.health;
     let time = |at: Option<i64>| {
@@ -208,7 +240,7 @@ fn as_json(line: &Line<'_>) -> serde_json::Value {
 }
 
 /// Prometheus' text format, for the node exporter's textfile collector, replaced atomically.
-fn write_metrics(path: &Path, lines: &[Line<'_>]) -> Result<()> {
+fn write_metrics(path: &Path, lines: &[Line<'_>], ends: &[Expiry]) -> Result<()> {
     /// Name, type, help and value; `None` leaves the sample out.
     type Metric = (
         &'static str,
@@ -274,6 +306,19 @@ fn write_metrics(path: &Path, lines: &[Line<'_>]) -> Result<()> {
                 );
             }
         }
+    }
+    const ENDS: &str = "queuemail_secret_expiry_timestamp_seconds";
+    let _ = writeln!(
+        text,
+        "# HELP {ENDS} When a server's secret or certificate expires.\n# TYPE {ENDS} gauge"
+    );
+    for Expiry { kind, server, at } in ends {
+        let _ = writeln!(
+            text,
+            "{ENDS}{{server=\"{}\",credential=\"{kind}\"}} {}",
+            label(server),
+            at.as_second()
+        );
     }
     files::replace(path, text.as_bytes(), 0o644).map_err(|e| {
         Fault::new(
