@@ -2,6 +2,11 @@
 
 mod cases;
 mod checking;
+mod completions;
+mod documented;
+mod generated;
+mod graph;
+mod layering;
 mod mail;
 mod sending;
 mod servers;

@@ -3,6 +3,7 @@
 mod account;
 mod answers;
 mod cache;
+mod explain;
 mod formats;
 mod login;
 mod service;

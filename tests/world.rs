@@ -256,6 +256,13 @@ impl Ran {
 
     /// Demands that nothing was said: no output, no error.
     #[track_caller]
+    pub fn says_nothing(self) -> Ran {
+        assert!(self.stdout.is_empty() && self.stderr.is_empty(), "{self}");
+        self
+    }
+
+    /// Demands that nothing was said: no output, no error.
+    #[track_caller]
     pub fn is_silent(self) -> Ran {
         assert!(self.stdout.is_empty() && self.stderr.is_empty(), "{self}");
         self
@@ -286,11 +293,22 @@ impl Ran {
         self
     }
 
+    /// Demands that standard output holds this text.
+    #[track_caller]
+    pub fn shows(self, text: &str) -> Ran {
+        assert!(self.stdout.contains(text), "no `{text}` in:\n{self}");
+        self
+    }
+
     /// Demands that neither output holds this text.
     #[track_caller]
     pub fn hides(self, secret: &str) -> Ran {
+        let shown = self
+            .raw_stdout
+            .windows(secret.len())
+            .any(|w| w == secret.as_bytes());
         assert!(
-            !self.stdout.contains(secret) && !self.stderr.contains(secret),
+            !shown && !self.stderr.contains(secret),
             "`{secret}` is shown\n{self}"
         );
         self

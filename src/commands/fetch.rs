@@ -1,19 +1,22 @@
 //! `fetch`: every mailbox once, the urgent ones first, several at a time.
 
 mod plan;
+mod progress;
 mod words;
 
 use super::Context;
 use super::access::Access;
+use super::reading::{Reading, Way};
 use super::status::wait_key;
 use crate::cli::FetchArgs;
-use crate::config::{self, Config, IncomingVia, MailboxEntry, Resource, resolve};
+use crate::config::{self, AfterFetch, Config, MailboxEntry};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
-use crate::mail::{self, Mailbox};
+use crate::mail::Mailbox;
 use crate::state::{Store, Wait};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -68,6 +71,7 @@ struct Run<'a> {
     config: &'a Config,
     store: &'a Store,
     access: Access<'a>,
+    teller: Teller<'a>,
     dry_run: bool,
     audit: bool,
     deadline: Option<Instant>,
@@ -86,11 +90,13 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         config: &config,
         store: &store,
         access: Access::new(context, &config, &store),
+        teller: Teller::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,
         deadline,
     };
     let mut done = run.all(&tasks, args.jobs);
+    run.teller.end();
     done.errors
         .extend(store.record_runs(&done.runs, fetch::now()).err());
     if !args.dry_run && !args.audit {
@@ -132,14 +138,19 @@ impl Run<'_> {
     /// Fetches, lists or audits one mailbox, unless there is a reason to leave it alone.
     fn one(&self, task: &Task<'_>, tally: &mut Tally) -> Result<Ended> {
         let job = &task.job;
-        let scene = || self.scene(task);
+        // The way that is gone last, for what an error says.
+        let way = Cell::new(Way::Imap);
+        let scene = || self.scene(task, way.get());
         let lock = format!("fetch {}", fetch::mailbox_key(&job.address));
         let _lock = match self.store.lock(&lock)? {
             Ok(lock) => lock,
             Err(holder) => return self.left_alone(task, words::held(job, &holder)),
         };
         if self.dry_run || self.audit {
-            let mut mailbox = self.open(task, false).with_context(scene)?;
+            let mut mailbox = self
+                .reading()
+                .open(&task.entry, &AfterFetch::Keep, false, &way)
+                .with_context(scene)?;
             let done = match self.audit {
                 true => self.account(job, mailbox.as_mut()),
                 false => self.list(job, mailbox.as_mut()),
@@ -150,22 +161,40 @@ impl Run<'_> {
         if let Some(wait) = self.store.wait(&self.wait_key(job), Timestamp::now())? {
             return self.left_alone(task, words::waits(job, &wait));
         }
-        let teller = Teller {
-            output: &self.context.output,
-        };
+        let before = *tally;
+        let mut result = self.fetch(task, &way, tally);
+        if let Err(err) = &result
+            && *tally == before
+            && self.reading().forget(&task.entry, err)?
+        {
+            self.context
+                .output
+                .step(&format!("`{}`: {err:#}; looking for a way", job.address));
+            result = self.fetch(task, &way, tally);
+        }
+        result
+            .or_else(|err| {
+                self.remember_wait(job, &err)?;
+                Err(err)
+            })
+            .with_context(scene)
+            .map(|()| Ended::Fetched)
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading::new(self.context, self.config, self.store, &self.access)
+    }
+
+    fn fetch(&self, task: &Task<'_>, way: &Cell<Way>, tally: &mut Tally) -> Result<()> {
+        let reading = self.reading();
+        let job = &task.job;
         fetch::fetch_mailbox(
             job,
             self.store,
-            &mut |stale_token| self.open(task, stale_token),
-            &teller,
+            &mut |stale_token| reading.open(&task.entry, &job.after, stale_token, way),
+            &self.teller,
             tally,
         )
-        .or_else(|err| {
-            self.remember_wait(job, &err)?;
-            Err(err)
-        })
-        .with_context(scene)
-        .map(|()| Ended::Fetched)
     }
 
     /// Passes over a mailbox for a harmless reason; an error only for who named it.
@@ -212,7 +241,7 @@ impl Run<'_> {
         }
     }
 
-    fn scene(&self, task: &Task<'_>) -> Scene {
+    fn scene(&self, task: &Task<'_>, way: Way) -> Scene {
         let server = self.config.incoming_server(&task.entry.address.server);
         Scene {
             queue: Some(task.job.queue.clone()),
@@ -221,54 +250,12 @@ impl Run<'_> {
             server: server.map(|s| s.name.clone()),
             tenant: server.map(|s| s.address.tenant.to_string()),
             client_id: server.map(|s| s.client_id.to_string()),
-            protocol: Some("imap".to_owned()),
+            protocol: Some(way.name().to_owned()),
             ..Scene::new(format!(
                 "cannot fetch `{}` (queue `{}`)",
                 task.job.address, task.job.queue
             ))
         }
-    }
-
-    /// Connects and signs in; `stale_token` asks for a new token.
-    fn open(&self, task: &Task<'_>, stale_token: bool) -> Result<Box<dyn Mailbox>> {
-        let server = self
-            .config
-            .incoming_server(&task.entry.address.server)
-            .ok_or_else(|| {
-                Fault::config(format!(
-                    "there is no incoming server `{}`",
-                    task.entry.address.server
-                ))
-            })?;
-        if server.via == IncomingVia::Graph {
-            return Err(Fault::config(format!(
-                "server `{}` says `via: graph`, but this version reads through IMAP only",
-                server.name
-            ))
-            .hint(format!("queuemail server set {} --via imap", server.name))
-            .into());
-        }
-        let endpoint = resolve::imap(server)?;
-        let token = if stale_token {
-            let anew = Access::new(self.context, self.config, self.store).fresh(true);
-            anew.mailbox_token(&task.entry, Resource::Imap)?
-        } else {
-            self.access.mailbox_token(&task.entry, Resource::Imap)?
-        };
-        let settings = self.context.net_settings(server.ca_file.as_deref());
-        let mailbox = mail::imap::open(
-            &endpoint,
-            &settings,
-            &task.job.address,
-            &token,
-            self.trace(),
-        )?;
-        Ok(Box::new(mailbox))
-    }
-
-    fn trace(&self) -> Option<mail::imap::Trace> {
-        let output = self.context.output;
-        (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _)
     }
 
     /// Prints what would be fetched.

@@ -3,15 +3,21 @@
 mod access;
 mod check;
 mod claims;
+mod completions;
 mod config;
 mod context;
 mod explain;
 mod fetch;
 mod login;
+mod outbox;
+mod post;
 mod provision;
 mod quarantine;
 mod queue;
 mod queue_add;
+
+mod reading;
+mod secret_flags;
 mod send;
 mod server;
 mod server_add;
@@ -42,16 +48,9 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::SetupScript(args) => Ok(setup_script::run(&context, &args)?),
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
+        Command::Outbox(command) => outbox::run(&context, &command),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
-        Command::Completions { shell } => {
-            let mut command = crate::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "queuemail", &mut script);
-            context
-                .output
-                .line(String::from_utf8_lossy(&script).trim_end())?;
-            Ok(())
-        }
+        Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }
 }
 

@@ -1,21 +1,14 @@
-//! What `server` and `queue` commands share: values from options or questions, secrets from
-//! their sources, and how a change is told.
+//! What `server` and `queue` commands share: values from options or questions, and how a
+//! change is told.
 
 use super::Context;
-use super::words;
-use crate::cli::{PasswordArgs, SecretArgs};
-use crate::config::{self, Config, SecretSource, Tree, Written};
+use crate::config::{self, Config, Tree, Written};
 use crate::fault::Fault;
 use crate::output::escape_lines;
 use crate::prompt;
-use crate::secret::Secret;
 use anyhow::Result;
-use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-
-/// The longest secret taken from standard input, in bytes.
-const MAX_SECRET: u64 = 64 << 10;
 
 /// Reads an option's value; a mistake names the option.
 pub fn value<T: FromStr<Err = String>>(flag: &str, text: &str) -> Result<T> {
@@ -134,178 +127,6 @@ impl FromStr for Name {
     }
 }
 
-// ---- secrets ---------------------------------------------------------------------------------
-
-/// The options that name the source of a secret.
-pub struct SourceFlags {
-    /// `secret` or `password`.
-    what: &'static str,
-    ask: bool,
-    stdin: bool,
-    file: Option<PathBuf>,
-    env: Option<String>,
-    command: Option<String>,
-    keyring: Option<String>,
-    credential: Option<String>,
-}
-
-impl From<&SecretArgs> for SourceFlags {
-    fn from(a: &SecretArgs) -> SourceFlags {
-        SourceFlags {
-            what: "secret",
-            ask: false,
-            stdin: a.secret_stdin,
-            file: a.secret_file.clone(),
-            env: a.secret_env.clone(),
-            command: a.secret_command.clone(),
-            keyring: a.secret_keyring.clone(),
-            credential: a.secret_credential.clone(),
-        }
-    }
-}
-
-impl From<&PasswordArgs> for SourceFlags {
-    fn from(a: &PasswordArgs) -> SourceFlags {
-        SourceFlags {
-            what: "password",
-            ask: a.set_password,
-            stdin: a.password_stdin,
-            file: a.password_file.clone(),
-            env: a.password_env.clone(),
-            command: a.password_command.clone(),
-            keyring: a.password_keyring.clone(),
-            credential: a.password_credential.clone(),
-        }
-    }
-}
-
-/// What options say of a secret.
-pub enum Source {
-    Absent,
-    /// Given as the empty string: `set` takes the secret away.
-    Unset,
-    Set(SecretSource),
-}
-
-impl SourceFlags {
-    pub fn is_stdin(&self) -> bool {
-        self.stdin
-    }
-
-    /// The source; reads standard input or asks where that is the source.
-    pub fn source(&self, required: &Required, whose: &str) -> Result<Source> {
-        let what = self.what;
-        let text = [
-            (&self.env, "env"),
-            (&self.command, "command"),
-            (&self.keyring, "keyring"),
-            (&self.credential, "credential"),
-        ]
-        .into_iter()
-        .find_map(|(value, kind)| value.as_deref().map(|v| (v, kind)));
-        let source = if self.stdin {
-            SecretSource::Plain(self.from_stdin()?)
-        } else if self.ask {
-            required.may_ask(&format!("--{what}-file"))?;
-            self.asked(required.context, whose)?
-        } else if let Some(path) = &self.file {
-            if path.as_os_str().is_empty() {
-                return Ok(Source::Unset);
-            }
-            let path = typed_path(path)?;
-            if !path.starts_with("~") && !path.exists() {
-                required.context.output.warn(&format!(
-                    "`{}` is not there yet; it is read at each use",
-                    path.display()
-                ));
-            }
-            SecretSource::File(path)
-        } else if let Some((text, kind)) = text {
-            if text.is_empty() {
-                return Ok(Source::Unset);
-            }
-            match kind {
-                "env" if !variable_name(text) => {
-                    return Err(Fault::usage(format!(
-                        "`--{what}-env`: not the name of an environment variable"
-                    ))
-                    .hint(format!(
-                        "give the variable's name, like CONTOSO_{}, not its value",
-                        what.to_uppercase()
-                    ))
-                    .into());
-                }
-                "env" => SecretSource::Env(text.to_owned()),
-                "command" => SecretSource::Command(
-                    words::split(text)
-                        .map_err(|e| Fault::usage(format!("`--{what}-command`: {e}")))?,
-                ),
-                "keyring" => SecretSource::Keyring(text.to_owned()),
-                _ => SecretSource::Credential(text.to_owned()),
-            }
-        } else {
-            return Ok(Source::Absent);
-        };
-        self.warn_of_secret_id(&source, required.context);
-        Ok(Source::Set(source))
-    }
-
-    /// Asks for the secret, which the file will then hold.
-    pub fn asked(&self, context: &Context, whose: &str) -> Result<SecretSource> {
-        let label = match self.what {
-            "secret" => "Client secret (the Value column)",
-            _ => "Password",
-        };
-        let secret = prompt::secret(&format!("{label} of {whose}"))?;
-        let source = SecretSource::Plain(secret);
-        self.warn_of_secret_id(&source, context);
-        Ok(source)
-    }
-
-    fn from_stdin(&self) -> Result<Secret> {
-        let flag = format!("`--{}-stdin`", self.what);
-        let stdin = std::io::stdin();
-        if stdin.is_terminal() {
-            return Err(Fault::usage(format!(
-                "{flag} reads a pipe or a file, and standard input is a terminal"
-            ))
-            .hint("leave it out to be asked, with nothing shown on the screen")
-            .into());
-        }
-        let mut text = zeroize::Zeroizing::new(Vec::new());
-        stdin.lock().take(MAX_SECRET + 1).read_to_end(&mut text)?;
-        let refuse = |why: &str| Fault::usage(format!("{flag}: {why}"));
-        let text = std::str::from_utf8(&text).map_err(|_| refuse("standard input is not UTF-8"))?;
-        let line = text.strip_suffix('\n').unwrap_or(text);
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() {
-            return Err(refuse("standard input is empty").into());
-        }
-        if text.len() as u64 > MAX_SECRET || line.contains(['\n', '\r', '\0']) {
-            return Err(refuse("standard input must hold one line").into());
-        }
-        Ok(Secret::new(line))
-    }
-
-    /// The portal shows two columns; the wrong one is a GUID.
-    fn warn_of_secret_id(&self, source: &SecretSource, context: &Context) {
-        if let ("secret", SecretSource::Plain(secret)) = (self.what, source)
-            && config::is_guid(secret.expose())
-        {
-            context.output.warn(
-                "this secret looks like the Secret ID; the portal shows the secret itself under Value",
-            );
-        }
-    }
-}
-
-fn variable_name(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-}
-
-// ---- telling ---------------------------------------------------------------------------------
-
 /// What became of the thing that a command names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -330,7 +151,7 @@ impl Outcome {
 pub fn apply(
     context: &Context,
     dry_run: bool,
-    names: &[(&str, &str)],
+    names: &[(&'static str, &str)],
     change: impl FnOnce(&mut Config) -> Result<Outcome>,
 ) -> Result<()> {
     if !dry_run {
@@ -340,9 +161,9 @@ pub fn apply(
     let (outcome, diff) = config::preview(&context.config_path, change)?;
     if context.output.json {
         let mut object = described(context, outcome, names);
-        object.insert("dry_run".into(), true.into());
-        object.insert("diff".into(), diff.into());
-        return context.output.json(&object);
+        object.push(("dry_run", Tree::Flag(true)));
+        object.push(("diff", Tree::Text(diff)));
+        return context.output.json(&Tree::Map(object));
     }
     match outcome {
         Outcome::Unchanged => context.output.line(outcome.word()),
@@ -350,21 +171,17 @@ pub fn apply(
     }
 }
 
-/// The outcome as JSON.
+/// The outcome, the names that it is about and the file.
 fn described(
     context: &Context,
     outcome: Outcome,
-    names: &[(&str, &str)],
-) -> serde_json::Map<String, serde_json::Value> {
-    let mut object = serde_json::Map::new();
-    object.insert("result".into(), outcome.word().into());
-    for (key, value) in names {
-        object.insert((*key).into(), (*value).into());
-    }
-    object.insert(
-        "file".into(),
-        context.config_path.display().to_string().into(),
-    );
+    names: &[(&'static str, &str)],
+) -> Vec<(&'static str, Tree)> {
+    let text = |text: &str| Tree::Text(text.to_owned());
+    let mut object = vec![("result", text(outcome.word()))];
+    object.extend(names.iter().map(|(key, value)| (*key, text(value))));
+    let file = context.config_path.display().to_string();
+    object.push(("file", Tree::Text(file)));
     object
 }
 
@@ -372,7 +189,7 @@ fn described(
 pub fn tell(
     context: &Context,
     outcome: Outcome,
-    names: &[(&str, &str)],
+    names: &[(&'static str, &str)],
     written: Written,
 ) -> Result<()> {
     let file = config::shown(&context.config_path);
@@ -387,7 +204,9 @@ pub fn tell(
     if !context.output.json {
         return context.output.line(outcome.word());
     }
-    context.output.json(&described(context, outcome, names))
+    context
+        .output
+        .json(&Tree::Map(described(context, outcome, names)))
 }
 
 /// Where two definitions differ, in words that show no secret.
@@ -439,7 +258,11 @@ pub fn resolved(config: &Config, context: &Context) -> Result<Config> {
 /// The fault for a name that is not in the file.
 pub fn unknown(what: &str, name: &str, known: &[&str]) -> anyhow::Error {
     let fault = Fault::usage(format!("no {what} named `{name}`"));
-    let in_file = config::named(&format!("{what}s"), known);
+    let all = match what {
+        "queue or address" => "queues and addresses".to_owned(),
+        one => format!("{one}s"),
+    };
+    let in_file = config::named(&all, known);
     match config::nearest(name, known.iter().copied()) {
         Some(near) => fault.hint(format!("did you mean `{near}`? {in_file}")),
         None => fault.hint(in_file),

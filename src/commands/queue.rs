@@ -1,14 +1,13 @@
 //! `queue list`, `show`, `set` and `remove`.
 
 use super::Context;
-use super::provision::{
-    Name, Outcome, Required, SourceFlags, change, tell, typed_target, unknown, value,
-};
+use super::provision::{Name, Outcome, Required, change, tell, typed_target, unknown, value};
 use super::queue_add::{self, find};
+use super::secret_flags::SourceFlags;
 use super::server_set::put_source;
 use super::table::{self, Table};
 use crate::cli::{QueueCommand, QueueSet};
-use crate::config::{self, Config, EmailAddress, Priority, Queue, Tree};
+use crate::config::{self, Config, EmailAddress, MailboxEntry, Priority, Queue, Tree};
 use crate::fault::Fault;
 use anyhow::Result;
 
@@ -25,10 +24,18 @@ pub fn run(context: &Context, command: &QueueCommand) -> Result<()> {
 /// The most urgent address decides a queue's place.
 fn urgency(config: &Config, queue: &Queue) -> u32 {
     let own = queue.priority.or(config.defaults.priority);
-    config
-        .mailboxes()
-        .filter(|m| m.queue.name == queue.name)
-        .map(|m| m.priority().0)
+    let priority = |address| {
+        let mailbox = MailboxEntry {
+            config,
+            queue,
+            address,
+        };
+        mailbox.priority().0
+    };
+    queue
+        .addresses
+        .iter()
+        .map(priority)
         .min()
         .unwrap_or(own.map_or(Priority::DEFAULT.0, |p| p.0))
 }

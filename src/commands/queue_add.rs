@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::provision::{
-    Name, Outcome, Required, Source, SourceFlags, apply, differences, different, optional,
-    resolved, typed_target,
+    Name, Outcome, Required, apply, differences, different, optional, resolved, typed_target,
 };
+use super::secret_flags::{Source, SourceFlags};
 use crate::cli::QueueAdd;
 use crate::config::{self, Address, Config, EmailAddress, Language, Priority, Queue, Tree};
 use anyhow::Result;

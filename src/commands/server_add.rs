@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::provision::{
-    Name, Outcome, Required, Source, SourceFlags, apply, differences, different, optional,
-    resolved, typed_path,
+    Name, Outcome, Required, apply, differences, different, optional, resolved, typed_path,
 };
+use super::secret_flags::{Source, SourceFlags};
 use crate::cli::{
     AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg,
 };
@@ -108,6 +108,7 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
         .into());
     }
     let mut server = OutgoingServer {
+        limits: None,
         name: name.0,
         enabled: !args.disabled,
         tenant,

@@ -1,9 +1,8 @@
 //! `server set`: single values of a server, an empty value taking the key away.
 
 use super::Context;
-use super::provision::{
-    Name, Outcome, Required, Source, SourceFlags, change, change_path, tell, unknown, value,
-};
+use super::provision::{Name, Outcome, Required, change, change_path, tell, unknown, value};
+use super::secret_flags::{Source, SourceFlags};
 use crate::cli::{CredentialArgs, ServerSet};
 use crate::config::{
     self, Config, Day, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,

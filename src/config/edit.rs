@@ -9,6 +9,7 @@
 
 use super::model::Config;
 use super::tree::Tree;
+use std::collections::HashSet;
 use std::str::FromStr;
 use yaml_edit::{Mapping, Sequence, YamlFile, YamlNode};
 
@@ -102,15 +103,12 @@ fn edit_list(list: &Sequence, old: &[Tree], new: &[Tree]) -> Result<(), String> 
         }
         return Ok(());
     }
-    for (index, had) in old.iter().enumerate().rev() {
-        if !new.iter().any(|t| identity(t) == identity(had)) {
-            list.remove(index);
-        }
+    let wanted: HashSet<&str> = new.iter().filter_map(identity).collect();
+    let stays = |had: &&Tree| identity(had).is_some_and(|name| wanted.contains(name));
+    for (index, _) in old.iter().enumerate().rev().filter(|(_, had)| !stays(had)) {
+        list.remove(index);
     }
-    let kept: Vec<&Tree> = old
-        .iter()
-        .filter(|had| new.iter().any(|t| identity(t) == identity(had)))
-        .collect();
+    let kept: Vec<&Tree> = old.iter().filter(stays).collect();
     for (index, wanted) in new.iter().enumerate() {
         match kept.get(index) {
             Some(had) if *had == wanted => {}
@@ -128,8 +126,11 @@ fn edit_list(list: &Sequence, old: &[Tree], new: &[Tree]) -> Result<(), String> 
 }
 
 /// By what an entry of a list is known.
-fn identity(tree: &Tree) -> Option<&Tree> {
-    tree.get("name").or_else(|| tree.get("address"))
+fn identity(tree: &Tree) -> Option<&str> {
+    match tree.get("name").or_else(|| tree.get("address")) {
+        Some(Tree::Text(name)) => Some(name),
+        _ => None,
+    }
 }
 
 /// A tree as a node to put in: written as text first, since that is how we want it to look.

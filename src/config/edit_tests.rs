@@ -66,6 +66,82 @@ fn nothing_to_change_changes_nothing() {
 }
 
 #[test]
+fn empty_places_are_filled() {
+    const SERVER: &str = "\
+incoming_servers:
+  - name: Contoso
+    address: https://login.microsoftonline.com/contoso.com
+    authentication: oauth-user
+    client_id: x
+";
+    const QUEUE: &str = "  - name: q
+    priority: 5
+    addresses:
+      - address: new@contoso.com
+        server: Contoso
+        extension_language: 'no'
+        sender: true
+        folders: [INBOX, 'a, b']
+";
+    for (before, after) in [
+        ("version: 1\n# end\n", None),
+        ("version: 1\nqueues:\n# end\n", None),
+        ("version: 1\nqueues: # none yet\n", None),
+        (
+            "version: 1\nqueues: []\n",
+            Some(format!("version: 1\nqueues:\n{QUEUE}")),
+        ),
+        ("version: 1\nqueues: [ ] # none\n# end", None),
+        (
+            "# head\n---\nversion: 1\n...\n",
+            Some(format!("# head\n---\nversion: 1\nqueues:\n{QUEUE}...\n")),
+        ),
+        ("%YAML 1.2\n---\nversion: 1\n", None),
+        (
+            "--- # here\nversion: 1 # there",
+            Some(format!(
+                "--- # here\nversion: 1 # there\nqueues:\n{}",
+                QUEUE.trim_end()
+            )),
+        ),
+        (
+            "version: 1\nqueues:\n- name: q\n  addresses:\n  priority: 5\n",
+            None,
+        ),
+        (
+            "version: 1\nqueues:\n- name: q\n  addresses: []\n  priority: 5\n",
+            None,
+        ),
+        ("{version: 1}", None),
+        ("{ version: 1, queues: [ ], }\n", None),
+    ] {
+        let old = read(before);
+        let mut new = old.clone();
+        new.queues = vec![queue("q")];
+        let edited = edit(before, &old, &new).unwrap_or_else(|e| panic!("{before:?}: {e}"));
+        for comment in before.lines().filter_map(|l| l.split_once('#')) {
+            assert!(edited.contains(comment.1), "{before:?} became {edited:?}");
+        }
+        if let Some(after) = after {
+            assert_eq!(edited, after);
+        }
+        // And emptied again: no queue, no address.
+        let none = edit(&edited, &new, &read("version: 1\n")).unwrap();
+        assert_eq!(
+            read(&none),
+            read("version: 1\n"),
+            "{edited:?} became {none:?}"
+        );
+    }
+    let old = read(HEAD);
+    let with_server = read(&format!("{HEAD}{SERVER}"));
+    assert_eq!(
+        edit(HEAD, &old, &with_server).unwrap(),
+        format!("{HEAD}{SERVER}")
+    );
+}
+
+#[test]
 fn strings_of_any_shape_come_back_as_they_were() {
     for name in [
         "plain",
@@ -254,7 +330,7 @@ impl Writer<'_> {
             self.line_end();
         }
         let mut text = self.text.clone();
-        if self.choose(&["", "no final line end"]) != "" {
+        if self.choose(&["line end", "none"]) == "none" {
             text.truncate(text.trim_end().len());
         }
         if self.choose(&["lf", "crlf"]) == "crlf" {
@@ -360,10 +436,30 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in "(version: 1\n)?[a-z:{}\\[\\]\n &*#'\"|>-]{0,60}") {
-        if let Ok(old) = serde_yaml::from_str::<Config>(&text) {
+    fn odd_texts_are_edited_or_refused(
+        (text, n) in files(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 0..24usize), 1..4),
+    ) {
+        const PIECES: [&str; 24] = [
+            "", "\n", " ", "  ", "#", " # x\n", "&a ", "*a", "!t ", "'", "\"", "|\n", ">-\n", "[", "]",
+            "{", "}", ",", ":", "- ", "? ", "---\n", "\t", "\r",
+        ];
+        let mut text: Vec<char> = text.chars().collect();
+        for (at, piece) in changes {
+            let at = at.index(text.len());
+            let gone = usize::from(PIECES[piece].is_empty());
+            text.splice(at..at + gone, PIECES[piece].chars());
+        }
+        let text: String = text.into_iter().collect();
+        if let Ok(old) = serde_yaml::from_str::<Config>(text.trim_start_matches('\u{feff}')) {
             let mut new = old.clone();
-            new.queues.push(queue("q"));
+            new.queues.push(queue("new"));
+            new.incoming_servers.iter_mut().for_each(|s| s.via = IncomingVia::Auto);
+            if let Ok(edited) = edit(&text, &old, &new) {
+                prop_assert_eq!(read(&edited), new);
+            }
+            let mut new = old.clone();
+            new.queues.truncate(n - 1);
             let _ = edit(&text, &old, &new);
         }
     }

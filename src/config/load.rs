@@ -1,10 +1,11 @@
 //! Reading the file: bounded, private where it holds a secret, every mistake pointed at.
 
 use super::check::{self, Problem};
-use super::locate::{self, Part, Step};
+use super::locate::{self, Part};
 use super::mistake::{Mistake, shown};
 use super::model::Config;
 use super::paths::resolve_paths;
+use super::refusal::from_serde;
 use crate::fault::Fault;
 use anyhow::Result;
 use std::fs::{File, Metadata};
@@ -109,7 +110,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
             shown(path),
             metadata.uid()
         ))
-        .hint(format!("if it is yours: sudo chown {me} {}", quoted(path)))
+        .hint(owner_hint(me, metadata.uid(), path))
         .into());
     }
     if metadata.permissions().mode() & 0o002 != 0 {
@@ -120,6 +121,14 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What to do about a file of another user. Root does not take a service's file from it.
+pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
+    match me {
+        0 => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
+        _ => format!("if it is yours: sudo chown {me} {}", quoted(path)),
+    }
 }
 
 /// A file that holds a plain secret is for us alone.
@@ -203,149 +212,6 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
     }
 }
 
-/// Words for what serde_yaml refuses. Its message is `PATH: TEXT at line L column C`.
-fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
-    let mut place = err.location().map(|l| (l.line(), l.column().max(1)));
-    let full = err.to_string();
-    let message = match full.rfind(" at line ") {
-        Some(end) if err.location().is_some() => &full[..end],
-        _ => &full,
-    };
-    let path_end = message
-        .find(|c: char| !(c.is_ascii_alphanumeric() || "_[].?".contains(c)))
-        .filter(|&n| n > 0 && message[n..].starts_with(": "));
-    let (path, message) = match path_end {
-        Some(n) => (&message[..n], &message[n + 2..]),
-        None => ("", message),
-    };
-    let steps = locate::steps(path);
-    let key = steps.iter().rev().find_map(|step| match step {
-        Step::Key(key) => Some(key.as_str()),
-        Step::Item(_) => None,
-    });
-    let of_key = key.map(|k| format!(" of `{k}`")).unwrap_or_default();
-    let quoted = between_backquotes(message);
-    let mut hint = None;
-    let (problem, note) = if message.starts_with("unknown field ") {
-        hint = Some("all keys: man queuemail.yaml".to_owned());
-        let (found, known) = split_found(&quoted);
-        let note = match check::nearest(found, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the keys here: {}", known.join(", ")),
-        };
-        (format!("unknown key `{found}`"), note)
-    } else if message.starts_with("unknown variant ") {
-        let (found, known) = split_found(&quoted);
-        let note = match check::nearest(found, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("use {}", known.join(", ")),
-        };
-        (format!("unknown value `{found}`{of_key}"), note)
-    } else if message.starts_with("missing field ") {
-        let (missing, _) = split_found(&quoted);
-        (
-            format!("missing key `{missing}`"),
-            format!("`{missing}` is needed here"),
-        )
-    } else if message.starts_with("duplicate field ") {
-        let (twice, _) = split_found(&quoted);
-        let mut at = steps.clone();
-        at.push(Step::Key(twice.to_owned()));
-        place = locate::locate(text, &at, Part::Key(1)).or(place);
-        (
-            format!("key `{twice}` twice"),
-            "one of them must go".to_owned(),
-        )
-    } else if let Some(rest) = message.strip_prefix("invalid type: ") {
-        (format!("a wrong type of value{of_key}"), type_words(rest))
-    } else if full.contains("repetition limit") {
-        (
-            "too many aliases".to_owned(),
-            "they would expand without end".to_owned(),
-        )
-    } else if full.contains("recursion limit") {
-        ("too deep a nesting".to_owned(), String::new())
-    } else if full.contains("more than one document") {
-        (
-            "more than one YAML document".to_owned(),
-            "a configuration is one; take the line `---` out".to_owned(),
-        )
-    } else if key.is_some() {
-        (format!("a bad value{of_key}"), message.to_owned())
-    } else {
-        // Where an unfinished thing begins helps more than where the parser gave up.
-        for thing in ["a quoted scalar", "a simple key"] {
-            if let Some((_, context)) = full.split_once(&format!("while scanning {thing}")) {
-                place = mark_in(context).or(place);
-            }
-        }
-        ("a mistake".to_owned(), yaml_words(message, text, place))
-    };
-    Mistake {
-        problem,
-        place,
-        note,
-        hint,
-        more: 0,
-    }
-}
-
-/// YAML's own complaint; a tab in the indentation is the usual cause of a puzzling one.
-fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> String {
-    let line = place.and_then(|(line, _)| text.lines().nth(line - 1));
-    let indent = line.map(|l| &l[..l.len() - l.trim_start().len()]);
-    if indent.is_some_and(|i| i.contains('\t')) || message.contains("cannot start any token") {
-        return "no tab may stand here, nor may a value begin with @ or `: indent with spaces, put the value in quotes".to_owned();
-    }
-    if message.contains("while scanning a quoted scalar") {
-        return "this quote is never closed".to_owned();
-    }
-    match message.find(" at line ") {
-        Some(end) => message[..end].to_owned(),
-        None => message.to_owned(),
-    }
-}
-
-/// The place in libyaml's words "… at line 3 column 7".
-fn mark_in(words: &str) -> Option<(usize, usize)> {
-    let (line, column) = words.split_once("at line ")?.1.split_once(" column ")?;
-    Some((line.parse().ok()?, column.parse().ok()?))
-}
-
-fn type_words(rest: &str) -> String {
-    let (found, expected) = rest.split_once(", expected ").unwrap_or((rest, "another"));
-    let found = match found {
-        "sequence" => "a list".to_owned(),
-        "map" => "a mapping of keys".to_owned(),
-        "unit value" | "Option value" => "nothing".to_owned(),
-        other => other
-            .replace("string ", "the text ")
-            .replace("integer ", "the number ")
-            .replace("floating point ", "the number ")
-            .replace("boolean ", "the truth value "),
-    };
-    let expected = match expected {
-        "a sequence" => "a list",
-        "a string" => "a text",
-        "a boolean" => "true or false",
-        "u32" => "a whole number",
-        e if e.starts_with("struct ") => "a mapping of keys",
-        e => e,
-    };
-    format!("this is {found}; {expected} belongs here")
-}
-
-fn between_backquotes(message: &str) -> Vec<&str> {
-    message.split('`').skip(1).step_by(2).collect()
-}
-
-fn split_found<'a>(quoted: &[&'a str]) -> (&'a str, Vec<&'a str>) {
-    match quoted.split_first() {
-        Some((found, known)) => (found, known.to_vec()),
-        None => ("", Vec::new()),
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -355,15 +221,16 @@ pub(super) mod tests {
     pub(in crate::config) fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
         let err = serde_yaml::from_str::<T>("{no_such_key: 1}").err();
         let text = err.map(|e| e.to_string()).unwrap_or_default();
-        let keys = between_backquotes(&text)[1..].to_vec();
+        let keys: Vec<&str> = text.split('`').skip(1).step_by(2).skip(1).collect();
         assert!(keys.len() > 1, "{text}");
         keys.into_iter().map(str::to_owned).collect()
     }
 
     #[test]
-    fn the_example_is_valid_and_shows_every_key() {
+    fn the_example_is_valid_and_every_key_is_documented() {
         let text = include_str!("../../examples/queuemail.yaml");
         parse(text, Path::new("examples/queuemail.yaml")).unwrap();
+        let manual = include_str!("../../man/queuemail.yaml.5");
         let mut all = keys::<Config>();
         all.extend(keys::<Defaults>());
         all.extend(keys::<IncomingServer>());
@@ -376,6 +243,11 @@ pub(super) mod tests {
                     .starts_with(&format!("{key}:"))
             };
             assert!(text.lines().any(shown), "`{key}` is not in the example");
+            let described = |l: &str| l.starts_with(".B") && l.contains(&format!("{key}:"));
+            assert!(
+                manual.lines().any(described),
+                "`{key}` is not in the manual"
+            );
         }
     }
 

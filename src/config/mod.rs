@@ -5,6 +5,7 @@
 //! knows which hosts and scopes follow from a login host.
 
 mod check;
+mod check_servers;
 mod cloud;
 mod edit;
 #[cfg(test)]
@@ -16,9 +17,11 @@ mod model;
 mod parsed;
 mod paths;
 mod preview;
+mod refusal;
 pub mod resolve;
 mod resolve_secret;
 mod schema;
+mod secret_command;
 mod secret_source;
 mod tree;
 mod write;

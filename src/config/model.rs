@@ -47,6 +47,10 @@ pub struct Defaults {
     pub after_fetch: Option<AfterFetch>,
     /// Adds `X-Queuemail-*` header fields to delivered mail.
     pub stamp: Option<bool>,
+    /// Sends what names no sender, or one without a full address, as cron's mail from `root`.
+    pub sender: Option<EmailAddress>,
+    /// Gets what is addressed without a full address, as cron's mail to `root`.
+    pub recipient: Option<EmailAddress>,
 }
 
 /// An Entra ID app registration, seen from a login address, through which mailboxes are read.
@@ -132,6 +136,25 @@ pub struct OutgoingServer {
     pub scope: Option<String>,
     /// A PEM file of authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// How much the server takes of each mailbox that sends.
+    pub limits: Option<Limits>,
+}
+
+/// How much an outgoing server takes of each mailbox that sends. Where a key is absent, and the
+/// host is one of Microsoft's, Exchange Online's own limits hold; else none.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Messages in any minute.
+    pub messages_per_minute: Option<u32>,
+    /// At the same time.
+    pub connections: Option<u32>,
+    /// A message to more goes out in several transactions.
+    pub recipients_per_message: Option<u32>,
+    /// In any 24 hours.
+    pub recipients_per_day: Option<u32>,
+    /// Octets of a message.
+    pub message_size: Option<u32>,
 }
 
 fn yes() -> bool {

@@ -1,7 +1,7 @@
 //! Which app registration signs in, at which authority, for which scope: pure functions over the
 //! configuration.
 
-use super::model::{Address, MailboxEntry};
+use super::model::{Address, HttpsUrl, MailboxEntry};
 use super::{
     Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Resource,
     SecretSource,
@@ -84,6 +84,30 @@ pub fn imap(server: &IncomingServer) -> Result<Endpoint, Fault> {
                 server.name
             ))
         })
+}
+
+/// Where Graph serves an incoming server's mailboxes: its own URL, else its cloud's.
+///
+/// # Errors
+/// `Config` where there is neither; loading a file has refused that already.
+pub fn graph(server: &IncomingServer) -> Result<&str, Fault> {
+    graph_root(server.graph.as_ref(), &server.address).ok_or_else(|| {
+        Fault::config(format!(
+            "incoming server `{}` has no `graph` URL, and its login host `{}` is none of Microsoft's",
+            server.name,
+            server.address.host()
+        ))
+        .hint(format!(
+            "queuemail server set '{}' --graph https://HOST",
+            server.name
+        ))
+    })
+}
+
+/// A `graph` URL, else that of the cloud of `authority`.
+pub fn graph_root<'a>(own: Option<&'a HttpsUrl>, authority: &Authority) -> Option<&'a str> {
+    own.map(HttpsUrl::as_str)
+        .or_else(|| authority.cloud().map(Cloud::graph))
 }
 
 /// The app registration that an outgoing server signs in with: its own, else that of the incoming

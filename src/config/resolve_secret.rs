@@ -5,8 +5,9 @@
 //! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and
 //! systemd's `$CREDENTIALS_DIRECTORY` such a file of root is taken.
 
-use super::load::{quoted, why};
+use super::load::{owner_hint, quoted, why};
 use super::mistake::shown;
+use super::secret_command::{Failure, run};
 use super::secret_source::SecretSource;
 use crate::fault::{Fault, Kind};
 use crate::output::escape;
@@ -16,17 +17,10 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// The longest secret, in bytes.
-const MAX_SECRET: u64 = 64 << 10;
-/// How much of a command's standard error is kept for its error, in bytes.
-const MAX_STDERR: u64 = 4 << 10;
-/// How long a command may take: a person may have to type a passphrase elsewhere.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+pub const MAX_SECRET: u64 = 64 << 10;
 /// Where container platforms put secrets.
 const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
 
@@ -102,7 +96,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
             shown(path),
             metadata.uid()
         ))
-        .hint(format!("sudo chown {me} {}", quoted(path))));
+        .hint(owner_hint(me, metadata.uid(), path)));
     }
     // Root's own files may be shared with a group, for services that do not run as root.
     let forbidden = match (of_root, mounted) {
@@ -135,7 +129,8 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
     Ok(Secret::new(line))
 }
 
-fn text_of(bytes: &[u8]) -> Result<&str, &'static str> {
+/// The text of a secret's bytes.
+pub fn text_of(bytes: &[u8]) -> Result<&str, &'static str> {
     if bytes.len() as u64 > MAX_SECRET {
         return Err("is too long for a secret");
     }
@@ -253,94 +248,6 @@ fn from_command(words: &[String]) -> Result<Secret, Fault> {
         }
         Failure::Other(fault) => fault,
     })
-}
-
-enum Failure {
-    /// There is no such program.
-    NotThere,
-    /// It ended with this exit code (`None`: by a signal) and said this on standard error.
-    Ended(Option<i32>, String),
-    Other(Fault),
-}
-
-/// Runs a program without a shell; the first line of its standard output.
-fn run(words: &[&str]) -> Result<Secret, Failure> {
-    let other = |what: String| Failure::Other(Fault::config(what));
-    let Some((program, arguments)) = words.split_first() else {
-        return Err(other("the command names no program".to_owned()));
-    };
-    let name = escape(program);
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| match e.kind() {
-            ErrorKind::NotFound => Failure::NotThere,
-            _ => other(format!("cannot run command `{name}`: {}", why(&e))),
-        })?;
-    let deadline = Instant::now() + COMMAND_TIMEOUT;
-    let stdout = read_in_thread(child.stdout.take(), MAX_SECRET + 1);
-    let stderr = read_in_thread(child.stderr.take(), MAX_STDERR);
-    let late = || {
-        Failure::Other(Fault::try_later(format!(
-            "command `{name}` did not end within {} seconds",
-            COMMAND_TIMEOUT.as_secs()
-        )))
-    };
-    let Ok(output) = stdout.recv_timeout(COMMAND_TIMEOUT) else {
-        end(&mut child);
-        return Err(late());
-    };
-    // It may have closed its output and go on.
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Ok(None) => {
-                end(&mut child);
-                return Err(late());
-            }
-            Err(e) => return Err(other(format!("command `{name}`: {}", why(&e)))),
-        }
-    };
-    if !status.success() {
-        let stderr = stderr
-            .recv_timeout(Duration::from_secs(1))
-            .unwrap_or_default();
-        let text = String::from_utf8_lossy(&stderr).trim().to_owned();
-        return Err(Failure::Ended(status.code(), text));
-    }
-    let text =
-        text_of(&output).map_err(|why| other(format!("the output of command `{name}` {why}")))?;
-    Ok(Secret::new(text.lines().next().unwrap_or_default()))
-}
-
-fn end(child: &mut Child) {
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-/// Reads a pipe to its end or `limit`; a child of the child may hold it open for ever, so
-/// nobody waits for the thread.
-fn read_in_thread(
-    pipe: Option<impl Read + Send + 'static>,
-    limit: u64,
-) -> Receiver<Zeroizing<Vec<u8>>> {
-    let (done, wait) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut bytes = Zeroizing::new(Vec::new());
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.by_ref().take(limit).read_to_end(&mut bytes);
-            let _ = done.send(bytes);
-            // What is beyond the limit is read and dropped, or the program would block.
-            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
-        }
-    });
-    wait
 }
 
 #[cfg(test)]

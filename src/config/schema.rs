@@ -117,6 +117,7 @@ mod tests {
             ("Defaults", keys::<Defaults>()),
             ("IncomingServer", keys::<IncomingServer>()),
             ("OutgoingServer", keys::<OutgoingServer>()),
+            ("Limits", keys::<Limits>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
         ] {

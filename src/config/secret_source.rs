@@ -47,7 +47,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = SecretSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
+        f.write_str("a text, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {

@@ -29,6 +29,10 @@ pub fn probe(place: &Place) -> Result<String> {
         Place::Mbox(path) => folder(crate::files::folder_of(path))
             .map(|_| format!("mbox {}: will be made", path.display())),
         Place::Command(words) => program(words.first().map_or("", String::as_str)),
+        Place::Lmtp(address) => {
+            super::lmtp::probe(address)?;
+            Ok(format!("{address}: takes mail"))
+        }
         Place::Stdout => Ok("standard output".to_owned()),
     }
 }

@@ -392,7 +392,7 @@ pub static CODES: &[Entry] = &[
         "the client asked for tokens in a loop",
         Who::You,
         &[
-            "wait some minutes; check that no job runs `queuemail token get --fresh` all the time, and that the state folder is kept between runs",
+            "wait some minutes; check that no job asks with `--fresh` all the time, and that the state folder is kept between runs",
         ],
     ),
     code(

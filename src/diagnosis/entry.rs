@@ -93,6 +93,15 @@ impl Entry {
         }
     }
 
+    /// Every code or text that it explains.
+    pub fn symptoms(&self) -> Vec<String> {
+        match self.says {
+            Says::Aadsts(codes) => codes.iter().map(|code| format!("AADSTS{code}")).collect(),
+            Says::Text(texts) => texts.iter().map(|&text| text.to_owned()).collect(),
+            Says::OauthError(error) => vec![error.to_owned()],
+        }
+    }
+
     /// What to do, with the names of `scene` and, for Entra's words, where to read on.
     pub fn hints_for(&self, scene: &Scene, said: &str) -> Vec<String> {
         let mut hints: Vec<String> = self.hints.iter().map(|hint| fill(hint, scene)).collect();
@@ -171,7 +180,8 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     if !by_code.is_empty() {
         return by_code;
     }
-    let by_words = for_server_words(typed).or_else(|| for_own_words(typed));
+    let texts = mail::TEXTS.iter().chain(graph::TEXTS).chain(own::TEXTS);
+    let by_words = best(typed, texts).or_else(|| for_server_words(typed));
     let lower = typed.to_lowercase();
     // A bare reply code stands for every reply that bears it; the most telling part is its last.
     let is_bare = lower
@@ -187,7 +197,7 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     };
     all()
         .filter(|e| match e.says {
-            Says::Text(texts) if is_bare => texts.iter().any(|text| is_word(text)),
+            Says::Text(texts) if is_bare => texts.iter().any(is_word),
             Says::Text(texts) => texts.iter().any(|text| text.contains(&lower)),
             _ => false,
         })

@@ -15,7 +15,7 @@ mod mail;
 mod own;
 
 pub use entra::page;
-pub use entry::{Who, find};
+pub use entry::{Who, all, find};
 
 use crate::fault::{Fault, Kind, Scene, kind_of};
 

@@ -80,6 +80,9 @@ impl Committer<'_> {
         let mut work = Vec::with_capacity(batch.len());
         for staged in &batch {
             let letter = self.folder.letter(staged);
+            if self.folder.job.stamp {
+                delivery::stamp(&staged.path, &letter)?;
+            }
             let intent = self.delivery.plan(&staged.path, &letter)?;
             work.push((letter, intent));
         }

@@ -7,8 +7,10 @@
 
 mod audit;
 mod commit;
+mod fields;
 mod identity;
 mod intake;
+mod machine;
 
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Delivery, Letter};
@@ -19,6 +21,7 @@ use anyhow::{Context, Result};
 use commit::Committer;
 use intake::{Intake, Names, Staged};
 use std::collections::HashSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -41,6 +44,8 @@ pub struct Job {
     pub folders: Vec<String>,
     pub target: Target,
     pub after: AfterFetch,
+    /// Put `X-Queuemail-*` header fields before each message.
+    pub stamp: bool,
     /// At most so many messages in this run.
     pub limit: Option<u32>,
     /// Only what was received on or after this day.
@@ -95,6 +100,8 @@ impl Folder<'_> {
             priority: self.job.priority,
             language: self.job.language.clone(),
             message_id: staged.identity.message_id.clone(),
+            kind: staged.identity.machine.name(),
+            original_message_id: staged.identity.original_message_id.clone(),
             delivery_id: self.delivery_id(&staged.id),
         }
     }
@@ -119,6 +126,8 @@ pub struct Delivered<'a> {
 
 /// Hears what happens while it happens, from several threads.
 pub trait Reporter: Sync {
+    /// So many messages of a folder are about to be fetched.
+    fn found(&self, folder: &Folder<'_>, messages: u64);
     fn delivered(&self, delivered: &Delivered<'_>);
     fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
@@ -150,14 +159,32 @@ pub fn fetch_mailbox(
             Err(err) => {
                 stale_token = err.downcast_ref::<mail::TokenExpired>().is_some();
                 let progress = *tally != before;
-                let lost = matches!(err.downcast_ref::<Fault>(), Some(f) if f.kind == Kind::TryLater && f.retry_after.is_none());
-                if !(stale_token || lost) || !progress {
+                if !(stale_token || is_cut(&err)) || !progress {
                     return Err(err);
                 }
                 reporter.note(&format!("`{}`: {err:#}; connecting again", job.address));
             }
         }
     }
+}
+
+/// Marks an error of the delivery, which a new connection to the mailbox does not mend.
+#[derive(Clone, Debug)]
+struct CannotDeliver(String);
+
+impl fmt::Display for CannotDeliver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot deliver to `{}`", self.0)
+    }
+}
+
+/// A connection that broke, without a wish of the server to be left alone.
+fn is_cut(err: &anyhow::Error) -> bool {
+    let ours = err.downcast_ref::<CannotDeliver>().is_some();
+    !ours
+        && err
+            .downcast_ref::<Fault>()
+            .is_some_and(|f| f.kind == Kind::TryLater && f.retry_after.is_none())
 }
 
 /// What would be fetched: of each folder the messages, in order. Changes nothing.
@@ -239,9 +266,13 @@ fn fetch_folders(
             after: &job.after,
         };
         if folder.record.renumbered {
+            let why = match folder.epoch {
+                0 => "its messages have the ids of Graph now".to_owned(),
+                epoch => format!("the server renumbered its messages (UIDVALIDITY {epoch})"),
+            };
             reporter.note(&format!(
-                "`{}` folder `{name}`: the server renumbered its messages (UIDVALIDITY {}); those delivered before are recognised",
-                job.address, folder.epoch
+                "`{}` folder `{name}`: {why}; those delivered before are recognised",
+                job.address
             ));
         }
         settle_earlier(store, mailbox, &folder)?;
@@ -281,7 +312,7 @@ fn outstanding(
         after: record.mark.clone(),
         since: job.since,
     })?;
-    let known = store.accounted(record.id, epoch, record.mark.as_deref())?;
+    let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
     let new = listing.ids.into_iter().filter(|id| !known.contains(id));
     let mut ids = due;
     ids.extend(new);
@@ -310,6 +341,7 @@ fn fetch_folder(
         work.ids.truncate(left.unwrap_or(0));
         work.mark = None;
     }
+    reporter.found(folder, work.ids.len() as u64);
     if !work.ids.is_empty() {
         let place = delivery::expand(
             &job.target,
@@ -395,10 +427,11 @@ fn fetch_chunk(
         (retrieved, stored, committed)
     });
     // The disk's own words come first: the mailbox only knows that its sink refused.
-    let result = committed.and_then(|()| match stored {
-        Some(failure) => Err(failure),
-        None => retrieved,
-    });
+    let ours = || CannotDeliver(folder.job.target.to_string());
+    let result = match (committed, stored) {
+        (Err(failure), _) | (Ok(()), Some(failure)) => Err(failure.context(ours())),
+        (Ok(()), None) => retrieved,
+    };
     let missing = match &result {
         Ok(missing) => missing.clone(),
         Err(_) => Vec::new(),

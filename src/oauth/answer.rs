@@ -159,7 +159,8 @@ where
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
-impl oauth2::ErrorResponse for ErrorAnswer {}
+// Boxed, since it travels inside of results.
+impl oauth2::ErrorResponse for Box<ErrorAnswer> {}
 
 impl fmt::Display for ErrorAnswer {
     /// The server's words: `error: description`, and the ids to find it in the sign-in logs by

@@ -27,7 +27,7 @@ pub fn exchange(
     tried_password: bool,
     send: impl FnOnce(
         &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
-    ) -> Result<TokenAnswer, RequestTokenError<Fault, ErrorAnswer>>,
+    ) -> Result<TokenAnswer, RequestTokenError<Fault, Box<ErrorAnswer>>>,
 ) -> Result<Granted, GrantError> {
     let asked_at = SystemTime::now();
     let answer = framed(agent, tried_password, send)?;
@@ -66,7 +66,7 @@ pub fn form(url: &str, fields: &[(&str, &str)]) -> Result<HttpRequest, Fault> {
 
 fn parse<T: serde::de::DeserializeOwned>(
     body: &[u8],
-) -> Result<T, RequestTokenError<Fault, ErrorAnswer>> {
+) -> Result<T, RequestTokenError<Fault, Box<ErrorAnswer>>> {
     serde_json::from_slice(body).map_err(|_| RequestTokenError::Other(String::new()))
 }
 
@@ -75,7 +75,7 @@ fn framed<T>(
     tried_password: bool,
     send: impl FnOnce(
         &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
-    ) -> Result<T, RequestTokenError<Fault, ErrorAnswer>>,
+    ) -> Result<T, RequestTokenError<Fault, Box<ErrorAnswer>>>,
 ) -> Result<T, GrantError> {
     let frame = RefCell::new(Frame::default());
     let http = |request: HttpRequest| {

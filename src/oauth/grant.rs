@@ -61,7 +61,7 @@ pub struct CodeRequest {
 }
 
 type OauthClient = oauth2::Client<
-    ErrorAnswer,
+    Box<ErrorAnswer>,
     TokenAnswer,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
@@ -211,7 +211,7 @@ impl Client<'_> {
         tried_password: bool,
         send: impl FnOnce(
             &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
-        ) -> Result<TokenAnswer, RequestTokenError<Fault, ErrorAnswer>>,
+        ) -> Result<TokenAnswer, RequestTokenError<Fault, Box<ErrorAnswer>>>,
     ) -> Result<Granted, GrantError> {
         exchange(self.agent, tried_password, send)
     }

@@ -13,7 +13,6 @@ mod token;
 
 pub use answer::{Class, GrantError};
 pub use claims::Claims;
-pub use device::DeviceCode;
 pub use grant::{Client, Credential, Granted};
 pub use managed_identity::managed_identity;
 pub use redirect::{Brought, Redirect};

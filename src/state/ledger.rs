@@ -101,19 +101,38 @@ impl Store {
             .context("cannot read the state database")
     }
 
-    /// The messages of this epoch that are accounted for and lie behind `mark`.
+    /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
+    /// the mark tells where to look; a listing of Graph may hold any message again.
     pub fn accounted(
         &self,
         folder: FolderId,
         epoch: u32,
         mark: Option<&str>,
+        listed: &[RemoteId],
     ) -> Result<HashSet<RemoteId>> {
-        let after: i64 = mark.and_then(|m| m.parse().ok()).unwrap_or(0);
-        self.ids(
-            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
-            params![folder, epoch, after],
-        )
-        .map(|ids| ids.into_iter().collect())
+        if let Some(RemoteId::Uid(_)) = listed.first() {
+            let after: i64 = mark.and_then(|m| m.parse().ok()).unwrap_or(0);
+            return self
+                .ids(
+                    "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
+                    params![folder, epoch, after],
+                )
+                .map(|ids| ids.into_iter().collect());
+        }
+        let connection = self.connection();
+        let mut known = HashSet::new();
+        let mut statement = connection.prepare_cached(
+            "SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+        )?;
+        for id in listed {
+            let found = statement
+                .exists(params![folder, epoch, id])
+                .context("cannot read the state database")?;
+            if found {
+                known.insert(id.clone());
+            }
+        }
+        Ok(known)
     }
 
     /// Failed messages whose time has come.

@@ -8,16 +8,21 @@
 mod health;
 mod ledger;
 mod lock;
+mod outbox;
+mod pace;
 mod quarantine;
 mod schema;
 mod tokens;
 mod waits;
+mod ways;
 
-pub use tokens::{KeptToken, SignInLock, StoredToken, TokenKey};
+pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};
-pub use lock::Holder;
+pub use lock::{Holder, Lock};
+pub use outbox::{OutboxCounts, OutboxEntry, OutboxState};
+pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
 

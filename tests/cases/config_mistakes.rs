@@ -184,6 +184,60 @@ fn clouds() {
 }
 
 #[test]
+fn scopes_of_another_resource() {
+    let scope = |scope: &str| {
+        with(
+            "    secret: {",
+            &format!("    scope: {scope}\n    secret: {{"),
+        )
+    };
+    says(
+        "scope_of_graph",
+        scope("https://graph.microsoft.com/.default"),
+    );
+    says(
+        "scope_of_a_person",
+        scope("https://outlook.office.com/IMAP.AccessAsUser.All"),
+    );
+    let graph = scope("https://outlook.office365.com/.default");
+    says(
+        "scope_of_exchange",
+        graph.replace("    scope:", "    via: graph\n    scope:"),
+    );
+    says(
+        "scope_and_auto",
+        graph.replace("    scope:", "    via: auto\n    scope:"),
+    );
+}
+
+#[test]
+fn what_only_one_authentication_has() {
+    says(
+        "common_for_an_app",
+        with("/contoso.onmicrosoft.com", "/common"),
+    );
+    says(
+        "managed_person",
+        with(
+            "authentication: oauth-service",
+            "authentication: oauth-user",
+        )
+        .replace("secret: { env: CONTOSO_SECRET }", "managed_identity: true"),
+    );
+    says(
+        "client_id_and_app",
+        with(
+            "    app: Contoso",
+            "    app: Contoso\n    secret: x\n    client_id: 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1",
+        ),
+    );
+    says(
+        "secret_without_client",
+        with("    app: Contoso", "    app: Contoso\n    secret: x"),
+    );
+}
+
+#[test]
 fn several_mistakes_are_counted() {
     says(
         "several_mistakes",

@@ -1,8 +1,10 @@
 //! What the program promises, one file for each theme.
 
 mod config_mistakes;
+mod fetch;
 mod hostile_input;
 mod provisioning;
 mod queue_add;
 mod real;
 mod server_add;
+mod usage;

@@ -277,7 +277,8 @@ addresses:
         .succeeds();
     world.run(["server", "remove", "Contoso out"]).succeeds();
     world.run(["server", "remove", "Contoso"]).succeeds();
-    world.run(["server", "list"]).succeeds().prints("");
+    world.run(["server", "list"]).succeeds().says_nothing();
+    assert!(!world.state_dir().exists(), "provisioning needs no state");
     world.run(["queue", "list"]).succeeds().prints(
         "\
 PRIORITY  QUEUE    ADDRESS  SERVER  LANGUAGE  SENDER  DELIVER
@@ -359,6 +360,32 @@ fn questions_are_asked_on_a_terminal() -> Result<(), rexpect::error::Error> {
         world.config()
     );
     assert_eq!(world.mode(&world.config_path()), 0o600);
+    Ok(())
+}
+
+#[test]
+fn a_queue_is_asked_for_too() -> Result<(), rexpect::error::Error> {
+    let world = World::new();
+    world.add_contoso();
+    let command = world.run(["queue", "add", "--set-password"]).command();
+    let mut terminal = spawn_command(command, Some(20_000))?;
+    terminal.exp_string("Name of the queue")?;
+    terminal.send_line("support")?;
+    terminal.exp_string("Full e-mail address")?;
+    terminal.send_line("support@contoso.com")?;
+    // The only server is the proposal.
+    terminal.exp_string("[Contoso]")?;
+    terminal.send_line("")?;
+    terminal.exp_string("Password of mailbox `support@contoso.com`")?;
+    terminal.send_line("hunter2")?;
+    let rest = terminal.exp_eof()?;
+    assert!(
+        rest.contains("created") && !rest.contains("hunter2"),
+        "{rest}"
+    );
+    assert!(world.config().ends_with(
+        "      - address: support@contoso.com\n        server: Contoso\n        password: hunter2\n"
+    ));
     Ok(())
 }
 

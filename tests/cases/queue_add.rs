@@ -90,7 +90,7 @@ fn an_existing_queue_gets_the_address() {
         .succeeds()
         .prints("created\n");
     world.run(add("b@contoso.com", &["--json"])).succeeds().prints(
-        "{\"address\":\"b@contoso.com\",\"file\":\"HOME/.config/queuemail/config.yaml\",\"queue\":\"support\",\"result\":\"created\"}\n",
+        "{\"result\":\"created\",\"queue\":\"support\",\"address\":\"b@contoso.com\",\"file\":\"HOME/.config/queuemail/config.yaml\"}\n",
     );
     world
         .run(add("B@Contoso.com", &[]))

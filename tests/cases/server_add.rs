@@ -71,7 +71,7 @@ fn every_field_has_its_place() {
         .args(["--smtp", "smtp://smtp.office365.com:587"])
         .stdin("pass word\r\n")
         .succeeds()
-        .prints("{\"file\":\"HOME/.config/queuemail/config.yaml\",\"kind\":\"outgoing\",\"result\":\"created\",\"server\":\"Contoso out\"}\n");
+        .prints("{\"result\":\"created\",\"server\":\"Contoso out\",\"kind\":\"outgoing\",\"file\":\"HOME/.config/queuemail/config.yaml\"}\n");
     let home = world.home().display();
     let expected = format!(
         "\

@@ -78,7 +78,7 @@ impl Standin {
         format!("smtps://localhost:{}", self.smtps_port)
     }
 
-    /// Nothing is served there yet but 404.
+    /// The service root of Graph, with its version.
     pub fn graph_url(&self) -> String {
         format!("{}/v1.0", self.login_url())
     }
@@ -239,6 +239,28 @@ impl Standin {
                 })
                 .collect()
         })
+    }
+
+    /// Graph's immutable ids of a folder's messages, in order of arrival.
+    pub fn graph_ids(&self, mailbox: &str, folder: &str) -> Vec<String> {
+        self.with_folder(mailbox, folder, |folder| {
+            folder.messages.iter().map(|m| m.id.clone()).collect()
+        })
+    }
+
+    /// The states of all delta queries expire: 410 `SyncStateNotFound`.
+    pub fn expire_deltas(&self) {
+        self.world.graph.lock().unwrap().expire_deltas();
+    }
+
+    /// Moves a message to another folder, as a person with Outlook would.
+    pub fn move_message(&self, mailbox: &str, from: &str, uid: u32, to: &str) {
+        let moved = self.with_folder(mailbox, from, |folder| folder.remove(&[uid].into()));
+        self.with_folder(mailbox, to, |folder| {
+            for message in moved {
+                folder.add_as(message.id, message.bytes, message.flags, message.received);
+            }
+        });
     }
 
     /// Removes a message, as another client or a rule would.

@@ -105,6 +105,8 @@ pub enum SmtpFault {
 /// All knobs; get them with `Standin::faults()`.
 #[derive(Default)]
 pub struct Faults {
+    /// What goes wrong with Graph.
+    pub graph: super::graph_faults::GraphFaults,
     /// The next N connections to any port are closed at once.
     pub drop_connections: AtomicU32,
     /// The next N connections to any port are accepted, and nothing is ever said on them.
@@ -268,6 +270,11 @@ impl Faults {
         script.extend((0..n).map(|_| (at, fault.clone())));
     }
 
+    /// Forgets what was scripted for SMTP.
+    pub fn smtp_clear(&self) {
+        self.smtp.lock().unwrap().clear();
+    }
+
     pub fn take_smtp(&self, at: SmtpAt) -> Option<SmtpFault> {
         let mut script = self.smtp.lock().unwrap();
         let place = script.iter().position(|(point, _)| *point == at)?;
@@ -278,6 +285,12 @@ impl Faults {
     pub fn smtp_recipient(&self, address: &str, reply: &str) {
         let mut replies = self.smtp_recipients.lock().unwrap();
         replies.insert(address.to_ascii_lowercase(), reply.to_string());
+    }
+
+    /// RCPT for this address is answered as usual again.
+    pub fn smtp_recipient_well(&self, address: &str) {
+        let mut replies = self.smtp_recipients.lock().unwrap();
+        replies.remove(&address.to_ascii_lowercase());
     }
 
     pub fn recipient_reply(&self, address: &str) -> Option<String> {

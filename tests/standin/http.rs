@@ -47,6 +47,8 @@ pub struct Response {
     pub padding: u64,
     /// Close without an answer.
     pub silent: bool,
+    /// Close after so many octets of the body.
+    pub cut: Option<usize>,
 }
 
 impl Response {
@@ -58,6 +60,7 @@ impl Response {
             body: body.into(),
             padding: 0,
             silent: false,
+            cut: None,
         }
     }
 
@@ -208,6 +211,11 @@ fn write(world: &World, conn: &mut Conn, request: &Request, response: &Response)
     head.push_str("\r\n");
     conn.put(head.as_bytes())?;
     if request.method != "HEAD" {
+        if let Some(cut) = response.cut {
+            conn.put(&response.body[..cut.min(response.body.len())])?;
+            conn.flush()?;
+            return Err(io::Error::other("closed on purpose"));
+        }
         conn.put(&response.body)?;
         let spaces = [b' '; 16 << 10];
         let mut left = response.padding;
@@ -223,12 +231,17 @@ fn write(world: &World, conn: &mut Conn, request: &Request, response: &Response)
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        204 => "No Content",
         202 => "Accepted",
         302 => "Found",
         307 => "Temporary Redirect",
         400 => "Bad Request",
         401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
+        410 => "Gone",
+        413 => "Request Entity Too Large",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
         503 => "Service Unavailable",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::world::now;
 
@@ -9,6 +10,8 @@ use super::world::now;
 #[derive(Clone)]
 pub struct Message {
     pub uid: u32,
+    /// Graph's immutable id: the same in every folder of the mailbox.
+    pub id: String,
     pub flags: Vec<String>,
     pub bytes: Arc<Vec<u8>>,
     /// Seconds since 1970.
@@ -60,11 +63,30 @@ impl Folder {
     }
 
     pub fn add(&mut self, bytes: Arc<Vec<u8>>, flags: Vec<String>, received: i64) -> u32 {
+        static NUMBER: AtomicU64 = AtomicU64::new(0x00de_ad00);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // Not in order of arrival, as Exchange's are not.
+        let id = format!(
+            "AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A{:016x}AAA=",
+            number.reverse_bits()
+        );
+        self.add_as(id, bytes, flags, received)
+    }
+
+    /// Adds a message that has an id already: one that was moved.
+    pub fn add_as(
+        &mut self,
+        id: String,
+        bytes: Arc<Vec<u8>>,
+        flags: Vec<String>,
+        received: i64,
+    ) -> u32 {
         let uid = self.uidnext;
         self.uidnext += 1;
         self.version += 1;
         self.messages.push(Message {
             uid,
+            id,
             flags,
             bytes,
             received,

@@ -17,7 +17,7 @@
 //!
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
 //! - `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
-//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph`: a place kept free
+//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph*`: both by Microsoft Graph
 //! - `net`, `tls`, `jwt`, `message`: the tools
 #![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
 
@@ -29,6 +29,10 @@ mod entra;
 mod faults;
 mod grants;
 mod graph;
+mod graph_faults;
+mod graph_folders;
+mod graph_mail;
+mod graph_send;
 mod http;
 mod imap;
 mod imap_fetch;
@@ -57,6 +61,7 @@ pub use {
     api::Standin,
     directory::{App, Federated, User},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
+    graph_faults::GraphFault,
     mailbox::StoredMessage,
     records::{Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},

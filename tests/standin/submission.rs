@@ -27,6 +27,17 @@ pub fn submit(
     envelope: Envelope,
     bytes: Vec<u8>,
 ) -> String {
+    let host = "Hostname=LOCALHOST.eurprd00.prod.outlook.com";
+    if !tokens::may_open(claims, world.store().existing(mailbox)) {
+        return format!(
+            "430 4.2.0 STOREDRV; mailbox logon failure; STOREDRV.Submission.Exception:ConnectionFailedTransientException.MapiExceptionLogonFailed; Failed to process message due to a transient exception with message Cannot open mailbox. [{host}]"
+        );
+    }
+    accept(world, mailbox, envelope, bytes)
+}
+
+/// The same for whoever has the right to the mailbox.
+pub fn accept(world: &World, mailbox: &str, envelope: Envelope, bytes: Vec<u8>) -> String {
     let faults = &world.faults;
     let host = "Hostname=LOCALHOST.eurprd00.prod.outlook.com";
     let limit = or_usual(&faults.smtp_size_limit, 36_700_160);
@@ -38,11 +49,6 @@ pub fn submit(
     }
     let mut store = world.store();
     let own = store.existing(mailbox);
-    if !tokens::may_open(claims, own) {
-        return format!(
-            "430 4.2.0 STOREDRV; mailbox logon failure; STOREDRV.Submission.Exception:ConnectionFailedTransientException.MapiExceptionLogonFailed; Failed to process message due to a transient exception with message Cannot open mailbox. [{host}]"
-        );
-    }
     let header_from = field(&bytes, "From").unwrap_or_default();
     for sender in [envelope.from.as_str(), bare_address(&header_from)] {
         let sender = sender.to_ascii_lowercase();

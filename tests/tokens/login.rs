@@ -41,6 +41,7 @@ queues:
 }
 
 /// Starts a sign-in and reads its stderr up to a line that holds `text`.
+#[allow(clippy::zombie_processes)] // waited for in `finish`
 fn start(home: &Home, args: &[&str], text: &str) -> (Child, String) {
     let mut child = home
         .command(args)

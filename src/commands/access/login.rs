@@ -1,7 +1,7 @@
 //! A person signs in by hand: with a code on another device, or in a browser.
 
 use super::{Access, Waited, Wanted};
-use crate::config::{Authentication, IncomingVia, MailboxEntry, Resource, resolve};
+use crate::config::{Authentication, IncomingVia, MailboxEntry, Resource};
 use crate::fault::{Fault, Kind};
 use crate::oauth::{AccessToken, Brought, GrantError, Granted, Redirect};
 use anyhow::{Context as _, Result};

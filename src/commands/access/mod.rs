@@ -11,18 +11,17 @@ mod sign_in;
 pub use login::Show;
 
 use super::Context;
-use crate::config::resolve::{self, Account, CredentialSource, Registration};
+use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Fault, Kind, Scene};
-use crate::http::Agent;
-use crate::net::Settings;
-use crate::oauth::{AccessToken, Class, Client, Credential, GrantError, Granted};
+use crate::http::{self, Agent};
+use crate::oauth::AccessToken;
 use crate::secret::Secret;
-use crate::state::{SignInLock, Store, StoredToken, TokenKey};
-use anyhow::{Context as _, Result};
+use crate::state::{SignInLock, Store, TokenKey};
+use anyhow::Result;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 /// A process does not repeat a sign-in that failed less than this ago.
@@ -307,9 +306,10 @@ impl<'a> Access<'a> {
         let Some(failure) = self.store.sign_in_failure(&wanted.key)? else {
             return Ok(());
         };
-        let age = SystemTime::now()
-            .duration_since(failure.at)
-            .unwrap_or_default();
+        // A failure from the future is of a clock that was set back since.
+        let Ok(age) = SystemTime::now().duration_since(failure.at) else {
+            return Ok(());
+        };
         if failure.at >= asked || (failure.at >= self.began && age < FAILURE_HOLDS) {
             return Err(failure.fault.into());
         }
@@ -320,8 +320,10 @@ impl<'a> Access<'a> {
         let Some((until, reason)) = self.store.token_wait(&wanted.key)? else {
             return Ok(());
         };
-        let Ok(left) = until.duration_since(SystemTime::now()) else {
-            return Ok(());
+        let left = match until.duration_since(SystemTime::now()) {
+            // No wait that we keep is longer, unless the clock was set back.
+            Ok(left) if left <= http::LONGEST_WAIT => left,
+            _ => return Ok(()),
         };
         let host = wanted.registration.authority.host();
         let seconds = left.as_secs() + 1;
@@ -350,4 +352,13 @@ impl<'a> Access<'a> {
 enum Waited {
     Lock(SignInLock),
     Token(AccessToken),
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn threads_share_it() {
+        fn shared<T: Sync>() {}
+        shared::<super::Access<'_>>();
+    }
 }

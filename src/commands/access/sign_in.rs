@@ -7,8 +7,9 @@ use crate::http::Agent;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, GrantError, Granted};
 use crate::state::StoredToken;
 use anyhow::Result;
+use std::path::Path;
 use std::sync::PoisonError;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 impl Access<'_> {
     /// Signs in anew and keeps what that yields.
@@ -35,11 +36,7 @@ impl Access<'_> {
     }
 
     /// Makes durable what a grant yields; only then is it used.
-    pub(in crate::commands) fn keep(
-        &self,
-        wanted: &Wanted<'_>,
-        granted: Granted,
-    ) -> Result<AccessToken> {
+    pub(super) fn keep(&self, wanted: &Wanted<'_>, granted: Granted) -> Result<AccessToken> {
         let token = granted.access;
         let stored = StoredToken {
             secret: token.secret.clone(),
@@ -48,6 +45,10 @@ impl Access<'_> {
         };
         self.store
             .save_token(&wanted.key, &stored, granted.refresh.as_ref())?;
+        let minutes = token.remaining(SystemTime::now()).as_secs() / 60;
+        self.context
+            .output
+            .step(&format!("got a token, good for {minutes} minutes"));
         Ok(token)
     }
 
@@ -112,7 +113,7 @@ impl Access<'_> {
             })
     }
 
-    pub(in crate::commands) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
+    pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
         let registration = &wanted.registration;
         let server = registration.server;
         let credential = match registration.credential {
@@ -148,29 +149,31 @@ impl Access<'_> {
     }
 
     fn agent(&self, registration: &Registration<'_>) -> Result<Agent> {
-        let ca_file = registration.ca_file.map(ToOwned::to_owned);
+        self.http(registration.ca_file)
+    }
+
+    /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
+    pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(agent) = agents.get(&ca_file) {
+        let key = ca_file.map(ToOwned::to_owned);
+        if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&self.context.net_settings(registration.ca_file))?;
-        agents.insert(ca_file, agent.clone());
+        let agent = Agent::new(&self.context.net_settings(ca_file))?;
+        agents.insert(key, agent.clone());
         Ok(agent)
     }
 }
 
 /// What a [`Client`] borrows.
-pub(in crate::commands) struct Signer {
+pub(super) struct Signer {
     agent: Agent,
     token_endpoint: String,
     credential: Credential,
 }
 
 impl Signer {
-    pub(in crate::commands) fn as_client<'s>(
-        &'s self,
-        registration: &'s Registration<'_>,
-    ) -> Client<'s> {
+    pub(super) fn as_client<'s>(&'s self, registration: &'s Registration<'_>) -> Client<'s> {
         Client {
             agent: &self.agent,
             token_endpoint: &self.token_endpoint,

@@ -52,6 +52,7 @@ pub fn plan<'a>(
                     folders: entry.folders().into_iter().map(str::to_owned).collect(),
                     target,
                     after: after.clone().unwrap_or_else(|| entry.after_fetch()),
+                    stamp: entry.stamp(),
                     limit: args.limit,
                     since,
                     deadline,

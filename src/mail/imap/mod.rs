@@ -75,6 +75,22 @@ impl ImapMailbox {
         self.wire.borrow_mut().limits.message = octets;
     }
 
+    /// The folder in which the server keeps what was sent: that with the attribute `\Sent`
+    /// (RFC 6154), else one of the usual names.
+    pub fn sent_folder(&mut self) -> Result<Option<String>> {
+        self.on_wire(folders::sent)
+            .map_err(|failure| self.fault("cannot list the folders", failure))
+    }
+
+    /// How many messages of a folder have this Message-ID.
+    pub fn find_message_id(&mut self, folder: &str, id: &str) -> Result<usize> {
+        self.open(folder, false)?;
+        let found = self
+            .on_wire(|wire| search::with_message_id(wire, id))
+            .map_err(|failure| self.fault("cannot look for the message", failure))?;
+        Ok(found.len())
+    }
+
     /// The texts since the last call that the server wants a person to see.
     pub fn take_alerts(&mut self) -> Vec<String> {
         std::mem::take(&mut self.wire.borrow_mut().heard.alerts)

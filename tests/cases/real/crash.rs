@@ -64,7 +64,7 @@ fn kill_9_at_random_moments_loses_and_repeats_nothing() {
         let inbox = office.servers.client(&mailbox).select("INBOX");
         assert_eq!(u64::from(inbox.exists), left);
         // And nothing is left to do.
-        office.fetch(&[]).succeeds().is_silent();
+        office.fetch(&[]).succeeds().says_nothing();
         assert_same(&expected, &office.delivered("kill"));
     }
 }
@@ -107,10 +107,10 @@ fn a_restarted_server_is_the_same_server() {
     servers.fill(mailbox, "INBOX", messages(0..50));
     let office = Office::with(&servers, &servers.imap_url());
     office.add_queue("restart", mailbox, &[]);
-    office.fetch(&["restart"]).succeeds().is_silent();
+    office.fetch(&["restart"]).succeeds().says_nothing();
     servers.restart_dovecot();
     servers.fill(mailbox, "INBOX", messages(50..60));
-    office.fetch(&["restart"]).succeeds().is_silent();
+    office.fetch(&["restart"]).succeeds().says_nothing();
     assert_same(
         &office.stored(mailbox, "INBOX"),
         &office.delivered("restart"),

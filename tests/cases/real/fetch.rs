@@ -15,12 +15,12 @@ fn every_odd_message_arrives_octet_for_octet() {
     messages.push(odd::large().bytes);
     messages.extend((0..200).map(odd::random));
     office.servers.append(mailbox, "INBOX", &messages);
-    office.fetch(&[]).succeeds().is_silent();
+    office.fetch(&[]).succeeds().says_nothing();
     let stored = office.stored(mailbox, "INBOX");
     assert_eq!(stored.len(), messages.len());
     assert_same(&stored, &office.delivered("odd"));
     // Nothing was marked on the server, and nothing comes twice.
-    office.fetch(&[]).succeeds().is_silent();
+    office.fetch(&[]).succeeds().says_nothing();
     assert_same(&stored, &office.delivered("odd"));
     for message in office.servers.read(mailbox, "INBOX") {
         assert!(!message.has("\\Seen"), "uid {}", message.uid);
@@ -33,7 +33,7 @@ fn starttls_serves_as_well() {
     let office = Office::with(servers, &servers.imap_starttls_url());
     office.add_queue("starttls", "starttls@contoso.com", &[]);
     servers.append("starttls@contoso.com", "INBOX", &[odd::sized(1, 5000)]);
-    office.fetch(&[]).succeeds().is_silent();
+    office.fetch(&[]).succeeds().says_nothing();
     assert_same(&[odd::sized(1, 5000)], &office.delivered("starttls"));
 }
 
@@ -63,7 +63,7 @@ fn messages_are_marked_moved_or_deleted_afterwards() {
         office.servers.client(&mailbox).create("Done");
         office.servers.append(&mailbox, "INBOX", &messages);
     }
-    office.fetch(&[]).succeeds().is_silent();
+    office.fetch(&[]).succeeds().says_nothing();
     for queue in ["keep", "seen", "delete", "move"] {
         assert_same(&sorted, &office.delivered(queue));
     }
@@ -77,7 +77,7 @@ fn messages_are_marked_moved_or_deleted_afterwards() {
     assert_eq!((inbox("seen").len(), seen("seen")), (20, 20));
     assert_eq!((inbox("delete").len(), inbox("move").len()), (0, 0));
     assert_same(&sorted, &office.stored("after-move@contoso.com", "Done"));
-    office.fetch(&[]).succeeds().is_silent();
+    office.fetch(&[]).succeeds().says_nothing();
     for queue in ["keep", "seen", "delete", "move"] {
         assert_same(&sorted, &office.delivered(queue));
     }
@@ -90,7 +90,7 @@ fn a_new_uidvalidity_neither_loses_nor_repeats() {
     office.add_queue("epoch", mailbox, &["--folder", "Support"]);
     let old: Vec<_> = (0..30).map(|seed| odd::sized(seed, 1500)).collect();
     office.servers.append(mailbox, "Support", &old);
-    office.fetch(&[]).succeeds().is_silent();
+    office.fetch(&[]).succeeds().says_nothing();
     // A restored folder: the same mail under other UIDs, one message fewer, one more.
     let mut restored = vec![odd::sized(100, 1500)];
     restored.extend_from_slice(&old[1..]);

@@ -2,7 +2,9 @@
 //! stand-in's Entra ID, whose tokens both check.
 
 mod crash;
+mod deliver;
 mod fetch;
+mod recipes;
 mod send;
 mod servers;
 

@@ -135,7 +135,8 @@ fn the_token_is_in_no_trace_and_no_error() {
         endless: None,
         served: Rc::default(),
     };
-    let trace: Trace = Box::new(move |line| log.borrow_mut().push_str(line));
+    let trace: crate::mail::imap::wire::Trace =
+        Box::new(move |line| log.borrow_mut().push_str(line));
     let wire = Wire::new(
         Box::new(peer),
         Pace::new(Duration::from_secs(60)),

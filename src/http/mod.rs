@@ -3,13 +3,18 @@
 //! TLS comes from `net::tls_connector`, the same as for IMAP and SMTP, through a connector of our
 //! own: ureq's would *replace* the system's authorities by a `ca_file` instead of adding it.
 
+mod proxy;
+
 use crate::fault::{Fault, Kind};
 use crate::net::{self, Settings};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use native_tls::{HandshakeError, TlsConnector, TlsStream};
+use proxy::Proxies;
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
@@ -19,14 +24,70 @@ use ureq::unversioned::transport::{
 
 const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
+/// Connections that are kept for the next requests: four for each of some mailboxes at once.
+const KEPT: usize = 64;
+/// Longest time that a body may take which is read or sent piece by piece.
+const LONGEST_BODY: Duration = Duration::from_secs(3600);
+
 /// An HTTPS client that keeps connections alive; cheap to clone, shared by threads.
 #[derive(Clone, Debug)]
-pub struct Agent(ureq::Agent);
+pub struct Agent {
+    agent: ureq::Agent,
+    io_timeout: Duration,
+    proxies: Proxies,
+}
+
+/// A request that got no whole answer.
+#[derive(Debug)]
+pub struct Lost {
+    pub fault: Fault,
+    /// All of it was given to the connection: the host may have acted on it.
+    pub handed_over: bool,
+}
+
+impl From<Lost> for Fault {
+    fn from(lost: Lost) -> Fault {
+        lost.fault
+    }
+}
+
+/// The body of an answer that is read piece by piece, each within the time-out.
+pub struct Incoming {
+    host: String,
+    reader: ureq::BodyReader<'static>,
+}
+
+impl Incoming {
+    /// Reads some octets; 0 at the end of a whole body.
+    ///
+    /// # Errors
+    /// `TryLater` where the body breaks off or does not go on in time.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
+        self.reader
+            .read(buffer)
+            .map_err(|e| fault(&self.host, e.into()))
+    }
+
+    /// Reads what is left, at most `limit` octets.
+    ///
+    /// # Errors
+    /// As [`Incoming::read`], and `Refused` where there is more.
+    pub fn read_all(mut self, limit: u64) -> Result<Vec<u8>, Fault> {
+        let mut body = Vec::new();
+        let read = (&mut self.reader).take(limit + 1).read_to_end(&mut body);
+        let read = read.map_err(|e| fault(&self.host, e.into()))?;
+        if read as u64 > limit {
+            return Err(fault(&self.host, ureq::Error::BodyExceedsLimit(limit)));
+        }
+        Ok(body)
+    }
+}
 
 impl Agent {
     /// A client with these time-outs and authorities. `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`
     /// are honoured.
     pub fn new(settings: &Settings) -> Result<Agent> {
+        let proxies = Proxies::from_environment()?;
         let tls = net::tls_connector(settings.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
             .user_agent(USER_AGENT)
@@ -39,17 +100,20 @@ impl Agent {
             .timeout_send_body(Some(settings.io_timeout))
             .timeout_recv_response(Some(settings.io_timeout))
             .timeout_recv_body(Some(settings.io_timeout))
-            .proxy(ureq::Proxy::try_from_env())
+            .max_idle_connections(KEPT)
+            .max_idle_connections_per_host(KEPT)
+            .proxy(proxies.proxy.clone())
             .build();
         let connector =
-            ().chain(TcpConnector::default())
-                .chain(ConnectProxyConnector::default())
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
                 .chain(TlsWrap(tls));
-        Ok(Agent(ureq::Agent::with_parts(
-            config,
-            connector,
-            DefaultResolver::default(),
-        )))
+        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
+        Ok(Agent {
+            agent,
+            io_timeout: settings.io_timeout,
+            proxies,
+        })
     }
 
     /// A client for a service of this very host, such as a managed identity's: plain HTTP, no
@@ -65,11 +129,12 @@ impl Agent {
             .timeout_global(Some(timeout))
             .proxy(None)
             .build();
-        Agent(ureq::Agent::with_parts(
-            config,
-            TcpConnector::default(),
-            DefaultResolver::default(),
-        ))
+        let resolver = DefaultResolver::default();
+        Agent {
+            agent: ureq::Agent::with_parts(config, TcpConnector::default(), resolver),
+            io_timeout: timeout,
+            proxies: Proxies::default(),
+        }
     }
 
     /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.
@@ -79,7 +144,13 @@ impl Agent {
     /// `Refused` for an untrusted certificate or an answer larger than `limit`.
     pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let mut response = self.0.run(request).map_err(|e| fault(&host, e))?;
+        let sent = if self.proxies.is_direct(&host) {
+            let request = self.agent.configure_request(request).proxy(None).build();
+            self.agent.run(request)
+        } else {
+            self.agent.run(request)
+        };
+        let mut response = sent.map_err(|e| fault(&host, e))?;
         let body = response
             .body_mut()
             .with_config()
@@ -89,11 +160,84 @@ impl Agent {
         let (parts, _) = response.into_parts();
         Ok(Response::from_parts(parts, body))
     }
+
+    /// Sends a request whose answer may be of any length, and returns once its header is read.
+    ///
+    /// # Errors
+    /// A [`Lost`] with a [`Fault`] as of [`Agent::call`].
+    pub fn open(&self, request: Request<Vec<u8>>) -> Result<Response<Incoming>, Lost> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let (mut parts, body) = request.into_parts();
+        let length = body.len();
+        let gone = Arc::new(AtomicUsize::new(0));
+        if length > 0 || parts.method == http::Method::POST {
+            parts
+                .headers
+                .insert(http::header::CONTENT_LENGTH, length.into());
+        }
+        let body = match length {
+            0 => ureq::SendBody::none(),
+            _ => ureq::SendBody::from_owned_reader(Outgoing {
+                body: io::Cursor::new(body),
+                gone: Arc::clone(&gone),
+            }),
+        };
+        let mut request = self
+            .agent
+            .configure_request(Request::from_parts(parts, body));
+        if self.proxies.is_direct(&host) {
+            request = request.proxy(None);
+        }
+        let request = request
+            .timeout_send_body(Some(LONGEST_BODY))
+            .timeout_recv_body(Some(LONGEST_BODY))
+            .timeout_per_read(Some(self.io_timeout))
+            .timeout_per_write(Some(self.io_timeout))
+            .build();
+        let sent = self.agent.run(request);
+        let all_gone = gone.load(Ordering::Relaxed) == length;
+        let response = sent.map_err(|e| Lost {
+            handed_over: all_gone && is_connected(&e),
+            fault: fault(&host, e),
+        })?;
+        Ok(response.map(|body| Incoming {
+            host,
+            reader: body.into_reader(),
+        }))
+    }
 }
 
-/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most one day.
+/// A body on its way that tells how much of it has gone.
+struct Outgoing {
+    body: io::Cursor<Vec<u8>>,
+    gone: Arc<AtomicUsize>,
+}
+
+impl Read for Outgoing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let octets = self.body.read(buffer)?;
+        self.gone.fetch_add(octets, Ordering::Relaxed);
+        Ok(octets)
+    }
+}
+
+/// Whether a request failed on a connection, and not for want of one.
+fn is_connected(err: &ureq::Error) -> bool {
+    match err {
+        ureq::Error::Io(e) => e.kind() != io::ErrorKind::ConnectionRefused,
+        ureq::Error::Timeout(which) => {
+            !matches!(which, ureq::Timeout::Resolve | ureq::Timeout::Connect)
+        }
+        ureq::Error::Protocol(_) => true,
+        _ => false,
+    }
+}
+
+/// No wait that a server asks for is taken to be longer.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the server asks us to wait (RFC 9110 §10.2.3): seconds or a date, at most [`LONGEST_WAIT`].
 pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    const MOST: Duration = Duration::from_secs(24 * 3600);
     let text = headers
         .get(http::header::RETRY_AFTER)?
         .to_str()
@@ -107,7 +251,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             date.duration_since(now).unwrap_or_default()
         }
     };
-    Some(wait.min(MOST))
+    Some(wait.min(LONGEST_WAIT))
 }
 
 fn fault(host: &str, err: ureq::Error) -> Fault {

@@ -1,0 +1,380 @@
+//! Whether a server can sign in and reach its hosts, as far as the file can tell.
+
+use super::check::{Found, Kind, dangling};
+use super::cloud::Cloud;
+use super::model::*;
+use super::secret_source::SecretSource;
+
+/// What an app registration may prove itself with.
+struct Credentials<'a> {
+    secret: &'a Option<SecretSource>,
+    expires: bool,
+    certificate: bool,
+    private_key: bool,
+    federated: bool,
+    managed: bool,
+}
+
+impl Credentials<'_> {
+    /// The keys given, a certificate with its key counting once.
+    fn given(&self) -> Vec<&'static str> {
+        [
+            (self.secret.is_some(), "secret"),
+            (self.certificate || self.private_key, "certificate"),
+            (self.federated, "federated_token_file"),
+            (self.managed, "managed_identity"),
+        ]
+        .into_iter()
+        .filter_map(|(there, name)| there.then_some(name))
+        .collect()
+    }
+}
+
+const WAYS: &str =
+    "`secret`, `certificate` with `private_key`, `federated_token_file` or `managed_identity`";
+
+fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut Found) {
+    if c.certificate != c.private_key {
+        let (there, missing) = match c.certificate {
+            true => ("certificate", "private_key"),
+            false => ("private_key", "certificate"),
+        };
+        found.add(
+            &format!("{at}.{there}"),
+            format!("`{there}` without `{missing}`"),
+            format!("add `{missing}`, the PEM file that belongs to it"),
+        );
+        return;
+    }
+    match c.given()[..] {
+        [] if needed => found.add(
+            at,
+            format!("no credential of server `{name}`"),
+            format!("oauth-service needs one of {WAYS}"),
+        ),
+        [_, second, ..] => found.add(
+            &format!("{at}.{second}"),
+            format!("two credentials of server `{name}`"),
+            format!("keep one of {}", list(&c.given())),
+        ),
+        _ => {}
+    }
+    if c.expires && c.secret.is_none() {
+        found.add(
+            &format!("{at}.secret_expires"),
+            "`secret_expires` without `secret`",
+            "a certificate tells its own end",
+        );
+    }
+    if let Some(SecretSource::Plain(text)) = c.secret
+        && text.is_empty()
+    {
+        found.add(
+            &format!("{at}.secret"),
+            format!("an empty secret of server `{name}`"),
+            "copy it from the Value column of the app registration",
+        );
+    }
+}
+
+/// Problems of an incoming server at `at`.
+pub fn incoming(server: &IncomingServer, at: &str, found: &mut Found) {
+    let service = server.authentication == Authentication::OauthService;
+    let c = Credentials {
+        secret: &server.secret,
+        expires: server.secret_expires.is_some(),
+        certificate: server.certificate.is_some(),
+        private_key: server.private_key.is_some(),
+        federated: server.federated_token_file.is_some(),
+        managed: server.managed_identity,
+    };
+    credentials(&server.name, &c, service, at, found);
+    of_service(
+        server.authentication,
+        &server.address.tenant,
+        "address",
+        server.managed_identity,
+        at,
+        found,
+    );
+    let cloud = server.address.cloud();
+    if cloud.is_some() {
+        guid(&server.client_id, at, found);
+    } else {
+        let host = server.address.host();
+        let needed = match server.via {
+            IncomingVia::Imap => vec![("imap", server.imap.is_some())],
+            IncomingVia::Graph => vec![("graph", server.graph.is_some())],
+            IncomingVia::Auto => vec![
+                ("imap", server.imap.is_some()),
+                ("graph", server.graph.is_some()),
+            ],
+        };
+        unknown_host(host, at, &needed, found);
+    }
+    if let Some(e) = &server.imap {
+        scheme(
+            &e.scheme,
+            "imap",
+            "imaps://outlook.office365.com",
+            at,
+            found,
+        );
+        same_cloud(cloud, &e.host, &format!("{at}.imap"), found);
+    }
+    if let Some(url) = &server.graph {
+        same_cloud(cloud, host_of(url), &format!("{at}.graph"), found);
+    }
+    let ways = match server.via {
+        IncomingVia::Imap => Ways::Mail,
+        IncomingVia::Graph => Ways::Graph,
+        IncomingVia::Auto => Ways::Both,
+    };
+    scope(&server.scope, ways, cloud.filter(|_| service), at, found);
+}
+
+/// Problems of an outgoing server at `at`.
+pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut Found) {
+    let c = Credentials {
+        secret: &server.secret,
+        expires: server.secret_expires.is_some(),
+        certificate: server.certificate.is_some(),
+        private_key: server.private_key.is_some(),
+        federated: server.federated_token_file.is_some(),
+        managed: server.managed_identity,
+    };
+    let service = server.authentication == Authentication::OauthService;
+    of_service(
+        server.authentication,
+        &server.tenant,
+        "tenant",
+        server.managed_identity,
+        at,
+        found,
+    );
+    let own = server.client_id.is_some();
+    credentials(&server.name, &c, own && service, at, found);
+    if let (false, [first, ..]) = (own, &c.given()[..]) {
+        found.add(
+            &format!("{at}.{first}"),
+            format!("`{first}` without `client_id`"),
+            "add the `client_id` that it belongs to, or take it out and name the `app`",
+        );
+    }
+    if own && server.app.is_some() {
+        found.add(
+            &format!("{at}.app"),
+            "both `app` and `client_id`",
+            "sign in as an incoming server's app, or with a client of its own",
+        );
+    }
+    let app = server
+        .app
+        .as_deref()
+        .and_then(|app| config.incoming_server(app));
+    if let Some(name) = &server.app {
+        match app {
+            None => dangling(config, name, Kind::Incoming, &format!("{at}.app"), found),
+            Some(app) if service && app.authentication == Authentication::OauthUser => {
+                found.add(
+                    &format!("{at}.app"),
+                    format!("app `{name}` is oauth-user"),
+                    format!("server `{}` signs in as oauth-service, which needs an app with a credential", server.name),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    // Without an app of another login host, the client is one of the worldwide cloud.
+    let cloud = match app {
+        Some(app) => app.address.cloud(),
+        None => Some(Cloud::Worldwide),
+    };
+    if let (Some(id), Some(_)) = (&server.client_id, cloud) {
+        guid(id, at, found);
+    }
+    if let (Some(app), None) = (app, cloud) {
+        let needed = match server.via {
+            OutgoingVia::Smtp => vec![("smtp", server.smtp.is_some())],
+            OutgoingVia::Graph => vec![("graph", server.graph.is_some())],
+            OutgoingVia::Auto => vec![
+                ("smtp", server.smtp.is_some()),
+                ("graph", server.graph.is_some()),
+            ],
+        };
+        unknown_host(app.address.host(), at, &needed, found);
+    }
+    if let Some(e) = &server.smtp {
+        scheme(
+            &e.scheme,
+            "smtp",
+            "smtp://smtp.office365.com:587",
+            at,
+            found,
+        );
+        if app.is_some() {
+            same_cloud(cloud, &e.host, &format!("{at}.smtp"), found);
+        }
+    }
+    if let (Some(url), Some(_)) = (&server.graph, app) {
+        same_cloud(cloud, host_of(url), &format!("{at}.graph"), found);
+    }
+    let ways = match server.via {
+        OutgoingVia::Smtp => Ways::Mail,
+        OutgoingVia::Graph => Ways::Graph,
+        OutgoingVia::Auto => Ways::Both,
+    };
+    scope(&server.scope, ways, cloud.filter(|_| service), at, found);
+}
+
+/// What goes with the program signing in as itself only, and what does not.
+fn of_service(
+    authentication: Authentication,
+    tenant: &Tenant,
+    key: &str,
+    managed_identity: bool,
+    at: &str,
+    found: &mut Found,
+) {
+    let service = authentication == Authentication::OauthService;
+    let alias = matches!(tenant.as_str(), "common" | "organizations" | "consumers");
+    if service && alias {
+        found.add(
+            &format!("{at}.{key}"),
+            format!("tenant `{tenant}` with oauth-service"),
+            "an app signs in to one tenant: give its GUID or domain name",
+        );
+    }
+    if managed_identity && !service {
+        found.add(
+            &format!("{at}.managed_identity"),
+            "`managed_identity` with oauth-user",
+            "a managed identity signs in as itself: use oauth-service",
+        );
+    }
+}
+
+fn guid(id: &ClientId, at: &str, found: &mut Found) {
+    if !is_guid(id.as_str()) {
+        found.add(
+            &format!("{at}.client_id"),
+            format!("a bad client ID `{id}`"),
+            "Microsoft's are GUIDs: copy the Application (client) ID of the app registration",
+        );
+    }
+}
+
+fn unknown_host(host: &str, at: &str, needed: &[(&str, bool)], found: &mut Found) {
+    for (key, there) in needed {
+        if !there {
+            found.add(
+                at,
+                format!("no `{key}` for login host `{host}`"),
+                format!("it is none of Microsoft's that we know, so give `{key}: URL` here"),
+            );
+        }
+    }
+}
+
+fn scheme(scheme: &str, protocol: &str, example: &str, at: &str, found: &mut Found) {
+    if !scheme.starts_with(protocol) {
+        found.add(
+            &format!("{at}.{protocol}"),
+            format!("`{scheme}://` under `{protocol}`"),
+            format!("give a URL like {example}"),
+        );
+    }
+}
+
+/// What a server speaks: IMAP or SMTP, whose tokens are Exchange's, or Graph, or either.
+#[derive(Clone, Copy, PartialEq)]
+enum Ways {
+    Mail,
+    Graph,
+    Both,
+}
+
+/// A token is for one resource; the wrong one is refused by the host in few words. `cloud` is
+/// that of an app that signs in as itself, whose scopes are all of the form RESOURCE/.default.
+fn scope(scope: &Option<String>, ways: Ways, cloud: Option<Cloud>, at: &str, found: &mut Found) {
+    let Some(text) = scope else { return };
+    let at = format!("{at}.scope");
+    let graph = text.contains("://graph.") || text.contains("graph.microsoft.");
+    let exchange = text.contains("://outlook.") || text.contains("://ps.outlook.");
+    if ways == Ways::Both {
+        found.add(
+            &at,
+            "`scope` with `via: auto`",
+            "each way has a scope of its own: choose one with `via`",
+        );
+    } else if ways == Ways::Mail && graph {
+        found.add(
+            &at,
+            "a scope of Graph for IMAP or SMTP",
+            "their hosts take tokens for Exchange only: leave `scope` out",
+        );
+    } else if ways == Ways::Graph && exchange {
+        found.add(
+            &at,
+            "a scope of Exchange for Graph",
+            "Graph takes tokens of its own only: leave `scope` out",
+        );
+    } else if cloud.is_some() && !text.ends_with("/.default") {
+        found.add(
+            &at,
+            format!("scope `{text}` with oauth-service"),
+            "an app asks for all that it was granted: a scope that ends in /.default",
+        );
+    }
+}
+
+/// Tokens of one cloud are worth nothing in another.
+fn same_cloud(cloud: Option<Cloud>, host: &str, at: &str, found: &mut Found) {
+    if let (Some(own), Some(other)) = (cloud, cloud_of_host(host))
+        && own != other
+    {
+        found.add(
+            at,
+            format!("host `{host}` of another cloud"),
+            format!(
+                "it belongs to {}, the login address to {}",
+                cloud_name(other),
+                cloud_name(own)
+            ),
+        );
+    }
+}
+
+fn cloud_name(cloud: Cloud) -> &'static str {
+    match cloud {
+        Cloud::Worldwide => "the worldwide cloud",
+        Cloud::UsGovernment => "the US Government's cloud",
+        Cloud::China => "the cloud in China",
+    }
+}
+
+fn cloud_of_host(host: &str) -> Option<Cloud> {
+    let ends = |tail: &str| host == tail || host.ends_with(&format!(".{tail}"));
+    if ends("office365.com") || ends("office.com") || host == "graph.microsoft.com" {
+        Some(Cloud::Worldwide)
+    } else if ends("office365.us") || ends("apps.mil") || ends("microsoft.us") {
+        Some(Cloud::UsGovernment)
+    } else if ends("partner.outlook.cn") || host == "microsoftgraph.chinacloudapi.cn" {
+        Some(Cloud::China)
+    } else {
+        None
+    }
+}
+
+fn host_of(url: &HttpsUrl) -> &str {
+    let rest = url.as_str().trim_start_matches("https://");
+    rest.split(['/', ':']).next().unwrap_or(rest)
+}
+
+fn list(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|n| format!("`{n}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}

@@ -1,0 +1,152 @@
+//! What serde_yaml refuses, in words for the person who wrote the file.
+
+use super::check;
+use super::locate::{self, Part, Step};
+use super::mistake::Mistake;
+
+/// Words for what serde_yaml refuses. Its message is `PATH: TEXT at line L column C`.
+pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
+    let mut place = err.location().map(|l| (l.line(), l.column().max(1)));
+    let full = err.to_string();
+    let message = match full.rfind(" at line ") {
+        Some(end) if err.location().is_some() => &full[..end],
+        _ => &full,
+    };
+    let path_end = message
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "_[].?".contains(c)))
+        .filter(|&n| n > 0 && message[n..].starts_with(": "));
+    let (path, message) = match path_end {
+        Some(n) => (&message[..n], &message[n + 2..]),
+        None => ("", message),
+    };
+    let steps = locate::steps(path);
+    let key = steps.iter().rev().find_map(|step| match step {
+        Step::Key(key) => Some(key.as_str()),
+        Step::Item(_) => None,
+    });
+    let of_key = key.map(|k| format!(" of `{k}`")).unwrap_or_default();
+    let quoted = between_backquotes(message);
+    let mut hint = None;
+    let (problem, note) = if message.starts_with("unknown field ") {
+        hint = Some("all keys: man queuemail.yaml".to_owned());
+        let (found, known) = split_found(&quoted);
+        let note = match check::nearest(found, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys here: {}", known.join(", ")),
+        };
+        (format!("unknown key `{found}`"), note)
+    } else if message.starts_with("unknown variant ") {
+        let (found, known) = split_found(&quoted);
+        let note = match check::nearest(found, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("use {}", known.join(", ")),
+        };
+        (format!("unknown value `{found}`{of_key}"), note)
+    } else if message.starts_with("missing field ") {
+        let (missing, _) = split_found(&quoted);
+        (
+            format!("missing key `{missing}`"),
+            format!("`{missing}` is needed here"),
+        )
+    } else if message.starts_with("duplicate field ") {
+        let (twice, _) = split_found(&quoted);
+        let mut at = steps.clone();
+        at.push(Step::Key(twice.to_owned()));
+        place = locate::locate(text, &at, Part::Key(1)).or(place);
+        (
+            format!("key `{twice}` twice"),
+            "one of them must go".to_owned(),
+        )
+    } else if let Some(rest) = message.strip_prefix("invalid type: ") {
+        (format!("a wrong type of value{of_key}"), type_words(rest))
+    } else if full.contains("repetition limit") {
+        (
+            "too many aliases".to_owned(),
+            "they would expand without end".to_owned(),
+        )
+    } else if full.contains("recursion limit") {
+        ("too deep a nesting".to_owned(), String::new())
+    } else if full.contains("more than one document") {
+        (
+            "more than one YAML document".to_owned(),
+            "a configuration is one; take the line `---` out".to_owned(),
+        )
+    } else if key.is_some() {
+        (format!("a bad value{of_key}"), message.to_owned())
+    } else {
+        // Where an unfinished thing begins helps more than where the parser gave up.
+        for thing in ["a quoted scalar", "a simple key"] {
+            if let Some((_, context)) = full.split_once(&format!("while scanning {thing}")) {
+                place = mark_in(context).or(place);
+            }
+        }
+        ("a mistake".to_owned(), yaml_words(message, text, place))
+    };
+    Mistake {
+        problem,
+        place,
+        note,
+        hint,
+        more: 0,
+    }
+}
+
+/// YAML's own complaint; a tab in the indentation is the usual cause of a puzzling one.
+fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> String {
+    let line = place.and_then(|(line, _)| text.lines().nth(line - 1));
+    let indent = line.map(|l| &l[..l.len() - l.trim_start().len()]);
+    if indent.is_some_and(|i| i.contains('\t')) || message.contains("cannot start any token") {
+        return "no tab may stand here, nor may a value begin with @ or `: indent with spaces, put the value in quotes".to_owned();
+    }
+    if message.contains("while scanning a quoted scalar") {
+        return "this quote is never closed".to_owned();
+    }
+    match message.find(" at line ") {
+        Some(end) => message[..end].to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+/// The place in libyaml's words "… at line 3 column 7".
+fn mark_in(words: &str) -> Option<(usize, usize)> {
+    let (line, column) = words.split_once("at line ")?.1.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+fn type_words(rest: &str) -> String {
+    let (found, expected) = rest.split_once(", expected ").unwrap_or((rest, "another"));
+    let found = match found {
+        "sequence" => "a list".to_owned(),
+        "map" => "a mapping of keys".to_owned(),
+        "unit value" | "Option value" => "nothing".to_owned(),
+        "enum" => "a value with a tag".to_owned(),
+        other => other
+            .replace("string ", "the text ")
+            .replace("integer ", "the number ")
+            .replace("floating point ", "the number ")
+            .replace("boolean ", "the truth value ")
+            .replace(" as u128", "")
+            .replace(" as i128", ""),
+    };
+    let expected = match expected {
+        "a sequence" => "a list",
+        "a string" => "a text",
+        "a boolean" => "true or false",
+        "u32" => "a whole number",
+        "field identifier" => "a key",
+        e if e.starts_with("struct ") => "a mapping of keys",
+        e => e,
+    };
+    format!("this is {found}; {expected} belongs here")
+}
+
+fn between_backquotes(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
+}
+
+fn split_found<'a>(quoted: &[&'a str]) -> (&'a str, Vec<&'a str>) {
+    match quoted.split_first() {
+        Some((found, known)) => (found, known.to_vec()),
+        None => ("", Vec::new()),
+    }
+}

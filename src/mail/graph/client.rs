@@ -1,0 +1,424 @@
+//! Calls to Graph: addresses, header fields, and the patience that Graph asks for.
+//!
+//! Each call carries the token, `Prefer: IdType="ImmutableId"` and an id of its own that
+//! Microsoft's support can find. A link that Graph gives is followed only on the configured host,
+//! so that no token leaves for another. Short waits are waited here, for all threads; a longer
+//! one ends the run and is the caller's to remember.
+
+use super::faults::{Failure, Meaning, Refusal};
+use crate::fault::{Fault, Kind};
+use crate::http::{Agent, Incoming, Lost};
+use crate::secret::Secret;
+use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use ::http::{HeaderValue, Method, Request, Response};
+use anyhow::Result;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use url::Url;
+
+/// Gets a line for each call and answer; no secret is in it.
+pub type Trace = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Every id that we get and give outlives a move (facts: ids change with the folder otherwise).
+pub const IMMUTABLE: &str = r#"IdType="ImmutableId""#;
+/// Largest JSON answer, in octets.
+const JSON_LIMIT: u64 = 8 << 20;
+/// Largest body of an error that is read, in octets.
+const ERROR_LIMIT: u64 = 64 << 10;
+/// Waits up to this long are waited within the run.
+const SHORT: Duration = Duration::from_secs(10);
+/// So often in a row a call may be asked to wait.
+const PATIENCE: u32 = 5;
+
+/// Graph, for one mailbox with one token.
+pub struct Client {
+    agent: Agent,
+    /// The service root with its version, no slash at its end.
+    pub(super) root: Url,
+    /// The mailbox: an address or GUID.
+    pub user: String,
+    token: Mutex<Secret>,
+    trace: Option<Trace>,
+    /// No call before this time.
+    not_before: Mutex<Option<Instant>>,
+    /// The token has been accepted.
+    known_good: AtomicBool,
+}
+
+/// The body of a call and its content type.
+pub type Body<'a> = Option<(&'static str, &'a [u8])>;
+
+impl Client {
+    /// `root` is the service root: without a path, v1.0 is added.
+    ///
+    /// # Errors
+    /// `Config` where it is no URL.
+    pub fn new(
+        agent: Agent,
+        root: &str,
+        user: &str,
+        token: Secret,
+        trace: Option<Trace>,
+    ) -> Result<Client> {
+        let bad = |e: &dyn std::fmt::Display| {
+            Fault::config(format!("`{root}` is no address of Graph: {e}"))
+        };
+        let mut url = Url::parse(root.trim_end_matches('/')).map_err(|e| bad(&e))?;
+        if url.cannot_be_a_base() || url.scheme() != "https" {
+            return Err(bad(&"it must begin with https://").into());
+        }
+        if matches!(url.path(), "" | "/") {
+            url.set_path("/v1.0");
+        }
+        Ok(Client {
+            agent,
+            root: url,
+            user: user.to_owned(),
+            token: Mutex::new(token),
+            trace,
+            not_before: Mutex::new(None),
+            known_good: AtomicBool::new(false),
+        })
+    }
+
+    pub fn host(&self) -> &str {
+        self.root.host_str().unwrap_or_default()
+    }
+
+    pub fn set_token(&self, token: Secret) {
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    /// An address below the mailbox. Each segment is encoded as a whole, for ids are a server's
+    /// words and folder names a person's.
+    pub fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.root.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(["users", &self.user]);
+            path.extend(segments);
+        }
+        url
+    }
+
+    /// A link that Graph gave.
+    ///
+    /// # Errors
+    /// `Refused` where it leads to another host: the token must not go there.
+    pub fn link(&self, text: &str) -> Result<Url, Fault> {
+        Url::parse(text)
+            .ok()
+            .filter(|url| url.origin() == self.root.origin() && url.username().is_empty())
+            .ok_or_else(|| {
+                Fault::new(
+                    Kind::Refused,
+                    format!("`{}` gave a link that leads elsewhere", self.host()),
+                )
+                .said(text.chars().take(200).collect::<String>())
+            })
+    }
+
+    /// Calls once and opens the answer.
+    pub fn open(
+        &self,
+        method: &Method,
+        url: &Url,
+        prefer: &str,
+        body: Body<'_>,
+    ) -> Result<Response<Incoming>, Lost> {
+        self.wait_for_leave();
+        let id = guid();
+        let token = self
+            .token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let lost = |e: &dyn std::fmt::Display| Lost {
+            fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
+            handed_over: false,
+        };
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Lost {
+                fault: Fault::new(
+                    Kind::SignIn,
+                    "the access token holds characters of no token",
+                ),
+                handed_over: false,
+            })?;
+        bearer.set_sensitive(true);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header(AUTHORIZATION, bearer)
+            .header(ACCEPT, "application/json")
+            .header("prefer", prefer)
+            .header("client-request-id", &id)
+            .header("return-client-request-id", "true");
+        if let Some((kind, _)) = body {
+            request = request.header(CONTENT_TYPE, kind);
+        }
+        let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
+        let request = request.body(octets).map_err(|e| lost(&e))?;
+        self.tell(|| format!("graph > {method} {} [{id}]", shown(url)));
+        let response = self.agent.open(request);
+        self.tell(|| match &response {
+            Ok(response) => format!(
+                "graph < {} [{id}] request-id {}",
+                response.status(),
+                response
+                    .headers()
+                    .get("request-id")
+                    .and_then(|v| v.to_str().ok())
+                    .unwrap_or("-")
+            ),
+            Err(lost) => format!("graph ! [{id}] {}", lost.fault),
+        });
+        if response.as_ref().is_ok_and(|r| r.status().is_success()) {
+            self.known_good.store(true, Ordering::Relaxed);
+        }
+        response
+    }
+
+    /// Calls, with patience, and reads the answer's JSON; `null` where there is no body.
+    pub fn json<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        url: &Url,
+        prefer: &str,
+        body: Option<&Value>,
+    ) -> Result<T, Failure> {
+        let body = body.map(ToString::to_string);
+        let body = body
+            .as_ref()
+            .map(|text| ("application/json", text.as_bytes()));
+        self.patiently(|| {
+            let response = self
+                .open(method, url, prefer, body)
+                .map_err(|lost| lost.fault)?;
+            let octets = success(response)?.into_body().read_all(JSON_LIMIT)?;
+            let octets = if octets.is_empty() {
+                b"null"
+            } else {
+                &octets[..]
+            };
+            serde_json::from_slice(octets).map_err(|e| {
+                Fault::try_later(format!(
+                    "`{}` sent an answer that cannot be read: {e}",
+                    self.host()
+                ))
+                .into()
+            })
+        })
+    }
+
+    /// Repeats a call that is asked to wait a little.
+    pub fn patiently<T>(&self, mut call: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+        let mut asked = 0;
+        loop {
+            let failure = match call() {
+                Err(failure) => failure,
+                done => return done,
+            };
+            let Failure::Refused(refusal) = &failure else {
+                return Err(failure);
+            };
+            asked += 1;
+            if !self.may_wait(refusal, asked) {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Takes note of a wait that is short enough to be waited; `asked` counts the calls so far.
+    pub fn may_wait(&self, refusal: &Refusal, asked: u32) -> bool {
+        if refusal.meaning() != Meaning::Throttled || asked >= PATIENCE {
+            return false;
+        }
+        let wait = refusal
+            .retry_after
+            .unwrap_or(Duration::from_secs(1 << asked.min(3)));
+        if wait > SHORT {
+            return false;
+        }
+        self.tell(|| format!("graph: waiting {} s, as asked", wait.as_secs_f32()));
+        let until = Instant::now() + wait;
+        let mut not_before = self
+            .not_before
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *not_before = Some(not_before.map_or(until, |earlier| earlier.max(until)));
+        true
+    }
+
+    fn wait_for_leave(&self) {
+        loop {
+            let until = *self
+                .not_before
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            match left {
+                Some(left) if !left.is_zero() => std::thread::sleep(left),
+                _ => return,
+            }
+        }
+    }
+
+    /// Puts octets to the address of an upload session, which needs no token and gets none; the
+    /// address is a secret in itself. `content_range` as RFC 9110 §14.4 has it.
+    pub fn put(&self, address: &str, content_range: &str, octets: &[u8]) -> Result<u16, Failure> {
+        let request = Request::builder()
+            .method(Method::PUT)
+            .uri(address)
+            .header("content-range", content_range)
+            .header(CONTENT_TYPE, "application/octet-stream")
+            .body(octets.to_vec())
+            .map_err(|_| Fault::try_later("the address of an upload session cannot be read"))?;
+        self.tell(|| format!("graph > PUT (an upload session) {content_range}"));
+        let response = self.agent.open(request).map_err(|lost| lost.fault)?;
+        let response = success(response)?;
+        let status = response.status().as_u16();
+        self.tell(|| format!("graph < {status}"));
+        response.into_body().read_all(ERROR_LIMIT)?;
+        Ok(status)
+    }
+
+    /// The error of a call that failed: `what` we could not do.
+    pub fn fault(&self, what: &str, failure: Failure) -> anyhow::Error {
+        match failure {
+            Failure::Refused(refusal) => {
+                let known_good = self.known_good.load(Ordering::Relaxed);
+                refusal.fault(self.host(), &self.user, what, known_good)
+            }
+            Failure::Lost(fault) => anyhow::Error::new(fault).context(what.to_owned()),
+        }
+    }
+
+    fn tell(&self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            trace(&line());
+        }
+    }
+}
+
+/// The answer, or what it refuses.
+pub fn success(response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    Err(refusal(response).into())
+}
+
+/// What an answer refuses.
+pub fn refusal(response: Response<Incoming>) -> Refusal {
+    let (parts, body) = response.into_parts();
+    let body = body.read_all(ERROR_LIMIT).unwrap_or_default();
+    Refusal::read(parts.status.as_u16(), &parts.headers, &body)
+}
+
+/// An address for the trace: without the long tokens of paging.
+fn shown(url: &Url) -> String {
+    let query = url.query().unwrap_or_default();
+    let cut: String = query.chars().take(80).collect();
+    match query.is_empty() {
+        true => url.path().to_owned(),
+        false => format!("{}?{cut}", url.path()),
+    }
+}
+
+/// A text within an OData query: in quotes, and encoded so that none of it is read as more query.
+pub fn odata_text(text: &str) -> String {
+    let mut out = String::from("'");
+    for octet in text.replace('\'', "''").bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'\'' => {
+                out.push(octet as char);
+            }
+            _ => out.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+/// A random GUID (RFC 9562 §5.4).
+fn guid() -> String {
+    use ring::rand::{SecureRandom, SystemRandom};
+    let mut octets = [0; 16];
+    // Without random numbers the id names nothing; no call depends on it.
+    let _ = SystemRandom::new().fill(&mut octets);
+    octets[6] = octets[6] & 0x0f | 0x40;
+    octets[8] = octets[8] & 0x3f | 0x80;
+    let hex = format!("{:032x}", u128::from_be_bytes(octets));
+    let (a, b, c, d, e) = (
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    );
+    format!("{a}-{b}-{c}-{d}-{e}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Settings;
+
+    fn client(root: &str) -> Client {
+        let settings = Settings {
+            connect_timeout: SHORT,
+            io_timeout: SHORT,
+            ca_file: None,
+            watch: Default::default(),
+        };
+        let agent = Agent::new(&settings).unwrap();
+        Client::new(agent, root, "Ä b@contoso.example", Secret::new("t"), None).unwrap()
+    }
+
+    #[test]
+    fn addresses_are_encoded_segment_by_segment() {
+        let graph = client("https://graph.example/");
+        assert_eq!(
+            graph.url(&["messages", "A/../B?C="]).as_str(),
+            "https://graph.example/v1.0/users/%C3%84%20b@contoso.example/messages/A%2F..%2FB%3FC="
+        );
+        let own = client("https://localhost:8443/beta");
+        assert!(
+            own.url(&[])
+                .as_str()
+                .starts_with("https://localhost:8443/beta/users/")
+        );
+        assert_eq!(
+            own.relative(&own.url(&["x"])),
+            "/users/%C3%84%20b@contoso.example/x"
+        );
+    }
+
+    #[test]
+    fn no_link_leads_to_another_host() {
+        let graph = client("https://graph.example");
+        assert!(
+            graph
+                .link("https://graph.example/v1.0/users/x?$skiptoken=1")
+                .is_ok()
+        );
+        for bad in [
+            "https://graph.example.evil.example/v1.0",
+            "http://graph.example/v1.0",
+            "https://graph.example:444/v1.0",
+            "https://user@graph.example/v1.0",
+            "//graph.example/v1.0",
+            "",
+        ] {
+            assert!(graph.link(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_cannot_leave_its_quotes() {
+        assert_eq!(odata_text("O'Neil & #1"), "'O''Neil%20%26%20%231'");
+    }
+}

@@ -1,0 +1,347 @@
+//! What Graph says when it says no, and what follows from it.
+//!
+//! An error of Graph is `{"error": {"code", "message", "innerError": {"request-id", …}}}`; what
+//! stands between us and it (gateways, proxies) answers in other forms. The code decides where
+//! it is known, else the status; Exchange's codes are not all listed in Graph's documentation.
+
+use crate::fault::{Fault, Kind};
+use crate::http;
+use crate::mail::TokenExpired;
+use ::http::HeaderMap;
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
+
+/// An answer that is no success.
+#[derive(Clone, Debug, Default)]
+pub struct Refusal {
+    pub status: u16,
+    /// Empty where the answer is not Graph's own.
+    pub code: String,
+    message: String,
+    request_id: Option<String>,
+    client_request_id: Option<String>,
+    date: Option<String>,
+    pub retry_after: Option<Duration>,
+}
+
+/// Why a call brought nothing.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Graph answered.
+    Refused(Box<Refusal>),
+    /// No answer, or one that cannot be read.
+    Lost(Fault),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure::Lost(fault)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        Failure::Refused(Box::new(refusal))
+    }
+}
+
+/// What a refusal says about the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The token is not accepted.
+    BadToken,
+    /// No permission.
+    Forbidden,
+    /// There is no such mailbox, or none that Graph reaches.
+    NoMailbox,
+    /// The message or folder is not there.
+    Gone,
+    /// The state of a delta query is lost: begin anew.
+    SyncStateLost,
+    /// Wait, then ask again.
+    Throttled,
+    /// The service is in trouble, maybe over one message.
+    Trouble,
+    /// This message cannot be had.
+    BadItem,
+    Other,
+}
+
+impl Refusal {
+    /// Reads an answer; `body` may be cut short.
+    pub fn read(status: u16, headers: &HeaderMap, body: &[u8]) -> Refusal {
+        let header = |name: &str| {
+            let value = headers.get(name)?.to_str().ok()?;
+            (!value.is_empty()).then(|| short(value))
+        };
+        let mut refusal = Refusal {
+            status,
+            request_id: header("request-id"),
+            client_request_id: header("client-request-id"),
+            date: header("date"),
+            retry_after: http::retry_after(headers, SystemTime::now()),
+            ..Refusal::default()
+        };
+        match serde_json::from_slice::<Value>(body) {
+            Ok(value) => refusal.read_error(&value),
+            Err(_) => refusal.message = format!("HTTP {status}"),
+        }
+        refusal
+    }
+
+    /// Reads one answer of a batch.
+    pub fn of_batch(status: u16, headers: &Value, body: &Value) -> Refusal {
+        let mut refusal = Refusal {
+            status,
+            ..Refusal::default()
+        };
+        if let Some(headers) = headers.as_object() {
+            for (name, value) in headers {
+                let text = match value {
+                    Value::String(text) => short(text),
+                    other => other.to_string(),
+                };
+                match name.to_ascii_lowercase().as_str() {
+                    "retry-after" => {
+                        refusal.retry_after = text
+                            .parse()
+                            .ok()
+                            .map(|s: u64| Duration::from_secs(s.min(86_400)));
+                    }
+                    "request-id" => refusal.request_id = Some(text),
+                    _ => {}
+                }
+            }
+        }
+        refusal.read_error(body);
+        refusal
+    }
+
+    fn read_error(&mut self, value: &Value) {
+        let error = &value["error"];
+        let text = |value: &Value| value.as_str().filter(|s| !s.is_empty()).map(short);
+        self.code = text(&error["code"]).unwrap_or_default();
+        self.message = text(&error["message"]).unwrap_or_else(|| format!("HTTP {}", self.status));
+        let inner = error
+            .get("innerError")
+            .or_else(|| error.get("innererror"))
+            .unwrap_or(&Value::Null);
+        self.request_id = text(&inner["request-id"]).or(self.request_id.take());
+        self.client_request_id =
+            text(&inner["client-request-id"]).or(self.client_request_id.take());
+        self.date = text(&inner["date"]).or(self.date.take());
+    }
+
+    /// The server's words: `code: message`.
+    pub fn words(&self) -> String {
+        match self.code.is_empty() {
+            true => self.message.clone(),
+            false => format!("{}: {}", self.code, self.message),
+        }
+    }
+
+    /// The words with what Microsoft's support asks for, in one line.
+    pub fn words_and_id(&self) -> String {
+        match &self.request_id {
+            Some(id) => format!("{} (request-id {id})", self.words()),
+            None => self.words(),
+        }
+    }
+
+    pub fn meaning(&self) -> Meaning {
+        let code = self.code.to_ascii_lowercase();
+        let is = |codes: &[&str]| codes.contains(&code.as_str());
+        match self.status {
+            401 => Meaning::BadToken,
+            403 if is(&["errorquotaexceeded"]) => Meaning::Other,
+            403 => Meaning::Forbidden,
+            404 if is(&[
+                "mailboxnotenabledforrestapi",
+                "mailboxnotsupportedforrestapi",
+                "errorinvaliduser",
+                "errornonexistentmailbox",
+                "request_resourcenotfound",
+                "resourcenotfound",
+            ]) =>
+            {
+                Meaning::NoMailbox
+            }
+            410 => Meaning::SyncStateLost,
+            _ if is(&["syncstatenotfound", "syncstateinvalid", "resyncrequired"]) => {
+                Meaning::SyncStateLost
+            }
+            404 => Meaning::Gone,
+            429 | 503 | 509 => Meaning::Throttled,
+            // Exchange names what is wrong with an item by a code of its own.
+            500 if code.starts_with("error")
+                && !is(&[
+                    "errorinternalservererror",
+                    "errorinternalservertransienterror",
+                    "errorserverbusy",
+                    "errormailboxstoreunavailable",
+                    "errortimeoutexpired",
+                ]) =>
+            {
+                Meaning::BadItem
+            }
+            408 | 500 | 502 | 504 => Meaning::Trouble,
+            _ => Meaning::Other,
+        }
+    }
+
+    /// Whether a token that was good has run out.
+    fn token_expired(&self) -> bool {
+        let words = self.message.to_ascii_lowercase();
+        words.contains("expired") || words.contains("lifetime validation failed")
+    }
+
+    /// The error of a call. `what` we could not do, a phrase in the user's names; `known_good`:
+    /// the same token was accepted before.
+    pub fn fault(&self, host: &str, user: &str, what: &str, known_good: bool) -> anyhow::Error {
+        let meaning = self.meaning();
+        let fault = match meaning {
+            Meaning::BadToken if known_good || self.token_expired() => {
+                Fault::try_later(format!("`{host}` does not accept the token any more"))
+            }
+            Meaning::BadToken => Fault::new(
+                Kind::SignIn,
+                format!("`{host}` refuses the token for mailbox `{user}`"),
+            ),
+            Meaning::Forbidden => Fault::new(
+                Kind::SignIn,
+                format!("{what}: no permission for mailbox `{user}`"),
+            ),
+            Meaning::NoMailbox => Fault::new(
+                Kind::UnknownRecipient,
+                format!("`{host}` finds no mailbox `{user}`"),
+            ),
+            Meaning::Throttled => Fault::try_later(format!("{what}: `{host}` asks to wait"))
+                .retry_after(self.retry_after),
+            Meaning::Trouble => Fault::try_later(format!("{what}: `{host}` is not ready"))
+                .retry_after(self.retry_after),
+            Meaning::SyncStateLost => Fault::try_later(what.to_owned()),
+            Meaning::Gone | Meaning::BadItem | Meaning::Other => {
+                Fault::new(Kind::Refused, what.to_owned())
+            }
+        };
+        let fault = match self.ids() {
+            Some(ids) => fault.hint(ids),
+            None => fault,
+        };
+        let err = anyhow::Error::new(fault.said(self.words()));
+        match meaning {
+            Meaning::BadToken if known_good || self.token_expired() => err.context(TokenExpired),
+            _ => err,
+        }
+    }
+
+    /// What Microsoft's support finds the call by.
+    fn ids(&self) -> Option<String> {
+        let parts: Vec<String> = [
+            ("request-id", &self.request_id),
+            ("client-request-id", &self.client_request_id),
+            ("date", &self.date),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let value = crate::output::escape(value.as_ref()?);
+            Some(format!("{name} {value}"))
+        })
+        .collect();
+        (!parts.is_empty()).then(|| {
+            format!(
+                "Microsoft's support finds this call by {}",
+                parts.join(", ")
+            )
+        })
+    }
+}
+
+/// No text of a server is kept at any length.
+fn short(text: &str) -> String {
+    text.chars().take(1000).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refusal(status: u16, code: &str, message: &str) -> Refusal {
+        let body = serde_json::json!({"error": {"code": code, "message": message,
+            "innerError": {"request-id": "r-1", "client-request-id": "c-1", "date": "2026-11-23T08:00:00"}}});
+        Refusal::read(status, &HeaderMap::new(), body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn codes_and_statuses_are_understood() {
+        for (status, code, expected) in [
+            (401, "InvalidAuthenticationToken", Meaning::BadToken),
+            (403, "ErrorAccessDenied", Meaning::Forbidden),
+            (404, "MailboxNotEnabledForRESTAPI", Meaning::NoMailbox),
+            (404, "ErrorInvalidUser", Meaning::NoMailbox),
+            (404, "ErrorItemNotFound", Meaning::Gone),
+            (410, "SyncStateNotFound", Meaning::SyncStateLost),
+            (400, "syncStateNotFound", Meaning::SyncStateLost),
+            (429, "ApplicationThrottled", Meaning::Throttled),
+            (503, "", Meaning::Throttled),
+            (500, "ErrorContentConversionFailed", Meaning::BadItem),
+            (500, "ErrorInternalServerError", Meaning::Trouble),
+            (504, "UnknownError", Meaning::Trouble),
+            (400, "ErrorInvalidRecipients", Meaning::Other),
+        ] {
+            assert_eq!(
+                refusal(status, code, "x").meaning(),
+                expected,
+                "{status} {code}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_carries_words_and_ids() {
+        let err = refusal(403, "ErrorAccessDenied", "Access is denied.").fault(
+            "graph.example",
+            "a@contoso.example",
+            "cannot list the messages",
+            true,
+        );
+        let fault = err.downcast_ref::<Fault>().unwrap();
+        assert_eq!(fault.kind, Kind::SignIn);
+        assert_eq!(
+            fault.server_said.as_deref(),
+            Some("ErrorAccessDenied: Access is denied.")
+        );
+        assert!(fault.hints[0].contains("request-id r-1"), "{fault:?}");
+    }
+
+    #[test]
+    fn only_a_token_that_was_good_is_renewed() {
+        let plain = refusal(401, "InvalidAuthenticationToken", "Invalid audience.");
+        let expired = |known_good| {
+            let err = plain.fault("h", "u", "x", known_good);
+            err.downcast_ref::<TokenExpired>().is_some()
+        };
+        assert!(expired(true));
+        assert!(!expired(false));
+        let lapsed = refusal(
+            401,
+            "InvalidAuthenticationToken",
+            "Lifetime validation failed, the token is expired.",
+        );
+        assert!(
+            lapsed
+                .fault("h", "u", "x", false)
+                .downcast_ref::<TokenExpired>()
+                .is_some()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read(status in 300u16..600, body in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let refusal = Refusal::read(status, &HeaderMap::new(), &body);
+            prop_assert!(!refusal.words().is_empty());
+        }
+    }
+}

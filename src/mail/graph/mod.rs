@@ -1,0 +1,134 @@
+//! A mailbox reached, and mail sent, by Microsoft Graph (REST, v1.0).
+//!
+//! The same contracts as IMAP and SMTP: [`GraphMailbox`] reads, `sending` sends. Ids are
+//! immutable ones, so a folder has one epoch for ever; the mark of a listing is a delta link.
+//! `client` and `batch` make the calls, `faults` understands refusals, `folders` finds folders by
+//! name, `listing` asks what is new, `retrieve` streams messages, `settle` marks, deletes and
+//! moves; `addressed` and `parts` make a message fit for sending.
+
+mod addressed;
+mod batch;
+mod client;
+mod faults;
+mod folders;
+mod listing;
+mod parts;
+mod retrieve;
+mod sending;
+mod settle;
+
+pub use client::Trace;
+pub use sending::transport;
+
+use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink};
+use crate::config::AfterFetch;
+use crate::fault::{Fault, Kind};
+use crate::http::Agent;
+use crate::secret::Secret;
+use anyhow::Result;
+use client::Client;
+use settle::Open;
+
+/// A mailbox with a token for it.
+pub struct GraphMailbox {
+    client: Client,
+    /// The open folder: the name that it was opened by, and its id.
+    folder: Option<(String, String)>,
+}
+
+/// A mailbox at the service root `root`; nothing is asked of it yet.
+///
+/// # Errors
+/// `Config` where `root` is no address.
+pub fn open(
+    agent: Agent,
+    root: &str,
+    user: &str,
+    token: Secret,
+    trace: Option<Trace>,
+) -> Result<GraphMailbox> {
+    Ok(GraphMailbox {
+        client: Client::new(agent, root, user, token, trace)?,
+        folder: None,
+    })
+}
+
+impl GraphMailbox {
+    fn opened(&self) -> Result<Open<'_>> {
+        match &self.folder {
+            Some((name, id)) => Ok(Open { name, id }),
+            None => Err(Fault::new(Kind::Bug, "no folder is open").into()),
+        }
+    }
+}
+
+impl Mailbox for GraphMailbox {
+    /// Graph does not tell beforehand whether we may write; the first settling does.
+    fn open(&mut self, folder: &str, _write: bool) -> Result<Folder> {
+        self.folder = None;
+        let found = folders::find(&self.client, folder).map_err(|failure| {
+            let what = format!(
+                "cannot open folder `{folder}` of mailbox `{}`",
+                self.client.user
+            );
+            self.client.fault(&what, failure)
+        })?;
+        let Some(found) = found else {
+            return Err(folders::missing(&self.client, folder));
+        };
+        self.folder = Some((folder.to_owned(), found.id));
+        Ok(Folder {
+            epoch: 0,
+            exists: found.total_item_count,
+        })
+    }
+
+    fn list(&mut self, query: &Query) -> Result<Listing> {
+        let open = self.opened()?;
+        listing::list(&self.client, open.id, query)
+            .map_err(|failure| self.client.fault("cannot list the messages", failure))
+    }
+
+    fn retrieve(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        retrieve::retrieve(&self.client, self.opened()?.id, ids, sink)
+    }
+
+    fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
+        settle::present(&self.client, self.opened()?.id, ids)
+    }
+
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
+        settle::settle(&self.client, &self.opened()?, ids, action)
+    }
+
+    fn folders(&mut self) -> Result<Vec<String>> {
+        folders::all(&self.client)
+            .map_err(|failure| self.client.fault("cannot list the folders", failure))
+    }
+
+    fn close(&mut self) {}
+}
+
+/// An id that is fit for an address and the ledger: Graph's are some hundred characters of
+/// base64url.
+fn is_id(id: &str) -> bool {
+    (1..=1024).contains(&id.len())
+        && id.bytes().all(|b| b.is_ascii_graphic())
+        && !matches!(id, "." | "..")
+}
+
+/// The id as Graph has it.
+fn text(id: &RemoteId) -> Result<&str> {
+    match id {
+        RemoteId::Graph(id) => Ok(id),
+        other => Err(no_id(other).into()),
+    }
+}
+
+fn no_id(id: &RemoteId) -> Fault {
+    Fault::new(Kind::Bug, format!("`{id}` is no id of Graph"))
+}

@@ -1,0 +1,156 @@
+//! Marking, deleting and moving messages, and making sure that it happened.
+//!
+//! Ids outlive a move, so a message that a person or rule has moved elsewhere could still be
+//! deleted by its id. As over IMAP, only what is still in the open folder is touched; what is
+//! gone from it counts as settled. Deleting is what IMAP's EXPUNGE is on Exchange: the message
+//! goes to Recoverable Items, not to Deleted Items (`move:Deleted Items` does that).
+
+use super::batch::Part;
+use super::client::Client;
+use super::faults::{Failure, Meaning, Refusal};
+use super::folders;
+use crate::config::AfterFetch;
+use crate::fault::Fault;
+use crate::mail::RemoteId;
+use anyhow::Result;
+use serde_json::{Value, json};
+
+/// The open folder.
+pub struct Open<'a> {
+    pub name: &'a str,
+    pub id: &'a str,
+}
+
+pub fn settle(
+    client: &Client,
+    open: &Open<'_>,
+    ids: &[RemoteId],
+    action: &AfterFetch,
+) -> Result<()> {
+    let what = match action {
+        AfterFetch::Keep => return Ok(()),
+        AfterFetch::Seen => "cannot mark messages as read",
+        AfterFetch::Delete => "cannot delete messages",
+        AfterFetch::Move(_) => "cannot move messages",
+    };
+    let mut target = None;
+    if let AfterFetch::Move(name) = action {
+        let found = match folders::same(name, open.name) {
+            true => None,
+            false => Some(folders::find_or_make(client, name).map_err(|f| client.fault(what, f))?),
+        };
+        target = found.map(|f| f.id).filter(|id| id != open.id);
+        if target.is_none() {
+            return Err(Fault::config(format!(
+                "messages cannot be moved from folder `{name}` to itself"
+            ))
+            .into());
+        }
+    }
+    let ids = match action {
+        AfterFetch::Seen => ids.to_vec(),
+        _ => present(client, open.id, ids)?,
+    };
+    let parts = ids
+        .iter()
+        .map(|id| part(client, open.id, id, action, target.as_deref()))
+        .collect::<Result<Vec<_>>>()?;
+    let answers = client.batch(&parts).map_err(|f| client.fault(what, f))?;
+    let mut undone = 0;
+    let mut first: Option<Refusal> = None;
+    for answer in answers {
+        match answer {
+            Ok(body) if is_done(&body, action, target.as_deref()) => {}
+            Ok(_) => undone += 1,
+            Err(refusal) if refusal.meaning() == Meaning::Gone => {}
+            Err(refusal) => {
+                undone += 1;
+                first.get_or_insert(refusal);
+            }
+        }
+    }
+    match (undone, first) {
+        (0, _) => Ok(()),
+        (_, Some(refusal)) => Err(client.fault(what, Failure::from(refusal))),
+        (undone, None) => Err(Fault::try_later(format!(
+            "{what}: `{}` said that it did, but {undone} of {} are as they were",
+            client.host(),
+            ids.len()
+        ))
+        .into()),
+    }
+}
+
+fn part(
+    client: &Client,
+    folder: &str,
+    id: &RemoteId,
+    action: &AfterFetch,
+    target: Option<&str>,
+) -> Result<Part> {
+    let id = super::text(id)?;
+    let segments = ["mailFolders", folder, "messages", id];
+    Ok(match action {
+        AfterFetch::Delete => Part {
+            method: "DELETE",
+            url: client.url(&segments),
+            body: None,
+        },
+        AfterFetch::Move(_) => Part {
+            method: "POST",
+            url: client.url(&["mailFolders", folder, "messages", id, "move"]),
+            body: Some(json!({"destinationId": target})),
+        },
+        AfterFetch::Seen | AfterFetch::Keep => Part {
+            method: "PATCH",
+            url: client.url(&segments),
+            body: Some(json!({"isRead": true})),
+        },
+    })
+}
+
+/// Whether the message that came back is as asked for; an answer without one is believed.
+fn is_done(body: &Value, action: &AfterFetch, target: Option<&str>) -> bool {
+    match action {
+        AfterFetch::Seen => body["isRead"] != json!(false),
+        AfterFetch::Move(_) => body["parentFolderId"]
+            .as_str()
+            .is_none_or(|folder| Some(folder) == target),
+        AfterFetch::Delete | AfterFetch::Keep => true,
+    }
+}
+
+/// Those that are in the folder.
+pub fn present(client: &Client, folder: &str, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
+    let what = "cannot look whether messages are there";
+    let parts = ids
+        .iter()
+        .map(|id| {
+            let mut url = client.url(&["messages", super::text(id)?]);
+            url.set_query(Some("$select=id,parentFolderId"));
+            Ok(Part {
+                method: "GET",
+                url,
+                body: None,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let answers = client.batch(&parts).map_err(|f| client.fault(what, f))?;
+    let mut found = Vec::new();
+    for (id, answer) in ids.iter().zip(answers) {
+        match answer {
+            Ok(body) => {
+                if body["parentFolderId"].as_str().is_none_or(|f| f == folder) {
+                    found.push(id.clone());
+                }
+            }
+            Err(refusal) => match refusal.meaning() {
+                Meaning::Gone => {}
+                // The message is there, and broken.
+                Meaning::BadItem | Meaning::Trouble | Meaning::Other => found.push(id.clone()),
+                _ => return Err(client.fault(what, Failure::from(refusal))),
+            },
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,157 @@
+//! Each kind of delivery: what it leaves behind, and how it refuses.
+
+use super::{Desk, SUPPORT, Sorted, Via, assert_same, files, mboxrd};
+
+#[test]
+fn mbox_is_mboxrd_and_locked() {
+    let desk = Desk::new(Via::Imap, "deliver: mbox:mail");
+    let sent = desk.deliver(0..8);
+    // A lock of a process that is gone does not stop us, and one of a living process would.
+    desk.world.write(".config/queuemail/mail.lock", "999999999");
+    desk.fetch(&[]).succeeds().says_nothing();
+    let file = desk.path(".config/queuemail/mail");
+    assert_same(&sent, &mboxrd(&file), "mbox");
+    assert!(!desk.path(".config/queuemail/mail.lock").exists());
+    let spool = files(&desk.world.state_dir().join("spool"));
+    assert!(spool.is_empty(), "nothing is left in the spool: {spool:?}");
+}
+
+#[test]
+fn eml_has_a_sidecar_that_tells_what_is_known() {
+    let desk = Desk::new(Via::Imap, "deliver: 'eml:mail/{queue}/{language}'");
+    let sent = desk.deliver(0..3);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let all = files(&desk.path(".config/queuemail/mail/support/de"));
+    let eml: Vec<_> = all
+        .iter()
+        .filter(|(n, _)| n.ends_with(".eml"))
+        .map(|(_, b)| b.clone())
+        .collect();
+    assert_same(&sent, &eml, "eml");
+    let (name, json) = all.iter().find(|(n, _)| n.ends_with(".json")).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(json).unwrap();
+    assert_eq!(json["queue"], "support", "{name}");
+    assert_eq!(json["address"], SUPPORT);
+    assert_eq!(json["delivery_id"].as_str().unwrap().len(), 32);
+}
+
+#[test]
+fn stdout_is_mboxrd() {
+    let desk = Desk::new(Via::Imap, "deliver: stdout");
+    let sent = desk.deliver(0..4);
+    let ran = desk.fetch(&[]).succeeds();
+    let file = desk.world.write("out.mbox", &ran.stdout);
+    assert_same(&sent, &mboxrd(&file), "stdout");
+    desk.fetch(&[]).succeeds().says_nothing();
+}
+
+#[test]
+fn a_command_gets_the_message_and_what_is_known_of_it() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: 'command:/bin/sh take.sh {queue}'\nafter_fetch: delete",
+    );
+    desk.world.write(
+        "take.sh",
+        "cat > \"$QUEUEMAIL_UID.eml\"\necho \"$1 $QUEUEMAIL_QUEUE $QUEUEMAIL_ADDRESS $QUEUEMAIL_PRIORITY $QUEUEMAIL_LANGUAGE $QUEUEMAIL_FOLDER $QUEUEMAIL_UID ${#QUEUEMAIL_DELIVERY_ID}\" >> log\n",
+    );
+    let sent = desk.deliver(0..3);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let got: Vec<_> = (1..=3)
+        .map(|n| std::fs::read(desk.path(&format!("{n}.eml"))).unwrap())
+        .collect();
+    assert_eq!(got, sent);
+    let log = std::fs::read_to_string(desk.path("log")).unwrap();
+    assert_eq!(
+        log.lines().next().unwrap(),
+        "support support support@contoso.example 10 de INBOX 1 32"
+    );
+    assert!(desk.m365.messages(SUPPORT, "INBOX").is_empty());
+}
+
+#[test]
+fn a_command_s_exit_code_decides() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: 'command:/bin/sh take.sh'\nafter_fetch: delete",
+    );
+    let script = |text: &str| desk.world.write("take.sh", text);
+    desk.deliver(0..1);
+    script("echo 'the desk is closed' >&2\nexit 75\n");
+    desk.fetch(&[])
+        .fails(75)
+        .mentions("exited with 75 and wrote: the desk is closed");
+    assert_eq!(
+        desk.m365.messages(SUPPORT, "INBOX").len(),
+        1,
+        "it stays on the server"
+    );
+    // The next message is refused for good: quarantined at once, and the others go on.
+    script("grep -q 'Case 1' && exit 65\ncat >> taken\n");
+    desk.deliver(1..2);
+    desk.fetch(&[]).fails(65).mentions("exited with 65");
+    assert_eq!(desk.m365.messages(SUPPORT, "INBOX").len(), 2);
+    let list = desk
+        .world
+        .run(["quarantine", "list", "--json"])
+        .succeeds()
+        .json();
+    assert_eq!(list["quarantine"].as_array().unwrap().len(), 1);
+    desk.world.run(["quarantine", "retry", "--all"]).succeeds();
+    script("cat >> taken\n");
+    desk.fetch(&[]).succeeds();
+}
+
+#[test]
+fn a_command_that_is_down_does_not_burn_every_message() {
+    let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/false'");
+    desk.deliver(0..20);
+    desk.fetch(&[]).fails(75).mentions("3 times in a row");
+    let pending = desk.world.run(["status", "--json"]).succeeds().json();
+    assert!(
+        pending["mailboxes"][0]["pending"].as_u64().unwrap() <= 4,
+        "{pending}"
+    );
+    desk.world
+        .run([
+            "queue",
+            "set",
+            "support",
+            "--deliver",
+            "command:/no/such/program",
+        ])
+        .succeeds();
+    desk.fetch(&[])
+        .fails(78)
+        .mentions("cannot run the delivery command `/no/such/program`");
+}
+
+#[test]
+fn no_name_leaves_the_target_folder() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: 'maildir:mail/{folder}'\nfolders: ['INBOX', '../up']",
+    );
+    desk.m365.add_folder(SUPPORT, "../up");
+    desk.m365.deliver(SUPPORT, "../up", &super::message(1));
+    desk.fetch(&[]).succeeds();
+    let up = files(&desk.path(".config/queuemail/mail/%2E.%2Fup/new"));
+    assert_eq!(
+        up.into_values().collect::<Vec<_>>().sorted(),
+        [super::message(1)]
+    );
+}
+
+#[test]
+fn a_stamp_tells_from_where_a_message_came() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nstamp: true\npriority: 3");
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[]).succeeds();
+    let got = String::from_utf8(desk.maildir(".config/queuemail/mail").remove(0)).unwrap();
+    let (stamp, message) = got.split_at(got.find("From: ").unwrap());
+    assert_eq!(message.as_bytes(), sent[0]);
+    let fields: Vec<&str> = stamp.split("\r\n").collect();
+    assert_eq!(fields[0], "X-Queuemail-Queue: support");
+    assert!(fields.contains(&"X-Queuemail-UID: 1"), "{stamp}");
+    assert!(fields.contains(&"X-Queuemail-Priority: 3"), "{stamp}");
+}

@@ -1,0 +1,192 @@
+//! What `fetch` promises, through the real binary against the stand-in: by IMAP and, where a test
+//! says so, by Graph too.
+
+mod crash;
+mod deliveries;
+mod oddities;
+mod runs;
+
+use crate::standin::{App, Standin};
+use crate::world::{Run, World};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const SUPPORT: &str = "support@contoso.example";
+
+/// How the mailboxes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Via {
+    Imap,
+    Graph,
+}
+
+/// A stand-in with one app and mailbox `support@…`, and a home whose queue `support` reads it.
+struct Desk {
+    m365: Standin,
+    world: World,
+}
+
+impl Desk {
+    /// `address`: more keys of the queue's address, one a line.
+    fn new(via: Via, address: &str) -> Desk {
+        let m365 = Standin::start();
+        m365.add_app(App {
+            secret: Some("s3cret~+&=".into()),
+            roles: vec!["IMAP.AccessAsApp", "Mail.ReadWrite"],
+            ..App::default()
+        });
+        let client = App::default().client_id;
+        m365.add_mailbox(SUPPORT);
+        m365.grant(&client, SUPPORT);
+        let more: String = address
+            .lines()
+            .map(|line| format!("        {}\n", line.trim()))
+            .collect();
+        let (name, transport) = match via {
+            Via::Imap => ("imap", format!("imap: {}", m365.imap_url())),
+            Via::Graph => ("graph", format!("graph: {}", m365.graph_url())),
+        };
+        let world = World::with_config(&format!(
+            "version: 1
+incoming_servers:
+  - name: Contoso
+    address: {}
+    authentication: oauth-service
+    client_id: {client}
+    secret: s3cret~+&=
+    via: {name}
+    {transport}
+    ca_file: {}
+queues:
+  - name: support
+    priority: 10
+    language: de
+    addresses:
+      - address: {SUPPORT}
+        server: Contoso
+{more}",
+            m365.authority(),
+            m365.ca_file().display(),
+        ));
+        Desk { m365, world }
+    }
+
+    /// Puts messages into the INBOX; returns them as they are.
+    fn deliver(&self, numbers: std::ops::Range<usize>) -> Vec<Vec<u8>> {
+        numbers
+            .map(|n| {
+                let bytes = message(n);
+                self.m365.deliver(SUPPORT, "INBOX", &bytes);
+                bytes
+            })
+            .collect()
+    }
+
+    fn fetch(&self, args: &[&str]) -> Run {
+        self.world.run(["fetch"]).args(args)
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.world.path(below)
+    }
+
+    /// The messages of a Maildir, sorted.
+    fn maildir(&self, below: &str) -> Vec<Vec<u8>> {
+        files(&self.path(below).join("new"))
+            .into_values()
+            .collect::<Vec<_>>()
+            .sorted()
+    }
+}
+
+trait Sorted {
+    fn sorted(self) -> Self;
+}
+
+impl<T: Ord> Sorted for Vec<T> {
+    fn sorted(mut self) -> Self {
+        self.sort();
+        self
+    }
+}
+
+/// A message of its own for each number, some with a Message-ID and some without.
+fn message(n: usize) -> Vec<u8> {
+    let id = match n % 5 {
+        4 => String::new(),
+        _ => format!("Message-ID: <{n}@customer.example>\r\n"),
+    };
+    format!(
+        "From: customer-{n}@customer.example\r\nTo: {SUPPORT}\r\nSubject: Case {n}\r\n\
+         Date: Mon, 23 Nov 2026 10:00:00 +0000\r\n{id}\r\nFrom the start.\r\n{}",
+        "A line of the text.\r\n".repeat(n * 7 % 40)
+    )
+    .into_bytes()
+}
+
+/// The files of a folder by name; none where there is no folder.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return BTreeMap::new();
+    };
+    entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read(&path).unwrap())
+        })
+        .collect()
+}
+
+/// The messages of an mboxrd file, sorted: what its reader sees.
+fn mboxrd(file: &Path) -> Vec<Vec<u8>> {
+    let bytes = fs::read(file).unwrap_or_default();
+    let mut messages: Vec<Vec<u8>> = Vec::new();
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        if line.starts_with(b"From ") {
+            messages.push(Vec::new());
+            continue;
+        }
+        let quotes = line.iter().take_while(|&&b| b == b'>').count();
+        let quoted = quotes > 0 && line[quotes..].starts_with(b"From ");
+        let message = messages.last_mut().expect("a From line first");
+        message.extend_from_slice(&line[usize::from(quoted)..]);
+    }
+    // The empty line after each message belongs to the form.
+    for message in &mut messages {
+        assert_eq!(
+            message.pop(),
+            Some(b'\n'),
+            "the message ends with an empty line"
+        );
+    }
+    messages.sorted()
+}
+
+/// Compares messages and tells the story in few words.
+#[track_caller]
+fn assert_same(expected: &[Vec<u8>], got: &[Vec<u8>], story: &str) {
+    let count = |all: &[Vec<u8>]| {
+        let mut counts = BTreeMap::new();
+        for message in all {
+            *counts.entry(message.clone()).or_insert(0_i32) += 1;
+        }
+        counts
+    };
+    let (mut expected, got) = (count(expected), count(got));
+    for (message, n) in got {
+        *expected.entry(message).or_insert(0) -= n;
+    }
+    let lost: i32 = expected.values().filter(|n| **n > 0).sum();
+    let extra: i32 = -expected.values().filter(|n| **n < 0).sum::<i32>();
+    let example = expected
+        .iter()
+        .find(|(_, n)| **n != 0)
+        .map(|(m, _)| String::from_utf8_lossy(&m[..m.len().min(200)]).into_owned());
+    assert!(
+        lost == 0 && extra == 0,
+        "{story}: {lost} lost, {extra} too many or altered; one of them: {example:?}"
+    );
+}

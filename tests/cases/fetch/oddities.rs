@@ -1,0 +1,245 @@
+//! What Exchange gets wrong, and what a hostile server does: nothing is lost, doubled or faked,
+//! and the other queues go on.
+
+use super::{Desk, SUPPORT, Via, assert_same};
+use crate::standin::{ImapFault, UidFault};
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+const MAILDIR: &str = "deliver: maildir:mail";
+const MAIL: &str = ".config/queuemail/mail";
+
+/// One message that cannot be had does not stop the others, is tried again later and arrives once
+/// the server can give it.
+fn one_bad_message(fault: UidFault, words: &str) {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..6);
+    desk.m365.faults().imap_uid(SUPPORT, 3, fault);
+    let ran = desk.fetch(&[]).fails(75);
+    ran.mentions("message 3 of `support@contoso.example`")
+        .mentions(words);
+    let others: Vec<_> = sent
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| *n != 2)
+        .map(|(_, m)| m.clone())
+        .collect();
+    assert_same(&others, &desk.maildir(MAIL), words);
+    // It is not asked for again before its time.
+    desk.fetch(&[]).succeeds().says_nothing();
+    let status = desk.world.run(["status", "--json"]).succeeds().json();
+    assert_eq!(status["mailboxes"][0]["pending"], 1);
+    // An audit sees it, and nothing is unaccounted for.
+    desk.fetch(&["--audit"]).succeeds().prints(
+        "support (support@contoso.example), INBOX: 6 messages on the server: 5 delivered, 0 in quarantine, 0 dropped, 1 pending, 0 unaccounted for\n",
+    );
+    desk.m365.faults().imap_uid_heals(SUPPORT, 3);
+    make_due(&desk);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "healed");
+}
+
+/// Lets the time of the next attempt come.
+fn make_due(desk: &Desk) {
+    let state = rusqlite::Connection::open(desk.world.state_dir().join("state.sqlite")).unwrap();
+    let changed = state
+        .execute(
+            "UPDATE message SET next_attempt = 0 WHERE state = 'failed'",
+            [],
+        )
+        .unwrap();
+    assert!(changed > 0, "a message waits for its next attempt");
+}
+
+#[test]
+fn ok_without_data() {
+    one_bad_message(UidFault::NoData, "gives nothing for it");
+}
+
+#[test]
+fn a_placeholder_is_no_message() {
+    one_bad_message(UidFault::Placeholder, "placeholder");
+}
+
+#[test]
+fn no_for_one_message() {
+    one_bad_message(
+        UidFault::No("NO Item not found.".into()),
+        "the server refused this message",
+    );
+}
+
+#[test]
+fn bad_for_one_message() {
+    one_bad_message(
+        UidFault::Bad("BAD Command Error. 10".into()),
+        "the server refused this message",
+    );
+}
+
+#[test]
+fn a_uid_that_is_gone_is_no_error() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..4);
+    desk.m365.faults().imap_uid(SUPPORT, 2, UidFault::Gone);
+    let ran = desk.fetch(&[]).ends();
+    assert!(ran.code == 0 || ran.code == 75, "{ran}");
+    let there: Vec<_> = [0, 2, 3].iter().map(|&n: &usize| sent[n].clone()).collect();
+    assert_same(&there, &desk.maildir(MAIL), "gone");
+}
+
+#[test]
+fn a_message_that_never_comes_is_quarantined_and_can_be_released() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..3);
+    desk.m365.faults().imap_uid(SUPPORT, 2, UidFault::NoData);
+    desk.fetch(&[]).fails(75);
+    for _ in 2..8 {
+        make_due(&desk);
+        desk.fetch(&[]).fails(75);
+    }
+    make_due(&desk);
+    desk.fetch(&[])
+        .fails(65)
+        .mentions("quarantined")
+        .mentions("quarantine");
+    desk.fetch(&[]).succeeds().says_nothing();
+    let list = desk
+        .world
+        .run(["quarantine", "list", "--json"])
+        .succeeds()
+        .json();
+    assert_eq!(list["quarantine"][0]["uid"], "2");
+    let id = list["quarantine"][0]["id"].to_string();
+    desk.world
+        .run(["quarantine", "show", &id])
+        .succeeds()
+        .shows("attempts: 8");
+    desk.world
+        .run(["status", "--check"])
+        .fails(75)
+        .mentions("in quarantine");
+    desk.m365.faults().imap_uid_heals(SUPPORT, 2);
+    desk.world.run(["quarantine", "retry", &id]).succeeds();
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "released");
+    desk.world
+        .run(["quarantine", "show", &id])
+        .fails(64)
+        .mentions("the quarantine is empty");
+}
+
+#[test]
+fn a_wait_that_the_server_asks_for_holds_for_the_next_run() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..3);
+    desk.m365.faults().imap_next(
+        1,
+        ImapFault::Throttled {
+            milliseconds: 2_500,
+            bye: true,
+        },
+    );
+    desk.fetch(&[]).fails(75).mentions("2500 milliseconds");
+    let before = desk.m365.log().len();
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&["support"])
+        .fails(75)
+        .mentions("left alone until");
+    assert_eq!(desk.m365.log().len(), before, "nobody was asked anything");
+    std::thread::sleep(Duration::from_millis(2_600));
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "after the wait");
+}
+
+#[test]
+fn a_token_that_expires_in_mid_run_is_renewed_and_the_work_goes_on() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nafter_fetch: seen");
+    let sent = desk.deliver(0..40);
+    // SELECT, SEARCH and FETCH go through; the STORE meets the end.
+    desk.m365.faults().imap_at(
+        4,
+        ImapFault::Bye("Session invalidated - AccessTokenExpired".into()),
+    );
+    desk.fetch(&[]).succeeds();
+    assert_same(&sent, &desk.maildir(MAIL), "renewed");
+    assert_eq!(desk.m365.token_requests().len(), 2, "one token more");
+    let unseen = desk
+        .m365
+        .messages(SUPPORT, "INBOX")
+        .iter()
+        .filter(|m| !m.flags.iter().any(|f| f == "\\Seen"))
+        .count();
+    assert_eq!(unseen, 0);
+}
+
+#[test]
+fn noise_and_order_make_no_difference() {
+    for set in [
+        |desk: &Desk| {
+            *desk.m365.faults().imap_noise.lock().unwrap() = vec![
+                b"* 5 EXISTS".to_vec(),
+                b"* OK [ALERT] The server is tired.".to_vec(),
+                b"* NO Something is odd.".to_vec(),
+                b"* 2 FETCH (FLAGS (\\Flagged))".to_vec(),
+            ];
+        },
+        |desk: &Desk| desk.m365.faults().imap_reverse_items.store(true, SeqCst),
+        |desk: &Desk| desk.m365.faults().imap_reverse_messages.store(true, SeqCst),
+        |desk: &Desk| desk.m365.faults().imap_esearch.store(true, SeqCst),
+        |desk: &Desk| desk.m365.faults().imap_eight_bit.store(true, SeqCst),
+        |desk: &Desk| desk.m365.faults().imap_new_front_end.store(true, SeqCst),
+    ] {
+        let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nafter_fetch: seen");
+        set(&desk);
+        let sent = desk.deliver(0..12);
+        desk.fetch(&[]).succeeds();
+        assert_same(&sent, &desk.maildir(MAIL), "noise");
+        desk.fetch(&[]).succeeds().says_nothing();
+    }
+}
+
+/// A hostile or broken server ends in a clear error in bounded time, and what is there in truth
+/// is fetched once it behaves.
+#[test]
+fn hostile_answers_end_in_a_clear_error() {
+    for fault in [
+        ImapFault::EndlessLine,
+        ImapFault::Flood(3_000_000),
+        ImapFault::LiteralLie(1_000_000_000_000_000),
+        ImapFault::Close,
+        ImapFault::Stall(Duration::from_secs(30)),
+    ] {
+        let desk = Desk::new(Via::Imap, MAILDIR);
+        let sent = desk.deliver(0..3);
+        let story = format!("{fault:?}");
+        desk.m365.faults().imap_at(3, fault);
+        let ran = desk.fetch(&["--timeout", "2"]).ends();
+        assert!(matches!(ran.code, 69 | 75), "{story}\n{ran}");
+        assert!(ran.stderr.contains("error: "), "{story}\n{ran}");
+        desk.fetch(&[]).succeeds();
+        assert_same(&sent, &desk.maildir(MAIL), &story);
+    }
+}
+
+#[test]
+fn a_connection_cut_anywhere_loses_and_doubles_nothing() {
+    let step = if std::env::var_os("QUEUEMAIL_SOAK").is_some() {
+        37
+    } else {
+        1499
+    };
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..30);
+    let mut cuts = 0;
+    for octets in (200..20_000).step_by(step) {
+        desk.m365.faults().imap_close_after.store(octets, SeqCst);
+        let ran = desk.fetch(&[]).ends();
+        assert!(matches!(ran.code, 0 | 75), "cut after {octets}\n{ran}");
+        cuts += i32::from(ran.code == 75);
+    }
+    desk.m365.faults().imap_close_after.store(0, SeqCst);
+    desk.fetch(&[]).succeeds();
+    assert!(cuts > 0, "the connection was cut");
+    assert_same(&sent, &desk.maildir(MAIL), "cut");
+}

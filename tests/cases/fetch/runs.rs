@@ -1,0 +1,267 @@
+//! Runs of `fetch`: what is chosen, in which order, what is said, and runs that meet.
+
+use super::{Desk, SUPPORT, Via, assert_same, message};
+use std::process::Stdio;
+
+const MAILDIR: &str = "deliver: maildir:mail";
+const MAIL: &str = ".config/queuemail/mail";
+
+fn both(test: impl Fn(Via)) {
+    test(Via::Imap);
+    test(Via::Graph);
+}
+
+#[test]
+fn new_mail_is_delivered_once_and_nothing_is_said() {
+    both(|via| {
+        let desk = Desk::new(via, MAILDIR);
+        let mut sent = desk.deliver(0..5);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), "first run");
+        desk.fetch(&[]).succeeds().says_nothing();
+        sent.extend(desk.deliver(5..7));
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), "third run");
+        assert!(
+            desk.m365
+                .messages(SUPPORT, "INBOX")
+                .iter()
+                .all(|m| m.flags.is_empty()),
+            "keep leaves every message as it was"
+        );
+        assert_eq!(
+            desk.m365.token_requests().len(),
+            1,
+            "one token for all runs"
+        );
+    });
+}
+
+#[test]
+fn messages_are_marked_deleted_or_moved_once_they_are_delivered() {
+    both(|via| {
+        for action in ["seen", "delete", "move:Archive", "move:Done"] {
+            let desk = Desk::new(via, &format!("{MAILDIR}\nafter_fetch: {action}"));
+            let sent = desk.deliver(0..5);
+            desk.fetch(&[]).succeeds().says_nothing();
+            assert_same(&sent, &desk.maildir(MAIL), action);
+            let inbox = desk.m365.messages(SUPPORT, "INBOX");
+            let story = format!("{via:?}, {action}");
+            match action.strip_prefix("move:") {
+                Some(folder) => {
+                    assert!(inbox.is_empty(), "{story}");
+                    let moved: Vec<_> = desk
+                        .m365
+                        .messages(SUPPORT, folder)
+                        .into_iter()
+                        .map(|m| m.bytes)
+                        .collect();
+                    assert_same(&sent, &moved, &story);
+                }
+                None if action == "delete" => assert!(inbox.is_empty(), "{story}"),
+                None => assert!(
+                    inbox.iter().all(|m| m.flags.iter().any(|f| f == "\\Seen")),
+                    "{story}"
+                ),
+            }
+            desk.fetch(&[]).succeeds().says_nothing();
+            assert_same(&sent, &desk.maildir(MAIL), &story);
+        }
+    });
+}
+
+#[test]
+fn json_tells_of_each_message_and_sums_up() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: maildir:mail\npriority: 5\nextension_language: fi",
+    );
+    desk.deliver(0..2);
+    let ran = desk.fetch(&["--json"]).succeeds();
+    let lines: Vec<serde_json::Value> = ran
+        .stdout
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3, "{ran}");
+    let first = &lines[0];
+    for (key, value) in [
+        ("event", "message".into()),
+        ("queue", "support".into()),
+        ("address", SUPPORT.into()),
+        ("folder", "INBOX".into()),
+        ("uid", 1.into()),
+        (
+            "uidvalidity",
+            desk.m365.uidvalidity(SUPPORT, "INBOX").into(),
+        ),
+        ("size", message(0).len().into()),
+        ("priority", 5.into()),
+        ("language", "fi".into()),
+        (
+            "message_id",
+            serde_json::Value::from("<0@customer.example>"),
+        ),
+    ] {
+        assert_eq!(first[key], value, "{key}\n{ran}");
+    }
+    assert!(
+        first["delivered_to"]
+            .as_str()
+            .unwrap()
+            .ends_with("mail/new"),
+        "{ran}"
+    );
+    assert_eq!(lines[2]["event"], "summary");
+    assert_eq!(lines[2]["fetched"], 2);
+    assert_eq!(lines[2]["failed"], 0);
+    assert_eq!(lines[2]["quarantined"], 0);
+    let octets = message(0).len() + message(1).len();
+    assert_eq!(lines[2]["bytes"], octets);
+}
+
+#[test]
+fn limits_dry_runs_and_dates() {
+    both(|via| {
+        let desk = Desk::new(via, MAILDIR);
+        let sent = desk.deliver(0..6);
+        let would = desk.fetch(&["--dry-run"]).succeeds();
+        would.shows("INBOX: 6 messages to fetch");
+        assert!(desk.maildir(MAIL).is_empty(), "a dry run delivers nothing");
+        desk.fetch(&["--since", "2100-01-01"])
+            .succeeds()
+            .says_nothing();
+        assert!(desk.maildir(MAIL).is_empty(), "nothing is that new");
+        desk.fetch(&["--limit", "2"]).succeeds();
+        // Graph lists in no particular order.
+        if via == Via::Imap {
+            assert_same(&sent[..2], &desk.maildir(MAIL), "the first two");
+        }
+        assert_eq!(desk.maildir(MAIL).len(), 2, "{via:?}");
+        desk.fetch(&["--limit", "3"]).succeeds();
+        assert_eq!(desk.maildir(MAIL).len(), 5, "{via:?}");
+        desk.fetch(&["--since", "2020-01-01"]).succeeds();
+        assert_same(&sent, &desk.maildir(MAIL), "the rest");
+        desk.fetch(&["--since", "tomorrow"])
+            .fails(64)
+            .mentions("--since");
+        desk.fetch(&["suport"])
+            .fails(64)
+            .mentions("did you mean `support`?");
+    });
+}
+
+#[test]
+fn overlapping_runs_deliver_each_message_once() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..60);
+    let runs: Vec<_> = (0..20)
+        .map(|_| {
+            desk.fetch(&[])
+                .command()
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for run in runs {
+        let out = run.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert!(
+            out.status.success() && text.is_empty(),
+            "{}: {text}",
+            out.status
+        );
+    }
+    assert_same(&sent, &desk.maildir(MAIL), "twenty runs at once");
+}
+
+#[test]
+fn a_mailbox_that_is_being_fetched_is_an_error_only_for_who_names_it() {
+    let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/sh -c \"sleep 3\"'");
+    desk.deliver(0..1);
+    let mut busy = desk.fetch(&[]).command().spawn().unwrap();
+    let began = std::time::Instant::now();
+    while desk.m365.log().iter().all(|line| !line.contains("FETCH")) {
+        assert!(began.elapsed().as_secs() < 20, "the first run fetches");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    desk.fetch(&[]).succeeds().says_nothing();
+    let process = format!("process {}", busy.id());
+    desk.fetch(&["support"])
+        .fails(75)
+        .mentions("is being fetched by another queuemail")
+        .mentions(&process);
+    assert!(busy.wait().unwrap().success());
+}
+
+#[test]
+fn renumbered_messages_are_recognised() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nafter_fetch: seen");
+    let mut sent = desk.deliver(0..10);
+    desk.fetch(&[]).succeeds();
+    // Two that are the same to the letter are two messages all the same.
+    sent.push(desk.deliver(3..4).remove(0));
+    desk.fetch(&[]).succeeds();
+    desk.m365.renumber(SUPPORT, "INBOX", 77, 500);
+    sent.extend(desk.deliver(20..22));
+    desk.fetch(&["-v"])
+        .succeeds()
+        .mentions("11 recognised as fetched before");
+    assert_same(&sent, &desk.maildir(MAIL), "renumbered");
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.m365.renumber(SUPPORT, "INBOX", 78, 1);
+    desk.fetch(&[]).succeeds();
+    assert_same(&sent, &desk.maildir(MAIL), "renumbered again");
+    desk.fetch(&["--audit"])
+        .succeeds()
+        .shows("13 delivered")
+        .shows("0 unaccounted for");
+}
+
+#[test]
+fn an_audit_finds_what_was_passed_over_and_puts_it_back() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..5);
+    desk.fetch(&[]).succeeds();
+    // Somebody's tool damaged the ledger, and the Maildir too.
+    let state = rusqlite::Connection::open(desk.world.state_dir().join("state.sqlite")).unwrap();
+    state
+        .execute("DELETE FROM message WHERE remote = 3", [])
+        .unwrap();
+    drop(state);
+    desk.fetch(&["--audit"])
+        .fails(75)
+        .shows("1 unaccounted for")
+        .mentions("passed over");
+    desk.fetch(&[]).succeeds();
+    desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
+    let mut twice = sent.clone();
+    twice.push(sent[2].clone());
+    assert_same(&twice, &desk.maildir(MAIL), "put back");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named_with_those_that_are() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nfolders: [INBOX, Archiv]");
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[])
+        .fails(78)
+        .mentions("Archiv")
+        .mentions("Archive");
+    assert_same(&sent, &desk.maildir(MAIL), "the folder before it");
+}
+
+#[test]
+fn a_destination_that_cannot_be_written_loses_nothing() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: maildir:/proc/nowhere\nafter_fetch: delete",
+    );
+    desk.deliver(0..3);
+    desk.fetch(&[])
+        .fails(73)
+        .mentions("nothing was removed from the server");
+    assert_eq!(desk.m365.messages(SUPPORT, "INBOX").len(), 3);
+}

@@ -1,0 +1,370 @@
+//! Graph's messages: lists, delta queries, MIME, changes.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::graph_folders::{
+    create, folder_id, folder_json, folder_name, folders, not_found, with_folder,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value, json};
+
+use super::graph::{Call, error};
+use super::http::Response;
+use super::mailbox::{Mailbox, Message};
+use super::message::{bare_address, field};
+use super::world::random_word;
+
+pub fn answer(call: &Call, path: &[&str]) -> Response {
+    match (call.request.method.as_str(), path) {
+        ("GET", ["mailFolders"]) => folders(call, None),
+        ("POST", ["mailFolders"]) => create(call, None),
+        ("GET", ["mailFolders", folder, "childFolders"]) => folders(call, Some(folder)),
+        ("POST", ["mailFolders", folder, "childFolders"]) => create(call, Some(folder)),
+        ("GET", ["mailFolders", folder]) => with_folder(call, folder, |mailbox, name| {
+            Response::json(200, &select(call, folder_json(mailbox, name)))
+        }),
+        ("GET", ["mailFolders", folder, "messages"]) => messages(call, Some(folder)),
+        ("GET", ["messages"]) => messages(call, None),
+        ("GET", ["mailFolders", folder, "messages", "delta" | "delta()"]) => delta(call, folder),
+        (_, ["mailFolders", folder, "messages", id, rest @ ..]) => {
+            message(call, Some(folder), id, rest)
+        }
+        (_, ["messages", id, rest @ ..]) => message(call, None, id, rest),
+        _ => {
+            let text = format!("Resource not found for the segment '{}'.", path.join("/"));
+            error(404, "ResourceNotFound", &text)
+        }
+    }
+}
+
+/// A message's id: the immutable one where asked for, else one that a move changes.
+pub fn id_of(call: &Call, folder: &str, message: &Message) -> String {
+    match call.immutable() {
+        true => message.id.clone(),
+        false => format!("AAMkAD{}-{}", URL_SAFE_NO_PAD.encode(folder), message.id),
+    }
+}
+
+/// Where a message is: the folder's name and its place there.
+pub fn find(mailbox: &Mailbox, id: &str) -> Option<(String, usize)> {
+    for folder in &mailbox.folders {
+        let prefix = format!("AAMkAD{}-", URL_SAFE_NO_PAD.encode(&folder.name));
+        for (at, message) in folder.messages.iter().enumerate() {
+            if message.id == id || id.strip_prefix(&prefix) == Some(message.id.as_str()) {
+                return Some((folder.name.clone(), at));
+            }
+        }
+    }
+    None
+}
+
+pub fn message_json(call: &Call, folder: &str, message: &Message) -> Value {
+    let time = jiff::Timestamp::from_second(message.received).unwrap();
+    let time = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let header = |name: &str| field(&message.bytes, name).unwrap_or_default();
+    let people = |name: &str| -> Vec<Value> {
+        let list = header(name);
+        let list = list.split(',').map(bare_address).filter(|a| !a.is_empty());
+        list.map(|address| json!({"emailAddress": {"name": address, "address": address}}))
+            .collect()
+    };
+    json!({
+        "@odata.etag": format!("W/\"{}\"", message.uid),
+        "id": id_of(call, folder, message),
+        "createdDateTime": time, "lastModifiedDateTime": time,
+        "receivedDateTime": time, "sentDateTime": time,
+        "subject": header("Subject"),
+        "internetMessageId": header("Message-ID"),
+        "parentFolderId": folder_id(folder),
+        "hasAttachments": false,
+        "isRead": message.has("\\Seen"),
+        "isDraft": message.has("\\Draft"),
+        "from": people("From").into_iter().next(),
+        "toRecipients": people("To"),
+        "ccRecipients": people("Cc"),
+    })
+}
+
+/// Only the properties that `$select` names.
+pub fn select(call: &Call, value: Value) -> Value {
+    let Some(names) = call.query("$select") else {
+        return value;
+    };
+    let kept: Map<String, Value> = value
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| {
+            name.starts_with('@') || *name == "id" || names.split(',').any(|n| n == *name)
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    Value::Object(kept)
+}
+
+fn messages(call: &Call, folder: Option<&str>) -> Response {
+    let mut store = call.world.store();
+    let mailbox = store.existing(&call.mailbox);
+    let only = match folder.map(|id| folder_name(mailbox, id)) {
+        Some(None) => return not_found(),
+        Some(name) => name,
+        None => None,
+    };
+    let mut found: Vec<Value> = mailbox
+        .folders
+        .iter()
+        .filter(|folder| only.as_ref().is_none_or(|name| *name == folder.name))
+        .flat_map(|folder| {
+            folder
+                .messages
+                .iter()
+                .map(|m| message_json(call, &folder.name, m))
+        })
+        .collect();
+    drop(store);
+    if let Some(filter) = call.query("$filter") {
+        let filter = filter.to_string();
+        if let Some(since) = filter.strip_prefix("receivedDateTime ge ") {
+            found.retain(|m| m["receivedDateTime"].as_str().unwrap_or_default() >= since);
+        } else if let Some(id) = filter.strip_prefix("internetMessageId eq '") {
+            let id = id.trim_end_matches('\'').replace("''", "'");
+            found.retain(|m| m["internetMessageId"] == json!(id));
+        } else {
+            return error(
+                400,
+                "ErrorInvalidUrlQueryFilter",
+                "The query filter is invalid.",
+            );
+        }
+    }
+    if call
+        .query("$orderby")
+        .is_some_and(|o| o.starts_with("receivedDateTime") && !o.ends_with("desc"))
+    {
+        found.sort_by_key(|m| {
+            m["receivedDateTime"]
+                .as_str()
+                .unwrap_or_default()
+                .to_string()
+        });
+    } else {
+        found.reverse();
+    }
+    let found = found.into_iter().map(|m| select(call, m)).collect();
+    page(call, found, None)
+}
+
+/// The first page of these, and links to the next ones; a delta link at the end, if it is one.
+pub fn page(call: &Call, mut found: Vec<Value>, delta: Option<String>) -> Response {
+    let faults = &call.world.faults.graph;
+    let wanted = call
+        .prefers("odata.maxpagesize=")
+        .or_else(|| call.query("$top").map(str::to_string))
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(10usize);
+    let size = match faults.page.load(SeqCst) as usize {
+        0 => wanted.clamp(1, 1000),
+        most => wanted.clamp(1, most),
+    };
+    let rest = found.split_off(size.min(found.len()));
+    let mut body =
+        json!({"@odata.context": format!("{}/$metadata#messages", call.root()), "value": found});
+    let place = format!(
+        "{}{}",
+        call.root(),
+        call.request.path.trim_start_matches("/v1.0")
+    );
+    let mut state = call.world.graph.lock().unwrap();
+    if faults.endless.load(SeqCst) {
+        body["@odata.nextLink"] = json!(format!("{place}?$skiptoken=again"));
+        state.pages.insert("again".into(), (found, delta));
+    } else if !rest.is_empty() {
+        let token = random_word(9);
+        let place = match &*faults.foreign_link.lock().unwrap() {
+            Some(host) => place.replacen("localhost", host, 1),
+            None => place,
+        };
+        body["@odata.nextLink"] = json!(format!("{place}?$skiptoken={token}"));
+        state.pages.insert(token, (rest, delta));
+    } else if let Some(token) = delta {
+        body["@odata.deltaLink"] = json!(format!("{place}?$deltatoken={token}"));
+    }
+    Response::json(200, &body)
+}
+
+fn delta(call: &Call, folder: &str) -> Response {
+    if let Some(token) = call.query("$skiptoken") {
+        let found = call.world.graph.lock().unwrap().pages.get(token).cloned();
+        return match found {
+            Some((rest, delta)) => page(call, rest, delta),
+            None => lost(),
+        };
+    }
+    let known = match call.query("$deltatoken") {
+        None => None,
+        Some(token) => match call.world.graph.lock().unwrap().deltas.get(token).cloned() {
+            Some(known) => Some(known),
+            None => return lost(),
+        },
+    };
+    let mut now = HashMap::new();
+    let mut found = Vec::new();
+    {
+        let mut store = call.world.store();
+        let mailbox = store.existing(&call.mailbox);
+        let Some(name) = folder_name(mailbox, folder) else {
+            return not_found();
+        };
+        for message in mailbox.existing(&name).messages.iter().rev() {
+            let read = message.has("\\Seen");
+            now.insert(message.id.clone(), read);
+            if known
+                .as_ref()
+                .is_none_or(|known| known.get(&message.id) != Some(&read))
+            {
+                found.push(select(call, message_json(call, &name, message)));
+            }
+        }
+    }
+    for id in known
+        .iter()
+        .flatten()
+        .map(|(id, _)| id)
+        .filter(|id| !now.contains_key(*id))
+    {
+        found.push(json!({"id": id, "@removed": {"reason": "deleted"}}));
+    }
+    let token = random_word(12);
+    call.world
+        .graph
+        .lock()
+        .unwrap()
+        .deltas
+        .insert(token.clone(), now);
+    page(call, found, Some(token))
+}
+
+fn lost() -> Response {
+    error(
+        410,
+        "SyncStateNotFound",
+        "The sync state generation is not found; continuing with full sync.",
+    )
+}
+
+fn message(call: &Call, folder: Option<&str>, id: &str, rest: &[&str]) -> Response {
+    if (call.request.method.as_str(), rest) == ("GET", &["$value"]) {
+        return value(call, folder, id);
+    }
+    let idle = call.world.faults.graph.idle.load(SeqCst);
+    let mut store = call.world.store();
+    let mailbox = store.existing(&call.mailbox);
+    let Some((name, at)) = find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
+    else {
+        return not_found();
+    };
+    match (call.request.method.as_str(), rest) {
+        ("GET", []) => {
+            let message = &mailbox.existing(&name).messages[at];
+            Response::json(200, &select(call, message_json(call, &name, message)))
+        }
+        ("PATCH", []) => {
+            let message = &mut mailbox.existing(&name).messages[at];
+            if let Some(read) = call.json()["isRead"].as_bool().filter(|_| !idle) {
+                message.flags.retain(|flag| flag != "\\Seen");
+                if read {
+                    message.flags.push("\\Seen".into());
+                }
+            }
+            let message = message.clone();
+            mailbox.existing(&name).version += 1;
+            Response::json(200, &message_json(call, &name, &message))
+        }
+        ("DELETE", []) => {
+            let uid = mailbox.existing(&name).messages[at].uid;
+            if !idle {
+                mailbox.existing(&name).remove(&[uid].into());
+            }
+            Response::new(204, "text/plain", "")
+        }
+        ("POST", ["move"]) => {
+            let target = call.parameter("destinationId");
+            let target = target.as_str().unwrap_or_default().to_string();
+            let Some(target) = folder_name(mailbox, &target) else {
+                return error(
+                    404,
+                    "ErrorFolderNotFound",
+                    "The specified folder could not be found in the store.",
+                );
+            };
+            let message = mailbox.existing(&name).messages[at].clone();
+            if idle {
+                return Response::json(201, &message_json(call, &name, &message));
+            }
+            mailbox.existing(&name).remove(&[message.uid].into());
+            let folder = mailbox.existing(&target);
+            folder.add_as(
+                message.id.clone(),
+                message.bytes.clone(),
+                message.flags.clone(),
+                message.received,
+            );
+            Response::json(201, &message_json(call, &target, &message))
+        }
+        _ => error(
+            405,
+            "ErrorInvalidRequest",
+            "The OData request is not supported.",
+        ),
+    }
+}
+
+fn is_in(mailbox: &Mailbox, folder: Option<&str>, name: &str) -> bool {
+    folder.is_none_or(|id| folder_name(mailbox, id).as_deref() == Some(name))
+}
+
+/// The MIME. More requests at once than Graph serves get 429.
+fn value(call: &Call, folder: Option<&str>, id: &str) -> Response {
+    let faults = &call.world.faults.graph;
+    let most = match faults.concurrency.load(SeqCst) {
+        0 => 4,
+        most => most,
+    };
+    let at_once = {
+        let mut state = call.world.graph.lock().unwrap();
+        let under_way = state.under_way.entry(call.mailbox.clone()).or_default();
+        *under_way += 1;
+        *under_way
+    };
+    faults.most_at_once.fetch_max(at_once, SeqCst);
+    // While it is being read, others may come.
+    std::thread::sleep(std::time::Duration::from_millis(1));
+    let answer = || {
+        if at_once > most {
+            let text = "Application is over its MailboxConcurrency limit.";
+            return error(429, "ApplicationThrottled", text).with("Retry-After", 1);
+        }
+        let bytes = {
+            let mut store = call.world.store();
+            let mailbox = store.existing(&call.mailbox);
+            let Some((name, at)) =
+                find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
+            else {
+                return not_found();
+            };
+            mailbox.existing(&name).messages[at].bytes.clone()
+        };
+        Response::new(200, "text/plain", bytes.to_vec())
+    };
+    let response = answer();
+    *call
+        .world
+        .graph
+        .lock()
+        .unwrap()
+        .under_way
+        .get_mut(&call.mailbox)
+        .unwrap() -= 1;
+    response
+}

@@ -1,0 +1,74 @@
+//! `explain`, offline.
+
+use super::Home;
+
+#[test]
+fn codes_replies_and_texts() {
+    let home = Home::new();
+    for (words, says) in [
+        (
+            &["7000222"][..],
+            "AADSTS7000222: the client secret has expired\n",
+        ),
+        (
+            &["AADSTS50126"],
+            "AADSTS50126: the user name or the password is wrong\n",
+        ),
+        (
+            &["535", "5.7.139"],
+            "Set-CASMailbox ADDRESS -SmtpClientAuthenticationDisabled $false",
+        ),
+        (
+            &["BAD User is authenticated but not connected."],
+            "Add-MailboxPermission -Identity ADDRESS",
+        ),
+        (
+            &["MailboxNotEnabledForRESTAPI"],
+            "no Exchange Online mailbox",
+        ),
+        (&["invalid_grant"], "queuemail token login"),
+    ] {
+        let ran = home.run(&[&["explain"], words].concat()).succeeds();
+        assert!(ran.out.contains(says), "{words:?}: {}", ran.out);
+        assert!(ran.out.contains("\nwho acts: "), "{}", ran.out);
+        assert!(ran.out.contains("\nhint: "), "{}", ran.out);
+        assert_eq!(ran.err, "");
+    }
+    let ran = home.run(&["explain", "7000222"]).succeeds();
+    assert!(
+        ran.out
+            .ends_with("hint: more at https://login.microsoftonline.com/error?code=7000222\n")
+    );
+    let json = home.run(&["--json", "explain", "65001"]).succeeds();
+    let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(object["code"], "AADSTS65001");
+    assert_eq!(home.asked(), 0);
+}
+
+#[test]
+fn what_is_not_known() {
+    let home = Home::new();
+    home.run(&["explain", "AADSTS987654321"])
+        .fails(64)
+        .says("hint: Microsoft may know: https://login.microsoftonline.com/error?code=987654321");
+    home.run(&["explain", "\u{1b}[31mred"])
+        .fails(64)
+        .says("nothing is known of")
+        .never_says("\u{1b}");
+}
+
+#[test]
+fn without_a_word_all_is_told() {
+    let home = Home::new();
+    let ran = home.run(&["explain"]).succeeds();
+    for code in [
+        "AADSTS7000215: ",
+        "authenticate failed: ",
+        "invalid_grant: ",
+    ] {
+        assert!(
+            ran.out.contains(&format!("\n{code}")) || ran.out.starts_with(code),
+            "{code}"
+        );
+    }
+}
