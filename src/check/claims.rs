@@ -85,7 +85,7 @@ fn misfit(what: impl Into<String>) -> Fault {
 }
 
 fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Option<Fault> {
-    let name = resource.name().to_uppercase();
+    let name = spoken(resource);
     let audience = claims.audience.as_deref().unwrap_or("none");
     let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
     let own_scope = registration
@@ -112,7 +112,7 @@ fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource
 
 fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose) -> Option<Fault> {
     let resource = purpose.resource();
-    let name = resource.name().to_uppercase();
+    let name = spoken(resource);
     let (held, kind, permission) = match registration.authentication {
         Authentication::OauthService => (&claims.roles, "role", resource.application_permission()),
         Authentication::OauthUser => (&claims.scopes, "scope", resource.delegated_permission()),
@@ -140,6 +140,14 @@ fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose
         "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
         registration.client_id,
     )))
+}
+
+/// How people call it.
+fn spoken(resource: Resource) -> String {
+    match resource {
+        Resource::Graph => "Graph".to_owned(),
+        other => other.name().to_uppercase(),
+    }
 }
 
 /// The app and the tenant must be those of the configuration, as far as it has their ids.

@@ -134,7 +134,10 @@ fn a_closed_way_is_no_fault_where_the_other_is_open() {
         .map(|step| step["detail"].as_str().unwrap())
         .collect();
     assert_eq!(closed.len(), 2, "{json:#}");
-    assert!(closed[0].starts_with("closed to us, so graph: the token lacks the role `IMAP.AccessAsApp`"));
+    assert!(
+        closed[0]
+            .starts_with("closed to us, so graph: the token lacks the role `IMAP.AccessAsApp`")
+    );
 }
 
 #[test]
@@ -157,8 +160,17 @@ fn the_boundary_is_walked_by_both_ways() {
     assert_eq!(walks[0]["ok"], true, "{json:#}");
     let open = walks[1]["steps"].as_array().unwrap().last().unwrap();
     let sentence = open["verdict"]["sentence"].as_str().unwrap();
-    assert!(sentence.contains(&format!("can open mailbox `{CEO}`")), "{sentence}");
-    home.standin.faults().graph.denied.lock().unwrap().insert(CEO.into());
+    assert!(
+        sentence.contains(&format!("can open mailbox `{CEO}`")),
+        "{sentence}"
+    );
+    home.standin
+        .faults()
+        .graph
+        .denied
+        .lock()
+        .unwrap()
+        .insert(CEO.into());
     check(&home, &["--boundary", CEO], 0);
 }
 
@@ -166,5 +178,11 @@ fn the_boundary_is_walked_by_both_ways() {
 fn imap_alone_never_asks_graph() {
     let home = office();
     check(&home, &[], 0);
-    assert!(!home.standin.log().iter().any(|line| line.contains("/v1.0/")));
+    assert!(
+        !home
+            .standin
+            .log()
+            .iter()
+            .any(|line| line.contains("/v1.0/"))
+    );
 }
