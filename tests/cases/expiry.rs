@@ -17,7 +17,7 @@ fn the_date_is_recorded_with_the_secret_and_goes_with_it() {
         .succeeds()
         .prints("changed\n");
     assert!(
-        world.config().contains("    secret_expires: \"2027-11-30\"\n"),
+        world.config().contains("    secret_expires: '2027-11-30'\n"),
         "{}",
         world.config()
     );
@@ -66,7 +66,7 @@ fn add_records_it_and_a_certificate_needs_none() {
         .fails(64)
         .mentions("`secret_expires` without `secret`");
     world.run(add).args(["--secret-env", "S"]).succeeds();
-    assert!(world.config().contains("secret_expires: \"2027-11-30\""));
+    assert!(world.config().contains("secret_expires: '2027-11-30'"));
     world
         .run(add)
         .args(["--secret-env", "S"])
