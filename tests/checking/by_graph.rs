@@ -175,6 +175,22 @@ fn the_boundary_is_walked_by_both_ways() {
 }
 
 #[test]
+fn a_host_that_is_not_there_ends_both_roads() {
+    let home = graph_office("graph", ROLES.to_vec());
+    rewrite(
+        &home,
+        &home.standin.graph_url(),
+        "https://graph.invalid/v1.0",
+    );
+    let json = check(&home, &[], 75);
+    says(&home, &json, "name", "graph_host_unknown");
+    for step in steps(&json) {
+        let name = step["step"].as_str().unwrap();
+        assert!(!name.is_empty() && name != "sign-in", "{json:#}");
+    }
+}
+
+#[test]
 fn imap_alone_never_asks_graph() {
     let home = office();
     check(&home, &[], 0);

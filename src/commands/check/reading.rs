@@ -28,6 +28,11 @@ pub const READING: Names = Names {
     sign_in: "sign-in",
 };
 
+const HTTPS: Names = Names {
+    sign_in: "",
+    ..READING
+};
+
 /// A way to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -225,7 +230,7 @@ impl Run<'_> {
                         walk.not_reached(&way.road()[1..]);
                     })
                     .ok()?;
-                walk_to_https(walk, READING, root, &agent, settings)?;
+                walk_to_https(walk, HTTPS, root, &agent, settings)?;
                 let trace = traced.then(|| Box::new(trace) as _);
                 let opened = graph::open(agent, root, address, token.clone(), trace)
                     .with_context(|| format!("incoming server `{}`", server.name));
