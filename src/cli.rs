@@ -213,6 +213,9 @@ pub struct IncomingArgs {
     /// Replace a server of this name that is defined differently
     #[arg(long)]
     pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -255,6 +258,9 @@ pub struct OutgoingArgs {
     /// Replace a server of this name that is defined differently
     #[arg(long)]
     pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -497,6 +503,9 @@ pub struct QueueAdd {
     /// Replace an address that is defined differently
     #[arg(long)]
     pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -998,6 +1007,8 @@ pub enum ConfigCommand {
     Path,
     /// Print the configuration with every secret hidden
     Show,
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
     /// Check a configuration file and point at mistakes
     Validate {
         /// The file to check; `-` reads standard input [default: the one in use]

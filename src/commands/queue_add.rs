@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::provision::{
-    Name, Outcome, Required, differences, different, optional, resolved, tell, typed_target,
+    Name, Outcome, Required, apply, differences, different, optional, resolved, typed_target,
 };
 use super::secret_flags::{Source, SourceFlags};
 use crate::cli::QueueAdd;
@@ -65,7 +65,8 @@ pub fn run(context: &Context, args: &QueueAdd) -> Result<()> {
     if let Source::Set(source) = SourceFlags::from(&v.password).source(&required, &whose)? {
         entry.password = Some(source);
     }
-    let (outcome, written) = config::update(&context.config_path, |config| {
+    let names = [("queue", &*name.0), ("address", entry.address.as_str())];
+    apply(context, args.dry_run, &names, |config| {
         let mut wanted = config.clone();
         put(&mut wanted, &name.0, &entry, priority, &language);
         config::check_wanted(&wanted)?;
@@ -80,9 +81,7 @@ pub fn run(context: &Context, args: &QueueAdd) -> Result<()> {
             *config = wanted;
         }
         Ok(outcome)
-    })?;
-    let names = [("queue", &*name.0), ("address", entry.address.as_str())];
-    tell(context, outcome, &names, written)
+    })
 }
 
 fn put(

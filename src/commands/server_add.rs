@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::provision::{
-    Name, Outcome, Required, differences, different, optional, resolved, tell, typed_path,
+    Name, Outcome, Required, apply, differences, different, optional, resolved, typed_path,
 };
 use super::secret_flags::{Source, SourceFlags};
 use crate::cli::{
@@ -64,7 +64,8 @@ pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
         authentication == Authentication::OauthService,
         &format!("server `{}`", server.name),
     )?;
-    let (outcome, written) = config::update(&context.config_path, |config| {
+    let names = [("server", &*server.name), ("kind", "incoming")];
+    apply(context, args.dry_run, &names, |config| {
         put(
             context,
             config,
@@ -79,9 +80,7 @@ pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
                 None => config.incoming_servers.push(server.clone()),
             },
         )
-    })?;
-    let names = [("server", &*server.name), ("kind", "incoming")];
-    tell(context, outcome, &names, written)
+    })
 }
 
 pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
@@ -141,7 +140,8 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
     if let Source::Set(source) = password_flags.source(&required, &whose)? {
         server.password = Some(source);
     }
-    let (outcome, written) = config::update(&context.config_path, |config| {
+    let names = [("server", &*server.name), ("kind", "outgoing")];
+    apply(context, args.dry_run, &names, |config| {
         put(
             context,
             config,
@@ -156,9 +156,7 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
                 None => config.outgoing_servers.push(server.clone()),
             },
         )
-    })?;
-    let names = [("server", &*server.name), ("kind", "outgoing")];
-    tell(context, outcome, &names, written)
+    })
 }
 
 /// Puts a server into the model, unless one of that name is there with another definition.

@@ -1,10 +1,14 @@
 //! What the program promises, one file for each theme.
 
 mod config_mistakes;
+mod dry_run;
+mod expiry;
 mod fetch;
 mod hostile_input;
 mod provisioning;
 mod queue_add;
 mod real;
+mod schema;
 mod server_add;
+mod setup_script;
 mod usage;
