@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   queuemail server add incoming Contoso      from the app registration to a server
   queuemail queue add support                from a mailbox to a queue
+  queuemail check                            every step to the mailbox, each with its remedy
   queuemail fetch                            from cron: every queue, silent when all is well
   queuemail send -t < reply.eml              as sendmail does
   queuemail explain 535 5.7.139              what a refusal means, and who must act";
@@ -129,6 +130,8 @@ pub enum Command {
     Send(Box<SendArgs>),
     /// Walk every step to a working mailbox, and say what is wrong, who must act and how
     Check(CheckArgs),
+    /// Print the PowerShell that an Exchange and Entra administrator must run, ids filled in
+    SetupScript(SetupScriptArgs),
     /// Show how every mailbox fares, or check it for a monitor
     Status(StatusArgs),
     /// Look at the messages that could not be delivered, and decide about them
@@ -860,6 +863,26 @@ pub struct CheckArgs {
     /// Prove that these mailboxes are closed to the apps of the servers named, else of all
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub boundary: Vec<String>,
+}
+
+// ---- setup-script ----------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail setup-script > setup.ps1           then: pwsh setup.ps1
+  queuemail setup-script Contoso > setup.ps1   for one server
+  queuemail setup-script --undo > undo.ps1     takes it back
+
+The script holds the app registrations, permissions and mailboxes of the configuration, and no
+others; it may be run again at any time. It holds no secret.")]
+pub struct SetupScriptArgs {
+    /// Servers, incoming or outgoing [default: all]
+    #[arg(value_name = "SERVER")]
+    pub names: Vec<String>,
+    /// Take back what the script sets up
+    #[arg(long)]
+    pub undo: bool,
 }
 
 // ---- explain ---------------------------------------------------------------------------------

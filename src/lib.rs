@@ -36,6 +36,7 @@ mod output;
 mod powershell;
 mod prompt;
 mod secret;
+mod setup;
 mod state;
 mod submit;
 mod usage;

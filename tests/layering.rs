@@ -6,7 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// The ground: these may name each other.
 const BASE: &[&str] = &[
-    "config", "fault", "files", "http", "net", "output", "secret",
+    "config",
+    "fault",
+    "files",
+    "http",
+    "net",
+    "output",
+    "powershell",
+    "secret",
+    "x509",
 ];
 
 /// What a part may name beside itself and, where `true`, the ground.
@@ -19,10 +27,12 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         "commands",
         true,
         &[
+            "check",
             "cli",
             "command",
             "delivery",
             "diagnosis",
+            "expiry",
             "fetch",
             "mail",
             "oauth",
@@ -32,10 +42,12 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "submit",
         ],
     ),
-    ("diagnosis", false, &["fault", "output"]),
+    ("diagnosis", false, &["fault", "output", "powershell"]),
     ("fetch", true, &["delivery", "mail", "state"]),
     ("outbox", true, &["delivery", "mail", "state"]),
     ("submit", true, &[]),
+    ("expiry", true, &[]),
+    ("check", true, &["expiry", "mail", "oauth"]),
     // What names a message on its server, and the envelope that is kept, is all that the next two
     // know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
@@ -51,7 +63,8 @@ const TABLE: &[(&str, bool, &[&str])] = &[
 
 /// Words that panic, or that were forgotten.
 const FORBIDDEN: &[&str] = &[
-    ".expect(",
+    ".expect(\"",
+    ".expect(&",
     ".unwrap()",
     "dbg!(",
     "panic!(",

@@ -22,6 +22,7 @@ mod send;
 mod server;
 mod server_add;
 mod server_set;
+mod setup_script;
 mod status;
 mod table;
 mod token;
@@ -44,6 +45,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
+        Command::SetupScript(args) => Ok(setup_script::run(&context, &args)?),
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
         Command::Outbox(command) => outbox::run(&context, &command),

@@ -48,6 +48,11 @@ pub struct Letter {
     pub priority: u32,
     pub language: String,
     pub message_id: Option<String>,
+    /// `ordinary`, `auto-reply`, `auto-generated`, `bounce` or `list`: what a router must know.
+    pub kind: &'static str,
+    /// Of a bounce: the Message-ID of the message that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_message_id: Option<String>,
     /// The same for the same message on every attempt.
     pub delivery_id: String,
 }

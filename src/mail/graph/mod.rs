@@ -2,9 +2,12 @@
 //!
 //! The same contracts as IMAP and SMTP: [`GraphMailbox`] reads, `sending` sends. Ids are
 //! immutable ones, so a folder has one epoch for ever; the mark of a listing is a delta link.
-//! `client` makes the calls, `faults` understands refusals, `folders` finds folders by name,
-//! `listing` asks what is new, `retrieve` streams messages, `settle` marks, deletes and moves.
+//! `client` and `batch` make the calls, `faults` understands refusals, `folders` finds folders by
+//! name, `listing` asks what is new, `retrieve` streams messages, `settle` marks, deletes and
+//! moves; `addressed` and `parts` make a message fit for sending.
 
+mod addressed;
+mod batch;
 mod client;
 mod faults;
 mod folders;
