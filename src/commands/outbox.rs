@@ -144,6 +144,7 @@ fn attempt<'a>(
                 octets: claim.octets()?,
                 message_id: claim.entry.message_id.clone(),
                 kept: Some(claim.entry.id),
+                alone: false,
             })
         });
     let mail = match mail {

@@ -249,6 +249,7 @@ impl<'a> Run<'a> {
         let Prepared { octets, message_id } =
             draft.prepare(&sender, args.full_name.as_deref(), &now)?;
         let most = self.office.most_recipients(&route)?;
+        let alone = !self.several && to.len() <= most;
         Ok(to
             .chunks(most)
             .map(|to| Mail {
@@ -262,6 +263,7 @@ impl<'a> Run<'a> {
                 octets: octets.clone(),
                 message_id: message_id.clone(),
                 kept: None,
+                alone,
             })
             .collect())
     }

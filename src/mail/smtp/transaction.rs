@@ -2,7 +2,7 @@
 
 use super::content::{self, Plan};
 use super::reply::Reply;
-use super::session::Session;
+use super::session::{QUIT_WAIT, Session};
 use super::wire::Result;
 use crate::fault::{Fault, Kind};
 use crate::mail::{Envelope, Outcome, Receipt, RefusedRecipient};
@@ -264,9 +264,16 @@ impl Session<'_> {
     /// breaks leaves the outcome unknown (RFC 1047).
     fn finish(&mut self, end: &[u8]) -> Receipt {
         let wait = self.patience.min(BLOCK_WAIT);
+        // RFC 2920 §3.1: the end of a message may begin a group, and QUIT may end one.
+        let leaving = self.only_one && self.offer.pipelining;
+        let mut group = Vec::from(end);
+        if leaving {
+            group.extend_from_slice(b"QUIT\r\n");
+            self.wire.note("C: ", "QUIT");
+        }
         let reply = self
             .wire
-            .write(end, wait)
+            .write(&group, wait)
             .and_then(|()| self.wire.reply(FINAL_WAIT));
         let reply = match reply {
             Ok(reply) => reply,
@@ -286,7 +293,11 @@ impl Session<'_> {
             },
             _ => Outcome::Unknown,
         };
-        self.over = reply.code == 421 || outcome == Outcome::Unknown;
+        self.over = leaving || reply.code == 421 || outcome == Outcome::Unknown;
+        if leaving {
+            // The answer to QUIT comes with it; nobody needs it.
+            let _ = self.wire.reply(self.patience.min(QUIT_WAIT));
+        }
         Receipt {
             server_said: Some(reply.said()),
             message_id: (outcome == Outcome::Accepted)
