@@ -248,3 +248,50 @@ fn a_batch_on_this_machine_is_as_fast_as_a_bare_client() {
         "Python {python:.2} s, queuemail {ours:.2} s"
     );
 }
+
+#[test]
+fn a_single_message_over_a_long_line_is_sooner_away_than_with_msmtp() {
+    let office = office(false);
+    let url = office.servers.smtp_url();
+    let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
+    let port = proxy::start(port, Duration::from_millis(100), Cut::Never);
+    office
+        .world
+        .run(["server", "set", "Contoso out", "--smtp"])
+        .arg(format!("smtp://127.0.0.1:{port}"))
+        .succeeds();
+    let config = office.world.write(
+        "msmtprc",
+        format!(
+            "account default\nhost 127.0.0.1\nport {port}\ntls on\ntls_starttls on\ntls_trust_file {}\n\
+             auth plain\nuser {SENDER}\npassword {}\nfrom {SENDER}\n",
+            office.ca_file.display(),
+            crate::servers::PASSWORD
+        ),
+    );
+    let message = office.world.write("one.eml", odd::sized(1, 4096));
+    let mut best = (f64::MAX, f64::MAX);
+    for _ in 0..2 {
+        let start = Instant::now();
+        let status = Command::new("msmtp")
+            .arg("-C")
+            .arg(&config)
+            .arg("single@example.com")
+            .stdin(std::fs::File::open(&message).unwrap())
+            .status();
+        assert!(status.unwrap().success());
+        best.0 = start.elapsed().as_secs_f64().min(best.0);
+        let start = Instant::now();
+        let run = office
+            .world
+            .run(["send", "-f", SENDER, "single@example.com"]);
+        run.arg("--file").arg(&message).succeeds();
+        best.1 = start.elapsed().as_secs_f64().min(best.1);
+    }
+    let (msmtp, ours) = best;
+    println!("one message at 200 ms: msmtp {msmtp:.3} s, queuemail {ours:.3} s");
+    assert!(
+        ours + 0.03 < msmtp,
+        "msmtp {msmtp:.3} s, queuemail {ours:.3} s"
+    );
+}
