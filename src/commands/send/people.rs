@@ -63,7 +63,7 @@ pub fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<Str
         }
     };
     if stand_in.is_some()
-        && let [author] = &draft.named_in_from()?[..]
+        && let [author] = &draft.author_addresses()?[..]
         && is_local(author, &machine)
     {
         draft.replace_from();
