@@ -38,6 +38,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
         .flat_map(|line| problems(line, now, args.max_age))
         .chain(outbox_problems(&outbox, now, args.max_age))
         .chain(ends.iter().filter_map(|end| end.warning(now)))
+        .chain(sending_waits(&store, now)?)
         .collect();
     if context.output.json {
         let mailboxes: Vec<_> = lines.iter().map(as_json).collect();
@@ -184,6 +185,22 @@ fn outbox_problems(outbox: &OutboxCounts, now: Timestamp, max_age: u32) -> Vec<F
         "see why: queuemail outbox list",
     );
     found
+}
+
+/// Senders that a server asked to wait.
+fn sending_waits(store: &Store, now: Timestamp) -> Result<Vec<Fault>> {
+    let waits = store.waits("sending ", now)?;
+    Ok(waits
+        .into_iter()
+        .filter_map(|(sender, wait)| {
+            let (server, user) = sender.rsplit_once(' ')?;
+            Some(Fault::try_later(format!(
+                "mail of `{user}` through outgoing server `{server}` waits until {}: {}",
+                clock(wait.until),
+                wait.reason
+            )))
+        })
+        .collect())
 }
 
 /// A line on the outbox, if it holds anything.
