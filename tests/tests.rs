@@ -1,6 +1,7 @@
 //! Black-box tests of the real binary: one test binary, one module for each theme.
 
 mod cases;
+mod machine;
 mod mail;
 mod sending;
 mod servers;

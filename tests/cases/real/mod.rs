@@ -3,6 +3,7 @@
 
 mod crash;
 mod fetch;
+mod package;
 mod send;
 mod servers;
 
