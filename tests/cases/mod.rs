@@ -2,6 +2,7 @@
 
 mod config_mistakes;
 mod fetch;
+mod fleet;
 mod hostile_input;
 mod provisioning;
 mod queue_add;
