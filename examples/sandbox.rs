@@ -95,7 +95,12 @@ impl Sandbox {
         m365.add_app(App {
             client_id: APP.into(),
             secret: Some(SECRET.into()),
-            roles: vec!["IMAP.AccessAsApp", "SMTP.SendAsApp"],
+            roles: vec![
+                "IMAP.AccessAsApp",
+                "SMTP.SendAsApp",
+                "Mail.ReadWrite",
+                "Mail.Send",
+            ],
             ..App::default()
         });
         for address in [SUPPORT, SALES] {
@@ -113,6 +118,7 @@ impl Sandbox {
         println!("  sign-in {}", m365.authority());
         println!("  IMAP    {}", m365.imap_url());
         println!("  SMTP    {}", m365.smtp_url());
+        println!("  Graph   {}", m365.graph_url());
         Sandbox {
             m365,
             folder: tempfile::Builder::new()
@@ -198,6 +204,26 @@ impl Sandbox {
         self.compare("sales", SALES);
         self.compare("support", SUPPORT);
         self.run("status", "");
+
+        self.title("The same by Microsoft Graph: nothing comes twice");
+        let graph = self.m365.graph_url();
+        self.run(
+            &format!("server set Contoso --via graph --graph {graph}"),
+            "",
+        );
+        self.run(
+            &format!("server set 'Contoso out' --via graph --graph {graph}"),
+            "",
+        );
+        let again = ANSWER.replace("<answer@", "<again@");
+        self.run(&format!("send -i -f {SUPPORT} {SALES}"), &again);
+        let expected = again.replace('\n', "\r\n");
+        let submitted = self.m365.submitted();
+        let is_same = submitted.len() == 2 && submitted[1].bytes == expected.as_bytes();
+        self.check("the server got the answer octet for octet", is_same);
+        self.run("fetch -v", "");
+        self.compare("sales", SALES);
+        self.compare("support", SUPPORT);
 
         self.title("What lies in the folders now");
         for queue in ["support", "sales"] {

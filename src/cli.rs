@@ -1,21 +1,57 @@
 //! The command line: clap definitions and help texts, nothing else.
 //!
-//! Man pages and completions are generated from here. First lines are imperative and end
-//! without a period; examples come first in the long help.
+//! Man pages are generated from here, and completions answer from here: the name of a value says
+//! what may stand there (`QUEUE`, `ADDRESS`, `SERVER`, `INCOMING`, `OUTGOING`). First lines are
+//! imperative and end without a period; in the long help the examples come first.
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  queuemail server add incoming Contoso      from the app registration to a server
+  queuemail queue add support                from a mailbox to a queue
+  queuemail check                            every step to the mailbox, each with its remedy
+  queuemail fetch                            from cron: every queue, silent when all is well
+  queuemail send -t < reply.eml              as sendmail does
+  queuemail explain 535 5.7.139              what a refusal means, and who must act";
+
+/// What a long help shows, in this order: the examples stand before the options.
+const LONG_HELP: &str = "\
+{about-with-newline}
+{usage-heading} {usage}{after-help}
+
+{all-args}";
+
+/// The definition of the whole command line.
+pub fn definition() -> clap::Command {
+    fn furnish(command: clap::Command) -> clap::Command {
+        command
+            .help_template(LONG_HELP)
+            .disable_help_subcommand(true)
+            .mut_subcommands(furnish)
+    }
+    // `queuemail help fetch` is a habit of many; one such command is enough.
+    furnish(Cli::command()).disable_help_subcommand(false)
+}
+
+/// Reads the arguments of a process, its name first.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut definition = definition();
+    let matches = definition.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut definition))
+}
 
 /// Fetch and send the mail of Microsoft 365 queues with OAuth
 #[derive(Debug, Parser)]
 #[command(
     name = "queuemail",
     version,
-    disable_help_subcommand = true,
     subcommand_required = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_long_help = EXAMPLES
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -27,15 +63,19 @@ pub struct Cli {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Use this configuration file [default: $QUEUEMAIL_CONFIG, then
-    /// $XDG_CONFIG_HOME/queuemail/config.yaml, then /etc/queuemail/config.yaml]
+    /// Use this configuration file
+    ///
+    /// Without it: $QUEUEMAIL_CONFIG, then $XDG_CONFIG_HOME/queuemail/config.yaml
+    /// (~/.config/queuemail/config.yaml), then /etc/queuemail/config.yaml.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Keep cursors, ledger, tokens and outbox here [default: $QUEUEMAIL_STATE_DIR, then
-    /// $XDG_STATE_HOME/queuemail]
+    /// Keep the state in this folder
+    ///
+    /// The state is what was delivered, tokens, waits and quarantine. Without the option:
+    /// $QUEUEMAIL_STATE_DIR, then $XDG_STATE_HOME/queuemail (~/.local/state/queuemail).
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Say what is being done; twice shows the protocol, with every secret masked
+    /// Say what is done; -vv shows the protocol, secrets masked
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing but errors
@@ -44,13 +84,24 @@ pub struct Global {
     /// Print results and errors as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// Never ask; a missing value is an error that names its option
+    /// Never ask; name the missing option instead
     #[arg(long, global = true)]
     pub no_input: bool,
-    /// Colour the output
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// Colour the output: auto, always or never
+    ///
+    /// With auto, colours are for a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub color: ColorWhen,
-    /// Give up on a connection or a reply after this many seconds
+    /// Give up on a reply after so many seconds
+    ///
+    /// Holds for every read and write on a connection; a connection itself must stand within 30
+    /// seconds, or within this time if it is shorter. From 1 to 86400.
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=86400))]
     pub timeout: u32,
 }
@@ -77,21 +128,25 @@ pub enum Command {
     Fetch(FetchArgs),
     /// Send a message, as sendmail does
     Send(SendArgs),
+    /// Walk every step to a working mailbox, and say what is wrong, who must act and how
+    Check(CheckArgs),
+    /// Print the PowerShell that an Exchange and Entra administrator must run, ids filled in
+    SetupScript(SetupScriptArgs),
     /// Show how every mailbox fares, or check it for a monitor
     Status(StatusArgs),
     /// Look at the messages that could not be delivered, and decide about them
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// Send what is kept to be sent, look at it, and decide about it
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
     /// Explain an error code or a server's text: what it means, who must act, what to do
     Explain(ExplainArgs),
     /// Look at the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a completion script for a shell
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
+    Completions(CompletionsArgs),
 }
 
 // ---- server ----------------------------------------------------------------------------------
@@ -106,6 +161,7 @@ pub enum ServerCommand {
     /// Show one server
     Show {
         /// The server's name
+        #[arg(value_name = "SERVER")]
         name: String,
     },
     /// Change values of a server
@@ -113,6 +169,7 @@ pub enum ServerCommand {
     /// Remove a server that nothing refers to
     Remove {
         /// The server's name
+        #[arg(value_name = "SERVER")]
         name: String,
     },
 }
@@ -203,6 +260,7 @@ pub struct OutgoingArgs {
 #[derive(Args, Debug)]
 pub struct ServerSet {
     /// The server's name
+    #[arg(value_name = "SERVER")]
     pub name: String,
     /// Give the server another name, also where queues refer to it
     #[arg(long, value_name = "NAME")]
@@ -293,16 +351,16 @@ pub struct SecretArgs {
     #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub secret_file: Option<PathBuf>,
     /// Read the client secret from this environment variable at each use
-    #[arg(long, value_name = "VARIABLE")]
+    #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub secret_env: Option<String>,
     /// Run this command (words split as a shell does, no shell run) at each use
     #[arg(long, value_name = "COMMAND")]
     pub secret_command: Option<String>,
     /// Read the client secret from this entry of the system's keyring at each use
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub secret_keyring: Option<String>,
     /// Read the client secret from this systemd credential at each use
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub secret_credential: Option<String>,
 }
 
@@ -320,22 +378,25 @@ pub struct PasswordArgs {
     #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
     pub password_file: Option<PathBuf>,
     /// Read the password from this environment variable at each use
-    #[arg(long, value_name = "VARIABLE")]
+    #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub password_env: Option<String>,
     /// Run this command (words split as a shell does, no shell run) at each use
     #[arg(long, value_name = "COMMAND")]
     pub password_command: Option<String>,
     /// Read the password from this entry of the system's keyring at each use
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub password_keyring: Option<String>,
     /// Read the password from this systemd credential at each use
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub password_credential: Option<String>,
 }
 
 /// What an OAuth Service server uses in place of a client secret.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CredentialArgs {
+    /// The day on which the client secret expires (YYYY-MM-DD), to be warned 30 days before
+    #[arg(long, value_name = "DATE")]
+    pub secret_expires: Option<String>,
     /// Certificate registered with the app (PEM), instead of a secret
     #[arg(long, value_name = "PEM", requires = "private_key", value_parser = path_or_empty())]
     pub certificate: Option<PathBuf>,
@@ -343,42 +404,42 @@ pub struct CredentialArgs {
     #[arg(long, value_name = "PEM", requires = "certificate", value_parser = path_or_empty())]
     pub private_key: Option<PathBuf>,
     /// File with a token of another identity provider (workload identity federation)
-    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
+    #[arg(long, value_name = "FILE", value_parser = path_or_empty(), hide_short_help = true)]
     pub federated_token_file: Option<PathBuf>,
     /// Use the managed identity of the Azure host that we run on
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub managed_identity: bool,
 }
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct IncomingTransportArgs {
     /// IMAP host, where the cloud's own does not serve: imaps://HOST[:PORT] or imap://HOST[:PORT]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, hide_short_help = true, value_name = "URL")]
     pub imap: Option<String>,
     /// Graph service root, where the cloud's own does not serve
-    #[arg(long, value_name = "URL")]
+    #[arg(long, hide_short_help = true, value_name = "URL")]
     pub graph: Option<String>,
     /// OAuth scope, where the cloud's own does not serve
-    #[arg(long, value_name = "SCOPE")]
+    #[arg(long, hide_short_help = true, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// PEM file of authorities to trust beside the system's
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, hide_short_help = true, value_name = "PEM")]
     pub ca_file: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct OutgoingTransportArgs {
     /// Submission host, where the cloud's own does not serve: smtp://HOST[:PORT] or smtps://HOST[:PORT]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, hide_short_help = true, value_name = "URL")]
     pub smtp: Option<String>,
     /// Graph service root, where the cloud's own does not serve
-    #[arg(long, value_name = "URL")]
+    #[arg(long, hide_short_help = true, value_name = "URL")]
     pub graph: Option<String>,
     /// OAuth scope, where the cloud's own does not serve
-    #[arg(long, value_name = "SCOPE")]
+    #[arg(long, hide_short_help = true, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// PEM file of authorities to trust beside the system's
-    #[arg(long, value_name = "PEM")]
+    #[arg(long, hide_short_help = true, value_name = "PEM")]
     pub ca_file: Option<PathBuf>,
 }
 
@@ -393,6 +454,7 @@ pub enum QueueCommand {
     /// Show one queue
     Show {
         /// The queue's name
+        #[arg(value_name = "QUEUE")]
         name: String,
     },
     /// Change values of a queue or of one of its addresses
@@ -400,9 +462,10 @@ pub enum QueueCommand {
     /// Remove a queue, or one of its addresses
     Remove {
         /// The queue's name
+        #[arg(value_name = "QUEUE")]
         name: String,
         /// Remove this address only
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDRESS")]
         address: Option<String>,
     },
 }
@@ -415,6 +478,7 @@ Examples:
   queuemail queue add support --address hilfe@contoso.com --server Contoso --extension-language de")]
 pub struct QueueAdd {
     /// The queue's name
+    #[arg(value_name = "QUEUE")]
     pub name: Option<String>,
     /// Full e-mail address of the mailbox
     #[arg(long, value_name = "ADDR")]
@@ -438,9 +502,10 @@ pub struct QueueAdd {
 #[derive(Args, Debug)]
 pub struct QueueSet {
     /// The queue's name
+    #[arg(value_name = "QUEUE")]
     pub name: String,
     /// The address to change; may be left out when the queue has one
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDRESS")]
     pub address: Option<String>,
     /// The incoming server that it is read through
     #[arg(long, value_name = "INCOMING")]
@@ -512,6 +577,7 @@ Examples:
 A host without a browser can also lend one over ssh: the page comes back to a port of localhost.")]
 pub struct TokenLogin {
     /// A queue or an address whose server is of type oauth-user
+    #[arg(value_name = "QUEUE|ADDRESS")]
     pub name: String,
     /// Show a code to enter at a page on any device
     #[arg(long, conflicts_with = "browser")]
@@ -524,7 +590,7 @@ pub struct TokenLogin {
 #[derive(Args, Debug)]
 pub struct TokenForget {
     /// A queue, an address or a server
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present = "all", value_name = "QUEUE|ADDRESS|SERVER")]
     pub name: Option<String>,
     /// Forget every token
     #[arg(long, conflicts_with = "name")]
@@ -539,6 +605,7 @@ Examples:
   curl -H \"$(queuemail token get Contoso --for graph --format header)\" https://graph.microsoft.com/v1.0/…")]
 pub struct TokenGet {
     /// A queue, an address or a server
+    #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
     pub name: String,
     /// The protocol that the token is for [default: imap; of an outgoing server: smtp]
     #[arg(long = "for", value_name = "PROTOCOL")]
@@ -583,6 +650,7 @@ Examples:
   queuemail fetch --dry-run             what would be fetched, touching nothing")]
 pub struct FetchArgs {
     /// Queues or addresses to fetch [default: all]
+    #[arg(value_name = "QUEUE|ADDRESS")]
     pub names: Vec<String>,
     /// Deliver here instead of where the configuration says
     #[arg(long, value_name = "TARGET")]
@@ -617,10 +685,19 @@ Examples:
   queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
   queuemail send -f support@contoso.com customer@example.com < reply.eml
   queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection
-Called by the name sendmail, the program sends without the word `send`.")]
+  queuemail send -t --maildir replies --outbox             what cannot leave now is kept
+  queuemail send --to anna@example.com --subject 'Your order' --text reply.txt --attach bill.pdf
+
+Called by the name sendmail, the program sends without the word `send`, and with --outbox.
+Many messages leave on up to three connections, and their order is then not certain; --jobs 1
+keeps it. With --outbox an exit code of 0 says that each message has left or is kept.")]
 pub struct SendArgs {
     /// Recipients, also beside those that -t finds
+    #[arg(value_name = "RECIPIENT")]
     pub recipients: Vec<String>,
+    /// Keep what cannot be sent now, for `queuemail outbox flush` to send
+    #[arg(long)]
+    pub outbox: bool,
     /// Take the recipients from the message's To, Cc and Bcc
     #[arg(short = 't')]
     pub from_header: bool,
@@ -645,9 +722,55 @@ pub struct SendArgs {
     /// Read the message from this file, `-` is standard input; may be repeated
     #[arg(long = "file", value_name = "MESSAGE")]
     pub files: Vec<PathBuf>,
+    /// Send every message of this Maildir, and leave it as it is; may be repeated
+    #[arg(long = "maildir", value_name = "FOLDER")]
+    pub maildirs: Vec<PathBuf>,
+    /// Send every message of this mbox file, and leave it as it is; may be repeated
+    #[arg(long = "mbox", value_name = "FILE")]
+    pub mboxes: Vec<PathBuf>,
+    /// Use up to so many connections for many messages [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub jobs: Option<usize>,
     /// Say what would be sent and by whom, and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run: print the message's exact octets, and the rest on standard error
+    #[arg(long, requires = "dry_run")]
+    pub raw: bool,
+    /// Write a message to these people, a comma between two; may be repeated
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub to: Vec<String>,
+    /// A copy to these people
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub cc: Vec<String>,
+    /// A copy that the others do not see
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub bcc: Vec<String>,
+    /// The subject
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub subject: Option<String>,
+    /// The text, in UTF-8, from this file, `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub text: Option<PathBuf>,
+    /// The text as HTML; with --text the reader's program chooses
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub html: Option<PathBuf>,
+    /// Attach this file; may be repeated
+    #[arg(long = "attach", value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub attachments: Vec<PathBuf>,
+    /// Where answers go
+    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub reply_to: Vec<String>,
+    /// The Message-ID of the message that this one answers
+    #[arg(long, value_name = "ID", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub in_reply_to: Option<String>,
+    /// A header field of your own; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
+    pub headers: Vec<String>,
+    /// Mark the message as sent by a program (RFC 3834), so that no other answers it: as an
+    /// answer (replied) or not (generated) [default: an answer if it has In-Reply-To]
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true)]
+    pub auto: Option<Option<AutoArg>>,
     /// sendmail's modes: -bm, the only one, sends a message
     #[arg(short = 'b', value_name = "MODE", hide = true)]
     pub mode: Option<String>,
@@ -677,18 +800,78 @@ pub struct SendArgs {
     pub no_aliases: bool,
 }
 
-/// Lets the program stand in for sendmail: called by that name, it sends. `mailq` is sendmail's
-/// other name, for `-bp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AutoArg {
+    Replied,
+    Generated,
+}
+
+impl SendArgs {
+    /// How the message is to be marked, if at all; `answers` tells that it has In-Reply-To.
+    pub fn auto(&self, answers: bool) -> Option<AutoArg> {
+        let usual = if answers {
+            AutoArg::Replied
+        } else {
+            AutoArg::Generated
+        };
+        self.auto.map(|kind| kind.unwrap_or(usual))
+    }
+}
+
+/// Lets the program stand in for sendmail: called by that name, it sends, and keeps what cannot
+/// leave now. `mailq` is sendmail's other name, for `-bp`.
 pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let name = args.first().and_then(|a| Path::new(a).file_stem());
     let words: &[&str] = match name.and_then(OsStr::to_str) {
-        Some("sendmail") => &["send"],
-        Some("mailq") => &["send", "-bp"],
+        Some("sendmail") => &["send", "--outbox"],
+        Some("mailq") => &["outbox", "list"],
         _ => return args,
     };
     args.splice(1..1, words.iter().map(OsString::from));
     args
+}
+
+// ---- check -----------------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail check                              every mailbox, several at a time
+  queuemail check support@contoso.com          one of them; -v adds what else may help
+  queuemail check Contoso                      all that is read or sent through a server
+  queuemail check --boundary ceo@contoso.com   proves that no app of ours can read that mailbox
+
+Nothing is changed and nothing is sent. The exit code is that of the worst step; 75 where something
+works that will expire within 30 days. With --boundary, being refused is good, and a mailbox that
+opens ends with 77; an address that does not exist is refused as well.")]
+pub struct CheckArgs {
+    /// Queues, addresses or servers [default: all addresses, and servers without one]
+    #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
+    pub names: Vec<String>,
+    /// Prove that these mailboxes are closed to the apps of the servers named, else of all
+    #[arg(long, value_name = "ADDR", num_args = 1..)]
+    pub boundary: Vec<String>,
+}
+
+// ---- setup-script ----------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail setup-script > setup.ps1           then: pwsh setup.ps1
+  queuemail setup-script Contoso > setup.ps1   for one server
+  queuemail setup-script --undo > undo.ps1     takes it back
+
+The script holds the app registrations, permissions and mailboxes of the configuration, and no
+others; it may be run again at any time. It holds no secret.")]
+pub struct SetupScriptArgs {
+    /// Servers, incoming or outgoing [default: all]
+    #[arg(value_name = "SERVER")]
+    pub names: Vec<String>,
+    /// Take back what the script sets up
+    #[arg(long)]
+    pub undo: bool,
 }
 
 // ---- explain ---------------------------------------------------------------------------------
@@ -703,7 +886,8 @@ Examples:
 Works offline. What is not known ends with exit code 64.")]
 pub struct ExplainArgs {
     /// An AADSTS code with or without its letters, a reply, or a part of a server's text
-    #[arg(required = true, value_name = "CODE|TEXT", allow_hyphen_values = true)]
+    /// [default: all that is known]
+    #[arg(value_name = "CODE|TEXT", allow_hyphen_values = true)]
     pub words: Vec<String>,
 }
 
@@ -756,6 +940,45 @@ pub enum QuarantineCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+#[command(after_long_help = "\
+Examples:
+  * * * * *  queuemail outbox flush      in a crontab: silent when all is well
+  queuemail outbox retry 12              after an unknown outcome: looks in Sent Items first")]
+pub enum OutboxCommand {
+    /// List what is kept
+    List,
+    /// Show one message and how it stands
+    Show {
+        /// Its number in the list
+        id: i64,
+        /// Print the message's exact octets
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Send what is due
+    Flush,
+    /// Send now, whatever the time of the next attempt; one with an unknown outcome only if Sent
+    /// Items does not hold it
+    Retry {
+        /// Their numbers in the list
+        #[arg(required_unless_present = "all")]
+        ids: Vec<i64>,
+        /// All of them
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+        /// Send one with an unknown outcome without looking in Sent Items; it may arrive twice
+        #[arg(long)]
+        blindly: bool,
+    },
+    /// Give messages up; they are not sent and nobody is told
+    Drop {
+        /// Their numbers in the list
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
+}
+
 // ---- config ----------------------------------------------------------------------------------
 
 #[derive(Debug, Subcommand)]
@@ -769,4 +992,33 @@ pub enum ConfigCommand {
         /// The file to check; `-` reads standard input [default: the one in use]
         file: Option<PathBuf>,
     },
+}
+
+// ---- completions -----------------------------------------------------------------------------
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  source <(queuemail completions bash)                                    this shell
+  queuemail completions zsh > ~/.zfunc/_queuemail                         a folder of $fpath
+  queuemail completions fish > ~/.config/fish/completions/queuemail.fish
+
+The script asks queuemail at each Tab, so it knows the queues, addresses and servers of the
+configuration.")]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+    /// What is typed so far: print what may come next instead of the script
+    ///
+    /// For zsh and fish the words, the last one unfinished; for bash the line up to the cursor and
+    /// the word that bash would replace.
+    #[arg(last = true, value_name = "TYPED", hide_short_help = true)]
+    pub typed: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }

@@ -141,11 +141,26 @@ impl<E: Into<anyhow::Error>> From<E> for Errors {
     }
 }
 
+/// An error whose words are a part of the result already: it only gives the exit code.
+#[derive(Clone, Copy, Debug)]
+pub struct Told(pub Kind);
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {}", self.0.exit_code())
+    }
+}
+
+impl std::error::Error for Told {}
+
 /// The kind of any error: that of its [`Fault`], else what an I/O error at its root means,
 /// else a bug of ours.
 pub fn kind_of(err: &anyhow::Error) -> Kind {
     if let Some(fault) = err.downcast_ref::<Fault>() {
         return fault.kind;
+    }
+    if let Some(Told(kind)) = err.downcast_ref() {
+        return *kind;
     }
     Kind::Bug
 }
@@ -164,8 +179,11 @@ pub struct Scene {
     pub server: Option<String>,
     pub tenant: Option<String>,
     pub client_id: Option<String>,
+    /// The object ID of the app's enterprise application (its service principal).
+    pub object_id: Option<String>,
     /// The remote machine that was spoken to.
     pub host: Option<String>,
+    pub port: Option<String>,
     /// `imap`, `smtp`, `pop` or `graph`.
     pub protocol: Option<String>,
 }

@@ -5,21 +5,25 @@
 //! reports what nobody uses. Dependencies point one way:
 //!
 //! ```text
-//! main → lib → cli            parse, dispatch, print an error once
+//! main → lib → cli, usage     parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
-//!        submit               who may send, and through which server
+//!        outbox               the engine: keep, hand over, settle, report
+//!        check                the walk to a working mailbox, step by step
+//!        submit               who may send, through which server, and how much
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault
 //! ```
 
 #![forbid(unsafe_code)]
 
+mod check;
 mod cli;
 mod commands;
 mod config;
 mod delivery;
 mod diagnosis;
+mod expiry;
 mod fault;
 mod fetch;
 mod files;
@@ -27,32 +31,33 @@ mod http;
 mod mail;
 mod net;
 mod oauth;
+mod outbox;
 mod output;
+mod powershell;
 mod prompt;
 mod secret;
+mod setup;
 mod state;
 mod submit;
+mod usage;
+mod x509;
 
-use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The command line's definition, for man pages and completions.
 pub fn command() -> clap::Command {
-    cli::Cli::command()
+    cli::definition()
 }
 
 /// Runs the program with the arguments of a process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     no_core_dumps();
-    let cli = match cli::Cli::try_parse_from(cli::as_sendmail(args)) {
+    let args = cli::as_sendmail(args);
+    let wants_json = args.iter().any(|arg| arg == "--json");
+    let cli = match cli::parse(args.clone()) {
         Ok(cli) => cli,
-        Err(e) => {
-            // A help or version text is a result; anything else is a usage error.
-            let code = if e.use_stderr() { 64 } else { 0 };
-            let _ = e.print();
-            return ExitCode::from(code);
-        }
+        Err(err) => return misread(&err, &args, wants_json),
     };
     let json = cli.global.json;
     let Err(errors) = commands::dispatch(cli) else {
@@ -61,10 +66,24 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut exit_code = 0;
     for err in errors.sorted() {
         let report = diagnosis::report(&err);
-        print_report(&report, json);
+        if !err.is::<fault::Told>() {
+            print_report(&report, json);
+        }
         exit_code = report.exit_code;
     }
     ExitCode::from(exit_code)
+}
+
+/// Says why a command line could not be read, or prints the help that it asked for.
+fn misread(err: &clap::Error, args: &[OsString], json: bool) -> ExitCode {
+    let Some(fault) = usage::fault(err, args) else {
+        let _ = err.print();
+        // Help in place of a missing command is an error; help that was asked for is a result.
+        return ExitCode::from(if err.use_stderr() { 64 } else { 0 });
+    };
+    let report = diagnosis::report(&fault.into());
+    print_report(&report, json);
+    ExitCode::from(report.exit_code)
 }
 
 /// A crash must not write secrets to a disk. Where the limit cannot be lowered, we go on: the

@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
 use std::fmt;
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// When TLS starts on a connection.
@@ -89,6 +90,59 @@ pub struct Settings {
     pub io_timeout: Duration,
     /// A PEM file of authorities added to the system's.
     pub ca_file: Option<std::path::PathBuf>,
+    /// Is told how far a connection has come.
+    pub watch: Watch,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The host's name has these addresses.
+    Named(Vec<IpAddr>),
+    Connected(SocketAddr),
+    /// TLS is on, with this certificate of the host (DER), where the system's library tells it.
+    Secured(Option<Vec<u8>>),
+}
+
+/// Who wants to know of each [`Stage`]; nobody by default.
+#[derive(Clone, Default)]
+pub struct Watch(Option<Arc<dyn Fn(Stage) + Send + Sync>>);
+
+impl Watch {
+    pub fn new(told: impl Fn(Stage) + Send + Sync + 'static) -> Watch {
+        Watch(Some(Arc::new(told)))
+    }
+
+    fn tell(&self, stage: impl FnOnce() -> Stage) {
+        if let Watch(Some(told)) = self {
+            told(stage());
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "watched"
+        } else {
+            "unwatched"
+        })
+    }
+}
+
+/// Starts TLS for one way to a host, and tells its watch.
+pub struct Connector {
+    tls: TlsConnector,
+    watch: Watch,
+}
+
+impl Connector {
+    pub fn new(settings: &Settings) -> Result<Connector> {
+        Ok(Connector {
+            tls: tls_connector(settings.ca_file.as_deref())?,
+            watch: settings.watch.clone(),
+        })
+    }
 }
 
 /// A TLS client that trusts the system's authorities (and `SSL_CERT_FILE`) and those in
@@ -137,6 +191,8 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
             ))
         })?
         .collect();
+    let watch = &settings.watch;
+    watch.tell(|| Stage::Named(addresses.iter().map(SocketAddr::ip).collect()));
     let mut last = None;
     for address in &addresses {
         match TcpStream::connect_timeout(address, settings.connect_timeout) {
@@ -144,6 +200,7 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
                 stream.set_nodelay(true)?;
                 stream.set_read_timeout(Some(settings.io_timeout))?;
                 stream.set_write_timeout(Some(settings.io_timeout))?;
+                watch.tell(|| Stage::Connected(*address));
                 return Ok(stream);
             }
             Err(e) => last = Some(e),
@@ -157,27 +214,51 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
 pub fn start_tls<S: Read + Write>(
     stream: S,
     host: &str,
-    connector: &TlsConnector,
+    connector: &Connector,
 ) -> Result<TlsStream<S>> {
-    connector.connect(host, stream).map_err(|e| match e {
-        HandshakeError::Failure(e) => tls_fault(host, &e).into(),
+    let tls = connector.tls.connect(host, stream).map_err(|e| match e {
+        HandshakeError::Failure(e) => tls_fault(host, &e),
         HandshakeError::WouldBlock(_) => {
-            Fault::try_later(format!("`{host}` did not finish the TLS handshake in time")).into()
+            Fault::try_later(format!("`{host}` did not finish the TLS handshake in time"))
         }
-    })
+    })?;
+    connector.watch.tell(|| {
+        let certificate = tls.peer_certificate().ok().flatten();
+        Stage::Secured(certificate.and_then(|c| c.to_der().ok()))
+    });
+    Ok(tls)
+}
+
+/// The words in OpenSSL's `error:CODE:library:function:reason:file:line: (more)`; a text of
+/// another form as it is.
+fn reason(text: &str) -> &str {
+    if let Some((_, more)) = text.rsplit_once(": (")
+        && let Some(more) = more.strip_suffix(')')
+    {
+        return more;
+    }
+    match text.strip_prefix("error:") {
+        Some(rest) => rest
+            .split(':')
+            .nth(3)
+            .filter(|r| !r.is_empty())
+            .unwrap_or(text),
+        None => text,
+    }
 }
 
 /// What a failed handshake means.
 pub fn tls_fault(host: &str, err: &native_tls::Error) -> Fault {
     let text = err.to_string();
+    let why = reason(&text);
     if text.contains("certificate verify failed") || text.contains("certificate") {
         Fault::new(
             Kind::Refused,
-            format!("the certificate of `{host}` is not trusted: {text}"),
+            format!("the certificate of `{host}` is not trusted: {why}"),
         )
         .hint("a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`")
     } else {
-        Fault::try_later(format!("TLS with `{host}` failed: {text}"))
+        Fault::try_later(format!("TLS with `{host}` failed: {why}"))
             .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")
     }
 }

@@ -25,6 +25,17 @@ impl Output {
         write_stdout(&serde_json::to_string(value)?)
     }
 
+    /// Writes octets as they are.
+    pub fn raw(&self, octets: &[u8]) -> Result<()> {
+        let mut out = io::stdout().lock();
+        match out.write_all(octets).and_then(|()| out.flush()) {
+            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+                Err(anyhow::Error::new(e).context("cannot write to standard output"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Tells a step, with `-v`.
     pub fn step(&self, text: &str) {
         if self.verbose >= 1 && !self.quiet {

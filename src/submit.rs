@@ -1,7 +1,9 @@
 //! Who may send, and through which outgoing server: decided from the configuration alone, before
 //! anything is connected.
 
-use crate::config::{Authority, Config, MailboxEntry, OutgoingServer, OutgoingVia};
+use crate::config::{
+    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, resolve,
+};
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
 
@@ -51,7 +53,34 @@ pub fn route<'a>(config: &'a Config, sender: &str) -> Result<Route<'a>, Fault> {
     Ok(Route { entry, outgoing })
 }
 
+/// Exchange Online's limits of a mailbox (facts as of 2026: 30 messages a minute, 3 connections,
+/// 500 recipients of a message, 10,000 a day, 35 MB).
+const EXCHANGE: Limits = Limits {
+    messages_per_minute: Some(30),
+    connections: Some(3),
+    recipients_per_message: Some(500),
+    recipients_per_day: Some(10_000),
+    message_size: Some(35 << 20),
+};
+
 impl<'a> Route<'a> {
+    /// How much the server takes of the mailbox: what the file says; else, at Microsoft's own
+    /// hosts, Exchange Online's limits; else nothing is known.
+    pub fn limits(&self, host: &str) -> Limits {
+        let own = self.outgoing.limits.clone().unwrap_or_default();
+        let usual = match Cloud::of_mail_host(host) {
+            Some(_) => EXCHANGE,
+            None => Limits::default(),
+        };
+        Limits {
+            messages_per_minute: own.messages_per_minute.or(usual.messages_per_minute),
+            connections: own.connections.or(usual.connections),
+            recipients_per_message: own.recipients_per_message.or(usual.recipients_per_message),
+            recipients_per_day: own.recipients_per_day.or(usual.recipients_per_day),
+            message_size: own.message_size.or(usual.message_size),
+        }
+    }
+
     /// The mailbox that submits: the server's user if it is an address, else the sender. A GUID
     /// names a mailbox to Graph but not to XOAUTH2.
     pub fn user(&self) -> &'a str {
@@ -66,15 +95,9 @@ impl<'a> Route<'a> {
     /// signs in at.
     ///
     /// # Errors
-    /// `Config` where the server does not send through SMTP or the host is not known.
+    /// `Config` where the host is not known.
     pub fn smtp(&self, authority: &Authority) -> Result<Endpoint, Fault> {
         let name = &self.outgoing.name;
-        if self.outgoing.via == OutgoingVia::Graph {
-            return Err(Fault::config(format!(
-                "outgoing server `{name}` says `via: graph`, but this version sends through SMTP only"
-            ))
-            .hint(format!("queuemail server set '{name}' --via smtp")));
-        }
         self.outgoing
             .smtp
             .clone()
@@ -88,6 +111,44 @@ impl<'a> Route<'a> {
                     "queuemail server set '{name}' --smtp smtp://HOST:587"
                 ))
             })
+    }
+
+    /// The mailbox that submits by Graph: the server's user, a GUID or an address, else the
+    /// sender.
+    pub fn graph_user(&self) -> &'a str {
+        let user = self.outgoing.user.as_ref();
+        user.map_or(self.entry.address.address.as_str(), |user| user.as_str())
+    }
+
+    /// Where Graph serves: the server's own `graph`, else the cloud's of the `authority` that it
+    /// signs in at.
+    ///
+    /// # Errors
+    /// `Config` where the host is not known.
+    pub fn graph(&self, authority: &Authority) -> Result<&'a str, Fault> {
+        let name = &self.outgoing.name;
+        resolve::graph_root(self.outgoing.graph.as_ref(), authority).ok_or_else(|| {
+            Fault::config(format!(
+                "the Graph host of outgoing server `{name}` is not known, for `{}` is none of Microsoft's clouds",
+                authority.host()
+            ))
+            .hint(format!("queuemail server set '{name}' --graph https://HOST"))
+        })
+    }
+}
+
+/// True for an address that means somebody on this machine: without a domain (`root`), with a
+/// domain that is no full name (`root@localhost`), or with the machine's own name. Such mail goes
+/// out as and to whom the file's `defaults` say.
+pub fn is_local(address: &str, machine: &str) -> bool {
+    match address.rsplit_once('@') {
+        None => true,
+        Some((_, domain)) => {
+            let literal = domain.starts_with('[');
+            (!literal && !domain.trim_end_matches('.').contains('.'))
+                || domain.eq_ignore_ascii_case("localhost.localdomain")
+                || domain.eq_ignore_ascii_case(machine)
+        }
     }
 }
 
@@ -155,6 +216,22 @@ queues:
 ";
 
     #[test]
+    fn this_machines_people_are_known() {
+        for address in [
+            "root",
+            "root@localhost",
+            "root@box",
+            "www@web.contoso.example",
+            "root@localhost.localdomain",
+        ] {
+            assert!(is_local(address, "web.contoso.example"), "{address}");
+        }
+        for address in ["a@contoso.example", "a@[192.0.2.1]"] {
+            assert!(!is_local(address, "web.contoso.example"), "{address}");
+        }
+    }
+
+    #[test]
     fn a_queue_decides_who_may_send() {
         let config: Config = serde_yaml::from_str(CONFIG).unwrap();
         let found = route(&config, "support@CONTOSO.example").unwrap();
@@ -173,8 +250,16 @@ queues:
             assert!(fault.what.contains(words), "{fault}");
             assert!(!fault.hints.is_empty(), "{fault}");
         }
+        let tight = found.limits("LOCALHOST");
+        assert_eq!(tight, Limits::default());
+        assert_eq!(found.limits("Outlook.office365.us").connections, Some(3));
         let shared = route(&config, "shared@contoso.example").unwrap();
         assert_eq!(shared.user(), "relay@contoso.example");
-        assert!(shared.smtp(&authority).is_err());
+        assert_eq!(
+            shared.graph(&authority).unwrap(),
+            "https://graph.microsoft.us"
+        );
+        // Graph takes the GUID that SMTP cannot sign in with.
+        assert_eq!(found.graph_user(), "1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1");
     }
 }

@@ -1,5 +1,10 @@
 //! Black-box tests of `send` against the stand-in's SMTP.
 
+mod callers;
+mod compose;
+mod crash;
+mod limits;
+mod outbox;
 mod outcomes;
 mod sendmail;
 
@@ -25,8 +30,11 @@ pub fn office_through(smtp: fn(&Standin) -> String) -> Home {
     let imap = home.standin.imap_url();
     let (authority, tenant) = (home.standin.authority(), home.standin.tenant());
     let ca = home.standin.ca_file().display();
+    let mail = home.path("mail").display().to_string();
     let text = format!(
         "version: 1
+defaults:
+  deliver: maildir:{mail}/{{queue}}
 incoming_servers:
   - name: contoso
     address: {authority}
@@ -68,6 +76,38 @@ queues:
     );
     home.write("config.yaml", &text);
     home
+}
+
+/// The outbox, as `outbox list --json` shows it.
+pub fn outbox(home: &Home) -> Vec<serde_json::Value> {
+    let ran = home.run(&["outbox", "list", "--json"]).succeeds();
+    let object: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    object["outbox"].as_array().unwrap().clone()
+}
+
+/// Changes the state as time would.
+pub fn change_state(home: &Home, sql: &str) {
+    let database = rusqlite::Connection::open(home.path("state/state.sqlite")).unwrap();
+    database.execute_batch(sql).unwrap();
+}
+
+/// Lets every wait and backoff be over.
+pub fn later(home: &Home) {
+    change_state(home, "DELETE FROM wait; UPDATE outbox SET next_attempt = 0");
+}
+
+/// Adds text to the configuration after the line that begins so.
+pub fn configure(home: &Home, after: &str, text: &str) {
+    let path = home.path("config.yaml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let line = config
+        .lines()
+        .find(|l| l.trim().starts_with(after))
+        .unwrap();
+    home.write(
+        "config.yaml",
+        &config.replacen(line, &format!("{line}\n{text}"), 1),
+    );
 }
 
 /// Runs the program with a message on its standard input.

@@ -2,6 +2,12 @@
 
 mod cases;
 mod machine;
+mod checking;
+mod completions;
+mod documented;
+mod generated;
+mod graph;
+mod layering;
 mod mail;
 mod sending;
 mod servers;

@@ -2,8 +2,9 @@
 //! it fits the protocol that it was asked for.
 
 use super::Context;
+use crate::check::claims::{misfits, service};
+use crate::config::Resource;
 use crate::config::resolve::Registration;
-use crate::config::{Authentication, Cloud, Resource};
 use crate::oauth::{AccessToken, Claims};
 use crate::output::escape;
 use anyhow::Result;
@@ -21,7 +22,13 @@ pub fn print(
         output.warn("the token is no JWT, so it tells nothing of itself");
         return output.line(&format!("expires: {}", expiry(token.expires_at)));
     };
-    let warnings = misfits(&claims, registration, resource);
+    let warnings: Vec<String> = misfits(&claims, registration, resource, false)
+        .into_iter()
+        .map(|fault| match fault.hints.first() {
+            Some(hint) => format!("{}: {hint}", fault.what),
+            None => fault.what,
+        })
+        .collect();
     if output.json {
         output.json(&serde_json::json!({
             "audience": claims.audience,
@@ -107,67 +114,4 @@ fn expiry(at: SystemTime) -> String {
         1 => format!("{local}, in 1 minute"),
         minutes => format!("{local}, in {minutes} minutes"),
     }
-}
-
-/// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
-fn service(audience: &str) -> Option<&'static str> {
-    let audience = audience.trim_end_matches('/');
-    let clouds = [Cloud::Worldwide, Cloud::UsGovernment, Cloud::China];
-    if audience == "00000003-0000-0000-c000-000000000000"
-        || clouds.iter().any(|c| c.graph() == audience)
-    {
-        return Some("Microsoft Graph");
-    }
-    let is_exchange = |cloud: &Cloud| {
-        cloud.application_resource(Resource::Imap) == audience
-            || cloud.delegated_resource(Resource::Imap) == audience
-    };
-    (audience == "00000002-0000-0ff1-ce00-000000000000" || clouds.iter().any(is_exchange))
-        .then_some("Exchange Online: IMAP, POP and SMTP")
-}
-
-/// What in the claims keeps the token from serving its purpose; empty when all is well.
-fn misfits(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Vec<String> {
-    let mut found = Vec::new();
-    let name = resource.name().to_uppercase();
-    let audience = claims.audience.as_deref().unwrap_or("none");
-    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
-    let own_scope = registration
-        .scope
-        .and_then(|s| s.split_whitespace().next())
-        .and_then(|s| s.rsplit_once('/'))
-        .map(|(resource, _)| resource);
-    let fits = match (service(audience), resource) {
-        (Some(service), Resource::Graph) => service.contains("Graph"),
-        (Some(service), _) => service.contains("Exchange"),
-        (None, _) => own_scope == Some(audience.trim_end_matches('/')),
-    };
-    if !fits {
-        let wanted = match registration.authentication {
-            Authentication::OauthService => cloud.application_resource(resource),
-            Authentication::OauthUser => cloud.delegated_resource(resource),
-        };
-        found.push(format!(
-            "the audience is `{audience}`, but {name} needs `{wanted}` and will refuse this token"
-        ));
-    }
-    let (held, kind, permission) = match registration.authentication {
-        Authentication::OauthService => (&claims.roles, "role", resource.application_permission()),
-        Authentication::OauthUser => (&claims.scopes, "scope", resource.delegated_permission()),
-    };
-    let serves = |held: &String| match resource {
-        Resource::Graph => held.starts_with("Mail."),
-        _ => held == permission || held == "full_access_as_app",
-    };
-    if !held.iter().any(serves) {
-        found.push(format!(
-            "the token lacks the {kind} `{permission}`, so {name} will refuse it: an administrator adds the permission to app {} ({}) and grants consent, then: queuemail token get … --fresh",
-            registration.client_id,
-            match resource {
-                Resource::Graph => "API \"Microsoft Graph\"",
-                _ => "API \"Office 365 Exchange Online\"",
-            },
-        ));
-    }
-    found
 }

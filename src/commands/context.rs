@@ -45,6 +45,7 @@ impl Context {
             connect_timeout: self.timeout.min(Duration::from_secs(30)),
             io_timeout: self.timeout,
             ca_file: ca_file.map(Path::to_owned),
+            watch: net::Watch::default(),
         }
     }
 }

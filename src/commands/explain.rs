@@ -8,7 +8,10 @@ use anyhow::Result;
 
 pub fn run(context: &Context, args: &ExplainArgs) -> Result<()> {
     let typed = args.words.join(" ");
-    let found = diagnosis::find(&typed);
+    let found = match args.words.is_empty() {
+        true => diagnosis::all().collect(),
+        false => diagnosis::find(&typed),
+    };
     if found.is_empty() {
         return Err(unknown(&typed).into());
     }
@@ -18,6 +21,7 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<()> {
         if context.output.json {
             context.output.json(&serde_json::json!({
                 "code": title,
+                "symptoms": entry.symptoms(),
                 "means": entry.means,
                 "who": entry.who.describe(),
                 "hints": hints,

@@ -1,6 +1,7 @@
 //! `fetch`: every mailbox once, the urgent ones first, several at a time.
 
 mod plan;
+mod progress;
 mod words;
 
 use super::Context;
@@ -70,6 +71,7 @@ struct Run<'a> {
     config: &'a Config,
     store: &'a Store,
     access: Access<'a>,
+    teller: Teller<'a>,
     dry_run: bool,
     audit: bool,
     deadline: Option<Instant>,
@@ -88,11 +90,13 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         config: &config,
         store: &store,
         access: Access::new(context, &config, &store),
+        teller: Teller::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,
         deadline,
     };
     let mut done = run.all(&tasks, args.jobs);
+    run.teller.end();
     done.errors
         .extend(store.record_runs(&done.runs, fetch::now()).err());
     if !args.dry_run && !args.audit {
@@ -184,14 +188,11 @@ impl Run<'_> {
     fn fetch(&self, task: &Task<'_>, way: &Cell<Way>, tally: &mut Tally) -> Result<()> {
         let reading = self.reading();
         let job = &task.job;
-        let teller = Teller {
-            output: &self.context.output,
-        };
         fetch::fetch_mailbox(
             job,
             self.store,
             &mut |stale_token| reading.open(&task.entry, &job.after, stale_token, way),
-            &teller,
+            &self.teller,
             tally,
         )
     }

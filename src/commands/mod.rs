@@ -1,12 +1,16 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
 mod access;
+mod check;
 mod claims;
+mod completions;
 mod config;
 mod context;
 mod explain;
 mod fetch;
 mod login;
+mod outbox;
+mod post;
 mod provision;
 mod quarantine;
 mod queue;
@@ -18,6 +22,7 @@ mod send;
 mod server;
 mod server_add;
 mod server_set;
+mod setup_script;
 mod status;
 mod table;
 mod token;
@@ -39,18 +44,13 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
+        Command::Check(args) => check::run(&context, &args),
+        Command::SetupScript(args) => Ok(setup_script::run(&context, &args)?),
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
+        Command::Outbox(command) => outbox::run(&context, &command),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
-        Command::Completions { shell } => {
-            let mut command = crate::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "queuemail", &mut script);
-            context
-                .output
-                .line(String::from_utf8_lossy(&script).trim_end())?;
-            Ok(())
-        }
+        Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }
 }
 

@@ -222,7 +222,11 @@ pub fn resolved(config: &Config, context: &Context) -> Result<Config> {
 /// The fault for a name that is not in the file.
 pub fn unknown(what: &str, name: &str, known: &[&str]) -> anyhow::Error {
     let fault = Fault::usage(format!("no {what} named `{name}`"));
-    let in_file = config::named(&format!("{what}s"), known);
+    let all = match what {
+        "queue or address" => "queues and addresses".to_owned(),
+        one => format!("{one}s"),
+    };
+    let in_file = config::named(&all, known);
     match config::nearest(name, known.iter().copied()) {
         Some(near) => fault.hint(format!("did you mean `{near}`? {in_file}")),
         None => fault.hint(in_file),

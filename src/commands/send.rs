@@ -1,183 +1,386 @@
-//! `send`: messages from standard input or files go out, each with its own verdict.
+//! `send`: messages from standard input, files or the command line's parts go out, each with its
+//! own verdict; with `--outbox` (and as sendmail) what cannot leave now is kept.
 
-mod verdict;
+mod compose;
+mod input;
 
-use super::{Access, Context};
-use crate::cli::SendArgs;
-use crate::config::{self, Config, Resource, resolve};
-use crate::fault::{Errors, Fault, Kind, Scene};
-use crate::mail::message::Draft;
-use crate::mail::smtp::{Server, Smtp};
-use crate::mail::{Envelope, Notifications, Receipt, Transport, addresses};
+use super::post::{self, Mail, Office, Post, verdict};
+use super::{Context, outbox as outbox_command};
+use crate::cli::{OutboxCommand, SendArgs};
+use crate::config::{self, Config};
+use crate::fault::{Errors, Fault, Kind};
+use crate::mail::message::{Draft, Prepared};
+use crate::mail::{Envelope, Notifications, addresses};
+use crate::outbox::{self, Teller};
 use crate::state::Store;
-use crate::submit::{self, Route};
-use anyhow::{Context as _, Result};
-use serde_json::json;
-use std::io::{self, BufRead, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use crate::submit::{self, is_local};
+use anyhow::Result;
+use input::Input;
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// Octets of the largest message that we read: above the 150 MiB of Exchange's transport.
-const MAX_MESSAGE: u64 = 200 << 20;
+/// Connections at the same time where nothing says how many: as many as Exchange allows.
+const CONNECTIONS: usize = 3;
 
-/// A message, ready, with its way.
-struct Mail<'a> {
-    /// How to name it: its file, if it has one.
-    file: Option<&'a Path>,
-    route: Route<'a>,
-    envelope: Envelope,
-    octets: Vec<u8>,
-    message_id: String,
+/// What all messages of a run share.
+struct Run<'a> {
+    context: &'a Context,
+    config: &'a Config,
+    store: &'a Store,
+    args: &'a SendArgs,
+    notifications: Notifications,
+    /// Everybody who gets a composed message.
+    composed_for: Vec<String>,
+    office: &'a Office<'a>,
+    several: bool,
+    about: usize,
+    tally: verdict::Tally,
+    errors: Mutex<Vec<anyhow::Error>>,
 }
 
 pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
+    if args.mode.as_deref() == Some("p") {
+        return outbox_command::run(context, &OutboxCommand::List);
+    }
     refuse_other_modes(args)?;
     let notifications = notifications(args)?;
     let config = config::load(&context.config_path)?;
     let store = Store::open(&context.state_dir)?;
-    let fresh_access = Access::new(context, &config, &store).fresh(true);
-    let access = Access::new(context, &config, &store);
-    let trace = |line: &str| context.output.trace(line);
-    let stdin = [PathBuf::from("-")];
-    let files = if args.files.is_empty() {
-        &stdin[..]
-    } else {
-        &args.files
+    let mut composed_for = Vec::new();
+    let (about, inputs) = match compose::is_asked(args) {
+        true => {
+            let composed = compose::compose(args, &composer(&config, args)?)?;
+            composed_for = composed.recipients;
+            (1, input::one(composed.octets))
+        }
+        false => input::inputs(args, &context.output)?,
     };
-    let several = files.len() > 1;
-    let start = Instant::now();
-    let mut post = Post {
+    let office = Office::new(context, &config, &store);
+    let office = if args.outbox {
+        office.impatient()
+    } else {
+        office
+    };
+    let run = Run {
         context,
         config: &config,
-        access: &access,
-        fresh_access: &fresh_access,
-        trace: &trace,
-        open: None,
-        shut: Vec::new(),
+        store: &store,
+        args,
+        notifications,
+        composed_for,
+        office: &office,
+        several: about > 1 || !args.mboxes.is_empty(),
+        about,
+        tally: verdict::Tally::default(),
+        errors: Mutex::default(),
     };
-    let mut tally = verdict::Tally::default();
-    let mut errors = Vec::new();
-    for file in files {
-        let result = prepare(context, &config, args, &notifications, file).and_then(|mail| {
-            if args.dry_run {
-                return post.foretell(&mail);
+    let start = Instant::now();
+    let jobs = args.jobs.unwrap_or(CONNECTIONS);
+    post::work(&office, inputs, about, jobs, |post, input| {
+        run.one(post, input);
+        run.show_progress();
+    });
+    run.end_progress();
+    if run.several && context.output.json && !args.dry_run {
+        run.tally.tell(context, start.elapsed())?;
+    }
+    Errors::none_or(
+        run.errors
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
+    )
+}
+
+impl<'a> Run<'a> {
+    /// Sends one message, which may need several transactions.
+    fn one(&self, post: &mut Post<'a>, input: Input) {
+        let name = input.name.clone();
+        let result = input
+            .octets
+            .and_then(|octets| self.prepare(octets, name.clone()));
+        let mails = match result {
+            Ok(mails) => mails,
+            Err(err) => {
+                self.tally.unreadable();
+                return self.note(name.as_deref(), err);
             }
-            let result = post.submit(&mail);
-            tally.count(&mail, &result);
-            verdict::tell(context, &mail, &result)?;
-            verdict::judge(&mail, result?, post.scene(&mail.route))
-        });
-        if let Err(err) = result {
-            errors.push(match several {
-                true => err.context(format!("cannot send `{}`", file.display())),
-                false => err,
-            });
+        };
+        let outcome = match self.args.outbox && !self.args.dry_run {
+            true => self.keep_and_try(post, mails),
+            false => mails
+                .into_iter()
+                .map(|mail| self.send(post, &mail))
+                .collect(),
+        };
+        for err in outcome.into_iter().filter_map(Result::err) {
+            self.note(name.as_deref(), err);
         }
     }
-    post.close();
-    if several && context.output.json && !args.dry_run {
-        tally.tell(context, files.len(), start.elapsed())?;
-    }
-    Errors::none_or(errors)
-}
 
-/// Reads a message and decides everything about it that needs no connection.
-fn prepare<'a>(
-    context: &Context,
-    config: &'a Config,
-    args: &SendArgs,
-    notifications: &Notifications,
-    file: &'a Path,
-) -> Result<Mail<'a>> {
-    let from_stdin = file == Path::new("-");
-    let octets = if from_stdin {
-        let ignore_dots = args.ignore_dots || args.options.iter().any(|o| o == "i");
-        let (octets, left) = read_stdin(ignore_dots)?;
-        if left > 0 {
-            context.output.warn(&format!(
-                "the message ends at a line with a single dot; {left} octets after it are not sent (-i keeps them)"
-            ));
-        }
-        octets
-    } else {
-        read_file(file)?
-    };
-    let draft = Draft::read(octets)?;
-    let mut found = Vec::new();
-    for text in &args.recipients {
-        let parsed = addresses::parse(text).map_err(|why| {
-            Fault::usage(format!(
-                "cannot read the recipient `{}`: {why}",
-                text.escape_debug()
-            ))
-        })?;
-        found.extend(parsed);
+    fn note(&self, name: Option<&str>, err: anyhow::Error) {
+        let err = match name {
+            Some(name) if self.several => err.context(format!("cannot send `{name}`")),
+            _ => err,
+        };
+        self.errors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(err);
     }
-    if args.from_header {
-        found.extend(draft.recipients()?);
-    }
-    let to = distinct(found)?;
-    if to.is_empty() {
-        let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
-        return Err(match args.from_header {
-            true => fault.hint("To, Cc and Bcc name nobody"),
-            false => fault.hint("name them, or take them from To, Cc and Bcc with -t"),
-        }
-        .into());
-    }
-    let sender = sender(args, &draft)?;
-    let route = submit::route(config, &sender)?;
-    let prepared = draft.prepare(
-        &sender,
-        args.full_name.as_deref(),
-        &jiff::ZonedDateTime::now(),
-    )?;
-    Ok(Mail {
-        file: (!from_stdin).then_some(file),
-        route,
-        envelope: Envelope {
-            from: Some(sender),
-            to,
-            notifications: notifications.clone(),
-        },
-        octets: prepared.octets,
-        message_id: prepared.message_id,
-    })
-}
 
-/// `-f`, else the From field.
-fn sender(args: &SendArgs, draft: &Draft) -> Result<String> {
-    let sender = match &args.from {
-        Some(text) => match &addresses::parse(text).as_deref() {
-            Ok([one]) => one.clone(),
-            _ => {
-                return Err(Fault::usage(format!(
-                    "`-f {}` is no e-mail address",
+    fn send(&self, post: &mut Post<'a>, mail: &Mail<'a>) -> Result<()> {
+        if self.args.dry_run {
+            return self.foretell(mail);
+        }
+        let result = post.submit(mail, &mut || Ok(()));
+        self.tally.count(mail, &result, None);
+        verdict::tell(self.context, mail, &result, None)?;
+        verdict::judge(mail, result?, self.office.scene(&mail.route, post.way))
+    }
+
+    /// Keeps a message durably, all its transactions, then tries each once.
+    fn keep_and_try(&self, post: &mut Post<'a>, mails: Vec<Mail<'a>>) -> Vec<Result<()>> {
+        let now = || jiff::Timestamp::now().as_second();
+        let shared = mails.len() > 1;
+        let mut kept = Vec::new();
+        for mail in mails {
+            let envelope = mail.envelope.clone();
+            match outbox::keep(
+                self.store,
+                envelope,
+                &mail.message_id,
+                &mail.octets,
+                shared,
+                now(),
+            ) {
+                Ok(claim) => kept.push((mail, claim)),
+                Err(err) => {
+                    // Nothing is promised: what was kept of it goes again.
+                    self.tally.unreadable();
+                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
+                    return std::iter::once(Err(err)).chain(undone).collect();
+                }
+            }
+        }
+        kept.into_iter()
+            .map(|(mut mail, mut claim)| {
+                mail.kept = Some(claim.entry.id);
+                let result = post.submit(&mail, &mut || claim.hand_over());
+                if let Err(err) = &result
+                    && !outbox::may_pass(err)
+                {
+                    self.tally.count(&mail, &result, None);
+                    claim.remove()?;
+                    return result.map(drop);
+                }
+                let settled = claim.settle(&result, Teller::Caller, now())?;
+                self.tally.count(&mail, &result, Some(&settled));
+                verdict::tell(self.context, &mail, &result, Some(&settled))?;
+                match verdict::less_kept(result, &settled)? {
+                    None => Ok(()),
+                    Some(receipt) => verdict::judge(&mail, receipt, self.office.scene(&mail.route, post.way)),
+                }
+            })
+            .collect()
+    }
+
+    /// Tells what would be sent; with `--raw` the exact octets, and the rest on standard error.
+    fn foretell(&self, mail: &Mail<'a>) -> Result<()> {
+        let output = &self.context.output;
+        if self.args.raw {
+            for line in self.office.foretell(mail)? {
+                crate::output::eprintln_safe(&line);
+            }
+            return output.raw(&mail.octets);
+        }
+        if output.json {
+            return output.json(&self.office.foretell_json(mail)?);
+        }
+        for line in self.office.foretell(mail)? {
+            output.line(&line)?;
+        }
+        Ok(())
+    }
+
+    /// Decides everything about a message that needs no connection.
+    fn prepare(&self, octets: Vec<u8>, name: Option<String>) -> Result<Vec<Mail<'a>>> {
+        let args = self.args;
+        let mut draft = Draft::read(octets)?;
+        let mut found = self.composed_for.clone();
+        for text in &args.recipients {
+            let parsed = addresses::parse(text).map_err(|why| {
+                Fault::usage(format!(
+                    "cannot read the recipient `{}`: {why}",
                     text.escape_debug()
                 ))
-                .into());
+            })?;
+            found.extend(parsed);
+        }
+        if args.from_header {
+            found.extend(draft.recipients()?);
+        }
+        let to = distinct(self.config, found)?;
+        if to.is_empty() {
+            let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
+            return Err(match args.from_header {
+                true => fault.hint("To, Cc and Bcc name nobody"),
+                false => fault.hint("name them, or take them from To, Cc and Bcc with -t"),
             }
-        },
-        None => draft.sender()?.ok_or_else(|| {
-            Fault::new(Kind::Malformed, "the message has no From field")
-                .hint("add one, or name the sender with -f")
-        })?,
+            .into());
+        }
+        let sender = sender(self.config, args, &mut draft)?;
+        let route = submit::route(self.config, &sender).map_err(|fault| {
+            match is_local(&sender, &machine()) {
+                true => fault.hint("for mail of this machine, as from cron, name a sender in the configuration: `defaults: { sender: ADDRESS }`"),
+                false => fault,
+            }
+        })?;
+        if let Some(auto) = args.auto(draft.answers()) {
+            for (name, value) in compose::auto_fields(auto) {
+                draft.add(name, value);
+            }
+        }
+        let now = jiff::ZonedDateTime::now();
+        let Prepared { octets, message_id } =
+            draft.prepare(&sender, args.full_name.as_deref(), &now)?;
+        let most = self.office.most_recipients(&route)?;
+        Ok(to
+            .chunks(most)
+            .map(|to| Mail {
+                file: name.clone(),
+                route,
+                envelope: Envelope {
+                    from: Some(sender.clone()),
+                    to: to.to_vec(),
+                    notifications: self.notifications.clone(),
+                },
+                octets: octets.clone(),
+                message_id: message_id.clone(),
+                kept: None,
+            })
+            .collect())
+    }
+
+    fn progress_wanted(&self) -> bool {
+        let output = &self.context.output;
+        self.several
+            && !output.quiet
+            && !output.json
+            && output.verbose == 0
+            && std::io::stderr().is_terminal()
+            && !std::io::stdout().is_terminal()
+    }
+
+    fn show_progress(&self) {
+        if self.progress_wanted() {
+            let _ = write!(
+                std::io::stderr(),
+                "\r{} of about {} messages",
+                self.tally.done(),
+                self.about
+            );
+        }
+    }
+
+    fn end_progress(&self) {
+        if self.progress_wanted() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// Who sends a composed message: `-f`, else `defaults: sender`, else the only address that may.
+fn composer(config: &Config, args: &SendArgs) -> Result<String> {
+    if args.from.is_some() {
+        return named_sender(args).map(Option::unwrap_or_default);
+    }
+    if let Some(sender) = &config.defaults.sender {
+        return Ok(sender.to_string());
+    }
+    let senders: Vec<&str> = config
+        .mailboxes()
+        .filter(|e| e.address.sender)
+        .map(|e| e.address.address.as_str())
+        .collect();
+    match senders[..] {
+        [one] => Ok(one.to_owned()),
+        _ => Err(
+            Fault::usage("`-f` is needed: several addresses, or none, may send")
+                .hint(format!("senders in the file: {}", senders.join(", ")))
+                .into(),
+        ),
+    }
+}
+
+/// The address of `-f`.
+fn named_sender(args: &SendArgs) -> Result<Option<String>> {
+    let Some(text) = &args.from else {
+        return Ok(None);
     };
+    match &addresses::parse(text).as_deref() {
+        Ok([one]) => Ok(Some(one.clone())),
+        _ => Err(Fault::usage(format!("`-f {}` is no e-mail address", text.escape_debug())).into()),
+    }
+}
+
+/// `-f`, else the From field; somebody of this machine sends as `defaults: sender`, if that is
+/// set, and stands in From as its name.
+fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String> {
+    let machine = machine();
+    let stand_in = config.defaults.sender.as_ref().map(|s| s.as_str());
+    let named = match named_sender(args)? {
+        Some(named) => Some(named),
+        None => draft.sender()?,
+    };
+    let sender = match (named, stand_in) {
+        (Some(named), Some(stand_in)) if is_local(&named, &machine) => stand_in.to_owned(),
+        (Some(named), _) => named,
+        (None, Some(stand_in)) => stand_in.to_owned(),
+        (None, None) => {
+            return Err(Fault::new(Kind::Malformed, "the message has no From field")
+                .hint("add one, or name the sender with -f")
+                .into());
+        }
+    };
+    if stand_in.is_some()
+        && let [author] = &draft.from_addresses()?[..]
+        && is_local(author, &machine)
+    {
+        draft.replace_from();
+    }
     Ok(sender)
 }
 
-/// Full addresses, each once: the domain is the same in any case (RFC 5321 §2.4).
-fn distinct(found: Vec<String>) -> Result<Vec<String>> {
+fn machine() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Full addresses, each once: the domain is the same in any case (RFC 5321 §2.4). Who is of this
+/// machine is `defaults: recipient`, if that is set.
+fn distinct(config: &Config, found: Vec<String>) -> Result<Vec<String>> {
     let mut to: Vec<String> = Vec::new();
-    for address in found {
+    let machine = machine();
+    for mut address in found {
+        match &config.defaults.recipient {
+            Some(stand_in) if is_local(&address, &machine) => address = stand_in.to_string(),
+            _ => {}
+        }
         if !addresses::is_mailbox(&address) {
-            return Err(Fault::new(
+            let fault = Fault::new(
                 Kind::UnknownRecipient,
                 format!(
                     "the recipient `{}` is no full e-mail address",
                     address.escape_debug()
                 ),
-            )
+            );
+            return Err(match is_local(&address, &machine) {
+                true => fault.hint("who gets mail to people of this machine, as from cron, is said in the configuration: `defaults: { recipient: ADDRESS }`"),
+                false => fault,
+            }
             .into());
         }
         let same = |other: &String| {
@@ -198,7 +401,6 @@ fn refuse_other_modes(args: &SendArgs) -> Result<(), Fault> {
         None | Some("m") => return Ok(()),
         Some("s") => "speak SMTP on standard input",
         Some("d" | "D") => "run as a mail server",
-        Some("p") => "list a queue of sendmail",
         Some("i") => "keep aliases",
         Some(_) => "do anything but send",
     };
@@ -234,179 +436,4 @@ fn notifications(args: &SendArgs) -> Result<Notifications, Fault> {
         returned: returned.transpose()?,
         envelope_id: args.envelope_id.clone(),
     })
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>> {
-    std::fs::File::open(path)
-        .and_then(bounded)
-        .map_err(|e| Fault::usage(format!("cannot read `{}`: {e}", path.display())).into())
-}
-
-fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    from.take(MAX_MESSAGE + 1).read_to_end(&mut octets)?;
-    if octets.len() as u64 > MAX_MESSAGE {
-        return Err(io::Error::other(format!("more than {MAX_MESSAGE} octets")));
-    }
-    Ok(octets)
-}
-
-/// The message on standard input: up to its end or, as with sendmail, up to a line with a
-/// single dot; and how many octets came after that.
-fn read_stdin(ignore_dots: bool) -> Result<(Vec<u8>, u64)> {
-    let mut stdin = io::stdin().lock();
-    let cannot = |e: io::Error| Fault::usage(format!("cannot read standard input: {e}"));
-    if ignore_dots {
-        return Ok((bounded(stdin).map_err(cannot)?, 0));
-    }
-    let terminal = stdin.is_terminal();
-    let mut octets = Vec::new();
-    let mut input = (&mut stdin).take(MAX_MESSAGE + 1);
-    loop {
-        let start = octets.len();
-        if input.read_until(b'\n', &mut octets).map_err(cannot)? == 0 {
-            break;
-        }
-        if matches!(&octets[start..], b".\n" | b".\r\n" | b".") {
-            octets.truncate(start);
-            // A person types nothing more; a program that is not read to its end would die of
-            // a broken pipe.
-            let left = match terminal {
-                true => 0,
-                false => io::copy(&mut stdin, &mut io::sink()).map_err(cannot)?,
-            };
-            return Ok((octets, left));
-        }
-    }
-    if octets.len() as u64 > MAX_MESSAGE {
-        return Err(cannot(io::Error::other(format!("more than {MAX_MESSAGE} octets"))).into());
-    }
-    Ok((octets, 0))
-}
-
-/// One connection for all messages of an outgoing server and user, one after the other.
-struct Post<'a> {
-    context: &'a Context,
-    config: &'a Config,
-    access: &'a Access<'a>,
-    /// For a token that is newer than this run.
-    fresh_access: &'a Access<'a>,
-    trace: &'a dyn Fn(&str),
-    open: Option<(Way<'a>, Smtp<'a>)>,
-    /// Ways that failed: the messages after the first are not tried again, lest an account be
-    /// locked.
-    shut: Vec<(Way<'a>, Fault)>,
-}
-
-/// What messages share that share a connection: the outgoing server's name and the user.
-type Way<'a> = (&'a str, &'a str);
-
-impl<'a> Post<'a> {
-    fn submit(&mut self, mail: &Mail<'a>) -> Result<Receipt> {
-        let way = (mail.route.outgoing.name.as_str(), mail.route.user());
-        let scene = self.scene(&mail.route);
-        if let Some((_, fault)) = self.shut.iter().find(|(shut, _)| *shut == way) {
-            return Err(anyhow::Error::new(fault.clone()).context(scene));
-        }
-        let result = self
-            .transport(way, &mail.route)
-            .and_then(|transport| transport.submit(&mail.envelope, &mail.octets));
-        if let Err(err) = &result
-            && let Some(fault) = err.downcast_ref::<Fault>()
-        {
-            self.shut.push((way, fault.clone()));
-        }
-        result.context(scene)
-    }
-
-    fn transport(&mut self, way: Way<'a>, route: &Route<'a>) -> Result<&mut Smtp<'a>> {
-        let open = match self.open.take() {
-            Some(open) if open.0 == way => open,
-            other => {
-                self.open = other;
-                self.close();
-                (way, self.smtp(route)?)
-            }
-        };
-        Ok(&mut self.open.insert(open).1)
-    }
-
-    fn smtp(&self, route: &Route<'a>) -> Result<Smtp<'a>> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
-        let server = Server {
-            endpoint: route.smtp(&registration.authority)?,
-            settings: self.context.net_settings(registration.ca_file),
-            user: route.user().to_owned(),
-        };
-        let (access, fresh_access) = (self.access, self.fresh_access);
-        let route = *route;
-        let token = move |fresh: bool| {
-            let access = if fresh { fresh_access } else { access };
-            access.sending_token(route.outgoing, Some(&route.entry), Resource::Smtp)
-        };
-        Ok(Smtp::new(server, token, self.trace))
-    }
-
-    fn scene(&self, route: &Route<'a>) -> Scene {
-        let queue = &route.entry.queue.name;
-        let registration = resolve::outgoing(self.config, route.outgoing).ok();
-        let endpoint = registration
-            .as_ref()
-            .and_then(|r| route.smtp(&r.authority).ok());
-        Scene {
-            queue: Some(queue.clone()),
-            address: Some(route.entry.address.address.to_string()),
-            account: Some(route.user().to_owned()),
-            server: Some(route.outgoing.name.clone()),
-            tenant: Some(route.outgoing.tenant.to_string()),
-            client_id: registration.map(|r| r.client_id.to_string()),
-            host: endpoint.map(|e| e.host),
-            protocol: Some("smtp".to_owned()),
-            ..Scene::new(format!("cannot send for queue `{queue}`"))
-        }
-    }
-
-    /// What would be sent, how and by whom.
-    fn foretell(&self, mail: &Mail<'a>) -> Result<()> {
-        let registration = resolve::outgoing(self.config, mail.route.outgoing)?;
-        let endpoint = mail.route.smtp(&registration.authority)?;
-        let from = mail.envelope.from.as_deref().unwrap_or_default();
-        let output = &self.context.output;
-        if output.json {
-            return output.json(&json!({
-                "event": "would-send",
-                "file": mail.file.map(|f| f.display().to_string()),
-                "queue": mail.route.entry.queue.name,
-                "from": from,
-                "to": mail.envelope.to,
-                "outgoing_server": mail.route.outgoing.name,
-                "transport": endpoint.to_string(),
-                "user": mail.route.user(),
-                "size": mail.octets.len(),
-                "message_id": mail.message_id,
-                "config": self.context.config_path.display().to_string(),
-            }));
-        }
-        let safe = crate::output::escape;
-        let (name, user) = (&mail.route.outgoing.name, mail.route.user());
-        output.line(&format!("would send {} octets", mail.octets.len()))?;
-        output.line(&format!(
-            "  from {} (queue {})",
-            safe(from),
-            mail.route.entry.queue.name
-        ))?;
-        output.line(&format!("  to {}", safe(&mail.envelope.to.join(", "))))?;
-        output.line(&format!("  through {name}: {endpoint} as {user}"))?;
-        output.line(&format!("  Message-ID {}", safe(&mail.message_id)))?;
-        output.line(&format!(
-            "  configuration {}",
-            self.context.config_path.display()
-        ))
-    }
-
-    fn close(&mut self) {
-        if let Some((_, mut transport)) = self.open.take() {
-            transport.close();
-        }
-    }
 }

@@ -45,6 +45,7 @@ pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
         authentication,
         client_id,
         secret: None,
+        secret_expires: optional("--secret-expires", &args.credential.secret_expires)?,
         certificate: typed(&args.credential.certificate)?,
         private_key: typed(&args.credential.private_key)?,
         federated_token_file: typed(&args.credential.federated_token_file)?,
@@ -108,6 +109,7 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
         .into());
     }
     let mut server = OutgoingServer {
+        limits: None,
         name: name.0,
         enabled: !args.disabled,
         tenant,
@@ -115,6 +117,7 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
         app: args.app.clone(),
         client_id: optional("--client-id", &args.client_id)?,
         secret: None,
+        secret_expires: optional("--secret-expires", &args.credential.secret_expires)?,
         certificate: typed(&args.credential.certificate)?,
         private_key: typed(&args.credential.private_key)?,
         federated_token_file: typed(&args.credential.federated_token_file)?,

@@ -5,7 +5,7 @@ use super::provision::{Name, Outcome, Required, change, change_path, tell, unkno
 use super::secret_flags::{Source, SourceFlags};
 use crate::cli::{CredentialArgs, ServerSet};
 use crate::config::{
-    self, Config, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,
+    self, Config, Day, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,
 };
 use crate::fault::Fault;
 use anyhow::Result;
@@ -87,6 +87,7 @@ fn set_incoming(server: &mut IncomingServer, args: &ServerSet, secret: &Source) 
     set_credential(
         Slots {
             secret: &mut server.secret,
+            secret_expires: &mut server.secret_expires,
             certificate: &mut server.certificate,
             private_key: &mut server.private_key,
             federated_token_file: &mut server.federated_token_file,
@@ -133,6 +134,7 @@ fn set_outgoing(
     set_credential(
         Slots {
             secret: &mut server.secret,
+            secret_expires: &mut server.secret_expires,
             certificate: &mut server.certificate,
             private_key: &mut server.private_key,
             federated_token_file: &mut server.federated_token_file,
@@ -187,6 +189,7 @@ pub fn put_source(slot: &mut Option<SecretSource>, source: &Source) {
 
 struct Slots<'a> {
     secret: &'a mut Option<SecretSource>,
+    secret_expires: &'a mut Option<Day>,
     certificate: &'a mut Option<PathBuf>,
     private_key: &'a mut Option<PathBuf>,
     federated_token_file: &'a mut Option<PathBuf>,
@@ -202,12 +205,19 @@ fn set_credential(slots: Slots, secret: &Source, args: &CredentialArgs) -> Resul
         || args.managed_identity
     {
         *slots.secret = None;
+        // It was the old one's.
+        *slots.secret_expires = None;
         *slots.certificate = None;
         *slots.private_key = None;
         *slots.federated_token_file = None;
         *slots.managed_identity = false;
     }
     put_source(slots.secret, secret);
+    change(
+        slots.secret_expires,
+        "--secret-expires",
+        &args.secret_expires,
+    )?;
     change_path(slots.certificate, &args.certificate)?;
     change_path(slots.private_key, &args.private_key)?;
     change_path(slots.federated_token_file, &args.federated_token_file)?;

@@ -7,7 +7,7 @@ use crate::config::{self, Config};
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::files;
-use crate::state::{Health, Store, Wait};
+use crate::state::{Health, OutboxCounts, Store, Wait};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
@@ -27,21 +27,31 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let store = Store::open(&context.state_dir)?;
     let now = Timestamp::now();
     let lines = lines(&config, &store, now)?;
+    let outbox = store.outbox_counts()?;
     if let Some(path) = &args.metrics {
-        write_metrics(path, &lines)?;
+        write_metrics(path, &lines, &outbox)?;
     }
     let problems: Vec<Fault> = lines
         .iter()
         .flat_map(|line| problems(line, now, args.max_age))
+        .chain(outbox_problems(&outbox, now, args.max_age))
         .collect();
     if context.output.json {
         let mailboxes: Vec<_> = lines.iter().map(as_json).collect();
         let problems: Vec<_> = problems.iter().map(|p| &p.what).collect();
-        context
-            .output
-            .json(&json!({ "mailboxes": mailboxes, "problems": problems }))?;
+        context.output.json(&json!({
+            "mailboxes": mailboxes,
+            "outbox": {
+                "waiting": outbox.waiting,
+                "unknown": outbox.unknown,
+                "failed": outbox.failed,
+                "oldest": time(outbox.oldest),
+            },
+            "problems": problems,
+        }))?;
     } else if !args.check && args.metrics.is_none() {
         print_table(context, &lines, now)?;
+        print_outbox(context, &outbox, now)?;
     }
     if args.check {
         if problems.is_empty() && !context.output.json {
@@ -142,6 +152,49 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
     found
 }
 
+/// What waits in the outbox: it is well while it is young, and a person's as soon as nobody knows.
+fn outbox_problems(outbox: &OutboxCounts, now: Timestamp, max_age: u32) -> Vec<Fault> {
+    let mut found = Vec::new();
+    let mut late = |n: u64, what: &str, hint: &str| {
+        if n > 0 {
+            found.push(Fault::try_later(format!("{} of the outbox {what}", count(n))).hint(hint));
+        }
+    };
+    let age = outbox.oldest.map_or(0, |at| now.as_second() - at);
+    if age > i64::from(max_age) {
+        late(
+            outbox.waiting,
+            &format!("could not be sent yet, the oldest for {}", span(age)),
+            "see why: queuemail outbox list; sent by: queuemail outbox flush",
+        );
+    }
+    late(
+        outbox.unknown,
+        "may or may not have been accepted",
+        "look in Sent Items and send what is not there: queuemail outbox retry ID",
+    );
+    late(
+        outbox.failed,
+        "could not be sent, and its sender not be told",
+        "see why: queuemail outbox list",
+    );
+    found
+}
+
+/// A line on the outbox, if it holds anything.
+fn print_outbox(context: &Context, outbox: &OutboxCounts, now: Timestamp) -> Result<()> {
+    let Some(oldest) = outbox.oldest else {
+        return Ok(());
+    };
+    context.output.line(&format!(
+        "outbox: {} waiting, {} unknown, {} failed, the oldest {} old",
+        outbox.waiting,
+        outbox.unknown,
+        outbox.failed,
+        span(now.as_second() - oldest)
+    ))
+}
+
 fn count(n: u64) -> String {
     match n {
         1 => "1 message".to_owned(),
@@ -186,12 +239,13 @@ fn print_table(context: &Context, lines: &[Line<'_>], now: Timestamp) -> Result<
     table.print(&context.output)
 }
 
+fn time(at: Option<i64>) -> Option<String> {
+    at.and_then(|at| Timestamp::from_second(at).ok())
+        .map(|t| t.to_string())
+}
+
 fn as_json(line: &Line<'_>) -> serde_json::Value {
     let health = &line.health;
-    let time = |at: Option<i64>| {
-        at.and_then(|at| Timestamp::from_second(at).ok())
-            .map(|t| t.to_string())
-    };
     json!({
         "queue": line.queue,
         "address": line.address,
@@ -208,7 +262,7 @@ fn as_json(line: &Line<'_>) -> serde_json::Value {
 }
 
 /// Prometheus' text format, for the node exporter's textfile collector, replaced atomically.
-fn write_metrics(path: &Path, lines: &[Line<'_>]) -> Result<()> {
+fn write_metrics(path: &Path, lines: &[Line<'_>], outbox: &OutboxCounts) -> Result<()> {
     /// Name, type, help and value; `None` leaves the sample out.
     type Metric = (
         &'static str,
@@ -274,6 +328,24 @@ fn write_metrics(path: &Path, lines: &[Line<'_>]) -> Result<()> {
                 );
             }
         }
+    }
+    text.push_str(
+        "# HELP queuemail_outbox_messages Messages kept to be sent.\n# TYPE queuemail_outbox_messages gauge\n",
+    );
+    for (state, n) in [
+        ("waiting", outbox.waiting),
+        ("unknown", outbox.unknown),
+        ("failed", outbox.failed),
+    ] {
+        let _ = writeln!(text, "queuemail_outbox_messages{{state=\"{state}\"}} {n}");
+    }
+    if let Some(oldest) = outbox.oldest {
+        let _ = writeln!(
+            text,
+            "# HELP queuemail_outbox_oldest_timestamp_seconds When the oldest message of the outbox came in.\n\
+             # TYPE queuemail_outbox_oldest_timestamp_seconds gauge\n\
+             queuemail_outbox_oldest_timestamp_seconds {oldest}"
+        );
     }
     files::replace(path, text.as_bytes(), 0o644).map_err(|e| {
         Fault::new(

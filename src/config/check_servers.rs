@@ -8,6 +8,7 @@ use super::secret_source::SecretSource;
 /// What an app registration may prove itself with.
 struct Credentials<'a> {
     secret: &'a Option<SecretSource>,
+    expires: bool,
     certificate: bool,
     private_key: bool,
     federated: bool,
@@ -58,6 +59,13 @@ fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut 
         ),
         _ => {}
     }
+    if c.expires && c.secret.is_none() {
+        found.add(
+            &format!("{at}.secret_expires"),
+            "`secret_expires` without `secret`",
+            "a certificate tells its own end",
+        );
+    }
     if let Some(SecretSource::Plain(text)) = c.secret
         && text.is_empty()
     {
@@ -74,6 +82,7 @@ pub fn incoming(server: &IncomingServer, at: &str, found: &mut Found) {
     let service = server.authentication == Authentication::OauthService;
     let c = Credentials {
         secret: &server.secret,
+        expires: server.secret_expires.is_some(),
         certificate: server.certificate.is_some(),
         private_key: server.private_key.is_some(),
         federated: server.federated_token_file.is_some(),
@@ -128,6 +137,7 @@ pub fn incoming(server: &IncomingServer, at: &str, found: &mut Found) {
 pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut Found) {
     let c = Credentials {
         secret: &server.secret,
+        expires: server.secret_expires.is_some(),
         certificate: server.certificate.is_some(),
         private_key: server.private_key.is_some(),
         federated: server.federated_token_file.is_some(),

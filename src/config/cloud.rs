@@ -72,6 +72,18 @@ impl Cloud {
         }
     }
 
+    /// The cloud that mail is submitted to or read from at this host, if it is Microsoft's.
+    pub fn of_mail_host(host: &str) -> Option<Cloud> {
+        [Cloud::Worldwide, Cloud::UsGovernment, Cloud::China]
+            .into_iter()
+            .find(|cloud| {
+                [cloud.smtp().host.as_str(), cloud.mail_host()]
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(host))
+                    || cloud.graph().strip_prefix("https://").is_some_and(|known| known.eq_ignore_ascii_case(host))
+            })
+    }
+
     pub fn imap(self) -> Endpoint {
         implicit("imaps", self.mail_host(), 993)
     }

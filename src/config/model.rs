@@ -36,6 +36,10 @@ pub struct Defaults {
     pub after_fetch: Option<AfterFetch>,
     /// Adds `X-Queuemail-*` header fields to delivered mail.
     pub stamp: Option<bool>,
+    /// Sends what names no sender, or one without a full address, as cron's mail from `root`.
+    pub sender: Option<EmailAddress>,
+    /// Gets what is addressed without a full address, as cron's mail to `root`.
+    pub recipient: Option<EmailAddress>,
 }
 
 /// An Entra ID app registration, seen from a login address, through which mailboxes are read.
@@ -48,6 +52,8 @@ pub struct IncomingServer {
     pub authentication: Authentication,
     pub client_id: ClientId,
     pub secret: Option<SecretSource>,
+    /// The day on which the secret expires, as the app registration shows it.
+    pub secret_expires: Option<Day>,
     pub certificate: Option<PathBuf>,
     pub private_key: Option<PathBuf>,
     pub federated_token_file: Option<PathBuf>,
@@ -74,6 +80,8 @@ pub struct OutgoingServer {
     pub app: Option<String>,
     pub client_id: Option<ClientId>,
     pub secret: Option<SecretSource>,
+    /// The day on which the secret expires, as the app registration shows it.
+    pub secret_expires: Option<Day>,
     pub certificate: Option<PathBuf>,
     pub private_key: Option<PathBuf>,
     pub federated_token_file: Option<PathBuf>,
@@ -89,6 +97,23 @@ pub struct OutgoingServer {
     pub graph: Option<HttpsUrl>,
     pub scope: Option<String>,
     pub ca_file: Option<PathBuf>,
+    pub limits: Option<Limits>,
+}
+
+/// How much an outgoing server takes of each mailbox that sends. Where a key is absent, and the
+/// host is one of Microsoft's, Exchange Online's own limits hold; else none.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub messages_per_minute: Option<u32>,
+    /// At the same time.
+    pub connections: Option<u32>,
+    /// A message to more goes out in several transactions.
+    pub recipients_per_message: Option<u32>,
+    /// In any 24 hours.
+    pub recipients_per_day: Option<u32>,
+    /// Octets of a message.
+    pub message_size: Option<u32>,
 }
 
 fn yes() -> bool {
@@ -346,6 +371,34 @@ checked_string!(
         }
     }
 );
+
+/// A day of the calendar, `YYYY-MM-DD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day(jiff::civil::Date);
+
+impl Day {
+    /// Its first instant in UTC; whatever ends on that day ends then or later.
+    pub fn begins(self) -> jiff::Timestamp {
+        self.0
+            .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+            .map_or(jiff::Timestamp::MAX, |zoned| zoned.timestamp())
+    }
+}
+
+impl FromStr for Day {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Day, String> {
+        jiff::civil::Date::strptime("%Y-%m-%d", text)
+            .map(Day)
+            .map_err(|_| format!("`{text}` is no day: write it as YYYY-MM-DD"))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 /// A number; the lowest value is served first. Range: 0 to 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

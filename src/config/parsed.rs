@@ -39,6 +39,7 @@ deserialize_from_str!(
     AfterFetch,
     Authority,
     ClientId,
+    Day,
     EmailAddress,
     Endpoint,
     HttpsUrl,

@@ -104,6 +104,11 @@ impl Keys {
         self
     }
 
+    fn number(mut self, key: &'static str, value: Option<u32>) -> Keys {
+        self.0.extend(value.map(|n| (key, Tree::Number(n))));
+        self
+    }
+
     /// A flag, if it differs from what holds anyway.
     fn flag(mut self, key: &'static str, value: Option<bool>) -> Keys {
         self.0.extend(value.map(|v| (key, Tree::Flag(v))));
@@ -189,6 +194,20 @@ impl Defaults {
             .opt("deliver", &self.deliver)
             .opt("after_fetch", &self.after_fetch)
             .flag("stamp", self.stamp)
+            .opt("sender", &self.sender)
+            .opt("recipient", &self.recipient)
+            .done()
+    }
+}
+
+impl Limits {
+    fn tree(&self) -> Tree {
+        Keys::default()
+            .number("messages_per_minute", self.messages_per_minute)
+            .number("connections", self.connections)
+            .number("recipients_per_message", self.recipients_per_message)
+            .number("recipients_per_day", self.recipients_per_day)
+            .number("message_size", self.message_size)
             .done()
     }
 }
@@ -206,6 +225,7 @@ impl IncomingServer {
             .text("authentication", &self.authentication)
             .text("client_id", &self.client_id)
             .secret("secret", &self.secret)
+            .opt("secret_expires", &self.secret_expires)
             .path("certificate", &self.certificate)
             .path("private_key", &self.private_key)
             .path("federated_token_file", &self.federated_token_file)
@@ -234,6 +254,7 @@ impl OutgoingServer {
             .opt("app", &self.app)
             .opt("client_id", &self.client_id)
             .secret("secret", &self.secret)
+            .opt("secret_expires", &self.secret_expires)
             .path("certificate", &self.certificate)
             .path("private_key", &self.private_key)
             .path("federated_token_file", &self.federated_token_file)
@@ -245,6 +266,7 @@ impl OutgoingServer {
             .opt("graph", &self.graph)
             .opt("scope", &self.scope)
             .path("ca_file", &self.ca_file)
+            .tree("limits", self.limits.as_ref().map(Limits::tree))
             .done()
     }
 }

@@ -47,6 +47,7 @@ impl Program {
             .env("QUEUEMAIL_UID", letter.uid.to_string())
             .env("QUEUEMAIL_UIDVALIDITY", letter.uidvalidity.to_string())
             .env("QUEUEMAIL_SIZE", letter.size.to_string())
+            .env("QUEUEMAIL_KIND", letter.kind)
             .env("QUEUEMAIL_DELIVERY_ID", &letter.delivery_id)
             .stdin(message)
             .stdout(Stdio::null())

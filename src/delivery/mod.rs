@@ -15,9 +15,11 @@
 
 mod command;
 mod eml;
+mod lmtp;
 mod maildir;
 mod mbox;
 mod mboxrd;
+mod probe;
 mod stamp;
 mod stdout;
 mod target;
@@ -29,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use probe::probe;
 pub use stamp::stamp;
 pub use target::{Place, expand};
 
@@ -45,6 +48,11 @@ pub struct Letter {
     pub priority: u32,
     pub language: String,
     pub message_id: Option<String>,
+    /// `ordinary`, `auto-reply`, `auto-generated`, `bounce` or `list`: what a router must know.
+    pub kind: &'static str,
+    /// Of a bounce: the Message-ID of the message that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_message_id: Option<String>,
     /// The same for the same message on every attempt.
     pub delivery_id: String,
 }
@@ -135,6 +143,7 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
         Place::Eml(path) => Box::new(eml::Eml::open(path)?),
         Place::Mbox(path) => Box::new(mbox::Mbox::open(path, spool)),
         Place::Command(words) => Box::new(command::Program::new(words.clone(), spool)),
+        Place::Lmtp(address) => Box::new(lmtp::Lmtp::new(address.clone(), spool)),
         Place::Stdout => Box::new(stdout::Stdout::new(spool)),
     })
 }

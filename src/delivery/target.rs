@@ -1,5 +1,6 @@
 //! What a target like `maildir:/var/mail/{queue}` names, and how its placeholders expand.
 
+use super::lmtp::Address;
 use crate::config::Target;
 use crate::fault::Fault;
 use anyhow::Result;
@@ -13,6 +14,7 @@ pub enum Place {
     Eml(PathBuf),
     /// The program and its arguments.
     Command(Vec<String>),
+    Lmtp(Address),
     Stdout,
 }
 
@@ -54,14 +56,25 @@ pub fn expand(
             Place::Command(words)
         }
         "stdout" => Place::Stdout,
-        other => {
-            return Err(
-                Fault::config(format!("this version cannot deliver to `{other}:`"))
-                    .hint("it delivers to maildir:PATH, mbox:PATH, command:CMD, eml:FOLDER and stdout")
-                    .into(),
-            );
-        }
+        "lmtp" => Place::Lmtp(lmtp_address(&fill(rest, &values)?)?),
+        other => return Err(Fault::config(format!("`{other}:` is no delivery")).into()),
     })
+}
+
+/// `HOST:PORT`, or the path of a socket.
+fn lmtp_address(text: &str) -> Result<Address> {
+    if text.starts_with('/') {
+        return Ok(Address::Unix(text.into()));
+    }
+    text.rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)))
+        .filter(|(host, port)| !host.is_empty() && *port != 0)
+        .map(|(host, port)| Address::Tcp(host.trim_matches(['[', ']']).to_owned(), port))
+        .ok_or_else(|| {
+            Fault::config(format!("`lmtp:{text}` names no mail store"))
+                .hint("give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket")
+                .into()
+        })
 }
 
 /// Replaces each `{name}`; an unknown name is an error, since it would become a folder.

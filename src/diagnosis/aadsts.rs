@@ -15,6 +15,7 @@ const fn code(
         means,
         who,
         hints,
+        act: None,
     }
 }
 
@@ -22,6 +23,12 @@ const LOGIN: &str = "sign in again: `queuemail token login {address}`";
 const APP_ONLY: &str = "or let the program sign in as itself: `queuemail server set {server} --auth oauth-service --secret-stdin`";
 const CONSENT: &str = "an administrator grants consent at https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
 const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
+
+const CONSENT_PAGE: &str =
+    "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
+const CREDENTIALS_PAGE: &str = "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}";
+
+const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy, by correlation id {correlation}";
 
 /// By AADSTS code.
 pub static CODES: &[Entry] = &[
@@ -34,7 +41,8 @@ pub static CODES: &[Entry] = &[
             "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value anew: `queuemail server set {server} --secret-stdin`",
             "the Value is shown only once: create a new secret in the app registration if it is lost",
         ],
-    ),
+    )
+    .act("queuemail server set {server} --secret-stdin, with the Value of a secret, not its Secret ID"),
     code(
         &[7000222],
         "the client secret has expired",
@@ -42,7 +50,8 @@ pub static CODES: &[Entry] = &[
         &[
             "create a client secret in the app registration, then `queuemail server set {server} --secret-stdin`",
         ],
-    ),
+    )
+    .act(CREDENTIALS_PAGE),
     code(
         &[7000218],
         "the request held no secret, and the app registration is a confidential client",
@@ -51,7 +60,8 @@ pub static CODES: &[Entry] = &[
             "give the secret: `queuemail server set {server} --secret-stdin`",
             "or switch on \"Allow public client flows\" under Authentication of the app registration; a redirect to http://localhost belongs under \"Mobile and desktop applications\", not Web",
         ],
-    ),
+    )
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Allow public client flows"),
     code(
         &[700025],
         "a secret was sent, and the app registration is a public client",
@@ -59,7 +69,8 @@ pub static CODES: &[Entry] = &[
         &[
             "remove `secret` from server {server} in the configuration, or switch \"Allow public client flows\" off in the app registration",
         ],
-    ),
+    )
+    .act("queuemail server set {server} --secret-file ''"),
     code(
         &[700027],
         "the certificate or its signature is not accepted",
@@ -68,13 +79,15 @@ pub static CODES: &[Entry] = &[
             "upload the certificate of server {server} (its public part) under Certificates & secrets of app {client_id}",
             "or the private key is another one's: both must print the same: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY`",
         ],
-    ),
+    )
+    .act(CREDENTIALS_PAGE),
     code(
         &[700024],
         "the client assertion is outside its time of validity",
         Who::Network,
         &["set this machine's clock right: `timedatectl status`"],
-    ),
+    )
+    .act("timedatectl status"),
     code(
         &[700213, 7002138, 700211, 700212, 70021],
         "no federated credential of the app matches the token of the other identity provider",
@@ -93,7 +106,8 @@ pub static CODES: &[Entry] = &[
             "check the tenant {tenant}: the app must be registered there or consented to",
             CONSENT,
         ],
-    ),
+    )
+    .act("queuemail server set {server} --client-id ID, with the Application (client) ID of the app registration"),
     code(
         &[7000229],
         "the app exists, but has no enterprise application (service principal) in this tenant",
@@ -102,13 +116,15 @@ pub static CODES: &[Entry] = &[
             CONSENT,
             "or create it: `New-MgServicePrincipal -AppId {client_id}`",
         ],
-    ),
+    )
+    .act("New-MgServicePrincipal -AppId {client_id}"),
     code(
         &[7000112, 70001],
         "the application is disabled",
         Who::Entra,
         &["enable sign-in under Properties of the enterprise application {client_id}"],
-    ),
+    )
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Overview/appId/{client_id}, Managed application in local directory, Properties"),
     code(
         &[90002],
         "the tenant is not known at this login host",
@@ -116,7 +132,8 @@ pub static CODES: &[Entry] = &[
         &[
             "check the spelling of the tenant {tenant}, or the cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
         ],
-    ),
+    )
+    .act("queuemail server set {server} --address https://login.microsoftonline.com/TENANT"),
     code(
         &[90038, 900382, 900432, 900439],
         "the tenant or the app belongs to another cloud",
@@ -124,7 +141,8 @@ pub static CODES: &[Entry] = &[
         &[
             "use the login host of the tenant's own cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
         ],
-    ),
+    )
+    .act("queuemail server set {server} --address https://LOGIN-HOST/{tenant}, with the login host of the tenant's own cloud"),
     code(
         &[50059, 90019, 50128],
         "the request does not tell which tenant it means",
@@ -166,7 +184,8 @@ pub static CODES: &[Entry] = &[
             "set the password of {account}: `queuemail queue set {queue} --address {address} --set-password`",
             "the account must be the user principal name, not an alias; repeated tries lock it",
         ],
-    ),
+    )
+    .act("queuemail queue set {queue} --address {address} --set-password"),
     code(
         &[50034],
         "the user does not exist in this tenant",
@@ -174,7 +193,8 @@ pub static CODES: &[Entry] = &[
         &[
             "check the tenant {tenant} and the account {account}: it must be the user principal name, an alias does not sign in",
         ],
-    ),
+    )
+    .act("queuemail queue set {queue} --address {address} --account NAME, with the user principal name, for an alias does not sign in"),
     code(
         &[50053],
         "the account is locked after too many wrong passwords, or the network address is blocked",
@@ -209,7 +229,8 @@ pub static CODES: &[Entry] = &[
             "sign in as a person with full access to the mailbox: `queuemail queue set {queue} --address {address} --account PERSON`",
             APP_ONLY,
         ],
-    ),
+    )
+    .act("queuemail queue set {queue} --address {address} --account PERSON, a person with full access to the mailbox"),
     code(
         &[50076, 50074, 50158],
         "another factor than the password is demanded",
@@ -218,7 +239,8 @@ pub static CODES: &[Entry] = &[
             "a password alone cannot sign in; sign in once by hand: `queuemail token login {address}`",
             APP_ONLY,
         ],
-    ),
+    )
+    .act("queuemail token login {address}"),
     code(
         &[50079, 50072, 53004],
         "the account must first be registered for multi-factor authentication",
@@ -227,7 +249,8 @@ pub static CODES: &[Entry] = &[
             "{account} signs in once at https://aka.ms/mfasetup, then `queuemail token login {address}`",
             APP_ONLY,
         ],
-    ),
+    )
+    .act("https://aka.ms/mfasetup, then queuemail token login {address}"),
     code(
         &[50105],
         "the account is not assigned to the enterprise application",
@@ -235,13 +258,15 @@ pub static CODES: &[Entry] = &[
         &[
             "assign {account} under Users and groups of the enterprise application {client_id}, or switch \"Assignment required\" off",
         ],
-    ),
+    )
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Overview/appId/{client_id}, Managed application in local directory, Users and groups"),
     code(
         &[50173, 700082, 70008, 50089, 70000, 70043, 700084],
         "the refresh token has expired or was revoked: unused for 90 days, password changed, or sessions revoked",
         Who::Person,
         &[LOGIN],
-    ),
+    )
+    .act("queuemail token login {address}"),
     code(
         &[50020, 50014, 51004],
         "the account is of another tenant and no guest here",
@@ -260,13 +285,15 @@ pub static CODES: &[Entry] = &[
         "a Conditional Access policy blocks the sign-in",
         Who::Entra,
         &[POLICY, APP_ONLY],
-    ),
+    )
+    .act(SIGN_IN_LOGS),
     code(
         &[53000, 53001, 53002, 50005, 50097, 530032],
         "a policy demands a managed device or an approved app, which a command line is not",
         Who::Entra,
         &[POLICY, APP_ONLY],
-    ),
+    )
+    .act(SIGN_IN_LOGS),
     code(
         &[530035],
         "the tenant's security defaults block the sign-in",
@@ -275,7 +302,8 @@ pub static CODES: &[Entry] = &[
             "sign in with another grant: `queuemail token login {address}`",
             "or an administrator replaces security defaults by Conditional Access policies",
         ],
-    ),
+    )
+    .act(SIGN_IN_LOGS),
     // ---- consent and scopes
     code(
         &[65001],
@@ -285,13 +313,15 @@ pub static CODES: &[Entry] = &[
             CONSENT,
             "check that the permissions are of the resource asked for: IMAP and SMTP need those of \"Office 365 Exchange Online\", Graph its own",
         ],
-    ),
+    )
+    .act(CONSENT_PAGE),
     code(
         &[65004, 90094, 90095],
         "consent was declined, or an administrator must give it",
         Who::Entra,
         &[CONSENT],
-    ),
+    )
+    .act(CONSENT_PAGE),
     code(
         &[650052, 650057, 65005, 650056],
         "the app registration does not list this API, or the tenant has no such service",
@@ -309,7 +339,8 @@ pub static CODES: &[Entry] = &[
             "check `scope` of server {server}; Exchange's is https://outlook.office365.com/.default, without a slash at its end",
             "or the tenant has no Exchange Online",
         ],
-    ),
+    )
+    .act("queuemail server set {server} --scope ''"),
     code(
         &[70011, 28002, 28003, 1002012],
         "the scope is not valid for this grant",
@@ -317,13 +348,15 @@ pub static CODES: &[Entry] = &[
         &[
             "remove `scope` from server {server} to use the cloud's own; oauth-service takes one resource followed by /.default, like https://outlook.office365.com/.default",
         ],
-    ),
+    )
+    .act("queuemail server set {server} --scope ''"),
     code(
         &[700022, 700023, 28000],
         "the scope names more than one resource",
         Who::You,
         &["name one resource in `scope` of server {server}, or remove it to use the cloud's own"],
-    ),
+    )
+    .act("queuemail server set {server} --scope ''"),
     // ---- the request
     code(
         &[900144, 90014],
@@ -352,13 +385,14 @@ pub static CODES: &[Entry] = &[
         &[
             "queuemail asks for TLS 1.2 at least, so a proxy in between breaks it open: bypass it with NO_PROXY={host}",
         ],
-    ),
+    )
+    .act("NO_PROXY={host} queuemail check, for queuemail asks for TLS 1.2 at least, so that a proxy in between opens it"),
     code(
         &[50196],
         "the client asked for tokens in a loop",
         Who::You,
         &[
-            "wait some minutes; check that no job runs `queuemail token get --fresh` all the time, and that the state folder is kept between runs",
+            "wait some minutes; check that no job asks with `--fresh` all the time, and that the state folder is kept between runs",
         ],
     ),
     code(
@@ -401,7 +435,8 @@ pub static CODES: &[Entry] = &[
         &[
             "add http://localhost under \"Mobile and desktop applications\" in Authentication of app {client_id}",
         ],
-    ),
+    )
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}"),
     code(
         &[70016],
         "the sign-in with a device code is not finished yet",
@@ -433,6 +468,7 @@ const fn error(
         means,
         who,
         hints,
+        act: None,
     }
 }
 

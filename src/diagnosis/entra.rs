@@ -35,7 +35,7 @@ pub fn more_at(text: &str) -> Option<String> {
     let code = *codes(text).first()?;
     let mut hint = format!("more at {}", page(code));
     let found: Vec<String> = [
-        after(text, "Correlation ID:").map(|id| format!("correlation id {id}")),
+        correlation_id(text).map(|id| format!("correlation id {id}")),
         after(text, "Timestamp:"),
     ]
     .into_iter()
@@ -45,6 +45,11 @@ pub fn more_at(text: &str) -> Option<String> {
         hint.push_str(&format!(" ({})", found.join(", ")));
     }
     Some(hint)
+}
+
+/// By which an administrator finds the sign-in.
+pub fn correlation_id(text: &str) -> Option<String> {
+    after(text, "Correlation ID:")
 }
 
 /// Microsoft's page on a code.

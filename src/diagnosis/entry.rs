@@ -1,8 +1,9 @@
 //! What an explanation is, and how one is found for a server's words.
 
-use super::{aadsts, entra, graph, mail};
+use super::{aadsts, entra, graph, mail, own};
 use crate::fault::Scene;
 use crate::output::escape;
+use crate::powershell;
 
 /// Who can put it right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +53,28 @@ pub struct Entry {
     pub means: &'static str,
     pub who: Who,
     /// What to do, pasteable; `{address}`, `{account}`, `{queue}`, `{server}`, `{tenant}`,
-    /// `{client_id}` and `{host}` are filled in.
+    /// `{client_id}`, `{object_id}`, `{host}`, `{port}` and `{principal}` (whom Exchange gives
+    /// rights to: the account, else the app) are filled in.
     pub hints: &'static [&'static str],
+    /// The one command or page to begin with, where it is not the first hint.
+    pub act: Option<&'static str>,
 }
 
 impl Entry {
+    /// Names the one command or page to begin with.
+    pub const fn act(mut self, act: &'static str) -> Entry {
+        self.act = Some(act);
+        self
+    }
+
+    /// What to do first, with the names of `scene`.
+    pub fn remedy(&self, scene: &Scene, said: &str) -> String {
+        let first = self.act.or(self.hints.first().copied());
+        let id = entra::correlation_id(said);
+        fill(first.unwrap_or_default(), scene)
+            .replace("{correlation}", id.as_deref().unwrap_or("CORRELATION-ID"))
+    }
+
     /// What it is called where a person asked with `typed`.
     pub fn title(&self, typed: &str) -> String {
         match self.says {
@@ -75,6 +93,15 @@ impl Entry {
         }
     }
 
+    /// Every code or text that it explains.
+    pub fn symptoms(&self) -> Vec<String> {
+        match self.says {
+            Says::Aadsts(codes) => codes.iter().map(|code| format!("AADSTS{code}")).collect(),
+            Says::Text(texts) => texts.iter().map(|&text| text.to_owned()).collect(),
+            Says::OauthError(error) => vec![error.to_owned()],
+        }
+    }
+
     /// What to do, with the names of `scene` and, for Entra's words, where to read on.
     pub fn hints_for(&self, scene: &Scene, said: &str) -> Vec<String> {
         let mut hints: Vec<String> = self.hints.iter().map(|hint| fill(hint, scene)).collect();
@@ -89,6 +116,7 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
         .iter()
         .chain(mail::TEXTS)
         .chain(graph::TEXTS)
+        .chain(own::TEXTS)
         .chain(aadsts::ERRORS)
 }
 
@@ -102,10 +130,25 @@ pub fn for_server_words(said: &str) -> Option<&'static Entry> {
             return found;
         }
     }
-    let lower = said.to_lowercase();
-    // The longest text that fits is the most telling one.
+    let text = best(said, mail::TEXTS.iter().chain(graph::TEXTS));
+    text.or_else(|| {
+        let error = said.split(':').next().unwrap_or_default().trim();
+        aadsts::ERRORS
+            .iter()
+            .find(|e| matches!(e.says, Says::OauthError(own) if own == error))
+    })
+}
+
+/// The explanation of a failure in our own words.
+pub fn for_own_words(what: &str) -> Option<&'static Entry> {
+    best(what, own::TEXTS.iter())
+}
+
+/// The entry of which the longest text fits: it is the most telling one.
+fn best(words: &str, entries: impl Iterator<Item = &'static Entry>) -> Option<&'static Entry> {
+    let lower = words.to_lowercase();
     let mut best: Option<(usize, &Entry)> = None;
-    for entry in mail::TEXTS.iter().chain(graph::TEXTS) {
+    for entry in entries {
         let Says::Text(texts) = entry.says else {
             continue;
         };
@@ -115,13 +158,7 @@ pub fn for_server_words(said: &str) -> Option<&'static Entry> {
             }
         }
     }
-    let text = best.map(|(_, entry)| entry);
-    text.or_else(|| {
-        let error = said.split(':').next().unwrap_or_default().trim();
-        aadsts::ERRORS
-            .iter()
-            .find(|e| matches!(e.says, Says::OauthError(own) if own == error))
-    })
+    best.map(|(_, entry)| entry)
 }
 
 /// The explanations of what a person typed: a number, `AADSTS…`, a reply or a part of one.
@@ -143,7 +180,8 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     if !by_code.is_empty() {
         return by_code;
     }
-    let by_words = for_server_words(typed);
+    let texts = mail::TEXTS.iter().chain(graph::TEXTS).chain(own::TEXTS);
+    let by_words = best(typed, texts).or_else(|| for_server_words(typed));
     let lower = typed.to_lowercase();
     // A bare reply code stands for every reply that bears it; the most telling part is its last.
     let is_bare = lower
@@ -182,6 +220,20 @@ fn contains(text: &str, pattern: &str) -> bool {
 /// word in capitals.
 pub fn fill(hint: &str, scene: &Scene) -> String {
     let mut text = hint.to_owned();
+    let quoted = match is_powershell(hint) {
+        true => powershell::quoted,
+        false => quoted,
+    };
+    if text.contains("{principal}") {
+        let principal = match (&scene.account, &scene.object_id) {
+            (Some(account), _) => quoted(account),
+            (None, Some(id)) => quoted(id),
+            (None, None) => {
+                "(Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity".to_owned()
+            }
+        };
+        text = text.replace("{principal}", &principal);
+    }
     for (placeholder, value, unknown) in [
         ("{address}", &scene.address, "ADDRESS"),
         ("{account}", &scene.account, "ACCOUNT"),
@@ -189,14 +241,23 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         ("{server}", &scene.server, "SERVER"),
         ("{tenant}", &scene.tenant, "TENANT"),
         ("{client_id}", &scene.client_id, "CLIENT-ID"),
+        ("{object_id}", &scene.object_id, "OBJECT-ID"),
         ("{host}", &scene.host, "HOST"),
+        ("{port}", &scene.port, "PORT"),
     ] {
         if text.contains(placeholder) {
-            let value = value.as_deref().map_or_else(|| unknown.to_owned(), quoted);
+            let value = value.as_deref().map_or_else(|| unknown.to_owned(), &quoted);
             text = text.replace(placeholder, &value);
         }
     }
     text
+}
+
+/// True for a hint that holds a PowerShell command, where quotes are other than a shell's.
+fn is_powershell(hint: &str) -> bool {
+    ["Get-", "Set-", "Add-", "New-", "Remove-", "Test-"]
+        .iter()
+        .any(|verb| hint.contains(verb))
 }
 
 /// A value as a shell takes it for one word.

@@ -13,6 +13,7 @@ const fn text(
         means,
         who,
         hints,
+        act: None,
     }
 }
 

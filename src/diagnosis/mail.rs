@@ -14,6 +14,7 @@ const fn text(
         means,
         who,
         hints,
+        act: None,
     }
 }
 
@@ -23,6 +24,9 @@ const SMTP_SWITCH: &str =
     "allow it for this mailbox: Set-CASMailbox {address} -SmtpClientAuthenticationDisabled $false";
 const VIA_GRAPH: &str = "or send without SMTP: `via: graph` under outgoing server {server}";
 const MAILBOX_RIGHT: &str = "usually the app has no right to this mailbox; an Exchange administrator can check and grant it:\n        Get-MailboxPermission -Identity {address}\n        Add-MailboxPermission -Identity {address} -User (Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity -AccessRights FullAccess";
+const RIGHT: &str =
+    "Add-MailboxPermission -Identity {address} -User {principal} -AccessRights FullAccess";
+const SMTP_ON: &str = "Set-CASMailbox -Identity {address} -SmtpClientAuthenticationDisabled $false";
 const OBJECT_ID: &str = "the service principal's Object ID is the one under Enterprise applications, not App registrations";
 const WAIT: &str = "nothing is lost; the next run goes on where this one stopped";
 
@@ -37,7 +41,8 @@ pub static TEXTS: &[Entry] = &[
             OBJECT_ID,
             "if it worked yesterday for all mailboxes, it is usually a fault of the service: https://status.cloud.microsoft",
         ],
-    ),
+    )
+    .act(RIGHT),
     text(
         &["session invalidated", "accesstokenexpired"],
         "the access token ran out in the middle of the session",
@@ -133,7 +138,8 @@ pub static TEXTS: &[Entry] = &[
         "SMTP sign-in is switched off for the whole tenant, which is the default for tenants made after January 2020",
         Who::Exchange,
         &[SMTP_SWITCH, VIA_GRAPH],
-    ),
+    )
+    .act(SMTP_ON),
     text(
         &[
             "smtpclientauthentication is disabled",
@@ -142,7 +148,8 @@ pub static TEXTS: &[Entry] = &[
         "SMTP sign-in is switched off for this mailbox",
         Who::Exchange,
         &[SMTP_SWITCH, VIA_GRAPH],
-    ),
+    )
+    .act(SMTP_ON),
     text(
         &[
             "5.7.139…basic authentication is disabled",
@@ -166,7 +173,8 @@ pub static TEXTS: &[Entry] = &[
             SMTP_SWITCH,
             VIA_GRAPH,
         ],
-    ),
+    )
+    .act("the sign-in logs at https://entra.microsoft.com show which policy stops {address}; IMAP and Graph are not concerned"),
     text(
         &[
             "535 5.7.3",
@@ -181,7 +189,8 @@ pub static TEXTS: &[Entry] = &[
             OBJECT_ID,
             VIA_GRAPH,
         ],
-    ),
+    )
+    .act(RIGHT),
     text(
         &[
             "mailbox logon failure",
@@ -191,7 +200,8 @@ pub static TEXTS: &[Entry] = &[
         "signed in, but the app or person may not open the mailbox that submits, or it does not exist",
         Who::Exchange,
         &[MAILBOX_RIGHT],
-    ),
+    )
+    .act(RIGHT),
     text(
         &[
             "concurrent connections limit exceeded",

@@ -1,10 +1,10 @@
 //! An error in, what to print and the exit code out; the only folder full of Microsoft lore.
 //!
-//! It reads errors and nobody reads it but `lib` and `explain`, so that advice can never steer
+//! It reads errors and nobody reads it but `lib`, `check` and `explain`, so that advice can never steer
 //! the program: decisions are made by RFC 6749's `error`, response codes and reply codes.
 //!
 //! - `entry`: what an explanation is, and how one is found for a server's words
-//! - `aadsts`, `mail`, `graph`: the tables
+//! - `aadsts`, `mail`, `graph`: the tables of servers' words; `own` that of what we find ourselves
 //! - `entra`: the form of Entra's error texts
 
 mod aadsts;
@@ -12,11 +12,12 @@ mod entra;
 mod entry;
 mod graph;
 mod mail;
+mod own;
 
 pub use entra::page;
-pub use entry::find;
+pub use entry::{Who, all, find};
 
-use crate::fault::{Fault, Scene, kind_of};
+use crate::fault::{Fault, Kind, Scene, kind_of};
 
 /// An error as a person reads it.
 pub struct Report {
@@ -57,4 +58,104 @@ pub fn report(err: &anyhow::Error) -> Report {
         hints,
         exit_code: kind_of(err).exit_code(),
     }
+}
+
+/// What a failure comes down to: the answer to "what is wrong, who must act, what exactly".
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    pub who: Who,
+    /// What is wrong.
+    pub wrong: String,
+    /// The one command or page.
+    pub remedy: String,
+    /// What else may help.
+    pub hints: Vec<String>,
+    pub server_said: Option<String>,
+    pub exit_code: u8,
+}
+
+impl Verdict {
+    /// All of it in one sentence.
+    pub fn sentence(&self) -> String {
+        let Verdict { wrong, remedy, .. } = self;
+        match self.who {
+            Who::Nobody => format!("{wrong}; nobody has to act: {remedy}"),
+            who => format!("{wrong}; {} acts: {remedy}", who.describe()),
+        }
+    }
+}
+
+/// Comes to a verdict over an error with the names and ids of `scene`.
+pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
+    let fault = err.downcast_ref::<Fault>();
+    let root = match fault {
+        Some(fault) => fault.what.clone(),
+        None => err.root_cause().to_string(),
+    };
+    let report = report(err);
+    let kind = kind_of(err);
+    let (who, wrong, remedy) = match entry_for(fault) {
+        Some(entry) => (
+            entry.who,
+            format!("{root}: {}", entry.means),
+            entry.remedy(
+                scene,
+                fault
+                    .and_then(|f| f.server_said.as_deref())
+                    .unwrap_or_default(),
+            ),
+        ),
+        None => (
+            who_by(kind),
+            root,
+            report
+                .hints
+                .first()
+                .cloned()
+                .unwrap_or_else(|| by_kind(kind).to_owned()),
+        ),
+    };
+    Verdict {
+        who,
+        wrong: one_line(&wrong),
+        remedy: one_line(&remedy),
+        hints: match entry_for(fault) {
+            Some(entry) => {
+                let said = fault.and_then(|f| f.server_said.as_deref());
+                entry.hints_for(scene, said.unwrap_or_default())
+            }
+            None => report.hints,
+        },
+        server_said: report.server_said,
+        exit_code: kind.exit_code(),
+    }
+}
+
+/// The explanation of a failure: of what we found ourselves, else of the server's words.
+fn entry_for(fault: Option<&Fault>) -> Option<&'static entry::Entry> {
+    let fault = fault?;
+    entry::for_own_words(&fault.what).or_else(|| {
+        let said = fault.server_said.as_deref()?;
+        entry::for_server_words(said)
+    })
+}
+
+fn who_by(kind: Kind) -> Who {
+    match kind {
+        Kind::TryLater => Who::Nobody,
+        Kind::Refused => Who::Network,
+        _ => Who::You,
+    }
+}
+
+fn by_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::TryLater => "try again later",
+        Kind::Bug => "report it, with what `-vv` shows",
+        _ => "see what `-vv` shows",
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

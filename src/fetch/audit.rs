@@ -4,6 +4,7 @@ use super::{Job, mailbox_key};
 use crate::mail::{Mailbox, Query, RemoteId};
 use crate::state::Store;
 use anyhow::Result;
+use std::collections::HashSet;
 
 /// What became of the messages that a folder of the server holds now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,8 @@ pub fn audit(job: &Job, store: &Store, mailbox: &mut dyn Mailbox, now: i64) -> R
             Some(record) => store.states(record.id, opened.epoch)?,
             None => Default::default(),
         };
-        let mark: Option<u32> = record.as_ref().and_then(|r| r.mark.as_ref()?.parse().ok());
+        let mark = record.as_ref().and_then(|r| r.mark.clone());
+        let ahead = ahead(mailbox, mark, opened.epoch)?;
         for id in mailbox.list(&Query::default())?.ids {
             audit.on_server += 1;
             match states.get(&id).map(String::as_str) {
@@ -43,7 +45,7 @@ pub fn audit(job: &Job, store: &Store, mailbox: &mut dyn Mailbox, now: i64) -> R
                 Some("quarantined") => audit.quarantined += 1,
                 Some("dropped") => audit.dropped += 1,
                 Some(_) => audit.pending += 1,
-                None if passed_over(&id, mark) => audit.unaccounted.push(id),
+                None if ahead.as_ref().is_some_and(|a| !a.holds(&id)) => audit.unaccounted.push(id),
                 None => audit.pending += 1,
             }
         }
@@ -55,10 +57,35 @@ pub fn audit(job: &Job, store: &Store, mailbox: &mut dyn Mailbox, now: i64) -> R
     Ok(audits)
 }
 
-/// A message that is not on record though everything up to the mark should be.
-fn passed_over(id: &RemoteId, mark: Option<u32>) -> bool {
-    match (id, mark) {
-        (RemoteId::Uid(uid), Some(mark)) => *uid <= mark,
-        _ => false,
+/// What lies ahead of the mark of a folder: not on record, and the next run's to take.
+enum Ahead {
+    /// IMAP's UIDs above this.
+    Above(u32),
+    /// What a listing from the mark gives: the marks of Graph tell nothing by themselves.
+    Listed(HashSet<RemoteId>),
+}
+
+impl Ahead {
+    fn holds(&self, id: &RemoteId) -> bool {
+        match (self, id) {
+            (Ahead::Above(mark), RemoteId::Uid(uid)) => uid > mark,
+            (Ahead::Listed(ids), id) => ids.contains(id),
+            (Ahead::Above(_), RemoteId::Graph(_)) => true,
+        }
     }
+}
+
+/// `None` where nothing has been fetched yet, so that all lies ahead.
+fn ahead(mailbox: &mut dyn Mailbox, mark: Option<String>, epoch: u32) -> Result<Option<Ahead>> {
+    let Some(mark) = mark else {
+        return Ok(None);
+    };
+    if epoch != 0 {
+        return Ok(mark.parse().ok().map(Ahead::Above));
+    }
+    let listing = mailbox.list(&Query {
+        after: Some(mark),
+        since: None,
+    })?;
+    Ok(Some(Ahead::Listed(listing.ids.into_iter().collect())))
 }

@@ -5,6 +5,8 @@
 //! fields that its author wrote: Message-ID, Date, From, To and Subject. A message without a
 //! Message-ID is told by its octets.
 
+use super::fields::Fields;
+use super::machine::{self, Machine};
 use ring::digest::{Context, SHA256};
 
 /// The head is searched for its end up to this many octets.
@@ -18,7 +20,14 @@ pub struct Identity {
     pub message_id: Option<String>,
     /// The server's own text in place of a message that it could not convert.
     pub placeholder: bool,
+    /// Whether a person or a machine wrote it.
+    pub machine: Machine,
+    /// The Message-ID that a bounce is about.
+    pub original_message_id: Option<String>,
 }
+
+/// A bounce's text is searched for the message that it is about up to this many octets.
+const REPORT_LIMIT: usize = 128 << 10;
 
 /// Takes the octets of a message as they pass.
 #[derive(Default)]
@@ -27,6 +36,8 @@ pub struct HeadReader {
     /// How far the head was searched for its end.
     searched: usize,
     state: Progress,
+    /// The beginning of a bounce's text.
+    report: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -36,14 +47,17 @@ enum Progress {
     /// The head says which mail it is.
     Known(Identity),
     /// There is no Message-ID: the octets are digested to the end.
-    Digesting(Box<Context>),
+    Digesting(Identity, Box<Context>),
 }
 
 impl HeadReader {
     pub fn take(&mut self, octets: &[u8]) {
         match &mut self.state {
-            Progress::Known(_) => {}
-            Progress::Digesting(digest) => digest.update(octets),
+            Progress::Known(identity) => keep_report(&mut self.report, identity, octets),
+            Progress::Digesting(identity, digest) => {
+                digest.update(octets);
+                keep_report(&mut self.report, identity, octets);
+            }
             Progress::Head => {
                 self.head.extend_from_slice(octets);
                 if let Some(end) = self.end_of_head() {
@@ -57,14 +71,18 @@ impl HeadReader {
         if matches!(self.state, Progress::Head) {
             self.decide(self.head.len());
         }
-        match self.state {
+        let mut identity = match self.state {
             Progress::Known(identity) => identity,
-            Progress::Digesting(digest) => Identity {
+            Progress::Digesting(identity, digest) => Identity {
                 fingerprint: shortened(*digest),
-                ..Identity::default()
+                ..identity
             },
             Progress::Head => Identity::default(),
+        };
+        if identity.machine == Machine::Bounce {
+            identity.original_message_id = machine::original_message_id(&self.report);
         }
+        identity
     }
 
     /// The length of the head, once its end was seen or given up on.
@@ -89,32 +107,34 @@ impl HeadReader {
 
     fn decide(&mut self, end: usize) {
         let fields = Fields::of(&self.head[..end]);
-        match fields.get("message-id") {
-            Some(message_id) => {
-                let mut digest = Context::new(&SHA256);
-                for name in ["message-id", "date", "from", "to", "subject"] {
-                    digest.update(fields.get(name).unwrap_or_default().as_bytes());
-                    digest.update(b"\0");
-                }
-                self.state = Progress::Known(Identity {
-                    fingerprint: shortened(digest),
-                    placeholder: is_placeholder(&fields),
-                    message_id: Some(message_id),
-                });
+        let mut identity = Identity {
+            message_id: fields.get("message-id"),
+            placeholder: is_placeholder(&fields),
+            machine: Machine::of(&fields),
+            ..Identity::default()
+        };
+        let mut digest = Context::new(&SHA256);
+        keep_report(&mut self.report, &identity, &self.head[end..]);
+        self.state = if identity.message_id.is_some() {
+            for name in ["message-id", "date", "from", "to", "subject"] {
+                digest.update(fields.get(name).unwrap_or_default().as_bytes());
+                digest.update(b"\0");
             }
-            None if is_placeholder(&fields) => {
-                self.state = Progress::Known(Identity {
-                    placeholder: true,
-                    ..Identity::default()
-                });
-            }
-            None => {
-                let mut digest = Context::new(&SHA256);
-                digest.update(&self.head);
-                self.state = Progress::Digesting(Box::new(digest));
-            }
-        }
+            identity.fingerprint = shortened(digest);
+            Progress::Known(identity)
+        } else {
+            digest.update(&self.head);
+            Progress::Digesting(identity, Box::new(digest))
+        };
         self.head = Vec::new();
+    }
+}
+
+/// Keeps the beginning of a bounce's text.
+fn keep_report(report: &mut Vec<u8>, identity: &Identity, octets: &[u8]) {
+    if identity.machine == Machine::Bounce {
+        let room = REPORT_LIMIT.saturating_sub(report.len());
+        report.extend_from_slice(&octets[..octets.len().min(room)]);
     }
 }
 
@@ -133,46 +153,6 @@ fn shortened(digest: Context) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&digest.finish().as_ref()[..16]);
     short
-}
-
-/// The header fields of a head.
-struct Fields<'a>(Vec<(&'a [u8], &'a [u8])>);
-
-impl<'a> Fields<'a> {
-    fn of(head: &'a [u8]) -> Fields<'a> {
-        let mut fields = Vec::new();
-        let mut start = 0;
-        while start < head.len() {
-            // A field ends at a line end that no white space follows (RFC 5322 §2.2.3).
-            let mut end = start;
-            loop {
-                match head[end..].iter().position(|&b| b == b'\n') {
-                    Some(p) => end += p + 1,
-                    None => end = head.len(),
-                }
-                if end >= head.len() || !matches!(head[end], b' ' | b'\t') {
-                    break;
-                }
-            }
-            let field = &head[start..end];
-            if let Some(colon) = field.iter().position(|&b| b == b':') {
-                fields.push((&field[..colon], &field[colon + 1..]));
-            }
-            start = end;
-        }
-        Fields(fields)
-    }
-
-    /// The first field of this name, unfolded, with white space made single.
-    fn get(&self, name: &str) -> Option<String> {
-        let (_, value) = self
-            .0
-            .iter()
-            .find(|(n, _)| n.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))?;
-        let text = String::from_utf8_lossy(value);
-        let words: Vec<&str> = text.split_ascii_whitespace().collect();
-        (!words.is_empty()).then(|| words.join(" "))
-    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@
 
 mod audit;
 mod commit;
+mod fields;
 mod identity;
 mod intake;
+mod machine;
 
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Delivery, Letter};
@@ -98,6 +100,8 @@ impl Folder<'_> {
             priority: self.job.priority,
             language: self.job.language.clone(),
             message_id: staged.identity.message_id.clone(),
+            kind: staged.identity.machine.name(),
+            original_message_id: staged.identity.original_message_id.clone(),
             delivery_id: self.delivery_id(&staged.id),
         }
     }
@@ -122,6 +126,8 @@ pub struct Delivered<'a> {
 
 /// Hears what happens while it happens, from several threads.
 pub trait Reporter: Sync {
+    /// So many messages of a folder are about to be fetched.
+    fn found(&self, folder: &Folder<'_>, messages: u64);
     fn delivered(&self, delivered: &Delivered<'_>);
     fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
@@ -335,6 +341,7 @@ fn fetch_folder(
         work.ids.truncate(left.unwrap_or(0));
         work.mark = None;
     }
+    reporter.found(folder, work.ids.len() as u64);
     if !work.ids.is_empty() {
         let place = delivery::expand(
             &job.target,

@@ -2,7 +2,8 @@
 //!
 //! Works on octets. What a person did not ask to change stays as it came: Bcc goes, a missing
 //! From, Date or Message-ID comes in at the top, and text of a Unix machine (LF alone, no CR
-//! anywhere) gets the CRLF of the mail formats. Nothing else.
+//! anywhere, in all of the message or in all of its header or body) gets the CRLF of the mail
+//! formats. Nothing else.
 
 use super::addresses;
 use crate::fault::{Fault, Kind};
@@ -17,6 +18,10 @@ pub struct Draft {
     fields: Vec<Field>,
     /// Where the header's fields end and the empty line or the body begins.
     header_end: usize,
+    /// From is replaced by the sender.
+    replace_from: bool,
+    /// Fields that are added where the message has none of that name.
+    additions: Vec<(&'static str, String)>,
 }
 
 /// Where a header field is in the message.
@@ -50,15 +55,15 @@ impl Draft {
         if octets.is_empty() {
             return Err(malformed("the message is empty").into());
         }
-        if !octets.contains(&b'\r') {
-            octets = text_to_lines(&octets);
-        }
+        octets = lines_of_text(octets);
         let fields = read_fields(&octets)?;
         let header_end = fields.last().map_or(0, |f| f.whole.end);
         Ok(Draft {
             octets,
             fields,
             header_end,
+            replace_from: false,
+            additions: Vec::new(),
         })
     }
 
@@ -90,6 +95,27 @@ impl Draft {
         }
     }
 
+    /// The addresses of From, as they stand there.
+    pub fn from_addresses(&self) -> Result<Vec<String>> {
+        self.addresses_of(&self.fields, "From")
+    }
+
+    /// True for an answer: it has In-Reply-To.
+    pub fn answers(&self) -> bool {
+        self.has("In-Reply-To")
+    }
+
+    /// From is to name the sender; what stands there becomes the name beside the address.
+    pub fn replace_from(&mut self) {
+        self.replace_from = true;
+    }
+
+    /// Adds a field, unless the message has one of that name. The value must be ASCII without
+    /// line ends.
+    pub fn add(&mut self, name: &'static str, value: &str) {
+        self.additions.push((name, value.to_owned()));
+    }
+
     /// The recipients that the header names, as `sendmail -t` takes them: of a resent message
     /// (RFC 5322 §3.6.6) those of its latest resending, else To, Cc and Bcc.
     pub fn recipients(&self) -> Result<Vec<String>> {
@@ -107,6 +133,22 @@ impl Draft {
         Ok(found)
     }
 
+    /// All recipients that To, Cc and Bcc name, of a resent message too.
+    pub fn named(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for name in ["To", "Cc", "Bcc"] {
+            found.extend(self.addresses_of(&self.fields, name)?);
+        }
+        Ok(found)
+    }
+
+    /// All whom From and Sender name, of a resent message too.
+    pub fn authors(&self) -> Result<Vec<String>> {
+        let mut found = self.addresses_of(&self.fields, "From")?;
+        found.extend(self.addresses_of(&self.fields, "Sender")?);
+        Ok(found)
+    }
+
     /// Takes Bcc out, puts in what is missing and fixes the Message-ID. `sender` gives From,
     /// with the display name `name`, where there is none.
     pub fn prepare(
@@ -116,8 +158,17 @@ impl Draft {
         now: &ZonedDateTime,
     ) -> Result<Prepared> {
         let mut top = String::new();
-        if !self.has("From") {
+        let from = self.fields.iter().find(|f| f.is("From"));
+        if self.replace_from {
+            let former = from.map(|f| name_in(&self.value(f)));
+            top += &from_field(sender, former.as_deref().or(name))?;
+        } else if from.is_none() {
             top += &from_field(sender, name)?;
+        }
+        for (name, value) in &self.additions {
+            if !self.has(name) {
+                top += &format!("{name}: {value}\r\n");
+            }
         }
         if !self.has("Date") {
             let date = jiff::fmt::rfc2822::to_string(now)?;
@@ -135,7 +186,8 @@ impl Draft {
         octets.extend_from_slice(top.as_bytes());
         for field in &self.fields {
             let nameless = field.is("Message-ID") && self.value(field).trim().is_empty();
-            if !(field.is("Bcc") || field.is("Resent-Bcc") || nameless) {
+            let replaced = self.replace_from && field.is("From");
+            if !(field.is("Bcc") || field.is("Resent-Bcc") || nameless || replaced) {
                 octets.extend_from_slice(&self.octets[field.whole.clone()]);
             }
         }
@@ -233,6 +285,37 @@ fn line_end(octets: &[u8], at: usize) -> usize {
         .map_or(octets.len(), |n| at + n + 1)
 }
 
+/// Converts what is Unix text throughout: all of it, or all of the header or of the body where
+/// a program joined them. PHP puts a CRLF after a body of whatever lines.
+fn lines_of_text(octets: Vec<u8>) -> Vec<u8> {
+    if !octets.contains(&b'\r') {
+        return text_to_lines(&octets);
+    }
+    let header_end = header_end(&octets);
+    let (header, rest) = octets.split_at(header_end);
+    let (empty_line, body) = rest.split_at(line_end(rest, 0));
+    let is_unix = |part: &[u8]| {
+        let text = part.strip_suffix(b"\r\n").unwrap_or(part);
+        text.contains(&b'\n') && !text.contains(&b'\r')
+    };
+    if !is_unix(header) && !is_unix(body) {
+        return octets;
+    }
+    let converted = |part: &[u8]| {
+        if !is_unix(part) {
+            return part.to_owned();
+        }
+        let text = part.strip_suffix(b"\r\n").unwrap_or(part);
+        let mut lines = text_to_lines(text);
+        if text.len() < part.len() && text.ends_with(b"\n") {
+            lines.extend_from_slice(b"\r\n");
+        }
+        lines
+    };
+    let empty_line = if empty_line.is_empty() { "" } else { "\r\n" };
+    [converted(header), empty_line.into(), converted(body)].concat()
+}
+
 /// Gives every line its CRLF, also the last.
 fn text_to_lines(text: &[u8]) -> Vec<u8> {
     let mut lines = Vec::with_capacity(text.len() + text.len() / 32 + 2);
@@ -286,6 +369,18 @@ fn field_name(line: &[u8]) -> Option<(String, usize)> {
     let name = line[..colon].trim_ascii_end();
     let visible = !name.is_empty() && name.iter().all(|b| matches!(b, 33..=126));
     visible.then(|| (String::from_utf8_lossy(name).into_owned(), colon + 1))
+}
+
+/// What names a person in the value of a From field: the name before or the comment after the
+/// address, else the address itself.
+fn name_in(value: &str) -> String {
+    let value = value.trim();
+    let name = match (value.split_once('<'), value.split_once('(')) {
+        (Some((name, _)), _) if !name.trim().is_empty() => name.trim().trim_matches('"'),
+        (_, Some((_, comment))) => comment.trim_end_matches(')'),
+        _ => value,
+    };
+    name.trim_matches(['<', '>', ' ']).to_owned()
 }
 
 /// A From field, the display name encoded as RFC 2047 has it.
@@ -380,6 +475,16 @@ mod tests {
     fn only_text_that_is_lf_throughout_is_converted() {
         let mixed = format!("{WHOLE}\nunix\r\n");
         assert_eq!(prepared(&mixed), mixed);
+        let php = format!("{WHOLE}\r\nhello\n.\nbye");
+        assert_eq!(prepared(&php), format!("{WHOLE}\r\nhello\r\n.\r\nbye\r\n"));
+        assert_eq!(prepared(&format!("{php}\r\n")), prepared(&php));
+        let empty_line = format!("{WHOLE}\r\nhello\nbye\n\r\n");
+        assert_eq!(
+            prepared(&empty_line),
+            format!("{WHOLE}\r\nhello\r\nbye\r\n\r\n")
+        );
+        let one = format!("{WHOLE}\r\nhello\r\nx\ny\r\n");
+        assert_eq!(prepared(&one), one);
         let open = format!("{WHOLE}\r\nno end");
         assert_eq!(prepared(&open), open);
     }
@@ -411,6 +516,31 @@ mod tests {
         assert!(draft.sender().is_err());
         let draft = read("From: a@x.example, b@x.example\nSender: b@x.example\n\n");
         assert_eq!(draft.sender().unwrap().as_deref(), Some("b@x.example"));
+    }
+
+    #[test]
+    fn a_from_of_this_machine_becomes_the_name_of_the_sender() {
+        let mut draft = read("Subject: x\nFrom: root (Cron Daemon)\nAuto-Submitted: no\n\n");
+        assert_eq!(draft.from_addresses().unwrap(), ["root"]);
+        draft.replace_from();
+        draft.add("Auto-Submitted", "auto-generated");
+        draft.add("X-Auto-Response-Suppress", "All");
+        let octets = draft
+            .prepare("us@contoso.example", None, &now())
+            .unwrap()
+            .octets;
+        let text = String::from_utf8(octets).unwrap();
+        assert!(
+            text.starts_with("From: \"Cron Daemon\" <us@contoso.example>\r\n"),
+            "{text}"
+        );
+        assert_eq!(name_in("www-data"), "www-data");
+        assert_eq!(name_in("\"The web\" <www-data>"), "The web");
+        assert_eq!(text.matches("From:").count(), 1);
+        assert!(
+            text.contains("Auto-Submitted: no\r\n")
+                && text.contains("X-Auto-Response-Suppress: All\r\n")
+        );
     }
 
     #[test]

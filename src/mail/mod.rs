@@ -15,6 +15,7 @@ mod utf7;
 use crate::config::AfterFetch;
 use crate::fault::Kind;
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 
@@ -122,6 +123,12 @@ pub trait Mailbox {
     /// settled.
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()>;
 
+    /// Whether the open folder, opened for writing, has the rights that an action needs, as far
+    /// as the server tells without that anything is done.
+    fn may_settle(&self, _action: &AfterFetch) -> Result<()> {
+        Ok(())
+    }
+
     /// The folders' names, decoded.
     fn folders(&mut self) -> Result<Vec<String>>;
 
@@ -130,7 +137,7 @@ pub trait Mailbox {
 }
 
 /// An SMTP envelope (RFC 5321 §2.3.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Envelope {
     /// The reverse-path; `None` is the null path `<>`.
     pub from: Option<String>,
@@ -141,7 +148,7 @@ pub struct Envelope {
 
 /// What the sender wants to be told of the delivery (RFC 3461). Asked for where the server
 /// offers DSN; elsewhere the server does as it always does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Notifications {
     /// NOTIFY: `NEVER`, or a list of `SUCCESS`, `FAILURE` and `DELAY`.
     pub notify: Option<String>,
@@ -159,6 +166,8 @@ pub struct Receipt {
     pub refused: Vec<RefusedRecipient>,
     /// Our words: why we did not hand the message over, or how the connection broke.
     pub why: Option<String>,
+    /// What our own refusal means to the caller, where it is not the server's.
+    pub kind: Option<Kind>,
     /// The server's last words on the message.
     pub server_said: Option<String>,
     /// The Message-ID that the server says it used, if it names one.
@@ -171,13 +180,14 @@ impl Receipt {
             outcome,
             refused: Vec::new(),
             why: None,
+            kind: None,
             server_said: None,
             message_id: None,
         }
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct RefusedRecipient {
     pub address: String,
     pub for_good: bool,
@@ -226,6 +236,19 @@ pub trait Transport {
     /// sign-in) and that the message was certainly not accepted; everything that concerns the
     /// message alone is in the receipt, and the next message may follow.
     fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt>;
+
+    /// Submits as [`Transport::submit`] does, and calls `before_end` when all is ready and the
+    /// end of the message, by which the server gets it, goes out next: who is asked to remember
+    /// that does so there. An error of `before_end` ends the attempt before that.
+    fn submit_noting(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        before_end: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Receipt> {
+        before_end()?;
+        self.submit(envelope, message)
+    }
 
     /// Says goodbye.
     fn close(&mut self);

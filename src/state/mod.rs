@@ -8,6 +8,8 @@
 mod health;
 mod ledger;
 mod lock;
+mod outbox;
+mod pace;
 mod quarantine;
 mod schema;
 mod tokens;
@@ -18,7 +20,9 @@ pub use tokens::{SignInLock, StoredToken, TokenKey};
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};
-pub use lock::Holder;
+pub use lock::{Holder, Lock};
+pub use outbox::{OutboxCounts, OutboxEntry, OutboxState};
+pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
 

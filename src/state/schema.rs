@@ -69,6 +69,37 @@ const MIGRATIONS: &[&str] = &["
         until      INTEGER NOT NULL,
         reason     TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE outbox (
+        -- never given twice: a person may still hold an old one
+        id           INTEGER PRIMARY KEY AUTOINCREMENT,
+        -- in the folder `outbox`
+        file         TEXT NOT NULL,
+        -- who sends and who is still to get it (JSON)
+        envelope     TEXT NOT NULL,
+        message_id   TEXT NOT NULL,
+        -- 1 when another transaction has the same Message-ID
+        shared_id    INTEGER NOT NULL,
+        size         INTEGER NOT NULL,
+        -- waiting, sending, unknown, failed
+        state        TEXT NOT NULL,
+        attempts     INTEGER NOT NULL,
+        -- Unix seconds, as all times here
+        next_attempt INTEGER NOT NULL,
+        reason       TEXT NOT NULL,
+        -- recipients that the sender is still to be told of (JSON)
+        refused      TEXT NOT NULL,
+        -- how that report is being delivered (JSON), while it is
+        report       TEXT,
+        kept_at      INTEGER NOT NULL,
+        changed_at   INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE sent (
+        mailbox    TEXT NOT NULL,
+        -- Unix milliseconds
+        at         INTEGER NOT NULL,
+        recipients INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX sent_at ON sent (mailbox, at);
     CREATE TABLE way (
         -- what was found a way for: a mailbox to be read, or a sender
         key      TEXT PRIMARY KEY,

@@ -8,3 +8,4 @@ mod provisioning;
 mod queue_add;
 mod real;
 mod server_add;
+mod usage;

@@ -1,5 +1,7 @@
 //! Mail as it really is: messages that mail programs have stumbled over, made the same each time.
 
+use std::sync::OnceLock;
+
 /// One message and what makes it odd.
 #[derive(Clone, Debug)]
 pub struct Odd {
@@ -212,6 +214,21 @@ pub fn random(seed: u64) -> Vec<u8> {
         bytes.push(b'x');
     }
     bytes
+}
+
+/// A mixture: nine of ten are of the kinds of [`all`], each with one oddity, in turn.
+pub fn any(seed: u64) -> Vec<u8> {
+    static ALL: OnceLock<Vec<Odd>> = OnceLock::new();
+    let all = ALL.get_or_init(all);
+    let place = seed as usize % all.len();
+    let bytes = &all[place].bytes;
+    if seed.is_multiple_of(10) {
+        random(seed)
+    } else if bytes.starts_with(b"From: ") {
+        [format!("X-Number: {seed}\r\n").as_bytes(), bytes].concat()
+    } else {
+        bytes.clone()
+    }
 }
 
 /// A small random number generator (SplitMix64): the same numbers for the same seed, anywhere.

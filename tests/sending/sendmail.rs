@@ -108,11 +108,10 @@ fn called_as_sendmail_it_takes_the_usual_flags() {
 #[test]
 fn by_any_other_name_it_stays_itself() {
     let home = office();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_queuemail"));
+    let mut command = home.command(&[]);
     command.arg0("/usr/bin/mailq").stdin(Stdio::null());
-    Ran::from(command.output().unwrap())
-        .fails(64)
-        .says("`-bp` asks to list a queue of sendmail");
+    let ran = Ran::from(command.output().unwrap()).succeeds();
+    assert_eq!(ran.out, "", "the outbox is empty");
     home.run(&["-t"]).fails(64);
     home.run(&["send", "-bs"])
         .fails(64)
@@ -172,7 +171,7 @@ fn octets_that_are_no_lines_arrive_as_they_are_or_not_at_all() {
     assert!(sent[1].mail_parameters.iter().any(|p| p == "BODY=8BITMIME"));
     *home.standin.faults().smtp_without.lock().unwrap() = vec!["CHUNKING".into()];
     pipe(&home, &["send", "-t"], &open)
-        .fails(69)
+        .fails(65)
         .says("the message's last line has no end");
     assert_eq!(home.standin.submitted().len(), 2);
 }

@@ -130,6 +130,7 @@ mail_save_crlf = yes
 mail_fsync = never
 first_valid_uid = 1
 mail_max_userip_connections = 100
+pop3_no_flag_updates = yes
 
 disable_plaintext_auth = no
 auth_mechanisms = plain login xoauth2 oauthbearer

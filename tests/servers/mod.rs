@@ -99,9 +99,19 @@ impl RealServers {
         self.dovecot.imaps
     }
 
+    /// The port behind `smtp_url`.
+    pub fn submission_port(&self) -> u16 {
+        self.postfix.submission
+    }
+
     /// POP3 within TLS, for peers that know nothing else.
     pub fn pop3s_port(&self) -> u16 {
         self.dovecot.pop3s
+    }
+
+    /// Where Dovecot takes mail by LMTP.
+    pub fn lmtp_socket(&self) -> PathBuf {
+        self.dovecot.lmtp_socket()
     }
 
     /// The private CA, PEM.

@@ -158,26 +158,35 @@ impl<S: Read + Write> RawImap<S> {
 
     /// Every message of the selected folder, in the order of UIDs, none marked as read.
     pub fn read_all(&mut self) -> Vec<Message> {
-        let reply = self.command("UID FETCH 1:* (UID FLAGS BODY.PEEK[])");
-        assert!(reply.is_ok(), "FETCH: {}", reply.tagged);
-        let fetched = |response: Response| {
+        let mut messages = Vec::new();
+        self.read_each(|message| messages.push(message));
+        messages.sort_by_key(|message| message.uid);
+        messages
+    }
+
+    /// The same one by one, for more than memory holds.
+    pub fn read_each(&mut self, mut take: impl FnMut(Message)) {
+        let tag = self.send("UID FETCH 1:* (UID FLAGS BODY.PEEK[])");
+        loop {
+            let response = self.response();
             let text = &response.text;
+            if let Some(rest) = text.strip_prefix(&tag) {
+                assert!(rest.starts_with(" OK"), "FETCH: {rest}");
+                return;
+            }
             if !text.contains(" FETCH (") || !text.contains("BODY[]") {
-                return None;
+                continue;
             }
             let after = |name: &str| &text[text.find(name).unwrap() + name.len()..];
             let uid = after("UID ").split([' ', ')']).next().unwrap();
             let flags = after("FLAGS (").split(')').next().unwrap();
-            Some(Message {
+            take(Message {
                 uid: uid.parse().unwrap(),
                 flags: flags.split_whitespace().map(str::to_owned).collect(),
                 // An empty message may come as `""` or NIL.
                 bytes: response.literals.into_iter().next().unwrap_or_default(),
-            })
-        };
-        let mut messages: Vec<_> = reply.untagged.into_iter().filter_map(fetched).collect();
-        messages.sort_by_key(|message| message.uid);
-        messages
+            });
+        }
     }
 
     /// Sends a command without literals and reads to its end.

@@ -253,6 +253,16 @@ impl Standin {
         self.world.graph.lock().unwrap().expire_deltas();
     }
 
+    /// Moves a message to another folder, as a person with Outlook would.
+    pub fn move_message(&self, mailbox: &str, from: &str, uid: u32, to: &str) {
+        let moved = self.with_folder(mailbox, from, |folder| folder.remove(&[uid].into()));
+        self.with_folder(mailbox, to, |folder| {
+            for message in moved {
+                folder.add_as(message.id, message.bytes, message.flags, message.received);
+            }
+        });
+    }
+
     /// Removes a message, as another client or a rule would.
     pub fn remove(&self, mailbox: &str, folder: &str, uid: u32) {
         self.with_folder(mailbox, folder, |folder| folder.remove(&[uid].into()));

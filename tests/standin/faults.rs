@@ -270,6 +270,11 @@ impl Faults {
         script.extend((0..n).map(|_| (at, fault.clone())));
     }
 
+    /// Forgets what was scripted for SMTP.
+    pub fn smtp_clear(&self) {
+        self.smtp.lock().unwrap().clear();
+    }
+
     pub fn take_smtp(&self, at: SmtpAt) -> Option<SmtpFault> {
         let mut script = self.smtp.lock().unwrap();
         let place = script.iter().position(|(point, _)| *point == at)?;
@@ -280,6 +285,12 @@ impl Faults {
     pub fn smtp_recipient(&self, address: &str, reply: &str) {
         let mut replies = self.smtp_recipients.lock().unwrap();
         replies.insert(address.to_ascii_lowercase(), reply.to_string());
+    }
+
+    /// RCPT for this address is answered as usual again.
+    pub fn smtp_recipient_well(&self, address: &str) {
+        let mut replies = self.smtp_recipients.lock().unwrap();
+        replies.remove(&address.to_ascii_lowercase());
     }
 
     pub fn recipient_reply(&self, address: &str) -> Option<String> {

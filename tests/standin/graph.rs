@@ -69,6 +69,15 @@ impl Call<'_> {
         serde_json::from_slice(&self.request.body).unwrap_or(Value::Null)
     }
 
+    /// A parameter of an action: `destinationId` in the documentation, `DestinationId` in the
+    /// metadata and from the official clients.
+    pub fn parameter(&self, name: &str) -> Value {
+        let body = self.json();
+        let mut found = body.as_object().into_iter().flatten();
+        let found = found.find(|(own, _)| own.eq_ignore_ascii_case(name));
+        found.map_or(Value::Null, |(_, value)| value.clone())
+    }
+
     pub fn root(&self) -> String {
         format!("{}/v1.0", self.world.login_url.get().unwrap())
     }
@@ -136,7 +145,7 @@ pub fn answer(world: &World, request: &Request) -> Response {
         Err(refusal) => return refusal,
     };
     let response = match path {
-        "/$batch" => batch(world, request, &claims),
+        "/$batch" => spoiled(world, path, || batch(world, request, &claims)),
         _ => one(world, request, &claims, path),
     };
     let id = request
@@ -215,9 +224,12 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
 }
 
 fn one(world: &World, request: &Request, claims: &Value, path: &str) -> Response {
-    let fault = world.faults.graph.take(path);
-    let act = || route(world, request, claims, path);
-    match fault {
+    spoiled(world, path, || route(world, request, claims, path))
+}
+
+/// What `act` answers, unless the script has something else.
+fn spoiled(world: &World, path: &str, act: impl FnOnce() -> Response) -> Response {
+    match world.faults.graph.take(path) {
         None => act(),
         Some(GraphFault::Error(status, code, message, wait)) => {
             let response = error(status, code, message);

@@ -1,25 +1,19 @@
-//! Graph's mailFolders and messages: lists, delta queries, MIME, changes.
+//! Graph's messages: lists, delta queries, MIME, changes.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::SeqCst;
 
+use super::graph_folders::{
+    create, folder_id, folder_json, folder_name, folders, not_found, with_folder,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
 use super::graph::{Call, error};
 use super::http::Response;
-use super::mailbox::{Folder, Mailbox, Message};
+use super::mailbox::{Mailbox, Message};
 use super::message::{bare_address, field};
 use super::world::random_word;
-
-const WELL_KNOWN: [(&str, &str); 6] = [
-    ("inbox", "INBOX"),
-    ("archive", "Archive"),
-    ("deleteditems", "Deleted Items"),
-    ("drafts", "Drafts"),
-    ("junkemail", "Junk Email"),
-    ("sentitems", "Sent Items"),
-];
 
 pub fn answer(call: &Call, path: &[&str]) -> Response {
     match (call.request.method.as_str(), path) {
@@ -32,7 +26,7 @@ pub fn answer(call: &Call, path: &[&str]) -> Response {
         }),
         ("GET", ["mailFolders", folder, "messages"]) => messages(call, Some(folder)),
         ("GET", ["messages"]) => messages(call, None),
-        ("GET", ["mailFolders", folder, "messages", "delta"]) => delta(call, folder),
+        ("GET", ["mailFolders", folder, "messages", "delta" | "delta()"]) => delta(call, folder),
         (_, ["mailFolders", folder, "messages", id, rest @ ..]) => {
             message(call, Some(folder), id, rest)
         }
@@ -42,135 +36,6 @@ pub fn answer(call: &Call, path: &[&str]) -> Response {
             error(404, "ResourceNotFound", &text)
         }
     }
-}
-
-fn folder_id(name: &str) -> String {
-    format!("AQMkAD{}", URL_SAFE_NO_PAD.encode(name.to_lowercase()))
-}
-
-/// The name of a folder given by id or well-known name.
-pub fn folder_name(mailbox: &Mailbox, id: &str) -> Option<String> {
-    let known = WELL_KNOWN
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(id));
-    let mut folders = mailbox.folders.iter();
-    folders
-        .find(|folder| match known {
-            Some((_, name)) => folder.name == *name,
-            None => folder_id(&folder.name) == id,
-        })
-        .map(|folder| folder.name.clone())
-}
-
-fn not_found() -> Response {
-    error(
-        404,
-        "ErrorItemNotFound",
-        "The specified object was not found in the store.",
-    )
-}
-
-fn with_folder(
-    call: &Call,
-    id: &str,
-    work: impl FnOnce(&mut Mailbox, &str) -> Response,
-) -> Response {
-    let mut store = call.world.store();
-    let mailbox = store.existing(&call.mailbox);
-    match folder_name(mailbox, id) {
-        Some(name) => work(mailbox, &name),
-        None => not_found(),
-    }
-}
-
-fn children<'a>(mailbox: &'a Mailbox, parent: Option<&str>) -> Vec<&'a Folder> {
-    let depth = |name: &str| name.matches('/').count();
-    mailbox
-        .folders
-        .iter()
-        .filter(|folder| match parent {
-            None => depth(&folder.name) == 0,
-            Some(parent) => {
-                folder.name.starts_with(&format!("{parent}/"))
-                    && depth(&folder.name) == depth(parent) + 1
-            }
-        })
-        .collect()
-}
-
-fn folder_json(mailbox: &mut Mailbox, name: &str) -> Value {
-    let child_count = children(mailbox, Some(name)).len();
-    let folder = mailbox.existing(name);
-    let shown = folder.name.rsplit('/').next().unwrap_or_default();
-    json!({
-        "id": folder_id(&folder.name),
-        "displayName": if shown == "INBOX" { "Inbox" } else { shown },
-        "parentFolderId": folder_id(name.rsplit_once('/').map_or("", |(parent, _)| parent)),
-        "childFolderCount": child_count,
-        "unreadItemCount": folder.messages.len() - folder.has_flag("\\Seen"),
-        "totalItemCount": folder.messages.len(),
-        "isHidden": false,
-    })
-}
-
-fn folders(call: &Call, parent: Option<&str>) -> Response {
-    let mut store = call.world.store();
-    let mailbox = store.existing(&call.mailbox);
-    let parent = match parent.map(|id| folder_name(mailbox, id)) {
-        Some(None) => return not_found(),
-        Some(name) => name,
-        None => None,
-    };
-    let names: Vec<String> = children(mailbox, parent.as_deref())
-        .iter()
-        .map(|folder| folder.name.clone())
-        .collect();
-    let mut found: Vec<Value> = names
-        .iter()
-        .map(|name| folder_json(mailbox, name))
-        .collect();
-    drop(store);
-    if let Some(filter) = call.query("$filter") {
-        let Some(name) = filter
-            .strip_prefix("displayName eq '")
-            .and_then(|f| f.strip_suffix('\''))
-        else {
-            return error(
-                400,
-                "ErrorInvalidUrlQueryFilter",
-                "The query filter is invalid.",
-            );
-        };
-        let name = name.replace("''", "'").to_lowercase();
-        found.retain(|f| f["displayName"].as_str().unwrap_or_default().to_lowercase() == name);
-    }
-    let found = found
-        .into_iter()
-        .map(|folder| select(call, folder))
-        .collect();
-    page(call, found, None)
-}
-
-fn create(call: &Call, parent: Option<&str>) -> Response {
-    let mut store = call.world.store();
-    let mailbox = store.existing(&call.mailbox);
-    let name = call.json()["displayName"]
-        .as_str()
-        .unwrap_or_default()
-        .to_string();
-    let name = match parent.map(|id| folder_name(mailbox, id)) {
-        Some(None) => return not_found(),
-        Some(Some(parent)) => format!("{parent}/{name}"),
-        None => name,
-    };
-    if !mailbox.create(&name) {
-        return error(
-            409,
-            "ErrorFolderExists",
-            "A folder with the specified name already exists.",
-        );
-    }
-    Response::json(201, &folder_json(mailbox, &name))
 }
 
 /// A message's id: the immutable one where asked for, else one that a move changes.
@@ -222,7 +87,7 @@ pub fn message_json(call: &Call, folder: &str, message: &Message) -> Value {
 }
 
 /// Only the properties that `$select` names.
-fn select(call: &Call, value: Value) -> Value {
+pub fn select(call: &Call, value: Value) -> Value {
     let Some(names) = call.query("$select") else {
         return value;
     };
@@ -291,7 +156,7 @@ fn messages(call: &Call, folder: Option<&str>) -> Response {
 }
 
 /// The first page of these, and links to the next ones; a delta link at the end, if it is one.
-fn page(call: &Call, mut found: Vec<Value>, delta: Option<String>) -> Response {
+pub fn page(call: &Call, mut found: Vec<Value>, delta: Option<String>) -> Response {
     let faults = &call.world.faults.graph;
     let wanted = call
         .prefers("odata.maxpagesize=")
@@ -424,10 +289,8 @@ fn message(call: &Call, folder: Option<&str>, id: &str, rest: &[&str]) -> Respon
             Response::new(204, "text/plain", "")
         }
         ("POST", ["move"]) => {
-            let target = call.json()["destinationId"]
-                .as_str()
-                .unwrap_or_default()
-                .to_string();
+            let target = call.parameter("destinationId");
+            let target = target.as_str().unwrap_or_default().to_string();
             let Some(target) = folder_name(mailbox, &target) else {
                 return error(
                     404,

@@ -33,7 +33,8 @@ fn mime(call: &Call) -> Result<Vec<u8>, Response> {
         });
     }
     let body = call.json();
-    let message = match &body["message"] {
+    let parameter = call.parameter("message");
+    let message = match &parameter {
         Value::Null => &body,
         message => message,
     };
@@ -174,7 +175,7 @@ pub fn open_session(call: &Call, id: &str) -> Response {
     if !is_draft(call, id) {
         return not_found();
     }
-    let item = &call.json()["AttachmentItem"];
+    let item = &call.parameter("attachmentItem");
     let size = item["size"].as_u64().unwrap_or(0);
     if size < LEAST_UPLOAD {
         let text = "The attachment size should not be less than the minimum size.";

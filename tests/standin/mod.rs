@@ -30,6 +30,7 @@ mod faults;
 mod grants;
 mod graph;
 mod graph_faults;
+mod graph_folders;
 mod graph_mail;
 mod graph_send;
 mod http;

@@ -55,5 +55,20 @@ fn what_is_not_known() {
         .fails(64)
         .says("nothing is known of")
         .never_says("\u{1b}");
-    home.run(&["explain"]).fails(64);
+}
+
+#[test]
+fn without_a_word_all_is_told() {
+    let home = Home::new();
+    let ran = home.run(&["explain"]).succeeds();
+    for code in [
+        "AADSTS7000215: ",
+        "authenticate failed: ",
+        "invalid_grant: ",
+    ] {
+        assert!(
+            ran.out.contains(&format!("\n{code}")) || ran.out.starts_with(code),
+            "{code}"
+        );
+    }
 }

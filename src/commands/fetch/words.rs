@@ -1,5 +1,6 @@
 //! What a fetch says: of each message, of mailboxes that are passed over, at the end.
 
+use super::progress::Progress;
 use crate::commands::status::clock;
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::{Audit, Delivered, Folder, Job, Reporter, Tally};
@@ -8,15 +9,39 @@ use crate::output::{Output, escape};
 use crate::state::{Holder, Wait};
 use anyhow::Result;
 use serde_json::json;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Tells of messages as they come.
+/// Tells of messages as they come, for all mailboxes of a run.
 pub struct Teller<'a> {
-    pub output: &'a Output,
+    output: &'a Output,
+    progress: Progress,
+    octets: AtomicU64,
+}
+
+impl<'a> Teller<'a> {
+    pub fn new(output: &'a Output) -> Teller<'a> {
+        Teller {
+            output,
+            progress: Progress::new(output),
+            octets: AtomicU64::new(0),
+        }
+    }
+
+    pub fn end(&self) {
+        self.progress.end();
+    }
 }
 
 impl Reporter for Teller<'_> {
+    fn found(&self, folder: &Folder<'_>, messages: u64) {
+        self.progress.found(&folder.job.address, messages);
+    }
+
     fn delivered(&self, delivered: &Delivered<'_>) {
+        let size = delivered.letter.size;
+        let octets = self.octets.fetch_add(size, Ordering::Relaxed) + size;
+        self.progress.done(octets);
         if !self.output.json {
             return;
         }
@@ -33,16 +58,18 @@ impl Reporter for Teller<'_> {
         } else {
             "not fetched, to be tried again"
         };
-        self.output.warn(&format!(
-            "message {id} of `{}` folder `{}`: {what}: {}",
-            folder.job.address,
-            folder.name,
-            escape(reason)
-        ));
+        self.progress.aside(|| {
+            self.output.warn(&format!(
+                "message {id} of `{}` folder `{}`: {what}: {}",
+                folder.job.address,
+                folder.name,
+                escape(reason)
+            ));
+        });
     }
 
     fn note(&self, text: &str) {
-        self.output.step(text);
+        self.progress.aside(|| self.output.step(text));
     }
 }
 

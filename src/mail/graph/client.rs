@@ -1,4 +1,4 @@
-//! Calls to Graph: addresses, header fields, batches, and the patience that Graph asks for.
+//! Calls to Graph: addresses, header fields, and the patience that Graph asks for.
 //!
 //! Each call carries the token, `Prefer: IdType="ImmutableId"` and an id of its own that
 //! Microsoft's support can find. A link that Graph gives is followed only on the configured host,
@@ -13,8 +13,7 @@ use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use ::http::{HeaderValue, Method, Request, Response};
 use anyhow::Result;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use std::collections::HashMap;
+use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,8 +28,6 @@ pub const IMMUTABLE: &str = r#"IdType="ImmutableId""#;
 const JSON_LIMIT: u64 = 8 << 20;
 /// Largest body of an error that is read, in octets.
 const ERROR_LIMIT: u64 = 64 << 10;
-/// Calls in one batch (Graph's limit).
-pub const BATCH: usize = 20;
 /// Waits up to this long are waited within the run.
 const SHORT: Duration = Duration::from_secs(10);
 /// So often in a row a call may be asked to wait.
@@ -40,7 +37,7 @@ const PATIENCE: u32 = 5;
 pub struct Client {
     agent: Agent,
     /// The service root with its version, no slash at its end.
-    root: Url,
+    pub(super) root: Url,
     /// The mailbox: an address or GUID.
     pub user: String,
     token: Mutex<Secret>,
@@ -49,13 +46,6 @@ pub struct Client {
     not_before: Mutex<Option<Instant>>,
     /// The token has been accepted.
     known_good: AtomicBool,
-}
-
-/// A call within a batch.
-pub struct Part {
-    pub method: &'static str,
-    pub url: Url,
-    pub body: Option<Value>,
 }
 
 /// The body of a call and its content type.
@@ -191,14 +181,6 @@ impl Client {
         response
     }
 
-    /// Calls and opens the answer if it is a success.
-    pub fn get(&self, url: &Url, prefer: &str) -> Result<Response<Incoming>, Failure> {
-        let response = self
-            .open(&Method::GET, url, prefer, None)
-            .map_err(|lost| lost.fault)?;
-        success(response)
-    }
-
     /// Calls, with patience, and reads the answer's JSON; `null` where there is no body.
     pub fn json<T: DeserializeOwned>(
         &self,
@@ -282,98 +264,6 @@ impl Client {
                 _ => return,
             }
         }
-    }
-
-    /// Makes many calls in few round trips (JSON batching); gives each one's answer in its order.
-    pub fn batch(&self, parts: &[Part]) -> Result<Vec<Result<Value, Refusal>>, Failure> {
-        let mut answers: Vec<Option<Result<Value, Refusal>>> = parts.iter().map(|_| None).collect();
-        let mut waiting: Vec<usize> = (0..parts.len()).collect();
-        let mut asked = 0;
-        while !waiting.is_empty() {
-            asked += 1;
-            let mut again = Vec::new();
-            for chunk in waiting.chunks(BATCH) {
-                for (at, answer) in self.batch_once(parts, chunk)? {
-                    match answer {
-                        Err(refusal) if self.may_wait(&refusal, asked) => again.push(at),
-                        answer => answers[at] = Some(answer),
-                    }
-                }
-            }
-            waiting = again;
-        }
-        let unanswered =
-            || Fault::try_later(format!("`{}` left out an answer of a batch", self.host()));
-        answers
-            .into_iter()
-            .map(|answer| answer.ok_or_else(|| unanswered().into()))
-            .collect()
-    }
-
-    fn batch_once(
-        &self,
-        parts: &[Part],
-        chunk: &[usize],
-    ) -> Result<Vec<(usize, Result<Value, Refusal>)>, Failure> {
-        let requests: Vec<Value> = chunk
-            .iter()
-            .map(|&at| {
-                let part = &parts[at];
-                let mut request = json!({
-                    "id": at.to_string(),
-                    "method": part.method,
-                    "url": self.relative(&part.url),
-                    "headers": {"Prefer": IMMUTABLE},
-                });
-                if let Some(body) = &part.body {
-                    request["headers"]["Content-Type"] = json!("application/json");
-                    request["body"] = body.clone();
-                }
-                request
-            })
-            .collect();
-        let mut url = self.root.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.push("$batch");
-        }
-        let answer: Value = self.json(
-            &Method::POST,
-            &url,
-            IMMUTABLE,
-            Some(&json!({"requests": requests})),
-        )?;
-        let mut found: HashMap<usize, (u16, &Value)> = HashMap::new();
-        for response in answer["responses"].as_array().into_iter().flatten() {
-            let at = response["id"].as_str().and_then(|id| id.parse().ok());
-            let status = response["status"]
-                .as_u64()
-                .and_then(|s| u16::try_from(s).ok());
-            if let (Some(at), Some(status)) = (at, status) {
-                found.insert(at, (status, response));
-            }
-        }
-        Ok(chunk
-            .iter()
-            .filter_map(|at| {
-                let (status, response) = found.get(at)?;
-                let answer = match status {
-                    200..=299 => Ok(response["body"].clone()),
-                    _ => Err(Refusal::of_batch(
-                        *status,
-                        &response["headers"],
-                        &response["body"],
-                    )),
-                };
-                Some((*at, answer))
-            })
-            .collect())
-    }
-
-    /// An address as a batch has it: below the service root.
-    fn relative<'u>(&self, url: &'u Url) -> &'u str {
-        url.as_str()
-            .strip_prefix(self.root.as_str())
-            .unwrap_or(url.as_str())
     }
 
     /// Puts octets to the address of an upload session, which needs no token and gets none; the
@@ -482,6 +372,7 @@ mod tests {
             connect_timeout: SHORT,
             io_timeout: SHORT,
             ca_file: None,
+            watch: Default::default(),
         };
         let agent = Agent::new(&settings).unwrap();
         Client::new(agent, root, "Ä b@contoso.example", Secret::new("t"), None).unwrap()

@@ -110,8 +110,16 @@ fn walk(
         }
         let page = page(client, &url)?;
         for entry in page.value {
-            if entry.removed.is_some() || !super::is_id(&entry.id) {
+            if entry.removed.is_some() {
                 continue;
+            }
+            if !super::is_id(&entry.id) {
+                // Passing over it in silence would lose the message.
+                return Err(Fault::try_later(format!(
+                    "`{}` lists a message by an id that is none",
+                    client.host()
+                ))
+                .into());
             }
             let received = entry.received.unwrap_or_default();
             // An entry that does not tell its time may be of these days.

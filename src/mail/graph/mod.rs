@@ -1,18 +1,24 @@
 //! A mailbox reached, and mail sent, by Microsoft Graph (REST, v1.0).
 //!
-//! The same contracts as IMAP and SMTP: [`GraphMailbox`] reads, [`sending`] sends. Ids are
+//! The same contracts as IMAP and SMTP: [`GraphMailbox`] reads, `sending` sends. Ids are
 //! immutable ones, so a folder has one epoch for ever; the mark of a listing is a delta link.
-//! `client` makes the calls, `faults` understands refusals, `folders` finds folders by name,
-//! `listing` asks what is new, `retrieve` streams messages, `settle` marks, deletes and moves.
+//! `client` and `batch` make the calls, `faults` understands refusals, `folders` finds folders by
+//! name, `listing` asks what is new, `retrieve` streams messages, `settle` marks, deletes and
+//! moves; `addressed` and `parts` make a message fit for sending.
 
+mod addressed;
+mod batch;
 mod client;
 mod faults;
 mod folders;
 mod listing;
+mod parts;
 mod retrieve;
+mod sending;
 mod settle;
 
 pub use client::Trace;
+pub use sending::transport;
 
 use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink};
 use crate::config::AfterFetch;

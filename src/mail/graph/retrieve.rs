@@ -20,9 +20,9 @@ use url::Url;
 /// Requests at once.
 const AT_ONCE: usize = 4;
 /// A message up to so many octets is held in memory.
-const SMALL: usize = 512 << 10;
+const SMALL: usize = 192 << 10;
 /// Octets of a piece of a larger one.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 32 << 10;
 /// Pieces on their way to the sink.
 const PIECES: usize = 4;
 /// Larger messages are not taken: above the 150 MiB of Exchange's transport.
@@ -252,7 +252,8 @@ impl Work<'_> {
             return Ok(heard(events.send(Event::Missing(at, too_large(announced)))));
         }
         let mut body = response.into_body();
-        let expected = announced.unwrap_or(0).min(SMALL as u64) as usize;
+        // Room for the last piece, too: growing would take twice as much.
+        let expected = announced.unwrap_or(0).min((SMALL + PIECE) as u64) as usize;
         let mut octets = Vec::with_capacity(expected);
         let mut piece = vec![0; PIECE];
         while octets.len() <= SMALL {

@@ -5,7 +5,8 @@
 //! gone from it counts as settled. Deleting is what IMAP's EXPUNGE is on Exchange: the message
 //! goes to Recoverable Items, not to Deleted Items (`move:Deleted Items` does that).
 
-use super::client::{Client, Part};
+use super::batch::Part;
+use super::client::Client;
 use super::faults::{Failure, Meaning, Refusal};
 use super::folders;
 use crate::config::AfterFetch;

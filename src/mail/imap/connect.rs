@@ -40,7 +40,7 @@ pub fn open(
         port: endpoint.port,
         user: user.to_owned(),
     };
-    let connector = net::tls_connector(settings.ca_file.as_deref())?;
+    let connector = net::Connector::new(settings)?;
     let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
     let pace = Pace::new(settings.io_timeout * PATIENCE);
     let mut stream = Paced::new(tcp, Rc::clone(&pace));

@@ -84,6 +84,13 @@ fn backoff(words: &str) -> Option<Duration> {
     Some(Duration::from_millis(milliseconds.min(86_400_000)))
 }
 
+/// True where the token was good and the mailbox could not be opened all the same.
+pub fn is_not_connected(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<Fault>()
+        .and_then(|fault| fault.server_said.as_deref())
+        .is_some_and(|words| meaning(words) == Meaning::NotConnected)
+}
+
 /// A command's failure: `what` we could not do, a phrase in the user's names.
 pub fn failed(place: &Place, what: &str, failure: Failure) -> anyhow::Error {
     match failure {

@@ -24,6 +24,53 @@ pub fn list(wire: &mut Wire) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
+/// What the folder of sent mail is called, where no attribute tells it: Exchange's English name,
+/// and those of other servers.
+const SENT: [&str; 5] = [
+    "Sent Items",
+    "Sent",
+    "Sent Messages",
+    "Sent Mail",
+    "INBOX.Sent",
+];
+
+/// The folder of sent mail, by its attribute (RFC 6154 §2), else by its name.
+pub fn sent(wire: &mut Wire) -> Result<Option<String>, Failure> {
+    let mut marked = None;
+    let mut names = Vec::new();
+    let longest = wire.limits.line;
+    wire.run("LIST \"\" \"*\"", longest, |line| {
+        if let Line::Data {
+            number: None,
+            kind,
+            rest,
+        } = line
+            && kind.eq_ignore_ascii_case(b"LIST")
+            && let Some(name) = name(rest)
+        {
+            if has_attribute(rest, b"\\Sent") {
+                marked = Some(name);
+            } else {
+                names.push(name);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(marked.or_else(|| {
+        let usual = SENT
+            .iter()
+            .find_map(|sent| names.iter().find(|n| n.eq_ignore_ascii_case(sent)));
+        usual.cloned()
+    }))
+}
+
+fn has_attribute(rest: &[u8], wanted: &[u8]) -> bool {
+    let end = rest.iter().position(|&b| b == b')').unwrap_or(0);
+    rest[..end]
+        .split(|&b| matches!(b, b' ' | b'('))
+        .any(|attribute| attribute.eq_ignore_ascii_case(wanted))
+}
+
 /// The name in `(\attributes) "/" name`, unless it is `\Noselect` or `\NonExistent`, which cannot
 /// be opened (RFC 3501 §7.2.2, RFC 5258 §3).
 fn name(rest: &[u8]) -> Option<String> {

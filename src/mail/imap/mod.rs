@@ -22,6 +22,8 @@ mod uid_set;
 mod wire;
 
 pub use connect::open;
+pub use faults::is_not_connected;
+pub use wire::Trace;
 
 use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink, utf7};
 use crate::config::AfterFetch;
@@ -45,6 +47,8 @@ pub struct ImapMailbox {
     offers: Capabilities,
     /// The open folder's name.
     folder: Option<String>,
+    /// The flags that can be changed in it for good; empty where the server does not tell.
+    permanent: Vec<String>,
 }
 
 impl ImapMailbox {
@@ -62,12 +66,29 @@ impl ImapMailbox {
             session: Some(session),
             offers,
             folder: None,
+            permanent: Vec::new(),
         }
     }
 
     /// Sets the size in octets above which a message is passed over: 160 MiB unless set.
     pub fn max_message(&mut self, octets: u64) {
         self.wire.borrow_mut().limits.message = octets;
+    }
+
+    /// The folder in which the server keeps what was sent: that with the attribute `\Sent`
+    /// (RFC 6154), else one of the usual names.
+    pub fn sent_folder(&mut self) -> Result<Option<String>> {
+        self.on_wire(folders::sent)
+            .map_err(|failure| self.fault("cannot list the folders", failure))
+    }
+
+    /// How many messages of a folder have this Message-ID.
+    pub fn find_message_id(&mut self, folder: &str, id: &str) -> Result<usize> {
+        self.open(folder, false)?;
+        let found = self
+            .on_wire(|wire| search::with_message_id(wire, id))
+            .map_err(|failure| self.fault("cannot look for the message", failure))?;
+        Ok(found.len())
     }
 
     /// The texts since the last call that the server wants a person to see.
@@ -166,6 +187,11 @@ impl Mailbox for ImapMailbox {
             .into());
         }
         self.folder = Some(folder.to_owned());
+        self.permanent = opened
+            .permanent_flags
+            .iter()
+            .map(|flag| flag.to_string().to_ascii_lowercase())
+            .collect();
         Ok(Folder {
             epoch,
             exists: opened.exists,
@@ -221,6 +247,30 @@ impl Mailbox for ImapMailbox {
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
         let uids = uids(ids)?;
         self.settle_uids(&uids, action)
+    }
+
+    /// By PERMANENTFLAGS (RFC 3501 §7.1).
+    fn may_settle(&self, action: &AfterFetch) -> Result<()> {
+        let flag = match action {
+            AfterFetch::Keep => return Ok(()),
+            AfterFetch::Seen => "\\Seen",
+            AfterFetch::Delete => "\\Deleted",
+            AfterFetch::Move(_) if self.offers.has_str("MOVE") => return Ok(()),
+            AfterFetch::Move(_) => "\\Deleted",
+        };
+        let keeps = |kept: &String| kept.eq_ignore_ascii_case(flag);
+        if self.permanent.is_empty() || self.permanent.iter().any(keeps) {
+            return Ok(());
+        }
+        Err(Fault::new(
+            Kind::SignIn,
+            format!(
+                "folder `{}` of mailbox `{}` does not keep the flag {flag}",
+                self.folder.as_deref().unwrap_or_default(),
+                self.place.user
+            ),
+        )
+        .into())
     }
 
     fn folders(&mut self) -> Result<Vec<String>> {

@@ -43,6 +43,19 @@ pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
     Ok(found)
 }
 
+/// The messages with this Message-ID. A server finds it as a part of the field's value too, so
+/// that the angle brackets belong into it. An id that is no text of IMAP is not looked for.
+pub fn with_message_id(wire: &mut Wire, id: &str) -> Result<Vec<u32>, Failure> {
+    if !id.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return Err(Failure::Refused(format!(
+            "the Message-ID `{}` cannot be searched for",
+            id.escape_debug()
+        )));
+    }
+    let quoted = id.replace('\\', "\\\\").replace('"', "\\\"");
+    run(wire, &format!("HEADER Message-ID \"{quoted}\""))
+}
+
 /// Runs `UID SEARCH key`; the UIDs ascend, each once.
 pub fn run(wire: &mut Wire, key: &str) -> Result<Vec<u32>, Failure> {
     let mut found = Vec::new();

@@ -1,6 +1,7 @@
 //! The octets of a message as SMTP sees them: what they need, and how they go out.
 
 use super::reply::Offer;
+use crate::fault::Kind;
 use crate::mail::Envelope;
 use crate::mail::message;
 
@@ -15,12 +16,14 @@ pub struct Plan {
     pub utf8: bool,
 }
 
-/// Chooses the way, or says why the server cannot carry this message as it is.
-pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, String> {
+/// Chooses the way, or says why the server cannot carry this message as it is: `Malformed` where
+/// its octets are none that mail has, `Refused` where another server would take it.
+pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (Kind, String)> {
+    let refused = |why: String| Err((Kind::Refused, why));
     if let Some(max) = offer.max_size
         && octets.len() as u64 > max
     {
-        return Err(format!(
+        return refused(format!(
             "the message has {} octets, the server takes {max}",
             octets.len()
         ));
@@ -32,14 +35,16 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, S
         .all(|a| a.is_ascii())
         || has_utf8_header(octets);
     if utf8 && !offer.utf8 {
-        return Err(
+        return refused(
             "an address or header field is not ASCII, and the server does not offer SMTPUTF8"
                 .into(),
         );
     }
     let eight_bit = !octets.is_ascii();
     if eight_bit && !offer.eight_bit {
-        return Err("the message holds 8-bit text, and the server does not offer 8BITMIME".into());
+        return refused(
+            "the message holds 8-bit text, and the server does not offer 8BITMIME".into(),
+        );
     }
     let text = if eight_bit { "8BITMIME" } else { "7BIT" };
     let plan = |chunked, body| Plan {
@@ -55,15 +60,18 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, S
                 ..plan(true, text)
             });
         }
-        return Err(format!(
-            "the message holds {what}, which only BINARYMIME carries as it is, and the server does not offer it"
+        return Err((
+            Kind::Malformed,
+            format!(
+                "the message holds {what}, which only BINARYMIME carries as it is, and the server does not offer it"
+            ),
         ));
     }
     if !octets.ends_with(b"\r\n") {
         if offer.chunking {
             return Ok(plan(true, text));
         }
-        return Err("the message's last line has no end, which only CHUNKING carries as it is, and the server does not offer it".into());
+        return Err((Kind::Malformed, "the message's last line has no end, which only CHUNKING carries as it is, and the server does not offer it".into()));
     }
     Ok(plan(false, text))
 }
@@ -172,6 +180,7 @@ mod tests {
                 },
             )
             .unwrap_err()
+            .1
         };
         assert!(refusal(b"a\nb\r\n").contains("a bare LF"));
         assert!(refusal(b"a\rb\r\n").contains("a bare CR"));

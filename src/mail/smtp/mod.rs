@@ -56,6 +56,14 @@ impl<'a> Smtp<'a> {
         }
     }
 
+    /// Connects and signs in, unless that is done.
+    ///
+    /// # Errors
+    /// As those of [`Transport::submit`].
+    pub fn sign_in(&mut self) -> Result<()> {
+        self.session().map(|_| ())
+    }
+
     /// The session, opened and signed in if there is none.
     fn session(&mut self) -> Result<&mut Session<'a>> {
         let session = match self.session.take() {
@@ -84,10 +92,19 @@ impl<'a> Smtp<'a> {
 
 impl Transport for Smtp<'_> {
     fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt> {
+        self.submit_noting(envelope, message, &mut || Ok(()))
+    }
+
+    fn submit_noting(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        before_end: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Receipt> {
         let mut reused = self.session.is_some();
         loop {
             let session = self.session()?;
-            match session.submit(envelope, message) {
+            match session.submit(envelope, message, before_end) {
                 Ok(receipt) => {
                     if session.is_over() {
                         self.session = None;

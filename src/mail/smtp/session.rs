@@ -42,7 +42,7 @@ impl<'a> Session<'a> {
         let host = &server.endpoint.host;
         let handshake = server.settings.connect_timeout;
         let patience = server.settings.io_timeout.min(REPLY_WAIT);
-        let connector = net::tls_connector(server.settings.ca_file.as_deref())?;
+        let connector = net::Connector::new(&server.settings)?;
         let tcp = net::connect(host, server.endpoint.port, &server.settings)?;
         let mut wire = Wire::new(tcp, host, trace);
         if server.endpoint.tls == TlsMode::Implicit {
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
 
     fn start_tls(
         mut self,
-        connector: &native_tls::TlsConnector,
+        connector: &net::Connector,
         handshake: Duration,
     ) -> anyhow::Result<Session<'a>> {
         if !self.offer.starttls {

@@ -4,7 +4,7 @@ use super::content::{self, Plan};
 use super::reply::Reply;
 use super::session::Session;
 use super::wire::Result;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::mail::{Envelope, Outcome, Receipt, RefusedRecipient};
 use std::fmt::Write;
 use std::time::Duration;
@@ -29,6 +29,9 @@ const FINAL_WAIT: Duration = Duration::from_secs(600);
 /// How long a server that stopped taking the message may take to say why.
 const WORDS_WAIT: Duration = Duration::from_secs(2);
 
+/// Called before the end of a message goes out.
+type BeforeEnd<'a> = &'a mut dyn FnMut() -> anyhow::Result<()>;
+
 /// A command of the envelope.
 enum Step<'e> {
     Mail,
@@ -50,14 +53,21 @@ struct Verdicts {
 impl Session<'_> {
     /// Submits one message. An error means that the connection is of no more use and that the
     /// message was certainly not accepted.
-    pub fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt> {
-        let plan =
-            check_addresses(envelope).and_then(|()| content::plan(envelope, message, &self.offer));
+    pub fn submit(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        before_end: BeforeEnd<'_>,
+    ) -> Result<Receipt> {
+        let plan = check_addresses(envelope)
+            .map_err(|why| (Kind::UnknownRecipient, why))
+            .and_then(|()| content::plan(envelope, message, &self.offer));
         let plan = match plan {
             Ok(plan) => plan,
-            Err(why) => {
+            Err((kind, why)) => {
                 return Ok(Receipt {
                     why: Some(why),
+                    kind: Some(kind),
                     ..Receipt::of(Outcome::Refused { for_good: true })
                 });
             }
@@ -91,9 +101,9 @@ impl Session<'_> {
             ));
         }
         let mut result = if plan.chunked {
-            self.send_chunk(message)?
+            self.send_chunk(message, before_end)?
         } else {
-            self.send_data(message)?
+            self.send_data(message, before_end)?
         };
         self.begun = false;
         result.refused = verdicts.refused;
@@ -169,7 +179,7 @@ impl Session<'_> {
     }
 
     /// Sends the message after a 354.
-    fn send_data(&mut self, message: &[u8]) -> Result<Receipt> {
+    fn send_data(&mut self, message: &[u8], before_end: BeforeEnd<'_>) -> Result<Receipt> {
         let mut block = Vec::with_capacity(BLOCK);
         let mut sent = 0;
         let result = content::stuff(message, |mut part| {
@@ -188,6 +198,7 @@ impl Session<'_> {
         if let Err(fault) = result {
             return self.cut_off(fault);
         }
+        self.about_to_end(before_end)?;
         block.extend_from_slice(b".\r\n");
         self.wire.note(
             "C: ",
@@ -197,7 +208,7 @@ impl Session<'_> {
     }
 
     /// Sends the message as one chunk (RFC 3030), which needs no go-ahead.
-    fn send_chunk(&mut self, message: &[u8]) -> Result<Receipt> {
+    fn send_chunk(&mut self, message: &[u8], before_end: BeforeEnd<'_>) -> Result<Receipt> {
         let command = format!("BDAT {} LAST\r\n", message.len());
         self.wire.note("C: ", command.trim_end());
         // The last block is apart: only with it is the whole message handed over.
@@ -209,9 +220,22 @@ impl Session<'_> {
         if let Err(fault) = result {
             return self.cut_off(fault);
         }
+        self.about_to_end(before_end)?;
         self.wire
             .note("C: ", &format!("({} octets of message)", message.len()));
         Ok(self.finish(&message[last..]))
+    }
+
+    /// Lets the caller note that the message is about to be handed over. Where that fails, the
+    /// connection is closed before the end, and the server forgets what it has of the message.
+    fn about_to_end(&mut self, before_end: BeforeEnd<'_>) -> Result<()> {
+        before_end().map_err(|err| {
+            self.over = true;
+            match err.downcast::<Fault>() {
+                Ok(fault) => fault,
+                Err(err) => Fault::new(Kind::CannotWrite, format!("{err:#}")),
+            }
+        })
     }
 
     fn send_block(&mut self, block: &[u8]) -> Result<()> {

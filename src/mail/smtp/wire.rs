@@ -7,7 +7,7 @@ use super::reply::Reply;
 use crate::fault::{Fault, Kind};
 use crate::net;
 use crate::output::escape;
-use native_tls::{TlsConnector, TlsStream};
+use native_tls::TlsStream;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ impl<'a> Wire<'a> {
 
     /// Starts TLS. Whatever the peer has sent in clear beyond the replies read so far could come
     /// from anybody on the way, so it ends the connection.
-    pub fn start_tls(self, connector: &TlsConnector, wait: Duration) -> anyhow::Result<Wire<'a>> {
+    pub fn start_tls(self, connector: &net::Connector, wait: Duration) -> anyhow::Result<Wire<'a>> {
         if !self.unread.is_empty() {
             return Err(Fault::new(
                 Kind::Refused,

@@ -2,8 +2,10 @@
 //! stand-in's Entra ID, whose tokens both check.
 
 mod crash;
+mod deliver;
 mod fetch;
 mod package;
+mod recipes;
 mod send;
 mod servers;
 

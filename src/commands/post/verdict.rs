@@ -4,44 +4,73 @@ use super::Mail;
 use crate::commands::{Context, shell_quote};
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
+use crate::outbox::Settled;
 use crate::output::escape;
 use anyhow::Result;
 use serde_json::json;
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How many messages ended how.
 #[derive(Default)]
 pub struct Tally {
-    accepted: u64,
-    refused: u64,
-    unknown: u64,
-    octets: u64,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    unknown: AtomicU64,
+    /// Kept in the outbox for later.
+    kept: AtomicU64,
+    /// Could not be read, or not be sent now.
+    failed: AtomicU64,
+    octets: AtomicU64,
 }
 
 impl Tally {
-    pub fn count(&mut self, mail: &Mail<'_>, result: &Result<Receipt>) {
+    pub fn count(&self, mail: &Mail<'_>, result: &Result<Receipt>, settled: Option<&Settled>) {
+        let one = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         match result.as_ref().map(|r| r.outcome) {
+            _ if matches!(settled, Some(Settled::Later(_))) => one(&self.kept),
             Ok(Outcome::Accepted) => {
-                self.accepted += 1;
-                self.octets += mail.octets.len() as u64;
+                self.octets
+                    .fetch_add(mail.octets.len() as u64, Ordering::Relaxed);
+                one(&self.accepted)
             }
-            Ok(Outcome::Refused { .. }) => self.refused += 1,
-            Ok(Outcome::Unknown) => self.unknown += 1,
-            Err(_) => {}
-        }
+            Ok(Outcome::Refused { .. }) => one(&self.refused),
+            Ok(Outcome::Unknown) => one(&self.unknown),
+            Err(_) => one(&self.failed),
+        };
+    }
+
+    /// Counts a message that never became one.
+    pub fn unreadable(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many messages are done with.
+    pub fn done(&self) -> u64 {
+        [
+            &self.accepted,
+            &self.refused,
+            &self.unknown,
+            &self.kept,
+            &self.failed,
+        ]
+        .iter()
+        .map(|counter| counter.load(Ordering::Relaxed))
+        .sum()
     }
 
     /// The last JSON line of a run with several messages.
-    pub fn tell(&self, context: &Context, messages: usize, took: Duration) -> Result<()> {
-        let failed = messages as u64 - self.accepted - self.refused - self.unknown;
+    pub fn tell(&self, context: &Context, took: Duration) -> Result<()> {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         context.output.json(&json!({
             "event": "summary",
-            "accepted": self.accepted,
-            "refused": self.refused,
-            "unknown": self.unknown,
-            "failed": failed,
-            "bytes": self.octets,
+            "accepted": count(&self.accepted),
+            "refused": count(&self.refused),
+            "unknown": count(&self.unknown),
+            "kept": count(&self.kept),
+            "failed": count(&self.failed),
+            "bytes": count(&self.octets),
             "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
         }))
     }
@@ -49,12 +78,27 @@ impl Tally {
 
 /// Tells what became of a message: an object with `--json`, else a line on a terminal or with
 /// `-v`, else nothing. An error is told by whoever gets it.
-pub fn tell(context: &Context, mail: &Mail<'_>, result: &Result<Receipt>) -> Result<()> {
-    let Ok(receipt) = result else {
-        return Ok(());
-    };
+pub fn tell(
+    context: &Context,
+    mail: &Mail<'_>,
+    result: &Result<Receipt>,
+    settled: Option<&Settled>,
+) -> Result<()> {
     let output = &context.output;
+    let kept = matches!(settled, Some(Settled::Later(_)));
+    let nothing = Receipt::of(Outcome::Refused { for_good: false });
+    let receipt = match result {
+        Ok(receipt) => receipt,
+        Err(_) if kept => &nothing,
+        Err(_) => return Ok(()),
+    };
     if output.json {
+        let again = match settled {
+            Some(Settled::Later(at)) => jiff::Timestamp::from_second(*at)
+                .ok()
+                .map(|t| t.to_string()),
+            _ => None,
+        };
         let refused: Vec<_> = receipt
             .refused
             .iter()
@@ -70,10 +114,13 @@ pub fn tell(context: &Context, mail: &Mail<'_>, result: &Result<Receipt>) -> Res
             "event": "message",
             "outcome": match receipt.outcome {
                 Outcome::Accepted => "accepted",
+                Outcome::Refused { .. } if kept => "kept",
                 Outcome::Refused { .. } => "refused",
                 Outcome::Unknown => "unknown",
             },
-            "file": mail.file.map(|f| f.display().to_string()),
+            "file": mail.file,
+            "outbox_id": mail.kept.filter(|_| settled.is_some_and(|s| *s != Settled::Gone)),
+            "next_attempt": again,
             "queue": mail.route.entry.queue.name,
             "outgoing_server": mail.route.outgoing.name,
             "from": mail.envelope.from,
@@ -84,6 +131,21 @@ pub fn tell(context: &Context, mail: &Mail<'_>, result: &Result<Receipt>) -> Res
             "server_message_id": receipt.message_id,
             "server_said": receipt.server_said,
         }));
+    }
+    if kept {
+        let reason = match result {
+            Err(err) => format!("{err:#}"),
+            Ok(_) => receipt
+                .server_said
+                .clone()
+                .or(receipt.why.clone())
+                .unwrap_or_default(),
+        };
+        output.step(&format!(
+            "kept as {} in the outbox, to be tried again: {}",
+            mail.kept.unwrap_or_default(),
+            escape(&reason)
+        ));
     }
     if receipt.outcome != Outcome::Accepted {
         return Ok(());
@@ -102,6 +164,24 @@ pub fn tell(context: &Context, mail: &Mail<'_>, result: &Result<Receipt>) -> Res
         output.line(&line)?;
     }
     Ok(())
+}
+
+/// Narrows a verdict down to what the caller has to know of a message that the outbox keeps:
+/// what is tried again by itself is no error.
+pub fn less_kept(result: Result<Receipt>, settled: &Settled) -> Result<Option<Receipt>> {
+    if !matches!(settled, Settled::Later(_)) {
+        return result.map(Some);
+    }
+    let Ok(mut receipt) = result else {
+        return Ok(None);
+    };
+    receipt.refused.retain(|r| r.for_good);
+    if receipt.refused.is_empty() {
+        return Ok(None);
+    }
+    // The others are accepted or kept, and must not be sent to again.
+    receipt.outcome = Outcome::Accepted;
+    Ok(Some(receipt))
 }
 
 /// `Ok` if every recipient was accepted; else what the caller has to know, in this scene.
@@ -152,6 +232,7 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
 fn refused(receipt: Receipt, for_good: bool) -> Fault {
     let kind = match &receipt.server_said {
         _ if !for_good => Kind::TryLater,
+        None if receipt.kind.is_some() => receipt.kind.unwrap_or(Kind::Refused),
         Some(said) => kind_of_refusal(said),
         None => worst(&receipt.refused),
     };
@@ -175,6 +256,11 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
         escape(&mail.message_id),
         mail.route.user()
     ));
+    if let Some(id) = mail.kept {
+        fault = fault.hint(format!(
+            "it is kept in the outbox and not repeated by itself; to look there and send it if it is not found: queuemail outbox retry {id}"
+        ));
+    }
     fault.server_said = receipt.server_said;
     fault
 }
@@ -194,11 +280,14 @@ fn words(refused: &[RefusedRecipient]) -> String {
 }
 
 /// What a refusal of the whole message means: whether a person has to give a permission. 5.7.57,
-/// 5.7.60 and 5.2.252 are Exchange's for a sender that may not send.
+/// 5.7.60 and 5.2.252 are Exchange's for a sender that may not send, as is Graph's
+/// ErrorSendAsDenied.
 fn kind_of_refusal(said: &str) -> Kind {
     let mut words = said.split(' ');
     match (words.next(), words.next()) {
         (Some("530" | "535"), _) | (_, Some("5.7.57" | "5.7.60" | "5.2.252")) => Kind::SignIn,
+        (Some("ErrorSendAsDenied:"), _) => Kind::SignIn,
+        (Some("ErrorInvalidRecipients:"), _) => Kind::UnknownRecipient,
         _ => Kind::Refused,
     }
 }

@@ -1,0 +1,125 @@
+//! Whether a token serves its purpose, by what it says of itself.
+
+use crate::config::resolve::Registration;
+use crate::config::{Authentication, Cloud, Resource, is_guid};
+use crate::fault::{Fault, Kind};
+use crate::oauth::Claims;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
+pub fn service(audience: &str) -> Option<&'static str> {
+    let audience = audience.trim_end_matches('/');
+    let clouds = [Cloud::Worldwide, Cloud::UsGovernment, Cloud::China];
+    if audience == "00000003-0000-0000-c000-000000000000"
+        || clouds.iter().any(|c| c.graph() == audience)
+    {
+        return Some("Microsoft Graph");
+    }
+    let is_exchange = |cloud: &Cloud| {
+        cloud.application_resource(Resource::Imap) == audience
+            || cloud.delegated_resource(Resource::Imap) == audience
+    };
+    (audience == "00000002-0000-0ff1-ce00-000000000000" || clouds.iter().any(is_exchange))
+        .then_some("Exchange Online: IMAP, POP and SMTP")
+}
+
+/// What in the claims keeps the token from serving its purpose; empty when all is well.
+pub fn misfits(
+    claims: &Claims,
+    registration: &Registration<'_>,
+    resource: Resource,
+    sending: bool,
+) -> Vec<Fault> {
+    let mut found = Vec::new();
+    found.extend(audience(claims, registration, resource));
+    found.extend(permission(claims, registration, resource, sending));
+    found.extend(identity(claims, registration));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    if let (Some(end), Ok(now)) = (claims.expires_at, now)
+        && end <= now.as_secs().try_into().unwrap_or(i64::MAX)
+    {
+        found.push(misfit(
+            "the token ends before it begins, by this machine's clock",
+        ));
+    }
+    found
+}
+
+fn misfit(what: impl Into<String>) -> Fault {
+    Fault::new(Kind::SignIn, what)
+}
+
+fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Option<Fault> {
+    let name = resource.name().to_uppercase();
+    let audience = claims.audience.as_deref().unwrap_or("none");
+    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
+    let own_scope = registration
+        .scope
+        .and_then(|s| s.split_whitespace().next())
+        .and_then(|s| s.rsplit_once('/'))
+        .map(|(resource, _)| resource);
+    let fits = match (service(audience), resource) {
+        (Some(service), Resource::Graph) => service.contains("Graph"),
+        (Some(service), _) => service.contains("Exchange"),
+        (None, _) => own_scope == Some(audience.trim_end_matches('/')),
+    };
+    if fits {
+        return None;
+    }
+    let wanted = match registration.authentication {
+        Authentication::OauthService => cloud.application_resource(resource),
+        Authentication::OauthUser => cloud.delegated_resource(resource),
+    };
+    Some(misfit(format!(
+        "the audience is `{audience}`, but {name} needs `{wanted}` and will refuse this token"
+    )))
+}
+
+fn permission(
+    claims: &Claims,
+    registration: &Registration<'_>,
+    resource: Resource,
+    sending: bool,
+) -> Option<Fault> {
+    let name = resource.name().to_uppercase();
+    let (held, kind, permission) = match registration.authentication {
+        Authentication::OauthService => (&claims.roles, "role", resource.application_permission()),
+        Authentication::OauthUser => (&claims.scopes, "scope", resource.delegated_permission()),
+    };
+    let permission = match (resource, sending) {
+        (Resource::Graph, true) => "Mail.Send",
+        _ => permission,
+    };
+    let serves = |held: &String| match (resource, sending) {
+        (Resource::Graph, true) => held.starts_with("Mail.Send"),
+        (Resource::Graph, false) => held.starts_with("Mail."),
+        _ => held == permission || held == "full_access_as_app",
+    };
+    if held.iter().any(serves) {
+        return None;
+    }
+    let api = match resource {
+        Resource::Graph => "Microsoft Graph",
+        _ => "Office 365 Exchange Online",
+    };
+    let what = format!("the token lacks the {kind} `{permission}`, so {name} will refuse it");
+    Some(misfit(what).hint(format!(
+        "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
+        registration.client_id,
+    )))
+}
+
+/// The app and the tenant must be those of the configuration, as far as it has their ids.
+fn identity(claims: &Claims, registration: &Registration<'_>) -> Option<Fault> {
+    let tenant = registration.authority.tenant.as_str();
+    let app = registration.client_id.as_str();
+    match (&claims.tenant, &claims.client_id) {
+        (Some(of), _) if is_guid(tenant) && !of.eq_ignore_ascii_case(tenant) => Some(misfit(
+            format!("the token is of tenant `{of}`, not `{tenant}`"),
+        )),
+        (_, Some(of)) if is_guid(app) && !of.eq_ignore_ascii_case(app) => {
+            Some(misfit(format!("the token is of app `{of}`, not `{app}`")))
+        }
+        _ => None,
+    }
+}

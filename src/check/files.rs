@@ -1,0 +1,70 @@
+//! Files that a server's entry names: readable for us, and what is secret for nobody else.
+
+use crate::config::SecretSource;
+use crate::config::resolve::{CredentialSource, Registration};
+use crate::fault::Fault;
+use crate::net;
+use anyhow::Result;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Looks at all files of a registration; tells how many there are.
+pub fn of_registration(registration: &Registration<'_>) -> Result<usize> {
+    let mut files = 0;
+    if let Some(path) = registration.ca_file {
+        net::certificates(path)?;
+        files += 1;
+    }
+    match registration.credential {
+        CredentialSource::Secret(source) => {
+            files += secret(
+                source,
+                &format!("the secret of server `{}`", registration.server),
+            )?;
+        }
+        CredentialSource::Certificate {
+            certificate,
+            private_key,
+        } => {
+            readable(certificate, "certificate")?;
+            readable(private_key, "private_key")?;
+            private(private_key)?;
+            files += 2;
+        }
+        CredentialSource::FederatedTokenFile(path) => {
+            readable(path, "federated_token_file")?;
+            files += 1;
+        }
+        CredentialSource::None | CredentialSource::ManagedIdentity => {}
+    }
+    Ok(files)
+}
+
+/// A secret that a file holds; other sources are asked when the token is.
+pub fn secret(source: &SecretSource, whose: &str) -> Result<usize> {
+    match source {
+        SecretSource::File(_) => source.resolve(whose).map(|_| 1),
+        _ => Ok(0),
+    }
+}
+
+fn readable(path: &Path, setting: &str) -> Result<()> {
+    std::fs::File::open(path).map_err(|e| {
+        Fault::config(format!("cannot read {setting} `{}`: {e}", path.display()))
+            .hint(format!("ls -l {}", crate::config::quoted(path)))
+    })?;
+    Ok(())
+}
+
+fn private(path: &Path) -> Result<()> {
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+    if mode & 0o007 != 0 {
+        return Err(Fault::config(format!(
+            "other users can reach file `{}` (mode {mode:04o})",
+            path.display()
+        ))
+        .hint(format!("chmod 600 {}", crate::config::quoted(path)))
+        .into());
+    }
+    Ok(())
+}

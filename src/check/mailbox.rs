@@ -1,0 +1,66 @@
+//! What an opened mailbox lets us do: nothing is marked, moved or deleted to find it out.
+
+use super::Walk;
+use crate::config::AfterFetch;
+use crate::mail::{Folder, Mailbox};
+use anyhow::Result;
+
+/// The steps of a mailbox, in order.
+pub const STEPS: [&str; 3] = ["mailbox", "folders", "rights"];
+
+/// Walks them: the mailbox opens, its folders are there, and their rights do for `after`.
+pub fn walk(walk: &mut Walk, mailbox: &mut dyn Mailbox, folders: &[&str], after: &AfterFetch) {
+    let opened = walk.step("mailbox", || {
+        let inbox = mailbox.open("INBOX", false)?;
+        Ok(((), format!("INBOX holds {}", count(&inbox))))
+    });
+    if opened.is_none() {
+        return walk.not_reached(&STEPS[1..]);
+    }
+    let there = walk.step("folders", || {
+        let mut found = Vec::new();
+        for folder in folders {
+            let opened = mailbox.open(folder, false)?;
+            found.push(format!("{folder} ({})", count(&opened)));
+        }
+        Ok(((), found.join(", ")))
+    });
+    if there.is_none() {
+        return walk.not_reached(&STEPS[2..]);
+    }
+    walk.step("rights", || Ok(((), rights(mailbox, folders, after)?)));
+}
+
+fn rights(mailbox: &mut dyn Mailbox, folders: &[&str], after: &AfterFetch) -> Result<String> {
+    if *after == AfterFetch::Keep {
+        return Ok("none are needed: after_fetch is keep".to_owned());
+    }
+    for folder in folders {
+        mailbox.open(folder, true)?;
+        mailbox.may_settle(after)?;
+    }
+    let AfterFetch::Move(target) = after else {
+        return Ok(format!("to {}", what(after)));
+    };
+    let names = mailbox.folders()?;
+    Ok(match names.contains(target) {
+        true => format!("to move to {target}"),
+        false => format!("to move to {target}, which the first fetch will make"),
+    })
+}
+
+fn what(after: &AfterFetch) -> &'static str {
+    match after {
+        AfterFetch::Keep => "leave",
+        AfterFetch::Seen => "mark as read",
+        AfterFetch::Delete => "delete",
+        AfterFetch::Move(_) => "move",
+    }
+}
+
+fn count(folder: &Folder) -> String {
+    match folder.exists {
+        1 => "1 message".to_owned(),
+        n => format!("{n} messages"),
+    }
+}

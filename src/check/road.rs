@@ -1,0 +1,109 @@
+//! From a host's name to a signed-in session: the stages of one connection become steps.
+
+use super::Walk;
+use crate::expiry;
+use crate::fault::{Fault, kind_of};
+use crate::net::{Settings, Stage, Watch};
+use crate::x509;
+use anyhow::Result;
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the steps of a road are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    pub name: &'static str,
+    pub connection: &'static str,
+    pub tls: &'static str,
+    pub sign_in: &'static str,
+}
+
+impl Names {
+    pub fn all(self) -> [&'static str; 4] {
+        [self.name, self.connection, self.tls, self.sign_in]
+    }
+}
+
+/// Connects and signs in by `open`, whose settings are watched; each stage is a step. Gives the
+/// session, or the error of the sign-in, which the caller turns into a step.
+pub fn travel<T>(
+    walk: &mut Walk,
+    names: Names,
+    host: &str,
+    mut settings: Settings,
+    open: impl FnOnce(&Settings) -> Result<T>,
+) -> Option<(Result<T>, Duration)> {
+    let seen: Arc<Mutex<Vec<(Stage, Instant)>>> = Arc::default();
+    let told = Arc::clone(&seen);
+    settings.watch = Watch::new(move |stage| {
+        let mut seen = told.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push((stage, Instant::now()));
+    });
+    let start = Instant::now();
+    let opened = open(&settings);
+    let took = start.elapsed();
+    let stages = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut last = start;
+    let mut passed = 0;
+    // A second connection is a second attempt; the steps are those of the first.
+    for (stage, at) in &stages {
+        let took = at.duration_since(last);
+        match (stage, passed) {
+            (Stage::Named(addresses), 0) => {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                walk.passed(
+                    names.name,
+                    format!("{host}: {}", addresses.join(", ")),
+                    took,
+                );
+            }
+            (Stage::Connected(address), 1) => {
+                walk.passed(names.connection, address.to_string(), took);
+            }
+            (Stage::Secured(certificate), 2) => secured(walk, names.tls, host, certificate, took),
+            _ => continue,
+        }
+        last = *at;
+        passed += 1;
+    }
+    let left = took.saturating_sub(last.duration_since(start));
+    match (opened, passed) {
+        (opened, 3) => Some((opened, left)),
+        (Err(err), passed) => {
+            walk.failed(names.all()[passed], err, left);
+            walk.not_reached(&names.all()[passed + 1..]);
+            None
+        }
+        // It works without that we were told how: nothing to say of the stages.
+        (opened, _) => Some((opened, left)),
+    }
+}
+
+fn secured(
+    walk: &mut Walk,
+    name: &'static str,
+    host: &str,
+    certificate: &Option<Vec<u8>>,
+    took: Duration,
+) {
+    let now = Timestamp::now();
+    match certificate.as_deref().and_then(x509::not_after) {
+        Some(end) if expiry::near(end, now).is_some() => {
+            let when = expiry::ends(end, now);
+            let fault = Fault::try_later(format!("the certificate of host `{host}` {when}"));
+            walk.warned(name, fault, took);
+        }
+        Some(end) => walk.passed(
+            name,
+            format!("certificate {}", expiry::ends(end, now)),
+            took,
+        ),
+        None => walk.passed(name, "", took),
+    }
+}
+
+/// True for a refusal that another token could turn.
+pub fn is_refusal(err: &anyhow::Error) -> bool {
+    kind_of(err) == crate::fault::Kind::SignIn
+}

@@ -1,0 +1,109 @@
+//! The boundary: mailboxes that our apps and accounts must not be able to open.
+//!
+//! A refusal proves something only of an app that is let in elsewhere, so one of its own
+//! mailboxes is opened first.
+
+use super::Run;
+use super::choose::Border;
+use super::walks::{READING, scene};
+use crate::check::{Walk, road};
+use crate::config::{Authentication, Resource, resolve};
+use crate::fault::{Fault, Kind};
+use crate::mail::{Mailbox, imap};
+use std::time::Instant;
+
+impl Run<'_> {
+    pub fn boundary(&self, border: &Border<'_>) -> Walk {
+        let server = border.server;
+        let registration = resolve::incoming(server);
+        let mut walk = Walk {
+            scene: scene(&registration),
+            ..Walk::default()
+        };
+        walk.scene.address = Some(border.address.to_string());
+        walk.scene.account = border.account().map(str::to_owned);
+        let token = walk.step("token", || {
+            let token = match (&border.own, server.authentication) {
+                (Some(own), Authentication::OauthUser) => {
+                    self.access.mailbox_access(own, Resource::Imap)?
+                }
+                _ => self.fresh.server_access(&server.name, Resource::Imap)?,
+            };
+            let whose = border.account().unwrap_or("the app itself");
+            Ok((token, format!("of {whose}")))
+        });
+        let Some(token) = token else {
+            walk.not_reached(&["own mailbox"]);
+            walk.not_reached(&READING.all()[..3]);
+            walk.not_reached(&["refused"]);
+            return walk;
+        };
+        if server.authentication == Authentication::OauthService {
+            walk.scene.object_id =
+                crate::oauth::Claims::of(token.secret.expose()).and_then(|c| c.object_id);
+        }
+        let Some(own) = &border.own else {
+            walk.untested(
+                "own mailbox",
+                Fault::usage(format!(
+                    "server `{}` has no mailbox of its own yet, so a refusal may have another cause",
+                    server.name
+                )),
+            );
+            return self.refusal(walk, border, &token.secret);
+        };
+        let own = own.address.address.as_str();
+        let opens = walk.step("own mailbox", || {
+            let endpoint = resolve::imap(server)?;
+            let settings = self.context.net_settings(server.ca_file.as_deref());
+            let mut mailbox = imap::open(&endpoint, &settings, own, &token.secret, None)?;
+            mailbox.open("INBOX", false)?;
+            mailbox.close();
+            Ok(((), format!("{own} opens, so the app is known there")))
+        });
+        if opens.is_none() {
+            walk.not_reached(&READING.all()[..3]);
+            walk.not_reached(&["refused"]);
+            return walk;
+        }
+        self.refusal(walk, border, &token.secret)
+    }
+
+    fn refusal(&self, mut walk: Walk, border: &Border<'_>, token: &crate::secret::Secret) -> Walk {
+        let address = border.address.as_str();
+        let Some((result, took)) = self.open(&mut walk, border.server, address, token) else {
+            return walk;
+        };
+        let start = Instant::now();
+        let result = result.and_then(|mut mailbox| {
+            let folder = mailbox.open("INBOX", false);
+            mailbox.close();
+            folder
+        });
+        let took = took + start.elapsed();
+        match result {
+            Err(err) if road::is_refusal(&err) => {
+                let said = err
+                    .downcast_ref::<Fault>()
+                    .and_then(|fault| fault.server_said.clone());
+                walk.passed("refused", said.unwrap_or_default(), took);
+            }
+            Err(err) => walk.failed("refused", err, took),
+            Ok(_) => {
+                let who = match border.account() {
+                    Some(account) => format!("account `{account}`"),
+                    None => format!("app `{}`", border.server.client_id),
+                };
+                let fault = Fault::new(
+                    Kind::SignIn,
+                    format!(
+                        "{who} of server `{}` can open mailbox `{address}`",
+                        border.server.name
+                    ),
+                );
+                walk.failed("refused", fault.into(), took);
+            }
+        }
+        walk
+    }
+}

@@ -1,0 +1,189 @@
+//! `check`: every step to a working mailbox, with its result, its time and, at the first that
+//! fails, one sentence: what is wrong, who must act, the exact command or page.
+//!
+//! Nothing is changed on any server and nothing is sent; a token that is got on the way is kept
+//! as any other.
+
+mod boundary;
+mod choose;
+mod print;
+mod walks;
+
+use super::{Access, Context};
+use crate::check::{Walk, reword};
+use crate::cli::CheckArgs;
+use crate::config::{self, Config};
+use crate::fault::{Errors, Fault, Kind, Told};
+use crate::fetch::mailbox_key;
+use crate::mail::imap;
+use crate::state::Store;
+use anyhow::Result;
+use choose::Subject;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// How many are walked at a time. Exchange limits what one mailbox takes, not one app.
+const AT_A_TIME: usize = 8;
+
+/// A walk and what it was of.
+struct Checked {
+    title: String,
+    queue: Option<String>,
+    /// The mailbox, or the server's name.
+    name: String,
+    walk: Walk,
+}
+
+/// What the walks share.
+struct Run<'a> {
+    context: &'a Context,
+    config: &'a Config,
+    /// For tokens of people, whose password is not tried without need.
+    access: Access<'a>,
+    /// For tokens that are newer than this run: a permission may have been granted since.
+    fresh: Access<'a>,
+}
+
+pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
+    let config = match config::load(&context.config_path) {
+        Ok(config) => config,
+        Err(err) => return unreadable(context, err),
+    };
+    let subjects = choose::subjects(&config, args)?;
+    let store = Store::open(&context.state_dir)?;
+    let run = Run {
+        context,
+        config: &config,
+        access: Access::new(context, &config, &store),
+        fresh: Access::new(context, &config, &store).fresh(true),
+    };
+    let mut checked = run.all(&subjects);
+    refine_sign_ins(&mut checked);
+    refine_outage(&mut checked, &store)?;
+    conclude(context, &checked)
+}
+
+/// A configuration that cannot be read is the first cross.
+fn unreadable(context: &Context, err: anyhow::Error) -> Result<(), Errors> {
+    let mut walk = Walk::default();
+    let shown = config::shown(&context.config_path);
+    walk.failed("configuration", err, std::time::Duration::ZERO);
+    let checked = Checked {
+        title: shown.clone(),
+        queue: None,
+        name: shown,
+        walk,
+    };
+    conclude(context, &[checked])
+}
+
+fn conclude(context: &Context, checked: &[Checked]) -> Result<(), Errors> {
+    let worst = checked.iter().filter_map(|c| c.walk.worst()).max();
+    print::all(context, checked, worst)?;
+    match worst {
+        Some(kind) => Err(anyhow::Error::new(Told(kind)).into()),
+        None => Ok(()),
+    }
+}
+
+impl Run<'_> {
+    /// Walks all, several at a time; the results are in the order of the subjects.
+    fn all(&self, subjects: &[Subject<'_>]) -> Vec<Checked> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::new());
+        let work = || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(subject) = subjects.get(index) else {
+                    return;
+                };
+                let checked = self.one(subject);
+                done.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((index, checked));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..subjects.len().min(AT_A_TIME) {
+                scope.spawn(work);
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, _)| *index);
+        done.into_iter().map(|(_, checked)| checked).collect()
+    }
+
+    fn one(&self, subject: &Subject<'_>) -> Checked {
+        let walk = match subject {
+            Subject::Mailbox(entry) => self.mailbox(entry),
+            Subject::Incoming(server) => self.incoming(server),
+            Subject::Outgoing(server) => self.outgoing(server),
+            Subject::Boundary(border) => self.boundary(border),
+        };
+        Checked {
+            title: subject.title(),
+            queue: subject.queue(),
+            name: subject.name(),
+            walk,
+        }
+    }
+}
+
+/// An app that is let into some mailboxes and refused at others is known to Exchange: there the
+/// cause is the mailbox.
+fn refine_sign_ins(checked: &mut [Checked]) {
+    let welcome: Vec<Option<String>> = checked
+        .iter()
+        .filter(|c| c.walk.has_passed("sign-in"))
+        .map(|c| c.walk.scene.client_id.clone())
+        .collect();
+    for one in checked {
+        if !welcome.contains(&one.walk.scene.client_id) {
+            continue;
+        }
+        if let Some(err) = one.walk.failure_mut("sign-in") {
+            reword(err, |fault| {
+                fault.what.replace(
+                    walks::RIGHT_APP_TOKEN,
+                    "though it lets the app into other mailboxes",
+                )
+            });
+        }
+    }
+}
+
+/// When no mailbox opens of several that did before, it is rarely their rights.
+fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
+    let mut mailboxes: Vec<&mut Checked> =
+        checked.iter_mut().filter(|c| c.queue.is_some()).collect();
+    if mailboxes.len() < 2 {
+        return Ok(());
+    }
+    for one in &mut mailboxes {
+        let worked = store
+            .health(&mailbox_key(&one.name))?
+            .last_success
+            .is_some();
+        let down = one
+            .walk
+            .failure_mut("mailbox")
+            .is_some_and(|err| imap::is_not_connected(err));
+        if !worked || !down {
+            return Ok(());
+        }
+    }
+    for one in mailboxes {
+        if let Some(err) = one.walk.failure_mut("mailbox") {
+            reword(err, |fault| {
+                format!(
+                    "{}, though mail was fetched from all of them before",
+                    fault.what
+                )
+            });
+            if let Some(fault) = err.downcast_mut::<Fault>() {
+                fault.kind = Kind::TryLater;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! The walks on paper: a line for each step, one sentence where it fails.
+
+use super::Checked;
+use crate::check::{Outcome, Step};
+use crate::commands::Context;
+use crate::diagnosis::{self, Verdict};
+use crate::fault::Kind;
+use crate::output::escape;
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Prints all walks.
+pub fn all(context: &Context, checked: &[Checked], worst: Option<Kind>) -> Result<()> {
+    if context.output.json {
+        return context.output.json(&as_json(checked, worst));
+    }
+    let marks = Marks {
+        utf8: speaks_utf8(),
+        color: context.output.color,
+    };
+    for (index, one) in checked.iter().enumerate() {
+        if index > 0 {
+            context.output.line("")?;
+        }
+        context.output.line(&escape(&one.title))?;
+        for step in &one.walk.steps {
+            print(context, &marks, step)?;
+        }
+    }
+    Ok(())
+}
+
+fn print(context: &Context, marks: &Marks, step: &Step) -> Result<()> {
+    let line = |detail: &str| {
+        let text = format!(
+            "  {} {:<16} {:>8}  {}",
+            marks.of(&step.outcome),
+            step.name,
+            time(step),
+            escape(detail)
+        );
+        context.output.line(text.trim_end())
+    };
+    match &step.outcome {
+        Outcome::Passed => line(&step.detail),
+        Outcome::NotReached => line("not reached"),
+        Outcome::Untested(err) => {
+            line(&step.detail)?;
+            let verdict = diagnosis::verdict(err, &step.scene);
+            context
+                .output
+                .line(&format!("      to look: {}", escape(&verdict.remedy)))
+        }
+        Outcome::Warned(err) | Outcome::Failed(err) => {
+            line(err.to_string().lines().next().unwrap_or_default())?;
+            let verdict = diagnosis::verdict(err, &step.scene);
+            if let Some(said) = &verdict.server_said {
+                context
+                    .output
+                    .line(&format!("      server said: {}", escape(said)))?;
+            }
+            context
+                .output
+                .line(&format!("      {}", escape(&verdict.sentence())))?;
+            if context.output.verbose > 0 {
+                for hint in &verdict.hints {
+                    let hint = crate::output::escape_lines(hint);
+                    context.output.line(&format!("      hint: {hint}"))?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn time(step: &Step) -> String {
+    match (&step.outcome, step.took) {
+        (Outcome::NotReached | Outcome::Untested(_), _) | (_, Duration::ZERO) => String::new(),
+        (_, took) => format!("{} ms", took.as_millis()),
+    }
+}
+
+fn as_json(checked: &[Checked], worst: Option<Kind>) -> Value {
+    let walks: Vec<Value> = checked
+        .iter()
+        .map(|one| {
+            let steps: Vec<Value> = one.walk.steps.iter().map(step_json).collect();
+            json!({
+                "name": one.name,
+                "title": one.title,
+                "queue": one.queue,
+                "ok": one.walk.worst().is_none(),
+                "steps": steps,
+            })
+        })
+        .collect();
+    json!({
+        "checked": walks,
+        "exit_code": worst.map_or(0, Kind::exit_code),
+    })
+}
+
+fn step_json(step: &Step) -> Value {
+    let (result, verdict) = match &step.outcome {
+        Outcome::Passed => ("passed", None),
+        Outcome::Untested(err) => ("untested", Some(err)),
+        Outcome::Warned(err) => ("warned", Some(err)),
+        Outcome::Failed(err) => ("failed", Some(err)),
+        Outcome::NotReached => ("not-reached", None),
+    };
+    let mut object = json!({
+        "step": step.name,
+        "result": result,
+        "milliseconds": step.took.as_millis() as u64,
+        "detail": step.detail,
+    });
+    if let Some(err) = verdict {
+        let verdict = diagnosis::verdict(err, &step.scene);
+        object["verdict"] = verdict_json(&verdict);
+    }
+    object
+}
+
+fn verdict_json(verdict: &Verdict) -> Value {
+    json!({
+        "sentence": verdict.sentence(),
+        "wrong": verdict.wrong,
+        "who": verdict.who.describe(),
+        "remedy": verdict.remedy,
+        "hints": verdict.hints,
+        "server_said": verdict.server_said,
+        "exit_code": verdict.exit_code,
+    })
+}
+
+struct Marks {
+    utf8: bool,
+    color: bool,
+}
+
+impl Marks {
+    fn of(&self, outcome: &Outcome) -> String {
+        let (mark, ascii, color) = match outcome {
+            Outcome::Passed => ("✓", "ok", "32"),
+            Outcome::Failed(_) => ("✗", "NO", "31"),
+            Outcome::Warned(_) => ("!", "! ", "33"),
+            Outcome::Untested(_) => ("?", "? ", "33"),
+            Outcome::NotReached => ("-", "- ", "2"),
+        };
+        let mark = if self.utf8 { mark } else { ascii };
+        match self.color {
+            true => format!("\x1b[{color}m{mark}\x1b[0m"),
+            false => mark.to_owned(),
+        }
+    }
+}
+
+/// By POSIX: the first of these variables that is set decides.
+fn speaks_utf8() -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty())
+        .unwrap_or_default()
+        .to_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}

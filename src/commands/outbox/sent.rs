@@ -1,0 +1,60 @@
+//! Whether the server has a message already: its copy in Sent Items, which Exchange keeps of
+//! everything that a mailbox submits.
+
+use crate::commands::{Access, Context};
+use crate::config::{Config, Resource, resolve};
+use crate::fault::{Fault, Kind, Scene};
+use crate::mail::{Mailbox, imap};
+use crate::state::Store;
+use crate::submit::Route;
+use anyhow::{Context as _, Result};
+
+/// True if Sent Items of the mailbox that submits holds this Message-ID.
+pub fn holds(
+    context: &Context,
+    config: &Config,
+    store: &Store,
+    route: &Route<'_>,
+    message_id: &str,
+) -> Result<bool> {
+    let user = route.user();
+    let queue = &route.entry.queue.name;
+    let scene = || Scene {
+        queue: Some(queue.clone()),
+        address: Some(user.to_owned()),
+        protocol: Some("imap".to_owned()),
+        ..Scene::new(format!(
+            "cannot look into Sent Items of `{user}`, and nothing was sent"
+        ))
+    };
+    look(context, config, store, route, message_id).with_context(scene)
+}
+
+fn look(
+    context: &Context,
+    config: &Config,
+    store: &Store,
+    route: &Route<'_>,
+    message_id: &str,
+) -> Result<bool> {
+    let name = &route.entry.address.server;
+    let server = config
+        .incoming_server(name)
+        .ok_or_else(|| Fault::config(format!("there is no incoming server `{name}`")))?;
+    let token = Access::new(context, config, store).mailbox_token(&route.entry, Resource::Imap)?;
+    let output = context.output;
+    let trace: Option<imap::Trace> =
+        (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _);
+    let settings = context.net_settings(server.ca_file.as_deref());
+    let endpoint = resolve::imap(server)?;
+    let mut mailbox = imap::open(&endpoint, &settings, route.user(), &token, trace)?;
+    let folder = mailbox.sent_folder()?.ok_or_else(|| {
+        Fault::new(
+            Kind::OutcomeUnknown,
+            format!("mailbox `{}` has no folder of sent mail", route.user()),
+        )
+    })?;
+    let found = mailbox.find_message_id(&folder, message_id)?;
+    mailbox.close();
+    Ok(found > 0)
+}

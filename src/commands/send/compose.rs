@@ -1,0 +1,293 @@
+//! A message written from the command line's parts: `--to`, `--subject`, `--text` and so on.
+//!
+//! lettre makes the MIME of it; what a part could smuggle into the header is refused.
+
+use super::input;
+use crate::cli::{AutoArg, SendArgs};
+use crate::fault::{Fault, Kind};
+use crate::mail::addresses;
+use anyhow::Result;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailboxes, Message, MultiPart, SinglePart};
+use std::path::Path;
+
+/// Fields that the parts or the program itself write.
+const OURS: &[&str] = &[
+    "from",
+    "sender",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "reply-to",
+    "in-reply-to",
+    "references",
+    "mime-version",
+    "date",
+    "message-id",
+    "auto-submitted",
+];
+
+/// A composed message and everybody who gets it; Bcc is in the envelope alone.
+pub struct Composed {
+    pub octets: Vec<u8>,
+    pub recipients: Vec<String>,
+}
+
+/// True if the command line holds the parts of a message.
+pub fn is_asked(args: &SendArgs) -> bool {
+    let lists = [&args.to, &args.cc, &args.bcc, &args.reply_to, &args.headers];
+    lists.iter().any(|list| !list.is_empty())
+        || [&args.text, &args.html].iter().any(|part| part.is_some())
+        || !args.attachments.is_empty()
+        || args.subject.is_some()
+        || args.in_reply_to.is_some()
+}
+
+/// Writes the message that `sender` sends.
+pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
+    let mut recipients = Vec::new();
+    let mut builder = Message::builder().from(lettre::message::Mailbox::new(
+        plain(args.full_name.as_deref(), "-F")?,
+        sender.parse().map_err(|e| {
+            Fault::usage(format!(
+                "`{}` is no e-mail address: {e}",
+                sender.escape_debug()
+            ))
+        })?,
+    ));
+    for (option, lists) in [
+        ("--to", &args.to),
+        ("--cc", &args.cc),
+        ("--bcc", &args.bcc),
+        ("--reply-to", &args.reply_to),
+    ] {
+        for list in lists {
+            let mailboxes = mailboxes(option, list)?;
+            if option != "--reply-to" {
+                recipients.extend(mailboxes.iter().map(|m| m.email.to_string()));
+            }
+            for mailbox in mailboxes {
+                builder = match option {
+                    "--to" => builder.to(mailbox),
+                    "--cc" => builder.cc(mailbox),
+                    "--reply-to" => builder.reply_to(mailbox),
+                    _ => builder,
+                };
+            }
+        }
+    }
+    if recipients.is_empty() {
+        return Err(Fault::usage("the message has no recipient: give --to, --cc or --bcc").into());
+    }
+    if let Some(subject) = plain(args.subject.as_deref(), "--subject")? {
+        builder = builder.subject(subject);
+    }
+    if let Some(id) = &args.in_reply_to {
+        let id = message_id(id)?;
+        builder = builder.in_reply_to(id.clone()).references(id);
+    }
+    let mut seen = Vec::new();
+    for header in &args.headers {
+        let (name, value) = field(header)?;
+        let lower = name.to_string().to_ascii_lowercase();
+        if seen.contains(&lower) {
+            return Err(Fault::usage(format!("--header gives the field `{name}` twice")).into());
+        }
+        seen.push(lower);
+        builder = builder.raw_header(HeaderValue::new(name, value));
+    }
+    // The header alone would leave out Bcc, and a message to nobody else is none to lettre.
+    let addresses = recipients.iter().filter_map(|r| r.parse().ok()).collect();
+    let envelope = lettre::address::Envelope::new(None, addresses)
+        .map_err(|e| Fault::usage(format!("cannot write the message: {e}")))?;
+    let message = body(args)?
+        .attach(args)?
+        .build(builder.envelope(envelope))?;
+    Ok(Composed {
+        octets: message.formatted(),
+        recipients,
+    })
+}
+
+/// RFC 3834 §5, and Exchange's own field, which keeps out-of-office answers from answering.
+pub fn auto_fields(auto: AutoArg) -> [(&'static str, &'static str); 2] {
+    let word = match auto {
+        AutoArg::Replied => "auto-replied",
+        AutoArg::Generated => "auto-generated",
+    };
+    [
+        ("Auto-Submitted", word),
+        ("X-Auto-Response-Suppress", "All"),
+    ]
+}
+
+/// A value for one header field: no control characters, by which another could begin.
+fn plain(value: Option<&str>, option: &str) -> Result<Option<String>> {
+    match value {
+        Some(text) if text.contains(char::is_control) => Err(Fault::usage(format!(
+            "the value of {option} holds a control character: `{}`",
+            text.escape_debug()
+        ))
+        .into()),
+        other => Ok(other.map(str::to_owned)),
+    }
+}
+
+fn mailboxes(option: &str, list: &str) -> Result<Mailboxes> {
+    let wrong = |why: String| {
+        Fault::usage(format!(
+            "cannot read {option} `{}`: {why}",
+            list.escape_debug()
+        ))
+    };
+    plain(Some(list), option)?;
+    let found: Mailboxes = list.parse().map_err(|e| wrong(format!("{e}")))?;
+    // Our own reader is the stricter one.
+    let own = addresses::parse(list).map_err(wrong)?;
+    if found.iter().count() == 0 || found.iter().count() != own.len() {
+        return Err(wrong(
+            "give addresses like `Anna <anna@example.com>`, separated by commas".into(),
+        )
+        .into());
+    }
+    for mailbox in found.iter() {
+        if !addresses::is_mailbox(&mailbox.email.to_string()) {
+            return Err(wrong(format!("`{}` is no full e-mail address", mailbox.email)).into());
+        }
+    }
+    Ok(found)
+}
+
+/// A Message-ID in angle brackets, which it gets where they are left out.
+fn message_id(text: &str) -> Result<String> {
+    let inner = text.trim().trim_start_matches('<').trim_end_matches('>');
+    let visible = inner
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'));
+    if !visible || !inner.contains('@') {
+        return Err(Fault::usage(format!(
+            "`{}` is no Message-ID: give it like <id@example.com>",
+            text.escape_debug()
+        ))
+        .into());
+    }
+    Ok(format!("<{inner}>"))
+}
+
+/// `Name: value`, of a field that nobody else writes.
+fn field(header: &str) -> Result<(HeaderName, String)> {
+    let wrong = |why: &str| {
+        Fault::usage(format!("--header `{}` {why}", header.escape_debug()))
+            .hint("give it like --header 'X-Ticket: 4711'")
+    };
+    let (name, value) = header
+        .split_once(':')
+        .ok_or_else(|| wrong("has no colon"))?;
+    plain(Some(value), "--header")?;
+    let visible = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    if !visible {
+        return Err(wrong("does not begin with the name of a field").into());
+    }
+    let lower = name.to_ascii_lowercase();
+    if OURS.contains(&lower.as_str())
+        || lower.starts_with("content-")
+        || lower.starts_with("resent-")
+    {
+        return Err(wrong("names a field that has its own option, or is written by itself").into());
+    }
+    let name = HeaderName::new_from_ascii(name.to_owned())
+        .map_err(|_| wrong("does not begin with the name of a field"))?;
+    Ok((name, value.trim().to_owned()))
+}
+
+/// The content as it grows.
+enum Body {
+    Single(SinglePart),
+    Multi(MultiPart),
+}
+
+fn body(args: &SendArgs) -> Result<Body> {
+    let stdin = [&args.text, &args.html]
+        .iter()
+        .filter(|part| part.as_deref() == Some(Path::new("-")))
+        .count();
+    if stdin > 1 {
+        return Err(Fault::usage("standard input can be --text or --html, not both").into());
+    }
+    let read = |path: &Path, option: &str| -> Result<String> {
+        String::from_utf8(input::read_text(path)?).map_err(|_| {
+            Fault::new(
+                Kind::Malformed,
+                format!("the text of {option} `{}` is not UTF-8", path.display()),
+            )
+            .into()
+        })
+    };
+    Ok(match (&args.text, &args.html) {
+        (Some(text), Some(html)) => Body::Multi(MultiPart::alternative_plain_html(
+            read(text, "--text")?,
+            read(html, "--html")?,
+        )),
+        (Some(text), None) => Body::Single(SinglePart::plain(read(text, "--text")?)),
+        (None, Some(html)) => Body::Single(SinglePart::html(read(html, "--html")?)),
+        (None, None) => Body::Single(SinglePart::plain(String::new())),
+    })
+}
+
+impl Body {
+    fn attach(self, args: &SendArgs) -> Result<Body> {
+        if args.attachments.is_empty() {
+            return Ok(self);
+        }
+        let mut mixed = match self {
+            Body::Single(part) => MultiPart::mixed().singlepart(part),
+            Body::Multi(part) => MultiPart::mixed().multipart(part),
+        };
+        for path in &args.attachments {
+            let octets = input::read_text(path)?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name: String = name.chars().filter(|c| !c.is_control()).collect();
+            let kind = content_type(path)?;
+            mixed = mixed.singlepart(Attachment::new(name).body(octets, kind));
+        }
+        Ok(Body::Multi(mixed))
+    }
+
+    fn build(self, builder: lettre::message::MessageBuilder) -> Result<Message> {
+        match self {
+            Body::Single(part) => builder.singlepart(part),
+            Body::Multi(part) => builder.multipart(part),
+        }
+        .map_err(|e| Fault::usage(format!("cannot write the message: {e}")).into())
+    }
+}
+
+/// What a file is, by its name: the kinds that people attach; the rest are octets.
+fn content_type(path: &Path) -> Result<ContentType> {
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let kind = match extension.as_str() {
+        "txt" | "log" | "md" => "text/plain; charset=utf-8",
+        "csv" => "text/csv; charset=utf-8",
+        "html" | "htm" => "text/html; charset=utf-8",
+        "pdf" => "application/pdf",
+        "json" => "application/json",
+        "xml" => "application/xml",
+        "zip" => "application/zip",
+        "gz" => "application/gzip",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "svg" => "image/svg+xml",
+        "ics" => "text/calendar; charset=utf-8",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        _ => "application/octet-stream",
+    };
+    ContentType::parse(kind).map_err(|e| Fault::new(Kind::Bug, format!("{kind}: {e}")).into())
+}

@@ -1,0 +1,31 @@
+//! `setup-script`: the PowerShell that an administrator of the tenant must run, ids filled in.
+
+use super::{Context, provision};
+use crate::cli::SetupScriptArgs;
+use crate::config;
+use crate::fault::Fault;
+use crate::setup;
+use anyhow::Result;
+
+pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
+    let config = config::load(&context.config_path)?;
+    for name in &args.names {
+        let known = config.server_names();
+        if !known.contains(&name.as_str()) {
+            return Err(provision::unknown("server", name, &known));
+        }
+    }
+    let plan = setup::plan(&config, &args.names)?;
+    if plan.tenants.is_empty() {
+        return Err(Fault::config("there is no server to set up")
+            .hint("queuemail server add incoming NAME --address … --auth … --client-id …")
+            .into());
+    }
+    let script = setup::script(&plan, args.undo);
+    if context.output.json {
+        return context
+            .output
+            .json(&serde_json::json!({ "script": script }));
+    }
+    context.output.line(script.trim_end())
+}

@@ -1,0 +1,366 @@
+//! LMTP (RFC 2033): a mail store takes each message and says what became of it.
+//!
+//! The recipient is the queue's address, the reverse-path empty: what cannot be stored comes back
+//! as a reply and not as a bounce to a customer. One connection takes all messages of a run. A
+//! connection that breaks between the message and its reply leaves open whether it was stored:
+//! it is delivered again.
+
+use super::{Delivery, Intent, Letter, Rejected, cannot_write};
+use crate::fault::{Fault, Kind};
+use anyhow::Result;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For connecting, and for each read and write.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// For the reply to a whole message, which a store may scan first (RFC 5321 §4.5.3.2.6).
+const STORING: Duration = Duration::from_secs(600);
+/// Octets of one reply line, and lines of one reply.
+const MAX_LINE: u64 = 4096;
+const MAX_LINES: usize = 100;
+
+/// Where the store listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    Tcp(String, u16),
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(host, port) => write!(f, "lmtp:{host}:{port}"),
+            Address::Unix(path) => write!(f, "lmtp:{}", path.display()),
+        }
+    }
+}
+
+pub struct Lmtp {
+    address: Address,
+    spool: PathBuf,
+    session: Option<Session>,
+}
+
+impl Lmtp {
+    pub fn new(address: Address, spool: &Path) -> Lmtp {
+        Lmtp {
+            address,
+            spool: spool.to_owned(),
+            session: None,
+        }
+    }
+}
+
+impl Delivery for Lmtp {
+    fn staging(&self) -> &Path {
+        &self.spool
+    }
+
+    fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
+        Ok(Intent::Again {
+            spool: staged.to_owned(),
+        })
+    }
+
+    fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
+        let Intent::Again { spool } = intent else {
+            return Err(super::not_ours(intent));
+        };
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => Session::open(&self.address).map_err(|e| broken(&self.address, &e))?,
+        };
+        let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
+        let verdict = session
+            .submit(&letter.address, message, letter.size)
+            .map_err(|e| broken(&self.address, &e))?;
+        self.session = Some(session);
+        std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
+        match verdict {
+            Ok(()) => Ok(self.address.to_string()),
+            Err(rejected) => Err(rejected.into()),
+        }
+    }
+
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether the store greets and answers; nothing is handed over.
+pub fn probe(address: &Address) -> Result<()> {
+    let mut session = Session::open(address).map_err(|e| broken(address, &e))?;
+    let _ = session.say("QUIT");
+    Ok(())
+}
+
+fn broken(address: &Address, err: &io::Error) -> anyhow::Error {
+    Fault::new(Kind::TryLater, format!("`{address}` cannot be used: {err}"))
+        .hint("nothing was removed from the server; see that the mail store runs and listens there")
+        .into()
+}
+
+impl Drop for Lmtp {
+    fn drop(&mut self) {
+        if let Some(session) = &mut self.session {
+            let _ = session.stream.get_mut().write_all(b"QUIT\r\n");
+        }
+    }
+}
+
+/// A stream of either kind.
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn wait(&self, time: Duration) -> io::Result<()> {
+        match self {
+            Stream::Tcp(s) => s.set_read_timeout(Some(time)),
+            Stream::Unix(s) => s.set_read_timeout(Some(time)),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(s) => s.read(buffer),
+            Stream::Unix(s) => s.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(s) => s.write(octets),
+            Stream::Unix(s) => s.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Session {
+    stream: BufReader<Stream>,
+    /// The store takes a message's octets counted (RFC 3030), so none of them can end it.
+    chunking: bool,
+    eight_bit: bool,
+}
+
+struct Reply {
+    code: u16,
+    text: String,
+}
+
+impl Reply {
+    fn rejected(self, for_good: bool) -> Rejected {
+        Rejected {
+            for_good,
+            reason: format!("the mail store said: {}", self.text),
+        }
+    }
+}
+
+impl Session {
+    fn open(address: &Address) -> io::Result<Session> {
+        let stream = match address {
+            Address::Tcp(host, port) => {
+                let mut last = io::Error::from(io::ErrorKind::NotFound);
+                let mut open = None;
+                for address in (host.as_str(), *port).to_socket_addrs()? {
+                    match TcpStream::connect_timeout(&address, PATIENCE) {
+                        Ok(stream) => {
+                            open = Some(stream);
+                            break;
+                        }
+                        Err(e) => last = e,
+                    }
+                }
+                let stream = open.ok_or(last)?;
+                stream.set_nodelay(true)?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                Stream::Tcp(stream)
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                Stream::Unix(stream)
+            }
+        };
+        stream.wait(PATIENCE)?;
+        let mut session = Session {
+            stream: BufReader::new(stream),
+            chunking: false,
+            eight_bit: false,
+        };
+        session.expect(220)?;
+        session.say("LHLO localhost")?;
+        let offers = session.expect(250)?.text.to_ascii_uppercase();
+        session.chunking = offers.split_ascii_whitespace().any(|w| w == "CHUNKING");
+        session.eight_bit = offers.split_ascii_whitespace().any(|w| w == "8BITMIME");
+        Ok(session)
+    }
+
+    /// Hands a message over for one recipient. An error means that the connection is of no more
+    /// use.
+    fn submit(
+        &mut self,
+        recipient: &str,
+        message: File,
+        size: u64,
+    ) -> io::Result<Result<(), Rejected>> {
+        let body = if self.eight_bit { " BODY=8BITMIME" } else { "" };
+        self.say(&format!("MAIL FROM:<>{body}"))?;
+        let reply = self.reply()?;
+        if reply.code != 250 {
+            return self.reset(reply, false);
+        }
+        self.say(&format!("RCPT TO:<{recipient}>"))?;
+        let reply = self.reply()?;
+        if !matches!(reply.code, 250 | 251) {
+            // What is wrong with the recipient is wrong for every message: a person must act.
+            return self.reset(reply, false);
+        }
+        if self.chunking {
+            self.say(&format!("BDAT {size} LAST"))?;
+            let copied = io::copy(&mut message.take(size), self.stream.get_mut())?;
+            if copied != size {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        } else {
+            self.say("DATA")?;
+            let reply = self.reply()?;
+            if reply.code != 354 {
+                return self.reset(reply, false);
+            }
+            dot_stuffed(BufReader::new(message), self.stream.get_mut())?;
+        }
+        self.stream.get_ref().wait(STORING)?;
+        let reply = self.reply()?;
+        self.stream.get_ref().wait(PATIENCE)?;
+        Ok(match reply.code {
+            250 => Ok(()),
+            code => Err(reply.rejected(code >= 500)),
+        })
+    }
+
+    /// Ends a transaction that was refused.
+    fn reset(&mut self, refusal: Reply, for_good: bool) -> io::Result<Result<(), Rejected>> {
+        self.say("RSET")?;
+        self.expect(250)?;
+        Ok(Err(refusal.rejected(for_good)))
+    }
+
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        self.stream
+            .get_mut()
+            .write_all(format!("{line}\r\n").as_bytes())
+    }
+
+    fn expect(&mut self, code: u16) -> io::Result<Reply> {
+        let reply = self.reply()?;
+        match reply.code == code {
+            true => Ok(reply),
+            false => Err(io::Error::other(format!("it said: {}", reply.text))),
+        }
+    }
+
+    fn reply(&mut self) -> io::Result<Reply> {
+        let mut text = String::new();
+        for _ in 0..MAX_LINES {
+            let mut line = Vec::new();
+            (&mut self.stream)
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut line)?;
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end();
+            let nonsense = || io::Error::other(format!("it said: {line}"));
+            if line.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let code = line
+                .get(..3)
+                .and_then(|c| c.parse().ok())
+                .ok_or_else(nonsense)?;
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(line);
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return Ok(Reply { code, text });
+            }
+        }
+        Err(io::Error::other("a reply without an end"))
+    }
+}
+
+/// Writes a message as DATA has it. Some stores take a bare line feed for a line's end, so a dot
+/// after one is doubled too: no message may end itself and go on as commands.
+fn dot_stuffed(mut message: impl BufRead, out: &mut impl Write) -> io::Result<()> {
+    let mut last = [b'\r', b'\n'];
+    loop {
+        let piece = message.fill_buf()?;
+        if piece.is_empty() {
+            break;
+        }
+        let mut stuffed = Vec::with_capacity(piece.len() + 16);
+        for &octet in piece {
+            if octet == b'.' && last[1] == b'\n' {
+                stuffed.push(b'.');
+            }
+            stuffed.push(octet);
+            last = [last[1], octet];
+        }
+        let length = piece.len();
+        out.write_all(&stuffed)?;
+        message.consume(length);
+    }
+    let end: &[u8] = if last == [b'\r', b'\n'] {
+        b".\r\n"
+    } else {
+        b"\r\n.\r\n"
+    };
+    out.write_all(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stuffed(message: &[u8], buffer: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        dot_stuffed(BufReader::with_capacity(buffer, message), &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn dots_at_line_starts_are_doubled() {
+        assert_eq!(stuffed(b".a\r\n..\r\n", 3), b"..a\r\n...\r\n.\r\n");
+        assert_eq!(stuffed(b"a", 3), b"a\r\n.\r\n");
+        assert_eq!(stuffed(b"a\n.\r\nQUIT\r\n", 64), b"a\n..\r\nQUIT\r\n.\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_ends_itself(message in "(\\.|\r|\n|\r\n|a){0,40}", buffer in 1usize..30) {
+            let out = stuffed(message.as_bytes(), buffer);
+            let body = &out[..out.len() - 3];
+            prop_assert!(!body.windows(3).any(|w| w == b"\n.\r" || w == b"\n.\n"), "{:?}", out);
+            prop_assert!(!body.starts_with(b".\r") && !body.starts_with(b".\n"));
+        }
+    }
+}

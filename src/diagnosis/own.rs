@@ -1,0 +1,302 @@
+//! What we find ourselves, before or beside a server's words: the network, the token's claims,
+//! the rights in a mailbox, files. The texts are parts of our own faults' words.
+
+use super::entry::{Entry, Says, Who};
+
+const fn text(
+    texts: &'static [&'static str],
+    means: &'static str,
+    who: Who,
+    hints: &'static [&'static str],
+) -> Entry {
+    Entry {
+        says: Says::Text(texts),
+        means,
+        who,
+        hints,
+        act: None,
+    }
+}
+
+const PERMISSIONS_PAGE: &str = "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/CallAnAPI/appId/{client_id}";
+const RIGHT: &str =
+    "Add-MailboxPermission -Identity {address} -User {principal} -AccessRights FullAccess";
+
+pub static TEXTS: &[Entry] = &[
+    // ---- the network
+    text(
+        &["cannot find host", "failed to lookup address"],
+        "the name servers do not know the name, or are not reached",
+        Who::Network,
+        &["getent hosts {host}"],
+    ),
+    text(
+        &["cannot connect to…connection refused"],
+        "nobody listens on that port",
+        Who::Network,
+        &["nc -vz {host} {port}"],
+    ),
+    text(
+        &[
+            "cannot connect to…timed out",
+            "cannot connect to…unreachable",
+            "cannot connect to…no route",
+            "cannot connect to",
+        ],
+        "usually a firewall drops what we send",
+        Who::Network,
+        &["nc -vz {host} {port}"],
+    ),
+    text(
+        &["cannot reach"],
+        "usually a firewall drops what we send, or a proxy is needed",
+        Who::Network,
+        &["curl -v https://{host}/", "a proxy is named in HTTPS_PROXY"],
+    ),
+    text(
+        &["is not trusted…hostname mismatch"],
+        "the certificate is another host's: a wrong host name, or a proxy in between",
+        Who::Network,
+        &["openssl s_client -connect {host}:{port} -showcerts"],
+    ),
+    text(
+        &["is not trusted…expired"],
+        "it has expired, or this machine's clock is wrong",
+        Who::Network,
+        &["timedatectl status"],
+    ),
+    text(
+        &["is not trusted"],
+        "usually a proxy that inspects TLS, or a private authority",
+        Who::Network,
+        &["queuemail server set {server} --ca-file PEM, with the authority's certificate in PEM"],
+    ),
+    text(
+        &["tls with…failed", "did not finish the tls handshake"],
+        "usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS",
+        Who::You,
+        &["queuemail server show {server}"],
+    ),
+    text(
+        &["speaks pop, not imap", "does not speak imap"],
+        "the port is another protocol's",
+        Who::You,
+        &["queuemail server set {server} --imap imaps://{host}:993"],
+    ),
+    text(
+        &[
+            "offers neither xoauth2",
+            "does not offer to sign in with oauth",
+        ],
+        "the host takes no tokens, so it is not Exchange Online",
+        Who::You,
+        &["queuemail server show {server}"],
+    ),
+    text(
+        &["refuses starttls", "does not offer starttls"],
+        "the port is not one for submission, or a device on the way hides STARTTLS",
+        Who::You,
+        &["queuemail server show {server}"],
+    ),
+    text(
+        &["did not greet us in time", "did not answer in time"],
+        "the host is overloaded, or a firewall holds the connection open",
+        Who::Network,
+        &["nc -v {host} {port}"],
+    ),
+    text(
+        &["closed the connection", "the connection to…broke"],
+        "the host restarts, or something on the way cut us off",
+        Who::Nobody,
+        &["try again later"],
+    ),
+    text(
+        &["answer cannot be used", "is not from a token endpoint"],
+        "usually a proxy's own page came in its place",
+        Who::Network,
+        &["NO_PROXY={host} queuemail check {address}, to go round a proxy"],
+    ),
+    // ---- the token's claims
+    text(
+        &["the audience is"],
+        "the token is for another service",
+        Who::You,
+        &["queuemail server set {server} --scope ''"],
+    ),
+    text(
+        &["lacks the role"],
+        "the application permission is not there or not consented to",
+        Who::Entra,
+        &[
+            PERMISSIONS_PAGE,
+            "add the permission there (IMAP and SMTP have theirs under \"APIs my organization uses\", Office 365 Exchange Online) and grant admin consent; the script that does it: `queuemail setup-script {server}`",
+        ],
+    ),
+    text(
+        &["lacks the scope"],
+        "the delegated permission is not there or not consented to",
+        Who::Entra,
+        &[
+            PERMISSIONS_PAGE,
+            "add the permission there and grant consent, then sign in again: `queuemail token login {address}`",
+        ],
+    ),
+    text(
+        &["the token is of tenant"],
+        "another tenant signed the app in",
+        Who::You,
+        &["queuemail server show {server}"],
+    ),
+    text(
+        &["the token is of app"],
+        "another app was signed in",
+        Who::You,
+        &["queuemail server show {server}"],
+    ),
+    text(
+        &["the token ends"],
+        "this machine's clock is wrong",
+        Who::Network,
+        &["timedatectl status"],
+    ),
+    text(
+        &["nobody has signed in as"],
+        "the account's owner signs in once by hand",
+        Who::Person,
+        &["queuemail token login {address}"],
+    ),
+    // ---- the mailbox
+    text(
+        &["signed in to…but cannot open mailbox"],
+        "usually the app or person has no right to it; also a wrong address, no licence, IMAP switched off, or a fault of the service",
+        Who::Exchange,
+        &[
+            RIGHT,
+            "see who has rights: Get-MailboxPermission -Identity {address}",
+            "if the right is there, IMAP may be off: Set-CASMailbox -Identity {address} -ImapEnabled $true",
+            "if it worked yesterday for all mailboxes, it is usually a fault of the service: https://status.cloud.microsoft",
+        ],
+    ),
+    text(
+        &["though smtp lets the same"],
+        "usually IMAP is off for the mailbox",
+        Who::Exchange,
+        &["Set-CASMailbox -Identity {address} -ImapEnabled $true"],
+    ),
+    text(
+        &["though the app's token is right"],
+        "usually Exchange does not know the app, or knows it by the Object ID of the App registrations page; also IMAP may be off for the mailbox",
+        Who::Exchange,
+        &[
+            "New-ServicePrincipal -AppId {client_id} -ObjectId {object_id} -DisplayName {server}",
+            "if it is there with another ObjectId, remove it first: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Remove-ServicePrincipal",
+            "if it is right, the mailbox may be closed for IMAP: Set-CASMailbox -Identity {address} -ImapEnabled $true",
+            "what was changed less than an hour ago may not hold yet",
+        ],
+    ),
+    text(
+        &["though it lets the app into other mailboxes"],
+        "usually IMAP is off for this mailbox, or the address is not its primary one",
+        Who::Exchange,
+        &[
+            "Set-CASMailbox -Identity {address} -ImapEnabled $true",
+            "see its primary address: Get-Mailbox -Identity {address} | Format-List PrimarySmtpAddress",
+        ],
+    ),
+    text(
+        &["though the person's token is right"],
+        "usually the account has no right to the mailbox, or IMAP is off for it",
+        Who::Exchange,
+        &[
+            RIGHT,
+            "if the right is there: Set-CASMailbox -Identity {address} -ImapEnabled $true",
+        ],
+    ),
+    text(
+        &["though mail was fetched from all of them before"],
+        "usually a fault of the service",
+        Who::Nobody,
+        &["an outage is shown at https://status.cloud.microsoft"],
+    ),
+    text(
+        &["no folder…in mailbox"],
+        "folders are named as in the mailbox's own language",
+        Who::You,
+        &["queuemail queue show {queue}"],
+    ),
+    text(
+        &["is read-only"],
+        "the right to the mailbox is a right to read only",
+        Who::Exchange,
+        &[RIGHT],
+    ),
+    text(
+        &["does not keep the flag"],
+        "messages cannot be marked in that folder",
+        Who::You,
+        &["queuemail queue set {queue} --address {address} --after keep"],
+    ),
+    text(
+        &["smtp refuses the app though its token is right"],
+        "usually Exchange does not know the app, or it has no right to this mailbox",
+        Who::Exchange,
+        &[
+            RIGHT,
+            "if the right is there, look at the app itself: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List",
+        ],
+    ),
+    text(
+        &["smtp refuses the person though the token is right"],
+        "usually the account may not submit as this mailbox",
+        Who::Exchange,
+        &[RIGHT],
+    ),
+    text(
+        &["this shows only when a message is sent"],
+        "whether a mailbox may send as another address",
+        Who::Exchange,
+        &["Get-RecipientPermission -Identity {address} -Trustee {account}"],
+    ),
+    // ---- the boundary
+    text(
+        &["can open mailbox"],
+        "the app should be refused there",
+        Who::Exchange,
+        &[
+            "Remove-MailboxPermission -Identity {address} -User {principal} -AccessRights FullAccess",
+            "see who else has rights: Get-MailboxPermission -Identity {address}",
+        ],
+    ),
+    // ---- this machine
+    text(
+        &["nothing says where the mail of"],
+        "the queue has no delivery",
+        Who::You,
+        &["queuemail queue set {queue} --address {address} --deliver maildir:PATH"],
+    ),
+    // ---- what ends by itself
+    text(
+        &["the secret of server…expire"],
+        "the app signs in no more when it has ended",
+        Who::Entra,
+        &[
+            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}",
+            "make a new secret there, then: `queuemail server set {server} --secret-stdin --secret-expires DATE`",
+        ],
+    ),
+    text(
+        &["the certificate of server…expire"],
+        "the app signs in no more when it has ended",
+        Who::Entra,
+        &[
+            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}",
+            "upload a new certificate there, then: `queuemail server set {server} --certificate PEM --private-key PEM`",
+        ],
+    ),
+    text(
+        &["the certificate of host…expire"],
+        "TLS ends when it has expired",
+        Who::Network,
+        &["openssl s_client -connect {host}:{port} -showcerts"],
+    ),
+];

@@ -1,0 +1,291 @@
+//! Mail leaves by Graph: sendMail with the whole message in MIME, or a draft with uploads.
+//!
+//! Graph has no envelope: it sends to whom the header names. So recipients that only the
+//! envelope names are put into a Bcc field of the copy that goes out, which Graph takes off, and
+//! a message whose header names more is refused. Only 202 is a success: 200 has been seen for
+//! messages that were never sent, and a gateway's 504 for messages that were.
+
+use super::addressed::addressed;
+use super::client::{Client, IMMUTABLE, Trace, refusal};
+use super::faults::{Failure, Meaning, Refusal};
+use super::parts::{self, Attachment};
+use crate::fault::Fault;
+use crate::http::Agent;
+use crate::mail::{Envelope, Outcome, Receipt, Transport};
+use crate::secret::Secret;
+use ::http::Method;
+use anyhow::Result;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+/// A message up to so many octets goes in one request. Graph takes requests of 4 MB, but MIME
+/// above 2240 kB has been answered with 200 and was not sent.
+const DIRECT: usize = 2_240_000;
+/// An attachment from so many octets on is uploaded; Graph refuses to upload a smaller one.
+const UPLOAD: usize = 3 << 20;
+/// The largest attachment that can be uploaded.
+const LARGEST: usize = 150 << 20;
+/// Octets of a piece of an upload: a multiple of 320 KiB below 4 MB.
+const PIECE: usize = 10 * (320 << 10);
+const WHAT: &str = "cannot send";
+
+/// Sends for one mailbox.
+pub struct Graph<'a> {
+    client: Client,
+    token: Token<'a>,
+}
+
+/// Gives an access token for the mailbox; `true` asks for a new one.
+type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
+
+/// A way for mail of the mailbox `user` (an address or GUID) to leave by the service root `root`.
+///
+/// # Errors
+/// `Config` where `root` is no address.
+pub fn transport<'a>(
+    agent: Agent,
+    root: &str,
+    user: &str,
+    token: impl Fn(bool) -> Result<Secret> + 'a,
+    trace: Option<Trace>,
+) -> Result<Graph<'a>> {
+    Ok(Graph {
+        client: Client::new(agent, root, user, Secret::new(""), trace)?,
+        token: Box::new(token),
+    })
+}
+
+impl Transport for Graph<'_> {
+    fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt> {
+        let copy = match addressed(envelope, message)? {
+            Ok(copy) => copy,
+            Err(why) => return Ok(not_sent(why)),
+        };
+        // For each message: in a long batch the token is renewed in time.
+        self.client.set_token((self.token)(false)?);
+        if copy.len() <= DIRECT {
+            return self.post(&["sendMail"], Some(&copy), None);
+        }
+        match parts::take_apart(&copy) {
+            Some((rest, attachments)) if rest.len() <= DIRECT => self.by_draft(&rest, &attachments),
+            _ => Ok(not_sent(format!(
+                "the message has {} octets, and Graph takes {DIRECT} beside attachments in base64; send it through SMTP",
+                copy.len()
+            ))),
+        }
+    }
+
+    fn close(&mut self) {}
+}
+
+impl Graph<'_> {
+    /// The request that sends. After it nothing is certain but by its answer.
+    fn post(
+        &self,
+        path: &[&str],
+        mime: Option<&[u8]>,
+        message_id: Option<String>,
+    ) -> Result<Receipt> {
+        let url = self.client.url(path);
+        let mime = mime.map(|octets| STANDARD.encode(octets));
+        let body = mime.as_ref().map(|text| ("text/plain", text.as_bytes()));
+        let (mut asked, mut renewed) = (0, false);
+        let receipt = loop {
+            let response = match self.client.open(&Method::POST, &url, IMMUTABLE, body) {
+                Ok(response) => response,
+                Err(lost) if lost.handed_over => break unknown(lost.fault.what),
+                Err(lost) => return Err(lost.fault.into()),
+            };
+            let status = response.status().as_u16();
+            if response.status().is_success() {
+                let id = response
+                    .headers()
+                    .get("request-id")
+                    .and_then(|v| v.to_str().ok())
+                    .unwrap_or("none");
+                let said = format!("{} (request-id {id})", response.status());
+                let mut receipt = match status {
+                    202 => Receipt::of(Outcome::Accepted),
+                    _ => unknown(format!(
+                        "`{}` answered {status} instead of 202, as it has for messages that were never sent",
+                        self.client.host()
+                    )),
+                };
+                receipt.server_said = Some(said);
+                break receipt;
+            }
+            let refusal = refusal(response);
+            asked += 1;
+            // A token may have been withdrawn before its time: one more try with a new one.
+            if refusal.meaning() == Meaning::BadToken && !std::mem::replace(&mut renewed, true) {
+                self.client.set_token((self.token)(true)?);
+            } else if !self.client.may_wait(&refusal, asked) {
+                break self.refused(refusal)?;
+            }
+        };
+        Ok(Receipt {
+            message_id,
+            ..receipt
+        })
+    }
+
+    /// What a refusal means for the message; an error where it is not about the message.
+    fn refused(&self, refusal: Refusal) -> Result<Receipt> {
+        let send_as = refusal.code.eq_ignore_ascii_case("ErrorSendAsDenied");
+        let outcome = match refusal.meaning() {
+            Meaning::Forbidden if send_as => Outcome::Refused { for_good: true },
+            Meaning::BadToken | Meaning::Forbidden | Meaning::NoMailbox | Meaning::Throttled => {
+                return Err(self.client.fault(WHAT, Failure::from(refusal)));
+            }
+            // Exchange's own word that it failed; a gateway does not know what happened behind.
+            Meaning::Trouble if refusal.status == 500 && !refusal.code.is_empty() => {
+                Outcome::Refused { for_good: false }
+            }
+            Meaning::Trouble => Outcome::Unknown,
+            Meaning::Gone | Meaning::SyncStateLost | Meaning::BadItem | Meaning::Other => {
+                Outcome::Refused { for_good: true }
+            }
+        };
+        let mut receipt = Receipt::of(outcome);
+        receipt.server_said = Some(refusal.words_and_id());
+        if outcome == Outcome::Unknown {
+            receipt.why = Some(format!(
+                "`{}` answered {}; the message may or may not have been accepted",
+                self.client.host(),
+                refusal.status
+            ));
+        }
+        Ok(receipt)
+    }
+
+    /// A draft without the attachments, these one by one, and then the draft is sent. Until then
+    /// nothing has gone out, and a draft that fails is taken away again.
+    fn by_draft(&self, rest: &[u8], attachments: &[Attachment]) -> Result<Receipt> {
+        if let Some(large) = attachments.iter().find(|a| a.octets.len() > LARGEST) {
+            return Ok(not_sent(format!(
+                "the attachment `{}` has {} octets, and Graph takes {LARGEST}",
+                crate::output::escape(&large.name),
+                large.octets.len()
+            )));
+        }
+        let mime = STANDARD.encode(rest);
+        let url = self.client.url(&["messages"]);
+        let draft = self.client.patiently(|| {
+            let body = Some(("text/plain", mime.as_bytes()));
+            let response = self
+                .client
+                .open(&Method::POST, &url, IMMUTABLE, body)
+                .map_err(|lost| lost.fault)?;
+            let octets = super::client::success(response)?
+                .into_body()
+                .read_all(8 << 20)?;
+            serde_json::from_slice::<Value>(&octets)
+                .map_err(|_| Fault::try_later("the answer for a draft cannot be read").into())
+        });
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(failure) => return self.before_sending(failure),
+        };
+        let Some(id) = draft["id"].as_str().filter(|id| super::is_id(id)) else {
+            return Err(Fault::try_later("a draft came without an id").into());
+        };
+        for attachment in attachments {
+            if let Err(failure) = self.attach(id, attachment) {
+                self.drop_draft(id);
+                return self.before_sending(failure);
+            }
+        }
+        let message_id = draft["internetMessageId"].as_str().map(str::to_owned);
+        let sent = self.post(&["messages", id, "send"], None, message_id);
+        let refused = match &sent {
+            Ok(receipt) => matches!(receipt.outcome, Outcome::Refused { .. }),
+            Err(_) => true,
+        };
+        if refused {
+            self.drop_draft(id);
+        }
+        sent
+    }
+
+    /// A failure while nothing can have gone out.
+    fn before_sending(&self, failure: Failure) -> Result<Receipt> {
+        match failure {
+            Failure::Refused(refusal) => {
+                let mut receipt = self.refused(*refusal)?;
+                if receipt.outcome == Outcome::Unknown {
+                    receipt.outcome = Outcome::Refused { for_good: false };
+                    receipt.why = None;
+                }
+                Ok(receipt)
+            }
+            lost => Err(self.client.fault(WHAT, lost)),
+        }
+    }
+
+    fn attach(&self, draft: &str, attachment: &Attachment) -> Result<(), Failure> {
+        let size = attachment.octets.len();
+        if size < UPLOAD {
+            let url = self.client.url(&["messages", draft, "attachments"]);
+            let body = json!({
+                "@odata.type": "#microsoft.graph.fileAttachment",
+                "name": attachment.name,
+                "contentType": attachment.content_type,
+                "contentBytes": STANDARD.encode(&attachment.octets),
+            });
+            return self
+                .client
+                .json::<Value>(&Method::POST, &url, IMMUTABLE, Some(&body))
+                .map(drop);
+        }
+        let url = self
+            .client
+            .url(&["messages", draft, "attachments", "createUploadSession"]);
+        let body = json!({"AttachmentItem": {
+            "attachmentType": "file",
+            "name": attachment.name,
+            "contentType": attachment.content_type,
+            "size": size,
+        }});
+        let session: Value = self
+            .client
+            .json(&Method::POST, &url, IMMUTABLE, Some(&body))?;
+        let Some(address) = session["uploadUrl"].as_str() else {
+            return Err(Fault::try_later("an upload session came without an address").into());
+        };
+        let mut status = 0;
+        for (n, piece) in attachment.octets.chunks(PIECE).enumerate() {
+            let start = n * PIECE;
+            let range = format!("bytes {start}-{}/{size}", start + piece.len() - 1);
+            status = self.client.put(address, &range, piece)?;
+        }
+        match status {
+            201 => Ok(()),
+            other => {
+                Err(Fault::try_later(format!("an upload ended with {other} instead of 201")).into())
+            }
+        }
+    }
+
+    fn drop_draft(&self, id: &str) {
+        let url = self.client.url(&["messages", id]);
+        // Best effort: a draft that stays behind was not sent.
+        let _ = self
+            .client
+            .json::<Value>(&Method::DELETE, &url, IMMUTABLE, None);
+    }
+}
+
+fn not_sent(why: String) -> Receipt {
+    Receipt {
+        why: Some(why),
+        ..Receipt::of(Outcome::Refused { for_good: true })
+    }
+}
+
+fn unknown(why: String) -> Receipt {
+    Receipt {
+        why: Some(why),
+        ..Receipt::of(Outcome::Unknown)
+    }
+}

@@ -1,0 +1,286 @@
+//! The report of what could not be delivered (RFC 3464), brought to the queue of the sender as
+//! its fetched mail is.
+//!
+//! How the delivery is finished is on record before it begins, as when mail is fetched: a crash
+//! neither loses the report nor, where the destination can be looked at, delivers it twice.
+
+use super::Claim;
+use crate::delivery::{self, Delivery, Intent, Letter, Place, Rejected};
+use crate::files;
+use crate::mail::RefusedRecipient;
+use crate::mail::message;
+use anyhow::{Context, Result};
+use jiff::{Timestamp, tz::TimeZone};
+use std::fs;
+use std::io::Write;
+
+/// Where a sender's reports go.
+pub struct Destination {
+    pub place: Place,
+    pub queue: String,
+    pub address: String,
+    pub priority: u32,
+    pub language: String,
+}
+
+/// Delivers the report that is due. Returns where it is; after that the message is gone from the
+/// outbox, or waits for the recipients that are left.
+pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Result<String> {
+    let store = claim.store;
+    if let Some(intent) = &claim.entry.report {
+        let intent: Intent = serde_json::from_str(intent)?;
+        if let Some(place) = delivery::recover(&intent)? {
+            done(claim, now)?;
+            return Ok(place);
+        }
+    }
+    let spool = store.path().join("spool");
+    files::create_private_folder(&spool)?;
+    let mut delivery = delivery::open(&to.place, &spool)?;
+    let octets = render(claim, to, now)?;
+    let letter = letter(claim, to, octets.len() as u64);
+    let intent = stage(delivery.as_mut(), &letter, &octets)?;
+    claim.entry.report = Some(serde_json::to_string(&intent)?);
+    store.outbox_update(&claim.entry)?;
+    let place =
+        delivery
+            .deliver(&intent, &letter)
+            .map_err(|err| match err.downcast::<Rejected>() {
+                Ok(why) => anyhow::anyhow!("the destination refused the report: {why}"),
+                Err(err) => err,
+            })?;
+    delivery.flush()?;
+    done(claim, now)?;
+    Ok(place)
+}
+
+fn done(claim: &mut Claim<'_>, now: i64) -> Result<()> {
+    claim.entry.report = None;
+    claim.entry.refused.clear();
+    claim.entry.changed_at = now;
+    match claim.entry.envelope.to.is_empty() {
+        true => claim.remove(),
+        false => claim.store.outbox_update(&claim.entry),
+    }
+}
+
+fn stage(delivery: &mut dyn Delivery, letter: &Letter, octets: &[u8]) -> Result<Intent> {
+    let folder = delivery.staging().to_owned();
+    let mut file = tempfile::Builder::new()
+        .prefix("report-")
+        .tempfile_in(&folder)
+        .map_err(|e| delivery::cannot_write(&folder, &e))?;
+    file.write_all(octets)
+        .map_err(|e| delivery::cannot_write(&folder, &e))?;
+    let (_, path) = file.keep().context("cannot keep a file")?;
+    let intent = delivery.plan(&path, letter)?;
+    let files: Vec<_> = intent.files().collect();
+    files::sync_files(&folder, &files).map_err(|e| delivery::cannot_write(&folder, &e))?;
+    Ok(intent)
+}
+
+fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
+    Letter {
+        queue: to.queue.clone(),
+        address: to.address.clone(),
+        folder: "outbox".to_owned(),
+        uidvalidity: 0,
+        uid: crate::mail::RemoteId::Graph(format!("outbox-{}", claim.entry.id)),
+        size,
+        priority: to.priority,
+        language: to.language.clone(),
+        message_id: Some(report_id(claim)),
+        delivery_id: format!("outbox-{}-{}", claim.entry.id, claim.entry.attempts),
+    }
+}
+
+/// The same for the same report, so that a repeat is recognised.
+fn report_id(claim: &Claim<'_>) -> String {
+    let key = format!(
+        "{} {} {}",
+        claim.entry.file, claim.entry.attempts, claim.entry.message_id
+    );
+    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
+    let id: String = digest.as_ref()[..12]
+        .iter()
+        .map(|o| format!("{o:02x}"))
+        .collect();
+    format!("<{id}@queuemail.invalid>")
+}
+
+/// The report: for people, for programs, and the header of the message (RFC 3462, 3464).
+fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
+    let entry = &claim.entry;
+    // What became of the octets since does not stop the report.
+    let path = claim.store.outbox_folder().join(&entry.file);
+    let original = fs::read(&path).unwrap_or_default();
+    let header = &original[..message::header_end(&original)];
+    let date = |seconds: i64| -> Result<String> {
+        let time = Timestamp::from_second(seconds)?.to_zoned_datetime(TimeZone::UTC);
+        Ok(jiff::fmt::rfc2822::to_string(&time)?)
+    };
+    let id = report_id(claim);
+    let boundary = format!("={}", id.trim_matches(['<', '>']).replace('@', "_"));
+    let ascii = header.is_ascii() && entry.refused.iter().all(|r| r.address.is_ascii());
+    let encoding = if ascii { "7bit" } else { "8bit" };
+    let mut text = format!(
+        "From: Mail Delivery System <{0}>\r\nTo: <{0}>\r\nDate: {1}\r\nMessage-ID: {id}\r\n\
+         Subject: Undelivered mail returned to sender\r\nAuto-Submitted: auto-replied\r\n\
+         References: {2}\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=\"{boundary}\"\r\n\
+         Content-Transfer-Encoding: {encoding}\r\n\r\n\
+         --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: {encoding}\r\n\r\n\
+         This message was kept to be sent on {3}\r\nand could not be delivered to:\r\n\r\n",
+        to.address,
+        date(now)?,
+        one_line(&entry.message_id),
+        date(entry.kept_at)?,
+    );
+    for one in &entry.refused {
+        let why = match one.for_good {
+            true => "refused",
+            false => "given up after five days",
+        };
+        text += &format!(
+            "{} ({why})\r\n    {}\r\n",
+            one.address,
+            fold(&one.server_said, 4)
+        );
+    }
+    text += &format!(
+        "\r\nNothing is tried again by itself.\r\n\r\n--{boundary}\r\n\
+         Content-Type: message/delivery-status\r\n\r\n\
+         Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n",
+        machine(),
+        date(entry.kept_at)?
+    );
+    for one in &entry.refused {
+        text += &format!(
+            "\r\nFinal-Recipient: {}\r\nAction: failed\r\nStatus: {}\r\n",
+            recipient(&one.address),
+            status(one),
+        );
+        if one
+            .server_said
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_digit)
+        {
+            text += &format!("Diagnostic-Code: smtp; {}\r\n", fold(&one.server_said, 1));
+        }
+    }
+    text += &format!(
+        "\r\n--{boundary}\r\nContent-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    );
+    let mut octets = text.into_bytes();
+    octets.extend_from_slice(header);
+    octets.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    Ok(octets)
+}
+
+/// RFC 3464 §2.3.2, and RFC 6533 for addresses that are not ASCII.
+fn recipient(address: &str) -> String {
+    let kind = if address.is_ascii() {
+        "rfc822"
+    } else {
+        "utf-8"
+    };
+    format!("{kind}; {}", one_line(address))
+}
+
+/// The enhanced status in the server's words, else what its first digit says (RFC 3463).
+fn status(one: &RefusedRecipient) -> String {
+    let is_status = |word: &&str| {
+        let mut parts = word.split('.');
+        matches!(parts.next(), Some("4" | "5"))
+            && parts.clone().count() == 2
+            && parts.all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
+    };
+    match one.server_said.split([' ', '\n']).find(is_status) {
+        Some(status) => status.to_owned(),
+        // RFC 3463 §3.5: 4.4.7, the time to deliver it has run out.
+        None if !one.for_good => "4.4.7".to_owned(),
+        None => "5.0.0".to_owned(),
+    }
+}
+
+/// A server's words as lines of a header field or text: no control characters, lines of 78.
+fn fold(words: &str, indent: usize) -> String {
+    let mut text = String::new();
+    let mut width = 0;
+    for word in one_line(words).split(' ').filter(|w| !w.is_empty()) {
+        if width > 0 && width + word.len() > 70 {
+            text.push_str("\r\n");
+            text.push_str(&" ".repeat(indent));
+            width = 0;
+        } else if width > 0 {
+            text.push(' ');
+        }
+        // RFC 5322 §2.1.1: no line is longer than 998 octets.
+        let end = word
+            .char_indices()
+            .nth(400)
+            .map_or(word.len(), |(at, _)| at);
+        text.push_str(&word[..end]);
+        width += word.len() + 1;
+    }
+    text
+}
+
+fn one_line(words: &str) -> String {
+    words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn machine() -> String {
+    let name = rustix::system::uname();
+    let name: String = name
+        .nodename()
+        .to_string_lossy()
+        .chars()
+        .filter(|c| c.is_ascii_graphic())
+        .collect();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_status_is_the_servers_or_follows_from_the_fate() {
+        let of = |said: &str, for_good| {
+            status(&RefusedRecipient {
+                address: "a@x.example".into(),
+                for_good,
+                server_said: said.into(),
+            })
+        };
+        assert_eq!(
+            of("550 5.1.10 RESOLVER.ADR.RecipientNotFound", true),
+            "5.1.10"
+        );
+        assert_eq!(of("550 no 1.2.3.4 5.1", true), "5.0.0");
+        assert_eq!(of("cannot connect", false), "4.4.7");
+    }
+
+    proptest! {
+        #[test]
+        fn no_words_of_a_server_break_out_of_their_field(words in "[\\PC\r\n\t\0]{0,300}|x{0,3000}") {
+            for line in fold(&words, 1).split("\r\n").skip(1) {
+                prop_assert!(line.starts_with(' '));
+            }
+            for line in fold(&words, 1).split("\r\n") {
+                prop_assert!(line.len() <= 1700 && !line.contains(['\r', '\n', '\0']));
+            }
+        }
+    }
+}

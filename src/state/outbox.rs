@@ -1,0 +1,225 @@
+//! The rows of the outbox: what is kept of each message beside its octets, which are in a file.
+//!
+//! A message whose row is there has been promised to somebody; it leaves the table only when it
+//! was accepted, reported back or dropped by a person.
+
+use super::Store;
+use crate::mail::{Envelope, RefusedRecipient};
+use anyhow::{Context, Result};
+use rusqlite::{OptionalExtension, Row, params};
+use std::path::PathBuf;
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutboxState {
+    /// To be sent when its time comes.
+    Waiting,
+    /// Somebody is handing it over; if nobody holds its lock, they died doing so.
+    Sending,
+    /// Nobody knows whether the server has it; it is never sent again by itself.
+    Unknown,
+    /// Given up on; its report is due, or could not be delivered.
+    Failed,
+}
+
+impl OutboxState {
+    pub fn word(self) -> &'static str {
+        match self {
+            OutboxState::Waiting => "waiting",
+            OutboxState::Sending => "sending",
+            OutboxState::Unknown => "unknown",
+            OutboxState::Failed => "failed",
+        }
+    }
+
+    fn of(word: &str) -> OutboxState {
+        match word {
+            "waiting" => OutboxState::Waiting,
+            "sending" => OutboxState::Sending,
+            "failed" => OutboxState::Failed,
+            // What is not understood is not sent again.
+            _ => OutboxState::Unknown,
+        }
+    }
+}
+
+/// One message of the outbox. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// Names it for people; never given twice.
+    pub id: i64,
+    /// The file's name in the folder [`Store::outbox_folder`].
+    pub file: String,
+    /// Who sends, and who is still to get it.
+    pub envelope: Envelope,
+    pub message_id: String,
+    /// Another transaction with this Message-ID may have been accepted: finding it proves nothing.
+    pub shared_id: bool,
+    pub size: u64,
+    pub state: OutboxState,
+    pub attempts: u32,
+    pub next_attempt: i64,
+    pub reason: String,
+    /// Refused for good, and the sender is still to be told.
+    pub refused: Vec<RefusedRecipient>,
+    /// How the report to the sender is being delivered (an intent of `delivery`, JSON).
+    pub report: Option<String>,
+    pub kept_at: i64,
+    pub changed_at: i64,
+}
+
+/// What the outbox holds, for `status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxCounts {
+    pub waiting: u64,
+    pub unknown: u64,
+    pub failed: u64,
+    /// When the oldest message came in, Unix seconds.
+    pub oldest: Option<i64>,
+}
+
+const COLUMNS: &str = "id, file, envelope, message_id, shared_id, size, state, attempts,
+                       next_attempt, reason, refused, report, kept_at, changed_at";
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<OutboxEntry> {
+    let json = |column: usize| -> rusqlite::Result<String> { row.get(column) };
+    let broken = |column: usize, e: serde_json::Error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+    };
+    Ok(OutboxEntry {
+        id: row.get(0)?,
+        file: row.get(1)?,
+        envelope: serde_json::from_str(&json(2)?).map_err(|e| broken(2, e))?,
+        message_id: row.get(3)?,
+        shared_id: row.get(4)?,
+        size: row.get::<_, i64>(5)?.unsigned_abs(),
+        state: OutboxState::of(&json(6)?),
+        attempts: row.get(7)?,
+        next_attempt: row.get(8)?,
+        reason: row.get(9)?,
+        refused: serde_json::from_str(&json(10)?).map_err(|e| broken(10, e))?,
+        report: row.get(11)?,
+        kept_at: row.get(12)?,
+        changed_at: row.get(13)?,
+    })
+}
+
+impl Store {
+    /// Where the octets of the outbox's messages are.
+    pub fn outbox_folder(&self) -> PathBuf {
+        self.path().join("outbox")
+    }
+
+    /// Puts a message on record, durably; its file must be durable already. Returns its id.
+    pub fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
+        let envelope = serde_json::to_string(&entry.envelope)?;
+        self.transaction(|tx| {
+            tx.prepare_cached(
+                "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
+                                     next_attempt, reason, refused, kept_at, changed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10)",
+            )?
+            .execute(params![
+                entry.file,
+                envelope,
+                entry.message_id,
+                entry.shared_id,
+                i64::try_from(entry.size).unwrap_or(i64::MAX),
+                entry.state.word(),
+                entry.attempts,
+                entry.next_attempt,
+                entry.reason,
+                entry.kept_at
+            ])?;
+            Ok(tx.last_insert_rowid())
+        })
+    }
+
+    /// Puts on record, durably, how a message stands now. File, size and ids do not change.
+    pub fn outbox_update(&self, entry: &OutboxEntry) -> Result<()> {
+        let envelope = serde_json::to_string(&entry.envelope)?;
+        let refused = serde_json::to_string(&entry.refused)?;
+        self.transaction(|tx| {
+            tx.prepare_cached(
+                "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
+                        next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, changed_at = ?10
+                 WHERE id = ?1",
+            )?
+            .execute(params![
+                entry.id,
+                envelope,
+                entry.shared_id,
+                entry.state.word(),
+                entry.attempts,
+                entry.next_attempt,
+                entry.reason,
+                refused,
+                entry.report,
+                entry.changed_at
+            ])
+        })
+        .map(drop)
+    }
+
+    /// Takes a message off the record: it is dealt with. Its file is then nobody's.
+    pub fn outbox_remove(&self, id: i64) -> Result<()> {
+        self.transaction(|tx| {
+            tx.prepare_cached("DELETE FROM outbox WHERE id = ?1")?
+                .execute([id])
+        })
+        .map(drop)
+    }
+
+    pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {
+        self.connection()
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"))?
+            .query_row([id], entry)
+            .optional()
+            .context("cannot read the state database")
+    }
+
+    /// All messages, the oldest first.
+    pub fn outbox(&self) -> Result<Vec<OutboxEntry>> {
+        self.outbox_where("1", 0)
+    }
+
+    /// Those that there is something to do about now: to be sent, to be reported, or left by a
+    /// process that may have died.
+    pub fn outbox_due(&self, now: i64) -> Result<Vec<OutboxEntry>> {
+        self.outbox_where(
+            "(state = 'waiting' AND next_attempt <= ?1) OR state = 'sending' OR refused <> '[]'",
+            now,
+        )
+    }
+
+    fn outbox_where(&self, condition: &str, now: i64) -> Result<Vec<OutboxEntry>> {
+        let connection = self.connection();
+        let mut statement = connection.prepare(&format!(
+            "SELECT {COLUMNS} FROM outbox WHERE ({condition}) AND ?1 = ?1 ORDER BY id"
+        ))?;
+        statement
+            .query_map([now], entry)
+            .and_then(Iterator::collect)
+            .context("cannot read the state database")
+    }
+
+    pub fn outbox_counts(&self) -> Result<OutboxCounts> {
+        self.connection()
+            .query_row(
+                "SELECT coalesce(sum(state IN ('waiting', 'sending')), 0),
+                        coalesce(sum(state = 'unknown'), 0), coalesce(sum(state = 'failed'), 0),
+                        min(kept_at) FROM outbox",
+                [],
+                |row| {
+                    let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+                    Ok(OutboxCounts {
+                        waiting: count(0)?,
+                        unknown: count(1)?,
+                        failed: count(2)?,
+                        oldest: row.get(3)?,
+                    })
+                },
+            )
+            .context("cannot read the state database")
+    }
+}

@@ -1,0 +1,125 @@
+//! What each mailbox has sent of late, so that all processes together keep its limits.
+
+use super::Store;
+use anyhow::Result;
+use jiff::Timestamp;
+use rusqlite::params;
+use std::time::Duration;
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// How much a mailbox may send; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    pub messages_per_minute: Option<u32>,
+    /// In any 24 hours.
+    pub recipients_per_day: Option<u32>,
+}
+
+impl Store {
+    /// Notes that `mailbox` sends a message to `recipients` people now; or, where that would be
+    /// above its pace, notes nothing and returns how long to wait before asking again.
+    pub fn take_turn(
+        &self,
+        mailbox: &str,
+        recipients: usize,
+        pace: Pace,
+        now: Timestamp,
+    ) -> Result<Option<Duration>> {
+        let now = now.as_millisecond();
+        let recipients = i64::try_from(recipients).unwrap_or(i64::MAX);
+        self.transaction(|tx| {
+            tx.prepare_cached("DELETE FROM sent WHERE at <= ?1")?
+                .execute([now - DAY])?;
+            let mut wait = 0;
+            if let Some(most) = pace.messages_per_minute {
+                // The message that must be a minute old for this one to fit.
+                let mut nth = tx.prepare_cached(
+                    "SELECT at FROM sent WHERE mailbox = ?1 AND at > ?2
+                     ORDER BY at DESC LIMIT 1 OFFSET ?3",
+                )?;
+                let offset = i64::from(most.max(1)) - 1;
+                let mut rows = nth.query(params![mailbox, now - MINUTE, offset])?;
+                if let Some(row) = rows.next()? {
+                    wait = row.get::<_, i64>(0)? + MINUTE - now;
+                }
+            }
+            if let Some(most) = pace.recipients_per_day {
+                // The most recent messages that fit beside this one; the next older must expire.
+                let mut room = i64::from(most) - recipients;
+                let mut recent = tx.prepare_cached(
+                    "SELECT at, recipients FROM sent WHERE mailbox = ?1 ORDER BY at DESC",
+                )?;
+                let mut rows = recent.query([mailbox])?;
+                while let Some(row) = rows.next()? {
+                    room -= row.get::<_, i64>(1)?;
+                    if room < 0 {
+                        wait = wait.max(row.get::<_, i64>(0)? + DAY - now);
+                        break;
+                    }
+                }
+            }
+            if wait > 0 {
+                return Ok(Some(Duration::from_millis(wait.unsigned_abs())));
+            }
+            tx.prepare_cached("INSERT INTO sent (mailbox, at, recipients) VALUES (?1, ?2, ?3)")?
+                .execute(params![mailbox, now, recipients])?;
+            Ok(None)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    #[test]
+    fn a_mailbox_never_sends_more_than_its_limit_in_any_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let pace = Pace {
+            messages_per_minute: Some(30),
+            recipients_per_day: None,
+        };
+        let mut sent = Vec::new();
+        for second in 0..300 {
+            // Two processes that ask all the time.
+            for store in [&store, &Store::open(folder.path()).unwrap()] {
+                if store.take_turn("a", 1, pace, at(second)).unwrap().is_none() {
+                    sent.push(second);
+                }
+            }
+        }
+        assert_eq!(sent.len(), 150, "nor less than it may");
+        for window in sent.windows(31) {
+            assert!(window[30] - window[0] >= 60, "{window:?}");
+        }
+        assert_eq!(
+            store.take_turn("a", 1, pace, at(299)).unwrap(),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(store.take_turn("b", 1, pace, at(299)).unwrap(), None);
+    }
+
+    #[test]
+    fn recipients_of_a_day_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let pace = Pace {
+            messages_per_minute: None,
+            recipients_per_day: Some(10),
+        };
+        let turn = |n, second| store.take_turn("a", n, pace, at(second)).unwrap();
+        assert_eq!(turn(6, 0), None);
+        assert_eq!(turn(4, 60), None);
+        assert_eq!(turn(1, 120), Some(Duration::from_secs(86_400 - 120)));
+        assert_eq!(turn(7, 120), Some(Duration::from_secs(86_400 - 60)));
+        assert_eq!(turn(6, 86_400), None);
+        assert_eq!(turn(1, 86_400), Some(Duration::from_secs(60)));
+    }
+}

@@ -1,0 +1,104 @@
+//! What is wrong with a command line, in the words of the house: clap finds it, we say it.
+
+use crate::fault::Fault;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
+
+/// A usage error as a fault with hints. `None` where clap's own text is the answer: help that
+/// was asked for, or that stands in for a missing command.
+pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
+    let one = |kind| text(err, kind).into_iter().next().unwrap_or_default();
+    let arg = one(ContextKind::InvalidArg);
+    let value = one(ContextKind::InvalidValue);
+    let command = command(args);
+    let what = match err.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return None,
+        ErrorKind::InvalidSubcommand => {
+            format!(
+                "no command `{} {}`",
+                command,
+                one(ContextKind::InvalidSubcommand)
+            )
+        }
+        ErrorKind::UnknownArgument if arg.starts_with('-') => {
+            format!("no option `{arg}` of `{command}`")
+        }
+        ErrorKind::UnknownArgument => format!("`{arg}` is one word too many for `{command}`"),
+        ErrorKind::InvalidValue if value.is_empty() => format!("`{arg}` needs a value"),
+        ErrorKind::InvalidValue => format!("`{value}` is no value of `{arg}`"),
+        ErrorKind::ValueValidation => {
+            let source = std::error::Error::source(err).map(ToString::to_string);
+            let why = source.unwrap_or_default();
+            let why = match why.split_once(" is not in ") {
+                Some((_, range)) => format!("it must be from {}", range.replace("..=", " to ")),
+                None if why.starts_with("invalid digit") => "it must be a number".to_owned(),
+                None => why,
+            };
+            format!("`{value}` is no value of `{arg}`: {why}")
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = quoted(&text(err, ContextKind::InvalidArg), "and");
+            format!("`{command}` needs {missing}")
+        }
+        ErrorKind::ArgumentConflict => {
+            let others = text(err, ContextKind::PriorArg);
+            match others.is_empty() || others == [arg.clone()] {
+                true => format!("`{arg}` can be given only once"),
+                false => format!("`{arg}` does not go with {}", quoted(&others, "and")),
+            }
+        }
+        _ => {
+            let rendered = err.render().to_string();
+            let line = rendered.lines().next().unwrap_or_default();
+            line.trim_start_matches("error: ").to_owned()
+        }
+    };
+    let mut fault = Fault::usage(what);
+    let mut near = text(err, ContextKind::SuggestedArg);
+    near.extend(text(err, ContextKind::SuggestedValue));
+    let near_commands = text(err, ContextKind::SuggestedSubcommand);
+    near.extend(near_commands.iter().map(|name| format!("{command} {name}")));
+    if !near.is_empty() {
+        fault = fault.hint(format!("did you mean {}?", quoted(&near, "or")));
+    }
+    let values = text(err, ContextKind::ValidValue);
+    if !values.is_empty() {
+        fault = fault.hint(format!("use {}", quoted(&values, "or")));
+    }
+    Some(fault.hint(format!("see `{command} --help`")))
+}
+
+/// The words of one kind that clap found.
+fn text(err: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match err.get(kind) {
+        Some(ContextValue::String(one)) => vec![one.clone()],
+        Some(ContextValue::Strings(many)) => many.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The command that was being read: the words that lead through the definition.
+fn command(args: &[OsString]) -> String {
+    let definition = crate::command();
+    let mut at = &definition;
+    let mut words = vec!["queuemail"];
+    for word in args.iter().skip(1) {
+        if let Some(next) = at.find_subcommand(word) {
+            words.push(next.get_name());
+            at = next;
+        }
+    }
+    words.join(" ")
+}
+
+/// Names in backquotes, the last two joined by `word`.
+fn quoted(names: &[String], word: &str) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} {word} {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}

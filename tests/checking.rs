@@ -1,0 +1,200 @@
+//! Black-box tests of `check`: what it finds, in which words, with which exit code.
+
+mod boundary;
+mod situations;
+mod walk;
+
+use crate::standin::{App, User};
+use crate::tokens::{CLIENT, Home, Ran};
+use serde_json::Value;
+use std::path::Path;
+
+pub const SUPPORT: &str = "support@contoso.com";
+pub const OBJECT_ID: &str = "99999999-8888-7777-6666-555555555555";
+pub const SECRET: &str = "s3cret~+&=";
+
+/// The app registration of the tests, whole.
+pub fn app() -> App {
+    App {
+        secret: Some(SECRET.into()),
+        roles: vec!["IMAP.AccessAsApp", "SMTP.SendAsApp"],
+        object_id: OBJECT_ID.into(),
+        ..App::default()
+    }
+}
+
+/// An office in which everything works: an app reads and sends for `support@contoso.com`.
+pub fn office() -> Home {
+    office_with("", "", "")
+}
+
+/// The same, with more keys of the incoming server, of the outgoing server and of the address.
+pub fn office_with(incoming: &str, outgoing: &str, address: &str) -> Home {
+    let home = Home::new();
+    home.standin.add_app(app());
+    home.standin.add_mailbox(SUPPORT);
+    home.standin.grant(CLIENT, SUPPORT);
+    let line = |text: &str, indent: &str| match text {
+        "" => String::new(),
+        text => format!("{indent}{text}\n"),
+    };
+    home.config(&format!(
+        "version: 1
+incoming_servers:
+  - name: Contoso
+    address: {{authority}}
+    authentication: oauth-service
+    client_id: {{client}}
+    secret: {SECRET}
+    ca_file: {{ca}}
+    imap: {{imap}}
+{}outgoing_servers:
+  - name: Contoso out
+    tenant: {{tenant}}
+    authentication: oauth-service
+    app: Contoso
+    smtp: {{smtp}}
+{}queues:
+  - name: support
+    addresses:
+      - address: {SUPPORT}
+        server: Contoso
+        deliver: maildir:{{home}}/mail
+        sender: true
+        outgoing_server: Contoso out
+{}",
+        line(incoming, "    "),
+        line(outgoing, "    "),
+        line(address, "        "),
+    ));
+    home
+}
+
+/// Changes the text of the configuration.
+pub fn rewrite(home: &Home, from: &str, to: &str) {
+    let text = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    assert!(text.contains(from), "{from}");
+    home.write("config.yaml", &text.replace(from, to));
+}
+
+/// A person with a password reads `support@contoso.com`.
+pub fn person() -> Home {
+    let home = Home::new();
+    home.standin.add_app(App {
+        public: true,
+        object_id: OBJECT_ID.into(),
+        ..App::default()
+    });
+    home.standin.add_user(User {
+        address: "eva@contoso.com".into(),
+        password: "right".into(),
+        ..User::default()
+    });
+    home.standin.add_mailbox(SUPPORT);
+    home.standin.grant_user("eva@contoso.com", SUPPORT);
+    home.config(&format!(
+        "version: 1
+incoming_servers:
+  - name: People
+    address: {{authority}}
+    authentication: oauth-user
+    client_id: {{client}}
+    ca_file: {{ca}}
+    imap: {{imap}}
+queues:
+  - name: support
+    addresses:
+      - address: {SUPPORT}
+        server: People
+        account: eva@contoso.com
+        password: right
+        deliver: maildir:{{home}}/mail
+"
+    ));
+    home
+}
+
+/// Runs `check --json` and demands this exit code.
+#[track_caller]
+pub fn check(home: &Home, args: &[&str], code: i32) -> Value {
+    let args: Vec<&str> = ["check", "--json"].iter().chain(args).copied().collect();
+    let ran = Ran::from(home.command(&args).output().unwrap());
+    let json: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    assert_eq!(ran.code, code, "{json:#}\n{}", ran.err);
+    assert_eq!(json["exit_code"], code);
+    assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET));
+    json
+}
+
+/// The steps of the first walk.
+pub fn steps(json: &Value) -> &Vec<Value> {
+    json["checked"][0]["steps"].as_array().unwrap()
+}
+
+/// The first step that did not pass.
+#[track_caller]
+pub fn first_cross(json: &Value) -> &Value {
+    steps(json)
+        .iter()
+        .find(|step| ["failed", "warned"].contains(&step["result"].as_str().unwrap()))
+        .unwrap_or_else(|| panic!("no cross: {json:#}"))
+}
+
+/// Demands that the first cross is at this step, and its sentence that of
+/// `tests/messages/check/NAME.txt`, word for word; `UPDATE=1` rewrites the file.
+#[track_caller]
+pub fn says(home: &Home, json: &Value, step: &str, name: &str) {
+    let cross = first_cross(json);
+    assert_eq!(cross["step"], step, "{json:#}");
+    let text = tame(home, cross["verdict"]["sentence"].as_str().unwrap()) + "\n";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/check");
+    let path = folder.join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(&path, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "not the sentence of {name}.txt\n{json:#}");
+}
+
+/// Replaces the GUIDs that are made up anew in each run.
+fn unknown_guids(text: &str) -> String {
+    let known = [CLIENT, OBJECT_ID, "11111111-2222-3333-4444-555555555555"];
+    let is_guid = |word: &str| {
+        let word: Vec<usize> = word.split('-').map(str::len).collect();
+        word == [8, 4, 4, 4, 12]
+    };
+    text.split(' ')
+        .map(|word| match is_guid(word) && !known.contains(&word) {
+            true => "GUID",
+            false => word,
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A text without what differs from run to run.
+pub fn tame(home: &Home, text: &str) -> String {
+    let standin = &home.standin;
+    let mut text = unknown_guids(text)
+        .replace(&home.folder.path().display().to_string(), "HOME")
+        .replace(&standin.ca_file().display().to_string(), "CA");
+    for (port, name) in [
+        (standin.imap_port(), "993"),
+        (standin.smtp_port(), "587"),
+        (standin.smtps_port(), "465"),
+        (standin.login_port(), "443"),
+    ] {
+        text = text.replace(&port.to_string(), name);
+    }
+    // A listener of the test's own.
+    text.split(' ')
+        .map(|word| match word.strip_prefix("localhost:") {
+            Some(port) if port.len() > 3 && port.chars().all(|c| c.is_ascii_digit()) => {
+                "localhost:PORT"
+            }
+            _ => word,
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}

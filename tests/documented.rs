@@ -1,0 +1,132 @@
+//! What the documents tell people to type is what the program takes: every line that begins with
+//! `queuemail`, in the README, docs/, the man pages' sections and the help texts, is read by the
+//! real definition of the command line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn every_documented_command_line_is_taken() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let mut texts: Vec<(String, String)> = documents()
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("a document");
+            (path.display().to_string(), text)
+        })
+        .collect();
+    texts.extend(helps(&queuemail::command()));
+    for (place, text) in &texts {
+        for line in command_lines(text) {
+            count += 1;
+            let Some(words) = words(&line) else {
+                wrong.push(format!("{place}: cannot be split into words: {line}"));
+                continue;
+            };
+            match queuemail::command().try_get_matches_from(words) {
+                Err(err) if err.use_stderr() => {
+                    let why = err.to_string();
+                    let why = why.lines().next().unwrap_or_default();
+                    wrong.push(format!("{place}: {line}\n    {why}"));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(count > 60, "only {count} command lines were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Links between the documents lead somewhere.
+#[test]
+fn links_lead_to_files() {
+    let mut wrong = Vec::new();
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("a document");
+        for (at, _) in text.match_indices("](") {
+            let rest = &text[at + 2..];
+            let link = &rest[..rest.find(')').unwrap_or(rest.len())];
+            let file = link.split('#').next().unwrap_or_default();
+            let is_far = link.contains("://");
+            if !is_far && !file.is_empty() && !path.with_file_name(file).exists() {
+                wrong.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn documents() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.to_owned(), root.join("docs")];
+    let mut found: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).expect("a folder").flatten())
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    found.sort();
+    assert!(found.len() > 5, "{found:?}");
+    found
+}
+
+fn helps(command: &clap::Command) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = command.get_subcommands().flat_map(helps).collect();
+    if let Some(text) = command.get_after_long_help() {
+        found.push((format!("{} --help", command.get_name()), text.to_string()));
+    }
+    found
+}
+
+/// The lines of code blocks that begin with `queuemail`, those that are continued joined.
+fn command_lines(text: &str) -> Vec<String> {
+    let joined = text.replace("\\\n", " ");
+    let mut found = Vec::new();
+    let mut fenced = false;
+    for line in joined.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        // A block is indented or fenced; prose that begins with the name is neither.
+        let code = line.trim_start_matches("$ ").trim_start();
+        let is_block = fenced || line.starts_with([' ', '\t', '$']);
+        if is_block && code.starts_with("queuemail ") {
+            found.push(code.to_owned());
+        }
+        // Hints and prose name commands in backquotes.
+        for (index, part) in line.split('`').enumerate() {
+            // A command's name alone is no line to type.
+            let is_line = part
+                .split(' ')
+                .any(|word| word.starts_with(['-', '{', '<']))
+                || part
+                    .split(' ')
+                    .any(|word| word.starts_with(|c: char| c.is_uppercase()));
+            if index % 2 == 1 && part.starts_with("queuemail ") && !part.contains('…') && is_line
+            {
+                found.push(part.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The words up to what is the shell's: a pipe, a redirection, a comment. Two spaces within a
+/// line of an example begin its explanation.
+fn words(line: &str) -> Option<Vec<String>> {
+    let line = line.trim();
+    let gap = line.match_indices("  ").map(|(at, _)| at).find(|at| {
+        let before = &line[..*at];
+        before.matches('\'').count() % 2 == 0 && !line[*at..].trim_start().starts_with('-')
+    });
+    let line = &line[..gap.unwrap_or(line.len())];
+    let end = line.find([';', '|', '<', '>', '#', '&']);
+    // `ID|DOMAIN` in prose is no pipe, and `<` may open a placeholder; both are rare enough to
+    // be cut off like the shell's own.
+    let words = shell_words::split(line[..end.unwrap_or(line.len())].trim()).ok()?;
+    Some(
+        words
+            .into_iter()
+            .filter(|word| word != "…" && word != "...")
+            .collect(),
+    )
+}

@@ -1,0 +1,290 @@
+//! `send` by Graph: what goes out, what is refused, and what nobody knows.
+
+use super::{Office, SUPPORT};
+use crate::standin::GraphFault;
+use crate::world::{CLIENT_ID, Ran};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::sync::atomic::Ordering::SeqCst;
+
+const MESSAGE: &str = "From: Support <support@contoso.example>
+To: Anna <anna@fabrikam.example>
+Cc: ben@fabrikam.example
+Bcc: secret@fabrikam.example
+Subject: Hello
+Message-ID: <1@contoso.example>
+Date: Mon, 23 Nov 2026 10:00:00 +0000
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+Content-Transfer-Encoding: 8bit
+
+Grüße
+.
+From here
+";
+
+fn error(status: u16, code: &'static str, wait: Option<u64>) -> GraphFault {
+    GraphFault::Error(status, code, "Words of the server.", wait)
+}
+
+fn send(office: &Office, args: &[&str]) -> crate::world::Run {
+    office.world.run(["send", "-i"]).args(args).stdin(MESSAGE)
+}
+
+fn sent(office: &Office) -> usize {
+    office.m365.submitted().len()
+}
+
+#[test]
+fn a_message_goes_out_as_it_was_to_everyone_it_names() {
+    let office = Office::new("graph");
+    send(&office, &["-t"]).succeeds().is_silent();
+    let submitted = office.m365.submitted();
+    assert_eq!(submitted.len(), 1);
+    let mut recipients = submitted[0].recipients.clone();
+    recipients.sort();
+    assert_eq!(
+        recipients,
+        [
+            "anna@fabrikam.example",
+            "ben@fabrikam.example",
+            "secret@fabrikam.example"
+        ]
+    );
+    let expected = MESSAGE
+        .replace("Bcc: secret@fabrikam.example\n", "")
+        .replace('\n', "\r\n");
+    assert_eq!(String::from_utf8_lossy(&submitted[0].bytes), expected);
+    assert_eq!(office.requests("sendMail"), 1);
+
+    let ran = send(&office, &["-t", "--json"]).succeeds();
+    let told = ran.json();
+    assert_eq!(told["outcome"], "accepted");
+    let said = told["server_said"].as_str().unwrap();
+    assert!(said.starts_with("202 Accepted (request-id "), "{said}");
+}
+
+#[test]
+fn a_guid_is_enough_to_name_the_mailbox() {
+    let office = Office::new("graph");
+    let id = "1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1";
+    office.m365.add_user(crate::standin::User {
+        address: SUPPORT.into(),
+        object_id: id.into(),
+        ..Default::default()
+    });
+    office
+        .world
+        .run(["server", "set", "out", "--user", id])
+        .succeeds();
+    send(&office, &["-t"]).succeeds().is_silent();
+    assert_eq!(office.requests(&format!("/users/{id}/sendMail")), 1);
+    assert_eq!(office.m365.submitted()[0].mailbox, SUPPORT);
+}
+
+#[test]
+fn what_graph_cannot_say_is_refused_before_anything_is_sent() {
+    let office = Office::new("graph");
+    send(&office, &["anna@fabrikam.example"])
+        .fails(69)
+        .mentions("ben@fabrikam.example are not to get this message; send it through SMTP");
+    assert_eq!(office.requests("/v1.0/"), 0);
+}
+
+#[test]
+fn refusals_of_the_message_and_of_the_mailbox_have_their_codes() {
+    let office = Office::new("graph");
+    let faults = &office.m365.faults().graph;
+    for (fault, code, words) in [
+        (
+            error(403, "ErrorSendAsDenied", None),
+            77,
+            "ErrorSendAsDenied: Words of the server. (request-id",
+        ),
+        (
+            error(400, "ErrorInvalidRecipients", None),
+            67,
+            "ErrorInvalidRecipients",
+        ),
+        (
+            error(413, "ErrorMessageSizeExceeded", None),
+            69,
+            "ErrorMessageSizeExceeded",
+        ),
+        (
+            error(403, "ErrorAccessDenied", None),
+            77,
+            "ErrorAccessDenied",
+        ),
+        (
+            error(404, "MailboxNotEnabledForRESTAPI", None),
+            67,
+            "finds no mailbox",
+        ),
+        (
+            error(500, "ErrorInternalServerTransientError", None),
+            75,
+            "ErrorInternalServerTransientError",
+        ),
+        (
+            error(429, "ApplicationThrottled", Some(120)),
+            75,
+            "asks to wait",
+        ),
+    ] {
+        faults.next(1, "sendMail", fault);
+        send(&office, &["-t"]).fails(code).mentions(words);
+    }
+    assert_eq!(sent(&office), 0);
+    faults.next(1, "sendMail", error(503, "ServiceUnavailable", Some(1)));
+    send(&office, &["-t"]).succeeds().is_silent();
+    faults.next(
+        1,
+        "sendMail",
+        error(401, "InvalidAuthenticationToken", None),
+    );
+    send(&office, &["-t"]).succeeds().is_silent();
+    assert_eq!(sent(&office), 2);
+}
+
+#[test]
+fn what_nobody_knows_is_said_so_and_not_repeated() {
+    let office = Office::new("graph");
+    let faults = &office.m365.faults().graph;
+    for fault in [
+        GraphFault::ActThenClose,
+        GraphFault::Html(504),
+        GraphFault::Html(502),
+        GraphFault::ActThenStatus(200),
+    ] {
+        faults.next(1, "sendMail", fault);
+        send(&office, &["-t"])
+            .fails(76)
+            .mentions("look for Message-ID <1@contoso.example> in Sent Items");
+    }
+    assert_eq!(office.requests("sendMail"), 4);
+    office.m365.faults().drop_connections.store(9, SeqCst);
+    send(&office, &["-t"]).fails(75);
+}
+
+/// A message with these attachments in base64.
+fn with_attachments(sizes: &[usize]) -> String {
+    let mut text = MESSAGE
+        .split_once("MIME-Version")
+        .map(|(head, _)| head.to_owned())
+        .unwrap();
+    text += "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"=_b\"\n\n--=_b\n\nSee there.\n";
+    for (n, size) in sizes.iter().enumerate() {
+        let encoded = STANDARD.encode(content(n, *size));
+        text += &format!(
+            "--=_b\nContent-Type: application/zip\nContent-Disposition: attachment; filename=\"{n}.zip\"\nContent-Transfer-Encoding: base64\n\n"
+        );
+        for line in encoded.as_bytes().chunks(76) {
+            text += std::str::from_utf8(line).unwrap();
+            text.push('\n');
+        }
+    }
+    text + "--=_b--\n"
+}
+
+fn content(n: usize, size: usize) -> Vec<u8> {
+    (0..size).map(|at| (at * 7 + n) as u8).collect()
+}
+
+fn send_large(office: &Office, text: &str) -> Ran {
+    office
+        .world
+        .run(["send", "-i", "-t", "--json"])
+        .stdin(text)
+        .ends()
+}
+
+#[test]
+fn large_attachments_are_uploaded_to_a_draft() {
+    let office = Office::new("graph");
+    let sizes = [100_000, 9 << 20];
+    let ran = send_large(&office, &with_attachments(&sizes));
+    assert_eq!(ran.code, 0, "{ran}");
+    assert_eq!(ran.json()["server_message_id"], "<1@contoso.example>");
+    let submitted = office.m365.submitted();
+    assert_eq!(submitted.len(), 1);
+    let bytes = String::from_utf8_lossy(&submitted[0].bytes).replace("\r\n", "");
+    for (n, size) in sizes.iter().enumerate() {
+        assert!(bytes.contains(&STANDARD.encode(content(n, *size))), "{n}");
+    }
+    assert_eq!(submitted[0].recipients.len(), 3);
+    assert!(bytes.contains("See there."));
+    assert!(office.m365.messages(SUPPORT, "Drafts").is_empty());
+    assert!(office.requests("/upload/") >= 3);
+}
+
+#[test]
+fn a_draft_that_fails_is_taken_away() {
+    let office = Office::new("graph");
+    let faults = &office.m365.faults().graph;
+    let text = with_attachments(&[9 << 20]);
+    faults.next(
+        1,
+        "createUploadSession",
+        error(500, "InternalServerError", None),
+    );
+    assert_eq!(send_large(&office, &text).code, 75);
+    faults.next(1, "/send", error(403, "ErrorSendAsDenied", None));
+    assert_eq!(send_large(&office, &text).code, 77);
+    assert!(office.m365.messages(SUPPORT, "Drafts").is_empty());
+    faults.next(1, "/send", GraphFault::ActThenClose);
+    assert_eq!(send_large(&office, &text).code, 76);
+    assert_eq!(sent(&office), 1);
+}
+
+#[test]
+fn a_large_message_without_attachments_is_refused() {
+    let office = Office::new("graph");
+    let text = format!("{MESSAGE}{}", "0123456789\n".repeat(300_000));
+    let ran = send_large(&office, &text);
+    assert_eq!(ran.code, 69, "{ran}");
+    ran.mentions("send it through SMTP");
+    assert_eq!(office.requests("/v1.0/"), 0);
+}
+
+#[test]
+fn auto_takes_the_way_that_the_token_permits_and_the_other_when_it_is_refused() {
+    let office = Office::with_roles("auto", vec!["Mail.Send"]);
+    office
+        .world
+        .run(["send", "-i", "-t", "-v"])
+        .stdin(MESSAGE)
+        .succeeds()
+        .mentions("sends by graph: the token has Mail.Send");
+    assert_eq!(office.requests("sendMail"), 1);
+
+    let office = Office::new("auto");
+    send(&office, &["-t"]).succeeds().is_silent();
+    assert_eq!(office.requests("sendMail"), 0);
+    office.m365.set_smtp_disabled(SUPPORT, true);
+    send(&office, &["-t"]).succeeds().is_silent();
+    send(&office, &["-t"]).succeeds().is_silent();
+    assert_eq!(office.requests("sendMail"), 2);
+    assert_eq!(sent(&office), 3);
+    // Once for the first, twice (with a new token, too) for the second, never for the third.
+    let signs_in = |l: &&String| l.starts_with("SMTP < AUTH");
+    assert_eq!(office.m365.log().iter().filter(signs_in).count(), 3);
+}
+
+#[test]
+fn a_dry_run_names_the_way_and_asks_nobody() {
+    let office = Office::new("graph");
+    let ran = send(&office, &["-t", "--dry-run"]).succeeds();
+    assert!(
+        ran.stdout.contains("through out: https://localhost:"),
+        "{ran}"
+    );
+    assert!(office.m365.token_requests().is_empty());
+    assert_eq!(
+        office
+            .m365
+            .issue_token(CLIENT_ID, crate::standin::GRAPH)
+            .split('.')
+            .count(),
+        3
+    );
+}

@@ -1,0 +1,80 @@
+//! `via: auto`: the way that is open is found, remembered, and looked for again when it fails.
+
+use super::{Office, SUPPORT};
+
+#[test]
+fn the_permission_decides() {
+    let office = Office::with_roles("auto", vec!["Mail.ReadWrite"]);
+    office.deliver("INBOX", 0);
+    office
+        .world
+        .run(["fetch", "-v"])
+        .succeeds()
+        .mentions("is read by graph: the token has Mail.ReadWrite")
+        .mentions("imap did not: the token has no permission for imap");
+    office.holds([0]);
+    assert!(!office.m365.log().iter().any(|l| l.starts_with("IMAP")));
+    // It is remembered: no second token for the way that is closed.
+    let asked = office.m365.token_requests().len();
+    office.deliver("INBOX", 1);
+    office.fetch().succeeds().is_silent();
+    office.holds([0, 1]);
+    assert_eq!(office.m365.token_requests().len(), asked);
+
+    let office = Office::with_roles("auto", vec!["IMAP.AccessAsApp"]);
+    office.deliver("INBOX", 0);
+    office
+        .world
+        .run(["fetch", "-v"])
+        .succeeds()
+        .mentions("is read by imap: the token has IMAP.AccessAsApp");
+    office.holds([0]);
+}
+
+#[test]
+fn a_way_that_is_closed_for_the_mailbox_is_passed_over() {
+    let office = Office::new("auto");
+    office.deliver("INBOX", 0);
+    office.m365.set_imap_enabled(SUPPORT, false);
+    office
+        .world
+        .run(["fetch", "-v"])
+        .succeeds()
+        .mentions("is read by graph")
+        .mentions("imap did not: BAD User is authenticated but not connected.");
+    office.holds([0]);
+}
+
+#[test]
+fn a_way_that_fails_is_looked_for_again_and_nothing_comes_twice() {
+    let office = Office::new("auto");
+    office.deliver("INBOX", 0);
+    office
+        .world
+        .run(["fetch", "-v"])
+        .succeeds()
+        .mentions("is read by imap");
+    office.m365.set_imap_enabled(SUPPORT, false);
+    office.deliver("INBOX", 1);
+    office.fetch().succeeds().is_silent();
+    office.holds([0, 1]);
+    office.m365.set_imap_enabled(SUPPORT, true);
+    let denied = &office.m365.faults().graph.denied;
+    denied.lock().unwrap().insert(SUPPORT.into());
+    office.deliver("INBOX", 2);
+    office.fetch().succeeds().is_silent();
+    office.holds([0, 1, 2]);
+}
+
+#[test]
+fn a_closed_mailbox_is_told_with_both_reasons() {
+    let office = Office::new("auto");
+    office.m365.set_imap_enabled(SUPPORT, false);
+    let denied = &office.m365.faults().graph.denied;
+    denied.lock().unwrap().insert(SUPPORT.into());
+    office
+        .fetch()
+        .fails(77)
+        .mentions("neither by imap nor by graph (ErrorAccessDenied")
+        .mentions("BAD User is authenticated but not connected.");
+}

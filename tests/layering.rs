@@ -1,0 +1,180 @@
+//! The map of CONTRIBUTING.md stays true by itself: who in `src/` may name whom, and words that
+//! have no place in a program which meets hostile input.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The ground: these may name each other.
+const BASE: &[&str] = &[
+    "config",
+    "fault",
+    "files",
+    "http",
+    "net",
+    "output",
+    "powershell",
+    "secret",
+    "x509",
+];
+
+/// What a part may name beside itself and, where `true`, the ground.
+const TABLE: &[(&str, bool, &[&str])] = &[
+    ("main", false, &[]),
+    ("lib", true, &["cli", "commands", "diagnosis", "usage"]),
+    ("cli", false, &[]),
+    ("usage", false, &["command", "fault"]),
+    (
+        "commands",
+        true,
+        &[
+            "check",
+            "cli",
+            "command",
+            "delivery",
+            "diagnosis",
+            "expiry",
+            "fetch",
+            "mail",
+            "oauth",
+            "prompt",
+            "state",
+            "submit",
+        ],
+    ),
+    ("diagnosis", false, &["fault", "output", "powershell"]),
+    ("fetch", true, &["delivery", "mail", "state"]),
+    ("submit", true, &[]),
+    ("expiry", true, &[]),
+    ("check", true, &["expiry", "mail", "oauth"]),
+    // What names a message on its server is all that the next two know of `mail`.
+    ("delivery", true, &["mail::RemoteId"]),
+    ("state", true, &["mail::RemoteId"]),
+    ("mail", true, &[]),
+    ("oauth", true, &[]),
+    ("prompt", true, &[]),
+];
+
+/// Words that panic, or that were forgotten.
+const FORBIDDEN: &[&str] = &[
+    ".expect(\"",
+    ".expect(&",
+    ".unwrap()",
+    "dbg!(",
+    "panic!(",
+    "todo!(",
+    "unimplemented!(",
+    "unreachable!(",
+];
+
+#[test]
+fn dependencies_point_one_way() {
+    let mut wrong = Vec::new();
+    for (place, part, line) in product_lines() {
+        for name in named(&line) {
+            let top = name.split("::").next().unwrap_or_default();
+            let base = BASE.contains(&part.as_str());
+            let rule = TABLE.iter().find(|(own, ..)| *own == part);
+            let allowed = top == part
+                || (BASE.contains(&top) && (base || rule.is_some_and(|r| r.1)))
+                || rule.is_some_and(|r| r.2.contains(&top) || r.2.contains(&name.as_str()));
+            if !allowed {
+                wrong.push(format!(
+                    "{place}: `{part}` may not name `{name}`: {}",
+                    line.trim()
+                ));
+            }
+            if !base && rule.is_none() {
+                wrong.push(format!("{place}: `{part}` has no line in the table"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "see the map in CONTRIBUTING.md\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn the_product_has_no_word_that_panics() {
+    let mut wrong = Vec::new();
+    for (place, _, line) in product_lines() {
+        let code = line.split("//").next().unwrap_or_default();
+        if FORBIDDEN.iter().any(|word| code.contains(word)) {
+            wrong.push(format!("{place}: {}", line.trim()));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "return a `Fault` instead\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// Every line of the product itself, tests left out: where it stands, in which part, its text.
+fn product_lines() -> Vec<(String, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut lines = Vec::new();
+    for path in sources(&root.join("src")) {
+        let below = path.strip_prefix(root.join("src")).expect("below src");
+        let part = below.iter().next().expect("a name").to_string_lossy();
+        let part = part.trim_end_matches(".rs").to_owned();
+        let text = fs::read_to_string(&path).expect("a source file");
+        let mut rest = text.lines().enumerate();
+        while let Some((index, line)) = rest.next() {
+            if line.trim() == "#[cfg(test)]" {
+                // Tests stand in a file of their own, or at the end of this one.
+                match rest.next() {
+                    Some((_, next)) if next.trim_end().ends_with('{') => break,
+                    _ => continue,
+                }
+            }
+            lines.push((
+                format!("src/{}:{}", below.display(), index + 1),
+                part.clone(),
+                line.to_owned(),
+            ));
+        }
+    }
+    assert!(lines.len() > 1000, "the sources were not found");
+    lines
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && name != "tests" {
+            found.extend(sources(&path));
+        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The paths that a line names after `crate::`, up to two words of each.
+fn named(line: &str) -> Vec<String> {
+    let code = line.split("//").next().unwrap_or_default();
+    let word = |text: &str| {
+        let end = text.find(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+        let path: Vec<&str> = text[..end.unwrap_or(text.len())]
+            .split("::")
+            .take(2)
+            .collect();
+        path.join("::").trim_end_matches(':').to_owned()
+    };
+    code.match_indices("crate::")
+        .filter(|(at, _)| !code[..*at].ends_with('$'))
+        .flat_map(|(at, found)| {
+            let rest = &code[at + found.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => group.split(',').map(|one| word(one.trim())).collect(),
+                None => vec![word(rest)],
+            }
+        })
+        .filter(|name| !name.is_empty())
+        .collect()
+}

@@ -1,0 +1,207 @@
+//! Killed at every step: after SIGKILL at each system call that changes something, each message
+//! is accepted, refused, or unknown; what was promised is there; nothing is sent twice that is
+//! not unknown. `QUEUEMAIL_SOAK=1` takes every call, not some of them.
+
+use super::{MESSAGE, later, office, outbox};
+use crate::tokens::Home;
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus};
+
+/// What changes files, the database, or what the server sees.
+const CALLS: &str =
+    "write,pwrite64,fsync,fdatasync,ftruncate,unlink,unlinkat,rename,openat,flock,sendto,fcntl";
+
+/// A call, by its name and how many of that name there were with it.
+type Call = (String, usize);
+
+/// Runs the program under strace; killed at a call, or to its end. Gives the calls it made.
+fn run(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (ExitStatus, Vec<Call>) {
+    let own = home.command(args);
+    let log = home.path("strace.log");
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-o"])
+        .arg(&log)
+        .args(["-e", &format!("trace={CALLS}")]);
+    if let Some((name, nth)) = at {
+        command.args(["-e", &format!("inject={name}:signal=SIGKILL:when={nth}")]);
+    }
+    command
+        .arg("--")
+        .arg(own.get_program())
+        .args(own.get_args())
+        .env_clear();
+    command.envs(own.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    let message = home.write("stdin", stdin);
+    let output = command
+        .stdin(File::open(message).unwrap())
+        .output()
+        .expect("strace is installed");
+    let calls = std::fs::read_to_string(&log).unwrap();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    let calls = calls.lines().filter_map(|line| {
+        let (before, _) = line.split_once('(')?;
+        let name = before.split_whitespace().last()?;
+        let count = counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        Some((name.to_owned(), *count))
+    });
+    (output.status, calls.collect())
+}
+
+/// The calls at which to kill: some of them, spread evenly, or all.
+fn chosen(calls: &[Call]) -> Vec<&Call> {
+    let step = match std::env::var_os("QUEUEMAIL_SOAK") {
+        Some(_) => 1,
+        None => (calls.len() / 20).max(1),
+    };
+    // Not always the same ones.
+    let first = std::process::id() as usize % step;
+    calls.iter().skip(first).step_by(step).collect()
+}
+
+fn killed(status: ExitStatus) -> bool {
+    status.signal() == Some(9)
+}
+
+/// How often the server accepted each message.
+fn accepted(home: &Home) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for sent in home.standin.submitted() {
+        *counts.entry(sent.message_id_used).or_default() += 1;
+    }
+    counts
+}
+
+fn id(n: usize) -> String {
+    format!("<{n}@contoso.com>")
+}
+
+fn message(n: usize) -> String {
+    MESSAGE.replace("<1@contoso.com>", &id(n))
+}
+
+/// Flushes until nothing waits; then what is left is unknown, each message once at most.
+fn settle(home: &Home) -> HashMap<String, usize> {
+    for _ in 0..4 {
+        later(home);
+        home.run(&["outbox", "flush"]);
+        if outbox(home).iter().all(|kept| kept["state"] == "unknown") {
+            break;
+        }
+    }
+    let mut unknown = HashMap::new();
+    for kept in outbox(home) {
+        assert_eq!(kept["state"], "unknown", "{kept}");
+        *unknown
+            .entry(kept["message_id"].as_str().unwrap().to_owned())
+            .or_default() += 1;
+    }
+    unknown
+}
+
+#[test]
+fn sendmail_killed_at_every_step_keeps_its_promise() {
+    let home = office();
+    let args = ["send", "-t", "--outbox"];
+    // The first run makes the database, the second is as most are.
+    run(&home, &args, &message(0), None);
+    let (status, calls) = run(&home, &args, &message(1), None);
+    assert!(status.success() && calls.len() > 50, "{status}: {calls:?}");
+    let mut promised = vec![0, 1];
+    let mut kills = 0;
+    let mut n = 2;
+    let chosen = chosen(&calls);
+    for call in &chosen {
+        let (status, _) = run(&home, &args, &message(n), Some(call));
+        if killed(status) {
+            kills += 1;
+        } else if status.success() {
+            promised.push(n);
+        }
+        n += 1;
+    }
+    assert!(
+        kills * 10 >= chosen.len() * 8,
+        "{kills} of {} were killed",
+        chosen.len()
+    );
+    let unknown = settle(&home);
+    let accepted = accepted(&home);
+    let mut counts = [0; 3];
+    for n in 0..n {
+        let times = accepted.get(&id(n)).copied().unwrap_or(0);
+        let unknowns = unknown.get(&id(n)).copied().unwrap_or(0);
+        assert!(
+            times <= 1 && unknowns <= 1,
+            "message {n}: accepted {times} times"
+        );
+        if promised.contains(&n) {
+            assert_eq!((times, unknowns), (1, 0), "message {n} was promised");
+        }
+        // Neither accepted nor kept: it was not promised, and its caller saw it killed.
+        counts[if unknowns == 1 {
+            1
+        } else if times == 1 {
+            0
+        } else {
+            2
+        }] += 1;
+    }
+    println!(
+        "{n} messages: {} accepted, {} unknown, {} never kept",
+        counts[0], counts[1], counts[2]
+    );
+    // A person's word ends the doubt: what Sent Items holds is not sent again.
+    home.run(&["outbox", "retry", "--all"]).succeeds();
+    assert!(outbox(&home).is_empty());
+    for (id, times) in self::accepted(&home) {
+        assert_eq!(times, 1, "{id}");
+    }
+    let every = home.standin.submitted().len();
+    assert_eq!(every, counts[0] + counts[1]);
+}
+
+#[test]
+fn flush_killed_at_every_step_loses_and_repeats_nothing() {
+    let home = office();
+    let faults = home.standin.faults();
+    let keep = |from: usize, count: usize| {
+        faults.smtp_next(
+            99,
+            crate::standin::SmtpAt::Connect,
+            crate::standin::SmtpFault::Reply("421 4.3.2 x".into()),
+        );
+        for n in from..from + count {
+            super::pipe(&home, &["send", "-t", "--outbox"], message(n).as_bytes()).succeeds();
+        }
+        faults.smtp_clear();
+        later(&home);
+    };
+    keep(0, 3);
+    let (status, calls) = run(&home, &["outbox", "flush"], "", None);
+    assert!(status.success());
+    let mut n = 3;
+    let mut kills = 0;
+    for call in chosen(&calls) {
+        keep(n, 3);
+        n += 3;
+        let (status, _) = run(&home, &["outbox", "flush"], "", Some(call));
+        kills += usize::from(killed(status));
+    }
+    assert!(kills > 5, "{kills} were killed");
+    let unknown = settle(&home);
+    let accepted = accepted(&home);
+    for n in 0..n {
+        let times = accepted.get(&id(n)).copied().unwrap_or(0);
+        let unknowns = unknown.get(&id(n)).copied().unwrap_or(0);
+        assert!(times <= 1 && unknowns <= 1, "message {n}");
+        assert!(times + unknowns >= 1, "message {n} is lost");
+    }
+    println!("{n} messages, {kills} kills, {} unknown", unknown.len());
+    home.run(&["outbox", "retry", "--all"]).succeeds();
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), n, "each exactly once");
+}

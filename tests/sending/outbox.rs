@@ -1,0 +1,332 @@
+//! What cannot leave now is kept, sent later, reported or decided about; never lost, and never
+//! sent twice without saying so.
+
+use super::{MESSAGE, SUPPORT, change_state, later, office, outbox, pipe};
+use crate::standin::{SmtpAt, SmtpFault};
+use std::fs;
+use std::sync::atomic::Ordering::SeqCst;
+
+fn reply(text: &str) -> SmtpFault {
+    SmtpFault::Reply(text.into())
+}
+
+const AWAY: &str = "421 4.3.2 Service not active";
+
+#[test]
+fn what_cannot_leave_now_is_kept_and_leaves_later() {
+    let home = office();
+    home.standin
+        .faults()
+        .smtp_next(1, SmtpAt::Connect, reply(AWAY));
+    let ran = pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    let kept = outbox(&home);
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0]["state"], "waiting");
+    assert_eq!(kept[0]["message_id"], "<1@contoso.com>");
+    assert!(
+        kept[0]["reason"].as_str().unwrap().contains(AWAY),
+        "{kept:?}"
+    );
+    // Not before its time.
+    home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 0);
+    let shown = home.run(&["outbox", "show", "1", "--raw"]).succeeds();
+    later(&home);
+    let ran = home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    let sent = home.standin.submitted();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].bytes, shown.out.as_bytes());
+    assert_eq!(sent[0].recipients.len(), 4);
+    assert!(outbox(&home).is_empty());
+    assert_eq!(fs::read_dir(home.path("state/outbox")).unwrap().count(), 0);
+    home.run(&["outbox", "show", "1"])
+        .fails(64)
+        .says("the outbox is empty");
+}
+
+#[test]
+fn what_leaves_at_once_is_not_kept_and_what_is_refused_is_told() {
+    let home = office();
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    home.standin
+        .faults()
+        .smtp_next(1, SmtpAt::Dot, reply("554 5.6.0 no"));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
+        .fails(69)
+        .says("server said: 554 5.6.0 no");
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), 1);
+}
+
+#[test]
+fn an_expired_secret_loses_nothing() {
+    let home = office();
+    home.standin.faults().smtp_next(
+        9,
+        SmtpAt::Auth,
+        reply("535 5.7.3 Authentication unsuccessful"),
+    );
+    let ran = pipe(
+        &home,
+        &["send", "-t", "--outbox", "--json"],
+        MESSAGE.as_bytes(),
+    )
+    .succeeds();
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        (&told["outcome"], &told["outbox_id"]),
+        (&"kept".into(), &1.into())
+    );
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(77).says("535 5.7.3");
+    assert_eq!(outbox(&home)[0]["attempts"], 2);
+}
+
+#[test]
+fn each_recipient_has_its_own_fate() {
+    let home = office();
+    let faults = home.standin.faults();
+    faults.smtp_recipient("b@example.com", "550 5.1.10 RecipientNotFound");
+    faults.smtp_recipient("c@example.com", "452 4.2.2 Mailbox full");
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
+        .fails(67)
+        .says("b@example.com: 550 5.1.10")
+        .never_says("queuemail send -f");
+    let kept = outbox(&home);
+    assert_eq!(kept[0]["to"], serde_json::json!(["c@example.com"]));
+    assert_eq!(
+        kept[0]["refused"],
+        serde_json::json!([]),
+        "the caller knows of b"
+    );
+    // Refused for good when nobody waits for it: the queue gets a report.
+    faults.smtp_recipient("c@example.com", "550 5.2.1 Mailbox disabled");
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(69).says("5.2.1");
+    assert!(outbox(&home).is_empty());
+    let report = the_report(&home);
+    assert!(
+        report.contains(
+            "Final-Recipient: rfc822; c@example.com\r\nAction: failed\r\nStatus: 5.2.1\r\n"
+        ),
+        "{report}"
+    );
+    assert!(report.contains("Diagnostic-Code: smtp; 550 5.2.1 Mailbox disabled"));
+    assert!(!report.contains("b@example.com\r\nAction"));
+    assert_eq!(home.standin.submitted().len(), 1);
+}
+
+fn the_report(home: &crate::tokens::Home) -> String {
+    let files: Vec<_> = fs::read_dir(home.path("mail/support/new"))
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    fs::read_to_string(&files[0]).unwrap()
+}
+
+#[test]
+fn after_five_days_the_queue_of_the_sender_gets_a_report() {
+    let home = office();
+    home.standin
+        .faults()
+        .smtp_next(9, SmtpAt::Connect, reply(AWAY));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    change_state(&home, "UPDATE outbox SET kept_at = kept_at - 5 * 86400");
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(75).says(AWAY);
+    assert!(outbox(&home).is_empty());
+    let report = the_report(&home);
+    for words in [
+        "Content-Type: multipart/report; report-type=delivery-status;",
+        "To: <support@contoso.com>\r\n",
+        "Auto-Submitted: auto-replied\r\n",
+        "Final-Recipient: rfc822; secret@example.com\r\nAction: failed\r\n",
+        "text/rfc822-headers",
+        "Subject: Re: order\r\n",
+        "given up after five days",
+    ] {
+        assert!(report.contains(words), "{words}\n{report}");
+    }
+    assert!(!report.contains("..dots"), "the header only");
+    assert_eq!(report.matches("Final-Recipient").count(), 4);
+    // Python reads it as what it is.
+    let script = "import email, email.policy, sys
+m = email.message_from_binary_file(sys.stdin.buffer, policy=email.policy.default)
+assert m.get_content_type() == 'multipart/report', m.get_content_type()
+kinds = [p.get_content_type() for p in m.iter_parts()]
+assert kinds == ['text/plain', 'message/delivery-status', 'text/rfc822-headers'], kinds
+assert not m.defects and not any(p.defects for p in m.walk()), m.defects";
+    let path = home.write("report", &report);
+    let status = std::process::Command::new("python3")
+        .args(["-c", script])
+        .stdin(fs::File::open(path).unwrap())
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_report_that_cannot_be_delivered_stays_and_is_told() {
+    let home = office();
+    fs::write(home.path("mail"), "no folder").unwrap();
+    home.standin
+        .faults()
+        .smtp_next(9, SmtpAt::Connect, reply(AWAY));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    change_state(&home, "UPDATE outbox SET kept_at = 0");
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(75);
+    assert_eq!(outbox(&home)[0]["state"], "failed");
+    home.run(&["outbox", "flush"])
+        .fails(73)
+        .says("cannot deliver the report");
+    home.run(&["status", "--check"])
+        .says("1 message of the outbox could not be sent, and its sender not be told");
+    fs::remove_file(home.path("mail")).unwrap();
+    home.run(&["outbox", "flush"]).succeeds();
+    the_report(&home);
+    assert!(outbox(&home).is_empty());
+}
+
+#[test]
+fn an_unknown_outcome_is_never_repeated_by_itself_and_sent_items_decides() {
+    let home = office();
+    let faults = home.standin.faults();
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
+        .fails(76)
+        .says("queuemail outbox retry 1");
+    later(&home);
+    home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 1);
+    home.run(&["status", "--check"])
+        .says("1 message of the outbox may or may not have been accepted");
+    // It is there: done.
+    let ran = home.run(&["outbox", "retry", "1"]).succeeds();
+    assert!(
+        ran.out
+            .contains("Sent Items of `support@contoso.com` holds it"),
+        "{ran:?}"
+    );
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), 1);
+    // It is not there: sent.
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::Close);
+    let other = MESSAGE.replace("<1@", "<2@");
+    pipe(&home, &["send", "-t", "--outbox"], other.as_bytes()).fails(76);
+    home.run(&["outbox", "retry", "--all"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 2);
+    assert!(outbox(&home).is_empty());
+    // Where nobody can look, nothing is sent.
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::Close);
+    pipe(
+        &home,
+        &["send", "-t", "--outbox"],
+        MESSAGE.replace("<1@", "<3@").as_bytes(),
+    )
+    .fails(76);
+    faults.drop_connections.store(5, SeqCst);
+    home.run(&["outbox", "retry", "3"])
+        .fails(75)
+        .says("nothing was sent");
+    faults.drop_connections.store(0, SeqCst);
+    assert_eq!(home.standin.submitted().len(), 2);
+    home.run(&["outbox", "retry", "3", "--blindly"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 3);
+}
+
+#[test]
+fn an_id_that_another_transaction_has_too_proves_nothing() {
+    let home = office();
+    let faults = home.standin.faults();
+    faults.smtp_recipient("c@example.com", "452 4.2.2 Mailbox full");
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    faults.smtp_recipient_well("c@example.com");
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::Close);
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(76);
+    // The copy in Sent Items is that of the first transaction.
+    home.run(&["outbox", "retry", "1"])
+        .fails(76)
+        .says("outbox retry --blindly 1");
+    home.run(&["outbox", "drop", "1"]).succeeds();
+    home.run(&["outbox", "drop", "1"]).fails(64);
+    assert!(outbox(&home).is_empty());
+}
+
+#[test]
+fn many_at_once_send_each_message_once() {
+    let home = office();
+    let message = |n: usize| MESSAGE.replace("<1@", &format!("<{n}@"));
+    let mut args = vec!["send".to_owned(), "-t".into(), "--outbox".into()];
+    for n in 0..30 {
+        let path = home.write(&format!("{n}.eml"), &message(n));
+        args.extend(["--file".to_owned(), path.display().to_string()]);
+    }
+    home.standin
+        .faults()
+        .smtp_next(9, SmtpAt::Connect, reply(AWAY));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    home.run(&args).succeeds();
+    assert_eq!(outbox(&home).len(), 30);
+    home.standin.faults().smtp_clear();
+    later(&home);
+    let mut runs: Vec<_> = (0..4)
+        .map(|_| {
+            home.command(&["outbox", "flush", "-v"])
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for run in &mut runs {
+        run.wait().unwrap();
+    }
+    // A run that was one connection too many leaves its message for later.
+    later(&home);
+    home.run(&["outbox", "flush"]).succeeds();
+    assert!(outbox(&home).is_empty());
+    let mut ids: Vec<_> = home
+        .standin
+        .submitted()
+        .into_iter()
+        .map(|s| s.message_id_used)
+        .collect();
+    ids.sort();
+    let mut want: Vec<_> = (0..30).map(|n| format!("<{n}@contoso.com>")).collect();
+    want.sort();
+    assert_eq!(ids, want);
+    assert_eq!(home.standin.submitted()[0].mailbox, SUPPORT);
+}
+
+#[test]
+fn status_and_metrics_tell_of_the_outbox() {
+    let home = office();
+    home.standin
+        .faults()
+        .smtp_next(1, SmtpAt::Connect, reply(AWAY));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    let metrics = home.path("m.prom");
+    home.run(&["status", "--metrics", metrics.to_str().unwrap()])
+        .succeeds();
+    let text = fs::read_to_string(metrics).unwrap();
+    assert!(
+        text.contains("queuemail_outbox_messages{state=\"waiting\"} 1\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nqueuemail_outbox_oldest_timestamp_seconds "),
+        "{text}"
+    );
+    let ran = home.run(&["status"]).succeeds();
+    assert!(
+        ran.out.contains("outbox: 1 waiting, 0 unknown, 0 failed"),
+        "{ran:?}"
+    );
+    home.run(&["status", "--check"]).never_says("outbox");
+    change_state(&home, "UPDATE outbox SET kept_at = kept_at - 7300");
+    home.run(&["status", "--check"])
+        .says("1 message of the outbox could not be sent yet, the oldest for 2 h");
+}
