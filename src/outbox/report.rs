@@ -90,6 +90,8 @@ fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
         priority: to.priority,
         language: to.language.clone(),
         message_id: Some(report_id(claim)),
+        kind: "bounce",
+        original_message_id: Some(claim.entry.message_id.clone()),
         delivery_id: format!("outbox-{}-{}", claim.entry.id, claim.entry.attempts),
     }
 }
