@@ -1,13 +1,13 @@
 //! Black-box tests of the real binary: one test binary, one module for each theme.
 
 mod cases;
-mod machine;
 mod checking;
 mod completions;
 mod documented;
 mod generated;
 mod graph;
 mod layering;
+mod machine;
 mod mail;
 mod sending;
 mod servers;
