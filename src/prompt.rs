@@ -4,7 +4,7 @@
 use crate::fault::Fault;
 use crate::secret::Secret;
 use anyhow::Result;
-use dialoguer::{Input, Password, Select};
+use dialoguer::{Confirm, Input, Password, Select};
 
 /// Asks for a line until `check` has nothing against it. Questions go to standard error.
 pub fn line(
@@ -23,12 +23,38 @@ pub fn line(
         .map_err(unanswered)
 }
 
-/// Asks to choose one of several; the number of the choice.
-pub fn choice(question: &str, choices: &[&str]) -> Result<usize> {
+/// Asks for a line that may be left empty.
+pub fn optional_line(
+    question: &str,
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<Option<String>> {
+    let text = Input::<String>::new()
+        .with_prompt(question)
+        .allow_empty(true)
+        .validate_with(|text: &String| match text.trim() {
+            "" => Ok(()),
+            text => check(text),
+        })
+        .interact_text()
+        .map_err(unanswered)?;
+    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+}
+
+/// Asks to choose one of several, `first` being marked at the start; the number of the choice.
+pub fn choice(question: &str, choices: &[String], first: usize) -> Result<usize> {
     Select::new()
         .with_prompt(question)
         .items(choices)
-        .default(0)
+        .default(first)
+        .interact()
+        .map_err(unanswered)
+}
+
+/// Asks for yes or no; yes is the proposal.
+pub fn agreed(question: &str) -> Result<bool> {
+    Confirm::new()
+        .with_prompt(question)
+        .default(true)
         .interact()
         .map_err(unanswered)
 }

@@ -5,6 +5,7 @@ mod fetch;
 mod fleet;
 mod hostile_input;
 mod provisioning;
+mod questions;
 mod queue_add;
 mod real;
 mod server_add;
