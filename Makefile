@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 CARGO ?= cargo
 BINARY = target/release/queuemail
+MUSL = $(shell uname -m)-unknown-linux-musl
 
 .PHONY: help
 help: ## Show this
@@ -76,6 +77,11 @@ install-files:
 deb: build ## Make a Debian package: target/package/queuemail_*.deb
 	scripts/need deb
 	packaging/deb $(BINARY)
+
+.PHONY: static
+static: ## Build a program that needs no libraries: target/*-linux-musl/release/queuemail
+	scripts/need static
+	$(CARGO) build --release --locked --features vendored-tls --target $(MUSL)
 
 .PHONY: test-package
 test-package: ## Install, run and remove the package under systemd, in a copy of this machine

@@ -90,7 +90,7 @@ fn units_are_good(machine: &Machine) {
     for unit in ["queuemail-fetch", "queuemail-outbox"] {
         // In tenths of systemd's "exposure", of which 100 is the worst.
         machine.run(&format!(
-            "systemd-analyze security --no-pager --threshold=15 {unit}.service"
+            "systemd-analyze security --no-pager --threshold=12 {unit}.service"
         ));
     }
 }
