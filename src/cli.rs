@@ -713,13 +713,13 @@ pub struct SendArgs {
     #[arg(short = 'F', value_name = "NAME")]
     pub full_name: Option<String>,
     /// Tell of the delivery: never, or some of success,failure,delay (where the server can)
-    #[arg(short = 'N', value_name = "WHEN")]
+    #[arg(short = 'N', value_name = "WHEN", hide_short_help = true)]
     pub notify: Option<String>,
     /// What comes back with a failure: full or hdrs (where the server can)
-    #[arg(short = 'R', value_name = "WHAT")]
+    #[arg(short = 'R', value_name = "WHAT", hide_short_help = true)]
     pub returned: Option<String>,
     /// An envelope id that comes back with such a message (where the server can)
-    #[arg(short = 'V', value_name = "ID")]
+    #[arg(short = 'V', value_name = "ID", hide_short_help = true)]
     pub envelope_id: Option<String>,
     /// Read the message from this file, `-` is standard input; may be repeated
     #[arg(long = "file", value_name = "MESSAGE")]
@@ -739,39 +739,13 @@ pub struct SendArgs {
     /// With --dry-run: print the message's exact octets, and the rest on standard error
     #[arg(long, requires = "dry_run")]
     pub raw: bool,
-    /// Write a message to these people, a comma between two; may be repeated
-    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub to: Vec<String>,
-    /// A copy to these people
-    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub cc: Vec<String>,
-    /// A copy that the others do not see
-    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub bcc: Vec<String>,
-    /// The subject
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub subject: Option<String>,
-    /// The text, in UTF-8, from this file, `-` is standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub text: Option<PathBuf>,
-    /// The text as HTML; with --text the reader's program chooses
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub html: Option<PathBuf>,
-    /// Attach this file; may be repeated
-    #[arg(long = "attach", value_name = "FILE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub attachments: Vec<PathBuf>,
-    /// Where answers go
-    #[arg(long, value_name = "ADDRESSES", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub reply_to: Vec<String>,
-    /// The Message-ID of the message that this one answers
-    #[arg(long, value_name = "ID", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub in_reply_to: Option<String>,
-    /// A header field of your own; may be repeated
-    #[arg(long = "header", value_name = "NAME: VALUE", conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"], help_heading = "Write a message")]
-    pub headers: Vec<String>,
-    /// Mark the message as sent by a program (RFC 3834), so that no other answers it: as an
-    /// answer (replied) or not (generated) [default: an answer if it has In-Reply-To]
-    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true)]
+    #[command(flatten)]
+    pub parts: ComposeArgs,
+    /// Mark the message as sent by a program: replied or generated
+    ///
+    /// Other programs then do not answer it (RFC 3834; Exchange heeds X-Auto-Response-Suppress).
+    /// Without a value it is an answer if it has In-Reply-To.
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, hide_possible_values = true)]
     pub auto: Option<Option<AutoArg>>,
     /// sendmail's modes: -bm, the only one, sends a message
     #[arg(short = 'b', value_name = "MODE", hide = true)]
@@ -800,6 +774,43 @@ pub struct SendArgs {
     pub me_too: bool,
     #[arg(short = 'n', hide = true)]
     pub no_aliases: bool,
+}
+
+/// The parts of a message that is written from the command line.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Write a message")]
+#[group(multiple = true, conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"])]
+pub struct ComposeArgs {
+    /// Write a message to these people, a comma between two; may be repeated
+    #[arg(long, value_name = "ADDRESSES")]
+    pub to: Vec<String>,
+    /// A copy to these people
+    #[arg(long, value_name = "ADDRESSES")]
+    pub cc: Vec<String>,
+    /// A copy that the others do not see
+    #[arg(long, value_name = "ADDRESSES")]
+    pub bcc: Vec<String>,
+    /// The subject
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+    /// The text, in UTF-8, from this file, `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// The text as HTML; with --text the reader's program chooses
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Attach this file; may be repeated
+    #[arg(long = "attach", value_name = "FILE")]
+    pub attachments: Vec<PathBuf>,
+    /// Where answers go
+    #[arg(long, value_name = "ADDRESSES")]
+    pub reply_to: Vec<String>,
+    /// The Message-ID of the message that this one answers
+    #[arg(long, value_name = "ID")]
+    pub in_reply_to: Option<String>,
+    /// A header field of your own; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,9 +1,7 @@
 //! Who may send, and through which outgoing server: decided from the configuration alone, before
 //! anything is connected.
 
-use crate::config::{
-    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, resolve,
-};
+use crate::config::{Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, resolve};
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
 

@@ -36,6 +36,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "fetch",
             "mail",
             "oauth",
+            "outbox",
             "prompt",
             "state",
             "submit",
@@ -43,12 +44,18 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ),
     ("diagnosis", false, &["fault", "output", "powershell"]),
     ("fetch", true, &["delivery", "mail", "state"]),
+    ("outbox", true, &["delivery", "mail", "state"]),
     ("submit", true, &[]),
     ("expiry", true, &[]),
     ("check", true, &["expiry", "mail", "oauth"]),
-    // What names a message on its server is all that the next two know of `mail`.
+    // What names a message on its server, and the envelope that is kept, is all that the next two
+    // know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
-    ("state", true, &["mail::RemoteId"]),
+    (
+        "state",
+        true,
+        &["mail::RemoteId", "mail::Envelope", "mail::RefusedRecipient"],
+    ),
     ("mail", true, &[]),
     ("oauth", true, &[]),
     ("prompt", true, &[]),

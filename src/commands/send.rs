@@ -179,7 +179,9 @@ impl<'a> Run<'a> {
                 verdict::tell(self.context, &mail, &result, Some(&settled))?;
                 match verdict::less_kept(result, &settled)? {
                     None => Ok(()),
-                    Some(receipt) => verdict::judge(&mail, receipt, self.office.scene(&mail.route, post.way)),
+                    Some(receipt) => {
+                        verdict::judge(&mail, receipt, self.office.scene(&mail.route, post.way))
+                    }
                 }
             })
             .collect()

@@ -80,7 +80,10 @@ impl Cloud {
                 [cloud.smtp().host.as_str(), cloud.mail_host()]
                     .iter()
                     .any(|known| known.eq_ignore_ascii_case(host))
-                    || cloud.graph().strip_prefix("https://").is_some_and(|known| known.eq_ignore_ascii_case(host))
+                    || cloud
+                        .graph()
+                        .strip_prefix("https://")
+                        .is_some_and(|known| known.eq_ignore_ascii_case(host))
             })
     }
 

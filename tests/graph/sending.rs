@@ -135,6 +135,8 @@ fn refusals_of_the_message_and_of_the_mailbox_have_their_codes() {
         send(&office, &["-t"]).fails(code).mentions(words);
     }
     assert_eq!(sent(&office), 0);
+    // Without the wait that was asked for.
+    std::fs::remove_dir_all(office.world.state_dir()).unwrap();
     faults.next(1, "sendMail", error(503, "ServiceUnavailable", Some(1)));
     send(&office, &["-t"]).succeeds().is_silent();
     faults.next(
@@ -287,4 +289,34 @@ fn a_dry_run_names_the_way_and_asks_nobody() {
             .count(),
         3
     );
+}
+
+#[test]
+fn an_unknown_outcome_is_kept_and_sent_items_decides() {
+    let office = Office::new("graph");
+    office
+        .m365
+        .faults()
+        .graph
+        .next(1, "sendMail", GraphFault::ActThenClose);
+    send(&office, &["-t", "--outbox"])
+        .fails(76)
+        .mentions("queuemail outbox retry 1");
+    office.world.run(["outbox", "flush"]).succeeds().is_silent();
+    assert_eq!(sent(&office), 1);
+    let ran = office.world.run(["outbox", "retry", "1"]).succeeds();
+    assert!(ran.stdout.contains("holds it"), "{ran}");
+    assert_eq!(sent(&office), 1);
+    // What cannot leave now waits for the service's own time.
+    office
+        .m365
+        .faults()
+        .graph
+        .next(9, "sendMail", error(429, "ApplicationThrottled", Some(600)));
+    send(&office, &["-t", "--outbox"]).succeeds().is_silent();
+    let ran = office.world.run(["outbox", "list", "--json"]).succeeds();
+    assert_eq!(ran.json()["outbox"][0]["state"], "waiting", "{ran}");
+    send(&office, &["-t"])
+        .fails(75)
+        .mentions("asked us to wait");
 }

@@ -183,10 +183,10 @@ fn nothing_gets_into_the_header_that_does_not_belong_there() {
         .says("`-f` is needed");
     home.run(&["send", "--to", "a@example.com", "-t"])
         .fails(64)
-        .says("cannot be used with");
+        .says("does not go with");
     home.run(&["send", "--subject", "x", "--file", "y"])
         .fails(64)
-        .says("cannot be used with");
+        .says("does not go with");
     home.run(&["send", "-f", "support@contoso.com", "--subject", "x"])
         .fails(64)
         .says("has no recipient");

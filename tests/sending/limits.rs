@@ -96,11 +96,11 @@ fn connections_are_shared_out_among_processes() {
         SmtpFault::Delay(std::time::Duration::from_millis(400)),
     );
     let start = Instant::now();
+    let file = home.write("m", MESSAGE);
     let runs: Vec<_> = (0..6)
         .map(|_| {
-            let file = home.write("m", MESSAGE);
             home.command(&["send", "-t"])
-                .stdin(std::fs::File::open(file).unwrap())
+                .stdin(std::fs::File::open(&file).unwrap())
                 .spawn()
                 .unwrap()
         })

@@ -2,9 +2,9 @@
 //! everything that a mailbox submits.
 
 use crate::commands::{Access, Context};
-use crate::config::{Config, Resource, resolve};
-use crate::fault::{Fault, Kind, Scene};
-use crate::mail::{Mailbox, imap};
+use crate::config::{Config, IncomingServer, IncomingVia, Resource, resolve};
+use crate::fault::{Fault, Kind, Scene, kind_of};
+use crate::mail::{Mailbox, graph, imap};
 use crate::state::Store;
 use crate::submit::Route;
 use anyhow::{Context as _, Result};
@@ -22,7 +22,6 @@ pub fn holds(
     let scene = || Scene {
         queue: Some(queue.clone()),
         address: Some(user.to_owned()),
-        protocol: Some("imap".to_owned()),
         ..Scene::new(format!(
             "cannot look into Sent Items of `{user}`, and nothing was sent"
         ))
@@ -41,7 +40,27 @@ fn look(
     let server = config
         .incoming_server(name)
         .ok_or_else(|| Fault::config(format!("there is no incoming server `{name}`")))?;
-    let token = Access::new(context, config, store).mailbox_token(&route.entry, Resource::Imap)?;
+    let access = Access::new(context, config, store);
+    let by_imap = || by_imap(context, &access, server, route, message_id);
+    let by_graph = || by_graph(context, &access, server, route, message_id);
+    match server.via {
+        IncomingVia::Imap => by_imap(),
+        IncomingVia::Graph => by_graph(),
+        IncomingVia::Auto => by_imap().or_else(|err| match kind_of(&err) {
+            Kind::SignIn | Kind::Refused => by_graph(),
+            _ => Err(err),
+        }),
+    }
+}
+
+fn by_imap(
+    context: &Context,
+    access: &Access<'_>,
+    server: &IncomingServer,
+    route: &Route<'_>,
+    message_id: &str,
+) -> Result<bool> {
+    let token = access.mailbox_token(&route.entry, Resource::Imap)?;
     let output = context.output;
     let trace: Option<imap::Trace> =
         (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _);
@@ -57,4 +76,21 @@ fn look(
     let found = mailbox.find_message_id(&folder, message_id)?;
     mailbox.close();
     Ok(found > 0)
+}
+
+fn by_graph(
+    context: &Context,
+    access: &Access<'_>,
+    server: &IncomingServer,
+    route: &Route<'_>,
+    message_id: &str,
+) -> Result<bool> {
+    let token = access.mailbox_token(&route.entry, Resource::Graph)?;
+    let output = context.output;
+    let trace: Option<graph::Trace> =
+        (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _);
+    let agent = access.http(server.ca_file.as_deref())?;
+    let root = resolve::graph(server)?;
+    let mailbox = graph::open(agent, root, route.graph_user(), token, trace)?;
+    Ok(mailbox.find_sent(message_id)? > 0)
 }

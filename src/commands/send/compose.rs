@@ -36,12 +36,20 @@ pub struct Composed {
 
 /// True if the command line holds the parts of a message.
 pub fn is_asked(args: &SendArgs) -> bool {
-    let lists = [&args.to, &args.cc, &args.bcc, &args.reply_to, &args.headers];
+    let lists = [
+        &args.parts.to,
+        &args.parts.cc,
+        &args.parts.bcc,
+        &args.parts.reply_to,
+        &args.parts.headers,
+    ];
     lists.iter().any(|list| !list.is_empty())
-        || [&args.text, &args.html].iter().any(|part| part.is_some())
-        || !args.attachments.is_empty()
-        || args.subject.is_some()
-        || args.in_reply_to.is_some()
+        || [&args.parts.text, &args.parts.html]
+            .iter()
+            .any(|part| part.is_some())
+        || !args.parts.attachments.is_empty()
+        || args.parts.subject.is_some()
+        || args.parts.in_reply_to.is_some()
 }
 
 /// Writes the message that `sender` sends.
@@ -57,10 +65,10 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
         })?,
     ));
     for (option, lists) in [
-        ("--to", &args.to),
-        ("--cc", &args.cc),
-        ("--bcc", &args.bcc),
-        ("--reply-to", &args.reply_to),
+        ("--to", &args.parts.to),
+        ("--cc", &args.parts.cc),
+        ("--bcc", &args.parts.bcc),
+        ("--reply-to", &args.parts.reply_to),
     ] {
         for list in lists {
             let mailboxes = mailboxes(option, list)?;
@@ -80,15 +88,15 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
     if recipients.is_empty() {
         return Err(Fault::usage("the message has no recipient: give --to, --cc or --bcc").into());
     }
-    if let Some(subject) = plain(args.subject.as_deref(), "--subject")? {
+    if let Some(subject) = plain(args.parts.subject.as_deref(), "--subject")? {
         builder = builder.subject(subject);
     }
-    if let Some(id) = &args.in_reply_to {
+    if let Some(id) = &args.parts.in_reply_to {
         let id = message_id(id)?;
         builder = builder.in_reply_to(id.clone()).references(id);
     }
     let mut seen = Vec::new();
-    for header in &args.headers {
+    for header in &args.parts.headers {
         let (name, value) = field(header)?;
         let lower = name.to_string().to_ascii_lowercase();
         if seen.contains(&lower) {
@@ -208,7 +216,7 @@ enum Body {
 }
 
 fn body(args: &SendArgs) -> Result<Body> {
-    let stdin = [&args.text, &args.html]
+    let stdin = [&args.parts.text, &args.parts.html]
         .iter()
         .filter(|part| part.as_deref() == Some(Path::new("-")))
         .count();
@@ -224,7 +232,7 @@ fn body(args: &SendArgs) -> Result<Body> {
             .into()
         })
     };
-    Ok(match (&args.text, &args.html) {
+    Ok(match (&args.parts.text, &args.parts.html) {
         (Some(text), Some(html)) => Body::Multi(MultiPart::alternative_plain_html(
             read(text, "--text")?,
             read(html, "--html")?,
@@ -237,14 +245,14 @@ fn body(args: &SendArgs) -> Result<Body> {
 
 impl Body {
     fn attach(self, args: &SendArgs) -> Result<Body> {
-        if args.attachments.is_empty() {
+        if args.parts.attachments.is_empty() {
             return Ok(self);
         }
         let mut mixed = match self {
             Body::Single(part) => MultiPart::mixed().singlepart(part),
             Body::Multi(part) => MultiPart::mixed().multipart(part),
         };
-        for path in &args.attachments {
+        for path in &args.parts.attachments {
             let octets = input::read_text(path)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let name: String = name.chars().filter(|c| !c.is_control()).collect();

@@ -5,7 +5,7 @@
 //! replayed for ever, and deltas with immutable ids have been seen to keep silent about a message
 //! that was moved away and back. Whatever is listed again the ledger knows.
 
-use super::client::{Client, IMMUTABLE};
+use super::client::{Client, IMMUTABLE, odata_text};
 use super::faults::{Failure, Meaning};
 use crate::fault::Fault;
 use crate::mail::{Listing, Query, RemoteId};
@@ -78,6 +78,17 @@ pub fn list(client: &Client, folder: &str, query: &Query) -> Result<Listing, Fai
     };
     let (ids, link) = walk(client, url, query)?;
     Ok(listing(ids, link, now))
+}
+
+/// How many messages of a folder have this Message-ID; no more than a page of them are counted.
+pub fn with_message_id(client: &Client, folder: &str, id: &str) -> Result<usize, Failure> {
+    let mut url = client.url(&["mailFolders", folder, "messages"]);
+    url.set_query(Some(&format!(
+        "$select=id&$filter=internetMessageId%20eq%20{}&$top=10",
+        odata_text(id)
+    )));
+    let page: Page = client.json(&Method::GET, &url, IMMUTABLE, None)?;
+    Ok(page.value.len())
 }
 
 fn listing(ids: Vec<RemoteId>, link: Option<String>, began: u64) -> Listing {

@@ -54,6 +54,12 @@ pub fn open(
 }
 
 impl GraphMailbox {
+    /// How many messages of Sent Items have this Message-ID.
+    pub fn find_sent(&self, message_id: &str) -> Result<usize> {
+        listing::with_message_id(&self.client, "sentitems", message_id)
+            .map_err(|failure| self.client.fault("cannot look into Sent Items", failure))
+    }
+
     fn opened(&self) -> Result<Open<'_>> {
         match &self.folder {
             Some((name, id)) => Ok(Open { name, id }),
