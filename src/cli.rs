@@ -127,7 +127,7 @@ pub enum Command {
     /// Fetch the new mail of every queue, the urgent ones first
     Fetch(FetchArgs),
     /// Send a message, as sendmail does
-    Send(SendArgs),
+    Send(Box<SendArgs>),
     /// Walk every step to a working mailbox, and say what is wrong, who must act and how
     Check(CheckArgs),
     /// Print the PowerShell that an Exchange and Entra administrator must run, ids filled in

@@ -116,7 +116,7 @@ fn words(line: &str) -> Option<Vec<String>> {
     let line = line.trim();
     let gap = line.match_indices("  ").map(|(at, _)| at).find(|at| {
         let before = &line[..*at];
-        before.matches('\'').count() % 2 == 0 && !line[*at..].trim_start().starts_with('-')
+        before.matches('\'').count().is_multiple_of(2) && !line[*at..].trim_start().starts_with('-')
     });
     let line = &line[..gap.unwrap_or(line.len())];
     let end = line.find([';', '|', '<', '>', '#', '&']);

@@ -261,13 +261,6 @@ impl Ran {
         self
     }
 
-    /// Demands that nothing was said: no output, no error.
-    #[track_caller]
-    pub fn is_silent(self) -> Ran {
-        assert!(self.stdout.is_empty() && self.stderr.is_empty(), "{self}");
-        self
-    }
-
     /// Demands that standard error is `tests/messages/NAME.txt`, byte for byte; with `UPDATE=1`
     /// in the environment the file is written instead.
     #[track_caller]

@@ -12,6 +12,7 @@ use crate::config::{
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox};
 use crate::oauth::Claims;
+use crate::output::escape;
 use crate::secret::Secret;
 use crate::state::Store;
 use anyhow::{Context as _, Result};
@@ -228,13 +229,23 @@ impl<'a> Reading<'a> {
         let ca_file = server.ca_file.as_deref();
         let traced = output.verbose >= 2;
         Ok(match way {
-            Way::Imap => Box::new(mail::imap::open(
-                &resolve::imap(server)?,
-                &self.context.net_settings(ca_file),
-                address,
-                &token,
-                traced.then(|| Box::new(move |line: &str| output.trace(line)) as _),
-            )?),
+            Way::Imap => {
+                let mut mailbox = mail::imap::open(
+                    &resolve::imap(server)?,
+                    &self.context.net_settings(ca_file),
+                    address,
+                    &token,
+                    traced.then(|| Box::new(move |line: &str| output.trace(line)) as _),
+                )?;
+                // RFC 3501 §7.1: what the server marks so must be shown to a person.
+                for alert in mailbox.take_alerts() {
+                    output.warn(&format!(
+                        "the server of `{address}` says: {}",
+                        escape(&alert)
+                    ));
+                }
+                Box::new(mailbox)
+            }
             Way::Graph => Box::new(
                 mail::graph::open(
                     self.access.http(ca_file)?,

@@ -346,7 +346,7 @@ fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String>
         }
     };
     if stand_in.is_some()
-        && let [author] = &draft.from_addresses()?[..]
+        && let [author] = &draft.author_addresses()?[..]
         && is_local(author, &machine)
     {
         draft.replace_from();

@@ -96,7 +96,7 @@ impl Draft {
     }
 
     /// The addresses of From, as they stand there.
-    pub fn from_addresses(&self) -> Result<Vec<String>> {
+    pub fn author_addresses(&self) -> Result<Vec<String>> {
         self.addresses_of(&self.fields, "From")
     }
 
@@ -521,7 +521,7 @@ mod tests {
     #[test]
     fn a_from_of_this_machine_becomes_the_name_of_the_sender() {
         let mut draft = read("Subject: x\nFrom: root (Cron Daemon)\nAuto-Submitted: no\n\n");
-        assert_eq!(draft.from_addresses().unwrap(), ["root"]);
+        assert_eq!(draft.author_addresses().unwrap(), ["root"]);
         draft.replace_from();
         draft.add("Auto-Submitted", "auto-generated");
         draft.add("X-Auto-Response-Suppress", "All");

@@ -9,7 +9,7 @@ mod plan;
 mod tests;
 
 use crate::powershell::always_quoted;
-pub use plan::{App, Delegate, Plan, SendAs, Tenant, plan};
+pub use plan::{Delegate, Plan, SendAs, Tenant, plan};
 use std::fmt::Write;
 
 const APPLY: &str = include_str!("apply.ps1");

@@ -36,14 +36,6 @@ impl Store {
         }
     }
 
-    /// Takes the lock of this name, waiting for it.
-    pub fn wait_for_lock(&self, name: &str) -> Result<Lock> {
-        let mut file = self.lock_file(name)?;
-        file.lock().map_err(|e| cannot_lock(name, &e))?;
-        let _ = write_holder(&mut file);
-        Ok(Lock { _file: file })
-    }
-
     fn lock_file(&self, name: &str) -> Result<File> {
         let folder = self.path().join("locks");
         files::create_private_folder(&folder)?;

@@ -4,7 +4,8 @@
 //! was accepted, reported back or dropped by a person.
 
 use super::Store;
-use crate::mail::{Envelope, RefusedRecipient};
+use crate::mail::Envelope;
+use crate::mail::RefusedRecipient;
 use anyhow::{Context, Result};
 use rusqlite::{OptionalExtension, Row, params};
 use std::path::PathBuf;

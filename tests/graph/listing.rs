@@ -10,15 +10,15 @@ fn an_expired_delta_begins_anew_and_delivers_nothing_twice() {
     for n in 0..5 {
         office.deliver("INBOX", n);
     }
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.m365.expire_deltas();
     office.deliver("INBOX", 5);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..6);
     assert_eq!(office.requests("$value"), 6);
     // The new state serves again.
     office.deliver("INBOX", 6);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..7);
 }
 
@@ -29,10 +29,10 @@ fn what_others_do_to_messages_brings_none_of_them_again() {
     for n in 0..4 {
         office.deliver("INBOX", n);
     }
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     // Marking them read made them change; one of them goes away.
     office.m365.remove(super::SUPPORT, "INBOX", 1);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..4);
     assert_eq!(office.requests("$value"), 4);
 }
@@ -78,7 +78,7 @@ fn a_page_that_fails_is_asked_for_in_smaller_ones() {
         None,
     );
     office.m365.faults().graph.next(1, "/delta", error);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..60);
     assert_eq!(office.requests("delta"), 3);
 }

@@ -47,7 +47,7 @@ fn a_message_that_fails_once_is_had_at_once() {
     faults.next(1, &ids[0], GraphFault::Html(504));
     faults.next(1, &ids[1], GraphFault::Cut(100));
     faults.next(1, &ids[2], GraphFault::Close);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..3);
 }
 
@@ -56,7 +56,7 @@ fn a_message_that_is_gone_is_no_failure() {
     let (office, ids) = filled(3);
     let faults = &office.m365.faults().graph;
     faults.next(99, &ids[1], error(404, "ErrorItemNotFound", None));
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds([0, 2]);
 }
 
@@ -75,7 +75,7 @@ fn a_message_moved_to_another_folder_meanwhile_is_not_deleted_there() {
     office
         .m365
         .move_message(SUPPORT, "INBOX", stored.uid, "Archive");
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     assert_eq!(office.m365.messages(SUPPORT, "Archive").len(), 1);
     office.holds([0]);
 }
@@ -87,7 +87,7 @@ fn a_short_wait_is_waited() {
     faults.next(1, &ids[2], error(429, "ApplicationThrottled", Some(1)));
     faults.next(1, "/delta", error(503, "ServiceUnavailable", Some(1)));
     let start = std::time::Instant::now();
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     assert!(start.elapsed() >= Duration::from_secs(2));
     office.holds(0..6);
 }
@@ -104,7 +104,7 @@ fn a_long_wait_ends_the_run_and_holds_for_the_next() {
         .mentions("server said: ApplicationThrottled: Words of the server.")
         .mentions("request-id");
     let asked = office.requests("/v1.0/");
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.world.run(["fetch", "support"]).fails(75);
     assert_eq!(
         office.requests("/v1.0/"),
@@ -121,7 +121,7 @@ fn what_arrived_before_a_failure_is_kept_and_the_rest_comes_later() {
     faults.next(9, "$value", error(403, "ErrorAccessDenied", None));
     office.fetch().fails(77).mentions("ErrorAccessDenied");
     faults.heal();
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..40);
 }
 
@@ -136,7 +136,7 @@ fn a_token_that_runs_out_in_the_middle_is_renewed() {
         None,
     );
     faults.next(1, &ids[20], expired);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..30);
     assert_eq!(office.m365.token_requests().len(), 2);
 }
@@ -148,7 +148,7 @@ fn a_mailbox_that_moves_between_the_ways_is_not_delivered_again() {
     for n in 0..7 {
         office.deliver("INBOX", n);
     }
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..7);
     office.configure("graph", "        after_fetch: seen\n");
     office.deliver("INBOX", 7);
@@ -159,10 +159,10 @@ fn a_mailbox_that_moves_between_the_ways_is_not_delivered_again() {
         .mentions("have the ids of Graph now")
         .mentions("7 recognised");
     office.holds(0..8);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.configure("imap", "        after_fetch: seen\n");
     office.deliver("INBOX", 8);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..9);
 }
 

@@ -10,16 +10,16 @@ fn mail_is_delivered_octet_for_octet_and_once() {
         office.deliver("INBOX", n);
     }
     office.m365.faults().graph.page.store(7, SeqCst);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..25);
     let asked = office.requests("$value");
     assert_eq!(asked, 25);
     let most = office.m365.faults().graph.most_at_once.load(SeqCst);
     assert!((2..=4).contains(&most), "{most} at once");
 
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.deliver("INBOX", 25);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds(0..26);
     assert_eq!(office.requests("$value"), 26);
     assert_eq!(office.m365.token_requests().len(), 1);
@@ -75,7 +75,7 @@ fn messages_are_marked_moved_or_deleted_when_that_is_asked_for() {
         office.deliver("INBOX", n);
     }
     office.configure("graph", "        after_fetch: seen\n");
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     let inbox = office.m365.messages(SUPPORT, "INBOX");
     assert!(inbox.iter().all(|m| m.flags == ["\\Seen"]));
     // Twenty in a batch.
@@ -85,13 +85,13 @@ fn messages_are_marked_moved_or_deleted_when_that_is_asked_for() {
     for n in 45..48 {
         office.deliver("INBOX", n);
     }
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     assert_eq!(office.m365.messages(SUPPORT, "INBOX").len(), 45);
     assert_eq!(office.m365.messages(SUPPORT, "Done/2026").len(), 3);
 
     office.configure("graph", "        after_fetch: delete\n");
     office.deliver("INBOX", 48);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     assert_eq!(office.m365.messages(SUPPORT, "INBOX").len(), 45);
     assert_eq!(office.m365.messages(SUPPORT, "Deleted Items").len(), 0);
     office.holds(0..49);
@@ -105,7 +105,7 @@ fn a_server_that_says_so_and_does_nothing_is_found_out() {
     office.m365.faults().graph.idle.store(true, SeqCst);
     office.fetch().fails(75).mentions("1 of 1 are as they were");
     office.m365.faults().graph.idle.store(false, SeqCst);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     assert_eq!(office.m365.messages(SUPPORT, "INBOX")[0].flags, ["\\Seen"]);
     office.holds([0]);
 }
@@ -123,7 +123,7 @@ fn folders_are_found_by_well_known_name_and_by_path() {
         "graph",
         "        folders: [junk email, \"Kunden/O'Neil & Söhne\", inbox/later]\n",
     );
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds([1, 2, 3]);
 
     office.configure("graph", "        folders: [Kunde]\n");
@@ -149,7 +149,7 @@ fn since_takes_only_what_came_on_or_after_that_day() {
         .world
         .run(["fetch", "--since", &date])
         .succeeds()
-        .is_silent();
+        .says_nothing();
     office.holds([1, 2]);
     office.fetch().succeeds();
     office.holds([0, 1, 2]);
@@ -197,7 +197,7 @@ fn a_person_reads_and_sends_by_graph_with_delegated_permissions() {
         );
     office.world.write_config(config);
     office.deliver("INBOX", 0);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds([0]);
     office
         .world
@@ -206,7 +206,7 @@ fn a_person_reads_and_sends_by_graph_with_delegated_permissions() {
             "From: {SUPPORT}\nTo: a@fabrikam.example\n\nhello\n"
         ))
         .succeeds()
-        .is_silent();
+        .says_nothing();
     assert_eq!(
         office.m365.submitted()[0].recipients,
         ["a@fabrikam.example"]

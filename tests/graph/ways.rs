@@ -17,7 +17,7 @@ fn the_permission_decides() {
     // It is remembered: no second token for the way that is closed.
     let asked = office.m365.token_requests().len();
     office.deliver("INBOX", 1);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds([0, 1]);
     assert_eq!(office.m365.token_requests().len(), asked);
 
@@ -56,13 +56,13 @@ fn a_way_that_fails_is_looked_for_again_and_nothing_comes_twice() {
         .mentions("is read by imap");
     office.m365.set_imap_enabled(SUPPORT, false);
     office.deliver("INBOX", 1);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds([0, 1]);
     office.m365.set_imap_enabled(SUPPORT, true);
     let denied = &office.m365.faults().graph.denied;
     denied.lock().unwrap().insert(SUPPORT.into());
     office.deliver("INBOX", 2);
-    office.fetch().succeeds().is_silent();
+    office.fetch().succeeds().says_nothing();
     office.holds([0, 1, 2]);
 }
 

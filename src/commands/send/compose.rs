@@ -160,7 +160,7 @@ fn mailboxes(option: &str, list: &str) -> Result<Mailboxes> {
         .into());
     }
     for mailbox in found.iter() {
-        if !addresses::is_mailbox(&mailbox.email.to_string()) {
+        if !addresses::is_mailbox(mailbox.email.as_ref()) {
             return Err(wrong(format!("`{}` is no full e-mail address", mailbox.email)).into());
         }
     }

@@ -70,11 +70,6 @@ impl ImapMailbox {
         }
     }
 
-    /// Sets the size in octets above which a message is passed over: 160 MiB unless set.
-    pub fn max_message(&mut self, octets: u64) {
-        self.wire.borrow_mut().limits.message = octets;
-    }
-
     /// The folder in which the server keeps what was sent: that with the attribute `\Sent`
     /// (RFC 6154), else one of the usual names.
     pub fn sent_folder(&mut self) -> Result<Option<String>> {

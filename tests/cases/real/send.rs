@@ -2,10 +2,6 @@
 
 use super::{Office, assert_same};
 use crate::mail::odd;
-use crate::servers::proxy::{self, Cut};
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::{Duration, Instant};
 
 const SENDER: &str = "support@contoso.com";
 
@@ -149,102 +145,4 @@ fn many_messages_share_one_connection() {
         .count();
     assert_eq!(sessions, 1, "50 messages in one session:\n{log}");
     assert_eq!(office.standin.token_requests().len(), 1);
-}
-
-/// A bare client on one connection, as people write it in Python: how fast is that?
-const PYTHON: &str = "import smtplib, ssl, sys, time
-port, ca, user, password, to = sys.argv[1:6]
-octets = [open(name, 'rb').read() for name in sys.argv[6:]]
-context = ssl.create_default_context(cafile=ca)
-with smtplib.SMTP('127.0.0.1', int(port)) as server:
-    server.starttls(context=context)
-    server.login(user, password)
-    for message in octets:
-        server.sendmail(user, [to], message)";
-
-/// Seconds of a batch through a line with this delay each way: Python's, then ours.
-fn race(office: &Office<'_>, files: &[PathBuf], delay: Duration, runs: usize) -> (f64, f64) {
-    let url = office.servers.smtp_url();
-    let port: u16 = url.rsplit(':').next().unwrap().parse().unwrap();
-    let port = match delay.is_zero() {
-        true => port,
-        false => proxy::start(port, delay, Cut::Never),
-    };
-    office
-        .world
-        .run(["server", "set", "Contoso out", "--smtp"])
-        .arg(format!("smtp://127.0.0.1:{port}"))
-        .succeeds();
-    let mailbox = &format!("batch-{}@example.com", delay.as_millis());
-    let mut best = (f64::MAX, f64::MAX);
-    for _ in 0..runs {
-        let start = Instant::now();
-        let status = Command::new("python3")
-            .args(["-c", PYTHON, &port.to_string()])
-            .arg(&office.ca_file)
-            .args([SENDER, crate::servers::PASSWORD, mailbox.as_str()])
-            .args(files)
-            .status();
-        assert!(status.unwrap().success());
-        best.0 = start.elapsed().as_secs_f64().min(best.0);
-        let start = Instant::now();
-        let mut run = office.world.run(["send", "-f", SENDER, mailbox.as_str()]);
-        for file in files {
-            run = run.arg("--file").arg(file);
-        }
-        run.succeeds();
-        best.1 = start.elapsed().as_secs_f64().min(best.1);
-    }
-    let came = office
-        .servers
-        .read_when(mailbox, "INBOX", 2 * runs * files.len());
-    assert_eq!(came.len(), 2 * runs * files.len());
-    office.servers.client(mailbox).command("DELETE INBOX");
-    best
-}
-
-fn batch(office: &Office<'_>, count: u64) -> Vec<PathBuf> {
-    (0..count)
-        .map(|seed| {
-            office
-                .world
-                .write(format!("{seed}.eml"), odd::sized(seed, 4096))
-        })
-        .collect()
-}
-
-#[test]
-fn a_batch_over_a_long_line_is_four_times_as_fast_as_a_bare_client() {
-    let count = match std::env::var_os("QUEUEMAIL_SOAK") {
-        Some(_) => 200,
-        None => 40,
-    };
-    let office = office(false);
-    // The token is not what is measured, and neither was Python's password fetched.
-    let files = batch(&office, count);
-    let (python, ours) = race(&office, &files, Duration::from_millis(20), 1);
-    println!(
-        "{count} messages at 40 ms: Python {python:.2} s, queuemail {ours:.2} s, {:.1} times as fast",
-        python / ours
-    );
-    assert!(
-        ours * 4.0 < python,
-        "Python {python:.2} s, queuemail {ours:.2} s"
-    );
-}
-
-#[test]
-fn a_batch_on_this_machine_is_as_fast_as_a_bare_client() {
-    let office = office(false);
-    let files = batch(&office, 200);
-    let (python, ours) = race(&office, &files, Duration::ZERO, 3);
-    println!(
-        "200 messages on loopback: Python {python:.2} s, queuemail {ours:.2} s, {:.2} of it",
-        ours / python
-    );
-    // The binary that the tests run is not optimised, and other tests run beside this one.
-    assert!(
-        ours < python * 2.0,
-        "Python {python:.2} s, queuemail {ours:.2} s"
-    );
 }

@@ -9,7 +9,7 @@ fn retrieve(
     uids: impl IntoIterator<Item = u32>,
 ) -> (Kept, Result<Left>, Vec<String>) {
     let (mut mailbox, asked) = session(script);
-    mailbox.max_message(50);
+    mailbox.wire.borrow_mut().limits.message = 50;
     let mut sink = Kept::default();
     let result = mailbox.retrieve(&ids(uids), &mut sink);
     let asked = asked.borrow().clone();
