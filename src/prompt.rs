@@ -4,7 +4,10 @@
 use crate::fault::Fault;
 use crate::secret::Secret;
 use anyhow::Result;
+use dialoguer::console::Term;
 use dialoguer::{Confirm, Input, Password, Select};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
 
 /// Asks for a line until `check` has nothing against it. Questions go to standard error.
 pub fn line(
@@ -46,7 +49,7 @@ pub fn choice(question: &str, choices: &[String], first: usize) -> Result<usize>
         .with_prompt(question)
         .items(choices)
         .default(first)
-        .interact()
+        .interact_on(&terminal())
         .map_err(unanswered)
 }
 
@@ -55,7 +58,7 @@ pub fn agreed(question: &str) -> Result<bool> {
     Confirm::new()
         .with_prompt(question)
         .default(true)
-        .interact()
+        .interact_on(&terminal())
         .map_err(unanswered)
 }
 
@@ -67,6 +70,36 @@ pub fn secret(question: &str) -> Result<Secret> {
         .interact()
         .map(Secret::new)
         .map_err(unanswered)
+}
+
+/// Standard error, on which the cursor is never hidden: Ctrl-C ends us in the middle of a choice,
+/// and would leave the shell without one.
+#[derive(Debug)]
+struct CursorStays;
+
+const HIDE_CURSOR: &[u8] = b"\x1b[?25l";
+
+impl Write for CursorStays {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes != HIDE_CURSOR {
+            io::stderr().write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl AsRawFd for CursorStays {
+    fn as_raw_fd(&self) -> RawFd {
+        io::stderr().as_raw_fd()
+    }
+}
+
+fn terminal() -> Term {
+    Term::read_write_pair(io::stdin(), CursorStays)
 }
 
 fn unanswered(err: dialoguer::Error) -> anyhow::Error {

@@ -323,6 +323,21 @@ fn a_persons_password_is_not_shown() -> Result<(), Error> {
 }
 
 #[test]
+fn an_interrupt_ends_it_and_leaves_the_terminal_as_it_was() -> Result<(), Error> {
+    let world = World::new();
+    let mut t = terminal(&world, &["server", "add"])?;
+    let before = t.exp_string("outgoing")?;
+    t.send_control('c')?;
+    let rest = t.exp_eof()?;
+    assert!(
+        !before.contains("?25l") && !rest.contains("?25l"),
+        "{before}{rest}"
+    );
+    assert!(!world.config_path().exists());
+    Ok(())
+}
+
+#[test]
 fn a_queue_needs_a_server_first() -> Result<(), Error> {
     let world = World::new();
     let mut t = terminal(&world, &["queue", "add"])?;
