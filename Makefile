@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 CARGO ?= cargo
 BINARY = target/release/queuemail
+MUSL = $(shell uname -m)-unknown-linux-musl
 
 .PHONY: help
 help: ## Show this
@@ -51,16 +52,42 @@ lint: ## Check format, clippy, and dependencies where cargo-deny is installed
 $(BINARY):
 	$(MAKE) build
 
+# Where zsh looks; Debian's packages use share/zsh/vendor-completions.
+ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
+# SENDMAIL=1 also makes the program the system's sendmail.
+SENDMAIL =
+
 .PHONY: install
-install: $(BINARY) ## Install the program, its man pages and completions below PREFIX
-	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/queuemail
+install: $(BINARY) install-files ## Install below PREFIX; SENDMAIL=1 adds the link sbin/sendmail
+
+.PHONY: install-files
+install-files:
+	install -D -m 755 $(BINARY) '$(DESTDIR)$(PREFIX)/bin/queuemail'
 	@for page in man/*.[1-8]; do \
-		[ -e "$$page" ] || continue; \
 		install -D -m 644 "$$page" "$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}"; \
 	done
 	@[ ! -e completions/queuemail.bash ] || install -D -m 644 completions/queuemail.bash \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/queuemail
+		'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/queuemail'
 	@[ ! -e completions/_queuemail ] || install -D -m 644 completions/_queuemail \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_queuemail
+		'$(DESTDIR)$(ZSH_COMPLETIONS)/_queuemail'
 	@[ ! -e completions/queuemail.fish ] || install -D -m 644 completions/queuemail.fish \
-		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/queuemail.fish
+		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/queuemail.fish'
+	install -D -m 644 examples/queuemail.yaml \
+		'$(DESTDIR)$(PREFIX)/share/doc/queuemail/examples/queuemail.yaml'
+	@[ -z '$(SENDMAIL)' ] || { mkdir -p '$(DESTDIR)$(PREFIX)/sbin' && \
+		ln -s ../bin/queuemail '$(DESTDIR)$(PREFIX)/sbin/sendmail'; }
+
+.PHONY: deb
+deb: build ## Make a Debian package: target/package/queuemail_*.deb
+	scripts/need deb
+	packaging/deb $(BINARY)
+
+.PHONY: static
+static: ## Build a program that needs no libraries: target/*-linux-musl/release/queuemail
+	scripts/need static
+	$(CARGO) build --release --locked --features vendored-tls --target $(MUSL)
+
+.PHONY: test-package
+test-package: ## Install, run and remove the package under systemd, in a copy of this machine
+	scripts/need test
+	scripts/test --test tests package

@@ -153,9 +153,11 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum ServerCommand {
-    /// Add a server
-    #[command(subcommand)]
-    Add(ServerAdd),
+    /// Add a server; without options, on a terminal, by questions
+    Add {
+        #[command(subcommand)]
+        kind: Option<ServerAdd>,
+    },
     /// List the servers
     List,
     /// Show one server
@@ -182,7 +184,7 @@ pub enum ServerAdd {
     Outgoing(Box<OutgoingArgs>),
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(after_long_help = "\
 Examples:
   queuemail server add incoming Contoso --auth oauth-service \\
@@ -218,7 +220,7 @@ pub struct IncomingArgs {
     pub dry_run: bool,
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(after_long_help = "\
 Examples:
   queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com \\
@@ -476,7 +478,7 @@ pub enum QueueCommand {
     },
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(after_long_help = "\
 Examples:
   queuemail queue add support --address support@contoso.com --server Contoso \\

@@ -7,6 +7,7 @@ mod documented;
 mod generated;
 mod graph;
 mod layering;
+mod machine;
 mod mail;
 mod sending;
 mod servers;

@@ -15,6 +15,8 @@ pub struct Context {
     pub output: Output,
     /// The configuration file, which may not exist yet.
     pub config_path: PathBuf,
+    /// That file as `--config` named it.
+    pub config_option: Option<PathBuf>,
     pub state_dir: PathBuf,
     /// Questions may be asked.
     pub may_ask: bool,
@@ -31,6 +33,7 @@ impl Context {
                 color: use_color(global.color),
             },
             config_path: config_path(global)?,
+            config_option: global.config.clone(),
             state_dir: state_dir(global)?,
             may_ask: !global.no_input && crate::output::can_ask(),
             timeout: Duration::from_secs(global.timeout.into()),

@@ -8,6 +8,7 @@ mod config;
 mod context;
 mod explain;
 mod fetch;
+mod guide;
 mod login;
 mod outbox;
 mod post;
@@ -39,7 +40,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
     let context = Context::new(&cli.global)?;
     match cli.command {
         Command::Server(command) => Ok(server::run(&context, &command)?),
-        Command::Queue(command) => Ok(queue::run(&context, &command)?),
+        Command::Queue(command) => queue::run(&context, &command),
         Command::Token(command) => Ok(token::run(&context, command)?),
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),

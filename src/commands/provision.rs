@@ -5,7 +5,6 @@ use super::Context;
 use crate::config::{self, Config, Tree, Written};
 use crate::fault::Fault;
 use crate::output::escape_lines;
-use crate::prompt;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -75,7 +74,7 @@ pub fn typed_target(flag: &str, text: &str) -> Result<config::Target> {
     config::absolute_target(&target, &std::env::current_dir()?)
 }
 
-/// A value that a command cannot do without: from its option, else asked for.
+/// A value that a command cannot do without. Where it may be asked for, `guide` has done so.
 pub struct Required<'a> {
     pub context: &'a Context,
     /// A command that would work, for the hint.
@@ -84,33 +83,27 @@ pub struct Required<'a> {
 
 impl Required<'_> {
     /// `flag` is the option's name, or `NAME` for a positional value.
-    pub fn value<T: FromStr<Err = String>>(
-        &self,
-        given: &Option<String>,
-        flag: &str,
-        question: &str,
-        proposal: Option<&str>,
-    ) -> Result<T> {
-        if let Some(text) = given {
-            return value(flag, text);
+    pub fn value<T: FromStr<Err = String>>(&self, given: &Option<String>, flag: &str) -> Result<T> {
+        match given {
+            Some(text) => value(flag, text),
+            None => Err(self.missing(flag).into()),
         }
-        self.may_ask(flag)?;
-        let check = |text: &str| text.parse::<T>().map(|_| ());
-        value(flag, &prompt::line(question, proposal, check)?)
     }
 
     /// Fails unless questions may be asked.
     pub fn may_ask(&self, flag: &str) -> Result<()> {
-        if self.context.may_ask {
-            return Ok(());
+        match self.context.may_ask {
+            true => Ok(()),
+            false => Err(self.missing(flag).into()),
         }
+    }
+
+    pub fn missing(&self, flag: &str) -> Fault {
         let why = match crate::output::can_ask() {
             true => "`--no-input` forbids to ask",
             false => "there is no terminal to ask on",
         };
-        Err(Fault::usage(format!("`{flag}` is needed, and {why}"))
-            .hint(&self.example)
-            .into())
+        Fault::usage(format!("`{flag}` is needed, and {why}")).hint(&self.example)
     }
 }
 

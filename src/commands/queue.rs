@@ -8,17 +8,18 @@ use super::server_set::put_source;
 use super::table::{self, Table};
 use crate::cli::{QueueCommand, QueueSet};
 use crate::config::{self, Config, EmailAddress, MailboxEntry, Priority, Queue, Tree};
-use crate::fault::Fault;
+use crate::fault::{Errors, Fault};
 use anyhow::Result;
 
-pub fn run(context: &Context, command: &QueueCommand) -> Result<()> {
+pub fn run(context: &Context, command: &QueueCommand) -> Result<(), Errors> {
     match command {
-        QueueCommand::Add(args) => queue_add::run(context, args),
+        QueueCommand::Add(args) => return queue_add::run(context, args),
         QueueCommand::List => list(context),
         QueueCommand::Show { name } => show(context, name),
         QueueCommand::Set(args) => set(context, args),
         QueueCommand::Remove { name, address } => remove(context, name, address.as_deref()),
-    }
+    }?;
+    Ok(())
 }
 
 /// The most urgent address decides a queue's place.

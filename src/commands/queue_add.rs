@@ -1,15 +1,35 @@
 //! `queue add`: a queue, or an address to a queue that exists.
 
-use super::Context;
 use super::provision::{
     Name, Outcome, Required, apply, differences, different, optional, resolved, typed_target,
 };
 use super::secret_flags::{Source, SourceFlags};
-use crate::cli::QueueAdd;
+use super::{Context, guide};
+use crate::cli::{CheckArgs, QueueAdd};
 use crate::config::{self, Address, Config, EmailAddress, Language, Priority, Queue, Tree};
+use crate::fault::Errors;
+use crate::prompt;
 use anyhow::Result;
 
-pub fn run(context: &Context, args: &QueueAdd) -> Result<()> {
+pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
+    let complete = args.name.is_some() && args.address.is_some() && args.server.is_some();
+    if complete || !context.may_ask {
+        return Ok(add(context, args)?);
+    }
+    let args = guide::queue(context, args)?;
+    add(context, &args)?;
+    guide::show(&guide::queue_line(context, &args));
+    if !prompt::agreed("Check now that it works?")? {
+        return Ok(());
+    }
+    let check = CheckArgs {
+        names: args.address.into_iter().collect(),
+        boundary: Vec::new(),
+    };
+    super::check::run(context, &check)
+}
+
+fn add(context: &Context, args: &QueueAdd) -> Result<()> {
     let required = Required {
         context,
         example: format!(
@@ -19,27 +39,9 @@ pub fn run(context: &Context, args: &QueueAdd) -> Result<()> {
                 .map_or("NAME".to_owned(), super::shell_quote)
         ),
     };
-    let name: Name = required.value(&args.name, "NAME", "Name of the queue", None)?;
-    let address: EmailAddress =
-        required.value(&args.address, "--address", "Full e-mail address", None)?;
-    let server: Name = {
-        // The only server there is, is a good proposal.
-        let only = match (context.may_ask && args.server.is_none())
-            .then(|| config::load(&context.config_path).ok())
-            .flatten()
-        {
-            Some(config) if config.incoming_servers.len() == 1 => {
-                Some(config.incoming_servers[0].name.clone())
-            }
-            _ => None,
-        };
-        required.value(
-            &args.server,
-            "--server",
-            "Incoming server that it is read through",
-            only.as_deref(),
-        )?
-    };
+    let name: Name = required.value(&args.name, "NAME")?;
+    let address: EmailAddress = required.value(&args.address, "--address")?;
+    let server: Name = required.value(&args.server, "--server")?;
     let v = &args.values;
     let mut entry = Address {
         address,

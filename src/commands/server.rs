@@ -4,15 +4,14 @@ use super::Context;
 use super::provision::{Outcome, tell, unknown};
 use super::table::{self, Table};
 use super::{server_add, server_set};
-use crate::cli::{ServerAdd, ServerCommand};
+use crate::cli::ServerCommand;
 use crate::config::{self, Config, Tree};
 use crate::fault::Fault;
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {
     match command {
-        ServerCommand::Add(ServerAdd::Incoming(args)) => server_add::incoming(context, args),
-        ServerCommand::Add(ServerAdd::Outgoing(args)) => server_add::outgoing(context, args),
+        ServerCommand::Add { kind } => server_add::run(context, kind.as_ref()),
         ServerCommand::List => list(context),
         ServerCommand::Show { name } => show(context, name),
         ServerCommand::Set(args) => server_set::run(context, args),

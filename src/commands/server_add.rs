@@ -1,23 +1,62 @@
 //! `server add incoming` and `server add outgoing`.
 
-use super::Context;
 use super::provision::{
     Name, Outcome, Required, apply, differences, different, optional, resolved, typed_path,
 };
 use super::secret_flags::{Source, SourceFlags};
+use super::{Context, guide};
 use crate::cli::{
-    AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg,
+    AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg, ServerAdd,
 };
 use crate::config::{
     self, Authentication, Authority, ClientId, Config, IncomingServer, IncomingVia, OutgoingServer,
     OutgoingVia, SecretSource, Tenant, Tree,
 };
 use crate::fault::Fault;
-use crate::prompt;
 use anyhow::Result;
 use std::path::PathBuf;
 
-pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
+pub fn run(context: &Context, kind: Option<&ServerAdd>) -> Result<()> {
+    match kind {
+        Some(ServerAdd::Incoming(args)) => incoming_or_ask(context, args),
+        Some(ServerAdd::Outgoing(args)) => outgoing_or_ask(context, args),
+        None if !context.may_ask => {
+            let example = "queuemail server add incoming --help".to_owned();
+            Err(Required { context, example }
+                .missing("incoming` or `outgoing")
+                .into())
+        }
+        None if guide::kind()? => incoming_or_ask(context, &IncomingArgs::default()),
+        None => outgoing_or_ask(context, &OutgoingArgs::default()),
+    }
+}
+
+fn incoming_or_ask(context: &Context, args: &IncomingArgs) -> Result<()> {
+    let complete = args.name.is_some()
+        && args.address.is_some()
+        && args.auth.is_some()
+        && args.client_id.is_some();
+    if complete || !context.may_ask {
+        return incoming(context, args);
+    }
+    let args = guide::incoming(context, args)?;
+    incoming(context, &args)?;
+    guide::show(&guide::incoming_line(context, &args));
+    Ok(())
+}
+
+fn outgoing_or_ask(context: &Context, args: &OutgoingArgs) -> Result<()> {
+    let complete = args.name.is_some() && args.tenant.is_some() && args.auth.is_some();
+    if complete || !context.may_ask {
+        return outgoing(context, args);
+    }
+    let args = guide::outgoing(context, args)?;
+    outgoing(context, &args)?;
+    guide::show(&guide::outgoing_line(context, &args));
+    Ok(())
+}
+
+fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
     let required = Required {
         context,
         example: format!(
@@ -25,20 +64,10 @@ pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
             shell_name(&args.name, "NAME")
         ),
     };
-    let name: Name = required.value(&args.name, "NAME", "Name of the server", None)?;
-    let address: Authority = required.value(
-        &args.address,
-        "--address",
-        "Login address, https://<login host>/<tenant>",
-        None,
-    )?;
+    let name: Name = required.value(&args.name, "NAME")?;
+    let address: Authority = required.value(&args.address, "--address")?;
     let authentication = authentication(&required, args.auth)?;
-    let client_id: ClientId = required.value(
-        &args.client_id,
-        "--client-id",
-        "Application (client) ID",
-        None,
-    )?;
+    let client_id: ClientId = required.value(&args.client_id, "--client-id")?;
     let mut server = IncomingServer {
         name: name.0,
         address,
@@ -83,7 +112,7 @@ pub fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
     })
 }
 
-pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
+fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
     let required = Required {
         context,
         example: format!(
@@ -91,13 +120,8 @@ pub fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
             shell_name(&args.name, "NAME")
         ),
     };
-    let name: Name = required.value(&args.name, "NAME", "Name of the server", None)?;
-    let tenant: Tenant = required.value(
-        &args.tenant,
-        "--tenant",
-        "Tenant (its GUID or one of its domain names)",
-        None,
-    )?;
+    let name: Name = required.value(&args.name, "NAME")?;
+    let tenant: Tenant = required.value(&args.tenant, "--tenant")?;
     let authentication = authentication(&required, args.auth)?;
     let secret_flags = SourceFlags::from(&args.secret);
     let password_flags = SourceFlags::from(&args.password);
@@ -218,18 +242,10 @@ fn secret(
 }
 
 fn authentication(required: &Required, given: Option<AuthArg>) -> Result<Authentication> {
-    if let Some(given) = given {
-        return Ok(given.into());
+    match given {
+        Some(given) => Ok(given.into()),
+        None => Err(required.missing("--auth").into()),
     }
-    required.may_ask("--auth")?;
-    let choices = [
-        "oauth-service: the program signs in as itself",
-        "oauth-user: a person's account signs in",
-    ];
-    Ok(match prompt::choice("Authentication type", &choices)? {
-        0 => Authentication::OauthService,
-        _ => Authentication::OauthUser,
-    })
 }
 
 fn typed(path: &Option<PathBuf>) -> Result<Option<PathBuf>> {

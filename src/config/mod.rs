@@ -28,7 +28,7 @@ mod write;
 
 pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
-pub use load::{MAX_SIZE, decode, load, parse, quoted};
+pub use load::{MAX_SIZE, decode, is_blank, load, parse, quoted, read};
 pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};

@@ -2,7 +2,6 @@
 //! the same time lose nothing, and questions are asked on a terminal only.
 
 use crate::world::{CLIENT_ID, World};
-use rexpect::session::spawn_command;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -323,83 +322,4 @@ fn the_path_and_the_whole_are_shown() {
         .stdin(shown)
         .succeeds()
         .prints("valid: incoming servers 1, outgoing servers 0, queues 2, addresses 2\n");
-}
-
-#[test]
-fn questions_are_asked_on_a_terminal() -> Result<(), rexpect::error::Error> {
-    let world = World::new();
-    let command = world
-        .run(["server", "add", "incoming"])
-        .env("TERM", "xterm")
-        .command();
-    let mut terminal = spawn_command(command, Some(20_000))?;
-    terminal.exp_string("Name of the server")?;
-    terminal.send_line("Contoso")?;
-    terminal.exp_string("Login address")?;
-    terminal.send_line("login.microsoftonline.com")?;
-    terminal.exp_string("is no login address")?;
-    terminal.exp_string("Login address")?;
-    // The answer that was refused stands there for correction: take it away first.
-    terminal.send_control('u')?;
-    terminal.send(&"\u{8}".repeat(40))?;
-    terminal.send_line("https://login.microsoftonline.com/contoso.com")?;
-    terminal.exp_string("Authentication type")?;
-    terminal.send_line("")?;
-    terminal.exp_string("Application (client) ID")?;
-    terminal.send_line(CLIENT_ID)?;
-    terminal.exp_string("Client secret")?;
-    terminal.send_line("hunter2")?;
-    let rest = terminal.exp_eof()?;
-    assert!(
-        rest.contains("created") && !rest.contains("hunter2"),
-        "{rest}"
-    );
-    assert!(
-        world.config().ends_with("secret: hunter2\n"),
-        "{}",
-        world.config()
-    );
-    assert_eq!(world.mode(&world.config_path()), 0o600);
-    Ok(())
-}
-
-#[test]
-fn a_queue_is_asked_for_too() -> Result<(), rexpect::error::Error> {
-    let world = World::new();
-    world.add_contoso();
-    let command = world.run(["queue", "add", "--set-password"]).command();
-    let mut terminal = spawn_command(command, Some(20_000))?;
-    terminal.exp_string("Name of the queue")?;
-    terminal.send_line("support")?;
-    terminal.exp_string("Full e-mail address")?;
-    terminal.send_line("support@contoso.com")?;
-    // The only server is the proposal.
-    terminal.exp_string("[Contoso]")?;
-    terminal.send_line("")?;
-    terminal.exp_string("Password of mailbox `support@contoso.com`")?;
-    terminal.send_line("hunter2")?;
-    let rest = terminal.exp_eof()?;
-    assert!(
-        rest.contains("created") && !rest.contains("hunter2"),
-        "{rest}"
-    );
-    assert!(world.config().ends_with(
-        "      - address: support@contoso.com\n        server: Contoso\n        password: hunter2\n"
-    ));
-    Ok(())
-}
-
-#[test]
-fn no_question_where_questions_are_forbidden() -> Result<(), rexpect::error::Error> {
-    let world = World::new();
-    let command = world
-        .run(["server", "add", "incoming", "--no-input"])
-        .command();
-    let mut terminal = spawn_command(command, Some(20_000))?;
-    let said = terminal.exp_eof()?;
-    assert!(
-        said.contains("`NAME` is needed, and `--no-input` forbids to ask"),
-        "{said}"
-    );
-    Ok(())
 }

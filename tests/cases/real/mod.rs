@@ -4,6 +4,7 @@
 mod crash;
 mod deliver;
 mod fetch;
+mod package;
 mod recipes;
 mod send;
 mod servers;

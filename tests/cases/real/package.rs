@@ -1,0 +1,222 @@
+//! The Debian package: installed under a real systemd in a copy of this machine, fetching from
+//! Dovecot by its timer, in its sandbox, with its secret from a credential; and gone again.
+
+use super::{CLIENT, Office, SECRET, assert_same};
+use crate::machine::Machine;
+use crate::mail::odd;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const MAILBOX: &str = "package@contoso.com";
+const MAIL: &str = "/var/lib/queuemail/Mail/support";
+
+/// Makes the package of the binary under test, in a folder, at a fixed time.
+fn make(folder: &Path) -> PathBuf {
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/deb"))
+        .arg(env!("CARGO_BIN_EXE_queuemail"))
+        .arg(folder)
+        .env("SOURCE_DATE_EPOCH", "1790000000")
+        .env("COMPRESSION", "none")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
+}
+
+#[test]
+fn the_package_runs_under_systemd_and_leaves_nothing_behind() {
+    let office = Office::new();
+    let package = make(&office.world.path("one"));
+    let again = make(&office.world.path("two"));
+    let package = fs::read(package).unwrap();
+    assert!(package == fs::read(again).unwrap(), "not reproducible");
+    let mut machine = Machine::boot();
+    machine.write("/run/queuemail.deb", &package);
+    machine.run("dpkg --install /run/queuemail.deb");
+
+    is_installed(&machine);
+    units_are_good(&machine);
+    provision(&office, &machine);
+    fetches_by_timer(&office, &mut machine);
+    survives_an_upgrade(&machine);
+    goes_when_removed(&machine);
+}
+
+fn is_installed(machine: &Machine) {
+    machine.run("queuemail --version");
+    machine.run("man --where queuemail.yaml");
+    machine.run("test -L /usr/lib/queuemail/sendmail && test -x /usr/lib/queuemail/sendmail");
+    machine.run("cd / && md5sum --quiet --check /var/lib/dpkg/info/queuemail.md5sums");
+    let owners = machine.run(
+        "stat -c '%a %U:%G %n' /etc/queuemail /etc/queuemail/* /etc/credstore/queuemail /var/lib/queuemail",
+    );
+    assert_eq!(
+        owners,
+        "750 queuemail:queuemail /etc/queuemail\n\
+         600 queuemail:queuemail /etc/queuemail/config.yaml\n\
+         700 root:root /etc/credstore/queuemail\n\
+         700 queuemail:queuemail /var/lib/queuemail\n"
+    );
+    // Nothing runs until somebody wants it to.
+    for timer in ["queuemail-fetch.timer", "queuemail-outbox.timer"] {
+        assert_eq!(
+            machine
+                .try_run(&format!("systemctl is-enabled {timer}"))
+                .stdout,
+            "disabled\n"
+        );
+        assert_eq!(
+            machine
+                .try_run(&format!("systemctl is-active {timer}"))
+                .stdout,
+            "inactive\n"
+        );
+    }
+}
+
+fn units_are_good(machine: &Machine) {
+    let verified = machine.fails(
+        0,
+        "systemd-analyze verify --man=no /usr/lib/systemd/system/queuemail-*.service /usr/lib/systemd/system/queuemail-*.timer",
+    );
+    let ours: Vec<_> = verified
+        .stderr
+        .lines()
+        .filter(|line| line.contains("queuemail"))
+        .collect();
+    assert!(ours.is_empty(), "{ours:#?}");
+    for unit in ["queuemail-fetch", "queuemail-outbox"] {
+        // In tenths of systemd's "exposure", of which 100 is the worst.
+        machine.run(&format!(
+            "systemd-analyze security --no-pager --threshold=12 {unit}.service"
+        ));
+    }
+}
+
+/// Servers and queues as an administrator adds them, the secret as a credential.
+fn provision(office: &Office, machine: &Machine) {
+    let authorities = fs::read(&office.ca_file).unwrap();
+    machine.write("/etc/queuemail/ca.pem", &authorities);
+    machine.run("chmod 644 /etc/queuemail/ca.pem");
+    machine.write("/etc/credstore/queuemail/contoso", SECRET.as_bytes());
+    let address = office.standin.authority();
+    let imap = office.servers.imap_url();
+    let queuemail =
+        "setpriv --reuid queuemail --regid queuemail --init-groups --reset-env queuemail";
+    machine.run(&format!(
+        "{queuemail} server add incoming Contoso --auth oauth-service --client-id {CLIENT} \
+         --address '{address}' --imap '{imap}' --ca-file /etc/queuemail/ca.pem \
+         --secret-credential secret_contoso"
+    ));
+    machine.run(&format!(
+        "{queuemail} queue add support --address {MAILBOX} --server Contoso \
+         --deliver 'maildir:~/Mail/{{queue}}'"
+    ));
+    // Root keeps away from the files of the service, and from a second ledger of its own.
+    let refused = machine.fails(78, "queuemail fetch");
+    assert!(
+        refused.stderr.contains("run as its owner"),
+        "{}",
+        refused.stderr
+    );
+}
+
+fn fetches_by_timer(office: &Office, machine: &mut Machine) {
+    let messages: Vec<Vec<u8>> = (0..20).map(|i| odd::sized(i, 3000)).collect();
+    office.servers.append(MAILBOX, "INBOX", &messages);
+    machine.run(
+        "mkdir -p /etc/systemd/system/queuemail-fetch.timer.d && \
+         printf '[Timer]\\nOnCalendar=*:*:0/3\\nRandomizedDelaySec=0\\n' \
+            >/etc/systemd/system/queuemail-fetch.timer.d/often.conf && \
+         systemctl daemon-reload && systemctl enable --quiet --now queuemail-fetch.timer",
+    );
+    machine.wait("all mail is fetched", |machine| {
+        let count = machine.try_run(&format!("ls {MAIL}/new | wc -l"));
+        count.stdout.trim() == messages.len().to_string()
+    });
+    // Two more runs bring nothing more.
+    let runs = |machine: &Machine| {
+        machine
+            .run("journalctl --no-pager -q -o cat -u queuemail-fetch.service")
+            .matches("Finished")
+            .count()
+    };
+    let before = runs(machine);
+    machine.wait("two more runs", |machine| runs(machine) >= before + 2);
+    machine.run("systemctl stop queuemail-fetch.timer");
+    machine.wait("the last run ends", |machine| {
+        machine
+            .try_run("systemctl is-active queuemail-fetch.service")
+            .stdout
+            == "inactive\n"
+    });
+    let names = machine.run(&format!("ls {MAIL}/new"));
+    let mut found: Vec<Vec<u8>> = names
+        .lines()
+        .map(|name| machine.run(&format!("cat {MAIL}/new/{name}")).into_bytes())
+        .collect();
+    found.sort();
+    let expected = office.stored(MAILBOX, "INBOX");
+    assert_same(&expected, &found);
+    assert_eq!(
+        machine.run("systemctl show -P Result queuemail-fetch.service"),
+        "success\n"
+    );
+    // Silent when all is well.
+    let said = machine.run("journalctl --no-pager -q -o cat _COMM=queuemail");
+    assert_eq!(said, "");
+    // The sandbox holds: the same service may write here and nowhere else.
+    machine.run(
+        "mkdir -p /run/systemd/system/queuemail-probe.service.d && \
+         printf '[Service]\\nType=oneshot\\nExecStart=/bin/sh -c \"touch /var/lib/queuemail/ok; \
+            touch /etc/queuemail/no; test -e /root/. && touch /var/lib/queuemail/root; \
+            cat /etc/credstore/queuemail/contoso && touch /var/lib/queuemail/secret; true\"\\n' \
+            >/run/systemd/system/queuemail-probe.service && \
+         systemctl daemon-reload && systemctl start queuemail-probe.service",
+    );
+    let left = machine.run("cd /var/lib/queuemail && ls; ls /etc/queuemail; rm ok");
+    assert_eq!(left, "Mail\nok\nca.pem\nconfig.yaml\n");
+    // What a service is told at its start is not what the next user of the machine sees.
+    machine.run("! grep -rqs 's3cret~+&=' /etc/queuemail /var/lib/queuemail/.local");
+}
+
+fn survives_an_upgrade(machine: &Machine) {
+    let state = "sha256sum /etc/queuemail/config.yaml; ls -l /etc/queuemail /var/lib/queuemail";
+    let before = machine.run(state);
+    machine.run("systemctl start queuemail-fetch.timer");
+    machine.run("dpkg --install /run/queuemail.deb");
+    assert_eq!(machine.run(state), before);
+    assert_eq!(
+        machine.run("systemctl is-active queuemail-fetch.timer"),
+        "active\n"
+    );
+}
+
+fn goes_when_removed(machine: &Machine) {
+    machine.run("dpkg --remove queuemail");
+    assert_eq!(
+        machine
+            .try_run("systemctl is-active queuemail-fetch.timer")
+            .stdout,
+        "inactive\n"
+    );
+    machine.run("! command -v queuemail");
+    machine.run("test -e /etc/queuemail/config.yaml && test -d /var/lib/queuemail/.local");
+    // Once with mail, which nobody but its owner deletes.
+    let purged = machine.run("dpkg --purge queuemail");
+    assert!(purged.contains("it may hold mail"), "{purged}");
+    assert_eq!(machine.run("ls -A /var/lib/queuemail"), "Mail\n");
+    machine.run("rm -r /var/lib/queuemail/Mail");
+    // And once without.
+    machine.run("dpkg --install /run/queuemail.deb && dpkg --purge queuemail");
+    machine.run("! getent passwd queuemail && ! getent group queuemail");
+    machine.run("rm -r /etc/systemd/system/queuemail-fetch.timer.d");
+    // dpkg's own records and the user database's backups (`passwd-`) are not ours.
+    let left = machine.run(
+        "cd /run/changes && find . -iname '*queuemail*' ! -type c; \
+         grep -rlsI queuemail etc var/spool var/cache var/lib --exclude-dir=dpkg --exclude='*-' || true",
+    );
+    assert_eq!(left, "");
+}
