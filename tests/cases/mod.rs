@@ -4,6 +4,7 @@ mod config_mistakes;
 mod fetch;
 mod fleet;
 mod hostile_input;
+mod install;
 mod provisioning;
 mod questions;
 mod queue_add;
