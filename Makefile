@@ -48,13 +48,17 @@ lint: ## Check format, clippy, and dependencies where cargo-deny is installed
 		echo 'lint: cargo-deny is not installed, dependencies are not checked (cargo install cargo-deny)'; \
 	fi
 
+# Under sudo there may be no cargo: what `make build` made is installed.
+$(BINARY):
+	$(MAKE) build
+
 # Where zsh looks; Debian's packages use share/zsh/vendor-completions.
 ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
 # SENDMAIL=1 also makes the program the system's sendmail.
 SENDMAIL =
 
 .PHONY: install
-install: build install-files ## Install below PREFIX; SENDMAIL=1 adds the link sbin/sendmail
+install: $(BINARY) install-files ## Install below PREFIX; SENDMAIL=1 adds the link sbin/sendmail
 
 .PHONY: install-files
 install-files:

@@ -71,7 +71,7 @@ pub struct Global {
     pub config: Option<PathBuf>,
     /// Keep the state in this folder
     ///
-    /// The state is what was delivered, tokens, waits and quarantine. Without the option:
+    /// The state: what was delivered, tokens, waits, quarantine and outbox. Without the option:
     /// $QUEUEMAIL_STATE_DIR, then $XDG_STATE_HOME/queuemail (~/.local/state/queuemail).
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
@@ -215,6 +215,9 @@ pub struct IncomingArgs {
     /// Replace a server of this name that is defined differently
     #[arg(long)]
     pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args, Clone, Debug, Default)]
@@ -257,6 +260,9 @@ pub struct OutgoingArgs {
     /// Replace a server of this name that is defined differently
     #[arg(long)]
     pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -499,6 +505,9 @@ pub struct QueueAdd {
     /// Replace an address that is defined differently
     #[arg(long)]
     pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Args, Debug)]
@@ -710,7 +719,7 @@ pub struct SendArgs {
     #[arg(short = 'f', short_alias = 'r', value_name = "FROM")]
     pub from: Option<String>,
     /// The sender's full name, for a message that has no From field
-    #[arg(short = 'F', value_name = "NAME")]
+    #[arg(short = 'F', value_name = "NAME", hide_short_help = true)]
     pub full_name: Option<String>,
     /// Tell of the delivery: never, or some of success,failure,delay (where the server can)
     #[arg(short = 'N', value_name = "WHEN", hide_short_help = true)]
@@ -737,7 +746,7 @@ pub struct SendArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// With --dry-run: print the message's exact octets, and the rest on standard error
-    #[arg(long, requires = "dry_run")]
+    #[arg(long, requires = "dry_run", hide_short_help = true)]
     pub raw: bool,
     #[command(flatten)]
     pub parts: ComposeArgs,
@@ -745,7 +754,7 @@ pub struct SendArgs {
     ///
     /// Other programs then do not answer it (RFC 3834; Exchange heeds X-Auto-Response-Suppress).
     /// Without a value it is an answer if it has In-Reply-To.
-    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, hide_possible_values = true)]
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, hide_possible_values = true, hide_short_help = true)]
     pub auto: Option<Option<AutoArg>>,
     /// sendmail's modes: -bm, the only one, sends a message
     #[arg(short = 'b', value_name = "MODE", hide = true)]
@@ -1000,6 +1009,8 @@ pub enum ConfigCommand {
     Path,
     /// Print the configuration with every secret hidden
     Show,
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
     /// Check a configuration file and point at mistakes
     Validate {
         /// The file to check; `-` reads standard input [default: the one in use]

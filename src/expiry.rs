@@ -1,7 +1,7 @@
 //! What will stop working by itself: client secrets, whose end the configuration records, and
 //! certificates, which tell theirs.
 
-use crate::config::Config;
+use crate::config::{Config, quoted};
 use crate::fault::Fault;
 use crate::x509;
 use jiff::Timestamp;
@@ -64,9 +64,17 @@ impl Expiry {
     pub fn warning(&self, now: Timestamp) -> Option<Fault> {
         let Expiry { kind, server, at } = self;
         let when = near(*at, now)?;
-        Some(Fault::try_later(format!(
-            "the {kind} of server `{server}` {when}"
-        )))
+        let name = quoted(Path::new(server));
+        let remedy = match *kind {
+            "secret" => format!(
+                "make a new one in the app registration, then: queuemail server set {name} --secret-stdin --secret-expires DATE"
+            ),
+            _ => format!(
+                "upload a new one to the app registration, then: queuemail server set {name} --certificate PEM --private-key PEM"
+            ),
+        };
+        let what = format!("the {kind} of server `{server}` {when}");
+        Some(Fault::try_later(what).hint(remedy))
     }
 }
 

@@ -10,6 +10,7 @@
 //!        fetch                the engine: list, deliver, record, settle
 //!        outbox               the engine: keep, hand over, settle, report
 //!        check                the walk to a working mailbox, step by step
+//!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
 //!        oauth mail delivery state prompt        strangers to each other
 //!        config http net files output secret fault

@@ -1,6 +1,7 @@
 //! Black-box tests of `check`: what it finds, in which words, with which exit code.
 
 mod boundary;
+mod by_graph;
 mod situations;
 mod walk;
 

@@ -57,6 +57,32 @@ fn links_lead_to_files() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Our own words in every error that the tests hold: a lower-case phrase or a command, no period.
+#[test]
+fn messages_have_one_style() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("tests/messages").flatten() {
+        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+        for line in text.lines() {
+            let kinds = ["error: ", "caused by: ", "hint: "];
+            let Some(words) = kinds.iter().find_map(|kind| line.strip_prefix(kind)) else {
+                continue;
+            };
+            count += 1;
+            let first = words.split(' ').next().unwrap_or_default();
+            let is_command = first.contains('-');
+            assert!(
+                !words.starts_with(char::is_uppercase) || is_command,
+                "{line}"
+            );
+            assert!(!words.ends_with('.'), "{line}");
+            assert!(!words.to_lowercase().contains("please"), "{line}");
+        }
+    }
+    assert!(count > 100, "only {count} lines were found");
+}
+
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = [root.to_owned(), root.join("docs")];

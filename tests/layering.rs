@@ -50,13 +50,12 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("submit", true, &[]),
     ("expiry", true, &[]),
     ("check", true, &["expiry", "mail", "oauth"]),
-    // What names a message on its server, and the envelope that is kept, is all that the next two
-    // know of `mail`.
+    // What they keep of a message is all that the next two know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
     (
         "state",
         true,
-        &["mail::RemoteId", "mail::Envelope", "mail::RefusedRecipient"],
+        &["mail::Envelope", "mail::RefusedRecipient", "mail::RemoteId"],
     ),
     ("mail", true, &[]),
     ("oauth", true, &[]),
@@ -179,9 +178,14 @@ fn named(line: &str) -> Vec<String> {
         .filter(|(at, _)| !code[..*at].ends_with('$'))
         .flat_map(|(at, found)| {
             let rest = &code[at + found.len()..];
-            match rest.strip_prefix('{') {
-                Some(group) => group.split(',').map(|one| word(one.trim())).collect(),
-                None => vec![word(rest)],
+            // `{a, b}` and `a::{b, c}` name several.
+            match rest.split_once('{') {
+                Some((before, group)) if before.is_empty() || before.ends_with("::") => group
+                    .trim_end_matches(['}', ';'])
+                    .split(',')
+                    .map(|one| word(&format!("{before}{}", one.trim())))
+                    .collect(),
+                _ => vec![word(rest)],
             }
         })
         .filter(|name| !name.is_empty())

@@ -6,6 +6,46 @@ use crate::fault::{Fault, Kind};
 use crate::oauth::Claims;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Imap,
+    Pop,
+    Smtp,
+    GraphRead,
+    GraphWrite,
+    GraphSend,
+    /// Whatever Graph serves of mail.
+    Graph,
+}
+
+impl Purpose {
+    /// The purpose that a resource has where nothing more is known.
+    pub fn of(resource: Resource) -> Purpose {
+        match resource {
+            Resource::Imap => Purpose::Imap,
+            Resource::Pop => Purpose::Pop,
+            Resource::Smtp => Purpose::Smtp,
+            Resource::Graph => Purpose::Graph,
+        }
+    }
+
+    pub fn resource(self) -> Resource {
+        match self {
+            Purpose::Imap => Resource::Imap,
+            Purpose::Pop => Resource::Pop,
+            Purpose::Smtp => Resource::Smtp,
+            Purpose::GraphRead | Purpose::GraphWrite | Purpose::GraphSend | Purpose::Graph => {
+                Resource::Graph
+            }
+        }
+    }
+
+    pub fn is_graph(self) -> bool {
+        self.resource() == Resource::Graph
+    }
+}
+
 /// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
 pub fn service(audience: &str) -> Option<&'static str> {
     let audience = audience.trim_end_matches('/');
@@ -24,15 +64,10 @@ pub fn service(audience: &str) -> Option<&'static str> {
 }
 
 /// What in the claims keeps the token from serving its purpose; empty when all is well.
-pub fn misfits(
-    claims: &Claims,
-    registration: &Registration<'_>,
-    resource: Resource,
-    sending: bool,
-) -> Vec<Fault> {
+pub fn misfits(claims: &Claims, registration: &Registration<'_>, purpose: Purpose) -> Vec<Fault> {
     let mut found = Vec::new();
-    found.extend(audience(claims, registration, resource));
-    found.extend(permission(claims, registration, resource, sending));
+    found.extend(audience(claims, registration, purpose.resource()));
+    found.extend(permission(claims, registration, purpose));
     found.extend(identity(claims, registration));
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     if let (Some(end), Ok(now)) = (claims.expires_at, now)
@@ -50,7 +85,7 @@ fn misfit(what: impl Into<String>) -> Fault {
 }
 
 fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Option<Fault> {
-    let name = resource.name().to_uppercase();
+    let name = spoken(resource);
     let audience = claims.audience.as_deref().unwrap_or("none");
     let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
     let own_scope = registration
@@ -75,24 +110,22 @@ fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource
     )))
 }
 
-fn permission(
-    claims: &Claims,
-    registration: &Registration<'_>,
-    resource: Resource,
-    sending: bool,
-) -> Option<Fault> {
-    let name = resource.name().to_uppercase();
+fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose) -> Option<Fault> {
+    let resource = purpose.resource();
+    let name = spoken(resource);
     let (held, kind, permission) = match registration.authentication {
         Authentication::OauthService => (&claims.roles, "role", resource.application_permission()),
         Authentication::OauthUser => (&claims.scopes, "scope", resource.delegated_permission()),
     };
-    let permission = match (resource, sending) {
-        (Resource::Graph, true) => "Mail.Send",
+    let permission = match purpose {
+        Purpose::GraphSend => "Mail.Send",
         _ => permission,
     };
-    let serves = |held: &String| match (resource, sending) {
-        (Resource::Graph, true) => held.starts_with("Mail.Send"),
-        (Resource::Graph, false) => held.starts_with("Mail."),
+    let serves = |held: &String| match purpose {
+        Purpose::Graph => held.starts_with("Mail."),
+        Purpose::GraphRead => held.starts_with("Mail.Read") && !held.starts_with("Mail.ReadBasic"),
+        Purpose::GraphWrite => held.starts_with("Mail.ReadWrite"),
+        Purpose::GraphSend => held.starts_with("Mail.Send"),
         _ => held == permission || held == "full_access_as_app",
     };
     if held.iter().any(serves) {
@@ -107,6 +140,14 @@ fn permission(
         "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
         registration.client_id,
     )))
+}
+
+/// How people call it.
+fn spoken(resource: Resource) -> String {
+    match resource {
+        Resource::Graph => "Graph".to_owned(),
+        other => other.name().to_uppercase(),
+    }
 }
 
 /// The app and the tenant must be those of the configuration, as far as it has their ids.

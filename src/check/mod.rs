@@ -109,14 +109,31 @@ impl Walk {
         });
     }
 
-    /// The error of a step that failed.
-    pub fn failure_mut(&mut self, name: &str) -> Option<&mut anyhow::Error> {
+    /// The error of a step that failed, of the last one of that name.
+    pub fn failed_at(&mut self, name: &str) -> Option<&mut anyhow::Error> {
         self.steps
             .iter_mut()
+            .rev()
             .find_map(|step| match &mut step.outcome {
                 Outcome::Failed(err) if step.name == name => Some(err),
                 _ => None,
             })
+    }
+
+    /// The first failure of a walk that is of no other interest.
+    pub fn into_failure(self) -> anyhow::Error {
+        let failed = self.steps.into_iter().find_map(|step| match step.outcome {
+            Outcome::Failed(err) => Some(err),
+            _ => None,
+        });
+        failed.unwrap_or_else(|| Fault::new(Kind::Bug, "a walk ended without a failure").into())
+    }
+
+    /// True if one of the steps from the `start`-th on failed.
+    pub fn has_failed_since(&self, start: usize) -> bool {
+        self.steps[start..]
+            .iter()
+            .any(|step| matches!(step.outcome, Outcome::Failed(_)))
     }
 
     pub fn has_passed(&self, name: &str) -> bool {

@@ -2,7 +2,7 @@
 //! it fits the protocol that it was asked for.
 
 use super::Context;
-use crate::check::claims::{misfits, service};
+use crate::check::claims::{Purpose, misfits, service};
 use crate::config::Resource;
 use crate::config::resolve::Registration;
 use crate::oauth::{AccessToken, Claims};
@@ -22,7 +22,7 @@ pub fn print(
         output.warn("the token is no JWT, so it tells nothing of itself");
         return output.line(&format!("expires: {}", expiry(token.expires_at)));
     };
-    let warnings: Vec<String> = misfits(&claims, registration, resource, false)
+    let warnings: Vec<String> = misfits(&claims, registration, Purpose::of(resource))
         .into_iter()
         .map(|fault| match fault.hints.first() {
             Some(hint) => format!("{}: {hint}", fault.what),

@@ -1,4 +1,4 @@
-//! `config path`, `show` and `validate`.
+//! `config path`, `show`, `schema` and `validate`.
 
 use super::Context;
 use crate::cli::ConfigCommand;
@@ -11,6 +11,10 @@ pub fn run(context: &Context, command: &ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Path => path(context),
         ConfigCommand::Show => show(context),
+        ConfigCommand::Schema => {
+            let schema = serde_json::to_string_pretty(&config::schema())?;
+            context.output.line(&schema)
+        }
         ConfigCommand::Validate { file } => validate(context, file.as_deref()),
     }
 }

@@ -4,6 +4,7 @@
 use super::Context;
 use crate::config::{self, Config, Tree, Written};
 use crate::fault::Fault;
+use crate::output::escape_lines;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -139,6 +140,44 @@ impl Outcome {
     }
 }
 
+/// Changes the file and tells the outcome; with `dry_run` only shows what would change.
+pub fn apply(
+    context: &Context,
+    dry_run: bool,
+    names: &[(&'static str, &str)],
+    change: impl FnOnce(&mut Config) -> Result<Outcome>,
+) -> Result<()> {
+    if !dry_run {
+        let (outcome, written) = config::update(&context.config_path, change)?;
+        return tell(context, outcome, names, written);
+    }
+    let (outcome, diff) = config::preview(&context.config_path, change)?;
+    if context.output.json {
+        let mut object = described(context, outcome, names);
+        object.push(("dry_run", Tree::Flag(true)));
+        object.push(("diff", Tree::Text(diff)));
+        return context.output.json(&Tree::Map(object));
+    }
+    match outcome {
+        Outcome::Unchanged => context.output.line(outcome.word()),
+        _ => context.output.line(escape_lines(&diff).trim_end()),
+    }
+}
+
+/// The outcome, the names that it is about and the file.
+fn described(
+    context: &Context,
+    outcome: Outcome,
+    names: &[(&'static str, &str)],
+) -> Vec<(&'static str, Tree)> {
+    let text = |text: &str| Tree::Text(text.to_owned());
+    let mut object = vec![("result", text(outcome.word()))];
+    object.extend(names.iter().map(|(key, value)| (*key, text(value))));
+    let file = context.config_path.display().to_string();
+    object.push(("file", Tree::Text(file)));
+    object
+}
+
 /// Prints the outcome: one word, or one JSON object with `names`.
 pub fn tell(
     context: &Context,
@@ -158,12 +197,9 @@ pub fn tell(
     if !context.output.json {
         return context.output.line(outcome.word());
     }
-    let text = |text: &str| Tree::Text(text.to_owned());
-    let mut object = vec![("result", text(outcome.word()))];
-    object.extend(names.iter().map(|(key, value)| (*key, text(value))));
-    let file = context.config_path.display().to_string();
-    object.push(("file", Tree::Text(file)));
-    context.output.json(&Tree::Map(object))
+    context
+        .output
+        .json(&Tree::Map(described(context, outcome, names)))
 }
 
 /// Where two definitions differ, in words that show no secret.

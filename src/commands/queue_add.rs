@@ -1,7 +1,7 @@
 //! `queue add`: a queue, or an address to a queue that exists.
 
 use super::provision::{
-    Name, Outcome, Required, differences, different, optional, resolved, tell, typed_target,
+    Name, Outcome, Required, apply, differences, different, optional, resolved, typed_target,
 };
 use super::secret_flags::{Source, SourceFlags};
 use super::{Context, guide};
@@ -67,7 +67,8 @@ fn add(context: &Context, args: &QueueAdd) -> Result<()> {
     if let Source::Set(source) = SourceFlags::from(&v.password).source(&required, &whose)? {
         entry.password = Some(source);
     }
-    let (outcome, written) = config::update(&context.config_path, |config| {
+    let names = [("queue", &*name.0), ("address", entry.address.as_str())];
+    apply(context, args.dry_run, &names, |config| {
         let mut wanted = config.clone();
         put(&mut wanted, &name.0, &entry, priority, &language);
         config::check_wanted(&wanted)?;
@@ -82,9 +83,7 @@ fn add(context: &Context, args: &QueueAdd) -> Result<()> {
             *config = wanted;
         }
         Ok(outcome)
-    })?;
-    let names = [("queue", &*name.0), ("address", entry.address.as_str())];
-    tell(context, outcome, &names, written)
+    })
 }
 
 fn put(

@@ -3,6 +3,7 @@
 
 mod compose;
 mod input;
+mod people;
 
 use super::post::{self, Mail, Office, Post, verdict};
 use super::{Context, outbox as outbox_command};
@@ -16,6 +17,7 @@ use crate::state::Store;
 use crate::submit::{self, is_local};
 use anyhow::Result;
 use input::Input;
+use people::{composer, distinct, machine, sender};
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -247,6 +249,7 @@ impl<'a> Run<'a> {
         let Prepared { octets, message_id } =
             draft.prepare(&sender, args.full_name.as_deref(), &now)?;
         let most = self.office.most_recipients(&route)?;
+        let alone = !self.several && to.len() <= most;
         Ok(to
             .chunks(most)
             .map(|to| Mail {
@@ -260,6 +263,7 @@ impl<'a> Run<'a> {
                 octets: octets.clone(),
                 message_id: message_id.clone(),
                 kept: None,
+                alone,
             })
             .collect())
     }
@@ -290,111 +294,6 @@ impl<'a> Run<'a> {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
-}
-
-/// Who sends a composed message: `-f`, else `defaults: sender`, else the only address that may.
-fn composer(config: &Config, args: &SendArgs) -> Result<String> {
-    if args.from.is_some() {
-        return named_sender(args).map(Option::unwrap_or_default);
-    }
-    if let Some(sender) = &config.defaults.sender {
-        return Ok(sender.to_string());
-    }
-    let senders: Vec<&str> = config
-        .mailboxes()
-        .filter(|e| e.address.sender)
-        .map(|e| e.address.address.as_str())
-        .collect();
-    match senders[..] {
-        [one] => Ok(one.to_owned()),
-        _ => Err(
-            Fault::usage("`-f` is needed: several addresses, or none, may send")
-                .hint(format!("senders in the file: {}", senders.join(", ")))
-                .into(),
-        ),
-    }
-}
-
-/// The address of `-f`.
-fn named_sender(args: &SendArgs) -> Result<Option<String>> {
-    let Some(text) = &args.from else {
-        return Ok(None);
-    };
-    match &addresses::parse(text).as_deref() {
-        Ok([one]) => Ok(Some(one.clone())),
-        _ => Err(Fault::usage(format!("`-f {}` is no e-mail address", text.escape_debug())).into()),
-    }
-}
-
-/// `-f`, else the From field; somebody of this machine sends as `defaults: sender`, if that is
-/// set, and stands in From as its name.
-fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String> {
-    let machine = machine();
-    let stand_in = config.defaults.sender.as_ref().map(|s| s.as_str());
-    let named = match named_sender(args)? {
-        Some(named) => Some(named),
-        None => draft.sender()?,
-    };
-    let sender = match (named, stand_in) {
-        (Some(named), Some(stand_in)) if is_local(&named, &machine) => stand_in.to_owned(),
-        (Some(named), _) => named,
-        (None, Some(stand_in)) => stand_in.to_owned(),
-        (None, None) => {
-            return Err(Fault::new(Kind::Malformed, "the message has no From field")
-                .hint("add one, or name the sender with -f")
-                .into());
-        }
-    };
-    if stand_in.is_some()
-        && let [author] = &draft.author_addresses()?[..]
-        && is_local(author, &machine)
-    {
-        draft.replace_from();
-    }
-    Ok(sender)
-}
-
-fn machine() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
-}
-
-/// Full addresses, each once: the domain is the same in any case (RFC 5321 §2.4). Who is of this
-/// machine is `defaults: recipient`, if that is set.
-fn distinct(config: &Config, found: Vec<String>) -> Result<Vec<String>> {
-    let mut to: Vec<String> = Vec::new();
-    let machine = machine();
-    for mut address in found {
-        match &config.defaults.recipient {
-            Some(stand_in) if is_local(&address, &machine) => address = stand_in.to_string(),
-            _ => {}
-        }
-        if !addresses::is_mailbox(&address) {
-            let fault = Fault::new(
-                Kind::UnknownRecipient,
-                format!(
-                    "the recipient `{}` is no full e-mail address",
-                    address.escape_debug()
-                ),
-            );
-            return Err(match is_local(&address, &machine) {
-                true => fault.hint("who gets mail to people of this machine, as from cron, is said in the configuration: `defaults: { recipient: ADDRESS }`"),
-                false => fault,
-            }
-            .into());
-        }
-        let same = |other: &String| {
-            let split = |a: &str| a.len() - addresses::domain(a).len();
-            other[..split(other)] == address[..split(&address)]
-                && addresses::domain(other).eq_ignore_ascii_case(addresses::domain(&address))
-        };
-        if !to.iter().any(same) {
-            to.push(address);
-        }
-    }
-    Ok(to)
 }
 
 /// sendmail has modes in which it is a server or shows things; we only send.

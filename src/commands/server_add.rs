@@ -1,7 +1,7 @@
 //! `server add incoming` and `server add outgoing`.
 
 use super::provision::{
-    Name, Outcome, Required, differences, different, optional, resolved, tell, typed_path,
+    Name, Outcome, Required, apply, differences, different, optional, resolved, typed_path,
 };
 use super::secret_flags::{Source, SourceFlags};
 use super::{Context, guide};
@@ -93,7 +93,8 @@ fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
         authentication == Authentication::OauthService,
         &format!("server `{}`", server.name),
     )?;
-    let (outcome, written) = config::update(&context.config_path, |config| {
+    let names = [("server", &*server.name), ("kind", "incoming")];
+    apply(context, args.dry_run, &names, |config| {
         put(
             context,
             config,
@@ -108,9 +109,7 @@ fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
                 None => config.incoming_servers.push(server.clone()),
             },
         )
-    })?;
-    let names = [("server", &*server.name), ("kind", "incoming")];
-    tell(context, outcome, &names, written)
+    })
 }
 
 fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
@@ -165,7 +164,8 @@ fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
     if let Source::Set(source) = password_flags.source(&required, &whose)? {
         server.password = Some(source);
     }
-    let (outcome, written) = config::update(&context.config_path, |config| {
+    let names = [("server", &*server.name), ("kind", "outgoing")];
+    apply(context, args.dry_run, &names, |config| {
         put(
             context,
             config,
@@ -180,9 +180,7 @@ fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
                 None => config.outgoing_servers.push(server.clone()),
             },
         )
-    })?;
-    let names = [("server", &*server.name), ("kind", "outgoing")];
-    tell(context, outcome, &names, written)
+    })
 }
 
 /// Puts a server into the model, unless one of that name is there with another definition.

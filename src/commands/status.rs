@@ -4,6 +4,7 @@ use super::Context;
 use super::table::Table;
 use crate::cli::StatusArgs;
 use crate::config::{self, Config};
+use crate::expiry::{self, Expiry};
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::files;
@@ -28,13 +29,16 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let now = Timestamp::now();
     let lines = lines(&config, &store, now)?;
     let outbox = store.outbox_counts()?;
+    let ends = expiry::of_servers(&config);
     if let Some(path) = &args.metrics {
-        write_metrics(path, &lines, &outbox)?;
+        write_metrics(path, &lines, &outbox, &ends)?;
     }
     let problems: Vec<Fault> = lines
         .iter()
         .flat_map(|line| problems(line, now, args.max_age))
         .chain(outbox_problems(&outbox, now, args.max_age))
+        .chain(ends.iter().filter_map(|end| end.warning(now)))
+        .chain(sending_waits(&store, now)?)
         .collect();
     if context.output.json {
         let mailboxes: Vec<_> = lines.iter().map(as_json).collect();
@@ -47,11 +51,13 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
                 "failed": outbox.failed,
                 "oldest": time(outbox.oldest),
             },
+            "expiries": ends_json(&ends),
             "problems": problems,
         }))?;
     } else if !args.check && args.metrics.is_none() {
         print_table(context, &lines, now)?;
         print_outbox(context, &outbox, now)?;
+        print_ends(context, &ends, now)?;
     }
     if args.check {
         if problems.is_empty() && !context.output.json {
@@ -181,6 +187,22 @@ fn outbox_problems(outbox: &OutboxCounts, now: Timestamp, max_age: u32) -> Vec<F
     found
 }
 
+/// Senders that a server asked to wait.
+fn sending_waits(store: &Store, now: Timestamp) -> Result<Vec<Fault>> {
+    let waits = store.waits("sending ", now)?;
+    Ok(waits
+        .into_iter()
+        .filter_map(|(sender, wait)| {
+            let (server, user) = sender.rsplit_once(' ')?;
+            Some(Fault::try_later(format!(
+                "mail of `{user}` through outgoing server `{server}` waits until {}: {}",
+                clock(wait.until),
+                wait.reason
+            )))
+        })
+        .collect())
+}
+
 /// A line on the outbox, if it holds anything.
 fn print_outbox(context: &Context, outbox: &OutboxCounts, now: Timestamp) -> Result<()> {
     let Some(oldest) = outbox.oldest else {
@@ -239,6 +261,34 @@ fn print_table(context: &Context, lines: &[Line<'_>], now: Timestamp) -> Result<
     table.print(&context.output)
 }
 
+/// What ends by itself, if anything is known to.
+fn print_ends(context: &Context, ends: &[Expiry], now: Timestamp) -> Result<()> {
+    if !ends.is_empty() {
+        context.output.line("")?;
+    }
+    let mut table = Table::new(&["SERVER", "CREDENTIAL", "STATE"]);
+    for Expiry { kind, server, at } in ends {
+        table.row(vec![
+            server.clone(),
+            (*kind).to_owned(),
+            expiry::ends(*at, now),
+        ]);
+    }
+    table.print(&context.output)
+}
+
+fn ends_json(ends: &[Expiry]) -> Vec<serde_json::Value> {
+    ends.iter()
+        .map(|end| {
+            json!({
+                "server": end.server,
+                "credential": end.kind,
+                "expires": end.at.to_string(),
+            })
+        })
+        .collect()
+}
+
 fn time(at: Option<i64>) -> Option<String> {
     at.and_then(|at| Timestamp::from_second(at).ok())
         .map(|t| t.to_string())
@@ -262,7 +312,12 @@ fn as_json(line: &Line<'_>) -> serde_json::Value {
 }
 
 /// Prometheus' text format, for the node exporter's textfile collector, replaced atomically.
-fn write_metrics(path: &Path, lines: &[Line<'_>], outbox: &OutboxCounts) -> Result<()> {
+fn write_metrics(
+    path: &Path,
+    lines: &[Line<'_>],
+    outbox: &OutboxCounts,
+    ends: &[Expiry],
+) -> Result<()> {
     /// Name, type, help and value; `None` leaves the sample out.
     type Metric = (
         &'static str,
@@ -345,6 +400,19 @@ fn write_metrics(path: &Path, lines: &[Line<'_>], outbox: &OutboxCounts) -> Resu
             "# HELP queuemail_outbox_oldest_timestamp_seconds When the oldest message of the outbox came in.\n\
              # TYPE queuemail_outbox_oldest_timestamp_seconds gauge\n\
              queuemail_outbox_oldest_timestamp_seconds {oldest}"
+        );
+    }
+    const ENDS: &str = "queuemail_secret_expiry_timestamp_seconds";
+    let _ = writeln!(
+        text,
+        "# HELP {ENDS} When a server's secret or certificate expires.\n# TYPE {ENDS} gauge"
+    );
+    for Expiry { kind, server, at } in ends {
+        let _ = writeln!(
+            text,
+            "{ENDS}{{server=\"{}\",credential=\"{kind}\"}} {}",
+            label(server),
+            at.as_second()
         );
     }
     files::replace(path, text.as_bytes(), 0o644).map_err(|e| {

@@ -213,12 +213,12 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue};
 
     /// The keys of a type, as serde names them when it refuses another.
-    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
+    pub(in crate::config) fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
         let err = serde_yaml::from_str::<T>("{no_such_key: 1}").err();
         let text = err.map(|e| e.to_string()).unwrap_or_default();
         let keys: Vec<&str> = text.split('`').skip(1).step_by(2).skip(1).collect();

@@ -5,34 +5,45 @@
 use super::cloud::Authority;
 use super::secret_source::SecretSource;
 use crate::net::Endpoint;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Always 1.
+    #[schemars(extend("const" = 1))]
     pub version: u32,
+    /// What holds where a queue or an address says nothing else.
     #[serde(default)]
     pub defaults: Defaults,
+    /// App registrations through which mailboxes are read.
     #[serde(default)]
     pub incoming_servers: Vec<IncomingServer>,
+    /// Ways for mail to leave.
     #[serde(default)]
     pub outgoing_servers: Vec<OutgoingServer>,
+    /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
 }
 
 /// What holds where a queue or an address says nothing else.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
+    /// The language of contacts, a BCP 47 tag; `en` where absent.
     pub language: Option<Language>,
+    /// A number; the lowest value is served first. 100 where absent.
     pub priority: Option<Priority>,
+    /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER or
+    /// stdout; {queue}, {address}, {folder} and {language} expand.
     pub deliver: Option<Target>,
+    /// What happens on the server after a delivery: keep, seen, delete or move:FOLDER.
     pub after_fetch: Option<AfterFetch>,
     /// Adds `X-Queuemail-*` header fields to delivered mail.
     pub stamp: Option<bool>,
@@ -43,68 +54,98 @@ pub struct Defaults {
 }
 
 /// An Entra ID app registration, seen from a login address, through which mailboxes are read.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct IncomingServer {
+    /// A name of your choice, by which others refer to the server.
     pub name: String,
     /// `https://<login host>/<tenant>`.
     pub address: Authority,
+    /// Who signs in: oauth-service (the program itself) or oauth-user (a person's account).
     pub authentication: Authentication,
+    /// The Application (client) ID of the app registration.
     pub client_id: ClientId,
+    /// The client secret, or where it is read from.
     pub secret: Option<SecretSource>,
     /// The day on which the secret expires, as the app registration shows it.
     pub secret_expires: Option<Day>,
+    /// A certificate registered with the app (PEM), instead of a secret.
     pub certificate: Option<PathBuf>,
+    /// The private key of the certificate (PEM, PKCS #8).
     pub private_key: Option<PathBuf>,
+    /// A file with a token of another identity provider, instead of a secret.
     pub federated_token_file: Option<PathBuf>,
+    /// Signs in as the managed identity of the Azure host that we run on.
     #[serde(default)]
     pub managed_identity: bool,
+    /// The way in which mailboxes are read: imap, graph or auto.
     #[serde(default)]
     pub via: IncomingVia,
+    /// The IMAP host, where the cloud's own does not serve: imaps://HOST[:PORT] or imap://HOST[:PORT].
     pub imap: Option<Endpoint>,
+    /// The Graph service root, where the cloud's own does not serve.
     pub graph: Option<HttpsUrl>,
+    /// The OAuth scope, where the cloud's own does not serve.
     pub scope: Option<String>,
+    /// A PEM file of authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
 }
 
 /// Through which mail leaves.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct OutgoingServer {
+    /// A name of your choice, by which others refer to the server.
     pub name: String,
+    /// False keeps the server in the file and sends nothing through it.
     #[serde(default = "yes")]
     pub enabled: bool,
+    /// The tenant: a GUID or a domain name.
     pub tenant: Tenant,
+    /// Who signs in: oauth-service (the program itself) or oauth-user (a person's account).
     pub authentication: Authentication,
     /// The incoming server whose app registration signs in.
     pub app: Option<String>,
+    /// The Application (client) ID of the app registration.
     pub client_id: Option<ClientId>,
+    /// The client secret, or where it is read from.
     pub secret: Option<SecretSource>,
     /// The day on which the secret expires, as the app registration shows it.
     pub secret_expires: Option<Day>,
+    /// A certificate registered with the app (PEM), instead of a secret.
     pub certificate: Option<PathBuf>,
+    /// The private key of the certificate (PEM, PKCS #8).
     pub private_key: Option<PathBuf>,
+    /// A file with a token of another identity provider, instead of a secret.
     pub federated_token_file: Option<PathBuf>,
+    /// Signs in as the managed identity of the Azure host that we run on.
     #[serde(default)]
     pub managed_identity: bool,
     /// GUID or address of the mailbox user.
     pub user: Option<ServerUser>,
     /// The mailbox user's password, for OAuth User.
     pub password: Option<SecretSource>,
+    /// The way in which mail is sent: smtp, graph or auto.
     #[serde(default)]
     pub via: OutgoingVia,
+    /// The submission host, where the cloud's own does not serve: smtp://HOST[:PORT] or smtps://HOST[:PORT].
     pub smtp: Option<Endpoint>,
+    /// The Graph service root, where the cloud's own does not serve.
     pub graph: Option<HttpsUrl>,
+    /// The OAuth scope, where the cloud's own does not serve.
     pub scope: Option<String>,
+    /// A PEM file of authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// How much the server takes of each mailbox that sends.
     pub limits: Option<Limits>,
 }
 
 /// How much an outgoing server takes of each mailbox that sends. Where a key is absent, and the
 /// host is one of Microsoft's, Exchange Online's own limits hold; else none.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
+    /// Messages in any minute.
     pub messages_per_minute: Option<u32>,
     /// At the same time.
     pub connections: Option<u32>,
@@ -121,20 +162,25 @@ fn yes() -> bool {
 }
 
 /// A named stream of contacts, fed by one or more addresses.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
+    /// The queue's name.
     pub name: String,
+    /// The language of its contacts, a BCP 47 tag.
     pub language: Option<Language>,
+    /// A number; the lowest value is served first.
     pub priority: Option<Priority>,
+    /// The mailboxes that feed it.
     #[serde(default)]
     pub addresses: Vec<Address>,
 }
 
 /// A mailbox that feeds a queue.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Address {
+    /// The mailbox's full e-mail address.
     pub address: EmailAddress,
     /// The incoming server's name.
     pub server: String,
@@ -144,20 +190,25 @@ pub struct Address {
     pub extension_language: Option<Language>,
     /// The account that signs in; the address itself where absent.
     pub account: Option<String>,
+    /// The account's password, or where it is read from, for oauth-user.
     pub password: Option<SecretSource>,
     /// The address may be used as a sender.
     #[serde(default)]
     pub sender: bool,
+    /// The outgoing server's name, for a sender.
     pub outgoing_server: Option<String>,
     /// `INBOX` where absent.
     pub folders: Option<Vec<String>>,
+    /// Where its mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER or stdout.
     pub deliver: Option<Target>,
+    /// What happens on the server after a delivery: keep, seen, delete or move:FOLDER.
     pub after_fetch: Option<AfterFetch>,
+    /// Adds `X-Queuemail-*` header fields to delivered mail.
     pub stamp: Option<bool>,
 }
 
 /// Who signs in.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Authentication {
     /// The program itself: client credentials, application permissions (RFC 6749 §4.4).
@@ -176,7 +227,7 @@ impl fmt::Display for Authentication {
 }
 
 /// The way in which an incoming server's mailboxes are read.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum IncomingVia {
     #[default]
@@ -186,7 +237,7 @@ pub enum IncomingVia {
 }
 
 /// The way in which an outgoing server sends.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutgoingVia {
     #[default]

@@ -6,10 +6,11 @@ use super::load::{self, MAX_SIZE};
 use super::mistake::shown;
 use super::model::Config;
 use super::paths::resolve_paths;
+use super::preview::diff;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -43,37 +44,12 @@ pub fn update<T>(
         files::create_private_folder(folder)?;
     }
     let _lock = lock(&target)?;
-    let (text, metadata) = match load::read(&target) {
-        Ok((text, metadata)) => (text, Some(metadata)),
-        Err(_) if !target.exists() => (String::new(), None),
-        Err(e) => return Err(e),
-    };
-    let text = match load::is_blank(&text) {
-        true if text.is_empty() => HEAD.to_owned(),
-        true => format!("{}\nversion: 1\n", text.trim_end()),
-        false => text,
-    };
-    let old = load::parse(&text, path)?;
-    if let Some(metadata) = &metadata {
-        load::check_private(&old, metadata, path)?;
-    }
-    let mut new = old.clone();
-    let value = change(&mut new)?;
-    check_wanted(&new)?;
-    resolve_paths(&mut new.clone(), path)?;
-    if new == old {
+    let (value, change) = prepare(&target, path, change)?;
+    let Some(edited) = change.after else {
         return Ok((value, Written::default()));
-    }
-    let edited = edit(&text, &old, &new)
-        .and_then(|edited| match edited.len() as u64 > MAX_SIZE {
-            true => Err("it would become too large".to_owned()),
-            false => Ok(edited),
-        })
-        .map_err(|why| {
-            Fault::config(format!("cannot change {}: {why}", shown(path)))
-                .hint("change it by hand, then check it: queuemail config validate")
-        })?;
-    let plain = new.secret_sources().any(|(_, s)| s.is_plain());
+    };
+    let metadata = change.metadata;
+    let plain = change.new.secret_sources().any(|(_, s)| s.is_plain());
     // An existing file keeps its permissions, unless it holds a plain secret from now on.
     let mode = if plain || metadata.is_none() {
         0o600
@@ -97,6 +73,88 @@ pub fn update<T>(
         made_private,
     };
     Ok((value, written))
+}
+
+/// What [`update`] would do, as a diff in which no secret shows; nothing is written.
+pub fn preview<T>(
+    path: &Path,
+    change: impl FnOnce(&mut Config) -> Result<T>,
+) -> Result<(T, String)> {
+    let target = target_of(path)?;
+    let (value, change) = prepare(&target, path, change)?;
+    let Some(after) = &change.after else {
+        return Ok((value, String::new()));
+    };
+    let before = match &change.metadata {
+        Some(_) => change.before.as_str(),
+        None => "",
+    };
+    let name = path.display().to_string();
+    let diff = diff(&name, (before, &change.old), (after, &change.new));
+    Ok((value, diff))
+}
+
+/// A change that is ready to be written.
+struct Change {
+    before: String,
+    old: Config,
+    new: Config,
+    /// `None` where nothing is to be written.
+    after: Option<String>,
+    /// Of the file as it is; `None` where there is none.
+    metadata: Option<Metadata>,
+}
+
+fn prepare<T>(
+    target: &Path,
+    path: &Path,
+    change: impl FnOnce(&mut Config) -> Result<T>,
+) -> Result<(T, Change)> {
+    let (text, metadata) = match load::read(target) {
+        Ok((text, metadata)) => (text, Some(metadata)),
+        Err(_) if !target.exists() => (String::new(), None),
+        Err(e) => return Err(e),
+    };
+    let text = match load::is_blank(&text) {
+        true if text.is_empty() => HEAD.to_owned(),
+        true => format!("{}\nversion: 1\n", text.trim_end()),
+        false => text,
+    };
+    let old = load::parse(&text, path)?;
+    if let Some(metadata) = &metadata {
+        load::check_private(&old, metadata, path)?;
+    }
+    let mut new = old.clone();
+    let value = change(&mut new)?;
+    check_wanted(&new)?;
+    resolve_paths(&mut new.clone(), path)?;
+    if new == old {
+        let unchanged = Change {
+            before: text,
+            old,
+            new,
+            after: None,
+            metadata,
+        };
+        return Ok((value, unchanged));
+    }
+    let edited = edit(&text, &old, &new)
+        .and_then(|edited| match edited.len() as u64 > MAX_SIZE {
+            true => Err("it would become too large".to_owned()),
+            false => Ok(edited),
+        })
+        .map_err(|why| {
+            Fault::config(format!("cannot change {}: {why}", shown(path)))
+                .hint("change it by hand, then check it: queuemail config validate")
+        })?;
+    let change = Change {
+        before: text,
+        old,
+        new,
+        after: Some(edited),
+        metadata,
+    };
+    Ok((value, change))
 }
 
 /// Refuses (64) a wanted model that has a problem.

@@ -41,13 +41,15 @@ pub static TEXTS: &[Entry] = &[
             CLAIMS,
             "an Exchange administrator checks the scope: Test-ServicePrincipalAuthorization {client_id} -Resource {address}",
         ],
-    ),
+    )
+    .act("Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {address}"),
     text(
         &["mailboxnotenabledforrestapi"],
         "there is no Exchange Online mailbox: no licence, a guest, soft-deleted or on premises",
         Who::Exchange,
         &["check the mailbox and its licence: Get-Mailbox {address}"],
-    ),
+    )
+    .act("Get-Mailbox -Identity {address}"),
     text(
         &["errorinvaliduser", "request_resourcenotfound"],
         "the user is not known in this tenant",

@@ -116,6 +116,11 @@ impl Agent {
         })
     }
 
+    /// True if requests to this host go through a proxy.
+    pub fn is_proxied(&self, host: &str) -> bool {
+        self.proxies.proxy.is_some() && !self.proxies.is_direct(host)
+    }
+
     /// A client for a service of this very host, such as a managed identity's: plain HTTP, no
     /// proxy, and a short wait, since there is either somebody or nobody. No TLS at all: the caller
     /// makes sure that the URL is `http://` and local.

@@ -9,7 +9,8 @@ mod plan;
 mod tests;
 
 use crate::powershell::always_quoted;
-pub use plan::{Delegate, Plan, SendAs, Tenant, plan};
+use plan::{Delegate, SendAs, Tenant};
+pub use plan::{Plan, plan};
 use std::fmt::Write;
 
 const APPLY: &str = include_str!("apply.ps1");

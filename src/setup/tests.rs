@@ -1,7 +1,7 @@
 //! The scripts, read by a PowerShell grammar: no name escapes its quotes.
 
-use super::plan::App;
-use super::{Delegate, Plan, SendAs, Tenant, plan, script};
+use super::plan::{App, Delegate, SendAs, Tenant};
+use super::{Plan, plan, script};
 use crate::config::Config;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -38,4 +38,29 @@ impl Store {
         })
         .map(drop)
     }
+
+    /// All waits that still hold and whose key begins with `prefix`, the rest of the key first.
+    pub fn waits(&self, prefix: &str, now: Timestamp) -> Result<Vec<(String, Wait)>> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare_cached("SELECT key, until, reason FROM wait WHERE until > ?1")?;
+        let rows = statement
+            .query_map([now.as_millisecond()], |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, String>(2)?,
+                ))
+            })
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+            .context("cannot read the state database")?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(key, until, reason)| {
+                let rest = key.strip_prefix(prefix)?.to_owned();
+                let until = Timestamp::from_millisecond(until).ok()?;
+                Some((rest, Wait { until, reason }))
+            })
+            .collect())
+    }
 }

@@ -1,6 +1,8 @@
 //! What the program promises, one file for each theme.
 
 mod config_mistakes;
+mod dry_run;
+mod expiry;
 mod fetch;
 mod fleet;
 mod hostile_input;
@@ -9,5 +11,7 @@ mod provisioning;
 mod questions;
 mod queue_add;
 mod real;
+mod schema;
 mod server_add;
+mod setup_script;
 mod usage;

@@ -55,7 +55,7 @@ fn every_step_is_shown_and_nothing_changed() {
     let expected = "\
 support@contoso.com (queue support)
 ok configuration server Contoso (imaps://localhost:993)
-ok files a secret, 1 file readable for us alone
+ok files a secret, 1 file can be read
 ok token as the app itself
 ok claims for Exchange Online: IMAP, POP and SMTP; roles IMAP.AccessAsApp, SMTP.SendAsApp; tenant 11111111-2222-3333-4444-555555555555; app 22222222-3333-4444-5555-666666666666; for 59 min
 ok name localhost:

@@ -7,7 +7,8 @@ use serde_json::Value;
 const HEAD: &str = "\
 # Troubleshooting
 
-What Microsoft 365 says when something is wrong, what it means, who must act, and what to do.
+What Microsoft 365 and queuemail say when something is wrong, what it means, who must act, and what
+to do.
 queuemail prints the same hints under its errors, with your own names and ids filled in, and
 `queuemail explain CODE` prints them without a network:
 
@@ -35,10 +36,14 @@ fn troubleshooting_is_fresh() {
         true => "Entra ID: getting a token",
         // RFC 6749's errors have no space, no digit and no capital.
         false if symptoms(entry).iter().all(|s| s.contains('_')) => "OAuth errors without a code",
-        false => "Exchange Online and Graph: reading and sending mail",
+        false => "Exchange Online, Graph and the network: reading and sending mail",
     };
-    let mut titles: Vec<&str> = entries.iter().map(of).collect();
-    titles.dedup();
+    let mut titles: Vec<&str> = Vec::new();
+    for title in entries.iter().map(of) {
+        if !titles.contains(&title) {
+            titles.push(title);
+        }
+    }
     for title in titles {
         text += &format!("\n## {title}\n");
         for entry in entries.iter().filter(|entry| of(entry) == title) {

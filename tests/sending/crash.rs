@@ -205,3 +205,49 @@ fn flush_killed_at_every_step_loses_and_repeats_nothing() {
     assert!(outbox(&home).is_empty());
     assert_eq!(home.standin.submitted().len(), n, "each exactly once");
 }
+
+#[test]
+fn a_report_is_delivered_once_however_often_its_delivery_is_killed() {
+    let home = office();
+    let faults = home.standin.faults();
+    let away = || {
+        faults.smtp_clear();
+        let reply = crate::standin::SmtpFault::Reply("421 4.3.2 x".into());
+        faults.smtp_next(99, crate::standin::SmtpAt::Connect, reply);
+    };
+    let keep = |n: usize| {
+        away();
+        super::pipe(&home, &["send", "-t", "--outbox"], message(n).as_bytes()).succeeds();
+        super::change_state(&home, "UPDATE outbox SET kept_at = 0");
+        later(&home);
+    };
+    keep(0);
+    let (_, calls) = run(&home, &["outbox", "flush"], "", None);
+    let mut n = 1;
+    let mut kills = 0;
+    for call in chosen(&calls) {
+        keep(n);
+        n += 1;
+        let (status, _) = run(&home, &["outbox", "flush"], "", Some(call));
+        kills += usize::from(killed(status));
+    }
+    assert!(kills > 5, "{kills} were killed");
+    away();
+    settle(&home);
+    assert!(outbox(&home).is_empty());
+    let mut reports = HashMap::new();
+    for file in std::fs::read_dir(home.path("mail/support/new")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let line = text
+            .lines()
+            .find(|l| l.starts_with("References: "))
+            .unwrap();
+        *reports
+            .entry(line["References: ".len()..].to_owned())
+            .or_insert(0) += 1;
+    }
+    for n in 0..n {
+        assert_eq!(reports.get(&id(n)), Some(&1), "reports on message {n}");
+    }
+    assert!(home.standin.submitted().is_empty());
+}

@@ -325,7 +325,9 @@ fn status_and_metrics_tell_of_the_outbox() {
         ran.out.contains("outbox: 1 waiting, 0 unknown, 0 failed"),
         "{ran:?}"
     );
-    home.run(&["status", "--check"]).never_says("outbox");
+    home.run(&["status", "--check"])
+        .never_says("of the outbox")
+        .says("mail of `support@contoso.com` through outgoing server `out` waits until");
     change_state(&home, "UPDATE outbox SET kept_at = kept_at - 7300");
     home.run(&["status", "--check"])
         .says("1 message of the outbox could not be sent yet, the oldest for 2 h");

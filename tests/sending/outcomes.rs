@@ -199,3 +199,27 @@ fn a_permission_granted_since_counts_at_once() {
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes()).succeeds();
     assert_eq!(home.asked(), 2);
 }
+
+#[test]
+fn the_goodbye_of_a_single_message_costs_no_round_trip() {
+    let home = office();
+    let ran = pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes()).succeeds();
+    let place = |text: &str| {
+        ran.err
+            .find(text)
+            .unwrap_or_else(|| panic!("{text}: {}", ran.err))
+    };
+    assert!(place("C: QUIT") < place("S: 250 2.0.0 OK <1@contoso.com>"));
+    assert!(place("S: 250 2.0.0 OK <1@contoso.com>") < place("S: 221"));
+    // Of several messages the first must not say it.
+    let file = home.write("m.eml", MESSAGE);
+    let file = file.to_str().unwrap();
+    home.run(&["send", "-t", "--file", file, "--file", file])
+        .succeeds();
+    // Where commands may not be sent together, it waits.
+    *home.standin.faults().smtp_without.lock().unwrap() = vec!["PIPELINING".into()];
+    let ran = pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes()).succeeds();
+    let place = |text: &str| ran.err.find(text).unwrap();
+    assert!(place("C: QUIT") > place("S: 250 2.0.0 OK <1@contoso.com>"));
+    assert_eq!(home.standin.submitted().len(), 4);
+}

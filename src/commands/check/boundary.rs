@@ -5,11 +5,11 @@
 
 use super::Run;
 use super::choose::Border;
-use super::walks::{READING, scene};
+use super::parts::scene;
+use super::reading::{READING, Way};
 use crate::check::{Walk, road};
 use crate::config::{Authentication, Resource, resolve};
-use crate::fault::{Fault, Kind};
-use crate::mail::{Mailbox, imap};
+use crate::fault::{Fault, Kind, kind_of};
 use std::time::Instant;
 
 impl Run<'_> {
@@ -22,12 +22,16 @@ impl Run<'_> {
         };
         walk.scene.address = Some(border.address.to_string());
         walk.scene.account = border.account().map(str::to_owned);
+        let resource = match border.way {
+            Way::Imap => Resource::Imap,
+            Way::Graph => Resource::Graph,
+        };
         let token = walk.step("token", || {
             let token = match (&border.own, server.authentication) {
                 (Some(own), Authentication::OauthUser) => {
-                    self.access.mailbox_access(own, Resource::Imap)?
+                    self.access.mailbox_access(own, resource)?
                 }
-                _ => self.fresh.server_access(&server.name, Resource::Imap)?,
+                _ => self.fresh.server_access(&server.name, resource)?,
             };
             let whose = border.account().unwrap_or("the app itself");
             Ok((token, format!("of {whose}")))
@@ -54,9 +58,12 @@ impl Run<'_> {
         };
         let own = own.address.address.as_str();
         let opens = walk.step("own mailbox", || {
-            let endpoint = resolve::imap(server)?;
-            let settings = self.context.net_settings(server.ca_file.as_deref());
-            let mut mailbox = imap::open(&endpoint, &settings, own, &token.secret, None)?;
+            let mut road = Walk::default();
+            let opened = self.open(&mut road, server, border.way, own, &token.secret);
+            let Some((opened, _)) = opened else {
+                return Err(road.into_failure());
+            };
+            let mut mailbox = opened?;
             mailbox.open("INBOX", false)?;
             mailbox.close();
             Ok(((), format!("{own} opens, so the app is known there")))
@@ -71,7 +78,8 @@ impl Run<'_> {
 
     fn refusal(&self, mut walk: Walk, border: &Border<'_>, token: &crate::secret::Secret) -> Walk {
         let address = border.address.as_str();
-        let Some((result, took)) = self.open(&mut walk, border.server, address, token) else {
+        let Some((result, took)) = self.open(&mut walk, border.server, border.way, address, token)
+        else {
             return walk;
         };
         let start = Instant::now();
@@ -82,7 +90,7 @@ impl Run<'_> {
         });
         let took = took + start.elapsed();
         match result {
-            Err(err) if road::is_refusal(&err) => {
+            Err(err) if road::is_refusal(&err) || kind_of(&err) == Kind::UnknownRecipient => {
                 let said = err
                     .downcast_ref::<Fault>()
                     .and_then(|fault| fault.server_said.clone());

@@ -1,5 +1,6 @@
 //! What a run walks: the mailboxes and servers named, and the mailboxes that must be closed.
 
+use super::reading::Way;
 use crate::cli::CheckArgs;
 use crate::commands::provision;
 use crate::config::{
@@ -24,6 +25,7 @@ pub struct Border<'a> {
     /// only the token is there.
     pub own: Option<MailboxEntry<'a>>,
     pub address: EmailAddress,
+    pub way: Way,
 }
 
 impl Subject<'_> {
@@ -34,16 +36,17 @@ impl Subject<'_> {
             }
             Subject::Incoming(server) => format!("incoming server {}", server.name),
             Subject::Outgoing(server) => format!("outgoing server {}", server.name),
-            Subject::Boundary(border) => match border.account() {
-                Some(account) => format!(
-                    "boundary of server {} as {account}: {}",
+            Subject::Boundary(border) => {
+                let way = border.way.name();
+                let whose = match border.account() {
+                    Some(account) => format!(" as {account}"),
+                    None => String::new(),
+                };
+                format!(
+                    "boundary of server {} by {way}{whose}: {}",
                     border.server.name, border.address
-                ),
-                None => format!(
-                    "boundary of server {}: {}",
-                    border.server.name, border.address
-                ),
-            },
+                )
+            }
         }
     }
 
@@ -180,11 +183,14 @@ fn borders<'a>(
                 }
             };
             for own in owns {
-                subjects.push(Subject::Boundary(Border {
-                    server,
-                    own,
-                    address: address.clone(),
-                }));
+                for way in Way::of(server.via) {
+                    subjects.push(Subject::Boundary(Border {
+                        server,
+                        own,
+                        address: address.clone(),
+                        way: *way,
+                    }));
+                }
             }
         }
     }

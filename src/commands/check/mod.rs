@@ -6,13 +6,15 @@
 
 mod boundary;
 mod choose;
+mod parts;
 mod print;
-mod walks;
+mod reading;
+mod sending;
 
 use super::{Access, Context};
-use crate::check::{Walk, reword};
+use crate::check::{Walk, reword, road};
 use crate::cli::CheckArgs;
-use crate::config::{self, Config};
+use crate::config::{self, Config, MailboxEntry};
 use crate::fault::{Errors, Fault, Kind, Told};
 use crate::fetch::mailbox_key;
 use crate::mail::imap;
@@ -113,6 +115,24 @@ impl Run<'_> {
         done.into_iter().map(|(_, checked)| checked).collect()
     }
 
+    /// Reading, delivery and, for a sender, sending.
+    fn mailbox(&self, entry: &MailboxEntry<'_>) -> Walk {
+        let mut walk = Walk::default();
+        self.reading(&mut walk, entry);
+        walk.step("delivery", || Ok(((), self.delivery(entry)?)));
+        if entry.address.sender {
+            // What `scene` knows of reading must not answer for sending.
+            let reading = std::mem::take(&mut walk.scene);
+            self.sending(&mut walk, entry);
+            let same = walk.scene.address == reading.address;
+            walk.scene = reading;
+            if same && walk.has_passed("smtp sign-in") {
+                blame_imap(&mut walk);
+            }
+        }
+        walk
+    }
+
     fn one(&self, subject: &Subject<'_>) -> Checked {
         let walk = match subject {
             Subject::Mailbox(entry) => self.mailbox(entry),
@@ -141,10 +161,10 @@ fn refine_sign_ins(checked: &mut [Checked]) {
         if !welcome.contains(&one.walk.scene.client_id) {
             continue;
         }
-        if let Some(err) = one.walk.failure_mut("sign-in") {
+        if let Some(err) = one.walk.failed_at("sign-in") {
             reword(err, |fault| {
                 fault.what.replace(
-                    walks::RIGHT_APP_TOKEN,
+                    reading::RIGHT_APP_TOKEN,
                     "though it lets the app into other mailboxes",
                 )
             });
@@ -166,14 +186,14 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
             .is_some();
         let down = one
             .walk
-            .failure_mut("mailbox")
+            .failed_at("mailbox")
             .is_some_and(|err| imap::is_not_connected(err));
         if !worked || !down {
             return Ok(());
         }
     }
     for one in mailboxes {
-        if let Some(err) = one.walk.failure_mut("mailbox") {
+        if let Some(err) = one.walk.failed_at("mailbox") {
             reword(err, |fault| {
                 format!(
                     "{}, though mail was fetched from all of them before",
@@ -186,4 +206,17 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Exchange knows an app or person that SMTP lets in, so that a refusal by IMAP has another cause.
+/// Of the right to the mailbox SMTP's sign-in says nothing: it is asked for at the first message.
+fn blame_imap(walk: &mut Walk) {
+    if let Some(err) = walk.failed_at("sign-in")
+        && road::is_refusal(err)
+    {
+        reword(err, |fault| {
+            let what = fault.what.split(", though").next().unwrap_or_default();
+            format!("{what}, though SMTP lets the same account in")
+        });
+    }
 }

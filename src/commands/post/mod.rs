@@ -28,6 +28,8 @@ pub struct Mail<'a> {
     pub message_id: String,
     /// Its id in the outbox, if it is kept there.
     pub kept: Option<i64>,
+    /// Nothing else follows it in this run.
+    pub alone: bool,
 }
 
 /// What messages share that share a connection: the outgoing server's name and the user.
@@ -251,7 +253,7 @@ impl<'a> Post<'a> {
                     sender,
                     way,
                     _slot: pace::slot(office, sender, &limits)?,
-                    transport: office.ways().open(route, way)?,
+                    transport: office.ways().open(route, way, mail.alone)?,
                     limits,
                 }
             }

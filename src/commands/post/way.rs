@@ -198,20 +198,26 @@ impl<'a> Ways<'a> {
         Some(url::Url::parse(&place).ok()?.host_str()?.to_owned())
     }
 
-    pub fn open(&self, route: &Route<'a>, way: Way) -> Result<Box<dyn Transport + 'a>> {
+    /// Opens it; `alone`: for one message.
+    pub fn open(
+        &self,
+        route: &Route<'a>,
+        way: Way,
+        alone: bool,
+    ) -> Result<Box<dyn Transport + 'a>> {
         let registration = resolve::outgoing(self.office.config, route.outgoing)?;
         let user = way.user(route);
         let token = self.token(route, way);
         Ok(match way {
-            Way::Smtp => Box::new(Smtp::new(
-                Server {
+            Way::Smtp => {
+                let server = Server {
                     endpoint: route.smtp(&registration.authority)?,
                     settings: self.office.context.net_settings(registration.ca_file),
                     user: user.to_owned(),
-                },
-                token,
-                &*self.office.trace,
-            )),
+                };
+                let smtp = Smtp::new(server, token, &*self.office.trace);
+                Box::new(if alone { smtp.for_one() } else { smtp })
+            }
             Way::Graph => {
                 let output = self.office.context.output;
                 let trace = (output.verbose >= 2)

@@ -17,7 +17,7 @@ const MAX_AUTH_LINE: usize = 12_288;
 const REPLY_WAIT: Duration = Duration::from_secs(300);
 
 /// How long we wait for the goodbye, which nobody needs.
-const QUIT_WAIT: Duration = Duration::from_secs(3);
+pub(super) const QUIT_WAIT: Duration = Duration::from_secs(3);
 
 /// A signed-in connection.
 pub struct Session<'a> {
@@ -28,6 +28,8 @@ pub struct Session<'a> {
     pub(super) patience: Duration,
     /// A transaction was begun and not ended: RSET comes first.
     pub(super) begun: bool,
+    /// QUIT goes out with the end of the message, where the server can take that.
+    pub(super) only_one: bool,
     /// The connection is of no more use.
     pub(super) over: bool,
 }
@@ -60,6 +62,7 @@ impl<'a> Session<'a> {
             host: host.clone(),
             patience,
             begun: false,
+            only_one: false,
             over: false,
         };
         session.hello()?;

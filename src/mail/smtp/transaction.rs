@@ -2,7 +2,7 @@
 
 use super::content::{self, Plan};
 use super::reply::Reply;
-use super::session::Session;
+use super::session::{QUIT_WAIT, Session};
 use super::wire::Result;
 use crate::fault::{Fault, Kind};
 use crate::mail::{Envelope, Outcome, Receipt, RefusedRecipient};
@@ -15,6 +15,9 @@ const BATCH: usize = 100;
 
 /// Octets of the message written at once.
 const BLOCK: usize = 32 * 1024;
+
+/// A message up to so many octets may go out before the server has said that it wants it.
+const SMALL: usize = 64 * 1024;
 
 /// RFC 5321 §4.5.3.2.4: the longest wait for the go-ahead after DATA.
 const DATA_WAIT: Duration = Duration::from_secs(120);
@@ -77,6 +80,14 @@ impl Session<'_> {
             if reply.code != 250 {
                 return Err(self.astray("RSET", &reply));
             }
+        }
+        if self.only_one
+            && self.offer.pipelining
+            && self.offer.chunking
+            && message.len() <= SMALL
+            && envelope.to.len() < BATCH
+        {
+            return self.send_together(envelope, message, &plan, before_end);
         }
         let verdicts = self.send_envelope(envelope, message.len(), &plan)?;
         self.begun = true;
@@ -264,20 +275,95 @@ impl Session<'_> {
     /// breaks leaves the outcome unknown (RFC 1047).
     fn finish(&mut self, end: &[u8]) -> Receipt {
         let wait = self.patience.min(BLOCK_WAIT);
-        let reply = self
-            .wire
-            .write(end, wait)
-            .and_then(|()| self.wire.reply(FINAL_WAIT));
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(fault) => {
-                self.over = true;
-                return Receipt {
-                    why: Some(fault.what),
-                    server_said: fault.server_said,
-                    ..Receipt::of(Outcome::Unknown)
-                };
+        // RFC 2920 §3.1: the end of a message may begin a group, and QUIT may end one.
+        let leaving = self.only_one && self.offer.pipelining;
+        let mut group = Vec::from(end);
+        if leaving {
+            group.extend_from_slice(b"QUIT\r\n");
+            self.wire.note("C: ", "QUIT");
+        }
+        match self.wire.write(&group, wait) {
+            Ok(()) => self.verdict(leaving),
+            Err(fault) => self.unknown(fault),
+        }
+    }
+
+    /// The whole of a small message in one group: MAIL, RCPT, its only chunk, QUIT. BDAT needs no
+    /// go-ahead (RFC 3030 §2), and a server that takes no recipient refuses it.
+    fn send_together(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        plan: &Plan,
+        before_end: BeforeEnd<'_>,
+    ) -> Result<Receipt> {
+        let mut steps = vec![(self.mail_command(envelope, message.len(), plan), Step::Mail)];
+        for to in &envelope.to {
+            steps.push((self.rcpt_command(envelope, to), Step::Recipient(to)));
+        }
+        let chunk = format!("BDAT {} LAST", message.len());
+        let mut group = Vec::with_capacity(message.len() + 256);
+        for line in steps.iter().map(|(line, _)| line).chain([&chunk]) {
+            self.wire.note("C: ", line);
+            group.extend_from_slice(line.as_bytes());
+            group.extend_from_slice(b"\r\n");
+        }
+        group.extend_from_slice(message);
+        let size = format!("({} octets of message)", message.len());
+        self.wire.note("C: ", &size);
+        self.wire.note("C: ", "QUIT");
+        group.extend_from_slice(b"QUIT\r\n");
+        self.about_to_end(before_end)?;
+        self.over = true;
+        if let Err(fault) = self.wire.write(&group, self.patience.min(BLOCK_WAIT)) {
+            return Ok(self.unknown(fault));
+        }
+        let mut verdicts = Verdicts::default();
+        for (line, step) in &steps {
+            let reply = match self.wire.reply(self.patience) {
+                Ok(reply) => reply,
+                Err(fault) => return Ok(self.unknown(fault)),
+            };
+            if reply.code == 421 {
+                return Err(reply.fault(format!("`{}` closes the connection", self.host)));
             }
+            if !verdicts.note(step, &reply) {
+                let fault = self.astray(line, &reply);
+                return Ok(self.unknown(fault));
+            }
+        }
+        let mut receipt = self.verdict(true);
+        let nobody = verdicts.stopped.is_some() || verdicts.accepted == 0;
+        if nobody && matches!(receipt.outcome, Outcome::Refused { .. }) {
+            // The reason is that of MAIL or of the recipients.
+            let for_good = match &verdicts.stopped {
+                Some(reply) => !reply.is_temporary(),
+                None => verdicts.refused.iter().all(|r| r.for_good),
+            };
+            receipt = Receipt {
+                server_said: verdicts.stopped.map(|r| r.said()),
+                ..Receipt::of(Outcome::Refused { for_good })
+            };
+        }
+        receipt.refused = verdicts.refused;
+        Ok(receipt)
+    }
+
+    /// The connection broke where the server may have the message.
+    fn unknown(&mut self, fault: Fault) -> Receipt {
+        self.over = true;
+        Receipt {
+            why: Some(fault.what),
+            server_said: fault.server_said,
+            ..Receipt::of(Outcome::Unknown)
+        }
+    }
+
+    /// Reads what became of the message; `leaving` where QUIT has gone out with it.
+    fn verdict(&mut self, leaving: bool) -> Receipt {
+        let reply = match self.wire.reply(FINAL_WAIT) {
+            Ok(reply) => reply,
+            Err(fault) => return self.unknown(fault),
         };
         let outcome = match reply.code {
             250 => Outcome::Accepted,
@@ -286,7 +372,11 @@ impl Session<'_> {
             },
             _ => Outcome::Unknown,
         };
-        self.over = reply.code == 421 || outcome == Outcome::Unknown;
+        self.over = leaving || reply.code == 421 || outcome == Outcome::Unknown;
+        if leaving {
+            // The answer to QUIT comes with it; nobody needs it.
+            let _ = self.wire.reply(self.patience.min(QUIT_WAIT));
+        }
         Receipt {
             server_said: Some(reply.said()),
             message_id: (outcome == Outcome::Accepted)

@@ -1,0 +1,304 @@
+//! The walk of an address that sends: by SMTP up to the sign-in, by Graph up to the permission.
+//! Nothing is sent.
+
+use super::Run;
+use super::parts::{self, Promise, scene};
+use super::reading::walk_to_https;
+use crate::check::claims::Purpose;
+use crate::check::road::{self, Names};
+use crate::check::{Outcome, Walk, files, reword};
+use crate::config::resolve::{self, Registration};
+use crate::config::{Authentication, MailboxEntry, OutgoingServer, OutgoingVia};
+use crate::fault::{Fault, Scene};
+use crate::mail::Transport;
+use crate::mail::smtp::{Server, Smtp};
+use crate::submit::{self, Route};
+use anyhow::Result;
+use std::time::Duration;
+
+const SMTP: Names = Names {
+    name: "smtp name",
+    connection: "smtp connection",
+    tls: "smtp tls",
+    sign_in: "smtp sign-in",
+};
+
+const GRAPH: Names = Names {
+    name: "graph name",
+    connection: "graph connection",
+    tls: "graph tls",
+    sign_in: "",
+};
+
+/// A way to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Smtp,
+    Graph,
+}
+
+impl Way {
+    fn of(via: OutgoingVia) -> &'static [Way] {
+        match via {
+            OutgoingVia::Smtp => &[Way::Smtp],
+            OutgoingVia::Graph => &[Way::Graph],
+            OutgoingVia::Auto => &[Way::Smtp, Way::Graph],
+        }
+    }
+
+    fn token(self) -> [&'static str; 2] {
+        match self {
+            Way::Smtp => ["smtp token", "smtp claims"],
+            Way::Graph => ["graph token", "graph claims"],
+        }
+    }
+
+    fn road(self) -> &'static [&'static str] {
+        match self {
+            Way::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
+            Way::Graph => &["graph name", "graph connection", "graph tls"],
+        }
+    }
+
+    fn purpose(self) -> Purpose {
+        match self {
+            Way::Smtp => Purpose::Smtp,
+            Way::Graph => Purpose::GraphSend,
+        }
+    }
+
+    /// The mailbox that submits.
+    fn user<'a>(self, route: &Route<'a>) -> &'a str {
+        match self {
+            Way::Smtp => route.user(),
+            Way::Graph => route.graph_user(),
+        }
+    }
+}
+
+impl Run<'_> {
+    pub fn sending(&self, walk: &mut Walk, entry: &MailboxEntry<'_>) {
+        let address = entry.address.address.as_str();
+        walk.scene.queue = Some(entry.queue.name.clone());
+        walk.scene.address = Some(address.to_owned());
+        walk.scene.server = entry.address.outgoing_server.clone();
+        let Some((route, registration)) = walk.step("outgoing server", || {
+            let route = submit::route(self.config, address)?;
+            let registration = resolve::outgoing(self.config, route.outgoing)?;
+            files::of_registration(&registration)?;
+            let mut places = Vec::new();
+            for way in Way::of(route.outgoing.via) {
+                places.push(match way {
+                    Way::Smtp => route.smtp(&registration.authority)?.to_string(),
+                    Way::Graph => route.graph(&registration.authority)?.to_owned(),
+                });
+            }
+            let detail = format!("{} ({})", route.outgoing.name, places.join(" or "));
+            Ok(((route, registration), detail))
+        }) else {
+            return walk.not_reached(&["send-as"]);
+        };
+        parts::credential(walk, self.config, &registration);
+        let from = walk.steps.len();
+        for (n, way) in Way::of(route.outgoing.via).iter().enumerate() {
+            let start = walk.steps.len();
+            self.send_by(walk, &route, &registration, *way);
+            let refusal = walk.steps[start..]
+                .iter()
+                .find_map(|step| match &step.outcome {
+                    Outcome::Failed(err) if road::is_refusal(err) => Some(
+                        err.downcast_ref::<Fault>()
+                            .map_or_else(|| err.to_string(), |fault| fault.what.clone()),
+                    ),
+                    _ => None,
+                });
+            if refusal.is_some() {
+                continue;
+            }
+            // A way that is open makes the closed one before it no fault.
+            if n > 0 && !walk.has_failed_since(start) {
+                let taken = walk.steps.split_off(start);
+                walk.steps.truncate(from);
+                walk.passed("smtp", "closed to us, so graph", Duration::ZERO);
+                walk.steps.extend(taken);
+            }
+            return;
+        }
+    }
+
+    fn send_by(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        way: Way,
+    ) {
+        let account = resolve::sender(route.outgoing, Some(route.entry.address)).ok();
+        walk.scene = Scene {
+            queue: Some(route.entry.queue.name.clone()),
+            address: Some(way.user(route).to_owned()),
+            account: account
+                .filter(|_| registration.authentication == Authentication::OauthUser)
+                .map(|account| account.name.to_owned()),
+            ..scene(registration)
+        };
+        let from = walk.steps.len();
+        let fresh = registration.authentication == Authentication::OauthService;
+        if self.submit(walk, route, registration, way, fresh) && !fresh {
+            walk.steps.truncate(from);
+            self.submit(walk, route, registration, way, true);
+        }
+    }
+
+    /// Walks from the token to the right to send; true if another token could do better.
+    fn submit(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        way: Way,
+        fresh: bool,
+    ) -> bool {
+        let access = if fresh { &self.fresh } else { &self.access };
+        let [token_step, claims_step] = way.token();
+        let resource = way.purpose().resource();
+        let get = || access.sending_access(route.outgoing, Some(&route.entry), resource);
+        let Some(token) = parts::token(walk, token_step, get) else {
+            walk.not_reached(&[claims_step]);
+            walk.not_reached(way.road());
+            walk.not_reached(&["send-as"]);
+            return false;
+        };
+        let purpose = way.purpose();
+        let promise = parts::look_at_claims(walk, claims_step, registration, purpose, &token);
+        if matches!(promise, Promise::Bad) {
+            walk.not_reached(way.road());
+            walk.not_reached(&["send-as"]);
+            return true;
+        }
+        let settings = self.context.net_settings(registration.ca_file);
+        if way == Way::Graph {
+            let reached = route
+                .graph(&registration.authority)
+                .ok()
+                .zip(self.access.http(registration.ca_file).ok())
+                .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
+            match (reached, promise) {
+                (None, _) => walk.not_reached(&["send-as"]),
+                // Nothing but a message would show whether a scope gives the permission.
+                (_, Promise::Lacks(lacking)) => {
+                    walk.failed("send-as", lacking.into(), Duration::ZERO)
+                }
+                _ => send_as(walk, route, way.user(route)),
+            }
+            return false;
+        }
+        let (result, took) = match self.sign_in(walk, route, registration, &token.secret) {
+            Some(done) => done,
+            None => {
+                walk.not_reached(&["send-as"]);
+                return false;
+            }
+        };
+        let Err(mut err) = result else {
+            walk.passed("smtp sign-in", format!("as {}", route.user()), took);
+            send_as(walk, route, route.user());
+            return false;
+        };
+        let refused = road::is_refusal(&err);
+        if is_bare_refusal(&err) {
+            let whom = match registration.authentication {
+                Authentication::OauthService => "the app though its token is right",
+                Authentication::OauthUser => "the person though the token is right",
+            };
+            reword(&mut err, |fault| {
+                format!("{}: SMTP refuses {whom}", fault.what)
+            });
+        }
+        walk.failed("smtp sign-in", err, took);
+        walk.not_reached(&["send-as"]);
+        refused
+    }
+
+    /// Connects, signs in and says goodbye.
+    fn sign_in(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        token: &crate::secret::Secret,
+    ) -> Option<(Result<()>, Duration)> {
+        let endpoint = route.smtp(&registration.authority).ok()?;
+        let trace = |line: &str| self.context.output.trace(line);
+        let settings = self.context.net_settings(registration.ca_file);
+        walk.scene.host = Some(endpoint.host.clone());
+        walk.scene.port = Some(endpoint.port.to_string());
+        road::travel(walk, SMTP, &endpoint.host, settings, |settings| {
+            let server = Server {
+                endpoint: endpoint.clone(),
+                settings: settings.clone(),
+                user: route.user().to_owned(),
+            };
+            let mut smtp = Smtp::new(server, |_| Ok(token.clone()), &trace);
+            smtp.sign_in()?;
+            smtp.close();
+            Ok(())
+        })
+    }
+
+    /// An outgoing server that no address uses yet.
+    pub fn outgoing(&self, server: &OutgoingServer) -> Walk {
+        let mut walk = Walk::default();
+        walk.scene.server = Some(server.name.clone());
+        let way = Way::of(server.via)[0];
+        let [token_step, claims_step] = way.token();
+        let Some(registration) = walk.step("configuration", || {
+            let registration = resolve::outgoing(self.config, server)?;
+            let detail = format!("signs in as app {}", registration.client_id);
+            Ok((registration, detail))
+        }) else {
+            walk.not_reached(&["files", token_step, claims_step]);
+            return walk;
+        };
+        walk.scene = scene(&registration);
+        if !parts::files(&mut walk, &registration, None) {
+            walk.not_reached(&[token_step, claims_step]);
+            return walk;
+        }
+        parts::credential(&mut walk, self.config, &registration);
+        let purpose = way.purpose();
+        let get = || self.fresh.sending_access(server, None, purpose.resource());
+        match parts::token(&mut walk, token_step, get) {
+            Some(token) => {
+                parts::look_at_claims(&mut walk, claims_step, &registration, purpose, &token);
+            }
+            None => walk.not_reached(&[claims_step]),
+        }
+        walk
+    }
+}
+
+/// True for a refusal that gives no reason of its own, such as a switch or a policy.
+fn is_bare_refusal(err: &anyhow::Error) -> bool {
+    road::is_refusal(err)
+        && err
+            .downcast_ref::<Fault>()
+            .and_then(|fault| fault.server_said.as_deref())
+            .is_some_and(|said| said.contains("5.7.3 "))
+}
+
+/// As far as it shows without that something is sent: nothing, where the two differ.
+fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
+    let address = route.entry.address.address.as_str();
+    if user.eq_ignore_ascii_case(address) {
+        return walk.passed("send-as", "it sends as itself", Duration::ZERO);
+    }
+    walk.scene.address = Some(address.to_owned());
+    walk.scene.account = Some(user.to_owned());
+    walk.untested(
+        "send-as",
+        Fault::usage(format!(
+            "whether `{user}` may send as `{address}`: this shows only when a message is sent"
+        )),
+    );
+}

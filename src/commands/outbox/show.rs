@@ -1,0 +1,127 @@
+//! The outbox for people and programs to look at.
+
+use super::find;
+use crate::commands::Context;
+use crate::commands::table::Table;
+use crate::state::{OutboxEntry, OutboxState, Store};
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use serde_json::json;
+
+pub fn list(context: &Context, store: &Store) -> Result<()> {
+    let all = store.outbox()?;
+    if context.output.json {
+        let all: Vec<_> = all.iter().map(as_json).collect();
+        return context.output.json(&json!({ "outbox": all }));
+    }
+    let mut table = Table::new(&[
+        "ID",
+        "SINCE",
+        "STATE",
+        "NEXT",
+        "TRIES",
+        "SENDER",
+        "RECIPIENTS",
+        "REASON",
+    ]);
+    for entry in &all {
+        let to = people(entry);
+        let to = match to.len() {
+            0..=2 => to.join(", "),
+            n => format!("{} and {} more", to[0], n - 1),
+        };
+        let next = match entry.state {
+            OutboxState::Waiting => time(entry.next_attempt),
+            _ => "-".to_owned(),
+        };
+        table.row(vec![
+            entry.id.to_string(),
+            time(entry.kept_at),
+            entry.state.word().to_owned(),
+            next,
+            entry.attempts.to_string(),
+            entry.envelope.from.clone().unwrap_or_default(),
+            to,
+            entry.reason.clone(),
+        ]);
+    }
+    table.print(&context.output)
+}
+
+/// Who is still to get it, or was refused and not yet reported.
+fn people(entry: &OutboxEntry) -> Vec<String> {
+    let refused = entry.refused.iter().map(|r| &r.address);
+    entry.envelope.to.iter().chain(refused).cloned().collect()
+}
+
+pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
+    let entry = find(&store.outbox()?, id)?;
+    if raw {
+        let path = store.outbox_folder().join(&entry.file);
+        let octets =
+            std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        return context.output.raw(&octets);
+    }
+    if context.output.json {
+        return context.output.json(&as_json(&entry));
+    }
+    let refused: Vec<String> = entry
+        .refused
+        .iter()
+        .map(|r| format!("{}: {}", r.address, r.server_said))
+        .collect();
+    for (key, value) in [
+        ("id", id.to_string()),
+        ("state", entry.state.word().to_owned()),
+        ("since", time(entry.kept_at)),
+        ("next attempt", time(entry.next_attempt)),
+        ("attempts", entry.attempts.to_string()),
+        ("sender", entry.envelope.from.clone().unwrap_or_default()),
+        ("to", entry.envelope.to.join(", ")),
+        ("refused", refused.join("; ")),
+        ("message-id", entry.message_id.clone()),
+        ("size", entry.size.to_string()),
+        ("reason", entry.reason.clone()),
+        (
+            "file",
+            store
+                .outbox_folder()
+                .join(&entry.file)
+                .display()
+                .to_string(),
+        ),
+    ] {
+        let value = crate::output::escape(&value);
+        context.output.line(&format!("{key}: {value}"))?;
+    }
+    Ok(())
+}
+
+fn as_json(entry: &OutboxEntry) -> serde_json::Value {
+    let stamp = |at: i64| Timestamp::from_second(at).ok().map(|t| t.to_string());
+    json!({
+        "id": entry.id,
+        "state": entry.state.word(),
+        "since": stamp(entry.kept_at),
+        "next_attempt": stamp(entry.next_attempt).filter(|_| entry.state == OutboxState::Waiting),
+        "attempts": entry.attempts,
+        "from": entry.envelope.from,
+        "to": entry.envelope.to,
+        "refused": entry.refused,
+        "message_id": entry.message_id,
+        "size": entry.size,
+        "reason": entry.reason,
+    })
+}
+
+/// Local date and time.
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(
+        |_| seconds.to_string(),
+        |t| {
+            t.to_zoned_datetime(jiff::tz::TimeZone::system())
+                .strftime("%Y-%m-%d %H:%M")
+                .to_string()
+        },
+    )
+}

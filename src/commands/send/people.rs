@@ -1,0 +1,115 @@
+//! Who sends a message and who gets it, as the command line, the message and the configuration
+//! say; people of this machine included.
+
+use crate::cli::SendArgs;
+use crate::config::Config;
+use crate::fault::{Fault, Kind};
+use crate::mail::addresses;
+use crate::mail::message::Draft;
+use crate::submit::is_local;
+use anyhow::Result;
+
+/// Who sends a composed message: `-f`, else `defaults: sender`, else the only address that may.
+pub fn composer(config: &Config, args: &SendArgs) -> Result<String> {
+    if args.from.is_some() {
+        return named_sender(args).map(Option::unwrap_or_default);
+    }
+    if let Some(sender) = &config.defaults.sender {
+        return Ok(sender.to_string());
+    }
+    let senders: Vec<&str> = config
+        .mailboxes()
+        .filter(|e| e.address.sender)
+        .map(|e| e.address.address.as_str())
+        .collect();
+    match senders[..] {
+        [one] => Ok(one.to_owned()),
+        _ => Err(
+            Fault::usage("`-f` is needed: several addresses, or none, may send")
+                .hint(format!("senders in the file: {}", senders.join(", ")))
+                .into(),
+        ),
+    }
+}
+
+/// The address of `-f`.
+fn named_sender(args: &SendArgs) -> Result<Option<String>> {
+    let Some(text) = &args.from else {
+        return Ok(None);
+    };
+    match &addresses::parse(text).as_deref() {
+        Ok([one]) => Ok(Some(one.clone())),
+        _ => Err(Fault::usage(format!("`-f {}` is no e-mail address", text.escape_debug())).into()),
+    }
+}
+
+/// `-f`, else the From field; somebody of this machine sends as `defaults: sender`, if that is
+/// set, and stands in From as its name.
+pub fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String> {
+    let machine = machine();
+    let stand_in = config.defaults.sender.as_ref().map(|s| s.as_str());
+    let named = match named_sender(args)? {
+        Some(named) => Some(named),
+        None => draft.sender()?,
+    };
+    let sender = match (named, stand_in) {
+        (Some(named), Some(stand_in)) if is_local(&named, &machine) => stand_in.to_owned(),
+        (Some(named), _) => named,
+        (None, Some(stand_in)) => stand_in.to_owned(),
+        (None, None) => {
+            return Err(Fault::new(Kind::Malformed, "the message has no From field")
+                .hint("add one, or name the sender with -f")
+                .into());
+        }
+    };
+    if stand_in.is_some()
+        && let [author] = &draft.author_addresses()?[..]
+        && is_local(author, &machine)
+    {
+        draft.replace_from();
+    }
+    Ok(sender)
+}
+
+pub fn machine() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Full addresses, each once: the domain is the same in any case (RFC 5321 §2.4). Who is of this
+/// machine is `defaults: recipient`, if that is set.
+pub fn distinct(config: &Config, found: Vec<String>) -> Result<Vec<String>> {
+    let mut to: Vec<String> = Vec::new();
+    let machine = machine();
+    for mut address in found {
+        match &config.defaults.recipient {
+            Some(stand_in) if is_local(&address, &machine) => address = stand_in.to_string(),
+            _ => {}
+        }
+        if !addresses::is_mailbox(&address) {
+            let fault = Fault::new(
+                Kind::UnknownRecipient,
+                format!(
+                    "the recipient `{}` is no full e-mail address",
+                    address.escape_debug()
+                ),
+            );
+            return Err(match is_local(&address, &machine) {
+                true => fault.hint("who gets mail to people of this machine, as from cron, is said in the configuration: `defaults: { recipient: ADDRESS }`"),
+                false => fault,
+            }
+            .into());
+        }
+        let same = |other: &String| {
+            let split = |a: &str| a.len() - addresses::domain(a).len();
+            other[..split(other)] == address[..split(&address)]
+                && addresses::domain(other).eq_ignore_ascii_case(addresses::domain(&address))
+        };
+        if !to.iter().any(same) {
+            to.push(address);
+        }
+    }
+    Ok(to)
+}

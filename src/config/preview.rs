@@ -1,0 +1,206 @@
+//! What a change would do to the file, as a diff in which no secret shows.
+
+use super::model::Config;
+use super::secret_source::SecretSource;
+use similar::TextDiff;
+use std::collections::HashSet;
+
+/// Lines shown around a change.
+const AROUND: usize = 3;
+
+/// The unified diff of two texts of the file and their models, under the file's name. The two
+/// look alike where only a secret's value differs, but for the words `(set)` and `(new)`.
+pub fn diff(name: &str, before: (&str, &Config), after: (&str, &Config)) -> String {
+    let known: HashSet<String> = plain(before.1).collect();
+    let hide = |(text, config): (&str, &Config)| {
+        let mut text = masked(text, &known);
+        // Whatever the form in which it is written: what is a secret does not pass.
+        for secret in plain(config).filter(|s| s.len() >= 4) {
+            text = text.replace(&secret, "(set)");
+        }
+        text
+    };
+    let (before, after) = (hide(before), hide(after));
+    TextDiff::from_lines(&before, &after)
+        .unified_diff()
+        .context_radius(AROUND)
+        .header(name, name)
+        .to_string()
+}
+
+fn plain(config: &Config) -> impl Iterator<Item = String> + '_ {
+    config
+        .secret_sources()
+        .filter_map(|(_, source)| match source {
+            SecretSource::Plain(secret) => Some(secret.expose().to_owned()),
+            _ => None,
+        })
+}
+
+/// The text with the value after each `secret:` and `password:` hidden, unless it is a mapping,
+/// which says only where the secret is.
+fn masked(text: &str, known: &HashSet<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    // The indentation of a key whose value goes on below it.
+    let mut below: Option<usize> = None;
+    for line in text.split_inclusive('\n') {
+        let body = line.trim_end_matches(['\r', '\n']);
+        let indent = body.len() - body.trim_start_matches([' ', '-']).len();
+        if let Some(key) = below {
+            if indent > key && !body.trim().is_empty() {
+                out.push_str(&" ".repeat(indent));
+                out.push_str("(set)");
+                out.push_str(&line[body.len()..]);
+                continue;
+            }
+            if !body.trim().is_empty() {
+                below = None;
+            }
+        }
+        let (shown, goes_on) = masked_line(body, known);
+        if goes_on {
+            below = Some(indent);
+        }
+        out.push_str(&shown);
+        out.push_str(&line[body.len()..]);
+    }
+    out
+}
+
+/// One line masked, and true where the value goes on in the next ones.
+fn masked_line(line: &str, known: &HashSet<String>) -> (String, bool) {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some((head, value)) = next_secret(rest) {
+        out.push_str(head);
+        let value_start = value.trim_start();
+        out.push_str(&value[..value.len() - value_start.len()]);
+        let in_flow = out.contains('{');
+        let end = scalar_end(value_start, in_flow);
+        let scalar = &value_start[..end];
+        rest = &value_start[end..];
+        match scalar.chars().next() {
+            None => return (out, true),
+            // A mapping, or a comment, after which the value may follow below.
+            Some('{') => out.push('{'),
+            Some('#') => {
+                out.push_str(scalar);
+                return (out, true);
+            }
+            Some('|' | '>' | '&' | '*' | '!') => {
+                out.push_str("(set)");
+                return (out, true);
+            }
+            Some(_) => {
+                let value: Option<String> = serde_yaml::from_str(scalar).ok();
+                let old = value.is_some_and(|v| known.contains(&v));
+                out.push_str(if old { "(set)" } else { "(new)" });
+                // A quote that is closed in a later line.
+                if end == value_start.len() && unclosed(scalar) {
+                    return (out, true);
+                }
+            }
+        }
+    }
+    out.push_str(rest);
+    (out, false)
+}
+
+/// The text up to and with the colon of the next key that holds a secret, and what follows it.
+fn next_secret(text: &str) -> Option<(&str, &str)> {
+    ["secret", "password"]
+        .iter()
+        .filter_map(|key| {
+            text.match_indices(key).find_map(|(at, _)| {
+                let before = text[..at].chars().next_back();
+                let after = text[at + key.len()..]
+                    .trim_start_matches(['"', '\''])
+                    .trim_start_matches(' ');
+                let begins = before.is_none_or(|c| " {,-\"'?".contains(c));
+                let colon = text.len() - after.len() + 1;
+                (begins && after.starts_with(':')).then_some(colon)
+            })
+        })
+        .min()
+        .map(|colon| text.split_at(colon))
+}
+
+/// Where a scalar at the start of the text ends.
+fn scalar_end(text: &str, in_flow: bool) -> usize {
+    match text.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let mut escaped = false;
+            for (at, c) in text.char_indices().skip(1) {
+                match c {
+                    _ if escaped => escaped = false,
+                    '\\' if quote == '"' => escaped = true,
+                    c if c == quote => {
+                        // Two single quotes are one.
+                        if quote == '\'' && text[at + 1..].starts_with('\'') {
+                            escaped = true;
+                        } else {
+                            return at + 1;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            text.len()
+        }
+        Some('{') => 1,
+        _ if in_flow => text.find([',', '}']).unwrap_or(text.len()),
+        _ => text.len(),
+    }
+}
+
+fn unclosed(scalar: &str) -> bool {
+    let quote = scalar.chars().next();
+    matches!(quote, Some('"' | '\'')) && (scalar.len() < 2 || scalar.chars().next_back() != quote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mask(text: &str) -> String {
+        masked(text, &HashSet::from(["old".to_owned()]))
+    }
+
+    #[test]
+    fn secrets_are_hidden_in_every_form() {
+        for (text, expected) in [
+            ("secret: old", "secret: (set)"),
+            ("  secret: hunter2\n", "  secret: (new)\n"),
+            ("secret: \"hun\\\"ter2\" # x", "secret: (new) # x"),
+            ("secret: 'hun''ter2'", "secret: (new)"),
+            (
+                "secret: |\n  hunter2\nscope: x",
+                "secret: (set)\n  (set)\nscope: x",
+            ),
+            ("secret:\n  hunter2\nscope: x", "secret:\n  (set)\nscope: x"),
+            (
+                "secret: \"hun\n  ter2\"\nscope: x",
+                "secret: (new)\n  (set)\nscope: x",
+            ),
+            (
+                "{ name: x, secret: hunter2, scope: y }",
+                "{ name: x, secret: (new), scope: y }",
+            ),
+            ("\"secret\": hunter2", "\"secret\": (new)"),
+            ("secret: { file: a.secret }", "secret: { file: a.secret }"),
+            ("secret: &x hunter2", "secret: (set)"),
+            ("- password: hunter2", "- password: (new)"),
+            ("secret_expires: 2027-01-01", "secret_expires: 2027-01-01"),
+        ] {
+            assert_eq!(mask(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "([ -]{0,4}(secret|password)\"?:? ?[\"'{}|&#,a-zé\\\\\n]{0,12}){0,4}") {
+            mask(&text);
+        }
+    }
+}

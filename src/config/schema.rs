@@ -1,0 +1,128 @@
+//! The JSON Schema (draft 2020-12) of the file, for editors: what `model` holds, described by
+//! its doc comments. What a schema cannot see (names that lead nowhere, credentials that do not
+//! go together) is left to `config validate`.
+
+use super::cloud::Authority;
+use super::model::*;
+use super::secret_source::SecretSource;
+use crate::net::Endpoint;
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use std::borrow::Cow;
+
+/// Where the schema is known by; nothing is fetched from there.
+const ID: &str = "https://json-schema.org/draft/2020-12/schema";
+
+/// The schema of the whole file.
+pub fn schema() -> serde_json::Value {
+    let mut schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Config>();
+    schema.insert("$schema".into(), ID.into());
+    schema.insert("title".into(), "queuemail's configuration".into());
+    schema.to_value()
+}
+
+/// Gives a type that reads itself from a string its schema, written where the type is used.
+macro_rules! text {
+    ($($name:ident: $schema:tt;)*) => {$(
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+text! {
+    ClientId: { "type": "string", "pattern": "^\\S+$" };
+    Tenant: {
+        "type": "string",
+        "pattern": "^([0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+|common|organizations|consumers)$"
+    };
+    EmailAddress: { "type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$" };
+    ServerUser: {
+        "type": "string",
+        "pattern": "^([0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[^@\\s]+@[^@\\s]+)$"
+    };
+    Language: { "type": "string", "pattern": "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$" };
+    HttpsUrl: { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]://[^?#]+$" };
+    Endpoint: { "type": "string", "pattern": "^(imap|smtp)s?://[^/?#]+/?$" };
+    Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
+    Target: { "type": "string", "pattern": "^(stdout|(maildir|mbox|command|lmtp|eml):.+)$" };
+    AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
+    Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
+    Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
+    SecretSource: {
+        "oneOf": [
+            { "type": "string", "description": "The secret itself; the file must then be private (0600)." },
+            {
+                "type": "object",
+                "description": "Where the secret is read from at each use: one of these.",
+                "properties": {
+                    "file": { "type": "string", "description": "A file that holds the secret alone." },
+                    "env": { "type": "string", "description": "An environment variable's name." },
+                    "command": {
+                        "type": "array",
+                        "items": { "type": "string" },
+                        "description": "A program and its arguments; the first line of its output is the secret."
+                    },
+                    "keyring": { "type": "string", "description": "An entry of the system's keyring." },
+                    "credential": { "type": "string", "description": "A systemd credential." }
+                },
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": false
+            }
+        ]
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    /// The properties of a definition, each with its description.
+    fn described<'a>(schema: &'a Value, name: &str) -> Vec<&'a String> {
+        let of = match name {
+            "" => schema,
+            name => &schema["$defs"][name],
+        };
+        let properties = of["properties"].as_object().unwrap();
+        for (key, value) in properties {
+            assert!(value["description"].is_string(), "{name}.{key}: {value}");
+        }
+        assert_eq!(of["additionalProperties"], false, "{name}");
+        properties.keys().collect()
+    }
+
+    /// What serde takes for a struct, by asking it.
+    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
+        super::super::load::tests::keys::<T>()
+    }
+
+    #[test]
+    fn every_key_of_the_model_is_in_it_with_a_description() {
+        let schema = schema();
+        for (name, mut keys) in [
+            ("", keys::<Config>()),
+            ("Defaults", keys::<Defaults>()),
+            ("IncomingServer", keys::<IncomingServer>()),
+            ("OutgoingServer", keys::<OutgoingServer>()),
+            ("Limits", keys::<Limits>()),
+            ("Queue", keys::<Queue>()),
+            ("Address", keys::<Address>()),
+        ] {
+            keys.sort();
+            assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());
+        }
+    }
+}
