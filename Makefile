@@ -75,7 +75,7 @@ install-files:
 	install -D -m 644 examples/queuemail.yaml \
 		'$(DESTDIR)$(PREFIX)/share/doc/queuemail/examples/queuemail.yaml'
 	@[ -z '$(SENDMAIL)' ] || { mkdir -p '$(DESTDIR)$(PREFIX)/sbin' && \
-		ln -s ../bin/queuemail '$(DESTDIR)$(PREFIX)/sbin/sendmail'; }
+		ln -sfn ../bin/queuemail '$(DESTDIR)$(PREFIX)/sbin/sendmail'; }
 
 .PHONY: deb
 deb: build ## Make a Debian package: target/package/queuemail_*.deb

@@ -1,0 +1,62 @@
+//! `make install`: what it puts where, below a folder of our own.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn make_install_puts_everything_in_its_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let prefix = folder.path().join("opt/a prefix");
+    // Twice: an update goes over what is there.
+    for _ in 0..2 {
+        let output = Command::new("make")
+            .args(["-s", "install-files", "SENDMAIL=1", "PREFIX=/opt/a prefix"])
+            .arg(format!("BINARY={}", env!("CARGO_BIN_EXE_queuemail")))
+            .arg(format!("DESTDIR={}", folder.path().display()))
+            .current_dir(root)
+            .env_remove("MAKEFLAGS")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+    }
+    for page in fs::read_dir(root.join("man")).unwrap() {
+        let page = page.unwrap();
+        if page.file_type().unwrap().is_file() {
+            let name = page.file_name().into_string().unwrap();
+            let section = name.rsplit('.').next().unwrap();
+            let installed = prefix.join(format!("share/man/man{section}/{name}"));
+            assert_eq!(fs::read(installed).unwrap(), fs::read(page.path()).unwrap());
+        }
+    }
+    for (installed, source) in [
+        (
+            "share/bash-completion/completions/queuemail",
+            "completions/queuemail.bash",
+        ),
+        (
+            "share/zsh/site-functions/_queuemail",
+            "completions/_queuemail",
+        ),
+        (
+            "share/fish/vendor_completions.d/queuemail.fish",
+            "completions/queuemail.fish",
+        ),
+        (
+            "share/doc/queuemail/examples/queuemail.yaml",
+            "examples/queuemail.yaml",
+        ),
+    ] {
+        let installed = fs::read(prefix.join(installed)).unwrap();
+        assert_eq!(installed, fs::read(root.join(source)).unwrap(), "{source}");
+    }
+    // Called by that name, the program sends.
+    let sendmail = Command::new(prefix.join("sbin/sendmail"))
+        .args(["-i", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8_lossy(&sendmail.stdout);
+    assert!(help.contains("sendmail"), "{help}");
+}
