@@ -9,6 +9,7 @@ mod graph;
 mod layering;
 mod machine;
 mod mail;
+mod official;
 mod sending;
 mod servers;
 mod standin;

@@ -1,20 +1,20 @@
-//! Microsoft's own client understands the stand-in. `scripts/graph-sdk` gets it and runs this.
+//! Microsoft's own client of Graph understands the stand-in.
 
 use super::{Office, SUPPORT, message};
+use crate::official::python;
 use crate::standin::GRAPH;
 use crate::world::CLIENT_ID;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::process::Command;
 
 #[test]
-#[ignore = "wants Microsoft's Graph client for Python: scripts/graph-sdk"]
 fn the_official_client_reads_and_sends() {
-    let python = std::env::var_os("QUEUEMAIL_GRAPH_SDK").expect("a Python with msgraph-sdk");
     let office = Office::new("graph");
     for n in 0..25 {
         office.deliver("INBOX", n);
     }
-    let output = Command::new(python)
+    let output = Command::new(python())
+        .arg("-I")
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/tests/graph/official_client.py"

@@ -107,7 +107,8 @@ fn check_assertion(
     } else {
         by_federation(app, &parts)?;
     }
-    let time = |name: &str| parts.claims[name].as_i64();
+    // Fractions of a second are allowed (RFC 7519 §2), and MSAL for Python sends them.
+    let time = |name: &str| parts.claims[name].as_f64().map(|seconds| seconds as i64);
     let is_early = time("nbf").is_some_and(|start| start > now() + 300);
     let is_late = time("exp").is_none_or(|end| end <= now());
     if is_early || is_late {

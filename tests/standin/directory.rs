@@ -123,6 +123,7 @@ pub struct Code {
     pub user: String,
     pub redirect_uri: String,
     pub challenge: Option<String>,
+    pub nonce: Option<String>,
     pub scope: String,
     pub issued: i64,
     pub redeemed: bool,

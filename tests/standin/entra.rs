@@ -51,6 +51,7 @@ pub fn answer(world: &World, request: &Request) -> Response {
         }
         ("GET", "oauth2/v2.0/authorize") => signin::authorize(world, &request.query),
         ("GET", "v2.0/.well-known/openid-configuration") => metadata(world, tenant),
+        ("GET", realm) if realm.starts_with("userrealm/") => user_realm(world, realm),
         ("GET", "discovery/v2.0/keys") => Response::json(200, &world.key.jwks()),
         _ => Response::html(404, "Not Found"),
     }
@@ -70,12 +71,17 @@ fn known_tenant(world: &World, tenant: &str) -> Result<(), Refusal> {
     ))
 }
 
+/// The document names the tenant by its GUID, however it was asked for.
 fn metadata(world: &World, tenant: &str) -> Response {
+    let (tenant, issuer) = match tenant {
+        "common" | "organizations" | "consumers" => (tenant, "{tenantid}"),
+        _ => (world.tenant.as_str(), world.tenant.as_str()),
+    };
     let base = format!("{}/{tenant}", world.login_url.get().unwrap());
     Response::json(
         200,
         &json!({
-            "issuer": format!("https://login.microsoftonline.com/{}/v2.0", world.tenant),
+            "issuer": format!("https://login.microsoftonline.com/{issuer}/v2.0"),
             "token_endpoint": format!("{base}/oauth2/v2.0/token"),
             "authorization_endpoint": format!("{base}/oauth2/v2.0/authorize"),
             "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
@@ -83,9 +89,29 @@ fn metadata(world: &World, tenant: &str) -> Response {
             "token_endpoint_auth_methods_supported":
                 ["client_secret_post", "private_key_jwt", "client_secret_basic"],
             "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "subject_types_supported": ["pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256"],
             "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "cloud_instance_name": "microsoftonline.com",
+            "msgraph_host": "graph.microsoft.com",
         }),
     )
+}
+
+/// `GET /common/userrealm/NAME`: whether the tenant itself checks the passwords of a domain.
+/// Microsoft's clients ask before they send one.
+fn user_realm(world: &World, path: &str) -> Response {
+    let (_, domain) = path.rsplit_once('@').unwrap_or_default();
+    let body = if domain.eq_ignore_ascii_case(&world.domain) {
+        json!({"ver": "1.0", "account_type": "Managed", "domain_name": world.domain,
+            "cloud_instance_name": "microsoftonline.com",
+            "cloud_audience_urn": "urn:federation:MicrosoftOnline"})
+    } else {
+        json!({"ver": "1.0", "account_type": "Unknown",
+            "cloud_instance_name": "microsoftonline.com"})
+    };
+    Response::json(200, &body)
 }
 
 /// The token endpoint behind the faults that were asked for.

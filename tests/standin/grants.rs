@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::aadsts::Refusal;
@@ -88,7 +89,7 @@ fn password(world: &World, app: &App, form: &Form, tenant: &str) -> Result<Respo
     if user.mfa {
         return Err(Refusal::plain(50076));
     }
-    for_user(world, app, &user, scope, None)
+    for_user(world, app, form, &user, scope)
 }
 
 /// What stops every kind of sign-in.
@@ -120,7 +121,7 @@ fn refresh(world: &World, app: &App, form: &Form) -> Result<Response, Refusal> {
     }
     may_sign_in(&user)?;
     let scope = field(form, "scope").unwrap_or(&known.scope);
-    for_user(world, app, &user, scope, Some(given))
+    for_user(world, app, form, &user, scope)
 }
 
 fn authorization_code(world: &World, app: &App, form: &Form) -> Result<Response, Refusal> {
@@ -151,7 +152,7 @@ fn authorization_code(world: &World, app: &App, form: &Form) -> Result<Response,
         (copy, user.ok_or_else(|| Refusal::plain(50034))?)
     };
     let scope = field(form, "scope").unwrap_or(&code.scope);
-    for_user(world, app, &user, scope, None)
+    for_user_with(world, app, form, &user, scope, code.nonce.as_deref())
 }
 
 fn device_code(world: &World, app: &App, form: &Form) -> Result<Response, Refusal> {
@@ -192,17 +193,30 @@ fn device_code(world: &World, app: &App, form: &Form) -> Result<Response, Refusa
         }
     };
     may_sign_in(&user)?;
-    for_user(world, app, &user, &scope, None)
+    for_user(world, app, form, &user, &scope)
 }
 
-/// Answers with tokens of a user; `redeemed` is the refresh token that was shown.
+/// Answers with tokens of a user.
 fn for_user(
     world: &World,
     app: &App,
+    form: &Form,
     user: &User,
     scope: &str,
-    redeemed: Option<&str>,
 ) -> Result<Response, Refusal> {
+    for_user_with(world, app, form, user, scope, None)
+}
+
+/// Likewise, with the `nonce` of the authorization request, which the ID token repeats.
+fn for_user_with(
+    world: &World,
+    app: &App,
+    form: &Form,
+    user: &User,
+    scope: &str,
+    nonce: Option<&str>,
+) -> Result<Response, Refusal> {
+    let redeemed = field(form, "refresh_token");
     let wanted = scopes::for_user(world, app, scope)?;
     let subject = Subject::User(user, &wanted.names);
     let (token, lifetime) = tokens::mint(world, app, &wanted.resource, &subject);
@@ -234,11 +248,19 @@ fn for_user(
         }
     }
     if wanted.openid {
-        let claims = json!({"aud": app.client_id, "tid": world.tenant, "oid": user.object_id,
+        let mut claims = json!({"aud": app.client_id, "tid": world.tenant, "oid": user.object_id,
             "iss": format!("https://login.microsoftonline.com/{}/v2.0", world.tenant),
             "sub": user.object_id, "preferred_username": user.address, "ver": "2.0",
             "iat": now(), "nbf": now(), "exp": now() + 3600});
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
         extra["id_token"] = json!(world.key.sign(&claims));
+    }
+    // Not OAuth: Microsoft's clients ask for it, to know the account.
+    if field(form, "client_info") == Some("1") {
+        let account = json!({"uid": user.object_id, "utid": world.tenant});
+        extra["client_info"] = json!(URL_SAFE_NO_PAD.encode(account.to_string()));
     }
     Ok(granted(world, token, lifetime, extra))
 }

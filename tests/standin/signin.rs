@@ -150,6 +150,7 @@ fn sign_in(
         user: user.address.clone(),
         redirect_uri: redirect.to_string(),
         challenge: challenge.map(str::to_string),
+        nonce: field(query, "nonce").map(str::to_string),
         scope,
         issued: now(),
         redeemed: false,
