@@ -1,7 +1,7 @@
-"""Microsoft's own Graph client for Python against a service root: reads and sends.
+"""Microsoft's own Graph client for Python against a service root: signs in, reads and sends.
 
-official_client.py ROOT CA_FILE TOKEN USER: prints what it found as JSON. That it understands the
-stand-in's answers shows that their shapes are not only ours.
+official_client.py AUTHORITY ROOT CA_FILE CLIENT_ID SECRET USER: prints what it found as JSON. That
+it understands the stand-in's answers shows that their shapes are not only ours.
 """
 
 import asyncio
@@ -9,11 +9,10 @@ import base64
 import json
 import ssl
 import sys
-import time
 from urllib.parse import urlsplit
 
 import httpx
-from azure.core.credentials import AccessToken
+from azure.identity import ClientSecretCredential
 from kiota_authentication_azure.azure_identity_authentication_provider import (
     AzureIdentityAuthenticationProvider,
 )
@@ -33,20 +32,20 @@ from msgraph.generated.users.item.send_mail.send_mail_post_request_body import (
 )
 
 
-class Given:
-    """A credential that is a token which somebody else got."""
-
-    def __init__(self, token):
-        self.token = token
-
-    def get_token(self, *scopes, **kwargs):
-        return AccessToken(self.token, int(time.time()) + 3000)
-
-
-async def main(root, ca_file, token, address):
-    host = urlsplit(root).hostname
+async def main(authority, root, ca_file, client_id, secret, address):
+    login, tenant = authority.rsplit("/", 1)
+    credential = ClientSecretCredential(
+        tenant,
+        client_id,
+        secret,
+        authority=login,
+        disable_instance_discovery=True,
+        connection_verify=ca_file,
+    )
     provider = AzureIdentityAuthenticationProvider(
-        Given(token), scopes=["https://graph.microsoft.com/.default"], allowed_hosts=[host]
+        credential,
+        scopes=["https://graph.microsoft.com/.default"],
+        allowed_hosts=[urlsplit(root).hostname],
     )
     http = httpx.AsyncClient(verify=ssl.create_default_context(cafile=ca_file), timeout=30)
     adapter = GraphRequestAdapter(provider, client=http)

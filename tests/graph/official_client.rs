@@ -1,14 +1,13 @@
-//! Microsoft's own client of Graph understands the stand-in.
+//! Microsoft's own client of Graph, with their client of Entra ID, understands the stand-in.
 
-use super::{Office, SUPPORT, message};
+use super::{Office, SECRET, SUPPORT, message};
 use crate::official::python;
-use crate::standin::GRAPH;
 use crate::world::CLIENT_ID;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::process::Command;
 
 #[test]
-fn the_official_client_reads_and_sends() {
+fn the_official_client_signs_in_reads_and_sends() {
     let office = Office::new("graph");
     for n in 0..25 {
         office.deliver("INBOX", n);
@@ -19,10 +18,9 @@ fn the_official_client_reads_and_sends() {
             env!("CARGO_MANIFEST_DIR"),
             "/tests/graph/official_client.py"
         ))
-        .arg(office.m365.graph_url())
+        .args([office.m365.authority(), office.m365.graph_url()])
         .arg(office.m365.ca_file())
-        .arg(office.m365.issue_token(CLIENT_ID, GRAPH))
-        .arg(SUPPORT)
+        .args([CLIENT_ID, SECRET, SUPPORT])
         .output()
         .unwrap();
     assert!(
