@@ -77,7 +77,11 @@ impl<'de> Visitor<'de> for SourceVisitor {
         };
         let source = match kind.as_str() {
             "file" => SecretSource::File(map.next_value()?),
-            "env" => SecretSource::Env(map.next_value()?),
+            "env" => {
+                let name: String = map.next_value()?;
+                crate::child::withhold(&name);
+                SecretSource::Env(name)
+            }
             "command" => SecretSource::Command(map.next_value()?),
             "keyring" => SecretSource::Keyring(map.next_value()?),
             "credential" => SecretSource::Credential(map.next_value()?),

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -70,7 +70,6 @@ impl Office {
             office.m365.deliver(mailbox, "INBOX", MESSAGE);
         }
         office.m365.grant_user(PERSON, SUPPORT);
-        office.script("spy", SPY);
         office.script("deliver", &format!("{SPY}cat >/dev/null\n"));
         office
     }
@@ -102,7 +101,7 @@ impl Office {
             "imap" => "smtp",
             other => other,
         };
-        self.world.write_config(format!(
+        let text = format!(
             "version: 1
 incoming_servers:
   - name: in
@@ -153,7 +152,10 @@ queues:
             graph = m365.graph_url(),
             ca = m365.ca_file().display(),
             home = self.world.home().display(),
-        ));
+        );
+        self.world.write_config(text);
+        let folder = self.world.path(".config/queuemail");
+        self.world.chmod(&folder, 0o700);
     }
 
     fn run(&self, args: &[&str]) -> i32 {
@@ -184,14 +186,16 @@ queues:
         let _ = child.stdin.take().unwrap().write_all(stdin);
         let pid = child.id();
         let what = args.join(" ");
+        // Between fork and exec a child has our environment, in which a secret may be by design.
+        let look_inside = env.is_empty();
         let watch = std::thread::spawn(move || {
             let mut seen = BTreeSet::new();
             while let Some(line) = command_line(pid) {
                 seen.insert(line);
                 for below in children(pid) {
                     seen.extend(command_line(below));
-                    // Between fork and exec a child is still the program itself.
-                    seen.extend(fs::read(format!("/proc/{below}/environ")).ok());
+                    let environment = fs::read(format!("/proc/{below}/environ"));
+                    seen.extend(environment.ok().filter(|_| look_inside));
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -210,11 +214,8 @@ queues:
         };
         keep("stdout", output.stdout, is_token);
         keep("stderr", output.stderr, false);
-        // Between fork and exec a child has our environment, in which a secret may be.
-        if env.is_empty() {
-            for seen in watch.join().unwrap() {
-                keep("what others see", seen, false);
-            }
+        for seen in watch.join().unwrap() {
+            keep("what others see", seen, false);
         }
         code
     }
@@ -250,6 +251,14 @@ queues:
         }
     }
 
+    /// Forgets the waits that were asked for, as time would.
+    fn wait_no_more(&self) {
+        let path = self.world.state_dir().join("state.sqlite");
+        if let Ok(database) = rusqlite::Connection::open(path) {
+            let _ = database.execute_batch("DELETE FROM wait; UPDATE outbox SET next_attempt = 0");
+        }
+    }
+
     /// What must be nowhere, and what `token get` may write.
     fn canaries(&self) -> (Needles, Needles) {
         let mut secrets = self.m365.secrets();
@@ -272,11 +281,13 @@ queues:
         for path in files(home) {
             let name = path.strip_prefix(home).unwrap().display().to_string();
             let mode = fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777;
-            let is_ours = name.starts_with(".local/state") || name.starts_with(".config");
+            let is_ours = [".config/queuemail", ".local/state/queuemail"]
+                .iter()
+                .any(|ours| name.starts_with(ours));
             let is_keeper = keepers.contains(&name.as_str())
                 || name.starts_with(".local/state/queuemail/state.sqlite")
                 || name == ".config/queuemail/config.yaml";
-            if (is_ours || is_keeper) && mode & 0o077 != 0 && name.contains("queuemail") {
+            if (is_ours || is_keeper) && mode & 0o077 != 0 {
                 leaks.push(format!("`{name}` has mode {mode:o}"));
             }
             if path.is_file() && !is_keeper {
@@ -340,10 +351,16 @@ fn command_line(pid: u32) -> Option<Vec<u8>> {
 
 fn children(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
-    for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten() {
+    for task in fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+    {
         let Ok(task) = task else { continue };
         let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(text.split_whitespace().filter_map(|n| n.parse::<u32>().ok()));
+        found.extend(
+            text.split_whitespace()
+                .filter_map(|n| n.parse::<u32>().ok()),
+        );
     }
     found
 }
@@ -385,9 +402,283 @@ fn commands_that_work() {
         assert_eq!(office.run(&["token", "list"]), 0);
         assert_eq!(office.m365.submitted().len(), 2);
         let seen = fs::read_to_string(office.world.path("seen")).unwrap();
-        let limit = seen.lines().find(|line| line.starts_with("Max core")).unwrap();
+        let limit = seen
+            .lines()
+            .find(|line| line.starts_with("Max core"))
+            .unwrap();
         let words: Vec<_> = limit.split_whitespace().collect();
         assert_eq!(words[4..6], ["0", "0"], "a core dump is possible: {limit}");
         office.is_clean(&[]);
     }
+}
+
+#[test]
+fn secrets_from_everywhere() {
+    let office = Office::new();
+    let secret = office.script("print-secret", &format!("{SPY}echo '{SECRET}'\n"));
+    let command = secret.display().to_string();
+    let file = office
+        .world
+        .write("the.secret", SECRET)
+        .display()
+        .to_string();
+    let env = [("CONTOSO_SECRET", SECRET), ("EVAS_PASSWORD", PASSWORD)];
+    let authority = office.m365.authority();
+    let imap = office.m365.imap_url();
+    let ca = office.m365.ca_file().display().to_string();
+    for (name, flag, value) in [
+        ("by stdin", "--secret-stdin", None),
+        ("by file", "--secret-file", Some(file.as_str())),
+        ("by env", "--secret-env", Some("CONTOSO_SECRET")),
+        ("by command", "--secret-command", Some(command.as_str())),
+    ] {
+        for kind in ["oauth-service", "oauth-user"] {
+            let name = format!("{kind} {name}");
+            let mut args = vec!["server", "add", "incoming", &name, "--address", &authority];
+            args.extend(["--auth", kind, "--client-id", CLIENT_ID, "--imap", &imap]);
+            args.extend(["--ca-file", &ca, flag]);
+            args.extend(value);
+            assert_eq!(
+                office.run_with(&args, &env, SECRET.as_bytes()),
+                0,
+                "{args:?}"
+            );
+        }
+    }
+    let deliver = format!("command:{}", office.world.path("deliver").display());
+    for (queue, server, flag, value) in [
+        ("a", "oauth-user by stdin", "--password-stdin", None),
+        (
+            "b",
+            "oauth-user by env",
+            "--password-env",
+            Some("EVAS_PASSWORD"),
+        ),
+    ] {
+        let mut args = vec![
+            "queue",
+            "add",
+            queue,
+            "--address",
+            PERSON,
+            "--server",
+            server,
+        ];
+        args.extend(["--deliver", &deliver, flag]);
+        args.extend(value);
+        if queue == "b" {
+            args[4] = SUPPORT;
+            args.extend(["--account", PERSON]);
+        }
+        assert_eq!(
+            office.run_with(&args, &env, PASSWORD.as_bytes()),
+            0,
+            "{args:?}"
+        );
+        assert_eq!(office.run_with(&["fetch", queue, "-vv"], &env, b""), 0);
+    }
+    for name in ["by stdin", "by file", "by env", "by command"] {
+        let name = format!("oauth-service {name}");
+        let args = ["token", "get", &name, "-vv", "--fresh"];
+        assert_eq!(office.run_with(&args, &env, b""), 0, "{args:?}");
+    }
+    office.round(&env);
+    let seen = fs::read_to_string(office.world.path("seen")).unwrap();
+    assert!(
+        seen.contains("QUEUEMAIL_ADDRESS"),
+        "no delivery command ran"
+    );
+    assert!(seen.contains("HOME="), "the environment was not seen");
+    office.is_clean(&["the.secret", "print-secret"]);
+}
+
+#[test]
+fn certificates_and_refresh_tokens() {
+    let office = Office::new();
+    let [key, certificate] = ["key.pem", "cert.pem"].map(|name| office.world.path(name));
+    let made = Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args(["-subj", "/CN=queuemail", "-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    office.world.chmod(&key, 0o600);
+    office.m365.add_app(App {
+        client_id: CLIENT_ID.into(),
+        certificates: vec![fs::read_to_string(&certificate).unwrap()],
+        roles: vec!["IMAP.AccessAsApp", "SMTP.SendAsApp"],
+        ..App::default()
+    });
+    let home = office.world.home().display();
+    let credential = format!("certificate: {home}/cert.pem\n    private_key: {home}/key.pem");
+    // Only an app itself has a certificate here; the person signs in by device.
+    office.configure("imap", &credential, "");
+    let faults = office.m365.faults();
+    faults.device_interval.store(1, SeqCst);
+    *faults.device_approves_after.lock().unwrap() = Some((1, PERSON.into()));
+    office.round(&[]);
+    assert_eq!(office.run(&["token", "login", "eva", "--device", "-vv"]), 0);
+    assert_eq!(office.run(&["token", "get", "eva", "--fresh", "--json"]), 0);
+    assert_eq!(office.run(&["fetch", "-vv"]), 0);
+    let requests = office.m365.token_requests();
+    for grant in ["client_credentials", "refresh_token"] {
+        assert!(
+            requests.iter().any(|r| r.grant_type == grant),
+            "{requests:?}"
+        );
+    }
+    for (status, json) in [(400, true), (401, true), (200, false), (502, false)] {
+        faults.token_next(2, TokenFault::Echo { status, json });
+        assert_ne!(office.run(&["token", "get", "eva", "--fresh", "-vv"]), 0);
+        assert_ne!(
+            office.run(&["token", "get", "support", "--fresh", "--json"]),
+            0
+        );
+    }
+    let text = fs::read_to_string(&key).unwrap();
+    let lines = text
+        .lines()
+        .filter(|line| line.len() == 64)
+        .map(String::from);
+    office.m365.keep_secret(lines.skip(1));
+    office.is_clean(&["key.pem"]);
+}
+
+#[test]
+fn servers_that_refuse_or_repeat() {
+    for via in ["imap", "graph"] {
+        let office = Office::new();
+        let faults = office.m365.faults();
+        let password = format!("        password: '{PASSWORD}'\n");
+        office.configure(via, &plain(), &password);
+        for (status, json) in [
+            (400, true),
+            (401, true),
+            (503, true),
+            (200, false),
+            (403, false),
+        ] {
+            faults.token_next(99, TokenFault::Echo { status, json });
+            for args in [
+                &["token", "get", "eva", "-vv"][..],
+                &["token", "get", "in", "--json", "-vv"],
+                &["fetch", "-vv"],
+                &["fetch", "eva", "--json"],
+                &["check", "--json"],
+                &["send", "-t", "-vv", "--outbox"],
+                &["status", "--json"],
+            ] {
+                office.run_with(args, &[], REPLY);
+                office.wait_no_more();
+            }
+            while faults.take_token().is_some() {}
+        }
+        // Tokens first, then servers that repeat them.
+        assert_eq!(office.run(&["token", "get", "in", "--fresh"]), 0);
+        for status in [400, 401, 403, 429, 500] {
+            faults.graph.next(9, "/", GraphFault::Echo(status));
+            office.run(&["fetch", "-vv"]);
+            office.wait_no_more();
+            office.run_with(&["send", "-t", "-vv", "--outbox"], &[], REPLY);
+            office.run(&["check", "--json"]);
+            faults.graph.heal();
+            office.wait_no_more();
+        }
+        if via == "imap" {
+            for at in 0..4 {
+                match at {
+                    0 => faults.imap_sign_in_next(2, ImapFault::Echo),
+                    at => faults.imap_at(at, ImapFault::Echo),
+                }
+                office.run(&["fetch", "support", "-vv"]);
+                office.wait_no_more();
+            }
+            faults.imap_sign_in_next(2, ImapFault::Echo);
+            office.run(&["check", "support", "--json"]);
+            for at in [
+                SmtpAt::Auth,
+                SmtpAt::Mail,
+                SmtpAt::Rcpt,
+                SmtpAt::Data,
+                SmtpAt::Dot,
+            ] {
+                for code in [451, 550] {
+                    faults.smtp_next(3, at, SmtpFault::Echo(code));
+                    office.run_with(&["send", "-t", "-vv"], &[], REPLY);
+                    office.wait_no_more();
+                    office.run_with(&["send", "-t", "--json", "--outbox"], &[], REPLY);
+                    faults.smtp_clear();
+                    office.wait_no_more();
+                }
+            }
+        }
+        office.add_app("another");
+        assert_eq!(office.run(&["token", "get", "in", "--fresh", "-vv"]), 77);
+        office.configure(
+            via,
+            &format!("secret: '{WRONG}'"),
+            "        password: wrong\n",
+        );
+        office.round(&[]);
+        let log = office.m365.log();
+        for sign in match via {
+            "imap" => &[
+                "fault: Echo { ",
+                "HTTP",
+                "IMAP ! fault: Echo",
+                "SMTP ! fault at Auth: Echo",
+            ][..],
+            _ => &["fault: Echo { ", "GET /v1.0"],
+        } {
+            assert!(
+                log.iter().any(|line| line.contains(sign)),
+                "no `{sign}` happened"
+            );
+        }
+        office.is_clean(&[]);
+    }
+}
+
+#[test]
+fn mistakes_in_the_line_of_a_secret() {
+    let office = Office::new();
+    for credential in [
+        format!("secret: ['{SECRET}']"),
+        format!("secret: {{ value: '{SECRET}' }}"),
+        format!("secret: {{ '{SECRET}': file }}"),
+        format!("secret: {{ file: x, '{SECRET}': y }}"),
+        format!("secrt: '{SECRET}'"),
+        format!("secret: '{SECRET}"),
+        format!("secret: \"{SECRET}\\q\""),
+        format!("secret: {SECRET}: more"),
+        format!("secret: *{SECRET}"),
+        format!("secret: !{SECRET} x"),
+        format!("secret: '{SECRET}'\n    secret: '{SECRET}'"),
+        format!("secret: '{SECRET}'\n   password: '{PASSWORD}'"),
+        format!("secret: '{SECRET}'\n    certificate: a\n    private_key: b"),
+        format!("secret: '{SECRET}'\n    nonsense"),
+        format!("secret '{SECRET}'"),
+        format!("\tsecret: '{SECRET}'"),
+    ] {
+        office.configure("imap", &credential, "");
+        for args in [
+            &["config", "validate", "-vv"][..],
+            &["config", "validate", "--json"],
+            &["config", "show"],
+            &["fetch", "-vv"],
+            &["server", "show", "in"],
+        ] {
+            assert_ne!(office.run(args), 0, "{args:?} with {credential}");
+        }
+    }
+    office.configure("imap", &plain(), "");
+    office.world.chmod(&office.world.config_path(), 0o644);
+    assert_eq!(office.run(&["fetch", "-vv"]), 78);
+    office.world.chmod(&office.world.config_path(), 0o600);
+    office.is_clean(&[]);
 }

@@ -324,6 +324,11 @@ impl Standin {
         all
     }
 
+    /// Counts these among the secrets.
+    pub fn keep_secret(&self, secrets: impl IntoIterator<Item = String>) {
+        self.world.secrets.lock().unwrap().extend(secrets);
+    }
+
     /// What was said, by protocol: `IMAP < …` came from a client, `IMAP > …` went to it.
     pub fn log(&self) -> Vec<String> {
         self.world.lines()

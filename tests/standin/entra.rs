@@ -103,7 +103,9 @@ fn metadata(world: &World, tenant: &str) -> Response {
 fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
     let form = request.form();
     remember(world, request, &form, tenant);
-    let secrets = form.iter().filter(|(name, _)| SECRETS.contains(&name.as_str()));
+    let secrets = form
+        .iter()
+        .filter(|(name, _)| SECRETS.contains(&name.as_str()));
     let values = secrets.map(|(_, value)| value.clone());
     world.secrets.lock().unwrap().extend(values);
     let Some(fault) = world.faults.take_token() else {

@@ -224,9 +224,7 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
 }
 
 fn one(world: &World, request: &Request, claims: &Value, path: &str) -> Response {
-    spoiled(world, request, path, || {
-        route(world, request, claims, path)
-    })
+    spoiled(world, request, path, || route(world, request, claims, path))
 }
 
 /// What `act` answers, unless the script has something else.
@@ -247,7 +245,11 @@ fn spoiled(
         }
         Some(GraphFault::Echo(status)) => {
             let token = request.header("authorization").unwrap_or_default();
-            error(status, "Odd", &format!("Cannot read authorization: {token}"))
+            error(
+                status,
+                "Odd",
+                &format!("Cannot read authorization: {token}"),
+            )
         }
         Some(GraphFault::Html(status)) => {
             Response::html(status, "Our services aren't available right now")

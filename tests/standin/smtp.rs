@@ -167,7 +167,7 @@ impl Dialogue<'_> {
             _ => None,
         };
         if let Some(at) = at
- && {
+            && {
                 if let ("AUTH", Some((_, response))) = (verb, rest.split_once(' ')) {
                     self.response = response.to_string();
                 }
