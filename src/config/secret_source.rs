@@ -85,11 +85,21 @@ impl<'de> Visitor<'de> for SourceVisitor {
             "command" => SecretSource::Command(map.next_value()?),
             "keyring" => SecretSource::Keyring(map.next_value()?),
             "credential" => SecretSource::Credential(map.next_value()?),
-            other => return Err(A::Error::unknown_field(other, KINDS)),
+            // A key that resembles none may be the secret itself.
+            other if super::check::nearest(other, KINDS.iter().copied()).is_some() => {
+                return Err(A::Error::unknown_field(other, KINDS));
+            }
+            _ => {
+                return Err(A::Error::custom(format!(
+                    "no source of a secret; one of {}",
+                    KINDS.join(", ")
+                )));
+            }
         };
-        if let Some(second) = map.next_key::<String>()? {
+        // What follows may be the secret itself: it is not told.
+        if map.next_key::<String>()?.is_some() {
             return Err(A::Error::custom(format!(
-                "a secret has one source, but `{second}` follows `{kind}`"
+                "a secret has one source, but more follows `{kind}`"
             )));
         }
         Ok(source)
