@@ -1,0 +1,40 @@
+//! `fetch`.
+
+use clap::Args;
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail fetch                       from cron: every queue, silent when all is well
+  queuemail fetch support -v            one queue, telling what is done
+  queuemail fetch --dry-run             what would be fetched, touching nothing")]
+pub struct FetchArgs {
+    /// Queues or addresses to fetch [default: all]
+    #[arg(value_name = "QUEUE|ADDRESS")]
+    pub names: Vec<String>,
+    /// Deliver here instead of where the configuration says
+    #[arg(long, value_name = "TARGET")]
+    pub deliver: Option<String>,
+    /// Do this on the server instead of what the configuration says
+    #[arg(long, value_name = "ACTION")]
+    pub after: Option<String>,
+    /// Fetch so many addresses at a time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
+    pub jobs: usize,
+    /// Fetch at most this many messages of each address
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+    /// Fetch only what was received on or after this day (YYYY-MM-DD)
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<String>,
+    /// Say what would be fetched and change nothing, here or on the server
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Fetch nothing; account for every message that the server holds, and put back what was
+    /// passed over
+    #[arg(long, conflicts_with_all = ["dry_run", "deliver", "after", "limit", "since"])]
+    pub audit: bool,
+    /// Stop between two messages after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub budget: Option<u32>,
+}

@@ -1,0 +1,169 @@
+//! The command line: clap definitions and help texts, nothing else.
+//!
+//! Man pages are generated from here, and completions answer from here: the name of a value says
+//! what may stand there (`QUEUE`, `ADDRESS`, `SERVER`, `INCOMING`, `OUTGOING`). First lines are
+//! imperative and end without a period; in the long help the examples come first.
+
+mod fetch;
+mod files;
+mod look;
+mod outbox;
+mod queue;
+mod secrets;
+mod send;
+mod server;
+mod token;
+
+pub use fetch::*;
+pub use files::*;
+pub use look::*;
+pub use outbox::*;
+pub use queue::*;
+pub use secrets::*;
+pub use send::*;
+pub use server::*;
+pub use token::*;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  queuemail server add incoming Contoso      from the app registration to a server
+  queuemail queue add support                from a mailbox to a queue
+  queuemail check                            every step to the mailbox, each with its remedy
+  queuemail fetch                            from cron: every queue, silent when all is well
+  queuemail send -t < reply.eml              as sendmail does
+  queuemail explain 535 5.7.139              what a refusal means, and who must act";
+
+/// What a long help shows, in this order: the examples stand before the options.
+const LONG_HELP: &str = "\
+{about-with-newline}
+{usage-heading} {usage}{after-help}
+
+{all-args}";
+
+/// The definition of the whole command line.
+pub fn definition() -> clap::Command {
+    fn furnish(command: clap::Command) -> clap::Command {
+        command
+            .help_template(LONG_HELP)
+            .disable_help_subcommand(true)
+            .mut_subcommands(furnish)
+    }
+    // `queuemail help fetch` is a habit of many; one such command is enough.
+    furnish(Cli::command()).disable_help_subcommand(false)
+}
+
+/// Reads the arguments of a process, its name first.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut definition = definition();
+    let matches = definition.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut definition))
+}
+
+/// Fetch and send the mail of Microsoft 365 queues with OAuth
+#[derive(Debug, Parser)]
+#[command(
+    name = "queuemail",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_long_help = EXAMPLES
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Use this configuration file
+    ///
+    /// Without it: $QUEUEMAIL_CONFIG, then $XDG_CONFIG_HOME/queuemail/config.yaml
+    /// (~/.config/queuemail/config.yaml), then /etc/queuemail/config.yaml.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Keep the state in this folder
+    ///
+    /// The state: what was delivered, tokens, waits, quarantine and outbox. Without the option:
+    /// $QUEUEMAIL_STATE_DIR, then $XDG_STATE_HOME/queuemail (~/.local/state/queuemail).
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Say what is done; -vv shows the protocol, secrets masked
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print results and errors as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Never ask; name the missing option instead
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Colour the output: auto, always or never
+    ///
+    /// With auto, colours are for a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub color: ColorWhen,
+    /// Give up on a reply after so many seconds
+    ///
+    /// Holds for every read and write on a connection; a connection itself must stand within 30
+    /// seconds, or within this time if it is shorter. From 1 to 86400.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=86400))]
+    pub timeout: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Manage the servers: app registrations to read through, and ways to send
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Manage the queues and their addresses
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Get OAuth tokens for this and other programs
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Fetch the new mail of every queue, the urgent ones first
+    Fetch(FetchArgs),
+    /// Send a message, as sendmail does
+    Send(Box<SendArgs>),
+    /// Walk every step to a working mailbox, and say what is wrong, who must act and how
+    Check(CheckArgs),
+    /// Print the PowerShell that an Exchange and Entra administrator must run, ids filled in
+    SetupScript(SetupScriptArgs),
+    /// Show how every mailbox fares, or check it for a monitor
+    Status(StatusArgs),
+    /// Look at the messages that could not be delivered, and decide about them
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// Send what is kept to be sent, look at it, and decide about it
+    #[command(subcommand)]
+    Outbox(OutboxCommand),
+    /// Explain an error code or a server's text: what it means, who must act, what to do
+    Explain(ExplainArgs),
+    /// Look at the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}

@@ -1,0 +1,169 @@
+//! `send`, and the words of sendmail that it takes.
+
+use clap::{Args, ValueEnum};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
+  queuemail send -f support@contoso.com customer@example.com < reply.eml
+  queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection
+  queuemail send -t --maildir replies --outbox             what cannot leave now is kept
+  queuemail send --to anna@example.com --subject 'Your order' --text reply.txt --attach bill.pdf
+
+Called by the name sendmail, the program sends without the word `send`, and with --outbox.
+Many messages leave on up to three connections, and their order is then not certain; --jobs 1
+keeps it. With --outbox an exit code of 0 says that each message has left or is kept.")]
+pub struct SendArgs {
+    /// Recipients, also beside those that -t finds
+    #[arg(value_name = "RECIPIENT")]
+    pub recipients: Vec<String>,
+    /// Keep what cannot be sent now, for `queuemail outbox flush` to send
+    #[arg(long)]
+    pub outbox: bool,
+    /// Take the recipients from the message's To, Cc and Bcc
+    #[arg(short = 't')]
+    pub from_header: bool,
+    /// Do not end a message on standard input at a line with a single dot
+    #[arg(short = 'i')]
+    pub ignore_dots: bool,
+    /// Envelope sender [default: the From field]
+    #[arg(short = 'f', short_alias = 'r', value_name = "FROM")]
+    pub from: Option<String>,
+    /// The sender's full name, for a message that has no From field
+    #[arg(short = 'F', value_name = "NAME", hide_short_help = true)]
+    pub full_name: Option<String>,
+    /// Tell of the delivery: never, or some of success,failure,delay (where the server can)
+    #[arg(short = 'N', value_name = "WHEN", hide_short_help = true)]
+    pub notify: Option<String>,
+    /// What comes back with a failure: full or hdrs (where the server can)
+    #[arg(short = 'R', value_name = "WHAT", hide_short_help = true)]
+    pub returned: Option<String>,
+    /// An envelope id that comes back with such a message (where the server can)
+    #[arg(short = 'V', value_name = "ID", hide_short_help = true)]
+    pub envelope_id: Option<String>,
+    /// Read the message from this file, `-` is standard input; may be repeated
+    #[arg(long = "file", value_name = "MESSAGE")]
+    pub files: Vec<PathBuf>,
+    /// Send every message of this Maildir, and leave it as it is; may be repeated
+    #[arg(long = "maildir", value_name = "FOLDER")]
+    pub maildirs: Vec<PathBuf>,
+    /// Send every message of this mbox file, and leave it as it is; may be repeated
+    #[arg(long = "mbox", value_name = "FILE")]
+    pub mboxes: Vec<PathBuf>,
+    /// Use up to so many connections for many messages [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
+    pub jobs: Option<usize>,
+    /// Say what would be sent and by whom, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: print the message's exact octets, and the rest on standard error
+    #[arg(long, requires = "dry_run", hide_short_help = true)]
+    pub raw: bool,
+    #[command(flatten)]
+    pub parts: ComposeArgs,
+    /// Mark the message as sent by a program: replied or generated
+    ///
+    /// Other programs then do not answer it (RFC 3834; Exchange heeds X-Auto-Response-Suppress).
+    /// Without a value it is an answer if it has In-Reply-To.
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, hide_possible_values = true, hide_short_help = true)]
+    pub auto: Option<Option<AutoArg>>,
+    /// sendmail's modes: -bm, the only one, sends a message
+    #[arg(short = 'b', value_name = "MODE", hide = true)]
+    pub mode: Option<String>,
+    /// sendmail's options: -oi is -i; the others say nothing here
+    #[arg(short = 'o', value_name = "OPTION", hide = true)]
+    pub options: Vec<String>,
+    /// sendmail's long options
+    #[arg(short = 'O', value_name = "OPTION=VALUE", hide = true)]
+    pub long_options: Vec<String>,
+    /// sendmail's body type; we look at the message itself
+    #[arg(short = 'B', value_name = "TYPE", hide = true)]
+    pub body_type: Option<String>,
+    /// sendmail's tag for a log that we don't keep
+    #[arg(short = 'L', value_name = "TAG", hide = true)]
+    pub log_tag: Option<String>,
+    /// sendmail's choice between its two configurations
+    #[arg(short = 'A', value_name = "c|m", hide = true)]
+    pub configuration: Option<String>,
+    /// sendmail's flags that say nothing here: initial submission, relaying, me too, verbatim
+    #[arg(short = 'U', hide = true)]
+    pub initial: bool,
+    #[arg(short = 'G', hide = true)]
+    pub relayed: bool,
+    #[arg(short = 'm', hide = true)]
+    pub me_too: bool,
+    #[arg(short = 'n', hide = true)]
+    pub no_aliases: bool,
+}
+
+/// The parts of a message that is written from the command line.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Write a message")]
+#[group(multiple = true, conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"])]
+pub struct ComposeArgs {
+    /// Write a message to these people, a comma between two; may be repeated
+    #[arg(long, value_name = "ADDRESSES")]
+    pub to: Vec<String>,
+    /// A copy to these people
+    #[arg(long, value_name = "ADDRESSES")]
+    pub cc: Vec<String>,
+    /// A copy that the others do not see
+    #[arg(long, value_name = "ADDRESSES")]
+    pub bcc: Vec<String>,
+    /// The subject
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+    /// The text, in UTF-8, from this file, `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<PathBuf>,
+    /// The text as HTML; with --text the reader's program chooses
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Attach this file; may be repeated
+    #[arg(long = "attach", value_name = "FILE")]
+    pub attachments: Vec<PathBuf>,
+    /// Where answers go
+    #[arg(long, value_name = "ADDRESSES")]
+    pub reply_to: Vec<String>,
+    /// The Message-ID of the message that this one answers
+    #[arg(long, value_name = "ID")]
+    pub in_reply_to: Option<String>,
+    /// A header field of your own; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AutoArg {
+    Replied,
+    Generated,
+}
+
+impl SendArgs {
+    /// How the message is to be marked, if at all; `answers` tells that it has In-Reply-To.
+    pub fn auto(&self, answers: bool) -> Option<AutoArg> {
+        let usual = if answers {
+            AutoArg::Replied
+        } else {
+            AutoArg::Generated
+        };
+        self.auto.map(|kind| kind.unwrap_or(usual))
+    }
+}
+
+/// Lets the program stand in for sendmail: called by that name, it sends, and keeps what cannot
+/// leave now. `mailq` is sendmail's other name, for `-bp`.
+pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let name = args.first().and_then(|a| Path::new(a).file_stem());
+    let words: &[&str] = match name.and_then(OsStr::to_str) {
+        Some("sendmail") => &["send", "--outbox"],
+        Some("mailq") => &["outbox", "list"],
+        _ => return args,
+    };
+    args.splice(1..1, words.iter().map(OsString::from));
+    args
+}

@@ -1,0 +1,229 @@
+//! `server`: app registrations to read through, and ways to send.
+
+use super::secrets::{CredentialArgs, PasswordArgs, SecretArgs, path_or_empty};
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// Add a server; without options, on a terminal, by questions
+    Add {
+        #[command(subcommand)]
+        kind: Option<ServerAdd>,
+    },
+    /// List the servers
+    List,
+    /// Show one server
+    Show {
+        /// The server's name
+        #[arg(value_name = "SERVER")]
+        name: String,
+    },
+    /// Change values of a server
+    Set(Box<ServerSet>),
+    /// Remove a server that nothing refers to
+    Remove {
+        /// The server's name
+        #[arg(value_name = "SERVER")]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ServerAdd {
+    /// Add an app registration through which mailboxes are read
+    Incoming(Box<IncomingArgs>),
+    /// Add a way for mail to leave
+    Outgoing(Box<OutgoingArgs>),
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_long_help = "\
+Examples:
+  queuemail server add incoming Contoso --auth oauth-service \\
+      --address https://login.microsoftonline.com/contoso.onmicrosoft.com \\
+      --client-id 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 --secret-file /etc/queuemail/contoso.secret
+  pass show contoso | queuemail server add incoming Contoso … --secret-stdin")]
+pub struct IncomingArgs {
+    /// A name of your choice, by which queues refer to the server
+    pub name: Option<String>,
+    /// Login address: https://<login host>/<tenant>, the tenant a GUID or a domain name
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
+    #[arg(long, value_name = "TYPE")]
+    pub auth: Option<AuthArg>,
+    /// Application (client) ID of the app registration
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    /// Read through imap or graph, or find out (auto)
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<IncomingViaArg>,
+    #[command(flatten)]
+    pub transport: IncomingTransportArgs,
+    /// Replace a server of this name that is defined differently
+    #[arg(long)]
+    pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+#[command(after_long_help = "\
+Examples:
+  queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com \\
+      --auth oauth-service --app Contoso --user support@contoso.com")]
+pub struct OutgoingArgs {
+    /// A name of your choice, by which queues refer to the server
+    pub name: Option<String>,
+    /// Tenant: a GUID or a domain name
+    #[arg(long, value_name = "ID|DOMAIN")]
+    pub tenant: Option<String>,
+    /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
+    #[arg(long, value_name = "TYPE")]
+    pub auth: Option<AuthArg>,
+    /// The mailbox user that sends: its object ID (GUID) or address
+    #[arg(long, value_name = "GUID|ADDRESS")]
+    pub user: Option<String>,
+    /// Sign in with the app registration of this incoming server
+    #[arg(long, value_name = "INCOMING")]
+    pub app: Option<String>,
+    /// Application (client) ID of its own, instead of --app
+    #[arg(long, value_name = "ID", conflicts_with = "app")]
+    pub client_id: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// Keep the server in the file but send nothing through it
+    #[arg(long)]
+    pub disabled: bool,
+    /// Send through smtp or graph, or find out (auto)
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<OutgoingViaArg>,
+    #[command(flatten)]
+    pub transport: OutgoingTransportArgs,
+    /// Replace a server of this name that is defined differently
+    #[arg(long)]
+    pub replace: bool,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct ServerSet {
+    /// The server's name
+    #[arg(value_name = "SERVER")]
+    pub name: String,
+    /// Give the server another name, also where queues refer to it
+    #[arg(long, value_name = "NAME")]
+    pub rename: Option<String>,
+    /// Login address (incoming)
+    #[arg(long, value_name = "URL")]
+    pub address: Option<String>,
+    /// Tenant (outgoing)
+    #[arg(long, value_name = "ID|DOMAIN")]
+    pub tenant: Option<String>,
+    /// Sign in as oauth-service or oauth-user
+    #[arg(long, value_name = "TYPE")]
+    pub auth: Option<AuthArg>,
+    /// Application (client) ID
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    /// The incoming server whose app registration signs in (outgoing)
+    #[arg(long, value_name = "INCOMING")]
+    pub app: Option<String>,
+    /// The mailbox user that sends (outgoing)
+    #[arg(long, value_name = "GUID|ADDRESS")]
+    pub user: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretArgs,
+    #[command(flatten)]
+    pub credential: CredentialArgs,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// Send nothing through it (outgoing)
+    #[arg(long, conflicts_with = "enabled")]
+    pub disabled: bool,
+    /// Send through it again (outgoing)
+    #[arg(long)]
+    pub enabled: bool,
+    /// The way: imap, smtp, graph or auto
+    #[arg(long, value_name = "WAY")]
+    pub via: Option<String>,
+    /// IMAP host (incoming)
+    #[arg(long, value_name = "URL")]
+    pub imap: Option<String>,
+    /// Submission host (outgoing)
+    #[arg(long, value_name = "URL")]
+    pub smtp: Option<String>,
+    /// Graph service root
+    #[arg(long, value_name = "URL")]
+    pub graph: Option<String>,
+    /// OAuth scope
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// PEM file of authorities to trust beside the system's
+    #[arg(long, value_name = "PEM", value_parser = path_or_empty())]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AuthArg {
+    OauthService,
+    OauthUser,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IncomingViaArg {
+    Imap,
+    Graph,
+    Auto,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutgoingViaArg {
+    Smtp,
+    Graph,
+    Auto,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct IncomingTransportArgs {
+    /// IMAP host, where the cloud's own does not serve: imaps://HOST[:PORT] or imap://HOST[:PORT]
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub imap: Option<String>,
+    /// Graph service root, where the cloud's own does not serve
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub graph: Option<String>,
+    /// OAuth scope, where the cloud's own does not serve
+    #[arg(long, hide_short_help = true, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// PEM file of authorities to trust beside the system's
+    #[arg(long, hide_short_help = true, value_name = "PEM")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Debug, Default)]
+pub struct OutgoingTransportArgs {
+    /// Submission host, where the cloud's own does not serve: smtp://HOST[:PORT] or smtps://HOST[:PORT]
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub smtp: Option<String>,
+    /// Graph service root, where the cloud's own does not serve
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub graph: Option<String>,
+    /// OAuth scope, where the cloud's own does not serve
+    #[arg(long, hide_short_help = true, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// PEM file of authorities to trust beside the system's
+    #[arg(long, hide_short_help = true, value_name = "PEM")]
+    pub ca_file: Option<PathBuf>,
+}

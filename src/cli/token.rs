@@ -1,0 +1,87 @@
+//! `token`: OAuth tokens for this and other programs.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Print an access token, from the cache while it is fresh
+    Get(TokenGet),
+    /// Sign a person in by hand, once; the runs after it need nobody
+    Login(TokenLogin),
+    /// List the tokens that are kept, without showing them
+    List,
+    /// Forget kept tokens
+    Forget(TokenForget),
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail token login support@contoso.com             in the browser if there is one
+  queuemail token login support@contoso.com --device    with a code, on any other device
+
+A host without a browser can also lend one over ssh: the page comes back to a port of localhost.")]
+pub struct TokenLogin {
+    /// A queue or an address whose server is of type oauth-user
+    #[arg(value_name = "QUEUE|ADDRESS")]
+    pub name: String,
+    /// Show a code to enter at a page on any device
+    #[arg(long, conflicts_with = "browser")]
+    pub device: bool,
+    /// Open a page in this host's browser, which comes back to a port of localhost
+    #[arg(long)]
+    pub browser: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct TokenForget {
+    /// A queue, an address or a server
+    #[arg(required_unless_present = "all", value_name = "QUEUE|ADDRESS|SERVER")]
+    pub name: Option<String>,
+    /// Forget every token
+    #[arg(long, conflicts_with = "name")]
+    pub all: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail token get support --for imap                 the token alone, for password commands
+  queuemail token get support --for smtp --format xoauth2
+  curl -H \"$(queuemail token get Contoso --for graph --format header)\" https://graph.microsoft.com/v1.0/…")]
+pub struct TokenGet {
+    /// A queue, an address or a server
+    #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
+    pub name: String,
+    /// The protocol that the token is for [default: imap; of an outgoing server: smtp]
+    #[arg(long = "for", value_name = "PROTOCOL")]
+    pub protocol: Option<ProtocolArg>,
+    /// What to print
+    #[arg(long, value_name = "FORMAT", default_value = "token")]
+    pub format: TokenFormat,
+    /// Ask for a new token even if the cached one is fresh
+    #[arg(long)]
+    pub fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProtocolArg {
+    Imap,
+    Smtp,
+    Pop,
+    Graph,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TokenFormat {
+    /// The token and a newline
+    Token,
+    /// A JSON object with the token and its expiry
+    Json,
+    /// The base64 string of SASL XOAUTH2
+    Xoauth2,
+    /// An HTTP header field, `Authorization: Bearer …`
+    Header,
+    /// What the token says of itself, in plain words
+    Claims,
+}
