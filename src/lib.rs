@@ -13,12 +13,13 @@
 //!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
 //!        oauth mail delivery state prompt        strangers to each other
-//!        config http net files output secret fault
+//!        config http net files output secret child fault
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod check;
+mod child;
 mod cli;
 mod commands;
 mod config;

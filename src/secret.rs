@@ -37,3 +37,63 @@ impl<'de> Deserialize<'de> for Secret {
         String::deserialize(de).map(Secret::new)
     }
 }
+
+/// A server's words without what they repeat of our secrets, whole or in part, as they are or
+/// encoded for a form.
+///
+/// Of a part that is cut off at both ends, twelve characters betray it.
+pub fn hide(text: &str, secrets: &[Secret]) -> String {
+    const PART: usize = 12;
+    let mut forms = Vec::new();
+    for secret in secrets.iter().filter(|s| s.0.len() >= 4) {
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.0.as_bytes()).collect();
+        forms.push(Zeroizing::new(encoded));
+        forms.push(secret.0.clone());
+    }
+    let mut text = text.to_owned();
+    for form in &forms {
+        text = text.replace(form.as_str(), HIDDEN);
+    }
+    let of_token = |c: char| c.is_ascii_alphanumeric() || "+/-._~%".contains(c);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let word = &rest[..rest.find(|c| !of_token(c)).unwrap_or(rest.len())];
+        let bare = word.trim_end_matches('.');
+        match bare.len() >= PART && forms.iter().any(|form| form.contains(bare)) {
+            true => out.push_str(HIDDEN),
+            false => out.push_str(word),
+        }
+        rest = &rest[word.len()..];
+        let gap = rest.find(of_token).unwrap_or(rest.len());
+        out.push_str(&rest[..gap]);
+        rest = &rest[gap..];
+    }
+    out
+}
+
+const HIDDEN: &str = "(secret)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echoed_secret_is_hidden_whole_or_cut() {
+        let token = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9";
+        let hidden = |text: &str| hide(text, &[Secret::new(token), Secret::new("a b&c=d")]);
+        assert_eq!(
+            hidden(&format!("500 unknown: AUTH XOAUTH2 {token}.")),
+            "500 unknown: AUTH XOAUTH2 (secret)."
+        );
+        assert_eq!(
+            hidden(&format!("too long: {}", &token[..20])),
+            "too long: (secret)"
+        );
+        assert_eq!(
+            hidden("password=a+b%26c%3Dd or a b&c=d"),
+            "password=(secret) or (secret)"
+        );
+        assert_eq!(hidden("535 5.7.3 n\u{f6}"), "535 5.7.3 n\u{f6}");
+    }
+}

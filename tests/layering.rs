@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The ground: these may name each other.
 const BASE: &[&str] = &[
+    "child",
     "config",
     "fault",
     "files",

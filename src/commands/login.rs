@@ -10,7 +10,7 @@ use crate::oauth::Claims;
 use crate::output::{eprintln_safe, escape};
 use crate::state::{Store, TokenKey};
 use anyhow::Result;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::SystemTime;
 
 pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
@@ -68,7 +68,7 @@ fn has_browser() -> bool {
 /// Best effort: the address is on the terminal anyway.
 fn open_browser(page: &str) {
     if has_browser() {
-        let _ = Command::new("xdg-open")
+        let _ = crate::child::command("xdg-open")
             .arg(page)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -174,20 +174,40 @@ fn has_key(line: &str) -> bool {
     line.ends_with(':') || line.contains(": ") || line.contains(":\t")
 }
 
-/// The byte behind the colon of the first `secret:` or `password:`.
+/// The byte behind the first key of a secret and its colon. A misspelt key counts, and one that
+/// lacks its colon where it begins the line: the value behind it is as secret.
 fn secret_key_end(line: &str) -> Option<usize> {
-    let lower = line.to_ascii_lowercase();
-    ["secret", "password"]
-        .iter()
-        .flat_map(|key| lower.match_indices(key))
-        .filter_map(|(at, key)| {
-            let behind = at + key.len();
-            let rest = lower[behind..].trim_start_matches(['"', '\'']);
-            let rest = rest.trim_start();
-            rest.starts_with(':')
-                .then_some(lower.len() - rest.len() + 1)
-        })
-        .min()
+    let of_key = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    let mut at = 0;
+    while let Some(start) = line[at..].find(of_key).map(|n| at + n) {
+        let length = line[start..].find(|c| !of_key(c));
+        let end = length.map_or(line.len(), |n| start + n);
+        if is_secret_key(&line[start..end]) {
+            let rest = line[end..].trim_start_matches(['"', '\'']).trim_start();
+            let behind = line.len() - rest.len();
+            if rest.starts_with(':') {
+                return Some(behind + 1);
+            }
+            let begins = line[..start].chars().all(|c| !c.is_alphanumeric());
+            if begins && !rest.is_empty() && behind > end {
+                return Some(end);
+            }
+        }
+        at = end;
+    }
+    None
+}
+
+fn is_secret_key(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let is_known = ["server", "servers", "sender", "secret_expires"].contains(&&*lower);
+    let is_like = |key| strsim::jaro_winkler(&lower, key) > 0.85;
+    !is_known
+        && (["secr", "passw", "passphrase", "pwd"]
+            .iter()
+            .any(|part| lower.contains(part))
+            || is_like("secret")
+            || is_like("password"))
 }
 
 #[cfg(test)]
@@ -225,6 +245,10 @@ mod tests {
             ("secret: \"abc\n\n  hunter2: x\n", 3),
             ("secret: >-\n  a\n  b: 1\n  hunter2", 4),
             ("secret: 'a\nhunter2", 2),
+            ("  secrt: hunter2", 1),
+            ("{ Pasword : hunter2 }", 1),
+            ("client_secret: hunter2", 1),
+            ("  - secret 'hunter2'", 1),
         ] {
             let shown = excerpt(text, line, 1, "");
             assert!(!shown.contains("hunter2"), "{text}: {shown}");
@@ -232,6 +256,15 @@ mod tests {
         }
         // What follows a secret on its own line is shown.
         assert!(excerpt("secret: x\nvia: grph", 2, 6, "").contains("grph"));
+        // So is what only sounds like one.
+        for line in [
+            "server: grph",
+            "sender: grph",
+            "secret_expires: grph",
+            "name: secret grph",
+        ] {
+            assert!(excerpt(line, 1, 1, "").contains("grph"), "{line}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::output::escape;
 use crate::secret::Secret;
 use std::io::{ErrorKind, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -32,7 +32,7 @@ pub fn run(words: &[&str]) -> Result<Secret, Failure> {
         return Err(other("the command names no program".to_owned()));
     };
     let name = escape(program);
-    let mut child = Command::new(program)
+    let mut child = crate::child::command(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -77,15 +77,29 @@ impl<'de> Visitor<'de> for SourceVisitor {
         };
         let source = match kind.as_str() {
             "file" => SecretSource::File(map.next_value()?),
-            "env" => SecretSource::Env(map.next_value()?),
+            "env" => {
+                let name: String = map.next_value()?;
+                crate::child::withhold(&name);
+                SecretSource::Env(name)
+            }
             "command" => SecretSource::Command(map.next_value()?),
             "keyring" => SecretSource::Keyring(map.next_value()?),
             "credential" => SecretSource::Credential(map.next_value()?),
-            other => return Err(A::Error::unknown_field(other, KINDS)),
+            // A key that resembles none may be the secret itself.
+            other if super::check::nearest(other, KINDS.iter().copied()).is_some() => {
+                return Err(A::Error::unknown_field(other, KINDS));
+            }
+            _ => {
+                return Err(A::Error::custom(format!(
+                    "no source of a secret; one of {}",
+                    KINDS.join(", ")
+                )));
+            }
         };
-        if let Some(second) = map.next_key::<String>()? {
+        // What follows may be the secret itself: it is not told.
+        if map.next_key::<String>()?.is_some() {
             return Err(A::Error::custom(format!(
-                "a secret has one source, but `{second}` follows `{kind}`"
+                "a secret has one source, but more follows `{kind}`"
             )));
         }
         Ok(source)

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A command that takes longer is ended, and the message delivered later.
@@ -37,7 +37,7 @@ impl Program {
             .words
             .split_first()
             .ok_or(std::io::ErrorKind::InvalidInput)?;
-        Command::new(program)
+        crate::child::command(program)
             .args(arguments)
             .env("QUEUEMAIL_QUEUE", &letter.queue)
             .env("QUEUEMAIL_ADDRESS", &letter.address)

@@ -7,7 +7,7 @@
 
 use super::AccessToken;
 use crate::fault::{Fault, Kind};
-use crate::secret::Secret;
+use crate::secret::{Secret, hide};
 use oauth2::{RefreshToken, Scope};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -228,6 +228,20 @@ const PASSING: &[u64] = &[
 ];
 
 impl ErrorAnswer {
+    /// The same, and its words repeat none of our secrets.
+    pub fn without(self, secrets: &[Secret]) -> ErrorAnswer {
+        let hidden = |text: Option<String>| text.map(|text| hide(&text, secrets));
+        ErrorAnswer {
+            error: hide(&self.error, secrets),
+            error_description: hidden(self.error_description),
+            suberror: hidden(self.suberror),
+            trace_id: hidden(self.trace_id),
+            correlation_id: hidden(self.correlation_id),
+            timestamp: hidden(self.timestamp),
+            ..self
+        }
+    }
+
     /// The error sorted; `tried_password`: it answers the password grant.
     pub fn sorted(
         &self,

@@ -4,6 +4,7 @@ use super::answer::{ErrorAnswer, GrantError, TokenAnswer, odd};
 use super::grant::Granted;
 use crate::fault::Fault;
 use crate::http::{self, Agent};
+use crate::secret::{Secret, hide};
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 use oauth2::{HttpRequest, HttpResponse, RequestTokenError};
 use std::cell::RefCell;
@@ -78,7 +79,9 @@ fn framed<T>(
     ) -> Result<T, RequestTokenError<Fault, Box<ErrorAnswer>>>,
 ) -> Result<T, GrantError> {
     let frame = RefCell::new(Frame::default());
+    let secrets = RefCell::new(Vec::new());
     let http = |request: HttpRequest| {
+        secrets.borrow_mut().extend(secrets_of(&request));
         let url = request.uri().to_string();
         let response = agent.call(request, LARGEST_ANSWER)?;
         *frame.borrow_mut() = Frame {
@@ -94,11 +97,15 @@ fn framed<T>(
         Ok(response)
     };
     let answer = send(&http);
-    let frame = frame.into_inner();
+    let secrets = secrets.into_inner();
+    let mut frame = frame.into_inner();
+    frame.content_type = hide(&frame.content_type, &secrets);
     answer.map_err(|e| match e {
         RequestTokenError::Request(fault) => fault.into(),
         RequestTokenError::ServerResponse(answer) => {
-            answer.sorted(frame.status, frame.retry_after, tried_password)
+            answer
+                .without(&secrets)
+                .sorted(frame.status, frame.retry_after, tried_password)
         }
         // JSON, but not what RFC 6749 §5.1 says. The place is told, the value may be a secret.
         RequestTokenError::Parse(e, _) if frame.status == 200 => {
@@ -114,6 +121,29 @@ fn framed<T>(
         }
         _ => frame.is_from_elsewhere().into(),
     })
+}
+
+/// What is secret in a request: nothing of it may come back in an error.
+fn secrets_of(request: &HttpRequest) -> Vec<Secret> {
+    const PUBLIC: [&str; 8] = [
+        "client_assertion_type",
+        "client_id",
+        "grant_type",
+        "login_hint",
+        "redirect_uri",
+        "resource",
+        "scope",
+        "username",
+    ];
+    let fields = url::form_urlencoded::parse(request.body());
+    let headers = ["authorization", "x-identity-header"]
+        .into_iter()
+        .filter_map(|name| request.headers().get(name)?.to_str().ok());
+    fields
+        .filter(|(name, _)| !PUBLIC.contains(&&**name))
+        .map(|(_, value)| Secret::new(value))
+        .chain(headers.map(Secret::new))
+        .collect()
 }
 
 impl Frame {

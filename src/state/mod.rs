@@ -30,6 +30,8 @@ use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::{Context, Result};
 use rusqlite::Connection;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -48,13 +50,15 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store> {
         files::create_private_folder(folder)?;
         let path = folder.join("state.sqlite");
-        let connection = schema::open(&path, BUSY_TIMEOUT).map_err(|e| {
+        let cannot = |e: &dyn std::fmt::Display| {
             Fault::new(
                 Kind::CannotWrite,
                 format!("cannot open the state database `{}`: {e}", path.display()),
             )
             .hint("the folder must be writable for the user that runs queuemail; another one: --state-dir")
-        })?;
+        };
+        make_private(&path).map_err(|e| cannot(&e))?;
+        let connection = schema::open(&path, BUSY_TIMEOUT).map_err(|e| cannot(&e))?;
         Ok(Store {
             folder: folder.to_owned(),
             connection: Mutex::new(connection),
@@ -89,4 +93,19 @@ impl Store {
             .context("cannot write the state database")?;
         Ok(value)
     }
+}
+
+/// Creates the database's file if there is none, and takes it from others: tokens are in it,
+/// and the folder may be older than us. SQLite gives the files beside it the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+    }
+    Ok(())
 }

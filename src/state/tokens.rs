@@ -10,6 +10,7 @@ use ring::digest;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What tokens are kept by.
@@ -262,6 +263,7 @@ impl Store {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(&path)
             .map_err(cannot)?;
         match file.try_lock() {

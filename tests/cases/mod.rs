@@ -12,6 +12,7 @@ mod questions;
 mod queue_add;
 mod real;
 mod schema;
+mod secrets;
 mod server_add;
 mod setup_script;
 mod usage;

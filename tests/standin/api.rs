@@ -306,6 +306,29 @@ impl Standin {
         self.world.token_requests.lock().unwrap().clone()
     }
 
+    /// Every access token that was ever issued.
+    pub fn tokens(&self) -> Vec<String> {
+        self.world.tokens.lock().unwrap().clone()
+    }
+
+    /// Every other secret that came or went: client secrets, assertions, passwords, refresh
+    /// tokens, codes.
+    pub fn secrets(&self) -> Vec<String> {
+        let mut all = self.world.secrets.lock().unwrap().clone();
+        let directory = self.world.directory();
+        all.extend(directory.refresh.keys().cloned());
+        all.extend(directory.codes.keys().cloned());
+        all.extend(directory.devices.keys().cloned());
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Counts these among the secrets.
+    pub fn keep_secret(&self, secrets: impl IntoIterator<Item = String>) {
+        self.world.secrets.lock().unwrap().extend(secrets);
+    }
+
     /// What was said, by protocol: `IMAP < …` came from a client, `IMAP > …` went to it.
     pub fn log(&self) -> Vec<String> {
         self.world.lines()

@@ -10,6 +10,17 @@ use super::records::TokenRequest;
 use super::signin;
 use super::world::World;
 
+/// Fields of a token request that nobody else may see.
+const SECRETS: [&str; 7] = [
+    "client_secret",
+    "client_assertion",
+    "password",
+    "refresh_token",
+    "device_code",
+    "code",
+    "code_verifier",
+];
+
 pub type Form = [(String, String)];
 
 /// A field of the form.
@@ -118,6 +129,11 @@ fn user_realm(world: &World, path: &str) -> Response {
 fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
     let form = request.form();
     remember(world, request, &form, tenant);
+    let secrets = form
+        .iter()
+        .filter(|(name, _)| SECRETS.contains(&name.as_str()));
+    let values = secrets.map(|(_, value)| value.clone());
+    world.secrets.lock().unwrap().extend(values);
     let Some(fault) = world.faults.take_token() else {
         return token(world, request, &form, tenant);
     };
@@ -133,6 +149,18 @@ fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
         }
         TokenFault::Html(status) => {
             Response::html(status, "<h1>Access to this site is filtered</h1>")
+        }
+        TokenFault::Echo { status, json } => {
+            let raw = String::from_utf8_lossy(&request.body);
+            let fields: Vec<_> = form.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            let text = format!("Cannot read {raw} with {}", fields.join(" "));
+            match json {
+                true => Response::json(
+                    status,
+                    &json!({"error": "invalid_request", "error_description": text, "trace_id": raw}),
+                ),
+                false => Response::html(status, &text),
+            }
         }
         TokenFault::WrongContentType => {
             let mut response = token(world, request, &form, tenant);

@@ -15,6 +15,8 @@ pub enum TokenFault {
     Status(u16, Option<u64>),
     /// A proxy's HTML page with this status.
     Html(u16),
+    /// A page or an error of Entra's form that repeats the request, its secrets included.
+    Echo { status: u16, json: bool },
     /// 200 with a good JSON body, but declared as `text/html`.
     WrongContentType,
     /// 200 with JSON that is cut off.
@@ -59,6 +61,8 @@ pub enum ImapFault {
     Throttled { milliseconds: u64, bye: bool },
     /// This text after the tag, for example `NO Server Unavailable. 15`.
     Reply(String),
+    /// `NO` and the sign-in's response and token.
+    Echo,
     /// `* BYE` with this text, and the connection closes.
     Bye(String),
     /// The connection closes without a word.
@@ -94,6 +98,8 @@ pub enum SmtpAt {
 pub enum SmtpFault {
     /// This reply (code and text, may have several lines); the command has no other effect.
     Reply(String),
+    /// This code, and the sign-in's response and token.
+    Echo(u16),
     /// The connection closes without a reply, and the command has no effect.
     Close,
     /// Only at `Dot`: the message is accepted and delivered, but no reply comes.

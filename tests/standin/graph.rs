@@ -145,7 +145,7 @@ pub fn answer(world: &World, request: &Request) -> Response {
         Err(refusal) => return refusal,
     };
     let response = match path {
-        "/$batch" => spoiled(world, path, || batch(world, request, &claims)),
+        "/$batch" => spoiled(world, request, path, || batch(world, request, &claims)),
         _ => one(world, request, &claims, path),
     };
     let id = request
@@ -224,11 +224,16 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
 }
 
 fn one(world: &World, request: &Request, claims: &Value, path: &str) -> Response {
-    spoiled(world, path, || route(world, request, claims, path))
+    spoiled(world, request, path, || route(world, request, claims, path))
 }
 
 /// What `act` answers, unless the script has something else.
-fn spoiled(world: &World, path: &str, act: impl FnOnce() -> Response) -> Response {
+fn spoiled(
+    world: &World,
+    request: &Request,
+    path: &str,
+    act: impl FnOnce() -> Response,
+) -> Response {
     match world.faults.graph.take(path) {
         None => act(),
         Some(GraphFault::Error(status, code, message, wait)) => {
@@ -237,6 +242,14 @@ fn spoiled(world: &World, path: &str, act: impl FnOnce() -> Response) -> Respons
                 Some(seconds) => response.with("Retry-After", seconds),
                 None => response,
             }
+        }
+        Some(GraphFault::Echo(status)) => {
+            let token = request.header("authorization").unwrap_or_default();
+            error(
+                status,
+                "Odd",
+                &format!("Cannot read authorization: {token}"),
+            )
         }
         Some(GraphFault::Html(status)) => {
             Response::html(status, "Our services aren't available right now")

@@ -12,6 +12,8 @@ pub enum GraphFault {
     Error(u16, &'static str, &'static str, Option<u64>),
     /// A gateway's HTML page with this status.
     Html(u16),
+    /// An error of Graph with this status that repeats the request's token.
+    Echo(u16),
     /// The connection closes without an answer, and the request has no effect.
     Close,
     /// The request has its effect, but the connection closes without an answer.

@@ -14,6 +14,7 @@ use super::faults::ImapFault;
 use super::imap_read::{self, Command};
 use super::mailbox::Mailbox;
 use super::net::{Conn, handshake};
+use super::tokens;
 use super::world::{World, guid, now};
 
 /// The folder that is open.
@@ -33,6 +34,8 @@ pub struct Session<'a> {
     pub claims: Option<Value>,
     /// Address of the mailbox in lower case; `None` while "not connected".
     pub mailbox: Option<String>,
+    /// The response of the sign-in.
+    pub response: String,
     pub selected: Option<Selected>,
     errors: u32,
     done: bool,
@@ -53,6 +56,7 @@ pub fn serve(world: &Arc<World>, mut stream: TcpStream) -> io::Result<()> {
         conn,
         claims: None,
         mailbox: None,
+        response: String::new(),
         selected: None,
         errors: 0,
         done: false,
@@ -197,6 +201,15 @@ impl Session<'_> {
                 Ok(None)
             }
             ImapFault::Reply(text) => Ok(Some(text)),
+            ImapFault::Echo => {
+                if let Some(response) = command.args.get(1).filter(|_| self.claims.is_none()) {
+                    self.response = response.text();
+                }
+                let decoded = tokens::read_xoauth2(self.response.as_bytes()).unwrap_or_default();
+                let (response, token) = (self.response.clone(), decoded.1);
+                self.say(&format!("* NO Odd {response}"))?;
+                Ok(Some(format!("NO Cannot read {response} {token}")))
+            }
             ImapFault::Bye(text) => self.bye(&text).map(|()| None),
             ImapFault::Close => Err(io::Error::other("closed on purpose")),
             ImapFault::Stall(time) => {

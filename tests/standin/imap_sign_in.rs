@@ -28,6 +28,7 @@ impl Session<'_> {
                 line.trim_ascii_end().to_vec()
             }
         };
+        self.response = String::from_utf8_lossy(&response).into_owned();
         match self.sign_in(&response) {
             Ok(()) => done("AUTHENTICATE"),
             Err(reason) => {

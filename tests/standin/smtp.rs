@@ -23,6 +23,8 @@ pub struct Dialogue<'a> {
     is_secure: bool,
     /// Claims and mailbox, once signed in.
     pub signed_in: Option<(Value, String)>,
+    /// The response of the sign-in.
+    response: String,
     pub envelope: Option<Envelope>,
     /// Chunks of BDAT so far.
     pub chunks: Option<Vec<u8>>,
@@ -58,6 +60,7 @@ fn talk(world: &World, stream: Box<dyn Wire>, is_secure: bool, greet: bool) -> i
         conn: Conn::new(world, stream),
         is_secure,
         signed_in: None,
+        response: String::new(),
         envelope: None,
         chunks: None,
         errors: 0,
@@ -124,6 +127,7 @@ impl Dialogue<'_> {
             .log("SMTP", &format!("! fault at {at:?}: {fault:?}"));
         match fault {
             SmtpFault::Reply(reply) => self.say(&reply).map(Some),
+            SmtpFault::Echo(code) => self.echo(code).map(Some),
             SmtpFault::Delay(time) => {
                 self.conn.flush()?;
                 self.world.pause(time);
@@ -131,6 +135,14 @@ impl Dialogue<'_> {
             }
             SmtpFault::Close | SmtpFault::AcceptThenClose => Ok(Some(Next::End)),
         }
+    }
+
+    /// Repeats what the client signed in with.
+    pub fn echo(&mut self, code: u16) -> Step {
+        let decoded = tokens::read_xoauth2(self.response.as_bytes()).unwrap_or_default();
+        let (response, token) = (&self.response, decoded.1);
+        let reply = format!("{code}-5.7.3 Odd {response}\n{code} 5.7.3 Odd {token}");
+        self.say(&reply)
     }
 
     fn greet(&mut self) -> Step {
@@ -155,6 +167,12 @@ impl Dialogue<'_> {
             _ => None,
         };
         if let Some(at) = at
+            && {
+                if let ("AUTH", Some((_, response))) = (verb, rest.split_once(' ')) {
+                    self.response = response.to_string();
+                }
+                true
+            }
             && let Some(next) = self.scripted(at)?
         {
             // A client that sent its initial response must not have it read as a command.
@@ -261,6 +279,7 @@ impl Dialogue<'_> {
             }
             initial => initial.as_bytes().to_vec(),
         };
+        self.response = String::from_utf8_lossy(&response).into_owned();
         let outcome = self.sign_in(&response);
         if let Err((reason, reply)) = outcome {
             self.world

@@ -148,6 +148,7 @@ impl Dialogue<'_> {
             Some(SmtpFault::Reply(reply)) => return self.say(&reply),
             Some(SmtpFault::Close) => return Ok(Next::End),
             Some(SmtpFault::AcceptThenClose) => is_silent = true,
+            Some(SmtpFault::Echo(code)) => return self.echo(code),
             Some(SmtpFault::Delay(time)) => self.world.pause(time),
         }
         if bare_lf && !self.world.faults.smtp_keep_bare_lf.load(SeqCst) {

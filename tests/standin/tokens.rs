@@ -63,7 +63,9 @@ pub fn mint(world: &World, app: &App, resource: &str, subject: &Subject) -> (Str
     for (name, value) in &app.extra_claims {
         claims[name] = value.clone();
     }
-    (world.key.sign(&claims), lifetime)
+    let token = world.key.sign(&claims);
+    world.tokens.lock().unwrap().push(token.clone());
+    (token, lifetime)
 }
 
 /// The app's permissions that belong to this resource.

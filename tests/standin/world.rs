@@ -24,6 +24,10 @@ pub struct World {
     store: Mutex<Store>,
     pub submitted: Mutex<Vec<Submission>>,
     pub token_requests: Mutex<Vec<TokenRequest>>,
+    /// Every access token that was minted.
+    pub tokens: Mutex<Vec<String>>,
+    /// Every secret that a client sent to the token endpoint.
+    pub secrets: Mutex<Vec<String>>,
     pub login_url: OnceLock<String>,
     lines: Mutex<Vec<String>>,
     pub stopped: Arc<AtomicBool>,
@@ -45,6 +49,8 @@ impl World {
             store: Mutex::default(),
             submitted: Mutex::default(),
             token_requests: Mutex::default(),
+            tokens: Mutex::default(),
+            secrets: Mutex::default(),
             login_url: OnceLock::new(),
             lines: Mutex::default(),
             stopped: Arc::default(),

@@ -96,11 +96,11 @@ impl Client {
                 let (status, response) = found.get(at)?;
                 let answer = match status {
                     200..=299 => Ok(response["body"].clone()),
-                    _ => Err(Refusal::of_batch(
+                    _ => Err(self.masked(Refusal::of_batch(
                         *status,
                         &response["headers"],
                         &response["body"],
-                    )),
+                    ))),
                 };
                 Some((*at, answer))
             })

@@ -130,11 +130,7 @@ impl Client {
     ) -> Result<Response<Incoming>, Lost> {
         self.wait_for_leave();
         let id = guid();
-        let token = self
-            .token
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let token = self.token();
         let lost = |e: &dyn std::fmt::Display| Lost {
             fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
             handed_over: false,
@@ -197,7 +193,7 @@ impl Client {
             let response = self
                 .open(method, url, prefer, body)
                 .map_err(|lost| lost.fault)?;
-            let octets = success(response)?.into_body().read_all(JSON_LIMIT)?;
+            let octets = self.success(response)?.into_body().read_all(JSON_LIMIT)?;
             let octets = if octets.is_empty() {
                 b"null"
             } else {
@@ -278,7 +274,7 @@ impl Client {
             .map_err(|_| Fault::try_later("the address of an upload session cannot be read"))?;
         self.tell(|| format!("graph > PUT (an upload session) {content_range}"));
         let response = self.agent.open(request).map_err(|lost| lost.fault)?;
-        let response = success(response)?;
+        let response = self.success(response)?;
         let status = response.status().as_u16();
         self.tell(|| format!("graph < {status}"));
         response.into_body().read_all(ERROR_LIMIT)?;
@@ -296,26 +292,36 @@ impl Client {
         }
     }
 
+    /// The answer, or what it refuses.
+    pub fn success(&self, response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refusal(response).into())
+    }
+
+    /// What an answer refuses.
+    pub fn refusal(&self, response: Response<Incoming>) -> Refusal {
+        let (parts, body) = response.into_parts();
+        let body = body.read_all(ERROR_LIMIT).unwrap_or_default();
+        self.masked(Refusal::read(parts.status.as_u16(), &parts.headers, &body))
+    }
+
+    /// A refusal that does not repeat our token.
+    pub fn masked(&self, refusal: Refusal) -> Refusal {
+        refusal.without(&[self.token()])
+    }
+
+    fn token(&self) -> Secret {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        token.clone()
+    }
+
     fn tell(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = &self.trace {
             trace(&line());
         }
     }
-}
-
-/// The answer, or what it refuses.
-pub fn success(response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
-    if response.status().is_success() {
-        return Ok(response);
-    }
-    Err(refusal(response).into())
-}
-
-/// What an answer refuses.
-pub fn refusal(response: Response<Incoming>) -> Refusal {
-    let (parts, body) = response.into_parts();
-    let body = body.read_all(ERROR_LIMIT).unwrap_or_default();
-    Refusal::read(parts.status.as_u16(), &parts.headers, &body)
 }
 
 /// An address for the trace: without the long tokens of paging.

@@ -7,6 +7,7 @@
 use crate::fault::{Fault, Kind};
 use crate::http;
 use crate::mail::TokenExpired;
+use crate::secret::{Secret, hide};
 use ::http::HeaderMap;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
@@ -130,6 +131,18 @@ impl Refusal {
         self.client_request_id =
             text(&inner["client-request-id"]).or(self.client_request_id.take());
         self.date = text(&inner["date"]).or(self.date.take());
+    }
+
+    /// The same, and its words repeat none of our secrets.
+    pub fn without(self, secrets: &[Secret]) -> Refusal {
+        let hidden = |text: Option<String>| text.map(|text| hide(&text, secrets));
+        Refusal {
+            code: hide(&self.code, secrets),
+            message: hide(&self.message, secrets),
+            request_id: hidden(self.request_id),
+            client_request_id: hidden(self.client_request_id),
+            ..self
+        }
     }
 
     /// The server's words: `code: message`.

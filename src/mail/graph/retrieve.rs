@@ -5,7 +5,7 @@
 //! asked. A small message waits for it in memory, whole; a larger one is passed through in
 //! pieces while the others wait.
 
-use super::client::{Client, IMMUTABLE, refusal};
+use super::client::{Client, IMMUTABLE};
 use super::faults::{Failure, Meaning, Refusal};
 use crate::fault::Fault;
 use crate::http::Incoming;
@@ -207,7 +207,7 @@ impl Work<'_> {
             if response.status().as_u16() == 200 {
                 break response;
             }
-            let refusal = refusal(response);
+            let refusal = self.client.refusal(response);
             asked += 1;
             if !self.client.may_wait(&refusal, asked) {
                 return self.refused(at, refusal, events);

@@ -6,7 +6,7 @@
 //! messages that were never sent, and a gateway's 504 for messages that were.
 
 use super::addressed::addressed;
-use super::client::{Client, IMMUTABLE, Trace, refusal};
+use super::client::{Client, IMMUTABLE, Trace};
 use super::faults::{Failure, Meaning, Refusal};
 use super::parts::{self, Attachment};
 use crate::fault::Fault;
@@ -115,7 +115,7 @@ impl Graph<'_> {
                 receipt.server_said = Some(said);
                 break receipt;
             }
-            let refusal = refusal(response);
+            let refusal = self.client.refusal(response);
             asked += 1;
             // A token may have been withdrawn before its time: one more try with a new one.
             if refusal.meaning() == Meaning::BadToken && !std::mem::replace(&mut renewed, true) {
@@ -177,7 +177,9 @@ impl Graph<'_> {
                 .client
                 .open(&Method::POST, &url, IMMUTABLE, body)
                 .map_err(|lost| lost.fault)?;
-            let octets = super::client::success(response)?
+            let octets = self
+                .client
+                .success(response)?
                 .into_body()
                 .read_all(8 << 20)?;
             serde_json::from_slice::<Value>(&octets)

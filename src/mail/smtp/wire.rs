@@ -7,6 +7,7 @@ use super::reply::Reply;
 use crate::fault::{Fault, Kind};
 use crate::net;
 use crate::output::escape;
+use crate::secret::{Secret, hide};
 use native_tls::TlsStream;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -64,6 +65,8 @@ pub struct Wire<'a> {
     unread: Vec<u8>,
     host: String,
     trace: &'a dyn Fn(&str),
+    /// What a server may repeat and nobody may see.
+    secrets: Vec<Secret>,
 }
 
 impl<'a> Wire<'a> {
@@ -76,6 +79,7 @@ impl<'a> Wire<'a> {
             unread: Vec::new(),
             host: host.to_owned(),
             trace,
+            secrets: Vec::new(),
         }
     }
 
@@ -154,13 +158,23 @@ impl<'a> Wire<'a> {
         (self.trace)(&format!("{who}{}", escape(text)));
     }
 
-    /// Reads one reply; `wait` is for all its lines. `mask` is applied before anybody sees it.
-    pub fn reply_masked(&mut self, wait: Duration, mask: impl Fn(&str) -> String) -> Result<Reply> {
+    /// Keeps a secret out of the trace and of every reply.
+    pub fn mask(&mut self, secret: Secret) {
+        self.secrets.push(secret);
+    }
+
+    /// A server's words without our secrets.
+    pub fn masked(&self, text: &str) -> String {
+        hide(text, &self.secrets)
+    }
+
+    /// Reads one reply; `wait` is for all its lines.
+    pub fn reply(&mut self, wait: Duration) -> Result<Reply> {
         self.arm(wait);
         let mut reply: Option<Reply> = None;
         for _ in 0..MAX_LINES {
             let line = self.line(wait)?;
-            let text = mask(&String::from_utf8_lossy(&line));
+            let text = self.masked(&String::from_utf8_lossy(&line));
             self.note("S: ", &text);
             let (code, last, rest) = Reply::split(&text)
                 .filter(|(code, ..)| reply.as_ref().is_none_or(|r| r.code == *code))
@@ -175,10 +189,6 @@ impl<'a> Wire<'a> {
             }
         }
         Err(self.nonsense("a reply without an end"))
-    }
-
-    pub fn reply(&mut self, wait: Duration) -> Result<Reply> {
-        self.reply_masked(wait, str::to_owned)
     }
 
     /// One line without its line ending.
