@@ -22,6 +22,7 @@ pub const NAMES: &[&str] = &[
     "fetch-a-40ms",
     "fetch-b-40ms",
     "idle-a-40ms",
+    "fleet-40ms",
     "send-40ms",
 ];
 
@@ -49,6 +50,7 @@ pub fn run(name: &str, office: &Office) {
             far(),
         ),
         "idle-a" => idle(office, "nothing new among 10,000 messages", A, near),
+        "fleet-40ms" => fleet(office, 1000, far()),
         "idle-a-40ms" => idle(
             office,
             "nothing new among 10,000, round trip 40 ms",
@@ -153,6 +155,30 @@ fn idle(office: &Office, title: &str, corpus: Corpus, ports: Ports) {
         });
     }
     print(title, "mbsync", &rows);
+}
+
+/// A cron minute of a thousand addresses with nothing new, 64 at a time.
+fn fleet(office: &Office, count: u32, ports: Ports) {
+    let home = office.home();
+    office.provision(&home, "fleet-0@contoso.com", ports.imaps, ports.submission);
+    let config = home.join("config.yaml");
+    let mut text = fs::read_to_string(&config).unwrap();
+    for n in 1..count {
+        text.push_str(&format!(
+            "  - name: q{n}\n    addresses:\n      - address: fleet-{n}@contoso.com\n        server: Contoso\n        deliver: maildir:{}\n",
+            home.join("Mail").display()
+        ));
+    }
+    fs::write(&config, text).unwrap();
+    let mut command = office.queuemail(&home);
+    command.extend(["fetch", "--jobs", "64"].map(str::to_owned));
+    // The first run makes the mailboxes.
+    measure::run(&command, &home);
+    let runs = (0..runs()).map(|_| measure::run(&command, &home)).collect();
+    let name = "**queuemail**, --jobs 64".to_owned();
+    let rows = [Row { name, runs }];
+    let title = format!("nothing new at {count} addresses, 40 ms round trip");
+    print(&title, "**queuemail**, --jobs 64", &rows);
 }
 
 fn send(office: &Office, title: &str, count: u64, ports: Ports) {

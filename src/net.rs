@@ -4,12 +4,14 @@
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// When TLS starts on a connection.
@@ -147,7 +149,16 @@ impl Connector {
 
 /// A TLS client that trusts the system's authorities (and `SSL_CERT_FILE`) and those in
 /// `ca_file`, from TLS 1.2 on.
+///
+/// Reading the system's authorities takes longer than a handshake, so a process does it once for
+/// each `ca_file`.
 pub fn tls_connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
+    static MADE: Mutex<BTreeMap<Option<PathBuf>, TlsConnector>> = Mutex::new(BTreeMap::new());
+    let key = ca_file.map(Path::to_owned);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(connector) = made.get(&key) {
+        return Ok(connector.clone());
+    }
     let mut builder = TlsConnector::builder();
     builder.min_protocol_version(Some(Protocol::Tlsv12));
     if let Some(path) = ca_file {
@@ -155,9 +166,11 @@ pub fn tls_connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
             builder.add_root_certificate(certificate);
         }
     }
-    builder
+    let connector = builder
         .build()
-        .context("cannot set up TLS with the system's library")
+        .context("cannot set up TLS with the system's library")?;
+    made.insert(key, connector.clone());
+    Ok(connector)
 }
 
 /// All certificates of a PEM file.
