@@ -30,6 +30,8 @@ pub use audit::{Audit, audit};
 
 /// So many messages are asked for before the server is told of those delivered.
 const CHUNK: usize = 2000;
+/// The same when a run has a time budget, which is looked at in between.
+const CHUNK_IN_TIME: usize = 50;
 /// So many messages may be on disk and not yet durable.
 const IN_FLIGHT: usize = 2000;
 
@@ -354,7 +356,11 @@ fn fetch_folder(
         names
             .sweep(delivery.staging())
             .map_err(|e| delivery::cannot_write(delivery.staging(), &e))?;
-        for chunk in work.ids.chunks(CHUNK) {
+        let size = match job.deadline {
+            Some(_) => CHUNK_IN_TIME,
+            None => CHUNK,
+        };
+        for chunk in work.ids.chunks(size) {
             if job.deadline.is_some_and(|d| Instant::now() >= d) {
                 return Ok(());
             }
@@ -437,6 +443,17 @@ fn fetch_chunk(
         Err(_) => Vec::new(),
     };
     account_for_missing(store, mailbox, &mut committer, &missing)?;
+    if result.is_ok() {
+        // Whatever a server leaves out, the mark must not pass over it.
+        for id in ids
+            .iter()
+            .filter(|id| !committer.accounted.contains(id))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            committer.failed(&id, "the server said nothing of this message", false, now())?;
+        }
+    }
     let delivered = std::mem::take(&mut committer.delivered);
     tally.add(&committer.tally);
     result?;
