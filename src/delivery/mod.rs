@@ -153,6 +153,12 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
 pub fn recover(intent: &Intent) -> Result<Option<String>> {
     match intent {
         Intent::Rename { files } => {
+            for (from, _) in files {
+                // A source that is gone has been renamed, but only where its folder is there: of
+                // a disk that is not mounted nothing can be told.
+                let folder = crate::files::folder_of(from);
+                std::fs::metadata(folder).map_err(|e| cannot_write(folder, &e))?;
+            }
             finish_renames(files)?;
             for folder in folders(files) {
                 crate::files::sync_folder(folder)?;
@@ -223,4 +229,25 @@ fn not_ours(intent: &Intent) -> anyhow::Error {
         format!("a delivery was handed another's intent: {intent:?}"),
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_disk_that_is_not_mounted_nothing_is_told() {
+        let disk = tempfile::tempdir().unwrap();
+        let path = |name: &str| disk.path().join(name);
+        let intent = Intent::Rename {
+            files: vec![(path("tmp/a"), path("new/a"))],
+        };
+        assert!(recover(&intent).is_err(), "there is no staging folder");
+        std::fs::create_dir(path("tmp")).unwrap();
+        std::fs::create_dir(path("new")).unwrap();
+        std::fs::write(path("tmp/a"), "x").unwrap();
+        assert!(recover(&intent).unwrap().is_some());
+        assert!(path("new/a").exists());
+        assert!(recover(&intent).unwrap().is_some(), "it had been renamed");
+    }
 }
