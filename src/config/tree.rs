@@ -3,6 +3,7 @@
 
 use super::model::*;
 use super::secret_source::SecretSource;
+use super::token_store::TokenStore;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Display;
@@ -129,6 +130,20 @@ impl Keys {
     }
 }
 
+fn command(words: &[String]) -> Tree {
+    let words = words.iter().cloned().map(Tree::Text).collect();
+    Tree::Map(vec![("command", Tree::List(words))])
+}
+
+impl TokenStore {
+    fn tree(&self) -> Tree {
+        match self {
+            TokenStore::Keyring => Tree::Text("keyring".to_owned()),
+            TokenStore::Command(words) => command(words),
+        }
+    }
+}
+
 impl SecretSource {
     pub fn tree(&self) -> Tree {
         let one = |kind, value: &str| Tree::Map(vec![(kind, Tree::Text(value.to_owned()))]);
@@ -138,10 +153,7 @@ impl SecretSource {
             SecretSource::Env(name) => one("env", name),
             SecretSource::Keyring(name) => one("keyring", name),
             SecretSource::Credential(name) => one("credential", name),
-            SecretSource::Command(words) => Tree::Map(vec![(
-                "command",
-                Tree::List(words.iter().cloned().map(Tree::Text).collect()),
-            )]),
+            SecretSource::Command(words) => command(words),
         }
     }
 }
@@ -159,6 +171,10 @@ impl Config {
         keys.tree(
             "defaults",
             (!defaults.entries().is_empty()).then_some(defaults),
+        )
+        .tree(
+            "token_store",
+            self.token_store.as_ref().map(TokenStore::tree),
         )
         .tree(
             "incoming_servers",

@@ -16,7 +16,7 @@ mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{SignInLock, StoredToken, TokenKey};
+pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};
