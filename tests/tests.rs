@@ -6,6 +6,7 @@ mod completions;
 mod documented;
 mod generated;
 mod graph;
+mod killed;
 mod layering;
 mod machine;
 mod mail;

@@ -1,44 +1,18 @@
 //! OAuth User: password and refresh token grants.
 
-use super::{CLIENT, Home, claims};
+use super::{ADDRESS, CLIENT, Home, claims};
 use crate::standin::{App, TokenFault, User};
 use std::sync::atomic::Ordering::SeqCst;
-
-const ADDRESS: &str = "support@contoso.com";
 
 /// A public client, one person, and a queue that signs in as them.
 fn home(password: &str) -> Home {
     let home = Home::new();
-    home.standin.add_app(App {
-        public: true,
-        ..App::default()
-    });
-    home.standin.add_user(User {
-        address: ADDRESS.into(),
-        ..User::default()
-    });
-    configure(&home, password);
+    home.person("", password);
     home
 }
 
 fn configure(home: &Home, password: &str) {
-    home.config(&format!(
-        "version: 1
-incoming_servers:
-  - name: people
-    address: {{authority}}
-    authentication: oauth-user
-    client_id: {{client}}
-    ca_file: {{ca}}
-    imap: {{imap}}
-queues:
-  - name: support
-    addresses:
-      - address: {ADDRESS}
-        server: people
-        {password}
-"
-    ));
+    home.person("", password);
 }
 
 #[test]

@@ -4,51 +4,14 @@
 //! `cargo test` kills at a sample of the calls; `QUEUEMAIL_SOAK=1` at each.
 
 use super::{Desk, Sorted, Via, assert_same, files, mboxrd};
+use crate::killed::{self, CALLS, Hit, stride};
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
 
-/// Every call that changes a file, a folder or what a server knows.
-const CALLS: &[&str] = &[
-    "openat",
-    "write",
-    "pwrite64",
-    "ftruncate",
-    "rename",
-    "unlink",
-    "mkdir",
-    "fsync",
-    "fdatasync",
-    "syncfs",
-    "sendto",
-];
 const MESSAGES: usize = 7;
 
-/// Each how many-th call is taken.
-fn stride() -> usize {
-    match std::env::var_os("QUEUEMAIL_SOAK") {
-        Some(_) => 1,
-        None => 17,
-    }
-}
-
-/// Runs a fetch under strace and kills it at its n-th `call`. False when it ended before.
+/// Kills a fetch at its n-th `call`. False when it ended before.
 fn killed_at(desk: &Desk, call: &str, n: usize) -> bool {
-    let fetch = desk.fetch(&[]);
-    let fetch = fetch.command();
-    let status = Command::new("strace")
-        .args(["-f", "-qq", "-o", "/dev/null"])
-        .arg(format!("--trace={call}"))
-        .arg(format!("--inject={call}:signal=SIGKILL:when={n}"))
-        .arg(fetch.get_program())
-        .args(fetch.get_args())
-        .env_clear()
-        .envs(fetch.get_envs().filter_map(|(k, v)| Some((k, v?))))
-        .current_dir(desk.world.home())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .expect("strace (scripts/need test installs it)");
-    !status.success()
+    killed::killed_at(&desk.fetch(&[]).command(), Hit::All, call, n)
 }
 
 /// Kills a fetch at every n-th call of every kind; `delivered` reads what the delivery holds.
