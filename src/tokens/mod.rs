@@ -125,6 +125,25 @@ impl<'a> Tokens<'a> {
         let mut tokens = Vec::new();
         tokens.extend(refresh.map(|token| (key.of_refresh(), token)));
         tokens.push((key.clone(), access.clone()));
+        self.save_all(&tokens, Some(key))
+    }
+
+    /// Keeps a refresh token that came without an access token.
+    ///
+    /// # Errors
+    /// As [`Tokens::save`].
+    pub fn renew(&self, key: &TokenKey, refresh: &Secret) -> Result<()> {
+        let token = Token {
+            secret: refresh.clone(),
+            times: Times {
+                obtained_at: SystemTime::now(),
+                expires_at: None,
+            },
+        };
+        self.save_all(&[(key.of_refresh(), token)], None)
+    }
+
+    fn save_all(&self, tokens: &[(TokenKey, Token)], signed_in: Option<&TokenKey>) -> Result<()> {
         self.held().extend(tokens.iter().cloned());
         match self.wanted {
             None => {
@@ -132,22 +151,22 @@ impl<'a> Tokens<'a> {
                     .iter()
                     .map(|(key, token)| (key.clone(), row_with(token)))
                     .collect();
-                self.store.save_tokens(&rows, Some(key))?;
-                for (key, _) in &tokens {
+                self.store.save_tokens(&rows, signed_in)?;
+                for (key, _) in tokens {
                     self.held().remove(key);
                     self.erase_others(key, None)?;
                 }
             }
             Some(wanted) => {
-                for (own, token) in &tokens {
-                    let signed_in = (own == key).then_some(key);
-                    let put = || self.put(wanted, own, token, signed_in);
-                    match own.is_refresh() {
+                for (key, token) in tokens {
+                    let signed_in = signed_in.filter(|of| *of == key);
+                    let put = || self.put(wanted, key, token, signed_in);
+                    match key.is_refresh() {
                         // It exists once: a store that is busy for a moment shall not cost it.
                         true => put().or_else(|_| put())?,
                         false => put()?,
                     }
-                    self.held().remove(own);
+                    self.held().remove(key);
                 }
             }
         }

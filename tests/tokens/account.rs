@@ -153,6 +153,66 @@ fn a_passing_fault_never_costs_the_refresh_token() {
 }
 
 #[test]
+fn an_answer_without_a_refresh_token_leaves_the_old_one_in_use() {
+    for head in ["", super::store::COMMAND] {
+        let home = Home::signed_in_person(head);
+        home.standin.faults().no_rotation.store(true, SeqCst);
+        for _ in 0..3 {
+            home.run(&["token", "get", "support", "--fresh"]).succeeds();
+        }
+        home.run(&["token", "get", "support", "--for", "graph"])
+            .succeeds();
+    }
+}
+
+/// Also where the server seems sure: somebody may set right what it meant.
+#[test]
+fn a_refusal_never_erases_the_refresh_token() {
+    let home = Home::signed_in_person("");
+    for code in [70000, 70008, 700082, 50173, 50076, 65001, 7000215, 700016] {
+        home.standin
+            .faults()
+            .token_next(1, TokenFault::Aadsts(code));
+        home.run(&["token", "get", "support", "--fresh"]).fails(77);
+        home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    }
+}
+
+/// The server has taken the old refresh token back with an answer that is no good otherwise.
+#[test]
+fn the_refresh_token_of_an_answer_that_cannot_be_used_is_kept() {
+    for head in ["", super::store::COMMAND] {
+        let home = Home::signed_in_person(head);
+        let faults = home.standin.faults();
+        faults.strict_rotation.store(true, SeqCst);
+        faults.hide_expires_in.store(true, SeqCst);
+        home.run(&["token", "get", "support", "--fresh"])
+            .fails(69)
+            .says("it lacks expires_in");
+        faults.hide_expires_in.store(false, SeqCst);
+        home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    }
+}
+
+/// A page of the network in the place of the token endpoint is no reason to send a password.
+#[test]
+fn only_the_servers_word_ends_a_refresh_token() {
+    let home = Home::signed_in_person("");
+    home.person("", super::PASSWORD);
+    for fault in [
+        TokenFault::NoToken,
+        TokenFault::BrokenJson,
+        TokenFault::Html(403),
+    ] {
+        home.standin.faults().token_next(1, fault);
+        let before = home.asked();
+        let ran = home.run(&["token", "get", "support", "--fresh"]);
+        assert!([69, 75].contains(&ran.code), "{ran:?}");
+        assert_eq!(home.asked(), before + 1, "{ran:?}");
+    }
+}
+
+#[test]
 fn nobody_has_signed_in_yet() {
     let home = home("");
     home.run(&["token", "get", "support"])

@@ -22,16 +22,19 @@ struct Count {
 
 fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
     let mut count = Count::default();
+    let sign_in = || {
+        let home = Home::signed_in_person(head);
+        home.standin.faults().strict_rotation.store(strict, SeqCst);
+        home
+    };
+    let mut home = sign_in();
     for call in CALLS {
-        // The few calls that write are all taken; of the many that open libraries, a sample.
-        let step = if *call == "openat" {
-            stride()
-        } else {
-            1 + stride() / 6
+        // Of the many calls that open libraries, fewer are taken than of those that write.
+        let step = match *call {
+            "openat" => stride(),
+            _ => stride().div_ceil(4),
         };
         for n in (1..).step_by(step) {
-            let home = Home::signed_in_person(head);
-            home.standin.faults().strict_rotation.store(strict, SeqCst);
             let before = home.asked();
             let run = home.command(&["token", "get", "support", "--fresh"]);
             if !killed_at(&run, hit, call, n) {
@@ -42,20 +45,18 @@ fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
             count.kills += 1;
             let answered = home.asked() > before;
             count.answered += usize::from(answered);
-            let story =
-                format!("killed at the {n}. {call}; strict: {strict}; answered: {answered}");
             let next = home.run(&["token", "get", "support", "--fresh"]);
             match next.code {
-                0 => {
-                    // What it put on record works as well.
-                    home.run(&["token", "get", "support", "--fresh"]).succeeds();
-                }
+                0 => {}
                 _ if strict && answered => {
                     count.signed_out += 1;
                     next.fails(77)
                         .says("sign in again: `queuemail token login support@contoso.com`");
+                    home = sign_in();
                 }
-                _ => panic!("{story}: {next:?}"),
+                _ => panic!(
+                    "killed at the {n}. {call}; strict: {strict}; answered: {answered}; then: {next:?}"
+                ),
             }
         }
     }

@@ -4,7 +4,7 @@ use super::{Access, REFRESH_REFUSED, Wanted};
 use crate::config::resolve::{Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
-use crate::oauth::{self, AccessToken, Class, Client, Credential, GrantError, Granted};
+use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::tokens::{Times, Token};
 use anyhow::Result;
 use std::path::Path;
@@ -82,14 +82,18 @@ impl Access<'_> {
                 .refresh(&refresh, scope)
             {
                 Ok(granted) => return Ok(granted),
-                Err(GrantError {
-                    class: Class::TryLater,
-                    fault,
-                }) => return Err(fault.into()),
-                Err(GrantError { fault, .. }) => {
+                Err(err) => {
+                    if let Some(renewed) = &err.refresh {
+                        self.tokens.renew(&wanted.key, renewed)?;
+                    }
+                    // Only the server's own word ends a refresh token, and nothing erases it: it
+                    // may be the app's secret that is wrong.
+                    if err.class == Class::TryLater || err.fault.server_said.is_none() {
+                        return Err(err.fault.into());
+                    }
                     refused = Some(Fault {
                         what: REFRESH_REFUSED.to_owned(),
-                        ..fault
+                        ..err.fault
                     });
                 }
             }
