@@ -1,9 +1,11 @@
 //! SIGKILL at every system call that changes anything while a refresh token is redeemed and its
 //! successor put on record; then one more run must get a token without a person.
 //!
-//! Entra ID lets the redeemed refresh token live on, and so does a lenient stand-in: there no kill
-//! costs a sign-in. A strict server (RFC 9700 §2.2.2 lets it) takes a refresh token once. There a
-//! kill between its answer and the moment when the new one is durable does, and the error says so.
+//! Entra ID does not revoke a refresh token that was used
+//! (https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens), and neither does a
+//! lenient stand-in: there no kill costs a sign-in. A strict server takes a refresh token once
+//! (RFC 9700 §4.14.2). There a kill between its answer and the moment when the new one is durable
+//! does, and the error says so.
 
 use super::Home;
 use crate::killed::{CALLS, Hit, killed_at, stride};

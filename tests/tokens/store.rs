@@ -7,6 +7,7 @@ use super::{ADDRESS, Home, PASSWORD, Ran, claims};
 use crate::standin::TokenFault;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -222,6 +223,41 @@ fn cron_without_the_desktop_is_told_what_is_missing() {
     assert_eq!(forgot.out, "forgot 2 tokens\n");
     forgot.says("erase it there yourself: refresh-support@contoso.com-");
     home.run(&["token", "forget", "--all"]).succeeds();
+}
+
+/// The script of docs/token-store.md, and a key without a passphrase.
+#[test]
+fn in_pass_as_documented() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/token-store.md");
+    let text = fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once("<!-- tested: pass -->\n```sh\n").unwrap();
+    let (script, _) = rest.split_once("\n```").unwrap();
+    let home = Home::new();
+    home.write("pass-store", script);
+    let prepare = "set -e
+        mkdir -m 700 .gnupg
+        gpg --batch --quiet --passphrase '' --quick-gen-key queuemail rsa2048 encr never
+        pass init queuemail";
+    let shell = |script: &str| {
+        let ran = Command::new("sh")
+            .args(["-c", script])
+            .env("HOME", home.folder.path())
+            .env_remove("GNUPGHOME")
+            .env_remove("PASSWORD_STORE_DIR")
+            .current_dir(home.folder.path())
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    shell(prepare);
+    let head = "token_store: {command: [sh, '{home}/pass-store']}";
+    lives(&home, head, "command", |args| home.run(args));
+    home.person(head, PASSWORD);
+    home.run(&["token", "get", "support"]).succeeds();
+    let listed = shell("pass ls queuemail");
+    assert_eq!(listed.matches("support@contoso.com").count(), 2, "{listed}");
+    shell("gpgconf --kill gpg-agent");
 }
 
 #[test]
