@@ -9,6 +9,8 @@
 
 use super::Home;
 use crate::killed::{CALLS, Hit, killed_at, stride};
+use std::collections::BTreeSet;
+use std::fs;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -18,8 +20,33 @@ struct Count {
     kills: usize,
     /// Of these, the token endpoint had answered.
     answered: usize,
+    /// Of these, the new refresh token was on record.
+    recorded: usize,
     /// The next run needed a person.
     signed_out: usize,
+}
+
+/// Every whole refresh token that is kept anywhere.
+fn on_record(home: &Home) -> BTreeSet<String> {
+    // What a killed run left is for the next run to clean up: we look at a copy.
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["state.sqlite", "state.sqlite-wal"] {
+        let _ = fs::copy(home.path("state").join(name), copy.path().join(name));
+    }
+    let database = rusqlite::Connection::open(copy.path().join("state.sqlite")).unwrap();
+    let mut statement = database
+        .prepare("SELECT refresh_token FROM token WHERE refresh_token IS NOT NULL")
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    let mut found: BTreeSet<String> = rows.map(Result::unwrap).collect();
+    for entry in fs::read_dir(home.path("vault")).into_iter().flatten() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+        let record: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        if record["kind"] == "refresh" {
+            found.insert(record["token"].as_str().unwrap().to_owned());
+        }
+    }
+    found
 }
 
 fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
@@ -37,7 +64,7 @@ fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
             _ => stride().div_ceil(4),
         };
         for n in (1..).step_by(step) {
-            let before = home.asked();
+            let (before, kept) = (home.asked(), on_record(&home));
             let run = home.command(&["token", "get", "support", "--fresh"]);
             if !killed_at(&run, hit, call, n) {
                 break;
@@ -46,54 +73,51 @@ fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
             std::thread::sleep(Duration::from_millis(30));
             count.kills += 1;
             let answered = home.asked() > before;
+            let recorded = !on_record(&home).is_subset(&kept);
             count.answered += usize::from(answered);
+            count.recorded += usize::from(recorded);
             let next = home.run(&["token", "get", "support", "--fresh"]);
+            let story = format!(
+                "killed at the {n}. {call}; answered: {answered}, recorded: {recorded}; {next:?}"
+            );
+            let window = strict && answered && !recorded;
             match next.code {
-                0 => {}
-                _ if strict && answered => {
+                // A store outside may have taken it while we looked.
+                0 => assert!(!window || hit == Hit::Main, "{story}"),
+                _ => {
+                    assert!(window, "{story}");
                     count.signed_out += 1;
                     next.fails(77)
                         .says("sign in again: `queuemail token login support@contoso.com`");
                     home = sign_in();
                 }
-                _ => panic!(
-                    "killed at the {n}. {call}; strict: {strict}; answered: {answered}; then: {next:?}"
-                ),
             }
         }
     }
     assert!(count.kills >= 5, "does strace work here? {count:?}");
-    assert!(count.answered > 0, "no kill came late enough: {count:?}");
+    // The sample reaches both sides of the window.
+    assert!(count.answered > count.recorded, "{count:?}");
+    assert!(count.recorded > 0, "{count:?}");
     println!("{head:?}, {hit:?}, strict: {strict}: {count:?}");
     count
 }
 
 #[test]
 fn no_kill_costs_a_sign_in_at_a_server_like_entra() {
-    let count = campaign("", Hit::All, false);
-    assert_eq!(count.signed_out, 0, "{count:?}");
+    campaign("", Hit::All, false);
 }
 
 #[test]
 fn a_strict_server_wants_a_new_sign_in_after_a_kill_before_the_record() {
-    let count = campaign("", Hit::All, true);
-    assert!(
-        count.signed_out < count.answered,
-        "the window is closed by the record: {count:?}"
-    );
+    campaign("", Hit::All, true);
 }
 
 #[test]
 fn no_kill_costs_a_sign_in_with_a_store_outside() {
-    let count = campaign(super::store::COMMAND, Hit::Main, false);
-    assert_eq!(count.signed_out, 0, "{count:?}");
+    campaign(super::store::COMMAND, Hit::Main, false);
 }
 
 #[test]
 fn a_strict_server_with_a_store_outside() {
-    let count = campaign(super::store::COMMAND, Hit::Main, true);
-    assert!(
-        count.signed_out < count.answered,
-        "the window is closed by the store: {count:?}"
-    );
+    campaign(super::store::COMMAND, Hit::Main, true);
 }
