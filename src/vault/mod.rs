@@ -15,7 +15,7 @@ mod kernel;
 use crate::config::{self, Failure, TokenStore};
 use crate::fault::{Fault, Kind};
 use crate::output::escape;
-use crate::secret::Secret;
+use crate::secret::{Secret, hide};
 
 /// A store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +113,16 @@ impl Vault {
                 Kind::TryLater => Kind::TryLater,
                 _ => Kind::CannotWrite,
             };
-            self.cannot("write to", Fault { kind, ..fault })
+            // A program may repeat what it could not take.
+            let what = hide(&fault.what, std::slice::from_ref(secret));
+            self.cannot(
+                "write to",
+                Fault {
+                    kind,
+                    what,
+                    ..fault
+                },
+            )
         };
         match self {
             Vault::Desktop => desktop::put(name, secret),
