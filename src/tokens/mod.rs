@@ -18,14 +18,17 @@ use crate::config::TokenStore;
 use crate::fault::Fault;
 use crate::output::Output;
 use crate::secret::Secret;
-use crate::state::{KeptToken, Store, TokenKey, TokenRow, Trace};
+use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
 use crate::vault::Vault;
 use anyhow::Result;
 use record::Record;
 use ring::digest;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long `forget` waits for those who are getting a token.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// When a token was obtained, and until when an access token is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,8 +191,23 @@ impl<'a> Tokens<'a> {
         Ok(kept.into_iter().map(with_vault).collect())
     }
 
-    /// Erases every token whose key begins with this text, wherever it is, and forgets it.
+    /// Erases every token whose key begins with this text, wherever it is, and forgets it. Waits
+    /// for those who are just getting one, which would be kept after all.
+    ///
+    /// # Errors
+    /// `TryLater` when somebody takes longer than a minute.
     pub fn forget(store: &Store, beginning: &str) -> Result<Forgotten> {
+        let kept = store.kept_tokens()?.into_iter().map(|kept| kept.key);
+        let traces = store.token_traces_of_all(beginning)?.into_iter();
+        let mut keys: Vec<TokenKey> = kept.chain(traces.map(|(key, _)| key)).collect();
+        keys.retain(|key| key.text().starts_with(beginning));
+        keys.sort_by_key(TokenKey::subject);
+        keys.dedup_by_key(|key| key.subject());
+        let deadline = Instant::now() + PATIENCE;
+        let mut locks = Vec::new();
+        for key in &keys {
+            locks.push(wait_for_lock(store, key, deadline)?);
+        }
         let mut left = Vec::new();
         for (_, trace) in store.token_traces_of_all(beginning)? {
             if let Err(fault) = erase(&trace) {
@@ -429,6 +447,19 @@ impl<'a> Tokens<'a> {
 
     fn held(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, Token>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<SignInLock> {
+    loop {
+        if let Some(lock) = store.try_lock_sign_in(key)? {
+            return Ok(lock);
+        }
+        if Instant::now() > deadline {
+            let what = "another queuemail is getting a token all the time; nothing is forgotten";
+            return Err(Fault::try_later(what).into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

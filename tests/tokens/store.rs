@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 pub const COMMAND: &str = "token_store: {command: [sh, '{home}/vault.sh', '{home}/vault']}";
 const KEYRING: &str = "token_store: keyring";
@@ -357,6 +358,27 @@ fn nobody_signs_in_for_a_store_that_takes_nothing() {
         .never_says("enter the code");
     let check = home.run(&["check", "support"]);
     assert!(check.out.contains("cannot write to the store"), "{check:?}");
+}
+
+#[test]
+fn what_is_just_being_got_is_forgotten_too() {
+    for head in ["", COMMAND] {
+        let home = Home::signed_in_person(head);
+        let delay = TokenFault::Delay(Duration::from_millis(700));
+        home.standin.faults().token_next(1, delay);
+        let mut child = home
+            .command(&["token", "get", "support", "--fresh"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        while home.asked() < 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        home.run(&["token", "forget", "support"]).succeeds();
+        assert!(child.wait().unwrap().success());
+        assert_eq!(listed(&home, |args| home.run(args)), [""; 0], "{head}");
+        assert_eq!(vault(&home), [""; 0]);
+    }
 }
 
 #[test]
