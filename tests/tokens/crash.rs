@@ -58,10 +58,11 @@ fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
     };
     let mut home = sign_in();
     for call in CALLS {
-        // Of the many calls that open libraries, fewer are taken than of those that write.
-        let step = match *call {
-            "openat" => stride(),
-            _ => stride().div_ceil(4),
+        // Of the many calls that open libraries, few are taken.
+        let step = match (*call, hit) {
+            ("openat", _) => stride(),
+            (_, Hit::All) => 1,
+            (_, Hit::Main) => stride().div_ceil(6),
         };
         for n in (1..).step_by(step) {
             let (before, kept) = (home.asked(), on_record(&home));
