@@ -41,7 +41,7 @@ impl Tree {
         match self {
             Tree::Text(text) => text.clone(),
             Tree::Number(n) => n.to_string(),
-            Tree::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+            Tree::Flag(flag) => if *flag { "true" } else { "false" }.to_owned(),
             Tree::Secret(_) => "(set)".to_owned(),
             Tree::List(items) => items.iter().map(Tree::words).collect::<Vec<_>>().join(" "),
             Tree::Map(entries) => entries
