@@ -108,6 +108,8 @@ impl Call<'_> {
             .lock()
             .unwrap()
             .contains(&self.mailbox);
+        let given = self.world.faults.graph.given_by_exchange.lock().unwrap();
+        let has_role = has_role || upn.is_empty() && given.contains(&self.mailbox);
         if !denied && (has_role || has_scope && may_share()) {
             return Ok(());
         }

@@ -41,6 +41,9 @@ pub struct GraphFaults {
     pub foreign_link: Mutex<Option<String>>,
     /// Mailboxes that an application access policy keeps the app out of: 403.
     pub denied: Mutex<HashSet<String>>,
+    /// Mailboxes for which a role in Exchange gives apps every permission, whatever their tokens
+    /// say (RBAC for Applications).
+    pub given_by_exchange: Mutex<HashSet<String>>,
     /// Mailboxes that are on-premises or have no licence: 404 `MailboxNotEnabledForRESTAPI`.
     pub not_enabled: Mutex<HashSet<String>>,
     /// PATCH, move and DELETE say that they did it, and do nothing.

@@ -206,3 +206,19 @@ fn the_proxy_variables_are_honoured() {
     assert!(head.starts_with(&expected), "{head}");
     assert!(!head.contains("s3cret"));
 }
+
+#[test]
+fn a_redirect_gets_no_secret() {
+    let home = home();
+    let other = Home::new();
+    for status in ["a", "b"] {
+        let target = format!("{}/{status}", other.standin.login_url());
+        home.standin
+            .faults()
+            .token_next(1, TokenFault::Redirect(target));
+        home.run(&["token", "get", "support"])
+            .fails(75)
+            .says("secrets are not sent elsewhere");
+    }
+    assert!(other.standin.log().is_empty(), "{:#?}", other.standin.log());
+}
