@@ -172,7 +172,7 @@ fn oauthbearer_alone_is_enough_to_read_and_to_send() {
         let to = format!("bearer-{starttls}@example.com");
         let ran = office
             .world
-            .run(["send", "-vv", "--from", &mailbox, "--to", &to])
+            .run(["send", "-vv", "-f", &mailbox, "--to", &to])
             .args(["--subject", "x", "--text", "-"])
             .stdin("Hello.\n")
             .succeeds();
