@@ -256,6 +256,9 @@ fn spoiled(
         Some(GraphFault::Html(status)) => {
             Response::html(status, "Our services aren't available right now")
         }
+        Some(GraphFault::Redirect(status, target)) => {
+            Response::html(status, "Moved").with("Location", target)
+        }
         Some(GraphFault::Close) => silent(),
         Some(GraphFault::ActThenClose) => {
             act();

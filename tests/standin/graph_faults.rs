@@ -12,6 +12,8 @@ pub enum GraphFault {
     Error(u16, &'static str, &'static str, Option<u64>),
     /// A gateway's HTML page with this status.
     Html(u16),
+    /// A redirect with this status to this URL.
+    Redirect(u16, String),
     /// An error of Graph with this status that repeats the request's token.
     Echo(u16),
     /// The connection closes without an answer, and the request has no effect.

@@ -3,6 +3,7 @@
 //! where 169.254.169.254 is an address of the loopback and a stand-in listens at its port 80.
 
 use super::{CLIENT, Home, Ran};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -62,8 +63,14 @@ impl Azure {
     /// Runs the binary there; gives what it did and what the service saw.
     fn run(&self, args: &[&str]) -> (Ran, String) {
         let _ = std::fs::remove_file(self.home.path("ready"));
-        let mut command = self.home.command(&[]);
+        let command = self.home.command(&[]);
+        let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+        let as_root: &[&str] = match is_root {
+            true => &[],
+            false => &["--user", "--map-root-user"],
+        };
         let output = Command::new("unshare")
+            .args(as_root)
             .args(["--net", "--mount", "sh", "-euc", SCRIPT, "sh"])
             .args(args)
             .env_clear()
@@ -80,7 +87,6 @@ impl Azure {
             .stdin(Stdio::null())
             .output()
             .expect("unshare");
-        command.stdin(Stdio::null());
         let seen = std::fs::read_to_string(self.home.path("seen")).unwrap_or_default();
         (Ran::from(output), seen)
     }

@@ -2,38 +2,10 @@
 
 use super::login::{browse, finish, location, start};
 use super::{Home, claims};
+use crate::servers::proxy;
 use crate::standin::{App, User, provider};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 
 const ADDRESS: &str = "support@contoso.com";
-
-/// A proxy that leads every name to the stand-in; gives its URL. Ends with the process.
-fn proxy_to(port: u16) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for mut client in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut head = Vec::new();
-                let mut octet = [0];
-                while !head.ends_with(b"\r\n\r\n") && client.read(&mut octet).unwrap_or(0) == 1 {
-                    head.push(octet[0]);
-                }
-                let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
-                client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
-                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || {
-                    let _ = std::io::copy(&mut from, &mut to);
-                    let _ = to.shutdown(std::net::Shutdown::Both);
-                });
-                let _ = std::io::copy(&mut server, &mut client);
-                let _ = client.shutdown(std::net::Shutdown::Both);
-            });
-        }
-    });
-    url
-}
 
 /// In China the password grant names a resource to the endpoint of version 1.
 #[test]
@@ -66,7 +38,7 @@ queues:
 "
         ));
     };
-    let proxy = proxy_to(home.standin.login_port());
+    let (proxy, _) = proxy::connect(Some(home.standin.login_port()));
     let get = |more: &[&str]| {
         let args = [&["token", "get", "support", "--fresh"], more].concat();
         let mut command = home.command(&args);

@@ -266,12 +266,13 @@ fn mutt_reads() {
             // Out of the message, and out of the list. What is typed while the screen is drawn
             // is dropped, so a person types it again.
             let end = Instant::now() + Duration::from_secs(60);
-            while is_alive(&terminal) && Instant::now() < end {
-                terminal.send("q").ok();
+            let mut shown = String::new();
+            while is_alive(&terminal) {
+                assert!(Instant::now() < end, "{program} goes on: {shown:?}");
+                terminal.send("q").and_then(|_| terminal.flush()).ok();
                 std::thread::sleep(Duration::from_millis(200));
-                while terminal.try_read().is_some() {}
+                shown.extend(std::iter::from_fn(|| terminal.try_read()));
             }
-            terminal.exp_eof()?;
             Ok(())
         };
         read().unwrap_or_else(|e| panic!("{program}: {e}"));
