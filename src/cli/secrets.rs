@@ -76,7 +76,12 @@ pub struct CredentialArgs {
     #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub federated_token_env_file: Option<String>,
     /// Run this command (words split as a shell does, no shell run), which prints such a token
-    #[arg(long, value_name = "COMMAND", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        hide_short_help = true,
+        conflicts_with = "federated_token_env_file"
+    )]
     pub federated_token_command: Option<String>,
     /// Use a managed identity of the Azure host that we run on: the user-assigned one whose client
     /// ID is given, or (system) the host's own

@@ -1,6 +1,6 @@
 //! What the options of `server add` and `server set` say of an app's credential.
 
-use super::provision::{change, change_path, value};
+use super::provision::{change, change_path};
 use super::secret_flags::{Source, variable_name};
 use super::server_set::put_source;
 use super::words;
@@ -25,26 +25,23 @@ pub fn set(
     change_path(slots.private_key, &args.private_key)?;
     put_source(slots.certificate_passphrase, passphrase);
     change_path(slots.federated_token_file, &args.federated_token_file)?;
-    let env_file = &args.federated_token_env_file;
-    let command = &args.federated_token_command;
-    match (env_file.as_deref(), command.as_deref()) {
-        (None, None) => {}
-        (Some(""), None) | (None, Some("")) => *slots.federated_token = None,
-        (Some(name), None) => {
-            let name: VariableName = value("--federated-token-env-file", name)?;
-            *slots.federated_token = Some(FederatedToken::EnvFile(name.0));
-        }
-        (None, Some(command)) => {
-            let words = words::split(command)
-                .map_err(|e| Fault::usage(format!("`--federated-token-command`: {e}")))?;
-            *slots.federated_token = Some(FederatedToken::Command(words));
-        }
-        (Some(_), Some(_)) => {
+    if let Some(name) = &args.federated_token_env_file {
+        if !variable_name(name) {
             return Err(Fault::usage(
-                "`--federated-token-env-file` and `--federated-token-command`: the token has one source",
+                "`--federated-token-env-file`: not the name of an environment variable",
             )
             .into());
         }
+        *slots.federated_token =
+            (!name.is_empty()).then(|| FederatedToken::EnvFile(name.to_owned()));
+    }
+    if let Some(command) = &args.federated_token_command {
+        *slots.federated_token = match command.as_str() {
+            "" => None,
+            text => Some(FederatedToken::Command(words::split(text).map_err(
+                |e| Fault::usage(format!("`--federated-token-command`: {e}")),
+            )?)),
+        };
     }
     if let Some(identity) = args.managed_identity {
         *slots.managed_identity = match identity {
@@ -67,17 +64,5 @@ pub fn one_stdin(flags: &[(&str, bool)]) -> Result<()> {
         ))
         .into()),
         _ => Ok(()),
-    }
-}
-
-struct VariableName(String);
-
-impl std::str::FromStr for VariableName {
-    type Err = String;
-    fn from_str(text: &str) -> Result<VariableName, String> {
-        match variable_name(text) {
-            true => Ok(VariableName(text.to_owned())),
-            false => Err("not the name of an environment variable".to_owned()),
-        }
     }
 }

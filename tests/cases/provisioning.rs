@@ -357,7 +357,16 @@ fn every_credential_has_its_options() {
         credential(&["--federated-token-command", "spire 'two words'"]),
         "federated token command spire two words"
     );
-    assert!(world.config().contains("- two words\n") || world.config().contains("two words"));
+    assert!(world.config().contains("two words"), "{}", world.config());
+    set(&["--federated-token-command", "", "--secret-env", "S"]).succeeds();
+    assert!(!world.config().contains("federated"), "{}", world.config());
+    set(&[
+        "--federated-token-command",
+        "a",
+        "--federated-token-env-file",
+        "B",
+    ])
+    .fails(64);
     set(&["--federated-token-env-file", "/a/file"])
         .fails(64)
         .mentions("not the name of an environment variable");
