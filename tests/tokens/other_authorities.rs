@@ -116,6 +116,9 @@ queues:
         deliver: maildir:{{home}}/mail
 "
     ));
+    home.run(&["setup-script"])
+        .fails(78)
+        .says("there is no server of Entra ID to set up");
     home.run(&["token", "login", "support", "--device"])
         .fails(78)
         .says("no `device_authorization_endpoint`")
