@@ -7,6 +7,8 @@ mod crash;
 mod explain;
 mod formats;
 mod login;
+mod managed;
+mod other_authorities;
 mod service;
 mod store;
 
