@@ -1,6 +1,7 @@
 //! Black-box tests of Microsoft Graph: the main job, the promises and the choice of the way,
 //! through the real binary against the stand-in.
 
+mod described;
 mod listing;
 mod memory;
 mod official_client;

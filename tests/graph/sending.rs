@@ -324,3 +324,20 @@ fn an_unknown_outcome_is_kept_and_sent_items_decides() {
         .fails(75)
         .mentions("asked us to wait");
 }
+
+/// Lets the program do all that it does by Graph to send.
+pub fn everything(office: &Office) {
+    send(office, &["-t"]).succeeds();
+    let large = with_attachments(&[100_000, 4 << 20]);
+    assert_eq!(send_large(office, &large).code, 0);
+    let faults = &office.m365.faults().graph;
+    faults.next(
+        1,
+        "/createUploadSession",
+        error(403, "ErrorSendAsDenied", None),
+    );
+    assert_eq!(send_large(office, &large).code, 77);
+    faults.next(1, "sendMail", GraphFault::ActThenClose);
+    send(office, &["-t", "--outbox"]).fails(76);
+    office.world.run(["outbox", "retry", "1"]).succeeds();
+}

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::graph_faults::GraphFault;
 use super::http::{Request, Response};
+use super::records::GraphCall;
 use super::tokens::{self, GRAPH};
 use super::world::{World, guid};
 use super::{graph_mail, graph_send};
@@ -25,6 +26,8 @@ pub struct State {
     pub uploads: HashMap<String, (String, String, String, u64, Vec<u8>)>,
     /// `$value` requests under way, by mailbox.
     pub under_way: HashMap<String, u32>,
+    /// All that was asked and answered, once that is wanted.
+    pub calls: Option<Vec<GraphCall>>,
 }
 
 impl State {
@@ -138,14 +141,20 @@ pub fn answer(world: &World, request: &Request) -> Response {
         .split_once("/v1.0")
         .map_or("", |(_, path)| path);
     if let Some(token) = path.strip_prefix("/upload/") {
-        return graph_send::upload(world, request, token);
+        let response = graph_send::upload(world, request, token);
+        record(world, request, path, &response);
+        return response;
     }
     let claims = match bearer(world, request) {
         Ok(claims) => claims,
         Err(refusal) => return refusal,
     };
     let response = match path {
-        "/$batch" => spoiled(world, request, path, || batch(world, request, &claims)),
+        "/$batch" => {
+            let response = spoiled(world, request, path, || batch(world, request, &claims));
+            record(world, request, path, &response);
+            response
+        }
         _ => one(world, request, &claims, path),
     };
     let id = request
@@ -224,7 +233,24 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
 }
 
 fn one(world: &World, request: &Request, claims: &Value, path: &str) -> Response {
-    spoiled(world, request, path, || route(world, request, claims, path))
+    let response = spoiled(world, request, path, || route(world, request, claims, path));
+    record(world, request, path, &response);
+    response
+}
+
+/// Keeps a request and its answer, if anybody wants to see them.
+fn record(world: &World, request: &Request, path: &str, response: &Response) {
+    if let Some(calls) = &mut world.graph.lock().unwrap().calls {
+        calls.push(GraphCall {
+            method: request.method.clone(),
+            path: path.to_string(),
+            query: request.query.clone(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            status: response.status,
+            answer: (response.content_type, response.body.clone()),
+        });
+    }
 }
 
 /// What `act` answers, unless the script has something else.
