@@ -8,6 +8,7 @@ mod official_client;
 mod promises;
 mod reading;
 mod sending;
+mod switching;
 mod ways;
 
 use crate::standin::{App, Standin, User};

@@ -6,13 +6,16 @@ use std::sync::atomic::Ordering::SeqCst;
 use super::graph_folders::{
     create, folder_id, folder_json, folder_name, folders, not_found, with_folder,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Map, Value, json};
 
 use super::graph::{Call, error};
 use super::http::Response;
 use super::mailbox::{Mailbox, Message};
-use super::message::{bare_address, field};
+use super::message::{bare_address, field, fields, header};
 use super::world::random_word;
 
 pub fn answer(call: &Call, path: &[&str]) -> Response {
@@ -355,7 +358,11 @@ fn value(call: &Call, folder: Option<&str>, id: &str) -> Response {
             };
             mailbox.existing(&name).messages[at].bytes.clone()
         };
-        Response::new(200, "text/plain", bytes.to_vec())
+        let octets = match faults.anew.load(SeqCst) {
+            true => made_anew(&bytes),
+            false => bytes.to_vec(),
+        };
+        Response::new(200, "text/plain", octets)
     };
     let response = answer();
     *call
@@ -367,4 +374,28 @@ fn value(call: &Call, folder: Option<&str>, id: &str) -> Response {
         .get_mut(&call.mailbox)
         .unwrap() -= 1;
     response
+}
+
+/// The same mail in other octets: fields in another order and another spelling, other boundaries.
+fn made_anew(bytes: &[u8]) -> Vec<u8> {
+    let mut out = String::new();
+    for (name, value) in fields(bytes).into_iter().rev() {
+        let value = match name.to_ascii_lowercase().as_str() {
+            "subject" => format!("=?utf-8?B?{}?=", STANDARD.encode(&value)),
+            "date" => match jiff::fmt::rfc2822::parse(&value) {
+                Ok(date) => {
+                    let there =
+                        date.with_time_zone(jiff::tz::TimeZone::fixed(jiff::tz::offset(-7)));
+                    jiff::fmt::rfc2822::to_string(&there).unwrap() + " (somewhere)"
+                }
+                Err(_) => value,
+            },
+            "from" | "to" => format!("\"Somebody\" <{}>", bare_address(&value)),
+            _ => value,
+        };
+        out += &format!("{name}:\r\n {value}\r\n");
+    }
+    let body = &bytes[header(bytes).len()..];
+    let text = format!("{out}\r\n{}", String::from_utf8_lossy(body));
+    text.replace("=_b", "_000_AM0PR01").into_bytes()
 }
