@@ -100,7 +100,8 @@ impl Store {
             .prepare_cached(
                 "SELECT id, CASE WHEN epoch = ?3 THEN mark END,
                         EXISTS (SELECT 1 FROM message m
-                                WHERE m.folder = folder.id AND m.epoch <> ?3 AND m.present = 1)
+                                WHERE m.folder = folder.id AND (m.epoch < ?3 OR m.epoch > ?3)
+                                  AND m.present = 1)
                  FROM folder WHERE address = ?1 AND name = ?2",
             )?
             .query_row(params![address, name, epoch], |row| {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::graph_faults::GraphFault;
+use super::graph_send::Attached;
 use super::http::{Request, Response};
 use super::records::GraphCall;
 use super::tokens::{self, GRAPH};
@@ -20,10 +21,10 @@ pub struct State {
     pub deltas: HashMap<String, HashMap<String, bool>>,
     /// Of each skip token, the entries still to come, and the delta token at the end.
     pub pages: HashMap<String, (Vec<Value>, Option<String>)>,
-    /// Attachments of drafts: name, content type, octets.
-    pub attachments: HashMap<String, Vec<(String, String, Vec<u8>)>>,
-    /// Upload sessions: draft, name, content type, size, octets so far.
-    pub uploads: HashMap<String, (String, String, String, u64, Vec<u8>)>,
+    /// Attachments of drafts.
+    pub attachments: HashMap<String, Vec<Attached>>,
+    /// Upload sessions: draft, size, and the attachment with the octets so far.
+    pub uploads: HashMap<String, (String, u64, Attached)>,
     /// `$value` requests under way, by mailbox.
     pub under_way: HashMap<String, u32>,
     /// All that was asked and answered, once that is wanted.
