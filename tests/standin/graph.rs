@@ -25,8 +25,8 @@ pub struct State {
     pub attachments: HashMap<String, Vec<Attached>>,
     /// Upload sessions: draft, size, and the attachment with the octets so far.
     pub uploads: HashMap<String, (String, u64, Attached)>,
-    /// `$value` requests under way, by mailbox.
-    pub under_way: HashMap<String, u32>,
+    /// Requests under way, by mailbox.
+    pub under_way: HashMap<String, i32>,
     /// All that was asked and answered, once that is wanted.
     pub calls: Option<Vec<GraphCall>>,
 }
@@ -330,6 +330,41 @@ fn route(world: &World, request: &Request, claims: &Value, path: &str) -> Respon
         mailbox,
         path: segments,
     };
+    at_once(&call, || act(&call))
+}
+
+/// More requests at once than Graph serves for a mailbox get 429.
+fn at_once(call: &Call, act: impl FnOnce() -> Response) -> Response {
+    let faults = &call.world.faults.graph;
+    let most = match faults.concurrency.load(SeqCst) {
+        0 => 4,
+        most => most,
+    };
+    let count = |by: i32| {
+        let mut state = call.world.graph.lock().unwrap();
+        let under_way = state.under_way.entry(call.mailbox.clone()).or_default();
+        *under_way += by;
+        *under_way as u32
+    };
+    let under_way = count(1);
+    faults.most_at_once.fetch_max(under_way, SeqCst);
+    // While one is being served, others may come.
+    std::thread::sleep(Duration::from_millis(1));
+    let response = match under_way > most {
+        true => error(
+            429,
+            "ApplicationThrottled",
+            "Application is over its MailboxConcurrency limit.",
+        )
+        .with("Retry-After", 1),
+        false => act(),
+    };
+    count(-1);
+    response
+}
+
+fn act(call: &Call) -> Response {
+    let request = call.request;
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     let sends = matches!(path[..], ["sendMail"] | ["messages", _, "send"]);
     let reads = request.method == "GET";
@@ -342,14 +377,14 @@ fn route(world: &World, request: &Request, claims: &Value, path: &str) -> Respon
         return refusal;
     }
     match (request.method.as_str(), &path[..]) {
-        ("POST", ["sendMail"]) => graph_send::send_mail(&call),
-        ("POST", ["messages"]) => graph_send::draft(&call),
-        ("POST", ["messages", id, "send"]) => graph_send::send_draft(&call, id),
-        ("POST", ["messages", id, "attachments"]) => graph_send::attach(&call, id),
+        ("POST", ["sendMail"]) => graph_send::send_mail(call),
+        ("POST", ["messages"]) => graph_send::draft(call),
+        ("POST", ["messages", id, "send"]) => graph_send::send_draft(call, id),
+        ("POST", ["messages", id, "attachments"]) => graph_send::attach(call, id),
         ("POST", ["messages", id, "attachments", "createUploadSession"]) => {
-            graph_send::open_session(&call, id)
+            graph_send::open_session(call, id)
         }
-        _ => graph_mail::answer(&call, &path),
+        _ => graph_mail::answer(call, &path),
     }
 }
 

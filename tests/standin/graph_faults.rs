@@ -47,7 +47,7 @@ pub struct GraphFaults {
     pub idle: AtomicBool,
     /// The MIME is made anew, as Exchange does of what it did not keep: other octets, same mail.
     pub anew: AtomicBool,
-    /// Messages are served so many at once, before `429 MailboxConcurrency`; 0 leaves the usual 4.
+    /// Requests of a mailbox are served so many at once, before `429 MailboxConcurrency`; 0 leaves the usual 4.
     pub concurrency: AtomicU32,
     /// The most that were asked for at once.
     pub most_at_once: AtomicU32,

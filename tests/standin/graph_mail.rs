@@ -327,53 +327,21 @@ fn is_in(mailbox: &Mailbox, folder: Option<&str>, name: &str) -> bool {
     folder.is_none_or(|id| folder_name(mailbox, id).as_deref() == Some(name))
 }
 
-/// The MIME. More requests at once than Graph serves get 429.
 fn value(call: &Call, folder: Option<&str>, id: &str) -> Response {
-    let faults = &call.world.faults.graph;
-    let most = match faults.concurrency.load(SeqCst) {
-        0 => 4,
-        most => most,
-    };
-    let at_once = {
-        let mut state = call.world.graph.lock().unwrap();
-        let under_way = state.under_way.entry(call.mailbox.clone()).or_default();
-        *under_way += 1;
-        *under_way
-    };
-    faults.most_at_once.fetch_max(at_once, SeqCst);
-    // While it is being read, others may come.
-    std::thread::sleep(std::time::Duration::from_millis(1));
-    let answer = || {
-        if at_once > most {
-            let text = "Application is over its MailboxConcurrency limit.";
-            return error(429, "ApplicationThrottled", text).with("Retry-After", 1);
-        }
-        let bytes = {
-            let mut store = call.world.store();
-            let mailbox = store.existing(&call.mailbox);
-            let Some((name, at)) =
-                find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
-            else {
-                return not_found();
-            };
-            mailbox.existing(&name).messages[at].bytes.clone()
+    let bytes = {
+        let mut store = call.world.store();
+        let mailbox = store.existing(&call.mailbox);
+        let Some((name, at)) = find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
+        else {
+            return not_found();
         };
-        let octets = match faults.anew.load(SeqCst) {
-            true => made_anew(&bytes),
-            false => bytes.to_vec(),
-        };
-        Response::new(200, "text/plain", octets)
+        mailbox.existing(&name).messages[at].bytes.clone()
     };
-    let response = answer();
-    *call
-        .world
-        .graph
-        .lock()
-        .unwrap()
-        .under_way
-        .get_mut(&call.mailbox)
-        .unwrap() -= 1;
-    response
+    let octets = match call.world.faults.graph.anew.load(SeqCst) {
+        true => made_anew(&bytes),
+        false => bytes.to_vec(),
+    };
+    Response::new(200, "text/plain", octets)
 }
 
 /// The same mail in other octets: fields in another order and another spelling, other boundaries.
