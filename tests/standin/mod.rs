@@ -64,6 +64,6 @@ pub use {
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     graph_faults::GraphFault,
     mailbox::StoredMessage,
-    records::{Submission, TokenRequest},
+    records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
 };
