@@ -3,7 +3,7 @@
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -56,8 +56,22 @@ pub fn create_private_folder(path: &Path) -> Result<()> {
                 Kind::CannotWrite,
                 format!("cannot create folder `{}`: {e}", path.display()),
             )
+            .hint(remedy(&e))
             .into()
         })
+}
+
+/// What a person does about a file or folder that cannot be written.
+pub fn remedy(err: &std::io::Error) -> &'static str {
+    match err.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space and run the same command again"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "let the user that runs queuemail write there and run the same command again"
+        }
+        _ => "mend the destination and run the same command again",
+    }
 }
 
 /// The folder that holds `path`; `.` for a bare name.

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
+use std::time::Instant;
 
 /// A message in a file of its own, not yet durable.
 #[derive(Debug)]
@@ -30,6 +31,12 @@ pub struct Intake<'a> {
     open: Option<Open>,
     /// Why the disk refused, for the error that the mailbox reports.
     pub failure: Option<anyhow::Error>,
+    /// When to stop between two messages.
+    deadline: Option<Instant>,
+    /// Messages still to come.
+    left: usize,
+    /// The deadline was reached with messages still to come.
+    pub time_up: bool,
 }
 
 struct Open {
@@ -47,7 +54,17 @@ impl<'a> Intake<'a> {
             next,
             open: None,
             failure: None,
+            deadline: None,
+            left: 0,
+            time_up: false,
         }
+    }
+
+    /// Refuses to go on between two messages at this time; `messages` are to come.
+    pub fn until(mut self, deadline: Option<Instant>, messages: usize) -> Intake<'a> {
+        self.deadline = deadline;
+        self.left = messages;
+        self
     }
 
     /// Keeps what went wrong on the disk and gives the mailbox an error to stop with.
@@ -107,7 +124,13 @@ impl Sink for Intake<'_> {
             // The other end stopped because it failed; its own error is reported.
             let _ = std::fs::remove_file(refused.0.path);
             io::Error::other("the delivery stopped")
-        })
+        })?;
+        self.left = self.left.saturating_sub(1);
+        if self.left > 0 && self.deadline.is_some_and(|end| Instant::now() >= end) {
+            self.time_up = true;
+            return Err(io::Error::other("the time is up"));
+        }
+        Ok(())
     }
 
     fn discard(&mut self) {
@@ -124,8 +147,9 @@ impl Drop for Intake<'_> {
 }
 
 /// Unique file names as the Maildir convention has them: time, then what makes it unique on
-/// this host, then the host. Ours also name the mailbox, so that what a crash left of it in a
-/// staging folder can be told from others' files.
+/// this host, then the host. A random number is in it, for a clock may be set back and a
+/// container gives the same process number again. Ours also name the mailbox, so that what a crash
+/// left of it in a staging folder can be told from others' files.
 pub struct Names {
     prefix: String,
     suffix: String,
@@ -143,8 +167,9 @@ impl Names {
             .replace(':', "\\072");
         Names {
             prefix: format!(
-                "{}.M{:06}P{}Q",
+                "{}.R{:08x}M{:06}P{}Q",
                 now.as_second(),
+                random(),
                 now.subsec_microsecond(),
                 std::process::id()
             ),
@@ -174,5 +199,30 @@ impl Names {
             }
         }
         Ok(())
+    }
+}
+
+/// Without random numbers the time and the process number must do.
+fn random() -> u32 {
+    use ring::rand::{SecureRandom, SystemRandom};
+    let mut octets = [0; 4];
+    let _ = SystemRandom::new().fill(&mut octets);
+    u32::from_be_bytes(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_though_time_and_process_are_the_same() {
+        let one = |_| Names::new("tag").next();
+        let names: std::collections::HashSet<String> = (0..1000).map(one).collect();
+        assert_eq!(names.len(), 1000);
+        let times: std::collections::HashSet<&str> = names
+            .iter()
+            .map(|name| &name[name.find('R').unwrap()..name.find('M').unwrap()])
+            .collect();
+        assert!(times.len() > 990, "{} random numbers", times.len());
     }
 }

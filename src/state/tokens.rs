@@ -5,7 +5,7 @@ use super::Store;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::secret::Secret;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ring::digest;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
@@ -85,7 +85,7 @@ impl Store {
                     })
                     .optional()
             })
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// The refresh token of this subject.
@@ -97,7 +97,7 @@ impl Store {
                 |row| row.get::<_, String>(0).map(Secret::new),
             )
             .optional()
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// Keeps a new access token and, if the server rotated it, the new refresh token, in one
@@ -160,7 +160,7 @@ impl Store {
         })?;
         let mut kept = Vec::new();
         for row in rows {
-            let (text, token) = row.context("cannot read the state database")?;
+            let (text, token) = row.map_err(|e| self.cannot_read(e))?;
             let mut parts = text.splitn(4, '\t').map(str::to_owned);
             let mut next = || parts.next().unwrap_or_default();
             kept.push(KeptToken {
@@ -258,6 +258,10 @@ impl Store {
                 Kind::CannotWrite,
                 format!("cannot lock `{}`: {e}", path.display()),
             )
+            .hint(format!(
+                "{}; another state folder: --state-dir",
+                files::remedy(&e)
+            ))
         };
         let file = File::options()
             .create(true)
@@ -281,7 +285,7 @@ impl Store {
                 |row| Ok((time(row.get(0)?), row.get(1)?)),
             )
             .optional()
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     fn set_wait_row(&self, key: &str, until: SystemTime, reason: &str) -> Result<()> {

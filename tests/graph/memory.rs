@@ -1,6 +1,7 @@
 //! A message of any size passes through a process of a small one.
 
 use super::{Office, SUPPORT, message};
+use crate::memory::peak;
 
 #[test]
 fn a_message_of_150_mib_takes_less_than_32_mib() {
@@ -14,32 +15,8 @@ fn a_message_of_150_mib_takes_less_than_32_mib() {
     for n in 1..40 {
         office.deliver("INBOX", n);
     }
-    // A shell that says how large its largest child was, in KiB.
-    let run = office.fetch();
-    let command = run.command();
-    let mut python = std::process::Command::new("python3");
-    python
-        .arg("-c")
-        .arg(
-            "import resource, subprocess, sys\n\
-             code = subprocess.call(sys.argv[1:])\n\
-             print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n\
-             sys.exit(code)",
-        )
-        .arg(command.get_program())
-        .args(command.get_args())
-        .env_clear()
-        .envs(command.get_envs().filter_map(|(k, v)| Some((k, v?))));
-    let output = python.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let peak: u64 = String::from_utf8_lossy(&output.stdout)
-        .trim()
-        .parse()
-        .unwrap();
+    let (ran, peak) = peak(&office.world, office.fetch());
+    assert_eq!(ran.code, 0, "{ran}");
     assert!(peak < 32 << 10, "{peak} KiB");
     let delivered = office.delivered();
     assert_eq!(delivered.len(), 40);

@@ -272,6 +272,12 @@ fn spoiled(
             world.pause(time);
             act()
         }
+        Some(GraphFault::Odd(trick)) => {
+            let mut response = act();
+            response.trick = Some(trick);
+            response
+        }
+        Some(GraphFault::Body(body)) => Response::new(200, "application/json", body),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The promise at every crash: after runs killed at random moments, one clean run has delivered
 //! each message exactly once. `QUEUEMAIL_SOAK=1` kills more often.
 
+mod disk;
+
 use super::{Office, assert_same};
 use crate::mail::odd::{self, Random};
 use crate::servers::RealServers;
@@ -110,6 +112,22 @@ fn a_restarted_server_is_the_same_server() {
     office.fetch(&["restart"]).succeeds().says_nothing();
     servers.restart_dovecot();
     servers.fill(mailbox, "INBOX", messages(50..60));
+    office.fetch(&["restart"]).succeeds().says_nothing();
+    // In the middle of a run: it ends well or asks for another, which gets the rest.
+    for round in 0..kills().div_ceil(10) as u64 {
+        let from = 60 + round * 1000;
+        servers.fill(mailbox, "INBOX", messages(from..from + 1000));
+        let mut run = office
+            .fetch(&["restart"])
+            .command()
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(100 + round * 40));
+        servers.restart_dovecot();
+        let code = run.wait().unwrap().code();
+        assert!(matches!(code, Some(0 | 75)), "{code:?}");
+    }
     office.fetch(&["restart"]).succeeds().says_nothing();
     assert_same(
         &office.stored(mailbox, "INBOX"),
