@@ -68,6 +68,9 @@ fn kill_9_at_random_moments_loses_and_repeats_nothing() {
         // And nothing is left to do.
         office.fetch(&[]).succeeds().says_nothing();
         assert_same(&expected, &office.delivered("kill"));
+        println!(
+            "campaign: {interrupted} random kills under load, Dovecot, {after}, {count} messages: 0 lost, 0 twice"
+        );
     }
 }
 
@@ -99,6 +102,10 @@ fn a_connection_that_breaks_anywhere_loses_and_repeats_nothing() {
     through(Cut::Each(octets as u64 / 5));
     office.fetch(&["cut"]).succeeds();
     assert_same(&office.stored(mailbox, "INBOX"), &office.delivered("cut"));
+    println!(
+        "campaign: {} cuts of the line, Dovecot: 0 lost, 0 twice",
+        kills().div_ceil(3)
+    );
 }
 
 #[test]
@@ -132,5 +139,9 @@ fn a_restarted_server_is_the_same_server() {
     assert_same(
         &office.stored(mailbox, "INBOX"),
         &office.delivered("restart"),
+    );
+    println!(
+        "campaign: {} restarts in the middle of a run, Dovecot: 0 lost, 0 twice",
+        kills().div_ceil(10)
     );
 }

@@ -130,6 +130,19 @@ fn a_next_attempt_of_a_wrong_clock_is_now() {
     });
 }
 
+/// A monitor is not told that all is well for as long as the clock was ahead.
+#[test]
+fn a_success_of_a_wrong_clock_is_none() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail");
+    at(desk.fetch(&[]), FORWARD).succeeds();
+    desk.world
+        .run(["status", "--check"])
+        .fails(69)
+        .mentions("was last fetched when the clock was wrong, 399 days ahead");
+    desk.fetch(&[]).succeeds();
+    desk.world.run(["status", "--check"]).succeeds();
+}
+
 /// A token that was had when the clock was ahead, or that the server's clock calls expired.
 #[test]
 fn a_token_of_a_wrong_clock_is_had_anew() {

@@ -1,9 +1,8 @@
 //! SIGKILL at the system calls that change anything between the first octet of a message and the
 //! last word to the server, and at random moments.
 
-use super::{
-    Campaign, Desk, Via, assert_same, both, campaign, eml, files, maildir, makes_good, mbox,
-};
+use super::{Campaign, Desk, Via, both, campaign, eml, maildir, makes_good, mbox};
+use crate::world::Ran;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 /// Every call that changes a file, a folder or what a server knows.
 pub const CALLS: &str =
     "openat,write,pwrite64,ftruncate,rename,unlink,mkdir,fsync,fdatasync,syncfs,sendto";
-const MESSAGES: usize = 7;
+pub const MESSAGES: usize = 7;
 
 /// The n-th call of this name in a thread.
 pub type Call = (String, usize);
@@ -49,6 +48,15 @@ pub fn calls(desk: &Desk, takes: impl Fn(&str) -> bool) -> Vec<Call> {
     found.into_iter().collect()
 }
 
+/// A run that is killed at its n-th such call, if it gets so far.
+pub fn killed_at(desk: &Desk, call: &str, n: usize) -> Ran {
+    let trace = format!("--trace={call}");
+    let kill = format!("--inject={call}:signal=SIGKILL:when={n}");
+    desk.fetch(&[])
+        .under(["strace", "-f", "-qq", "-o", "/dev/null", &trace, &kill])
+        .ends()
+}
+
 /// Kills a fetch at calls of every kind; `delivered` reads what the delivery holds.
 fn at_calls(via: Via, address: &str, delivered: impl Fn(&Desk) -> Vec<Vec<u8>>) {
     let story = format!(
@@ -62,12 +70,7 @@ fn at_calls(via: Via, address: &str, delivered: impl Fn(&Desk) -> Vec<Vec<u8>>) 
     for (call, n) in campaign.some_of(&places, 5) {
         let desk = Desk::new(via, address);
         let sent = desk.deliver(0..MESSAGES);
-        let kill = format!("--inject={call}:signal=SIGKILL:when={n}");
-        let trace = format!("--trace={call}");
-        let ran = desk
-            .fetch(&[])
-            .under(["strace", "-f", "-qq", "-o", "/dev/null", &trace, &kill])
-            .ends();
+        let ran = killed_at(&desk, call, *n);
         let story = format!("{story}: the {n}. {call}");
         // Threads take turns: a run may have fewer calls of a kind than the first had.
         assert!(matches!(ran.code, 0 | -10), "{story}\n{ran}");
@@ -97,59 +100,6 @@ fn mbox_and_seen() {
 #[test]
 fn eml_and_move() {
     both(|via| at_calls(via, "deliver: eml:mail\nafter_fetch: move:Archive", eml));
-}
-
-/// A command's effect cannot be looked at: the message in flight may come again, under the same
-/// delivery id.
-#[test]
-fn command() {
-    let new = |via| {
-        let desk = Desk::new(via, "deliver: 'command:/bin/sh take.sh taken'");
-        desk.world
-            .write("take.sh", "cat > \"$1/$QUEUEMAIL_DELIVERY_ID.$$\"\n");
-        std::fs::create_dir(desk.path("taken")).unwrap();
-        desk
-    };
-    both(|via| {
-        let mut campaign = Campaign::new(format!("killed while a command delivers, {via:?}"));
-        let first = new(via);
-        first.deliver(0..MESSAGES);
-        let places: Vec<Call> = calls(&first, |line| line.starts_with("pwrite64"));
-        for (call, n) in campaign.some_of(&places, 5) {
-            let desk = new(via);
-            let sent = desk.deliver(0..MESSAGES);
-            let kill = format!("--inject={call}:signal=SIGKILL:when={n}");
-            let ran = desk
-                .fetch(&[])
-                .under([
-                    "strace",
-                    "-f",
-                    "-qq",
-                    "-o",
-                    "/dev/null",
-                    "--trace=pwrite64",
-                    &kill,
-                ])
-                .ends();
-            if ran.code != 0 {
-                campaign.fault();
-            }
-            // The killed run's last command may still be at work.
-            std::thread::sleep(Duration::from_millis(50));
-            let story = format!("killed at the {n}. pwrite64, {via:?}");
-            desk.fetch(&[]).succeeds();
-            let taken = files(&desk.path("taken"));
-            let ids: BTreeSet<&str> = taken.keys().filter_map(|k| k.split('.').next()).collect();
-            let unique: BTreeSet<Vec<u8>> = taken.values().cloned().collect();
-            assert_eq!(ids.len(), MESSAGES, "{story}: an id for each message");
-            assert!(
-                taken.len() <= MESSAGES + 1,
-                "{story}: only the one in flight again"
-            );
-            assert_same(&sent, &unique.into_iter().collect::<Vec<_>>(), &story);
-        }
-        campaign.end(3);
-    });
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod cut;
 mod database;
 mod hostile;
 mod ids;
+mod in_flight;
 mod kill;
 mod overlap;
 mod storage;
