@@ -1,17 +1,21 @@
 //! A campaign: one promise, put to the test by one kind of fault at many places.
 //!
-//! `cargo test` takes a sample of the places, spread evenly and not always the same one;
-//! `QUEUEMAIL_SOAK=1` (`make soak`) takes each of them, as far as they fit in [`LONGEST`]. What
-//! was done is counted and printed.
+//! `cargo test` takes a sample of the places, spread evenly and not always the same one.
+//! `QUEUEMAIL_SOAK` (`make soak`) takes each of them, as many as fit in so many seconds for each
+//! campaign. What was done is counted and printed.
 
 use std::time::{Duration, Instant};
-
-/// A whole campaign goes on for so long at most.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// Whether campaigns are to be whole.
 pub fn whole() -> bool {
     std::env::var_os("QUEUEMAIL_SOAK").is_some()
+}
+
+/// How long a campaign goes on at most.
+fn longest() -> Duration {
+    let seconds = std::env::var("QUEUEMAIL_SOAK").unwrap_or_default();
+    let seconds = seconds.parse().ok().filter(|seconds| *seconds > 1);
+    Duration::from_secs(seconds.unwrap_or(60))
 }
 
 pub struct Campaign {
@@ -41,7 +45,7 @@ impl Campaign {
         let count = places.len();
         self.places += count;
         let taken = if whole() { count } else { sample.min(count) };
-        let end = self.began + LONGEST;
+        let end = self.began + longest();
         // A step near the golden section of the count, prime to it, spreads any number of places.
         let mut step = (count * 377 / 610).max(1);
         while greatest_common_divisor(step, count) > 1 {

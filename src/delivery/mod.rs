@@ -134,6 +134,9 @@ pub trait Delivery: Send {
 
     /// Makes everything that was delivered durable.
     fn flush(&mut self) -> Result<()>;
+
+    /// What was flushed is on record: nothing is needed any more to recover it.
+    fn recorded(&mut self) {}
 }
 
 /// Opens the delivery that a target names; `spool` is a private folder of ours for those that

@@ -107,6 +107,7 @@ impl Committer<'_> {
             self.folder.after,
             now,
         )?;
+        self.delivery.recorded();
         for (letter, place) in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;

@@ -152,7 +152,9 @@ impl Drop for Intake<'_> {
 /// left of it in a staging folder can be told from others' files.
 pub struct Names {
     prefix: String,
-    suffix: String,
+    /// Names the mailbox.
+    mark: String,
+    host: String,
     count: u64,
 }
 
@@ -173,23 +175,24 @@ impl Names {
                 now.subsec_microsecond(),
                 std::process::id()
             ),
-            suffix: format!("_{tag}.{host}"),
+            mark: format!("_{tag}."),
+            host,
             count: 0,
         }
     }
 
     fn next(&mut self) -> String {
         self.count += 1;
-        format!("{}{}{}", self.prefix, self.count, self.suffix)
+        format!("{}{}{}{}", self.prefix, self.count, self.mark, self.host)
     }
 
-    /// Removes what runs of ours that died left in a staging folder. The mailbox is locked and
+    /// Removes what runs of ours that died left in a staging folder, under whatever extension. The mailbox is locked and
     /// interrupted deliveries are finished: nobody else uses such a file.
     pub fn sweep(&self, staging: &Path) -> io::Result<()> {
         for entry in std::fs::read_dir(staging)? {
             let name = entry?.file_name();
             let name = name.to_string_lossy();
-            let ours = name.contains(&self.suffix) && !name.starts_with(&self.prefix);
+            let ours = name.contains(&self.mark) && !name.starts_with(&self.prefix);
             if ours {
                 let path: PathBuf = staging.join(&*name);
                 match std::fs::remove_file(path) {
@@ -213,6 +216,30 @@ fn random() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_run_left_is_swept_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut names = Names::new("0123456789");
+        let path = |name: &str| folder.path().join(name);
+        let staged = path(&Names::new("0123456789").next());
+        let ours = [
+            staged.clone(),
+            staged.with_extension("mbox"),
+            staged.with_extension("stamped"),
+        ];
+        let others = [
+            path(&names.next()),
+            path(&Names::new("9876543210").next()),
+            path("1.M2P3.host"),
+        ];
+        for path in ours.iter().chain(&others) {
+            File::create(path).unwrap();
+        }
+        names.sweep(folder.path()).unwrap();
+        assert!(ours.iter().all(|path| !path.exists()));
+        assert!(others.iter().all(|path| path.exists()));
+    }
 
     #[test]
     fn names_differ_though_time_and_process_are_the_same() {

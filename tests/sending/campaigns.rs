@@ -1,6 +1,6 @@
 //! Killed at every step: after SIGKILL at each system call that changes something, each message
 //! is accepted, refused, or unknown; what was promised is there; nothing is sent twice that is
-//! not unknown. `QUEUEMAIL_SOAK=1` takes every call, not some of them.
+//! not unknown. `QUEUEMAIL_SOAK` takes every call, not some of them.
 
 use super::{MESSAGE, later, office, outbox};
 use crate::tokens::Home;

@@ -274,7 +274,7 @@ fn spoiled(
         }
         Some(GraphFault::Odd(trick)) => {
             let mut response = act();
-            response.trick = Some(trick);
+            response.trick = Some(Box::new(trick));
             response
         }
         Some(GraphFault::Body(body)) => Response::new(200, "application/json", body),

@@ -51,7 +51,7 @@ pub struct Response {
     /// Close after so many octets of the body.
     pub cut: Option<usize>,
     /// How the body is sent, if not as usual.
-    pub trick: Option<Trick>,
+    pub trick: Option<Box<Trick>>,
 }
 
 /// An odd way to send a body.

@@ -1,5 +1,5 @@
 //! The promise at every crash: after runs killed at random moments, one clean run has delivered
-//! each message exactly once. `QUEUEMAIL_SOAK=1` kills more often.
+//! each message exactly once. `QUEUEMAIL_SOAK` kills more often.
 
 mod disk;
 

@@ -138,7 +138,7 @@ fn a_success_of_a_wrong_clock_is_none() {
     desk.world
         .run(["status", "--check"])
         .fails(69)
-        .mentions("was last fetched when the clock was wrong, 399 days ahead");
+        .mentions("was last fetched when the clock was wrong, ");
     desk.fetch(&[]).succeeds();
     desk.world.run(["status", "--check"]).succeeds();
 }

@@ -27,8 +27,9 @@ fn at_calls(via: Via, address: &str, delivered: impl Fn(&Desk) -> Vec<Vec<u8>>) 
         let sent = desk.deliver(0..7);
         at += 1;
         let error = ERRORS[at % ERRORS.len()];
-        // A disk that is full stays so for a while.
-        let on = if at.is_multiple_of(3) { "" } else { "+" };
+        // A disk that is full stays so for a while, but can still be read.
+        let once = call == "openat" || at.is_multiple_of(3);
+        let on = if once { "" } else { "+" };
         let fail = format!("--inject={call}:error={error}:when={n}{on}");
         let trace = format!("--trace={call}");
         let ran = desk
@@ -36,7 +37,9 @@ fn at_calls(via: Via, address: &str, delivered: impl Fn(&Desk) -> Vec<Vec<u8>>) 
             .under(["strace", "-f", "-qq", "-o", "/dev/null", &trace, &fail])
             .ends();
         let story = format!("{story}: {error} at the {n}. {call}{on}");
-        assert!(matches!(ran.code, 0 | 73), "{story}\n{ran}");
+        // Another thread's n-th `openat` may be that of a library or of /etc/hosts.
+        let elsewhere = call == "openat" && matches!(ran.code, 69 | 75 | 77 | 78 | 127);
+        assert!(matches!(ran.code, 0 | 73) || elsewhere, "{story}\n{ran}");
         // Standard error is written, too, and lost where `write` fails from then on.
         if ran.code == 73 && !(call == "write" && on == "+") {
             assert!(ran.stderr.contains("hint: "), "{story}: no remedy\n{ran}");
