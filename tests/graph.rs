@@ -3,6 +3,7 @@
 
 mod listing;
 mod memory;
+mod network;
 mod official_client;
 mod promises;
 mod reading;
