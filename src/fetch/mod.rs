@@ -383,8 +383,9 @@ fn fetch_folder(
             Some(_) => CHUNK_IN_TIME,
             None => CHUNK,
         };
-        for chunk in work.ids.chunks(size) {
-            if job.is_over() {
+        for (n, chunk) in work.ids.chunks(size).enumerate() {
+            // However little time there is, a message is fetched in it.
+            if n > 0 && job.is_over() {
                 return Ok(Ended::TimeUp);
             }
             let ended = fetch_chunk(

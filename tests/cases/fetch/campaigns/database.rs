@@ -52,9 +52,12 @@ fn a_database_that_stays_busy_is_left_for_later() {
     campaign.end(2);
 }
 
+/// Changes the octets of a file.
+type Spoil = fn(Vec<u8>) -> Vec<u8>;
+
 #[test]
 fn a_damaged_file_is_said_and_nothing_is_fetched() {
-    let spoilt: [(&str, fn(Vec<u8>) -> Vec<u8>); 4] = [
+    let spoilt: [(&str, Spoil); 4] = [
         ("another file", |_| {
             b"This is a letter to my aunt.\n".repeat(100)
         }),
