@@ -60,7 +60,9 @@ pub struct GraphFaults {
     pub not_enabled: Mutex<HashSet<String>>,
     /// PATCH, move and DELETE say that they did it, and do nothing.
     pub idle: AtomicBool,
-    /// Messages are served so many at once, before `429 MailboxConcurrency`; 0 leaves the usual 4.
+    /// The MIME is made anew, as Exchange does of what it did not keep: other octets, same mail.
+    pub anew: AtomicBool,
+    /// Requests of a mailbox are served so many at once, before `429 MailboxConcurrency`; 0 leaves the usual 4.
     pub concurrency: AtomicU32,
     /// The most that were asked for at once.
     pub most_at_once: AtomicU32,

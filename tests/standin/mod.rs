@@ -65,6 +65,6 @@ pub use {
     graph_faults::GraphFault,
     http::Trick,
     mailbox::StoredMessage,
-    records::{Submission, TokenRequest},
+    records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
 };
