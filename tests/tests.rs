@@ -1,5 +1,6 @@
 //! Black-box tests of the real binary: one test binary, one module for each theme.
 
+mod campaign;
 mod cases;
 mod checking;
 mod completions;
@@ -10,6 +11,7 @@ mod killed;
 mod layering;
 mod machine;
 mod mail;
+mod memory;
 mod official;
 mod sending;
 mod servers;

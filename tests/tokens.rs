@@ -3,7 +3,7 @@
 mod account;
 mod answers;
 mod cache;
-mod crash;
+mod campaigns;
 mod explain;
 mod formats;
 mod login;

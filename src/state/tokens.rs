@@ -5,7 +5,7 @@ use super::Store;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::secret::Secret;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ring::digest;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
@@ -123,7 +123,7 @@ impl Store {
                     })
                     .optional()
             })
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// Keeps tokens in one durable transaction, each in place of the one of its key. After a
@@ -184,7 +184,7 @@ impl Store {
                 })
             })
             .and_then(Iterator::collect)
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// The keys of the tokens whose secrets are in this database.
@@ -198,7 +198,7 @@ impl Store {
                     .query_map([], |row| Ok(TokenKey::parse(&row.get::<_, String>(0)?)))?
                     .collect()
             })
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// Where the token of this key may be outside, the newest first.
@@ -226,7 +226,7 @@ impl Store {
                     })?
                     .collect()
             })
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// Remembers, durably, that the token of this key may be there; it becomes the newest.
@@ -281,7 +281,7 @@ impl Store {
     pub fn empty_log(&self) -> Result<()> {
         self.connection()
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .context("cannot write the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// Until when the token endpoint asked this client to wait, and why.
@@ -346,6 +346,10 @@ impl Store {
                 Kind::CannotWrite,
                 format!("cannot lock `{}`: {e}", path.display()),
             )
+            .hint(format!(
+                "{}; another state folder: --state-dir",
+                files::remedy(&e)
+            ))
         };
         let file = File::options()
             .create(true)
@@ -369,7 +373,7 @@ impl Store {
                 |row| Ok((time(row.get(0)?), row.get(1)?)),
             )
             .optional()
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     fn set_wait_row(&self, key: &str, until: SystemTime, reason: &str) -> Result<()> {

@@ -99,7 +99,7 @@ fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
     // The sample reaches both sides of the window.
     assert!(count.answered > count.recorded, "{count:?}");
     assert!(count.recorded > 0, "{count:?}");
-    println!("{head:?}, {hit:?}, strict: {strict}: {count:?}");
+    println!("campaign: refresh token renewed, {head:?}, {hit:?}, strict: {strict}: {count:?}");
     count
 }
 
