@@ -5,6 +5,7 @@ mod described;
 mod limits;
 mod listing;
 mod memory;
+mod network;
 mod official_client;
 mod promises;
 mod reading;

@@ -112,6 +112,8 @@ impl Call<'_> {
             .lock()
             .unwrap()
             .contains(&self.mailbox);
+        let given = self.world.faults.graph.given_by_exchange.lock().unwrap();
+        let has_role = has_role || upn.is_empty() && given.contains(&self.mailbox);
         if !denied && (has_role || has_scope && may_share()) {
             return Ok(());
         }
@@ -280,6 +282,9 @@ fn spoiled(
         }
         Some(GraphFault::Html(status)) => {
             Response::html(status, "Our services aren't available right now")
+        }
+        Some(GraphFault::Redirect(status, target)) => {
+            Response::html(status, "Moved").with("Location", target)
         }
         Some(GraphFault::Close) => silent(),
         Some(GraphFault::ActThenClose) => {

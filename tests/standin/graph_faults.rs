@@ -12,6 +12,8 @@ pub enum GraphFault {
     Error(u16, &'static str, &'static str, Option<u64>),
     /// A gateway's HTML page with this status.
     Html(u16),
+    /// A redirect with this status to this URL.
+    Redirect(u16, String),
     /// An error of Graph with this status that repeats the request's token.
     Echo(u16),
     /// The connection closes without an answer, and the request has no effect.
@@ -41,6 +43,9 @@ pub struct GraphFaults {
     pub foreign_link: Mutex<Option<String>>,
     /// Mailboxes that an application access policy keeps the app out of: 403.
     pub denied: Mutex<HashSet<String>>,
+    /// Mailboxes for which a role in Exchange gives apps every permission, whatever their tokens
+    /// say (RBAC for Applications).
+    pub given_by_exchange: Mutex<HashSet<String>>,
     /// Mailboxes that are on-premises or have no licence: 404 `MailboxNotEnabledForRESTAPI`.
     pub not_enabled: Mutex<HashSet<String>>,
     /// PATCH, move and DELETE say that they did it, and do nothing.
