@@ -83,16 +83,35 @@ impl Store {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let mut connection = self.connection();
-        let transaction = connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .context("cannot write the state database")?;
-        let value = work(&transaction).context("cannot write the state database")?;
-        transaction
-            .commit()
-            .context("cannot write the state database")?;
-        Ok(value)
+        transact(&mut self.connection(), work)
     }
+
+    /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
+    /// wait for the disk.
+    fn transaction_in_passing<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.connection();
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let result = transact(&mut connection, work);
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        result
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+) -> Result<T> {
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .context("cannot write the state database")?;
+    let value = work(&transaction).context("cannot write the state database")?;
+    transaction
+        .commit()
+        .context("cannot write the state database")?;
+    Ok(value)
 }
 
 /// Creates the database's file if there is none, and takes it from others: tokens are in it,
