@@ -58,8 +58,7 @@ fn asked_of(greeting: &str, after: &'static str) -> Vec<String> {
     greet(&mut wire, &place()).unwrap();
     let mut mailbox = sign_in(wire, place(), &Secret::new(TOKEN)).unwrap();
     mailbox.settle(&ids([5]), &AfterFetch::Delete).unwrap();
-    let asked = sent.borrow().clone();
-    asked
+    sent.borrow().clone()
 }
 
 #[test]
