@@ -24,13 +24,13 @@ pub struct SendArgs {
     #[arg(long)]
     pub outbox: bool,
     /// Take the recipients from the message's To, Cc and Bcc
-    #[arg(short = 't')]
+    #[arg(short = 't', overrides_with = "from_header")]
     pub from_header: bool,
     /// Do not end a message on standard input at a line with a single dot
-    #[arg(short = 'i')]
+    #[arg(short = 'i', overrides_with = "ignore_dots")]
     pub ignore_dots: bool,
     /// Envelope sender [default: the From field]
-    #[arg(short = 'f', short_alias = 'r', value_name = "FROM")]
+    #[arg(short = 'f', long, short_alias = 'r', value_name = "FROM")]
     pub from: Option<String>,
     /// The sender's full name, for a message that has no From field
     #[arg(short = 'F', value_name = "NAME", hide_short_help = true)]

@@ -52,7 +52,8 @@ pub struct Entry {
     pub says: Says,
     pub means: &'static str,
     pub who: Who,
-    /// What to do, pasteable; `{address}`, `{account}`, `{queue}`, `{server}`, `{tenant}`,
+    /// What to do, pasteable; `{address}`, `{account}`, `{set_password}`,
+    /// `{set_account}` (the commands that change them), `{queue}`, `{server}`, `{tenant}`,
     /// `{client_id}`, `{object_id}`, `{host}`, `{port}` and `{principal}` (whom Exchange gives
     /// rights to: the account, else the app) are filled in.
     pub hints: &'static [&'static str],
@@ -224,6 +225,20 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         true => powershell::quoted,
         false => quoted,
     };
+    // Who signs in, and with which password, is said where the account is.
+    let (password, account) = match scene.is_server_account {
+        true => (
+            "queuemail server set {server} --set-password",
+            "queuemail server set {server} --user",
+        ),
+        false => (
+            "queuemail queue set {queue} --address {address} --set-password",
+            "queuemail queue set {queue} --address {address} --account",
+        ),
+    };
+    text = text
+        .replace("{set_password}", password)
+        .replace("{set_account}", account);
     if text.contains("{principal}") {
         let principal = match (&scene.account, &scene.object_id) {
             (Some(account), _) => quoted(account),

@@ -290,7 +290,7 @@ pub static TEXTS: &[Entry] = &[
         Who::Entra,
         &[
             "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}",
-            "upload a new certificate there, then: `queuemail server set {server} --certificate PEM --private-key PEM`",
+            "upload a new certificate there, then: `queuemail server set {server} --certificate FILE` (and `--private-key PEM` where the key is in a file of its own)",
         ],
     ),
     text(
