@@ -3,8 +3,8 @@
 use crate::graph;
 use crate::mail::odd;
 use crate::measure::{self, Run};
-use crate::office::{A, B, B50, Corpus, HUGE, ODD, Office, SENDER};
-use crate::peers::{FETCHERS, Fetcher, Ports, SENDERS};
+use crate::office::{A, A300, B, B50, Corpus, HUGE, ODD, Office, SENDER};
+use crate::peers::{After, FETCHERS, Fetcher, Ports, SENDERS};
 use crate::servers::proxy::{self, Cut};
 use crate::table::{Row, print};
 use std::collections::HashMap;
@@ -16,12 +16,15 @@ pub const NAMES: &[&str] = &[
     "fetch-a",
     "fetch-b",
     "idle-a",
+    "settle-a",
     "fetch-odd",
     "memory",
     "token",
     "send",
     "fetch-a-40ms",
     "fetch-b-40ms",
+    "chatty-40ms",
+    "settle-a-40ms",
     "idle-a-40ms",
     "fleet-40ms",
     "send-40ms",
@@ -53,6 +56,14 @@ pub fn run(name: &str, office: &Office) {
             far(),
         ),
         "idle-a" => idle(office, "nothing new among 10,000 messages", A, near),
+        "chatty-40ms" => chatty(office, far()),
+        "settle-a" => settle(office, "fetch 10,000 of 4 KiB, and then", A, near),
+        "settle-a-40ms" => settle(
+            office,
+            "fetch 10,000 of 4 KiB, round trip 40 ms, and then",
+            A,
+            far(),
+        ),
         "fleet-40ms" => fleet(office, 1000, far()),
         "idle-a-40ms" => idle(
             office,
@@ -138,36 +149,117 @@ fn fetch(office: &Office, title: &str, corpus: Corpus, ports: Ports) {
         programs.retain(|program| !program.is_chatty() || corpus.count < 1000);
     }
     let rows = rounds(&programs, Fetcher::name, |program| {
-        let home = office.home();
-        let command = program.set_up(office, &home, &mailbox, ports);
-        let mut run = measure::run(&command, &home);
-        if program != Fetcher::Floor("read") {
-            run.stored = Some(sent.compare(&home.join("Mail")));
-        }
-        run
+        fetch_once(office, program, &mailbox, &sent, ports)
     });
     print(title, "mbsync", &rows);
 }
 
-/// Everyone has fetched all, and looks again.
+fn fetch_once(office: &Office, program: Fetcher, mailbox: &str, sent: &Sent, ports: Ports) -> Run {
+    let home = office.home();
+    let command = program.set_up(office, &home, mailbox, ports);
+    let mut run = measure::run(&command, &home);
+    if program != Fetcher::Floor("read") {
+        run.stored = Some(sent.compare(&home.join("Mail")));
+    }
+    run
+}
+
+/// Those that ask for one message at a time, on a slow line: a few hundred messages tell what one
+/// of them costs. We fetch as many, and ten thousand, in the same run.
+fn chatty(office: &Office, ports: Ports) {
+    let few = (office.mailbox(A300), A300);
+    let many = (office.mailbox(A), A);
+    let few_sent = Sent::of(office, &few.0);
+    let many_sent = Sent::of(office, &many.0);
+    let programs = [
+        (Fetcher::Queuemail, &many, &many_sent),
+        (Fetcher::Queuemail, &few, &few_sent),
+        (Fetcher::Mbsync { fsync: true }, &few, &few_sent),
+        (Fetcher::Fetchmail, &few, &few_sent),
+        (Fetcher::Getmail, &few, &few_sent),
+    ];
+    let rows = rounds(
+        &programs,
+        |(program, (_, corpus), _)| format!("{}, {} messages", program.name(), corpus.count),
+        |(program, (mailbox, _), sent)| fetch_once(office, program, mailbox, sent, ports),
+    );
+    let base = "mbsync, 300 messages";
+    print(
+        "messages of 4 KiB, round trip 40 ms, by the message",
+        base,
+        &rows,
+    );
+}
+
+/// What it costs to tell the server: each run has a mailbox of its own, which it changes.
+fn settle(office: &Office, title: &str, corpus: Corpus, ports: Ports) {
+    let sent = Sent::from((0..corpus.count).map(|seed| corpus.message(seed)));
+    let far = ports.imaps != office.servers.imaps_port();
+    let ours = [After::Keep, After::Seen, After::Delete, After::Move];
+    let mut programs: Vec<_> = ours.map(|after| (Fetcher::Queuemail, after)).to_vec();
+    programs.extend([After::Keep, After::Delete].map(|after| (Fetcher::Mpop, after)));
+    if !far {
+        programs.push((Fetcher::Fetchmail, After::Delete));
+        programs.push((Fetcher::Getmail, After::Delete));
+    }
+    // Both cases may be measured in one go.
+    let mut number = if far { 1000 } else { 0 };
+    let rows = rounds(
+        &programs,
+        |(program, after)| format!("{}, {}", program.name(), after.name()),
+        |(program, after)| {
+            number += 1;
+            let mailbox = office.fresh_mailbox(corpus, number);
+            let home = office.home();
+            let command = program.set_up_for(after, office, &home, &mailbox, ports);
+            let mut run = measure::run(&command, &home);
+            run.stored = Some(sent.compare(&home.join("Mail")));
+            let left = u64::from(office.servers.client(&mailbox).select("INBOX").exists);
+            let expected = match after {
+                After::Keep | After::Seen => corpus.count,
+                After::Delete | After::Move => 0,
+            };
+            if left != expected {
+                eprintln!("{}, {}: {left} are left", program.name(), after.name());
+            }
+            run
+        },
+    );
+    print(title, "**queuemail**, keep", &rows);
+}
+
+/// Everyone has fetched all, and looks again, in turn.
 fn idle(office: &Office, title: &str, corpus: Corpus, ports: Ports) {
     let mailbox = office.mailbox(corpus);
+    // Neither floor nor the slowest: fetchmail relies on \Seen, getmail takes minutes to begin.
+    let looks = |fetcher: &Fetcher| !matches!(fetcher, Fetcher::Floor(_)) && !fetcher.is_chatty();
+    let fetchers: Vec<Fetcher> = FETCHERS.into_iter().filter(looks).collect();
+    let commands: Vec<_> = fetchers
+        .iter()
+        .enumerate()
+        .map(|(place, fetcher)| {
+            let home = office.home_named(&format!("home-{place}"));
+            let command = fetcher.set_up(office, &home, &mailbox, ports);
+            measure::run(&command, &home);
+            (command, home)
+        })
+        .collect();
+    let places: Vec<usize> = (0..fetchers.len()).collect();
+    // These are short: three times as many.
     let mut rows = Vec::new();
-    for fetcher in FETCHERS {
-        // Neither floor nor the slowest: fetchmail relies on \Seen, getmail takes minutes to begin.
-        if matches!(fetcher, Fetcher::Floor(_)) || fetcher.is_chatty() {
-            continue;
+    for _ in 0..3 {
+        let more = rounds(
+            &places,
+            |place| fetchers[place].name(),
+            |place| measure::run(&commands[place].0, &commands[place].1),
+        );
+        if rows.is_empty() {
+            rows = more;
+        } else {
+            for (row, more) in rows.iter_mut().zip(more) {
+                row.runs.extend(more.runs);
+            }
         }
-        let home = office.home();
-        let command = fetcher.set_up(office, &home, &mailbox, ports);
-        measure::run(&command, &home);
-        let runs = (0..runs() * 3)
-            .map(|_| measure::run(&command, &home))
-            .collect();
-        rows.push(Row {
-            name: fetcher.name(),
-            runs,
-        });
     }
     print(title, "mbsync", &rows);
 }

@@ -32,6 +32,7 @@ pub struct Corpus {
 }
 
 pub const A: Corpus = corpus("a", 10_000, 4 << 10);
+pub const A300: Corpus = corpus("a300", 300, 4 << 10);
 pub const B: Corpus = corpus("b", 300, 1 << 20);
 pub const B50: Corpus = corpus("b50", 50, 1 << 20);
 pub const ODD: Corpus = corpus("odd", 2000, 0);
@@ -98,9 +99,22 @@ impl Office {
         mailbox
     }
 
+    /// A mailbox of its own with the mail of a corpus, for what changes it.
+    pub fn fresh_mailbox(&self, corpus: Corpus, number: usize) -> String {
+        let mailbox = format!("{}-{number}@contoso.com", corpus.name);
+        let messages = (0..corpus.count).map(|seed| corpus.message(seed));
+        self.servers.fill(&mailbox, "INBOX", messages);
+        mailbox
+    }
+
     /// Makes an empty folder for a program's configuration, state and mail.
     pub fn home(&self) -> PathBuf {
-        let home = self.path("home");
+        self.home_named("home")
+    }
+
+    /// The same, for programs that take turns.
+    pub fn home_named(&self, name: &str) -> PathBuf {
+        let home = self.path(name);
         fs::remove_dir_all(&home).ok();
         fs::create_dir(&home).unwrap();
         home

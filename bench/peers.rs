@@ -1,5 +1,4 @@
-//! How each program is set up: as its users do, on the same mailbox, into a Maildir, leaving the
-//! messages on the server.
+//! How each program is set up: as its users do, on the same mailbox, into a Maildir.
 
 use crate::office::{Office, SENDER};
 use crate::servers::PASSWORD;
@@ -15,6 +14,26 @@ pub enum Fetcher {
     Getmail,
     Fetchmail,
     Floor(&'static str),
+}
+
+/// What becomes of the messages on the server.
+#[derive(Clone, Copy, PartialEq)]
+pub enum After {
+    Keep,
+    Seen,
+    Delete,
+    Move,
+}
+
+impl After {
+    pub fn name(self) -> &'static str {
+        match self {
+            After::Keep => "keep",
+            After::Seen => "seen",
+            After::Delete => "delete",
+            After::Move => "move:Done",
+        }
+    }
 }
 
 pub const FETCHERS: [Fetcher; 9] = [
@@ -55,8 +74,22 @@ impl Fetcher {
         matches!(self, Fetcher::Getmail | Fetcher::Fetchmail)
     }
 
-    /// Writes the configuration and gives the command that fetches into `home/Mail`.
+    /// Writes the configuration and gives the command that fetches into `home/Mail` and leaves
+    /// the messages on the server.
     pub fn set_up(self, office: &Office, home: &Path, mailbox: &str, ports: Ports) -> Vec<String> {
+        self.set_up_for(After::Keep, office, home, mailbox, ports)
+    }
+
+    /// The same for another end of the messages; of the peers, mpop, getmail and fetchmail can
+    /// delete.
+    pub fn set_up_for(
+        self,
+        after: After,
+        office: &Office,
+        home: &Path,
+        mailbox: &str,
+        ports: Ports,
+    ) -> Vec<String> {
         let Ports { imaps, pop3s, .. } = ports;
         let ca = office.path("ca.pem").display().to_string();
         let home_text = home.display();
@@ -77,7 +110,8 @@ impl Fetcher {
         match self {
             Fetcher::Queuemail => {
                 office.provision(home, mailbox, imaps, ports.submission);
-                [office.queuemail(home), words("fetch bench")].concat()
+                let fetch = words(&format!("fetch bench --after {}", after.name()));
+                [office.queuemail(home), fetch].concat()
             }
             Fetcher::Mbsync { fsync } => {
                 let fsync = if fsync { "yes" } else { "no" };
@@ -94,25 +128,27 @@ impl Fetcher {
                 words(&format!("mbsync -q -c {path} all"))
             }
             Fetcher::Mpop => {
+                let keep = if after == After::Delete { "off" } else { "on" };
                 let path = config(
                     "mpoprc",
                     format!(
                         "account all\nhost localhost\nport {pop3s}\ntls on\ntls_starttls off\n\
                          tls_trust_file {ca}\nuser {mailbox}\npassword {PASSWORD}\nauth plain\n\
-                         keep on\nonly_new on\ndelivery maildir {mail}\nuidls_file {home_text}/uidls\n\
+                         keep {keep}\nonly_new on\ndelivery maildir {mail}\nuidls_file {home_text}/uidls\n\
                          received_header off\n"
                     ),
                 );
                 words(&format!("mpop -Q -C {path} all"))
             }
             Fetcher::Getmail => {
+                let delete = after == After::Delete;
                 config(
                     "getmailrc",
                     format!(
                         "[retriever]\ntype = SimpleIMAPSSLRetriever\nserver = localhost\n\
                          port = {imaps}\nusername = {mailbox}\npassword = {PASSWORD}\n\
                          ca_certs = {ca}\n\n[destination]\ntype = Maildir\npath = {mail}/\n\n\
-                         [options]\nread_all = false\ndelete = false\nverbose = 0\n\
+                         [options]\nread_all = false\ndelete = {delete}\nverbose = 0\n\
                          delivered_to = false\nreceived = false\n"
                     ),
                 );
@@ -121,13 +157,18 @@ impl Fetcher {
                 ))
             }
             Fetcher::Fetchmail => {
+                let keep = if after == After::Delete {
+                    "nokeep"
+                } else {
+                    "keep"
+                };
                 let filter = config("mailfilter", format!("to \"{mail}\"\n"));
                 let path = config(
                     "fetchmailrc",
                     format!(
                         "poll localhost protocol imap port {imaps} auth password\n\
                          user \"{mailbox}\" password \"{PASSWORD}\" ssl sslcertfile \"{ca}\"\n\
-                         keep fetchall no rewrite mda \"/usr/bin/maildrop {filter}\"\n"
+                         {keep} fetchall no rewrite mda \"/usr/bin/maildrop {filter}\"\n"
                     ),
                 );
                 words(&format!(

@@ -14,7 +14,8 @@ pub fn introduction() {
          to; `queuemail` with XOAUTH2 and the token that an earlier run left in its cache. All talk\n\
          to the same Dovecot and Postfix, by TLS on loopback, and write to the same disk. A floor\n\
          does only what cannot be avoided. Stored: how many came to rest, and how many of them as\n\
-         sent, line ends and fields of the programs' own aside. Exit -1: stopped after {} s.",
+         sent, line ends and fields of the programs' own aside; each: wall clock by messages stored.\n\
+         Exit -1: stopped after {} s.",
         crate::measure::LIMIT.as_secs()
     );
 }
@@ -22,9 +23,9 @@ pub fn introduction() {
 pub fn print(title: &str, base: &str, rows: &[Row]) {
     println!("\n### {title}\n");
     println!(
-        "| program | wall s (min-max) | ratio | CPU s | peak MiB | runs | exit | stored (as sent) |"
+        "| program | wall s (min-max) | ratio | CPU s | peak MiB | runs | exit | stored (as sent) | each ms |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     let base = rows
         .iter()
         .find(|row| row.name == base)
@@ -35,7 +36,7 @@ pub fn print(title: &str, base: &str, rows: &[Row]) {
         let last = row.runs.last().cloned().unwrap_or_default();
         let worst = row.runs.iter().map(|run| run.exit).find(|exit| *exit != 0);
         println!(
-            "| {} | {} ({}-{}) | {} | {:.2} | {:.1} | {} | {} | {} |",
+            "| {} | {} ({}-{}) | {} | {:.2} | {:.1} | {} | {} | {} | {} |",
             row.name,
             seconds(wall),
             seconds(walls.clone().fold(f64::MAX, f64::min)),
@@ -47,6 +48,10 @@ pub fn print(title: &str, base: &str, rows: &[Row]) {
             worst.unwrap_or(0),
             last.stored
                 .map_or("-".into(), |(all, same)| format!("{all} ({same})")),
+            match last.stored {
+                Some((all @ 1.., _)) => format!("{:.2}", wall * 1000.0 / all as f64),
+                _ => "-".into(),
+            },
         );
     }
 }

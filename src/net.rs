@@ -4,7 +4,7 @@
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long a host may keep us waiting in all: a fixed time, and what a very slow line needs for
@@ -211,6 +212,29 @@ pub fn tls_connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
         .context("cannot set up TLS with the system's library")?;
     made.insert(key, connector.clone());
     Ok(connector)
+}
+
+/// A thread that makes connectors ahead of their use.
+pub struct Preparation(Option<JoinHandle<()>>);
+
+/// Begins to make the connector for each of these `ca_file`s. It is then ready, or nearly so,
+/// when the first connection asks for it; what goes wrong is found and told there.
+pub fn prepare_tls(ca_files: impl IntoIterator<Item = Option<PathBuf>>) -> Preparation {
+    let ca_files: BTreeSet<_> = ca_files.into_iter().collect();
+    Preparation(Some(std::thread::spawn(move || {
+        for ca_file in ca_files {
+            let _ = tls_connector(ca_file.as_deref());
+        }
+    })))
+}
+
+/// Waits for the thread: a process must not end in the middle of OpenSSL's work.
+impl Drop for Preparation {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// All certificates of a PEM file.

@@ -13,6 +13,7 @@ use crate::config::{self, AfterFetch, Config, MailboxEntry};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::mail::Mailbox;
+use crate::net;
 use crate::state::{Store, Wait};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -88,6 +89,10 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
     let tasks = plan::plan(&config, &store, args, context.output.json, deadline)?;
+    let servers = tasks
+        .iter()
+        .filter_map(|task| config.incoming_server(&task.entry.address.server));
+    let _preparation = net::prepare_tls(servers.map(|server| server.ca_file.clone()));
     let run = Run {
         context,
         config: &config,

@@ -128,7 +128,7 @@ pub trait Mailbox {
 
     /// Whether the open folder, opened for writing, has the rights that an action needs, as far
     /// as the server tells without that anything is done.
-    fn may_settle(&self, _action: &AfterFetch) -> Result<()> {
+    fn may_settle(&mut self, _action: &AfterFetch) -> Result<()> {
         Ok(())
     }
 

@@ -22,12 +22,13 @@ pub struct Health {
 }
 
 impl Store {
-    /// Puts on record how runs of mailboxes ended, each with its error if it had one.
+    /// Puts on record how runs of mailboxes ended, each with its error if it had one. This is
+    /// not waited for: after a power cut, the runs of the last seconds may be forgotten.
     pub fn record_runs(&self, runs: &[(String, Option<String>)], now: i64) -> Result<()> {
         if runs.is_empty() {
             return Ok(());
         }
-        self.transaction(|tx| {
+        self.transaction_in_passing(|tx| {
             let mut well = tx.prepare_cached(
                 "INSERT INTO mailbox (address, last_success) VALUES (?1, ?2)
                  ON CONFLICT (address) DO UPDATE

@@ -89,7 +89,27 @@ impl Store {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
+        self.transact(&mut self.connection(), work)
+    }
+
+    /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
+    /// wait for the disk.
+    fn transaction_in_passing<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         let mut connection = self.connection();
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        let result = self.transact(&mut connection, work);
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        result
+    }
+
+    fn transact<T>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
         let all = || {
             let transaction =
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;

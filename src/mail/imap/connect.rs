@@ -1,4 +1,6 @@
 //! From nothing to a signed-in session: TCP, TLS, greeting, capabilities, token.
+//!
+//! A server that says in its greeting what it offers (RFC 3501 §7.1, CAPABILITY) is not asked.
 
 use super::ImapMailbox;
 use super::faults::{self, Place};
@@ -40,13 +42,13 @@ pub fn open(
         port: endpoint.port,
         user: user.to_owned(),
     };
-    let connector = net::Connector::new(settings)?;
     let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
     let pace = Pace::new(settings.io_timeout * PATIENCE);
     let mut stream = Paced::new(tcp, Rc::clone(&pace));
     if endpoint.tls == TlsMode::StartTls {
         start_tls(&mut stream, &place, trace.as_ref())?;
     }
+    let connector = net::Connector::new(settings)?;
     let tls = net::start_tls(stream, &endpoint.host, &connector)?;
     let mut wire = Wire::new(Box::new(tls), pace, trace);
     if endpoint.tls == TlsMode::Implicit {
@@ -55,13 +57,14 @@ pub fn open(
     sign_in(wire, place, token)
 }
 
-/// Reads the greeting.
+/// Reads the greeting, and keeps what else it tells.
 pub(super) fn greet(wire: &mut Wire, place: &Place) -> Result<()> {
     wire.begin();
     let mut line = Vec::new();
-    wire.read_line(&mut line, GREETING)
-        .map_err(|cut| faults::cut_off(place, cut))?;
-    check_greeting(&line, place)
+    let cut_off = |cut| faults::cut_off(place, cut);
+    wire.read_line(&mut line, GREETING).map_err(cut_off)?;
+    check_greeting(&line, place)?;
+    wire.note(Line::parse(&line)).map(drop).map_err(cut_off)
 }
 
 /// The longest greeting that is read, in octets.
@@ -236,23 +239,24 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
     let wire = Rc::new(RefCell::new(wire));
     let findings = Rc::new(RefCell::new(Findings::default()));
     let guard = Guard::new(Rc::clone(&wire), Rc::clone(&findings));
-    let mut client = imap::Client::new(guard);
-    let fail = |what: &str, e: imap::Error| {
-        let failure = super::failure(e, &wire, &findings);
-        faults::failed(&place, what, failure)
+    let client = imap::Client::new(guard);
+    let offers = |name: &str| {
+        wire.borrow_mut().offers(name).map_err(|failure| {
+            faults::failed(&place, &format!("cannot talk to `{}`", place.host), failure)
+        })
     };
-    let talk = format!("cannot talk to `{}`", place.host);
-    let offers = super::caught(|| client.capabilities()).map_err(|e| fail(&talk, e))?;
-    let (mechanism, response, last): (_, _, &[u8]) = if offers.has_str("AUTH=XOAUTH2") {
+    let (mechanism, response, last): (_, _, &[u8]) = if offers("AUTH=XOAUTH2")? {
         ("XOAUTH2", &xoauth2, b"")
-    } else if offers.has_str("AUTH=OAUTHBEARER") {
+    } else if offers("AUTH=OAUTHBEARER")? {
         ("OAUTHBEARER", &oauthbearer, b"\x01")
     } else {
+        let wire = wire.borrow();
+        let offered = wire.heard.offers.as_deref().unwrap_or_default();
         return Err(Fault::new(
             Kind::Refused,
             format!("`{}` offers neither XOAUTH2 nor OAUTHBEARER", place.host),
         )
-        .said(findings.borrow().offered.clone())
+        .said(format!("CAPABILITY {}", wire.text(offered.as_bytes())))
         .into());
     };
     let mut answers = Answers {
@@ -260,13 +264,15 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
         last,
     };
     // RFC 4959: the response goes with the command and saves a round trip.
-    let command = if offers.has_str("SASL-IR") {
+    let command = if offers("SASL-IR")? {
         Secret::new(format!("{mechanism} {}", sasl::base64(response).expose()))
     } else {
         answers.first = Cell::new(Some(response.clone()));
         Secret::new(mechanism)
     };
-    let mut session = super::caught(|| {
+    // What is offered after the sign-in may be more; Exchange does not say it unasked.
+    wire.borrow_mut().heard.offers = None;
+    let session = super::caught(|| {
         client
             .authenticate(command.expose(), &answers)
             .map_err(|(e, _)| e)
@@ -282,7 +288,5 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
             cut,
         ),
     })?;
-    // Exchange does not say unasked what it offers after the sign-in, and it is more.
-    let offers = super::caught(|| session.capabilities()).map_err(|e| fail(&talk, e))?;
-    Ok(ImapMailbox::new(place, wire, findings, session, offers))
+    Ok(ImapMailbox::new(place, wire, findings, session))
 }

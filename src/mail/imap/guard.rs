@@ -3,7 +3,7 @@
 //! The library (3.0.0-alpha.15) panics on some legal answers, loses its place after those that
 //! its parser does not know, overflows the stack on nested lists, reads without a bound, and
 //! forgets the words of a BYE. So it gets one line at a time, and of these only the tagged line,
-//! continuation requests, capabilities, and the two facts that it wants about a folder, each
+//! continuation requests, and the two facts that it wants about a folder, each
 //! rewritten from what we understood; the rest is noted by the [`Wire`] and kept from it. Nothing
 //! is left in the library's own buffer after a tagged line, so that our commands can use the
 //! stream in between.
@@ -22,17 +22,13 @@ pub struct Findings {
     pub cut: Option<Cut>,
     /// What a server said in a challenge after it refused a token.
     pub challenge: Option<String>,
-    /// The last list of capabilities, as it came.
-    pub offered: String,
 }
 
 /// The command of the library that is in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Authenticate,
-    Capability,
     Folder,
-    Logout,
     Other,
 }
 
@@ -71,12 +67,7 @@ impl Guard {
             let longest = wire.limits.line;
             wire.read_response(&mut self.line, longest)?;
             let parsed = Line::parse(&self.line);
-            let tagged = match wire.note(parsed) {
-                // The farewell that a LOGOUT asks for; its tagged line follows.
-                Err(Cut::Bye(_)) if self.asked == Asked::Logout => continue,
-                other => other?,
-            };
-            if let Some((tag, status)) = tagged {
+            if let Some((tag, status)) = wire.note(parsed)? {
                 if tag != self.tag {
                     return Err(Cut::Disorder(format!(
                         "an answer to `{}` when `{}` was asked",
@@ -101,17 +92,6 @@ impl Guard {
                 }
                 (_, Line::More(_)) => {
                     return Err(Cut::Disorder("a continuation that nobody asked for".into()));
-                }
-                (Asked::Capability, Line::Data { kind, rest, .. })
-                    if kind.eq_ignore_ascii_case(b"CAPABILITY") =>
-                {
-                    self.findings.borrow_mut().offered = format!("CAPABILITY {}", wire.text(rest));
-                    self.ready.extend_from_slice(b"* CAPABILITY IMAP4rev1");
-                    for word in rest.split(|&b| b == b' ').filter(|w| is_capability(w)) {
-                        self.ready.push(b' ');
-                        self.ready.extend(word.to_ascii_uppercase());
-                    }
-                    self.ready.extend_from_slice(b"\r\n");
                 }
                 (Asked::Folder, Line::Data { number, kind, rest }) => match number {
                     Some(n) if kind.eq_ignore_ascii_case(b"EXISTS") => {
@@ -150,12 +130,8 @@ impl Guard {
         let is = |name: &[u8]| verb.eq_ignore_ascii_case(name);
         self.asked = if is(b"AUTHENTICATE") {
             Asked::Authenticate
-        } else if is(b"CAPABILITY") {
-            Asked::Capability
         } else if is(b"SELECT") || is(b"EXAMINE") {
             Asked::Folder
-        } else if is(b"LOGOUT") {
-            Asked::Logout
         } else {
             Asked::Other
         };
@@ -194,15 +170,6 @@ fn plain_status(status: Status, words: &[u8]) -> &'static [u8] {
         Status::No => b" NO refused\r\n",
         Status::Bad => b" BAD refused\r\n",
     }
-}
-
-fn is_capability(word: &[u8]) -> bool {
-    !word.is_empty()
-        && word
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || b"=+-._:/".contains(b))
-        && !word.starts_with(b"=")
-        && !word.ends_with(b"=")
 }
 
 impl Read for Guard {

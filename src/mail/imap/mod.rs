@@ -2,8 +2,8 @@
 //!
 //! The library runs the commands with short answers: sign-in, SELECT, STORE, COPY, MOVE, EXPUNGE,
 //! CREATE. Between two of them our own commands use the same stream where its way does not do:
-//! messages go from the wire to the sink without being held ([`retrieve`]), and SEARCH and LIST
-//! take every form of answer ([`search`]). `wire` bounds all that is read, `guard` decides what the
+//! messages go from the wire to the sink without being held ([`retrieve`]), SEARCH and LIST
+//! take every form of answer ([`search`]), and what a server says unasked is not asked for. `wire` bounds all that is read, `guard` decides what the
 //! library sees. `ENABLE IMAP4rev2` is never sent: it changes the answers.
 
 mod connect;
@@ -31,7 +31,6 @@ use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
 use guard::{Findings, Guard};
-use imap::types::Capabilities;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -44,7 +43,6 @@ pub struct ImapMailbox {
     findings: Rc<RefCell<Findings>>,
     /// `None` once the connection is of no more use.
     session: Option<imap::Session<Guard>>,
-    offers: Capabilities,
     /// The open folder's name.
     folder: Option<String>,
     /// The flags that can be changed in it for good; empty where the server does not tell.
@@ -57,14 +55,12 @@ impl ImapMailbox {
         wire: Rc<RefCell<Wire>>,
         findings: Rc<RefCell<Findings>>,
         session: imap::Session<Guard>,
-        offers: Capabilities,
     ) -> ImapMailbox {
         ImapMailbox {
             place,
             wire,
             findings,
             session: Some(session),
-            offers,
             folder: None,
             permanent: Vec::new(),
         }
@@ -147,7 +143,10 @@ impl ImapMailbox {
 impl Mailbox for ImapMailbox {
     fn open(&mut self, folder: &str, write: bool) -> Result<Folder> {
         self.folder = None;
-        self.wire.borrow_mut().heard.exists = 0;
+        {
+            let heard = &mut self.wire.borrow_mut().heard;
+            (heard.exists, heard.uid_next) = (0, None);
+        }
         let name = utf7::encode(folder);
         let opened = self.ask(|session| {
             if write {
@@ -245,13 +244,18 @@ impl Mailbox for ImapMailbox {
     }
 
     /// By PERMANENTFLAGS (RFC 3501 §7.1).
-    fn may_settle(&self, action: &AfterFetch) -> Result<()> {
+    fn may_settle(&mut self, action: &AfterFetch) -> Result<()> {
         let flag = match action {
             AfterFetch::Keep => return Ok(()),
             AfterFetch::Seen => "\\Seen",
             AfterFetch::Delete => "\\Deleted",
-            AfterFetch::Move(_) if self.offers.has_str("MOVE") => return Ok(()),
-            AfterFetch::Move(_) => "\\Deleted",
+            AfterFetch::Move(_) => {
+                let moves = self.on_wire(|wire| wire.offers("MOVE"));
+                if moves.map_err(|failure| self.fault("cannot talk to the server", failure))? {
+                    return Ok(());
+                }
+                "\\Deleted"
+            }
         };
         let keeps = |kept: &String| kept.eq_ignore_ascii_case(flag);
         if self.permanent.is_empty() || self.permanent.iter().any(keeps) {
@@ -273,8 +277,9 @@ impl Mailbox for ImapMailbox {
             .map_err(|failure| self.fault("cannot list the folders", failure))
     }
 
+    /// The farewell is not waited for: all that was to be done has been answered.
     fn close(&mut self) {
-        let _ = self.ask(|session| session.logout());
+        let _ = self.on_wire(|wire| Ok(wire.send_command("LOGOUT")?));
         self.session = None;
     }
 }

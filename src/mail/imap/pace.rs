@@ -7,7 +7,7 @@
 
 use crate::net::Patience;
 use std::cell::Cell;
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -43,9 +43,25 @@ impl Pace {
     }
 }
 
-/// A connection whose reads are timed. Its buffer saves two system calls for each TLS record.
+/// A connection whose reads are timed. Its buffer saves two system calls for each TLS record; it
+/// is small until much comes, since many connections wait where little does.
 pub struct Paced<S> {
-    inner: BufReader<Timed<S>>,
+    inner: Timed<S>,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+/// What a buffer for reading begins with, and grows to, in octets.
+pub const SMALL: usize = 4 << 10;
+pub const LARGE: usize = 64 << 10;
+
+/// Makes a buffer larger that a read has filled.
+pub fn grow(buffer: &mut Vec<u8>) {
+    let size = (buffer.len() * 4).min(LARGE);
+    if size > buffer.len() {
+        buffer.resize(size, 0);
+    }
 }
 
 struct Timed<S> {
@@ -56,7 +72,10 @@ struct Timed<S> {
 impl<S: Read> Paced<S> {
     pub fn new(stream: S, pace: Rc<Pace>) -> Paced<S> {
         Paced {
-            inner: BufReader::with_capacity(64 << 10, Timed { stream, pace }),
+            inner: Timed { stream, pace },
+            buffer: vec![0; SMALL],
+            start: 0,
+            end: 0,
         }
     }
 }
@@ -64,10 +83,10 @@ impl<S: Read> Paced<S> {
 impl Paced<TcpStream> {
     /// True if octets wait to be read: those the server should not have sent yet.
     pub fn has_more(&self) -> io::Result<bool> {
-        if !self.inner.buffer().is_empty() {
+        if self.start < self.end {
             return Ok(true);
         }
-        let tcp = &self.inner.get_ref().stream;
+        let tcp = &self.inner.stream;
         tcp.set_nonblocking(true)?;
         let seen = tcp.peek(&mut [0]);
         tcp.set_nonblocking(false)?;
@@ -91,17 +110,27 @@ impl<S: Read> Read for Timed<S> {
 
 impl<S: Read> Read for Paced<S> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(out)
+        if self.start == self.end {
+            if self.end == self.buffer.len() {
+                grow(&mut self.buffer);
+            }
+            (self.start, self.end) = (0, 0);
+            self.end = self.inner.read(&mut self.buffer)?;
+        }
+        let taken = out.len().min(self.end - self.start);
+        out[..taken].copy_from_slice(&self.buffer[self.start..self.start + taken]);
+        self.start += taken;
+        Ok(taken)
     }
 }
 
 impl<S: Write> Write for Paced<S> {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.inner.get_mut().stream.write(octets)
+        self.inner.stream.write(octets)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.get_mut().stream.flush()
+        self.inner.stream.flush()
     }
 }
 

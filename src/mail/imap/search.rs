@@ -14,6 +14,7 @@ const MOST: usize = 2_000_000;
 /// answer is filtered. Neither RETURN nor a charset is asked for: Exchange knows none, and the
 /// old form is understood by all; both `* SEARCH`, on several lines, and `* ESEARCH` (RFC 4731)
 /// are read. No hit in a folder that holds messages is not believed: then the UIDs are fetched.
+/// Where UIDNEXT says that there is nothing above `after`, nothing is asked.
 pub fn search(
     wire: &mut Wire,
     after: Option<u32>,
@@ -22,6 +23,9 @@ pub fn search(
     let Some(first) = after.unwrap_or(0).checked_add(1) else {
         return Ok(Vec::new());
     };
+    if after.is_some() && wire.heard.uid_next == Some(first) {
+        return Ok(Vec::new());
+    }
     let mut key = format!("UID {first}:*");
     if let Some(date) = since {
         key.push_str(&format!(" SINCE {}", search_date(date)));

@@ -76,7 +76,7 @@ impl ImapMailbox {
 
     fn delete(&mut self, set: &str) -> Result<Vec<u32>, Failure> {
         self.store(set, "+FLAGS.SILENT (\\Deleted)")?;
-        if !self.offers.has_str("UIDPLUS") {
+        if !self.on_wire(|wire| wire.offers("UIDPLUS"))? {
             return self.still(set, "UNDELETED");
         }
         self.ask(|session| session.uid_expunge(set))?;
@@ -84,7 +84,7 @@ impl ImapMailbox {
     }
 
     fn move_to(&mut self, set: &str, folder: &str) -> Result<Vec<u32>, Failure> {
-        if self.offers.has_str("MOVE") {
+        if self.on_wire(|wire| wire.offers("MOVE"))? {
             self.fill_folder(folder, |mailbox| {
                 mailbox.ask(|session| session.uid_mv(set, folder))
             })?;

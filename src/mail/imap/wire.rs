@@ -5,7 +5,7 @@
 //! lines of the command in progress, message bodies apart, and keeps what the server said besides.
 
 use super::line::{self, Line, Status};
-use super::pace::Pace;
+use super::pace::{self, Pace};
 use crate::output::escape;
 use crate::secret::Secret;
 use std::io::{self, Read, Write};
@@ -91,12 +91,17 @@ pub struct Heard {
     pub tagged: String,
     /// The messages in the open folder.
     pub exists: u32,
+    /// The UID that the open folder's next message will have (RFC 3501 §2.3.1.1), if it tells.
+    pub uid_next: Option<u32>,
+    /// What the server offers, as it last said it, asked or unasked; it may be more after a
+    /// sign-in.
+    pub offers: Option<String>,
 }
 
 pub struct Wire {
     stream: Box<dyn Stream>,
     pace: Rc<Pace>,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
     start: usize,
     end: usize,
     octets: u64,
@@ -114,8 +119,7 @@ impl Wire {
         Wire {
             stream,
             pace,
-            // A TLS record holds 16 KiB; a plain read may hold more.
-            buffer: vec![0; 64 << 10].into_boxed_slice(),
+            buffer: vec![0; pace::SMALL],
             start: 0,
             end: 0,
             octets: 0,
@@ -187,6 +191,17 @@ impl Wire {
         }
     }
 
+    /// True if the server offers this. It is asked if it has not said unasked what it offers.
+    pub fn offers(&mut self, name: &str) -> Result<bool, Failure> {
+        if self.heard.offers.is_none() {
+            self.run("CAPABILITY", self.limits.line, |_| Ok(()))?;
+        }
+        let offers = self.heard.offers.get_or_insert_default();
+        Ok(offers
+            .split(' ')
+            .any(|word| word.eq_ignore_ascii_case(name)))
+    }
+
     /// What the last tagged line means.
     pub fn verdict(&self, status: Status) -> Result<(), Failure> {
         match status {
@@ -200,6 +215,9 @@ impl Wire {
         match line {
             Line::Tagged { tag, status, words } => {
                 self.heard.tagged = self.text(words);
+                if status == Status::Ok {
+                    self.note_codes(line::word(words).1);
+                }
                 return Ok(Some((tag, status)));
             }
             Line::Data { number, kind, rest } => {
@@ -214,10 +232,14 @@ impl Wire {
                         let text = self.text(rest);
                         keep(&mut self.heard.warnings, text);
                     }
-                    None if is(b"OK") && line::code(rest, b"ALERT").is_some() => {
-                        let text = self.text(rest);
-                        keep(&mut self.heard.alerts, text);
+                    None if is(b"OK") => {
+                        self.note_codes(rest);
+                        if line::code(rest, b"ALERT").is_some() {
+                            let text = self.text(rest);
+                            keep(&mut self.heard.alerts, text);
+                        }
                     }
+                    None if is(b"CAPABILITY") => self.heard.offers = Some(list(rest)),
                     _ => {}
                 }
             }
@@ -225,6 +247,16 @@ impl Wire {
             Line::More(_) | Line::Empty => {}
         }
         Ok(None)
+    }
+
+    /// Keeps what the response codes of an OK tell.
+    fn note_codes(&mut self, text: &[u8]) {
+        if let Some(offers) = line::code(text, b"CAPABILITY") {
+            self.heard.offers = Some(list(offers));
+        }
+        if let Some(next) = line::code(text, b"UIDNEXT").and_then(line::number) {
+            self.heard.uid_next = Some(next);
+        }
     }
 
     /// The words of a BYE, after the warnings that led to it.
@@ -355,6 +387,9 @@ impl Wire {
                 Ok(0) => return Err(Cut::Closed),
                 Ok(n) => {
                     self.end += n;
+                    if self.end == self.buffer.len() {
+                        pace::grow(&mut self.buffer);
+                    }
                     return Ok(());
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -368,6 +403,10 @@ impl Wire {
             trace(&format!("{who}: {}", escape(&self.text(line))));
         }
     }
+}
+
+fn list(words: &[u8]) -> String {
+    String::from_utf8_lossy(words).into_owned()
 }
 
 /// Keeps the first twenty texts; more than that nobody reads.

@@ -43,6 +43,46 @@ fn the_last_old_message_is_not_new() {
 }
 
 #[test]
+fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
+    for (next, after, commands) in [
+        ("10", Some("9"), &["EXAMINE"][..]),
+        // There is something, or the server contradicts itself, or all is wanted.
+        ("11", Some("9"), &["EXAMINE", "UID"]),
+        ("9", Some("9"), &["EXAMINE", "UID"]),
+        ("x", Some("9"), &["EXAMINE", "UID"]),
+        ("1", None, &["EXAMINE", "UID"]),
+    ] {
+        let opened = format!(
+            "* 0 EXISTS\r\n* OK [UIDVALIDITY 14] v\r\n* OK [UIDNEXT {next}] n\r\n{{t}} OK x\r\n"
+        );
+        let (mut mailbox, asked) = session(&[("EXAMINE", &opened)]);
+        mailbox.open("INBOX", false).unwrap();
+        let query = Query {
+            after: after.map(str::to_owned),
+            since: None,
+        };
+        let listing = mailbox.list(&query).unwrap();
+        assert_eq!(listing.mark.as_deref(), after);
+        let asked = asked.borrow();
+        let verbs: Vec<_> = asked.iter().filter_map(|c| c.split(' ').next()).collect();
+        assert_eq!(verbs, commands, "UIDNEXT {next} after {after:?}");
+    }
+    // It is another folder's.
+    let (mut mailbox, asked) = session(&[(
+        "EXAMINE \"A\"",
+        "* 0 EXISTS\r\n* OK [UIDVALIDITY 14] v\r\n* OK [UIDNEXT 10] n\r\n{t} OK x\r\n",
+    )]);
+    mailbox.open("A", false).unwrap();
+    mailbox.open("B", false).unwrap();
+    let query = Query {
+        after: Some("9".into()),
+        since: None,
+    };
+    mailbox.list(&query).unwrap();
+    assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 10:*");
+}
+
+#[test]
 fn nothing_in_a_folder_with_messages_is_not_believed() {
     let script = [
         ("UID SEARCH", "* ESEARCH (TAG \"q1\") UID\r\n{t} OK x\r\n"),

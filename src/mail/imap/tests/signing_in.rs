@@ -17,7 +17,7 @@ fn try_with(
             return format!("{capability}\r\n{tag} OK done\r\n").into_bytes();
         }
         let answer = answers.next().map_or("", |a| a);
-        answer.replace("{t}", "a2").into_bytes()
+        answer.replace("{t}", "a1").into_bytes()
     });
     (sign_in(wire, place(), &Secret::new(TOKEN)), sent)
 }
@@ -31,10 +31,57 @@ fn the_token_goes_with_the_command_where_that_is_offered() {
     assert_eq!(
         *sent.borrow(),
         [
-            "a1 CAPABILITY".to_owned(),
-            format!("a2 AUTHENTICATE XOAUTH2 {}", token.expose()),
-            "a3 CAPABILITY".to_owned(),
+            "q1 CAPABILITY".to_owned(),
+            format!("a1 AUTHENTICATE XOAUTH2 {}", token.expose()),
         ]
+    );
+}
+
+/// Greets, signs in and deletes a message with a server that greets so and says
+/// `after` when it takes the token; gives what it was asked.
+fn asked_of(greeting: &str, after: &'static str) -> Vec<String> {
+    let sent = Rc::new(RefCell::new(Vec::new()));
+    let log = sent.clone();
+    let (mut wire, _) = wire(greeting.as_bytes(), None, move |line| {
+        let (tag, command) = split(line);
+        let verb = command.split(' ').next().unwrap_or_default();
+        log.borrow_mut().push(verb.to_owned());
+        let told = match verb {
+            "CAPABILITY" => {
+                "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR UIDPLUS\r\n{t} OK done\r\n"
+            }
+            "AUTHENTICATE" => after,
+            _ => "{t} OK done\r\n",
+        };
+        told.replace("{t}", tag).into_bytes()
+    });
+    greet(&mut wire, &place()).unwrap();
+    let mut mailbox = sign_in(wire, place(), &Secret::new(TOKEN)).unwrap();
+    mailbox.settle(&ids([5]), &AfterFetch::Delete).unwrap();
+    sent.borrow().clone()
+}
+
+#[test]
+fn what_is_said_unasked_is_not_asked_for() {
+    let says = "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] ready\r\n";
+    let silent = "* OK The Microsoft Exchange IMAP4 service is ready. [bABv]\r\n";
+    let settled = ["UID", "UID", "UID"].map(String::from);
+    let with = |first: &[&str]| {
+        let first = first.iter().map(|verb| verb.to_string());
+        first.chain(settled.clone()).collect::<Vec<_>>()
+    };
+    for after in [
+        "{t} OK [CAPABILITY IMAP4rev1 UIDPLUS] in\r\n",
+        "* CAPABILITY IMAP4rev1 UIDPLUS\r\n{t} OK in\r\n",
+    ] {
+        assert_eq!(asked_of(says, after), with(&["AUTHENTICATE"]), "{after}");
+        let asked = ["CAPABILITY", "AUTHENTICATE"];
+        assert_eq!(asked_of(silent, after), with(&asked), "{after}");
+    }
+    // What was offered before the sign-in does not hold after it.
+    assert_eq!(
+        asked_of(says, "{t} OK in\r\n"),
+        ["AUTHENTICATE", "UID", "CAPABILITY", "UID", "UID"]
     );
 }
 
@@ -46,7 +93,7 @@ fn two_steps_are_taken_where_they_are_needed() {
         let (session, sent) =
             try_with("* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED", answers);
         assert!(session.is_ok(), "{ready}");
-        assert_eq!(sent.borrow()[1], "a2 AUTHENTICATE XOAUTH2");
+        assert_eq!(sent.borrow()[1], "a1 AUTHENTICATE XOAUTH2");
         assert!(sent.borrow()[2].starts_with("dXNlcj1"));
     }
 }
@@ -60,7 +107,7 @@ fn oauthbearer_is_taken_where_only_that_is_offered() {
             "{t} NO no\r\n",
         ],
     );
-    assert!(sent.borrow()[1].starts_with("a2 AUTHENTICATE OAUTHBEARER bixhPX"));
+    assert!(sent.borrow()[1].starts_with("a1 AUTHENTICATE OAUTHBEARER bixhPX"));
     assert_eq!(sent.borrow()[2], "AQ==");
     assert_eq!(kind_of(&session.err().unwrap()), Kind::SignIn);
 }
