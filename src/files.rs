@@ -3,7 +3,7 @@
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -42,7 +42,17 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|f| f.sync_all())
-        .with_context(|| format!("cannot sync folder `{}`", folder.display()))
+        .map_err(|e| cannot("sync folder", folder, &e))
+}
+
+/// The fault of what cannot be done (`verb`) to a file or folder.
+fn cannot(verb: &str, path: &Path, err: &std::io::Error) -> anyhow::Error {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("cannot {verb} `{}`: {err}", path.display()),
+    )
+    .hint(remedy(err))
+    .into()
 }
 
 /// Creates a folder and its parents, each private to us (0700).
@@ -51,13 +61,20 @@ pub fn create_private_folder(path: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .map_err(|e| {
-            Fault::new(
-                Kind::CannotWrite,
-                format!("cannot create folder `{}`: {e}", path.display()),
-            )
-            .into()
-        })
+        .map_err(|e| cannot("create folder", path, &e))
+}
+
+/// What a person does about a file or folder that cannot be written.
+pub fn remedy(err: &std::io::Error) -> &'static str {
+    match err.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space and run the same command again"
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "let the user that runs queuemail write there and run the same command again"
+        }
+        _ => "mend the destination and run the same command again",
+    }
 }
 
 /// The folder that holds `path`; `.` for a bare name.

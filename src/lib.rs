@@ -12,7 +12,8 @@
 //!        check                the walk to a working mailbox, step by step
 //!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
-//!        oauth mail delivery state prompt        strangers to each other
+//!        tokens               where tokens are kept
+//!        oauth mail delivery state vault prompt  strangers to each other
 //!        config http net files output secret child fault
 //! ```
 
@@ -41,7 +42,9 @@ mod secret;
 mod setup;
 mod state;
 mod submit;
+mod tokens;
 mod usage;
+mod vault;
 mod x509;
 
 use std::ffi::OsString;

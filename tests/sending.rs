@@ -1,8 +1,8 @@
 //! Black-box tests of `send` against the stand-in's SMTP.
 
 mod callers;
+mod campaigns;
 mod compose;
-mod crash;
 mod limits;
 mod outbox;
 mod outcomes;

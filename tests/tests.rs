@@ -1,14 +1,17 @@
 //! Black-box tests of the real binary: one test binary, one module for each theme.
 
+mod campaign;
 mod cases;
 mod checking;
 mod completions;
 mod documented;
 mod generated;
 mod graph;
+mod killed;
 mod layering;
 mod machine;
 mod mail;
+mod memory;
 mod official;
 mod sending;
 mod servers;

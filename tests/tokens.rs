@@ -3,19 +3,25 @@
 mod account;
 mod answers;
 mod cache;
+mod campaigns;
 mod explain;
 mod formats;
 mod login;
 mod managed;
 mod other_authorities;
 mod service;
+mod store;
 
-use crate::standin::{App, Standin};
+use crate::standin::{App, Standin, User};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub const CLIENT: &str = "22222222-3333-4444-5555-666666666666";
+
+pub const ADDRESS: &str = "support@contoso.com";
+/// The stand-in's usual one.
+pub const PASSWORD: &str = "password: correct horse battery staple";
 
 /// A private home, a configuration, and the stand-in that it points at.
 pub struct Home {
@@ -83,6 +89,47 @@ queues:
         server: contoso
 "
         ))
+    }
+
+    /// A public client, one person, and queue `support` that signs in as them; `head` are more
+    /// lines at the top level, `address` is one more key of the address.
+    pub fn person(&self, head: &str, address: &str) {
+        self.standin.add_app(App {
+            public: true,
+            ..App::default()
+        });
+        self.standin.add_user(User {
+            address: ADDRESS.into(),
+            ..User::default()
+        });
+        self.config(&format!(
+            "version: 1
+{head}
+incoming_servers:
+  - name: people
+    address: {{authority}}
+    authentication: oauth-user
+    client_id: {{client}}
+    ca_file: {{ca}}
+    imap: {{imap}}
+queues:
+  - name: support
+    addresses:
+      - address: {ADDRESS}
+        server: people
+        {address}
+"
+        ));
+    }
+
+    /// The same, already signed in, and without the password from then on.
+    pub fn signed_in_person(head: &str) -> Home {
+        let home = Home::new();
+        store::script(&home);
+        home.person(head, PASSWORD);
+        home.run(&["token", "get", "support"]).succeeds();
+        home.person(head, "");
+        home
     }
 
     pub fn command(&self, args: &[&str]) -> Command {

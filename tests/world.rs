@@ -107,6 +107,7 @@ impl World {
             args: args.into_iter().map(|a| a.as_ref().to_owned()).collect(),
             environment: Vec::new(),
             stdin: Vec::new(),
+            wrapper: Vec::new(),
         }
     }
 
@@ -138,6 +139,8 @@ pub struct Run {
     args: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
+    /// A program and its arguments that run the binary.
+    wrapper: Vec<OsString>,
 }
 
 impl Run {
@@ -162,6 +165,12 @@ impl Run {
         self
     }
 
+    /// Has this program, with these arguments before the binary's own, run the binary.
+    pub fn under<A: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Run {
+        self.wrapper = wrapper.into_iter().map(|w| w.as_ref().to_owned()).collect();
+        self
+    }
+
     /// What the run reads on standard input; nothing without it.
     pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Run {
         self.stdin = bytes.as_ref().to_owned();
@@ -170,8 +179,11 @@ impl Run {
 
     /// The command in a clean environment, for tests that drive the process themselves.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_queuemail"));
+        let binary = OsStr::new(env!("CARGO_BIN_EXE_queuemail"));
+        let mut words = self.wrapper.iter().map(OsString::as_os_str).chain([binary]);
+        let mut command = Command::new(words.next().unwrap_or(binary));
         command
+            .args(words)
             .env_clear()
             .env("HOME", &self.home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")

@@ -34,7 +34,11 @@ pub struct FetchArgs {
     /// passed over
     #[arg(long, conflicts_with_all = ["dry_run", "deliver", "after", "limit", "since"])]
     pub audit: bool,
-    /// Stop between two messages after this many seconds
+    /// Stop between two messages after this many seconds; the next run takes the rest
     #[arg(long, value_name = "SECONDS")]
     pub budget: Option<u32>,
+    /// Stop with an address between two messages after this many seconds and go on with the next
+    /// one, so that a large or slow mailbox does not keep the others waiting
+    #[arg(long, value_name = "SECONDS")]
+    pub budget_each: Option<u32>,
 }

@@ -85,6 +85,9 @@ pub enum QuarantineCommand {
     Show {
         /// Its number in the list
         id: i64,
+        /// Print the message itself, where the delivery refused it after it had come
+        #[arg(long)]
+        raw: bool,
     },
     /// Let the next run try again
     Retry {

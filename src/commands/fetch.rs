@@ -76,11 +76,14 @@ struct Run<'a> {
     dry_run: bool,
     audit: bool,
     deadline: Option<Instant>,
+    /// The longest time for each mailbox.
+    budget_each: Option<Duration>,
 }
 
 pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
     let store = Store::open(&context.state_dir)?;
+    tidy(&store)?;
     let start = Instant::now();
     let deadline = args
         .budget
@@ -99,6 +102,9 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         dry_run: args.dry_run,
         audit: args.audit,
         deadline,
+        budget_each: args
+            .budget_each
+            .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let mut done = run.all(&tasks, args.jobs);
     run.teller.end();
@@ -108,6 +114,17 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         words::summary(&context.output, &done.tally, tasks.len(), start.elapsed())?;
     }
     words::conclude(&done.tally, done.errors)
+}
+
+/// Removes the octets of messages that are not in quarantine any more.
+fn tidy(store: &Store) -> Result<()> {
+    fetch::Kept::new(store.path()).tidy(|| {
+        let unfinished = store.unfinished()?;
+        Ok(unfinished
+            .iter()
+            .map(|m| fetch::delivery_id(&m.address, &m.folder, m.epoch, &m.remote))
+            .collect())
+    })
 }
 
 impl Run<'_> {
@@ -192,7 +209,11 @@ impl Run<'_> {
 
     fn fetch(&self, task: &Task<'_>, way: &Cell<Way>, tally: &mut Tally) -> Result<()> {
         let reading = self.reading();
-        let job = &task.job;
+        let mut job = task.job.clone();
+        if let Some(end) = self.budget_each.map(|longest| Instant::now() + longest) {
+            job.deadline = Some(job.deadline.map_or(end, |all| all.min(end)));
+        }
+        let job = &job;
         fetch::fetch_mailbox(
             job,
             self.store,

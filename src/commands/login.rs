@@ -5,10 +5,12 @@ use super::token::{Subject, find, registration};
 use super::{Access, Context};
 use crate::cli::{TokenForget, TokenLogin};
 use crate::config::{self, Authentication, Resource};
-use crate::fault::Fault;
+use crate::fault::{Errors, Fault};
 use crate::oauth::Claims;
 use crate::output::{eprintln_safe, escape};
 use crate::state::{Store, TokenKey};
+use crate::tokens::{Forgotten, Tokens};
+use crate::vault::Vault;
 use anyhow::Result;
 use std::process::Stdio;
 use std::time::SystemTime;
@@ -80,14 +82,15 @@ fn open_browser(page: &str) {
 pub fn list(context: &Context) -> Result<()> {
     let store = Store::open(&context.state_dir)?;
     let now = SystemTime::now();
-    for kept in store.kept_tokens()? {
+    for (kept, vault) in Tokens::list(&store)? {
         let TokenKey {
             authority,
             client_id,
             account,
             scope,
         } = &kept.key;
-        let kind = if kept.is_refresh { "refresh" } else { "access" };
+        let is_refresh = kept.key.is_refresh();
+        let kind = if is_refresh { "refresh" } else { "access" };
         if context.output.json {
             context.output.json(&serde_json::json!({
                 "kind": kind,
@@ -97,6 +100,7 @@ pub fn list(context: &Context) -> Result<()> {
                 "scope": scope,
                 "obtained_at": super::token::rfc3339(kept.obtained_at),
                 "expires_at": kept.expires_at.map(super::token::rfc3339),
+                "store": vault.as_ref().map_or("database", Vault::kind),
             }))?;
             continue;
         }
@@ -114,14 +118,18 @@ pub fn list(context: &Context) -> Result<()> {
                 format!("renewed {} days ago", age.as_secs() / 86400)
             }
         };
+        let place = match vault {
+            None => String::new(),
+            Some(vault) => format!(", in {}", vault.words()),
+        };
         context.output.line(&escape(&format!(
-            "{kind} token of {who}, app {client_id} at {authority}: {state}"
+            "{kind} token of {who}, app {client_id} at {authority}: {state}{place}"
         )))?;
     }
     Ok(())
 }
 
-pub fn forget(context: &Context, args: &TokenForget) -> Result<()> {
+pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
     let store = Store::open(&context.state_dir)?;
     let beginning = match &args.name {
         None => String::new(),
@@ -140,11 +148,12 @@ pub fn forget(context: &Context, args: &TokenForget) -> Result<()> {
             }
         }
     };
-    let count = store.forget_tokens(&beginning)?;
+    let Forgotten { tokens, left } = Tokens::forget(&store, &beginning)?;
     match context.output.json {
-        true => context
-            .output
-            .json(&serde_json::json!({"event": "forget", "tokens": count})),
-        false => context.output.line(&format!("forgot {count} tokens")),
+        true => context.output.json(&serde_json::json!({
+            "event": "forget", "tokens": tokens, "left_behind": left.len(),
+        }))?,
+        false => context.output.line(&format!("forgot {tokens} tokens"))?,
     }
+    Errors::none_or(left.into_iter().map(Into::into).collect())
 }

@@ -3,17 +3,22 @@
 use super::Context;
 use super::table::Table;
 use crate::cli::QuarantineCommand;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
+use crate::fetch::{self, Kept};
 use crate::state::{Quarantined, Store};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde_json::json;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
 
 pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
     let store = Store::open(&context.state_dir)?;
     match command {
         QuarantineCommand::List => list(context, &store),
-        QuarantineCommand::Show { id } => show(context, &find(&store, *id)?),
+        QuarantineCommand::Show { id, raw: false } => show(context, &store, &find(&store, *id)?),
+        QuarantineCommand::Show { id, raw: true } => print(context, &store, &find(&store, *id)?),
         QuarantineCommand::Retry { ids, all } => change(
             context,
             &store,
@@ -28,7 +33,7 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
             ids,
             false,
             "dropped; it stays on the server and is not fetched again",
-            |id| store.drop_quarantined(id, Timestamp::now().as_second()),
+            |id| drop_one(&store, id),
         ),
     }
 }
@@ -36,7 +41,7 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
 fn list(context: &Context, store: &Store) -> Result<()> {
     let all = store.quarantine()?;
     if context.output.json {
-        let all: Vec<_> = all.iter().map(as_json).collect();
+        let all: Vec<_> = all.iter().map(|m| as_json(store, m)).collect();
         return context.output.json(&json!({ "quarantine": all }));
     }
     let mut table = Table::new(&["ID", "SINCE", "ADDRESS", "FOLDER", "UID", "REASON"]);
@@ -53,10 +58,57 @@ fn list(context: &Context, store: &Store) -> Result<()> {
     table.print(&context.output)
 }
 
-fn show(context: &Context, message: &Quarantined) -> Result<()> {
-    if context.output.json {
-        return context.output.json(&as_json(message));
+/// The message's octets, if it got as far as to us.
+fn kept(store: &Store, message: &Quarantined) -> Option<PathBuf> {
+    Kept::new(store.path()).find(&delivery_id(message))
+}
+
+fn delivery_id(message: &Quarantined) -> String {
+    fetch::delivery_id(
+        &message.address,
+        &message.folder,
+        message.epoch,
+        &message.remote,
+    )
+}
+
+fn drop_one(store: &Store, id: i64) -> Result<bool> {
+    let message = store.quarantine()?.into_iter().find(|m| m.id == id);
+    let dropped = store.drop_quarantined(id, Timestamp::now().as_second())?;
+    if let Some(message) = message.filter(|_| dropped) {
+        Kept::new(store.path()).remove(&delivery_id(&message))?;
     }
+    Ok(dropped)
+}
+
+/// Prints the octets as they are.
+fn print(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
+    let path = kept(store, message).ok_or_else(|| {
+        Fault::new(
+            Kind::Refused,
+            format!("of message {} no octets are kept", message.id),
+        )
+        .hint(format!(
+            "it is on the server: `{}` folder `{}`, {}",
+            message.address, message.folder, message.remote
+        ))
+    })?;
+    let cannot = || format!("cannot read `{}`", path.display());
+    let mut file = File::open(&path).with_context(cannot)?;
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece).with_context(cannot)? {
+            0 => return Ok(()),
+            n => context.output.raw(&piece[..n])?,
+        }
+    }
+}
+
+fn show(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
+    if context.output.json {
+        return context.output.json(&as_json(store, message));
+    }
+    let file = kept(store, message);
     for (key, value) in [
         ("id", message.id.to_string()),
         ("address", message.address.clone()),
@@ -66,6 +118,13 @@ fn show(context: &Context, message: &Quarantined) -> Result<()> {
         ("since", time(message.since)),
         ("attempts", message.attempts.to_string()),
         ("reason", message.reason.clone()),
+        (
+            "message",
+            match file {
+                Some(path) => path.display().to_string(),
+                None => "not kept, it is on the server".to_owned(),
+            },
+        ),
     ] {
         let value = crate::output::escape(&value);
         context.output.line(&format!("{key}: {value}"))?;
@@ -117,7 +176,7 @@ fn unknown(store: &Store, id: i64) -> Result<Fault> {
     })
 }
 
-fn as_json(message: &Quarantined) -> serde_json::Value {
+fn as_json(store: &Store, message: &Quarantined) -> serde_json::Value {
     json!({
         "id": message.id,
         "address": message.address,
@@ -127,6 +186,7 @@ fn as_json(message: &Quarantined) -> serde_json::Value {
         "since": Timestamp::from_second(message.since).ok().map(|t| t.to_string()),
         "attempts": message.attempts,
         "reason": message.reason,
+        "message": kept(store, message),
     })
 }
 

@@ -111,7 +111,18 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         .unwrap_or_default();
     let fetch = format!("look with: queuemail fetch {queue} -v");
     match age {
-        Some(age) if age <= i64::from(max_age) => {}
+        Some(age) if age.abs() <= i64::from(max_age) => {}
+        // Every run since would have set it right.
+        Some(age) if age < 0 => found.push(
+            Fault::new(
+                Kind::Refused,
+                format!(
+                    "`{address}` (queue `{queue}`) was last fetched when the clock was wrong, {} ahead{error}",
+                    span(-age)
+                ),
+            )
+            .hint(fetch.clone()),
+        ),
         Some(age) => found.push(
             Fault::new(
                 Kind::Refused,

@@ -4,20 +4,21 @@ use super::{Access, Context, claims, login};
 use crate::cli::{ProtocolArg, TokenCommand, TokenFormat, TokenGet};
 use crate::config::resolve::{self, Registration};
 use crate::config::{self, Config, MailboxEntry, OutgoingServer, Resource};
-use crate::fault::Fault;
+use crate::fault::{Errors, Fault};
 use crate::mail::sasl;
 use crate::oauth::AccessToken;
 use crate::state::Store;
 use anyhow::Result;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub fn run(context: &Context, command: TokenCommand) -> Result<()> {
+pub fn run(context: &Context, command: TokenCommand) -> Result<(), Errors> {
     match command {
-        TokenCommand::Get(args) => get(context, &args),
-        TokenCommand::Login(args) => login::login(context, &args),
-        TokenCommand::List => login::list(context),
-        TokenCommand::Forget(args) => login::forget(context, &args),
+        TokenCommand::Get(args) => get(context, &args)?,
+        TokenCommand::Login(args) => login::login(context, &args)?,
+        TokenCommand::List => login::list(context)?,
+        TokenCommand::Forget(args) => login::forget(context, &args)?,
     }
+    Ok(())
 }
 
 /// What a name stands for.

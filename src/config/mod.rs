@@ -24,6 +24,7 @@ mod resolve_secret;
 mod schema;
 mod secret_command;
 mod secret_source;
+mod token_store;
 mod tree;
 mod write;
 
@@ -35,6 +36,8 @@ pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};
 pub use schema::schema;
+pub use secret_command::{Failure, run_with};
 pub use secret_source::SecretSource;
+pub use token_store::TokenStore;
 pub use tree::{Tree, to_yaml};
 pub use write::{Written, check_wanted, preview, update};

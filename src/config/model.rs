@@ -5,6 +5,7 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::secret_source::SecretSource;
+use super::token_store::TokenStore;
 use crate::net::Endpoint;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,6 +23,8 @@ pub struct Config {
     /// What holds where a queue or an address says nothing else.
     #[serde(default)]
     pub defaults: Defaults,
+    /// Where tokens are kept: keyring, or a command; the state database where absent.
+    pub token_store: Option<TokenStore>,
     /// App registrations through which mailboxes are read.
     #[serde(default)]
     pub incoming_servers: Vec<IncomingServer>,

@@ -6,6 +6,7 @@ use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
+use super::token_store::TokenStore;
 use crate::net::Endpoint;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use std::borrow::Cow;
@@ -62,6 +63,25 @@ text! {
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
+    TokenStore: {
+        "oneOf": [
+            { "const": "keyring", "description": "The desktop's keyring where there is one, else the kernel's." },
+            {
+                "type": "object",
+                "description": "A program that gets, stores and erases them.",
+                "properties": {
+                    "command": {
+                        "type": "array",
+                        "items": { "type": "string" },
+                        "minItems": 1,
+                        "description": "The program and its arguments; get, store or erase and a name follow them."
+                    }
+                },
+                "required": ["command"],
+                "additionalProperties": false
+            }
+        ]
+    };
     ManagedIdentity: { "enum": [true, false, "system"] };
     FederatedToken: {
         "type": "object",

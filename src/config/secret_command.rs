@@ -1,11 +1,11 @@
-//! Programs that print a secret, run without a shell, bounded in time and output.
+//! Programs that print a secret or take one, run without a shell, bounded in time and output.
 
 use super::load::why;
 use super::resolve_secret::{MAX_SECRET, text_of};
 use crate::fault::Fault;
 use crate::output::escape;
 use crate::secret::Secret;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
@@ -27,6 +27,19 @@ pub enum Failure {
 
 /// Runs a program without a shell; the first line of its standard output.
 pub fn run(words: &[&str]) -> Result<Secret, Failure> {
+    let output = run_with(words, None, &[])?;
+    Ok(Secret::new(
+        output.expose().lines().next().unwrap_or_default(),
+    ))
+}
+
+/// Runs a program without a shell, with `input` on its standard input and these variables added
+/// to its environment; its whole standard output.
+pub fn run_with(
+    words: &[&str],
+    input: Option<&Secret>,
+    environment: &[(&str, &str)],
+) -> Result<Secret, Failure> {
     let other = |what: String| Failure::Other(Fault::config(what));
     let Some((program, arguments)) = words.split_first() else {
         return Err(other("the command names no program".to_owned()));
@@ -34,7 +47,11 @@ pub fn run(words: &[&str]) -> Result<Secret, Failure> {
     let name = escape(program);
     let mut child = crate::child::command(program)
         .args(arguments)
-        .stdin(Stdio::null())
+        .envs(environment.iter().copied())
+        .stdin(match input {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -42,6 +59,10 @@ pub fn run(words: &[&str]) -> Result<Secret, Failure> {
             ErrorKind::NotFound => Failure::NotThere,
             _ => other(format!("cannot run command `{name}`: {}", why(&e))),
         })?;
+    if let (Some(input), Some(mut pipe)) = (input.cloned(), child.stdin.take()) {
+        // A program that does not read all of it says by its exit code whether that is well.
+        std::thread::spawn(move || pipe.write_all(input.expose().as_bytes()));
+    }
     let deadline = Instant::now() + COMMAND_TIMEOUT;
     let stdout = read_in_thread(child.stdout.take(), MAX_SECRET + 1);
     let stderr = read_in_thread(child.stderr.take(), MAX_STDERR);
@@ -78,7 +99,7 @@ pub fn run(words: &[&str]) -> Result<Secret, Failure> {
     }
     let text =
         text_of(&output).map_err(|why| other(format!("the output of command `{name}` {why}")))?;
-    Ok(Secret::new(text.lines().next().unwrap_or_default()))
+    Ok(Secret::new(text))
 }
 
 fn end(child: &mut Child) {

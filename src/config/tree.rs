@@ -4,6 +4,7 @@
 use super::credential::{Credentials, FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
+use super::token_store::TokenStore;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Display;
@@ -158,6 +159,15 @@ fn command(words: &[String]) -> Tree {
     Tree::Map(vec![("command", Tree::List(words))])
 }
 
+impl TokenStore {
+    fn tree(&self) -> Tree {
+        match self {
+            TokenStore::Keyring => Tree::Text("keyring".to_owned()),
+            TokenStore::Command(words) => command(words),
+        }
+    }
+}
+
 impl FederatedToken {
     fn tree(&self) -> Tree {
         match self {
@@ -194,6 +204,10 @@ impl Config {
         keys.tree(
             "defaults",
             (!defaults.entries().is_empty()).then_some(defaults),
+        )
+        .tree(
+            "token_store",
+            self.token_store.as_ref().map(TokenStore::tree),
         )
         .tree(
             "incoming_servers",

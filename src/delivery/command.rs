@@ -82,8 +82,9 @@ impl Delivery for Program {
         let words = listen(&mut child);
         let status = wait(&mut child, TIME_LIMIT).map_err(|e| cannot_write(Path::new(name), &e))?;
         let said = words.join().unwrap_or_default();
+        let place = verdict(name, status, &said)?;
         std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
-        verdict(name, status, &said)
+        Ok(place)
     }
 
     fn group(&self) -> usize {

@@ -79,11 +79,9 @@ impl Delivery for Lmtp {
             .submit(&letter.address, message, letter.size)
             .map_err(|e| broken(&self.address, &e))?;
         self.session = Some(session);
+        verdict?;
         std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
-        match verdict {
-            Ok(()) => Ok(self.address.to_string()),
-            Err(rejected) => Err(rejected.into()),
-        }
+        Ok(self.address.to_string())
     }
 
     fn group(&self) -> usize {

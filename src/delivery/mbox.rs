@@ -28,7 +28,7 @@ pub struct Mbox {
     locked: Option<LockedFile>,
     /// Where the next planned message begins.
     end: u64,
-    /// Rendered messages that are on record as delivered once the next batch is planned.
+    /// Rendered messages that were appended, and are needed until that is on record.
     done: Vec<PathBuf>,
 }
 
@@ -51,12 +51,6 @@ impl Mbox {
         }
         Ok(())
     }
-
-    fn remove_done(&mut self) {
-        for path in self.done.drain(..) {
-            let _ = std::fs::remove_file(path);
-        }
-    }
 }
 
 impl Delivery for Mbox {
@@ -65,9 +59,6 @@ impl Delivery for Mbox {
     }
 
     fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent> {
-        if self.locked.is_none() {
-            self.remove_done();
-        }
         self.lock()?;
         let rendered = staged.with_extension("mbox");
         let length =
@@ -103,13 +94,10 @@ impl Delivery for Mbox {
         }
         Ok(())
     }
-}
 
-impl Drop for Mbox {
-    fn drop(&mut self) {
-        // What was flushed last is recorded by now, or will be found in the file.
-        if self.locked.is_none() {
-            self.remove_done();
+    fn recorded(&mut self) {
+        for path in self.done.drain(..) {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -304,4 +292,59 @@ fn stale(lock: &Path) -> bool {
         .ok()
         .and_then(|t| SystemTime::now().duration_since(t).ok())
         .is_some_and(|age| age > LOCK_STALE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::RemoteId;
+
+    fn letter() -> Letter {
+        Letter {
+            queue: "support".into(),
+            address: "a@contoso.example".into(),
+            folder: "INBOX".into(),
+            uidvalidity: 1,
+            uid: RemoteId::Uid(1),
+            size: 1,
+            priority: 1,
+            language: "en".into(),
+            message_id: None,
+            kind: "ordinary",
+            original_message_id: None,
+            delivery_id: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_on_record_is_recovered_and_not_appended_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = folder.path().join("staged");
+        std::fs::write(&staged, "Subject: x\n\ntext\n").unwrap();
+        let path = folder.path().join("mbox");
+        let mut mbox = Mbox::open(&path, folder.path());
+        let intent = mbox.plan(&staged, &letter()).unwrap();
+        mbox.deliver(&intent, &letter()).unwrap();
+        mbox.flush().unwrap();
+        let before = std::fs::read(&path).unwrap();
+        // The database was full, and the run ended.
+        drop(mbox);
+        assert!(super::super::recover(&intent).unwrap().is_some());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_on_record_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let staged = folder.path().join("staged");
+        std::fs::write(&staged, "Subject: x\n\ntext\n").unwrap();
+        let path = folder.path().join("mbox");
+        let mut mbox = Mbox::open(&path, folder.path());
+        let intent = mbox.plan(&staged, &letter()).unwrap();
+        mbox.deliver(&intent, &letter()).unwrap();
+        mbox.flush().unwrap();
+        mbox.recorded();
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "only the mbox itself");
+    }
 }

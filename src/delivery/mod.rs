@@ -122,7 +122,8 @@ pub trait Delivery: Send {
     fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent>;
 
     /// Makes the message visible and returns where, for the person who looks for it. The root
-    /// of the error is [`Rejected`] when it concerns this message alone.
+    /// of the error is [`Rejected`] when it concerns this message alone; the staged file is then
+    /// still there, and the caller's.
     fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String>;
 
     /// How many messages may be delivered before one is recorded: as many as can be, where a
@@ -133,6 +134,9 @@ pub trait Delivery: Send {
 
     /// Makes everything that was delivered durable.
     fn flush(&mut self) -> Result<()>;
+
+    /// What was flushed is on record: nothing is needed any more to recover it.
+    fn recorded(&mut self) {}
 }
 
 /// Opens the delivery that a target names; `spool` is a private folder of ours for those that
@@ -205,15 +209,7 @@ fn folders(files: &[(PathBuf, PathBuf)]) -> Vec<&Path> {
 
 /// The fault of a destination that cannot be written; nothing is lost by it.
 pub fn cannot_write(path: &Path, err: &io::Error) -> anyhow::Error {
-    let remedy = match err.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space and run the same command again"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "let the user that runs queuemail write there and run the same command again"
-        }
-        _ => "mend the destination and run the same command again",
-    };
+    let remedy = crate::files::remedy(err);
     Fault::new(
         Kind::CannotWrite,
         format!("cannot write `{}`: {err}", path.display()),

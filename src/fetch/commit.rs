@@ -12,7 +12,7 @@
 //! disk: while a batch is made durable, the next one gathers.
 
 use super::intake::Staged;
-use super::{Delivered, Folder, Reporter, Tally};
+use super::{Delivered, Folder, Kept, Reporter, Tally};
 use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
 use crate::fault::Fault;
 use crate::files;
@@ -90,11 +90,11 @@ impl Committer<'_> {
         self.put_on_record(&batch, &work, now)?;
         let mut delivered = Vec::with_capacity(batch.len());
         let mut rejected = Vec::new();
-        for (letter, intent) in work {
+        for ((letter, intent), staged) in work.into_iter().zip(&batch) {
             match self.delivery.deliver(&intent, &letter) {
                 Ok(place) => delivered.push((letter, place)),
                 Err(err) => match err.downcast::<Rejected>() {
-                    Ok(why) => rejected.push((letter.uid, why)),
+                    Ok(why) => rejected.push((letter, &staged.path, why)),
                     Err(err) => return Err(err),
                 },
             }
@@ -107,6 +107,7 @@ impl Committer<'_> {
             self.folder.after,
             now,
         )?;
+        self.delivery.recorded();
         for (letter, place) in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;
@@ -118,8 +119,12 @@ impl Committer<'_> {
             self.accounted.insert(letter.uid.clone());
             self.delivered.push(letter.uid);
         }
-        for (id, why) in rejected {
-            self.failed(&id, &why.reason, why.for_good, now)?;
+        for (letter, path, why) in rejected {
+            if self.failed(&letter.uid, &why.reason, why.for_good, now)? {
+                Kept::new(&self.folder.job.state).take(&letter.delivery_id, path)?;
+            } else {
+                std::fs::remove_file(path).map_err(|e| delivery::cannot_write(path, &e))?;
+            }
             if !why.for_good {
                 self.later_in_a_row += 1;
             }
@@ -191,8 +196,14 @@ impl Committer<'_> {
         Ok(rest)
     }
 
-    /// Puts on record that a message could not be had.
-    pub fn failed(&mut self, id: &RemoteId, reason: &str, for_good: bool, now: i64) -> Result<()> {
+    /// Puts on record that a message could not be had. True when it is in quarantine now.
+    pub fn failed(
+        &mut self,
+        id: &RemoteId,
+        reason: &str,
+        for_good: bool,
+        now: i64,
+    ) -> Result<bool> {
         let failure = Failure { reason, for_good };
         let quarantined =
             self.store
@@ -204,7 +215,7 @@ impl Committer<'_> {
         }
         self.accounted.insert(id.clone());
         self.reporter.failed(self.folder, id, reason, quarantined);
-        Ok(())
+        Ok(quarantined)
     }
 }
 

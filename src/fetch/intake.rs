@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
+use std::time::Instant;
 
 /// A message in a file of its own, not yet durable.
 #[derive(Debug)]
@@ -30,6 +31,12 @@ pub struct Intake<'a> {
     open: Option<Open>,
     /// Why the disk refused, for the error that the mailbox reports.
     pub failure: Option<anyhow::Error>,
+    /// When to stop between two messages.
+    deadline: Option<Instant>,
+    /// Messages still to come.
+    left: usize,
+    /// The deadline was reached with messages still to come.
+    pub time_up: bool,
 }
 
 struct Open {
@@ -47,7 +54,17 @@ impl<'a> Intake<'a> {
             next,
             open: None,
             failure: None,
+            deadline: None,
+            left: 0,
+            time_up: false,
         }
+    }
+
+    /// Refuses to go on between two messages at this time; `messages` are to come.
+    pub fn until(mut self, deadline: Option<Instant>, messages: usize) -> Intake<'a> {
+        self.deadline = deadline;
+        self.left = messages;
+        self
     }
 
     /// Keeps what went wrong on the disk and gives the mailbox an error to stop with.
@@ -107,7 +124,13 @@ impl Sink for Intake<'_> {
             // The other end stopped because it failed; its own error is reported.
             let _ = std::fs::remove_file(refused.0.path);
             io::Error::other("the delivery stopped")
-        })
+        })?;
+        self.left = self.left.saturating_sub(1);
+        if self.left > 0 && self.deadline.is_some_and(|end| Instant::now() >= end) {
+            self.time_up = true;
+            return Err(io::Error::other("the time is up"));
+        }
+        Ok(())
     }
 
     fn discard(&mut self) {
@@ -124,11 +147,14 @@ impl Drop for Intake<'_> {
 }
 
 /// Unique file names as the Maildir convention has them: time, then what makes it unique on
-/// this host, then the host. Ours also name the mailbox, so that what a crash left of it in a
-/// staging folder can be told from others' files.
+/// this host, then the host. A random number is in it, for a clock may be set back and a
+/// container gives the same process number again. Ours also name the mailbox, so that what a crash
+/// left of it in a staging folder can be told from others' files.
 pub struct Names {
     prefix: String,
-    suffix: String,
+    /// Names the mailbox.
+    mark: String,
+    host: String,
     count: u64,
 }
 
@@ -143,28 +169,30 @@ impl Names {
             .replace(':', "\\072");
         Names {
             prefix: format!(
-                "{}.M{:06}P{}Q",
+                "{}.R{:08x}M{:06}P{}Q",
                 now.as_second(),
+                random(),
                 now.subsec_microsecond(),
                 std::process::id()
             ),
-            suffix: format!("_{tag}.{host}"),
+            mark: format!("_{tag}."),
+            host,
             count: 0,
         }
     }
 
     fn next(&mut self) -> String {
         self.count += 1;
-        format!("{}{}{}", self.prefix, self.count, self.suffix)
+        format!("{}{}{}{}", self.prefix, self.count, self.mark, self.host)
     }
 
-    /// Removes what runs of ours that died left in a staging folder. The mailbox is locked and
+    /// Removes what runs of ours that died left in a staging folder, under whatever extension. The mailbox is locked and
     /// interrupted deliveries are finished: nobody else uses such a file.
     pub fn sweep(&self, staging: &Path) -> io::Result<()> {
         for entry in std::fs::read_dir(staging)? {
             let name = entry?.file_name();
             let name = name.to_string_lossy();
-            let ours = name.contains(&self.suffix) && !name.starts_with(&self.prefix);
+            let ours = name.contains(&self.mark) && !name.starts_with(&self.prefix);
             if ours {
                 let path: PathBuf = staging.join(&*name);
                 match std::fs::remove_file(path) {
@@ -174,5 +202,54 @@ impl Names {
             }
         }
         Ok(())
+    }
+}
+
+/// Without random numbers the time and the process number must do.
+fn random() -> u32 {
+    use ring::rand::{SecureRandom, SystemRandom};
+    let mut octets = [0; 4];
+    let _ = SystemRandom::new().fill(&mut octets);
+    u32::from_be_bytes(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_run_left_is_swept_away_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut names = Names::new("0123456789");
+        let path = |name: &str| folder.path().join(name);
+        let staged = path(&Names::new("0123456789").next());
+        let ours = [
+            staged.clone(),
+            staged.with_extension("mbox"),
+            staged.with_extension("stamped"),
+        ];
+        let others = [
+            path(&names.next()),
+            path(&Names::new("9876543210").next()),
+            path("1.M2P3.host"),
+        ];
+        for path in ours.iter().chain(&others) {
+            File::create(path).unwrap();
+        }
+        names.sweep(folder.path()).unwrap();
+        assert!(ours.iter().all(|path| !path.exists()));
+        assert!(others.iter().all(|path| path.exists()));
+    }
+
+    #[test]
+    fn names_differ_though_time_and_process_are_the_same() {
+        let one = |_| Names::new("tag").next();
+        let names: std::collections::HashSet<String> = (0..1000).map(one).collect();
+        assert_eq!(names.len(), 1000);
+        let times: std::collections::HashSet<&str> = names
+            .iter()
+            .map(|name| &name[name.find('R').unwrap()..name.find('M').unwrap()])
+            .collect();
+        assert!(times.len() > 990, "{} random numbers", times.len());
     }
 }

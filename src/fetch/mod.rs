@@ -10,6 +10,7 @@ mod commit;
 mod fields;
 mod identity;
 mod intake;
+mod kept;
 mod machine;
 
 use crate::config::{AfterFetch, Target};
@@ -27,6 +28,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 pub use audit::{Audit, audit};
+pub use kept::Kept;
 
 /// So many messages are asked for before the server is told of those delivered.
 const CHUNK: usize = 2000;
@@ -56,6 +58,22 @@ pub struct Job {
     pub deadline: Option<Instant>,
     /// A private folder of ours for what has no place of its own to be staged in.
     pub spool: PathBuf,
+    /// The state folder, where the octets of refused messages are kept.
+    pub state: PathBuf,
+}
+
+impl Job {
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+/// How far a piece of work has come that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Whole,
+    /// The job's time was up; the connection is of no more use.
+    TimeUp,
 }
 
 /// What a run did.
@@ -108,16 +126,15 @@ impl Folder<'_> {
         }
     }
 
-    /// Names a message for good: the same on every attempt, on every machine.
     fn delivery_id(&self, id: &RemoteId) -> String {
-        let key = format!(
-            "{}\0{}\0{}\0{id}",
-            mailbox_key(&self.job.address),
-            self.name,
-            self.epoch
-        );
-        hex(&ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref()[..16])
+        delivery_id(&self.job.address, self.name, self.epoch, id)
     }
+}
+
+/// Names a message for good: the same on every attempt, on every machine.
+pub fn delivery_id(address: &str, folder: &str, epoch: u32, id: &RemoteId) -> String {
+    let key = format!("{}\0{folder}\0{epoch}\0{id}", mailbox_key(address));
+    hex(&ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref()[..16])
 }
 
 /// A message that was delivered.
@@ -138,7 +155,8 @@ pub trait Reporter: Sync {
 /// Opens the mailbox; `true` asks for a new token because the server called the last one stale.
 pub type Open<'a> = dyn FnMut(bool) -> Result<Box<dyn Mailbox>> + 'a;
 
-/// Fetches one mailbox. The caller holds its lock. What was done is in `tally` also when an
+/// Fetches one mailbox; a connection that breaks is opened again as long as there is progress, and
+/// one whose token ran out, with a new token. The caller holds its lock. What was done is in `tally` also when an
 /// error ends the run.
 pub fn fetch_mailbox(
     job: &Job,
@@ -154,14 +172,16 @@ pub fn fetch_mailbox(
         let mut mailbox = open(stale_token)?;
         let result = fetch_folders(job, store, mailbox.as_mut(), reporter, tally);
         match result {
-            Ok(()) => {
+            Ok(_) => {
                 mailbox.close();
                 return Ok(());
             }
             Err(err) => {
+                let was_new = stale_token;
                 stale_token = err.downcast_ref::<mail::TokenExpired>().is_some();
                 let progress = *tally != before;
-                if !(stale_token || is_cut(&err)) || !progress {
+                let again = (stale_token && !was_new) || (is_cut(&err) && progress);
+                if !again || job.is_over() {
                     return Err(err);
                 }
                 reporter.note(&format!("`{}`: {err:#}; connecting again", job.address));
@@ -255,7 +275,7 @@ fn fetch_folders(
     mailbox: &mut dyn Mailbox,
     reporter: &dyn Reporter,
     tally: &mut Tally,
-) -> Result<()> {
+) -> Result<Ended> {
     let mut names = Names::new(&tag(&job.address));
     let writes = job.after != AfterFetch::Keep;
     for name in &job.folders {
@@ -278,9 +298,12 @@ fn fetch_folders(
             ));
         }
         settle_earlier(store, mailbox, &folder)?;
-        fetch_folder(store, mailbox, &folder, &mut names, reporter, tally)?;
+        let ended = fetch_folder(store, mailbox, &folder, &mut names, reporter, tally)?;
+        if ended == Ended::TimeUp {
+            return Ok(ended);
+        }
     }
-    Ok(())
+    Ok(Ended::Whole)
 }
 
 /// Tells the server what an earlier run recorded and could not tell.
@@ -332,7 +355,7 @@ fn fetch_folder(
     names: &mut Names,
     reporter: &dyn Reporter,
     tally: &mut Tally,
-) -> Result<()> {
+) -> Result<Ended> {
     let job = folder.job;
     let mut work = outstanding(job, store, mailbox, &folder.record, folder.epoch)?;
     let left = job
@@ -360,11 +383,12 @@ fn fetch_folder(
             Some(_) => CHUNK_IN_TIME,
             None => CHUNK,
         };
-        for chunk in work.ids.chunks(size) {
-            if job.deadline.is_some_and(|d| Instant::now() >= d) {
-                return Ok(());
+        for (n, chunk) in work.ids.chunks(size).enumerate() {
+            // However little time there is, a message is fetched in it.
+            if n > 0 && job.is_over() {
+                return Ok(Ended::TimeUp);
             }
-            fetch_chunk(
+            let ended = fetch_chunk(
                 store,
                 mailbox,
                 folder,
@@ -374,6 +398,9 @@ fn fetch_folder(
                 reporter,
                 tally,
             )?;
+            if ended == Ended::TimeUp {
+                return Ok(ended);
+            }
             // IMAP's ids ascend: everything up to the last of the chunk is accounted for.
             if let (Some(RemoteId::Uid(last)), Some(_)) = (chunk.last(), &work.mark)
                 && folder
@@ -393,7 +420,7 @@ fn fetch_folder(
     if folder.record.renumbered && !cut && job.since.is_none() {
         store.close_former_epochs(folder.record.id, folder.epoch)?;
     }
-    Ok(())
+    Ok(Ended::Whole)
 }
 
 /// Retrieves, delivers, records and settles some messages of the open folder.
@@ -407,7 +434,8 @@ fn fetch_chunk(
     names: &mut Names,
     reporter: &dyn Reporter,
     tally: &mut Tally,
-) -> Result<()> {
+) -> Result<Ended> {
+    let job = folder.job;
     let staging = delivery.staging().to_owned();
     let mut committer = Committer {
         store,
@@ -420,22 +448,28 @@ fn fetch_chunk(
         later_in_a_row: 0,
     };
     let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT);
-    let (retrieved, stored, committed) = std::thread::scope(|scope| {
+    let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
         let committer = &mut committer;
         let disk = scope.spawn(move || committer.run(&receiver));
-        let mut intake = Intake::new(&staging, names, sender);
+        let mut intake = Intake::new(&staging, names, sender).until(job.deadline, ids.len());
         let retrieved = mailbox.retrieve(ids, &mut intake);
         let stored = intake.failure.take();
+        let time_up = intake.time_up;
         drop(intake);
         let committed = disk
             .join()
             .unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "the delivery thread panicked").into()));
-        (retrieved, stored, committed)
+        (retrieved, stored, time_up, committed)
     });
     // The disk's own words come first: the mailbox only knows that its sink refused.
     let ours = || CannotDeliver(folder.job.target.to_string());
     let result = match (committed, stored) {
         (Err(failure), _) | (Ok(()), Some(failure)) => Err(failure.context(ours())),
+        (Ok(()), None) if time_up => {
+            // What was delivered is settled by the next run: an answer was left unread.
+            tally.add(&committer.tally);
+            return Ok(Ended::TimeUp);
+        }
         (Ok(()), None) => retrieved,
     };
     let missing = match &result {
@@ -461,7 +495,7 @@ fn fetch_chunk(
         mailbox.settle(&delivered, folder.after)?;
         store.settled(folder.record.id, folder.epoch, &delivered, folder.after)?;
     }
-    Ok(())
+    Ok(Ended::Whole)
 }
 
 /// A message that was asked for and did not come is gone, or the server cannot give it: the

@@ -6,7 +6,7 @@
 mod proxy;
 
 use crate::fault::{Fault, Kind};
-use crate::net::{self, Settings};
+use crate::net::{self, Patience, Settings};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
 use native_tls::{HandshakeError, TlsConnector, TlsStream};
@@ -15,7 +15,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
@@ -26,6 +26,9 @@ const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
 /// Connections that are kept for the next requests: four for each of some mailboxes at once.
 const KEPT: usize = 64;
+/// For all octets of an answer together we wait so many time-outs, and as long as a very slow line
+/// needs for them.
+const PATIENCE: u32 = 5;
 /// Longest time that a body may take which is read or sent piece by piece.
 const LONGEST_BODY: Duration = Duration::from_secs(3600);
 
@@ -107,7 +110,10 @@ impl Agent {
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
-                .chain(TlsWrap(tls));
+                .chain(TlsWrap {
+                    tls,
+                    patience: Patience::new(settings.io_timeout * PATIENCE),
+                });
         let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Agent {
             agent,
@@ -286,7 +292,10 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
 }
 
 /// Wraps a connection in our TLS.
-struct TlsWrap(TlsConnector);
+struct TlsWrap {
+    tls: TlsConnector,
+    patience: Patience,
+}
 
 impl<In: Transport> Connector<In> for TlsWrap {
     type Out = Either<In, TlsTransport>;
@@ -309,7 +318,7 @@ impl<In: Transport> Connector<In> for TlsWrap {
             .trim_matches(['[', ']']);
         let mut adapter = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         adapter.set_timeout(details.timeout);
-        let stream = self.0.connect(host, adapter).map_err(|e| match e {
+        let stream = self.tls.connect(host, adapter).map_err(|e| match e {
             HandshakeError::Failure(e) => ureq::Error::Other(Box::new(net::tls_fault(host, &e))),
             HandshakeError::WouldBlock(_) => ureq::Error::ConnectionFailed,
         })?;
@@ -317,7 +326,11 @@ impl<In: Transport> Connector<In> for TlsWrap {
             details.config.input_buffer_size(),
             details.config.output_buffer_size(),
         );
-        Ok(Some(Either::B(TlsTransport { buffers, stream })))
+        Ok(Some(Either::B(TlsTransport {
+            buffers,
+            stream,
+            patience: self.patience,
+        })))
     }
 }
 
@@ -331,6 +344,8 @@ impl fmt::Debug for TlsWrap {
 struct TlsTransport {
     buffers: LazyBuffers,
     stream: TlsStream<TransportAdapter>,
+    /// For the answer to one request.
+    patience: Patience,
 }
 
 impl Transport for TlsTransport {
@@ -339,14 +354,25 @@ impl Transport for TlsTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.patience.renew();
         self.stream.get_mut().set_timeout(timeout);
         self.stream.write_all(&self.buffers.output()[..amount])?;
         Ok(())
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let left = self.patience.left();
+        if left.is_zero() {
+            return Err(ureq::Error::Timeout(timeout.reason));
+        }
+        // Also beneath a TLS record, of which nobody above sees a part.
+        if left < *timeout.after {
+            timeout.after = ureq::unversioned::transport::time::Duration::Exact(left);
+        }
         self.stream.get_mut().set_timeout(timeout);
+        let since = Instant::now();
         let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.patience.spend(since.elapsed(), amount);
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }

@@ -100,6 +100,12 @@ impl TokenAnswer {
         };
         Ok((token, refresh))
     }
+
+    /// The refresh token, if it is usable.
+    pub fn renewed(&self) -> Option<Secret> {
+        let token = self.refresh_token.as_ref()?;
+        usable("refresh_token", token.secret()).ok()
+    }
 }
 
 fn usable(field: &str, text: &str) -> Result<Secret, Fault> {
@@ -208,6 +214,9 @@ pub enum Class {
 pub struct GrantError {
     pub class: Class,
     pub fault: Fault,
+    /// Of an answer that cannot be used otherwise: it may be the only one that still works.
+    /// (Boxed, since errors travel inside of results.)
+    pub refresh: Option<Box<Secret>>,
 }
 
 impl From<Fault> for GrantError {
@@ -216,7 +225,11 @@ impl From<Fault> for GrantError {
             Kind::TryLater => Class::TryLater,
             _ => Class::Act,
         };
-        GrantError { class, fault }
+        GrantError {
+            class,
+            fault,
+            refresh: None,
+        }
     }
 }
 
@@ -285,6 +298,7 @@ impl ErrorAnswer {
             fault: Fault::new(kind, what)
                 .said(said)
                 .retry_after(retry_after.filter(|_| passing)),
+            refresh: None,
         }
     }
 

@@ -32,8 +32,13 @@ pub fn exchange(
 ) -> Result<Granted, GrantError> {
     let asked_at = SystemTime::now();
     let answer = framed(agent, tried_password, send)?;
-    let (access, refresh) = answer.checked(asked_at)?;
-    Ok(Granted { access, refresh })
+    match answer.checked(asked_at) {
+        Ok((access, refresh)) => Ok(Granted { access, refresh }),
+        Err(fault) => Err(GrantError {
+            refresh: answer.renewed().map(Box::new),
+            ..fault.into()
+        }),
+    }
 }
 
 /// Posts a form (or, without one, gets) and reads the answer as `T`: for what the oauth2 crate

@@ -1,7 +1,7 @@
 //! How each mailbox has fared: for `status`, monitors and the person who wonders.
 
 use super::Store;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rusqlite::params;
 
 /// What is known of one mailbox. Times are Unix seconds.
@@ -50,41 +50,41 @@ impl Store {
 
     /// What is known of a mailbox.
     pub fn health(&self, address: &str) -> Result<Health> {
-        let connection = self.connection();
-        let mut health = Health::default();
-        let mut runs = connection.prepare_cached(
-            "SELECT last_success, failed_at, error FROM mailbox WHERE address = ?1",
-        )?;
-        let mut rows = runs.query([address])?;
-        if let Some(row) = rows.next().context("cannot read the state database")? {
-            health.last_success = row.get(0)?;
-            let failed_at: Option<i64> = row.get(1)?;
-            health.last_error = failed_at.zip(row.get(2)?);
-        }
-        let counts = connection
-            .prepare_cached(
-                "SELECT coalesce(sum(m.state IN ('failed', 'staged')), 0),
+        self.read(|connection| {
+            let mut health = Health::default();
+            let mut runs = connection.prepare_cached(
+                "SELECT last_success, failed_at, error FROM mailbox WHERE address = ?1",
+            )?;
+            let mut rows = runs.query([address])?;
+            if let Some(row) = rows.next()? {
+                health.last_success = row.get(0)?;
+                let failed_at: Option<i64> = row.get(1)?;
+                health.last_error = failed_at.zip(row.get(2)?);
+            }
+            let counts = connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(m.state IN ('failed', 'staged')), 0),
                         coalesce(sum(m.state = 'quarantined'), 0),
                         coalesce(sum(m.state = 'delivered'), 0),
                         coalesce(sum(m.settle IS NOT NULL), 0),
                         max(CASE WHEN m.state = 'delivered' THEN m.changed_at END)
                  FROM folder f JOIN message m ON m.folder = f.id WHERE f.address = ?1",
-            )?
-            .query_row([address], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, i64>(2)?,
-                    row.get::<_, i64>(3)?,
-                    row.get(4)?,
-                ))
-            })
-            .context("cannot read the state database")?;
-        health.backlog = counts.0.unsigned_abs();
-        health.quarantined = counts.1.unsigned_abs();
-        health.delivered = counts.2.unsigned_abs();
-        health.unsettled = counts.3.unsigned_abs();
-        health.last_message = counts.4;
-        Ok(health)
+                )?
+                .query_row([address], |row| {
+                    Ok((
+                        row.get::<_, i64>(0)?,
+                        row.get::<_, i64>(1)?,
+                        row.get::<_, i64>(2)?,
+                        row.get::<_, i64>(3)?,
+                        row.get(4)?,
+                    ))
+                })?;
+            health.backlog = counts.0.unsigned_abs();
+            health.quarantined = counts.1.unsigned_abs();
+            health.delivered = counts.2.unsigned_abs();
+            health.unsettled = counts.3.unsigned_abs();
+            health.last_message = counts.4;
+            Ok(health)
+        })
     }
 }

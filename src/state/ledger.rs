@@ -96,23 +96,24 @@ impl Store {
         name: &str,
         epoch: u32,
     ) -> Result<Option<FolderRecord>> {
-        self.connection()
-            .prepare_cached(
-                "SELECT id, CASE WHEN epoch = ?3 THEN mark END,
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, CASE WHEN epoch = ?3 THEN mark END,
                         EXISTS (SELECT 1 FROM message m
                                 WHERE m.folder = folder.id AND (m.epoch < ?3 OR m.epoch > ?3)
                                   AND m.present = 1)
                  FROM folder WHERE address = ?1 AND name = ?2",
-            )?
-            .query_row(params![address, name, epoch], |row| {
-                Ok(FolderRecord {
-                    id: row.get(0)?,
-                    mark: row.get(1)?,
-                    renumbered: row.get(2)?,
+                )?
+                .query_row(params![address, name, epoch], |row| {
+                    Ok(FolderRecord {
+                        id: row.get(0)?,
+                        mark: row.get(1)?,
+                        renumbered: row.get(2)?,
+                    })
                 })
-            })
-            .optional()
-            .context("cannot read the state database")
+                .optional()
+        })
     }
 
     /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
@@ -133,39 +134,39 @@ impl Store {
                 )
                 .map(|ids| ids.into_iter().collect());
         }
-        let connection = self.connection();
-        let mut known = HashSet::new();
-        let mut statement = connection.prepare_cached(
-            "SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
-        )?;
-        for id in listed {
-            let found = statement
-                .exists(params![folder, epoch, id])
-                .context("cannot read the state database")?;
-            if found {
-                known.insert(id.clone());
+        self.read(|connection| {
+            let mut known = HashSet::new();
+            let mut statement = connection.prepare_cached(
+                "SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+            )?;
+            for id in listed {
+                if statement.exists(params![folder, epoch, id])? {
+                    known.insert(id.clone());
+                }
             }
-        }
-        Ok(known)
+            Ok(known)
+        })
     }
 
-    /// Failed messages whose time has come.
+    /// Failed messages whose time has come; also those whose time is further off than it is ever
+    /// set, because the clock was set back since.
     pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
         self.ids(
             "SELECT remote FROM message
-             WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND next_attempt <= ?3
+             WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
+               AND (next_attempt <= ?3 OR next_attempt > ?4)
              ORDER BY remote",
-            params![folder, epoch, now],
+            params![folder, epoch, now, now + LONGEST_BACKOFF],
         )
     }
 
     fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<RemoteId>> {
-        let connection = self.connection();
-        let mut statement = connection.prepare_cached(sql)?;
-        statement
-            .query_map(params, |row| remote_id(row, 0))
-            .and_then(Iterator::collect)
-            .context("cannot read the state database")
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            statement
+                .query_map(params, |row| remote_id(row, 0))
+                .and_then(Iterator::collect)
+        })
     }
 
     /// Moves the mark: everything up to it is accounted for.
@@ -284,23 +285,23 @@ impl Store {
 
     /// The deliveries of a mailbox that a crash may have interrupted.
     pub fn interrupted(&self, address: &str) -> Result<Vec<Interrupted>> {
-        let connection = self.connection();
-        let mut statement = connection.prepare_cached(
-            "SELECT m.folder, m.epoch, m.remote, m.intent
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT m.folder, m.epoch, m.remote, m.intent
              FROM folder f CROSS JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'staged' AND m.state <> 'delivered'",
-        )?;
-        statement
-            .query_map([address], |row| {
-                Ok(Interrupted {
-                    folder: row.get(0)?,
-                    epoch: row.get(1)?,
-                    remote: remote_id(row, 2)?,
-                    intent: row.get(3)?,
+            )?;
+            statement
+                .query_map([address], |row| {
+                    Ok(Interrupted {
+                        folder: row.get(0)?,
+                        epoch: row.get(1)?,
+                        remote: remote_id(row, 2)?,
+                        intent: row.get(3)?,
+                    })
                 })
-            })
-            .and_then(Iterator::collect)
-            .context("cannot read the state database")
+                .and_then(Iterator::collect)
+        })
     }
 
     /// Puts an interrupted delivery back among those to be tried, at once.
@@ -317,18 +318,18 @@ impl Store {
 
     /// Delivered messages with something still to be done on the server.
     pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
-        let connection = self.connection();
-        let mut statement = connection.prepare_cached(
-            "SELECT remote, settle FROM message
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT remote, settle FROM message
              WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL ORDER BY remote",
-        )?;
-        statement
-            .query_map(params![folder, epoch], |row| {
-                let settle: String = row.get(1)?;
-                Ok((remote_id(row, 0)?, settle.parse().unwrap_or_default()))
-            })
-            .and_then(Iterator::collect)
-            .context("cannot read the state database")
+            )?;
+            statement
+                .query_map(params![folder, epoch], |row| {
+                    let settle: String = row.get(1)?;
+                    Ok((remote_id(row, 0)?, settle.parse().unwrap_or_default()))
+                })
+                .and_then(Iterator::collect)
+        })
     }
 
     /// Puts on record that the server has done it.
@@ -390,15 +391,16 @@ impl Store {
 
     /// The state of every message on record in this epoch.
     pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
-        let connection = self.connection();
-        let mut statement = connection
-            .prepare_cached("SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2")?;
-        statement
-            .query_map(params![folder, epoch], |row| {
-                Ok((remote_id(row, 0)?, row.get(1)?))
-            })
-            .and_then(Iterator::collect)
-            .context("cannot read the state database")
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2",
+            )?;
+            statement
+                .query_map(params![folder, epoch], |row| {
+                    Ok((remote_id(row, 0)?, row.get(1)?))
+                })
+                .and_then(Iterator::collect)
+        })
     }
 
     /// Puts messages that were passed over among those to be tried, at once.
@@ -458,8 +460,11 @@ pub struct Failure<'a> {
 /// After so many attempts a message is quarantined.
 const MAX_ATTEMPTS: u32 = 8;
 
+/// The longest time between two attempts, in seconds.
+const LONGEST_BACKOFF: i64 = 12 * 3600;
+
 /// Seconds to wait after the n-th attempt: a minute, then five times as long each, half a day at
 /// most; eight attempts take a day and a half.
 fn backoff(attempts: u32) -> i64 {
-    60 * 5_i64.saturating_pow(attempts.saturating_sub(1)).min(720)
+    (60 * 5_i64.saturating_pow(attempts.saturating_sub(1))).min(LONGEST_BACKOFF)
 }

@@ -8,6 +8,7 @@ use anyhow::Result;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
@@ -25,18 +26,26 @@ pub struct Holder {
 impl Store {
     /// Takes the lock of this name, or tells who holds it. A name may hold any characters.
     pub fn lock(&self, name: &str) -> Result<std::result::Result<Lock, Holder>> {
-        let mut file = self.lock_file(name)?;
+        let path = self.lock_path(name)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| cannot_lock(&path, &e))?;
         match file.try_lock() {
             Ok(()) => {
                 let _ = write_holder(&mut file);
                 Ok(Ok(Lock { _file: file }))
             }
             Err(TryLockError::WouldBlock) => Ok(Err(read_holder(&mut file))),
-            Err(TryLockError::Error(e)) => Err(cannot_lock(name, &e)),
+            Err(TryLockError::Error(e)) => Err(cannot_lock(&path, &e)),
         }
     }
 
-    fn lock_file(&self, name: &str) -> Result<File> {
+    fn lock_path(&self, name: &str) -> Result<PathBuf> {
         let folder = self.path().join("locks");
         files::create_private_folder(&folder)?;
         let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
@@ -44,21 +53,20 @@ impl Store {
             .iter()
             .map(|o| format!("{o:02x}"))
             .collect();
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(folder.join(file_name))
-            .map_err(|e| cannot_lock(name, &e))
+        Ok(folder.join(file_name))
     }
 }
 
-fn cannot_lock(name: &str, err: &std::io::Error) -> anyhow::Error {
-    Fault::new(Kind::CannotWrite, format!("cannot lock `{name}`: {err}"))
-        .hint("the state folder must be writable for the user that runs queuemail; another one: --state-dir")
-        .into()
+fn cannot_lock(path: &Path, err: &std::io::Error) -> anyhow::Error {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("cannot lock `{}`: {err}", path.display()),
+    )
+    .hint(format!(
+        "{}; another state folder: --state-dir",
+        files::remedy(err)
+    ))
+    .into()
 }
 
 /// For the message to others only: the lock itself is the kernel's.

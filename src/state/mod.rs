@@ -5,6 +5,7 @@
 //! become another database without a change elsewhere. Commits are durable (WAL with
 //! `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod failure;
 mod health;
 mod ledger;
 mod lock;
@@ -16,7 +17,7 @@ mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{SignInLock, StoredToken, TokenKey};
+pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, StagedRecord};
@@ -26,9 +27,8 @@ pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
 
-use crate::fault::{Fault, Kind};
 use crate::files;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rusqlite::Connection;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -38,6 +38,9 @@ use std::time::Duration;
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The database's file in the state folder.
+const DATABASE: &str = "state.sqlite";
 
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
@@ -49,16 +52,10 @@ impl Store {
     /// Opens the database in `folder`, creating both, private to us.
     pub fn open(folder: &Path) -> Result<Store> {
         files::create_private_folder(folder)?;
-        let path = folder.join("state.sqlite");
-        let cannot = |e: &dyn std::fmt::Display| {
-            Fault::new(
-                Kind::CannotWrite,
-                format!("cannot open the state database `{}`: {e}", path.display()),
-            )
-            .hint("the folder must be writable for the user that runs queuemail; another one: --state-dir")
-        };
-        make_private(&path).map_err(|e| cannot(&e))?;
-        let connection = schema::open(&path, BUSY_TIMEOUT).map_err(|e| cannot(&e))?;
+        let path = folder.join(DATABASE);
+        make_private(&path).map_err(|e| failure::not_opened(&path, &e))?;
+        let connection =
+            schema::open(&path, BUSY_TIMEOUT).map_err(|e| failure::fault("open", &path, e))?;
         Ok(Store {
             folder: folder.to_owned(),
             connection: Mutex::new(connection),
@@ -78,12 +75,21 @@ impl Store {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Runs `work`, which changes nothing.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        work(&self.connection()).map_err(|e| self.cannot_read(e))
+    }
+
+    fn cannot_read(&self, err: rusqlite::Error) -> anyhow::Error {
+        failure::fault("read", &self.folder.join(DATABASE), err).into()
+    }
+
     /// Runs `work` in one durable transaction.
     fn transaction<T>(
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        transact(&mut self.connection(), work)
+        self.transact("FULL", work)
     }
 
     /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
@@ -92,26 +98,26 @@ impl Store {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let mut connection = self.connection();
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let result = transact(&mut connection, work);
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        result
+        self.transact("NORMAL", work)
     }
-}
 
-fn transact<T>(
-    connection: &mut Connection,
-    work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
-) -> Result<T> {
-    let transaction = connection
-        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-        .context("cannot write the state database")?;
-    let value = work(&transaction).context("cannot write the state database")?;
-    transaction
-        .commit()
-        .context("cannot write the state database")?;
-    Ok(value)
+    /// Runs `work` in one transaction; `synchronous` is SQLite's word for how durable it is.
+    fn transact<T>(
+        &self,
+        synchronous: &str,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let mut connection = self.connection();
+        let all = || {
+            connection.pragma_update(None, "synchronous", synchronous)?;
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        all().map_err(|e| failure::fault("write", &self.folder.join(DATABASE), e).into())
+    }
 }
 
 /// Creates the database's file if there is none, and takes it from others: tokens are in it,

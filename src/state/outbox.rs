@@ -6,7 +6,7 @@
 use super::Store;
 use crate::mail::Envelope;
 use crate::mail::RefusedRecipient;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rusqlite::{OptionalExtension, Row, params};
 use std::path::PathBuf;
 
@@ -172,11 +172,12 @@ impl Store {
     }
 
     pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {
-        self.connection()
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"))?
-            .query_row([id], entry)
-            .optional()
-            .context("cannot read the state database")
+        self.read(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"))?
+                .query_row([id], entry)
+                .optional()
+        })
     }
 
     /// All messages, the oldest first.
@@ -185,28 +186,29 @@ impl Store {
     }
 
     /// Those that there is something to do about now: to be sent, to be reported, or left by a
-    /// process that may have died.
+    /// process that may have died. No wait is longer than a day, unless the clock was set back.
     pub fn outbox_due(&self, now: i64) -> Result<Vec<OutboxEntry>> {
         self.outbox_where(
-            "(state = 'waiting' AND next_attempt <= ?1) OR state = 'sending' OR refused <> '[]'",
+            "(state = 'waiting' AND (next_attempt <= ?1 OR next_attempt > ?1 + 86400))
+             OR state = 'sending' OR refused <> '[]'",
             now,
         )
     }
 
     fn outbox_where(&self, condition: &str, now: i64) -> Result<Vec<OutboxEntry>> {
-        let connection = self.connection();
-        let mut statement = connection.prepare(&format!(
-            "SELECT {COLUMNS} FROM outbox WHERE ({condition}) AND ?1 = ?1 ORDER BY id"
-        ))?;
-        statement
-            .query_map([now], entry)
-            .and_then(Iterator::collect)
-            .context("cannot read the state database")
+        self.read(|connection| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT {COLUMNS} FROM outbox WHERE ({condition}) AND ?1 = ?1 ORDER BY id"
+            ))?;
+            statement
+                .query_map([now], entry)
+                .and_then(Iterator::collect)
+        })
     }
 
     pub fn outbox_counts(&self) -> Result<OutboxCounts> {
-        self.connection()
-            .query_row(
+        self.read(|connection| {
+            connection.query_row(
                 "SELECT coalesce(sum(state IN ('waiting', 'sending')), 0),
                         coalesce(sum(state = 'unknown'), 0), coalesce(sum(state = 'failed'), 0),
                         min(kept_at) FROM outbox",
@@ -221,6 +223,6 @@ impl Store {
                     })
                 },
             )
-            .context("cannot read the state database")
+        })
     }
 }

@@ -3,7 +3,7 @@
 use super::Store;
 use super::ledger::remote_id;
 use crate::mail::RemoteId;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rusqlite::{Row, params};
 
 /// A message in quarantine.
@@ -21,9 +21,9 @@ pub struct Quarantined {
     pub since: i64,
 }
 
-const COLUMNS: &str =
-    "m.id, f.address, f.name, m.epoch, m.remote, m.attempts, m.reason, m.changed_at
-     FROM message m JOIN folder f ON f.id = m.folder WHERE m.state = 'quarantined'";
+const SELECT: &str =
+    "SELECT m.id, f.address, f.name, m.epoch, m.remote, m.attempts, m.reason, m.changed_at
+     FROM message m JOIN folder f ON f.id = m.folder";
 
 fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
     Ok(Quarantined {
@@ -41,13 +41,21 @@ fn quarantined(row: &Row<'_>) -> rusqlite::Result<Quarantined> {
 impl Store {
     /// All that is in quarantine, the oldest first.
     pub fn quarantine(&self) -> Result<Vec<Quarantined>> {
-        let connection = self.connection();
-        let mut statement =
-            connection.prepare_cached(&format!("SELECT {COLUMNS} ORDER BY m.changed_at, m.id"))?;
-        statement
-            .query_map([], quarantined)
-            .and_then(Iterator::collect)
-            .context("cannot read the state database")
+        self.given_up("m.state = 'quarantined'")
+    }
+
+    /// The same and all that is still tried, or is to be tried again.
+    pub fn unfinished(&self) -> Result<Vec<Quarantined>> {
+        self.given_up("m.state IN ('quarantined', 'failed', 'staged') AND m.state <> 'delivered'")
+    }
+
+    fn given_up(&self, condition: &str) -> Result<Vec<Quarantined>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(&format!(
+                "{SELECT} WHERE {condition} ORDER BY m.changed_at, m.id"
+            ))?;
+            statement.query_map([], quarantined)?.collect()
+        })
     }
 
     /// Puts a message back among those to be tried, at once. False where it is not in quarantine.

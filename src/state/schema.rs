@@ -7,11 +7,13 @@ use std::time::Duration;
 
 /// Each entry brings the database from version `index` to `index + 1`; entries never change
 /// once released.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE token (
         -- who signed in, where and for what: authority, client, account, scope, joined by tabs;
         -- the scope is empty in the row of the refresh token, which serves every scope
         key           TEXT PRIMARY KEY,
+        -- both NULL where the secret is in another store, see `token_trace`
         access_token  TEXT,
         -- both in Unix milliseconds
         expires_at    INTEGER,
@@ -110,7 +112,20 @@ const MIGRATIONS: &[&str] = &["
         -- Unix milliseconds
         found_at INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    CREATE TABLE token_trace (
+        -- the greater, the newer
+        id    INTEGER PRIMARY KEY,
+        -- as in `token`; the same key may have several, when an old one could not be erased
+        key   TEXT NOT NULL,
+        -- a store outside, in its own words, and what it knows the token by
+        place TEXT NOT NULL,
+        name  TEXT NOT NULL,
+        UNIQUE (place, name)
+    ) STRICT;
+",
+];
 
 /// Opens (creating) and migrates.
 pub fn open(path: &Path, busy: Duration) -> Result<Connection> {
@@ -126,6 +141,8 @@ pub fn open(path: &Path, busy: Duration) -> Result<Connection> {
     // Else the last to leave copies the log into the database, and waits for the disk thrice.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted may be a token: it is overwritten.
+    connection.pragma_update(None, "secure_delete", true)?;
     if version(&connection)? < MIGRATIONS.len() as u32 {
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;

@@ -5,7 +5,7 @@ use super::Store;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::secret::Secret;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ring::digest;
 use rusqlite::OptionalExtension;
 use rusqlite::params;
@@ -21,36 +21,74 @@ pub struct TokenKey {
     pub client_id: String,
     /// The person's account in lower case; empty for the client itself.
     pub account: String,
+    /// Empty for a refresh token, which serves every scope.
     pub scope: String,
 }
 
 impl TokenKey {
-    fn text(&self) -> String {
+    /// One line that holds all of it.
+    pub fn text(&self) -> String {
         format!("{}\t{}", self.subject(), self.scope)
+    }
+
+    fn parse(text: &str) -> TokenKey {
+        let mut parts = text.splitn(4, '\t').map(str::to_owned);
+        let mut next = || parts.next().unwrap_or_default();
+        TokenKey {
+            authority: next(),
+            client_id: next(),
+            account: next(),
+            scope: next(),
+        }
     }
 
     /// Who signs in, whatever for: a refresh token, a lock and a wait are kept by it.
     pub fn subject(&self) -> String {
         format!("{}\t{}\t{}", self.authority, self.client_id, self.account)
     }
+
+    /// The key of the subject's refresh token.
+    pub fn of_refresh(&self) -> TokenKey {
+        TokenKey {
+            scope: String::new(),
+            ..self.clone()
+        }
+    }
+
+    pub fn is_refresh(&self) -> bool {
+        self.scope.is_empty()
+    }
 }
 
-/// An access token as it is kept.
+/// A token as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredToken {
-    pub secret: Secret,
+pub struct TokenRow {
+    /// `None`: it is in another store.
+    pub secret: Option<Secret>,
     pub obtained_at: SystemTime,
-    pub expires_at: SystemTime,
+    /// Of an access token.
+    pub expires_at: Option<SystemTime>,
 }
 
-/// A row of the table, without its secret.
+/// Where a token may be outside of the database: on record before it is put there, until it is
+/// erased there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The store, in its own words.
+    pub place: String,
+    /// What the store knows the token by.
+    pub name: String,
+}
+
+/// A kept token, without its secret.
 #[derive(Clone, Debug)]
 pub struct KeptToken {
     pub key: TokenKey,
     /// Of an access token.
     pub expires_at: Option<SystemTime>,
-    pub is_refresh: bool,
     pub obtained_at: SystemTime,
+    /// The store that holds it; `None`: the database.
+    pub place: Option<String>,
 }
 
 /// A sign-in that failed, for those who waited for it and for what must not be repeated.
@@ -67,76 +105,60 @@ pub struct SignInLock {
 }
 
 impl Store {
-    /// The access token of this key, whether it has expired or not.
-    pub fn token(&self, key: &TokenKey) -> Result<Option<StoredToken>> {
+    /// The token of this key, whether it has expired or not.
+    pub fn token(&self, key: &TokenKey) -> Result<Option<TokenRow>> {
         self.connection()
             .prepare_cached(
-                "SELECT access_token, obtained_at, expires_at FROM token
-                 WHERE key = ?1 AND access_token IS NOT NULL AND expires_at IS NOT NULL",
+                "SELECT COALESCE(access_token, refresh_token), obtained_at, expires_at
+                 FROM token WHERE key = ?1",
             )
             .and_then(|mut statement| {
                 statement
                     .query_row([key.text()], |row| {
-                        Ok(StoredToken {
-                            secret: Secret::new(row.get::<_, String>(0)?),
+                        Ok(TokenRow {
+                            secret: row.get::<_, Option<String>>(0)?.map(Secret::new),
                             obtained_at: time(row.get(1)?),
-                            expires_at: time(row.get(2)?),
+                            expires_at: row.get::<_, Option<i64>>(2)?.map(time),
                         })
                     })
                     .optional()
             })
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
-    /// The refresh token of this subject.
-    pub fn refresh_token(&self, key: &TokenKey) -> Result<Option<Secret>> {
-        self.connection()
-            .query_row(
-                "SELECT refresh_token FROM token WHERE key = ?1 AND refresh_token IS NOT NULL",
-                [format!("{}\t", key.subject())],
-                |row| row.get::<_, String>(0).map(Secret::new),
-            )
-            .optional()
-            .context("cannot read the state database")
-    }
-
-    /// Keeps a new access token and, if the server rotated it, the new refresh token, in one
-    /// durable transaction; forgets the subject's waits and failures.
-    pub fn save_token(
+    /// Keeps tokens in one durable transaction, each in place of the one of its key. After a
+    /// sign-in, for `signed_in`, the waits and failures of its subject are forgotten.
+    pub fn save_tokens(
         &self,
-        key: &TokenKey,
-        token: &StoredToken,
-        refresh: Option<&Secret>,
+        tokens: &[(TokenKey, TokenRow)],
+        signed_in: Option<&TokenKey>,
     ) -> Result<()> {
-        const REPLACE: &str = "INSERT OR REPLACE INTO token
-            (key, access_token, expires_at, refresh_token, obtained_at) VALUES (?1, ?2, ?3, ?4, ?5)";
         self.transaction(|transaction| {
-            transaction.execute(
-                REPLACE,
-                params![
-                    key.text(),
-                    token.secret.expose(),
-                    millis(token.expires_at),
-                    None::<&str>,
-                    millis(token.obtained_at),
-                ],
-            )?;
-            if let Some(refresh) = refresh {
+            for (key, row) in tokens {
+                let secret = row.secret.as_ref().map(Secret::expose);
+                let (access, refresh) = match key.is_refresh() {
+                    true => (None, secret),
+                    false => (secret, None),
+                };
                 transaction.execute(
-                    REPLACE,
+                    "INSERT OR REPLACE INTO token
+                     (key, access_token, expires_at, refresh_token, obtained_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
                     params![
-                        format!("{}\t", key.subject()),
-                        None::<&str>,
-                        None::<i64>,
-                        refresh.expose(),
-                        millis(token.obtained_at),
+                        key.text(),
+                        access,
+                        row.expires_at.map(millis),
+                        refresh,
+                        millis(row.obtained_at),
                     ],
                 )?;
             }
-            transaction.execute(
-                "DELETE FROM wait WHERE key IN (?1, ?2, ?3)",
-                params![wait_key(key), failure_key(key), refusal_key(key),],
-            )?;
+            if let Some(key) = signed_in {
+                transaction.execute(
+                    "DELETE FROM wait WHERE key IN (?1, ?2, ?3)",
+                    params![wait_key(key), failure_key(key), refusal_key(key)],
+                )?;
+            }
             Ok(())
         })
     }
@@ -145,41 +167,94 @@ impl Store {
     pub fn kept_tokens(&self) -> Result<Vec<KeptToken>> {
         let connection = self.connection();
         let mut statement = connection.prepare(
-            "SELECT key, expires_at, refresh_token IS NOT NULL, obtained_at FROM token ORDER BY key",
+            "SELECT key, expires_at, obtained_at,
+                CASE WHEN COALESCE(access_token, refresh_token) IS NULL THEN
+                    (SELECT place FROM token_trace AS trace WHERE trace.key = token.key
+                     ORDER BY id DESC LIMIT 1)
+                END
+             FROM token ORDER BY key",
         )?;
-        let rows = statement.query_map([], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                KeptToken {
-                    key: TokenKey::default(),
+        statement
+            .query_map([], |row| {
+                Ok(KeptToken {
+                    key: TokenKey::parse(&row.get::<_, String>(0)?),
                     expires_at: row.get::<_, Option<i64>>(1)?.map(time),
-                    is_refresh: row.get(2)?,
-                    obtained_at: time(row.get(3)?),
-                },
-            ))
-        })?;
-        let mut kept = Vec::new();
-        for row in rows {
-            let (text, token) = row.context("cannot read the state database")?;
-            let mut parts = text.splitn(4, '\t').map(str::to_owned);
-            let mut next = || parts.next().unwrap_or_default();
-            kept.push(KeptToken {
-                key: TokenKey {
-                    authority: next(),
-                    client_id: next(),
-                    account: next(),
-                    scope: next(),
-                },
-                ..token
-            });
-        }
-        Ok(kept)
+                    obtained_at: time(row.get(2)?),
+                    place: row.get(3)?,
+                })
+            })
+            .and_then(Iterator::collect)
+            .map_err(|e| self.cannot_read(e))
     }
 
-    /// Forgets every token whose key begins with this text, and the waits and failures of its
-    /// subject; gives the number of tokens.
-    pub fn forget_tokens(&self, beginning: &str) -> Result<usize> {
+    /// The keys of the tokens whose secrets are in this database.
+    pub fn tokens_here(&self) -> Result<Vec<TokenKey>> {
+        self.connection()
+            .prepare_cached(
+                "SELECT key FROM token WHERE COALESCE(access_token, refresh_token) IS NOT NULL",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_map([], |row| Ok(TokenKey::parse(&row.get::<_, String>(0)?)))?
+                    .collect()
+            })
+            .map_err(|e| self.cannot_read(e))
+    }
+
+    /// Where the token of this key may be outside, the newest first.
+    pub fn token_traces(&self, key: &TokenKey) -> Result<Vec<Trace>> {
+        let traces = self.traces("key = ?1", &key.text())?;
+        Ok(traces.into_iter().map(|(_, trace)| trace).collect())
+    }
+
+    /// Where all tokens whose key begins with this text may be outside.
+    pub fn token_traces_of_all(&self, beginning: &str) -> Result<Vec<(TokenKey, Trace)>> {
+        self.traces("substr(key, 1, length(?1)) = ?1", beginning)
+    }
+
+    fn traces(&self, condition: &str, text: &str) -> Result<Vec<(TokenKey, Trace)>> {
+        self.connection()
+            .prepare_cached(&format!(
+                "SELECT key, place, name FROM token_trace WHERE {condition} ORDER BY id DESC"
+            ))
+            .and_then(|mut statement| {
+                statement
+                    .query_map([text], |row| {
+                        let key = TokenKey::parse(&row.get::<_, String>(0)?);
+                        let (place, name) = (row.get(1)?, row.get(2)?);
+                        Ok((key, Trace { place, name }))
+                    })?
+                    .collect()
+            })
+            .map_err(|e| self.cannot_read(e))
+    }
+
+    /// Remembers, durably, that the token of this key may be there; it becomes the newest.
+    pub fn add_token_trace(&self, key: &TokenKey, trace: &Trace) -> Result<()> {
         self.transaction(|transaction| {
+            transaction.execute(
+                "INSERT OR REPLACE INTO token_trace (key, place, name) VALUES (?1, ?2, ?3)",
+                params![key.text(), trace.place, trace.name],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Nothing of ours is there any more.
+    pub fn remove_token_trace(&self, trace: &Trace) -> Result<()> {
+        self.transaction(|transaction| {
+            transaction.execute(
+                "DELETE FROM token_trace WHERE place = ?1 AND name = ?2",
+                params![trace.place, trace.name],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Forgets every token whose key begins with this text, where it may be outside, and the
+    /// waits and failures of its subject; gives the number of tokens.
+    pub fn forget_tokens(&self, beginning: &str) -> Result<usize> {
+        let count = self.transaction(|transaction| {
             transaction.execute(
                 "DELETE FROM wait WHERE substr(key, 1, length(?1)) = ?1
                     OR substr(key, 1, length(?2)) = ?2 OR substr(key, 1, length(?3)) = ?3",
@@ -190,10 +265,23 @@ impl Store {
                 ],
             )?;
             transaction.execute(
+                "DELETE FROM token_trace WHERE substr(key, 1, length(?1)) = ?1",
+                [beginning],
+            )?;
+            transaction.execute(
                 "DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1",
                 [beginning],
             )
-        })
+        })?;
+        self.empty_log()?;
+        Ok(count)
+    }
+
+    /// Empties the log beside the database, in which deleted secrets would stand a while longer.
+    pub fn empty_log(&self) -> Result<()> {
+        self.connection()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(|e| self.cannot_read(e))
     }
 
     /// Until when the token endpoint asked this client to wait, and why.
@@ -258,6 +346,10 @@ impl Store {
                 Kind::CannotWrite,
                 format!("cannot lock `{}`: {e}", path.display()),
             )
+            .hint(format!(
+                "{}; another state folder: --state-dir",
+                files::remedy(&e)
+            ))
         };
         let file = File::options()
             .create(true)
@@ -281,7 +373,7 @@ impl Store {
                 |row| Ok((time(row.get(0)?), row.get(1)?)),
             )
             .optional()
-            .context("cannot read the state database")
+            .map_err(|e| self.cannot_read(e))
     }
 
     fn set_wait_row(&self, key: &str, until: SystemTime, reason: &str) -> Result<()> {
@@ -378,12 +470,19 @@ mod tests {
         }
     }
 
-    fn token(text: &str) -> StoredToken {
+    fn token(text: &str) -> TokenRow {
         let now = UNIX_EPOCH + Duration::from_millis(1_800_000_000_123);
-        StoredToken {
-            secret: Secret::new(text),
+        TokenRow {
+            secret: Some(Secret::new(text)),
             obtained_at: now,
-            expires_at: now + Duration::from_secs(3599),
+            expires_at: Some(now + Duration::from_secs(3599)),
+        }
+    }
+
+    fn refresh(text: &str) -> TokenRow {
+        TokenRow {
+            expires_at: None,
+            ..token(text)
         }
     }
 
@@ -392,17 +491,70 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let (imap, graph) = (key("imap"), key("graph"));
-        let first = Secret::new("refresh 1");
-        store.save_token(&imap, &token("a"), Some(&first)).unwrap();
-        store.save_token(&graph, &token("b"), None).unwrap();
+        let person = imap.of_refresh();
+        let rows = [
+            (imap.clone(), token("a")),
+            (person.clone(), refresh("refresh 1")),
+        ];
+        store.save_tokens(&rows, Some(&imap)).unwrap();
+        store
+            .save_tokens(&[(graph.clone(), token("b"))], Some(&graph))
+            .unwrap();
         let other = Store::open(folder.path()).unwrap();
         assert_eq!(other.token(&imap).unwrap(), Some(token("a")));
         assert_eq!(other.token(&graph).unwrap(), Some(token("b")));
-        assert_eq!(other.refresh_token(&graph).unwrap(), Some(first));
+        assert_eq!(
+            other.token(&graph.of_refresh()).unwrap(),
+            Some(refresh("refresh 1"))
+        );
         assert_eq!(other.token(&key("smtp")).unwrap(), None);
         assert_eq!(other.kept_tokens().unwrap().len(), 3);
         assert_eq!(other.forget_tokens(&imap.subject()).unwrap(), 3);
-        assert_eq!(other.refresh_token(&imap).unwrap(), None);
+        assert_eq!(other.token(&person).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_in_the_files_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        // Longer than a page, so that it spills into pages of its own.
+        let long = format!("cAnArY{}", "x".repeat(9000));
+        for text in [long.as_str(), "cAnArY-short"] {
+            store
+                .save_tokens(&[(key("imap"), token(text))], None)
+                .unwrap();
+        }
+        store.forget_tokens("").unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            let found = String::from_utf8_lossy(&bytes).contains("cAnArY");
+            assert!(!found, "{} still holds a token", path.display());
+        }
+    }
+
+    #[test]
+    fn a_trace_is_found_by_its_key_until_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let trace = |name: &str| Trace {
+            place: "kernel".into(),
+            name: name.into(),
+        };
+        let person = key("").of_refresh();
+        for name in ["1", "2", "1"] {
+            store.add_token_trace(&person, &trace(name)).unwrap();
+        }
+        let found = store.token_traces(&person).unwrap();
+        assert_eq!(found, [trace("1"), trace("2")]);
+        assert!(store.token_traces(&key("imap")).unwrap().is_empty());
+        store.remove_token_trace(&trace("1")).unwrap();
+        assert_eq!(
+            store.token_traces_of_all("").unwrap(),
+            [(person, trace("2"))]
+        );
+        store.forget_tokens("").unwrap();
+        assert!(store.token_traces_of_all("").unwrap().is_empty());
     }
 
     #[test]
@@ -421,7 +573,9 @@ mod tests {
         assert!(store.refused_password(&key, &other).unwrap().is_none());
         let wal = std::fs::read(folder.path().join("state.sqlite-wal")).unwrap();
         assert!(!String::from_utf8_lossy(&wal).contains("correct horse"));
-        store.save_token(&key, &token("t"), None).unwrap();
+        store
+            .save_tokens(&[(key.clone(), token("t"))], Some(&key))
+            .unwrap();
         assert!(store.refused_password(&key, &wrong).unwrap().is_none());
     }
 

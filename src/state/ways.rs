@@ -1,7 +1,7 @@
 //! Which way (`via: auto`) was found for a mailbox or a sender.
 
 use super::Store;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rusqlite::{OptionalExtension, params};
 
 /// A way that was found to work.
@@ -17,20 +17,21 @@ pub struct KnownWay {
 
 impl Store {
     pub fn way(&self, key: &str) -> Result<Option<KnownWay>> {
-        self.connection()
-            .query_row(
-                "SELECT way, reason, found_at FROM way WHERE key = ?1",
-                [key],
-                |row| {
-                    Ok(KnownWay {
-                        way: row.get(0)?,
-                        reason: row.get(1)?,
-                        found_at: row.get(2)?,
-                    })
-                },
-            )
-            .optional()
-            .context("cannot read the state database")
+        self.read(|connection| {
+            connection
+                .query_row(
+                    "SELECT way, reason, found_at FROM way WHERE key = ?1",
+                    [key],
+                    |row| {
+                        Ok(KnownWay {
+                            way: row.get(0)?,
+                            reason: row.get(1)?,
+                            found_at: row.get(2)?,
+                        })
+                    },
+                )
+                .optional()
+        })
     }
 
     pub fn set_way(&self, key: &str, way: &str, reason: &str) -> Result<()> {

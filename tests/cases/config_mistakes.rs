@@ -111,6 +111,15 @@ fn bad_values() {
         with("https://login.microsoftonline.com/contoso", "http://x/y"),
     );
     says("bad_version", with("version: 1", "version: 2"));
+    for (name, store) in [
+        ("token_store_unknown", "kering"),
+        ("token_store_of_text", "{ command: pass show }"),
+        ("token_store_of_nothing", "{ command: [] }"),
+        ("token_store_typo", "{ comand: [pass] }"),
+    ] {
+        let line = format!("version: 1\ntoken_store: {store}");
+        says(name, with("version: 1", &line));
+    }
     says(
         "bad_client_id",
         with("1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1", "mail-client"),

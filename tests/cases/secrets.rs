@@ -496,6 +496,54 @@ fn secrets_from_everywhere() {
     office.is_clean(&["the.secret", "print-secret"]);
 }
 
+/// With a store outside not even the state holds a secret.
+#[test]
+fn a_store_of_tokens_outside() {
+    let office = Office::new();
+    let outside = tempfile::tempdir().unwrap();
+    let script = format!(
+        "{SPY}cd '{}'
+case $1 in
+get) [ -e \"$2\" ] || exit 66; cat \"$2\" ;;
+store) cat >\"$2\" ;;
+erase) rm -f \"$2\" ;;
+esac
+",
+        outside.path().display()
+    );
+    let script = office.script("vault", &script);
+    office.configure(
+        "imap",
+        &plain(),
+        &format!("        password: '{PASSWORD}'\n"),
+    );
+    let config = office.world.config();
+    let store = format!("token_store: {{ command: ['{}'] }}", script.display());
+    office
+        .world
+        .write_config(config.replace("version: 1\n", &format!("version: 1\n{store}\n")));
+    office.round(&[]);
+    assert_eq!(office.run(&["token", "get", "eva", "--fresh", "--json"]), 0);
+    assert_eq!(office.run(&["fetch", "-vv"]), 0);
+    let kept = fs::read_dir(outside.path()).unwrap().count();
+    assert!(kept >= 3, "only {kept} tokens were kept outside");
+    // A store that fails and tells the world what it was to keep.
+    let tells = "[ $1 = get ] && exit 66; cat >&2; exit 1\n";
+    office.script("vault", &format!("{SPY}{tells}"));
+    office.round(&[]);
+    let told = office.written.lock().unwrap();
+    assert!(
+        told.iter()
+            .any(|w| String::from_utf8_lossy(&w.text).contains("is not kept"))
+    );
+    drop(told);
+    let (secrets, tokens) = office.canaries();
+    let state = fs::read(office.world.state_dir().join("state.sqlite")).unwrap();
+    assert!(secrets.found("the state", &state).is_empty());
+    assert!(tokens.found("the state", &state).is_empty());
+    office.is_clean(&[]);
+}
+
 #[test]
 fn certificates_and_refresh_tokens() {
     let office = Office::new();

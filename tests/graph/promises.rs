@@ -126,22 +126,6 @@ fn what_arrived_before_a_failure_is_kept_and_the_rest_comes_later() {
 }
 
 #[test]
-fn a_token_that_runs_out_in_the_middle_is_renewed() {
-    let (office, ids) = filled(30);
-    let faults = &office.m365.faults().graph;
-    let expired = GraphFault::Error(
-        401,
-        "InvalidAuthenticationToken",
-        "Lifetime validation failed, the token is expired.",
-        None,
-    );
-    faults.next(1, &ids[20], expired);
-    office.fetch().succeeds().says_nothing();
-    office.holds(0..30);
-    assert_eq!(office.m365.token_requests().len(), 2);
-}
-
-#[test]
 fn a_mailbox_that_moves_between_the_ways_is_not_delivered_again() {
     let office = Office::new("imap");
     office.configure("imap", "        after_fetch: seen\n");
@@ -196,26 +180,4 @@ fn every_refusal_of_the_mailbox_has_its_exit_code_and_its_words() {
     office.fetch().fails(75).mentions("HTTP 502");
     office.m365.faults().drop_connections.store(9, SeqCst);
     office.fetch().fails(75);
-}
-
-#[test]
-fn a_kill_at_any_moment_loses_and_repeats_nothing() {
-    let (office, _) = filled(60);
-    office.configure("graph", "        after_fetch: move:Done\n");
-    office.m365.faults().graph.latency.store(3, SeqCst);
-    for step in 0..12 {
-        let mut child = office
-            .fetch()
-            .command()
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(20 + 35 * step));
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-    office.fetch().succeeds();
-    office.holds(0..60);
-    assert_eq!(office.m365.messages(SUPPORT, "INBOX").len(), 0);
-    assert_eq!(office.m365.messages(SUPPORT, "Done").len(), 60);
 }

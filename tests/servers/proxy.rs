@@ -41,6 +41,36 @@ pub fn start(port: u16, delay: Duration, cut: Cut) -> u16 {
     own
 }
 
+/// Listens on a free port, and passes each connection on to `port`; what the server sends comes
+/// so many octets at a time, with that pause between. Ends with the process.
+pub fn drip(port: u16, octets: usize, pause: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+                continue;
+            };
+            let unlimited = Arc::new(AtomicU64::new(u64::MAX));
+            pass(&client, &server, Duration::ZERO, unlimited);
+            std::thread::spawn(move || {
+                let (mut from, mut to) = (server, client);
+                to.set_nodelay(true).ok();
+                let mut piece = vec![0; octets];
+                while let Ok(count @ 1..) = from.read(&mut piece) {
+                    if to.write_all(&piece[..count]).is_err() {
+                        break;
+                    }
+                    std::thread::sleep(pause);
+                }
+                to.shutdown(Shutdown::Both).ok();
+                from.shutdown(Shutdown::Both).ok();
+            });
+        }
+    });
+    own
+}
+
 /// Passes one direction on in two threads: one reads and notes the time, one waits and writes.
 fn pass(from: &TcpStream, to: &TcpStream, delay: Duration, left: Arc<AtomicU64>) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());

@@ -307,6 +307,16 @@ impl Standin {
         });
     }
 
+    /// A server that is started again: every connection breaks, and the next `refused` ones do not
+    /// come about.
+    pub fn restart(&self, refused: u32) {
+        let drop = &self.world.faults.drop_connections;
+        drop.store(refused, std::sync::atomic::Ordering::SeqCst);
+        for socket in self.world.sockets.lock().unwrap().values() {
+            socket.shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
+
     /// Everything that SMTP accepted, in order.
     pub fn submitted(&self) -> Vec<Submission> {
         self.world.submitted.lock().unwrap().clone()

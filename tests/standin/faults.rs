@@ -77,6 +77,10 @@ pub enum ImapFault {
     LiteralLie(u64),
     /// SEARCH finds nothing, although there is mail.
     NothingFound,
+    /// These octets come before the answer.
+    Garbage(Vec<u8>),
+    /// From now on so many octets come at a time, with that pause between.
+    Drip(usize, Duration),
 }
 
 /// Where in an SMTP dialogue a scripted reply is given.

@@ -304,6 +304,12 @@ fn spoiled(
             world.pause(time);
             act()
         }
+        Some(GraphFault::Odd(trick)) => {
+            let mut response = act();
+            response.trick = Some(Box::new(trick));
+            response
+        }
+        Some(GraphFault::Body(body)) => Response::new(200, "application/json", body),
     }
 }
 

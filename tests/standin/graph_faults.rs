@@ -5,6 +5,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use super::http::Trick;
+
 /// What a request gets instead of its answer.
 #[derive(Clone, Debug)]
 pub enum GraphFault {
@@ -26,6 +28,10 @@ pub enum GraphFault {
     ActThenStatus(u16),
     /// The answer comes after this time.
     Delay(Duration),
+    /// The body is sent in this odd way.
+    Odd(Trick),
+    /// This body, whatever was asked for.
+    Body(Vec<u8>),
 }
 
 /// Get them with `Standin::faults().graph`.
@@ -39,6 +45,10 @@ pub struct GraphFaults {
     pub page: AtomicU32,
     /// `nextLink` leads back to the same page.
     pub endless: AtomicBool,
+    /// `nextLink` leads to another empty page, each time.
+    pub always_more: AtomicBool,
+    /// A connection closes after it has sent so many octets; 0 means never.
+    pub close_after: AtomicU64,
     /// `nextLink` leads to this host.
     pub foreign_link: Mutex<Option<String>>,
     /// Mailboxes that an application access policy keeps the app out of: 403.

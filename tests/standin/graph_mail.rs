@@ -179,7 +179,11 @@ pub fn page(call: &Call, mut found: Vec<Value>, delta: Option<String>) -> Respon
         call.request.path.trim_start_matches("/v1.0")
     );
     let mut state = call.world.graph.lock().unwrap();
-    if faults.endless.load(SeqCst) {
+    if faults.always_more.load(SeqCst) {
+        let token = random_word(9);
+        body["@odata.nextLink"] = json!(format!("{place}?$skiptoken={token}"));
+        state.pages.insert(token, (Vec::new(), delta));
+    } else if faults.endless.load(SeqCst) {
         body["@odata.nextLink"] = json!(format!("{place}?$skiptoken=again"));
         state.pages.insert("again".into(), (found, delta));
     } else if !rest.is_empty() {

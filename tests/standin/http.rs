@@ -4,6 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -49,6 +50,23 @@ pub struct Response {
     pub silent: bool,
     /// Close after so many octets of the body.
     pub cut: Option<usize>,
+    /// How the body is sent, if not as usual.
+    pub trick: Option<Box<Trick>>,
+}
+
+/// An odd way to send a body.
+#[derive(Clone, Debug)]
+pub enum Trick {
+    /// In pieces of so many octets, with that pause between.
+    Drip(usize, Duration),
+    /// After so many octets nothing comes for this time, then the rest.
+    Stall(usize, Duration),
+    /// This comes first, and then that for ever.
+    Endless(&'static str, &'static str),
+    /// So many octets are announced, and after the body none comes.
+    Lie(u64),
+    /// The header has no end.
+    EndlessHeader,
 }
 
 impl Response {
@@ -61,6 +79,7 @@ impl Response {
             padding: 0,
             silent: false,
             cut: None,
+            trick: None,
         }
     }
 
@@ -93,6 +112,10 @@ fn serve(world: &Arc<World>, stream: Box<dyn Wire>) -> io::Result<()> {
     while let Some(request) = read(&mut conn)? {
         world.log("HTTP", &format!("< {} {}", request.method, request.path));
         let keep = request.header("connection") != Some("close");
+        if request.path.starts_with("/v1.0/") {
+            let close_after = world.faults.graph.close_after.load(Ordering::SeqCst);
+            conn.spoiler.close_after = (close_after > 0).then_some(close_after);
+        }
         let response = route(world, &request);
         if response.silent {
             world.log("HTTP", "> (closed without an answer)");
@@ -197,6 +220,9 @@ fn read_chunks(conn: &mut Conn) -> io::Result<Vec<u8>> {
 }
 
 fn write(world: &World, conn: &mut Conn, request: &Request, response: &Response) -> io::Result<()> {
+    if let Some(trick) = &response.trick {
+        return play(world, conn, response, trick);
+    }
     let skew = world.faults.clock_skew.load(Ordering::SeqCst);
     let date = jiff::Timestamp::from_second(now() + skew).unwrap();
     let mut head = format!(
@@ -229,6 +255,57 @@ fn write(world: &World, conn: &mut Conn, request: &Request, response: &Response)
         }
     }
     conn.flush()
+}
+
+/// Sends a response in an odd way.
+fn play(world: &World, conn: &mut Conn, response: &Response, trick: &Trick) -> io::Result<()> {
+    let body = &response.body;
+    let length = match trick {
+        Trick::Lie(length) => *length,
+        _ => body.len() as u64,
+    };
+    let rest = match trick {
+        Trick::EndlessHeader => String::new(),
+        Trick::Endless(..) => "Transfer-Encoding: chunked\r\n\r\n".to_string(),
+        _ => format!("Content-Length: {length}\r\n\r\n"),
+    };
+    let kind = response.content_type;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{rest}");
+    conn.put(head.as_bytes())?;
+    conn.flush()?;
+    match trick {
+        Trick::Drip(size, pause) => {
+            conn.spoiler.drip = Some((*size, *pause));
+            conn.put(body)?;
+            conn.flush()?;
+            conn.spoiler.drip = None;
+        }
+        Trick::Stall(after, time) => {
+            conn.spoiler.stall = Some((*after, *time));
+            conn.put(body)?;
+            conn.flush()?;
+        }
+        Trick::Endless(first, then) => {
+            let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+            let many = chunk(&then.repeat((16 << 10) / then.len()));
+            conn.put(chunk(first).as_bytes())?;
+            while !world.is_stopped() {
+                conn.put(many.as_bytes())?;
+            }
+        }
+        Trick::Lie(_) => {
+            conn.put(body)?;
+            conn.flush()?;
+            world.pause(Duration::from_secs(300));
+            return Err(io::Error::other("closed on purpose"));
+        }
+        Trick::EndlessHeader => {
+            while !world.is_stopped() {
+                conn.put(b"X-More: and more, and more, and more\r\n")?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn reason(status: u16) -> &'static str {

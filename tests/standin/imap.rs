@@ -239,6 +239,15 @@ impl Session<'_> {
                 self.world.pause(Duration::from_secs(300));
                 Err(io::Error::other("closed on purpose"))
             }
+            ImapFault::Garbage(octets) => {
+                self.conn.put(&octets)?;
+                self.dispatch(command).map(Some)
+            }
+            ImapFault::Drip(size, pause) => {
+                self.conn.flush()?;
+                self.conn.spoiler.drip = Some((size, pause));
+                self.dispatch(command).map(Some)
+            }
             ImapFault::NothingFound => {
                 self.say(if self.is_new() {
                     "* ESEARCH UID"

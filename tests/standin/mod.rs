@@ -63,6 +63,7 @@ pub use {
     directory::{App, Federated, User},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     graph_faults::GraphFault,
+    http::Trick,
     mailbox::StoredMessage,
     records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},

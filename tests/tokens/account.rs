@@ -1,44 +1,18 @@
 //! OAuth User: password and refresh token grants.
 
-use super::{CLIENT, Home, claims};
+use super::{ADDRESS, CLIENT, Home, claims};
 use crate::standin::{App, TokenFault, User};
 use std::sync::atomic::Ordering::SeqCst;
-
-const ADDRESS: &str = "support@contoso.com";
 
 /// A public client, one person, and a queue that signs in as them.
 fn home(password: &str) -> Home {
     let home = Home::new();
-    home.standin.add_app(App {
-        public: true,
-        ..App::default()
-    });
-    home.standin.add_user(User {
-        address: ADDRESS.into(),
-        ..User::default()
-    });
-    configure(&home, password);
+    home.person("", password);
     home
 }
 
 fn configure(home: &Home, password: &str) {
-    home.config(&format!(
-        "version: 1
-incoming_servers:
-  - name: people
-    address: {{authority}}
-    authentication: oauth-user
-    client_id: {{client}}
-    ca_file: {{ca}}
-    imap: {{imap}}
-queues:
-  - name: support
-    addresses:
-      - address: {ADDRESS}
-        server: people
-        {password}
-"
-    ));
+    home.person("", password);
 }
 
 #[test]
@@ -175,6 +149,66 @@ fn a_passing_fault_never_costs_the_refresh_token() {
         let ran = home.run(&["token", "get", "support", "--fresh"]);
         assert!([69, 75].contains(&ran.code), "{ran:?}");
         home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    }
+}
+
+#[test]
+fn an_answer_without_a_refresh_token_leaves_the_old_one_in_use() {
+    for head in ["", super::store::COMMAND] {
+        let home = Home::signed_in_person(head);
+        home.standin.faults().no_rotation.store(true, SeqCst);
+        for _ in 0..3 {
+            home.run(&["token", "get", "support", "--fresh"]).succeeds();
+        }
+        home.run(&["token", "get", "support", "--for", "graph"])
+            .succeeds();
+    }
+}
+
+/// Also where the server seems sure: somebody may set right what it meant.
+#[test]
+fn a_refusal_never_erases_the_refresh_token() {
+    let home = Home::signed_in_person("");
+    for code in [70000, 70008, 700082, 50173, 50076, 65001, 7000215, 700016] {
+        home.standin
+            .faults()
+            .token_next(1, TokenFault::Aadsts(code));
+        home.run(&["token", "get", "support", "--fresh"]).fails(77);
+        home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    }
+}
+
+/// The server has taken the old refresh token back with an answer that is no good otherwise.
+#[test]
+fn the_refresh_token_of_an_answer_that_cannot_be_used_is_kept() {
+    for head in ["", super::store::COMMAND] {
+        let home = Home::signed_in_person(head);
+        let faults = home.standin.faults();
+        faults.strict_rotation.store(true, SeqCst);
+        faults.hide_expires_in.store(true, SeqCst);
+        home.run(&["token", "get", "support", "--fresh"])
+            .fails(69)
+            .says("it lacks expires_in");
+        faults.hide_expires_in.store(false, SeqCst);
+        home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    }
+}
+
+/// A page of the network in the place of the token endpoint is no reason to send a password.
+#[test]
+fn only_the_servers_word_ends_a_refresh_token() {
+    let home = Home::signed_in_person("");
+    home.person("", super::PASSWORD);
+    for fault in [
+        TokenFault::NoToken,
+        TokenFault::BrokenJson,
+        TokenFault::Html(403),
+    ] {
+        home.standin.faults().token_next(1, fault);
+        let before = home.asked();
+        let ran = home.run(&["token", "get", "support", "--fresh"]);
+        assert!([69, 75].contains(&ran.code), "{ran:?}");
+        assert_eq!(home.asked(), before + 1, "{ran:?}");
     }
 }
 

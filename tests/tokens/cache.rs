@@ -54,14 +54,14 @@ fn the_cache_outlives_a_secret_that_is_gone() {
         .says("secret");
 }
 
-#[test]
-fn two_hundred_processes_make_one_request() {
-    let home = Home::new();
-    home.service("secret: 's3cret~+&='");
+/// So many runs of `token get support` at once, while the token endpoint takes its time; all
+/// get the same token. Gives it.
+fn at_once(runs: usize, home: &Home) -> String {
+    let before = home.asked();
     home.standin
         .faults()
         .token_next(1, TokenFault::Delay(Duration::from_millis(500)));
-    let children: Vec<_> = (0..200)
+    let children: Vec<_> = (0..runs)
         .map(|_| {
             home.command(&["token", "get", "support"])
                 .stdout(Stdio::piped())
@@ -78,9 +78,42 @@ fn two_hundred_processes_make_one_request() {
                 .out
         })
         .collect();
-    assert_eq!(home.asked(), 1);
+    assert_eq!(home.asked() - before, 1);
     assert!(tokens.iter().all(|token| *token == tokens[0]));
     claims(&tokens[0]);
+    tokens[0].clone()
+}
+
+#[test]
+fn two_hundred_processes_make_one_request() {
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    at_once(200, &home);
+}
+
+/// The server takes each refresh token once: two requests with one would end the sign-in.
+#[test]
+fn two_hundred_processes_redeem_a_refresh_token_once() {
+    // Those who read from a store outside start a program each.
+    for (head, runs) in [("", 200), (super::store::COMMAND, 50)] {
+        let home = Home::new();
+        super::store::script(&home);
+        home.standin.faults().strict_rotation.store(true, SeqCst);
+        home.person(head, super::PASSWORD);
+        // A sign-in whose access token has expired since.
+        home.standin.faults().expires_in.store(1, SeqCst);
+        home.run(&["token", "get", "support"]).succeeds();
+        home.standin.faults().expires_in.store(0, SeqCst);
+        home.person(head, "");
+        std::thread::sleep(Duration::from_millis(1100));
+        let token = at_once(runs, &home);
+        // The rotated refresh token is on record, and it works.
+        let next = home.run(&["token", "get", "support", "--fresh"]).succeeds();
+        assert_ne!(next.out, token);
+        let grants = home.standin.token_requests();
+        let grants: Vec<&str> = grants.iter().map(|r| r.grant_type.as_str()).collect();
+        assert_eq!(grants, ["password", "refresh_token", "refresh_token"]);
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A person signs in by hand: with a code on another device, or in a browser.
 
-use super::{Access, Waited, Wanted};
+use super::{Access, Wanted};
 use crate::config::{Authentication, IncomingVia, MailboxEntry, Resource};
 use crate::fault::{Fault, Kind};
 use crate::oauth::{AccessToken, Brought, GrantError, Granted, Redirect};
@@ -44,6 +44,9 @@ impl Access<'_> {
             _ => Resource::Imap,
         };
         let wanted = self.mailbox_wanted(entry, resource)?;
+        self.tokens.settle()?;
+        // Before a person goes to the trouble.
+        self.tokens.probe()?;
         let result = match with_browser {
             true => self.with_browser(&wanted, show),
             false => self.with_device(&wanted, show),
@@ -52,11 +55,10 @@ impl Access<'_> {
         scene.doing = format!("cannot sign `{}` in", entry.account());
         let granted = result.context(scene)?;
         // Nobody else may be redeeming the old refresh token while the new one is written.
-        let _lock = match self.lock_or_token(&wanted)? {
-            Waited::Lock(lock) => Some(lock),
-            Waited::Token(_) => None,
-        };
-        self.keep(&wanted, granted)
+        let _lock = self.wait_for_lock(&wanted, || Ok(None))?;
+        self.save(&wanted, &granted)
+            .with_context(|| format!("cannot keep the sign-in of `{}`", entry.account()))?;
+        Ok(granted.access)
     }
 
     fn with_device(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {

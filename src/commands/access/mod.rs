@@ -1,6 +1,7 @@
 //! "Give me a valid token for this mailbox or server."
 //!
-//! A fresh token comes from the cache, at the price of one database read. Otherwise one process
+//! A fresh token comes from where tokens are kept (`tokens`), by default at the price of one
+//! database read. Otherwise one process
 //! and one thread asks for each subject (app registration and account) while the others wait and
 //! take over what it got, be it a token or a failure. A new refresh token is on disk before
 //! anybody uses the access token that came with it.
@@ -18,6 +19,7 @@ use crate::http::{self, Agent};
 use crate::oauth::AccessToken;
 use crate::secret::Secret;
 use crate::state::{SignInLock, Store, TokenKey};
+use crate::tokens::{Times, Token, Tokens};
 use anyhow::Result;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -37,6 +39,7 @@ pub struct Access<'a> {
     context: &'a Context,
     config: &'a Config,
     store: &'a Store,
+    tokens: Tokens<'a>,
     fresh: bool,
     began: SystemTime,
     /// One HTTPS client for each `ca_file`, made when first needed.
@@ -58,6 +61,7 @@ impl<'a> Access<'a> {
             context,
             config,
             store,
+            tokens: Tokens::new(store, config.token_store.as_ref(), context.output),
             fresh: false,
             began: SystemTime::now(),
             agents: Mutex::default(),
@@ -177,6 +181,12 @@ impl<'a> Access<'a> {
         })
     }
 
+    /// Writes, reads and erases an entry where tokens are kept, if that is outside of the state;
+    /// tells where.
+    pub fn probe_store(&self) -> Result<Option<String>, Fault> {
+        self.tokens.probe()
+    }
+
     fn wanted<'w>(
         &self,
         registration: Registration<'w>,
@@ -241,6 +251,7 @@ impl<'a> Access<'a> {
     }
 
     fn cached_or_new(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
+        self.tokens.settle()?;
         if let Some(token) = self.cached(wanted)? {
             return Ok(token);
         }
@@ -270,18 +281,26 @@ impl<'a> Access<'a> {
     }
 
     fn cached(&self, wanted: &Wanted<'_>) -> Result<Option<AccessToken>> {
-        let token = self.store.token(&wanted.key)?.map(|t| AccessToken {
-            secret: t.secret,
-            obtained_at: t.obtained_at,
-            expires_at: t.expires_at,
-        });
-        Ok(token.filter(|t| {
-            t.is_fresh(SystemTime::now()) && (!self.fresh || t.obtained_at > self.began)
-        }))
+        let is_fresh = |token: &AccessToken| {
+            token.is_fresh(SystemTime::now()) && (!self.fresh || token.obtained_at > self.began)
+        };
+        let kept = self.tokens.get(&wanted.key, |times| {
+            access_token(Secret::new(""), times).is_some_and(|token| is_fresh(&token))
+        })?;
+        Ok(kept.and_then(|Token { secret, times }| access_token(secret, times)))
     }
 
     /// The subject's lock, or the token that its holder got meanwhile.
     fn lock_or_token(&self, wanted: &Wanted<'_>) -> Result<Waited> {
+        self.wait_for_lock(wanted, || self.cached(wanted))
+    }
+
+    /// The subject's lock, or what `instead` finds while another process has it.
+    fn wait_for_lock(
+        &self,
+        wanted: &Wanted<'_>,
+        instead: impl Fn() -> Result<Option<AccessToken>>,
+    ) -> Result<Waited> {
         let deadline = Instant::now() + self.context.timeout + LOCK_GRACE;
         let mut pause = Duration::from_millis(1);
         loop {
@@ -290,7 +309,7 @@ impl<'a> Access<'a> {
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(40));
-            if let Some(token) = self.cached(wanted)? {
+            if let Some(token) = instead()? {
                 return Ok(Waited::Token(token));
             }
             if Instant::now() > deadline {
@@ -348,6 +367,14 @@ impl<'a> Access<'a> {
         }
         Ok(())
     }
+}
+
+fn access_token(secret: Secret, times: Times) -> Option<AccessToken> {
+    Some(AccessToken {
+        secret,
+        obtained_at: times.obtained_at,
+        expires_at: times.expires_at?,
+    })
 }
 
 enum Waited {

@@ -4,8 +4,8 @@ use super::{Access, REFRESH_REFUSED, Wanted};
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
-use crate::oauth::{self, AccessToken, Class, Client, Credential, GrantError, Granted};
-use crate::state::StoredToken;
+use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
+use crate::tokens::{Times, Token};
 use anyhow::Result;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -34,58 +34,85 @@ impl Access<'_> {
             }
             Some(account) => self.sign_in_person(wanted, account)?,
         };
-        self.keep(wanted, granted)
+        Ok(self.keep(wanted, granted))
     }
 
-    /// Makes durable what a grant yields; only then is it used.
-    pub(super) fn keep(&self, wanted: &Wanted<'_>, granted: Granted) -> Result<AccessToken> {
-        let token = granted.access;
-        let stored = StoredToken {
-            secret: token.secret.clone(),
-            obtained_at: token.obtained_at,
-            expires_at: token.expires_at,
+    /// Makes durable what a grant yields. If that fails, the tokens serve this run all the same.
+    fn keep(&self, wanted: &Wanted<'_>, granted: Granted) -> AccessToken {
+        let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
+        let output = self.context.output;
+        match self.save(wanted, &granted) {
+            Ok(()) => output.step(&format!("got a token, good for {minutes} minutes")),
+            Err(err) => output.warn(&self.not_kept(wanted, &err)),
+        }
+        granted.access
+    }
+
+    /// What remains when tokens cannot be kept.
+    fn not_kept(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> String {
+        let whose = wanted.account.map_or("the app itself", |a| a.name);
+        let words = format!("the token of {whose} serves this run but is not kept: {err:#}");
+        match self.tokens.holds_refresh_token(&wanted.key) {
+            false => words,
+            true => format!(
+                "{words}; neither is the refresh token that came with it: the next run uses the one before it, and if that is refused, sign in: queuemail token login {}",
+                login_name(wanted)
+            ),
+        }
+    }
+
+    pub(super) fn save(&self, wanted: &Wanted<'_>, granted: &Granted) -> Result<()> {
+        let access = Token {
+            secret: granted.access.secret.clone(),
+            times: Times {
+                obtained_at: granted.access.obtained_at,
+                expires_at: Some(granted.access.expires_at),
+            },
         };
-        self.store
-            .save_token(&wanted.key, &stored, granted.refresh.as_ref())?;
-        let minutes = token.remaining(SystemTime::now()).as_secs() / 60;
-        self.context
-            .output
-            .step(&format!("got a token, good for {minutes} minutes"));
-        Ok(token)
+        self.tokens
+            .save(&wanted.key, &access, granted.refresh.as_ref())
     }
 
     /// With the refresh token of an earlier sign-in, else with the configured password.
     fn sign_in_person(&self, wanted: &Wanted<'_>, account: Account<'_>) -> Result<Granted> {
         let scope = &wanted.key.scope;
         let mut refused = None;
-        if let Some(refresh) = self.store.refresh_token(&wanted.key)? {
+        if let Some(refresh) = self.tokens.refresh_token(&wanted.key)? {
             let client = self.client(wanted)?;
             match client
                 .as_client(&wanted.registration)
                 .refresh(&refresh, scope)
             {
                 Ok(granted) => return Ok(granted),
-                Err(GrantError {
-                    class: Class::TryLater,
-                    fault,
-                }) => return Err(fault.into()),
-                Err(GrantError { fault, .. }) => {
+                Err(err) => {
+                    if let Some(renewed) = &err.refresh {
+                        self.tokens.renew(&wanted.key, renewed)?;
+                    }
+                    // Only the server's own word ends a refresh token, and nothing erases it: it
+                    // may be the app's secret that is wrong.
+                    if err.class == Class::TryLater || err.fault.server_said.is_none() {
+                        return Err(err.fault.into());
+                    }
                     refused = Some(Fault {
                         what: REFRESH_REFUSED.to_owned(),
-                        ..fault
+                        ..err.fault
                     });
                 }
             }
         }
         let Some(source) = account.password else {
-            let login = wanted.scene.address.as_deref().unwrap_or(account.name);
+            let what = match self.tokens.lost(&wanted.key)? {
+                None => format!("nobody has signed in as `{}` yet", account.name),
+                Some(place) => format!(
+                    "the refresh token of `{}` is not in {place} any more",
+                    account.name
+                ),
+            };
+            let login = login_name(wanted);
             return Err(refused
                 .unwrap_or_else(|| {
-                    Fault::new(
-                        Kind::SignIn,
-                        format!("nobody has signed in as `{}` yet", account.name),
-                    )
-                    .hint(format!("sign in: `queuemail token login {login}`"))
+                    Fault::new(Kind::SignIn, what)
+                        .hint(format!("sign in: `queuemail token login {login}`"))
                 })
                 .into());
         };
@@ -177,6 +204,12 @@ impl Access<'_> {
         agents.insert(key, agent.clone());
         Ok(agent)
     }
+}
+
+/// What `token login` knows a person's mailbox by.
+fn login_name<'w>(wanted: &'w Wanted<'_>) -> &'w str {
+    let account = wanted.account.map_or("", |account| account.name);
+    wanted.scene.address.as_deref().unwrap_or(account)
 }
 
 /// What a [`Client`] borrows.

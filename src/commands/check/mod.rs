@@ -61,7 +61,8 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
         access: Access::new(context, &config, &store),
         fresh: Access::new(context, &config, &store).fresh(true),
     };
-    let mut checked = run.all(&subjects);
+    let mut checked: Vec<Checked> = run.token_store().into_iter().collect();
+    checked.extend(run.all(&subjects));
     refine_sign_ins(&mut checked);
     refine_outage(&mut checked, &store)?;
     conclude(context, &checked)
@@ -91,6 +92,22 @@ fn conclude(context: &Context, checked: &[Checked]) -> Result<(), Errors> {
 }
 
 impl Run<'_> {
+    /// A store of tokens outside of the state takes, gives back and erases an entry.
+    fn token_store(&self) -> Option<Checked> {
+        self.config.token_store.as_ref()?;
+        let mut walk = Walk::default();
+        walk.step("store", || {
+            let place = self.access.probe_store()?.unwrap_or_default();
+            Ok(((), format!("{place} can be read, written and erased")))
+        });
+        Some(Checked {
+            title: "token store".to_owned(),
+            queue: None,
+            name: "token_store".to_owned(),
+            walk,
+        })
+    }
+
     /// Walks all, several at a time; the results are in the order of the subjects.
     fn all(&self, subjects: &[Subject<'_>]) -> Vec<Checked> {
         let next = AtomicUsize::new(0);

@@ -59,6 +59,7 @@ pub fn plan<'a>(
                     since,
                     deadline,
                     spool: spool.clone(),
+                    state: store.path().to_owned(),
                 },
             })
         })

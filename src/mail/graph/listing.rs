@@ -20,8 +20,10 @@ use url::Url;
 const ROUND: u64 = 7 * 24 * 3600;
 /// Entries on a page; fewer when the server fails on so many.
 const PAGE_SIZES: [u32; 3] = [500, 50, 5];
-/// A listing has at most so many pages: five million messages.
+/// A listing has at most so many pages: five million messages …
 const MOST_PAGES: usize = 10_000;
+/// … and at most so many in a row that list nothing new.
+const BARREN_PAGES: usize = 100;
 
 #[derive(Deserialize)]
 struct Page {
@@ -50,7 +52,8 @@ pub fn list(client: &Client, folder: &str, query: &Query) -> Result<Listing, Fai
         .as_secs();
     let mark = query.after.as_deref().and_then(read_mark);
     if let Some((began, link)) = mark
-        && now.saturating_sub(began) < ROUND
+        // One that began in the future is of a clock that was set back since.
+        && now.checked_sub(began).is_some_and(|age| age < ROUND)
         && let Ok(url) = client.link(link)
     {
         match walk(client, url, query) {
@@ -120,13 +123,16 @@ fn walk(
     let mut seen = HashSet::new();
     let mut links = HashSet::new();
     let mut url = first;
+    let mut barren = 0;
     for _ in 0..MOST_PAGES {
-        if !links.insert(url.as_str().to_owned()) {
+        if !links.insert(url.as_str().to_owned()) || barren > BARREN_PAGES {
             return Err(endless(client));
         }
         let page = page(client, &url)?;
+        barren += 1;
         for entry in page.value {
             if entry.removed.is_some() {
+                barren = 0;
                 continue;
             }
             if !super::is_id(&entry.id) {
@@ -140,8 +146,11 @@ fn walk(
             let received = entry.received.unwrap_or_default();
             // An entry that does not tell its time may be of these days.
             let early = !received.is_empty() && since.as_ref().is_some_and(|s| received < *s);
-            if !early && seen.insert(entry.id.clone()) {
-                found.push((received, entry.id));
+            if seen.insert(entry.id.clone()) {
+                barren = 0;
+                if !early {
+                    found.push((received, entry.id));
+                }
             }
         }
         match page.next {

@@ -15,7 +15,7 @@ use ::http::{Method, Response};
 use anyhow::Result;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use url::Url;
 
 /// Requests at once.
@@ -32,6 +32,51 @@ const MAX_MESSAGE: u64 = 160 << 20;
 /// the service answers at all.
 const IN_A_ROW: u32 = 3;
 
+/// Who may ask: so many at once as the service lets us.
+struct Turns {
+    /// How many are taken, and how many there are.
+    taken: Mutex<(usize, usize)>,
+    given_back: Condvar,
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns {
+            taken: Mutex::new((0, AT_ONCE)),
+            given_back: Condvar::new(),
+        }
+    }
+}
+
+/// Given back when dropped.
+struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    fn take(&self) -> Turn<'_> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while taken.0 >= taken.1 {
+            let waited = self.given_back.wait(taken);
+            taken = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        taken.0 += 1;
+        Turn(self)
+    }
+
+    /// One less, but one.
+    fn fewer(&self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.1 = (taken.1 - 1).max(1);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.0 -= 1;
+        self.0.given_back.notify_all();
+    }
+}
+
 /// What a worker tells the thread that holds the sink.
 enum Event {
     Whole(usize, Vec<u8>),
@@ -47,8 +92,7 @@ struct Work<'a> {
     folder: &'a str,
     ids: &'a [RemoteId],
     next: AtomicUsize,
-    /// Requests at once, from now on.
-    at_once: AtomicUsize,
+    turns: Turns,
     over: AtomicBool,
     failed_in_a_row: AtomicU32,
     /// Held while a large message passes.
@@ -67,17 +111,17 @@ pub fn retrieve(
         folder,
         ids,
         next: AtomicUsize::new(0),
-        at_once: AtomicUsize::new(AT_ONCE),
+        turns: Turns::default(),
         over: AtomicBool::new(false),
         failed_in_a_row: AtomicU32::new(0),
         large: Mutex::new(()),
     };
     std::thread::scope(|scope| {
         let (sender, events) = sync_channel(1);
-        for number in 0..AT_ONCE.min(ids.len()) {
+        for _ in 0..AT_ONCE.min(ids.len()) {
             let sender = sender.clone();
             let work = &work;
-            scope.spawn(move || work.run(number, &sender));
+            scope.spawn(move || work.run(&sender));
         }
         drop(sender);
         let result = collect(&work, &events, sink);
@@ -141,8 +185,8 @@ enum Attempt {
 }
 
 impl Work<'_> {
-    fn run(&self, number: usize, events: &SyncSender<Event>) {
-        while !self.over.load(Ordering::Relaxed) && number < self.at_once.load(Ordering::Relaxed) {
+    fn run(&self, events: &SyncSender<Event>) {
+        while !self.over.load(Ordering::Relaxed) {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             if at >= self.ids.len() {
                 return;
@@ -200,7 +244,8 @@ impl Work<'_> {
 
     fn attempt(&self, at: usize, url: &Url, events: &SyncSender<Event>) -> Result<Attempt> {
         let mut asked = 0;
-        let response = loop {
+        let (response, _turn) = loop {
+            let turn = self.turns.take();
             if self.over.load(Ordering::Relaxed) {
                 return Ok(Attempt::Unheard);
             }
@@ -209,7 +254,7 @@ impl Work<'_> {
                 Err(lost) => return Ok(Attempt::Failed(lost.fault.what)),
             };
             if response.status().as_u16() == 200 {
-                break response;
+                break (response, turn);
             }
             let refusal = self.client.refusal(response);
             asked += 1;
@@ -219,18 +264,10 @@ impl Work<'_> {
                 return self.refused(at, refusal, events);
             }
             if first {
-                self.fewer();
+                self.turns.fewer();
             }
         };
         self.receive(at, response, events)
-    }
-
-    /// One request at once less, but one.
-    fn fewer(&self) {
-        let fewer = |now: usize| (now > 1).then(|| now - 1);
-        let _ = self
-            .at_once
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
     }
 
     fn refused(&self, at: usize, refusal: Refusal, events: &SyncSender<Event>) -> Result<Attempt> {

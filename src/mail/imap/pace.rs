@@ -5,49 +5,41 @@
 //! here, and must stay below a fixed patience plus what a very slow line needs for the octets
 //! that came. The time that we spend on delivery does not count.
 
+use crate::net::Patience;
 use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// The slowest line that is waited for, in octets per second.
-const SLOWEST: u64 = 4 << 10;
-
 /// How long the server has kept us waiting since the last command.
-pub struct Pace {
-    patience: Duration,
-    waited: Cell<Duration>,
-    received: Cell<u64>,
-}
+pub struct Pace(Cell<Patience>);
 
 impl Pace {
     pub fn new(patience: Duration) -> Rc<Pace> {
-        Rc::new(Pace {
-            patience,
-            waited: Cell::default(),
-            received: Cell::default(),
-        })
+        Rc::new(Pace(Cell::new(Patience::new(patience))))
     }
 
     /// A command begins: its patience is whole.
     pub fn restart(&self) {
-        self.waited.set(Duration::ZERO);
-        self.received.set(0);
+        self.change(Patience::renew);
     }
 
     fn spend(&self, waited: Duration, received: usize) {
-        self.waited.set(self.waited.get().saturating_add(waited));
-        self.received
-            .set(self.received.get().saturating_add(received as u64));
+        self.change(|patience| patience.spend(waited, received));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Patience)) {
+        let mut patience = self.0.get();
+        change(&mut patience);
+        self.0.set(patience);
     }
 
     fn check(&self) -> io::Result<()> {
-        let allowed = self.patience + Duration::from_secs(self.received.get() / SLOWEST);
-        if self.waited.get() > allowed {
-            return Err(io::ErrorKind::TimedOut.into());
+        match self.0.get().left() {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -156,6 +156,69 @@ fn a_command_s_exit_code_decides() {
 }
 
 #[test]
+fn the_octets_of_a_refused_message_can_be_looked_at() {
+    super::both(|via| {
+        let desk = Desk::new(via, "deliver: 'command:/bin/sh take.sh'");
+        desk.world
+            .write("take.sh", "grep -q 'Case [13]' && exit 65\ncat >> taken\n");
+        let sent = desk.deliver(0..4);
+        desk.fetch(&[]).fails(65);
+        let kept = |desk: &Desk| files(&desk.world.state_dir().join("quarantine"));
+        let octets: Vec<_> = kept(&desk).into_values().collect();
+        assert_same(&[sent[1].clone(), sent[3].clone()], &octets, "kept");
+        let list = desk.world.run(["quarantine", "list", "--json"]).succeeds();
+        let plain: serde_json::Value = serde_json::from_slice(&list.raw_stdout).unwrap();
+        for message in plain["quarantine"].as_array().unwrap() {
+            let path = std::path::Path::new(message["message"].as_str().unwrap());
+            assert_eq!(desk.world.mode(path), 0o600);
+            let id = message["id"].to_string();
+            let shown = desk.world.run(["quarantine", "show", &id]).succeeds();
+            shown.shows("\nmessage: HOME/.local/state/queuemail/quarantine/");
+            let raw = desk.world.run(["quarantine", "show", &id, "--raw"]);
+            assert_eq!(raw.succeeds().raw_stdout, std::fs::read(path).unwrap());
+        }
+        let spool = files(&desk.world.state_dir().join("spool"));
+        assert!(spool.is_empty(), "nothing is left in the spool: {spool:?}");
+        // They go when it is decided, or when the message is delivered after all.
+        let id = list.json()["quarantine"][0]["id"].to_string();
+        desk.world.run(["quarantine", "drop", &id]).succeeds();
+        assert_eq!(kept(&desk).len(), 1);
+        desk.world.run(["quarantine", "retry", "--all"]).succeeds();
+        assert_eq!(kept(&desk).len(), 1);
+        desk.world.write("take.sh", "cat >> taken\n");
+        desk.fetch(&[]).succeeds();
+        desk.fetch(&[]).succeeds();
+        assert_eq!(kept(&desk).len(), 0);
+    });
+}
+
+#[test]
+fn of_a_message_that_never_came_no_octets_are_kept() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail");
+    desk.deliver(0..2);
+    let fault = crate::standin::UidFault::NoData;
+    desk.m365.faults().imap_uid(SUPPORT, 2, fault);
+    desk.fetch(&[]).fails(75);
+    desk.state()
+        .execute(
+            "UPDATE message SET next_attempt = 0, attempts = 7 WHERE state = 'failed'",
+            [],
+        )
+        .unwrap();
+    desk.fetch(&[]).fails(65);
+    let list = desk.world.run(["quarantine", "list", "--json"]).succeeds();
+    let id = list.json()["quarantine"][0]["id"].to_string();
+    desk.world
+        .run(["quarantine", "show", &id])
+        .succeeds()
+        .shows("message: not kept, it is on the server");
+    desk.world
+        .run(["quarantine", "show", &id, "--raw"])
+        .fails(69)
+        .mentions("it is on the server: `support@contoso.example` folder `INBOX`, 2");
+}
+
+#[test]
 fn a_command_that_is_down_does_not_burn_every_message() {
     let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/false'");
     desk.deliver(0..20);

@@ -1,7 +1,7 @@
 //! What `fetch` promises, through the real binary against the stand-in: by IMAP and, where a test
 //! says so, by Graph too.
 
-mod crash;
+mod campaigns;
 mod deliveries;
 mod oddities;
 mod runs;
@@ -12,24 +12,30 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const SUPPORT: &str = "support@contoso.example";
+pub const SUPPORT: &str = "support@contoso.example";
 
 /// How the mailboxes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Via {
+pub enum Via {
     Imap,
     Graph,
 }
 
+/// The same test by each way.
+pub fn both(test: impl Fn(Via)) {
+    test(Via::Imap);
+    test(Via::Graph);
+}
+
 /// A stand-in with one app and mailbox `support@…`, and a home whose queue `support` reads it.
-struct Desk {
-    m365: Standin,
-    world: World,
+pub struct Desk {
+    pub m365: Standin,
+    pub world: World,
 }
 
 impl Desk {
     /// `address`: more keys of the queue's address, one a line.
-    fn new(via: Via, address: &str) -> Desk {
+    pub fn new(via: Via, address: &str) -> Desk {
         let m365 = Standin::start();
         m365.add_app(App {
             secret: Some("s3cret~+&=".into()),
@@ -73,26 +79,49 @@ queues:
     }
 
     /// Puts messages into the INBOX; returns them as they are.
-    fn deliver(&self, numbers: std::ops::Range<usize>) -> Vec<Vec<u8>> {
+    pub fn deliver(&self, numbers: std::ops::Range<usize>) -> Vec<Vec<u8>> {
+        self.deliver_to(SUPPORT, numbers)
+    }
+
+    pub fn deliver_to(&self, address: &str, numbers: std::ops::Range<usize>) -> Vec<Vec<u8>> {
         numbers
             .map(|n| {
                 let bytes = message(n);
-                self.m365.deliver(SUPPORT, "INBOX", &bytes);
+                self.m365.deliver(address, "INBOX", &bytes);
                 bytes
             })
             .collect()
     }
 
-    fn fetch(&self, args: &[&str]) -> Run {
+    /// Adds an address to the queue, with more keys, one a line, and its mailbox.
+    pub fn add_address(&self, address: &str, more: &str) {
+        self.m365.add_mailbox(address);
+        self.m365.grant(&App::default().client_id, address);
+        let mut config = self.world.config();
+        config.push_str(&format!(
+            "      - address: {address}\n        server: Contoso\n"
+        ));
+        for line in more.lines() {
+            config.push_str(&format!("        {}\n", line.trim()));
+        }
+        self.world.write_config(config);
+    }
+
+    /// The state database.
+    pub fn state(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.world.state_dir().join("state.sqlite")).unwrap()
+    }
+
+    pub fn fetch(&self, args: &[&str]) -> Run {
         self.world.run(["fetch"]).args(args)
     }
 
-    fn path(&self, below: &str) -> PathBuf {
+    pub fn path(&self, below: &str) -> PathBuf {
         self.world.path(below)
     }
 
     /// The messages of a Maildir, sorted.
-    fn maildir(&self, below: &str) -> Vec<Vec<u8>> {
+    pub fn maildir(&self, below: &str) -> Vec<Vec<u8>> {
         files(&self.path(below).join("new"))
             .into_values()
             .collect::<Vec<_>>()
@@ -167,7 +196,7 @@ fn mboxrd(file: &Path) -> Vec<Vec<u8>> {
 
 /// Compares messages and tells the story in few words.
 #[track_caller]
-fn assert_same(expected: &[Vec<u8>], got: &[Vec<u8>], story: &str) {
+pub fn assert_same(expected: &[Vec<u8>], got: &[Vec<u8>], story: &str) {
     let count = |all: &[Vec<u8>]| {
         let mut counts = BTreeMap::new();
         for message in all {

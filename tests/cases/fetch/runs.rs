@@ -1,15 +1,9 @@
 //! Runs of `fetch`: what is chosen, in which order, what is said, and runs that meet.
 
-use super::{Desk, SUPPORT, Via, assert_same, message};
-use std::process::Stdio;
+use super::{Desk, SUPPORT, Via, assert_same, both, message};
 
 const MAILDIR: &str = "deliver: maildir:mail";
 const MAIL: &str = ".config/queuemail/mail";
-
-fn both(test: impl Fn(Via)) {
-    test(Via::Imap);
-    test(Via::Graph);
-}
 
 #[test]
 fn new_mail_is_delivered_once_and_nothing_is_said() {
@@ -151,30 +145,63 @@ fn limits_dry_runs_and_dates() {
     });
 }
 
+/// A line that takes about two hundredths of a second for each message.
+fn slow(desk: &Desk) {
+    let faults = desk.m365.faults();
+    faults
+        .graph
+        .latency
+        .store(80, std::sync::atomic::Ordering::SeqCst);
+    *faults.imap_drip.lock().unwrap() = Some((50, std::time::Duration::from_millis(4)));
+}
+
 #[test]
-fn overlapping_runs_deliver_each_message_once() {
-    let desk = Desk::new(Via::Imap, MAILDIR);
-    let sent = desk.deliver(0..60);
-    let runs: Vec<_> = (0..20)
-        .map(|_| {
-            desk.fetch(&[])
-                .command()
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
-    for run in runs {
-        let out = run.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&out.stderr);
-        assert!(
-            out.status.success() && text.is_empty(),
-            "{}: {text}",
-            out.status
-        );
-    }
-    assert_same(&sent, &desk.maildir(MAIL), "twenty runs at once");
+fn a_budget_ends_a_run_between_two_messages() {
+    both(|via| {
+        let desk = Desk::new(via, &format!("{MAILDIR}\nafter_fetch: seen"));
+        let sent = desk.deliver(0..200);
+        slow(&desk);
+        let began = std::time::Instant::now();
+        desk.fetch(&["--budget", "2"]).succeeds().says_nothing();
+        let time = began.elapsed().as_secs();
+        let got = desk.maildir(MAIL).len();
+        assert!((2..10).contains(&time), "{via:?}: {time} s");
+        assert!((1..200).contains(&got), "{via:?}: {got} messages");
+        *desk.m365.faults().imap_drip.lock().unwrap() = None;
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), "the next run takes the rest");
+        let inbox = desk.m365.messages(SUPPORT, "INBOX");
+        assert!(inbox.iter().all(|m| m.flags.iter().any(|f| f == "\\Seen")));
+    });
+}
+
+#[test]
+fn a_budget_for_each_address_keeps_no_other_waiting() {
+    both(|via| {
+        let desk = Desk::new(via, MAILDIR);
+        let mut sent = desk.deliver(0..400);
+        desk.add_address("sales@contoso.example", "deliver: maildir:sales");
+        sent.truncate(400);
+        let other = desk.deliver_to("sales@contoso.example", 900..903);
+        slow(&desk);
+        let began = std::time::Instant::now();
+        desk.fetch(&["--jobs", "1", "--budget-each", "1"])
+            .succeeds()
+            .says_nothing();
+        assert!(began.elapsed().as_secs() < 12, "{via:?}");
+        let got = desk.maildir(MAIL).len();
+        assert!((1..400).contains(&got), "{via:?}: {got} messages");
+        let sales = desk.maildir(".config/queuemail/sales");
+        assert_same(&other, &sales, "the other address");
+        *desk.m365.faults().imap_drip.lock().unwrap() = None;
+        desk.m365
+            .faults()
+            .graph
+            .latency
+            .store(0, std::sync::atomic::Ordering::SeqCst);
+        desk.fetch(&[]).succeeds();
+        assert_same(&sent, &desk.maildir(MAIL), "the rest");
+    });
 }
 
 #[test]
@@ -194,30 +221,6 @@ fn a_mailbox_that_is_being_fetched_is_an_error_only_for_who_names_it() {
         .mentions("is being fetched by another queuemail")
         .mentions(&process);
     assert!(busy.wait().unwrap().success());
-}
-
-#[test]
-fn renumbered_messages_are_recognised() {
-    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nafter_fetch: seen");
-    let mut sent = desk.deliver(0..10);
-    desk.fetch(&[]).succeeds();
-    // Two that are the same to the letter are two messages all the same.
-    sent.push(desk.deliver(3..4).remove(0));
-    desk.fetch(&[]).succeeds();
-    desk.m365.renumber(SUPPORT, "INBOX", 77, 500);
-    sent.extend(desk.deliver(20..22));
-    desk.fetch(&["-v"])
-        .succeeds()
-        .mentions("11 recognised as fetched before");
-    assert_same(&sent, &desk.maildir(MAIL), "renumbered");
-    desk.fetch(&[]).succeeds().says_nothing();
-    desk.m365.renumber(SUPPORT, "INBOX", 78, 1);
-    desk.fetch(&[]).succeeds();
-    assert_same(&sent, &desk.maildir(MAIL), "renumbered again");
-    desk.fetch(&["--audit"])
-        .succeeds()
-        .shows("13 delivered")
-        .shows("0 unaccounted for");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The real binary between real servers: Dovecot's IMAP, Postfix's submission, and our
 //! stand-in's Entra ID, whose tokens both check.
 
-mod crash;
+mod campaigns;
 mod deliver;
 mod fetch;
 mod package;

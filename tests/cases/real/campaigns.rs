@@ -1,5 +1,7 @@
 //! The promise at every crash: after runs killed at random moments, one clean run has delivered
-//! each message exactly once. `QUEUEMAIL_SOAK=1` kills more often.
+//! each message exactly once. `QUEUEMAIL_SOAK` kills more often.
+
+mod disk;
 
 use super::{Office, assert_same};
 use crate::mail::odd::{self, Random};
@@ -66,6 +68,9 @@ fn kill_9_at_random_moments_loses_and_repeats_nothing() {
         // And nothing is left to do.
         office.fetch(&[]).succeeds().says_nothing();
         assert_same(&expected, &office.delivered("kill"));
+        println!(
+            "campaign: {interrupted} random kills under load, Dovecot, {after}, {count} messages: 0 lost, 0 twice"
+        );
     }
 }
 
@@ -97,6 +102,10 @@ fn a_connection_that_breaks_anywhere_loses_and_repeats_nothing() {
     through(Cut::Each(octets as u64 / 5));
     office.fetch(&["cut"]).succeeds();
     assert_same(&office.stored(mailbox, "INBOX"), &office.delivered("cut"));
+    println!(
+        "campaign: {} cuts of the line, Dovecot: 0 lost, 0 twice",
+        kills().div_ceil(3)
+    );
 }
 
 #[test]
@@ -111,8 +120,28 @@ fn a_restarted_server_is_the_same_server() {
     servers.restart_dovecot();
     servers.fill(mailbox, "INBOX", messages(50..60));
     office.fetch(&["restart"]).succeeds().says_nothing();
+    // In the middle of a run: it ends well or asks for another, which gets the rest.
+    for round in 0..kills().div_ceil(10) as u64 {
+        let from = 60 + round * 1000;
+        servers.fill(mailbox, "INBOX", messages(from..from + 1000));
+        let mut run = office
+            .fetch(&["restart"])
+            .command()
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(100 + round * 40));
+        servers.restart_dovecot();
+        let code = run.wait().unwrap().code();
+        assert!(matches!(code, Some(0 | 75)), "{code:?}");
+    }
+    office.fetch(&["restart"]).succeeds().says_nothing();
     assert_same(
         &office.stored(mailbox, "INBOX"),
         &office.delivered("restart"),
+    );
+    println!(
+        "campaign: {} restarts in the middle of a run, Dovecot: 0 lost, 0 twice",
+        kills().div_ceil(10)
     );
 }

@@ -1,6 +1,6 @@
 //! Killed at every step: after SIGKILL at each system call that changes something, each message
 //! is accepted, refused, or unknown; what was promised is there; nothing is sent twice that is
-//! not unknown. `QUEUEMAIL_SOAK=1` takes every call, not some of them.
+//! not unknown. `QUEUEMAIL_SOAK` takes every call, not some of them.
 
 use super::{MESSAGE, later, office, outbox};
 use crate::tokens::Home;
@@ -151,7 +151,7 @@ fn sendmail_killed_at_every_step_keeps_its_promise() {
         }] += 1;
     }
     println!(
-        "{n} messages: {} accepted, {} unknown, {} never kept",
+        "campaign: sendmail killed at {kills} calls, {n} messages: {} accepted, {} unknown, {} never kept, 0 lost, 0 twice",
         counts[0], counts[1], counts[2]
     );
     // A person's word ends the doubt: what Sent Items holds is not sent again.
@@ -200,7 +200,10 @@ fn flush_killed_at_every_step_loses_and_repeats_nothing() {
         assert!(times <= 1 && unknowns <= 1, "message {n}");
         assert!(times + unknowns >= 1, "message {n} is lost");
     }
-    println!("{n} messages, {kills} kills, {} unknown", unknown.len());
+    println!(
+        "campaign: outbox flush killed at {kills} calls, {n} messages: {} unknown, 0 lost, 0 twice",
+        unknown.len()
+    );
     home.run(&["outbox", "retry", "--all"]).succeeds();
     assert!(outbox(&home).is_empty());
     assert_eq!(home.standin.submitted().len(), n, "each exactly once");
@@ -250,4 +253,5 @@ fn a_report_is_delivered_once_however_often_its_delivery_is_killed() {
         assert_eq!(reports.get(&id(n)), Some(&1), "reports on message {n}");
     }
     assert!(home.standin.submitted().is_empty());
+    println!("campaign: report killed at {kills} calls, {n} reports: 0 lost, 0 twice");
 }

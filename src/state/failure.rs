@@ -1,0 +1,82 @@
+//! What an error of the database means for the caller: who must act, and how.
+
+use crate::fault::{Fault, Kind};
+use rusqlite::ErrorCode;
+use std::path::Path;
+
+/// The fault of a database that cannot be opened, read or written (`verb`).
+pub fn fault(verb: &str, path: &Path, err: rusqlite::Error) -> Fault {
+    let (kind, hint) = remedy(&err, path);
+    Fault::new(
+        kind,
+        format!(
+            "cannot {verb} the state database `{}`: {err}",
+            path.display()
+        ),
+    )
+    .hint(hint)
+}
+
+/// The fault of a file that cannot be made.
+pub fn not_opened(path: &Path, err: &std::io::Error) -> Fault {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("cannot open the state database `{}`: {err}", path.display()),
+    )
+    .hint(format!(
+        "{}; another state folder: --state-dir",
+        crate::files::remedy(err)
+    ))
+}
+
+const WRITABLE: &str =
+    "the folder must be writable for the user that runs queuemail; another one: --state-dir";
+
+fn full(path: &Path) -> String {
+    format!(
+        "free some space (df {}) and run the same command again; nothing is lost",
+        crate::files::folder_of(path).display()
+    )
+}
+
+fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
+    let damaged = || {
+        format!(
+            "the file is damaged: bring back a copy from a backup, or move it and those named {}-* away; \
+             without it every message that is still on a server is delivered again, and people sign in again",
+            path.display()
+        )
+    };
+    let rusqlite::Error::SqliteFailure(failure, _) = err else {
+        return match err {
+            // Values that we would not have written.
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => (Kind::CannotWrite, damaged()),
+            _ => (Kind::Bug, String::new()),
+        };
+    };
+    match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
+            Kind::TryLater,
+            format!(
+                "another program keeps it locked: fuser -v {}; run the same command again when that one is done",
+                path.display()
+            ),
+        ),
+        ErrorCode::DiskFull => (Kind::CannotWrite, full(path)),
+        ErrorCode::SystemIoFailure => (
+            Kind::CannotWrite,
+            format!(
+                "see whether the disk is full (df {}) or failing (dmesg), and run the same command again",
+                crate::files::folder_of(path).display()
+            ),
+        ),
+        ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
+            (Kind::CannotWrite, WRITABLE.to_owned())
+        }
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => (Kind::CannotWrite, damaged()),
+        _ => (Kind::Bug, String::new()),
+    }
+}

@@ -1,0 +1,131 @@
+//! The state database: another program holds it, or its file is damaged.
+
+use super::{Campaign, Desk, Via, both, campaign, maildir, makes_good};
+use std::time::Duration;
+
+const MAILDIR: &str = "deliver: maildir:mail";
+
+#[test]
+fn a_database_that_is_busy_for_a_moment_is_waited_for() {
+    both(|via| {
+        let desk = Desk::new(via, MAILDIR);
+        let mut sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds();
+        sent.extend(desk.deliver(3..6));
+        let held = desk.state();
+        held.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let holder = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(700));
+            held.execute_batch("COMMIT").unwrap();
+        });
+        desk.fetch(&[]).succeeds().says_nothing();
+        holder.join().unwrap();
+        makes_good(&desk, &sent, maildir, "busy for a moment");
+    });
+}
+
+/// The wait is half a minute, so this is for whole campaigns.
+#[test]
+fn a_database_that_stays_busy_is_left_for_later() {
+    if !campaign::whole() {
+        return;
+    }
+    let mut campaign = Campaign::new("database held by another program");
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let mut sent = desk.deliver(0..3);
+    desk.fetch(&[]).succeeds();
+    sent.extend(desk.deliver(3..6));
+    for hold in [
+        "BEGIN EXCLUSIVE",
+        "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE folder SET mark = mark",
+    ] {
+        let held = desk.state();
+        held.execute_batch(hold).unwrap();
+        desk.fetch(&[])
+            .fails(75)
+            .mentions("the state database `HOME/.local/state/queuemail/state.sqlite`")
+            .mentions("hint: another program keeps it locked: fuser -v HOME");
+        drop(held);
+        campaign.fault();
+    }
+    makes_good(&desk, &sent, maildir, "busy for long");
+    campaign.end(2);
+}
+
+/// Changes the octets of a file.
+type Spoil = fn(Vec<u8>) -> Vec<u8>;
+
+#[test]
+fn a_damaged_file_is_said_and_nothing_is_fetched() {
+    let spoilt: [(&str, Spoil); 4] = [
+        ("another file", |_| {
+            b"This is a letter to my aunt.\n".repeat(100)
+        }),
+        ("its beginning overwritten", |mut bytes| {
+            bytes[..100].fill(0xff);
+            bytes
+        }),
+        ("its second half gone", |mut bytes| {
+            bytes.truncate(bytes.len() / 2);
+            bytes
+        }),
+        ("all pages but the first overwritten", |mut bytes| {
+            bytes[4096..].fill(0x5a);
+            bytes
+        }),
+    ];
+    let mut campaign = Campaign::new("database damaged");
+    for (story, spoil) in spoilt {
+        let desk = Desk::new(Via::Imap, MAILDIR);
+        let sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds();
+        // All that is in the log beside the file goes into it.
+        desk.state()
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+            .unwrap();
+        let path = desk.world.state_dir().join("state.sqlite");
+        std::fs::write(&path, spoil(std::fs::read(&path).unwrap())).unwrap();
+        let ran = desk.fetch(&[]).ends();
+        assert_eq!(ran.code, 73, "{story}\n{ran}");
+        let ran = ran
+            .mentions("the state database `HOME/.local/state/queuemail/state.sqlite`")
+            .mentions("hint: the file is damaged: bring back a copy from a backup");
+        assert_eq!(desk.maildir(super::MAIL).len(), 3, "{story}\n{ran}");
+        campaign.fault();
+        // As the hint says.
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+        desk.fetch(&[]).succeeds().says_nothing();
+        let twice = [sent.clone(), sent].concat();
+        super::assert_same(&twice, &desk.maildir(super::MAIL), story);
+    }
+    campaign.end(4);
+}
+
+/// Whatever octet is wrong: the program says what it meets, and does not break down.
+#[test]
+fn any_octet_may_be_wrong() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.deliver(0..3);
+    desk.fetch(&[]).succeeds();
+    desk.state()
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+    let path = desk.world.state_dir().join("state.sqlite");
+    let good = std::fs::read(&path).unwrap();
+    let places: Vec<usize> = (0..good.len()).filter(|at| good[*at] != 0).collect();
+    let mut campaign = Campaign::new("database with one wrong octet");
+    for at in campaign.some_of(&places, 12) {
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+        let mut bytes = good.clone();
+        bytes[*at] ^= 0xa5;
+        std::fs::write(&path, bytes).unwrap();
+        let ran = desk.fetch(&[]).ends();
+        assert!(matches!(ran.code, 0 | 65 | 73 | 75), "octet {at}\n{ran}");
+        campaign.fault();
+    }
+    campaign.end(12);
+}

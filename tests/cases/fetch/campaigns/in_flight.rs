@@ -1,0 +1,138 @@
+//! Deliveries whose effect cannot be looked at: a command, and a mail store (LMTP). Killed at any
+//! call, the message in flight may come again, and no other.
+
+use super::kill::{MESSAGES, calls, killed_at};
+use super::{Campaign, Desk, Via, assert_same, both, files};
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Kills fetches at desks of a kind; `taken` says what a desk's delivery got.
+fn at_calls<T>(
+    via: Via,
+    kind: &str,
+    new: impl Fn(Via) -> (Desk, T),
+    taken: impl Fn(&Desk, &T) -> Vec<Vec<u8>>,
+) {
+    let mut campaign = Campaign::new(format!("killed while {kind} delivers, {via:?}"));
+    let (first, _kept) = new(via);
+    first.deliver(0..MESSAGES);
+    let places = calls(&first, |line| !line.starts_with("openat"));
+    for (call, n) in campaign.some_of(&places, 5) {
+        let (desk, there) = new(via);
+        let sent = desk.deliver(0..MESSAGES);
+        if killed_at(&desk, call, *n).code != 0 {
+            campaign.fault();
+        }
+        // What the killed run handed over last may still be at work.
+        std::thread::sleep(Duration::from_millis(50));
+        let story = format!("{kind}, killed at the {n}. {call}, {via:?}");
+        let ran = desk.fetch(&[]).ends();
+        assert_eq!(ran.code, 0, "{story}\n{ran}");
+        let got = taken(&desk, &there);
+        let count = got.len();
+        assert!(
+            count <= MESSAGES + 1,
+            "{story}: {count}, and only the one in flight may come again"
+        );
+        let unique: BTreeSet<Vec<u8>> = got.into_iter().collect();
+        assert_same(&sent, &unique.into_iter().collect::<Vec<_>>(), &story);
+    }
+    campaign.end(3);
+}
+
+#[test]
+fn command() {
+    let new = |via| {
+        let desk = Desk::new(via, "deliver: 'command:/bin/sh take.sh taken'");
+        desk.world
+            .write("take.sh", "cat > \"$1/$QUEUEMAIL_DELIVERY_ID.$$\"\n");
+        std::fs::create_dir(desk.path("taken")).unwrap();
+        (desk, ())
+    };
+    both(|via| {
+        at_calls(via, "a command", new, |desk, ()| {
+            let taken = files(&desk.path("taken"));
+            let ids: BTreeSet<&str> = taken.keys().filter_map(|k| k.split('.').next()).collect();
+            assert_eq!(ids.len(), MESSAGES, "the same id for the same message");
+            taken.into_values().collect()
+        });
+    });
+}
+
+#[test]
+fn mail_store() {
+    let new = |via| {
+        let store = MailStore::start();
+        let address = format!("deliver: lmtp:127.0.0.1:{}", store.port);
+        (Desk::new(via, &address), store)
+    };
+    both(|via| {
+        at_calls(via, "a mail store", new, |_, store| {
+            store.taken.lock().unwrap().clone()
+        });
+    });
+}
+
+/// Takes every message by LMTP (RFC 2033). Its thread ends with the process.
+struct MailStore {
+    port: u16,
+    taken: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl MailStore {
+    fn start() -> MailStore {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let store = MailStore {
+            port: listener.local_addr().unwrap().port(),
+            taken: Arc::default(),
+        };
+        let taken = store.taken.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let taken = taken.clone();
+                // A client that was killed in the middle is no matter.
+                std::thread::spawn(move || serve(client, &taken));
+            }
+        });
+        store
+    }
+}
+
+fn serve(client: TcpStream, taken: &Mutex<Vec<Vec<u8>>>) -> io::Result<()> {
+    let mut output = client.try_clone()?;
+    let mut input = BufReader::new(client);
+    output.write_all(b"220 store LMTP\r\n")?;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        let verb = String::from_utf8_lossy(&line).to_ascii_uppercase();
+        match verb.get(..4).unwrap_or_default() {
+            "LHLO" => output.write_all(b"250-store\r\n250 8BITMIME\r\n")?,
+            "QUIT" => return output.write_all(b"221 bye\r\n"),
+            "DATA" => {
+                output.write_all(b"354 go on\r\n")?;
+                let mut message = Vec::new();
+                loop {
+                    line.clear();
+                    if input.read_until(b'\n', &mut line)? == 0 {
+                        return Ok(());
+                    }
+                    if line == b".\r\n" {
+                        break;
+                    }
+                    let stuffed = usize::from(line.first() == Some(&b'.'));
+                    message.extend_from_slice(&line[stuffed..]);
+                }
+                taken.lock().unwrap().push(message);
+                output.write_all(b"250 stored\r\n")?;
+            }
+            _ => output.write_all(b"250 ok\r\n")?,
+        }
+    }
+}
