@@ -26,8 +26,6 @@ const POLICY: &str = "an administrator finds the policy in the sign-in logs by t
 
 const CONSENT_PAGE: &str =
     "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
-const CREDENTIALS_PAGE: &str = "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}";
-
 const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy, by correlation id {correlation}";
 
 /// By AADSTS code.
@@ -51,7 +49,7 @@ pub static CODES: &[Entry] = &[
             "create a client secret in the app registration, then `queuemail server set {server} --secret-stdin`",
         ],
     )
-    .act(CREDENTIALS_PAGE),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {server} --secret-stdin"),
     code(
         &[7000218],
         "the request held no secret, and the app registration is a confidential client",
@@ -80,7 +78,7 @@ pub static CODES: &[Entry] = &[
             "or the private key is another one's: both must print the same: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY`",
         ],
     )
-    .act(CREDENTIALS_PAGE),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate: that of server {server}"),
     code(
         &[700024],
         "the client assertion is outside its time of validity",
@@ -386,7 +384,7 @@ pub static CODES: &[Entry] = &[
             "queuemail asks for TLS 1.2 at least, so a proxy in between breaks it open: bypass it with NO_PROXY={host}",
         ],
     )
-    .act("NO_PROXY={host} queuemail check, for queuemail asks for TLS 1.2 at least, so that a proxy in between opens it"),
+    .act("NO_PROXY={host} queuemail check: queuemail asks for TLS 1.2 at least, so a proxy on the way made that connection"),
     code(
         &[50196],
         "the client asked for tokens in a loop",
@@ -436,7 +434,7 @@ pub static CODES: &[Entry] = &[
             "add http://localhost under \"Mobile and desktop applications\" in Authentication of app {client_id}",
         ],
     )
-    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}"),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Mobile and desktop applications: http://localhost"),
     code(
         &[70016],
         "the sign-in with a device code is not finished yet",

@@ -53,8 +53,9 @@ pub struct Entry {
     pub means: &'static str,
     pub who: Who,
     /// What to do, pasteable; `{address}`, `{account}`, `{queue}`, `{server}`, `{tenant}`,
-    /// `{client_id}`, `{object_id}`, `{host}`, `{port}` and `{principal}` (whom Exchange gives
-    /// rights to: the account, else the app) are filled in.
+    /// `{client_id}`, `{object_id}`, `{host}`, `{port}`, `{endpoint}` (the option that names the
+    /// host's usual port) and `{principal}` (whom Exchange gives rights to: the account, else the
+    /// app) are filled in.
     pub hints: &'static [&'static str],
     /// The one command or page to begin with, where it is not the first hint.
     pub act: Option<&'static str>,
@@ -234,6 +235,13 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         };
         text = text.replace("{principal}", &principal);
     }
+    let endpoint = match scene.protocol.as_deref() {
+        Some("imap") => "--imap imaps://{host}:993",
+        Some("smtp") => "--smtp smtp://{host}:587",
+        Some("graph") => "--graph URL",
+        _ => "--imap URL, --smtp URL or --graph URL",
+    };
+    text = text.replace("{endpoint}", endpoint);
     for (placeholder, value, unknown) in [
         ("{address}", &scene.address, "ADDRESS"),
         ("{account}", &scene.account, "ACCOUNT"),
