@@ -36,26 +36,26 @@ pub static CODES: &[Entry] = &[
         "the client secret is not one of this app's",
         Who::You,
         &[
-            "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value anew: `queuemail server set {server} --secret-stdin`",
+            "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value anew: `queuemail server set {app_server} --secret-stdin`",
             "the Value is shown only once: create a new secret in the app registration if it is lost",
         ],
     )
-    .act("queuemail server set {server} --secret-stdin, with the Value of a secret, not its Secret ID"),
+    .act("queuemail server set {app_server} --secret-stdin, with the Value of a secret, not its Secret ID"),
     code(
         &[7000222],
         "the client secret has expired",
         Who::Entra,
         &[
-            "create a client secret in the app registration, then `queuemail server set {server} --secret-stdin`",
+            "create a client secret in the app registration, then `queuemail server set {app_server} --secret-stdin`",
         ],
     )
-    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {server} --secret-stdin"),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {app_server} --secret-stdin"),
     code(
         &[7000218],
         "the request held no secret, and the app registration is a confidential client",
         Who::Entra,
         &[
-            "give the secret: `queuemail server set {server} --secret-stdin`",
+            "give the secret: `queuemail server set {app_server} --secret-stdin`",
             "or switch on \"Allow public client flows\" under Authentication of the app registration; a redirect to http://localhost belongs under \"Mobile and desktop applications\", not Web",
         ],
     )
@@ -65,20 +65,20 @@ pub static CODES: &[Entry] = &[
         "a secret was sent, and the app registration is a public client",
         Who::You,
         &[
-            "remove `secret` from server {server} in the configuration, or switch \"Allow public client flows\" off in the app registration",
+            "remove `secret` from server {app_server} in the configuration, or switch \"Allow public client flows\" off in the app registration",
         ],
     )
-    .act("queuemail server set {server} --secret-file ''"),
+    .act("queuemail server set {app_server} --secret-file ''"),
     code(
         &[700027],
         "the certificate or its signature is not accepted",
         Who::Entra,
         &[
-            "upload the certificate of server {server} (its public part) under Certificates & secrets of app {client_id}",
+            "upload the certificate of server {app_server} (its public part) under Certificates & secrets of app {client_id}",
             "or the private key is another one's: both must print the same: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY`",
         ],
     )
-    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate: that of server {server}"),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate: that of server {app_server}"),
     code(
         &[700024],
         "the client assertion is outside its time of validity",
@@ -105,7 +105,7 @@ pub static CODES: &[Entry] = &[
             CONSENT,
         ],
     )
-    .act("queuemail server set {server} --client-id ID, with the Application (client) ID of the app registration"),
+    .act("queuemail server set {app_server} --client-id ID, with the Application (client) ID of the app registration"),
     code(
         &[7000229],
         "the app exists, but has no enterprise application (service principal) in this tenant",

@@ -52,7 +52,8 @@ pub struct Entry {
     pub says: Says,
     pub means: &'static str,
     pub who: Who,
-    /// What to do, pasteable; `{address}`, `{account}`, `{queue}`, `{server}`, `{tenant}`,
+    /// What to do, pasteable; `{address}`, `{account}`, `{queue}`, `{server}`,
+    /// `{app_server}` (whose entry holds the app's ID and credential), `{tenant}`,
     /// `{client_id}`, `{object_id}`, `{host}`, `{port}`, `{endpoint}` (the option that names the
     /// host's usual port) and `{principal}` (whom Exchange gives rights to: the account, else the
     /// app) are filled in.
@@ -242,11 +243,16 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         _ => "--imap URL, --smtp URL or --graph URL",
     };
     text = text.replace("{endpoint}", endpoint);
+    let app_server = match &scene.app_server {
+        Some(_) => &scene.app_server,
+        None => &scene.server,
+    };
     for (placeholder, value, unknown) in [
         ("{address}", &scene.address, "ADDRESS"),
         ("{account}", &scene.account, "ACCOUNT"),
         ("{queue}", &scene.queue, "QUEUE"),
         ("{server}", &scene.server, "SERVER"),
+        ("{app_server}", app_server, "SERVER"),
         ("{tenant}", &scene.tenant, "TENANT"),
         ("{client_id}", &scene.client_id, "CLIENT-ID"),
         ("{object_id}", &scene.object_id, "OBJECT-ID"),
