@@ -237,10 +237,9 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         text = text.replace("{principal}", &principal);
     }
     let endpoint = match scene.protocol.as_deref() {
-        Some("imap") => "--imap imaps://{host}:993",
         Some("smtp") => "--smtp smtp://{host}:587",
         Some("graph") => "--graph URL",
-        _ => "--imap URL, --smtp URL or --graph URL",
+        _ => "--imap imaps://{host}:993",
     };
     text = text.replace("{endpoint}", endpoint);
     let app_server = match &scene.app_server {
