@@ -30,7 +30,7 @@ pub struct SendArgs {
     #[arg(short = 'i')]
     pub ignore_dots: bool,
     /// Envelope sender [default: the From field]
-    #[arg(short = 'f', short_alias = 'r', value_name = "FROM")]
+    #[arg(short = 'f', long, short_alias = 'r', value_name = "FROM")]
     pub from: Option<String>,
     /// The sender's full name, for a message that has no From field
     #[arg(short = 'F', value_name = "NAME", hide_short_help = true)]

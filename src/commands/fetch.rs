@@ -84,7 +84,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let deadline = args
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
-    let tasks = plan::plan(&config, &store, args, deadline)?;
+    let tasks = plan::plan(&config, &store, args, context.output.json, deadline)?;
     let run = Run {
         context,
         config: &config,

@@ -244,7 +244,7 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
         ))
     })?;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language())?;
-    if place == Place::Stdout {
+    if matches!(place, Place::Stdout(_)) {
         return Err(Fault::config(format!(
             "the mail of `{address}` is delivered to stdout, which keeps no report"
         ))

@@ -406,12 +406,12 @@ checked_string!(
 
 checked_string!(
     /// Where fetched mail comes to rest: `maildir:PATH`, `mbox:PATH`, `command:CMD`,
-    /// `lmtp:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER` or `stdout`.
+    /// `lmtp:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER`, `stdout` or `stdout:json`.
     Target,
     |text| {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
-            "stdout" if rest.is_empty() => Ok(text.to_owned()),
+            _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
             "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => Ok(text.to_owned()),
             "maildir" | "mbox" | "command" | "lmtp" | "eml" => {
                 Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
@@ -422,6 +422,17 @@ checked_string!(
         }
     }
 );
+
+impl Target {
+    /// The same destination for a run whose results are JSON: standard output then holds nothing
+    /// but JSON Lines.
+    pub fn in_json(self) -> Target {
+        match self.as_str() {
+            "stdout" => Target("stdout:json".to_owned()),
+            _ => self,
+        }
+    }
+}
 
 /// A day of the calendar, `YYYY-MM-DD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

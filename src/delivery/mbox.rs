@@ -9,6 +9,7 @@
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
 use crate::fault::Fault;
 use anyhow::Result;
+use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -152,7 +153,8 @@ fn render(staged: &Path, rendered: &Path, address: &str) -> std::io::Result<u64>
             .mode(0o600)
             .open(rendered)?,
     );
-    mboxrd::write(&mut out, BufReader::new(File::open(staged)?), address)?;
+    let message = BufReader::new(File::open(staged)?);
+    mboxrd::write(&mut out, message, address, Timestamp::now())?;
     out.flush()?;
     let length = out.get_ref().metadata()?.len();
     std::fs::remove_file(staged)?;

@@ -1,16 +1,26 @@
 //! The mboxrd form of a message: a `From ` line before it, every line within that begins with
 //! any number of `>` and `From ` quoted by one more `>`, an empty line after.
 
+use jiff::Timestamp;
 use std::io::{BufRead, Result, Write};
 
 const FROM: &[u8] = b"From ";
 
 /// Writes one message. Its lines may be as long as it is: they go through in pieces.
 ///
-/// The `From ` line's date is the start of the epoch: the real dates are in the message, and the
-/// same message so gives the same octets on every attempt.
-pub fn write(out: &mut impl Write, mut message: impl BufRead, address: &str) -> Result<()> {
-    writeln!(out, "From {address} Thu Jan  1 00:00:00 1970")?;
+/// The `From ` line has the time of delivery in UTC, in the form of C's asctime (RFC 4155,
+/// appendix A): mail programs sort by it.
+pub fn write(
+    out: &mut impl Write,
+    mut message: impl BufRead,
+    address: &str,
+    at: Timestamp,
+) -> Result<()> {
+    writeln!(
+        out,
+        "From {address} {}",
+        at.strftime("%a %b %e %H:%M:%S %Y")
+    )?;
     // At the start of a line, after any `>`: how many octets of FROM were matched and held back.
     let mut held = Some(0);
     let mut last = b'\n';
@@ -60,7 +70,8 @@ mod tests {
 
     fn written(message: &[u8], buffer: usize) -> String {
         let mut out = Vec::new();
-        write(&mut out, BufReader::with_capacity(buffer, message), "a@b.c").unwrap();
+        let message = BufReader::with_capacity(buffer, message);
+        write(&mut out, message, "a@b.c", Timestamp::UNIX_EPOCH).unwrap();
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once('\n').unwrap();
         assert_eq!(head, "From a@b.c Thu Jan  1 00:00:00 1970");

@@ -144,7 +144,7 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
         Place::Mbox(path) => Box::new(mbox::Mbox::open(path, spool)),
         Place::Command(words) => Box::new(command::Program::new(words.clone(), spool)),
         Place::Lmtp(address) => Box::new(lmtp::Lmtp::new(address.clone(), spool)),
-        Place::Stdout => Box::new(stdout::Stdout::new(spool)),
+        Place::Stdout(form) => Box::new(stdout::Stdout::new(*form, spool)),
     })
 }
 

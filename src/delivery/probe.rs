@@ -33,7 +33,7 @@ pub fn probe(place: &Place) -> Result<String> {
             super::lmtp::probe(address)?;
             Ok(format!("{address}: takes mail"))
         }
-        Place::Stdout => Ok("standard output".to_owned()),
+        Place::Stdout(_) => Ok("standard output".to_owned()),
     }
 }
 

@@ -1,20 +1,33 @@
-//! Messages on standard output, one mboxrd after the other.
+//! Messages on standard output: one mboxrd after the other, or JSON Lines.
 //!
 //! What a pipe's reader did with them cannot be seen: a crash repeats those in flight.
 
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
 use anyhow::Result;
+use base64::engine::general_purpose::STANDARD;
+use base64::write::EncoderWriter;
+use jiff::Timestamp;
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
+/// How messages are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Mboxrd,
+    /// An object for each: what is known of it, and its octets in base64.
+    JsonLines,
+}
+
 pub struct Stdout {
+    form: Form,
     spool: PathBuf,
 }
 
 impl Stdout {
-    pub fn new(spool: &Path) -> Stdout {
+    pub fn new(form: Form, spool: &Path) -> Stdout {
         Stdout {
+            form,
             spool: spool.to_owned(),
         }
     }
@@ -36,10 +49,15 @@ impl Delivery for Stdout {
             return Err(super::not_ours(intent));
         };
         let file = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
-        let mut out = std::io::stdout().lock();
-        mboxrd::write(&mut out, BufReader::new(file), &letter.address)
-            .and_then(|()| out.flush())
-            .map_err(|e| cannot_write(Path::new("standard output"), &e))?;
+        let message = BufReader::new(file);
+        // Held for the whole message, so that those of other mailboxes come before or after it.
+        let mut out = io::stdout().lock();
+        match self.form {
+            Form::Mboxrd => mboxrd::write(&mut out, message, &letter.address, Timestamp::now()),
+            Form::JsonLines => write_json(&mut out, message, letter),
+        }
+        .and_then(|()| out.flush())
+        .map_err(|e| cannot_write(Path::new("standard output"), &e))?;
         std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
         Ok("stdout".to_owned())
     }
@@ -51,4 +69,16 @@ impl Delivery for Stdout {
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Writes one line. The message goes through in pieces, whatever its size.
+fn write_json(out: &mut impl Write, mut message: impl io::Read, letter: &Letter) -> io::Result<()> {
+    let known = serde_json::to_string(letter)?;
+    let known = known.trim_end_matches('}');
+    write!(out, r#"{known},"event":"content","content":""#)?;
+    let mut encoder = EncoderWriter::new(&mut *out, &STANDARD);
+    io::copy(&mut message, &mut encoder)?;
+    encoder.finish()?;
+    drop(encoder);
+    out.write_all(b"\"}\n")
 }

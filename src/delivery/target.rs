@@ -1,6 +1,7 @@
 //! What a target like `maildir:/var/mail/{queue}` names, and how its placeholders expand.
 
 use super::lmtp::Address;
+use super::stdout::Form;
 use crate::config::Target;
 use crate::fault::Fault;
 use anyhow::Result;
@@ -15,7 +16,7 @@ pub enum Place {
     /// The program and its arguments.
     Command(Vec<String>),
     Lmtp(Address),
-    Stdout,
+    Stdout(Form),
 }
 
 /// Expands the placeholders of a target. A value cannot leave the folder that the target names:
@@ -55,7 +56,8 @@ pub fn expand(
             }
             Place::Command(words)
         }
-        "stdout" => Place::Stdout,
+        "stdout" if rest == "json" => Place::Stdout(Form::JsonLines),
+        "stdout" => Place::Stdout(Form::Mboxrd),
         "lmtp" => Place::Lmtp(lmtp_address(&fill(rest, &values)?)?),
         other => return Err(Fault::config(format!("`{other}:` is no delivery")).into()),
     })

@@ -12,10 +12,12 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 /// The mailboxes that were asked for, in ascending priority; equal ones in the file's order.
+/// With `json` nothing but JSON goes to standard output, messages included.
 pub fn plan<'a>(
     config: &'a Config,
     store: &Store,
     args: &FetchArgs,
+    json: bool,
     deadline: Option<Instant>,
 ) -> Result<Vec<Task<'a>>> {
     let chosen = choose(config, &args.names)?;
@@ -50,7 +52,7 @@ pub fn plan<'a>(
                     priority: entry.priority().0,
                     language: entry.language().to_owned(),
                     folders: entry.folders().into_iter().map(str::to_owned).collect(),
-                    target,
+                    target: if json { target.in_json() } else { target },
                     after: after.clone().unwrap_or_else(|| entry.after_fetch()),
                     stamp: entry.stamp(),
                     limit: args.limit,

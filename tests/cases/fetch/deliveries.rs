@@ -1,6 +1,8 @@
 //! Each kind of delivery: what it leaves behind, and how it refuses.
 
 use super::{Desk, SUPPORT, Sorted, Via, assert_same, files, mboxrd};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 #[test]
 fn mbox_is_mboxrd_and_locked() {
@@ -43,6 +45,57 @@ fn stdout_is_mboxrd() {
     let file = desk.world.write("out.mbox", &ran.stdout);
     assert_same(&sent, &mboxrd(&file), "stdout");
     desk.fetch(&[]).succeeds().says_nothing();
+}
+
+/// With --json a reader of standard output gets JSON Lines and nothing else.
+#[test]
+fn stdout_is_json_lines_with_json() {
+    let desk = Desk::new(Via::Imap, "deliver: stdout");
+    let sent = desk.deliver(0..4);
+    let ran = desk.fetch(&["--json"]).succeeds();
+    let lines: Vec<serde_json::Value> = ran
+        .stdout
+        .lines()
+        .map(|line| {
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON: {e} in\n{line}"))
+        })
+        .collect();
+    let of = |event: &str| -> Vec<_> { lines.iter().filter(|l| l["event"] == event).collect() };
+    let contents = of("content");
+    let got: Vec<Vec<u8>> = contents
+        .iter()
+        .map(|line| STANDARD.decode(line["content"].as_str().unwrap()).unwrap())
+        .collect();
+    assert_same(&sent, &got, "stdout in JSON");
+    for (content, message) in contents.iter().zip(of("message")) {
+        assert_eq!(content["delivery_id"], message["delivery_id"]);
+        assert_eq!(content["queue"], "support");
+    }
+    assert_eq!(of("message").len(), 4);
+    assert_eq!(of("summary").len(), 1);
+    desk.deliver(4..5);
+    let ran = desk.fetch(&["--deliver", "stdout:json"]).succeeds();
+    assert_eq!(
+        ran.stdout.lines().count(),
+        1,
+        "without --json no events:\n{}",
+        ran.stdout
+    );
+}
+
+/// Mail programs show and sort an mbox by the date of the line before each message.
+#[test]
+fn an_mbox_has_the_time_of_delivery() {
+    let desk = Desk::new(Via::Imap, "deliver: 'mbox:all.mbox'");
+    desk.deliver(0..1);
+    desk.fetch(&[]).succeeds();
+    let text = std::fs::read_to_string(desk.path(".config/queuemail/all.mbox")).unwrap();
+    let line = text.lines().next().unwrap();
+    let year = jiff::Timestamp::now().strftime("%Y").to_string();
+    assert!(
+        line.starts_with("From support@") && line.ends_with(&year),
+        "{line}"
+    );
 }
 
 #[test]
