@@ -26,6 +26,9 @@ pub enum ServerCommand {
         /// The server's name
         #[arg(value_name = "SERVER")]
         name: String,
+        /// Show how the file would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -174,6 +177,9 @@ pub struct ServerSet {
     /// PEM file of authorities to trust beside the system's
     #[arg(long, value_name = "PEM", value_parser = path_or_empty())]
     pub ca_file: Option<PathBuf>,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
