@@ -38,6 +38,30 @@ fn every_documented_command_line_is_taken() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What `check` tells people to type is taken, too.
+#[test]
+fn every_remedy_can_be_typed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/check");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the sentences").flatten() {
+        let text = fs::read_to_string(entry.path()).expect("a sentence");
+        for call in calls(&text) {
+            count += 1;
+            // A word of explanation may follow.
+            let typed = call.split([',', ':']).next().unwrap_or_default();
+            let typed = match call.contains("imaps://") || call.contains("https://") {
+                true => call.split(", ").next().unwrap_or_default(),
+                false => typed,
+            };
+            let words = words(typed).unwrap_or_else(|| panic!("{typed}"));
+            if let Err(err) = queuemail::command().try_get_matches_from(words) {
+                panic!("{}: {typed}\n{err}", entry.path().display());
+            }
+        }
+    }
+    assert!(count > 25, "only {count} were found");
+}
+
 /// The documents' scripts are scripts, as far as reading them tells.
 #[test]
 fn every_script_can_be_read() {
