@@ -1,5 +1,6 @@
 //! The cases: what is done, by whom, how often.
 
+use crate::graph;
 use crate::mail::odd;
 use crate::measure::{self, Run};
 use crate::office::{A, B, B50, Corpus, HUGE, ODD, Office, SENDER};
@@ -24,6 +25,8 @@ pub const NAMES: &[&str] = &[
     "idle-a-40ms",
     "fleet-40ms",
     "send-40ms",
+    "graph-40ms",
+    "graph-memory",
 ];
 
 /// A run that took longer than this is not repeated.
@@ -65,6 +68,18 @@ pub fn run(name: &str, office: &Office) {
             far(),
         ),
         "token" => token(office, near),
+        "graph-40ms" => graph::fetch(
+            office,
+            "fetch 1,000 messages of 20 kB by Graph, round trip 40 ms",
+            1000,
+            20_000,
+        ),
+        "graph-memory" => graph::fetch(
+            office,
+            "fetch one message of 150 MiB by Graph",
+            1,
+            150 << 20,
+        ),
         _ => unreachable!("checked by main"),
     }
 }
@@ -92,7 +107,7 @@ fn runs() -> usize {
 
 /// Measures every program in turn, again and again, so that what else the machine does meets all
 /// of them; a slow one not again.
-fn rounds<P: Copy>(
+pub fn rounds<P: Copy>(
     programs: &[P],
     name: impl Fn(P) -> String,
     mut once: impl FnMut(P) -> Run,
@@ -269,7 +284,7 @@ fn token(office: &Office, ports: Ports) {
 }
 
 /// What was sent, to compare what was stored with: line ends and trace fields do not count.
-struct Sent {
+pub struct Sent {
     digests: HashMap<u64, usize>,
 }
 
@@ -282,7 +297,7 @@ impl Sent {
         Sent { digests }
     }
 
-    fn from(messages: impl Iterator<Item = Vec<u8>>) -> Sent {
+    pub fn from(messages: impl Iterator<Item = Vec<u8>>) -> Sent {
         let mut digests = HashMap::new();
         for message in messages {
             *digests.entry(digest(&message)).or_default() += 1;
@@ -290,7 +305,7 @@ impl Sent {
         Sent { digests }
     }
 
-    fn compare(&self, maildir: &Path) -> (usize, usize) {
+    pub fn compare(&self, maildir: &Path) -> (usize, usize) {
         let files = ["new", "cur"].into_iter().flat_map(|place| {
             let entries = fs::read_dir(maildir.join(place));
             entries.into_iter().flatten().flatten()

@@ -7,6 +7,7 @@
 
 mod case;
 mod floor;
+mod graph;
 mod measure;
 mod office;
 mod peers;

@@ -1,18 +1,14 @@
 //! What will stop working by itself: client secrets, whose end the configuration records, and
 //! certificates, which tell theirs.
 
-use crate::config::{Config, quoted};
+use crate::config::{Config, Credentials, quoted};
 use crate::fault::Fault;
 use crate::x509;
 use jiff::Timestamp;
-use std::io::Read;
 use std::path::Path;
 
 /// How long ahead an end is told of, in seconds: 30 days.
 pub const NOTICE: i64 = 30 * 86_400;
-
-/// The size up to which a PEM file is read, in octets.
-const MAX_PEM: u64 = 1 << 20;
 
 /// Something that ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,58 +17,70 @@ pub struct Expiry {
     pub kind: &'static str,
     /// The configured server's name.
     pub server: String,
+    /// The options with which another one is given.
+    options: &'static str,
     pub at: Timestamp,
 }
 
-/// The ends of all servers' secrets and certificates, as far as they are known.
-pub fn of_servers(config: &Config) -> Vec<Expiry> {
-    let incoming = config
-        .incoming_servers
-        .iter()
-        .map(|s| (&s.name, s.secret_expires, s.certificate.as_deref()));
-    let outgoing = config
-        .outgoing_servers
-        .iter()
-        .map(|s| (&s.name, s.secret_expires, s.certificate.as_deref()));
+/// The ends of secrets and certificates, as far as they are known, of the servers that are
+/// `wanted` by their names.
+pub fn of_servers(config: &Config, wanted: impl Fn(&str) -> bool) -> Vec<Expiry> {
+    let incoming = config.incoming_servers.iter();
+    let outgoing = config.outgoing_servers.iter();
     incoming
-        .chain(outgoing)
-        .flat_map(|(name, secret, certificate)| {
-            let expiry = |kind, at| Expiry {
+        .map(|s| (s.name.as_str(), s.credentials()))
+        .chain(outgoing.map(|s| (s.name.as_str(), s.credentials())))
+        .filter(|(name, _)| wanted(name))
+        .flat_map(|(name, c)| {
+            let expiry = |kind, options, at| Expiry {
                 kind,
-                server: name.clone(),
+                server: name.to_owned(),
+                options,
                 at,
             };
-            let secret = secret.map(|day| expiry("secret", day.begins()));
-            let certificate = certificate
-                .and_then(of_pem)
-                .map(|at| expiry("certificate", at));
+            let secret = c.secret_expires.map(|day| {
+                expiry(
+                    "secret",
+                    "--secret-stdin --secret-expires DATE",
+                    day.begins(),
+                )
+            });
+            let certificate = of_certificate(&c).map(|at| {
+                let options = match c.private_key {
+                    Some(_) => "--certificate PEM --private-key PEM",
+                    None => "--certificate FILE",
+                };
+                expiry("certificate", options, at)
+            });
             secret.into_iter().chain(certificate)
         })
         .collect()
 }
 
-/// The end of a PEM file's certificate; `None` where it cannot be read, which signing in tells.
-fn of_pem(path: &Path) -> Option<Timestamp> {
-    let mut text = String::new();
-    let file = std::fs::File::open(path).ok()?;
-    file.take(MAX_PEM).read_to_string(&mut text).ok()?;
-    x509::pem_not_after(&text)
+/// The end of a certificate; `None` where it cannot be read, which signing in tells.
+fn of_certificate(c: &Credentials<'_>) -> Option<Timestamp> {
+    x509::end_of(c.certificate?, || {
+        let source = c.certificate_passphrase?;
+        source.resolve("the passphrase of a certificate").ok()
+    })
 }
 
 impl Expiry {
     /// What to tell of it, if its end is near or past.
     pub fn warning(&self, now: Timestamp) -> Option<Fault> {
-        let Expiry { kind, server, at } = self;
+        let Expiry {
+            kind,
+            server,
+            options,
+            at,
+        } = self;
         let when = near(*at, now)?;
         let name = quoted(Path::new(server));
-        let remedy = match *kind {
-            "secret" => format!(
-                "make a new one in the app registration, then: queuemail server set {name} --secret-stdin --secret-expires DATE"
-            ),
-            _ => format!(
-                "upload a new one to the app registration, then: queuemail server set {name} --certificate PEM --private-key PEM"
-            ),
+        let first = match *kind {
+            "secret" => "make a new one in the app registration",
+            _ => "upload a new one to the app registration",
         };
+        let remedy = format!("{first}, then: queuemail server set {name} {options}");
         let what = format!("the {kind} of server `{server}` {when}");
         Some(Fault::try_later(what).hint(remedy))
     }

@@ -188,6 +188,8 @@ pub struct Scene {
     pub port: Option<String>,
     /// `imap`, `smtp`, `pop` or `graph`.
     pub protocol: Option<String>,
+    /// The account that signs in, and its password, are the server's own and not the address's.
+    pub is_server_account: bool,
 }
 
 impl Scene {

@@ -1,86 +1,225 @@
-//! When a certificate ends: a walk over as much of its DER (X.690) as leads to `notAfter`
-//! (RFC 5280 §4.1), because that one date is all that we show of a certificate. Nothing is
-//! trusted that is read here; the system's TLS library verifies certificates.
+//! Certificates and their private keys, in the files that people have: PEM (RFC 7468), both in
+//! one file or in two, and PKCS #12 (RFC 7292: `.pfx`, `.p12`), which holds both.
+//!
+//! OpenSSL reads them, which TLS brings along anyway; it wipes a key when it is dropped. Nothing
+//! is trusted that is read here: the system's TLS library verifies certificates.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::fault::Fault;
+use crate::secret::Secret;
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use openssl::asn1::Asn1Time;
+use openssl::error::ErrorStack;
+use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
+use openssl::pkey::{Id, PKey, PKeyRef, Private};
+use openssl::x509::{X509, X509Ref};
+use std::cell::Cell;
+use std::io::Read;
+use std::path::Path;
+use zeroize::Zeroizing;
 
-const SEQUENCE: u8 = 0x30;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-/// `[0]`, which holds the version of all but the oldest certificates.
-const VERSION: u8 = 0xa0;
+/// No file of a certificate or key is read beyond this, in octets.
+const LARGEST_FILE: u64 = 1 << 20;
+/// Entra ID takes no smaller keys, in bits.
+const SMALLEST_KEY: u32 = 2048;
+
+/// A certificate and the RSA key that belongs to it.
+pub struct Identity {
+    pub certificate: X509,
+    pub private_key: PKey<Private>,
+}
+
+impl Identity {
+    /// Reads both; without `private_key` the certificate's own file holds the key. `passphrase`
+    /// opens a PFX file or an encrypted key.
+    ///
+    /// # Errors
+    /// `Config`: which file cannot be used, why, and how to convert it. Never with content.
+    pub fn read(
+        certificate: &Path,
+        private_key: Option<&Path>,
+        passphrase: Option<&Secret>,
+    ) -> Result<Identity, Fault> {
+        let file = File::read("certificate", certificate)?;
+        let pfx = match file.is_pem() {
+            true => None,
+            false => Some(file.pkcs12(passphrase)?),
+        };
+        let key = match private_key {
+            Some(path) => File::read("private_key", path)?.pem_key(passphrase)?,
+            None => match &pfx {
+                None => file.pem_key(passphrase)?,
+                Some(pfx) => pfx.pkey.clone().ok_or_else(|| {
+                    file.cannot("it holds no private key")
+                        .hint("export it again together with its key")
+                })?,
+            },
+        };
+        rsa(&key).map_err(|why| match private_key {
+            Some(path) => cannot("private_key", path, &why),
+            None => file.cannot(&why),
+        })?;
+        let certificates = match pfx {
+            Some(pfx) => pfx.cert.into_iter().collect(),
+            None => X509::stack_from_pem(&file.octets).unwrap_or_default(),
+        };
+        if certificates.is_empty() {
+            return Err(file.cannot("it holds no certificate"));
+        }
+        // A chain may come along, in any order.
+        let own = |certificate: &X509| {
+            let public = certificate.public_key();
+            public.is_ok_and(|public| public.public_eq(&key))
+        };
+        match certificates.into_iter().find(own) {
+            Some(certificate) => Ok(Identity {
+                certificate,
+                private_key: key,
+            }),
+            None => Err(file
+                .cannot("the private key belongs to another certificate")
+                .hint("both print the same public key if they belong together: openssl x509 -noout -pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY")),
+        }
+    }
+}
+
+/// The end of the validity of the certificate in a file; `passphrase` is asked for where the file
+/// is PKCS #12. `None` where it cannot be read.
+pub fn end_of(
+    certificate: &Path,
+    passphrase: impl FnOnce() -> Option<Secret>,
+) -> Option<Timestamp> {
+    let file = File::read("certificate", certificate).ok()?;
+    let certificate = match file.is_pem() {
+        true => X509::from_pem(&file.octets).ok()?,
+        false => file.pkcs12(passphrase().as_ref()).ok()?.cert?,
+    };
+    end(&certificate)
+}
 
 /// The end of a certificate's validity; `None` for what is no certificate.
 pub fn not_after(der: &[u8]) -> Option<Timestamp> {
-    let (certificate, _) = inside(der, SEQUENCE)?;
-    let (mut fields, _) = inside(certificate, SEQUENCE)?;
-    if fields.first() == Some(&VERSION) {
-        (_, _, fields) = element(fields)?;
+    end(&*X509::from_der(der).ok()?)
+}
+
+fn end(certificate: &X509Ref) -> Option<Timestamp> {
+    let since = Asn1Time::from_unix(0)
+        .and_then(|epoch| epoch.diff(certificate.not_after()))
+        .ok()?;
+    let seconds = i64::from(since.days) * 86_400 + i64::from(since.secs);
+    Timestamp::from_second(seconds).ok()
+}
+
+/// A file that a setting names.
+struct File<'a> {
+    setting: &'static str,
+    path: &'a Path,
+    octets: Zeroizing<Vec<u8>>,
+}
+
+fn cannot(setting: &str, path: &Path, why: &str) -> Fault {
+    Fault::config(format!("cannot use {setting} `{}`: {why}", path.display()))
+}
+
+impl<'a> File<'a> {
+    fn read(setting: &'static str, path: &'a Path) -> Result<File<'a>, Fault> {
+        let mut octets = Zeroizing::new(Vec::new());
+        std::fs::File::open(path)
+            .and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut octets))
+            .map_err(|e| cannot(setting, path, &e.to_string()))?;
+        Ok(File {
+            setting,
+            path,
+            octets,
+        })
     }
-    // The serial number, the signature's algorithm and the issuer.
-    for _ in 0..3 {
-        (_, _, fields) = element(fields)?;
+
+    fn cannot(&self, why: &str) -> Fault {
+        cannot(self.setting, self.path, why)
     }
-    let (validity, _) = inside(fields, SEQUENCE)?;
-    let (_, _, rest) = element(validity)?;
-    let (tag, text, _) = element(rest)?;
-    time(tag, std::str::from_utf8(text).ok()?)
-}
 
-/// The end of the first certificate's validity in a PEM file's text (RFC 7468).
-pub fn pem_not_after(text: &str) -> Option<Timestamp> {
-    let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
-    let (body, _) = rest.split_once("-----END CERTIFICATE-----")?;
-    let body: String = body.split_whitespace().collect();
-    not_after(&STANDARD.decode(body).ok()?)
-}
+    fn is_pem(&self) -> bool {
+        self.holds(b"-----BEGIN ")
+    }
 
-/// The content of the element at the start, which must have this tag, and what follows it.
-fn inside(der: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
-    let (tag, content, rest) = element(der)?;
-    (tag == wanted).then_some((content, rest))
-}
+    fn holds(&self, text: &[u8]) -> bool {
+        self.octets.windows(text.len()).any(|part| part == text)
+    }
 
-/// Tag, content and rest: lengths of definite form, in at most four octets.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            let length = octets
-                .iter()
-                .fold(0u32, |sum, &octet| sum << 8 | u32::from(octet));
-            (usize::try_from(length).ok()?, rest)
+    fn pkcs12(&self, passphrase: Option<&Secret>) -> Result<ParsedPkcs12_2, Fault> {
+        let pfx = Pkcs12::from_der(&self.octets)
+            .map_err(|_| self.cannot("it is neither PEM nor PFX (PKCS #12)"))?;
+        pfx.parse2(passphrase.map_or("", Secret::expose))
+            .map_err(|e| {
+                let reasons: Vec<&str> = e.errors().iter().filter_map(|e| e.reason()).collect();
+                if reasons.contains(&"unsupported") {
+                    let shown = self.path.display();
+                    return self
+                        .cannot("it is encrypted in a way that OpenSSL 3 holds for too weak (RC2 or the like), as older exports are")
+                        .hint(format!(
+                            "convert it: (umask 077; openssl pkcs12 -legacy -noenc -in '{shown}' -out queuemail.pem), then give --certificate queuemail.pem"
+                        ));
+                }
+                match passphrase {
+                    None => self.needs_passphrase("it is protected with a passphrase"),
+                    Some(_) => self.cannot("the passphrase does not open it"),
+                }
+            })
+    }
+
+    fn pem_key(&self, passphrase: Option<&Secret>) -> Result<PKey<Private>, Fault> {
+        if !self.holds(b"PRIVATE KEY-----") {
+            let fault = self.cannot("it holds no private key (-----BEGIN PRIVATE KEY-----)");
+            return Err(match self.setting {
+                "certificate" => fault.hint("name the file of the key: --private-key PEM"),
+                _ => fault,
+            });
         }
-        _ => return None,
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
+        let asked = Cell::new(false);
+        // Without a callback OpenSSL would ask on the terminal.
+        let key = PKey::private_key_from_pem_callback(&self.octets, |buffer| {
+            asked.set(true);
+            let own = passphrase.map_or("", Secret::expose).as_bytes();
+            let room = buffer.get_mut(..own.len()).ok_or_else(ErrorStack::get)?;
+            room.copy_from_slice(own);
+            Ok(own.len())
+        });
+        key.map_err(|e| match (asked.get(), passphrase) {
+            (true, None) => self.needs_passphrase("its private key is encrypted"),
+            (true, Some(_)) => self.cannot("the passphrase does not open its private key"),
+            (false, _) => {
+                let reason = e.errors().last().and_then(|e| e.reason());
+                let reason = reason.unwrap_or("OpenSSL does not say why");
+                self.cannot(&format!("its private key is damaged ({reason})"))
+            }
+        })
+    }
+
+    fn needs_passphrase(&self, why: &str) -> Fault {
+        self.cannot(&format!("{why}, and none is given")).hint(
+            "put it into a file (mode 0600), then: queuemail server set NAME --certificate-passphrase-file FILE",
+        )
+    }
 }
 
-/// RFC 5280 §4.1.2.5: `YYMMDDhhmmssZ` until 2049, `YYYYMMDDhhmmssZ` from then on.
-fn time(tag: u8, text: &str) -> Option<Timestamp> {
-    let digits = text.strip_suffix('Z')?;
-    let full = match (tag, digits.len()) {
-        (UTC_TIME, 12) if digits < "50" => format!("20{digits}"),
-        (UTC_TIME, 12) => format!("19{digits}"),
-        (GENERALIZED_TIME, 14) => digits.to_owned(),
-        _ => return None,
-    };
-    let local = DateTime::strptime("%Y%m%d%H%M%S", full).ok()?;
-    Some(local.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())
+fn rsa(key: &PKeyRef<Private>) -> Result<(), String> {
+    if key.id() != Id::RSA {
+        return Err("the key is no RSA key, and Entra ID takes RSA alone".to_owned());
+    }
+    match key.bits() {
+        bits if bits < SMALLEST_KEY => Err(format!(
+            "the RSA key has {bits} bits, and Entra ID wants {SMALLEST_KEY} or more"
+        )),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
     use proptest::prelude::*;
+    use std::path::PathBuf;
+    use std::process::Command;
 
     fn certificate(year: i32) -> rcgen::Certificate {
         let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
@@ -95,31 +234,12 @@ mod tests {
             let certificate = certificate(year);
             let expected = format!("{year}-03-04T00:00:00Z");
             assert_eq!(not_after(certificate.der()).unwrap().to_string(), expected);
-            let pem = format!("key first\n{}", certificate.pem());
-            assert_eq!(pem_not_after(&pem).unwrap().to_string(), expected);
         }
-    }
-
-    #[test]
-    fn what_is_no_certificate_has_no_end() {
-        for text in [
-            "",
-            "-----BEGIN CERTIFICATE-----",
-            "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----",
-            "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----",
-        ] {
-            assert_eq!(pem_not_after(text), None, "{text}");
-        }
-        assert_eq!(time(UTC_TIME, "2702300000Z"), None);
-        assert_eq!(time(UTC_TIME, "279930000000Z"), None);
+        assert_eq!(not_after(b""), None);
+        assert_eq!(not_after(b"0\0"), None);
     }
 
     proptest! {
-        #[test]
-        fn no_octets_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-            not_after(&octets);
-        }
-
         #[test]
         fn no_damage_panics(at in 0usize..400, octet in any::<u8>(), cut in 0usize..400) {
             let mut der = certificate(2030).der().to_vec();
@@ -128,5 +248,108 @@ mod tests {
             not_after(&der);
             not_after(&der[..cut]);
         }
+    }
+
+    /// A folder with `key.pem`, `cert.pem` of it, and what the commands make of them.
+    fn folder(commands: &[&str]) -> (tempfile::TempDir, impl Fn(&str) -> PathBuf + use<>) {
+        let folder = tempfile::tempdir().unwrap();
+        let make =
+            "req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=t -keyout key.pem -out cert.pem";
+        for command in std::iter::once(&make).chain(commands) {
+            let out = Command::new("openssl")
+                .args(command.split(' '))
+                .current_dir(&folder)
+                .output()
+                .unwrap();
+            assert!(out.status.success(), "openssl {command}: {out:?}");
+        }
+        let path = folder.path().to_owned();
+        (folder, move |name: &str| path.join(name))
+    }
+
+    #[track_caller]
+    fn refused(certificate: &Path, key: Option<&Path>, passphrase: Option<&str>) -> String {
+        let passphrase = passphrase.map(Secret::new);
+        let Err(fault) = Identity::read(certificate, key, passphrase.as_ref()) else {
+            panic!("{} can be used", certificate.display());
+        };
+        assert_eq!(fault.kind, Kind::Config);
+        format!("{} {}", fault.what, fault.hints.join(" "))
+    }
+
+    #[test]
+    fn every_form_of_a_key_is_read() {
+        let (_kept, path) = folder(&[
+            "rsa -traditional -in key.pem -out pkcs1.pem",
+            "pkcs8 -topk8 -in key.pem -passout pass:open -out encrypted.pem",
+            "rsa -aes256 -traditional -in key.pem -passout pass:open -out old-encrypted.pem",
+            "pkcs12 -export -in cert.pem -inkey key.pem -passout pass:open -out a.pfx",
+            "pkcs12 -export -in cert.pem -inkey key.pem -passout pass: -out bare.pfx",
+            "pkcs12 -export -in cert.pem -inkey key.pem -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1 -passout pass:open -out 3des.pfx",
+        ]);
+        let open = Secret::new("open");
+        for (certificate, key) in [
+            ("cert.pem", Some("key.pem")),
+            ("cert.pem", Some("pkcs1.pem")),
+            ("cert.pem", Some("encrypted.pem")),
+            ("cert.pem", Some("old-encrypted.pem")),
+            ("a.pfx", None),
+            ("3des.pfx", None),
+            ("a.pfx", Some("key.pem")),
+        ] {
+            let key = key.map(&path);
+            let found = Identity::read(&path(certificate), key.as_deref(), Some(&open));
+            assert!(found.is_ok(), "{certificate} {key:?}: {:?}", found.err());
+        }
+        assert!(Identity::read(&path("bare.pfx"), None, None).is_ok());
+        let both = [path("key.pem"), path("cert.pem")].map(|p| std::fs::read(p).unwrap());
+        for (name, parts) in [
+            ("key-first.pem", [&both[0], &both[1]]),
+            ("key-last.pem", [&both[1], &both[0]]),
+        ] {
+            std::fs::write(path(name), parts.map(Vec::as_slice).concat()).unwrap();
+            assert!(Identity::read(&path(name), None, None).is_ok(), "{name}");
+        }
+        let end = end_of(&path("cert.pem"), || panic!("a passphrase for PEM"));
+        assert!(end.is_some());
+        assert_eq!(end_of(&path("a.pfx"), || Some(open)), end);
+        assert_eq!(end_of(&path("a.pfx"), || None), None);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_with_a_remedy() {
+        let (_kept, path) = folder(&[
+            "pkcs8 -topk8 -in key.pem -passout pass:open -out encrypted.pem",
+            "pkcs12 -export -in cert.pem -inkey key.pem -passout pass:open -out a.pfx",
+            "pkcs12 -export -in cert.pem -nokeys -passout pass:open -out no-key.pfx",
+            "pkcs12 -export -legacy -in cert.pem -inkey key.pem -passout pass:open -out old.pfx",
+            "genrsa -out other.pem 2048",
+            "genrsa -out small.pem 1024",
+            "ecparam -name prime256v1 -genkey -noout -out ec.pem",
+        ]);
+        let cert = path("cert.pem");
+        let with = |key: &str, pass| refused(&cert, Some(&path(key)), pass);
+        assert!(with("encrypted.pem", None).contains("is encrypted, and none is given"));
+        assert!(with("encrypted.pem", Some("shut")).contains("does not open its private key"));
+        assert!(with("other.pem", None).contains("belongs to another certificate"));
+        assert!(with("small.pem", None).contains("has 1024 bits"));
+        assert!(with("ec.pem", None).contains("no RSA key"));
+        assert!(with("cert.pem", None).contains("holds no private key"));
+        assert!(with("missing.pem", None).contains("cannot use private_key"));
+        assert!(refused(&cert, None, None).contains("--private-key PEM"));
+        assert!(refused(&path("key.pem"), None, None).contains("holds no certificate"));
+        let pfx = |name: &str, pass| refused(&path(name), None, pass);
+        assert!(pfx("a.pfx", None).contains("--certificate-passphrase-file"));
+        assert!(pfx("a.pfx", Some("shut")).contains("the passphrase does not open it"));
+        assert!(pfx("no-key.pfx", Some("open")).contains("holds no private key"));
+        assert!(pfx("old.pfx", Some("open")).contains("openssl pkcs12 -legacy -noenc"));
+        std::fs::write(
+            path("damaged.pem"),
+            "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----\n",
+        )
+        .unwrap();
+        assert!(with("damaged.pem", None).contains("is damaged"));
+        std::fs::write(path("noise.pfx"), [7; 300]).unwrap();
+        assert!(pfx("noise.pfx", None).contains("neither PEM nor PFX"));
     }
 }

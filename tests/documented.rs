@@ -222,7 +222,11 @@ fn words(line: &str) -> Option<Vec<String>> {
         before.matches('\'').count().is_multiple_of(2) && !line[*at..].trim_start().starts_with('-')
     });
     let line = &line[..gap.unwrap_or(line.len())];
-    let end = line.find([';', '|', '<', '>', '#', '&', ')']);
+    let mut quoted = false;
+    let end = line.find(|c| {
+        quoted ^= c == '\'';
+        !quoted && [';', '|', '<', '>', '#', '&', ')'].contains(&c)
+    });
     // `ID|DOMAIN` in prose is no pipe, and `<` may open a placeholder; both are rare enough to
     // be cut off like the shell's own.
     let words = shell_words::split(line[..end.unwrap_or(line.len())].trim()).ok()?;

@@ -1,12 +1,16 @@
 //! Black-box tests of Microsoft Graph: the main job, the promises and the choice of the way,
 //! through the real binary against the stand-in.
 
+mod described;
+mod limits;
 mod listing;
 mod memory;
+mod network;
 mod official_client;
 mod promises;
 mod reading;
 mod sending;
+mod switching;
 mod ways;
 
 use crate::standin::{App, Standin, User};

@@ -6,6 +6,8 @@ mod cache;
 mod explain;
 mod formats;
 mod login;
+mod managed;
+mod other_authorities;
 mod service;
 
 use crate::standin::{App, Standin};

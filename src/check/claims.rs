@@ -136,10 +136,18 @@ fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose
         _ => "Office 365 Exchange Online",
     };
     let what = format!("the token lacks the {kind} `{permission}`, so {name} will refuse it");
-    Some(misfit(what).hint(format!(
+    let fault = misfit(what).hint(format!(
         "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
         registration.client_id,
-    )))
+    ));
+    let by_exchange =
+        resource == Resource::Graph && registration.authentication == Authentication::OauthService;
+    Some(match by_exchange {
+        true => fault.hint(
+            "a role in Exchange (RBAC for Applications) does as well, and stands in no token",
+        ),
+        false => fault,
+    })
 }
 
 /// How people call it.

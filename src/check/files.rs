@@ -15,7 +15,7 @@ pub fn of_registration(registration: &Registration<'_>) -> Result<usize> {
         net::certificates(path)?;
         files += 1;
     }
-    match registration.credential {
+    match &registration.credential {
         CredentialSource::Secret(source) => {
             files += secret(
                 source,
@@ -25,17 +25,32 @@ pub fn of_registration(registration: &Registration<'_>) -> Result<usize> {
         CredentialSource::Certificate {
             certificate,
             private_key,
+            passphrase,
         } => {
             readable(certificate, "certificate")?;
-            readable(private_key, "private_key")?;
-            private(private_key)?;
-            files += 2;
-        }
-        CredentialSource::FederatedTokenFile(path) => {
-            readable(path, "federated_token_file")?;
             files += 1;
+            if let Some(key) = private_key {
+                readable(key, "private_key")?;
+                files += 1;
+            }
+            private(private_key.unwrap_or(certificate))?;
+            if let Some(source) = passphrase {
+                files += secret(
+                    source,
+                    &format!(
+                        "the passphrase of the certificate of server `{}`",
+                        registration.server
+                    ),
+                )?;
+            }
         }
-        CredentialSource::None | CredentialSource::ManagedIdentity => {}
+        CredentialSource::FederatedToken(source) => {
+            if let Some(path) = source.file()? {
+                readable(&path, "the federated token")?;
+                files += 1;
+            }
+        }
+        CredentialSource::None | CredentialSource::ManagedIdentity { .. } => {}
     }
     Ok(files)
 }

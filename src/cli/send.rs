@@ -24,10 +24,10 @@ pub struct SendArgs {
     #[arg(long)]
     pub outbox: bool,
     /// Take the recipients from the message's To, Cc and Bcc
-    #[arg(short = 't')]
+    #[arg(short = 't', overrides_with = "from_header")]
     pub from_header: bool,
     /// Do not end a message on standard input at a line with a single dot
-    #[arg(short = 'i')]
+    #[arg(short = 'i', overrides_with = "ignore_dots")]
     pub ignore_dots: bool,
     /// Envelope sender [default: the From field]
     #[arg(short = 'f', long, short_alias = 'r', value_name = "FROM")]

@@ -177,6 +177,8 @@ pub struct ServerSet {
     /// PEM file of authorities to trust beside the system's
     #[arg(long, value_name = "PEM", value_parser = path_or_empty())]
     pub ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub endpoints: EndpointArgs,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -216,6 +218,22 @@ pub struct IncomingTransportArgs {
     /// PEM file of authorities to trust beside the system's
     #[arg(long, hide_short_help = true, value_name = "PEM")]
     pub ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub endpoints: EndpointArgs,
+}
+
+/// The endpoints of a provider other than Entra ID.
+#[derive(Args, Clone, Debug, Default)]
+pub struct EndpointArgs {
+    /// Token endpoint of a provider other than Entra ID
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub token_endpoint: Option<String>,
+    /// Authorization endpoint of such a provider, for a sign-in with a browser
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub authorization_endpoint: Option<String>,
+    /// Device authorization endpoint of such a provider, for a sign-in with a code
+    #[arg(long, hide_short_help = true, value_name = "URL")]
+    pub device_authorization_endpoint: Option<String>,
 }
 
 #[derive(Args, Clone, Debug, Default)]

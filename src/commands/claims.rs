@@ -24,9 +24,9 @@ pub fn print(
     };
     let warnings: Vec<String> = misfits(&claims, registration, Purpose::of(resource))
         .into_iter()
-        .map(|fault| match fault.hints.first() {
-            Some(hint) => format!("{}: {hint}", fault.what),
-            None => fault.what,
+        .map(|fault| match &fault.hints[..] {
+            [] => fault.what,
+            hints => format!("{}: {}", fault.what, hints.join("; ")),
         })
         .collect();
     if output.json {

@@ -6,6 +6,7 @@ mod claims;
 mod completions;
 mod config;
 mod context;
+mod credential;
 mod explain;
 mod fetch;
 mod guide;

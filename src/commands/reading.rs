@@ -1,13 +1,15 @@
 //! A mailbox opened for reading, by IMAP or Graph, or by whichever of them is open to us.
 //!
 //! With `via: auto` the token tells first which way the app has a permission for, then the
-//! service whether the way is open. What was found, and why, is remembered; it is looked for
-//! again when it fails.
+//! service whether the way is open. An app's token for Graph need not name the permission: a role
+//! that Exchange gives (RBAC for Applications) stands in no token, so there the service alone
+//! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
 use super::Context;
 use super::access::Access;
 use crate::config::{
-    AfterFetch, Config, IncomingServer, IncomingVia, MailboxEntry, Resource, resolve,
+    AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, Resource,
+    resolve,
 };
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox};
@@ -147,8 +149,8 @@ impl<'a> Reading<'a> {
         for found in [Way::Imap, Way::Graph] {
             way.set(found);
             match self.try_way(entry, server, after, found, stale_token) {
-                Ok((mailbox, permission)) => {
-                    let mut reason = format!("the token has {permission} and the mailbox opened");
+                Ok((mailbox, why)) => {
+                    let mut reason = format!("{why} and the mailbox opened");
                     for (other, err) in &refusals {
                         reason.push_str(&format!("; {} did not: {}", other.name(), brief(err)));
                     }
@@ -174,8 +176,8 @@ impl<'a> Reading<'a> {
         )))
     }
 
-    /// Opens the mailbox this way if the token permits it and the service lets us in; gives the
-    /// permission, too.
+    /// Opens the mailbox this way if the token may permit it and the service lets us in; gives the
+    /// reason, too.
     fn try_way(
         &self,
         entry: &MailboxEntry<'_>,
@@ -186,27 +188,46 @@ impl<'a> Reading<'a> {
     ) -> Result<(Box<dyn Mailbox>, String)> {
         let token = self.token(entry, way, stale_token)?;
         let wanted = way.permissions(*after != AfterFetch::Keep);
-        let permission = match Claims::of(token.expose()) {
+        let claims = Claims::of(token.expose());
+        let permission = claims.as_ref().map(|claims| {
+            let mut held = claims.roles.iter().chain(&claims.scopes);
+            held.find(|own| wanted.contains(&own.as_str())).cloned()
+        });
+        let by_exchange = permission == Some(None)
+            && way == Way::Graph
+            && server.authentication == Authentication::OauthService;
+        let reason = match permission {
             // A token need not be readable; then the service alone decides.
-            None => "an unknown permission".to_owned(),
-            Some(claims) => claims
-                .roles
-                .iter()
-                .chain(&claims.scopes)
-                .find(|own| wanted.contains(&own.as_str()))
-                .cloned()
-                .ok_or_else(|| {
-                    Fault::new(
-                        Kind::SignIn,
-                        format!("the token has no permission for {}", way.name()),
-                    )
-                    .hint(format!("grant the app one of: {}", wanted.join(", ")))
-                })?,
+            None => "the token has an unknown permission".to_owned(),
+            Some(Some(permission)) => format!("the token has {permission}"),
+            Some(None) if by_exchange => {
+                "the token names no permission, Exchange gives one (RBAC for Applications)"
+                    .to_owned()
+            }
+            Some(None) => {
+                return Err(Fault::new(
+                    Kind::SignIn,
+                    format!("the token has no permission for {}", way.name()),
+                )
+                .hint(format!("grant the app one of: {}", wanted.join(", ")))
+                .into());
+            }
         };
         let mut mailbox = self.connect(entry, server, way, token)?;
         // Exchange refuses some mailboxes only after the sign-in.
-        mailbox.open("INBOX", false)?;
-        Ok((mailbox, permission))
+        mailbox.open("INBOX", false).map_err(|mut err| {
+            if let Some(fault) = err.downcast_mut::<Fault>()
+                && by_exchange
+                && fault.kind == Kind::SignIn
+            {
+                fault.hints.push(format!(
+                    "the token has no permission for graph, and no role in Exchange gives one: grant the app one of: {}",
+                    wanted.join(", ")
+                ));
+            }
+            err
+        })?;
+        Ok((mailbox, reason))
     }
 
     fn token(&self, entry: &MailboxEntry<'_>, way: Way, stale: bool) -> Result<Secret> {

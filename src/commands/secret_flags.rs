@@ -4,7 +4,7 @@
 use super::Context;
 use super::provision::{Required, typed_path};
 use super::words;
-use crate::cli::{PasswordArgs, SecretArgs};
+use crate::cli::{PassphraseArgs, PasswordArgs, SecretArgs};
 use crate::config::{self, SecretSource};
 use crate::fault::Fault;
 use crate::prompt;
@@ -18,7 +18,7 @@ const MAX_SECRET: u64 = 64 << 10;
 
 /// The options that name the source of a secret.
 pub struct SourceFlags {
-    /// `secret` or `password`.
+    /// `secret`, `certificate-passphrase` or `password`.
     what: &'static str,
     ask: bool,
     stdin: bool,
@@ -40,6 +40,21 @@ impl From<&SecretArgs> for SourceFlags {
             command: a.secret_command.clone(),
             keyring: a.secret_keyring.clone(),
             credential: a.secret_credential.clone(),
+        }
+    }
+}
+
+impl From<&PassphraseArgs> for SourceFlags {
+    fn from(a: &PassphraseArgs) -> SourceFlags {
+        SourceFlags {
+            what: "certificate-passphrase",
+            ask: false,
+            stdin: a.certificate_passphrase_stdin,
+            file: a.certificate_passphrase_file.clone(),
+            env: a.certificate_passphrase_env.clone(),
+            command: a.certificate_passphrase_command.clone(),
+            keyring: a.certificate_passphrase_keyring.clone(),
+            credential: a.certificate_passphrase_credential.clone(),
         }
     }
 }
@@ -111,7 +126,7 @@ impl SourceFlags {
                     ))
                     .hint(format!(
                         "give the variable's name, like CONTOSO_{}, not its value",
-                        what.to_uppercase()
+                        what.to_uppercase().replace('-', "_")
                     ))
                     .into());
                 }
@@ -179,7 +194,7 @@ impl SourceFlags {
     }
 }
 
-fn variable_name(text: &str) -> bool {
+pub fn variable_name(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && !text.starts_with(|c: char| c.is_ascii_digit())
 }

@@ -73,6 +73,7 @@ fn credential(server: &Tree) -> String {
     let keys = [
         "secret",
         "certificate",
+        "federated_token",
         "federated_token_file",
         "managed_identity",
         "app",
@@ -82,6 +83,7 @@ fn credential(server: &Tree) -> String {
         .iter()
         .find_map(|key| server.get(key).map(|v| (*key, v)))
     {
+        Some(("managed_identity", Tree::Text(kind))) => format!("managed identity, {kind}"),
         Some(("managed_identity", _)) => "managed identity".to_owned(),
         Some((key, value)) => format!("{} {}", key.replace('_', " "), value.words()),
         None => "-".to_owned(),

@@ -4,15 +4,15 @@ use super::provision::{
     Name, Outcome, Required, apply, differences, different, optional, resolved, typed_path,
 };
 use super::secret_flags::{Source, SourceFlags};
-use super::{Context, guide};
+use super::server_set::put_source;
+use super::{Context, credential, guide};
 use crate::cli::{
     AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg, ServerAdd,
 };
 use crate::config::{
-    self, Authentication, Authority, ClientId, Config, IncomingServer, IncomingVia, OutgoingServer,
-    OutgoingVia, SecretSource, Tenant, Tree,
+    self, Authentication, Authority, ClientId, Config, IncomingServer, IncomingVia,
+    ManagedIdentity, OutgoingServer, OutgoingVia, SecretSource, Tenant, Tree,
 };
-use crate::fault::Fault;
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -68,30 +68,58 @@ fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
     let address: Authority = required.value(&args.address, "--address")?;
     let authentication = authentication(&required, args.auth)?;
     let client_id: ClientId = required.value(&args.client_id, "--client-id")?;
+    let secret_flags = SourceFlags::from(&args.secret);
+    let passphrase_flags = SourceFlags::from(&args.credential.passphrase);
+    credential::one_stdin(&[
+        ("--secret-stdin", secret_flags.is_stdin()),
+        (
+            "--certificate-passphrase-stdin",
+            passphrase_flags.is_stdin(),
+        ),
+    ])?;
+    let endpoints = &args.transport.endpoints;
     let mut server = IncomingServer {
         name: name.0,
         address,
         authentication,
         client_id,
         secret: None,
-        secret_expires: optional("--secret-expires", &args.credential.secret_expires)?,
-        certificate: typed(&args.credential.certificate)?,
-        private_key: typed(&args.credential.private_key)?,
-        federated_token_file: typed(&args.credential.federated_token_file)?,
-        managed_identity: args.credential.managed_identity,
+        secret_expires: None,
+        certificate: None,
+        private_key: None,
+        certificate_passphrase: None,
+        federated_token: None,
+        federated_token_file: None,
+        managed_identity: ManagedIdentity::No,
         via: args.via.map(IncomingVia::from).unwrap_or_default(),
+        token_endpoint: optional("--token-endpoint", &endpoints.token_endpoint)?,
+        authorization_endpoint: optional(
+            "--authorization-endpoint",
+            &endpoints.authorization_endpoint,
+        )?,
+        device_authorization_endpoint: optional(
+            "--device-authorization-endpoint",
+            &endpoints.device_authorization_endpoint,
+        )?,
         imap: optional("--imap", &args.transport.imap)?,
         graph: optional("--graph", &args.transport.graph)?,
         scope: args.transport.scope.clone(),
         ca_file: typed(&args.transport.ca_file)?,
     };
-    // Everything but the secret is checked before a secret is read or asked for.
+    let whose = format!("server `{}`", server.name);
+    // Everything but a secret is checked before one is read or asked for.
+    let mut slots = server.credentials_mut();
+    credential::set(&mut slots, &args.credential, &Source::Absent)?;
+    put_source(
+        slots.certificate_passphrase,
+        &passphrase_flags.source(&required, &whose)?,
+    );
     server.secret = secret(
         &required,
-        &SourceFlags::from(&args.secret),
+        &secret_flags,
         &args.credential,
         authentication == Authentication::OauthService,
-        &format!("server `{}`", server.name),
+        &whose,
     )?;
     let names = [("server", &*server.name), ("kind", "incoming")];
     apply(context, args.dry_run, &names, |config| {
@@ -125,12 +153,15 @@ fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
     let authentication = authentication(&required, args.auth)?;
     let secret_flags = SourceFlags::from(&args.secret);
     let password_flags = SourceFlags::from(&args.password);
-    if secret_flags.is_stdin() && password_flags.is_stdin() {
-        return Err(Fault::usage(
-            "standard input cannot hold both the secret (`--secret-stdin`) and the password (`--password-stdin`)",
-        )
-        .into());
-    }
+    let passphrase_flags = SourceFlags::from(&args.credential.passphrase);
+    credential::one_stdin(&[
+        ("--secret-stdin", secret_flags.is_stdin()),
+        (
+            "--certificate-passphrase-stdin",
+            passphrase_flags.is_stdin(),
+        ),
+        ("--password-stdin", password_flags.is_stdin()),
+    ])?;
     let mut server = OutgoingServer {
         limits: None,
         name: name.0,
@@ -140,11 +171,13 @@ fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
         app: args.app.clone(),
         client_id: optional("--client-id", &args.client_id)?,
         secret: None,
-        secret_expires: optional("--secret-expires", &args.credential.secret_expires)?,
-        certificate: typed(&args.credential.certificate)?,
-        private_key: typed(&args.credential.private_key)?,
-        federated_token_file: typed(&args.credential.federated_token_file)?,
-        managed_identity: args.credential.managed_identity,
+        secret_expires: None,
+        certificate: None,
+        private_key: None,
+        certificate_passphrase: None,
+        federated_token: None,
+        federated_token_file: None,
+        managed_identity: ManagedIdentity::No,
         user: optional("--user", &args.user)?,
         password: None,
         via: args.via.map(OutgoingVia::from).unwrap_or_default(),
@@ -154,6 +187,12 @@ fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
         ca_file: typed(&args.transport.ca_file)?,
     };
     let whose = format!("server `{}`", server.name);
+    let mut slots = server.credentials_mut();
+    credential::set(&mut slots, &args.credential, &Source::Absent)?;
+    put_source(
+        slots.certificate_passphrase,
+        &passphrase_flags.source(&required, &whose)?,
+    );
     server.secret = secret(
         &required,
         &secret_flags,
@@ -229,10 +268,7 @@ fn secret(
     match flags.source(required, whose)? {
         Source::Set(source) => Ok(Some(source)),
         Source::Absent | Source::Unset => {
-            let other = credential.certificate.is_some()
-                || credential.federated_token_file.is_some()
-                || credential.managed_identity;
-            if !needed || other {
+            if !needed || credential.replaces_secret() {
                 return Ok(None);
             }
             required.may_ask("--secret-file")?;

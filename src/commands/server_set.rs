@@ -1,15 +1,14 @@
 //! `server set`: single values of a server, an empty value taking the key away.
 
-use super::Context;
 use super::provision::{Name, Outcome, Required, apply, change, change_path, unknown, value};
 use super::secret_flags::{Source, SourceFlags};
-use crate::cli::{CredentialArgs, ServerSet};
+use super::{Context, credential};
+use crate::cli::{CredentialArgs, EndpointArgs, ServerSet};
 use crate::config::{
-    Config, Day, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,
+    Config, CredentialsMut, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,
 };
 use crate::fault::Fault;
 use anyhow::Result;
-use std::path::PathBuf;
 
 pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
     let required = Required {
@@ -22,14 +21,18 @@ pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
     let whose = format!("server `{}`", args.name);
     let secret_flags = SourceFlags::from(&args.secret);
     let password_flags = SourceFlags::from(&args.password);
-    if secret_flags.is_stdin() && password_flags.is_stdin() {
-        return Err(Fault::usage(
-            "standard input cannot hold both the secret (`--secret-stdin`) and the password (`--password-stdin`)",
-        )
-        .into());
-    }
+    let passphrase_flags = SourceFlags::from(&args.credential.passphrase);
+    credential::one_stdin(&[
+        ("--secret-stdin", secret_flags.is_stdin()),
+        (
+            "--certificate-passphrase-stdin",
+            passphrase_flags.is_stdin(),
+        ),
+        ("--password-stdin", password_flags.is_stdin()),
+    ])?;
     // Standard input and the terminal are read before the file is locked.
     let secret = secret_flags.source(&required, &whose)?;
+    let passphrase = passphrase_flags.source(&required, &whose)?;
     let password = password_flags.source(&required, &whose)?;
     let rename = args
         .rename
@@ -44,13 +47,13 @@ pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
             .iter_mut()
             .find(|s| s.name == args.name)
         {
-            set_incoming(server, args, &secret)?;
+            set_incoming(server, args, &secret, &passphrase)?;
         } else if let Some(server) = config
             .outgoing_servers
             .iter_mut()
             .find(|s| s.name == args.name)
         {
-            set_outgoing(server, args, &secret, &password)?;
+            set_outgoing(server, args, &secret, &passphrase, &password)?;
         } else {
             return Err(unknown("server", &args.name, &config.server_names()));
         }
@@ -64,7 +67,12 @@ pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
     })
 }
 
-fn set_incoming(server: &mut IncomingServer, args: &ServerSet, secret: &Source) -> Result<()> {
+fn set_incoming(
+    server: &mut IncomingServer,
+    args: &ServerSet,
+    secret: &Source,
+    passphrase: &Source,
+) -> Result<()> {
     refuse_foreign(
         &args.name,
         "outgoing",
@@ -84,15 +92,9 @@ fn set_incoming(server: &mut IncomingServer, args: &ServerSet, secret: &Source) 
     }
     set(&mut server.client_id, "--client-id", &args.client_id)?;
     set_credential(
-        Slots {
-            secret: &mut server.secret,
-            secret_expires: &mut server.secret_expires,
-            certificate: &mut server.certificate,
-            private_key: &mut server.private_key,
-            federated_token_file: &mut server.federated_token_file,
-            managed_identity: &mut server.managed_identity,
-        },
+        server.credentials_mut(),
         secret,
+        passphrase,
         &args.credential,
     )?;
     if let Some(via) = &args.via {
@@ -103,6 +105,26 @@ fn set_incoming(server: &mut IncomingServer, args: &ServerSet, secret: &Source) 
             other => return Err(bad_via(other, "imap, graph or auto", "incoming")),
         };
     }
+    let EndpointArgs {
+        token_endpoint,
+        authorization_endpoint,
+        device_authorization_endpoint,
+    } = &args.endpoints;
+    change(
+        &mut server.token_endpoint,
+        "--token-endpoint",
+        token_endpoint,
+    )?;
+    change(
+        &mut server.authorization_endpoint,
+        "--authorization-endpoint",
+        authorization_endpoint,
+    )?;
+    change(
+        &mut server.device_authorization_endpoint,
+        "--device-authorization-endpoint",
+        device_authorization_endpoint,
+    )?;
     change(&mut server.imap, "--imap", &args.imap)?;
     change(&mut server.graph, "--graph", &args.graph)?;
     change_text(&mut server.scope, &args.scope);
@@ -113,6 +135,7 @@ fn set_outgoing(
     server: &mut OutgoingServer,
     args: &ServerSet,
     secret: &Source,
+    passphrase: &Source,
     password: &Source,
 ) -> Result<()> {
     refuse_foreign(
@@ -121,6 +144,15 @@ fn set_outgoing(
         &[
             ("--address", args.address.is_some()),
             ("--imap", args.imap.is_some()),
+            ("--token-endpoint", args.endpoints.token_endpoint.is_some()),
+            (
+                "--authorization-endpoint",
+                args.endpoints.authorization_endpoint.is_some(),
+            ),
+            (
+                "--device-authorization-endpoint",
+                args.endpoints.device_authorization_endpoint.is_some(),
+            ),
         ],
     )?;
     set(&mut server.tenant, "--tenant", &args.tenant)?;
@@ -131,15 +163,9 @@ fn set_outgoing(
     change_text(&mut server.app, &args.app);
     change(&mut server.user, "--user", &args.user)?;
     set_credential(
-        Slots {
-            secret: &mut server.secret,
-            secret_expires: &mut server.secret_expires,
-            certificate: &mut server.certificate,
-            private_key: &mut server.private_key,
-            federated_token_file: &mut server.federated_token_file,
-            managed_identity: &mut server.managed_identity,
-        },
+        server.credentials_mut(),
         secret,
+        passphrase,
         &args.credential,
     )?;
     put_source(&mut server.password, password);
@@ -186,42 +212,18 @@ pub fn put_source(slot: &mut Option<SecretSource>, source: &Source) {
     }
 }
 
-struct Slots<'a> {
-    secret: &'a mut Option<SecretSource>,
-    secret_expires: &'a mut Option<Day>,
-    certificate: &'a mut Option<PathBuf>,
-    private_key: &'a mut Option<PathBuf>,
-    federated_token_file: &'a mut Option<PathBuf>,
-    managed_identity: &'a mut bool,
-}
-
 /// A server has one credential: a new one takes the place of the old one.
-fn set_credential(slots: Slots, secret: &Source, args: &CredentialArgs) -> Result<()> {
-    let given = |p: &Option<PathBuf>| p.as_ref().is_some_and(|p| !p.as_os_str().is_empty());
-    if matches!(secret, Source::Set(_))
-        || given(&args.certificate)
-        || given(&args.federated_token_file)
-        || args.managed_identity
-    {
-        *slots.secret = None;
-        // It was the old one's.
-        *slots.secret_expires = None;
-        *slots.certificate = None;
-        *slots.private_key = None;
-        *slots.federated_token_file = None;
-        *slots.managed_identity = false;
+fn set_credential(
+    mut slots: CredentialsMut<'_>,
+    secret: &Source,
+    passphrase: &Source,
+    args: &CredentialArgs,
+) -> Result<()> {
+    if matches!(secret, Source::Set(_)) || args.replaces_secret() {
+        slots.clear();
     }
     put_source(slots.secret, secret);
-    change(
-        slots.secret_expires,
-        "--secret-expires",
-        &args.secret_expires,
-    )?;
-    change_path(slots.certificate, &args.certificate)?;
-    change_path(slots.private_key, &args.private_key)?;
-    change_path(slots.federated_token_file, &args.federated_token_file)?;
-    *slots.managed_identity |= args.managed_identity;
-    Ok(())
+    credential::set(&mut slots, args, passphrase)
 }
 
 fn password_given(args: &ServerSet) -> bool {

@@ -17,7 +17,7 @@ pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
     }
     let plan = setup::plan(&config, &args.names)?;
     if plan.tenants.is_empty() {
-        return Err(Fault::config("there is no server to set up")
+        return Err(Fault::config("there is no server of Entra ID to set up")
             .hint("queuemail server add incoming NAME --address … --auth … --client-id …")
             .into());
     }

@@ -29,7 +29,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let now = Timestamp::now();
     let lines = lines(&config, &store, now)?;
     let outbox = store.outbox_counts()?;
-    let ends = expiry::of_servers(&config);
+    let ends = expiry::of_servers(&config, |_| true);
     if let Some(path) = &args.metrics {
         write_metrics(path, &lines, &outbox, &ends)?;
     }
@@ -267,7 +267,10 @@ fn print_ends(context: &Context, ends: &[Expiry], now: Timestamp) -> Result<()> 
         context.output.line("")?;
     }
     let mut table = Table::new(&["SERVER", "CREDENTIAL", "STATE"]);
-    for Expiry { kind, server, at } in ends {
+    for Expiry {
+        kind, server, at, ..
+    } in ends
+    {
         table.row(vec![
             server.clone(),
             (*kind).to_owned(),
@@ -407,7 +410,10 @@ fn write_metrics(
         text,
         "# HELP {ENDS} When a server's secret or certificate expires.\n# TYPE {ENDS} gauge"
     );
-    for Expiry { kind, server, at } in ends {
+    for Expiry {
+        kind, server, at, ..
+    } in ends
+    {
         let _ = writeln!(
             text,
             "{ENDS}{{server=\"{}\",credential=\"{kind}\"}} {}",

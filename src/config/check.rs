@@ -241,17 +241,21 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 impl Config {
-    /// Every secret and password with the path of its key.
+    /// Every secret, passphrase and password with the path of its key.
     pub fn secret_sources(&self) -> impl Iterator<Item = (String, &SecretSource)> {
-        let incoming = self
-            .incoming_servers
-            .iter()
-            .enumerate()
-            .map(|(i, s)| (format!("incoming_servers[{i}].secret"), &s.secret));
-        let outgoing = self.outgoing_servers.iter().enumerate().flat_map(|(i, s)| {
+        let incoming = self.incoming_servers.iter().enumerate().flat_map(|(i, s)| {
+            let at = |key| format!("incoming_servers[{i}].{key}");
             [
-                (format!("outgoing_servers[{i}].secret"), &s.secret),
-                (format!("outgoing_servers[{i}].password"), &s.password),
+                (at("secret"), &s.secret),
+                (at("certificate_passphrase"), &s.certificate_passphrase),
+            ]
+        });
+        let outgoing = self.outgoing_servers.iter().enumerate().flat_map(|(i, s)| {
+            let at = |key| format!("outgoing_servers[{i}].{key}");
+            [
+                (at("secret"), &s.secret),
+                (at("certificate_passphrase"), &s.certificate_passphrase),
+                (at("password"), &s.password),
             ]
         });
         let queues = self.queues.iter().enumerate().flat_map(|(i, q)| {

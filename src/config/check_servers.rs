@@ -2,51 +2,46 @@
 
 use super::check::{Found, Kind, dangling};
 use super::cloud::Cloud;
+use super::credential::{Credentials, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
 
-/// What an app registration may prove itself with.
-struct Credentials<'a> {
-    secret: &'a Option<SecretSource>,
-    expires: bool,
-    certificate: bool,
-    private_key: bool,
-    federated: bool,
-    managed: bool,
-}
-
-impl Credentials<'_> {
-    /// The keys given, a certificate with its key counting once.
-    fn given(&self) -> Vec<&'static str> {
-        [
-            (self.secret.is_some(), "secret"),
-            (self.certificate || self.private_key, "certificate"),
-            (self.federated, "federated_token_file"),
-            (self.managed, "managed_identity"),
-        ]
-        .into_iter()
-        .filter_map(|(there, name)| there.then_some(name))
-        .collect()
-    }
+/// The credentials given, a certificate with its key counting once.
+fn given(c: &Credentials) -> Vec<&'static str> {
+    [
+        (c.secret.is_some(), "secret"),
+        (c.certificate.is_some(), "certificate"),
+        (c.federated_token.is_some(), "federated_token"),
+        (c.federated_token_file.is_some(), "federated_token_file"),
+        (
+            c.managed_identity != ManagedIdentity::No,
+            "managed_identity",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(there, name)| there.then_some(name))
+    .collect()
 }
 
 const WAYS: &str =
-    "`secret`, `certificate` with `private_key`, `federated_token_file` or `managed_identity`";
+    "`secret`, `certificate`, `federated_token`, `federated_token_file` or `managed_identity`";
 
 fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut Found) {
-    if c.certificate != c.private_key {
-        let (there, missing) = match c.certificate {
-            true => ("certificate", "private_key"),
-            false => ("private_key", "certificate"),
-        };
-        found.add(
-            &format!("{at}.{there}"),
-            format!("`{there}` without `{missing}`"),
-            format!("add `{missing}`, the PEM file that belongs to it"),
-        );
-        return;
+    for (key, there) in [
+        ("private_key", c.private_key.is_some()),
+        ("certificate_passphrase", c.certificate_passphrase.is_some()),
+    ] {
+        if there && c.certificate.is_none() {
+            found.add(
+                &format!("{at}.{key}"),
+                format!("`{key}` without `certificate`"),
+                "add `certificate`, the PEM or PFX file that it belongs to",
+            );
+            return;
+        }
     }
-    match c.given()[..] {
+    let given = given(c);
+    match given[..] {
         [] if needed => found.add(
             at,
             format!("no credential of server `{name}`"),
@@ -55,11 +50,11 @@ fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut 
         [_, second, ..] => found.add(
             &format!("{at}.{second}"),
             format!("two credentials of server `{name}`"),
-            format!("keep one of {}", list(&c.given())),
+            format!("keep one of {}", list(&given)),
         ),
         _ => {}
     }
-    if c.expires && c.secret.is_none() {
+    if c.secret_expires.is_some() && c.secret.is_none() {
         found.add(
             &format!("{at}.secret_expires"),
             "`secret_expires` without `secret`",
@@ -80,20 +75,13 @@ fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut 
 /// Problems of an incoming server at `at`.
 pub fn incoming(server: &IncomingServer, at: &str, found: &mut Found) {
     let service = server.authentication == Authentication::OauthService;
-    let c = Credentials {
-        secret: &server.secret,
-        expires: server.secret_expires.is_some(),
-        certificate: server.certificate.is_some(),
-        private_key: server.private_key.is_some(),
-        federated: server.federated_token_file.is_some(),
-        managed: server.managed_identity,
-    };
+    let c = server.credentials();
     credentials(&server.name, &c, service, at, found);
     of_service(
         server.authentication,
         &server.address.tenant,
         "address",
-        server.managed_identity,
+        server.managed_identity != ManagedIdentity::No,
         at,
         found,
     );
@@ -135,26 +123,19 @@ pub fn incoming(server: &IncomingServer, at: &str, found: &mut Found) {
 
 /// Problems of an outgoing server at `at`.
 pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut Found) {
-    let c = Credentials {
-        secret: &server.secret,
-        expires: server.secret_expires.is_some(),
-        certificate: server.certificate.is_some(),
-        private_key: server.private_key.is_some(),
-        federated: server.federated_token_file.is_some(),
-        managed: server.managed_identity,
-    };
+    let c = server.credentials();
     let service = server.authentication == Authentication::OauthService;
     of_service(
         server.authentication,
         &server.tenant,
         "tenant",
-        server.managed_identity,
+        server.managed_identity != ManagedIdentity::No,
         at,
         found,
     );
     let own = server.client_id.is_some();
     credentials(&server.name, &c, own && service, at, found);
-    if let (false, [first, ..]) = (own, &c.given()[..]) {
+    if let (false, [first, ..]) = (own, &given(&c)[..]) {
         found.add(
             &format!("{at}.{first}"),
             format!("`{first}` without `client_id`"),

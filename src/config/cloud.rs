@@ -176,6 +176,11 @@ impl Authority {
         format!("{self}/oauth2/v2.0/token")
     }
 
+    /// The same at Entra's path of version 1.
+    pub fn token_endpoint_v1(&self) -> String {
+        format!("{self}/oauth2/token")
+    }
+
     /// RFC 6749 §3.1.
     pub fn authorization_endpoint(&self) -> String {
         format!("{self}/oauth2/v2.0/authorize")

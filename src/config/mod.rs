@@ -7,6 +7,7 @@
 mod check;
 mod check_servers;
 mod cloud;
+mod credential;
 mod edit;
 #[cfg(test)]
 mod edit_tests;
@@ -28,6 +29,7 @@ mod write;
 
 pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
+pub use credential::{Credentials, CredentialsMut, FederatedToken, ManagedIdentity};
 pub use load::{MAX_SIZE, decode, is_blank, load, parse, quoted, read};
 pub use mistake::shown;
 pub use model::*;

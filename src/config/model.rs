@@ -3,6 +3,7 @@
 //! No `flatten`, `untagged` or internally tagged enums: serde_yaml loses the line number there.
 
 use super::cloud::Authority;
+use super::credential::{FederatedToken, ManagedIdentity};
 use super::secret_source::SecretSource;
 use crate::net::Endpoint;
 use schemars::JsonSchema;
@@ -69,18 +70,29 @@ pub struct IncomingServer {
     pub secret: Option<SecretSource>,
     /// The day on which the secret expires, as the app registration shows it.
     pub secret_expires: Option<Day>,
-    /// A certificate registered with the app (PEM), instead of a secret.
+    /// A certificate registered with the app, instead of a secret: PEM, or PFX (PKCS #12).
     pub certificate: Option<PathBuf>,
-    /// The private key of the certificate (PEM, PKCS #8).
+    /// The private key of the certificate (PEM), where it is in a file of its own.
     pub private_key: Option<PathBuf>,
-    /// A file with a token of another identity provider, instead of a secret.
+    /// The passphrase of a PFX file or of an encrypted key, or where it is read from.
+    pub certificate_passphrase: Option<SecretSource>,
+    /// Where a token of another identity provider comes from, instead of a secret.
+    pub federated_token: Option<FederatedToken>,
+    /// The same as `federated_token: {file: P}`.
     pub federated_token_file: Option<PathBuf>,
-    /// Signs in as the managed identity of the Azure host that we run on.
+    /// Signs in as a managed identity of the Azure host that we run on: true for the user-assigned
+    /// one of `client_id`, system for the host's own.
     #[serde(default)]
-    pub managed_identity: bool,
+    pub managed_identity: ManagedIdentity,
     /// The way in which mailboxes are read: imap, graph or auto.
     #[serde(default)]
     pub via: IncomingVia,
+    /// The token endpoint (RFC 6749 §3.2), where the authority's paths are not Entra ID's.
+    pub token_endpoint: Option<OauthEndpoint>,
+    /// The authorization endpoint (RFC 6749 §3.1), likewise.
+    pub authorization_endpoint: Option<OauthEndpoint>,
+    /// The device authorization endpoint (RFC 8628 §3.1), likewise.
+    pub device_authorization_endpoint: Option<OauthEndpoint>,
     /// The IMAP host, where the cloud's own does not serve: imaps://HOST[:PORT] or imap://HOST[:PORT].
     pub imap: Option<Endpoint>,
     /// The Graph service root, where the cloud's own does not serve.
@@ -112,15 +124,20 @@ pub struct OutgoingServer {
     pub secret: Option<SecretSource>,
     /// The day on which the secret expires, as the app registration shows it.
     pub secret_expires: Option<Day>,
-    /// A certificate registered with the app (PEM), instead of a secret.
+    /// A certificate registered with the app, instead of a secret: PEM, or PFX (PKCS #12).
     pub certificate: Option<PathBuf>,
-    /// The private key of the certificate (PEM, PKCS #8).
+    /// The private key of the certificate (PEM), where it is in a file of its own.
     pub private_key: Option<PathBuf>,
-    /// A file with a token of another identity provider, instead of a secret.
+    /// The passphrase of a PFX file or of an encrypted key, or where it is read from.
+    pub certificate_passphrase: Option<SecretSource>,
+    /// Where a token of another identity provider comes from, instead of a secret.
+    pub federated_token: Option<FederatedToken>,
+    /// The same as `federated_token: {file: P}`.
     pub federated_token_file: Option<PathBuf>,
-    /// Signs in as the managed identity of the Azure host that we run on.
+    /// Signs in as a managed identity of the Azure host that we run on: true for the user-assigned
+    /// one of `client_id`, system for the host's own.
     #[serde(default)]
-    pub managed_identity: bool,
+    pub managed_identity: ManagedIdentity,
     /// GUID or address of the mailbox user.
     pub user: Option<ServerUser>,
     /// The mailbox user's password, for OAuth User.
@@ -401,6 +418,25 @@ checked_string!(
             return Err(format!("`{text}` must not hold `?` or `#`"));
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
+    }
+);
+
+checked_string!(
+    /// An `https://` URL of an authority's endpoint, without user name or fragment. A query is
+    /// kept, as RFC 6749 §3.1 asks.
+    OauthEndpoint,
+    |text| {
+        let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
+        if url.scheme() != "https" {
+            return Err(format!("`{text}` must begin with https://: secrets never travel in clear"));
+        }
+        if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
+            return Err("the URL must hold a host and no user name or password".to_owned());
+        }
+        if url.fragment().is_some() {
+            return Err(format!("`{text}` must not hold `#`"));
+        }
+        Ok(url.into())
     }
 );
 

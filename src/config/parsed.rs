@@ -44,6 +44,7 @@ deserialize_from_str!(
     Endpoint,
     HttpsUrl,
     Language,
+    OauthEndpoint,
     ServerUser,
     Target,
     Tenant

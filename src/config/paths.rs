@@ -1,6 +1,7 @@
 //! The one place where relative paths and `~/` of the file become absolute: a relative path
 //! starts at the file's folder, so that cron and a shell mean the same file.
 
+use super::credential::FederatedToken;
 use super::model::{Config, Target};
 use super::secret_source::SecretSource;
 use crate::fault::Fault;
@@ -31,19 +32,26 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         Ok(())
     };
     target(&mut config.defaults.deliver)?;
+    let incoming = config.incoming_servers.iter_mut();
+    let outgoing = config.outgoing_servers.iter_mut();
+    let credentials = incoming
+        .map(|s| s.credentials_mut())
+        .chain(outgoing.map(|s| s.credentials_mut()));
+    for c in credentials {
+        secret(c.secret)?;
+        path(c.certificate)?;
+        path(c.private_key)?;
+        secret(c.certificate_passphrase)?;
+        path(c.federated_token_file)?;
+        if let Some(FederatedToken::File(p)) = c.federated_token {
+            *p = absolute(p, folder)?;
+        }
+    }
     for s in &mut config.incoming_servers {
-        secret(&mut s.secret)?;
-        path(&mut s.certificate)?;
-        path(&mut s.private_key)?;
-        path(&mut s.federated_token_file)?;
         path(&mut s.ca_file)?;
     }
     for s in &mut config.outgoing_servers {
-        secret(&mut s.secret)?;
         secret(&mut s.password)?;
-        path(&mut s.certificate)?;
-        path(&mut s.private_key)?;
-        path(&mut s.federated_token_file)?;
         path(&mut s.ca_file)?;
     }
     for a in config.queues.iter_mut().flat_map(|q| &mut q.addresses) {

@@ -37,7 +37,7 @@ fn plain(config: &Config) -> impl Iterator<Item = String> + '_ {
         })
 }
 
-/// The text with the value after each `secret:` and `password:` hidden, unless it is a mapping,
+/// The text with the value after each key of [`next_secret`] hidden, unless it is a mapping,
 /// which says only where the secret is.
 fn masked(text: &str, known: &HashSet<String>) -> String {
     let mut out = String::with_capacity(text.len());
@@ -108,7 +108,7 @@ fn masked_line(line: &str, known: &HashSet<String>) -> (String, bool) {
 
 /// The text up to and with the colon of the next key that holds a secret, and what follows it.
 fn next_secret(text: &str) -> Option<(&str, &str)> {
-    ["secret", "password"]
+    ["secret", "certificate_passphrase", "password"]
         .iter()
         .filter_map(|key| {
             text.match_indices(key).find_map(|(at, _)| {

@@ -1,7 +1,8 @@
 //! Which app registration signs in, at which authority, for which scope: pure functions over the
 //! configuration.
 
-use super::model::{Address, HttpsUrl, MailboxEntry};
+use super::credential::{Credentials, FederatedToken, ManagedIdentity};
+use super::model::{Address, HttpsUrl, MailboxEntry, OauthEndpoint};
 use super::{
     Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Resource,
     SecretSource,
@@ -11,17 +12,22 @@ use crate::net::Endpoint;
 use std::path::Path;
 
 /// What stands for a client, as the file has it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CredentialSource<'a> {
     /// A public client.
     None,
     Secret(&'a SecretSource),
     Certificate {
         certificate: &'a Path,
-        private_key: &'a Path,
+        /// Where it is not in the certificate's own file.
+        private_key: Option<&'a Path>,
+        passphrase: Option<&'a SecretSource>,
     },
-    FederatedTokenFile(&'a Path),
-    ManagedIdentity,
+    FederatedToken(FederatedToken),
+    ManagedIdentity {
+        /// The host's own, and not the one that the client ID names.
+        system: bool,
+    },
 }
 
 /// An app registration, seen from the server that signs in with it.
@@ -38,6 +44,67 @@ pub struct Registration<'a> {
     /// Replaces the cloud's own scope.
     pub scope: Option<&'a str>,
     pub ca_file: Option<&'a Path>,
+    pub endpoints: Endpoints<'a>,
+}
+
+/// The endpoints of an authority whose paths are not Entra ID's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Endpoints<'a> {
+    token: Option<&'a OauthEndpoint>,
+    authorization: Option<&'a OauthEndpoint>,
+    device_authorization: Option<&'a OauthEndpoint>,
+}
+
+impl Registration<'_> {
+    /// Whether the authority has Entra ID's paths, and with them its ways.
+    pub fn is_entra(&self) -> bool {
+        self.endpoints.token.is_none()
+    }
+
+    /// RFC 6749 §3.2.
+    pub fn token_endpoint(&self) -> String {
+        match self.endpoints.token {
+            Some(own) => own.as_str().to_owned(),
+            None => self.authority.token_endpoint(),
+        }
+    }
+
+    /// RFC 6749 §3.1.
+    ///
+    /// # Errors
+    /// `Config` where the authority is not Entra ID and none is given.
+    pub fn authorization_endpoint(&self) -> Result<String, Fault> {
+        match self.endpoints.authorization {
+            Some(own) => Ok(own.as_str().to_owned()),
+            None if self.is_entra() => Ok(self.authority.authorization_endpoint()),
+            None => Err(self.lacks("authorization_endpoint", "--authorization-endpoint")),
+        }
+    }
+
+    /// RFC 8628 §3.1.
+    ///
+    /// # Errors
+    /// As [`Registration::authorization_endpoint`].
+    pub fn device_authorization_endpoint(&self) -> Result<String, Fault> {
+        match self.endpoints.device_authorization {
+            Some(own) => Ok(own.as_str().to_owned()),
+            None if self.is_entra() => Ok(self.authority.device_authorization_endpoint()),
+            None => Err(self.lacks(
+                "device_authorization_endpoint",
+                "--device-authorization-endpoint",
+            )),
+        }
+    }
+
+    fn lacks(&self, key: &str, flag: &str) -> Fault {
+        let server = self.server;
+        Fault::config(format!(
+            "server `{server}` has a `token_endpoint` of its own and no `{key}`"
+        ))
+        .hint(format!(
+            "give it, if the provider has one: queuemail server set '{server}' {flag} URL"
+        ))
+    }
 }
 
 /// The account that signs in for OAuth User, and its password if the file has one.
@@ -55,15 +122,14 @@ pub fn incoming(server: &IncomingServer) -> Registration<'_> {
         authority: server.address.clone(),
         authentication: server.authentication,
         client_id: &server.client_id,
-        credential: credential(
-            server.secret.as_ref(),
-            server.certificate.as_deref(),
-            server.private_key.as_deref(),
-            server.federated_token_file.as_deref(),
-            server.managed_identity,
-        ),
+        credential: credential(&server.credentials()),
         scope: server.scope.as_deref(),
         ca_file: server.ca_file.as_deref(),
+        endpoints: Endpoints {
+            token: server.token_endpoint.as_ref(),
+            authorization: server.authorization_endpoint.as_ref(),
+            device_authorization: server.device_authorization_endpoint.as_ref(),
+        },
     }
 }
 
@@ -132,15 +198,10 @@ pub fn outgoing<'a>(
             },
             authentication: server.authentication,
             client_id,
-            credential: credential(
-                server.secret.as_ref(),
-                server.certificate.as_deref(),
-                server.private_key.as_deref(),
-                server.federated_token_file.as_deref(),
-                server.managed_identity,
-            ),
+            credential: credential(&server.credentials()),
             scope: server.scope.as_deref(),
             ca_file: server.ca_file.as_deref(),
+            endpoints: Endpoints::default(),
         });
     }
     let app = match &server.app {
@@ -170,6 +231,7 @@ pub fn outgoing<'a>(
         client_id: of_app.client_id,
         // A registration signs a person in as a public client unless it has a credential.
         credential: of_app.credential,
+        endpoints: of_app.endpoints,
     })
 }
 
@@ -253,22 +315,28 @@ fn login_host(config: &Config, server: &OutgoingServer) -> Result<String, Fault>
     }
 }
 
-fn credential<'a>(
-    secret: Option<&'a SecretSource>,
-    certificate: Option<&'a Path>,
-    private_key: Option<&'a Path>,
-    federated_token_file: Option<&'a Path>,
-    managed_identity: bool,
-) -> CredentialSource<'a> {
-    match (secret, certificate, private_key, federated_token_file) {
-        (Some(secret), ..) => CredentialSource::Secret(secret),
-        (_, Some(certificate), Some(private_key), _) => CredentialSource::Certificate {
+fn credential<'a>(c: &Credentials<'a>) -> CredentialSource<'a> {
+    let federated = || {
+        let file = c.federated_token_file;
+        let file = file.map(|path| FederatedToken::File(path.to_owned()));
+        c.federated_token.cloned().or(file)
+    };
+    if let Some(secret) = c.secret {
+        CredentialSource::Secret(secret)
+    } else if let Some(certificate) = c.certificate {
+        CredentialSource::Certificate {
             certificate,
-            private_key,
-        },
-        (.., Some(path)) => CredentialSource::FederatedTokenFile(path),
-        _ if managed_identity => CredentialSource::ManagedIdentity,
-        _ => CredentialSource::None,
+            private_key: c.private_key,
+            passphrase: c.certificate_passphrase,
+        }
+    } else if let Some(token) = federated() {
+        CredentialSource::FederatedToken(token)
+    } else {
+        match c.managed_identity {
+            ManagedIdentity::No => CredentialSource::None,
+            ManagedIdentity::User => CredentialSource::ManagedIdentity { system: false },
+            ManagedIdentity::System => CredentialSource::ManagedIdentity { system: true },
+        }
     }
 }
 
@@ -350,13 +418,32 @@ pub fn scope(
                     )
                 }
             };
-            // Without it no refresh token comes back, and each run would need the password.
-            if !scope.split_whitespace().any(|s| s == "offline_access") {
+            // Without it no refresh token comes back, and each run would need the password. It is
+            // OpenID Connect's word, which not every provider knows.
+            if registration.is_entra() && !scope.split_whitespace().any(|s| s == "offline_access") {
                 scope.push_str(" offline_access");
             }
             scope
         }
     }
+}
+
+/// The resource to name to Entra's version 1 endpoint, where that is the one to ask: in China the
+/// password grant is known to give a token for mail there, with a resource in the place of scopes.
+pub fn v1_resource(
+    registration: &Registration<'_>,
+    account: Account<'_>,
+    scope: &str,
+) -> Option<&'static str> {
+    let resource = Cloud::China.delegated_resource(Resource::Imap);
+    let mail = scope
+        .strip_prefix(resource)
+        .is_some_and(|rest| rest.starts_with('/'));
+    let is_it = registration.authority.cloud() == Some(Cloud::China)
+        && registration.scope.is_none()
+        && account.password.is_some()
+        && mail;
+    is_it.then_some(resource)
 }
 
 fn known<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {

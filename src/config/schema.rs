@@ -3,6 +3,7 @@
 //! go together) is left to `config validate`.
 
 use super::cloud::Authority;
+use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
 use crate::net::Endpoint;
@@ -54,12 +55,30 @@ text! {
     };
     Language: { "type": "string", "pattern": "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$" };
     HttpsUrl: { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]://[^?#]+$" };
+    OauthEndpoint: { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]://[^#]+$" };
     Endpoint: { "type": "string", "pattern": "^(imap|smtp)s?://[^/?#]+/?$" };
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
     Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|eml):.+)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
+    ManagedIdentity: { "enum": [true, false, "system"] };
+    FederatedToken: {
+        "type": "object",
+        "description": "Where the token is read from at each sign-in: one of these.",
+        "properties": {
+            "file": { "type": "string", "description": "A file that holds the token alone." },
+            "env_file": { "type": "string", "description": "An environment variable that holds the file's name." },
+            "command": {
+                "type": "array",
+                "items": { "type": "string" },
+                "description": "A program and its arguments; the first line of its output is the token."
+            }
+        },
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": false
+    };
     SecretSource: {
         "oneOf": [
             { "type": "string", "description": "The secret itself; the file must then be private (0600)." },

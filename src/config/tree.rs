@@ -1,12 +1,13 @@
 //! The model as a tree of keys in the order in which a person reads them: what `show` prints,
 //! what `add` writes, what an edit compares. Keys that say what holds anyway are left out.
 
+use super::credential::{Credentials, FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// A value of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,7 +42,7 @@ impl Tree {
         match self {
             Tree::Text(text) => text.clone(),
             Tree::Number(n) => n.to_string(),
-            Tree::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+            Tree::Flag(flag) => if *flag { "true" } else { "false" }.to_owned(),
             Tree::Secret(_) => "(set)".to_owned(),
             Tree::List(items) => items.iter().map(Tree::words).collect::<Vec<_>>().join(" "),
             Tree::Map(entries) => entries
@@ -94,8 +95,8 @@ impl Keys {
         }
     }
 
-    fn path(self, key: &'static str, value: &Option<PathBuf>) -> Keys {
-        self.opt(key, &value.as_ref().map(|p| p.display()))
+    fn path(self, key: &'static str, value: &Option<impl AsRef<Path>>) -> Keys {
+        self.opt(key, &value.as_ref().map(|p| p.as_ref().display()))
     }
 
     fn priority(mut self, value: Option<Priority>) -> Keys {
@@ -120,8 +121,27 @@ impl Keys {
         self
     }
 
-    fn secret(self, key: &'static str, value: &Option<SecretSource>) -> Keys {
-        self.tree(key, value.as_ref().map(SecretSource::tree))
+    fn secret(self, key: &'static str, value: Option<&SecretSource>) -> Keys {
+        self.tree(key, value.map(SecretSource::tree))
+    }
+
+    fn credentials(self, c: &Credentials<'_>) -> Keys {
+        let managed = match c.managed_identity {
+            ManagedIdentity::No => None,
+            ManagedIdentity::User => Some(Tree::Flag(true)),
+            ManagedIdentity::System => Some(Tree::Text("system".to_owned())),
+        };
+        self.secret("secret", c.secret)
+            .opt("secret_expires", &c.secret_expires)
+            .path("certificate", &c.certificate)
+            .path("private_key", &c.private_key)
+            .secret("certificate_passphrase", c.certificate_passphrase)
+            .tree(
+                "federated_token",
+                c.federated_token.map(FederatedToken::tree),
+            )
+            .path("federated_token_file", &c.federated_token_file)
+            .tree("managed_identity", managed)
     }
 
     fn done(self) -> Tree {
@@ -129,19 +149,34 @@ impl Keys {
     }
 }
 
+fn one(kind: &'static str, value: &str) -> Tree {
+    Tree::Map(vec![(kind, Tree::Text(value.to_owned()))])
+}
+
+fn command(words: &[String]) -> Tree {
+    let words = words.iter().cloned().map(Tree::Text).collect();
+    Tree::Map(vec![("command", Tree::List(words))])
+}
+
+impl FederatedToken {
+    fn tree(&self) -> Tree {
+        match self {
+            FederatedToken::File(path) => one("file", &path.to_string_lossy()),
+            FederatedToken::EnvFile(name) => one("env_file", name),
+            FederatedToken::Command(words) => command(words),
+        }
+    }
+}
+
 impl SecretSource {
     pub fn tree(&self) -> Tree {
-        let one = |kind, value: &str| Tree::Map(vec![(kind, Tree::Text(value.to_owned()))]);
         match self {
             SecretSource::Plain(secret) => Tree::Secret(secret.clone()),
             SecretSource::File(path) => one("file", &path.to_string_lossy()),
             SecretSource::Env(name) => one("env", name),
             SecretSource::Keyring(name) => one("keyring", name),
             SecretSource::Credential(name) => one("credential", name),
-            SecretSource::Command(words) => Tree::Map(vec![(
-                "command",
-                Tree::List(words.iter().cloned().map(Tree::Text).collect()),
-            )]),
+            SecretSource::Command(words) => command(words),
         }
     }
 }
@@ -224,13 +259,14 @@ impl IncomingServer {
             .text("address", &self.address)
             .text("authentication", &self.authentication)
             .text("client_id", &self.client_id)
-            .secret("secret", &self.secret)
-            .opt("secret_expires", &self.secret_expires)
-            .path("certificate", &self.certificate)
-            .path("private_key", &self.private_key)
-            .path("federated_token_file", &self.federated_token_file)
-            .flag("managed_identity", on(self.managed_identity))
+            .credentials(&self.credentials())
             .opt("via", &via)
+            .opt("token_endpoint", &self.token_endpoint)
+            .opt("authorization_endpoint", &self.authorization_endpoint)
+            .opt(
+                "device_authorization_endpoint",
+                &self.device_authorization_endpoint,
+            )
             .opt("imap", &self.imap)
             .opt("graph", &self.graph)
             .opt("scope", &self.scope)
@@ -253,14 +289,9 @@ impl OutgoingServer {
             .text("authentication", &self.authentication)
             .opt("app", &self.app)
             .opt("client_id", &self.client_id)
-            .secret("secret", &self.secret)
-            .opt("secret_expires", &self.secret_expires)
-            .path("certificate", &self.certificate)
-            .path("private_key", &self.private_key)
-            .path("federated_token_file", &self.federated_token_file)
-            .flag("managed_identity", on(self.managed_identity))
+            .credentials(&self.credentials())
             .opt("user", &self.user)
-            .secret("password", &self.password)
+            .secret("password", self.password.as_ref())
             .opt("via", &via)
             .opt("smtp", &self.smtp)
             .opt("graph", &self.graph)
@@ -298,7 +329,7 @@ impl Address {
             .priority(self.priority)
             .opt("extension_language", &self.extension_language)
             .opt("account", &self.account)
-            .secret("password", &self.password)
+            .secret("password", self.password.as_ref())
             .flag("sender", on(self.sender))
             .opt("outgoing_server", &self.outgoing_server)
             .tree("folders", folders)

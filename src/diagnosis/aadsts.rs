@@ -179,11 +179,11 @@ pub static CODES: &[Entry] = &[
         "the user name or the password is wrong",
         Who::You,
         &[
-            "set the password of {account}: `queuemail queue set {queue} --address {address} --set-password`",
+            "set the password of {account}: `{set_password}`",
             "the account must be the user principal name, not an alias; repeated tries lock it",
         ],
     )
-    .act("queuemail queue set {queue} --address {address} --set-password"),
+    .act("{set_password}"),
     code(
         &[50034],
         "the user does not exist in this tenant",
@@ -192,7 +192,7 @@ pub static CODES: &[Entry] = &[
             "check the tenant {tenant} and the account {account}: it must be the user principal name, an alias does not sign in",
         ],
     )
-    .act("queuemail queue set {queue} --address {address} --account NAME, with the user principal name, for an alias does not sign in"),
+    .act("{set_account} NAME, with the user principal name, for an alias does not sign in"),
     code(
         &[50053],
         "the account is locked after too many wrong passwords, or the network address is blocked",
@@ -206,7 +206,7 @@ pub static CODES: &[Entry] = &[
         "the password has expired",
         Who::Person,
         &[
-            "set a new password for {account}, then `queuemail queue set {queue} --address {address} --set-password`",
+            "set a new password for {account}, then `{set_password}`",
             APP_ONLY,
         ],
     ),
@@ -224,11 +224,11 @@ pub static CODES: &[Entry] = &[
         "the account is disabled; a shared mailbox's own account always is",
         Who::You,
         &[
-            "sign in as a person with full access to the mailbox: `queuemail queue set {queue} --address {address} --account PERSON`",
+            "sign in as a person with full access to the mailbox: `{set_account} PERSON`",
             APP_ONLY,
         ],
     )
-    .act("queuemail queue set {queue} --address {address} --account PERSON, a person with full access to the mailbox"),
+    .act("{set_account} PERSON, a person with full access to the mailbox"),
     code(
         &[50076, 50074, 50158],
         "another factor than the password is demanded",

@@ -52,11 +52,11 @@ pub struct Entry {
     pub says: Says,
     pub means: &'static str,
     pub who: Who,
-    /// What to do, pasteable; `{address}`, `{account}`, `{queue}`, `{server}`,
-    /// `{app_server}` (whose entry holds the app's ID and credential), `{tenant}`,
-    /// `{client_id}`, `{object_id}`, `{host}`, `{port}`, `{endpoint}` (the option that names the
-    /// host's usual port) and `{principal}` (whom Exchange gives rights to: the account, else the
-    /// app) are filled in.
+    /// What to do, pasteable; `{address}`, `{account}`, `{set_password}`, `{set_account}` (the
+    /// commands that change them), `{queue}`, `{server}`, `{app_server}` (whose entry holds the
+    /// app's ID and credential), `{tenant}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
+    /// `{endpoint}` (the option that names the host's usual port) and `{principal}` (whom Exchange
+    /// gives rights to: the account, else the app) are filled in.
     pub hints: &'static [&'static str],
     /// The one command or page to begin with, where it is not the first hint.
     pub act: Option<&'static str>,
@@ -226,6 +226,20 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         true => powershell::quoted,
         false => quoted,
     };
+    // Who signs in, and with which password, is said where the account is.
+    let (password, account) = match scene.is_server_account {
+        true => (
+            "queuemail server set {server} --set-password",
+            "queuemail server set {server} --user",
+        ),
+        false => (
+            "queuemail queue set {queue} --address {address} --set-password",
+            "queuemail queue set {queue} --address {address} --account",
+        ),
+    };
+    text = text
+        .replace("{set_password}", password)
+        .replace("{set_account}", account);
     if text.contains("{principal}") {
         let principal = match (&scene.account, &scene.object_id) {
             (Some(account), _) => quoted(account),

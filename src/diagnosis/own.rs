@@ -290,7 +290,7 @@ pub static TEXTS: &[Entry] = &[
         "the app signs in no more when it has ended",
         Who::Entra,
         &[
-            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate, then queuemail server set {server} --certificate PEM --private-key PEM",
+            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate, then queuemail server set {server} --certificate FILE",
         ],
     ),
     text(

@@ -1,12 +1,13 @@
 //! Which mail this is, told from its head as it passes by.
 //!
 //! The server's ids do not survive a changed UIDVALIDITY or a change from IMAP to Graph, and
-//! Exchange's octets differ between two fetches of the same item. What stays are the header
-//! fields that its author wrote: Message-ID, Date, From, To and Subject. A message without a
-//! Message-ID is told by its octets.
+//! Exchange's octets differ between two fetches of the same item. What stays is what its author
+//! wrote in the header: Message-ID, Date, From, To and Subject. Where there is no Message-ID, the
+//! text is looked at, too.
 
 use super::fields::Fields;
 use super::machine::{self, Machine};
+use crate::mail::authored;
 use ring::digest::{Context, SHA256};
 
 /// The head is searched for its end up to this many octets.
@@ -46,16 +47,55 @@ enum Progress {
     Head,
     /// The head says which mail it is.
     Known(Identity),
-    /// There is no Message-ID: the octets are digested to the end.
-    Digesting(Identity, Box<Context>),
+    /// There is no Message-ID: the text is digested to the end.
+    Digesting(Identity, Box<Text>),
+}
+
+/// Longer lines are taken as several of this many octets.
+const LINE: usize = 4096;
+
+/// The lines of a text, without what separates parts: a server makes boundaries up anew.
+struct Text {
+    digest: Context,
+    line: Vec<u8>,
+}
+
+impl Text {
+    fn take(&mut self, mut octets: &[u8]) {
+        while !octets.is_empty() {
+            let room = &octets[..octets.len().min(LINE - self.line.len())];
+            let end = room.iter().position(|&b| b == b'\n');
+            let (piece, rest) = octets.split_at(end.map_or(room.len(), |end| end + 1));
+            self.line.extend_from_slice(piece);
+            if end.is_some() || self.line.len() == LINE {
+                self.end_line();
+            }
+            octets = rest;
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = self.line.trim_ascii();
+        let separates = line.starts_with(b"--") || line.windows(9).any(|w| w == b"boundary=");
+        if !line.is_empty() && !separates {
+            self.digest.update(line);
+            self.digest.update(b"\n");
+        }
+        self.line.clear();
+    }
+
+    fn finish(mut self) -> [u8; 16] {
+        self.end_line();
+        shortened(self.digest)
+    }
 }
 
 impl HeadReader {
     pub fn take(&mut self, octets: &[u8]) {
         match &mut self.state {
             Progress::Known(identity) => keep_report(&mut self.report, identity, octets),
-            Progress::Digesting(identity, digest) => {
-                digest.update(octets);
+            Progress::Digesting(identity, text) => {
+                text.take(octets);
                 keep_report(&mut self.report, identity, octets);
             }
             Progress::Head => {
@@ -73,8 +113,8 @@ impl HeadReader {
         }
         let mut identity = match self.state {
             Progress::Known(identity) => identity,
-            Progress::Digesting(identity, digest) => Identity {
-                fingerprint: shortened(*digest),
+            Progress::Digesting(identity, text) => Identity {
+                fingerprint: text.finish(),
                 ..identity
             },
             Progress::Head => Identity::default(),
@@ -115,16 +155,19 @@ impl HeadReader {
         };
         let mut digest = Context::new(&SHA256);
         keep_report(&mut self.report, &identity, &self.head[end..]);
+        let id = identity.message_id.clone().unwrap_or_default();
+        for part in authored(&self.head[..end]).iter().chain([&id]) {
+            digest.update(part.as_bytes());
+            digest.update(b"\0");
+        }
         self.state = if identity.message_id.is_some() {
-            for name in ["message-id", "date", "from", "to", "subject"] {
-                digest.update(fields.get(name).unwrap_or_default().as_bytes());
-                digest.update(b"\0");
-            }
             identity.fingerprint = shortened(digest);
             Progress::Known(identity)
         } else {
-            digest.update(&self.head);
-            Progress::Digesting(identity, Box::new(digest))
+            let line = Vec::new();
+            let mut text = Text { digest, line };
+            text.take(&self.head[end..]);
+            Progress::Digesting(identity, Box::new(text))
         };
         self.head = Vec::new();
     }
@@ -182,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_message_id_the_octets_tell_it() {
+    fn without_a_message_id_the_text_tells_it() {
         let one = identity(b"Subject: x\r\n\r\nbody", 3);
         assert_eq!(one.message_id, None);
         assert_eq!(
@@ -194,6 +237,27 @@ mod tests {
             identity(b"Subject: x\r\n\r\nbodY", 50).fingerprint
         );
         assert_ne!(identity(b"", 1).fingerprint, one.fingerprint);
+        let long = [b"Subject: x\n\n", &[b'a'; 3 * LINE][..]].concat();
+        let longer = [&long[..], b"b"].concat();
+        assert_eq!(
+            identity(&long, 7).fingerprint,
+            identity(&long, LINE).fingerprint
+        );
+        assert_ne!(
+            identity(&long, 7).fingerprint,
+            identity(&longer, 7).fingerprint
+        );
+        let parts = |boundary: &str| {
+            identity(
+                format!(
+                    "Subject: x\r\nContent-Type: multipart/mixed;\r\n boundary={boundary}\r\n\r\n\
+                     --{boundary}\r\n\r\ntext\r\n--{boundary}--\r\n"
+                )
+                .as_bytes(),
+                9,
+            )
+        };
+        assert_eq!(parts("a").fingerprint, parts("other").fingerprint);
     }
 
     #[test]
@@ -209,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_make_no_difference(message in "(Message-ID: <x>|a: b|\r\n|\n|:| |é){0,30}", piece in 1usize..40) {
+        fn pieces_make_no_difference(message in "(Message-ID: <x>|a: b|\r\n|\n|:| |--|é){0,30}", piece in 1usize..40) {
             prop_assert_eq!(identity(message.as_bytes(), piece), identity(message.as_bytes(), 10_000));
         }
     }

@@ -270,7 +270,7 @@ fn fetch_folders(
         if folder.record.renumbered {
             let why = match folder.epoch {
                 0 => "its messages have the ids of Graph now".to_owned(),
-                epoch => format!("the server renumbered its messages (UIDVALIDITY {epoch})"),
+                epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
             };
             reporter.note(&format!(
                 "`{}` folder `{name}`: {why}; those delivered before are recognised",

@@ -5,12 +5,15 @@
 //! says honestly what became of a message, and never repeats one by itself.
 
 pub mod addresses;
+mod authored;
 pub mod graph;
 pub mod imap;
 pub mod message;
 pub mod sasl;
 pub mod smtp;
 mod utf7;
+
+pub use authored::authored;
 
 use crate::config::AfterFetch;
 use crate::fault::Kind;

@@ -3,10 +3,12 @@
 
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer};
 use super::exchange::exchange;
-use super::{AccessToken, assertion};
+use super::{AccessToken, assertion, federation};
 use crate::fault::Fault;
 use crate::http::Agent;
 use crate::secret::Secret;
+use crate::x509::Identity;
+use jiff::Timestamp;
 use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
@@ -25,13 +27,15 @@ pub enum Credential {
     /// Not at all: a public client (RFC 6749 §2.1).
     None,
     Secret(Secret),
-    /// PEM files; read at each exchange.
+    /// Files; read at each exchange, so that a renewed certificate is taken up by itself.
     Certificate {
         certificate: PathBuf,
-        private_key: PathBuf,
+        /// Where it is not in the certificate's own file.
+        private_key: Option<PathBuf>,
+        passphrase: Option<Secret>,
     },
-    /// A file with a JWT of another identity provider; read at each exchange.
-    FederatedToken(PathBuf),
+    /// A JWT of another identity provider.
+    FederatedToken(Secret),
 }
 
 /// A client registration at a token endpoint.
@@ -40,6 +44,9 @@ pub struct Client<'a> {
     pub token_endpoint: &'a str,
     pub client_id: &'a str,
     pub credential: Credential,
+    /// What the token is for, where the token endpoint is one of Entra's version 1: that takes a
+    /// resource in the place of scopes.
+    pub resource: Option<&'a str>,
 }
 
 /// What a grant yields.
@@ -96,9 +103,11 @@ impl Client<'_> {
         let client = self.client()?;
         let account = ResourceOwnerUsername::new(account.to_owned());
         let password = ResourceOwnerPassword::new(password.expose().to_owned());
-        let mut request = client
-            .exchange_password(&account, &password)
-            .add_scopes(scopes(scope));
+        let mut request = client.exchange_password(&account, &password);
+        request = match self.resource {
+            Some(resource) => request.add_extra_param("resource", resource),
+            None => request.add_scopes(scopes(scope)),
+        };
         for (name, value) in self.assertion()? {
             request = request.add_extra_param(name, value);
         }
@@ -109,9 +118,11 @@ impl Client<'_> {
     pub fn refresh(&self, token: &Secret, scope: &str) -> Result<Granted, GrantError> {
         let client = self.client()?;
         let token = RefreshToken::new(token.expose().to_owned());
-        let mut request = client
-            .exchange_refresh_token(&token)
-            .add_scopes(scopes(scope));
+        let mut request = client.exchange_refresh_token(&token);
+        request = match self.resource {
+            Some(resource) => request.add_extra_param("resource", resource),
+            None => request.add_scopes(scopes(scope)),
+        };
         for (name, value) in self.assertion()? {
             request = request.add_extra_param(name, value);
         }
@@ -136,13 +147,15 @@ impl Client<'_> {
         self.exchange(false, |http| exchange.request(&http))
     }
 
-    /// The page where a person signs in, who then comes back to `redirect_uri`.
+    /// The page where a person signs in, who then comes back to `redirect_uri`. Other providers
+    /// than Entra ID (`is_entra`) are sent nothing beyond RFC 6749 and RFC 7636 but the account.
     pub fn authorization(
         &self,
         endpoint: &str,
         redirect_uri: String,
         scope: &str,
         login_hint: &str,
+        is_entra: bool,
     ) -> Result<CodeRequest, Fault> {
         let no_url =
             |text: &str, e: url::ParseError| Fault::config(format!("`{text}` is not a URL: {e}"));
@@ -154,13 +167,16 @@ impl Client<'_> {
             .set_auth_uri(endpoint)
             .set_redirect_uri(redirect_uri.clone());
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let (url, state) = client
+        let mut request = client
             .authorize_url(CsrfToken::new_random)
             .add_scopes(scopes(scope))
-            .add_extra_param("response_mode", "query")
             .add_extra_param("login_hint", login_hint)
-            .set_pkce_challenge(challenge)
-            .url();
+            .set_pkce_challenge(challenge);
+        if is_entra {
+            // Where it is not asked for, some registrations answer with a form.
+            request = request.add_extra_param("response_mode", "query");
+        }
+        let (url, state) = request.url();
         Ok(CodeRequest {
             url,
             state: Secret::new(state.secret().clone()),
@@ -191,14 +207,14 @@ impl Client<'_> {
             Credential::Certificate {
                 certificate,
                 private_key,
+                passphrase,
             } => assertion::client_assertion(
-                certificate,
-                private_key,
+                &Identity::read(certificate, private_key.as_deref(), passphrase.as_ref())?,
                 self.client_id,
                 self.token_endpoint,
                 SystemTime::now(),
             )?,
-            Credential::FederatedToken(path) => assertion::federated_token(path)?,
+            Credential::FederatedToken(token) => token.expose().to_owned(),
         };
         Ok(vec![
             ("client_assertion_type", JWT_BEARER.to_owned()),
@@ -213,7 +229,12 @@ impl Client<'_> {
             &dyn Fn(HttpRequest) -> Result<HttpResponse, Fault>,
         ) -> Result<TokenAnswer, RequestTokenError<Fault, Box<ErrorAnswer>>>,
     ) -> Result<Granted, GrantError> {
-        exchange(self.agent, tried_password, send)
+        exchange(self.agent, tried_password, send).map_err(|mut e| {
+            if let Credential::FederatedToken(token) = &self.credential {
+                e.fault = federation::explained(e.fault, token.expose(), Timestamp::now());
+            }
+            e
+        })
     }
 }
 

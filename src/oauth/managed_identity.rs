@@ -1,66 +1,264 @@
 //! Managed identities: the Azure host that we run on vouches for us, and there is no secret.
 //!
-//! A virtual machine has the instance metadata service at a link-local address; App Service and
-//! its kin name a service on the loopback in `IDENTITY_ENDPOINT`. Both speak plain HTTP that never
-//! leaves the host, and only with those do we.
+//! - A virtual machine has the instance metadata service at a link-local address. As Microsoft's
+//!   SDKs do, we let `AZURE_POD_IDENTITY_AUTHORITY_HOST` name another one.
+//! - App Service and its kin name a service on the loopback in `IDENTITY_ENDPOINT`, and the proof
+//!   that we are of the app in `IDENTITY_HEADER`.
+//! - A machine elsewhere that Azure Arc manages names one in `IDENTITY_ENDPOINT` and has
+//!   `IMDS_ENDPOINT`, too. It asks us to prove that we may read a file.
+//!
+//! All speak plain HTTP that never leaves the host, and only with those do we.
 
-use super::answer::{GrantError, TokenAnswer};
-use super::exchange::ask;
+use super::answer::{TokenAnswer, truncate};
 use super::grant::Granted;
 use crate::fault::{Fault, Kind};
-use crate::http::Agent;
-use std::time::SystemTime;
+use crate::http::{Agent, retry_after};
+use crate::secret::{Secret, hide};
+use http::{Request, Response};
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// The instance metadata service.
-const METADATA: &str = "http://169.254.169.254/metadata/identity/oauth2/token";
+const METADATA: &str = "http://169.254.169.254";
+/// Its variable in Microsoft's SDKs.
+const AUTHORITY_HOST: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+/// The largest answer that we read, in octets.
+const LARGEST_ANSWER: u64 = 1 << 20;
+/// Where Azure Arc's agent puts its challenges on Linux, and how large one may be, in octets.
+const ARC_TOKENS: &str = "/var/opt/azcmagent/tokens";
+const LARGEST_CHALLENGE: u64 = 4096;
+/// Pauses before the service is asked again, which Microsoft wants to grow.
+const PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// An instance metadata service that answers 410 is being updated, for up to 70 seconds.
+const UPDATE: Duration = Duration::from_secs(70);
 
-/// A token for `scope` (a resource followed by `/.default`) of the identity `client_id`.
+/// Who vouches for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    Machine,
+    AppService,
+    Arc,
+}
+
+/// A service and how it is asked.
+struct Service {
+    host: Host,
+    url: url::Url,
+    /// What App Service knows us by.
+    proof: Option<Secret>,
+}
+
+/// A token for `scope` (a resource followed by `/.default`) of the identity `client_id`, or, with
+/// none, of the host's own.
+///
+/// # Errors
+/// `TryLater` where nobody answers or the service is not ready, `SignIn` where it has no such
+/// identity, `Config` where a variable does not name a service of this host.
 pub fn managed_identity(
     agent: &Agent,
-    client_id: &str,
+    client_id: Option<&str>,
     scope: &str,
-) -> Result<Granted, GrantError> {
-    let variable = |name| std::env::var(name).ok().filter(|v: &String| !v.is_empty());
+) -> Result<Granted, Fault> {
+    let mut service = Service::find(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))?;
     let resource = scope.trim_end_matches("/.default");
-    let (endpoint, version, header) =
-        match (variable("IDENTITY_ENDPOINT"), variable("IDENTITY_HEADER")) {
-            (Some(endpoint), Some(header)) => {
-                (endpoint, "2019-08-01", ("X-IDENTITY-HEADER", header))
-            }
-            _ => (
-                METADATA.to_owned(),
-                "2018-02-01",
-                ("Metadata", "true".to_owned()),
-            ),
-        };
-    let mut url = url::Url::parse(&endpoint)
-        .ok()
-        .filter(is_local)
-        .ok_or_else(|| {
-            Fault::config(format!(
-                "IDENTITY_ENDPOINT `{endpoint}` is no http:// address of this host"
-            ))
-        })?;
-    url.query_pairs_mut()
-        .append_pair("api-version", version)
-        .append_pair("resource", resource)
-        .append_pair("client_id", client_id);
-    let request = http::Request::get(url.as_str())
-        .header(header.0, header.1)
-        .body(Vec::new())
-        .map_err(|e| Fault::config(format!("`{endpoint}` cannot be asked: {e}")))?;
-    let asked_at = SystemTime::now();
-    let answer: TokenAnswer = ask(agent, request).map_err(|mut e| {
-        if e.fault.kind == Kind::TryLater && e.fault.server_said.is_none() {
-            e.fault = e.fault.hint("a managed identity exists on Azure hosts only; elsewhere use a certificate, a federated token or a secret");
+    let mut query = service.url.query_pairs_mut();
+    query.append_pair("api-version", service.host.api_version());
+    query.append_pair("resource", resource);
+    if let Some(client_id) = client_id {
+        query.append_pair("client_id", client_id);
+    }
+    drop(query);
+    let mut pauses = PAUSES.iter();
+    loop {
+        let asked_at = SystemTime::now();
+        let response = service.ask(agent)?;
+        let status = response.status().as_u16();
+        if status == 200 {
+            return granted(&response, asked_at);
         }
-        e
+        if !service.host.is_passing(status) {
+            return Err(service.refused(&response, client_id));
+        }
+        match pauses.next() {
+            Some(pause) => std::thread::sleep(*pause),
+            None => return Err(service.not_ready(&response)),
+        }
+    }
+}
+
+fn granted(response: &Response<Vec<u8>>, asked_at: SystemTime) -> Result<Granted, Fault> {
+    // The place is not told, for the value may be the token.
+    let answer: TokenAnswer = serde_json::from_slice(response.body()).map_err(|_| {
+        Fault::new(
+            Kind::Refused,
+            "the answer of the managed identity's service cannot be used: it is no token",
+        )
     })?;
     let (access, _) = answer.checked(asked_at)?;
     Ok(Granted {
         access,
         refresh: None,
     })
+}
+
+impl Host {
+    fn api_version(self) -> &'static str {
+        match self {
+            Host::Machine => "2018-02-01",
+            Host::AppService => "2019-08-01",
+            Host::Arc => "2020-06-01",
+        }
+    }
+
+    /// A state that passes by itself: Microsoft says so of 404 and 410 for virtual machines alone.
+    fn is_passing(self, status: u16) -> bool {
+        status == 429 || status >= 500 || self == Host::Machine && matches!(status, 404 | 410)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Host::Machine => "the instance metadata service",
+            Host::AppService => "the identity service of App Service",
+            Host::Arc => "the agent of Azure Arc",
+        }
+    }
+}
+
+impl Service {
+    fn find(variable: impl Fn(&str) -> Option<String>) -> Result<Service, Fault> {
+        let endpoint = variable("IDENTITY_ENDPOINT");
+        let proof = variable("IDENTITY_HEADER").map(Secret::new);
+        let (host, name, text) = match (endpoint, &proof) {
+            (Some(endpoint), Some(_)) => (Host::AppService, "IDENTITY_ENDPOINT", endpoint),
+            (Some(endpoint), None) if variable("IMDS_ENDPOINT").is_some() => {
+                (Host::Arc, "IDENTITY_ENDPOINT", endpoint)
+            }
+            _ => {
+                let host = variable(AUTHORITY_HOST).unwrap_or_else(|| METADATA.to_owned());
+                let host = host.trim_end_matches('/');
+                let url = format!("{host}/metadata/identity/oauth2/token");
+                (Host::Machine, AUTHORITY_HOST, url)
+            }
+        };
+        let url = url::Url::parse(&text)
+            .ok()
+            .filter(is_local)
+            .ok_or_else(|| {
+                Fault::config(format!(
+                    "{name} `{text}` is no http:// address of this host"
+                ))
+            })?;
+        Ok(Service {
+            host,
+            url,
+            proof: proof.filter(|_| host == Host::AppService),
+        })
+    }
+
+    fn ask(&self, agent: &Agent) -> Result<Response<Vec<u8>>, Fault> {
+        let proof = self.proof.as_ref().map(|p| ("X-IDENTITY-HEADER", p));
+        let response = self.call(agent, proof)?;
+        if self.host != Host::Arc || response.status() != 401 {
+            return Ok(response);
+        }
+        let challenge = Secret::new(format!("Basic {}", challenge(&response)?.expose()));
+        self.call(agent, Some(("Authorization", &challenge)))
+    }
+
+    fn call(
+        &self,
+        agent: &Agent,
+        proof: Option<(&str, &Secret)>,
+    ) -> Result<Response<Vec<u8>>, Fault> {
+        let mut request = Request::get(self.url.as_str()).header("Metadata", "true");
+        if let Some((name, value)) = proof {
+            request = request.header(name, value.expose());
+        }
+        let request = request
+            .body(Vec::new())
+            .map_err(|e| Fault::config(format!("{} cannot be asked: {e}", self.host.name())))?;
+        agent.call(request, LARGEST_ANSWER).map_err(|fault| {
+            fault.hint("a managed identity exists on Azure hosts only; elsewhere use a certificate, a federated token or a secret")
+        })
+    }
+
+    /// The service's words: OAuth's, App Service's, or whatever came.
+    fn words(&self, response: &Response<Vec<u8>>) -> String {
+        let body = response.body();
+        let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let text = |name: &str| json[name].as_str().filter(|text| !text.is_empty());
+        let mut words = match (text("error"), text("error_description"), text("message")) {
+            (Some(error), Some(description), _) => format!("{error}: {description}"),
+            (Some(words), None, _) | (None, _, Some(words)) => words.to_owned(),
+            _ => String::from_utf8_lossy(body).trim().to_owned(),
+        };
+        truncate(&mut words, 500);
+        let secrets: Vec<Secret> = self.proof.iter().cloned().collect();
+        let words = hide(&words, &secrets);
+        format!("HTTP status {}: {words}", response.status().as_u16())
+    }
+
+    fn not_ready(&self, response: &Response<Vec<u8>>) -> Fault {
+        let wait = match response.status().as_u16() {
+            410 => Some(UPDATE),
+            _ => retry_after(response.headers(), SystemTime::now()),
+        };
+        Fault::try_later(format!("{} is not ready", self.host.name()))
+            .said(self.words(response))
+            .retry_after(wait)
+    }
+
+    fn refused(&self, response: &Response<Vec<u8>>, client_id: Option<&str>) -> Fault {
+        let words = self.words(response);
+        let fault = Fault::new(Kind::SignIn, format!("{} gives no token", self.host.name()));
+        let hint = match (client_id, self.host) {
+            (Some(id), Host::Machine) => format!(
+                "usually the host has no identity with the client ID {id}: az vm identity show --name VM --resource-group GROUP; for the host's own: queuemail server set NAME --managed-identity=system"
+            ),
+            (Some(id), Host::AppService) => format!(
+                "usually the app has no identity with the client ID {id}: az webapp identity show --name APP --resource-group GROUP; for the app's own: queuemail server set NAME --managed-identity=system"
+            ),
+            (Some(_), Host::Arc) => "usually Azure Arc has the machine's own identity alone: queuemail server set NAME --managed-identity=system".to_owned(),
+            (None, _) => "usually the host has no identity of its own, or several assigned ones: give the client ID of one: queuemail server set NAME --managed-identity --client-id ID".to_owned(),
+        };
+        fault.said(words).hint(hint)
+    }
+}
+
+/// The content of the file that Azure Arc's agent names: only who may read it gets a token.
+fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
+    let odd = |why: &str| {
+        Fault::new(
+            Kind::SignIn,
+            format!("the agent of Azure Arc asks for a proof that cannot be given: {why}"),
+        )
+    };
+    let header = response.headers().get("www-authenticate");
+    let realm = header
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic realm="))
+        .ok_or_else(|| odd("it names no file"))?;
+    let path = Path::new(realm.trim_matches('"'));
+    // Whoever listens there must not make us send another file.
+    let is_its_own = path.parent() == Some(Path::new(ARC_TOKENS))
+        && path.extension().is_some_and(|extension| extension == "key");
+    if !is_its_own {
+        return Err(odd(&format!("its file is not below {ARC_TOKENS}")));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LARGEST_CHALLENGE).read_to_string(&mut text))
+        .map_err(|e| {
+            odd(&format!("`{}`: {e}", path.display())).hint(
+                "the user that runs queuemail must be in the group himds: usermod -aG himds USER",
+            )
+        })?;
+    Ok(Secret::new(text.trim()))
 }
 
 fn is_local(url: &url::Url) -> bool {

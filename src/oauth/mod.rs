@@ -6,6 +6,7 @@ mod assertion;
 mod claims;
 mod device;
 mod exchange;
+mod federation;
 mod grant;
 mod managed_identity;
 mod redirect;

@@ -91,6 +91,10 @@ pub fn plan(config: &Config, names: &[String]) -> Result<Plan> {
 }
 
 fn reading(plan: &mut Plan, config: &Config, server: &IncomingServer) {
+    // Other providers have no PowerShell.
+    if !resolve::incoming(server).is_entra() {
+        return;
+    }
     let by_imap = server.via != IncomingVia::Graph;
     let by_graph = server.via != IncomingVia::Imap;
     let service = server.authentication == Authentication::OauthService;
@@ -138,6 +142,9 @@ fn reading(plan: &mut Plan, config: &Config, server: &IncomingServer) {
 
 fn sending(plan: &mut Plan, config: &Config, server: &OutgoingServer) -> Result<()> {
     let registration = resolve::outgoing(config, server)?;
+    if !registration.is_entra() {
+        return Ok(());
+    }
     let by_smtp = server.via != OutgoingVia::Graph;
     let by_graph = server.via != OutgoingVia::Smtp;
     let service = server.authentication == Authentication::OauthService;

@@ -63,6 +63,20 @@ impl Store {
     /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
     /// is listed again, and what was delivered in the former one is recognised.
     pub fn open_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
+        let record = self.record_folder(address, name, epoch)?;
+        if record.renumbered {
+            // Needed only now: without it, each message would be looked for among all.
+            self.transaction(|tx| {
+                tx.execute(
+                    "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
+                    [],
+                )
+            })?;
+        }
+        Ok(record)
+    }
+
+    fn record_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
         self.transaction(|tx| {
             tx.prepare_cached(
                 "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
@@ -86,8 +100,8 @@ impl Store {
             .prepare_cached(
                 "SELECT id, CASE WHEN epoch = ?3 THEN mark END,
                         EXISTS (SELECT 1 FROM message m
-                                WHERE m.folder = folder.id AND m.epoch <> ?3 AND m.present = 1
-                                  AND m.state = 'delivered')
+                                WHERE m.folder = folder.id AND (m.epoch < ?3 OR m.epoch > ?3)
+                                  AND m.present = 1)
                  FROM folder WHERE address = ?1 AND name = ?2",
             )?
             .query_row(params![address, name, epoch], |row| {
@@ -338,7 +352,7 @@ impl Store {
         })
     }
 
-    /// Recognises a message delivered in a former epoch: its row becomes this message's, and
+    /// Recognises a message that a former epoch dealt with: its row becomes this message's, and
     /// `true` is returned. Each row recognises one message.
     pub fn recognise(
         &self,
@@ -349,16 +363,28 @@ impl Store {
         now: i64,
     ) -> Result<bool> {
         self.transaction(|tx| {
-            let changed = tx
+            let former: Option<i64> = tx
                 .prepare_cached(
-                    "UPDATE OR IGNORE message SET epoch = ?2, remote = ?3, changed_at = ?5
-                     WHERE id = (SELECT id FROM message
-                                 WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?4
-                                   AND state = 'delivered' AND present = 1
-                                 ORDER BY id LIMIT 1)",
+                    "SELECT id FROM message
+                     WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3 AND present = 1
+                       AND state IN ('delivered', 'quarantined', 'dropped')
+                     ORDER BY id LIMIT 1",
                 )?
-                .execute(params![folder, epoch, remote, fingerprint, now])?;
-            Ok(changed > 0)
+                .query_row(params![folder, epoch, fingerprint], |row| row.get(0))
+                .optional()?;
+            let Some(former) = former else {
+                return Ok(false);
+            };
+            // It may have failed under its new id before.
+            tx.prepare_cached(
+                "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+            )?
+            .execute(params![folder, epoch, remote])?;
+            tx.prepare_cached(
+                "UPDATE message SET epoch = ?2, remote = ?3, changed_at = ?4 WHERE id = ?1",
+            )?
+            .execute(params![former, epoch, remote, now])?;
+            Ok(true)
         })
     }
 
@@ -393,20 +419,32 @@ impl Store {
         })
     }
 
-    /// Ends the recognition of a former epoch: what was not found again is no longer there.
+    /// Ends the recognition of a former epoch: what was not found again is no longer there. While
+    /// a message could not be had under its new id it may be one of them, and nothing ends.
     pub fn close_former_epochs(&self, folder: FolderId, epoch: u32) -> Result<()> {
         self.transaction(|tx| {
+            let unseen: bool = tx
+                .prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM message
+                                    WHERE folder = ?1 AND epoch = ?2 AND fingerprint IS NULL
+                                      AND state IN ('failed', 'quarantined'))",
+                )?
+                .query_row(params![folder, epoch], |row| row.get(0))?;
+            if unseen {
+                return Ok(());
+            }
             tx.execute(
                 "UPDATE message SET present = 0, settle = NULL WHERE folder = ?1 AND epoch <> ?2",
                 params![folder, epoch],
             )?;
-            // What failed or was interrupted under the former ids is listed under the new ones.
+            // What was not delivered under the former ids is listed under the new ones.
             tx.execute(
-                "DELETE FROM message WHERE folder = ?1 AND epoch <> ?2 AND state = 'failed'",
+                "DELETE FROM message
+                 WHERE folder = ?1 AND epoch <> ?2 AND state IN ('failed', 'quarantined')",
                 params![folder, epoch],
-            )
+            )?;
+            Ok(())
         })
-        .map(drop)
     }
 }
 

@@ -163,8 +163,19 @@ fn credentials_that_cannot_sign_in() {
         with("    secret: {", "    managed_identity: true\n    secret: {"),
     );
     says(
-        "certificate_alone",
-        with("secret: { env: CONTOSO_SECRET }", "certificate: app.pem"),
+        "key_alone",
+        with("secret: { env: CONTOSO_SECRET }", "private_key: app.key"),
+    );
+    says(
+        "federated_source",
+        with(
+            "secret: { env: CONTOSO_SECRET }",
+            "federated_token: { envfile: AZURE_FEDERATED_TOKEN_FILE }",
+        ),
+    );
+    says(
+        "managed_word",
+        with("secret: { env: CONTOSO_SECRET }", "managed_identity: sytem"),
     );
 }
 

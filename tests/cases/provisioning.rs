@@ -305,6 +305,99 @@ fn a_new_credential_takes_the_place_of_the_old_one() {
 }
 
 #[test]
+fn every_credential_has_its_options() {
+    let world = World::with_config(BY_HAND);
+    let set = |args: &[&str]| world.run(["server", "set", "Contoso"]).args(args);
+    let credential = |args: &[&str]| {
+        set(args).succeeds();
+        let shown = world.run(["server", "list"]).succeeds().stdout;
+        let line = shown.lines().last().unwrap().to_owned();
+        line.split("contoso.onmicrosoft.com")
+            .nth(1)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    set(&["--certificate", "/etc/a.pfx"]).succeeds();
+    world.write("passphrase", "x");
+    let file = world.path("passphrase").display().to_string();
+    set(&["--certificate-passphrase-file", &file]).succeeds();
+    let config = world.config();
+    assert!(config.contains("certificate: /etc/a.pfx\n"), "{config}");
+    assert!(config.contains("certificate_passphrase:"), "{config}");
+    // Another certificate has another passphrase; and one that is kept makes the file private.
+    set(&["--certificate", "/etc/b.pfx"]).succeeds();
+    assert!(!world.config().contains("passphrase"), "{}", world.config());
+    world.chmod(&world.config_path(), 0o644);
+    set(&["--certificate-passphrase-stdin"])
+        .stdin("hunter2\n")
+        .succeeds()
+        .hides("hunter2");
+    assert!(world.config().contains("certificate_passphrase: hunter2\n"));
+    assert_eq!(world.mode(&world.config_path()), 0o600);
+    world
+        .run(["config", "show"])
+        .succeeds()
+        .shows("certificate_passphrase: (set)")
+        .hides("hunter2");
+    set(&["--certificate-passphrase-stdin", "--secret-stdin"])
+        .stdin("x\n")
+        .fails(64)
+        .mentions("cannot hold both `--secret-stdin` and `--certificate-passphrase-stdin`");
+    assert_eq!(
+        credential(&["--federated-token-env-file", "AZURE_FEDERATED_TOKEN_FILE"]),
+        "federated token env_file AZURE_FEDERATED_TOKEN_FILE"
+    );
+    assert!(
+        !world.config().contains("certificate"),
+        "{}",
+        world.config()
+    );
+    assert_eq!(
+        credential(&["--federated-token-command", "spire 'two words'"]),
+        "federated token command spire two words"
+    );
+    assert!(world.config().contains("two words"), "{}", world.config());
+    set(&["--federated-token-command", "", "--secret-env", "S"]).succeeds();
+    assert!(!world.config().contains("federated"), "{}", world.config());
+    set(&[
+        "--federated-token-command",
+        "a",
+        "--federated-token-env-file",
+        "B",
+    ])
+    .fails(64);
+    set(&["--federated-token-env-file", "/a/file"])
+        .fails(64)
+        .mentions("not the name of an environment variable");
+    assert_eq!(
+        credential(&["--federated-token-file", "/run/token"]),
+        "federated token file /run/token"
+    );
+    assert!(!world.config().contains("command"), "{}", world.config());
+    assert_eq!(
+        credential(&["--managed-identity=system"]),
+        "managed identity, system"
+    );
+    assert!(world.config().contains("managed_identity: system\n"));
+    assert_eq!(credential(&["--managed-identity"]), "managed identity");
+    assert!(world.config().contains("managed_identity: true\n"));
+    assert!(!world.config().contains("federated"), "{}", world.config());
+    // With endpoints that are not Entra ID's.
+    set(&["--token-endpoint", "http://a.example/token"])
+        .fails(64)
+        .mentions("must begin with https://");
+    let page = "https://a.example/auth?access_type=offline";
+    set(&["--token-endpoint", "https://a.example/token"])
+        .args(["--authorization-endpoint", page])
+        .succeeds();
+    assert!(world.config().contains(page), "{}", world.config());
+    set(&["--token-endpoint", "", "--authorization-endpoint", ""]).succeeds();
+    assert!(!world.config().contains("a.example"), "{}", world.config());
+    world.run(["config", "validate"]).succeeds();
+}
+
+#[test]
 fn the_path_and_the_whole_are_shown() {
     let world = World::with_config(BY_HAND);
     world

@@ -179,6 +179,28 @@ fn the_boundary_is_walked_by_both_ways() {
     check(&home, &["--boundary", CEO], 0);
 }
 
+/// A slip of the pen would be a proof otherwise.
+#[test]
+fn a_mailbox_that_is_not_there_proves_nothing() {
+    let home = graph_office("graph", ROLES.to_vec());
+    let json = check(&home, &["--boundary", "coe@contoso.com"], 67);
+    let last = steps(&json).last().unwrap();
+    assert_eq!(last["step"], "refused");
+    let sentence = last["verdict"]["sentence"].as_str().unwrap();
+    assert!(
+        sentence.contains("there is no mailbox `coe@contoso.com`, so nothing was refused"),
+        "{sentence}"
+    );
+    home.standin
+        .faults()
+        .graph
+        .not_enabled
+        .lock()
+        .unwrap()
+        .insert(CEO.into());
+    check(&home, &["--boundary", CEO], 67);
+}
+
 #[test]
 fn a_host_that_is_not_there_ends_both_roads() {
     let home = graph_office("graph", ROLES.to_vec());

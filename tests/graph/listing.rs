@@ -22,6 +22,31 @@ fn an_expired_delta_begins_anew_and_delivers_nothing_twice() {
     office.holds(0..7);
 }
 
+/// Not every refusal of a link has the words of the documentation; a folder may have been replaced.
+#[test]
+fn a_link_that_is_not_taken_begins_anew_in_the_same_run() {
+    let office = Office::new("graph");
+    for n in 0..3 {
+        office.deliver("INBOX", n);
+    }
+    office.fetch().succeeds().says_nothing();
+    for (more, status, code) in [
+        (3, 404, "ErrorItemNotFound"),
+        (4, 400, "BadRequest"),
+        (5, 400, "ErrorInvalidSyncStateData"),
+    ] {
+        office.deliver("INBOX", more);
+        let refusal = GraphFault::Error(status, code, "Badly formed token.", None);
+        office.m365.faults().graph.next(1, "/delta", refusal);
+        office.fetch().succeeds().says_nothing();
+        office.holds(0..more + 1);
+    }
+    // What is refused altogether is said.
+    let refusal = GraphFault::Error(400, "BadRequest", "No.", None);
+    office.m365.faults().graph.next(9, "/delta", refusal);
+    office.fetch().fails(69).mentions("BadRequest: No.");
+}
+
 #[test]
 fn what_others_do_to_messages_brings_none_of_them_again() {
     let office = Office::new("graph");

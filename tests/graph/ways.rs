@@ -78,3 +78,52 @@ fn a_closed_mailbox_is_told_with_both_reasons() {
         .mentions("neither by imap nor by graph (ErrorAccessDenied")
         .mentions("BAD User is authenticated but not connected.");
 }
+
+/// RBAC for Applications: the token of the app names no permission, Exchange gives one.
+#[test]
+fn a_role_in_exchange_opens_graph_though_no_token_names_it() {
+    let office = Office::with_roles("auto", vec![]);
+    let given = &office.m365.faults().graph.given_by_exchange;
+    office.deliver("INBOX", 0);
+    office
+        .fetch()
+        .fails(77)
+        .mentions("neither by imap nor by graph")
+        .mentions("the token has no permission for imap");
+    given.lock().unwrap().insert(SUPPORT.into());
+    office.world.run(["fetch", "-v"]).succeeds().mentions(
+        "is read by graph: the token names no permission, Exchange gives one (RBAC for Applications)",
+    );
+    office.holds([0]);
+    // It is remembered, and looked for again when it is taken away.
+    office.deliver("INBOX", 1);
+    office.fetch().succeeds().says_nothing();
+    given.lock().unwrap().clear();
+    office.deliver("INBOX", 2);
+    office.fetch().fails(77).mentions("ErrorAccessDenied");
+    office.holds([0, 1]);
+    assert!(!office.m365.log().iter().any(|l| l.starts_with("IMAP")));
+}
+
+#[test]
+fn a_role_in_exchange_lets_send_what_no_token_names() {
+    let office = Office::with_roles("auto", vec![]);
+    let message = format!("From: {SUPPORT}\nTo: a@fabrikam.example\nSubject: x\n\nx\n");
+    let send = || office.world.run(["send", "-t"]).stdin(message.clone());
+    send().fails(77).mentions("ErrorAccessDenied");
+    assert!(office.m365.submitted().is_empty());
+    // What only a message would show is no success of `check`.
+    let checked = office.world.run(["check"]).fails(77);
+    let words = "unless Exchange gives it (RBAC for Applications), which only a message shows";
+    assert!(checked.stdout.contains(words), "{}", checked.stdout);
+    let given = &office.m365.faults().graph.given_by_exchange;
+    given.lock().unwrap().insert(SUPPORT.into());
+    send().succeeds().says_nothing();
+    assert_eq!(office.m365.submitted().len(), 1);
+    let checked = office.world.run(["check", "-v"]).succeeds();
+    let shown = format!("{}{}", checked.stdout, checked.stderr);
+    assert!(
+        shown.contains("a message was accepted though the token names no permission"),
+        "{shown}"
+    );
+}

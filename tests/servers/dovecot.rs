@@ -9,6 +9,8 @@ use std::sync::Mutex;
 
 pub struct Dovecot {
     process: Mutex<Option<Process>>,
+    /// The mechanisms that take a token.
+    mechanisms: &'static str,
     folder: PathBuf,
     /// IMAP with STARTTLS; our own client also signs in here without TLS.
     pub imap: u16,
@@ -17,9 +19,10 @@ pub struct Dovecot {
 }
 
 impl Dovecot {
-    pub fn start(folder: &Path, certificate: &Certificate) -> Dovecot {
+    pub fn start(folder: &Path, certificate: &Certificate, mechanisms: &'static str) -> Dovecot {
         let dovecot = Dovecot {
             process: Mutex::new(None),
+            mechanisms,
             folder: folder.to_owned(),
             imap: free_port(),
             imaps: free_port(),
@@ -97,7 +100,11 @@ impl Dovecot {
     fn config(&self, certificate: &Certificate) -> String {
         let folder = self.folder.display();
         let Dovecot {
-            imap, imaps, pop3s, ..
+            imap,
+            imaps,
+            pop3s,
+            mechanisms,
+            ..
         } = self;
         let pem = certificate.certificate.display();
         let key = certificate.key.display();
@@ -133,10 +140,10 @@ mail_max_userip_connections = 100
 pop3_no_flag_updates = yes
 
 disable_plaintext_auth = no
-auth_mechanisms = plain login xoauth2 oauthbearer
+auth_mechanisms = plain login {mechanisms}
 passdb {{
   driver = oauth2
-  mechanisms = xoauth2 oauthbearer
+  mechanisms = {mechanisms}
   args = {folder}/oauth2.conf
 }}
 passdb {{

@@ -51,6 +51,11 @@ impl RealServers {
 
     /// Starts both servers and waits until they answer. Panics with what is missing.
     pub fn start() -> RealServers {
+        RealServers::start_with("xoauth2 oauthbearer")
+    }
+
+    /// The same, and a token is taken by these SASL mechanisms alone.
+    pub fn start_with(mechanisms: &'static str) -> RealServers {
         let missing = missing();
         assert!(
             missing.is_empty(),
@@ -59,7 +64,7 @@ impl RealServers {
         );
         let folder = new_folder();
         let certificate = authority::make(&folder);
-        let dovecot = dovecot::Dovecot::start(&folder.join("dovecot"), &certificate);
+        let dovecot = dovecot::Dovecot::start(&folder.join("dovecot"), &certificate, mechanisms);
         let postfix = postfix::Postfix::start(&folder.join("postfix"), &certificate, &dovecot);
         // What the watchers do not remove: three PEM files, needed until the end.
         RealServers {

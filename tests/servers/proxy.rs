@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 /// When a connection is cut, counted in octets that the server sent.
@@ -74,4 +74,36 @@ fn pass(from: &TcpStream, to: &TcpStream, delay: Duration, left: Arc<AtomicU64>)
         to.shutdown(Shutdown::Write).ok();
         source.shutdown(Shutdown::Read).ok();
     });
+}
+
+/// An HTTP proxy (CONNECT, RFC 9110 §9.3.6): its URL, and the targets that it was asked for. All of
+/// them are on loopback, whatever they are called; with `port` they are at that one.
+pub fn connect(port: Option<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let targets: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = targets.clone();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut octet = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut octet).unwrap_or(0) == 1 {
+                head.push(octet[0]);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
+            let own = target.rsplit(':').next().and_then(|port| port.parse().ok());
+            seen.lock().unwrap().push(target);
+            let Some(Ok(server)) = port.or(own).map(|p| TcpStream::connect(("127.0.0.1", p)))
+            else {
+                continue;
+            };
+            client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").ok();
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let left = Arc::new(AtomicU64::new(u64::MAX));
+                pass(from, to, Duration::ZERO, left);
+            }
+        }
+    });
+    (url, targets)
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::directory::{App, DeviceState, User};
 use super::faults::Faults;
 use super::mailbox::{Folder, StoredMessage};
-use super::records::{Submission, TokenRequest};
+use super::records::{GraphCall, Submission, TokenRequest};
 use super::tokens::{self, Subject};
 use super::world::World;
 use super::{http, imap, jwt, net, smtp, tls};
@@ -246,6 +246,17 @@ impl Standin {
         self.with_folder(mailbox, folder, |folder| {
             folder.messages.iter().map(|m| m.id.clone()).collect()
         })
+    }
+
+    /// From now on all that is asked of Graph is kept, with its answers.
+    pub fn keep_graph_calls(&self) {
+        self.world.graph.lock().unwrap().calls = Some(Vec::new());
+    }
+
+    /// What was asked of Graph since [`Standin::keep_graph_calls`], in order.
+    pub fn graph_calls(&self) -> Vec<GraphCall> {
+        let state = self.world.graph.lock().unwrap();
+        state.calls.clone().unwrap_or_default()
     }
 
     /// The states of all delta queries expire: 410 `SyncStateNotFound`.

@@ -49,6 +49,7 @@ pub fn answer(world: &World, request: &Request) -> Response {
     }
     match (request.method.as_str(), rest) {
         ("POST", "oauth2/v2.0/token") => spoiled(world, request, tenant),
+        ("POST", "oauth2/token") => version_1(world, request, tenant),
         ("POST", "oauth2/v2.0/devicecode") => {
             let outcome = signin::device_code(world, &request.form());
             outcome.unwrap_or_else(|refusal| refusal.response())
@@ -125,15 +126,48 @@ fn user_realm(world: &World, path: &str) -> Response {
     Response::json(200, &body)
 }
 
-/// The token endpoint behind the faults that were asked for.
-fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
-    let form = request.form();
-    remember(world, request, &form, tenant);
+/// The endpoint of version 1, whose requests name a resource and no scopes: the answer has all
+/// that was consented for it, and a refresh token unasked.
+fn version_1(world: &World, request: &Request, tenant: &str) -> Response {
+    let mut form = request.form();
+    let Some(resource) = field(&form, "resource").map(str::to_owned) else {
+        return Refusal::new(
+            900144,
+            "The request body must contain the following parameter: 'resource'.",
+        )
+        .response();
+    };
+    if field(&form, "scope").is_some() {
+        return Refusal::plain(9002313).response();
+    }
+    let resource = resource.trim_end_matches('/');
+    form.push((
+        "scope".into(),
+        format!("{resource}/.default offline_access"),
+    ));
+    answer_form(world, request, &form, tenant)
+}
+
+/// A grant with a form other than the request's own.
+pub fn answer_form(world: &World, request: &Request, form: &Form, tenant: &str) -> Response {
+    remember(world, request, form, tenant);
+    keep_secrets(world, form);
+    token(world, request, form, tenant)
+}
+
+fn keep_secrets(world: &World, form: &Form) {
     let secrets = form
         .iter()
         .filter(|(name, _)| SECRETS.contains(&name.as_str()));
     let values = secrets.map(|(_, value)| value.clone());
     world.secrets.lock().unwrap().extend(values);
+}
+
+/// The token endpoint behind the faults that were asked for.
+fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
+    let form = request.form();
+    remember(world, request, &form, tenant);
+    keep_secrets(world, &form);
     let Some(fault) = world.faults.take_token() else {
         return token(world, request, &form, tenant);
     };

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::graph_faults::GraphFault;
+use super::graph_send::Attached;
 use super::http::{Request, Response};
+use super::records::GraphCall;
 use super::tokens::{self, GRAPH};
 use super::world::{World, guid};
 use super::{graph_mail, graph_send};
@@ -19,12 +21,14 @@ pub struct State {
     pub deltas: HashMap<String, HashMap<String, bool>>,
     /// Of each skip token, the entries still to come, and the delta token at the end.
     pub pages: HashMap<String, (Vec<Value>, Option<String>)>,
-    /// Attachments of drafts: name, content type, octets.
-    pub attachments: HashMap<String, Vec<(String, String, Vec<u8>)>>,
-    /// Upload sessions: draft, name, content type, size, octets so far.
-    pub uploads: HashMap<String, (String, String, String, u64, Vec<u8>)>,
-    /// `$value` requests under way, by mailbox.
-    pub under_way: HashMap<String, u32>,
+    /// Attachments of drafts.
+    pub attachments: HashMap<String, Vec<Attached>>,
+    /// Upload sessions: draft, size, and the attachment with the octets so far.
+    pub uploads: HashMap<String, (String, u64, Attached)>,
+    /// Requests under way, by mailbox.
+    pub under_way: HashMap<String, i32>,
+    /// All that was asked and answered, once that is wanted.
+    pub calls: Option<Vec<GraphCall>>,
 }
 
 impl State {
@@ -108,6 +112,8 @@ impl Call<'_> {
             .lock()
             .unwrap()
             .contains(&self.mailbox);
+        let given = self.world.faults.graph.given_by_exchange.lock().unwrap();
+        let has_role = has_role || upn.is_empty() && given.contains(&self.mailbox);
         if !denied && (has_role || has_scope && may_share()) {
             return Ok(());
         }
@@ -138,14 +144,20 @@ pub fn answer(world: &World, request: &Request) -> Response {
         .split_once("/v1.0")
         .map_or("", |(_, path)| path);
     if let Some(token) = path.strip_prefix("/upload/") {
-        return graph_send::upload(world, request, token);
+        let response = graph_send::upload(world, request, token);
+        record(world, request, path, &response);
+        return response;
     }
     let claims = match bearer(world, request) {
         Ok(claims) => claims,
         Err(refusal) => return refusal,
     };
     let response = match path {
-        "/$batch" => spoiled(world, request, path, || batch(world, request, &claims)),
+        "/$batch" => {
+            let response = spoiled(world, request, path, || batch(world, request, &claims));
+            record(world, request, path, &response);
+            response
+        }
         _ => one(world, request, &claims, path),
     };
     let id = request
@@ -224,7 +236,24 @@ fn batch(world: &World, request: &Request, claims: &Value) -> Response {
 }
 
 fn one(world: &World, request: &Request, claims: &Value, path: &str) -> Response {
-    spoiled(world, request, path, || route(world, request, claims, path))
+    let response = spoiled(world, request, path, || route(world, request, claims, path));
+    record(world, request, path, &response);
+    response
+}
+
+/// Keeps a request and its answer, if anybody wants to see them.
+fn record(world: &World, request: &Request, path: &str, response: &Response) {
+    if let Some(calls) = &mut world.graph.lock().unwrap().calls {
+        calls.push(GraphCall {
+            method: request.method.clone(),
+            path: path.to_string(),
+            query: request.query.clone(),
+            headers: request.headers.clone(),
+            body: request.body.clone(),
+            status: response.status,
+            answer: (response.content_type, response.body.clone()),
+        });
+    }
 }
 
 /// What `act` answers, unless the script has something else.
@@ -253,6 +282,9 @@ fn spoiled(
         }
         Some(GraphFault::Html(status)) => {
             Response::html(status, "Our services aren't available right now")
+        }
+        Some(GraphFault::Redirect(status, target)) => {
+            Response::html(status, "Moved").with("Location", target)
         }
         Some(GraphFault::Close) => silent(),
         Some(GraphFault::ActThenClose) => {
@@ -303,6 +335,41 @@ fn route(world: &World, request: &Request, claims: &Value, path: &str) -> Respon
         mailbox,
         path: segments,
     };
+    at_once(&call, || act(&call))
+}
+
+/// More requests at once than Graph serves for a mailbox get 429.
+fn at_once(call: &Call, act: impl FnOnce() -> Response) -> Response {
+    let faults = &call.world.faults.graph;
+    let most = match faults.concurrency.load(SeqCst) {
+        0 => 4,
+        most => most,
+    };
+    let count = |by: i32| {
+        let mut state = call.world.graph.lock().unwrap();
+        let under_way = state.under_way.entry(call.mailbox.clone()).or_default();
+        *under_way += by;
+        *under_way as u32
+    };
+    let under_way = count(1);
+    faults.most_at_once.fetch_max(under_way, SeqCst);
+    // While one is being served, others may come.
+    std::thread::sleep(Duration::from_millis(1));
+    let response = match under_way > most {
+        true => error(
+            429,
+            "ApplicationThrottled",
+            "Application is over its MailboxConcurrency limit.",
+        )
+        .with("Retry-After", 1),
+        false => act(),
+    };
+    count(-1);
+    response
+}
+
+fn act(call: &Call) -> Response {
+    let request = call.request;
     let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
     let sends = matches!(path[..], ["sendMail"] | ["messages", _, "send"]);
     let reads = request.method == "GET";
@@ -315,14 +382,14 @@ fn route(world: &World, request: &Request, claims: &Value, path: &str) -> Respon
         return refusal;
     }
     match (request.method.as_str(), &path[..]) {
-        ("POST", ["sendMail"]) => graph_send::send_mail(&call),
-        ("POST", ["messages"]) => graph_send::draft(&call),
-        ("POST", ["messages", id, "send"]) => graph_send::send_draft(&call, id),
-        ("POST", ["messages", id, "attachments"]) => graph_send::attach(&call, id),
+        ("POST", ["sendMail"]) => graph_send::send_mail(call),
+        ("POST", ["messages"]) => graph_send::draft(call),
+        ("POST", ["messages", id, "send"]) => graph_send::send_draft(call, id),
+        ("POST", ["messages", id, "attachments"]) => graph_send::attach(call, id),
         ("POST", ["messages", id, "attachments", "createUploadSession"]) => {
-            graph_send::open_session(&call, id)
+            graph_send::open_session(call, id)
         }
-        _ => graph_mail::answer(&call, &path),
+        _ => graph_mail::answer(call, &path),
     }
 }
 

@@ -12,6 +12,8 @@ pub enum GraphFault {
     Error(u16, &'static str, &'static str, Option<u64>),
     /// A gateway's HTML page with this status.
     Html(u16),
+    /// A redirect with this status to this URL.
+    Redirect(u16, String),
     /// An error of Graph with this status that repeats the request's token.
     Echo(u16),
     /// The connection closes without an answer, and the request has no effect.
@@ -41,11 +43,16 @@ pub struct GraphFaults {
     pub foreign_link: Mutex<Option<String>>,
     /// Mailboxes that an application access policy keeps the app out of: 403.
     pub denied: Mutex<HashSet<String>>,
+    /// Mailboxes for which a role in Exchange gives apps every permission, whatever their tokens
+    /// say (RBAC for Applications).
+    pub given_by_exchange: Mutex<HashSet<String>>,
     /// Mailboxes that are on-premises or have no licence: 404 `MailboxNotEnabledForRESTAPI`.
     pub not_enabled: Mutex<HashSet<String>>,
     /// PATCH, move and DELETE say that they did it, and do nothing.
     pub idle: AtomicBool,
-    /// Messages are served so many at once, before `429 MailboxConcurrency`; 0 leaves the usual 4.
+    /// The MIME is made anew, as Exchange does of what it did not keep: other octets, same mail.
+    pub anew: AtomicBool,
+    /// Requests of a mailbox are served so many at once, before `429 MailboxConcurrency`; 0 leaves the usual 4.
     pub concurrency: AtomicU32,
     /// The most that were asked for at once.
     pub most_at_once: AtomicU32,

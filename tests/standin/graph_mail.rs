@@ -6,13 +6,16 @@ use std::sync::atomic::Ordering::SeqCst;
 use super::graph_folders::{
     create, folder_id, folder_json, folder_name, folders, not_found, with_folder,
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Map, Value, json};
 
 use super::graph::{Call, error};
 use super::http::Response;
 use super::mailbox::{Mailbox, Message};
-use super::message::{bare_address, field};
+use super::message::{bare_address, field, fields, header};
 use super::world::random_word;
 
 pub fn answer(call: &Call, path: &[&str]) -> Response {
@@ -324,47 +327,43 @@ fn is_in(mailbox: &Mailbox, folder: Option<&str>, name: &str) -> bool {
     folder.is_none_or(|id| folder_name(mailbox, id).as_deref() == Some(name))
 }
 
-/// The MIME. More requests at once than Graph serves get 429.
 fn value(call: &Call, folder: Option<&str>, id: &str) -> Response {
-    let faults = &call.world.faults.graph;
-    let most = match faults.concurrency.load(SeqCst) {
-        0 => 4,
-        most => most,
-    };
-    let at_once = {
-        let mut state = call.world.graph.lock().unwrap();
-        let under_way = state.under_way.entry(call.mailbox.clone()).or_default();
-        *under_way += 1;
-        *under_way
-    };
-    faults.most_at_once.fetch_max(at_once, SeqCst);
-    // While it is being read, others may come.
-    std::thread::sleep(std::time::Duration::from_millis(1));
-    let answer = || {
-        if at_once > most {
-            let text = "Application is over its MailboxConcurrency limit.";
-            return error(429, "ApplicationThrottled", text).with("Retry-After", 1);
-        }
-        let bytes = {
-            let mut store = call.world.store();
-            let mailbox = store.existing(&call.mailbox);
-            let Some((name, at)) =
-                find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
-            else {
-                return not_found();
-            };
-            mailbox.existing(&name).messages[at].bytes.clone()
+    let bytes = {
+        let mut store = call.world.store();
+        let mailbox = store.existing(&call.mailbox);
+        let Some((name, at)) = find(mailbox, id).filter(|(name, _)| is_in(mailbox, folder, name))
+        else {
+            return not_found();
         };
-        Response::new(200, "text/plain", bytes.to_vec())
+        mailbox.existing(&name).messages[at].bytes.clone()
     };
-    let response = answer();
-    *call
-        .world
-        .graph
-        .lock()
-        .unwrap()
-        .under_way
-        .get_mut(&call.mailbox)
-        .unwrap() -= 1;
-    response
+    let octets = match call.world.faults.graph.anew.load(SeqCst) {
+        true => made_anew(&bytes),
+        false => bytes.to_vec(),
+    };
+    Response::new(200, "text/plain", octets)
+}
+
+/// The same mail in other octets: fields in another order and another spelling, other boundaries.
+fn made_anew(bytes: &[u8]) -> Vec<u8> {
+    let mut out = String::new();
+    for (name, value) in fields(bytes).into_iter().rev() {
+        let value = match name.to_ascii_lowercase().as_str() {
+            "subject" => format!("=?utf-8?B?{}?=", STANDARD.encode(&value)),
+            "date" => match jiff::fmt::rfc2822::parse(&value) {
+                Ok(date) => {
+                    let there =
+                        date.with_time_zone(jiff::tz::TimeZone::fixed(jiff::tz::offset(-7)));
+                    jiff::fmt::rfc2822::to_string(&there).unwrap() + " (somewhere)"
+                }
+                Err(_) => value,
+            },
+            "from" | "to" => format!("\"Somebody\" <{}>", bare_address(&value)),
+            _ => value,
+        };
+        out += &format!("{name}:\r\n {value}\r\n");
+    }
+    let body = &bytes[header(bytes).len()..];
+    let text = format!("{out}\r\n{}", String::from_utf8_lossy(body));
+    text.replace("=_b", "_000_AM0PR01").into_bytes()
 }

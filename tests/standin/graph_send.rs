@@ -19,6 +19,30 @@ const SILENT: usize = 2240 << 10;
 /// An attachment that is to be uploaded has at least so many octets.
 const LEAST_UPLOAD: u64 = 3 << 20;
 
+/// An attachment of a draft.
+#[derive(Default)]
+pub struct Attached {
+    name: String,
+    kind: String,
+    id: Option<String>,
+    inline: bool,
+    octets: Vec<u8>,
+}
+
+impl Attached {
+    /// As a request describes it; the octets come apart.
+    fn read(item: &Value) -> Attached {
+        let text = |name: &str| item[name].as_str().map(str::to_string);
+        Attached {
+            name: text("name").unwrap_or_default(),
+            kind: text("contentType").unwrap_or_default(),
+            id: text("contentId"),
+            inline: item["isInline"] == true,
+            octets: Vec::new(),
+        }
+    }
+}
+
 /// The message of a body: MIME in base64, or JSON.
 fn mime(call: &Call) -> Result<Vec<u8>, Response> {
     if call.request.body.len() > REQUEST {
@@ -158,7 +182,10 @@ pub fn attach(call: &Call, id: &str) -> Response {
         let text = "The page was not displayed because the request entity is too large.";
         return error(413, "RequestEntityTooLarge", text);
     }
-    let entry = (text("name"), text("contentType"), octets);
+    let entry = Attached {
+        octets,
+        ..Attached::read(&body)
+    };
     let mut state = call.world.graph.lock().unwrap();
     state
         .attachments
@@ -185,16 +212,14 @@ pub fn open_session(call: &Call, id: &str) -> Response {
             text,
         );
     }
-    let text = |name: &str| item[name].as_str().unwrap_or_default().to_string();
     let token = random_word(24);
     let url = format!("{}/upload/{token}", call.root());
-    let entry = (
-        id.to_string(),
-        text("name"),
-        text("contentType"),
-        size,
-        Vec::new(),
-    );
+    // An upload is never inline, whatever is asked for.
+    let attached = Attached {
+        inline: false,
+        ..Attached::read(item)
+    };
+    let entry = (id.to_string(), size, attached);
     call.world
         .graph
         .lock()
@@ -217,9 +242,10 @@ pub fn upload(world: &World, request: &Request, token: &str) -> Response {
         );
     }
     let mut state = world.graph.lock().unwrap();
-    let Some((draft, name, kind, size, octets)) = state.uploads.get_mut(token) else {
+    let Some((draft, size, attached)) = state.uploads.get_mut(token) else {
         return not_found();
     };
+    let octets = &mut attached.octets;
     let range = request.header("content-range").unwrap_or_default();
     let end = octets.len() + request.body.len();
     let expected = format!("bytes {}-{}/{size}", octets.len(), end - 1);
@@ -234,7 +260,7 @@ pub fn upload(world: &World, request: &Request, token: &str) -> Response {
     if (end as u64) < *size {
         return Response::json(200, &json!({"nextExpectedRanges": [format!("{end}-")]}));
     }
-    let entry = (name.clone(), kind.clone(), std::mem::take(octets));
+    let entry = std::mem::take(attached);
     let draft = draft.clone();
     state.uploads.remove(token);
     state.attachments.entry(draft).or_default().push(entry);
@@ -274,7 +300,7 @@ pub fn send_draft(call: &Call, id: &str) -> Response {
     answer
 }
 
-fn assemble(draft: &[u8], attached: &[(String, String, Vec<u8>)]) -> Vec<u8> {
+fn assemble(draft: &[u8], attached: &[Attached]) -> Vec<u8> {
     if attached.is_empty() {
         return draft.to_vec();
     }
@@ -294,12 +320,25 @@ fn assemble(draft: &[u8], attached: &[(String, String, Vec<u8>)]) -> Vec<u8> {
     out.extend_from_slice(&own);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&draft[head.len()..]);
-    for (name, kind, octets) in attached {
+    for Attached {
+        name,
+        kind,
+        id,
+        inline,
+        octets,
+    } in attached
+    {
+        let disposition = if *inline { "inline" } else { "attachment" };
+        let id = id.as_ref().map(|id| format!("Content-ID: <{id}>\r\n"));
         let part = format!(
-            "\r\n--=_graph\r\nContent-Type: {kind}; name=\"{name}\"\r\nContent-Disposition: attachment; filename=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{}",
-            STANDARD.encode(octets)
+            "\r\n--=_graph\r\nContent-Type: {kind}; name=\"{name}\"\r\n{}Content-Disposition: {disposition}; filename=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+            id.unwrap_or_default()
         );
         out.extend_from_slice(part.as_bytes());
+        for line in STANDARD.encode(octets).as_bytes().chunks(76) {
+            out.extend_from_slice(line);
+            out.extend_from_slice(b"\r\n");
+        }
     }
     out.extend_from_slice(b"\r\n--=_graph--\r\n");
     out

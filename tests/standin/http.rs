@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::net::{Conn, Wire, handshake};
 use super::world::{World, now};
-use super::{entra, graph, introspect};
+use super::{entra, graph, introspect, provider};
 
 pub struct Request {
     pub method: String,
@@ -113,6 +113,9 @@ fn route(world: &World, request: &Request) -> Response {
     }
     if request.path.starts_with("/v1.0/") || request.path.starts_with("/beta/") {
         return graph::answer(world, request);
+    }
+    if let Some(path) = request.path.strip_prefix("/provider/") {
+        return provider::answer(world, request, path);
     }
     entra::answer(world, request)
 }

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
-//! - `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
+//! - `provider`: an authority that is not Entra ID; `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
 //! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph*`: both by Microsoft Graph
 //! - `net`, `tls`, `jwt`, `message`: the tools
 #![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
@@ -46,6 +46,7 @@ pub mod jwt;
 mod mailbox;
 mod message;
 mod net;
+pub mod provider;
 mod records;
 mod scopes;
 mod signin;
@@ -63,6 +64,6 @@ pub use {
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     graph_faults::GraphFault,
     mailbox::StoredMessage,
-    records::{Submission, TokenRequest},
+    records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
 };

@@ -32,3 +32,18 @@ pub struct TokenRequest {
     pub authentication: &'static str,
     pub user_agent: String,
 }
+
+/// A request of Graph and what it was answered with; within a batch, each part is one, too.
+#[derive(Clone, Debug)]
+pub struct GraphCall {
+    pub method: String,
+    /// Below the service root, as it came; within a batch, as the batch has it.
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub status: u16,
+    /// Content type and octets.
+    pub answer: (&'static str, Vec<u8>),
+}

@@ -2,7 +2,7 @@
 
 use super::aadsts::Refusal;
 use super::directory::App;
-use super::tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH};
+use super::tokens::{EXCHANGE, EXCHANGE_CHINA, EXCHANGE_DELEGATED, GRAPH};
 use super::world::World;
 
 /// A user's request, taken apart.
@@ -50,7 +50,7 @@ pub fn for_app(world: &World, scope: &str) -> Result<String, Refusal> {
 }
 
 fn known(world: &World, resource: &str) -> Result<String, Refusal> {
-    [EXCHANGE, EXCHANGE_DELEGATED, GRAPH]
+    [EXCHANGE, EXCHANGE_DELEGATED, EXCHANGE_CHINA, GRAPH]
         .contains(&resource)
         .then(|| resource.to_string())
         .ok_or_else(|| unknown_resource(world, resource))

@@ -1,10 +1,14 @@
-//! A private CA made on the spot, and a server certificate for `localhost` and 127.0.0.1.
+//! A private CA made on the spot, and a server certificate for `localhost`, 127.0.0.1 and a host of
+//! Microsoft's.
 
 use native_tls::{Identity, Protocol, TlsAcceptor};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+
+/// The login host in China, for tests that lead its name here.
+const CHINA: &str = "login.partner.microsoftonline.cn";
 
 pub struct Tls {
     pub acceptor: TlsAcceptor,
@@ -22,7 +26,9 @@ pub fn make() -> Tls {
     let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
     let issuer = Issuer::new(ca, ca_key);
 
-    let names = vec!["localhost".to_string(), "127.0.0.1".to_string()];
+    let names = ["localhost", "127.0.0.1", CHINA]
+        .map(str::to_owned)
+        .to_vec();
     let mut server = CertificateParams::new(names).unwrap();
     server
         .distinguished_name

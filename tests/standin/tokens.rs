@@ -12,6 +12,8 @@ use super::world::{World, now, random_word};
 /// The resource that app-only requests name, and the one of delegated scopes.
 pub const EXCHANGE: &str = "https://outlook.office365.com";
 pub const EXCHANGE_DELEGATED: &str = "https://outlook.office.com";
+/// The resource of both in the cloud in China.
+pub const EXCHANGE_CHINA: &str = "https://partner.outlook.cn";
 pub const GRAPH: &str = "https://graph.microsoft.com";
 
 /// For whom a token speaks: the app itself, or a user who gave it these scopes.
@@ -102,7 +104,7 @@ pub fn check_for_exchange(
 ) -> Result<Value, String> {
     let claims = check(world, token)?;
     let audience = claims["aud"].as_str().unwrap_or_default();
-    if ![EXCHANGE, EXCHANGE_DELEGATED].contains(&audience.trim_end_matches('/')) {
+    if ![EXCHANGE, EXCHANGE_DELEGATED, EXCHANGE_CHINA].contains(&audience.trim_end_matches('/')) {
         return Err(format!("audience {audience}"));
     }
     let has_role = claims["roles"]

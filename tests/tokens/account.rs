@@ -229,3 +229,50 @@ outgoing_servers:
         .fails(78)
         .says("they belong into `client_id` and `secret`");
 }
+
+#[test]
+fn a_wrong_password_of_an_outgoing_server_is_set_at_the_server() {
+    let home = home("password: correct horse battery staple");
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    let (servers, queues) = file.split_once("queues:").unwrap();
+    let with = |user: &str, password: &str| {
+        home.config(&format!(
+            "{servers}outgoing_servers:
+  - name: people out
+    tenant: {{tenant}}
+    authentication: oauth-user
+    app: people
+    user: {user}
+    {password}
+    smtp: {{smtp}}
+queues:{}        sender: true
+        outgoing_server: people out
+",
+            queues.trim_start_matches(' ')
+        ));
+    };
+    with(ADDRESS, "password: wrong");
+    home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("AADSTS50126")
+        .says(&format!(
+            "hint: set the password of {ADDRESS}: `queuemail server set 'people out' --set-password`"
+        ))
+        .never_says("queue set");
+    with("nobody@contoso.com", "password: wrong");
+    home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("AADSTS50034");
+    // The command of the hint is one that there is.
+    home.run(&[
+        "--no-input",
+        "server",
+        "set",
+        "people out",
+        "--set-password",
+    ])
+    .fails(64)
+    .says("--password-file");
+    with(ADDRESS, "password: correct horse battery staple");
+    home.run(&["token", "get", "people out"]).succeeds();
+}

@@ -1,9 +1,8 @@
 //! What the token endpoint and the network between may answer.
 
 use super::Home;
+use crate::servers::proxy;
 use crate::standin::{App, TokenFault};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -155,7 +154,7 @@ fn an_authority_that_is_not_trusted_gets_no_secret() {
 #[test]
 fn the_proxy_variables_are_honoured() {
     let home = home();
-    let proxy = |proxy: &str, no_proxy: &str| {
+    let through = |proxy: &str, no_proxy: &str| {
         let ran = home
             .command(&["token", "get", "support", "--fresh"])
             .env("HTTPS_PROXY", proxy)
@@ -164,45 +163,30 @@ fn the_proxy_variables_are_honoured() {
             .unwrap();
         super::Ran::from(ran)
     };
-    proxy("http://127.0.0.1:9", "").fails(75);
-    proxy("http://127.0.0.1:9", "login.contoso.example, localhost").succeeds();
-    proxy("socks5://127.0.0.1:9", "")
+    through("http://127.0.0.1:9", "").fails(75);
+    through("http://127.0.0.1:9", "login.contoso.example, localhost").succeeds();
+    through("socks5://127.0.0.1:9", "")
         .fails(78)
         .says("HTTPS_PROXY");
 
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let seen = std::thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut head = Vec::new();
-        let mut octet = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            client.read_exact(&mut octet).unwrap();
-            head.push(octet[0]);
-        }
-        let head = String::from_utf8(head).unwrap();
-        let target = head
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .replace("localhost", "127.0.0.1");
-        let mut server = TcpStream::connect(target).unwrap();
-        client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
-        let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        let up = std::thread::spawn(move || {
-            let _ = std::io::copy(&mut from, &mut to);
-            let _ = to.shutdown(std::net::Shutdown::Both);
-        });
-        let _ = std::io::copy(&mut server, &mut client);
-        let _ = up.join();
-        head
-    });
-    proxy(&url, "").succeeds();
-    let head = seen.join().unwrap();
-    let expected = format!(
-        "CONNECT localhost:{} HTTP/1.1\r\n",
-        home.standin.login_port()
-    );
-    assert!(head.starts_with(&expected), "{head}");
-    assert!(!head.contains("s3cret"));
+    let (url, targets) = proxy::connect(None);
+    through(&url, "").succeeds();
+    let expected = format!("localhost:{}", home.standin.login_port());
+    assert_eq!(*targets.lock().unwrap(), [expected]);
+}
+
+#[test]
+fn a_redirect_gets_no_secret() {
+    let home = home();
+    let other = Home::new();
+    for status in ["a", "b"] {
+        let target = format!("{}/{status}", other.standin.login_url());
+        home.standin
+            .faults()
+            .token_next(1, TokenFault::Redirect(target));
+        home.run(&["token", "get", "support"])
+            .fails(75)
+            .says("secrets are not sent elsewhere");
+    }
+    assert!(other.standin.log().is_empty(), "{:#?}", other.standin.log());
 }

@@ -1,9 +1,9 @@
-//! A person signs in by hand: device code and browser; managed identity; list and forget.
+//! A person signs in by hand: device code and browser; list and forget.
 
 use super::{Home, Ran, claims};
 use crate::standin::{App, User};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -42,7 +42,7 @@ queues:
 
 /// Starts a sign-in and reads its stderr up to a line that holds `text`.
 #[allow(clippy::zombie_processes)] // waited for in `finish`
-fn start(home: &Home, args: &[&str], text: &str) -> (Child, String) {
+pub fn start(home: &Home, args: &[&str], text: &str) -> (Child, String) {
     let mut child = home
         .command(args)
         .stdout(Stdio::piped())
@@ -65,7 +65,7 @@ fn start(home: &Home, args: &[&str], text: &str) -> (Child, String) {
     }
 }
 
-fn finish(child: Child) -> Ran {
+pub fn finish(child: Child) -> Ran {
     Ran::from(child.wait_with_output().unwrap())
 }
 
@@ -147,7 +147,7 @@ fn another_person_at_the_browser_is_noticed() {
 }
 
 /// Fetches a page as a browser does; gives its head.
-fn browse(home: &Home, url: &str) -> String {
+pub fn browse(home: &Home, url: &str) -> String {
     let url = url::Url::parse(url.trim()).unwrap();
     let address = ("127.0.0.1", url.port().unwrap());
     let stream = TcpStream::connect(address).unwrap();
@@ -174,7 +174,7 @@ fn browse(home: &Home, url: &str) -> String {
     answer
 }
 
-fn location(answer: &str) -> String {
+pub fn location(answer: &str) -> String {
     let line = answer
         .lines()
         .find(|line| line.to_lowercase().starts_with("location:"))
@@ -244,57 +244,4 @@ fn a_server_that_signs_in_as_itself_needs_nobody() {
         .fails(64)
         .says("nobody needs to sign in");
     home.run(&["token", "login", "contoso"]).fails(64);
-}
-
-#[test]
-fn a_managed_identity_vouches() {
-    let home = Home::new();
-    home.service("managed_identity: true");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}/msi/token", listener.local_addr().unwrap());
-    let token = home
-        .standin
-        .issue_token(super::CLIENT, "https://outlook.office365.com");
-    let answer = token.clone();
-    let host = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut head = String::new();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        while !head.ends_with("\r\n\r\n") {
-            reader.read_line(&mut head).unwrap();
-        }
-        // App Service's form: strings, and `expires_on` alone.
-        let body = format!(
-            r#"{{"access_token":"{answer}","expires_on":"4000000000","resource":"r","token_type":"Bearer"}}"#
-        );
-        write!(
-            stream,
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        head
-    });
-    let run = |endpoint: &str| {
-        let output = home
-            .command(&["token", "get", "support"])
-            .env("IDENTITY_ENDPOINT", endpoint)
-            .env("IDENTITY_HEADER", "proof")
-            .output()
-            .unwrap();
-        Ran::from(output)
-    };
-    run("http://identity.contoso.example/token")
-        .fails(78)
-        .says("IDENTITY_ENDPOINT");
-    assert_eq!(run(&endpoint).succeeds().out.trim_end(), token);
-    let head = host.join().unwrap();
-    assert!(
-        head.starts_with("GET /msi/token?api-version=2019-08-01&resource=https%3A%2F%2Foutlook.office365.com&client_id=22222222-"),
-        "{head}"
-    );
-    assert!(
-        head.to_lowercase().contains("x-identity-header: proof"),
-        "{head}"
-    );
 }

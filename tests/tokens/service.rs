@@ -85,45 +85,115 @@ fn a_certificate_signs_in_and_is_read_anew_each_time() {
 }
 
 #[test]
-fn a_key_in_an_older_form_is_told_how_to_convert() {
+fn a_certificate_and_its_key_in_one_file() {
     let home = Home::new();
-    make_certificate(&home, "key.pem", "cert.pem");
-    let path = |name| home.path(name).display().to_string();
-    openssl(&[
-        "rsa",
-        "-traditional",
-        "-in",
-        &path("key.pem"),
-        "-out",
-        &path("old.pem"),
-    ]);
-    home.service("certificate: {home}/cert.pem\n    private_key: {home}/old.pem");
-    home.run(&["token", "get", "support"])
-        .fails(78)
-        .says("PKCS #1")
-        .says("hint: convert it: openssl pkcs8 -topk8 -nocrypt -in");
-    assert_eq!(home.asked(), 0);
-    // And the hint is right.
-    openssl(&[
-        "pkcs8",
-        "-topk8",
-        "-nocrypt",
-        "-in",
-        &path("old.pem"),
-        "-out",
-        &path("new.pem"),
-    ]);
-    let certificate = std::fs::read_to_string(home.path("cert.pem")).unwrap();
+    let pem = make_certificate(&home, "key.pem", "cert.pem");
     home.standin.add_app(App {
-        certificates: vec![certificate],
+        certificates: vec![pem.clone()],
+        roles: vec!["IMAP.AccessAsApp"],
         ..App::default()
     });
-    home.service("certificate: {home}/cert.pem\n    private_key: {home}/new.pem");
+    let key = std::fs::read_to_string(home.path("key.pem")).unwrap();
+    home.write("both.pem", &(key + &pem));
+    home.service("certificate: {home}/both.pem");
     home.run(&["token", "get", "support"]).succeeds();
+    // As Windows and the portal give it: PFX, with a passphrase.
+    let path = |name: &str| home.path(name).display().to_string();
+    let export = |name: &str, more: &[&str]| {
+        let (key, cert, out) = (path("key.pem"), path("cert.pem"), path(name));
+        let args = [
+            "pkcs12", "-export", "-inkey", &key, "-in", &cert, "-out", &out,
+        ];
+        openssl(&[&args, more].concat());
+    };
+    export("app.pfx", &["-passout", "pass:hunter2 \u{fc}"]);
+    export("old.pfx", &["-passout", "pass:hunter2", "-legacy"]);
+    home.write("passphrase", "hunter2 \u{fc}\n");
+    home.service(
+        "certificate: {home}/app.pfx\n    certificate_passphrase: {file: '{home}/passphrase'}",
+    );
+    home.run(&["token", "get", "support", "--fresh"]).succeeds();
+    assert_eq!(home.asked(), 2);
+    assert!(
+        home.standin
+            .token_requests()
+            .iter()
+            .all(|request| request.authentication == "private_key_jwt")
+    );
+    let shown = home.run(&["server", "show", "contoso"]).succeeds();
+    assert!(shown.out.contains("app.pfx") && !shown.out.contains("hunter2"));
+
+    home.write("passphrase", "wrong-hunter");
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("app.pfx`: the passphrase does not open it")
+        .never_says("wrong-hunter");
+    home.service("certificate: {home}/app.pfx");
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("protected with a passphrase, and none is given")
+        .says("--certificate-passphrase-file FILE");
+    home.service("certificate: {home}/old.pfx\n    certificate_passphrase: hunter2");
+    let ran = home
+        .run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("too weak")
+        .never_says("hunter2");
+    assert_eq!(home.asked(), 2, "nothing is asked without a key");
+
+    // And the hint is right.
+    let hint = ran.err.split("convert it: ").nth(1).unwrap();
+    let (convert, _) = hint.split_once(", then give").unwrap();
+    let convert = convert.replace("-noenc", "-noenc -passin pass:hunter2");
+    let done = Command::new("sh")
+        .args(["-ec", &convert])
+        .current_dir(home.folder.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{convert}: {done:?}");
+    home.service("certificate: {home}/queuemail.pem");
+    home.run(&["token", "get", "support", "--fresh"]).succeeds();
 }
 
 #[test]
-fn a_federated_token_signs_in() {
+fn a_renewed_pfx_is_taken_up_and_its_end_is_known() {
+    let home = Home::new();
+    let path = |name: &str| home.path(name).display().to_string();
+    let export = || {
+        let pem = make_certificate(&home, "key.pem", "cert.pem");
+        let (key, cert, out) = (path("key.pem"), path("cert.pem"), path("app.pfx"));
+        openssl(&[
+            "pkcs12", "-export", "-inkey", &key, "-in", &cert, "-out", &out, "-passout", "pass:a",
+        ]);
+        home.standin.add_app(App {
+            certificates: vec![pem],
+            roles: vec!["IMAP.AccessAsApp"],
+            ..App::default()
+        });
+    };
+    export();
+    home.service("certificate: {home}/app.pfx\n    certificate_passphrase: {env: PFX}");
+    let run = |args: &[&str]| {
+        let mut command = home.command(args);
+        super::Ran::from(command.env("PFX", "a").output().unwrap())
+    };
+    run(&["token", "get", "support"]).succeeds();
+    export();
+    run(&["token", "get", "support", "--fresh"]).succeeds();
+    let ran = run(&["status", "--check"]);
+    assert!(
+        ran.err
+            .contains("the certificate of server `contoso` expires on"),
+        "{ran:?}"
+    );
+    let checked = run(&["check", "contoso"]);
+    assert!(
+        checked.out.contains("certificate") && checked.out.contains("expires on"),
+        "{checked:?}"
+    );
+}
+
+fn federated_home() -> (Home, impl Fn(&Home, serde_json::Value) -> String) {
     let home = Home::new();
     home.standin.add_app(App {
         federated: vec![Federated {
@@ -135,26 +205,102 @@ fn a_federated_token_signs_in() {
         roles: vec!["IMAP.AccessAsApp"],
         ..App::default()
     });
-    let token = |subject: &str| {
-        home.standin.sign(&serde_json::json!({
-            "iss": "https://idp.contoso.example", "sub": subject,
-            "aud": "api://AzureADTokenExchange", "exp": 4_000_000_000_i64,
-        }))
+    let token = |home: &Home, other: serde_json::Value| {
+        let mut claims = serde_json::json!({
+            "iss": "https://idp.contoso.example",
+            "sub": "system:serviceaccount:mail:queuemail",
+            "aud": ["api://AzureADTokenExchange"], "exp": 4_000_000_000_i64,
+        });
+        for (name, value) in other.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        home.standin.sign(&claims)
     };
-    home.write("token", &token("system:serviceaccount:mail:queuemail"));
-    home.service("federated_token_file: {home}/token");
-    home.run(&["token", "get", "support"]).succeeds();
-    home.write(
-        "token",
-        &format!("{}\n", token("system:serviceaccount:mail:Queuemail")),
-    );
-    home.run(&["token", "get", "support", "--fresh"])
-        .fails(77)
-        .says("AADSTS700213");
-    home.write("token", "not a token");
+    (home, token)
+}
+
+#[test]
+fn a_federated_token_signs_in_wherever_it_comes_from() {
+    use serde_json::json;
+    let (home, token) = federated_home();
+    home.write("token", &format!("{}\n", token(&home, json!({}))));
+    home.write("print", "#!/bin/sh\ncat \"$HOME/token\"\n");
+    for source in [
+        "federated_token_file: {home}/token",
+        "federated_token: {file: token}",
+        "federated_token: {env_file: AZURE_FEDERATED_TOKEN_FILE}",
+        "federated_token: {command: [sh, '{home}/print']}",
+    ] {
+        home.service(source);
+        let mut command = home.command(&["token", "get", "support", "--fresh"]);
+        command.env("AZURE_FEDERATED_TOKEN_FILE", home.path("token"));
+        super::Ran::from(command.output().unwrap()).succeeds();
+        let last = home.standin.token_requests().pop().unwrap();
+        assert_eq!(last.authentication, "private_key_jwt", "{source}");
+    }
+    assert_eq!(home.asked(), 4);
+    home.service("federated_token: {env_file: AZURE_FEDERATED_TOKEN_FILE}");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("federated_token_file");
+        .says("`AZURE_FEDERATED_TOKEN_FILE`, which names its file, is not set")
+        .says("azure.workload.identity/use");
+    home.service("federated_token: {command: [sh, -c, 'exit 1']}");
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("command `sh` ended with exit code 1");
+    assert_eq!(home.asked(), 4);
+}
+
+#[test]
+fn a_federated_token_that_is_refused_tells_what_does_not_fit() {
+    use serde_json::json;
+    let (home, token) = federated_home();
+    home.service("federated_token_file: {home}/token");
+    let refused = |other: serde_json::Value, hints: &[&str]| {
+        let jwt = token(&home, other);
+        home.write("token", &jwt);
+        let mut ran = home.run(&["token", "get", "support", "--fresh"]).fails(77);
+        for hint in hints {
+            ran = ran.says(hint);
+        }
+        let signature = jwt.rsplit('.').next().unwrap();
+        ran.never_says(&signature[..40]).never_says(&jwt[..60]);
+    };
+    refused(
+        json!({"sub": "system:serviceaccount:mail:Queuemail"}),
+        &[
+            "AADSTS700213",
+            "subject `system:serviceaccount:mail:Queuemail`",
+            "letter case",
+        ],
+    );
+    refused(
+        json!({"aud": "https://contoso.example"}),
+        &[
+            "audience is `https://contoso.example`, and Entra ID expects `api://AzureADTokenExchange`",
+        ],
+    );
+    refused(
+        json!({"iss": "https://other.example"}),
+        &["issuer `https://other.example`"],
+    );
+    refused(
+        json!({"exp": 1_700_000_000}),
+        &[
+            "AADSTS700024",
+            "the federated token expired at 2023-11-14T22:13:20Z",
+        ],
+    );
+    for text in ["", "not a token", "a.b"] {
+        home.write("token", text);
+        home.run(&["token", "get", "support", "--fresh"])
+            .fails(78)
+            .says("holds no JWT (three parts joined by dots)");
+    }
+    std::fs::remove_file(home.path("token")).unwrap();
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("cannot use the federated token: file `");
 }
 
 #[test]

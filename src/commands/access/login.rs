@@ -62,10 +62,7 @@ impl Access<'_> {
     fn with_device(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {
         let signer = self.client(wanted)?;
         let client = signer.as_client(&wanted.registration);
-        let endpoint = wanted
-            .registration
-            .authority
-            .device_authorization_endpoint();
+        let endpoint = wanted.registration.device_authorization_endpoint()?;
         let code = client
             .begin_device(&endpoint, &wanted.key.scope)
             .map_err(fault)?;
@@ -83,10 +80,11 @@ impl Access<'_> {
         let client = signer.as_client(&wanted.registration);
         let redirect = Redirect::listen().context("cannot listen on the loopback")?;
         let request = client.authorization(
-            &wanted.registration.authority.authorization_endpoint(),
+            &wanted.registration.authorization_endpoint()?,
             redirect.uri(),
             &wanted.key.scope,
             wanted.account.map_or("", |a| a.name),
+            wanted.registration.is_entra(),
         )?;
         show(Show::Page(request.url.as_str()));
         match redirect.wait(&request.state, PATIENCE)? {

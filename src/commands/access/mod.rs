@@ -163,6 +163,7 @@ impl<'a> Access<'a> {
             address.map(|a| a.address.as_str()),
         )?;
         wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
+        wanted.scene.is_server_account = outgoing.password.is_some();
         wanted.scene.protocol = Some(resource.name().to_owned());
         self.token(&wanted).map_err(|mut err| {
             // Entra does not know the user, the password or the app: are two settings swapped?

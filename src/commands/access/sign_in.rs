@@ -1,7 +1,7 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
 use super::{Access, REFRESH_REFUSED, Wanted};
-use crate::config::resolve::{Account, CredentialSource, Registration};
+use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, GrantError, Granted};
@@ -15,13 +15,15 @@ impl Access<'_> {
     /// Signs in anew and keeps what that yields.
     pub(super) fn sign_in(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
         let granted = match wanted.account {
-            None if wanted.registration.credential == CredentialSource::ManagedIdentity => {
+            None if let CredentialSource::ManagedIdentity { system } =
+                wanted.registration.credential =>
+            {
+                let client_id = wanted.registration.client_id.as_str();
                 oauth::managed_identity(
                     &Agent::local(self.context.timeout),
-                    wanted.registration.client_id.as_str(),
+                    (!system).then_some(client_id),
                     &wanted.key.scope,
-                )
-                .map_err(|e| e.fault)?
+                )?
             }
             None => {
                 let client = self.client(wanted)?;
@@ -116,7 +118,7 @@ impl Access<'_> {
     pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
         let registration = &wanted.registration;
         let server = registration.server;
-        let credential = match registration.credential {
+        let credential = match &registration.credential {
             CredentialSource::None => Credential::None,
             CredentialSource::Secret(source) => {
                 Credential::Secret(source.resolve(&format!("the secret of server `{server}`"))?)
@@ -124,15 +126,20 @@ impl Access<'_> {
             CredentialSource::Certificate {
                 certificate,
                 private_key,
+                passphrase,
             } => Credential::Certificate {
-                certificate: certificate.to_owned(),
-                private_key: private_key.to_owned(),
+                certificate: certificate.into(),
+                private_key: private_key.map(Into::into),
+                passphrase: match passphrase {
+                    Some(source) => Some(source.resolve(&format!(
+                        "the passphrase of the certificate of server `{server}`"
+                    ))?),
+                    None => None,
+                },
             },
-            CredentialSource::FederatedTokenFile(path) => {
-                Credential::FederatedToken(path.to_owned())
-            }
+            CredentialSource::FederatedToken(source) => Credential::FederatedToken(source.read()?),
             // Only for the app itself; a person signs in without it.
-            CredentialSource::ManagedIdentity => Credential::None,
+            CredentialSource::ManagedIdentity { .. } => Credential::None,
         };
         if wanted.account.is_none() && matches!(credential, Credential::None) {
             return Err(Fault::config(format!("server `{server}` has no secret"))
@@ -141,10 +148,17 @@ impl Access<'_> {
                 ))
                 .into());
         }
+        let resource = wanted
+            .account
+            .and_then(|account| resolve::v1_resource(registration, account, &wanted.key.scope));
         Ok(Signer {
             agent: self.agent(registration)?,
-            token_endpoint: registration.authority.token_endpoint(),
+            token_endpoint: match resource {
+                Some(_) => registration.authority.token_endpoint_v1(),
+                None => registration.token_endpoint(),
+            },
             credential,
+            resource,
         })
     }
 
@@ -170,6 +184,7 @@ pub(super) struct Signer {
     agent: Agent,
     token_endpoint: String,
     credential: Credential,
+    resource: Option<&'static str>,
 }
 
 impl Signer {
@@ -179,6 +194,7 @@ impl Signer {
             token_endpoint: &self.token_endpoint,
             client_id: registration.client_id.as_str(),
             credential: self.credential.clone(),
+            resource: self.resource,
         }
     }
 }

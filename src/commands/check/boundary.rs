@@ -90,7 +90,20 @@ impl Run<'_> {
         });
         let took = took + start.elapsed();
         match result {
-            Err(err) if road::is_refusal(&err) || kind_of(&err) == Kind::UnknownRecipient => {
+            // Graph tells this apart from a refusal; IMAP does not.
+            Err(err) if kind_of(&err) == Kind::UnknownRecipient => {
+                let said = err
+                    .downcast_ref::<Fault>()
+                    .and_then(|fault| fault.server_said.clone());
+                let fault = Fault::new(
+                    Kind::UnknownRecipient,
+                    format!("there is no mailbox `{address}`, so nothing was refused"),
+                )
+                .said(said.unwrap_or_default())
+                .hint("name a mailbox of the tenant that the app must not open");
+                walk.failed("refused", fault.into(), took);
+            }
+            Err(err) if road::is_refusal(&err) => {
                 let said = err
                     .downcast_ref::<Fault>()
                     .and_then(|fault| fault.server_said.clone());

@@ -40,6 +40,7 @@ struct Checked {
 struct Run<'a> {
     context: &'a Context,
     config: &'a Config,
+    store: &'a Store,
     /// For tokens of people, whose password is not tried without need.
     access: Access<'a>,
     /// For tokens that are newer than this run: a permission may have been granted since.
@@ -56,6 +57,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     let run = Run {
         context,
         config: &config,
+        store: &store,
         access: Access::new(context, &config, &store),
         fresh: Access::new(context, &config, &store).fresh(true),
     };

@@ -39,8 +39,8 @@ pub fn files(
             CredentialSource::None => "no credential",
             CredentialSource::Secret(_) => "a secret",
             CredentialSource::Certificate { .. } => "a certificate",
-            CredentialSource::FederatedTokenFile(_) => "a federated token",
-            CredentialSource::ManagedIdentity => "a managed identity",
+            CredentialSource::FederatedToken(_) => "a federated token",
+            CredentialSource::ManagedIdentity { .. } => "a managed identity",
         };
         let files = match count {
             0 => "in the configuration".to_owned(),
@@ -55,10 +55,7 @@ pub fn files(
 /// Tells of a secret or certificate that will end, where we know when.
 pub fn credential(walk: &mut Walk, config: &Config, registration: &Registration<'_>) {
     let now = Timestamp::now();
-    for end in expiry::of_servers(config) {
-        if end.server != registration.server {
-            continue;
-        }
+    for end in expiry::of_servers(config, |name| name == registration.server) {
         match end.warning(now) {
             Some(fault) => walk.warned(end.kind, fault, Duration::ZERO),
             None => walk.passed(end.kind, expiry::ends(end.at, now), Duration::ZERO),
@@ -117,7 +114,10 @@ pub fn look_at_claims(
         && purpose.is_graph()
         && only.what.contains("lacks the role")
     {
-        let detail = format!("{}, unless a scope in Exchange gives it", only.what);
+        let detail = format!(
+            "{}, unless Exchange gives it (RBAC for Applications)",
+            only.what
+        );
         walk.passed(name, detail, Duration::ZERO);
         return Promise::Lacks(only.clone());
     }

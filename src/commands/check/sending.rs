@@ -7,6 +7,7 @@ use super::reading::walk_to_https;
 use crate::check::claims::Purpose;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
+use crate::commands::post;
 use crate::config::resolve::{self, Registration};
 use crate::config::{Authentication, MailboxEntry, OutgoingServer, OutgoingVia};
 use crate::fault::{Fault, Scene};
@@ -141,6 +142,7 @@ impl Run<'_> {
             account: account
                 .filter(|_| registration.authentication == Authentication::OauthUser)
                 .map(|account| account.name.to_owned()),
+            is_server_account: route.outgoing.password.is_some(),
             ..scene(registration)
         };
         let from = walk.steps.len();
@@ -186,10 +188,19 @@ impl Run<'_> {
                 .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
             match (reached, promise) {
                 (None, _) => walk.not_reached(&["send-as"]),
-                // Nothing but a message would show whether a scope gives the permission.
-                (_, Promise::Lacks(lacking)) => {
-                    walk.failed("send-as", lacking.into(), Duration::ZERO)
-                }
+                // Nothing but a message shows whether a scope gives the permission.
+                (_, Promise::Lacks(lacking)) => match post::proven(self.store, route) {
+                    Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
+                    Ok(None) => {
+                        let what = format!(
+                            "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
+                            lacking.what
+                        );
+                        let lacking = Fault { what, ..lacking };
+                        walk.failed("send-as", lacking.into(), Duration::ZERO);
+                    }
+                    Err(err) => walk.failed("send-as", err, Duration::ZERO),
+                },
                 _ => send_as(walk, route, way.user(route)),
             }
             return false;

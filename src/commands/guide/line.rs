@@ -3,7 +3,8 @@
 
 use super::secret_given;
 use crate::cli::{
-    AuthArg, CredentialArgs, IncomingArgs, OutgoingArgs, PasswordArgs, QueueAdd, SecretArgs,
+    AuthArg, CredentialArgs, IdentityArg, IncomingArgs, OutgoingArgs, PassphraseArgs, PasswordArgs,
+    QueueAdd, SecretArgs,
 };
 use crate::commands::{Context, shell_quote};
 use clap::ValueEnum;
@@ -88,18 +89,51 @@ impl Line {
         self.option("--secret-expires", &args.secret_expires)
             .file("--certificate", &args.certificate)
             .file("--private-key", &args.private_key)
+            .passphrase(&args.passphrase)
             .file("--federated-token-file", &args.federated_token_file)
-            .flag("--managed-identity", args.managed_identity)
+            .option("--federated-token-env-file", &args.federated_token_env_file)
+            .option("--federated-token-command", &args.federated_token_command)
+            .flag(
+                "--managed-identity",
+                args.managed_identity == Some(IdentityArg::User),
+            )
+            .flag(
+                "--managed-identity=system",
+                args.managed_identity == Some(IdentityArg::System),
+            )
+    }
+
+    fn passphrase(&mut self, args: &PassphraseArgs) -> &mut Line {
+        self.flag(
+            "--certificate-passphrase-stdin",
+            args.certificate_passphrase_stdin,
+        )
+        .file(
+            "--certificate-passphrase-file",
+            &args.certificate_passphrase_file,
+        )
+        .option(
+            "--certificate-passphrase-env",
+            &args.certificate_passphrase_env,
+        )
+        .option(
+            "--certificate-passphrase-command",
+            &args.certificate_passphrase_command,
+        )
+        .option(
+            "--certificate-passphrase-keyring",
+            &args.certificate_passphrase_keyring,
+        )
+        .option(
+            "--certificate-passphrase-credential",
+            &args.certificate_passphrase_credential,
+        )
     }
 }
 
 /// True if the secret was asked for: the app signs in as itself and no option tells how.
 fn typed(auth: Option<AuthArg>, secret: &SecretArgs, other: &CredentialArgs) -> bool {
-    auth == Some(AuthArg::OauthService)
-        && !secret_given(secret)
-        && other.certificate.is_none()
-        && other.federated_token_file.is_none()
-        && !other.managed_identity
+    auth == Some(AuthArg::OauthService) && !secret_given(secret) && !other.replaces_secret()
 }
 
 pub fn incoming(context: &Context, args: &IncomingArgs) -> String {
@@ -111,6 +145,15 @@ pub fn incoming(context: &Context, args: &IncomingArgs) -> String {
         .secret(&args.secret, typed)
         .credential(&args.credential)
         .word("--via", &args.via)
+        .option("--token-endpoint", &args.transport.endpoints.token_endpoint)
+        .option(
+            "--authorization-endpoint",
+            &args.transport.endpoints.authorization_endpoint,
+        )
+        .option(
+            "--device-authorization-endpoint",
+            &args.transport.endpoints.device_authorization_endpoint,
+        )
         .option("--imap", &args.transport.imap)
         .option("--graph", &args.transport.graph)
         .option("--scope", &args.transport.scope)

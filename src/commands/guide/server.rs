@@ -2,7 +2,8 @@
 
 use super::{ask, choose, file, introduce, known, password, secret_given};
 use crate::cli::{
-    AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg, SecretArgs,
+    AuthArg, CredentialArgs, IdentityArg, IncomingArgs, IncomingViaArg, OutgoingArgs,
+    OutgoingViaArg, SecretArgs,
 };
 use crate::commands::Context;
 use crate::commands::provision::Name;
@@ -242,11 +243,7 @@ fn app(config: &Config, service: bool) -> Result<Option<String>> {
 /// What the app proves itself with, unless an option says so. A typed secret is asked for at the
 /// very end, when all else is right.
 fn credential(secret: &mut SecretArgs, other: &mut CredentialArgs) -> Result<()> {
-    let given = secret_given(secret)
-        || other.certificate.is_some()
-        || other.federated_token_file.is_some()
-        || other.managed_identity;
-    if !given {
+    if !secret_given(secret) && !other.replaces_secret() {
         let choices = [
             (
                 "secret",
@@ -263,7 +260,7 @@ fn credential(secret: &mut SecretArgs, other: &mut CredentialArgs) -> Result<()>
             ),
             (
                 "certificate",
-                "a PEM file and its private key; safer than a secret",
+                "a PEM or PFX file and its private key; safer than a secret",
             ),
             ("managed identity", "of the Azure host that this is"),
         ];
@@ -280,16 +277,15 @@ fn credential(secret: &mut SecretArgs, other: &mut CredentialArgs) -> Result<()>
                 secret.secret_credential = Some(ask::<Name>(question, None, |_| Ok(()))?);
             }
             4 => {
-                other.certificate = Some(file("Certificate (PEM)")?);
-                other.private_key = Some(file("Its private key (PEM, PKCS #8)")?);
+                other.certificate = Some(file("Certificate (PEM or PFX)")?);
+                let question = "Its private key, a PEM file (empty: in the same file)";
+                let key = prompt::optional_line(question, |_| Ok(()))?;
+                other.private_key = key.map(Into::into);
             }
-            _ => other.managed_identity = true,
+            _ => other.managed_identity = Some(IdentityArg::User),
         }
     }
-    let of_secret = other.certificate.is_none()
-        && other.federated_token_file.is_none()
-        && !other.managed_identity;
-    if of_secret && other.secret_expires.is_none() {
+    if !other.replaces_secret() && other.secret_expires.is_none() {
         let question = "Day on which the secret expires, YYYY-MM-DD (empty: no warning before)";
         let check = |text: &str| text.parse::<Day>().map(drop);
         other.secret_expires = prompt::optional_line(question, check)?;

@@ -15,8 +15,8 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-pub use way::Way;
 use way::Ways;
+pub use way::{Way, proven};
 
 /// A message, ready, with its way.
 pub struct Mail<'a> {
@@ -218,6 +218,9 @@ impl<'a> Post<'a> {
         {
             self.close();
             result = self.try_submit(sender, mail, Some(other), before_end);
+        }
+        if result.is_ok() {
+            office.ways().worked(route, self.way)?;
         }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()

@@ -1,17 +1,29 @@
 //! The way of a message out: by SMTP, by Graph, or by whichever of them is open to us.
 //!
-//! With `via: auto` the token tells which way the app has a permission for. What was chosen, and
-//! why, is remembered; when the service refuses it, the other way is taken.
+//! With `via: auto` the token tells which way the app has a permission for. Where it has none for
+//! either, an app tries Graph with its message: a role that Exchange gives (RBAC for Applications)
+//! stands in no token. What was chosen, and why, is remembered; when the service refuses it, the
+//! other way is taken.
 
 use super::Office;
-use crate::config::{OutgoingVia, Resource, resolve};
+use crate::config::{Authentication, OutgoingVia, Resource, resolve};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::oauth::Claims;
 use crate::secret::Secret;
+use crate::state::Store;
 use crate::submit::Route;
 use anyhow::Result;
+
+/// Why Graph is tried with a token that names no permission, and what is known once it worked.
+const GUESS: &str =
+    "the token names no permission, but Exchange may give one (RBAC for Applications)";
+const PROVEN: &str =
+    "a message was accepted though the token names no permission (RBAC for Applications)";
+
+/// How the fault of a token without the permission begins.
+const UNNAMED: &str = "the token has no permission for";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -102,6 +114,11 @@ impl<'a> Ways<'a> {
                 Ok(Way::Graph)
             }
             Err(err) if is_about_the_way(&err) => {
+                let service = route.outgoing.authentication == Authentication::OauthService;
+                if service && is_unnamed(&err) {
+                    self.remember(route, Way::Graph, GUESS)?;
+                    return Ok(Way::Graph);
+                }
                 Err(smtp.context(format!("neither smtp nor graph is open ({err})")))
             }
             Err(err) => Err(err),
@@ -138,6 +155,21 @@ impl<'a> Ways<'a> {
         Ok(Some(other))
     }
 
+    /// Remembers that a message was accepted by this way, where that proves something.
+    pub fn worked(&self, route: &Route<'a>, way: Option<Way>) -> Result<()> {
+        let is_auto = route.outgoing.via == OutgoingVia::Auto;
+        let store = self.office.store;
+        if is_auto
+            && way == Some(Way::Graph)
+            && store
+                .way(&key(route))?
+                .is_some_and(|known| known.reason == GUESS)
+        {
+            store.set_way(&key(route), Way::Graph.name(), PROVEN)?;
+        }
+        Ok(())
+    }
+
     fn remember(&self, route: &Route<'a>, way: Way, reason: &str) -> Result<()> {
         self.office.store.set_way(&key(route), way.name(), reason)?;
         self.office.context.output.step(&format!(
@@ -161,12 +193,9 @@ impl<'a> Ways<'a> {
                 .find(|own| wanted.contains(&own.as_str()))
                 .cloned()
                 .ok_or_else(|| {
-                    Fault::new(
-                        Kind::SignIn,
-                        format!("the token has no permission for {}", way.name()),
-                    )
-                    .hint(format!("grant the app one of: {}", wanted.join(", ")))
-                    .into()
+                    Fault::new(Kind::SignIn, format!("{UNNAMED} {}", way.name()))
+                        .hint(format!("grant the app one of: {}", wanted.join(", ")))
+                        .into()
                 }),
         }
     }
@@ -234,12 +263,24 @@ impl<'a> Ways<'a> {
     }
 }
 
+/// Why Graph is known to take messages of an app whose token names no permission, if it is.
+pub fn proven(store: &Store, route: &Route<'_>) -> Result<Option<&'static str>> {
+    let known = store.way(&key(route))?;
+    Ok(known.filter(|known| known.reason == PROVEN).map(|_| PROVEN))
+}
+
 fn key(route: &Route<'_>) -> String {
     format!(
         "send {} {}",
         route.graph_user().to_lowercase(),
         route.outgoing.name
     )
+}
+
+/// True for the fault of a token that was given and names no permission.
+fn is_unnamed(err: &anyhow::Error) -> bool {
+    let fault = err.downcast_ref::<Fault>();
+    fault.is_some_and(|fault| fault.what.starts_with(UNNAMED))
 }
 
 /// Another way may do better, because this one is closed to us and not merely out of order.

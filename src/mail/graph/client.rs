@@ -158,7 +158,13 @@ impl Client {
         let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
         let request = request.body(octets).map_err(|e| lost(&e))?;
         self.tell(|| format!("graph > {method} {} [{id}]", shown(url)));
-        let response = self.agent.open(request);
+        let response = self.agent.open(request).map_err(|mut lost| {
+            // The service may have seen it, and then knows it by this alone.
+            if lost.handed_over {
+                lost.fault.what = format!("{} (client-request-id {id})", lost.fault.what);
+            }
+            lost
+        });
         self.tell(|| match &response {
             Ok(response) => format!(
                 "graph < {} [{id}] request-id {}",
@@ -193,7 +199,15 @@ impl Client {
             let response = self
                 .open(method, url, prefer, body)
                 .map_err(|lost| lost.fault)?;
-            let octets = self.success(response)?.into_body().read_all(JSON_LIMIT)?;
+            let response = self.success(response)?;
+            let id = request_id(&response);
+            let octets = response
+                .into_body()
+                .read_all(JSON_LIMIT)
+                .map_err(|mut fault| {
+                    fault.what.push_str(&id);
+                    fault
+                })?;
             let octets = if octets.is_empty() {
                 b"null"
             } else {
@@ -201,7 +215,7 @@ impl Client {
             };
             serde_json::from_slice(octets).map_err(|e| {
                 Fault::try_later(format!(
-                    "`{}` sent an answer that cannot be read: {e}",
+                    "`{}` sent an answer that cannot be read: {e}{id}",
                     self.host()
                 ))
                 .into()
@@ -248,17 +262,23 @@ impl Client {
         true
     }
 
+    /// How long no call may be made yet.
+    fn left_to_wait(&self) -> Option<Duration> {
+        let until = *self
+            .not_before
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let left = until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.left_to_wait().is_some()
+    }
+
     fn wait_for_leave(&self) {
-        loop {
-            let until = *self
-                .not_before
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            match left {
-                Some(left) if !left.is_zero() => std::thread::sleep(left),
-                _ => return,
-            }
+        while let Some(left) = self.left_to_wait() {
+            std::thread::sleep(left);
         }
     }
 
@@ -322,6 +342,15 @@ impl Client {
             trace(&line());
         }
     }
+}
+
+/// What Microsoft's support finds a call by, in brackets; nothing where the answer has none.
+pub fn request_id(response: &Response<Incoming>) -> String {
+    let id = response.headers().get("request-id");
+    let id = id
+        .and_then(|id| id.to_str().ok())
+        .filter(|id| id.len() < 100);
+    id.map_or_else(String::new, |id| format!(" (request-id {id})"))
 }
 
 /// An address for the trace: without the long tokens of paging.

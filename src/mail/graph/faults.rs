@@ -165,6 +165,15 @@ impl Refusal {
         let code = self.code.to_ascii_lowercase();
         let is = |codes: &[&str]| codes.contains(&code.as_str());
         match self.status {
+            // Some gateways give the status of a refusal for good.
+            _ if is(&[
+                "activitylimitreached",
+                "applicationthrottled",
+                "toomanyrequests",
+            ]) =>
+            {
+                Meaning::Throttled
+            }
             401 => Meaning::BadToken,
             403 if is(&["errorquotaexceeded"]) => Meaning::Other,
             403 => Meaning::Forbidden,
@@ -298,6 +307,7 @@ mod tests {
             (400, "syncStateNotFound", Meaning::SyncStateLost),
             (429, "ApplicationThrottled", Meaning::Throttled),
             (503, "", Meaning::Throttled),
+            (403, "activityLimitReached", Meaning::Throttled),
             (500, "ErrorContentConversionFailed", Meaning::BadItem),
             (500, "ErrorInternalServerError", Meaning::Trouble),
             (504, "UnknownError", Meaning::Trouble),

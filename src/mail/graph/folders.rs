@@ -63,39 +63,26 @@ pub fn same(a: &str, b: &str) -> bool {
 
 /// Finds a folder; `None` if it is not there.
 pub fn find(client: &Client, name: &str) -> Result<Option<Found>, Failure> {
-    if let Some(name) = well_known(name) {
-        let mut url = client.url(&["mailFolders", name]);
-        url.set_query(Some(FIELDS));
-        match client.json(&Method::GET, &url, IMMUTABLE, None) {
-            Ok(found) => return checked(found).map(Some),
-            Err(Failure::Refused(refusal)) if refusal.meaning() == Meaning::Gone => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    let mut parent: Option<Found> = None;
-    for part in name.split('/') {
-        let Some(found) = child(client, parent.as_ref(), part)? else {
-            return Ok(None);
-        };
-        parent = Some(found);
-    }
-    Ok(parent)
+    walk(client, name, false)
 }
 
 /// Finds a folder, making it, and those above it, where it is missing.
 pub fn find_or_make(client: &Client, name: &str) -> Result<Found, Failure> {
-    if let Some(found) = find(client, name)? {
-        return Ok(found);
-    }
+    walk(client, name, true)?.ok_or_else(|| Fault::config("a folder without a name").into())
+}
+
+/// Down a path from folder to folder.
+fn walk(client: &Client, path: &str, make_missing: bool) -> Result<Option<Found>, Failure> {
     let mut parent: Option<Found> = None;
-    for part in name.split('/') {
-        let found = match child(client, parent.as_ref(), part)? {
+    for name in path.split('/') {
+        let found = match child(client, parent.as_ref(), name)? {
             Some(found) => found,
-            None => make(client, parent.as_ref(), part)?,
+            None if make_missing => make(client, parent.as_ref(), name)?,
+            None => return Ok(None),
         };
         parent = Some(found);
     }
-    parent.ok_or_else(|| Fault::config("a folder without a name").into())
+    Ok(parent)
 }
 
 fn children(client: &Client, parent: Option<&Found>) -> url::Url {
@@ -106,7 +93,7 @@ fn children(client: &Client, parent: Option<&Found>) -> url::Url {
 }
 
 fn child(client: &Client, parent: Option<&Found>, name: &str) -> Result<Option<Found>, Failure> {
-    // At the top a path may begin with a folder that every mailbox has: `INBOX/Done`.
+    // At the top are the folders that every mailbox has.
     if parent.is_none()
         && let Some(known) = well_known(name)
     {

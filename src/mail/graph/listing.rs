@@ -54,8 +54,13 @@ pub fn list(client: &Client, folder: &str, query: &Query) -> Result<Listing, Fai
         && let Ok(url) = client.link(link)
     {
         match walk(client, url, query) {
-            // The state is lost: everything is listed again, and what is known is known.
-            Err(Failure::Refused(refusal)) if refusal.meaning() == Meaning::SyncStateLost => {}
+            // The state is lost, or of a folder that another of the same name has replaced:
+            // everything is listed again, and what is known is known.
+            Err(Failure::Refused(refusal))
+                if matches!(
+                    refusal.meaning(),
+                    Meaning::SyncStateLost | Meaning::Gone | Meaning::Other
+                ) => {}
             walked => return walked.map(|(ids, link)| listing(ids, link, began)),
         }
     }

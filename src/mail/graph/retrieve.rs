@@ -1,11 +1,12 @@
 //! Messages into the sink: several requests at once, and memory that no message can fill.
 //!
 //! Graph serves four requests of an app on a mailbox at a time, and each costs a round trip, so
-//! that many are always under way. The sink takes one message at a time, in the thread that
+//! that many are always under way; fewer when it says that this is too much, for others may be
+//! using the mailbox at the same time. The sink takes one message at a time, in the thread that
 //! asked. A small message waits for it in memory, whole; a larger one is passed through in
 //! pieces while the others wait.
 
-use super::client::{Client, IMMUTABLE};
+use super::client::{Client, IMMUTABLE, request_id};
 use super::faults::{Failure, Meaning, Refusal};
 use crate::fault::Fault;
 use crate::http::Incoming;
@@ -46,6 +47,8 @@ struct Work<'a> {
     folder: &'a str,
     ids: &'a [RemoteId],
     next: AtomicUsize,
+    /// Requests at once, from now on.
+    at_once: AtomicUsize,
     over: AtomicBool,
     failed_in_a_row: AtomicU32,
     /// Held while a large message passes.
@@ -64,16 +67,17 @@ pub fn retrieve(
         folder,
         ids,
         next: AtomicUsize::new(0),
+        at_once: AtomicUsize::new(AT_ONCE),
         over: AtomicBool::new(false),
         failed_in_a_row: AtomicU32::new(0),
         large: Mutex::new(()),
     };
     std::thread::scope(|scope| {
         let (sender, events) = sync_channel(1);
-        for _ in 0..AT_ONCE.min(ids.len()) {
+        for number in 0..AT_ONCE.min(ids.len()) {
             let sender = sender.clone();
             let work = &work;
-            scope.spawn(move || work.run(&sender));
+            scope.spawn(move || work.run(number, &sender));
         }
         drop(sender);
         let result = collect(&work, &events, sink);
@@ -137,8 +141,8 @@ enum Attempt {
 }
 
 impl Work<'_> {
-    fn run(&self, events: &SyncSender<Event>) {
-        while !self.over.load(Ordering::Relaxed) {
+    fn run(&self, number: usize, events: &SyncSender<Event>) {
+        while !self.over.load(Ordering::Relaxed) && number < self.at_once.load(Ordering::Relaxed) {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             if at >= self.ids.len() {
                 return;
@@ -209,11 +213,24 @@ impl Work<'_> {
             }
             let refusal = self.client.refusal(response);
             asked += 1;
+            // What is refused at the same time counts once.
+            let first = !self.client.is_waiting();
             if !self.client.may_wait(&refusal, asked) {
                 return self.refused(at, refusal, events);
             }
+            if first {
+                self.fewer();
+            }
         };
         self.receive(at, response, events)
+    }
+
+    /// One request at once less, but one.
+    fn fewer(&self) {
+        let fewer = |now: usize| (now > 1).then(|| now - 1);
+        let _ = self
+            .at_once
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
     }
 
     fn refused(&self, at: usize, refusal: Refusal, events: &SyncSender<Event>) -> Result<Attempt> {
@@ -251,6 +268,7 @@ impl Work<'_> {
         if let Some(announced) = announced.filter(|a| *a > MAX_MESSAGE) {
             return Ok(heard(events.send(Event::Missing(at, too_large(announced)))));
         }
+        let id = request_id(&response);
         let mut body = response.into_body();
         // Room for the last piece, too: growing would take twice as much.
         let expected = announced.unwrap_or(0).min((SMALL + PIECE) as u64) as usize;
@@ -263,7 +281,7 @@ impl Work<'_> {
                 }
                 Ok(0) => return Ok(heard(events.send(Event::Whole(at, octets)))),
                 Ok(read) => octets.extend_from_slice(&piece[..read]),
-                Err(fault) => return Ok(Attempt::Failed(fault.what)),
+                Err(fault) => return Ok(Attempt::Failed(cut(&fault, octets.len() as u64, &id))),
             }
         }
         let _alone = self.large.lock().unwrap_or_else(PoisonError::into_inner);
@@ -291,14 +309,14 @@ impl Work<'_> {
                         return Ok(Attempt::Done);
                     }
                 }
-                Err(fault) => return Ok(Attempt::Failed(cut(&fault, size))),
+                Err(fault) => return Ok(Attempt::Failed(cut(&fault, size, &id))),
             }
         }
     }
 }
 
-fn cut(fault: &Fault, size: u64) -> String {
-    format!("{} after {size} octets", fault.what)
+fn cut(fault: &Fault, size: u64, id: &str) -> String {
+    format!("{} after {size} octets{id}", fault.what)
 }
 
 fn heard(sent: Result<(), std::sync::mpsc::SendError<Event>>) -> Attempt {

@@ -4,9 +4,13 @@
 use super::Office;
 use crate::servers::RealServers;
 use crate::standin::App;
+use rexpect::error::Error;
+use rexpect::process::WaitStatus;
+use rexpect::session::{PtySession, spawn_command};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const LETTER: &str =
     "From: a@example.com\r\nTo: us@contoso.com\r\nSubject: recipe\r\n\r\nWell done.\r\n";
@@ -55,12 +59,11 @@ impl Office<'_> {
         format!("localhost:{}", self.servers.imaps_port())
     }
 
-    /// Runs another program at home, `queuemail` on its path; demands success, gives its output.
-    #[track_caller]
-    fn runs(&self, program: &str, arguments: &[&str], input: &str) -> String {
+    /// Another program at home, `queuemail` on its path.
+    fn command(&self, program: &str) -> Command {
         let binary = Path::new(env!("CARGO_BIN_EXE_queuemail"));
-        let mut child = Command::new(program)
-            .args(arguments)
+        let mut command = Command::new(program);
+        command
             .env_clear()
             .env("HOME", self.world.home())
             .env("LANG", "C.UTF-8")
@@ -73,7 +76,16 @@ impl Office<'_> {
                     binary.parent().unwrap().display()
                 ),
             )
-            .current_dir(self.world.home())
+            .current_dir(self.world.home());
+        command
+    }
+
+    /// Runs another program at home, `queuemail` on its path; demands success, gives its output.
+    #[track_caller]
+    fn runs(&self, program: &str, arguments: &[&str], input: &str) -> String {
+        let mut child = self
+            .command(program)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -193,6 +205,77 @@ fn mutt_sends() {
         let arguments = ["-F", rc.to_str().unwrap(), "-s", "by mutt", "--", &to];
         office.runs(program, &arguments, "Hello.\n");
         office.has_arrived(&to, "by mutt");
+    }
+}
+
+/// Debian's git, whichever else is on the path, sends a patch by the commands of the recipe.
+#[test]
+fn git_sends() {
+    for name in ["git-send-email", "git-send-email-msmtp"] {
+        let office = office(name);
+        if name.ends_with("msmtp") {
+            let ca = format!("tls_trust_file {}\n", office.ca_file.display());
+            let rc = recipe("msmtprc", office.servers)
+                .replace("tls on\n", &format!("tls on\n{ca}"))
+                .replace(&mailbox("msmtprc"), &mailbox(name));
+            office.world.write(".msmtprc", rc);
+        }
+        let to = format!("{name}@example.com");
+        let script = format!(
+            "PATH=/usr/bin:$PATH
+             git config --global user.email {from}
+             git config --global user.name Support
+             {recipe}
+             git init -q work
+             cd work
+             echo x >file
+             git add file
+             git commit -q -m 'by git'
+             git send-email --quiet --confirm=never --to={to} -1",
+            from = mailbox(name),
+            recipe = recipe(name, office.servers),
+        );
+        office.runs("sh", &["-ec", &script], "");
+        office.has_arrived(&to, "[PATCH] by git");
+    }
+}
+
+fn is_alive(terminal: &PtySession) -> bool {
+    matches!(terminal.process().status(), Some(WaitStatus::StillAlive))
+}
+
+/// On a terminal, as a person uses it: the list of messages, one of them, and out.
+#[test]
+fn mutt_reads() {
+    for program in ["mutt", "neomutt"] {
+        let office = office("muttrc");
+        let ca = format!(
+            "set certificate_file = {}\nset mail_check = 5\nset move = no\nset quit = yes\n",
+            office.ca_file.display()
+        );
+        let rc = recipe("muttrc", office.servers).replace("outlook.office365.com", &office.imaps())
+            + &ca;
+        let rc = office.world.write("muttrc", rc);
+        let mut command = office.command(program);
+        command.arg("-F").arg(rc);
+        let read = || -> Result<(), Error> {
+            let mut terminal = spawn_command(command, Some(60_000))?;
+            terminal.exp_string("recipe")?;
+            terminal.send_line("")?;
+            terminal.exp_string("Well done.")?;
+            // Out of the message, and out of the list. What is typed while the screen is drawn
+            // is dropped, so a person types it again.
+            let end = Instant::now() + Duration::from_secs(60);
+            let mut shown = String::new();
+            while is_alive(&terminal) {
+                assert!(Instant::now() < end, "{program} goes on: {shown:?}");
+                terminal.send("q").and_then(|_| terminal.flush()).ok();
+                std::thread::sleep(Duration::from_millis(200));
+                shown.extend(std::iter::from_fn(|| terminal.try_read()));
+            }
+            Ok(())
+        };
+        read().unwrap_or_else(|e| panic!("{program}: {e}"));
     }
 }
 

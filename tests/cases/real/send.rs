@@ -2,6 +2,7 @@
 
 use super::{Office, assert_same};
 use crate::mail::odd;
+use crate::servers::RealServers;
 
 const SENDER: &str = "support@contoso.com";
 
@@ -145,4 +146,37 @@ fn many_messages_share_one_connection() {
         .count();
     assert_eq!(sessions, 1, "50 messages in one session:\n{log}");
     assert_eq!(office.standin.token_requests().len(), 1);
+}
+
+/// A server that offers OAUTHBEARER (RFC 7628) and not XOAUTH2, as others than Exchange may.
+#[test]
+fn oauthbearer_alone_is_enough_to_read_and_to_send() {
+    let servers = RealServers::start_with("oauthbearer");
+    for starttls in [false, true] {
+        let (imap, smtp) = match starttls {
+            true => (servers.imap_starttls_url(), servers.smtp_url()),
+            false => (servers.imap_url(), servers.smtps_url()),
+        };
+        let office = Office::with(&servers, &imap);
+        let mailbox = format!("bearer-{starttls}@contoso.com");
+        servers.append(&mailbox, "INBOX", &["Subject: x\r\n\r\nWell done.\r\n"]);
+        office.add_outgoing(&smtp, &mailbox);
+        office.add_queue(
+            "bearer",
+            &mailbox,
+            &["--sender", "--outgoing", "Contoso out"],
+        );
+        let ran = office.fetch(&["-vv"]).succeeds();
+        assert!(ran.stderr.contains("AUTHENTICATE OAUTHBEARER"), "{ran}");
+        assert_eq!(office.delivered("bearer").len(), 1);
+        let to = format!("bearer-{starttls}@example.com");
+        let ran = office
+            .world
+            .run(["send", "-vv", "-f", &mailbox, "--to", &to])
+            .args(["--subject", "x", "--text", "-"])
+            .stdin("Hello.\n")
+            .succeeds();
+        assert!(ran.stderr.contains("AUTH OAUTHBEARER"), "{ran}");
+        servers.read_when(&to, "INBOX", 1);
+    }
 }

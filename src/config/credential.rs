@@ -1,0 +1,253 @@
+//! What an app registration proves itself with, as both kinds of server have it.
+
+use super::model::{Day, IncomingServer, OutgoingServer};
+use super::secret_source::SecretSource;
+use crate::fault::Fault;
+use crate::output::escape;
+use crate::secret::Secret;
+use anyhow::Result;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// No token of another identity provider is longer, in octets.
+const LONGEST_TOKEN: u64 = 64 * 1024;
+
+/// Where the token of another identity provider comes from (workload identity federation).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FederatedToken {
+    /// `{file: P}`: a file that somebody else renews.
+    File(PathBuf),
+    /// `{env_file: V}`: an environment variable that holds the file's name.
+    EnvFile(String),
+    /// `{command: [program, argument…]}`: the first line of its standard output.
+    Command(Vec<String>),
+}
+
+impl FederatedToken {
+    /// The token, read now: those who issue it renew it every hour or less.
+    ///
+    /// # Errors
+    /// `Config` where there is none; as of [`SecretSource::resolve`] for a command. Never with
+    /// any of its content.
+    pub fn read(&self) -> Result<Secret> {
+        let (token, from) = match self {
+            FederatedToken::Command(words) => {
+                let token = SecretSource::Command(words.clone()).resolve("the federated token")?;
+                let program = words.first().map(String::as_str).unwrap_or_default();
+                (
+                    token,
+                    format!("the output of command `{}`", escape(program)),
+                )
+            }
+            FederatedToken::File(path) => (from_file(path)?, shown(path)),
+            FederatedToken::EnvFile(name) => {
+                let path = named_by(name)?;
+                let from = format!("{} (named by {})", shown(&path), escape(name));
+                (from_file(&path)?, from)
+            }
+        };
+        let text = token.expose().trim();
+        let is_jwt = text.split('.').count() == 3 && text.bytes().all(|b| b.is_ascii_graphic());
+        if !is_jwt {
+            return Err(Fault::config(format!(
+                "cannot use the federated token: {from} holds no JWT (three parts joined by dots)"
+            ))
+            .hint("it must hold the token alone, as the other identity provider issued it")
+            .into());
+        }
+        Ok(Secret::new(text))
+    }
+
+    /// The file, if one is named and can be found out.
+    pub fn file(&self) -> Result<Option<PathBuf>, Fault> {
+        match self {
+            FederatedToken::File(path) => Ok(Some(path.clone())),
+            FederatedToken::EnvFile(name) => named_by(name).map(Some),
+            FederatedToken::Command(_) => Ok(None),
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    format!("file `{}`", path.display())
+}
+
+fn named_by(variable: &str) -> Result<PathBuf, Fault> {
+    match std::env::var_os(variable).filter(|path| !path.is_empty()) {
+        Some(path) => Ok(path.into()),
+        None => Err(Fault::config(format!(
+            "cannot use the federated token: environment variable `{}`, which names its file, is not set",
+            escape(variable)
+        ))
+        .hint("Azure Kubernetes sets it in a pod with the label azure.workload.identity/use: \"true\"; cron and systemd pass no variables on")),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, Fault> {
+    let read = || -> std::io::Result<Zeroizing<String>> {
+        let mut text = Zeroizing::new(String::new());
+        std::fs::File::open(path)?
+            .take(LONGEST_TOKEN)
+            .read_to_string(&mut text)?;
+        Ok(text)
+    };
+    read().map(|text| Secret::new(text.as_str())).map_err(|e| {
+        Fault::config(format!(
+            "cannot use the federated token: {}: {e}",
+            shown(path)
+        ))
+    })
+}
+
+impl<'de> Deserialize<'de> for FederatedToken {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<FederatedToken, D::Error> {
+        de.deserialize_map(FederatedVisitor)
+    }
+}
+
+struct FederatedVisitor;
+
+impl<'de> Visitor<'de> for FederatedVisitor {
+    type Value = FederatedToken;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one of {file: P}, {env_file: V}, {command: [..]}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FederatedToken, A::Error> {
+        const KINDS: &[&str] = &["file", "env_file", "command"];
+        let Some(kind) = map.next_key::<String>()? else {
+            return Err(A::Error::custom("an empty mapping names no token"));
+        };
+        let source = match kind.as_str() {
+            "file" => FederatedToken::File(map.next_value()?),
+            "env_file" => FederatedToken::EnvFile(map.next_value()?),
+            "command" => FederatedToken::Command(map.next_value()?),
+            other => return Err(A::Error::unknown_field(other, KINDS)),
+        };
+        if map.next_key::<String>()?.is_some() {
+            return Err(A::Error::custom(format!(
+                "a token has one source, but more follows `{kind}`"
+            )));
+        }
+        Ok(source)
+    }
+}
+
+/// Whether the Azure host that we run on vouches for us, and as which identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManagedIdentity {
+    #[default]
+    No,
+    /// `true`: the user-assigned identity whose client ID is the server's `client_id`.
+    User,
+    /// `system`: the host's own; its client ID is not sent.
+    System,
+}
+
+impl<'de> Deserialize<'de> for ManagedIdentity {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<ManagedIdentity, D::Error> {
+        de.deserialize_any(IdentityVisitor)
+    }
+}
+
+struct IdentityVisitor;
+
+impl Visitor<'_> for IdentityVisitor {
+    type Value = ManagedIdentity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true (user-assigned, that of client_id), system or false")
+    }
+
+    fn visit_bool<E: Error>(self, on: bool) -> Result<ManagedIdentity, E> {
+        Ok(match on {
+            true => ManagedIdentity::User,
+            false => ManagedIdentity::No,
+        })
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<ManagedIdentity, E> {
+        match text {
+            "system" => Ok(ManagedIdentity::System),
+            other => Err(E::unknown_variant(other, &["true", "system", "false"])),
+        }
+    }
+}
+
+/// All that a server's entry has to prove an app with.
+#[derive(Clone, Copy)]
+pub struct Credentials<'a> {
+    pub secret: Option<&'a SecretSource>,
+    pub secret_expires: Option<Day>,
+    pub certificate: Option<&'a Path>,
+    pub private_key: Option<&'a Path>,
+    pub certificate_passphrase: Option<&'a SecretSource>,
+    pub federated_token: Option<&'a FederatedToken>,
+    pub federated_token_file: Option<&'a Path>,
+    pub managed_identity: ManagedIdentity,
+}
+
+/// The same of either kind of server, to change.
+pub struct CredentialsMut<'a> {
+    pub secret: &'a mut Option<SecretSource>,
+    pub secret_expires: &'a mut Option<Day>,
+    pub certificate: &'a mut Option<PathBuf>,
+    pub private_key: &'a mut Option<PathBuf>,
+    pub certificate_passphrase: &'a mut Option<SecretSource>,
+    pub federated_token: &'a mut Option<FederatedToken>,
+    pub federated_token_file: &'a mut Option<PathBuf>,
+    pub managed_identity: &'a mut ManagedIdentity,
+}
+
+macro_rules! credentials_of {
+    ($($server:ident)*) => {$(
+        impl $server {
+            pub fn credentials(&self) -> Credentials<'_> {
+                Credentials {
+                    secret: self.secret.as_ref(),
+                    secret_expires: self.secret_expires,
+                    certificate: self.certificate.as_deref(),
+                    private_key: self.private_key.as_deref(),
+                    certificate_passphrase: self.certificate_passphrase.as_ref(),
+                    federated_token: self.federated_token.as_ref(),
+                    federated_token_file: self.federated_token_file.as_deref(),
+                    managed_identity: self.managed_identity,
+                }
+            }
+
+            pub fn credentials_mut(&mut self) -> CredentialsMut<'_> {
+                CredentialsMut {
+                    secret: &mut self.secret,
+                    secret_expires: &mut self.secret_expires,
+                    certificate: &mut self.certificate,
+                    private_key: &mut self.private_key,
+                    certificate_passphrase: &mut self.certificate_passphrase,
+                    federated_token: &mut self.federated_token,
+                    federated_token_file: &mut self.federated_token_file,
+                    managed_identity: &mut self.managed_identity,
+                }
+            }
+        }
+    )*};
+}
+
+credentials_of!(IncomingServer OutgoingServer);
+
+impl CredentialsMut<'_> {
+    /// Takes everything away, for another credential.
+    pub fn clear(&mut self) {
+        *self.secret = None;
+        *self.secret_expires = None;
+        *self.certificate = None;
+        *self.private_key = None;
+        *self.certificate_passphrase = None;
+        *self.federated_token = None;
+        *self.federated_token_file = None;
+        *self.managed_identity = ManagedIdentity::No;
+    }
+}

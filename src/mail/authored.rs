@@ -1,0 +1,113 @@
+//! What the author of a message wrote in its header, however a server writes it down.
+//!
+//! Exchange keeps mail in parts and makes the message anew for whoever asks: fields in another
+//! order and folded elsewhere, a date in another zone, words in another encoding (RFC 2047), a
+//! name with quotes or without. What is the same each time is what is read here.
+
+use mail_parser::{Address, HeaderName, Message, MessageParser};
+
+/// Date, From, To and Subject, of which servers change the spelling alone. What cannot be read is
+/// taken as it stands; what is missing is empty.
+pub fn authored(head: &[u8]) -> [String; 4] {
+    let Some(message) = MessageParser::default().parse_headers(head) else {
+        return Default::default();
+    };
+    let date = message.date().filter(|date| date.is_valid());
+    [
+        date.map(|date| date.to_timestamp().to_string())
+            .unwrap_or_else(|| raw(&message, HeaderName::Date)),
+        addresses(message.from()).unwrap_or_else(|| raw(&message, HeaderName::From)),
+        addresses(message.to()).unwrap_or_else(|| raw(&message, HeaderName::To)),
+        words(message.subject().unwrap_or_default()),
+    ]
+}
+
+/// The bare addresses in lower case; `None` where there are none.
+fn addresses(field: Option<&Address<'_>>) -> Option<String> {
+    let found: Vec<String> = field?
+        .iter()
+        .filter_map(|one| Some(words(one.address.as_deref()?).to_lowercase()))
+        .collect();
+    (!found.is_empty()).then(|| found.join(","))
+}
+
+fn raw(message: &Message<'_>, name: HeaderName<'_>) -> String {
+    words(message.header_raw(name).unwrap_or_default())
+}
+
+/// The same with white space made single.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use proptest::prelude::*;
+
+    fn of(head: &str) -> [String; 4] {
+        authored(head.as_bytes())
+    }
+
+    #[test]
+    fn spelling_makes_no_difference() {
+        let plain = of(
+            "Date: Mon, 23 Nov 2026 08:00:00 +0000\r\nFrom: Anna <anna@x.example>\r\n\
+             To: a@x.example, B <b@x.example>\r\nSubject: Gr\u{fc}\u{df}e an alle\r\n\r\n",
+        );
+        assert_eq!(
+            plain,
+            [
+                "1795420800",
+                "anna@x.example",
+                "a@x.example,b@x.example",
+                "Gr\u{fc}\u{df}e an alle"
+            ]
+        );
+        for other in [
+            "Subject: =?iso-8859-1?Q?Gr=FC=DFe_?=\r\n =?utf-8?B?YW4gYWxsZQ==?=\r\n\
+             To: <A@x.example>,\r\n\t\"B\" <b@X.example>\r\nFrom: \"Anna\" <Anna@x.example>\r\n\
+             Date: Mon, 23 Nov 2026 09:00:00 +0100 (CET)\r\n\r\n",
+            "date: 23 Nov 2026 00:00:00 -0800\nfrom: anna@x.example (Anna)\nTO: a@x.example,b@x.example\n\
+             subject:   Gr\u{fc}\u{df}e\n an  alle\n\n",
+        ] {
+            assert_eq!(of(other), plain, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_taken_as_it_stands() {
+        assert_eq!(
+            of("Date: yesterday,  late\r\nFrom: nobody in\r\n particular\r\n\r\n"),
+            ["yesterday, late", "nobody in particular", "", ""]
+        );
+        assert_eq!(of(""), <[String; 4]>::default());
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_made_anew_is_the_same(
+            seconds in 0i64..4_000_000_000, zone in -12i8..14, subject in "[a-zA-Z0-9 äß€.:-]{0,40}",
+            name in "[a-z]{1,8}",
+        ) {
+            let time = jiff::Timestamp::from_second(seconds).unwrap();
+            let date = |zone| {
+                let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(zone));
+                jiff::fmt::rfc2822::to_string(&jiff::ZonedDateTime::new(time, zone)).unwrap()
+            };
+            let one = format!("Date: {}\r\nFrom: {name}@x.example\r\nSubject: {subject}\r\n\r\n", date(0));
+            let anew = format!(
+                "Subject: =?utf-8?B?{}?=\r\nFrom: \"{name}\" <{name}@x.example>\r\nDate: {}\r\n\r\n",
+                STANDARD.encode(&subject), date(zone)
+            );
+            prop_assert_eq!(of(&one), of(&anew));
+        }
+
+        #[test]
+        fn nothing_panics(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            authored(&octets);
+            authored(&[b"Date: ", &octets[..], b"\r\nFrom: ", &octets[..], b"\r\nSubject: =?", &octets[..]].concat());
+        }
+    }
+}

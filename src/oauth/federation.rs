@@ -1,0 +1,152 @@
+//! A token of another identity provider in the place of a client secret (workload identity
+//! federation): what it says of itself, where Entra ID refuses it.
+//!
+//! Entra compares issuer, subject and audience with the app's federated credential, letter case
+//! included. The token itself is never shown: until it expires, it is as good as a secret.
+
+use crate::fault::{Fault, Kind};
+use crate::output::escape;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// What Microsoft's clouds expect as the audience: worldwide, US Government, China.
+const AUDIENCES: [&str; 3] = [
+    "api://AzureADTokenExchange",
+    "api://AzureADTokenExchangeUSGov",
+    "api://AzureADTokenExchangeChina",
+];
+
+/// Adds to a refusal of the client what in its token does not fit, and what to compare.
+pub fn explained(fault: Fault, jwt: &str, now: Timestamp) -> Fault {
+    // RFC 6749 §5.2; a refusal of something else is not the token's.
+    let said = fault.server_said.as_deref().unwrap_or_default();
+    let of_client = ["invalid_client", "invalid_request", "unauthorized_client"]
+        .iter()
+        .any(|error| said.starts_with(error));
+    if fault.kind != Kind::SignIn || !of_client {
+        return fault;
+    }
+    hints(jwt, now).into_iter().fold(fault, Fault::hint)
+}
+
+fn hints(jwt: &str, now: Timestamp) -> Vec<String> {
+    let claims = jwt
+        .split('.')
+        .nth(1)
+        .and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok())
+        .and_then(|json| serde_json::from_slice::<Value>(&json).ok());
+    let Some(claims) = claims.filter(Value::is_object) else {
+        return vec![
+            "the federated token has no readable claims: it is no JWT of an identity provider"
+                .to_owned(),
+        ];
+    };
+    let mut found = Vec::new();
+    let time = |name: &str| {
+        let seconds = claims[name].as_f64()?;
+        Timestamp::from_second(seconds as i64).ok()
+    };
+    match time("exp") {
+        Some(end) if end <= now => found.push(format!(
+            "the federated token expired at {end}, {} ago: whoever renews it has stopped to, or this machine's clock is wrong",
+            ago(now.as_second() - end.as_second())
+        )),
+        None => found.push("the federated token has no `exp`: Entra ID takes none without an end".to_owned()),
+        _ => {}
+    }
+    if let Some(start) = time("nbf").filter(|start| *start > now) {
+        found.push(format!(
+            "the federated token is valid from {start} on: one of the two clocks is wrong"
+        ));
+    }
+    let audiences: Vec<&str> = match &claims["aud"] {
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        one => one.as_str().into_iter().collect(),
+    };
+    if !audiences.iter().any(|own| AUDIENCES.contains(own)) {
+        found.push(format!(
+            "its audience is {}, and Entra ID expects `{}` unless the federated credential names another: have it issued for that",
+            named(&audiences.join(", ")),
+            AUDIENCES[0]
+        ));
+    }
+    found.push(format!(
+        "the federated token says: issuer {}, subject {}, audience {}; a federated credential of the app must hold the same, letter case included",
+        named(claims["iss"].as_str().unwrap_or_default()),
+        named(claims["sub"].as_str().unwrap_or_default()),
+        named(&audiences.join(", "))
+    ));
+    found
+}
+
+fn named(text: &str) -> String {
+    match text {
+        "" => "none".to_owned(),
+        text => format!("`{}`", escape(&text.chars().take(300).collect::<String>())),
+    }
+}
+
+fn ago(seconds: i64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} seconds"),
+        120..7_200 => format!("{} minutes", seconds / 60),
+        7_200..172_800 => format!("{} hours", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(claims: &str) -> String {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let jwt = format!("e30.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(claims));
+        let refusal = Fault::new(Kind::SignIn, "refused").said("invalid_client: AADSTS700213: …");
+        let text = explained(refusal, &jwt, now).hints.join("\n");
+        assert!(!text.contains("c2lnbmF0dXJl"));
+        text
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let good = r#""iss":"https://idp","sub":"Job","aud":"api://AzureADTokenExchange""#;
+        let text = of(&format!(r#"{{{good},"exp":1799996400}}"#));
+        assert!(
+            text.contains("expired at 2027-01-15T07:00:00Z, 60 minutes ago"),
+            "{text}"
+        );
+        assert!(
+            text.contains("issuer `https://idp`, subject `Job`, audience `api://"),
+            "{text}"
+        );
+        let text = of(&format!(r#"{{{good},"exp":1800003600,"nbf":1800000100}}"#));
+        assert!(
+            text.contains("valid from") && !text.contains("expired"),
+            "{text}"
+        );
+        let text = of(r#"{"sub":"a\u001bb","aud":["x","y"],"exp":1800003600}"#);
+        assert!(text.contains("its audience is `x, y`"), "{text}");
+        assert!(
+            text.contains("issuer none") && !text.contains('\u{1b}'),
+            "{text}"
+        );
+        assert!(of("nonsense").contains("no readable claims"));
+        let text = of(&format!(r#"{{{good},"exp":1800003600}}"#));
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn another_refusal_is_left_alone() {
+        let now = Timestamp::from_second(0).unwrap();
+        let scope = Fault::new(Kind::SignIn, "refused").said("invalid_scope: AADSTS70011");
+        assert!(explained(scope, "a.b.c", now).hints.is_empty());
+        assert!(
+            explained(Fault::try_later("down"), "a.b.c", now)
+                .hints
+                .is_empty()
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! The way to the service: proxies, authorities of one's own, and answers that lead elsewhere.
+
+use super::{Office, SUPPORT};
+use crate::servers::proxy;
+use crate::standin::{GraphFault, Standin};
+
+#[test]
+fn sign_in_and_graph_go_through_the_proxy_but_for_what_is_direct() {
+    let office = Office::new("graph");
+    office.deliver("INBOX", 0);
+    let (url, targets) = proxy::connect(None);
+    office
+        .fetch()
+        .env("HTTPS_PROXY", &url)
+        .succeeds()
+        .says_nothing();
+    office.holds([0]);
+    let seen = targets.lock().unwrap().drain(..).collect::<Vec<_>>();
+    assert!(!seen.is_empty() && seen.iter().all(|target| target.starts_with("localhost:")));
+    let send = |proxy: &str, direct: &str| {
+        let text = format!("From: {SUPPORT}\nTo: a@fabrikam.example\nSubject: x\n\nx\n");
+        let run = office.world.run(["send", "-t"]).stdin(text);
+        run.env("ALL_PROXY", proxy).env("NO_PROXY", direct)
+    };
+    send(&url, "").succeeds();
+    assert!(!targets.lock().unwrap().is_empty());
+    // Nobody is there, and nobody is needed.
+    send("http://127.0.0.1:9", ".localhost").succeeds();
+    send("http://127.0.0.1:9", "").fails(75);
+    assert_eq!(office.m365.submitted().len(), 2);
+}
+
+#[test]
+fn an_authority_of_ones_own_is_trusted_by_its_variable_too() {
+    for via in ["imap", "graph"] {
+        let office = Office::new(via);
+        office.deliver("INBOX", 0);
+        let config = office.world.config();
+        let (before, after) = config.split_once("    ca_file:").unwrap();
+        let (_, after) = after.split_once('\n').unwrap();
+        office.world.write_config(format!("{before}{after}"));
+        office.fetch().fails(69).mentions("is not trusted");
+        let ca = office.m365.ca_file();
+        office.fetch().env("SSL_CERT_FILE", ca).succeeds();
+        office.holds([0]);
+        let text = format!("From: {SUPPORT}\nTo: a@fabrikam.example\nSubject: x\n\nx\n");
+        let send = || office.world.run(["send", "-t"]).stdin(text.clone());
+        send().env("SSL_CERT_FILE", ca).succeeds();
+        // The token is there, so that it is the mail host's certificate which is not trusted.
+        send().fails(69).mentions("is not trusted");
+        assert_eq!(office.m365.submitted().len(), 1);
+    }
+}
+
+#[test]
+fn an_answer_that_leads_elsewhere_gets_no_token() {
+    let office = Office::new("graph");
+    office.deliver("INBOX", 0);
+    let other = Standin::start();
+    for status in [301, 302, 307, 308] {
+        let target = format!("{}/v1.0/me", other.login_url());
+        let fault = GraphFault::Redirect(status, target);
+        office
+            .m365
+            .faults()
+            .graph
+            .next(20, "/users/", fault.clone());
+        let ran = office.fetch().ends();
+        assert_ne!(ran.code, 0, "{ran}");
+        office.m365.faults().graph.heal();
+    }
+    assert!(other.log().is_empty(), "{:#?}", other.log());
+    office.fetch().succeeds();
+    office.holds([0]);
+}
