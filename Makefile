@@ -2,6 +2,7 @@
 
 PREFIX ?= /usr/local
 CARGO ?= cargo
+export CARGO
 BINARY = target/release/queuemail
 MUSL = $(shell uname -m)-unknown-linux-musl
 
@@ -15,7 +16,7 @@ help: ## Show this
 .PHONY: build
 build: ## Build the program: target/release/queuemail
 	scripts/need build
-	$(CARGO) build --release --locked
+	scripts/build
 
 .PHONY: demo
 demo: ## See it work: a stand-in of Microsoft 365 on this machine, and the real program
@@ -81,14 +82,20 @@ install-files:
 		ln -sfn ../bin/queuemail '$(DESTDIR)$(PREFIX)/sbin/sendmail'; }
 
 .PHONY: deb
-deb: build ## Make a Debian package: target/package/queuemail_*.deb
+deb: build ## Make a Debian package: target/package/queuemail_*.deb; MAINTAINER='Name <address>'
 	scripts/need deb
 	packaging/deb $(BINARY)
+
+.PHONY: reproducible
+reproducible: ## Build program and package twice, in two folders: the same bytes?
+	scripts/need build
+	scripts/need deb
+	scripts/reproducible
 
 .PHONY: static
 static: ## Build a program that needs no libraries: target/*-linux-musl/release/queuemail
 	scripts/need static
-	$(CARGO) build --release --locked --features vendored-tls --target $(MUSL)
+	scripts/build --features vendored-tls --target $(MUSL)
 
 .PHONY: test-package
 test-package: ## Install, run and remove the package under systemd, in a copy of this machine

@@ -177,6 +177,8 @@ pub struct Scene {
     pub account: Option<String>,
     /// The configured server's name, incoming or outgoing.
     pub server: Option<String>,
+    /// The server whose entry holds the app's ID and credential, where it is another.
+    pub app_server: Option<String>,
     pub tenant: Option<String>,
     pub client_id: Option<String>,
     /// The object ID of the app's enterprise application (its service principal).

@@ -44,11 +44,13 @@ pub fn optional_line(
 }
 
 /// Asks to choose one of several, `first` being marked at the start; the number of the choice.
+/// What was chosen is left to the caller to show, for the lines hold more than its name.
 pub fn choice(question: &str, choices: &[String], first: usize) -> Result<usize> {
     Select::new()
         .with_prompt(question)
         .items(choices)
         .default(first)
+        .report(false)
         .interact_on(&terminal())
         .map_err(unanswered)
 }

@@ -2,6 +2,7 @@
 
 mod boundary;
 mod by_graph;
+mod field;
 mod situations;
 mod walk;
 
@@ -148,36 +149,43 @@ pub fn says(home: &Home, json: &Value, step: &str, name: &str) {
     let cross = first_cross(json);
     assert_eq!(cross["step"], step, "{json:#}");
     let text = tame(home, cross["verdict"]["sentence"].as_str().unwrap()) + "\n";
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/check");
-    let path = folder.join(format!("{name}.txt"));
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(&path, &text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "not the sentence of {name}.txt\n{json:#}");
+    same_words("check", name, &text);
 }
 
-/// Replaces the GUIDs that are made up anew in each run.
-fn unknown_guids(text: &str) -> String {
+/// Demands that a text is that of `tests/messages/FOLDER/NAME.txt`; `UPDATE=1` rewrites the file.
+#[track_caller]
+fn same_words(folder: &str, name: &str, text: &str) {
+    let messages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    let path = messages.join(folder).join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(messages.join(folder)).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "not the words of {folder}/{name}.txt");
+}
+
+/// Replaces the GUIDs that are made up anew in each run, and dates, which are others tomorrow.
+fn unknown(text: &str) -> String {
     let known = [CLIENT, OBJECT_ID, "11111111-2222-3333-4444-555555555555"];
-    let is_guid = |word: &str| {
-        let word: Vec<usize> = word.split('-').map(str::len).collect();
-        word == [8, 4, 4, 4, 12]
-    };
-    text.split(' ')
-        .map(|word| match is_guid(word) && !known.contains(&word) {
-            true => "GUID",
-            false => word,
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.split_inclusive(|c| !is_of_word(c))
+        .map(|piece| {
+            let word = piece.trim_end_matches(|c| !is_of_word(c));
+            let parts: Vec<usize> = word.split('-').map(str::len).collect();
+            match parts[..] {
+                [8, 4, 4, 4, 12] if !known.contains(&word) => piece.replace(word, "GUID"),
+                [4, 2, 2] => piece.replace(word, "DATE"),
+                _ => piece.to_owned(),
+            }
         })
-        .collect::<Vec<_>>()
-        .join(" ")
+        .collect()
 }
 
 /// A text without what differs from run to run.
 pub fn tame(home: &Home, text: &str) -> String {
     let standin = &home.standin;
-    let mut text = unknown_guids(text)
+    let mut text = unknown(text)
         .replace(&home.folder.path().display().to_string(), "HOME")
         .replace(&standin.ca_file().display().to_string(), "CA");
     for (port, name) in [
@@ -188,13 +196,19 @@ pub fn tame(home: &Home, text: &str) -> String {
     ] {
         text = text.replace(&port.to_string(), name);
     }
-    // A listener of the test's own.
+    // A listener of the test's own: `localhost:40123`, or `port 40123`.
+    let is_port = |word: &str| word.len() > 3 && word.chars().all(|c| c.is_ascii_digit());
+    let mut before = "";
     text.split(' ')
-        .map(|word| match word.strip_prefix("localhost:") {
-            Some(port) if port.len() > 3 && port.chars().all(|c| c.is_ascii_digit()) => {
-                "localhost:PORT"
+        .map(|word| {
+            match (
+                std::mem::replace(&mut before, word),
+                word.strip_prefix("localhost:"),
+            ) {
+                (_, Some(port)) if is_port(port) => "localhost:PORT",
+                ("port", _) if is_port(word) => "PORT",
+                _ => word,
             }
-            _ => word,
         })
         .collect::<Vec<_>>()
         .join(" ")

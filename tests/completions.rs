@@ -235,6 +235,22 @@ fn a_broken_configuration_offers_no_names_and_says_nothing() {
         .says_nothing();
 }
 
+/// A command that takes one name is not offered a second one.
+#[test]
+fn what_is_complete_gets_no_more_names() {
+    let world = contact_centre();
+    let offered = |words: &[&str]| {
+        let run = world.run(["completions", "fish", "--", "queuemail"]);
+        run.args(words).succeeds().stdout
+    };
+    assert!(offered(&["fetch", "support", ""]).contains("oneill@contoso.com"));
+    assert_eq!(offered(&["queue", "show", "support", ""]), "");
+    assert_eq!(
+        offered(&["queue", "add", "x", "--server", "Contoso", ""]),
+        ""
+    );
+}
+
 #[test]
 fn the_configuration_named_on_the_line_counts() {
     let world = contact_centre();

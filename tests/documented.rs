@@ -1,6 +1,6 @@
-//! What the documents tell people to type is what the program takes: every line that begins with
-//! `queuemail`, in the README, docs/, the man pages' sections and the help texts, is read by the
-//! real definition of the command line.
+//! What the documents tell people to type is what the program takes: every call of `queuemail`, in
+//! the README, docs/, the help texts and cron's lines, is read by the real definition of the
+//! command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,70 @@ fn every_documented_command_line_is_taken() {
             }
         }
     }
-    assert!(count > 60, "only {count} command lines were found");
+    assert!(count > 150, "only {count} command lines were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What `check` tells people to type is taken, too.
+#[test]
+fn every_remedy_can_be_typed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/check");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the sentences").flatten() {
+        let text = fs::read_to_string(entry.path()).expect("a sentence");
+        for call in calls(&text) {
+            count += 1;
+            // A word of explanation may follow.
+            let typed = call.split([',', ':']).next().unwrap_or_default();
+            let typed = match call.contains("imaps://") || call.contains("https://") {
+                true => call.split(", ").next().unwrap_or_default(),
+                false => typed,
+            };
+            let words = words(typed).unwrap_or_else(|| panic!("{typed}"));
+            if let Err(err) = queuemail::command().try_get_matches_from(words) {
+                panic!("{}: {typed}\n{err}", entry.path().display());
+            }
+        }
+    }
+    assert!(count > 25, "only {count} were found");
+}
+
+/// The documents' scripts are scripts, as far as reading them tells.
+#[test]
+fn every_script_can_be_read() {
+    let mut powershell = tree_sitter::Parser::new();
+    powershell
+        .set_language(&tree_sitter_powershell::LANGUAGE.into())
+        .expect("the grammar");
+    let (mut shells, mut powershells) = (0, 0);
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("a document");
+        for (at, _) in text.match_indices("\n```") {
+            let Some((language, rest)) = text[at + 4..].split_once('\n') else {
+                continue;
+            };
+            let script = rest.split("\n```").next().unwrap_or_default();
+            let place = format!("{}:\n{script}", path.display());
+            match language {
+                "sh" => {
+                    shells += 1;
+                    let shell = std::process::Command::new("bash")
+                        .args(["-n", "-c", script])
+                        .output()
+                        .expect("bash");
+                    let said = String::from_utf8_lossy(&shell.stderr);
+                    assert!(shell.status.success(), "{said}{place}");
+                }
+                "powershell" => {
+                    powershells += 1;
+                    let tree = powershell.parse(script, None).expect("a tree");
+                    assert!(!tree.root_node().has_error(), "{place}");
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(shells > 20 && powershells > 3, "{shells}, {powershells}");
 }
 
 /// Links between the documents lead somewhere.
@@ -105,7 +167,8 @@ fn helps(command: &clap::Command) -> Vec<(String, String)> {
     found
 }
 
-/// The lines of code blocks that begin with `queuemail`, those that are continued joined.
+/// The calls of `queuemail` in code blocks, in whatever a shell or cron puts before them; lines
+/// that are continued are joined.
 fn command_lines(text: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
     let mut found = Vec::new();
@@ -115,8 +178,8 @@ fn command_lines(text: &str) -> Vec<String> {
         // A block is indented or fenced; prose that begins with the name is neither.
         let code = line.trim_start_matches("$ ").trim_start();
         let is_block = fenced || line.starts_with([' ', '\t', '$']);
-        if is_block && code.starts_with("queuemail ") {
-            found.push(code.to_owned());
+        if is_block && !code.starts_with('#') {
+            found.extend(calls(code));
         }
         // Hints and prose name commands in backquotes.
         for (index, part) in line.split('`').enumerate() {
@@ -136,6 +199,20 @@ fn command_lines(text: &str) -> Vec<String> {
     found
 }
 
+/// Where the program's name is followed by a command of it.
+fn calls(code: &str) -> Vec<String> {
+    let command = queuemail::command();
+    code.match_indices("queuemail ")
+        .filter(|(at, name)| {
+            let before = code[..*at].chars().next_back();
+            let after = code[at + name.len()..].trim_start().split(' ').next();
+            before.is_none_or(|c| " /(=".contains(c))
+                && command.find_subcommand(after.unwrap_or_default()).is_some()
+        })
+        .map(|(at, _)| code[at..].to_owned())
+        .collect()
+}
+
 /// The words up to what is the shell's: a pipe, a redirection, a comment. Two spaces within a
 /// line of an example begin its explanation.
 fn words(line: &str) -> Option<Vec<String>> {
@@ -148,7 +225,7 @@ fn words(line: &str) -> Option<Vec<String>> {
     let mut quoted = false;
     let end = line.find(|c| {
         quoted ^= c == '\'';
-        !quoted && [';', '|', '<', '>', '#', '&'].contains(&c)
+        !quoted && [';', '|', '<', '>', '#', '&', ')'].contains(&c)
     });
     // `ID|DOMAIN` in prose is no pipe, and `<` may open a placeholder; both are rare enough to
     // be cut off like the shell's own.

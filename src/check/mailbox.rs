@@ -1,6 +1,6 @@
 //! What an opened mailbox lets us do: nothing is marked, moved or deleted to find it out.
 
-use super::Walk;
+use super::{Walk, reword};
 use crate::config::AfterFetch;
 use crate::mail::{Folder, Mailbox};
 use anyhow::Result;
@@ -26,6 +26,13 @@ pub fn walk(walk: &mut Walk, mailbox: &mut dyn Mailbox, folders: &[&str], after:
         Ok(((), found.join(", ")))
     });
     if there.is_none() {
+        // Which folders there are is known to the error alone.
+        if let Some(err) = walk.failed_at("folders") {
+            reword(err, |fault| match fault.hints.first() {
+                Some(hint) => format!("{} ({hint})", fault.what),
+                None => fault.what.clone(),
+            });
+        }
         return walk.not_reached(&STEPS[2..]);
     }
     walk.step("rights", || Ok(((), rights(mailbox, folders, after)?)));

@@ -25,6 +25,9 @@ pub enum QueueCommand {
         /// Remove this address only
         #[arg(long, value_name = "ADDRESS")]
         address: Option<String>,
+        /// Show how the file would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -82,6 +85,9 @@ pub struct QueueSet {
     /// Language of the queue, for addresses without their own
     #[arg(long, value_name = "TAG")]
     pub queue_language: Option<String>,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// What an address may hold beside its mailbox and server.

@@ -26,6 +26,9 @@ pub enum ServerCommand {
         /// The server's name
         #[arg(value_name = "SERVER")]
         name: String,
+        /// Show how the file would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -176,6 +179,9 @@ pub struct ServerSet {
     pub ca_file: Option<PathBuf>,
     #[command(flatten)]
     pub endpoints: EndpointArgs,
+    /// Show how the file would change, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

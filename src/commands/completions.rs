@@ -91,7 +91,9 @@ fn candidates(context: &Context, words: &[String]) -> Vec<Candidate> {
     } else {
         found.extend(commands(command));
         let arguments: Vec<&Arg> = command.get_positionals().collect();
-        if let Some(arg) = arguments.get(position).or(arguments.last()) {
+        let takes_more = |arg: &&&Arg| arg.get_num_args().is_some_and(|n| n.max_values() > 1);
+        let next = arguments.get(position);
+        if let Some(arg) = next.or(arguments.last().filter(takes_more)) {
             found.extend(values(arg, names));
         }
     }

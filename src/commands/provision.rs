@@ -147,13 +147,24 @@ pub fn apply(
     names: &[(&'static str, &str)],
     change: impl FnOnce(&mut Config) -> Result<Outcome>,
 ) -> Result<()> {
+    let names = names.iter().map(|(key, name)| (*key, (*name).to_owned()));
+    let names = names.collect();
+    apply_to(context, dry_run, |config| Ok((change(config)?, names)))
+}
+
+/// The same, where the change finds out itself which names it is about.
+pub fn apply_to(
+    context: &Context,
+    dry_run: bool,
+    change: impl FnOnce(&mut Config) -> Result<(Outcome, Vec<(&'static str, String)>)>,
+) -> Result<()> {
     if !dry_run {
-        let (outcome, written) = config::update(&context.config_path, change)?;
-        return tell(context, outcome, names, written);
+        let ((outcome, names), written) = config::update(&context.config_path, change)?;
+        return tell(context, outcome, &names, written);
     }
-    let (outcome, diff) = config::preview(&context.config_path, change)?;
+    let ((outcome, names), diff) = config::preview(&context.config_path, change)?;
     if context.output.json {
-        let mut object = described(context, outcome, names);
+        let mut object = described(context, outcome, &names);
         object.push(("dry_run", Tree::Flag(true)));
         object.push(("diff", Tree::Text(diff)));
         return context.output.json(&Tree::Map(object));
@@ -168,7 +179,7 @@ pub fn apply(
 fn described(
     context: &Context,
     outcome: Outcome,
-    names: &[(&'static str, &str)],
+    names: &[(&'static str, String)],
 ) -> Vec<(&'static str, Tree)> {
     let text = |text: &str| Tree::Text(text.to_owned());
     let mut object = vec![("result", text(outcome.word()))];
@@ -179,10 +190,10 @@ fn described(
 }
 
 /// Prints the outcome: one word, or one JSON object with `names`.
-pub fn tell(
+fn tell(
     context: &Context,
     outcome: Outcome,
-    names: &[(&'static str, &str)],
+    names: &[(&'static str, String)],
     written: Written,
 ) -> Result<()> {
     let file = config::shown(&context.config_path);

@@ -1,7 +1,9 @@
 //! `queue list`, `show`, `set` and `remove`.
 
 use super::Context;
-use super::provision::{Name, Outcome, Required, change, tell, typed_target, unknown, value};
+use super::provision::{
+    Name, Outcome, Required, apply, apply_to, change, typed_target, unknown, value,
+};
 use super::queue_add::{self, find};
 use super::secret_flags::SourceFlags;
 use super::server_set::put_source;
@@ -17,7 +19,11 @@ pub fn run(context: &Context, command: &QueueCommand) -> Result<(), Errors> {
         QueueCommand::List => list(context),
         QueueCommand::Show { name } => show(context, name),
         QueueCommand::Set(args) => set(context, args),
-        QueueCommand::Remove { name, address } => remove(context, name, address.as_deref()),
+        QueueCommand::Remove {
+            name,
+            address,
+            dry_run,
+        } => remove(context, name, address.as_deref(), *dry_run),
     }?;
     Ok(())
 }
@@ -108,7 +114,7 @@ fn set(context: &Context, args: &QueueSet) -> Result<()> {
         None => format!("queue `{}`", args.name),
     };
     let password = SourceFlags::from(&args.values.password).source(&required, &whose)?;
-    let ((outcome, address), written) = config::update(&context.config_path, |config| {
+    apply_to(context, args.dry_run, |config| {
         let before = config.clone();
         let names = config.queue_names();
         let Some(index) = config.queues.iter().position(|q| q.name == args.name) else {
@@ -125,7 +131,7 @@ fn set(context: &Context, args: &QueueSet) -> Result<()> {
             "--queue-language",
             &args.queue_language,
         )?;
-        let mut changed = None;
+        let mut about = vec![("queue", args.name.clone())];
         if args.address.is_some() || touches_address(args) {
             let i = pick(queue, args.address.as_deref())?;
             let entry = &mut queue.addresses[i];
@@ -155,19 +161,14 @@ fn set(context: &Context, args: &QueueSet) -> Result<()> {
                 Some(text) => entry.deliver = Some(typed_target("--deliver", text)?),
             }
             change(&mut entry.after_fetch, "--after", &v.after)?;
-            changed = Some(entry.address.to_string());
+            about.push(("address", entry.address.to_string()));
         }
         let outcome = match *config == before {
             true => Outcome::Unchanged,
             false => Outcome::Changed,
         };
-        Ok((outcome, changed))
-    })?;
-    let mut names = vec![("queue", &*args.name)];
-    if let Some(address) = &address {
-        names.push(("address", address));
-    }
-    tell(context, outcome, &names, written)
+        Ok((outcome, about))
+    })
 }
 
 fn change_name(slot: &mut Option<String>, flag: &str, text: &Option<String>) -> Result<()> {
@@ -227,8 +228,10 @@ fn pick(queue: &Queue, address: Option<&str>) -> Result<usize> {
     }
 }
 
-fn remove(context: &Context, name: &str, address: Option<&str>) -> Result<()> {
-    let ((), written) = config::update(&context.config_path, |config| {
+fn remove(context: &Context, name: &str, address: Option<&str>, dry_run: bool) -> Result<()> {
+    let mut about = vec![("queue", name)];
+    about.extend(address.map(|a| ("address", a)));
+    apply(context, dry_run, &about, |config| {
         let names = config.queue_names();
         let Some(index) = config.queues.iter().position(|q| q.name == name) else {
             return Err(unknown("queue", name, &names));
@@ -242,9 +245,6 @@ fn remove(context: &Context, name: &str, address: Option<&str>) -> Result<()> {
                 config.queues[index].addresses.remove(i);
             }
         }
-        Ok(())
-    })?;
-    let mut names = vec![("queue", name)];
-    names.extend(address.map(|a| ("address", a)));
-    tell(context, Outcome::Removed, &names, written)
+        Ok(Outcome::Removed)
+    })
 }

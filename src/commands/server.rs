@@ -1,7 +1,7 @@
 //! `server list`, `show` and `remove`.
 
 use super::Context;
-use super::provision::{Outcome, tell, unknown};
+use super::provision::{Outcome, apply, unknown};
 use super::table::{self, Table};
 use super::{server_add, server_set};
 use crate::cli::ServerCommand;
@@ -15,7 +15,7 @@ pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {
         ServerCommand::List => list(context),
         ServerCommand::Show { name } => show(context, name),
         ServerCommand::Set(args) => server_set::run(context, args),
-        ServerCommand::Remove { name } => remove(context, name),
+        ServerCommand::Remove { name, dry_run } => remove(context, name, *dry_run),
     }
 }
 
@@ -100,8 +100,8 @@ fn show(context: &Context, name: &str) -> Result<()> {
     table::print_tree(&context.output, &tree)
 }
 
-fn remove(context: &Context, name: &str) -> Result<()> {
-    let ((), written) = config::update(&context.config_path, |config| {
+fn remove(context: &Context, name: &str, dry_run: bool) -> Result<()> {
+    apply(context, dry_run, &[("server", name)], |config| {
         if !config.server_names().contains(&name) {
             return Err(unknown("server", name, &config.server_names()));
         }
@@ -123,9 +123,8 @@ fn remove(context: &Context, name: &str) -> Result<()> {
         }
         config.incoming_servers.retain(|s| s.name != name);
         config.outgoing_servers.retain(|s| s.name != name);
-        Ok(())
-    })?;
-    tell(context, Outcome::Removed, &[("server", name)], written)
+        Ok(Outcome::Removed)
+    })
 }
 
 /// Who refers to a server, and a command that takes the reference away.

@@ -1,12 +1,11 @@
 //! `server set`: single values of a server, an empty value taking the key away.
 
-use super::provision::{Name, Outcome, Required, change, change_path, tell, unknown, value};
+use super::provision::{Name, Outcome, Required, apply, change, change_path, unknown, value};
 use super::secret_flags::{Source, SourceFlags};
 use super::{Context, credential};
 use crate::cli::{CredentialArgs, EndpointArgs, ServerSet};
 use crate::config::{
-    self, Config, CredentialsMut, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia,
-    SecretSource,
+    Config, CredentialsMut, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,
 };
 use crate::fault::Fault;
 use anyhow::Result;
@@ -40,7 +39,8 @@ pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
         .as_deref()
         .map(|text| value::<Name>("--rename", text))
         .transpose()?;
-    let (outcome, written) = config::update(&context.config_path, |config| {
+    let name = rename.as_ref().map_or(&args.name, |n| &n.0);
+    apply(context, args.dry_run, &[("server", name)], |config| {
         let before = config.clone();
         if let Some(server) = config
             .incoming_servers
@@ -64,9 +64,7 @@ pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
             true => Outcome::Unchanged,
             false => Outcome::Changed,
         })
-    })?;
-    let name = rename.as_ref().map_or(&args.name, |n| &n.0);
-    tell(context, outcome, &[("server", name)], written)
+    })
 }
 
 fn set_incoming(

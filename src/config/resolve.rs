@@ -35,6 +35,8 @@ pub enum CredentialSource<'a> {
 pub struct Registration<'a> {
     /// The configured server's name, for messages.
     pub server: &'a str,
+    /// The server whose entry holds the client ID and the credential: itself, or its `app`.
+    pub app_server: &'a str,
     pub authority: Authority,
     pub authentication: Authentication,
     pub client_id: &'a ClientId,
@@ -116,6 +118,7 @@ pub struct Account<'a> {
 pub fn incoming(server: &IncomingServer) -> Registration<'_> {
     Registration {
         server: &server.name,
+        app_server: &server.name,
         authority: server.address.clone(),
         authentication: server.authentication,
         client_id: &server.client_id,
@@ -188,6 +191,7 @@ pub fn outgoing<'a>(
     if let Some(client_id) = &server.client_id {
         return Ok(Registration {
             server: &server.name,
+            app_server: &server.name,
             authority: Authority {
                 login: login_host(config, server)?,
                 tenant: server.tenant.clone(),
@@ -216,6 +220,7 @@ pub fn outgoing<'a>(
     let of_app = incoming(app);
     Ok(Registration {
         server: &server.name,
+        app_server: of_app.server,
         authority: Authority {
             login: of_app.authority.login,
             tenant: server.tenant.clone(),

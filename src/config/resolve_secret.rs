@@ -70,7 +70,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         let fault = Fault::config(format!("file {}: {}", shown(path), why(&e)));
         match e.kind() {
             ErrorKind::NotFound => fault.hint(format!(
-                "put it there, readable for us alone: install -m 600 /dev/null {}",
+                "put it there, readable for us alone, and end it with Ctrl-D: install -m 600 /dev/stdin {}",
                 quoted(path)
             )),
             _ => fault,

@@ -26,8 +26,6 @@ const POLICY: &str = "an administrator finds the policy in the sign-in logs by t
 
 const CONSENT_PAGE: &str =
     "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
-const CREDENTIALS_PAGE: &str = "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}";
-
 const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy, by correlation id {correlation}";
 
 /// By AADSTS code.
@@ -38,26 +36,26 @@ pub static CODES: &[Entry] = &[
         "the client secret is not one of this app's",
         Who::You,
         &[
-            "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value anew: `queuemail server set {server} --secret-stdin`",
+            "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value anew: `queuemail server set {app_server} --secret-stdin`",
             "the Value is shown only once: create a new secret in the app registration if it is lost",
         ],
     )
-    .act("queuemail server set {server} --secret-stdin, with the Value of a secret, not its Secret ID"),
+    .act("queuemail server set {app_server} --secret-stdin, with the Value of a secret, not its Secret ID"),
     code(
         &[7000222],
         "the client secret has expired",
         Who::Entra,
         &[
-            "create a client secret in the app registration, then `queuemail server set {server} --secret-stdin`",
+            "create a client secret in the app registration, then `queuemail server set {app_server} --secret-stdin`",
         ],
     )
-    .act(CREDENTIALS_PAGE),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {app_server} --secret-stdin"),
     code(
         &[7000218],
         "the request held no secret, and the app registration is a confidential client",
         Who::Entra,
         &[
-            "give the secret: `queuemail server set {server} --secret-stdin`",
+            "give the secret: `queuemail server set {app_server} --secret-stdin`",
             "or switch on \"Allow public client flows\" under Authentication of the app registration; a redirect to http://localhost belongs under \"Mobile and desktop applications\", not Web",
         ],
     )
@@ -67,20 +65,20 @@ pub static CODES: &[Entry] = &[
         "a secret was sent, and the app registration is a public client",
         Who::You,
         &[
-            "remove `secret` from server {server} in the configuration, or switch \"Allow public client flows\" off in the app registration",
+            "remove `secret` from server {app_server} in the configuration, or switch \"Allow public client flows\" off in the app registration",
         ],
     )
-    .act("queuemail server set {server} --secret-file ''"),
+    .act("queuemail server set {app_server} --secret-file ''"),
     code(
         &[700027],
         "the certificate or its signature is not accepted",
         Who::Entra,
         &[
-            "upload the certificate of server {server} (its public part) under Certificates & secrets of app {client_id}",
+            "upload the certificate of server {app_server} (its public part) under Certificates & secrets of app {client_id}",
             "or the private key is another one's: both must print the same: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY`",
         ],
     )
-    .act(CREDENTIALS_PAGE),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate: that of server {app_server}"),
     code(
         &[700024],
         "the client assertion is outside its time of validity",
@@ -107,7 +105,7 @@ pub static CODES: &[Entry] = &[
             CONSENT,
         ],
     )
-    .act("queuemail server set {server} --client-id ID, with the Application (client) ID of the app registration"),
+    .act("queuemail server set {app_server} --client-id ID, with the Application (client) ID of the app registration"),
     code(
         &[7000229],
         "the app exists, but has no enterprise application (service principal) in this tenant",
@@ -386,7 +384,7 @@ pub static CODES: &[Entry] = &[
             "queuemail asks for TLS 1.2 at least, so a proxy in between breaks it open: bypass it with NO_PROXY={host}",
         ],
     )
-    .act("NO_PROXY={host} queuemail check, for queuemail asks for TLS 1.2 at least, so that a proxy in between opens it"),
+    .act("NO_PROXY={host} queuemail check: queuemail asks for TLS 1.2 at least, so a proxy on the way made that connection"),
     code(
         &[50196],
         "the client asked for tokens in a loop",
@@ -436,7 +434,7 @@ pub static CODES: &[Entry] = &[
             "add http://localhost under \"Mobile and desktop applications\" in Authentication of app {client_id}",
         ],
     )
-    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}"),
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Mobile and desktop applications: http://localhost"),
     code(
         &[70016],
         "the sign-in with a device code is not finished yet",

@@ -52,10 +52,11 @@ pub struct Entry {
     pub says: Says,
     pub means: &'static str,
     pub who: Who,
-    /// What to do, pasteable; `{address}`, `{account}`, `{set_password}`,
-    /// `{set_account}` (the commands that change them), `{queue}`, `{server}`, `{tenant}`,
-    /// `{client_id}`, `{object_id}`, `{host}`, `{port}` and `{principal}` (whom Exchange gives
-    /// rights to: the account, else the app) are filled in.
+    /// What to do, pasteable; `{address}`, `{account}`, `{set_password}`, `{set_account}` (the
+    /// commands that change them), `{queue}`, `{server}`, `{app_server}` (whose entry holds the
+    /// app's ID and credential), `{tenant}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
+    /// `{endpoint}` (the option that names the host's usual port) and `{principal}` (whom Exchange
+    /// gives rights to: the account, else the app) are filled in.
     pub hints: &'static [&'static str],
     /// The one command or page to begin with, where it is not the first hint.
     pub act: Option<&'static str>,
@@ -249,11 +250,22 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         };
         text = text.replace("{principal}", &principal);
     }
+    let endpoint = match scene.protocol.as_deref() {
+        Some("smtp") => "--smtp smtp://{host}:587",
+        Some("graph") => "--graph URL",
+        _ => "--imap imaps://{host}:993",
+    };
+    text = text.replace("{endpoint}", endpoint);
+    let app_server = match &scene.app_server {
+        Some(_) => &scene.app_server,
+        None => &scene.server,
+    };
     for (placeholder, value, unknown) in [
         ("{address}", &scene.address, "ADDRESS"),
         ("{account}", &scene.account, "ACCOUNT"),
         ("{queue}", &scene.queue, "QUEUE"),
         ("{server}", &scene.server, "SERVER"),
+        ("{app_server}", app_server, "SERVER"),
         ("{tenant}", &scene.tenant, "TENANT"),
         ("{client_id}", &scene.client_id, "CLIENT-ID"),
         ("{object_id}", &scene.object_id, "OBJECT-ID"),

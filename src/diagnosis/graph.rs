@@ -25,7 +25,7 @@ pub static TEXTS: &[Entry] = &[
         "the mailbox that sends may not send as the address in From",
         Who::Exchange,
         &[
-            "grant it: Add-RecipientPermission {address} -Trustee MAILBOX -AccessRights SendAs",
+            "grant it: Add-RecipientPermission {address} -Trustee {account} -AccessRights SendAs",
             "or let From be the mailbox that sends",
         ],
     ),

@@ -199,9 +199,10 @@ pub static TEXTS: &[Entry] = &[
         ],
         "signed in, but the app or person may not open the mailbox that submits, or it does not exist",
         Who::Exchange,
-        &[MAILBOX_RIGHT],
-    )
-    .act(RIGHT),
+        &[
+            "usually the app has no right to the mailbox that submits; an Exchange administrator can check and grant it:\n        Get-MailboxPermission -Identity {account}\n        Add-MailboxPermission -Identity {account} -User (Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity -AccessRights FullAccess",
+        ],
+    ),
     text(
         &[
             "concurrent connections limit exceeded",
@@ -228,7 +229,7 @@ pub static TEXTS: &[Entry] = &[
         "the mailbox that signs in may not send as the address in From",
         Who::Exchange,
         &[
-            "grant it: Add-RecipientPermission {address} -Trustee MAILBOX-OR-SERVICE-PRINCIPAL -AccessRights SendAs",
+            "grant it: Add-RecipientPermission {address} -Trustee {account} -AccessRights SendAs",
             "or let From be the mailbox that signs in",
         ],
     ),

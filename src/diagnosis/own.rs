@@ -75,13 +75,13 @@ pub static TEXTS: &[Entry] = &[
         &["tls with…failed", "did not finish the tls handshake"],
         "usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS",
         Who::You,
-        &["queuemail server show {server}"],
+        &["queuemail server set {server} {endpoint}"],
     ),
     text(
         &["speaks pop, not imap", "does not speak imap"],
         "the port is another protocol's",
         Who::You,
-        &["queuemail server set {server} --imap imaps://{host}:993"],
+        &["queuemail server set {server} {endpoint}"],
     ),
     text(
         &[
@@ -95,8 +95,11 @@ pub static TEXTS: &[Entry] = &[
     text(
         &["refuses starttls", "does not offer starttls"],
         "the port is not one for submission, or a device on the way hides STARTTLS",
-        Who::You,
-        &["queuemail server show {server}"],
+        Who::Network,
+        &[
+            "openssl s_client -starttls smtp -connect {host}:{port}",
+            "Exchange Online's own: `queuemail server set {server} {endpoint}`",
+        ],
     ),
     text(
         &["did not greet us in time", "did not answer in time"],
@@ -168,7 +171,7 @@ pub static TEXTS: &[Entry] = &[
     // ---- the mailbox
     text(
         &["signed in to…but cannot open mailbox"],
-        "usually the app or person has no right to it; also a wrong address, no licence, IMAP switched off, or a fault of the service",
+        "usually the app or person has no right to it, or one that is newer than an hour and not yet in force; also a wrong address, no licence, IMAP switched off, or a fault of the service",
         Who::Exchange,
         &[
             RIGHT,
@@ -185,13 +188,12 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["though the app's token is right"],
-        "usually Exchange does not know the app, or knows it by the Object ID of the App registrations page; also IMAP may be off for the mailbox",
+        "usually Exchange does not know the app, knows it by the Object ID of the App registrations page, or has known it for less than an hour; also IMAP may be off for the mailbox",
         Who::Exchange,
         &[
             "New-ServicePrincipal -AppId {client_id} -ObjectId {object_id} -DisplayName {server}",
             "if it is there with another ObjectId, remove it first: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Remove-ServicePrincipal",
             "if it is right, the mailbox may be closed for IMAP: Set-CASMailbox -Identity {address} -ImapEnabled $true",
-            "what was changed less than an hour ago may not hold yet",
         ],
     ),
     text(
@@ -222,7 +224,7 @@ pub static TEXTS: &[Entry] = &[
         &["no folder…in mailbox"],
         "folders are named as in the mailbox's own language",
         Who::You,
-        &["queuemail queue show {queue}"],
+        &["queuemail queue set {queue} --address {address} --folder NAME, once for each folder"],
     ),
     text(
         &["is read-only"],
@@ -237,7 +239,7 @@ pub static TEXTS: &[Entry] = &[
         &["queuemail queue set {queue} --address {address} --after keep"],
     ),
     text(
-        &["smtp refuses the app though its token is right"],
+        &["refuses smtp sign-in…though the app's token is right"],
         "usually Exchange does not know the app, or it has no right to this mailbox",
         Who::Exchange,
         &[
@@ -246,14 +248,14 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["smtp refuses the person though the token is right"],
+        &["refuses smtp sign-in…though the person's token is right"],
         "usually the account may not submit as this mailbox",
         Who::Exchange,
         &[RIGHT],
     ),
     text(
-        &["this shows only when a message is sent"],
-        "whether a mailbox may send as another address",
+        &["shows only when a message is sent"],
+        "without the right Exchange refuses the message (SendAsDenied)",
         Who::Exchange,
         &["Get-RecipientPermission -Identity {address} -Trustee {account}"],
     ),
@@ -280,8 +282,7 @@ pub static TEXTS: &[Entry] = &[
         "the app signs in no more when it has ended",
         Who::Entra,
         &[
-            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}",
-            "make a new secret there, then: `queuemail server set {server} --secret-stdin --secret-expires DATE`",
+            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {server} --secret-stdin --secret-expires DATE",
         ],
     ),
     text(
@@ -289,8 +290,7 @@ pub static TEXTS: &[Entry] = &[
         "the app signs in no more when it has ended",
         Who::Entra,
         &[
-            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}",
-            "upload a new certificate there, then: `queuemail server set {server} --certificate FILE` (and `--private-key PEM` where the key is in a file of its own)",
+            "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate, then queuemail server set {server} --certificate FILE",
         ],
     ),
     text(

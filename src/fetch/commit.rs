@@ -219,5 +219,4 @@ impl Committer<'_> {
     }
 }
 
-const PLACEHOLDER: &str =
-    "the server gave a placeholder: it could not convert this message for IMAP";
+const PLACEHOLDER: &str = "the server gave a placeholder: it could not convert this message for IMAP; Outlook or `via: graph` may show it";

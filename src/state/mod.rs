@@ -89,7 +89,7 @@ impl Store {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.transact(&mut self.connection(), work)
+        self.transact("FULL", work)
     }
 
     /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
@@ -98,19 +98,18 @@ impl Store {
         &self,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        let mut connection = self.connection();
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let result = self.transact(&mut connection, work);
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        result
+        self.transact("NORMAL", work)
     }
 
+    /// Runs `work` in one transaction; `synchronous` is SQLite's word for how durable it is.
     fn transact<T>(
         &self,
-        connection: &mut Connection,
+        synchronous: &str,
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
+        let mut connection = self.connection();
         let all = || {
+            connection.pragma_update(None, "synchronous", synchronous)?;
             let transaction =
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;

@@ -52,6 +52,52 @@ fn the_diff_is_what_the_change_then_does() {
         .prints("unchanged\n");
 }
 
+/// Every other change to the file as well.
+#[test]
+fn set_and_remove_show_what_they_would_do() {
+    let world = World::new();
+    world.add_contoso();
+    world.run(ADD).succeeds();
+    let before = world.config();
+    for (command, result, line) in [
+        (
+            &["queue", "set", "support", "--priority", "7"][..],
+            "changed",
+            "+        priority: 7\n",
+        ),
+        (
+            &["queue", "remove", "support"],
+            "removed",
+            "-  - name: support\n",
+        ),
+        (
+            &["server", "set", "Contoso", "--via", "graph"],
+            "changed",
+            "+    via: graph\n",
+        ),
+    ] {
+        let ran = world.run(command).arg("--dry-run").succeeds();
+        assert!(ran.stdout.contains(line), "{line}{ran}");
+        assert_eq!(world.config(), before, "{command:?}");
+        let json = world.run(command).args(["--dry-run", "--json"]).succeeds();
+        assert_eq!(json.json()["result"], result);
+    }
+    let names = world.run([
+        "queue",
+        "set",
+        "support",
+        "--priority",
+        "7",
+        "--dry-run",
+        "--json",
+    ]);
+    assert_eq!(names.succeeds().json()["address"], "support@contoso.com");
+    world
+        .run(["server", "remove", "Contoso", "--dry-run"])
+        .fails(64)
+        .mentions("is used by");
+}
+
 #[test]
 fn json_tells_the_result_and_the_diff() {
     let world = World::new();

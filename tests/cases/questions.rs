@@ -303,7 +303,7 @@ fn a_persons_password_is_not_shown() -> Result<(), Error> {
     choose(&mut t, "Server to read it through", 1)?;
     answer(&mut t, "Language", "")?;
     answer(&mut t, "Account that signs in", "reader@contoso.com")?;
-    choose(&mut t, "How does `reader@contoso.com` sign in?", 1)?;
+    choose(&mut t, "How `reader@contoso.com` signs in", 1)?;
     answer(&mut t, "Deliver to", "mbox:/var/mail/support")?;
     choose(&mut t, "After a message is delivered", 0)?;
     answer(&mut t, "Password of mailbox `a@contoso.com`", "hunter2")?;

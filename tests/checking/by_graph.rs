@@ -7,6 +7,11 @@ use crate::tokens::{CLIENT, Home};
 const CEO: &str = "ceo@contoso.com";
 const ROLES: [&str; 2] = ["Mail.ReadWrite", "Mail.Send"];
 
+/// The office of the other tests, where all goes by Graph.
+pub fn office_by(via: &str) -> Home {
+    graph_office(via, ROLES.to_vec())
+}
+
 /// An office in which all goes by Graph, or by both ways.
 fn graph_office(via: &str, roles: Vec<&'static str>) -> Home {
     let home = office_with(

@@ -4,6 +4,7 @@
 use super::{SUPPORT, app, check, office, office_with, person, rewrite, says};
 use crate::standin::{App, ImapFault, SmtpAt, SmtpFault, TokenFault, User};
 use crate::tokens::{CLIENT, Home};
+use std::io::{Read, Write};
 use std::sync::atomic::Ordering::SeqCst;
 
 /// One test for each: `name, exit code, step of the first cross, the office`.
@@ -166,13 +167,17 @@ situations! {
     port_of_another_protocol, 78, "sign-in", faulty(|home| {
         rewrite(home, &home.standin.imap_url(), &format!("imaps://localhost:{}", home.standin.smtps_port()));
     });
+    port_of_pop, 78, "sign-in", faulty(|home| {
+        let greeting = "+OK The Microsoft Exchange POP3 service is ready.\r\n-ERR Protocol error. 19\r\n";
+        host_of(home, "localhost", greeting);
+    });
     authority_unknown, 69, "smtp tls", faulty(|home| {
         // Reading trusts the authority, sending another one.
         let other = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
         let path = home.write("other.pem", &other.cert.pem());
         rewrite(home, "    smtp: ", &format!("    ca_file: {}\n    smtp: ", path.display()));
     });
-    host_of_another_certificate, 69, "tls", faulty(another_host);
+    host_of_another_certificate, 69, "tls", faulty(|home| host_of(home, "other.example", ""));
     // ---- sending
     smtp_off, 77, "smtp sign-in", faulty(|home| home.standin.set_smtp_disabled(SUPPORT, true));
     smtp_off_for_tenant, 77, "smtp sign-in", smtp_auth("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information.");
@@ -207,9 +212,9 @@ situations! {
     };
 }
 
-/// A host whose certificate is another's, though of an authority that is trusted.
-fn another_host(home: &Home) {
-    let other = rcgen::generate_simple_self_signed(vec!["other.example".into()]).unwrap();
+/// Reads from a host whose certificate, which is trusted, is for `name`, and that says these words.
+fn host_of(home: &Home, name: &str, words: &'static str) {
+    let other = rcgen::generate_simple_self_signed(vec![name.into()]).unwrap();
     let pem = other.cert.pem();
     let path = home.write("other.pem", &pem);
     let key = other.signing_key.serialize_pem();
@@ -219,7 +224,11 @@ fn another_host(home: &Home) {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         while let Ok((stream, _)) = listener.accept() {
-            let _ = acceptor.accept(stream);
+            if let Ok(mut tls) = acceptor.accept(stream) {
+                let _ = tls.write_all(words.as_bytes());
+                // The client hangs up.
+                let _ = tls.read_to_end(&mut Vec::new());
+            }
         }
     });
     // The login host keeps its authority, so that a token is there.

@@ -211,3 +211,22 @@ fn a_refused_password_is_not_tried_again() {
     check(&home, &[], 77);
     assert_eq!(home.asked(), asked);
 }
+
+/// An outgoing server that signs in as an incoming one has no secret of its own to be set.
+#[test]
+fn a_wrong_secret_is_set_where_it_is_kept() {
+    let home = office();
+    rewrite(&home, super::SECRET, "another");
+    let json = check(&home, &[], 77);
+    let sentences: Vec<&str> = steps(&json)
+        .iter()
+        .filter_map(|step| step["verdict"]["sentence"].as_str())
+        .collect();
+    assert_eq!(sentences.len(), 2, "{sentences:#?}");
+    for sentence in sentences {
+        assert!(
+            sentence.contains("queuemail server set Contoso --secret-stdin"),
+            "{sentence}"
+        );
+    }
+}

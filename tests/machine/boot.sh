@@ -14,6 +14,9 @@ mount -t overlay copy "$folder/root" \
     -o "lowerdir=/,upperdir=$folder/changes,workdir=$folder/work"
 cd "$folder/root"
 
+# A container's policy that packages may start and stop nothing is not the copy's.
+rm -f usr/sbin/policy-rc.d
+
 # Kernel settings and devices are the machine's: not to be written, and not even seen.
 mount -t proc proc proc
 mount --bind proc/sys proc/sys

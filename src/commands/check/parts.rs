@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 pub fn scene(registration: &Registration<'_>) -> Scene {
     Scene {
         server: Some(registration.server.to_owned()),
+        app_server: Some(registration.app_server.to_owned()),
         tenant: Some(registration.authority.tenant.to_string()),
         client_id: Some(registration.client_id.to_string()),
         host: Some(registration.authority.host().to_owned()),

@@ -138,6 +138,7 @@ impl Run<'_> {
         walk.scene = Scene {
             queue: Some(route.entry.queue.name.clone()),
             address: Some(way.user(route).to_owned()),
+            protocol: Some(way.purpose().resource().name().to_owned()),
             account: account
                 .filter(|_| registration.authentication == Authentication::OauthUser)
                 .map(|account| account.name.to_owned()),
@@ -218,13 +219,11 @@ impl Run<'_> {
         };
         let refused = road::is_refusal(&err);
         if is_bare_refusal(&err) {
-            let whom = match registration.authentication {
-                Authentication::OauthService => "the app though its token is right",
-                Authentication::OauthUser => "the person though the token is right",
+            let though = match registration.authentication {
+                Authentication::OauthService => "though the app's token is right",
+                Authentication::OauthUser => "though the person's token is right",
             };
-            reword(&mut err, |fault| {
-                format!("{}: SMTP refuses {whom}", fault.what)
-            });
+            reword(&mut err, |fault| format!("{}, {though}", fault.what));
         }
         walk.failed("smtp sign-in", err, took);
         walk.not_reached(&["send-as"]);
@@ -309,7 +308,7 @@ fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
     walk.untested(
         "send-as",
         Fault::usage(format!(
-            "whether `{user}` may send as `{address}`: this shows only when a message is sent"
+            "whether `{user}` may send as `{address}` shows only when a message is sent"
         )),
     );
 }

@@ -48,7 +48,10 @@ fn choose(question: &str, choices: &[(&str, &str)], first: usize) -> Result<usiz
         .iter()
         .map(|(name, words)| format!("{name:width$}  {words}").trim_end().to_owned())
         .collect();
-    prompt::choice(question, &lines, first)
+    let chosen = prompt::choice(question, &lines, first)?;
+    let name = choices.get(chosen).map_or("", |(name, _)| name);
+    eprintln_safe(&format!("{question}: {name}"));
+    Ok(chosen)
 }
 
 /// Asks for a file that is there.
@@ -92,11 +95,11 @@ fn password(args: &mut PasswordArgs, account: &str) -> Result<()> {
         ),
         (
             "password",
-            "typed now, and kept in the configuration, which becomes private",
+            "asked for at the end, and kept in the configuration, which becomes private",
         ),
         ("file", "a file that holds the password, read at each use"),
     ];
-    match choose(&format!("How does {account} sign in?"), &choices, 0)? {
+    match choose(&format!("How {account} signs in"), &choices, 0)? {
         0 => {}
         1 => args.set_password = true,
         _ => args.password_file = Some(file("File of the password")?),
@@ -107,7 +110,7 @@ fn password(args: &mut PasswordArgs, account: &str) -> Result<()> {
 /// Said before the first question.
 fn introduce(what: &str) {
     eprintln_safe(&format!(
-        "Adding {what}. Enter takes what stands in [brackets]; Ctrl-C ends, and nothing is changed."
+        "Adding {what}.\nThe arrow keys choose; Enter takes what is marked or in [brackets]; Ctrl-C changes nothing."
     ));
 }
 

@@ -67,7 +67,7 @@ pub fn queue(context: &Context, given: &QueueAdd) -> Result<QueueAdd> {
                 .iter()
                 .map(|s| (s.name.as_str(), "yes, through this server")),
         );
-        let chosen = choose("May mail be sent as this address?", &choices, 0)?;
+        let chosen = choose("Send mail as this address", &choices, 0)?;
         if let Some((name, _)) = choices.get(chosen).filter(|_| chosen > 0) {
             values.sender = true;
             values.outgoing = Some((*name).to_owned());

@@ -247,7 +247,7 @@ fn credential(secret: &mut SecretArgs, other: &mut CredentialArgs) -> Result<()>
         let choices = [
             (
                 "secret",
-                "typed now, and kept in the configuration, which becomes private (0600)",
+                "asked for at the end, and kept in the configuration, which becomes private",
             ),
             ("secret in a file", "read at each use"),
             (

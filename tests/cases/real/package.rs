@@ -1,5 +1,6 @@
 //! The Debian package: installed under a real systemd in a copy of this machine, fetching from
-//! Dovecot by its timer, in its sandbox, with its secret from a credential; and gone again.
+//! Dovecot and sending through Postfix by its timers, in its sandbox, with its secret from a
+//! credential; then by Debian's cron; and gone again.
 
 use super::{CLIENT, Office, SECRET, assert_same};
 use crate::machine::Machine;
@@ -10,14 +11,17 @@ use std::process::Command;
 
 const MAILBOX: &str = "package@contoso.com";
 const MAIL: &str = "/var/lib/queuemail/Mail/support";
+/// As whom, and with whose environment, the program is run by hand.
+const QUEUEMAIL: &str =
+    "setpriv --reuid queuemail --regid queuemail --init-groups --reset-env queuemail";
 
 /// Makes the package of the binary under test, in a folder, at a fixed time.
-fn make(folder: &Path) -> PathBuf {
+fn make(folder: &Path, compression: &str) -> PathBuf {
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/deb"))
         .arg(env!("CARGO_BIN_EXE_queuemail"))
         .arg(folder)
         .env("SOURCE_DATE_EPOCH", "1790000000")
-        .env("COMPRESSION", "none")
+        .env("COMPRESSION", compression)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -25,11 +29,24 @@ fn make(folder: &Path) -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
 }
 
+/// What Debian's own reviewer of packages says of it.
+#[test]
+fn lintian_has_nothing_to_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new("lintian")
+        .args(["--display-info", "--pedantic", "--tag-display-limit", "0"])
+        .arg(make(folder.path(), "gzip"))
+        .output()
+        .expect("lintian: run `scripts/need test`");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
 #[test]
 fn the_package_runs_under_systemd_and_leaves_nothing_behind() {
     let office = Office::new();
-    let package = make(&office.world.path("one"));
-    let again = make(&office.world.path("two"));
+    let package = make(&office.world.path("one"), "none");
+    let again = make(&office.world.path("two"), "none");
     let package = fs::read(package).unwrap();
     assert!(package == fs::read(again).unwrap(), "not reproducible");
     let mut machine = Machine::boot();
@@ -40,6 +57,8 @@ fn the_package_runs_under_systemd_and_leaves_nothing_behind() {
     units_are_good(&machine);
     provision(&office, &machine);
     fetches_by_timer(&office, &mut machine);
+    sends_by_timer(&office, &mut machine);
+    cron_does_the_same(&office, &mut machine);
     survives_an_upgrade(&machine);
     goes_when_removed(&machine);
 }
@@ -103,16 +122,19 @@ fn provision(office: &Office, machine: &Machine) {
     machine.write("/etc/credstore/queuemail/contoso", SECRET.as_bytes());
     let address = office.standin.authority();
     let imap = office.servers.imap_url();
-    let queuemail =
-        "setpriv --reuid queuemail --regid queuemail --init-groups --reset-env queuemail";
     machine.run(&format!(
-        "{queuemail} server add incoming Contoso --auth oauth-service --client-id {CLIENT} \
+        "{QUEUEMAIL} server add incoming Contoso --auth oauth-service --client-id {CLIENT} \
          --address '{address}' --imap '{imap}' --ca-file /etc/queuemail/ca.pem \
          --secret-credential secret_contoso"
     ));
     machine.run(&format!(
-        "{queuemail} queue add support --address {MAILBOX} --server Contoso \
-         --deliver 'maildir:~/Mail/{{queue}}'"
+        "{QUEUEMAIL} server add outgoing 'Contoso out' --auth oauth-service --app Contoso \
+         --tenant {} --via smtp --smtp {CLOSED} --ca-file /etc/queuemail/ca.pem",
+        office.standin.tenant()
+    ));
+    machine.run(&format!(
+        "{QUEUEMAIL} queue add support --address {MAILBOX} --server Contoso \
+         --deliver 'maildir:~/Mail/{{queue}}' --sender --outgoing 'Contoso out'"
     ));
     // Root keeps away from the files of the service, and from a second ledger of its own.
     let refused = machine.fails(78, "queuemail fetch");
@@ -180,6 +202,107 @@ fn fetches_by_timer(office: &Office, machine: &mut Machine) {
     assert_eq!(left, "Mail\nok\nca.pem\nconfig.yaml\n");
     // What a service is told at its start is not what the next user of the machine sees.
     machine.run("! grep -rqs 's3cret~+&=' /etc/queuemail /var/lib/queuemail/.local");
+}
+
+/// A host for submission that is down.
+const CLOSED: &str = "smtp://localhost:1";
+
+/// Gives the package's sendmail a message while the host is down, so that it is kept; then the
+/// host is there again and the message is due.
+fn keep(office: &Office, machine: &Machine, customer: &str) {
+    machine.run(&format!(
+        "{QUEUEMAIL} server set 'Contoso out' --smtp {CLOSED} && \
+         printf 'From: {MAILBOX}\nSubject: by timer\n\nHello\n' | \
+         {} -t -i {customer}",
+        QUEUEMAIL.replace(
+            "--reset-env queuemail",
+            "--reset-env /usr/lib/queuemail/sendmail"
+        )
+    ));
+    let kept = machine.run(&format!("{QUEUEMAIL} outbox list --json"));
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(kept["outbox"].as_array().unwrap().len(), 1, "{kept}");
+    // As if the wait after a failed attempt were over.
+    machine.run(
+        "python3 -c \"import sqlite3
+state = sqlite3.connect('/var/lib/queuemail/.local/state/queuemail/state.sqlite')
+state.execute('UPDATE outbox SET next_attempt = 0')
+state.execute('DELETE FROM wait')
+state.commit()\"",
+    );
+    let smtp = office.servers.smtp_url();
+    machine.run(&format!(
+        "{QUEUEMAIL} server set 'Contoso out' --smtp {smtp}"
+    ));
+}
+
+/// Demands that what was kept leaves by itself.
+fn leaves(office: &Office, machine: &mut Machine, customer: &str) {
+    machine.wait("the outbox is empty", |machine| {
+        machine
+            .try_run(&format!("{QUEUEMAIL} outbox list --json"))
+            .stdout
+            .contains("\"outbox\":[]")
+    });
+    let came = office.servers.read_when(customer, "INBOX", 1);
+    let came = String::from_utf8_lossy(&came[0].bytes);
+    assert!(came.contains("\r\nSubject: by timer\r\n"), "{came}");
+}
+
+fn sends_by_timer(office: &Office, machine: &mut Machine) {
+    let customer = "package-by-timer@example.com";
+    keep(office, machine, customer);
+    machine.run(
+        "mkdir -p /etc/systemd/system/queuemail-outbox.timer.d && \
+         cp /etc/systemd/system/queuemail-fetch.timer.d/often.conf \
+            /etc/systemd/system/queuemail-outbox.timer.d && \
+         systemctl daemon-reload && systemctl start queuemail-outbox.timer",
+    );
+    leaves(office, machine, customer);
+    machine.run(
+        "systemctl stop queuemail-outbox.timer && rm -r /etc/systemd/system/queuemail-outbox.timer.d",
+    );
+    assert_eq!(
+        machine.run("systemctl show -P Result queuemail-outbox.service"),
+        "success\n"
+    );
+}
+
+/// The example for cron, run by Debian's cron as it stands there, and once at its start too, since
+/// a minute is long.
+fn cron_does_the_same(office: &Office, machine: &mut Machine) {
+    // cron knows no credentials.
+    machine.run(&format!(
+        "install -m 600 -o queuemail /etc/credstore/queuemail/contoso /etc/queuemail/contoso.secret && \
+         {QUEUEMAIL} server set Contoso --secret-file /etc/queuemail/contoso.secret && \
+         {QUEUEMAIL} token forget --all"
+    ));
+    let customer = "package-by-cron@example.com";
+    keep(office, machine, customer);
+    let before = office.stored(MAILBOX, "INBOX").len();
+    let more: Vec<Vec<u8>> = (100..103).map(|i| odd::sized(i, 3000)).collect();
+    office.servers.append(MAILBOX, "INBOX", &more);
+    machine.run(
+        "example=/usr/share/doc/queuemail/examples/queuemail.cron && \
+         { cat $example; sed -n 's/^[*] [*] [*] [*] [*]/@reboot/p' $example; } >/etc/cron.d/queuemail && \
+         systemd-run --quiet --unit=cron-of-the-test /usr/sbin/cron -f -L 5",
+    );
+    machine.wait("cron fetches", |machine| {
+        let count = machine.try_run(&format!("ls {MAIL}/new | wc -l"));
+        count.stdout.trim() == (before + more.len()).to_string()
+    });
+    leaves(office, machine, customer);
+    let log = machine.run("journalctl --no-pager -q -o cat _COMM=cron");
+    for job in ["fetch --budget 3000", "outbox flush"] {
+        let job = format!("/usr/bin/queuemail {job})");
+        assert!(log.contains(&job), "{log}");
+    }
+    // A line that it cannot read is an error, and what a job says is mailed.
+    assert!(!log.to_lowercase().contains("error"), "{log}");
+    assert_eq!(machine.run("ls /var/spool/postfix/maildrop"), "");
+    machine.run(
+        "systemctl stop cron-of-the-test && rm /etc/cron.d/queuemail /etc/queuemail/contoso.secret",
+    );
 }
 
 fn survives_an_upgrade(machine: &Machine) {
