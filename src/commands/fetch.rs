@@ -187,11 +187,12 @@ impl Run<'_> {
         let mut result = self.fetch(task, &way, tally);
         if let Err(err) = &result
             && *tally == before
-            && self.reading().forget(&task.entry, err)?
+            && (self.reading().forget(&task.entry, err)?
+                | self.reading().renew(&task.entry, err)?)
         {
             self.context
                 .output
-                .step(&format!("`{}`: {err:#}; looking for a way", job.address));
+                .step(&format!("`{}`: {err:#}; trying anew", job.address));
             result = self.fetch(task, &way, tally);
         }
         result

@@ -109,6 +109,27 @@ impl<'a> Reading<'a> {
         Ok(known)
     }
 
+    /// Gets new tokens where the service refused, with `err`, one that was obtained a while ago.
+    /// True if another try may fare better.
+    pub fn renew(&self, entry: &MailboxEntry<'_>, err: &anyhow::Error) -> Result<bool> {
+        if kind_of(err) != Kind::SignIn {
+            return Ok(false);
+        }
+        let ways: &[Way] = match self.server(entry)?.via {
+            IncomingVia::Imap => &[Way::Imap],
+            IncomingVia::Graph => &[Way::Graph],
+            IncomingVia::Auto => &[Way::Imap, Way::Graph],
+        };
+        let mut renewed = false;
+        for way in ways {
+            if self.access.is_dated(entry, way.resource())? {
+                // Why there is no new one is told once the old one has ended.
+                renewed |= self.token(entry, *way, true).is_ok();
+            }
+        }
+        Ok(renewed)
+    }
+
     fn server(&self, entry: &MailboxEntry<'_>) -> Result<&'a IncomingServer> {
         let name = &entry.address.server;
         self.config

@@ -40,7 +40,7 @@ impl Who {
 pub enum Says {
     /// One of these AADSTS codes.
     Aadsts(&'static [u64]),
-    /// One of these texts, in lower case; `…` stands for anything between.
+    /// One of these texts, in whatever case; `…` stands for anything between.
     Text(&'static [&'static str]),
     /// RFC 6749's `error`, where the code is unknown or absent.
     OauthError(&'static str),
@@ -90,7 +90,7 @@ impl Entry {
                 let code = asked.into_iter().find(|code| codes.contains(code));
                 format!("AADSTS{}", code.unwrap_or(codes[0]))
             }
-            Says::Text(texts) => texts[0].to_owned(),
+            Says::Text(texts) => shown(texts[0]),
             Says::OauthError(error) => error.to_owned(),
         }
     }
@@ -99,7 +99,7 @@ impl Entry {
     pub fn symptoms(&self) -> Vec<String> {
         match self.says {
             Says::Aadsts(codes) => codes.iter().map(|code| format!("AADSTS{code}")).collect(),
-            Says::Text(texts) => texts.iter().map(|&text| text.to_owned()).collect(),
+            Says::Text(texts) => texts.iter().map(|text| shown(text)).collect(),
             Says::OauthError(error) => vec![error.to_owned()],
         }
     }
@@ -200,15 +200,23 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     all()
         .filter(|e| match e.says {
             Says::Text(texts) if is_bare => texts.iter().any(is_word),
-            Says::Text(texts) => texts.iter().any(|text| text.contains(&lower)),
+            Says::Text(texts) => texts
+                .iter()
+                .any(|text| text.to_lowercase().contains(&lower)),
             _ => false,
         })
         .collect()
 }
 
-/// True if all pieces of `pattern` occur in `text`, in their order.
+/// A text as people read it.
+fn shown(text: &str) -> String {
+    text.replace('…', " … ")
+}
+
+/// True if all pieces of `pattern` occur in `text`, which is in lower case, in their order.
 fn contains(text: &str, pattern: &str) -> bool {
     let mut rest = text;
+    let pattern = pattern.to_lowercase();
     pattern.split('…').all(|piece| match rest.find(piece) {
         Some(at) => {
             rest = &rest[at + piece.len()..];

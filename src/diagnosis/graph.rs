@@ -21,7 +21,7 @@ const CLAIMS: &str = "see what the token says of itself: `queuemail token get {a
 
 pub static TEXTS: &[Entry] = &[
     text(
-        &["errorsendasdenied"],
+        &["ErrorSendAsDenied"],
         "the mailbox that sends may not send as the address in From",
         Who::Exchange,
         &[
@@ -31,9 +31,9 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &[
-            "erroraccessdenied",
-            "authorization_requestdenied",
-            "access is denied",
+            "ErrorAccessDenied",
+            "Authorization_RequestDenied",
+            "Access is denied",
         ],
         "the permission is missing or not consented to, or a scope (RBAC for Applications, access policy) leaves this mailbox out",
         Who::Exchange,
@@ -44,14 +44,14 @@ pub static TEXTS: &[Entry] = &[
     )
     .act("Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {address}"),
     text(
-        &["mailboxnotenabledforrestapi"],
+        &["MailboxNotEnabledForRESTAPI"],
         "there is no Exchange Online mailbox: no licence, a guest, soft-deleted or on premises",
         Who::Exchange,
         &["check the mailbox and its licence: Get-Mailbox {address}"],
     )
     .act("Get-Mailbox -Identity {address}"),
     text(
-        &["errorinvaliduser", "request_resourcenotfound"],
+        &["ErrorInvalidUser", "Request_ResourceNotFound"],
         "the user is not known in this tenant",
         Who::You,
         &[
@@ -61,9 +61,9 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &[
-            "invalidauthenticationtoken",
-            "invalid audience",
-            "access token validation failure",
+            "InvalidAuthenticationToken",
+            "Invalid audience",
+            "Access token validation failure",
         ],
         "the token is for another service than Graph",
         Who::You,
@@ -74,10 +74,10 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &[
-            "applicationthrottled",
-            "mailboxconcurrency",
-            "toomanyrequests",
-            "activitylimitreached",
+            "ApplicationThrottled",
+            "MailboxConcurrency",
+            "TooManyRequests",
+            "activityLimitReached",
         ],
         "Graph limits how much is asked of it",
         Who::Nobody,
@@ -86,37 +86,37 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["errormimecontentinvalidbase64string"],
+        &["ErrorMimeContentInvalidBase64String"],
         "Graph could not read the message",
         Who::Nobody,
         &["this is a mistake of queuemail; `-vv` shows the request, please report it"],
     ),
     text(
-        &["errormessagesizeexceeded", "requestentitytoolarge"],
+        &["ErrorMessageSizeExceeded", "RequestEntityTooLarge"],
         "the message is larger than Graph takes in one request",
         Who::You,
         &["send it through SMTP: `via: smtp` under outgoing server {server}"],
     ),
     text(
-        &["errorquotaexceeded"],
+        &["ErrorQuotaExceeded"],
         "the mailbox is full",
         Who::Person,
         &["make room in {address}, or set a retention policy"],
     ),
     text(
-        &["errorcontentconversionfailed"],
+        &["ErrorContentConversionFailed"],
         "Exchange cannot convert the message",
         Who::Person,
         &["open the message in Outlook; it stays on the server"],
     ),
     text(
-        &["syncstatenotfound"],
+        &["syncStateNotFound"],
         "the mark of the last listing has expired",
         Who::Nobody,
         &["the next run lists the folder anew; nothing is delivered twice"],
     ),
     text(
-        &["erroritemnotfound"],
+        &["ErrorItemNotFound"],
         "the message was moved or deleted meanwhile",
         Who::Nobody,
         &["nothing is to be done"],

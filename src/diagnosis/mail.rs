@@ -33,7 +33,7 @@ const WAIT: &str = "nothing is lost; the next run goes on where this one stopped
 pub static TEXTS: &[Entry] = &[
     // ---- IMAP and POP
     text(
-        &["user is authenticated but not connected"],
+        &["User is authenticated but not connected"],
         "the token is accepted, but the mailbox cannot be opened: usually the app or person has no right to it; also a wrong address, no licence, IMAP switched off, too many connections, or a fault of the service",
         Who::Exchange,
         &[
@@ -44,13 +44,13 @@ pub static TEXTS: &[Entry] = &[
     )
     .act(RIGHT),
     text(
-        &["session invalidated", "accesstokenexpired"],
+        &["Session invalidated", "AccessTokenExpired"],
         "the access token ran out in the middle of the session",
         Who::Nobody,
         &[WAIT],
     ),
     text(
-        &["authenticate failed"],
+        &["AUTHENTICATE failed"],
         "the token is refused: wrong audience, missing role or scope, no service principal in Exchange, IMAP switched off for the mailbox, or another user's token",
         Who::Exchange,
         &[
@@ -61,7 +61,7 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["authentication failure: unknown user name or bad password"],
+        &["Authentication failure: unknown user name or bad password"],
         "POP refuses the token: wrong audience, missing role or scope, no service principal in Exchange, or POP switched off for the mailbox",
         Who::Exchange,
         &[
@@ -71,13 +71,13 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["login failed", "logindisabled"],
+        &["LOGIN failed", "LOGINDISABLED"],
         "a password was offered, and Basic authentication is switched off",
         Who::You,
         &["use a token: `queuemail token get {address} --format xoauth2`"],
     ),
     text(
-        &["request is throttled", "suggested backoff time"],
+        &["Request is throttled", "Suggested backoff time"],
         "the mailbox's or the client's budget of operations is used up",
         Who::Nobody,
         &[
@@ -86,35 +86,35 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["server unavailable"],
+        &["Server Unavailable"],
         "the mailbox's server cannot be reached from Exchange's front end",
         Who::Nobody,
         &["try again later; an outage is shown at https://status.cloud.microsoft"],
     ),
     text(
-        &["command received in invalid state"],
+        &["Command received in Invalid state"],
         "the session fell back to not being signed in",
         Who::Nobody,
         &[WAIT],
     ),
     text(
         &[
-            "connection is closed. 13",
-            "connection closed. 14",
-            "connection closed. 13",
+            "Connection is closed. 13",
+            "Connection closed. 14",
+            "Connection closed. 13",
         ],
         "Exchange closed the connection: idle too long, too many errors, or a restart",
         Who::Nobody,
         &[WAIT],
     ),
     text(
-        &["command argument error"],
+        &["Command Argument Error"],
         "Exchange does not understand the command's arguments",
         Who::Nobody,
         &["this is a mistake of queuemail; `-vv` shows the command, please report it"],
     ),
     text(
-        &["protocol error. 19"],
+        &["Protocol Error. 19"],
         "a POP server answered an IMAP command: the port is wrong",
         Who::You,
         &[
@@ -122,7 +122,7 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["retrieval using the imap4 protocol failed"],
+        &["Retrieval using the IMAP4 protocol failed"],
         "Exchange could not convert the message and sent a text of its own in its place",
         Who::Person,
         &[
@@ -132,8 +132,8 @@ pub static TEXTS: &[Entry] = &[
     // ---- SMTP
     text(
         &[
-            "smtpclientauthentication is disabled for the tenant",
-            "5.7.139…disabled for the tenant",
+            "SmtpClientAuthentication is disabled for the Tenant",
+            "5.7.139…disabled for the Tenant",
         ],
         "SMTP sign-in is switched off for the whole tenant, which is the default for tenants made after January 2020",
         Who::Exchange,
@@ -142,8 +142,8 @@ pub static TEXTS: &[Entry] = &[
     .act(SMTP_ON),
     text(
         &[
-            "smtpclientauthentication is disabled",
-            "5.7.139…disabled for the mailbox",
+            "SmtpClientAuthentication is disabled",
+            "5.7.139…disabled for the Mailbox",
         ],
         "SMTP sign-in is switched off for this mailbox",
         Who::Exchange,
@@ -179,7 +179,7 @@ pub static TEXTS: &[Entry] = &[
         &[
             "535 5.7.3",
             "535-5.7.3",
-            "5.7.3 authentication unsuccessful",
+            "5.7.3 Authentication unsuccessful",
         ],
         "the token is refused: wrong audience, `SMTP.SendAsApp` or `SMTP.Send` missing (a Graph permission never helps SMTP), no service principal or mailbox right in Exchange",
         Who::Exchange,
@@ -193,9 +193,9 @@ pub static TEXTS: &[Entry] = &[
     .act(RIGHT),
     text(
         &[
-            "mailbox logon failure",
-            "mapiexceptionlogonfailed",
-            "cannot open mailbox",
+            "Mailbox logon failure",
+            "MapiExceptionLogonFailed",
+            "Cannot open mailbox",
         ],
         "signed in, but the app or person may not open the mailbox that submits, or it does not exist",
         Who::Exchange,
@@ -205,8 +205,8 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &[
-            "concurrent connections limit exceeded",
-            "sender thread limit exceeded",
+            "Concurrent connections limit exceeded",
+            "Sender thread limit exceeded",
             "432 4.3.2",
         ],
         "more than three connections submit for one mailbox at a time",
@@ -214,14 +214,14 @@ pub static TEXTS: &[Entry] = &[
         &["try again later; another program may be sending as {address} too"],
     ),
     text(
-        &["submissionquotaexceeded"],
+        &["SubmissionQuotaExceeded"],
         "the mailbox has sent to 10,000 recipients within a day",
         Who::Nobody,
         &["wait until the day is over; mass mail needs another way, such as High Volume Email"],
     ),
     text(
         &[
-            "sendasdenied",
+            "SendAsDenied",
             "5.7.60",
             "5.2.252",
             "does not have permissions to send as",
@@ -235,16 +235,16 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &[
-            "5.2.2…quotaexceeded",
+            "5.2.2…QuotaExceeded",
             "mailbox full",
-            "quotaexceededexception",
+            "QuotaExceededException",
         ],
         "the mailbox is full, usually its Sent Items",
         Who::Person,
         &["empty Sent Items of {address}, or set a retention policy"],
     ),
     text(
-        &["5.7.57", "client not authenticated"],
+        &["5.7.57", "Client not authenticated"],
         "the host saw no sign-in before the message",
         Who::You,
         &[
@@ -252,7 +252,7 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["5.7.64", "relay access denied"],
+        &["5.7.64", "Relay access denied"],
         "the host is for relaying through a connector, not for submission",
         Who::You,
         &[
@@ -301,16 +301,16 @@ pub static TEXTS: &[Entry] = &[
         &[
             "5.1.1",
             "5.1.10",
-            "recipientnotfound",
-            "recipient not found",
-            "user unknown",
+            "RecipientNotFound",
+            "Recipient not found",
+            "User unknown",
         ],
         "the recipient does not exist",
         Who::You,
         &["check the recipient's address"],
     ),
     text(
-        &["451 4.7.0", "temporary server error", "421 4."],
+        &["451 4.7.0", "Temporary server error", "421 4."],
         "the service restarts or is overloaded",
         Who::Nobody,
         &["try again later"],

@@ -72,28 +72,28 @@ pub static TEXTS: &[Entry] = &[
         &["queuemail server set {server} --ca-file PEM, with the authority's certificate in PEM"],
     ),
     text(
-        &["tls with…failed", "did not finish the tls handshake"],
+        &["TLS with…failed", "did not finish the TLS handshake"],
         "usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS",
         Who::You,
         &["queuemail server set {server} {endpoint}"],
     ),
     text(
-        &["speaks pop, not imap", "does not speak imap"],
+        &["speaks POP, not IMAP", "does not speak IMAP"],
         "the port is another protocol's",
         Who::You,
         &["queuemail server set {server} {endpoint}"],
     ),
     text(
         &[
-            "offers neither xoauth2",
-            "does not offer to sign in with oauth",
+            "offers neither XOAUTH2",
+            "does not offer to sign in with OAuth",
         ],
         "the host takes no tokens, so it is not Exchange Online",
         Who::You,
         &["queuemail server show {server}"],
     ),
     text(
-        &["refuses starttls", "does not offer starttls"],
+        &["refuses STARTTLS", "does not offer STARTTLS"],
         "the port is not one for submission, or a device on the way hides STARTTLS",
         Who::Network,
         &[
@@ -181,7 +181,7 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["though smtp lets the same"],
+        &["though SMTP lets the same"],
         "usually IMAP is off for the mailbox",
         Who::Exchange,
         &["Set-CASMailbox -Identity {address} -ImapEnabled $true"],
@@ -239,7 +239,7 @@ pub static TEXTS: &[Entry] = &[
         &["queuemail queue set {queue} --address {address} --after keep"],
     ),
     text(
-        &["refuses smtp sign-in…though the app's token is right"],
+        &["refuses SMTP sign-in…though the app's token is right"],
         "usually Exchange does not know the app, or it has no right to this mailbox",
         Who::Exchange,
         &[
@@ -248,7 +248,7 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["refuses smtp sign-in…though the person's token is right"],
+        &["refuses SMTP sign-in…though the person's token is right"],
         "usually the account may not submit as this mailbox",
         Who::Exchange,
         &[RIGHT],

@@ -63,7 +63,7 @@ fn without_a_word_all_is_told() {
     let ran = home.run(&["explain"]).succeeds();
     for code in [
         "AADSTS7000215: ",
-        "authenticate failed: ",
+        "AUTHENTICATE failed: ",
         "invalid_grant: ",
     ] {
         assert!(

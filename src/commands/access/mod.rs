@@ -28,6 +28,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// A process does not repeat a sign-in that failed less than this ago.
 const FAILURE_HOLDS: Duration = Duration::from_secs(60);
+/// A refused token is replaced if it is older than this: a mailbox that stays closed costs the
+/// token endpoint no more than a request in this time.
+const DATED: Duration = Duration::from_secs(600);
 /// How long we wait for another process beyond the time that its request may take.
 const LOCK_GRACE: Duration = Duration::from_secs(30);
 
@@ -91,6 +94,16 @@ impl<'a> Access<'a> {
         resource: Resource,
     ) -> Result<AccessToken> {
         self.token(&self.mailbox_wanted(entry, resource)?)
+    }
+
+    /// True if the token that is at hand for a mailbox was obtained so long ago that permissions
+    /// may have been given since: Entra ID puts them into tokens that it makes later.
+    pub fn is_dated(&self, entry: &MailboxEntry<'_>, resource: Resource) -> Result<bool> {
+        let at_hand = self.cached(&self.mailbox_wanted(entry, resource)?)?;
+        Ok(at_hand.is_some_and(|token| {
+            let age = SystemTime::now().duration_since(token.obtained_at);
+            age.is_ok_and(|age| age > DATED)
+        }))
     }
 
     fn mailbox_wanted<'w>(

@@ -229,7 +229,10 @@ pub fn conclude(tally: &Tally, mut errors: Vec<anyhow::Error>) -> Result<(), Err
                 "{} could not be fetched now",
                 messages(tally.failed)
             ))
-            .hint("they stay on the server and are tried again by a later run")
+            .hint(match tally.failed {
+                1 => "it stays on the server and is tried again by a later run",
+                _ => "they stay on the server and are tried again by a later run",
+            })
             .into(),
         );
     }
@@ -239,7 +242,10 @@ pub fn conclude(tally: &Tally, mut errors: Vec<anyhow::Error>) -> Result<(), Err
                 Kind::Malformed,
                 format!("{} put into quarantine", messages(tally.quarantined)),
             )
-            .hint("they stay on the server and are not tried again")
+            .hint(match tally.quarantined {
+                1 => "it stays on the server and is not tried again; see: queuemail quarantine list",
+                _ => "they stay on the server and are not tried again; see: queuemail quarantine list",
+            })
             .into(),
         );
     }

@@ -45,8 +45,6 @@ pub struct ImapMailbox {
     session: Option<imap::Session<Guard>>,
     /// The open folder's name.
     folder: Option<String>,
-    /// The flags that can be changed in it for good; empty where the server does not tell.
-    permanent: Vec<String>,
 }
 
 impl ImapMailbox {
@@ -62,7 +60,6 @@ impl ImapMailbox {
             findings,
             session: Some(session),
             folder: None,
-            permanent: Vec::new(),
         }
     }
 
@@ -145,7 +142,7 @@ impl Mailbox for ImapMailbox {
         self.folder = None;
         {
             let heard = &mut self.wire.borrow_mut().heard;
-            (heard.exists, heard.uid_next) = (0, None);
+            (heard.exists, heard.uid_next, heard.permanent) = (0, None, None);
         }
         let name = utf7::encode(folder);
         let opened = self.ask(|session| {
@@ -181,11 +178,6 @@ impl Mailbox for ImapMailbox {
             .into());
         }
         self.folder = Some(folder.to_owned());
-        self.permanent = opened
-            .permanent_flags
-            .iter()
-            .map(|flag| flag.to_string().to_ascii_lowercase())
-            .collect();
         Ok(Folder {
             epoch,
             exists: opened.exists,
@@ -257,8 +249,11 @@ impl Mailbox for ImapMailbox {
                 "\\Deleted"
             }
         };
-        let keeps = |kept: &String| kept.eq_ignore_ascii_case(flag);
-        if self.permanent.is_empty() || self.permanent.iter().any(keeps) {
+        let kept = |flags: &String| {
+            let mut flags = flags.split(['(', ')', ' ']);
+            flags.any(|kept| kept.eq_ignore_ascii_case(flag))
+        };
+        if self.wire.borrow().heard.permanent.as_ref().is_none_or(kept) {
             return Ok(());
         }
         Err(Fault::new(

@@ -93,6 +93,9 @@ pub struct Heard {
     pub exists: u32,
     /// The UID that the open folder's next message will have (RFC 3501 §2.3.1.1), if it tells.
     pub uid_next: Option<u32>,
+    /// The flags that can be changed in the open folder for good (PERMANENTFLAGS, RFC 3501 §7.1);
+    /// all, where the server does not tell.
+    pub permanent: Option<String>,
     /// What the server offers, as it last said it, asked or unasked; it may be more after a
     /// sign-in.
     pub offers: Option<String>,
@@ -256,6 +259,9 @@ impl Wire {
         }
         if let Some(next) = line::code(text, b"UIDNEXT").and_then(line::number) {
             self.heard.uid_next = Some(next);
+        }
+        if let Some(flags) = line::code(text, b"PERMANENTFLAGS") {
+            self.heard.permanent = Some(list(flags));
         }
     }
 

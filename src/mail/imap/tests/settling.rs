@@ -128,3 +128,22 @@ fn nothing_is_moved_to_where_it_is() {
     assert_eq!(kind_of(&result.unwrap_err()), Kind::Config);
     assert!(asked.is_empty());
 }
+
+#[test]
+fn what_may_be_done_is_told_by_the_flags_that_stay() {
+    let (mut mailbox, _) = session(&[]);
+    mailbox.open("INBOX", true).unwrap(); // PERMANENTFLAGS (\Seen)
+    mailbox.may_settle(&AfterFetch::Seen).unwrap();
+    let err = mailbox.may_settle(&AfterFetch::Delete).unwrap_err();
+    assert_eq!(crate::fault::kind_of(&err), Kind::SignIn);
+    assert!(
+        err.to_string().contains("does not keep the flag \\Deleted"),
+        "{err}"
+    );
+    mailbox
+        .may_settle(&AfterFetch::Move("Done".into()))
+        .unwrap(); // MOVE needs no flag
+    let (mut mailbox, _) = session(&[("SELECT", OPEN)]);
+    mailbox.open("INBOX", true).unwrap();
+    mailbox.may_settle(&AfterFetch::Delete).unwrap(); // nothing is told
+}

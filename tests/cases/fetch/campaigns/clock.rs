@@ -159,3 +159,28 @@ fn a_token_of_a_wrong_clock_is_had_anew() {
         assert_eq!(desk.m365.token_requests().len(), 2, "{via:?}");
     });
 }
+
+/// Permissions stand in the token: one that was given since does not help before there is a new
+/// one. Nobody has to know that, and a mailbox that stays closed does not cost a token each run.
+#[test]
+fn a_permission_that_was_given_counts_within_minutes() {
+    both(|via| {
+        let desk = Desk::new(via, "deliver: maildir:mail");
+        let requests = || desk.m365.token_requests().len();
+        let no_roles = &desk.m365.faults().no_roles;
+        no_roles.store(true, std::sync::atomic::Ordering::SeqCst);
+        let sent = desk.deliver(0..3);
+        desk.fetch(&[]).fails(77);
+        desk.fetch(&[]).fails(77);
+        assert_eq!(requests(), 1, "{via:?}: the token is used again at first");
+        at(desk.fetch(&[]), "+11m").fails(77);
+        assert_eq!(requests(), 2, "{via:?}: an older one is replaced");
+        at(desk.fetch(&[]), "+12m").fails(77);
+        assert_eq!(requests(), 2, "{via:?}: once");
+        no_roles.store(false, std::sync::atomic::Ordering::SeqCst);
+        let ran = at(desk.fetch(&[]), "+23m").ends();
+        assert!(ran.code == 0 && ran.stderr.is_empty(), "{via:?}\n{ran}");
+        assert_same(&sent, &maildir(&desk), "fetched with a new token");
+        assert_eq!(requests(), 3, "{via:?}");
+    });
+}
