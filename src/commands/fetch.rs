@@ -82,6 +82,8 @@ struct Run<'a> {
 
 pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
+    let servers = config.incoming_servers.iter();
+    let _preparation = net::prepare_tls(servers.map(|server| server.ca_file.clone()));
     let store = Store::open(&context.state_dir)?;
     tidy(&store)?;
     let start = Instant::now();
@@ -89,10 +91,6 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
     let tasks = plan::plan(&config, &store, args, context.output.json, deadline)?;
-    let servers = tasks
-        .iter()
-        .filter_map(|task| config.incoming_server(&task.entry.address.server));
-    let _preparation = net::prepare_tls(servers.map(|server| server.ca_file.clone()));
     let run = Run {
         context,
         config: &config,
