@@ -14,7 +14,7 @@
 //!        submit               who may send, through which server, and how much
 //!        tokens               where tokens are kept
 //!        oauth mail delivery state vault prompt  strangers to each other
-//!        config http net files output secret child fault
+//!        config http net files output secret child digest fault
 //! ```
 
 #![forbid(unsafe_code)]
@@ -26,6 +26,7 @@ mod commands;
 mod config;
 mod delivery;
 mod diagnosis;
+mod digest;
 mod expiry;
 mod fault;
 mod fetch;

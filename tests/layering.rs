@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const BASE: &[&str] = &[
     "child",
     "config",
+    "digest",
     "fault",
     "files",
     "http",

@@ -7,8 +7,8 @@
 
 use super::fields::Fields;
 use super::machine::{self, Machine};
+use crate::digest::Sha256;
 use crate::mail::authored;
-use ring::digest::{Context, SHA256};
 
 /// The head is searched for its end up to this many octets.
 const HEAD_LIMIT: usize = 256 << 10;
@@ -56,7 +56,7 @@ const LINE: usize = 4096;
 
 /// The lines of a text, without what separates parts: a server makes boundaries up anew.
 struct Text {
-    digest: Context,
+    digest: Sha256,
     line: Vec<u8>,
 }
 
@@ -153,7 +153,7 @@ impl HeadReader {
             machine: Machine::of(&fields),
             ..Identity::default()
         };
-        let mut digest = Context::new(&SHA256);
+        let mut digest = Sha256::new();
         keep_report(&mut self.report, &identity, &self.head[end..]);
         let id = identity.message_id.clone().unwrap_or_default();
         for part in authored(&self.head[..end]).iter().chain([&id]) {
@@ -192,9 +192,9 @@ fn is_placeholder(fields: &Fields<'_>) -> bool {
         .is_some_and(|f| f.contains("Microsoft Exchange"))
 }
 
-fn shortened(digest: Context) -> [u8; 16] {
+fn shortened(digest: Sha256) -> [u8; 16] {
     let mut short = [0; 16];
-    short.copy_from_slice(&digest.finish().as_ref()[..16]);
+    short.copy_from_slice(&digest.finish()[..16]);
     short
 }
 

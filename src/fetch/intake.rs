@@ -5,6 +5,7 @@
 
 use super::identity::{HeadReader, Identity};
 use crate::delivery::cannot_write;
+use crate::digest;
 use crate::mail::{RemoteId, Sink};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -207,10 +208,7 @@ impl Names {
 
 /// Without random numbers the time and the process number must do.
 fn random() -> u32 {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut octets = [0; 4];
-    let _ = SystemRandom::new().fill(&mut octets);
-    u32::from_be_bytes(octets)
+    digest::random().map_or(0, u32::from_be_bytes)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod machine;
 
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Delivery, Letter};
+use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{FolderRecord, Store};
@@ -134,7 +135,7 @@ impl Folder<'_> {
 /// Names a message for good: the same on every attempt, on every machine.
 pub fn delivery_id(address: &str, folder: &str, epoch: u32, id: &RemoteId) -> String {
     let key = format!("{}\0{folder}\0{epoch}\0{id}", mailbox_key(address));
-    hex(&ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref()[..16])
+    hex(&sha256(key.as_bytes())[..16])
 }
 
 /// A message that was delivered.
@@ -537,12 +538,7 @@ pub fn mailbox_key(address: &str) -> String {
 
 /// A short name of a mailbox for file names.
 fn tag(address: &str) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, mailbox_key(address).as_bytes());
-    hex(&digest.as_ref()[..5])
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|o| format!("{o:02x}")).collect()
+    hex(&sha256(mailbox_key(address).as_bytes())[..5])
 }
 
 /// Unix time in seconds.

@@ -6,6 +6,7 @@
 //! formats. Nothing else.
 
 use super::addresses;
+use crate::digest;
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use jiff::ZonedDateTime;
@@ -403,11 +404,7 @@ fn from_field(sender: &str, name: Option<&str>) -> Result<String> {
 
 /// A Message-ID that nobody else makes.
 fn new_message_id(domain: &str) -> Result<String> {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut octets = [0; 16];
-    SystemRandom::new()
-        .fill(&mut octets)
-        .map_err(|_| Fault::new(Kind::Bug, "the system gives no random numbers"))?;
+    let octets = digest::random()?;
     // In ASCII, so that a Message-ID alone never makes a message need SMTPUTF8.
     let domain = match url::Host::parse(domain) {
         Ok(url::Host::Domain(ascii)) => ascii,

@@ -1,5 +1,6 @@
 //! Client assertions: a certificate's signature in the place of a client secret (RFC 7523 §3).
 
+use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::x509::Identity;
 use base64::Engine;
@@ -23,7 +24,7 @@ pub fn client_assertion(
     token_endpoint: &str,
     now: SystemTime,
 ) -> Result<String, Fault> {
-    signed(identity, client_id, token_endpoint, now).map_err(|e| {
+    signed(identity, client_id, token_endpoint, &digest::guid()?, now).map_err(|e| {
         let reason = e.errors().last().and_then(|e| e.reason());
         let reason = reason.unwrap_or("OpenSSL does not say why");
         Fault::new(
@@ -37,6 +38,7 @@ fn signed(
     identity: &Identity,
     client_id: &str,
     token_endpoint: &str,
+    jti: &str,
     now: SystemTime,
 ) -> Result<String, ErrorStack> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -50,7 +52,7 @@ fn signed(
         "aud": token_endpoint,
         "iss": client_id,
         "sub": client_id,
-        "jti": random_guid()?,
+        "jti": jti,
         "iat": now,
         "nbf": now.saturating_sub(SKEW),
         "exp": now + LIFE - SKEW,
@@ -68,25 +70,6 @@ fn signed(
     jwt.push('.');
     URL_SAFE_NO_PAD.encode_string(&signature, &mut jwt);
     Ok(jwt)
-}
-
-/// A random GUID (RFC 9562 §5.4).
-fn random_guid() -> Result<String, ErrorStack> {
-    let mut b = [0u8; 16];
-    openssl::rand::rand_bytes(&mut b)?;
-    b[6] = b[6] & 0x0f | 0x40;
-    b[8] = b[8] & 0x3f | 0x80;
-    let hex = |range: std::ops::Range<usize>| -> String {
-        b[range].iter().map(|byte| format!("{byte:02x}")).collect()
-    };
-    Ok(format!(
-        "{}-{}-{}-{}-{}",
-        hex(0..4),
-        hex(4..6),
-        hex(6..8),
-        hex(8..10),
-        hex(10..16)
-    ))
 }
 
 #[cfg(test)]

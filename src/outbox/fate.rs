@@ -1,6 +1,7 @@
 //! Where a message stands after an attempt: gone, later, unknown or given up.
 
 use super::{Settled, Teller};
+use crate::digest;
 use crate::fault::Fault;
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::state::{OutboxEntry, OutboxState};
@@ -141,11 +142,9 @@ fn backoff(attempts: u32, random: f64) -> i64 {
 }
 
 fn random() -> f64 {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut octets = [0; 4];
     // Without random numbers the jitter is missing, nothing else.
-    let _ = SystemRandom::new().fill(&mut octets);
-    f64::from(u32::from_le_bytes(octets)) / f64::from(u32::MAX)
+    let random = digest::random().map_or(0, u32::from_le_bytes);
+    f64::from(random) / f64::from(u32::MAX)
 }
 
 /// An error in one line, the server's words included.

@@ -6,6 +6,7 @@
 
 use super::Claim;
 use crate::delivery::{self, Delivery, Intent, Letter, Place, Rejected};
+use crate::digest::{hex, sha256};
 use crate::files;
 use crate::mail::RefusedRecipient;
 use crate::mail::message;
@@ -102,11 +103,7 @@ fn report_id(claim: &Claim<'_>) -> String {
         "{} {} {}",
         claim.entry.file, claim.entry.attempts, claim.entry.message_id
     );
-    let digest = ring::digest::digest(&ring::digest::SHA256, key.as_bytes());
-    let id: String = digest.as_ref()[..12]
-        .iter()
-        .map(|o| format!("{o:02x}"))
-        .collect();
+    let id = hex(&sha256(key.as_bytes())[..12]);
     format!("<{id}@queuemail.invalid>")
 }
 

@@ -2,6 +2,7 @@
 //! locks and nothing to unlock by hand.
 
 use super::Store;
+use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
@@ -48,12 +49,7 @@ impl Store {
     fn lock_path(&self, name: &str) -> Result<PathBuf> {
         let folder = self.path().join("locks");
         files::create_private_folder(&folder)?;
-        let digest = ring::digest::digest(&ring::digest::SHA256, name.as_bytes());
-        let file_name: String = digest.as_ref()[..12]
-            .iter()
-            .map(|o| format!("{o:02x}"))
-            .collect();
-        Ok(folder.join(file_name))
+        Ok(folder.join(hex(&sha256(name.as_bytes())[..12])))
     }
 }
 

@@ -2,11 +2,11 @@
 //! process ask for a token while the others wait for its answer.
 
 use super::Store;
+use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::secret::Secret;
-use anyhow::Result;
-use ring::digest;
+use anyhow::{Context, Result};
 use rusqlite::OptionalExtension;
 use rusqlite::params;
 use std::fs::{File, TryLockError};
@@ -317,7 +317,7 @@ impl Store {
         let Some((print, rest)) = text.split_once('\n') else {
             return Ok(None);
         };
-        if print != fingerprint(key, password) {
+        if print != fingerprint(key, password)? {
             return Ok(None);
         }
         Ok(decode(rest).map(|fault| Failure { at, fault }))
@@ -331,7 +331,7 @@ impl Store {
         at: SystemTime,
         fault: &Fault,
     ) -> Result<()> {
-        let text = format!("{}\n{}", fingerprint(key, password), encode(fault));
+        let text = format!("{}\n{}", fingerprint(key, password)?, encode(fault));
         self.set_wait_row(&refusal_key(key), at, &text)
     }
 
@@ -339,8 +339,8 @@ impl Store {
     pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
         let folder = self.path().join("locks");
         files::create_private_folder(&folder)?;
-        let name = digest::digest(&digest::SHA256, key.subject().as_bytes());
-        let path = folder.join(format!("token-{}", hex(&name.as_ref()[..12])));
+        let name = hex(&sha256(key.subject().as_bytes())[..12]);
+        let path = folder.join(format!("token-{name}"));
         let cannot = |e: std::io::Error| {
             Fault::new(
                 Kind::CannotWrite,
@@ -401,17 +401,18 @@ fn refusal_key(key: &TokenKey) -> String {
 
 /// Recognises a password without holding it. Slow on purpose, so that whoever reads the state
 /// cannot try out a dictionary quickly.
-fn fingerprint(key: &TokenKey, password: &Secret) -> String {
-    const ROUNDS: std::num::NonZeroU32 = std::num::NonZeroU32::MIN.saturating_add(99_999);
+fn fingerprint(key: &TokenKey, password: &Secret) -> Result<String> {
+    const ROUNDS: usize = 100_000;
     let mut out = [0u8; 16];
-    ring::pbkdf2::derive(
-        ring::pbkdf2::PBKDF2_HMAC_SHA256,
-        ROUNDS,
-        key.subject().as_bytes(),
+    openssl::pkcs5::pbkdf2_hmac(
         password.expose().as_bytes(),
+        key.subject().as_bytes(),
+        ROUNDS,
+        openssl::hash::MessageDigest::sha256(),
         &mut out,
-    );
-    hex(&out)
+    )
+    .context("cannot make the fingerprint of a password")?;
+    Ok(hex(&out))
 }
 
 fn encode(fault: &Fault) -> String {
@@ -451,10 +452,6 @@ fn millis(time: SystemTime) -> i64 {
 
 fn time(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]

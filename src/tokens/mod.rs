@@ -15,6 +15,7 @@
 mod record;
 
 use crate::config::TokenStore;
+use crate::digest::{Sha256, hex};
 use crate::fault::Fault;
 use crate::output::Output;
 use crate::secret::Secret;
@@ -22,7 +23,6 @@ use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
 use crate::vault::Vault;
 use anyhow::Result;
 use record::Record;
-use ring::digest;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -429,15 +429,11 @@ impl<'a> Tokens<'a> {
         };
         let who: String = who.chars().take(64).map(plain).collect();
         let folder = std::fs::canonicalize(self.store.path()).unwrap_or_default();
-        let mut hash = digest::Context::new(&digest::SHA256);
+        let mut hash = Sha256::new();
         hash.update(folder.as_os_str().as_encoded_bytes());
         hash.update(b"\n");
         hash.update(key.text().as_bytes());
-        let hash = hash.finish();
-        let hash: String = hash.as_ref()[..8]
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
+        let hash = hex(&hash.finish()[..8]);
         let first = format!("{kind}-{who}-{hash}-1");
         match kept == Some(first.as_str()) {
             true => format!("{kind}-{who}-{hash}-2"),

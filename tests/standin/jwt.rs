@@ -37,7 +37,7 @@ impl SigningKey {
     fn new(private: PKey<Private>) -> SigningKey {
         let pem = private.public_key_to_pem().unwrap();
         let public = PKey::public_key_from_pem(&pem).unwrap();
-        let digest = ring::digest::digest(&ring::digest::SHA256, &pem);
+        let digest = openssl::sha::sha256(&pem);
         SigningKey {
             private,
             public,

@@ -161,8 +161,5 @@ fn sign_in(
 
 /// The S256 code challenge of a verifier (RFC 7636 §4.2).
 pub fn challenge_of(verifier: &str) -> String {
-    URL_SAFE_NO_PAD.encode(ring::digest::digest(
-        &ring::digest::SHA256,
-        verifier.as_bytes(),
-    ))
+    URL_SAFE_NO_PAD.encode(openssl::sha::sha256(verifier.as_bytes()))
 }

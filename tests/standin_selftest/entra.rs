@@ -253,10 +253,7 @@ fn the_browser_comes_back_with_a_code() {
     let verifier = "0123456789012345678901234567890123456789abc";
     let challenge = {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        URL_SAFE_NO_PAD.encode(ring::digest::digest(
-            &ring::digest::SHA256,
-            verifier.as_bytes(),
-        ))
+        URL_SAFE_NO_PAD.encode(openssl::sha::sha256(verifier.as_bytes()))
     };
     let visit = |redirect: &str| {
         let query = url::form_urlencoded::Serializer::new(String::new())

@@ -6,6 +6,7 @@
 //! one ends the run and is the caller's to remember.
 
 use super::faults::{Failure, Meaning, Refusal};
+use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::http::{Agent, Incoming, Lost};
 use crate::secret::Secret;
@@ -129,7 +130,8 @@ impl Client {
         body: Body<'_>,
     ) -> Result<Response<Incoming>, Lost> {
         self.wait_for_leave();
-        let id = guid();
+        // Without random numbers the id names nothing; no call depends on it.
+        let id = digest::guid().unwrap_or_default();
         let token = self.token();
         let lost = |e: &dyn std::fmt::Display| Lost {
             fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
@@ -376,25 +378,6 @@ pub fn odata_text(text: &str) -> String {
     }
     out.push('\'');
     out
-}
-
-/// A random GUID (RFC 9562 §5.4).
-fn guid() -> String {
-    use ring::rand::{SecureRandom, SystemRandom};
-    let mut octets = [0; 16];
-    // Without random numbers the id names nothing; no call depends on it.
-    let _ = SystemRandom::new().fill(&mut octets);
-    octets[6] = octets[6] & 0x0f | 0x40;
-    octets[8] = octets[8] & 0x3f | 0x80;
-    let hex = format!("{:032x}", u128::from_be_bytes(octets));
-    let (a, b, c, d, e) = (
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    );
-    format!("{a}-{b}-{c}-{d}-{e}")
 }
 
 #[cfg(test)]
