@@ -30,6 +30,7 @@ pub use waits::Wait;
 use crate::files;
 use anyhow::Result;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The database's file in the state folder.
 const DATABASE: &str = "state.sqlite";
+/// The log of what was written last, beside it.
+const LOG: &str = "state.sqlite-wal";
+
+/// The last process to leave copies the log into the database once it has this many octets:
+/// that waits for the disk, which a run that found nothing need not, but every process that comes
+/// reads the log first.
+const LONGEST_LOG: u64 = 128 << 10;
 
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
@@ -120,6 +128,17 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    fn drop(&mut self) {
+        let log = std::fs::metadata(self.folder.join(LOG));
+        let is_short = log.is_ok_and(|log| log.len() < LONGEST_LOG);
+        // If this fails, the log is copied sooner than it need be.
+        let _ = self
+            .connection()
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short);
+    }
+}
+
 /// Creates the database's file if there is none, and takes it from others: tokens are in it,
 /// and the folder may be older than us. SQLite gives the files beside it the same permissions.
 fn make_private(path: &Path) -> std::io::Result<()> {
@@ -133,4 +152,32 @@ fn make_private(path: &Path) -> std::io::Result<()> {
         file.set_permissions(Permissions::from_mode(mode & 0o700))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_copied_once_it_is_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = || std::fs::metadata(folder.path().join(LOG)).map_or(0, |log| log.len());
+        let runs = |n: usize, now| {
+            let store = Store::open(folder.path()).unwrap();
+            let address = |i| (format!("{i}-{}@contoso.com", "a".repeat(200)), None);
+            store
+                .record_runs(&(0..n).map(address).collect::<Vec<_>>(), now)
+                .unwrap();
+        };
+        runs(1, 0); // makes the tables, too
+        runs(1_000, 1);
+        assert_eq!(log(), 0, "a long log is copied");
+        runs(1, 2);
+        let one = log();
+        assert!(one > 0 && one < LONGEST_LOG, "{one}");
+        for now in 3..100 {
+            runs(1, now);
+            assert!(log() < LONGEST_LOG, "{}", log());
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! The tables, and how a database of an earlier version becomes one of this version.
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -138,8 +137,6 @@ pub fn open(path: &Path, busy: Duration) -> Result<Connection> {
     connection.busy_timeout(busy)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // Else the last to leave copies the log into the database, and waits for the disk thrice.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is deleted may be a token: it is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
