@@ -107,13 +107,14 @@ fn at_random_moments() {
         let mut campaign = Campaign::new(format!("killed at a random moment, {via:?}"));
         let desk = Desk::new(via, address);
         let faults = desk.m365.faults();
+        // Slow enough that each moment comes before the end.
         faults
             .graph
             .latency
-            .store(3, std::sync::atomic::Ordering::SeqCst);
-        *faults.imap_drip.lock().unwrap() = Some((2000, Duration::from_millis(3)));
+            .store(20, std::sync::atomic::Ordering::SeqCst);
+        *faults.imap_drip.lock().unwrap() = Some((150, Duration::from_millis(3)));
         let mut sent = Vec::new();
-        let moments: Vec<u64> = (0..150).map(|n| 10 + n * 3).collect();
+        let moments: Vec<u64> = (0..150).map(|n| 10 + n).collect();
         for moment in campaign.some_of(&moments, 6) {
             // There is always something to be interrupted in.
             sent.extend(desk.deliver(sent.len()..sent.len() + 30));
