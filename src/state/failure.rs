@@ -7,14 +7,17 @@ use std::path::Path;
 /// The fault of a database that cannot be opened, read or written (`verb`).
 pub fn fault(verb: &str, path: &Path, err: rusqlite::Error) -> Fault {
     let (kind, hint) = remedy(&err, path);
-    Fault::new(
+    let fault = Fault::new(
         kind,
         format!(
             "cannot {verb} the state database `{}`: {err}",
             path.display()
         ),
-    )
-    .hint(hint)
+    );
+    match hint.is_empty() {
+        true => fault,
+        false => fault.hint(hint),
+    }
 }
 
 /// The fault of a file that cannot be made.
@@ -50,7 +53,9 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
     let rusqlite::Error::SqliteFailure(failure, _) = err else {
         return match err {
             // Values that we would not have written.
-            rusqlite::Error::FromSqlConversionFailure(..)
+            // Nor would we name a table or a column that is not there.
+            rusqlite::Error::SqlInputError { .. }
+            | rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::Utf8Error(..) => (Kind::CannotWrite, damaged()),
@@ -76,7 +81,11 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
         ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
             (Kind::CannotWrite, WRITABLE.to_owned())
         }
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => (Kind::CannotWrite, damaged()),
+        // The last two are of a schema that was damaged: our own statements fit it.
+        ErrorCode::DatabaseCorrupt
+        | ErrorCode::NotADatabase
+        | ErrorCode::SchemaChanged
+        | ErrorCode::Unknown => (Kind::CannotWrite, damaged()),
         _ => (Kind::Bug, String::new()),
     }
 }
