@@ -9,11 +9,11 @@ use super::access::Access;
 use super::reading::{Reading, Way};
 use super::status::wait_key;
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, Config, MailboxEntry};
+use crate::config::{self, AfterFetch, Config, IncomingVia, MailboxEntry};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
+use crate::http;
 use crate::mail::Mailbox;
-use crate::net;
 use crate::state::{Store, Wait};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -83,7 +83,8 @@ struct Run<'a> {
 pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
     let servers = config.incoming_servers.iter();
-    let _preparation = net::prepare_tls(servers.map(|server| server.ca_file.clone()));
+    let by_https = servers.filter(|server| server.via == IncomingVia::Graph);
+    let _preparation = http::prepare(by_https.map(|server| server.ca_file.clone()));
     let store = Store::open(&context.state_dir)?;
     tidy(&store)?;
     let start = Instant::now();

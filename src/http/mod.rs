@@ -1,26 +1,24 @@
 //! The one HTTPS client: our TLS, time-outs, no redirects, bounded answers, proxy variables.
 //!
-//! TLS comes from `net::tls_connector`, the same as for IMAP and SMTP, through a connector of our
-//! own: ureq's would *replace* the system's authorities by a `ca_file` instead of adding it.
+//! TLS goes through a connector of our own: ureq's would *replace* the system's authorities by a
+//! `ca_file` instead of adding it.
 
 mod proxy;
+mod tls;
+
+pub use tls::prepare;
 
 use crate::fault::{Fault, Kind};
-use crate::net::{self, Patience, Settings};
+use crate::net::{Patience, Settings};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
-use native_tls::{HandshakeError, TlsConnector, TlsStream};
 use proxy::Proxies;
-use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout,
-    TcpConnector, Transport, TransportAdapter,
-};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 
 const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
@@ -91,7 +89,7 @@ impl Agent {
     /// are honoured.
     pub fn new(settings: &Settings) -> Result<Agent> {
         let proxies = Proxies::from_environment()?;
-        let tls = net::tls_connector(settings.ca_file.as_deref())?;
+        let tls = tls::connector(settings.ca_file.as_deref())?;
         let config = ureq::Agent::config_builder()
             .user_agent(USER_AGENT)
             .https_only(true)
@@ -110,7 +108,7 @@ impl Agent {
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
-                .chain(TlsWrap {
+                .chain(tls::TlsWrap {
                     tls,
                     patience: Patience::new(settings.io_timeout * PATIENCE),
                 });
@@ -288,107 +286,6 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
             format!("the answer of `{host}` is larger than {limit} octets"),
         ),
         other => Fault::try_later(format!("cannot reach `{host}`: {other}")),
-    }
-}
-
-/// Wraps a connection in our TLS.
-struct TlsWrap {
-    tls: TlsConnector,
-    patience: Patience,
-}
-
-impl<In: Transport> Connector<In> for TlsWrap {
-    type Out = Either<In, TlsTransport>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        let Some(transport) = chained else {
-            return Ok(None);
-        };
-        if !details.needs_tls() || transport.is_tls() {
-            return Ok(Some(Either::A(transport)));
-        }
-        let host = details
-            .uri
-            .host()
-            .unwrap_or_default()
-            .trim_matches(['[', ']']);
-        let mut adapter = TransportAdapter::new(transport.boxed(), details.current_time.clone());
-        adapter.set_timeout(details.timeout);
-        let stream = self.tls.connect(host, adapter).map_err(|e| match e {
-            HandshakeError::Failure(e) => ureq::Error::Other(Box::new(net::tls_fault(host, &e))),
-            HandshakeError::WouldBlock(_) => ureq::Error::ConnectionFailed,
-        })?;
-        let buffers = LazyBuffers::new(
-            details.config.input_buffer_size(),
-            details.config.output_buffer_size(),
-        );
-        Ok(Some(Either::B(TlsTransport {
-            buffers,
-            stream,
-            patience: self.patience,
-        })))
-    }
-}
-
-impl fmt::Debug for TlsWrap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TlsWrap")
-    }
-}
-
-/// A connection inside our TLS.
-struct TlsTransport {
-    buffers: LazyBuffers,
-    stream: TlsStream<TransportAdapter>,
-    /// For the answer to one request.
-    patience: Patience,
-}
-
-impl Transport for TlsTransport {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.patience.renew();
-        self.stream.get_mut().set_timeout(timeout);
-        self.stream.write_all(&self.buffers.output()[..amount])?;
-        Ok(())
-    }
-
-    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let left = self.patience.left();
-        if left.is_zero() {
-            return Err(ureq::Error::Timeout(timeout.reason));
-        }
-        // Also beneath a TLS record, of which nobody above sees a part.
-        if left < *timeout.after {
-            timeout.after = ureq::unversioned::transport::time::Duration::Exact(left);
-        }
-        self.stream.get_mut().set_timeout(timeout);
-        let since = Instant::now();
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
-        self.patience.spend(since.elapsed(), amount);
-        self.buffers.input_appended(amount);
-        Ok(amount > 0)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.stream.get_mut().get_mut().is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        true
-    }
-}
-
-impl fmt::Debug for TlsTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TlsTransport")
     }
 }
 

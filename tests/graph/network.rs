@@ -3,6 +3,8 @@
 use super::{Office, SUPPORT};
 use crate::servers::proxy;
 use crate::standin::{GraphFault, Standin};
+use openssl::x509::X509;
+use std::path::Path;
 
 #[test]
 fn sign_in_and_graph_go_through_the_proxy_but_for_what_is_direct() {
@@ -50,6 +52,49 @@ fn an_authority_of_ones_own_is_trusted_by_its_variable_too() {
         send().fails(69).mentions("is not trusted");
         assert_eq!(office.m365.submitted().len(), 1);
     }
+}
+
+#[test]
+fn an_authority_is_found_by_its_name_in_a_folder_and_else_in_a_long_file() {
+    let office = Office::new("imap");
+    let config = office.world.config();
+    let (before, after) = config.split_once("    ca_file:").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    office.world.write_config(format!("{before}{after}"));
+    let ca = std::fs::read_to_string(office.m365.ca_file()).unwrap();
+    let hash = X509::from_pem(ca.as_bytes()).unwrap().subject_name_hash();
+    let folder = |name: &str, hash: u32| {
+        let path = office.world.write(format!("{name}/{hash:08x}.0"), &ca);
+        path.parent().unwrap().to_owned()
+    };
+    let by_name = folder("known", hash);
+    let strangers = folder("strangers", hash ^ 1);
+    // As long as a system's, in which ours is the last.
+    let long = office
+        .world
+        .write("long.pem", "# Others\n".repeat(20_000) + &ca);
+    let none = office.world.write("none.pem", "# None\n");
+    let mut n = 0;
+    let mut trusts = |folder: &Path, file: &Path| {
+        office.deliver("INBOX", n);
+        n += 1;
+        let fetch = office.fetch().env("SSL_CERT_DIR", folder);
+        fetch.env("SSL_CERT_FILE", file).succeeds().says_nothing();
+        office.holds(0..n);
+        let text = format!("From: {SUPPORT}\nTo: a@fabrikam.example\nSubject: x\n\nx\n");
+        let send = office.world.run(["send", "-t"]).stdin(text);
+        let send = send.env("SSL_CERT_DIR", folder);
+        send.env("SSL_CERT_FILE", file).succeeds().says_nothing();
+        assert_eq!(office.m365.submitted().len(), n);
+    };
+    trusts(&by_name, &none);
+    trusts(&strangers, &long);
+    trusts(Path::new("/nowhere"), &long);
+    office.deliver("INBOX", n);
+    let fetch = office.fetch().env("SSL_CERT_DIR", strangers);
+    let refused = fetch.env("SSL_CERT_FILE", none).fails(69);
+    refused.mentions("is not trusted");
+    office.holds(0..n);
 }
 
 #[test]

@@ -320,9 +320,10 @@ pub fn walk_to_https(
         return Some(());
     }
     let (reached, _) = road::travel(walk, names, host, settings, |settings| {
-        let connector = net::Connector::new(settings)?;
-        let tcp = net::connect(host, port, settings)?;
-        net::start_tls(tcp, host, &connector).map(|_| ())
+        net::over_tls(settings, |connector| {
+            let tcp = net::connect(host, port, settings)?;
+            net::start_tls(tcp, host, connector).map(|_| ())
+        })
     })?;
     reached.ok()
 }

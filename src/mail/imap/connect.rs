@@ -42,14 +42,15 @@ pub fn open(
         port: endpoint.port,
         user: user.to_owned(),
     };
-    let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
     let pace = Pace::new(settings.io_timeout * PATIENCE);
-    let mut stream = Paced::new(tcp, Rc::clone(&pace));
-    if endpoint.tls == TlsMode::StartTls {
-        start_tls(&mut stream, &place, trace.as_ref())?;
-    }
-    let connector = net::Connector::new(settings)?;
-    let tls = net::start_tls(stream, &endpoint.host, &connector)?;
+    let tls = net::over_tls(settings, |connector| {
+        let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
+        let mut stream = Paced::new(tcp, Rc::clone(&pace));
+        if endpoint.tls == TlsMode::StartTls {
+            start_tls(&mut stream, &place, trace.as_ref())?;
+        }
+        net::start_tls(stream, &endpoint.host, connector)
+    })?;
     let mut wire = Wire::new(Box::new(tls), pace, trace);
     if endpoint.tls == TlsMode::Implicit {
         greet(&mut wire, &place)?;

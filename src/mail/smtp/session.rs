@@ -41,14 +41,26 @@ impl<'a> Session<'a> {
         token: &Secret,
         trace: &'a dyn Fn(&str),
     ) -> anyhow::Result<Session<'a>> {
+        let mut session = net::over_tls(&server.settings, |connector| {
+            Session::in_tls(server, connector, trace)
+        })?;
+        session.authenticate(&server.user, server.endpoint.port, token)?;
+        Ok(session)
+    }
+
+    /// Connects, starts TLS, and asks what is on offer there.
+    fn in_tls(
+        server: &Server,
+        connector: &net::Connector,
+        trace: &'a dyn Fn(&str),
+    ) -> anyhow::Result<Session<'a>> {
         let host = &server.endpoint.host;
         let handshake = server.settings.connect_timeout;
         let patience = server.settings.io_timeout.min(REPLY_WAIT);
-        let connector = net::Connector::new(&server.settings)?;
         let tcp = net::connect(host, server.endpoint.port, &server.settings)?;
         let mut wire = Wire::new(tcp, host, trace);
         if server.endpoint.tls == TlsMode::Implicit {
-            wire = wire.start_tls(&connector, handshake)?;
+            wire = wire.start_tls(connector, handshake)?;
         }
         let greeting = wire.reply(patience)?;
         if greeting.code != 220 {
@@ -67,11 +79,10 @@ impl<'a> Session<'a> {
         };
         session.hello()?;
         if server.endpoint.tls == TlsMode::StartTls {
-            session = session.start_tls(&connector, handshake)?;
+            session = session.start_tls(connector, handshake)?;
             // RFC 3207 §4.2: what was learnt before TLS is forgotten.
             session.hello()?;
         }
-        session.authenticate(&server.user, server.endpoint.port, token)?;
         Ok(session)
     }
 

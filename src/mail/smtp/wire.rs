@@ -8,7 +8,6 @@ use crate::fault::{Fault, Kind};
 use crate::net;
 use crate::output::escape;
 use crate::secret::{Secret, hide};
-use native_tls::TlsStream;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -56,7 +55,7 @@ impl Write for Timed {
 
 enum Stream {
     Clear(Timed),
-    Tls(Box<TlsStream<Timed>>),
+    Tls(Box<net::TlsStream<Timed>>),
 }
 
 pub struct Wire<'a> {

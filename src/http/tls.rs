@@ -1,0 +1,166 @@
+//! TLS for HTTPS, by native-tls, beneath ureq.
+
+use crate::net::{self, Patience};
+use anyhow::{Context, Result};
+use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+    TransportAdapter,
+};
+
+/// A TLS client that trusts the system's authorities (and `SSL_CERT_FILE`) and those in
+/// `ca_file`, from TLS 1.2 on.
+///
+/// Reading the system's authorities takes longer than a handshake, so a process does it once for
+/// each `ca_file`.
+pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
+    static MADE: Mutex<BTreeMap<Option<PathBuf>, TlsConnector>> = Mutex::new(BTreeMap::new());
+    let key = ca_file.map(Path::to_owned);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(connector) = made.get(&key) {
+        return Ok(connector.clone());
+    }
+    let mut builder = TlsConnector::builder();
+    builder.min_protocol_version(Some(Protocol::Tlsv12));
+    if let Some(path) = ca_file {
+        for certificate in net::certificates(path)? {
+            builder.add_root_certificate(Certificate::from_der(&certificate.to_der()?)?);
+        }
+    }
+    let connector = builder
+        .build()
+        .context("cannot set up TLS with the system's library")?;
+    made.insert(key, connector.clone());
+    Ok(connector)
+}
+
+/// A thread that makes connectors ahead of their use.
+pub struct Preparation(Option<JoinHandle<()>>);
+
+/// Begins to make the connector for each of these `ca_file`s. It is then ready, or nearly so,
+/// when the first connection asks for it; what goes wrong is found and told there.
+pub fn prepare(ca_files: impl IntoIterator<Item = Option<PathBuf>>) -> Preparation {
+    let ca_files: BTreeSet<_> = ca_files.into_iter().collect();
+    Preparation(Some(std::thread::spawn(move || {
+        for ca_file in ca_files {
+            let _ = connector(ca_file.as_deref());
+        }
+    })))
+}
+
+/// Waits for the thread: a process must not end in the middle of OpenSSL's work.
+impl Drop for Preparation {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Wraps a connection in our TLS.
+pub struct TlsWrap {
+    pub tls: TlsConnector,
+    pub patience: Patience,
+}
+
+impl<In: Transport> Connector<In> for TlsWrap {
+    type Out = Either<In, TlsTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let Some(transport) = chained else {
+            return Ok(None);
+        };
+        if !details.needs_tls() || transport.is_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let host = details
+            .uri
+            .host()
+            .unwrap_or_default()
+            .trim_matches(['[', ']']);
+        let mut adapter = TransportAdapter::new(transport.boxed(), details.current_time.clone());
+        adapter.set_timeout(details.timeout);
+        let stream = self.tls.connect(host, adapter).map_err(|e| match e {
+            HandshakeError::Failure(e) => ureq::Error::Other(Box::new(net::tls_fault(host, &e))),
+            HandshakeError::WouldBlock(_) => ureq::Error::ConnectionFailed,
+        })?;
+        let buffers = LazyBuffers::new(
+            details.config.input_buffer_size(),
+            details.config.output_buffer_size(),
+        );
+        Ok(Some(Either::B(TlsTransport {
+            buffers,
+            stream,
+            patience: self.patience,
+        })))
+    }
+}
+
+impl fmt::Debug for TlsWrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsWrap")
+    }
+}
+
+/// A connection inside our TLS.
+pub struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: TlsStream<TransportAdapter>,
+    /// For the answer to one request.
+    patience: Patience,
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.patience.renew();
+        self.stream.get_mut().set_timeout(timeout);
+        self.stream.write_all(&self.buffers.output()[..amount])?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let left = self.patience.left();
+        if left.is_zero() {
+            return Err(ureq::Error::Timeout(timeout.reason));
+        }
+        // Also beneath a TLS record, of which nobody above sees a part.
+        if left < *timeout.after {
+            timeout.after = ureq::unversioned::transport::time::Duration::Exact(left);
+        }
+        self.stream.get_mut().set_timeout(timeout);
+        let since = Instant::now();
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.patience.spend(since.elapsed(), amount);
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.get_mut().get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsTransport")
+    }
+}

@@ -1,0 +1,184 @@
+//! TLS for the mail protocols, from version 1.2 on, always verified.
+//!
+//! native-tls, which [`crate::http`] uses, reads the system's file of all authorities for each
+//! process, and OpenSSL's copy of it once more. For a mailbox without new mail that is most of the
+//! work, so here OpenSSL is set up without it: see [`super::authorities`].
+
+use super::authorities::{Authorities, Reach, certificates};
+use super::{Settings, Stage, Watch};
+use crate::fault::{Fault, Kind};
+use anyhow::{Context, Result};
+use openssl::error::ErrorStack;
+use openssl::ssl::{
+    HandshakeError, Ssl, SslContext, SslMethod, SslMode, SslStream, SslVerifyMode, SslVersion,
+};
+use openssl::x509::X509VerifyResult;
+use openssl::x509::verify::X509CheckFlags;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{Read, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A connection in TLS.
+pub type TlsStream<S> = SslStream<S>;
+
+/// Starts TLS for one way to a host, and tells its watch.
+pub struct Connector {
+    context: SslContext,
+    reach: Reach,
+    /// A host's certificate comes from nobody whom we have read of.
+    stranger: Cell<bool>,
+    watch: Watch,
+}
+
+/// Opens a session by `open`; and a second time, with all of the system's authorities, where the
+/// first few do not know the host.
+pub fn over_tls<T>(settings: &Settings, open: impl Fn(&Connector) -> Result<T>) -> Result<T> {
+    let connector = Connector::new(settings, Reach::ByName)?;
+    match open(&connector) {
+        Err(_) if connector.stranger.get() => open(&Connector::new(settings, Reach::All)?),
+        opened => opened,
+    }
+}
+
+impl Connector {
+    fn new(settings: &Settings, at_least: Reach) -> Result<Connector> {
+        let (context, reach) = context(settings.ca_file.as_deref(), at_least)?;
+        Ok(Connector {
+            context,
+            reach,
+            stranger: Cell::new(false),
+            watch: settings.watch.clone(),
+        })
+    }
+
+    /// A handshake that checks the certificate against the name or address `host` (RFC 9525).
+    fn ssl(&self, host: &str) -> Result<Ssl, ErrorStack> {
+        let mut ssl = Ssl::new(&self.context)?;
+        let address = host.parse::<IpAddr>();
+        if address.is_err() {
+            ssl.set_hostname(host)?;
+        }
+        let expected = ssl.param_mut();
+        expected.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
+        match address {
+            Ok(address) => expected.set_ip(address)?,
+            Err(_) => expected.set_host(host)?,
+        }
+        Ok(ssl)
+    }
+}
+
+/// A client that trusts the system's authorities and those in `ca_file`. A process makes one for
+/// each `ca_file`, and another where one that reaches further is needed.
+fn context(ca_file: Option<&Path>, at_least: Reach) -> Result<(SslContext, Reach)> {
+    type Made = BTreeMap<Option<PathBuf>, (SslContext, Reach)>;
+    static MADE: Mutex<Made> = Mutex::new(BTreeMap::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = ca_file.map(Path::to_owned);
+    if let Some((context, reach)) = made.get(&key)
+        && (*reach == Reach::All || at_least == Reach::ByName)
+    {
+        return Ok((context.clone(), *reach));
+    }
+    let authorities = Authorities::of_the_system();
+    let reach = match at_least {
+        Reach::ByName => authorities.reach(),
+        Reach::All => Reach::All,
+    };
+    let context = make(ca_file, &authorities, reach)?;
+    made.insert(key, (context.clone(), reach));
+    Ok((context, reach))
+}
+
+fn make(ca_file: Option<&Path>, authorities: &Authorities, reach: Reach) -> Result<SslContext> {
+    let cannot = "cannot set up TLS with the system's library";
+    let mut builder = SslContext::builder(SslMethod::tls_client()).context(cannot)?;
+    builder
+        .set_min_proto_version(Some(SslVersion::TLS1_2))
+        .context(cannot)?;
+    builder.set_verify(SslVerifyMode::PEER);
+    // A fleet has many connections that wait: they hold no buffers meanwhile.
+    builder.set_mode(
+        SslMode::AUTO_RETRY
+            | SslMode::ACCEPT_MOVING_WRITE_BUFFER
+            | SslMode::ENABLE_PARTIAL_WRITE
+            | SslMode::RELEASE_BUFFERS,
+    );
+    authorities.add_to(&mut builder, reach).context(cannot)?;
+    for certificate in ca_file.map(certificates).transpose()?.unwrap_or_default() {
+        builder
+            .cert_store_mut()
+            .add_cert(certificate)
+            .context(cannot)?;
+    }
+    Ok(builder.build())
+}
+
+/// Starts TLS on a connection and verifies the certificate against `host`.
+pub fn start_tls<S: Read + Write>(
+    stream: S,
+    host: &str,
+    connector: &Connector,
+) -> Result<TlsStream<S>> {
+    let ssl = connector
+        .ssl(host)
+        .with_context(|| format!("cannot set up TLS with `{host}`"))?;
+    let tls = ssl.connect(stream).map_err(|e| match e {
+        HandshakeError::SetupFailure(e) => tls_fault(host, &e),
+        HandshakeError::Failure(e) => {
+            let verified = e.ssl().verify_result();
+            if verified == X509VerifyResult::OK {
+                tls_fault(host, e.error())
+            } else {
+                connector.stranger.set(connector.reach != Reach::All);
+                tls_fault(host, &format_args!("{} ({verified})", e.error()))
+            }
+        }
+        HandshakeError::WouldBlock(_) => {
+            Fault::try_later(format!("`{host}` did not finish the TLS handshake in time"))
+        }
+    })?;
+    connector.watch.tell(|| {
+        let certificate = tls.ssl().peer_certificate();
+        Stage::Secured(certificate.and_then(|c| c.to_der().ok()))
+    });
+    Ok(tls)
+}
+
+/// The words in OpenSSL's `error:CODE:library:function:reason:file:line: (more)`; a text of
+/// another form as it is.
+fn reason(text: &str) -> &str {
+    if let Some((_, more)) = text.rsplit_once(": (")
+        && let Some(more) = more.strip_suffix(')')
+    {
+        return more;
+    }
+    match text.strip_prefix("error:") {
+        Some(rest) => rest
+            .split(':')
+            .nth(3)
+            .filter(|r| !r.is_empty())
+            .unwrap_or(text),
+        None => text,
+    }
+}
+
+/// What a failed handshake means.
+pub fn tls_fault(host: &str, err: &dyn Display) -> Fault {
+    let text = err.to_string();
+    let why = reason(&text);
+    if text.contains("certificate verify failed") || text.contains("certificate") {
+        Fault::new(
+            Kind::Refused,
+            format!("the certificate of `{host}` is not trusted: {why}"),
+        )
+        .hint("a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`")
+    } else {
+        Fault::try_later(format!("TLS with `{host}` failed: {why}"))
+            .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")
+    }
+}
