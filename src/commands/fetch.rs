@@ -109,6 +109,9 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     run.teller.end();
     done.errors
         .extend(store.record_runs(&done.runs, fetch::now()).err());
+    if !args.dry_run {
+        done.errors.extend(store.forget_left(fetch::now()).err());
+    }
     if !args.dry_run && !args.audit {
         words::summary(&context.output, &done.tally, tasks.len(), start.elapsed())?;
     }

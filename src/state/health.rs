@@ -84,6 +84,14 @@ impl Store {
             health.delivered = counts.2.unsigned_abs();
             health.unsettled = counts.3.unsigned_abs();
             health.last_message = counts.4;
+            let forgotten: (i64, Option<i64>) = connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(forgotten), 0), max(forgotten_at)
+                     FROM folder WHERE address = ?1",
+                )?
+                .query_row([address], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            health.delivered += forgotten.0.unsigned_abs();
+            health.last_message = health.last_message.max(forgotten.1);
             Ok(health)
         })
     }

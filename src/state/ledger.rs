@@ -389,6 +389,49 @@ impl Store {
         })
     }
 
+    /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
+    /// deleted or moved by us: no listing can hold it again. How many there were stays.
+    pub fn forget_left(&self, now: i64) -> Result<()> {
+        const LEFT: &str = "present = 0 AND settle IS NULL AND changed_at < ?1";
+        // So many at once that no other process waits long.
+        const AT_ONCE: u32 = 10_000;
+        let before = now - REMEMBERED;
+        let due = self.read(|connection| {
+            connection
+                .prepare_cached(&format!("SELECT 1 FROM message WHERE {LEFT} LIMIT 1"))?
+                .exists([before])
+        })?;
+        if !due {
+            return Ok(());
+        }
+        self.transaction_in_passing(|tx| {
+            // Of each folder: how many were delivered, and when the last of them.
+            let mut delivered: HashMap<FolderId, (i64, i64)> = HashMap::new();
+            let mut delete = tx.prepare(&format!(
+                "DELETE FROM message
+                 WHERE id IN (SELECT id FROM message WHERE {LEFT} LIMIT {AT_ONCE})
+                 RETURNING folder, state = 'delivered', changed_at"
+            ))?;
+            let mut rows = delete.query([before])?;
+            while let Some(row) = rows.next()? {
+                if row.get(1)? {
+                    let (count, last) = delivered.entry(row.get(0)?).or_default();
+                    *count += 1;
+                    *last = row.get::<_, i64>(2)?.max(*last);
+                }
+            }
+            let mut update = tx.prepare(
+                "UPDATE folder SET forgotten = forgotten + ?2,
+                        forgotten_at = max(coalesce(forgotten_at, 0), ?3)
+                 WHERE id = ?1",
+            )?;
+            for (folder, (count, last)) in delivered {
+                update.execute(params![folder, count, last])?;
+            }
+            Ok(())
+        })
+    }
+
     /// The state of every message on record in this epoch.
     pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
         self.read(|connection| {
@@ -449,6 +492,10 @@ impl Store {
         })
     }
 }
+
+/// How long a message is remembered that left its folder, in seconds: 90 days. Nothing needs it; it
+/// answers questions of people.
+const REMEMBERED: i64 = 90 * 86_400;
 
 /// Why a message was not delivered.
 pub struct Failure<'a> {

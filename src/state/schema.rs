@@ -124,6 +124,13 @@ const MIGRATIONS: &[&str] = &[
         UNIQUE (place, name)
     ) STRICT;
 ",
+    "
+    -- of the messages that were delivered and of which the row is gone: how many, and when the
+    -- last of them was (Unix seconds)
+    ALTER TABLE folder ADD COLUMN forgotten    INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE folder ADD COLUMN forgotten_at INTEGER;
+    CREATE INDEX message_left ON message (changed_at) WHERE present = 0 AND settle IS NULL;
+",
 ];
 
 /// Opens (creating) and migrates.

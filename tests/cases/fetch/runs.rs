@@ -65,6 +65,63 @@ fn messages_are_marked_deleted_or_moved_once_they_are_delivered() {
 }
 
 #[test]
+fn what_left_the_folder_is_forgotten_after_a_season_but_for_its_count() {
+    const DAY: i64 = 86_400;
+    both(|via| {
+        let desk = Desk::new(via, &format!("{MAILDIR}\nafter_fetch: delete"));
+        desk.add_address("kept@contoso.example", "deliver: maildir:kept");
+        desk.deliver(0..5);
+        desk.deliver_to("kept@contoso.example", 5..7);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let state = desk.state();
+        let age = |days: i64| {
+            let older = "UPDATE message SET changed_at = changed_at - ?1";
+            state.execute(older, [days * DAY]).unwrap();
+        };
+        let rows = || {
+            let rows: i64 = state
+                .query_row("SELECT count(*) FROM message", [], |row| row.get(0))
+                .unwrap();
+            rows
+        };
+        let status = || {
+            let ran = desk.world.run(["status", "--json"]).succeeds();
+            let text = ran.stdout.lines().next().unwrap();
+            let all: serde_json::Value = serde_json::from_str(text).unwrap();
+            let of = |address: &str| {
+                let mailboxes = all["mailboxes"].as_array().unwrap();
+                mailboxes.iter().find(|m| m["address"] == address).cloned()
+            };
+            let support = of(SUPPORT).unwrap();
+            (
+                support["delivered"].clone(),
+                support["last_message"].clone(),
+            )
+        };
+        age(89);
+        let before = status();
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_eq!(rows(), 7, "{via:?}: 89 days are no season");
+        age(2);
+        desk.fetch(&["--dry-run"]).succeeds();
+        assert_eq!(rows(), 7, "{via:?}: a dry run forgets nothing");
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_eq!(rows(), 2, "{via:?}: what is kept on the server stays");
+        let after = status();
+        assert_eq!(before.0, after.0, "{via:?}");
+        assert_ne!(serde_json::Value::Null, after.1, "{via:?}");
+        // Nothing comes again, and nothing is missed.
+        let sent = desk.deliver(7..9);
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--audit"]).succeeds();
+        let delivered = desk.maildir(MAIL);
+        assert_eq!(delivered.len(), 7, "{via:?}");
+        assert!(sent.iter().all(|message| delivered.contains(message)));
+        assert_eq!(status().0, 7, "{via:?}");
+    });
+}
+
+#[test]
 fn json_tells_of_each_message_and_sums_up() {
     let desk = Desk::new(
         Via::Imap,
