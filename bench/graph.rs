@@ -79,11 +79,17 @@ queues:
                 command.push("fetch".into());
                 command
             }
-            _ => ["python3", "-c", CLIENT, &m365.graph_url(), &ca.to_string()]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([m365.issue_token(APP, GRAPH), MAILBOX.into()])
-                .collect(),
+            _ => [
+                "/usr/bin/python3",
+                "-c",
+                CLIENT,
+                &m365.graph_url(),
+                &ca.to_string(),
+            ]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([m365.issue_token(APP, GRAPH), MAILBOX.into()])
+            .collect(),
         };
         let mut run = measure::run(&command, &home);
         run.stored = Some(sent.compare(&home.join("Mail")));

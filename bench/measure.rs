@@ -91,3 +91,21 @@ pub fn run(command: &[String], home: &Path) -> Run {
     }
     run
 }
+
+/// Runs a command that takes some milliseconds, with nothing between it and the clock: its wall
+/// clock alone.
+pub fn alone(command: &[String], home: &Path) -> Run {
+    let start = Instant::now();
+    let status = Command::new(&command[0])
+        .args(&command[1..])
+        .current_dir(home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    Run {
+        wall: start.elapsed().as_secs_f64(),
+        exit: status.code().unwrap_or(-2),
+        ..Run::default()
+    }
+}

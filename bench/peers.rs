@@ -274,7 +274,7 @@ impl Sender {
                      s.quit()\n"
                 );
                 fs::write(home.join("send.py"), program).unwrap();
-                format!("exec python3 {home_text}/send.py")
+                format!("exec /usr/bin/python3 {home_text}/send.py")
             }
         };
         vec!["sh".into(), "-c".into(), script]
