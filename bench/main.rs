@@ -1,9 +1,10 @@
 //! How fast, how lean and how faithful: `queuemail` beside the programs people use today, on the
 //! same servers, the same messages and the same disk, in one run.
 //!
-//! `make bench` measures everything, `make bench CASES="fetch-a idle-a"` some of it, and
-//! `RUNS=5` changes how often (the median counts). The result is Markdown on standard output.
-//! Seconds differ from machine to machine; the ratios are what to compare.
+//! `make bench` measures everything, `make bench CASES="fetch-a idle-a"` some of it. `RUNS=5`
+//! changes how often (the median counts), and `LIMIT=1800` how many seconds a program gets. The
+//! result is Markdown on standard output. Seconds differ from machine to machine; the ratios are
+//! what to compare.
 
 mod case;
 mod floor;

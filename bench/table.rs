@@ -16,7 +16,7 @@ pub fn introduction() {
          does only what cannot be avoided. Stored: how many came to rest, and how many of them as\n\
          sent, line ends and fields of the programs' own aside; each: wall clock by messages stored.\n\
          Exit -1: stopped after {} s.",
-        crate::measure::LIMIT.as_secs()
+        crate::measure::limit().as_secs()
     );
 }
 
