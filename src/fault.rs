@@ -177,6 +177,8 @@ pub struct Scene {
     pub account: Option<String>,
     /// The configured server's name, incoming or outgoing.
     pub server: Option<String>,
+    /// It is an outgoing one, which has a tenant and no login address.
+    pub is_outgoing: bool,
     /// The server whose entry holds the app's ID and credential, where it is another.
     pub app_server: Option<String>,
     pub tenant: Option<String>,

@@ -131,7 +131,7 @@ pub static CODES: &[Entry] = &[
             "check the spelling of the tenant {tenant}, or the cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
         ],
     )
-    .act("queuemail server set {server} --address https://login.microsoftonline.com/TENANT"),
+    .act("{set_tenant}TENANT"),
     code(
         &[90038, 900382, 900432, 900439],
         "the tenant or the app belongs to another cloud",
@@ -140,13 +140,13 @@ pub static CODES: &[Entry] = &[
             "use the login host of the tenant's own cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
         ],
     )
-    .act("queuemail server set {server} --address https://LOGIN-HOST/{tenant}, with the login host of the tenant's own cloud"),
+    .act("{set_cloud}"),
     code(
         &[50059, 90019, 50128],
         "the request does not tell which tenant it means",
         Who::You,
         &[
-            "give the tenant's GUID or domain: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "give the tenant's GUID or domain: `{set_tenant}DOMAIN`",
         ],
     ),
     code(
@@ -154,7 +154,7 @@ pub static CODES: &[Entry] = &[
         "the app is registered for one tenant only",
         Who::You,
         &[
-            "use the tenant's own address instead of /common: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "use the tenant's own address instead of /common: `{set_tenant}DOMAIN`",
         ],
     ),
     code(
@@ -162,7 +162,7 @@ pub static CODES: &[Entry] = &[
         "this grant is not possible at /common or /consumers",
         Who::You,
         &[
-            "use the tenant's own address: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "use the tenant's own address: `{set_tenant}DOMAIN`",
         ],
     ),
     code(
@@ -170,7 +170,7 @@ pub static CODES: &[Entry] = &[
         "the app is for work accounts only",
         Who::You,
         &[
-            "use the tenant's own address instead of /consumers: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "use the tenant's own address instead of /consumers: `{set_tenant}DOMAIN`",
         ],
     ),
     // ---- the person's account

@@ -226,6 +226,7 @@ impl<'a> Access<'a> {
             }
         });
         scene.server = Some(server.to_owned());
+        scene.is_outgoing = registration.is_outgoing;
         scene.app_server = Some(registration.app_server.to_owned());
         scene.tenant = Some(registration.authority.tenant.to_string());
         scene.client_id = Some(registration.client_id.to_string());
