@@ -80,7 +80,7 @@ impl Access<'_> {
     fn with_browser(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {
         let signer = self.client(wanted)?;
         let client = signer.as_client(&wanted.registration);
-        let redirect = Redirect::listen().context("cannot listen on the loopback")?;
+        let redirect = Redirect::listen()?;
         let request = client.authorization(
             &wanted.registration.authorization_endpoint()?,
             redirect.uri(),

@@ -289,7 +289,7 @@ impl<'a> Access<'a> {
         ));
         let result = self.sign_in(wanted);
         if let Err(err) = &result {
-            self.remember(wanted, err)?;
+            self.noted(self.remember(wanted, err));
         }
         drop(lock);
         result
@@ -368,6 +368,14 @@ impl<'a> Access<'a> {
                 .retry_after(Some(left))
                 .into(),
         )
+    }
+
+    /// A full disk must not hide why a sign-in failed.
+    fn noted(&self, written: Result<()>) {
+        if let Err(err) = written {
+            let words = format!("the next run will not know of this failure: {err:#}");
+            self.context.output.warn(&words);
+        }
     }
 
     fn remember(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> Result<()> {
