@@ -145,3 +145,38 @@ fn a_full_disk_does_not_hide_why_a_sign_in_failed() {
         .says("server said: invalid_client: AADSTS7000215")
         .says("warning: the next run will not know of this failure");
 }
+
+/// As a helper does that starts an agent which outlives it.
+#[test]
+fn a_command_that_leaves_something_running_is_not_waited_for() {
+    let home = home();
+    let command = "{command: [sh, -c, 'sleep 30 & echo $! >pid; echo \"s3cret~+&=\"']}";
+    home.service(&format!("secret: {command}"));
+    let began = std::time::Instant::now();
+    let ran = home
+        .command(&["token", "get", "contoso"])
+        .current_dir(home.folder.path())
+        .output()
+        .unwrap();
+    let pid = fs::read_to_string(home.path("pid")).unwrap();
+    let ended = Command::new("kill").arg(pid.trim_end()).status().unwrap();
+    assert!(ended.success());
+    Ran::from(ran).succeeds();
+    assert!(began.elapsed() < std::time::Duration::from_secs(15));
+}
+
+#[test]
+fn a_log_that_others_may_read_is_taken_from_them() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = home();
+    home.run(&["token", "get", "contoso"]).succeeds();
+    let files = ["state.sqlite", "state.sqlite-wal"].map(|name| home.path("state").join(name));
+    for file in &files {
+        fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    home.run(&["token", "get", "contoso"]).succeeds();
+    for file in &files {
+        let mode = fs::metadata(file).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+}
