@@ -13,7 +13,10 @@ const LONGEST_HEAD: usize = 64 * 1024;
 /// How long a request may take.
 const REQUEST: Duration = Duration::from_secs(5);
 const WITHOUT_BROWSER: &str =
-    "without a browser on this host: `queuemail token login NAME --device`";
+    "without a browser on this host: `queuemail token login NAME --device`, or with `--no-browser`";
+
+/// The redirect address where the browser is on another host, and nobody listens.
+pub const ELSEWHERE: &str = "http://localhost";
 
 /// A free port on the loopback.
 pub struct Redirect {
@@ -119,6 +122,30 @@ fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
         .ok()?
         .join(target)
         .ok()?;
+    let brought = brought(&url, state);
+    let (status, text) = match brought {
+        Some(Ok(_)) => (
+            "200 OK",
+            "Done; you may close this page and go back to the terminal.",
+        ),
+        Some(Err(_)) => ("400 Bad Request", "This answer is of another sign-in."),
+        None => ("404 Not Found", "Nothing is here."),
+    };
+    respond(stream, status, text);
+    brought
+}
+
+/// What a person brings: the address at which the browser ended, of [`ELSEWHERE`].
+pub fn pasted(address: &str, state: &Secret) -> Result<Brought, Fault> {
+    let url = url::Url::parse(address.trim()).ok();
+    url.and_then(|url| brought(&url, state)).unwrap_or_else(|| {
+        Err(Fault::new(Kind::SignIn, "this address brings no code")
+            .hint("begin again, and paste all that the browser's address bar shows in the end, though the page cannot be reached: http://localhost/?code=…"))
+    })
+}
+
+/// What an address brings (RFC 6749 §4.1.2); `None` if that is nothing of a sign-in.
+fn brought(url: &url::Url, state: &Secret) -> Option<Result<Brought, Fault>> {
     let field = |name: &str| {
         url.query_pairs()
             .find(|(own, _)| own == name)
@@ -130,28 +157,15 @@ fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
             error,
             description: field("error_description").unwrap_or_default(),
         },
-        _ => {
-            respond(stream, "404 Not Found", "Nothing is here.");
-            return None;
-        }
+        _ => return None,
     };
     if field("state").as_deref() != Some(state.expose()) {
-        respond(
-            stream,
-            "400 Bad Request",
-            "This answer is of another sign-in.",
-        );
         return Some(Err(Fault::new(
             Kind::SignIn,
             "the browser brought the answer of another sign-in (its state differs)",
         )
         .hint("begin again, and finish one sign-in before the next")));
     }
-    respond(
-        stream,
-        "200 OK",
-        "Done; you may close this page and go back to the terminal.",
-    );
     Some(Ok(brought))
 }
 

@@ -249,6 +249,36 @@ fn silent_connections_and_odd_cookies_hold_nobody_up() {
     assert!(began.elapsed() < std::time::Duration::from_secs(5));
 }
 
+/// The browser is on another host: the person pastes the address at which it ends.
+#[test]
+fn an_address_that_is_pasted_signs_in() {
+    let home = home();
+    let login = |paste: &dyn Fn(String) -> String| {
+        let mut command = home.command(&["token", "login", "support", "--no-browser"]);
+        command.env("TERM", "xterm").stdin(Stdio::inherit());
+        let mut t = rexpect::session::spawn_command(command, Some(30_000)).unwrap();
+        t.exp_string("at this page:\r\n").unwrap();
+        let page = t.read_line().unwrap();
+        let target = location(&browse(&home, &page));
+        assert!(target.starts_with("http://localhost/?"), "{target}");
+        t.exp_string("address at which the browser ends").unwrap();
+        t.send_line(&paste(target)).unwrap();
+        t.exp_eof().unwrap()
+    };
+    let said = login(&|_| "http://localhost/".into());
+    assert!(said.contains("this address brings no code"), "{said}");
+    let said = login(&|target| target.replace("state=", "state=x"));
+    assert!(said.contains("its state differs"), "{said}");
+    assert_eq!(home.asked(), 0);
+    let said = login(&|target| target);
+    assert!(said.contains(&format!("signed in as {ADDRESS}")), "{said}");
+    assert!(!said.contains("code="), "{said}");
+    home.run(&["token", "get", "support"]).succeeds();
+    home.run(&["token", "login", "support", "--no-browser"])
+        .fails(64)
+        .says("asks on a terminal");
+}
+
 #[test]
 fn a_browser_that_brings_something_else() {
     let home = home();

@@ -9,7 +9,7 @@
 mod login;
 mod sign_in;
 
-pub use login::Show;
+pub use login::{How, Show};
 
 use super::Context;
 use crate::config::resolve::{self, Account, Registration};
