@@ -20,7 +20,7 @@ const fn code(
 }
 
 const LOGIN: &str = "sign in again: `queuemail token login {address}`";
-const APP_ONLY: &str = "or let the program sign in as itself: `queuemail server set {server} --auth oauth-service --secret-stdin`";
+const APP_ONLY: &str = "or let the program sign in as itself: `{set_service}`";
 const CONSENT: &str = "an administrator grants consent at https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
 const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
 
@@ -477,7 +477,7 @@ pub static ERRORS: &[Entry] = &[
         "the client's secret or certificate is not accepted",
         Who::You,
         &[
-            "check client ID {client_id} and the secret: `queuemail server set {server} --secret-stdin`",
+            "check client ID {client_id} and the secret: `queuemail server set {app_server} --secret-stdin`",
         ],
     ),
     error(

@@ -342,6 +342,17 @@ queues:{}        sender: true
     home.run(&["token", "get", "people out"])
         .fails(77)
         .says("AADSTS50034");
+    // Its app's secret is at the app's server, and it has none itself.
+    let faults = home.standin.faults();
+    faults.token_next(1, TokenFault::Says(401, r#"{"error":"invalid_client"}"#));
+    with(ADDRESS, "password: another");
+    home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("`queuemail server set people --secret-stdin`");
+    faults.token_next(1, TokenFault::Aadsts(50076));
+    home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("`queuemail server set 'people out' --auth oauth-service --app INCOMING`");
     // The command of the hint is one that there is.
     home.run(&[
         "--no-input",
