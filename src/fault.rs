@@ -153,8 +153,7 @@ impl fmt::Display for Told {
 
 impl std::error::Error for Told {}
 
-/// The kind of any error: that of its [`Fault`], else what an I/O error at its root means,
-/// else a bug of ours.
+/// The kind of any error: that of its [`Fault`], else a bug of ours.
 pub fn kind_of(err: &anyhow::Error) -> Kind {
     if let Some(fault) = err.downcast_ref::<Fault>() {
         return fault.kind;
@@ -177,6 +176,8 @@ pub struct Scene {
     pub account: Option<String>,
     /// The configured server's name, incoming or outgoing.
     pub server: Option<String>,
+    /// It is an outgoing one, which has a tenant and no login address.
+    pub is_outgoing: bool,
     /// The server whose entry holds the app's ID and credential, where it is another.
     pub app_server: Option<String>,
     pub tenant: Option<String>,

@@ -3,9 +3,10 @@
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
 use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Replaces `path` with `bytes` so that a reader or a crash sees the old or the new content,
 /// never a mixture: temporary file beside it, fsync, rename, fsync of the folder.
@@ -36,6 +37,31 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .map_err(|e| e.error)
         .with_context(|| format!("cannot replace `{}`", path.display()))?;
     sync_folder(folder)
+}
+
+/// Opens a file to read it and waits for nobody: of a FIFO, that would be a writer.
+pub fn open_at_once(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+}
+
+/// Reads a plain file that may hold a secret, of at most `limit` octets.
+///
+/// # Errors
+/// Those of the system; for a folder, FIFO or device, and for more octets, one that says so.
+pub fn read_plain(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let file = open_at_once(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    let mut octets = Zeroizing::new(Vec::new());
+    file.take(limit + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > limit {
+        return Err(io::Error::other(format!("it has more than {limit} octets")));
+    }
+    Ok(octets)
 }
 
 /// Makes the entries of a folder durable.

@@ -1,5 +1,7 @@
 //! Results on stdout, everything else on stderr; server text made safe for a terminal.
 
+use crate::fault::{Fault, Kind};
+use crate::files;
 use anyhow::Result;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -29,9 +31,7 @@ impl Output {
     pub fn raw(&self, octets: &[u8]) -> Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(octets).and_then(|()| out.flush()) {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-                Err(anyhow::Error::new(e).context("cannot write to standard output"))
-            }
+            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
             _ => Ok(()),
         }
     }
@@ -66,11 +66,17 @@ pub fn can_ask() -> bool {
 fn write_stdout(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(e).context("cannot write to standard output"))
-        }
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
         _ => Ok(()),
     }
+}
+
+/// The result does not reach whoever waits for it: standard output is a file on a full disk.
+fn unwritten(err: &io::Error) -> anyhow::Error {
+    let what = format!("cannot write to standard output: {err}");
+    Fault::new(Kind::CannotWrite, what)
+        .hint(files::remedy(err))
+        .into()
 }
 
 /// Writes a line to stderr; a stderr that is gone is nobody's loss.

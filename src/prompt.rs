@@ -5,9 +5,13 @@ use crate::fault::Fault;
 use crate::secret::Secret;
 use anyhow::Result;
 use dialoguer::console::Term;
-use dialoguer::{Confirm, Input, Password, Select};
+use dialoguer::{Confirm, Input, Select};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process;
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
+use zeroize::Zeroizing;
 
 /// Asks for a line until `check` has nothing against it. Questions go to standard error.
 pub fn line(
@@ -64,14 +68,76 @@ pub fn agreed(question: &str) -> Result<bool> {
         .map_err(unanswered)
 }
 
-/// Asks for a secret, which is not shown.
+/// Asks for a secret, which is not shown, until there is one.
 pub fn secret(question: &str) -> Result<Secret> {
-    Password::new()
-        .with_prompt(question)
-        .report(false)
-        .interact()
-        .map(Secret::new)
-        .map_err(unanswered)
+    loop {
+        let hidden = Hidden::new()?;
+        let _ = write!(io::stderr(), "{question}: ");
+        let answer = typed();
+        drop(hidden);
+        let _ = writeln!(io::stderr());
+        match answer? {
+            Some(secret) if secret.is_empty() => {}
+            Some(secret) => return Ok(secret),
+            // The terminal is as it was, and does what it would have done.
+            None => {
+                let _ = process::kill_current_process_group(process::Signal::INT);
+                return Err(Fault::usage("no answer from the terminal").into());
+            }
+        }
+    }
+}
+
+/// What is typed up to the end of the line; `None` for Ctrl-C.
+fn typed() -> Result<Option<Secret>> {
+    const CTRL_C: u8 = 0x03;
+    const CTRL_D: u8 = 0x04;
+    const CTRL_U: u8 = 0x15;
+    let mut text = Zeroizing::new(Vec::with_capacity(1024));
+    let mut key = [0];
+    loop {
+        let read = retry_on_intr(|| rustix::io::read(io::stdin(), &mut key)).map_err(failed)?;
+        match (read, key[0]) {
+            (0, _) | (_, CTRL_D) if text.is_empty() => {
+                return Err(Fault::usage("no answer from the terminal").into());
+            }
+            (0, _) | (_, b'\n' | b'\r' | CTRL_D) => break,
+            (_, CTRL_C) => return Ok(None),
+            (_, CTRL_U) => text.clear(),
+            // The last character, which may have several octets.
+            (_, 0x08 | 0x7f) => while text.pop().is_some_and(|octet| octet & 0xc0 == 0x80) {},
+            (_, octet) if octet >= b' ' => text.push(octet),
+            _ => {}
+        }
+    }
+    match std::str::from_utf8(&text) {
+        Ok(text) => Ok(Some(Secret::new(text))),
+        Err(_) => Err(Fault::usage("the answer is not UTF-8").into()),
+    }
+}
+
+/// A terminal that shows nothing of what is typed, as long as this lives, and leaves Ctrl-C to us:
+/// otherwise it would end us, and the terminal would show nothing from then on.
+struct Hidden(Termios);
+
+impl Hidden {
+    fn new() -> Result<Hidden> {
+        let usual = termios::tcgetattr(io::stdin()).map_err(failed)?;
+        let mut hidden = usual.clone();
+        hidden.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        termios::tcsetattr(io::stdin(), OptionalActions::Flush, &hidden).map_err(failed)?;
+        Ok(Hidden(usual))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}
+
+fn failed(err: Errno) -> anyhow::Error {
+    unanswered(io::Error::from(err).into())
 }
 
 /// Standard error, on which the cursor is never hidden: Ctrl-C ends us in the middle of a choice,

@@ -5,15 +5,15 @@
 //! is trusted that is read here: the system's TLS library verifies certificates.
 
 use crate::fault::Fault;
+use crate::files;
 use crate::secret::Secret;
 use jiff::Timestamp;
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{Id, PKey, PKeyRef, Private};
-use openssl::x509::{X509, X509Ref};
+use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use std::cell::Cell;
-use std::io::Read;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -59,7 +59,12 @@ impl Identity {
             None => file.cannot(&why),
         })?;
         let certificates = match pfx {
-            Some(pfx) => pfx.cert.into_iter().collect(),
+            // Without a key in it, OpenSSL counts its own certificate among the others.
+            Some(pfx) => pfx
+                .cert
+                .into_iter()
+                .chain(pfx.ca.into_iter().flatten())
+                .collect(),
             None => X509::stack_from_pem(&file.octets).unwrap_or_default(),
         };
         if certificates.is_empty() {
@@ -90,10 +95,19 @@ pub fn end_of(
 ) -> Option<Timestamp> {
     let file = File::read("certificate", certificate).ok()?;
     let certificate = match file.is_pem() {
-        true => X509::from_pem(&file.octets).ok()?,
+        true => own_of(X509::stack_from_pem(&file.octets).ok()?)?,
         false => file.pkcs12(passphrase().as_ref()).ok()?.cert?,
     };
     end(&certificate)
+}
+
+/// Of a chain, in any order, the certificate that issued none of the others.
+fn own_of(chain: Vec<X509>) -> Option<X509> {
+    let is_last = |own: &&X509| {
+        let mut others = chain.iter().filter(|other| other != own);
+        !others.any(|other| own.issued(other) == X509VerifyResult::OK)
+    };
+    chain.iter().find(is_last).or(chain.first()).cloned()
 }
 
 /// The end of a certificate's validity; `None` for what is no certificate.
@@ -122,10 +136,12 @@ fn cannot(setting: &str, path: &Path, why: &str) -> Fault {
 
 impl<'a> File<'a> {
     fn read(setting: &'static str, path: &'a Path) -> Result<File<'a>, Fault> {
-        let mut octets = Zeroizing::new(Vec::new());
-        std::fs::File::open(path)
-            .and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut octets))
+        let mut octets = files::read_plain(path, LARGEST_FILE)
             .map_err(|e| cannot(setting, path, &e.to_string()))?;
+        // Some editors put an invisible mark at the head, where OpenSSL then finds no PEM.
+        if octets.starts_with(b"\xef\xbb\xbf") {
+            octets.drain(..3);
+        }
         Ok(File {
             setting,
             path,

@@ -8,6 +8,7 @@ mod explain;
 mod formats;
 mod login;
 mod managed;
+mod odd;
 mod other_authorities;
 mod service;
 mod store;

@@ -3,10 +3,14 @@
 use crate::config::SecretSource;
 use crate::config::resolve::{CredentialSource, Registration};
 use crate::fault::Fault;
+use crate::files;
 use crate::net;
 use anyhow::Result;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// No file of a certificate, key or token is larger, in octets.
+const LARGEST_FILE: u64 = 1 << 20;
 
 /// Looks at all files of a registration; tells how many there are.
 pub fn of_registration(registration: &Registration<'_>) -> Result<usize> {
@@ -64,7 +68,7 @@ pub fn secret(source: &SecretSource, whose: &str) -> Result<usize> {
 }
 
 fn readable(path: &Path, setting: &str) -> Result<()> {
-    std::fs::File::open(path).map_err(|e| {
+    files::read_plain(path, LARGEST_FILE).map_err(|e| {
         Fault::config(format!("cannot read {setting} `{}`: {e}", path.display()))
             .hint(format!("ls -l {}", crate::config::quoted(path)))
     })?;

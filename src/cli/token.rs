@@ -19,8 +19,10 @@ pub enum TokenCommand {
 Examples:
   queuemail token login support@contoso.com             in the browser if there is one
   queuemail token login support@contoso.com --device    with a code, on any other device
+  queuemail token login support --no-browser            where a policy forbids codes, and the browser is elsewhere
 
-A host without a browser can also lend one over ssh: the page comes back to a port of localhost.")]
+With --no-browser the last page, at http://localhost, cannot be reached. Its address is all that counts:
+copy it from the browser and paste it; it is not shown.")]
 pub struct TokenLogin {
     /// A queue or an address whose server is of type oauth-user
     #[arg(value_name = "QUEUE|ADDRESS")]
@@ -31,6 +33,9 @@ pub struct TokenLogin {
     /// Open a page in this host's browser, which comes back to a port of localhost
     #[arg(long)]
     pub browser: bool,
+    /// Show a page for the browser of another host, and ask for the address at which it ends
+    #[arg(long, conflicts_with_all = ["device", "browser"])]
+    pub no_browser: bool,
 }
 
 #[derive(Args, Debug)]

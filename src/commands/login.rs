@@ -1,6 +1,6 @@
 //! `token login`, `token list`, `token forget`: the sign-ins that are kept.
 
-use super::access::Show;
+use super::access::{How, Show};
 use super::token::{Subject, find, registration};
 use super::{Access, Context};
 use crate::cli::{TokenForget, TokenLogin};
@@ -27,8 +27,20 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
     };
     let store = Store::open(&context.state_dir)?;
     let access = Access::new(context, &config, &store).fresh(true);
-    let with_browser = args.browser || !args.device && has_browser();
-    let token = access.login(&entry, with_browser, |show| match show {
+    let how = match (args.no_browser, args.device) {
+        (true, _) => How::BrowserElsewhere,
+        (_, true) => How::Device,
+        _ if args.browser || has_browser() => How::Browser,
+        _ => How::Device,
+    };
+    if how == How::BrowserElsewhere && !context.may_ask {
+        return Err(
+            Fault::usage("`--no-browser` asks on a terminal, and there is none")
+                .hint("with a code instead: queuemail token login ADDRESS --device")
+                .into(),
+        );
+    }
+    let token = access.login(&entry, how, |show| match show {
         Show::Code { page, code } => eprintln_safe(&format!(
             "open {page} on any device, enter the code {code} and sign in as {}",
             escape(entry.account())
@@ -38,7 +50,9 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
                 "sign in as {} at this page:\n{page}",
                 escape(entry.account())
             ));
-            open_browser(page);
+            if how == How::Browser {
+                open_browser(page);
+            }
         }
     })?;
     let signed_in = Claims::of(token.secret.expose()).and_then(|c| c.user);

@@ -3,15 +3,14 @@
 use super::model::{Day, IncomingServer, OutgoingServer};
 use super::secret_source::SecretSource;
 use crate::fault::Fault;
+use crate::files;
 use crate::output::escape;
 use crate::secret::Secret;
 use anyhow::Result;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// No token of another identity provider is longer, in octets.
 const LONGEST_TOKEN: u64 = 64 * 1024;
@@ -88,19 +87,13 @@ fn named_by(variable: &str) -> Result<PathBuf, Fault> {
 }
 
 fn from_file(path: &Path) -> Result<Secret, Fault> {
-    let read = || -> std::io::Result<Zeroizing<String>> {
-        let mut text = Zeroizing::new(String::new());
-        std::fs::File::open(path)?
-            .take(LONGEST_TOKEN)
-            .read_to_string(&mut text)?;
-        Ok(text)
+    let cannot = |why: &str| {
+        let file = shown(path);
+        Fault::config(format!("cannot use the federated token: {file}: {why}"))
     };
-    read().map(|text| Secret::new(text.as_str())).map_err(|e| {
-        Fault::config(format!(
-            "cannot use the federated token: {}: {e}",
-            shown(path)
-        ))
-    })
+    let octets = files::read_plain(path, LONGEST_TOKEN).map_err(|e| cannot(&e.to_string()))?;
+    let text = std::str::from_utf8(&octets).map_err(|_| cannot("it is not UTF-8"))?;
+    Ok(Secret::new(text))
 }
 
 impl<'de> Deserialize<'de> for FederatedToken {

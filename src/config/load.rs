@@ -7,10 +7,11 @@ use super::model::Config;
 use super::paths::resolve_paths;
 use super::refusal::from_serde;
 use crate::fault::Fault;
+use crate::files;
 use anyhow::Result;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// The size up to which a file is read, in bytes: some ten thousand queues.
@@ -44,12 +45,7 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
             _ => fault,
         }
     };
-    // A FIFO would make us wait for a writer.
-    let file = File::options()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(cannot)?;
+    let file = files::open_at_once(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_dir() {
         return Err(Fault::config(format!("{} is a folder", shown(path))).into());

@@ -35,6 +35,8 @@ pub enum CredentialSource<'a> {
 pub struct Registration<'a> {
     /// The configured server's name, for messages.
     pub server: &'a str,
+    /// It is an outgoing server.
+    pub is_outgoing: bool,
     /// The server whose entry holds the client ID and the credential: itself, or its `app`.
     pub app_server: &'a str,
     pub authority: Authority,
@@ -118,6 +120,7 @@ pub struct Account<'a> {
 pub fn incoming(server: &IncomingServer) -> Registration<'_> {
     Registration {
         server: &server.name,
+        is_outgoing: false,
         app_server: &server.name,
         authority: server.address.clone(),
         authentication: server.authentication,
@@ -191,6 +194,7 @@ pub fn outgoing<'a>(
     if let Some(client_id) = &server.client_id {
         return Ok(Registration {
             server: &server.name,
+            is_outgoing: true,
             app_server: &server.name,
             authority: Authority {
                 login: login_host(config, server)?,
@@ -220,6 +224,7 @@ pub fn outgoing<'a>(
     let of_app = incoming(app);
     Ok(Registration {
         server: &server.name,
+        is_outgoing: true,
         app_server: of_app.server,
         authority: Authority {
             login: of_app.authority.login,

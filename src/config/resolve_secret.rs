@@ -10,12 +10,12 @@ use super::mistake::shown;
 use super::secret_command::{Failure, run};
 use super::secret_source::SecretSource;
 use crate::fault::{Fault, Kind};
+use crate::files;
 use crate::output::escape;
 use crate::secret::Secret;
 use anyhow::Result;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -76,12 +76,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
             _ => fault,
         }
     };
-    // A FIFO would make us wait for a writer.
-    let file = File::options()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(cannot)?;
+    let file = files::open_at_once(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if !metadata.is_file() {
         return Err(Fault::config(format!("{} is no plain file", shown(path))));

@@ -7,7 +7,8 @@ use crate::output::escape;
 use crate::secret::Secret;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -15,6 +16,9 @@ use zeroize::Zeroizing;
 const MAX_STDERR: u64 = 4 << 10;
 /// How long a command may take: a person may have to type a passphrase elsewhere.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long after its end a command's output is waited for, where something that it started
+/// (an agent, say) holds the pipe open.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Why a program gave no secret.
 pub enum Failure {
@@ -64,25 +68,19 @@ pub fn run_with(
         std::thread::spawn(move || pipe.write_all(input.expose().as_bytes()));
     }
     let deadline = Instant::now() + COMMAND_TIMEOUT;
-    let stdout = read_in_thread(child.stdout.take(), MAX_SECRET + 1);
-    let stderr = read_in_thread(child.stderr.take(), MAX_STDERR);
+    let stdout = Pipe::read(child.stdout.take(), MAX_SECRET + 1);
+    let stderr = Pipe::read(child.stderr.take(), MAX_STDERR);
     let late = || {
         Failure::Other(Fault::try_later(format!(
             "command `{name}` did not end within {} seconds",
             COMMAND_TIMEOUT.as_secs()
         )))
     };
-    let Ok(output) = stdout.recv_timeout(COMMAND_TIMEOUT) else {
-        end(&mut child);
-        return Err(late());
-    };
-    // It may have closed its output and go on.
+    // It may close its output and go on.
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            Ok(None) if Instant::now() < deadline => stdout.pass(Duration::from_millis(5)),
             Ok(None) => {
                 end(&mut child);
                 return Err(late());
@@ -91,12 +89,10 @@ pub fn run_with(
         }
     };
     if !status.success() {
-        let stderr = stderr
-            .recv_timeout(Duration::from_secs(1))
-            .unwrap_or_default();
-        let text = String::from_utf8_lossy(&stderr).trim().to_owned();
+        let text = String::from_utf8_lossy(&stderr.octets()).trim().to_owned();
         return Err(Failure::Ended(status.code(), text));
     }
+    let output = stdout.octets();
     let text =
         text_of(&output).map_err(|why| other(format!("the output of command `{name}` {why}")))?;
     Ok(Secret::new(text))
@@ -107,21 +103,45 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// Reads a pipe to its end or `limit`; a child of the child may hold it open for ever, so
-/// nobody waits for the thread.
-fn read_in_thread(
-    pipe: Option<impl Read + Send + 'static>,
-    limit: u64,
-) -> Receiver<Zeroizing<Vec<u8>>> {
-    let (done, wait) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut bytes = Zeroizing::new(Vec::new());
-        if let Some(mut pipe) = pipe {
-            let _ = pipe.by_ref().take(limit).read_to_end(&mut bytes);
-            let _ = done.send(bytes);
+/// A pipe that a thread reads to its end or a limit. Nobody waits for the thread: a child of the
+/// child may hold the pipe open for ever.
+struct Pipe {
+    octets: Arc<Mutex<Zeroizing<Vec<u8>>>>,
+    /// Is disconnected when the thread is through.
+    end: Receiver<()>,
+}
+
+impl Pipe {
+    fn read(pipe: Option<impl Read + Send + 'static>, limit: u64) -> Pipe {
+        let (through, end) = mpsc::channel();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let octets = Arc::new(Mutex::new(Zeroizing::new(Vec::new())));
+        let kept = Arc::clone(&octets);
+        std::thread::spawn(move || {
+            let _through = through;
+            let mut piece = Zeroizing::new([0; 4096]);
+            let mut pipe = pipe;
             // What is beyond the limit is read and dropped, or the program would block.
-            let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+            while let Some(Ok(count @ 1..)) = pipe.as_mut().map(|pipe| pipe.read(&mut *piece)) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = limit.saturating_sub(kept.len());
+                kept.extend_from_slice(&piece[..count.min(room)]);
+            }
+        });
+        Pipe { octets, end }
+    }
+
+    /// Lets a little time pass, or less if the pipe ends meanwhile.
+    fn pass(&self, time: Duration) {
+        if self.end.recv_timeout(time) == Err(RecvTimeoutError::Disconnected) {
+            std::thread::sleep(Duration::from_millis(1));
         }
-    });
-    wait
+    }
+
+    /// What came from a program that has ended.
+    fn octets(&self) -> Zeroizing<Vec<u8>> {
+        let _ = self.end.recv_timeout(GRACE);
+        let mut octets = self.octets.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *octets)
+    }
 }

@@ -20,7 +20,7 @@ const fn code(
 }
 
 const LOGIN: &str = "sign in again: `queuemail token login {address}`";
-const APP_ONLY: &str = "or let the program sign in as itself: `queuemail server set {server} --auth oauth-service --secret-stdin`";
+const APP_ONLY: &str = "or let the program sign in as itself: `{set_service}`";
 const CONSENT: &str = "an administrator grants consent at https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
 const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
 
@@ -131,7 +131,7 @@ pub static CODES: &[Entry] = &[
             "check the spelling of the tenant {tenant}, or the cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
         ],
     )
-    .act("queuemail server set {server} --address https://login.microsoftonline.com/TENANT"),
+    .act("{set_tenant}TENANT"),
     code(
         &[90038, 900382, 900432, 900439],
         "the tenant or the app belongs to another cloud",
@@ -140,13 +140,13 @@ pub static CODES: &[Entry] = &[
             "use the login host of the tenant's own cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
         ],
     )
-    .act("queuemail server set {server} --address https://LOGIN-HOST/{tenant}, with the login host of the tenant's own cloud"),
+    .act("{set_cloud}"),
     code(
         &[50059, 90019, 50128],
         "the request does not tell which tenant it means",
         Who::You,
         &[
-            "give the tenant's GUID or domain: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "give the tenant's GUID or domain: `{set_tenant}DOMAIN`",
         ],
     ),
     code(
@@ -154,7 +154,7 @@ pub static CODES: &[Entry] = &[
         "the app is registered for one tenant only",
         Who::You,
         &[
-            "use the tenant's own address instead of /common: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "use the tenant's own address instead of /common: `{set_tenant}DOMAIN`",
         ],
     ),
     code(
@@ -162,7 +162,7 @@ pub static CODES: &[Entry] = &[
         "this grant is not possible at /common or /consumers",
         Who::You,
         &[
-            "use the tenant's own address: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "use the tenant's own address: `{set_tenant}DOMAIN`",
         ],
     ),
     code(
@@ -170,7 +170,7 @@ pub static CODES: &[Entry] = &[
         "the app is for work accounts only",
         Who::You,
         &[
-            "use the tenant's own address instead of /consumers: `queuemail server set {server} --address https://login.microsoftonline.com/DOMAIN`",
+            "use the tenant's own address instead of /consumers: `{set_tenant}DOMAIN`",
         ],
     ),
     // ---- the person's account
@@ -477,7 +477,7 @@ pub static ERRORS: &[Entry] = &[
         "the client's secret or certificate is not accepted",
         Who::You,
         &[
-            "check client ID {client_id} and the secret: `queuemail server set {server} --secret-stdin`",
+            "check client ID {client_id} and the secret: `queuemail server set {app_server} --secret-stdin`",
         ],
     ),
     error(

@@ -53,7 +53,9 @@ pub struct Entry {
     pub means: &'static str,
     pub who: Who,
     /// What to do, pasteable; `{address}`, `{account}`, `{set_password}`, `{set_account}` (the
-    /// commands that change them), `{queue}`, `{server}`, `{app_server}` (whose entry holds the
+    /// commands that change them), `{set_tenant}` (likewise, up to the tenant's name), `{set_cloud}`, `{set_service}`
+    /// (to sign in as itself),
+    /// `{queue}`, `{server}`, `{app_server}` (whose entry holds the
     /// app's ID and credential), `{tenant}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
     /// `{endpoint}` (the option that names the host's usual port) and `{principal}` (whom Exchange
     /// gives rights to: the account, else the app) are filled in.
@@ -245,7 +247,29 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
             "queuemail queue set {queue} --address {address} --account",
         ),
     };
+    let tenant = match scene.is_outgoing {
+        true => "queuemail server set {server} --tenant ",
+        false => "queuemail server set {server} --address https://login.microsoftonline.com/",
+    };
+    let cloud = match scene.is_outgoing {
+        true => {
+            "queuemail server set {server} --app INCOMING, a server with the login host of the tenant's own cloud"
+        }
+        false => {
+            "queuemail server set {server} --address https://LOGIN-HOST/{tenant}, with the login host of the tenant's own cloud"
+        }
+    };
+    // A server that signs in as another one's app takes no secret of its own.
+    let service = match &scene.app_server {
+        Some(app) if scene.server.as_ref() != Some(app) => {
+            "queuemail server set {server} --auth oauth-service --app INCOMING"
+        }
+        _ => "queuemail server set {server} --auth oauth-service --secret-stdin",
+    };
     text = text
+        .replace("{set_service}", service)
+        .replace("{set_tenant}", tenant)
+        .replace("{set_cloud}", cloud)
         .replace("{set_password}", password)
         .replace("{set_account}", account);
     if text.contains("{principal}") {

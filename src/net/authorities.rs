@@ -6,6 +6,7 @@
 //! it does not know.
 
 use crate::fault::Fault;
+use crate::files;
 use anyhow::Result;
 use openssl::ssl::{SslContextBuilder, SslFiletype};
 use openssl::x509::X509;
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// A file up to this size is read at once: a company's own authorities, in `SSL_CERT_FILE`.
 const SMALL: u64 = 16 << 10;
+/// No `ca_file` is larger, in octets: a system's own with all authorities has some 200 KiB.
+const LARGEST: u64 = 16 << 20;
 
 /// How many of the system's authorities are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +121,8 @@ pub fn certificates(path: &Path) -> Result<Vec<X509>> {
         Fault::config(format!("cannot use ca_file `{}`: {why}", path.display()))
             .hint("it must hold one or more PEM blocks that begin with -----BEGIN CERTIFICATE-----")
     };
-    let pem = fs::read_to_string(path).map_err(|e| cannot(e.to_string()))?;
+    let pem = files::read_plain(path, LARGEST).map_err(|e| cannot(e.to_string()))?;
+    let pem = std::str::from_utf8(&pem).map_err(|e| cannot(e.to_string()))?;
     let mut found = Vec::new();
     for block in pem.split_inclusive(END).filter(|b| b.contains(END)) {
         let start = block.find("-----BEGIN CERTIFICATE-----").unwrap_or(0);

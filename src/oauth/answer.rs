@@ -205,7 +205,8 @@ pub enum Class {
     Act,
     /// The person at the device has not finished (RFC 8628 §3.5); `slow_down`: ask less often.
     Pending { slow_down: bool },
-    /// The same request must not be repeated: another wrong password locks the account.
+    /// The same request must not be repeated: another wrong password locks the account. Where
+    /// that has happened, not before the fault's `retry_after`.
     Never,
 }
 
@@ -239,6 +240,11 @@ const PASSING: &[u64] = &[
     50000, 50033, 50196, 80001, 80002, 80005, 80007, 80010, 80014, 90006, 90012, 90024, 90033,
     90055,
 ];
+
+/// The account is locked: by wrong passwords, which may be somebody else's, or since its network
+/// address is. Smart lock-out opens it again, as a rule within minutes; who keeps trying keeps it shut.
+const LOCKED: u64 = 50053;
+const LOCKED_FOR: Duration = Duration::from_secs(3600);
 
 impl ErrorAnswer {
     /// The same, and its words repeat none of our secrets.
@@ -291,23 +297,26 @@ impl ErrorAnswer {
             Class::TryLater => "the login host cannot answer now",
             _ => "the login host refuses",
         };
+        let wait = match class {
+            Class::TryLater => retry_after,
+            Class::Never if self.error_codes.contains(&LOCKED) => Some(LOCKED_FOR),
+            _ => None,
+        };
         let mut said = self.to_string();
         truncate(&mut said, 4000);
         GrantError {
             class,
-            fault: Fault::new(kind, what)
-                .said(said)
-                .retry_after(retry_after.filter(|_| passing)),
+            fault: Fault::new(kind, what).said(said).retry_after(wait),
             refresh: None,
         }
     }
 
-    /// The password may be right: Entra asks for another factor, consent or a policy's demand,
-    /// and says so in `suberror` (`basic_action`, `consent_required` and others).
+    /// The password may be right: Entra asks for another factor, consent, a policy's demand or an
+    /// account that is enabled, and says so in `suberror` (`basic_action`, `consent_required` and others).
     fn wants_more_than_password(&self) -> bool {
         const NOT_THE_PASSWORD: &[u64] = &[
-            50072, 50074, 50076, 50079, 50105, 50158, 53000, 53001, 53002, 53003, 53004, 65001,
-            530032, 530035,
+            50057, 50072, 50074, 50076, 50079, 50105, 50158, 53000, 53001, 53002, 53003, 53004,
+            65001, 530032, 530035,
         ];
         self.suberror
             .as_deref()

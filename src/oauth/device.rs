@@ -36,7 +36,8 @@ impl Client<'_> {
         let is_sane = |text: &str| {
             !text.is_empty() && text.len() < 300 && text.bytes().all(|b| b.is_ascii_graphic())
         };
-        if !is_sane(&code.user_code) || !code.verification_uri.starts_with("https://") {
+        let page = &code.verification_uri;
+        if !is_sane(&code.user_code) || !is_sane(page) || !page.starts_with("https://") {
             return Err(odd("it lacks a code and an https:// page to enter it at").into());
         }
         Ok(code)
@@ -52,12 +53,17 @@ impl Client<'_> {
         let began = std::time::Instant::now();
         let life = Duration::from_secs(code.expires_in.min(3600));
         let mut interval = Duration::from_secs(code.interval.clamp(1, 60));
-        let assertion = self.assertion()?;
+        let mut pause = interval;
         loop {
-            sleep(interval);
+            sleep(pause.min(life.saturating_sub(began.elapsed())));
+            pause = interval;
             if began.elapsed() > life {
-                return Err(Fault::new(Kind::SignIn, "nobody entered the code in time").into());
+                return Err(Fault::new(Kind::SignIn, "nobody entered the code in time")
+                    .hint("begin again: the code ends with the command that shows it")
+                    .into());
             }
+            // Anew each time: a code may live longer than an assertion.
+            let assertion = self.assertion()?;
             let mut fields = vec![
                 ("grant_type", DEVICE_CODE),
                 ("client_id", self.client_id),
@@ -85,13 +91,18 @@ impl Client<'_> {
                     if slow_down {
                         // RFC 8628 §3.5: slow_down adds five seconds.
                         interval += Duration::from_secs(5);
+                        pause = interval;
                     }
                 }
                 // A network that stumbles must not cost the person the sign-in.
                 Err(GrantError {
                     class: Class::TryLater,
+                    fault,
                     ..
-                }) => interval += Duration::from_secs(1),
+                }) => {
+                    interval += Duration::from_secs(1);
+                    pause = interval.max(fault.retry_after.unwrap_or_default());
+                }
                 Err(other) => return Err(other),
             }
         }

@@ -5,6 +5,7 @@ use super::grant::Granted;
 use crate::fault::Fault;
 use crate::http::{self, Agent};
 use crate::secret::{Secret, hide};
+use ::http::StatusCode;
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 use oauth2::{HttpRequest, HttpResponse, RequestTokenError};
 use std::cell::RefCell;
@@ -50,7 +51,7 @@ pub fn ask<T: serde::de::DeserializeOwned>(
     framed(agent, false, |http| {
         let response = http(request)?;
         let body = response.body();
-        if response.status() == ::http::StatusCode::OK {
+        if response.status() == StatusCode::OK {
             parse(body)
         } else {
             Err(RequestTokenError::ServerResponse(parse(body)?))
@@ -88,7 +89,14 @@ fn framed<T>(
     let http = |request: HttpRequest| {
         secrets.borrow_mut().extend(secrets_of(&request));
         let url = request.uri().to_string();
-        let response = agent.call(request, LARGEST_ANSWER)?;
+        let mut response = agent.call(request, LARGEST_ANSWER)?;
+        // Some providers, and gateways before them, say 200 to whatever they refuse.
+        let is_error = |body: &[u8]| {
+            serde_json::from_slice::<ErrorAnswer>(body).is_ok_and(|answer| !answer.error.is_empty())
+        };
+        if response.status() == StatusCode::OK && is_error(response.body()) {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
         *frame.borrow_mut() = Frame {
             url: url.split('?').next().unwrap_or_default().to_owned(),
             status: response.status().as_u16(),

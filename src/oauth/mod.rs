@@ -16,5 +16,5 @@ pub use answer::{Class, GrantError};
 pub use claims::Claims;
 pub use grant::{Client, Credential, Granted};
 pub use managed_identity::managed_identity;
-pub use redirect::{Brought, Redirect};
+pub use redirect::{Brought, ELSEWHERE, Redirect, pasted};
 pub use token::AccessToken;

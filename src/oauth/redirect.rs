@@ -2,12 +2,21 @@
 
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// The longest request line that we read, in octets; codes have 1 to 2 KiB.
-const LONGEST_LINE: u64 = 16 * 1024;
+/// So much of a request's head is read, in octets: codes have 1 to 2 KiB, and a browser sends the
+/// cookies of every program that ever listened on `localhost`.
+const LONGEST_HEAD: usize = 64 * 1024;
+/// How long a request may take.
+const REQUEST: Duration = Duration::from_secs(5);
+const WITHOUT_BROWSER: &str =
+    "without a browser on this host: `queuemail token login NAME --device`, or with `--no-browser`";
+
+/// The redirect address where the browser is on another host, and nobody listens.
+pub const ELSEWHERE: &str = "http://localhost";
 
 /// A free port on the loopback.
 pub struct Redirect {
@@ -28,15 +37,16 @@ pub enum Brought {
 
 impl Redirect {
     /// Listens on 127.0.0.1 and, since a browser may take `localhost` for it, on ::1.
-    pub fn listen() -> std::io::Result<Redirect> {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let port = first.local_addr()?.port();
-        let mut listeners = vec![first];
-        listeners.extend(TcpListener::bind((Ipv6Addr::LOCALHOST, port)));
-        for listener in &listeners {
-            listener.set_nonblocking(true)?;
-        }
-        Ok(Redirect { listeners, port })
+    ///
+    /// # Errors
+    /// `Refused` where this host has no loopback to listen on.
+    pub fn listen() -> Result<Redirect, Fault> {
+        listeners()
+            .map(|(listeners, port)| Redirect { listeners, port })
+            .map_err(|e| {
+                let what = format!("cannot listen on the loopback: {e}");
+                Fault::new(Kind::Refused, what).hint(WITHOUT_BROWSER)
+            })
     }
 
     /// `http://localhost:PORT`, which Entra matches without its port.
@@ -44,48 +54,98 @@ impl Redirect {
         format!("http://localhost:{}", self.port)
     }
 
-    /// Waits for the browser that brings `state`; other requests are turned away.
+    /// Waits for the browser that brings `state`; other requests are turned away. Each connection
+    /// has a thread: browsers open some ahead of their use, and say nothing on them.
     pub fn wait(&self, state: &Secret, patience: Duration) -> Result<Brought, Fault> {
         let deadline = Instant::now() + patience;
+        let (done, brought) = mpsc::channel();
         while Instant::now() < deadline {
             for listener in &self.listeners {
-                if let Ok((stream, _)) = listener.accept()
-                    && let Some(brought) = serve(stream, state)
-                {
-                    return brought;
+                if let Ok((stream, _)) = listener.accept() {
+                    let (done, state) = (done.clone(), state.clone());
+                    // Without a thread it is turned away, and the browser may come again.
+                    let _ = std::thread::Builder::new()
+                        .spawn(move || serve(stream, &state).map(|brought| done.send(brought)));
                 }
             }
-            std::thread::sleep(Duration::from_millis(50));
+            if let Ok(brought) = brought.recv_timeout(Duration::from_millis(50)) {
+                return brought;
+            }
         }
         Err(Fault::new(
             Kind::SignIn,
             format!("the browser did not come back within {} minutes", patience.as_secs() / 60),
         )
         .hint("if the browser shows AADSTS50011: add http://localhost under \"Mobile and desktop applications\" in Authentication of the app registration")
-        .hint("without a browser on this host: `queuemail token login NAME --device`"))
+        .hint(WITHOUT_BROWSER))
     }
+}
+
+fn listeners() -> std::io::Result<(Vec<TcpListener>, u16)> {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = first.local_addr()?.port();
+    let mut listeners = vec![first];
+    listeners.extend(TcpListener::bind((Ipv6Addr::LOCALHOST, port)));
+    for listener in &listeners {
+        listener.set_nonblocking(true)?;
+    }
+    Ok((listeners, port))
+}
+
+/// The first line of a request and, lest the browser be cut off before it reads our answer, the
+/// rest of its head; `None` if it does not come in time.
+fn first_line(stream: &TcpStream) -> Option<String> {
+    let deadline = Instant::now() + REQUEST;
+    let mut head = Vec::new();
+    let mut piece = [0; 4096];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_HEAD {
+        let left = deadline.checked_duration_since(Instant::now())?;
+        stream
+            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+            .ok()?;
+        match (&*stream).read(&mut piece).ok()? {
+            0 => break,
+            octets => head.extend(&piece[..octets]),
+        }
+    }
+    let line = head.split(|octet| *octet == b'\r').next()?;
+    String::from_utf8(line.to_vec()).ok()
 }
 
 /// Answers one request; `None` if it is none of ours.
 fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
     stream.set_nonblocking(false).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    stream
-        .set_write_timeout(Some(Duration::from_secs(5)))
-        .ok()?;
-    let mut line = String::new();
-    let mut reader = BufReader::new(stream.try_clone().ok()?.take(LONGEST_LINE));
-    reader.read_line(&mut line).ok()?;
-    // The rest of the request, lest the browser be cut off before it reads our answer.
-    let mut rest = String::new();
-    while reader.read_line(&mut rest).ok()? > 2 {
-        rest.clear();
-    }
-    let target = line.strip_prefix("GET ")?.split(' ').next()?.to_owned();
+    stream.set_write_timeout(Some(REQUEST)).ok()?;
+    let line = first_line(&stream)?;
+    let target = line.strip_prefix("GET ")?.split(' ').next()?;
     let url = url::Url::parse("http://localhost")
         .ok()?
-        .join(&target)
+        .join(target)
         .ok()?;
+    let brought = brought(&url, state);
+    let (status, text) = match brought {
+        Some(Ok(_)) => (
+            "200 OK",
+            "Done; you may close this page and go back to the terminal.",
+        ),
+        Some(Err(_)) => ("400 Bad Request", "This answer is of another sign-in."),
+        None => ("404 Not Found", "Nothing is here."),
+    };
+    respond(stream, status, text);
+    brought
+}
+
+/// What a person brings: the address at which the browser ended, of [`ELSEWHERE`].
+pub fn pasted(address: &str, state: &Secret) -> Result<Brought, Fault> {
+    let url = url::Url::parse(address.trim()).ok();
+    url.and_then(|url| brought(&url, state)).unwrap_or_else(|| {
+        Err(Fault::new(Kind::SignIn, "this address brings no code")
+            .hint("begin again, and paste all that the browser's address bar shows in the end, though the page cannot be reached: http://localhost/?code=…"))
+    })
+}
+
+/// What an address brings (RFC 6749 §4.1.2); `None` if that is nothing of a sign-in.
+fn brought(url: &url::Url, state: &Secret) -> Option<Result<Brought, Fault>> {
     let field = |name: &str| {
         url.query_pairs()
             .find(|(own, _)| own == name)
@@ -97,28 +157,15 @@ fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
             error,
             description: field("error_description").unwrap_or_default(),
         },
-        _ => {
-            respond(stream, "404 Not Found", "Nothing is here.");
-            return None;
-        }
+        _ => return None,
     };
     if field("state").as_deref() != Some(state.expose()) {
-        respond(
-            stream,
-            "400 Bad Request",
-            "This answer is of another sign-in.",
-        );
         return Some(Err(Fault::new(
             Kind::SignIn,
             "the browser brought the answer of another sign-in (its state differs)",
         )
         .hint("begin again, and finish one sign-in before the next")));
     }
-    respond(
-        stream,
-        "200 OK",
-        "Done; you may close this page and go back to the terminal.",
-    );
     Some(Ok(brought))
 }
 

@@ -32,6 +32,7 @@ use anyhow::Result;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::fs::{File, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -61,7 +62,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store> {
         files::create_private_folder(folder)?;
         let path = folder.join(DATABASE);
-        make_private(&path).map_err(|e| failure::not_opened(&path, &e))?;
+        make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
         let connection =
             schema::open(&path, BUSY_TIMEOUT).map_err(|e| failure::fault("open", &path, e))?;
         Ok(Store {
@@ -139,17 +140,23 @@ impl Drop for Store {
     }
 }
 
-/// Creates the database's file if there is none, and takes it from others: tokens are in it,
-/// and the folder may be older than us. SQLite gives the files beside it the same permissions.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)?;
-    let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+/// Creates the database's file if there is none, and takes it and its log from others: tokens are
+/// in them, and the folder may be older than us. SQLite gives a new log the same permissions.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    for name in [DATABASE, LOG] {
+        let file = File::options()
+            .create(name == DATABASE)
+            .append(true)
+            .mode(0o600)
+            .open(folder.join(name));
+        let file = match file {
+            Err(e) if e.kind() == ErrorKind::NotFound && name == LOG => return Ok(()),
+            file => file?,
+        };
+        let mode = file.metadata()?.permissions().mode();
+        if mode & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+        }
     }
     Ok(())
 }

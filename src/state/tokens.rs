@@ -91,7 +91,7 @@ pub struct KeptToken {
     pub place: Option<String>,
 }
 
-/// A sign-in that failed, for those who waited for it and for what must not be repeated.
+/// A sign-in that failed, for those who waited for it.
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub at: SystemTime,
@@ -309,30 +309,36 @@ impl Store {
         self.set_wait_row(&failure_key(key), at, &encode(fault))
     }
 
-    /// The refusal of a password, if it was this one; when, and in which words.
-    pub fn refused_password(&self, key: &TokenKey, password: &Secret) -> Result<Option<Failure>> {
-        let Some((at, text)) = self.wait_row(&refusal_key(key))? else {
+    /// The refusal of a password, if it was this one and holds still; until when, and in which
+    /// words.
+    pub fn refused_password(
+        &self,
+        key: &TokenKey,
+        password: &Secret,
+    ) -> Result<Option<(SystemTime, Fault)>> {
+        let Some((until, text)) = self.wait_row(&refusal_key(key))? else {
             return Ok(None);
         };
         let Some((print, rest)) = text.split_once('\n') else {
             return Ok(None);
         };
-        if print != fingerprint(key, password)? {
+        if until <= SystemTime::now() || print != fingerprint(key, password)? {
             return Ok(None);
         }
-        Ok(decode(rest).map(|fault| Failure { at, fault }))
+        Ok(decode(rest).map(|fault| (until, fault)))
     }
 
-    /// Remembers that the server refused this password, without keeping it.
+    /// Remembers that the server refused this password, without keeping it, and until when it is
+    /// not to be tried again.
     pub fn set_refused_password(
         &self,
         key: &TokenKey,
         password: &Secret,
-        at: SystemTime,
+        until: SystemTime,
         fault: &Fault,
     ) -> Result<()> {
         let text = format!("{}\n{}", fingerprint(key, password)?, encode(fault));
-        self.set_wait_row(&refusal_key(key), at, &text)
+        self.set_wait_row(&refusal_key(key), until, &text)
     }
 
     /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
@@ -560,12 +566,12 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let (key, wrong) = (key("imap"), Secret::new("correct horse"));
         let fault = Fault::new(Kind::SignIn, "what").said("AADSTS50126");
-        let now = SystemTime::now();
+        let later = SystemTime::now() + Duration::from_secs(60);
         store
-            .set_refused_password(&key, &wrong, now, &fault)
+            .set_refused_password(&key, &wrong, later, &fault)
             .unwrap();
-        let known = store.refused_password(&key, &wrong).unwrap().unwrap();
-        assert_eq!(known.fault.server_said.as_deref(), Some("AADSTS50126"));
+        let (_, known) = store.refused_password(&key, &wrong).unwrap().unwrap();
+        assert_eq!(known.server_said.as_deref(), Some("AADSTS50126"));
         let other = Secret::new("correct horse battery");
         assert!(store.refused_password(&key, &other).unwrap().is_none());
         let wal = std::fs::read(folder.path().join("state.sqlite-wal")).unwrap();

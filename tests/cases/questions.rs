@@ -337,6 +337,63 @@ fn an_interrupt_ends_it_and_leaves_the_terminal_as_it_was() -> Result<(), Error>
     Ok(())
 }
 
+const ALL_BUT_THE_SECRET: [&str; 10] = [
+    "server",
+    "add",
+    "incoming",
+    "Contoso",
+    "--auth",
+    "oauth-service",
+    "--address",
+    "https://login.microsoftonline.com/contoso.com",
+    "--client-id",
+    CLIENT_ID,
+];
+
+#[test]
+fn an_interrupt_at_a_secret_leaves_a_terminal_that_shows_what_is_typed() -> Result<(), Error> {
+    let world = World::new();
+    world.write(
+        "script",
+        "stty echo\ntrap : INT\n\"$@\"\necho \"ended with $?\"\nstty -a\n",
+    );
+    let run = world
+        .run(ALL_BUT_THE_SECRET)
+        .under(["sh", "script"])
+        .env("TERM", "xterm");
+    let mut t = spawn_command(run.command(), Some(30_000))?;
+    t.exp_string("Client secret")?;
+    t.send("hunter2")?;
+    t.send_control('c')?;
+    let rest = t.exp_eof()?;
+    assert!(rest.contains("ended with 130"), "{rest}");
+    assert!(
+        rest.contains(" echo ") && rest.contains(" icanon "),
+        "{rest}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_secret_may_be_corrected_as_one_types() -> Result<(), Error> {
+    let world = World::new();
+    let mut t = terminal(&world, &ALL_BUT_THE_SECRET)?;
+    answer(&mut t, "Client secret", "")?;
+    answer(
+        &mut t,
+        "Client secret",
+        "wrong\u{15}h\u{e4}\u{f6}\u{7f}\u{7f}unter2",
+    )?;
+    let said = t.exp_eof()?;
+    assert!(!said.contains("unter2"), "{said}");
+    assert!(
+        world.config().contains("secret: hunter2\n"),
+        "{}",
+        world.config()
+    );
+    Ok(())
+}
+
 #[test]
 fn a_queue_needs_a_server_first() -> Result<(), Error> {
     let world = World::new();

@@ -1,9 +1,6 @@
-//! A private CA made on the spot, and the certificate of both servers.
+//! The certificate of both servers, of a private CA, in files.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use crate::standin::tls;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,34 +13,18 @@ pub struct Certificate {
 
 /// Makes a CA and a certificate for `localhost` and 127.0.0.1 in a folder.
 pub fn make(folder: &Path) -> Certificate {
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name
-        .push(DnType::CommonName, "Real servers of the tests, private CA");
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let ca_key = KeyPair::generate().unwrap();
-    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
-    let issuer = Issuer::new(ca, ca_key);
-
-    let names = vec!["localhost".to_string(), "127.0.0.1".to_string()];
-    let mut server = CertificateParams::new(names).unwrap();
-    server
-        .distinguished_name
-        .push(DnType::CommonName, "localhost");
-    server.use_authority_key_identifier_extension = true;
-    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate().unwrap();
-    let certificate = server.signed_by(&key, &issuer).unwrap();
-
+    let pem = tls::certificate(
+        "Real servers of the tests, private CA",
+        &["localhost", "127.0.0.1"],
+    );
     let write = |name: &str, pem: String| {
         let path = folder.join(name);
         fs::write(&path, pem).unwrap();
         path
     };
     Certificate {
-        ca_file: write("ca.pem", ca_pem),
-        certificate: write("server.pem", certificate.pem()),
-        key: write("server.key", key.serialize_pem()),
+        ca_file: write("ca.pem", pem.ca),
+        certificate: write("server.pem", pem.certificate),
+        key: write("server.key", pem.key),
     }
 }

@@ -6,6 +6,7 @@ use super::aadsts::Refusal;
 use super::faults::TokenFault;
 use super::grants;
 use super::http::{Request, Response};
+use super::jwt;
 use super::records::TokenRequest;
 use super::signin;
 use super::world::World;
@@ -207,6 +208,9 @@ fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
             response
         }
         TokenFault::NoToken => Response::json(200, &json!({"token_type": "Bearer"})),
+        TokenFault::Says(status, json) => {
+            Response::new(status, "application/json; charset=utf-8", json)
+        }
         TokenFault::Close => {
             let mut response = Response::json(200, &json!({}));
             response.silent = true;
@@ -245,6 +249,8 @@ fn remember(world: &World, request: &Request, form: &Form, tenant: &str) {
         scope: text("scope"),
         username: text("username"),
         authentication,
+        assertion: jwt::take_apart(&text("client_assertion"))
+            .and_then(|parts| Some(parts.claims["jti"].as_str()?.to_owned())),
         user_agent: request.header("user-agent").unwrap_or_default().to_string(),
     });
 }

@@ -23,6 +23,8 @@ pub enum TokenFault {
     BrokenJson,
     /// 200 with valid JSON that lacks `access_token`.
     NoToken,
+    /// This status with this JSON.
+    Says(u16, &'static str),
     /// The connection closes without an answer.
     Close,
     /// The answer comes after this time.
@@ -139,6 +141,8 @@ pub struct Faults {
     pub strict_rotation: AtomicBool,
     /// `interval` of device codes; 0 leaves the usual 5.
     pub device_interval: AtomicU64,
+    /// `verification_uri` of device codes; `None` leaves the usual one.
+    pub device_page: Mutex<Option<String>>,
     /// Lifetime of device codes in seconds; 0 leaves the usual 900.
     pub device_lifetime: AtomicU64,
     /// The next N polls get `slow_down`.

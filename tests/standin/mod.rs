@@ -53,7 +53,7 @@ mod signin;
 mod smtp;
 mod smtp_message;
 mod submission;
-mod tls;
+pub mod tls;
 mod tokens;
 mod world;
 

@@ -30,6 +30,8 @@ pub struct TokenRequest {
     pub username: String,
     /// `client_secret_post`, `client_secret_basic`, `private_key_jwt` or `none`.
     pub authentication: &'static str,
+    /// `jti` of a client assertion.
+    pub assertion: Option<String>,
     pub user_agent: String,
 }
 

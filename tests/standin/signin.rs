@@ -45,7 +45,9 @@ pub fn device_code(world: &World, form: &Form) -> Result<Response, Refusal> {
         polls: 0,
     };
     directory.devices.insert(device_code.clone(), device);
-    let page = format!("{}/common/devicelogin", world.login_url.get().unwrap());
+    let usual = || format!("{}/common/devicelogin", world.login_url.get().unwrap());
+    let page = world.faults.device_page.lock().unwrap().clone();
+    let page = page.unwrap_or_else(usual);
     let message = format!(
         "To sign in, use a web browser to open the page {page} and enter the code {user_code} to authenticate."
     );

@@ -1,5 +1,5 @@
-//! A private CA made on the spot, and a server certificate for `localhost`, 127.0.0.1 and a host of
-//! Microsoft's.
+//! A private CA made on the spot, and a server certificate of it: of the stand-in for `localhost`,
+//! 127.0.0.1 and a host of Microsoft's.
 
 use native_tls::{Identity, Protocol, TlsAcceptor};
 use rcgen::{
@@ -15,20 +15,42 @@ pub struct Tls {
     pub ca_pem: String,
 }
 
+/// A certificate, its key and its CA, in PEM.
+pub struct Pem {
+    pub ca: String,
+    pub certificate: String,
+    pub key: String,
+}
+
 /// Makes the CA and the acceptor that serves a certificate signed by it.
 pub fn make() -> Tls {
+    let pem = certificate(
+        "Stand-in of Microsoft 365, private CA",
+        &["localhost", "127.0.0.1", CHINA],
+    );
+    let identity = Identity::from_pkcs8(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap();
+    // Exchange and Entra refuse anything older than TLS 1.2, and so do we.
+    let acceptor = TlsAcceptor::builder(identity)
+        .min_protocol_version(Some(Protocol::Tlsv12))
+        .build()
+        .unwrap();
+    Tls {
+        acceptor,
+        ca_pem: pem.ca,
+    }
+}
+
+/// Makes a CA of this name, and a certificate for a server of these.
+pub fn certificate(ca_name: &str, names: &[&str]) -> Pem {
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name
-        .push(DnType::CommonName, "Stand-in of Microsoft 365, private CA");
+    ca.distinguished_name.push(DnType::CommonName, ca_name);
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let ca_key = KeyPair::generate().unwrap();
     let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
     let issuer = Issuer::new(ca, ca_key);
 
-    let names = ["localhost", "127.0.0.1", CHINA]
-        .map(str::to_owned)
-        .to_vec();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut server = CertificateParams::new(names).unwrap();
     server
         .distinguished_name
@@ -37,14 +59,9 @@ pub fn make() -> Tls {
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().unwrap();
-    let certificate = server.signed_by(&key, &issuer).unwrap();
-
-    let identity =
-        Identity::from_pkcs8(certificate.pem().as_bytes(), key.serialize_pem().as_bytes()).unwrap();
-    // Exchange and Entra refuse anything older than TLS 1.2, and so do we.
-    let acceptor = TlsAcceptor::builder(identity)
-        .min_protocol_version(Some(Protocol::Tlsv12))
-        .build()
-        .unwrap();
-    Tls { acceptor, ca_pem }
+    Pem {
+        ca: ca_pem,
+        certificate: server.signed_by(&key, &issuer).unwrap().pem(),
+        key: key.serialize_pem(),
+    }
 }

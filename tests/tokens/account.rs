@@ -116,6 +116,51 @@ fn what_is_not_about_the_password_is_asked_again() {
 }
 
 #[test]
+fn an_account_that_is_enabled_again_signs_in_again() {
+    let home = home("password: correct horse battery staple");
+    let user = |disabled| {
+        home.standin.add_user(User {
+            address: ADDRESS.into(),
+            disabled,
+            ..User::default()
+        });
+    };
+    user(true);
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("AADSTS50057");
+    user(false);
+    home.run(&["token", "get", "support"]).succeeds();
+}
+
+/// Whoever tries passwords from outside locks the account, too; the right one is not at fault.
+#[test]
+fn a_locked_account_is_left_alone_for_an_hour_and_not_for_ever() {
+    let home = home("password: correct horse battery staple");
+    let state = || rusqlite::Connection::open(home.path("state/state.sqlite")).unwrap();
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Aadsts(50053));
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("AADSTS50053");
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("AADSTS50053")
+        .says("tried again in 60 minutes at the earliest")
+        .never_says("set the right one");
+    assert_eq!(home.asked(), 1, "each attempt keeps it locked");
+    state()
+        .execute(
+            "UPDATE wait SET until = until - 3600000 WHERE key LIKE 'password refused%'",
+            [],
+        )
+        .unwrap();
+    home.run(&["token", "get", "support"]).succeeds();
+    assert_eq!(home.asked(), 2);
+}
+
+#[test]
 fn a_refresh_token_that_is_refused_needs_a_person_or_the_password() {
     let home = home("password: correct horse battery staple");
     home.run(&["token", "get", "support"]).succeeds();
@@ -297,6 +342,17 @@ queues:{}        sender: true
     home.run(&["token", "get", "people out"])
         .fails(77)
         .says("AADSTS50034");
+    // Its app's secret is at the app's server, and it has none itself.
+    let faults = home.standin.faults();
+    faults.token_next(1, TokenFault::Says(401, r#"{"error":"invalid_client"}"#));
+    with(ADDRESS, "password: another");
+    home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("`queuemail server set people --secret-stdin`");
+    faults.token_next(1, TokenFault::Aadsts(50076));
+    home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("`queuemail server set 'people out' --auth oauth-service --app INCOMING`");
     // The command of the hint is one that there is.
     home.run(&[
         "--no-input",

@@ -190,3 +190,47 @@ fn a_redirect_gets_no_secret() {
     }
     assert!(other.standin.log().is_empty(), "{:#?}", other.standin.log());
 }
+
+#[test]
+fn an_error_that_comes_with_status_200_is_one() {
+    let home = home();
+    let body = r#"{"error":"invalid_client","error_description":"AADSTS7000222: The provided client secret keys are expired.","error_codes":[7000222]}"#;
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Says(200, body));
+    home.run(&["token", "get", "support"])
+        .fails(77)
+        .says("server said: invalid_client: AADSTS7000222")
+        .says("create a client secret");
+    let body = r#"{"error":"temporarily_unavailable"}"#;
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Says(200, body));
+    home.run(&["token", "get", "support"]).fails(75);
+}
+
+#[test]
+fn a_tenant_is_set_where_the_server_has_it() {
+    let home = home();
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    let out = "outgoing_servers:
+  - name: out
+    tenant: fabrikam.example
+    authentication: oauth-service
+    client_id: {client}
+    secret: 's3cret~+&='
+    ca_file: {ca}
+    smtp: {smtp}
+queues:";
+    home.config(&file.replace("queues:", out));
+    let ran = home.run(&["check", "out"]);
+    assert!(ran.out.contains("AADSTS90002"), "{ran:?}");
+    let remedy = "queuemail server set out --tenant TENANT";
+    assert!(ran.out.contains(remedy), "{}", ran.out);
+    assert!(!ran.out.contains("--address"), "{}", ran.out);
+    // And the incoming one has it in its address.
+    home.config(&file.replace(home.standin.tenant(), "fabrikam.example"));
+    let ran = home.run(&["check", "contoso"]);
+    let remedy = "queuemail server set contoso --address https://login.microsoftonline.com/TENANT";
+    assert!(ran.out.contains(remedy), "{}", ran.out);
+}

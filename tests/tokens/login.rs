@@ -1,41 +1,20 @@
 //! A person signs in by hand: device code and browser; list and forget.
 
-use super::{Home, Ran, claims};
+use super::{ADDRESS, Home, Ran, claims};
 use crate::standin::{App, User};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
-const ADDRESS: &str = "support@contoso.com";
-
 fn home() -> Home {
     let home = Home::new();
-    home.standin.add_app(App {
-        public: true,
-        ..App::default()
-    });
+    home.person("", "");
     home.standin.add_user(User {
         address: ADDRESS.into(),
         mfa: true,
         ..User::default()
     });
-    home.config(&format!(
-        "version: 1
-incoming_servers:
-  - name: people
-    address: {{authority}}
-    authentication: oauth-user
-    client_id: {{client}}
-    ca_file: {{ca}}
-    imap: {{imap}}
-queues:
-  - name: support
-    addresses:
-      - address: {ADDRESS}
-        server: people
-"
-    ));
     home.standin.faults().device_interval.store(1, SeqCst);
     home
 }
@@ -128,6 +107,44 @@ fn a_device_code_that_is_declined_or_expires() {
     finish(child).fails(77);
 }
 
+/// A device code may live longer than an assertion, which is good for nine minutes.
+#[test]
+fn every_question_for_a_device_code_is_signed_anew() {
+    let home = home();
+    let certificate = super::service::make_certificate(&home, "key.pem", "cert.pem");
+    home.standin.add_app(App {
+        certificates: vec![certificate],
+        ..App::default()
+    });
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    let files = "certificate: {home}/cert.pem\n    private_key: {home}/key.pem\n    imap:";
+    home.config(&file.replace("imap:", files));
+    let login = ["token", "login", "support", "--device"];
+    let (child, _) = start(&home, &login, "enter the code");
+    while home.asked() < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    home.standin.approve_devices(ADDRESS);
+    finish(child).succeeds();
+    let requests = home.standin.token_requests();
+    let signed: Vec<&String> = requests.iter().flat_map(|r| &r.assertion).collect();
+    assert_eq!(signed.len(), requests.len());
+    let different: std::collections::HashSet<_> = signed.iter().collect();
+    assert_eq!(different.len(), signed.len(), "{signed:?}");
+}
+
+#[test]
+fn a_page_that_could_play_with_the_terminal_is_not_shown() {
+    let home = home();
+    home.standin.faults().device_lifetime.store(1, SeqCst);
+    *home.standin.faults().device_page.lock().unwrap() =
+        Some("https://login.example/\u{1b}]0;gotcha\u{7}\u{1b}[2J".into());
+    home.run(&["token", "login", "support", "--device"])
+        .fails(69)
+        .never_says("gotcha")
+        .never_says("\u{1b}");
+}
+
 #[test]
 fn another_person_at_the_browser_is_noticed() {
     let home = home();
@@ -204,6 +221,62 @@ fn a_browser_signs_in_with_pkce() {
         home.standin.token_requests()[0].grant_type,
         "authorization_code"
     );
+}
+
+/// Browsers open connections ahead of their use, and say nothing on them; and `localhost` has the
+/// cookies of other programs, in whatever encoding.
+#[test]
+fn silent_connections_and_odd_cookies_hold_nobody_up() {
+    let home = home();
+    let login = ["token", "login", "support", "--browser"];
+    let (child, page) = start(&home, &login, "https://");
+    let target = url::Url::parse(&location(&browse(&home, &page))).unwrap();
+    let connect = || TcpStream::connect(("127.0.0.1", target.port().unwrap())).unwrap();
+    let began = std::time::Instant::now();
+    let _ahead = [connect(), connect()];
+    let mut stream = connect();
+    let request = format!(
+        "GET /?{} HTTP/1.1\r\nHost: localhost\r\nCookie: {}",
+        target.query().unwrap(),
+        "a=b; ".repeat(4000)
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(b"c=caf\xe9\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    finish(child).succeeds();
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+}
+
+/// The browser is on another host: the person pastes the address at which it ends.
+#[test]
+fn an_address_that_is_pasted_signs_in() {
+    let home = home();
+    let login = |paste: &dyn Fn(String) -> String| {
+        let mut command = home.command(&["token", "login", "support", "--no-browser"]);
+        command.env("TERM", "xterm").stdin(Stdio::inherit());
+        let mut t = rexpect::session::spawn_command(command, Some(30_000)).unwrap();
+        t.exp_string("at this page:\r\n").unwrap();
+        let page = t.read_line().unwrap();
+        let target = location(&browse(&home, &page));
+        assert!(target.starts_with("http://localhost/?"), "{target}");
+        t.exp_string("address at which the browser ends").unwrap();
+        t.send_line(&paste(target)).unwrap();
+        t.exp_eof().unwrap()
+    };
+    let said = login(&|_| "http://localhost/".into());
+    assert!(said.contains("this address brings no code"), "{said}");
+    let said = login(&|target| target.replace("state=", "state=x"));
+    assert!(said.contains("its state differs"), "{said}");
+    assert_eq!(home.asked(), 0);
+    let said = login(&|target| target);
+    assert!(said.contains(&format!("signed in as {ADDRESS}")), "{said}");
+    assert!(!said.contains("code="), "{said}");
+    home.run(&["token", "get", "support"]).succeeds();
+    home.run(&["token", "login", "support", "--no-browser"])
+        .fails(64)
+        .says("asks on a terminal");
 }
 
 #[test]

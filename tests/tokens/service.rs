@@ -34,7 +34,7 @@ fn openssl(args: &[&str]) {
 }
 
 /// A key and a self-signed certificate; gives the certificate.
-fn make_certificate(home: &Home, key: &str, certificate: &str) -> String {
+pub fn make_certificate(home: &Home, key: &str, certificate: &str) -> String {
     let key = home.path(key).display().to_string();
     let certificate = home.path(certificate).display().to_string();
     openssl(&[

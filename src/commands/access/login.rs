@@ -3,12 +3,24 @@
 use super::{Access, Wanted};
 use crate::config::{Authentication, IncomingVia, MailboxEntry, Resource};
 use crate::fault::{Fault, Kind};
-use crate::oauth::{AccessToken, Brought, GrantError, Granted, Redirect};
+use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
+use crate::prompt;
 use anyhow::{Context as _, Result};
 use std::time::Duration;
 
 /// How long we wait for a browser to come back.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// How a person signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// With a code on any device.
+    Device,
+    /// In a browser of this host, which comes back to its loopback.
+    Browser,
+    /// In a browser elsewhere; the person brings the address at which it ends.
+    BrowserElsewhere,
+}
 
 /// What the person must be shown.
 pub enum Show<'a> {
@@ -24,7 +36,7 @@ impl Access<'_> {
     pub fn login(
         &self,
         entry: &MailboxEntry<'_>,
-        with_browser: bool,
+        how: How,
         show: impl Fn(Show<'_>),
     ) -> Result<AccessToken> {
         let name = &entry.address.server;
@@ -47,9 +59,10 @@ impl Access<'_> {
         self.tokens.settle()?;
         // Before a person goes to the trouble.
         self.tokens.probe()?;
-        let result = match with_browser {
-            true => self.with_browser(&wanted, show),
-            false => self.with_device(&wanted, show),
+        let result = match how {
+            How::Device => self.with_device(&wanted, show),
+            How::Browser => self.with_browser(&wanted, Some(Redirect::listen()?), show),
+            How::BrowserElsewhere => self.with_browser(&wanted, None, show),
         };
         let mut scene = wanted.scene.clone();
         scene.doing = format!("cannot sign `{}` in", entry.account());
@@ -77,19 +90,33 @@ impl Access<'_> {
             .map_err(fault)?)
     }
 
-    fn with_browser(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {
+    /// With a browser that comes back to `here` or, without it, ends at an address that the person
+    /// brings.
+    fn with_browser(
+        &self,
+        wanted: &Wanted<'_>,
+        here: Option<Redirect>,
+        show: impl Fn(Show<'_>),
+    ) -> Result<Granted> {
         let signer = self.client(wanted)?;
         let client = signer.as_client(&wanted.registration);
-        let redirect = Redirect::listen().context("cannot listen on the loopback")?;
         let request = client.authorization(
             &wanted.registration.authorization_endpoint()?,
-            redirect.uri(),
+            here.as_ref().map_or(ELSEWHERE.to_owned(), Redirect::uri),
             &wanted.key.scope,
             wanted.account.map_or("", |a| a.name),
             wanted.registration.is_entra(),
         )?;
         show(Show::Page(request.url.as_str()));
-        match redirect.wait(&request.state, PATIENCE)? {
+        let brought = match here {
+            Some(redirect) => redirect.wait(&request.state, PATIENCE)?,
+            None => {
+                // Not shown: the code in it is a secret until it is redeemed.
+                let address = prompt::secret("The address at which the browser ends")?;
+                pasted(address.expose(), &request.state)?
+            }
+        };
+        match brought {
             Brought::Code(code) => Ok(client
                 .code(code, request, &wanted.key.scope)
                 .map_err(fault)?),

@@ -9,7 +9,7 @@
 mod login;
 mod sign_in;
 
-pub use login::Show;
+pub use login::{How, Show};
 
 use super::Context;
 use crate::config::resolve::{self, Account, Registration};
@@ -226,6 +226,7 @@ impl<'a> Access<'a> {
             }
         });
         scene.server = Some(server.to_owned());
+        scene.is_outgoing = registration.is_outgoing;
         scene.app_server = Some(registration.app_server.to_owned());
         scene.tenant = Some(registration.authority.tenant.to_string());
         scene.client_id = Some(registration.client_id.to_string());
@@ -288,7 +289,7 @@ impl<'a> Access<'a> {
         ));
         let result = self.sign_in(wanted);
         if let Err(err) = &result {
-            self.remember(wanted, err)?;
+            self.noted(self.remember(wanted, err));
         }
         drop(lock);
         result
@@ -367,6 +368,14 @@ impl<'a> Access<'a> {
                 .retry_after(Some(left))
                 .into(),
         )
+    }
+
+    /// A full disk must not hide why a sign-in failed.
+    fn noted(&self, written: Result<()>) {
+        if let Err(err) = written {
+            let words = format!("the next run will not know of this failure: {err:#}");
+            self.context.output.warn(&words);
+        }
     }
 
     fn remember(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> Result<()> {

@@ -9,7 +9,10 @@ use crate::tokens::{Times, Token};
 use anyhow::Result;
 use std::path::Path;
 use std::sync::PoisonError;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// Until when a wrong password is not tried again: it does not become right.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Access<'_> {
     /// Signs in anew and keeps what that yields.
@@ -86,7 +89,7 @@ impl Access<'_> {
                 Ok(granted) => return Ok(granted),
                 Err(err) => {
                     if let Some(renewed) = &err.refresh {
-                        self.tokens.renew(&wanted.key, renewed)?;
+                        self.noted(self.tokens.renew(&wanted.key, renewed));
                     }
                     // Only the server's own word ends a refresh token, and nothing erases it: it
                     // may be the app's secret that is wrong.
@@ -118,27 +121,24 @@ impl Access<'_> {
         };
         let password = source.resolve(&format!("the password of `{}`", account.name))?;
         if !self.fresh
-            && let Some(earlier) = self.store.refused_password(&wanted.key, &password)?
+            && let Some((until, earlier)) = self.store.refused_password(&wanted.key, &password)?
         {
-            return Err(earlier
-                .fault
-                .hint("this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh")
-                .into());
+            return Err(left_alone(until, earlier).into());
         }
         let client = self.client(wanted)?;
         client
             .as_client(&wanted.registration)
             .password(account.name, &password, scope)
-            .or_else(|e| {
+            .map_err(|e| {
                 if e.class == Class::Never {
-                    self.store.set_refused_password(
-                        &wanted.key,
-                        &password,
-                        SystemTime::now(),
-                        &e.fault,
-                    )?;
+                    let wait = e.fault.retry_after.unwrap_or(FOR_EVER);
+                    let until = SystemTime::now() + wait;
+                    let refused =
+                        self.store
+                            .set_refused_password(&wanted.key, &password, until, &e.fault);
+                    self.noted(refused);
                 }
-                Err(e.fault.into())
+                e.fault.into()
             })
     }
 
@@ -204,6 +204,18 @@ impl Access<'_> {
         agents.insert(key, agent.clone());
         Ok(agent)
     }
+}
+
+/// What stands for an attempt with a password that was refused before.
+fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
+    let left = until.duration_since(SystemTime::now());
+    let minutes = left.unwrap_or_default().as_secs() / 60 + 1;
+    earlier.hint(match minutes {
+        0..=60 => format!(
+            "an account that is locked is left alone, and the password tried again in {minutes} minutes at the earliest; force one attempt: queuemail token get --fresh"
+        ),
+        _ => "this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
+    })
 }
 
 /// What `token login` knows a person's mailbox by.

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 pub fn scene(registration: &Registration<'_>) -> Scene {
     Scene {
         server: Some(registration.server.to_owned()),
+        is_outgoing: registration.is_outgoing,
         app_server: Some(registration.app_server.to_owned()),
         tenant: Some(registration.authority.tenant.to_string()),
         client_id: Some(registration.client_id.to_string()),

@@ -112,6 +112,7 @@ impl<'a> Office<'a> {
             address: Some(route.entry.address.address.to_string()),
             account: Some(way.user(route).to_owned()),
             server: Some(route.outgoing.name.clone()),
+            is_outgoing: true,
             tenant: Some(route.outgoing.tenant.to_string()),
             client_id: registration.map(|r| r.client_id.to_string()),
             host: ways.host(route, way),
