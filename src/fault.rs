@@ -153,8 +153,7 @@ impl fmt::Display for Told {
 
 impl std::error::Error for Told {}
 
-/// The kind of any error: that of its [`Fault`], else what an I/O error at its root means,
-/// else a bug of ours.
+/// The kind of any error: that of its [`Fault`], else a bug of ours.
 pub fn kind_of(err: &anyhow::Error) -> Kind {
     if let Some(fault) = err.downcast_ref::<Fault>() {
         return fault.kind;

@@ -1,5 +1,6 @@
 //! Results on stdout, everything else on stderr; server text made safe for a terminal.
 
+use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -17,23 +18,17 @@ pub struct Output {
 impl Output {
     /// Writes a line of the result. A closed pipe is success: the reader has seen enough.
     pub fn line(&self, text: &str) -> Result<()> {
-        write_stdout(text)
+        write_stdout(format!("{text}\n").as_bytes())
     }
 
     /// Writes one JSON object and a newline.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        write_stdout(&serde_json::to_string(value)?)
+        self.line(&serde_json::to_string(value)?)
     }
 
     /// Writes octets as they are.
     pub fn raw(&self, octets: &[u8]) -> Result<()> {
-        let mut out = io::stdout().lock();
-        match out.write_all(octets).and_then(|()| out.flush()) {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-                Err(anyhow::Error::new(e).context("cannot write to standard output"))
-            }
-            _ => Ok(()),
-        }
+        write_stdout(octets)
     }
 
     /// Tells a step, with `-v`.
@@ -63,12 +58,14 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-fn write_stdout(text: &str) -> Result<()> {
+fn write_stdout(octets: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
-            Err(anyhow::Error::new(e).context("cannot write to standard output"))
-        }
+    match out.write_all(octets).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Fault::new(
+            Kind::CannotWrite,
+            format!("cannot write to standard output: {e}"),
+        )
+        .into()),
         _ => Ok(()),
     }
 }
