@@ -1,9 +1,12 @@
 //! Who may send, and through which outgoing server: decided from the configuration alone, before
 //! anything is connected.
 
-use crate::config::{Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, resolve};
+use crate::config::{
+    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, quoted, resolve,
+};
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
+use std::path::Path;
 
 /// The way of a message out.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +35,8 @@ pub fn route<'a>(config: &'a Config, sender: &str) -> Result<Route<'a>, Fault> {
             "address `{address}` (queue `{queue}`) does not say through which outgoing server it sends"
         ))
         .hint(format!(
-            "queuemail queue set '{queue}' --address {address} --outgoing NAME; {}",
+            "queuemail queue set {} --address {address} --outgoing NAME; {}",
+            quoted(Path::new(queue)),
             outgoing_servers(config)
         )));
     };
@@ -161,8 +165,8 @@ fn not_allowed(config: &Config, sender: &str, entry: Option<&MailboxEntry<'_>>) 
     let fault = Fault::new(Kind::Refused, what);
     let fault = match entry {
         Some(entry) => fault.hint(format!(
-            "to allow it: queuemail queue set '{}' --address {sender} --sender",
-            entry.queue.name
+            "to allow it: queuemail queue set {} --address {sender} --sender",
+            quoted(Path::new(&entry.queue.name))
         )),
         None => fault,
     };

@@ -109,7 +109,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         .as_ref()
         .map(|(_, text)| format!("; the last run said: {text}"))
         .unwrap_or_default();
-    let fetch = format!("look with: queuemail fetch {queue} -v");
+    let check = format!("find the cause: queuemail check {address}");
     match age {
         Some(age) if age.abs() <= i64::from(max_age) => {}
         // Every run since would have set it right.
@@ -121,7 +121,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
                     span(-age)
                 ),
             )
-            .hint(fetch.clone()),
+            .hint(check.clone()),
         ),
         Some(age) => found.push(
             Fault::new(
@@ -131,14 +131,14 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
                     span(age)
                 ),
             )
-            .hint(fetch.clone()),
+            .hint(check.clone()),
         ),
         None => found.push(
             Fault::new(
                 Kind::Refused,
                 format!("`{address}` (queue `{queue}`) has never been fetched{error}"),
             )
-            .hint(fetch.clone()),
+            .hint(check.clone()),
         ),
     }
     if health.quarantined > 0 {
@@ -156,7 +156,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
                 "{} of `{address}` (queue `{queue}`) could not be delivered yet",
                 count(health.backlog)
             ))
-            .hint(fetch),
+            .hint(check),
         );
     }
     if let Some(wait) = wait {

@@ -171,6 +171,23 @@ fn json_tells_of_each_message_and_sums_up() {
     assert_eq!(lines[2]["bytes"], octets);
 }
 
+/// An address whose mail has no place to go to is told, and those of the others go on.
+#[test]
+fn one_without_a_delivery_stops_nobody_else() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.add_address("sales@contoso.example", "");
+    let sent = desk.deliver(0..2);
+    desk.fetch(&[])
+        .fails(78)
+        .mentions("nothing says where the mail of `sales@contoso.example`")
+        .mentions("queuemail queue set support --address sales@contoso.example --deliver");
+    assert_same(&sent, &desk.maildir(MAIL), "of the other address");
+    let status = desk.world.run(["status", "--check"]).fails(69);
+    status
+        .mentions("`sales@contoso.example`")
+        .mentions("nothing says where");
+}
+
 #[test]
 fn limits_dry_runs_and_dates() {
     both(|via| {
@@ -195,7 +212,7 @@ fn limits_dry_runs_and_dates() {
         assert_same(&sent, &desk.maildir(MAIL), "the rest");
         desk.fetch(&["--since", "tomorrow"])
             .fails(64)
-            .mentions("--since");
+            .mentions("`--since`: `tomorrow` is no day: write it as YYYY-MM-DD");
         desk.fetch(&["suport"])
             .fails(64)
             .mentions("did you mean `support`?");
