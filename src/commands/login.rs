@@ -82,6 +82,7 @@ fn open_browser(page: &str) {
 pub fn list(context: &Context) -> Result<()> {
     let store = Store::open(&context.state_dir)?;
     let now = SystemTime::now();
+    let mut listed = Vec::new();
     for (kept, vault) in Tokens::list(&store)? {
         let TokenKey {
             authority,
@@ -92,7 +93,7 @@ pub fn list(context: &Context) -> Result<()> {
         let is_refresh = kept.key.is_refresh();
         let kind = if is_refresh { "refresh" } else { "access" };
         if context.output.json {
-            context.output.json(&serde_json::json!({
+            listed.push(serde_json::json!({
                 "kind": kind,
                 "authority": authority,
                 "client_id": client_id,
@@ -101,7 +102,7 @@ pub fn list(context: &Context) -> Result<()> {
                 "obtained_at": super::token::rfc3339(kept.obtained_at),
                 "expires_at": kept.expires_at.map(super::token::rfc3339),
                 "store": vault.as_ref().map_or("database", Vault::kind),
-            }))?;
+            }));
             continue;
         }
         let who = match account.as_str() {
@@ -126,7 +127,12 @@ pub fn list(context: &Context) -> Result<()> {
             "{kind} token of {who}, app {client_id} at {authority}: {state}{place}"
         )))?;
     }
-    Ok(())
+    match context.output.json {
+        true => context
+            .output
+            .json(&serde_json::json!({ "tokens": listed })),
+        false => Ok(()),
+    }
 }
 
 pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {

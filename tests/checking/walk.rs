@@ -98,6 +98,8 @@ ok send-as it sends as itself";
             assert!(!line.contains(&format!(" {command} ")), "{line}");
         }
     }
+    let quiet = home.run(&["check", "-q"]).succeeds();
+    assert_eq!(quiet.out, "", "all is well");
 }
 
 #[test]
