@@ -159,7 +159,10 @@ pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
         true => context.output.json(&serde_json::json!({
             "event": "forget", "tokens": tokens, "left_behind": left.len(),
         }))?,
-        false => context.output.line(&format!("forgot {tokens} tokens"))?,
+        false => context.output.line(&match tokens {
+            1 => "forgot 1 token".to_owned(),
+            _ => format!("forgot {tokens} tokens"),
+        })?,
     }
     Errors::none_or(left.into_iter().map(Into::into).collect())
 }

@@ -188,6 +188,26 @@ fn one_without_a_delivery_stops_nobody_else() {
         .mentions("nothing says where");
 }
 
+/// What cannot be reached is told with the command that looks why, its host and port filled in.
+#[test]
+fn a_host_out_of_reach_is_named_in_the_hint() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.deliver(0..1);
+    let config = desk.world.config();
+    desk.world
+        .write_config(config.replace(&desk.m365.imap_url(), "imaps://localhost:1"));
+    desk.fetch(&[])
+        .fails(75)
+        .mentions("hint: nc -vz localhost 1\n");
+    let authority = desk.m365.authority();
+    let closed = authority.replace(authority.rsplit_once('/').unwrap().0, "https://localhost:1");
+    desk.world.write_config(config.replace(&authority, &closed));
+    desk.world.run(["token", "forget", "--all"]).succeeds();
+    desk.fetch(&[])
+        .fails(75)
+        .mentions("hint: curl -v https://localhost/\n");
+}
+
 #[test]
 fn limits_dry_runs_and_dates() {
     both(|via| {
