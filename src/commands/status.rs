@@ -433,10 +433,14 @@ fn write_metrics(
         );
     }
     files::replace(path, text.as_bytes(), 0o644).map_err(|e| {
+        let why = format!("{e:#}");
+        // The name of a temporary file says nothing to anybody.
+        let why = why.split(" at path ").next().unwrap_or_default();
         Fault::new(
             Kind::CannotWrite,
-            format!("cannot write the metrics to `{}`: {e:#}", path.display()),
+            format!("cannot write the metrics to `{}`: {why}", path.display()),
         )
+        .hint("make the folder, and let the user that runs queuemail write there")
         .into()
     })
 }
