@@ -71,7 +71,7 @@ pub struct StatusArgs {
     /// Print problems only, and tell by the exit code
     #[arg(long)]
     pub check: bool,
-    /// A mailbox must have been fetched within so many seconds
+    /// A mailbox must have been fetched within this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub max_age: u32,
     /// Write metrics for Prometheus' textfile collector to this file
@@ -87,7 +87,7 @@ pub enum QuarantineCommand {
     Show {
         /// Its number in the list
         id: i64,
-        /// Print the message itself, where the delivery refused it after it had come
+        /// Print the message itself, where it was retrieved and the delivery refused it
         #[arg(long)]
         raw: bool,
     },
