@@ -161,6 +161,8 @@ pub fn would_fetch(
             "folder": folder,
             "uidvalidity": epoch,
             "uids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "deliver": job.target.to_string(),
+            "after_fetch": job.after.to_string(),
         }));
     }
     output.line(&format!(

@@ -215,6 +215,10 @@ fn limits_dry_runs_and_dates() {
         let sent = desk.deliver(0..6);
         let would = desk.fetch(&["--dry-run"]).succeeds();
         would.shows("INBOX: 6 messages to fetch");
+        let would = desk.fetch(&["--dry-run", "--json"]).succeeds().json();
+        assert_eq!(would["uids"].as_array().unwrap().len(), 6);
+        assert!(would["deliver"].as_str().unwrap().starts_with("maildir:"));
+        assert_eq!(would["after_fetch"], "keep");
         assert!(desk.maildir(MAIL).is_empty(), "a dry run delivers nothing");
         desk.fetch(&["--since", "2100-01-01"])
             .succeeds()
