@@ -2,7 +2,7 @@
 //! anything is connected.
 
 use crate::config::{
-    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, quoted, resolve,
+    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, named, quoted, resolve,
 };
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
@@ -175,9 +175,9 @@ fn not_allowed(config: &Config, sender: &str, entry: Option<&MailboxEntry<'_>>) 
         .filter(|e| e.address.sender)
         .map(|e| e.address.address.as_str())
         .collect();
-    fault.hint(match allowed.join(", ") {
-        none if none.is_empty() => "no address may send yet: queuemail queue set QUEUE --address ADDR --sender --outgoing NAME".to_owned(),
-        allowed => format!("senders in the file: {allowed}; choose one with -f"),
+    fault.hint(match allowed[..] {
+        [] => "no address may send yet: queuemail queue set QUEUE --address ADDR --sender --outgoing NAME".to_owned(),
+        _ => format!("{}; choose one with -f", named("senders", &allowed)),
     })
 }
 
@@ -187,11 +187,9 @@ fn outgoing_servers(config: &Config) -> String {
         .iter()
         .map(|s| s.name.as_str())
         .collect();
-    match names.join(", ") {
-        none if none.is_empty() => {
-            "there is no outgoing server: queuemail server add outgoing NAME …".to_owned()
-        }
-        names => format!("outgoing servers in the file: {names}"),
+    match names[..] {
+        [] => "there is no outgoing server: queuemail server add outgoing NAME …".to_owned(),
+        _ => named("outgoing servers", &names),
     }
 }
 
