@@ -4,6 +4,7 @@
 //! OpenSSL reads them, which TLS brings along anyway; it wipes a key when it is dropped. Nothing
 //! is trusted that is read here: the system's TLS library verifies certificates.
 
+use crate::config;
 use crate::fault::Fault;
 use crate::secret::Secret;
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use openssl::pkey::{Id, PKey, PKeyRef, Private};
 use openssl::x509::{X509, X509Ref};
 use std::cell::Cell;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -54,6 +56,7 @@ impl Identity {
                 })?,
             },
         };
+        check_closed(private_key.unwrap_or(certificate))?;
         rsa(&key).map_err(|why| match private_key {
             Some(path) => cannot("private_key", path, &why),
             None => file.cannot(&why),
@@ -109,6 +112,24 @@ fn end(certificate: &X509Ref) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
 }
 
+/// Refuses a file with a private key that every user can reach, but for what root mounts for a
+/// container.
+pub fn check_closed(path: &Path) -> Result<(), Fault> {
+    let Ok(metadata) = path.metadata() else {
+        return Ok(()); // Who reads it says so.
+    };
+    let mode = metadata.mode() & 0o777;
+    let mounted = metadata.uid() == 0 && config::MOUNTS.iter().any(|m| path.starts_with(m));
+    if mode & if mounted { 0o002 } else { 0o007 } == 0 {
+        return Ok(());
+    }
+    Err(Fault::config(format!(
+        "other users can reach file `{}` (mode {mode:04o})",
+        path.display()
+    ))
+    .hint(format!("chmod 600 {}", config::quoted(path))))
+}
+
 /// A file that a setting names.
 struct File<'a> {
     setting: &'static str,
@@ -125,7 +146,10 @@ impl<'a> File<'a> {
         let mut octets = Zeroizing::new(Vec::new());
         std::fs::File::open(path)
             .and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut octets))
-            .map_err(|e| cannot(setting, path, &e.to_string()))?;
+            .map_err(|e| {
+                let hint = format!("ls -l {}", config::quoted(path));
+                cannot(setting, path, &e.to_string()).hint(hint)
+            })?;
         Ok(File {
             setting,
             path,
@@ -307,6 +331,8 @@ mod tests {
             ("key-first.pem", [&both[0], &both[1]]),
             ("key-last.pem", [&both[1], &both[0]]),
         ] {
+            // With the key's permissions.
+            std::fs::copy(path("key.pem"), path(name)).unwrap();
             std::fs::write(path(name), parts.map(Vec::as_slice).concat()).unwrap();
             assert!(Identity::read(&path(name), None, None).is_ok(), "{name}");
         }

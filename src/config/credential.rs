@@ -100,6 +100,7 @@ fn from_file(path: &Path) -> Result<Secret, Fault> {
             "cannot use the federated token: {}: {e}",
             shown(path)
         ))
+        .hint(format!("ls -l {}", super::quoted(path)))
     })
 }
 
