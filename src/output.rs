@@ -19,21 +19,17 @@ pub struct Output {
 impl Output {
     /// Writes a line of the result. A closed pipe is success: the reader has seen enough.
     pub fn line(&self, text: &str) -> Result<()> {
-        write_stdout(text)
+        write_stdout(format!("{text}\n").as_bytes())
     }
 
     /// Writes one JSON object and a newline.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        write_stdout(&serde_json::to_string(value)?)
+        self.line(&serde_json::to_string(value)?)
     }
 
     /// Writes octets as they are.
     pub fn raw(&self, octets: &[u8]) -> Result<()> {
-        let mut out = io::stdout().lock();
-        match out.write_all(octets).and_then(|()| out.flush()) {
-            Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
-            _ => Ok(()),
-        }
+        write_stdout(octets)
     }
 
     /// Tells a step, with `-v`.
@@ -63,9 +59,9 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-fn write_stdout(text: &str) -> Result<()> {
+fn write_stdout(octets: &[u8]) -> Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(octets).and_then(|()| out.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
         _ => Ok(()),
     }

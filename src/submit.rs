@@ -1,9 +1,12 @@
 //! Who may send, and through which outgoing server: decided from the configuration alone, before
 //! anything is connected.
 
-use crate::config::{Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, resolve};
+use crate::config::{
+    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, named, quoted, resolve,
+};
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
+use std::path::Path;
 
 /// The way of a message out.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +35,8 @@ pub fn route<'a>(config: &'a Config, sender: &str) -> Result<Route<'a>, Fault> {
             "address `{address}` (queue `{queue}`) does not say through which outgoing server it sends"
         ))
         .hint(format!(
-            "queuemail queue set '{queue}' --address {address} --outgoing NAME; {}",
+            "queuemail queue set {} --address {address} --outgoing NAME; {}",
+            quoted(Path::new(queue)),
             outgoing_servers(config)
         )));
     };
@@ -161,8 +165,8 @@ fn not_allowed(config: &Config, sender: &str, entry: Option<&MailboxEntry<'_>>) 
     let fault = Fault::new(Kind::Refused, what);
     let fault = match entry {
         Some(entry) => fault.hint(format!(
-            "to allow it: queuemail queue set '{}' --address {sender} --sender",
-            entry.queue.name
+            "to allow it: queuemail queue set {} --address {sender} --sender",
+            quoted(Path::new(&entry.queue.name))
         )),
         None => fault,
     };
@@ -171,9 +175,9 @@ fn not_allowed(config: &Config, sender: &str, entry: Option<&MailboxEntry<'_>>) 
         .filter(|e| e.address.sender)
         .map(|e| e.address.address.as_str())
         .collect();
-    fault.hint(match allowed.join(", ") {
-        none if none.is_empty() => "no address may send yet: queuemail queue set QUEUE --address ADDR --sender --outgoing NAME".to_owned(),
-        allowed => format!("senders in the file: {allowed}; choose one with -f"),
+    fault.hint(match allowed[..] {
+        [] => "no address may send yet: queuemail queue set QUEUE --address ADDR --sender --outgoing NAME".to_owned(),
+        _ => format!("{}; choose one with -f", named("senders", &allowed)),
     })
 }
 
@@ -183,11 +187,9 @@ fn outgoing_servers(config: &Config) -> String {
         .iter()
         .map(|s| s.name.as_str())
         .collect();
-    match names.join(", ") {
-        none if none.is_empty() => {
-            "there is no outgoing server: queuemail server add outgoing NAME …".to_owned()
-        }
-        names => format!("outgoing servers in the file: {names}"),
+    match names[..] {
+        [] => "there is no outgoing server: queuemail server add outgoing NAME …".to_owned(),
+        _ => named("outgoing servers", &names),
     }
 }
 

@@ -10,17 +10,14 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     let one = |kind| text(err, kind).into_iter().next().unwrap_or_default();
     let arg = one(ContextKind::InvalidArg);
     let value = one(ContextKind::InvalidValue);
-    let command = command(args);
+    let wrong = one(ContextKind::InvalidSubcommand);
+    let command = command(args, &wrong);
     let what = match err.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayVersion
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return None,
         ErrorKind::InvalidSubcommand => {
-            format!(
-                "no command `{} {}`",
-                command,
-                one(ContextKind::InvalidSubcommand)
-            )
+            format!("no command `{command} {wrong}`")
         }
         ErrorKind::UnknownArgument if arg.starts_with('-') => {
             format!("no option `{arg}` of `{command}`")
@@ -60,12 +57,18 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     near.extend(text(err, ContextKind::SuggestedValue));
     let near_commands = text(err, ContextKind::SuggestedSubcommand);
     near.extend(near_commands.iter().map(|name| format!("{command} {name}")));
+    near.extend(turned_round(args, &wrong));
     if !near.is_empty() {
         fault = fault.hint(format!("did you mean {}?", quoted(&near, "or")));
     }
     let values = text(err, ContextKind::ValidValue);
     if !values.is_empty() {
         fault = fault.hint(format!("use {}", quoted(&values, "or")));
+    }
+    if ["--secret", "--password"].contains(&&*arg) {
+        fault.hints = vec![format!(
+            "every user of this machine can read a command line; give it by `{arg}-stdin`, `{arg}-file FILE` or `{arg}-command COMMAND`"
+        )];
     }
     Some(fault.hint(format!("see `{command} --help`")))
 }
@@ -79,12 +82,25 @@ fn text(err: &clap::Error, kind: ContextKind) -> Vec<String> {
     }
 }
 
-/// The command that was being read: the words that lead through the definition.
-fn command(args: &[OsString]) -> String {
+/// The command that was meant where its words are in the other order: `add queue`.
+fn turned_round(args: &[OsString], wrong: &str) -> Option<String> {
+    let definition = crate::command();
+    let mut after = args.iter().skip_while(|word| *word != wrong).skip(1);
+    let noun = definition.find_subcommand(after.next()?)?;
+    let verb = noun.find_subcommand(wrong)?;
+    Some(format!("queuemail {} {}", noun.get_name(), verb.get_name()))
+}
+
+/// The command that was being read: the words that lead through the definition, up to the one
+/// that is wrong.
+fn command(args: &[OsString], wrong: &str) -> String {
     let definition = crate::command();
     let mut at = &definition;
     let mut words = vec!["queuemail"];
     for word in args.iter().skip(1) {
+        if word == wrong {
+            break;
+        }
         if let Some(next) = at.find_subcommand(word) {
             words.push(next.get_name());
             at = next;

@@ -4,6 +4,7 @@
 //! OpenSSL reads them, which TLS brings along anyway; it wipes a key when it is dropped. Nothing
 //! is trusted that is read here: the system's TLS library verifies certificates.
 
+use crate::config;
 use crate::fault::Fault;
 use crate::files;
 use crate::secret::Secret;
@@ -14,6 +15,7 @@ use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{Id, PKey, PKeyRef, Private};
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use std::cell::Cell;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -54,6 +56,7 @@ impl Identity {
                 })?,
             },
         };
+        check_closed(private_key.unwrap_or(certificate))?;
         rsa(&key).map_err(|why| match private_key {
             Some(path) => cannot("private_key", path, &why),
             None => file.cannot(&why),
@@ -123,6 +126,24 @@ fn end(certificate: &X509Ref) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
 }
 
+/// Refuses a file with a private key that every user can reach, but for what root mounts for a
+/// container.
+pub fn check_closed(path: &Path) -> Result<(), Fault> {
+    let Ok(metadata) = path.metadata() else {
+        return Ok(()); // Who reads it says so.
+    };
+    let mode = metadata.mode() & 0o777;
+    let mounted = metadata.uid() == 0 && config::MOUNTS.iter().any(|m| path.starts_with(m));
+    if mode & if mounted { 0o002 } else { 0o007 } == 0 {
+        return Ok(());
+    }
+    Err(Fault::config(format!(
+        "other users can reach file `{}` (mode {mode:04o})",
+        path.display()
+    ))
+    .hint(format!("chmod 600 {}", config::quoted(path))))
+}
+
 /// A file that a setting names.
 struct File<'a> {
     setting: &'static str,
@@ -136,8 +157,10 @@ fn cannot(setting: &str, path: &Path, why: &str) -> Fault {
 
 impl<'a> File<'a> {
     fn read(setting: &'static str, path: &'a Path) -> Result<File<'a>, Fault> {
-        let mut octets = files::read_plain(path, LARGEST_FILE)
-            .map_err(|e| cannot(setting, path, &e.to_string()))?;
+        let mut octets = files::read_plain(path, LARGEST_FILE).map_err(|e| {
+            let hint = format!("ls -l {}", config::quoted(path));
+            cannot(setting, path, &e.to_string()).hint(hint)
+        })?;
         // Some editors put an invisible mark at the head, where OpenSSL then finds no PEM.
         if octets.starts_with(b"\xef\xbb\xbf") {
             octets.drain(..3);
@@ -323,6 +346,8 @@ mod tests {
             ("key-first.pem", [&both[0], &both[1]]),
             ("key-last.pem", [&both[1], &both[0]]),
         ] {
+            // With the key's permissions.
+            std::fs::copy(path("key.pem"), path(name)).unwrap();
             std::fs::write(path(name), parts.map(Vec::as_slice).concat()).unwrap();
             assert!(Identity::read(&path(name), None, None).is_ok(), "{name}");
         }

@@ -4,9 +4,8 @@ use crate::config::SecretSource;
 use crate::config::resolve::{CredentialSource, Registration};
 use crate::fault::Fault;
 use crate::files;
-use crate::net;
+use crate::{net, x509};
 use anyhow::Result;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// No file of a certificate, key or token is larger, in octets.
@@ -37,7 +36,7 @@ pub fn of_registration(registration: &Registration<'_>) -> Result<usize> {
                 readable(key, "private_key")?;
                 files += 1;
             }
-            private(private_key.unwrap_or(certificate))?;
+            x509::check_closed(private_key.unwrap_or(certificate))?;
             if let Some(source) = passphrase {
                 files += secret(
                     source,
@@ -72,18 +71,5 @@ fn readable(path: &Path, setting: &str) -> Result<()> {
         Fault::config(format!("cannot read {setting} `{}`: {e}", path.display()))
             .hint(format!("ls -l {}", crate::config::quoted(path)))
     })?;
-    Ok(())
-}
-
-fn private(path: &Path) -> Result<()> {
-    let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
-    if mode & 0o007 != 0 {
-        return Err(Fault::config(format!(
-            "other users can reach file `{}` (mode {mode:04o})",
-            path.display()
-        ))
-        .hint(format!("chmod 600 {}", crate::config::quoted(path)))
-        .into());
-    }
     Ok(())
 }

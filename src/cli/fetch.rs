@@ -18,7 +18,7 @@ pub struct FetchArgs {
     /// Do this on the server instead of what the configuration says
     #[arg(long, value_name = "ACTION")]
     pub after: Option<String>,
-    /// Fetch so many addresses at a time
+    /// Fetch this many addresses at a time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub jobs: usize,
     /// Fetch at most this many messages of each address

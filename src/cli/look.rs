@@ -9,6 +9,7 @@ Examples:
   queuemail check                              every mailbox, several at a time
   queuemail check support@contoso.com          one of them; -v adds what else may help
   queuemail check Contoso                      all that is read or sent through a server
+  queuemail check -q                           from cron: only what is not well
   queuemail check --boundary ceo@contoso.com   proves that no app of ours can read that mailbox
 
 Nothing is changed and nothing is sent. The exit code is that of the worst step; 75 where something
@@ -64,12 +65,13 @@ Examples:
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
 
 With --check the exit code is 69 when a mailbox was not fetched for longer than --max-age, and 75
-when something waits for a person but mail flows (quarantine, a wait that the server asked for).")]
+when mail flows but something waits (quarantine, the outbox, a wait that the server asked for) or
+expires within 30 days.")]
 pub struct StatusArgs {
     /// Print problems only, and tell by the exit code
     #[arg(long)]
     pub check: bool,
-    /// A mailbox must have been fetched within so many seconds
+    /// A mailbox must have been fetched within this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub max_age: u32,
     /// Write metrics for Prometheus' textfile collector to this file
@@ -85,7 +87,7 @@ pub enum QuarantineCommand {
     Show {
         /// Its number in the list
         id: i64,
-        /// Print the message itself, where the delivery refused it after it had come
+        /// Print the message itself, where it was retrieved and the delivery refused it
         #[arg(long)]
         raw: bool,
     },

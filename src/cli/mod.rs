@@ -117,7 +117,7 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: ColorWhen,
-    /// Give up on a reply after so many seconds
+    /// Give up on a reply after this many seconds
     ///
     /// Holds for every read and write on a connection; a connection itself must stand within 30
     /// seconds, or within this time if it is shorter. From 1 to 86400.

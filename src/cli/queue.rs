@@ -36,7 +36,8 @@ pub enum QueueCommand {
 Examples:
   queuemail queue add support --address support@contoso.com --server Contoso \\
       --priority 5 --deliver maildir:/var/mail/support
-  queuemail queue add support --address hilfe@contoso.com --server Contoso --extension-language de")]
+  queuemail queue add support --address hilfe@contoso.com --server Contoso \\
+      --extension-language de --deliver maildir:/var/mail/support")]
 pub struct QueueAdd {
     /// The queue's name
     #[arg(value_name = "QUEUE")]

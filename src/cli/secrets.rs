@@ -17,7 +17,7 @@ pub struct SecretArgs {
     /// Read the client secret from this environment variable at each use
     #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub secret_env: Option<String>,
-    /// Run this command (words split as a shell does, no shell run) at each use
+    /// Read the client secret from this command at each use (words split as a shell does, no shell run)
     #[arg(long, value_name = "COMMAND")]
     pub secret_command: Option<String>,
     /// Read the client secret from this entry of the system's keyring at each use
@@ -44,7 +44,7 @@ pub struct PasswordArgs {
     /// Read the password from this environment variable at each use
     #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub password_env: Option<String>,
-    /// Run this command (words split as a shell does, no shell run) at each use
+    /// Read the password from this command at each use (words split as a shell does, no shell run)
     #[arg(long, value_name = "COMMAND")]
     pub password_command: Option<String>,
     /// Read the password from this entry of the system's keyring at each use
@@ -75,7 +75,7 @@ pub struct CredentialArgs {
     /// Environment variable that holds the name of such a file, like AZURE_FEDERATED_TOKEN_FILE
     #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub federated_token_env_file: Option<String>,
-    /// Run this command (words split as a shell does, no shell run), which prints such a token
+    /// Read such a token from this command at each use (words split as a shell does, no shell run)
     #[arg(
         long,
         value_name = "COMMAND",
@@ -123,7 +123,7 @@ pub struct PassphraseArgs {
     /// Read the passphrase of the certificate from this environment variable at each use
     #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub certificate_passphrase_env: Option<String>,
-    /// Run this command (words split as a shell does, no shell run) at each use
+    /// Read the passphrase of the certificate from this command at each use (words split as a shell does, no shell run)
     #[arg(long, value_name = "COMMAND", hide_short_help = true)]
     pub certificate_passphrase_command: Option<String>,
     /// Read the passphrase of the certificate from this entry of the system's keyring at each use

@@ -53,7 +53,7 @@ pub struct SendArgs {
     /// Send every message of this mbox file, and leave it as it is; may be repeated
     #[arg(long = "mbox", value_name = "FILE")]
     pub mboxes: Vec<PathBuf>,
-    /// Use up to so many connections for many messages [default: 3]
+    /// Use up to this many connections for many messages [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
     pub jobs: Option<usize>,
     /// Say what would be sent and by whom, and send nothing

@@ -53,7 +53,7 @@ pub struct TokenForget {
 Examples:
   queuemail token get support --for imap                 the token alone, for password commands
   queuemail token get support --for smtp --format xoauth2
-  curl -H \"$(queuemail token get Contoso --for graph --format header)\" https://graph.microsoft.com/v1.0/…")]
+  queuemail token get Contoso --for graph --format header | curl -H @- https://graph.microsoft.com/v1.0/…")]
 pub struct TokenGet {
     /// A queue, an address or a server
     #[arg(value_name = "QUEUE|ADDRESS|SERVER")]

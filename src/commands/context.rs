@@ -90,7 +90,8 @@ fn config_path(global: &Global) -> Result<PathBuf> {
     }
     let system = PathBuf::from("/etc/queuemail/config.yaml");
     match xdg("XDG_CONFIG_HOME", ".config").map(|d| d.join("queuemail/config.yaml")) {
-        Some(own) if own.exists() || !system.exists() => Ok(own),
+        // A folder that is closed to us holds one, as that of the Debian package does.
+        Some(own) if own.exists() || system.try_exists().is_ok_and(|there| !there) => Ok(own),
         _ => Ok(system),
     }
 }

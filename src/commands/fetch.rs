@@ -17,6 +17,7 @@ use crate::mail::Mailbox;
 use crate::state::{Store, Wait};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use plan::Plan;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -58,11 +59,14 @@ impl Done {
         match result {
             Ok(Ended::Fetched) => self.runs.push((mailbox, None)),
             Ok(Ended::Otherwise) => {}
-            Err(err) => {
-                self.runs.push((mailbox, Some(words::in_short(&err))));
-                self.errors.push(err);
-            }
+            Err(err) => self.failed(&job.address, err),
         }
+    }
+
+    fn failed(&mut self, address: &str, err: anyhow::Error) {
+        let mailbox = fetch::mailbox_key(address);
+        self.runs.push((mailbox, Some(words::in_short(&err))));
+        self.errors.push(err);
     }
 }
 
@@ -91,7 +95,8 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let deadline = args
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
-    let tasks = plan::plan(&config, &store, args, context.output.json, deadline)?;
+    let Plan { tasks, homeless } =
+        plan::plan(&config, &store, args, context.output.json, deadline)?;
     let run = Run {
         context,
         config: &config,
@@ -107,6 +112,9 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     };
     let mut done = run.all(&tasks, args.jobs);
     run.teller.end();
+    for (address, err) in homeless {
+        done.failed(&address, err);
+    }
     done.errors
         .extend(store.record_runs(&done.runs, fetch::now()).err());
     if !args.dry_run {

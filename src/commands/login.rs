@@ -96,6 +96,7 @@ fn open_browser(page: &str) {
 pub fn list(context: &Context) -> Result<()> {
     let store = Store::open(&context.state_dir)?;
     let now = SystemTime::now();
+    let mut listed = Vec::new();
     for (kept, vault) in Tokens::list(&store)? {
         let TokenKey {
             authority,
@@ -106,7 +107,7 @@ pub fn list(context: &Context) -> Result<()> {
         let is_refresh = kept.key.is_refresh();
         let kind = if is_refresh { "refresh" } else { "access" };
         if context.output.json {
-            context.output.json(&serde_json::json!({
+            listed.push(serde_json::json!({
                 "kind": kind,
                 "authority": authority,
                 "client_id": client_id,
@@ -115,7 +116,7 @@ pub fn list(context: &Context) -> Result<()> {
                 "obtained_at": super::token::rfc3339(kept.obtained_at),
                 "expires_at": kept.expires_at.map(super::token::rfc3339),
                 "store": vault.as_ref().map_or("database", Vault::kind),
-            }))?;
+            }));
             continue;
         }
         let who = match account.as_str() {
@@ -140,7 +141,12 @@ pub fn list(context: &Context) -> Result<()> {
             "{kind} token of {who}, app {client_id} at {authority}: {state}{place}"
         )))?;
     }
-    Ok(())
+    match context.output.json {
+        true => context
+            .output
+            .json(&serde_json::json!({ "tokens": listed })),
+        false => Ok(()),
+    }
 }
 
 pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
@@ -167,7 +173,10 @@ pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
         true => context.output.json(&serde_json::json!({
             "event": "forget", "tokens": tokens, "left_behind": left.len(),
         }))?,
-        false => context.output.line(&format!("forgot {tokens} tokens"))?,
+        false => context.output.line(&match tokens {
+            1 => "forgot 1 token".to_owned(),
+            _ => format!("forgot {tokens} tokens"),
+        })?,
     }
     Errors::none_or(left.into_iter().map(Into::into).collect())
 }

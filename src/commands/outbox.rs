@@ -240,7 +240,8 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
             "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
         ))
         .hint(format!(
-            "queuemail queue set {queue} --address {address} --deliver maildir:/var/mail/{queue}"
+            "queuemail queue set {} --address {address} --deliver maildir:PATH",
+            super::shell_quote(queue)
         ))
     })?;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language())?;

@@ -231,9 +231,9 @@ pub fn differences(file: &Tree, asked: &Tree) -> Vec<String> {
         let words = |tree: &Tree| format!("`{}`", tree.words());
         found.push(match (old, new) {
             (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => format!("another {key}"),
-            (Some(old), Some(new)) => format!("{key} is {}, not {}", words(old), words(new)),
-            (Some(old), None) => format!("{key} is {}, but not given here", words(old)),
-            (None, Some(new)) => format!("{key} is not set, not {}", words(new)),
+            (Some(old), Some(new)) => format!("{key} is {}, here {}", words(old), words(new)),
+            (Some(old), None) => format!("{key} is {}, here not given", words(old)),
+            (None, Some(new)) => format!("{key} is not set, here {}", words(new)),
             (None, None) => continue,
         });
     }
@@ -264,6 +264,7 @@ pub fn unknown(what: &str, name: &str, known: &[&str]) -> anyhow::Error {
     let fault = Fault::usage(format!("no {what} named `{name}`"));
     let all = match what {
         "queue or address" => "queues and addresses".to_owned(),
+        "queue, address or server" => "queues, addresses and servers".to_owned(),
         one => format!("{one}s"),
     };
     let in_file = config::named(&all, known);

@@ -53,9 +53,15 @@ fn list(context: &Context) -> Result<()> {
         let mut queues: Vec<&Queue> = config.queues.iter().collect();
         queues.sort_by_key(|queue| urgency(&config, queue));
         let queues = queues.into_iter().map(Queue::tree).collect();
-        return context
-            .output
-            .json(&Tree::Map(vec![("queues", Tree::List(queues))]));
+        let mut mailboxes: Vec<_> = config.mailboxes().collect();
+        mailboxes.sort_by_key(|mailbox| mailbox.priority().0);
+        return context.output.json(&Tree::Map(vec![
+            ("queues", Tree::List(queues)),
+            (
+                "mailboxes",
+                Tree::List(mailboxes.iter().map(holds).collect()),
+            ),
+        ]));
     }
     let mut rows: Vec<(u32, Vec<String>)> = Vec::new();
     for mailbox in config.mailboxes() {
@@ -88,6 +94,19 @@ fn list(context: &Context) -> Result<()> {
         table.row(row);
     }
     table.print(&context.output)
+}
+
+/// What holds for a mailbox, wherever it is said.
+fn holds(mailbox: &MailboxEntry<'_>) -> Tree {
+    let text = |value: &str| Tree::Text(value.to_owned());
+    let mut keys = vec![
+        ("address", text(mailbox.address.address.as_str())),
+        ("queue", text(&mailbox.queue.name)),
+        ("priority", Tree::Number(mailbox.priority().0)),
+        ("language", text(mailbox.language())),
+    ];
+    keys.extend(mailbox.deliver().map(|to| ("deliver", text(to.as_str()))));
+    Tree::Map(keys)
 }
 
 fn show(context: &Context, name: &str) -> Result<()> {

@@ -36,10 +36,10 @@ fn add(context: &Context, args: &QueueAdd) -> Result<()> {
             "queuemail queue add {} --address support@contoso.com --server INCOMING",
             args.name
                 .as_deref()
-                .map_or("NAME".to_owned(), super::shell_quote)
+                .map_or("QUEUE".to_owned(), super::shell_quote)
         ),
     };
-    let name: Name = required.value(&args.name, "NAME")?;
+    let name: Name = required.value(&args.name, "QUEUE")?;
     let address: EmailAddress = required.value(&args.address, "--address")?;
     let server: Name = required.value(&args.server, "--server")?;
     let v = &args.values;

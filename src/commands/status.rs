@@ -109,7 +109,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         .as_ref()
         .map(|(_, text)| format!("; the last run said: {text}"))
         .unwrap_or_default();
-    let fetch = format!("look with: queuemail fetch {queue} -v");
+    let check = format!("find the cause: queuemail check {address}");
     match age {
         Some(age) if age.abs() <= i64::from(max_age) => {}
         // Every run since would have set it right.
@@ -121,7 +121,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
                     span(-age)
                 ),
             )
-            .hint(fetch.clone()),
+            .hint(check.clone()),
         ),
         Some(age) => found.push(
             Fault::new(
@@ -131,14 +131,14 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
                     span(age)
                 ),
             )
-            .hint(fetch.clone()),
+            .hint(check.clone()),
         ),
         None => found.push(
             Fault::new(
                 Kind::Refused,
                 format!("`{address}` (queue `{queue}`) has never been fetched{error}"),
             )
-            .hint(fetch.clone()),
+            .hint(check.clone()),
         ),
     }
     if health.quarantined > 0 {
@@ -156,7 +156,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
                 "{} of `{address}` (queue `{queue}`) could not be delivered yet",
                 count(health.backlog)
             ))
-            .hint(fetch),
+            .hint(check),
         );
     }
     if let Some(wait) = wait {
@@ -433,10 +433,14 @@ fn write_metrics(
         );
     }
     files::replace(path, text.as_bytes(), 0o644).map_err(|e| {
+        let why = format!("{e:#}");
+        // The name of a temporary file says nothing to anybody.
+        let why = why.split(" at path ").next().unwrap_or_default();
         Fault::new(
             Kind::CannotWrite,
-            format!("cannot write the metrics to `{}`: {e:#}", path.display()),
+            format!("cannot write the metrics to `{}`: {why}", path.display()),
         )
+        .hint("make the folder, and let the user that runs queuemail write there")
         .into()
     })
 }

@@ -65,7 +65,7 @@ pub fn find<'a>(
     config: &'a Config,
     name: &str,
     protocol: Option<ProtocolArg>,
-) -> Result<Subject<'a>, Fault> {
+) -> Result<Subject<'a>> {
     if let Some(queue) = config.queue(name) {
         return match &queue.addresses[..] {
             [address] => Ok(Subject::Mailbox(MailboxEntry {
@@ -73,14 +73,20 @@ pub fn find<'a>(
                 queue,
                 address,
             })),
-            [] => Err(Fault::usage(format!("queue `{name}` has no address"))),
+            [] => Err(Fault::usage(format!("queue `{name}` has no address"))
+                .hint(format!(
+                    "give it one: queuemail queue add {} --address ADDRESS --server INCOMING",
+                    super::shell_quote(name)
+                ))
+                .into()),
             several => {
                 let list: Vec<&str> = several.iter().map(|a| a.address.as_str()).collect();
                 Err(Fault::usage(format!(
                     "queue `{name}` has {} addresses, and a token is one mailbox's",
                     list.len()
                 ))
-                .hint(format!("name one: {}", list.join(", "))))
+                .hint(format!("name one: {}", list.join(", ")))
+                .into())
             }
         };
     }
@@ -101,19 +107,12 @@ pub fn find<'a>(
     }
 }
 
-fn unknown(config: &Config, name: &str) -> Fault {
-    let fault = Fault::usage(format!("no queue, address or server named `{name}`"));
+fn unknown(config: &Config, name: &str) -> anyhow::Error {
     let mut known: Vec<&str> = config.queues.iter().map(|q| q.name.as_str()).collect();
     known.extend(config.mailboxes().map(|m| m.address.address.as_str()));
     known.extend(config.incoming_servers.iter().map(|s| s.name.as_str()));
     known.extend(config.outgoing_servers.iter().map(|s| s.name.as_str()));
-    match config::nearest(name, known.iter().copied()) {
-        Some(near) => fault.hint(format!("did you mean `{near}`?")),
-        None if known.is_empty() => {
-            fault.hint("the configuration is empty; begin with: queuemail server add incoming")
-        }
-        None => fault.hint(format!("in the file: {}", known.join(", "))),
-    }
+    super::provision::unknown("queue, address or server", name, &known)
 }
 
 /// The outgoing server that an address sends through.

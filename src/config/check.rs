@@ -194,14 +194,14 @@ pub enum Kind {
 pub fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut Found) {
     let incoming: Vec<&str> = config.incoming_servers.iter().map(|s| &*s.name).collect();
     let outgoing: Vec<&str> = config.outgoing_servers.iter().map(|s| &*s.name).collect();
-    let (what, names, others) = match kind {
-        Kind::Incoming => ("incoming", incoming, outgoing),
-        Kind::Outgoing => ("outgoing", outgoing, incoming),
+    let (what, names, other, others) = match kind {
+        Kind::Incoming => ("incoming", incoming, "outgoing", outgoing),
+        Kind::Outgoing => ("outgoing", outgoing, "incoming", incoming),
     };
     let note = if name.is_empty() {
         "the name of a server belongs here".to_owned()
     } else if others.contains(&name) {
-        format!("`{name}` is not an {what} server, but the other kind")
+        format!("`{name}` is an {other} server")
     } else {
         match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

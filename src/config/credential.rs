@@ -91,7 +91,10 @@ fn from_file(path: &Path) -> Result<Secret, Fault> {
         let file = shown(path);
         Fault::config(format!("cannot use the federated token: {file}: {why}"))
     };
-    let octets = files::read_plain(path, LONGEST_TOKEN).map_err(|e| cannot(&e.to_string()))?;
+    let octets = files::read_plain(path, LONGEST_TOKEN).map_err(|e| {
+        let hint = format!("ls -l {}", super::quoted(path));
+        cannot(&e.to_string()).hint(hint)
+    })?;
     let text = std::str::from_utf8(&octets).map_err(|_| cannot("it is not UTF-8"))?;
     Ok(Secret::new(text))
 }

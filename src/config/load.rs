@@ -42,13 +42,16 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
             std::io::ErrorKind::NotFound => fault.hint(
                 "make it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",
             ),
+            std::io::ErrorKind::PermissionDenied => fault.hint(run_as_owner(path)),
             _ => fault,
         }
     };
     let file = files::open_at_once(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_dir() {
-        return Err(Fault::config(format!("{} is a folder", shown(path))).into());
+        return Err(Fault::config(format!("{} is a folder", shown(path)))
+            .hint("name the file in it")
+            .into());
     }
     if !metadata.is_file() {
         return Err(Fault::config(format!("{} is no plain file", shown(path)))
@@ -117,6 +120,19 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What to do where the file, or the folder that hides it, is closed to us.
+pub fn run_as_owner(path: &Path) -> String {
+    let me = rustix::process::geteuid().as_raw();
+    let mut seen = path.ancestors().filter_map(|p| p.metadata().ok());
+    match seen.next().map(|metadata| metadata.uid()) {
+        Some(owner) if owner != me => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
+        _ => format!(
+            "let its owner read and change it: chmod u+rw {}",
+            quoted(path)
+        ),
+    }
 }
 
 /// What to do about a file of another user. Root does not take a service's file from it.

@@ -35,6 +35,7 @@ pub use load::{MAX_SIZE, decode, is_blank, load, parse, quoted, read};
 pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};
+pub use resolve_secret::MOUNTS;
 pub use schema::schema;
 pub use secret_command::{Failure, run_with};
 pub use secret_source::SecretSource;

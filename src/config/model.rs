@@ -478,6 +478,10 @@ impl Target {
 pub struct Day(jiff::civil::Date);
 
 impl Day {
+    pub fn date(self) -> jiff::civil::Date {
+        self.0
+    }
+
     /// Its first instant in UTC; whatever ends on that day ends then or later.
     pub fn begins(self) -> jiff::Timestamp {
         self.0

@@ -153,7 +153,7 @@ pub fn imap(server: &IncomingServer) -> Result<Endpoint, Fault> {
             ))
             .hint(format!(
                 "queuemail server set {} --imap imaps://HOST",
-                server.name
+                super::quoted(std::path::Path::new(&server.name))
             ))
         })
 }

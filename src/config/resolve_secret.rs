@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 /// The longest secret, in bytes.
 pub const MAX_SECRET: u64 = 64 << 10;
 /// Where container platforms put secrets.
-const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
+pub const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
 
 impl SecretSource {
     /// The secret itself. `whose` completes "cannot get …", like "the secret of server `Contoso`".

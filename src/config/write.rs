@@ -189,14 +189,18 @@ fn lock(target: &Path) -> Result<File> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let path = files::folder_of(target).join(format!(".{name}.lock"));
     let cannot = |e: std::io::Error| {
-        Fault::new(
+        let fault = Fault::new(
             Kind::CannotWrite,
             format!(
                 "cannot write in the folder of {}: {}",
                 shown(target),
                 load::why(&e)
             ),
-        )
+        );
+        match e.kind() {
+            std::io::ErrorKind::PermissionDenied => fault.hint(load::run_as_owner(target)),
+            _ => fault,
+        }
     };
     let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     // Another user, root for one, may have made it; to lock it, reading is enough.
@@ -207,8 +211,11 @@ fn lock(target: &Path) -> Result<File> {
         .mode(0o644)
         .custom_flags(flags)
         .open(&path)
-        .or_else(|_| File::options().read(true).custom_flags(flags).open(&path))
-        .map_err(cannot)?;
+        .or_else(|e| {
+            let mut reading = File::options();
+            let reading = reading.read(true).custom_flags(flags).open(&path);
+            reading.map_err(|_| cannot(e))
+        })?;
     // A blocked wait is fair and quick; the thread bounds it.
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || {

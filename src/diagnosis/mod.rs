@@ -49,6 +49,11 @@ pub fn report(err: &anyhow::Error) -> Report {
         }
     }
     hints.extend(fault.into_iter().flat_map(|f| f.hints.iter().cloned()));
+    if hints.is_empty()
+        && let Some(entry) = fault.and_then(|f| entry::for_own_words(&f.what))
+    {
+        hints.extend(entry.hints_for(&at_host(scene, fault), ""));
+    }
     let mut seen = std::collections::HashSet::new();
     hints.retain(|hint| seen.insert(hint.clone()));
     Report {
@@ -58,6 +63,20 @@ pub fn report(err: &anyhow::Error) -> Report {
         hints,
         exit_code: kind_of(err).exit_code(),
     }
+}
+
+/// The scene at the host that our own words name first: to get a token and to read a mailbox are
+/// two places.
+fn at_host(mut scene: Scene, fault: Option<&Fault>) -> Scene {
+    let mut words = fault.map_or("", |f| &f.what).split('`').skip(1);
+    if let (Some(host), Some(rest)) = (words.next(), words.next()) {
+        let port = rest
+            .strip_prefix(" port ")
+            .and_then(|r| r.split(':').next());
+        scene.port = port.map(str::to_owned).or(scene.port);
+        scene.host = Some(host.to_owned());
+    }
+    scene
 }
 
 /// What a failure comes down to: the answer to "what is wrong, who must act, what exactly".
@@ -89,7 +108,7 @@ impl Verdict {
 pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
     let fault = err.downcast_ref::<Fault>();
     let root = match fault {
-        Some(fault) => fault.what.clone(),
+        Some(fault) => undrawn(&fault.what),
         None => err.root_cause().to_string(),
     };
     let report = report(err);
@@ -151,8 +170,17 @@ fn who_by(kind: Kind) -> Who {
 fn by_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::TryLater => "try again later",
+        Kind::Config => "queuemail config validate",
         Kind::Bug => "report it, with what `-vv` shows",
         _ => "see what `-vv` shows",
+    }
+}
+
+/// The words without the lines that a mistake in a file is drawn with.
+fn undrawn(what: &str) -> String {
+    match (what.split_once('\n'), what.rsplit_once("^ ")) {
+        (Some((first, _)), Some((_, note))) => format!("{first}: {note}"),
+        _ => what.to_owned(),
     }
 }
 

@@ -102,7 +102,11 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
-        &["did not greet us in time", "did not answer in time"],
+        &[
+            "did not greet us in time",
+            "did not answer in time",
+            "did not answer within",
+        ],
         "the host is overloaded, or a firewall holds the connection open",
         Who::Network,
         &["nc -v {host} {port}"],

@@ -263,15 +263,22 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
+fn not_found(host: &str) -> Fault {
+    Fault::try_later(format!("cannot find host `{host}`")).hint(format!(
+        "check the name and this machine's DNS: getent hosts {host}"
+    ))
+}
+
 fn fault(host: &str, err: ureq::Error) -> Fault {
     match err {
         ureq::Error::Other(inner) => match inner.downcast::<Fault>() {
             Ok(fault) => *fault,
             Err(other) => Fault::try_later(format!("cannot reach `{host}`: {other}")),
         },
-        ureq::Error::HostNotFound => Fault::try_later(format!("cannot find host `{host}`")).hint(
-            format!("check the name and this machine's DNS: getent hosts {host}"),
-        ),
+        ureq::Error::HostNotFound => not_found(host),
+        // As the standard library words what getaddrinfo(3) says.
+        ureq::Error::Io(e) if e.to_string().contains("failed to lookup address") => not_found(host),
+        ureq::Error::Io(e) => Fault::try_later(format!("cannot reach `{host}`: {e}")),
         ureq::Error::Timeout(which) => {
             Fault::try_later(format!("`{host}` did not answer in time ({which})"))
         }

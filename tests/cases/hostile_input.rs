@@ -1,9 +1,11 @@
 //! Configuration and command line from strangers: no panic, no escape sequence on the
 //! terminal, no waiting, no file touched that is not meant.
 
-use crate::world::{CLIENT_ID, World};
+use crate::world::{CLIENT_ID, Run, World};
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 
 #[test]
 fn control_characters_never_reach_the_terminal() {
@@ -36,6 +38,38 @@ fn control_characters_never_reach_the_terminal() {
     ] {
         let ran = world.run(args).fails(64);
         assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}']), "{ran}");
+    }
+}
+
+/// As a user whom permissions hold, which root is not.
+fn unprivileged(run: Run) -> Run {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let few = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+    run.under(if is_root { &few[..] } else { &[] })
+}
+
+#[test]
+fn what_is_closed_to_us_is_said() {
+    let world = World::with_config("version: 1\n");
+    let folder = world.config_path().parent().unwrap().to_owned();
+    world.chmod(&folder, 0o500);
+    let add = world.run(["server", "add", "incoming", "Contoso"]);
+    let add = add.args(["--address", "https://login.microsoftonline.com/contoso.com"]);
+    let add = add.args(["--auth", "oauth-user", "--client-id"]);
+    unprivileged(add.arg("1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1"))
+        .fails(73)
+        .mentions("permission denied")
+        .mentions("hint: let its owner read and change it: chmod u+rw");
+    world.chmod(&folder, 0o700);
+    world.chmod(&world.config_path(), 0o000);
+    unprivileged(world.run(["queue", "list"]))
+        .fails(78)
+        .mentions("permission denied")
+        .mentions("hint: let its owner read and change it: chmod u+rw");
+    if std::os::unix::fs::chown(world.config_path(), Some(65534), None).is_ok() {
+        unprivileged(world.run(["queue", "list"]))
+            .fails(78)
+            .mentions("hint: run as its owner: sudo -u '#65534' queuemail …");
     }
 }
 

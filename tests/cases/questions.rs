@@ -415,7 +415,7 @@ fn no_question_where_questions_are_forbidden() -> Result<(), Error> {
             "`incoming` or `outgoing`",
         ),
         (&["server", "add", "incoming", "--no-input"], "`NAME`"),
-        (&["queue", "add", "--no-input"], "`NAME`"),
+        (&["queue", "add", "--no-input"], "`QUEUE`"),
     ] {
         let said = terminal(&world, args)?.exp_eof()?;
         let words = format!("{missing} is needed, and `--no-input` forbids to ask");

@@ -105,6 +105,11 @@ fn an_existing_queue_gets_the_address() {
         .succeeds()
         .json();
     assert_eq!(queue["addresses"].as_array().map(Vec::len), Some(2));
+    let list = world.run(["queue", "list", "--json"]).succeeds().json();
+    let second = &list["mailboxes"][1];
+    assert_eq!(second["address"], "b@contoso.com");
+    assert_eq!(second["priority"], 100, "what holds, though it is not said");
+    assert_eq!(second["language"], "en");
 }
 
 #[test]

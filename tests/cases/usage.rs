@@ -9,6 +9,9 @@ fn each_mistake_says_what_to_type() {
     for (line, message) in [
         ("fech", "usage_command"),
         ("server add incomin", "usage_subcommand"),
+        ("add queue support", "usage_turned_round"),
+        ("queue support add", "usage_order"),
+        ("server add incoming x --secret s", "usage_secret"),
         ("fetch --limt 3", "usage_option"),
         ("token get", "usage_missing"),
         ("token get a b", "usage_too_many"),
@@ -37,6 +40,23 @@ fn json_is_kept_for_usage_errors_too() {
     let error: serde_json::Value = serde_json::from_str(&ran.stderr).expect("one JSON object");
     assert_eq!(error["exit_code"], 64);
     assert_eq!(error["hints"][0], "did you mean `queuemail fetch`?");
+}
+
+/// A result that cannot be written is lost, and no mistake of the program.
+#[test]
+fn a_full_standard_output_is_said() {
+    for line in ["config path", "--json queue list"] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has it");
+        let world = World::with_config("version: 1\n");
+        let output = world.run(line.split(' ')).command().stdout(full).output();
+        let output = output.expect("the program starts");
+        assert_eq!(output.status.code(), Some(73), "{line}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("cannot write to standard output"), "{said}");
+    }
 }
 
 #[test]

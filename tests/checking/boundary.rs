@@ -47,6 +47,12 @@ fn a_refusal_of_a_broken_app_proves_nothing() {
     let json = check(&home, &["--boundary", CEO], 77);
     let own = super::first_cross(&json);
     assert_eq!(own["step"], "own mailbox");
+    let verdict = own["verdict"].to_string();
+    assert!(
+        verdict.contains(&format!("-Identity {SUPPORT}")),
+        "{verdict}"
+    );
+    assert!(!verdict.contains(CEO), "no remedy opens it: {verdict}");
     assert_eq!(steps(&json).last().unwrap()["result"], "not-reached");
 }
 

@@ -98,6 +98,8 @@ ok send-as it sends as itself";
             assert!(!line.contains(&format!(" {command} ")), "{line}");
         }
     }
+    let quiet = home.run(&["check", "-q"]).succeeds();
+    assert_eq!(quiet.out, "", "all is well");
 }
 
 #[test]
@@ -174,6 +176,8 @@ fn a_broken_configuration_is_the_first_cross() {
     assert_eq!(ran.code, 78);
     assert!(ran.out.contains("NO configuration"), "{}", ran.out);
     assert!(ran.out.contains("unknown key `tenat`"), "{}", ran.out);
+    let verdict = "column 5: did you mean `tenant`?; whoever configures queuemail acts: ";
+    assert!(ran.out.contains(verdict), "{}", ran.out);
 }
 
 #[test]

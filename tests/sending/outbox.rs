@@ -33,6 +33,14 @@ fn what_cannot_leave_now_is_kept_and_leaves_later() {
     assert_eq!(home.standin.submitted().len(), 0);
     let shown = home.run(&["outbox", "show", "1", "--raw"]).succeeds();
     later(&home);
+    let json = home.run(&["--json", "outbox", "show", "1"]).succeeds();
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let file = fs::read(json["file"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        file,
+        shown.out.as_bytes(),
+        "JSON tells the file as text does"
+    );
     let ran = home.run(&["outbox", "flush"]).succeeds();
     assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
     let sent = home.standin.submitted();

@@ -75,9 +75,8 @@ fn a_device_code_signs_in_once_for_all() {
     assert!(list.out.contains("refresh token of support@contoso.com"));
     assert!(!list.out.contains("eyJ"), "no token is shown");
     let json = home.run(&["--json", "token", "list"]).succeeds();
-    for line in json.out.lines() {
-        serde_json::from_str::<serde_json::Value>(line).unwrap();
-    }
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["tokens"].as_array().unwrap().len(), 3);
     let gone = home.run(&["token", "forget", "support"]).succeeds();
     assert_eq!(gone.out, "forgot 3 tokens\n");
     home.run(&["token", "get", "support"])

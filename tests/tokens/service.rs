@@ -72,6 +72,16 @@ fn a_certificate_signs_in_and_is_read_anew_each_time() {
         "private_key_jwt"
     );
 
+    let mode = |mode| {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(home.path("key.pem"), permissions).unwrap();
+    };
+    mode(0o644);
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("other users can reach file");
+    mode(0o600);
+
     // Renewed in place: the new one is taken up, the old one would be refused.
     let second = make_certificate(&home, "key.pem", "cert.pem");
     home.standin.add_app(app(vec![second]));

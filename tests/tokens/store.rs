@@ -77,12 +77,10 @@ fn listed(home: &Home, run: impl Fn(&[&str]) -> Ran) -> Vec<String> {
     for token in home.standin.tokens() {
         assert!(!list.out.contains(&token) && !text.out.contains(&token));
     }
-    list.out
-        .lines()
-        .map(|line| {
-            let line: serde_json::Value = serde_json::from_str(line).unwrap();
-            line["store"].as_str().unwrap().to_owned()
-        })
+    let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    let tokens = list["tokens"].as_array().unwrap().iter();
+    tokens
+        .map(|token| token["store"].as_str().unwrap().to_owned())
         .collect()
 }
 

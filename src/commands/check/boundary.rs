@@ -20,7 +20,9 @@ impl Run<'_> {
             scene: scene(&registration),
             ..Walk::default()
         };
-        walk.scene.address = Some(border.address.to_string());
+        // Until the mailbox of our own has opened, remedies are about that one: they let us in.
+        let own = border.own.as_ref().map(|own| &own.address.address);
+        walk.scene.address = own.map(ToString::to_string);
         walk.scene.account = border.account().map(str::to_owned);
         let resource = match border.way {
             Way::Imap => Resource::Imap,
@@ -78,6 +80,7 @@ impl Run<'_> {
 
     fn refusal(&self, mut walk: Walk, border: &Border<'_>, token: &crate::secret::Secret) -> Walk {
         let address = border.address.as_str();
+        walk.scene.address = Some(address.to_owned());
         let Some((result, took)) = self.open(&mut walk, border.server, border.way, address, token)
         else {
             return walk;

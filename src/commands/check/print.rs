@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Prints all walks.
+/// Prints all walks; with `-q` those that did not end well.
 pub fn all(context: &Context, checked: &[Checked], worst: Option<Kind>) -> Result<()> {
     if context.output.json {
         return context.output.json(&as_json(checked, worst));
@@ -19,7 +19,10 @@ pub fn all(context: &Context, checked: &[Checked], worst: Option<Kind>) -> Resul
         utf8: speaks_utf8(),
         color: context.output.color,
     };
-    for (index, one) in checked.iter().enumerate() {
+    let told = checked
+        .iter()
+        .filter(|one| !context.output.quiet || one.walk.worst().is_some());
+    for (index, one) in told.enumerate() {
         if index > 0 {
             context.output.line("")?;
         }

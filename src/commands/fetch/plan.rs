@@ -2,8 +2,8 @@
 
 use super::Task;
 use crate::cli::FetchArgs;
-use crate::commands::provision;
-use crate::config::{AfterFetch, Config, MailboxEntry, Target};
+use crate::commands::{provision, shell_quote};
+use crate::config::{AfterFetch, Config, Day, MailboxEntry, Target};
 use crate::fault::Fault;
 use crate::fetch::Job;
 use crate::state::Store;
@@ -11,61 +11,69 @@ use anyhow::Result;
 use std::collections::HashSet;
 use std::time::Instant;
 
-/// The mailboxes that were asked for, in ascending priority; equal ones in the file's order.
-/// With `json` nothing but JSON goes to standard output, messages included.
+/// What a run is to do.
+pub struct Plan<'a> {
+    /// In ascending priority; equal ones in the file's order.
+    pub tasks: Vec<Task<'a>>,
+    /// Addresses whose mail has no place to go to; those of the others go on.
+    pub homeless: Vec<(String, anyhow::Error)>,
+}
+
+/// The mailboxes that were asked for. With `json` nothing but JSON goes to standard output,
+/// messages included.
 pub fn plan<'a>(
     config: &'a Config,
     store: &Store,
     args: &FetchArgs,
     json: bool,
     deadline: Option<Instant>,
-) -> Result<Vec<Task<'a>>> {
+) -> Result<Plan<'a>> {
     let chosen = choose(config, &args.names)?;
     let target: Option<Target> = parse(args.deliver.as_deref(), "--deliver")?;
     let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
-    let since = parse(args.since.as_deref(), "--since")?;
+    let since: Option<Day> = parse(args.since.as_deref(), "--since")?;
     let spool = store.path().join("spool");
     crate::files::create_private_folder(&spool)?;
-    let mut tasks = chosen
-        .into_iter()
-        .map(|entry| {
-            let address = entry.address.address.as_str();
-            let target = target
-                .clone()
-                .or_else(|| entry.deliver().cloned())
-                .ok_or_else(|| {
-                    Fault::config(format!(
-                        "nothing says where the mail of `{address}` (queue `{}`) is to be delivered",
-                        entry.queue.name
-                    ))
-                    .hint(format!(
-                        "queuemail queue set {} --address {address} --deliver maildir:/var/mail/{}",
-                        entry.queue.name, entry.queue.name
-                    ))
-                })?;
-            Ok(Task {
-                entry,
-                named: !args.names.is_empty(),
-                job: Job {
-                    queue: entry.queue.name.clone(),
-                    address: address.to_owned(),
-                    priority: entry.priority().0,
-                    language: entry.language().to_owned(),
-                    folders: entry.folders().into_iter().map(str::to_owned).collect(),
-                    target: if json { target.in_json() } else { target },
-                    after: after.clone().unwrap_or_else(|| entry.after_fetch()),
-                    stamp: entry.stamp(),
-                    limit: args.limit,
-                    since,
-                    deadline,
-                    spool: spool.clone(),
-                    state: store.path().to_owned(),
-                },
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    tasks.sort_by_key(|task| task.job.priority);
-    Ok(tasks)
+    let mut plan = Plan {
+        tasks: Vec::new(),
+        homeless: Vec::new(),
+    };
+    for entry in chosen {
+        let address = entry.address.address.as_str();
+        let Some(target) = target.clone().or_else(|| entry.deliver().cloned()) else {
+            let fault = Fault::config(format!(
+                "nothing says where the mail of `{address}` (queue `{}`) is to be delivered",
+                entry.queue.name
+            ))
+            .hint(format!(
+                "queuemail queue set {} --address {address} --deliver maildir:PATH",
+                shell_quote(&entry.queue.name)
+            ));
+            plan.homeless.push((address.to_owned(), fault.into()));
+            continue;
+        };
+        plan.tasks.push(Task {
+            entry,
+            named: !args.names.is_empty(),
+            job: Job {
+                queue: entry.queue.name.clone(),
+                address: address.to_owned(),
+                priority: entry.priority().0,
+                language: entry.language().to_owned(),
+                folders: entry.folders().into_iter().map(str::to_owned).collect(),
+                target: if json { target.in_json() } else { target },
+                after: after.clone().unwrap_or_else(|| entry.after_fetch()),
+                stamp: entry.stamp(),
+                limit: args.limit,
+                since: since.map(Day::date),
+                deadline,
+                spool: spool.clone(),
+                state: store.path().to_owned(),
+            },
+        });
+    }
+    plan.tasks.sort_by_key(|task| task.job.priority);
+    Ok(plan)
 }
 
 /// Reads the value of an option, or says which option is wrong.
@@ -76,7 +84,7 @@ where
     value
         .map(|text| {
             text.parse()
-                .map_err(|e| Fault::usage(format!("{option}: {e}")).into())
+                .map_err(|e| Fault::usage(format!("`{option}`: {e}")).into())
         })
         .transpose()
 }

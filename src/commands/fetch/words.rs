@@ -161,6 +161,8 @@ pub fn would_fetch(
             "folder": folder,
             "uidvalidity": epoch,
             "uids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "deliver": job.target.to_string(),
+            "after_fetch": job.after.to_string(),
         }));
     }
     output.line(&format!(
@@ -205,8 +207,10 @@ pub fn audited(output: &Output, job: &Job, audit: &Audit) -> Result<()> {
 
 /// The fault of an audit that found messages passed over.
 pub fn passed_over(job: &Job, count: u64) -> Fault {
-    Fault::try_later(format!("{} had been passed over", messages(count)))
-        .hint(format!("they are put back: queuemail fetch {}", job.queue))
+    Fault::try_later(format!("{} had been passed over", messages(count))).hint(format!(
+        "they are put back: queuemail fetch {}",
+        job.address
+    ))
 }
 
 /// An error in one line, for `status`: our words and the server's.

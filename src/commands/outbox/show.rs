@@ -30,10 +30,7 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
             0..=2 => to.join(", "),
             n => format!("{} and {} more", to[0], n - 1),
         };
-        let next = match entry.state {
-            OutboxState::Waiting => time(entry.next_attempt),
-            _ => "-".to_owned(),
-        };
+        let next = next_attempt(entry).unwrap_or_else(|| "-".to_owned());
         table.row(vec![
             entry.id.to_string(),
             time(entry.kept_at),
@@ -48,6 +45,11 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
     table.print(&context.output)
 }
 
+/// When it is tried again by itself.
+fn next_attempt(entry: &OutboxEntry) -> Option<String> {
+    (entry.state == OutboxState::Waiting).then(|| time(entry.next_attempt))
+}
+
 /// Who is still to get it, or was refused and not yet reported.
 fn people(entry: &OutboxEntry) -> Vec<String> {
     let refused = entry.refused.iter().map(|r| &r.address);
@@ -56,14 +58,16 @@ fn people(entry: &OutboxEntry) -> Vec<String> {
 
 pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
     let entry = find(&store.outbox()?, id)?;
+    let path = store.outbox_folder().join(&entry.file);
     if raw {
-        let path = store.outbox_folder().join(&entry.file);
         let octets =
             std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         return context.output.raw(&octets);
     }
     if context.output.json {
-        return context.output.json(&as_json(&entry));
+        let mut object = as_json(&entry);
+        object["file"] = json!(path);
+        return context.output.json(&object);
     }
     let refused: Vec<String> = entry
         .refused
@@ -74,7 +78,7 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
         ("id", id.to_string()),
         ("state", entry.state.word().to_owned()),
         ("since", time(entry.kept_at)),
-        ("next attempt", time(entry.next_attempt)),
+        ("next attempt", next_attempt(&entry).unwrap_or_default()),
         ("attempts", entry.attempts.to_string()),
         ("sender", entry.envelope.from.clone().unwrap_or_default()),
         ("to", entry.envelope.to.join(", ")),
@@ -82,17 +86,12 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
         ("message-id", entry.message_id.clone()),
         ("size", entry.size.to_string()),
         ("reason", entry.reason.clone()),
-        (
-            "file",
-            store
-                .outbox_folder()
-                .join(&entry.file)
-                .display()
-                .to_string(),
-        ),
+        ("file", path.display().to_string()),
     ] {
-        let value = crate::output::escape(&value);
-        context.output.line(&format!("{key}: {value}"))?;
+        if !value.is_empty() {
+            let value = crate::output::escape(&value);
+            context.output.line(&format!("{key}: {value}"))?;
+        }
     }
     Ok(())
 }

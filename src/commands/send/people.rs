@@ -2,7 +2,7 @@
 //! say; people of this machine included.
 
 use crate::cli::SendArgs;
-use crate::config::Config;
+use crate::config::{Config, named};
 use crate::fault::{Fault, Kind};
 use crate::mail::addresses;
 use crate::mail::message::Draft;
@@ -26,7 +26,7 @@ pub fn composer(config: &Config, args: &SendArgs) -> Result<String> {
         [one] => Ok(one.to_owned()),
         _ => Err(
             Fault::usage("`-f` is needed: several addresses, or none, may send")
-                .hint(format!("senders in the file: {}", senders.join(", ")))
+                .hint(named("senders", &senders))
                 .into(),
         ),
     }

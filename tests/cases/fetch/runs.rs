@@ -171,6 +171,43 @@ fn json_tells_of_each_message_and_sums_up() {
     assert_eq!(lines[2]["bytes"], octets);
 }
 
+/// An address whose mail has no place to go to is told, and those of the others go on.
+#[test]
+fn one_without_a_delivery_stops_nobody_else() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.add_address("sales@contoso.example", "");
+    let sent = desk.deliver(0..2);
+    desk.fetch(&[])
+        .fails(78)
+        .mentions("nothing says where the mail of `sales@contoso.example`")
+        .mentions("queuemail queue set support --address sales@contoso.example --deliver");
+    assert_same(&sent, &desk.maildir(MAIL), "of the other address");
+    let status = desk.world.run(["status", "--check"]).fails(69);
+    status
+        .mentions("`sales@contoso.example`")
+        .mentions("nothing says where");
+}
+
+/// What cannot be reached is told with the command that looks why, its host and port filled in.
+#[test]
+fn a_host_out_of_reach_is_named_in_the_hint() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.deliver(0..1);
+    let config = desk.world.config();
+    desk.world
+        .write_config(config.replace(&desk.m365.imap_url(), "imaps://localhost:1"));
+    desk.fetch(&[])
+        .fails(75)
+        .mentions("hint: nc -vz localhost 1\n");
+    let authority = desk.m365.authority();
+    let closed = authority.replace(authority.rsplit_once('/').unwrap().0, "https://localhost:1");
+    desk.world.write_config(config.replace(&authority, &closed));
+    desk.world.run(["token", "forget", "--all"]).succeeds();
+    desk.fetch(&[])
+        .fails(75)
+        .mentions("hint: curl -v https://localhost/\n");
+}
+
 #[test]
 fn limits_dry_runs_and_dates() {
     both(|via| {
@@ -178,6 +215,10 @@ fn limits_dry_runs_and_dates() {
         let sent = desk.deliver(0..6);
         let would = desk.fetch(&["--dry-run"]).succeeds();
         would.shows("INBOX: 6 messages to fetch");
+        let would = desk.fetch(&["--dry-run", "--json"]).succeeds().json();
+        assert_eq!(would["uids"].as_array().unwrap().len(), 6);
+        assert!(would["deliver"].as_str().unwrap().starts_with("maildir:"));
+        assert_eq!(would["after_fetch"], "keep");
         assert!(desk.maildir(MAIL).is_empty(), "a dry run delivers nothing");
         desk.fetch(&["--since", "2100-01-01"])
             .succeeds()
@@ -195,7 +236,7 @@ fn limits_dry_runs_and_dates() {
         assert_same(&sent, &desk.maildir(MAIL), "the rest");
         desk.fetch(&["--since", "tomorrow"])
             .fails(64)
-            .mentions("--since");
+            .mentions("`--since`: `tomorrow` is no day: write it as YYYY-MM-DD");
         desk.fetch(&["suport"])
             .fails(64)
             .mentions("did you mean `support`?");
