@@ -1,5 +1,6 @@
 //! Each kind of delivery: what it leaves behind, and how it refuses.
 
+use super::mail_store::{MailStore, Manner};
 use super::{Desk, SUPPORT, Sorted, Via, assert_same, files, mboxrd};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -270,4 +271,59 @@ fn a_stamp_tells_from_where_a_message_came() {
     assert_eq!(fields[0], "X-Queuemail-Queue: support");
     assert!(fields.contains(&"X-Queuemail-UID: 1"), "{stamp}");
     assert!(fields.contains(&"X-Queuemail-Priority: 3"), "{stamp}");
+}
+
+/// A store that counts a message's octets gets those of the stamp, too.
+#[test]
+fn a_stamped_message_comes_whole_to_a_mail_store() {
+    for chunking in [false, true] {
+        let store = MailStore::start(Manner {
+            chunking,
+            ..Manner::default()
+        });
+        let desk = Desk::new(Via::Imap, &format!("{}\nstamp: true", store.target()));
+        let sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let without_stamp = |message: Vec<u8>| {
+            let from = message.windows(6).position(|w| w == b"From: ").unwrap();
+            message[from..].to_vec()
+        };
+        let got: Vec<_> = store.taken().into_iter().map(without_stamp).collect();
+        assert_same(&sent, &got, &format!("stamped, chunking: {chunking}"));
+    }
+}
+
+#[test]
+fn a_message_that_breaks_the_mail_store_keeps_no_other_back() {
+    let store = MailStore::start(Manner {
+        breaks_over: Some("Subject: Case 1\r"),
+        ..Manner::default()
+    });
+    let desk = Desk::new(Via::Imap, &store.target());
+    let mut sent = desk.deliver(0..5);
+    let ran = desk.fetch(&[]).fails(75);
+    ran.mentions("message 2 of `support@contoso.example`");
+    sent.remove(1);
+    assert_same(&sent, &store.taken(), "all but the one");
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.state()
+        .execute(
+            "UPDATE message SET next_attempt = 0, attempts = 7 WHERE state = 'failed'",
+            [],
+        )
+        .unwrap();
+    desk.fetch(&[]).fails(65).mentions("quarantine");
+    assert_same(&sent, &store.taken(), "it is given up on");
+}
+
+#[test]
+fn a_mail_store_may_end_the_connection_between_two_messages() {
+    let store = MailStore::start(Manner {
+        messages: Some(2),
+        ..Manner::default()
+    });
+    let desk = Desk::new(Via::Imap, &store.target());
+    let sent = desk.deliver(0..5);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &store.taken(), "each once");
 }
