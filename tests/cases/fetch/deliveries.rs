@@ -327,3 +327,21 @@ fn a_mail_store_may_end_the_connection_between_two_messages() {
     desk.fetch(&[]).succeeds().says_nothing();
     assert_same(&sent, &store.taken(), "each once");
 }
+
+/// What a command leaves running keeps its standard error open.
+#[test]
+fn a_command_is_over_when_it_ends_and_not_what_it_left_running() {
+    let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/sh take.sh'");
+    desk.world
+        .write("take.sh", "cat >> taken\nsleep 30 &\necho $! >> pids\n");
+    let sent = desk.deliver(0..2);
+    let began = std::time::Instant::now();
+    desk.fetch(&[]).succeeds().says_nothing();
+    let time = began.elapsed().as_secs();
+    let pids = std::fs::read_to_string(desk.path("pids")).unwrap();
+    for pid in pids.lines() {
+        let _ = std::process::Command::new("kill").arg(pid).status();
+    }
+    assert!(time < 20, "{time} s");
+    assert_eq!(std::fs::read(desk.path("taken")).unwrap(), sent.concat());
+}
