@@ -345,3 +345,39 @@ fn a_command_is_over_when_it_ends_and_not_what_it_left_running() {
     assert!(time < 20, "{time} s");
     assert_eq!(std::fs::read(desk.path("taken")).unwrap(), sent.concat());
 }
+
+/// Under whatever mask of permissions we run.
+#[test]
+fn what_is_delivered_is_private() {
+    for target in ["eml:mail", "maildir:mail", "mbox:mail/all"] {
+        let desk = Desk::new(Via::Imap, &format!("deliver: {target}"));
+        std::fs::create_dir(desk.path(".config/queuemail/mail")).unwrap();
+        desk.deliver(0..1);
+        desk.fetch(&[])
+            .under(["/bin/sh", "-c", "umask 000; exec \"$@\"", "sh"])
+            .succeeds();
+        let mut folders = vec![desk.path(".config/queuemail/mail")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    assert_eq!(desk.world.mode(&path), 0o600, "{}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_mbox_that_is_no_file_is_refused() {
+    let desk = Desk::new(Via::Imap, "deliver: mbox:pipe");
+    let pipe = desk.path(".config/queuemail/pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    // More than a pipe holds.
+    desk.m365.deliver(SUPPORT, "INBOX", &[b'x'; 100_000]);
+    desk.fetch(&[]).fails(73).mentions("it is no file");
+    assert!(!desk.path(".config/queuemail/pipe.lock").exists());
+}
