@@ -342,6 +342,11 @@ fn outstanding(
     let new = listing.ids.into_iter().filter(|id| !known.contains(id));
     let mut ids = due;
     ids.extend(new);
+    // Of UIDs a part of the work moves the mark, which passes over all below it. Those of Graph are
+    // in the order of arrival.
+    if let Some(RemoteId::Uid(_)) = ids.first() {
+        ids.sort_unstable();
+    }
     Ok(Outstanding {
         ids,
         // A listing of some days only says nothing of what lies before them.

@@ -176,3 +176,32 @@ fn noise_and_order_make_no_difference() {
         desk.fetch(&[]).succeeds().says_nothing();
     }
 }
+
+/// Those to be tried again come with those that are new, and none is passed over when the line
+/// breaks between them.
+#[test]
+fn no_older_message_is_passed_over_for_one_that_is_tried_again() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let deliver = |n: usize, received| {
+        let bytes = super::message(n);
+        desk.m365
+            .deliver_with(SUPPORT, "INBOX", &bytes, &[], received);
+        bytes
+    };
+    let mut sent: Vec<_> = (0..10).map(|n| deliver(n, 1_500_000_000)).collect();
+    sent.extend((10..70).map(|n| deliver(n, 1_790_000_000)));
+    let faults = desk.m365.faults();
+    for uid in 11..=70 {
+        faults.imap_uid(SUPPORT, uid, UidFault::NoData);
+    }
+    desk.fetch(&["--since", "2026-01-01"]).fails(75);
+    for uid in 11..=70 {
+        faults.imap_uid_heals(SUPPORT, uid);
+    }
+    make_due(&desk);
+    faults.imap_uid(SUPPORT, 1, UidFault::CutShort);
+    desk.fetch(&["--budget", "600"]).fails(75);
+    faults.imap_uid_heals(SUPPORT, 1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "all of them");
+}
