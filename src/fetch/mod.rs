@@ -313,8 +313,8 @@ fn settle_earlier(store: &Store, mailbox: &mut dyn Mailbox, folder: &Folder<'_>)
     while let Some((_, action)) = rest.first().cloned() {
         let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, a)| *a == action);
         let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
-        mailbox.settle(&ids, &action)?;
-        store.settled(folder.record.id, folder.epoch, &ids, &action)?;
+        let left = mailbox.settle(&ids, &action)?;
+        store.settled(folder.record.id, folder.epoch, &ids, left)?;
         rest = later;
     }
     Ok(())
@@ -498,8 +498,8 @@ fn fetch_chunk(
     tally.add(&committer.tally);
     result?;
     if *folder.after != AfterFetch::Keep && !delivered.is_empty() {
-        mailbox.settle(&delivered, folder.after)?;
-        store.settled(folder.record.id, folder.epoch, &delivered, folder.after)?;
+        let left = mailbox.settle(&delivered, folder.after)?;
+        store.settled(folder.record.id, folder.epoch, &delivered, left)?;
     }
     Ok(Ended::Whole)
 }

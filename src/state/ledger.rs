@@ -332,22 +332,21 @@ impl Store {
         })
     }
 
-    /// Puts on record that the server has done it.
+    /// Puts on record that the server has done it, and whether they have left the folder.
     pub fn settled(
         &self,
         folder: FolderId,
         epoch: u32,
         ids: &[RemoteId],
-        action: &AfterFetch,
+        left: bool,
     ) -> Result<()> {
-        let present = matches!(action, AfterFetch::Keep | AfterFetch::Seen);
         self.transaction(|tx| {
             let mut update = tx.prepare_cached(
                 "UPDATE message SET settle = NULL, present = ?4
                  WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
             )?;
             for id in ids {
-                update.execute(params![folder, epoch, id, present])?;
+                update.execute(params![folder, epoch, id, !left])?;
             }
             Ok(())
         })

@@ -205,3 +205,30 @@ fn no_older_message_is_passed_over_for_one_that_is_tried_again() {
     desk.fetch(&[]).succeeds().says_nothing();
     assert_same(&sent, &desk.maildir(MAIL), "all of them");
 }
+
+/// Without UIDPLUS (RFC 4315) a message that is deleted or moved is flagged and stays.
+#[test]
+fn what_is_flagged_and_stays_is_remembered() {
+    for after in ["delete", "move:Archive"] {
+        let desk = Desk::new(Via::Imap, &format!("{MAILDIR}\nafter_fetch: {after}"));
+        desk.m365.faults().imap_old.store(true, SeqCst);
+        let sent = desk.deliver(0..5);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let inbox = desk.m365.messages(SUPPORT, "INBOX");
+        assert!(inbox.iter().all(|m| m.flags == ["\\Deleted"]), "{inbox:?}");
+        assert_eq!(inbox.len(), 5, "{after}");
+        // A season later an audit does not take them for messages that were passed over.
+        desk.state()
+            .execute(
+                "UPDATE message SET changed_at = changed_at - 100 * 86400",
+                [],
+            )
+            .unwrap();
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
+        // Nor does a change of UIDVALIDITY make them new.
+        desk.m365.renumber(SUPPORT, "INBOX", 77, 1);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), after);
+    }
+}
