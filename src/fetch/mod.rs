@@ -16,7 +16,7 @@ mod machine;
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Delivery, Letter};
 use crate::digest::{hex, sha256};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{FolderRecord, Store};
 use anyhow::{Context, Result};
@@ -278,33 +278,73 @@ fn fetch_folders(
     tally: &mut Tally,
 ) -> Result<Ended> {
     let mut names = Names::new(&tag(&job.address));
-    let writes = job.after != AfterFetch::Keep;
+    let mut first = Ok(());
     for name in &job.folders {
-        let opened = mailbox.open(name, writes)?;
-        let folder = Folder {
-            job,
-            name,
-            epoch: opened.epoch,
-            record: store.open_folder(&mailbox_key(&job.address), name, opened.epoch)?,
-            after: &job.after,
-        };
-        if folder.record.renumbered {
-            let why = match folder.epoch {
-                0 => "its messages have the ids of Graph now".to_owned(),
-                epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
-            };
-            reporter.note(&format!(
-                "`{}` folder `{name}`: {why}; those delivered before are recognised",
-                job.address
-            ));
-        }
-        settle_earlier(store, mailbox, &folder)?;
-        let ended = fetch_folder(store, mailbox, &folder, &mut names, reporter, tally)?;
-        if ended == Ended::TimeUp {
-            return Ok(ended);
+        match fetch_named(job, name, store, mailbox, &mut names, reporter, tally) {
+            Ok(Ended::Whole) => {}
+            // A folder that is gone, or closed to us, keeps no other back.
+            Err(err) if matches!(kind_of(&err), Kind::Config | Kind::Refused | Kind::SignIn) => {
+                first = first.and(Err(err));
+            }
+            ended => return first_of(first, ended),
         }
     }
-    Ok(Ended::Whole)
+    first.map(|()| Ended::Whole)
+}
+
+/// Fetches the folder of this name.
+fn fetch_named(
+    job: &Job,
+    name: &str,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    names: &mut Names,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<Ended> {
+    let opened = mailbox.open(name, job.after != AfterFetch::Keep)?;
+    let folder = Folder {
+        job,
+        name,
+        epoch: opened.epoch,
+        record: store.open_folder(&mailbox_key(&job.address), name, opened.epoch)?,
+        after: &job.after,
+    };
+    if folder.record.renumbered {
+        let why = match folder.epoch {
+            0 => "its messages have the ids of Graph now".to_owned(),
+            epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
+        };
+        reporter.note(&format!(
+            "`{}` folder `{name}`: {why}; those delivered before are recognised",
+            job.address
+        ));
+    }
+    // New mail comes even where the server cannot be told of what came before.
+    let mut told = settle_earlier(store, mailbox, &folder);
+    let ended = match &told {
+        Err(err) if is_wish(err) => Ok(Ended::Whole),
+        _ => fetch_folder(store, mailbox, &folder, names, reporter, tally, &mut told),
+    };
+    first_of(told, ended)
+}
+
+/// The first of two errors, of which the second often follows; but before it what the server
+/// wishes, and what hinders the delivery.
+fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
+    match (first, then) {
+        (Err(_), Err(err)) if is_wish(&err) || err.downcast_ref::<CannotDeliver>().is_some() => {
+            Err(err)
+        }
+        (first, then) => first.and(then),
+    }
+}
+
+/// The server wants to wait, or a new token.
+fn is_wish(err: &anyhow::Error) -> bool {
+    let waits = |fault: &Fault| fault.retry_after.is_some();
+    err.downcast_ref::<mail::TokenExpired>().is_some()
+        || err.downcast_ref::<Fault>().is_some_and(waits)
 }
 
 /// Tells the server what an earlier run recorded and could not tell.
@@ -313,11 +353,22 @@ fn settle_earlier(store: &Store, mailbox: &mut dyn Mailbox, folder: &Folder<'_>)
     while let Some((_, action)) = rest.first().cloned() {
         let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, a)| *a == action);
         let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
-        let left = mailbox.settle(&ids, &action)?;
-        store.settled(folder.record.id, folder.epoch, &ids, left)?;
+        settle(store, mailbox, folder, &ids, &action)?;
         rest = later;
     }
     Ok(())
+}
+
+/// Tells the server what became of messages, and puts on record that it knows.
+fn settle(
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    folder: &Folder<'_>,
+    ids: &[RemoteId],
+    action: &AfterFetch,
+) -> Result<()> {
+    let left = mailbox.settle(ids, action)?;
+    store.settled(folder.record.id, folder.epoch, ids, left)
 }
 
 /// What is to be retrieved, and the mark that holds once all of it is accounted for.
@@ -361,6 +412,7 @@ fn fetch_folder(
     names: &mut Names,
     reporter: &dyn Reporter,
     tally: &mut Tally,
+    told: &mut Result<()>,
 ) -> Result<Ended> {
     let job = folder.job;
     let mut work = outstanding(job, store, mailbox, &folder.record, folder.epoch)?;
@@ -394,7 +446,7 @@ fn fetch_folder(
             if n > 0 && job.is_over() {
                 return Ok(Ended::TimeUp);
             }
-            let ended = fetch_chunk(
+            let Some(delivered) = fetch_chunk(
                 store,
                 mailbox,
                 folder,
@@ -403,9 +455,15 @@ fn fetch_folder(
                 names,
                 reporter,
                 tally,
-            )?;
-            if ended == Ended::TimeUp {
-                return Ok(ended);
+            )?
+            else {
+                return Ok(Ended::TimeUp);
+            };
+            if told.is_ok() && *folder.after != AfterFetch::Keep && !delivered.is_empty() {
+                *told = settle(store, mailbox, folder, &delivered, folder.after);
+                if told.as_ref().is_err_and(is_wish) {
+                    return Ok(Ended::Whole);
+                }
             }
             // IMAP's ids ascend: everything up to the last of the chunk is accounted for.
             if let (Some(RemoteId::Uid(last)), Some(_)) = (chunk.last(), &work.mark)
@@ -429,7 +487,8 @@ fn fetch_folder(
     Ok(Ended::Whole)
 }
 
-/// Retrieves, delivers, records and settles some messages of the open folder.
+/// Retrieves, delivers and records some messages of the open folder. Gives those of which the
+/// server is to be told; `None` when the job's time was up.
 #[allow(clippy::too_many_arguments)]
 fn fetch_chunk(
     store: &Store,
@@ -440,7 +499,7 @@ fn fetch_chunk(
     names: &mut Names,
     reporter: &dyn Reporter,
     tally: &mut Tally,
-) -> Result<Ended> {
+) -> Result<Option<Vec<RemoteId>>> {
     let job = folder.job;
     let staging = delivery.staging().to_owned();
     let mut committer = Committer {
@@ -474,7 +533,7 @@ fn fetch_chunk(
         (Ok(()), None) if time_up => {
             // What was delivered is settled by the next run: an answer was left unread.
             tally.add(&committer.tally);
-            return Ok(Ended::TimeUp);
+            return Ok(None);
         }
         (Ok(()), None) => retrieved,
     };
@@ -497,11 +556,7 @@ fn fetch_chunk(
     let delivered = std::mem::take(&mut committer.delivered);
     tally.add(&committer.tally);
     result?;
-    if *folder.after != AfterFetch::Keep && !delivered.is_empty() {
-        let left = mailbox.settle(&delivered, folder.after)?;
-        store.settled(folder.record.id, folder.epoch, &delivered, left)?;
-    }
-    Ok(Ended::Whole)
+    Ok(Some(delivered))
 }
 
 /// A message that was asked for and did not come is gone, or the server cannot give it: the

@@ -81,6 +81,25 @@ fn a_message_moved_to_another_folder_meanwhile_is_not_deleted_there() {
 }
 
 #[test]
+fn mail_comes_though_the_server_cannot_be_told_what_is_delivered() {
+    let (office, _) = filled(2);
+    office.configure("graph", "        after_fetch: delete\n");
+    let faults = &office.m365.faults().graph;
+    faults.next(99, "$batch", error(500, "ErrorItemSave", None));
+    office.fetch().fails(69);
+    office.holds(0..2);
+    office.deliver("INBOX", 2);
+    office
+        .fetch()
+        .fails(69)
+        .mentions("cannot look whether messages are there");
+    office.holds(0..3);
+    faults.heal();
+    office.fetch().succeeds().says_nothing();
+    assert!(office.m365.messages(SUPPORT, "INBOX").is_empty());
+}
+
+#[test]
 fn a_short_wait_is_waited() {
     let (office, ids) = filled(6);
     let faults = &office.m365.faults().graph;

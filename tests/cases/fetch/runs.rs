@@ -314,6 +314,21 @@ fn a_folder_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
+fn a_folder_that_is_gone_keeps_no_other_back() {
+    both(|via| {
+        let folders = "deliver: maildir:mail\nfolders: [Gone, INBOX, Archive]";
+        let desk = Desk::new(via, folders);
+        let sent = desk.deliver(0..2);
+        let archived = message(2);
+        desk.m365.deliver(SUPPORT, "Archive", &archived);
+        let ran = desk.fetch(&[]).fails(78);
+        ran.mentions("no folder `Gone`");
+        let all = [sent, vec![archived]].concat();
+        assert_same(&all, &desk.maildir(MAIL), &format!("{via:?}"));
+    });
+}
+
+#[test]
 fn a_destination_that_cannot_be_written_loses_nothing() {
     let desk = Desk::new(
         Via::Imap,
