@@ -134,7 +134,8 @@ impl Folder<'_> {
 
 /// Names a message for good: the same on every attempt, on every machine.
 pub fn delivery_id(address: &str, folder: &str, epoch: u32, id: &RemoteId) -> String {
-    let key = format!("{}\0{folder}\0{epoch}\0{id}", mailbox_key(address));
+    let (address, folder) = (mailbox_key(address), folder_key(folder));
+    let key = format!("{address}\0{folder}\0{epoch}\0{id}");
     hex(&sha256(key.as_bytes())[..16])
 }
 
@@ -219,7 +220,8 @@ pub fn list_mailbox(
     let mut found = Vec::new();
     for name in &job.folders {
         let opened = mailbox.open(name, false)?;
-        let record = store.folder_record(&mailbox_key(&job.address), name, opened.epoch)?;
+        let record =
+            store.folder_record(&mailbox_key(&job.address), folder_key(name), opened.epoch)?;
         let mut ids = match &record {
             Some(record) => outstanding(job, store, mailbox, record, opened.epoch)?.ids,
             None => {
@@ -307,7 +309,7 @@ fn fetch_named(
         job,
         name,
         epoch: opened.epoch,
-        record: store.open_folder(&mailbox_key(&job.address), name, opened.epoch)?,
+        record: store.open_folder(&mailbox_key(&job.address), folder_key(name), opened.epoch)?,
         after: &job.after,
     };
     if folder.record.renumbered {
@@ -594,6 +596,14 @@ fn account_for_missing(
 /// What the state knows a mailbox by.
 pub fn mailbox_key(address: &str) -> String {
     address.to_lowercase()
+}
+
+/// What the state knows a folder by: INBOX is one, however it is written (RFC 3501 §5.1).
+fn folder_key(name: &str) -> &str {
+    match name.eq_ignore_ascii_case("INBOX") {
+        true => "INBOX",
+        false => name,
+    }
 }
 
 /// A short name of a mailbox for file names.

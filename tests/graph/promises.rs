@@ -200,3 +200,31 @@ fn every_refusal_of_the_mailbox_has_its_exit_code_and_its_words() {
     office.m365.faults().drop_connections.store(9, SeqCst);
     office.fetch().fails(75);
 }
+
+/// Ids outlive a move: a person may put back what was delivered long ago.
+#[test]
+fn what_was_moved_and_comes_back_after_a_season_is_not_delivered_again() {
+    let (office, _) = filled(3);
+    office.configure("graph", "        after_fetch: move:Done\n");
+    office.fetch().succeeds().says_nothing();
+    let state = rusqlite::Connection::open(office.world.state_dir().join("state.sqlite")).unwrap();
+    state
+        .execute(
+            "UPDATE message SET changed_at = changed_at - 100 * 86400",
+            [],
+        )
+        .unwrap();
+    office.fetch().succeeds().says_nothing();
+    let done = office.m365.messages(SUPPORT, "Done");
+    office
+        .m365
+        .move_message(SUPPORT, "Done", done[1].uid, "INBOX");
+    // It is new to the delta, and to a full listing.
+    let audited = || office.fetch().arg("--audit").succeeds();
+    audited().shows("1 delivered").shows("0 pending");
+    office.fetch().succeeds().says_nothing();
+    audited().shows("1 delivered");
+    office.m365.expire_deltas();
+    office.fetch().succeeds().says_nothing();
+    office.holds(0..3);
+}
