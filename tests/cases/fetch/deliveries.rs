@@ -381,3 +381,35 @@ fn an_mbox_that_is_no_file_is_refused() {
     desk.fetch(&[]).fails(73).mentions("it is no file");
     assert!(!desk.path(".config/queuemail/pipe.lock").exists());
 }
+
+/// A delivery that was interrupted is finished from wherever the next run starts.
+#[test]
+fn a_target_typed_in_a_shell_is_one_place() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:unused");
+    let sent = desk.deliver(0..2);
+    desk.world.write("mail/tmp/other", "");
+    // No file can be moved there.
+    std::os::unix::fs::symlink("/proc", desk.path("mail/new")).unwrap();
+    desk.fetch(&["--deliver", "maildir:mail"]).fails(73);
+    std::fs::remove_file(desk.path("mail/new")).unwrap();
+    std::fs::create_dir(desk.path("mail/new")).unwrap();
+    desk.fetch(&["--deliver", "maildir:~/mail"])
+        .under(["/bin/sh", "-c", "cd / && exec \"$@\"", "sh"])
+        .succeeds();
+    assert_same(&sent, &desk.maildir("mail"), "interrupted");
+    assert!(!desk.path("~").exists());
+}
+
+#[test]
+fn the_state_folder_is_one_place() {
+    let kill = "deliver: 'command:/bin/sh -c \"kill -9 $PPID\"'";
+    let desk = Desk::new(Via::Imap, kill);
+    desk.deliver(0..1);
+    desk.fetch(&["--state-dir", "state"]).fails(-10);
+    let state = rusqlite::Connection::open(desk.path("state/state.sqlite")).unwrap();
+    let intent: String = state
+        .query_row("SELECT intent FROM message", [], |row| row.get(0))
+        .unwrap();
+    let home = desk.world.home().display().to_string();
+    assert!(intent.contains(&format!("{home}/state/spool/")), "{intent}");
+}
