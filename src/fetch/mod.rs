@@ -448,7 +448,7 @@ fn fetch_folder(
             if n > 0 && job.is_over() {
                 return Ok(Ended::TimeUp);
             }
-            let Some(delivered) = fetch_chunk(
+            let Some(fetched) = fetch_chunk(
                 store,
                 mailbox,
                 folder,
@@ -461,14 +461,16 @@ fn fetch_folder(
             else {
                 return Ok(Ended::TimeUp);
             };
-            if told.is_ok() && *folder.after != AfterFetch::Keep && !delivered.is_empty() {
-                *told = settle(store, mailbox, folder, &delivered, folder.after);
+            if told.is_ok() && *folder.after != AfterFetch::Keep && !fetched.delivered.is_empty() {
+                *told = settle(store, mailbox, folder, &fetched.delivered, folder.after);
                 if told.as_ref().is_err_and(is_wish) {
                     return Ok(Ended::Whole);
                 }
             }
-            // IMAP's ids ascend: everything up to the last of the chunk is accounted for.
-            if let (Some(RemoteId::Uid(last)), Some(_)) = (chunk.last(), &work.mark)
+            // IMAP's ids ascend: everything up to the last of the chunk is accounted for. One that
+            // nothing came of may never have been: beyond it may be mail that is still to come.
+            let last = chunk.iter().rfind(|id| !fetched.gone.contains(id));
+            if let (Some(RemoteId::Uid(last)), Some(_)) = (last, &work.mark)
                 && folder
                     .record
                     .mark
@@ -480,7 +482,11 @@ fn fetch_folder(
             }
         }
     }
-    if let Some(mark) = work.mark.filter(|m| folder.record.mark.as_ref() != Some(m)) {
+    let is_moved = matches!(work.ids.first(), Some(RemoteId::Uid(_)));
+    if let Some(mark) = work.mark
+        && !is_moved
+        && folder.record.mark.as_ref() != Some(&mark)
+    {
         store.set_mark(folder.record.id, &mark)?;
     }
     if folder.record.renumbered && !cut && job.since.is_none() {
@@ -489,8 +495,16 @@ fn fetch_folder(
     Ok(Ended::Whole)
 }
 
-/// Retrieves, delivers and records some messages of the open folder. Gives those of which the
-/// server is to be told; `None` when the job's time was up.
+/// What became of some messages.
+struct Fetched {
+    /// Delivered, of which the server is to be told.
+    delivered: Vec<RemoteId>,
+    /// Not in the folder any more.
+    gone: HashSet<RemoteId>,
+}
+
+/// Retrieves, delivers and records some messages of the open folder; `None` when the job's time
+/// was up.
 #[allow(clippy::too_many_arguments)]
 fn fetch_chunk(
     store: &Store,
@@ -501,7 +515,7 @@ fn fetch_chunk(
     names: &mut Names,
     reporter: &dyn Reporter,
     tally: &mut Tally,
-) -> Result<Option<Vec<RemoteId>>> {
+) -> Result<Option<Fetched>> {
     let job = folder.job;
     let staging = delivery.staging().to_owned();
     let mut committer = Committer {
@@ -543,7 +557,7 @@ fn fetch_chunk(
         Ok(missing) => missing.clone(),
         Err(_) => Vec::new(),
     };
-    account_for_missing(store, mailbox, &mut committer, &missing)?;
+    let gone = account_for_missing(store, mailbox, &mut committer, &missing)?;
     if result.is_ok() {
         // Whatever a server leaves out, the mark must not pass over it.
         for id in ids
@@ -558,19 +572,20 @@ fn fetch_chunk(
     let delivered = std::mem::take(&mut committer.delivered);
     tally.add(&committer.tally);
     result?;
-    Ok(Some(delivered))
+    Ok(Some(Fetched { delivered, gone }))
 }
 
 /// A message that was asked for and did not come is gone, or the server cannot give it: the
-/// first needs no record, the second is tried again later.
+/// first needs no record, the second is tried again later. Gives those that are gone.
 fn account_for_missing(
     store: &Store,
     mailbox: &mut dyn Mailbox,
     committer: &mut Committer<'_>,
     missing: &[(RemoteId, Missing)],
-) -> Result<()> {
+) -> Result<HashSet<RemoteId>> {
+    let mut gone = HashSet::new();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(gone);
     }
     let ids: Vec<RemoteId> = missing.iter().map(|(id, _)| id.clone()).collect();
     let present: HashSet<RemoteId> = mailbox.present(&ids)?.into_iter().collect();
@@ -579,6 +594,7 @@ fn account_for_missing(
         if !present.contains(id) {
             store.gone(folder.record.id, folder.epoch, id)?;
             committer.accounted.insert(id.clone());
+            gone.insert(id.clone());
             continue;
         }
         let reason = match why {
@@ -590,7 +606,7 @@ fn account_for_missing(
         };
         committer.failed(id, &reason, false, now())?;
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// What the state knows a mailbox by.

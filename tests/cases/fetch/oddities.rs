@@ -232,3 +232,22 @@ fn what_is_flagged_and_stays_is_remembered() {
         assert_same(&sent, &desk.maildir(MAIL), after);
     }
 }
+
+/// A UID that no message has moves the mark past no mail that is still to come.
+#[test]
+fn a_uid_out_of_nowhere_hides_no_mail() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let mut sent = desk.deliver(0..3);
+    // The second command after the sign-in is the search.
+    let nonsense = b"* SEARCH 4294967295 7\r\n".to_vec();
+    desk.m365.faults().imap_at(2, ImapFault::Garbage(nonsense));
+    desk.fetch(&[]).succeeds().says_nothing();
+    sent.extend(desk.deliver(3..6));
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "those that came later");
+    let mark: String = desk
+        .state()
+        .query_row("SELECT mark FROM folder", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(mark, "6");
+}
