@@ -251,3 +251,18 @@ fn a_uid_out_of_nowhere_hides_no_mail() {
         .unwrap();
     assert_eq!(mark, "6");
 }
+
+/// A search has been seen to find nothing where there is something.
+#[test]
+fn a_message_is_gone_only_where_the_server_says_so_twice() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..5);
+    desk.m365.faults().imap_uid(SUPPORT, 3, UidFault::NoData);
+    // After EXAMINE, SEARCH and FETCH it is asked whether the message is there.
+    desk.m365.faults().imap_at(4, ImapFault::NothingFound);
+    desk.fetch(&[]).fails(75).mentions("message 3 of");
+    desk.m365.faults().imap_uid_heals(SUPPORT, 3);
+    make_due(&desk);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "healed");
+}
