@@ -266,3 +266,18 @@ fn a_message_is_gone_only_where_the_server_says_so_twice() {
     desk.fetch(&[]).succeeds().says_nothing();
     assert_same(&sent, &desk.maildir(MAIL), "healed");
 }
+
+#[test]
+fn a_wait_of_no_said_length_is_a_minute() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.deliver(0..3);
+    let throttled = ImapFault::Reply("NO Request is throttled.".into());
+    desk.m365.faults().imap_next(1, throttled);
+    desk.fetch(&[]).fails(75).mentions("asks to wait");
+    let before = desk.m365.log().len();
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&["support"])
+        .fails(75)
+        .mentions("left alone until");
+    assert_eq!(desk.m365.log().len(), before, "nobody was asked anything");
+}
