@@ -369,8 +369,25 @@ fn settle(
     ids: &[RemoteId],
     action: &AfterFetch,
 ) -> Result<()> {
-    let left = mailbox.settle(ids, action)?;
-    store.settled(folder.record.id, folder.epoch, ids, left)
+    let (id, epoch) = (folder.record.id, folder.epoch);
+    let err = match mailbox.settle(ids, action) {
+        Ok(left) => return store.settled(id, epoch, ids, left),
+        Err(err) => err,
+    };
+    // One that cannot be moved must not have all others tried again with it.
+    if matches!(action, AfterFetch::Delete | AfterFetch::Move(_))
+        && !is_wish(&err)
+        && let Ok(present) = mailbox.present(ids)
+    {
+        let present: HashSet<RemoteId> = present.into_iter().collect();
+        let left: Vec<_> = ids
+            .iter()
+            .filter(|id| !present.contains(id))
+            .cloned()
+            .collect();
+        store.settled(id, epoch, &left, true)?;
+    }
+    Err(err)
 }
 
 /// What is to be retrieved, and the mark that holds once all of it is accounted for.

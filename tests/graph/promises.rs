@@ -228,3 +228,23 @@ fn what_was_moved_and_comes_back_after_a_season_is_not_delivered_again() {
     office.fetch().succeeds().says_nothing();
     office.holds(0..3);
 }
+
+#[test]
+fn one_message_that_cannot_be_moved_is_the_only_one_to_be_tried_again() {
+    let (office, ids) = filled(5);
+    office.configure("graph", "        after_fetch: move:Done\n");
+    let faults = &office.m365.faults().graph;
+    faults.next(
+        99,
+        &format!("{}/move", ids[2]),
+        error(500, "ErrorItemSave", None),
+    );
+    office.fetch().fails(69);
+    office.holds(0..5);
+    assert_eq!(office.m365.messages(SUPPORT, "Done").len(), 4);
+    let status = office.world.run(["status", "--json"]).succeeds().json();
+    assert_eq!(status["mailboxes"][0]["unsettled"], 1);
+    faults.heal();
+    office.fetch().succeeds().says_nothing();
+    office.holds(0..5);
+}
