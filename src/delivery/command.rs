@@ -11,12 +11,16 @@ use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A command that takes longer is ended, and the message delivered later.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 /// So much of what it writes on standard error is kept for the message about a failure.
-const WORDS: u64 = 2000;
+const WORDS: usize = 2000;
+/// So long we wait for what a command that has ended wrote last.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub struct Program {
     words: Vec<String>,
@@ -79,10 +83,9 @@ impl Delivery for Program {
             crate::fault::Fault::config(format!("cannot run the delivery command `{name}`: {e}"))
                 .hint("nothing was removed from the server; mend `deliver` and run the same command again")
         })?;
-        let words = listen(&mut child);
+        let words = Words::of(&mut child);
         let status = wait(&mut child, TIME_LIMIT).map_err(|e| cannot_write(Path::new(name), &e))?;
-        let said = words.join().unwrap_or_default();
-        let place = verdict(name, status, &said)?;
+        let place = verdict(name, status, &words)?;
         std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
         Ok(place)
     }
@@ -96,18 +99,40 @@ impl Delivery for Program {
     }
 }
 
-/// Reads standard error to its end, keeping its beginning, so that the command never blocks on it.
-fn listen(child: &mut Child) -> std::thread::JoinHandle<String> {
-    let stderr = child.stderr.take();
-    std::thread::spawn(move || {
-        let Some(mut stderr) = stderr else {
-            return String::new();
-        };
-        let mut words = Vec::new();
-        let _ = (&mut stderr).take(WORDS).read_to_end(&mut words);
-        let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-        String::from_utf8_lossy(&words).trim().to_owned()
-    })
+/// What a command writes on standard error. It is read to its end, so that nobody blocks on it.
+struct Words {
+    beginning: Arc<Mutex<Vec<u8>>>,
+    end: Receiver<()>,
+}
+
+impl Words {
+    fn of(child: &mut Child) -> Words {
+        let beginning = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&beginning);
+        let (ended, end) = channel();
+        let stderr = child.stderr.take();
+        std::thread::spawn(move || {
+            // Dropped at the end, which is how that is told.
+            let _ended: Sender<()> = ended;
+            let Some(mut stderr) = stderr else { return };
+            let mut piece = [0; 4096];
+            while let Ok(read @ 1..) = stderr.read(&mut piece) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = WORDS - kept.len();
+                kept.extend_from_slice(&piece[..read.min(room)]);
+            }
+        });
+        Words { beginning, end }
+    }
+
+    /// What it has written. Whatever a command left running may keep its standard error open for
+    /// ever: that is not waited for.
+    fn written(&self) -> String {
+        let _ = self.end.recv_timeout(LAST_WORDS);
+        let beginning = self.beginning.lock();
+        let beginning = beginning.unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&beginning).trim().to_owned()
+    }
 }
 
 /// Waits for the end; `None` when the time was up and the command was ended.
@@ -130,7 +155,7 @@ fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus
     }
 }
 
-fn verdict(name: &str, status: Option<ExitStatus>, said: &str) -> Result<String> {
+fn verdict(name: &str, status: Option<ExitStatus>, words: &Words) -> Result<String> {
     let how = match status {
         None => format!("did not end within {} s", TIME_LIMIT.as_secs()),
         Some(status) => match (status.code(), status.signal()) {
@@ -141,6 +166,7 @@ fn verdict(name: &str, status: Option<ExitStatus>, said: &str) -> Result<String>
     };
     let for_good = matches!(status.and_then(|s| s.code()), Some(65 | 77));
     let mut reason = format!("the command `{name}` {how}");
+    let said = words.written();
     if !said.is_empty() {
         reason.push_str(&format!(" and wrote: {said}"));
     }

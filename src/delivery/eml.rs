@@ -4,8 +4,9 @@
 
 use super::{Delivery, Intent, Letter, cannot_write, finish_renames};
 use anyhow::Result;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 pub struct Eml {
@@ -40,7 +41,14 @@ impl Delivery for Eml {
         let sidecar = PathBuf::from(sidecar);
         let mut json = serde_json::to_vec_pretty(letter)?;
         json.push(b'\n');
-        std::fs::write(&sidecar, json).map_err(|e| cannot_write(&sidecar, &e))?;
+        // As private as the message.
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&sidecar)
+            .and_then(|mut file| file.write_all(&json))
+            .map_err(|e| cannot_write(&sidecar, &e))?;
         let name = staged.file_name().unwrap_or_default().to_string_lossy();
         Ok(Intent::Rename {
             files: vec![

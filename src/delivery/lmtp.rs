@@ -53,6 +53,22 @@ impl Lmtp {
             session: None,
         }
     }
+
+    /// A session in which the store was told the recipient, and what it said to that. One that the
+    /// store has ended since the last message is opened again.
+    fn address(&mut self, recipient: &str) -> Result<(Session, Addressed)> {
+        if let Some(mut session) = self.session.take()
+            && let Ok(addressed) = session.address(recipient)
+        {
+            return Ok((session, addressed));
+        }
+        let anew = || {
+            let mut session = Session::open(&self.address)?;
+            let addressed = session.address(recipient)?;
+            Ok((session, addressed))
+        };
+        anew().map_err(|e| broken(&self.address, &e))
+    }
 }
 
 impl Delivery for Lmtp {
@@ -70,14 +86,17 @@ impl Delivery for Lmtp {
         let Intent::Again { spool } = intent else {
             return Err(super::not_ours(intent));
         };
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => Session::open(&self.address).map_err(|e| broken(&self.address, &e))?,
-        };
         let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
-        let verdict = session
-            .submit(&letter.address, message, letter.size)
-            .map_err(|e| broken(&self.address, &e))?;
+        let (mut session, addressed) = self.address(&letter.address)?;
+        if let Err(refusal) = addressed {
+            self.session = Some(session);
+            return Err(refusal.into());
+        }
+        // This message may be what the store breaks over: the others go on without it.
+        let verdict = session.hand_over(message).map_err(|e| Rejected {
+            for_good: false,
+            reason: format!("`{}` broke off over this message: {e}", self.address),
+        })?;
         self.session = Some(session);
         verdict?;
         std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
@@ -158,6 +177,9 @@ struct Session {
     eight_bit: bool,
 }
 
+/// Whether the store takes a message for a recipient.
+type Addressed = std::result::Result<(), Rejected>;
+
 struct Reply {
     code: u16,
     text: String,
@@ -206,33 +228,39 @@ impl Session {
         };
         session.expect(220)?;
         session.say("LHLO localhost")?;
+        // Each line has its code: `250-CHUNKING`.
         let offers = session.expect(250)?.text.to_ascii_uppercase();
-        session.chunking = offers.split_ascii_whitespace().any(|w| w == "CHUNKING");
-        session.eight_bit = offers.split_ascii_whitespace().any(|w| w == "8BITMIME");
+        let offers = |name| offers.split([' ', '-']).any(|word| word == name);
+        session.chunking = offers("CHUNKING");
+        session.eight_bit = offers("8BITMIME");
         Ok(session)
     }
 
-    /// Hands a message over for one recipient. An error means that the connection is of no more
+    /// Begins a transaction for one recipient. An error means that the connection is of no more
     /// use.
-    fn submit(
-        &mut self,
-        recipient: &str,
-        message: File,
-        size: u64,
-    ) -> io::Result<Result<(), Rejected>> {
+    fn address(&mut self, recipient: &str) -> io::Result<Addressed> {
         let body = if self.eight_bit { " BODY=8BITMIME" } else { "" };
-        self.say(&format!("MAIL FROM:<>{body}"))?;
-        let reply = self.reply()?;
-        if reply.code != 250 {
-            return self.reset(reply, false);
+        for line in [
+            format!("MAIL FROM:<>{body}"),
+            format!("RCPT TO:<{recipient}>"),
+        ] {
+            self.say(&line)?;
+            let reply = self.reply()?;
+            match reply.code {
+                250 | 251 => {}
+                // It closes the connection (RFC 5321 §3.8).
+                421 => return Err(said(&reply.text)),
+                // What is wrong with the recipient is wrong for every message: a person must act.
+                _ => return self.reset(reply),
+            }
         }
-        self.say(&format!("RCPT TO:<{recipient}>"))?;
-        let reply = self.reply()?;
-        if !matches!(reply.code, 250 | 251) {
-            // What is wrong with the recipient is wrong for every message: a person must act.
-            return self.reset(reply, false);
-        }
+        Ok(Ok(()))
+    }
+
+    /// Hands a message over. An error means that the connection is of no more use.
+    fn hand_over(&mut self, message: File) -> io::Result<Addressed> {
         if self.chunking {
+            let size = message.metadata()?.len();
             self.say(&format!("BDAT {size} LAST"))?;
             let copied = io::copy(&mut message.take(size), self.stream.get_mut())?;
             if copied != size {
@@ -242,7 +270,7 @@ impl Session {
             self.say("DATA")?;
             let reply = self.reply()?;
             if reply.code != 354 {
-                return self.reset(reply, false);
+                return self.reset(reply);
             }
             dot_stuffed(BufReader::new(message), self.stream.get_mut())?;
         }
@@ -256,10 +284,10 @@ impl Session {
     }
 
     /// Ends a transaction that was refused.
-    fn reset(&mut self, refusal: Reply, for_good: bool) -> io::Result<Result<(), Rejected>> {
+    fn reset(&mut self, refusal: Reply) -> io::Result<Addressed> {
         self.say("RSET")?;
         self.expect(250)?;
-        Ok(Err(refusal.rejected(for_good)))
+        Ok(Err(refusal.rejected(false)))
     }
 
     fn say(&mut self, line: &str) -> io::Result<()> {
@@ -272,7 +300,7 @@ impl Session {
         let reply = self.reply()?;
         match reply.code == code {
             true => Ok(reply),
-            false => Err(io::Error::other(format!("it said: {}", reply.text))),
+            false => Err(said(&reply.text)),
         }
     }
 
@@ -285,7 +313,7 @@ impl Session {
                 .read_until(b'\n', &mut line)?;
             let line = String::from_utf8_lossy(&line);
             let line = line.trim_end();
-            let nonsense = || io::Error::other(format!("it said: {line}"));
+            let nonsense = || said(line);
             if line.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -303,6 +331,11 @@ impl Session {
         }
         Err(io::Error::other("a reply without an end"))
     }
+}
+
+/// The store's words as an error.
+fn said(words: &str) -> io::Error {
+    io::Error::other(format!("it said: {words}"))
 }
 
 /// Writes a message as DATA has it. Some stores take a bare line feed for a line's end, so a dot

@@ -12,7 +12,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use std::fs::{File, OpenOptions};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Error, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -168,6 +168,10 @@ impl LockedFile {
             .mode(0o600)
             .open(path)
             .map_err(|e| cannot_write(path, &e))?;
+        // A pipe has no end to append at, and would keep us waiting for its reader.
+        if !file.metadata().is_ok_and(|about| about.is_file()) {
+            return Err(cannot_write(path, &Error::other("it is no file")));
+        }
         while let Err(e) = rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             if !matches!(e, rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) {
                 return Err(cannot_write(path, &e.into()));

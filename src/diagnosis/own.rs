@@ -54,14 +54,17 @@ pub static TEXTS: &[Entry] = &[
         &["curl -v https://{host}/", "a proxy is named in HTTPS_PROXY"],
     ),
     text(
-        &["is not trusted…hostname mismatch"],
+        &[
+            "is not trusted…hostname mismatch",
+            "is not trusted…IP address mismatch",
+        ],
         "the certificate is another host's: a wrong host name, or a proxy in between",
         Who::Network,
         &["openssl s_client -connect {host}:{port} -showcerts"],
     ),
     text(
-        &["is not trusted…expired"],
-        "it has expired, or this machine's clock is wrong",
+        &["is not trusted…expired", "is not trusted…not yet valid"],
+        "it has expired or is not valid yet, or this machine's clock is wrong",
         Who::Network,
         &["timedatectl status"],
     ),

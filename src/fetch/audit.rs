@@ -1,6 +1,6 @@
 //! The proof of completeness: what the server holds against the ledger.
 
-use super::{Job, mailbox_key};
+use super::{Job, folder_key, mailbox_key};
 use crate::mail::{Mailbox, Query, RemoteId};
 use crate::state::Store;
 use anyhow::Result;
@@ -31,20 +31,27 @@ pub fn audit(job: &Job, store: &Store, mailbox: &mut dyn Mailbox, now: i64) -> R
             folder: name.clone(),
             ..Audit::default()
         };
-        let record = store.folder_record(&mailbox_key(&job.address), name, opened.epoch)?;
-        let states = match &record {
-            Some(record) => store.states(record.id, opened.epoch)?,
+        let record =
+            store.folder_record(&mailbox_key(&job.address), folder_key(name), opened.epoch)?;
+        let listed = mailbox.list(&Query::default())?.ids;
+        let (states, known) = match &record {
+            Some(record) => (
+                store.states(record.id, opened.epoch)?,
+                store.accounted(record.id, opened.epoch, None, &listed)?,
+            ),
             None => Default::default(),
         };
         let mark = record.as_ref().and_then(|r| r.mark.clone());
         let ahead = ahead(mailbox, mark, opened.epoch)?;
-        for id in mailbox.list(&Query::default())?.ids {
+        for id in listed {
             audit.on_server += 1;
             match states.get(&id).map(String::as_str) {
                 Some("delivered") => audit.delivered += 1,
                 Some("quarantined") => audit.quarantined += 1,
                 Some("dropped") => audit.dropped += 1,
                 Some(_) => audit.pending += 1,
+                // Moved away, forgotten, and put back by a person.
+                None if known.contains(&id) => audit.delivered += 1,
                 None if ahead.as_ref().is_some_and(|a| !a.holds(&id)) => audit.unaccounted.push(id),
                 None => audit.pending += 1,
             }

@@ -16,7 +16,7 @@ mod machine;
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Delivery, Letter};
 use crate::digest::{hex, sha256};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{FolderRecord, Store};
 use anyhow::{Context, Result};
@@ -134,7 +134,8 @@ impl Folder<'_> {
 
 /// Names a message for good: the same on every attempt, on every machine.
 pub fn delivery_id(address: &str, folder: &str, epoch: u32, id: &RemoteId) -> String {
-    let key = format!("{}\0{folder}\0{epoch}\0{id}", mailbox_key(address));
+    let (address, folder) = (mailbox_key(address), folder_key(folder));
+    let key = format!("{address}\0{folder}\0{epoch}\0{id}");
     hex(&sha256(key.as_bytes())[..16])
 }
 
@@ -219,7 +220,8 @@ pub fn list_mailbox(
     let mut found = Vec::new();
     for name in &job.folders {
         let opened = mailbox.open(name, false)?;
-        let record = store.folder_record(&mailbox_key(&job.address), name, opened.epoch)?;
+        let record =
+            store.folder_record(&mailbox_key(&job.address), folder_key(name), opened.epoch)?;
         let mut ids = match &record {
             Some(record) => outstanding(job, store, mailbox, record, opened.epoch)?.ids,
             None => {
@@ -278,33 +280,73 @@ fn fetch_folders(
     tally: &mut Tally,
 ) -> Result<Ended> {
     let mut names = Names::new(&tag(&job.address));
-    let writes = job.after != AfterFetch::Keep;
+    let mut first = Ok(());
     for name in &job.folders {
-        let opened = mailbox.open(name, writes)?;
-        let folder = Folder {
-            job,
-            name,
-            epoch: opened.epoch,
-            record: store.open_folder(&mailbox_key(&job.address), name, opened.epoch)?,
-            after: &job.after,
-        };
-        if folder.record.renumbered {
-            let why = match folder.epoch {
-                0 => "its messages have the ids of Graph now".to_owned(),
-                epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
-            };
-            reporter.note(&format!(
-                "`{}` folder `{name}`: {why}; those delivered before are recognised",
-                job.address
-            ));
-        }
-        settle_earlier(store, mailbox, &folder)?;
-        let ended = fetch_folder(store, mailbox, &folder, &mut names, reporter, tally)?;
-        if ended == Ended::TimeUp {
-            return Ok(ended);
+        match fetch_named(job, name, store, mailbox, &mut names, reporter, tally) {
+            Ok(Ended::Whole) => {}
+            // A folder that is gone, or closed to us, keeps no other back.
+            Err(err) if matches!(kind_of(&err), Kind::Config | Kind::Refused | Kind::SignIn) => {
+                first = first.and(Err(err));
+            }
+            ended => return first_of(first, ended),
         }
     }
-    Ok(Ended::Whole)
+    first.map(|()| Ended::Whole)
+}
+
+/// Fetches the folder of this name.
+fn fetch_named(
+    job: &Job,
+    name: &str,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    names: &mut Names,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<Ended> {
+    let opened = mailbox.open(name, job.after != AfterFetch::Keep)?;
+    let folder = Folder {
+        job,
+        name,
+        epoch: opened.epoch,
+        record: store.open_folder(&mailbox_key(&job.address), folder_key(name), opened.epoch)?,
+        after: &job.after,
+    };
+    if folder.record.renumbered {
+        let why = match folder.epoch {
+            0 => "its messages have the ids of Graph now".to_owned(),
+            epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
+        };
+        reporter.note(&format!(
+            "`{}` folder `{name}`: {why}; those delivered before are recognised",
+            job.address
+        ));
+    }
+    // New mail comes even where the server cannot be told of what came before.
+    let mut told = settle_earlier(store, mailbox, &folder);
+    let ended = match &told {
+        Err(err) if is_wish(err) => Ok(Ended::Whole),
+        _ => fetch_folder(store, mailbox, &folder, names, reporter, tally, &mut told),
+    };
+    first_of(told, ended)
+}
+
+/// The first of two errors, of which the second often follows; but before it what the server
+/// wishes, and what hinders the delivery.
+fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
+    match (first, then) {
+        (Err(_), Err(err)) if is_wish(&err) || err.downcast_ref::<CannotDeliver>().is_some() => {
+            Err(err)
+        }
+        (first, then) => first.and(then),
+    }
+}
+
+/// The server wants to wait, or a new token.
+fn is_wish(err: &anyhow::Error) -> bool {
+    let waits = |fault: &Fault| fault.retry_after.is_some();
+    err.downcast_ref::<mail::TokenExpired>().is_some()
+        || err.downcast_ref::<Fault>().is_some_and(waits)
 }
 
 /// Tells the server what an earlier run recorded and could not tell.
@@ -313,11 +355,39 @@ fn settle_earlier(store: &Store, mailbox: &mut dyn Mailbox, folder: &Folder<'_>)
     while let Some((_, action)) = rest.first().cloned() {
         let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, a)| *a == action);
         let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
-        mailbox.settle(&ids, &action)?;
-        store.settled(folder.record.id, folder.epoch, &ids, &action)?;
+        settle(store, mailbox, folder, &ids, &action)?;
         rest = later;
     }
     Ok(())
+}
+
+/// Tells the server what became of messages, and puts on record that it knows.
+fn settle(
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    folder: &Folder<'_>,
+    ids: &[RemoteId],
+    action: &AfterFetch,
+) -> Result<()> {
+    let (id, epoch) = (folder.record.id, folder.epoch);
+    let err = match mailbox.settle(ids, action) {
+        Ok(left) => return store.settled(id, epoch, ids, left),
+        Err(err) => err,
+    };
+    // One that cannot be moved must not have all others tried again with it.
+    if matches!(action, AfterFetch::Delete | AfterFetch::Move(_))
+        && !is_wish(&err)
+        && let Ok(present) = mailbox.present(ids)
+    {
+        let present: HashSet<RemoteId> = present.into_iter().collect();
+        let left: Vec<_> = ids
+            .iter()
+            .filter(|id| !present.contains(id))
+            .cloned()
+            .collect();
+        store.settled(id, epoch, &left, true)?;
+    }
+    Err(err)
 }
 
 /// What is to be retrieved, and the mark that holds once all of it is accounted for.
@@ -342,6 +412,11 @@ fn outstanding(
     let new = listing.ids.into_iter().filter(|id| !known.contains(id));
     let mut ids = due;
     ids.extend(new);
+    // Of UIDs a part of the work moves the mark, which passes over all below it. Those of Graph are
+    // in the order of arrival.
+    if let Some(RemoteId::Uid(_)) = ids.first() {
+        ids.sort_unstable();
+    }
     Ok(Outstanding {
         ids,
         // A listing of some days only says nothing of what lies before them.
@@ -356,6 +431,7 @@ fn fetch_folder(
     names: &mut Names,
     reporter: &dyn Reporter,
     tally: &mut Tally,
+    told: &mut Result<()>,
 ) -> Result<Ended> {
     let job = folder.job;
     let mut work = outstanding(job, store, mailbox, &folder.record, folder.epoch)?;
@@ -389,7 +465,7 @@ fn fetch_folder(
             if n > 0 && job.is_over() {
                 return Ok(Ended::TimeUp);
             }
-            let ended = fetch_chunk(
+            let Some(fetched) = fetch_chunk(
                 store,
                 mailbox,
                 folder,
@@ -398,12 +474,20 @@ fn fetch_folder(
                 names,
                 reporter,
                 tally,
-            )?;
-            if ended == Ended::TimeUp {
-                return Ok(ended);
+            )?
+            else {
+                return Ok(Ended::TimeUp);
+            };
+            if told.is_ok() && *folder.after != AfterFetch::Keep && !fetched.delivered.is_empty() {
+                *told = settle(store, mailbox, folder, &fetched.delivered, folder.after);
+                if told.as_ref().is_err_and(is_wish) {
+                    return Ok(Ended::Whole);
+                }
             }
-            // IMAP's ids ascend: everything up to the last of the chunk is accounted for.
-            if let (Some(RemoteId::Uid(last)), Some(_)) = (chunk.last(), &work.mark)
+            // IMAP's ids ascend: everything up to the last of the chunk is accounted for. One that
+            // nothing came of may never have been: beyond it may be mail that is still to come.
+            let last = chunk.iter().rfind(|id| !fetched.gone.contains(id));
+            if let (Some(RemoteId::Uid(last)), Some(_)) = (last, &work.mark)
                 && folder
                     .record
                     .mark
@@ -415,7 +499,11 @@ fn fetch_folder(
             }
         }
     }
-    if let Some(mark) = work.mark.filter(|m| folder.record.mark.as_ref() != Some(m)) {
+    let is_moved = matches!(work.ids.first(), Some(RemoteId::Uid(_)));
+    if let Some(mark) = work.mark
+        && !is_moved
+        && folder.record.mark.as_ref() != Some(&mark)
+    {
         store.set_mark(folder.record.id, &mark)?;
     }
     if folder.record.renumbered && !cut && job.since.is_none() {
@@ -424,7 +512,16 @@ fn fetch_folder(
     Ok(Ended::Whole)
 }
 
-/// Retrieves, delivers, records and settles some messages of the open folder.
+/// What became of some messages.
+struct Fetched {
+    /// Delivered, of which the server is to be told.
+    delivered: Vec<RemoteId>,
+    /// Not in the folder any more.
+    gone: HashSet<RemoteId>,
+}
+
+/// Retrieves, delivers and records some messages of the open folder; `None` when the job's time
+/// was up.
 #[allow(clippy::too_many_arguments)]
 fn fetch_chunk(
     store: &Store,
@@ -435,7 +532,7 @@ fn fetch_chunk(
     names: &mut Names,
     reporter: &dyn Reporter,
     tally: &mut Tally,
-) -> Result<Ended> {
+) -> Result<Option<Fetched>> {
     let job = folder.job;
     let staging = delivery.staging().to_owned();
     let mut committer = Committer {
@@ -469,7 +566,7 @@ fn fetch_chunk(
         (Ok(()), None) if time_up => {
             // What was delivered is settled by the next run: an answer was left unread.
             tally.add(&committer.tally);
-            return Ok(Ended::TimeUp);
+            return Ok(None);
         }
         (Ok(()), None) => retrieved,
     };
@@ -477,7 +574,7 @@ fn fetch_chunk(
         Ok(missing) => missing.clone(),
         Err(_) => Vec::new(),
     };
-    account_for_missing(store, mailbox, &mut committer, &missing)?;
+    let gone = account_for_missing(store, mailbox, &mut committer, &missing)?;
     if result.is_ok() {
         // Whatever a server leaves out, the mark must not pass over it.
         for id in ids
@@ -492,23 +589,20 @@ fn fetch_chunk(
     let delivered = std::mem::take(&mut committer.delivered);
     tally.add(&committer.tally);
     result?;
-    if *folder.after != AfterFetch::Keep && !delivered.is_empty() {
-        mailbox.settle(&delivered, folder.after)?;
-        store.settled(folder.record.id, folder.epoch, &delivered, folder.after)?;
-    }
-    Ok(Ended::Whole)
+    Ok(Some(Fetched { delivered, gone }))
 }
 
 /// A message that was asked for and did not come is gone, or the server cannot give it: the
-/// first needs no record, the second is tried again later.
+/// first needs no record, the second is tried again later. Gives those that are gone.
 fn account_for_missing(
     store: &Store,
     mailbox: &mut dyn Mailbox,
     committer: &mut Committer<'_>,
     missing: &[(RemoteId, Missing)],
-) -> Result<()> {
+) -> Result<HashSet<RemoteId>> {
+    let mut gone = HashSet::new();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(gone);
     }
     let ids: Vec<RemoteId> = missing.iter().map(|(id, _)| id.clone()).collect();
     let present: HashSet<RemoteId> = mailbox.present(&ids)?.into_iter().collect();
@@ -517,6 +611,7 @@ fn account_for_missing(
         if !present.contains(id) {
             store.gone(folder.record.id, folder.epoch, id)?;
             committer.accounted.insert(id.clone());
+            gone.insert(id.clone());
             continue;
         }
         let reason = match why {
@@ -528,12 +623,20 @@ fn account_for_missing(
         };
         committer.failed(id, &reason, false, now())?;
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// What the state knows a mailbox by.
 pub fn mailbox_key(address: &str) -> String {
     address.to_lowercase()
+}
+
+/// What the state knows a folder by: INBOX is one, however it is written (RFC 3501 §5.1).
+fn folder_key(name: &str) -> &str {
+    match name.eq_ignore_ascii_case("INBOX") {
+        true => "INBOX",
+        false => name,
+    }
 }
 
 /// A short name of a mailbox for file names.

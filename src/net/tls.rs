@@ -167,6 +167,17 @@ fn reason(text: &str) -> &str {
     }
 }
 
+/// What to do about a certificate that is not trusted, by OpenSSL's words (X509_verify_cert_error_string(3)).
+fn remedy(why: &str) -> &'static str {
+    if why.contains("mismatch") {
+        "it is for other names: check the host in the URL, and whether something stands before it"
+    } else if why.contains("expired") || why.contains("not yet valid") {
+        "check this machine's clock (date); if it is right, whoever runs the host must renew the certificate"
+    } else {
+        "a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`"
+    }
+}
+
 /// What a failed handshake means.
 pub fn tls_fault(host: &str, err: &dyn Display) -> Fault {
     let text = err.to_string();
@@ -176,7 +187,7 @@ pub fn tls_fault(host: &str, err: &dyn Display) -> Fault {
             Kind::Refused,
             format!("the certificate of `{host}` is not trusted: {why}"),
         )
-        .hint("a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`")
+        .hint(remedy(why))
     } else {
         Fault::try_later(format!("TLS with `{host}` failed: {why}"))
             .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")

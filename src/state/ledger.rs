@@ -6,6 +6,7 @@
 
 use super::Store;
 use crate::config::AfterFetch;
+use crate::digest::sha256;
 use crate::mail::RemoteId;
 use anyhow::{Context, Result};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
@@ -136,11 +137,15 @@ impl Store {
         }
         self.read(|connection| {
             let mut known = HashSet::new();
-            let mut statement = connection.prepare_cached(
+            let mut remembered = connection.prepare_cached(
                 "SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
             )?;
+            let mut forgotten = connection
+                .prepare_cached("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2")?;
             for id in listed {
-                if statement.exists(params![folder, epoch, id])? {
+                if remembered.exists(params![folder, epoch, id])?
+                    || forgotten.exists(params![folder, id_digest(id)])?
+                {
                     known.insert(id.clone());
                 }
             }
@@ -332,22 +337,21 @@ impl Store {
         })
     }
 
-    /// Puts on record that the server has done it.
+    /// Puts on record that the server has done it, and whether they have left the folder.
     pub fn settled(
         &self,
         folder: FolderId,
         epoch: u32,
         ids: &[RemoteId],
-        action: &AfterFetch,
+        left: bool,
     ) -> Result<()> {
-        let present = matches!(action, AfterFetch::Keep | AfterFetch::Seen);
         self.transaction(|tx| {
             let mut update = tx.prepare_cached(
                 "UPDATE message SET settle = NULL, present = ?4
                  WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
             )?;
             for id in ids {
-                update.execute(params![folder, epoch, id, present])?;
+                update.execute(params![folder, epoch, id, !left])?;
             }
             Ok(())
         })
@@ -390,7 +394,8 @@ impl Store {
     }
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
-    /// deleted or moved by us: no listing can hold it again. How many there were stays.
+    /// deleted or moved by us. A UID is never given again; of an id of Graph, by which a message
+    /// may be put back, a digest stays. How many there were stays, too.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         const LEFT: &str = "present = 0 AND settle IS NULL AND changed_at < ?1";
         // So many at once that no other process waits long.
@@ -410,10 +415,16 @@ impl Store {
             let mut delete = tx.prepare(&format!(
                 "DELETE FROM message
                  WHERE id IN (SELECT id FROM message WHERE {LEFT} LIMIT {AT_ONCE})
-                 RETURNING folder, state = 'delivered', changed_at"
+                 RETURNING folder, state = 'delivered', changed_at, remote"
             ))?;
+            let mut keep =
+                tx.prepare("INSERT OR IGNORE INTO forgotten_id (folder, digest) VALUES (?1, ?2)")?;
             let mut rows = delete.query([before])?;
             while let Some(row) = rows.next()? {
+                let id = remote_id(row, 3)?;
+                if let RemoteId::Graph(_) = id {
+                    keep.execute(params![row.get::<_, FolderId>(0)?, id_digest(&id)])?;
+                }
                 if row.get(1)? {
                     let (count, last) = delivered.entry(row.get(0)?).or_default();
                     *count += 1;
@@ -496,6 +507,14 @@ impl Store {
 /// How long a message is remembered that left its folder, in seconds: 90 days. Nothing needs it; it
 /// answers questions of people.
 const REMEMBERED: i64 = 90 * 86_400;
+
+/// What stays of an id of Graph: 64 bits tell millions of them apart.
+fn id_digest(id: &RemoteId) -> i64 {
+    let digest = sha256(id.to_string().as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}
 
 /// Why a message was not delivered.
 pub struct Failure<'a> {

@@ -60,6 +60,8 @@ pub struct Store {
 impl Store {
     /// Opens the database in `folder`, creating both, private to us.
     pub fn open(folder: &Path) -> Result<Store> {
+        // What is on record names files in it, and another run may start elsewhere.
+        let folder = &std::path::absolute(folder)?;
         files::create_private_folder(folder)?;
         let path = folder.join(DATABASE);
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;

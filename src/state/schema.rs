@@ -131,6 +131,17 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE folder ADD COLUMN forgotten_at INTEGER;
     CREATE INDEX message_left ON message (changed_at) WHERE present = 0 AND settle IS NULL;
 ",
+    "
+    -- the ids of Graph of which the row is gone: a message keeps its id, and may be put back
+    CREATE TABLE forgotten_id (
+        folder INTEGER NOT NULL REFERENCES folder (id) ON DELETE CASCADE,
+        -- the first 64 bits of the id's SHA-256
+        digest INTEGER NOT NULL,
+        PRIMARY KEY (folder, digest)
+    ) STRICT, WITHOUT ROWID;
+    -- INBOX is one folder, however the configuration has it
+    UPDATE OR IGNORE folder SET name = 'INBOX' WHERE upper(name) = 'INBOX';
+",
 ];
 
 /// Opens (creating) and migrates.

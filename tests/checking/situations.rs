@@ -1,7 +1,7 @@
 //! The situations that the field knows (a token, a permission, a switch, a network gone wrong),
 //! played by the stand-in: `check` stops at the right step and names cause and remedy.
 
-use super::{SUPPORT, app, check, office, office_with, person, rewrite, says};
+use super::{SUPPORT, app, check, first_cross, office, office_with, person, rewrite, says};
 use crate::standin::{App, ImapFault, SmtpAt, SmtpFault, TokenFault, User};
 use crate::tokens::{CLIENT, Home};
 use std::io::{Read, Write};
@@ -257,6 +257,28 @@ fn two() -> Home {
         "      - address: billing@contoso.com\n        server: Contoso\n        deliver: stdout\n";
     home.write("config.yaml", &format!("{text}{more}"));
     home
+}
+
+/// An authority of one's own does not help there.
+#[test]
+fn a_certificate_of_other_names_has_a_remedy_of_its_own() {
+    for (host, said) in [("localhost", "hostname"), ("127.0.0.1", "IP address")] {
+        let home = office();
+        host_of(&home, "other.example", "");
+        rewrite(&home, "imaps://localhost:", &format!("imaps://{host}:"));
+        let json = check(&home, &[], 69);
+        let step = first_cross(&json);
+        let words = step.to_string();
+        assert!(words.contains(&format!("{said} mismatch")), "{words}");
+        assert!(
+            words.contains("the certificate is another host's"),
+            "{words}"
+        );
+        let ran = home.run(&["fetch", "--deliver", "stdout"]);
+        assert_eq!(ran.code, 69, "{ran:?}");
+        assert!(ran.err.contains("it is for other names"), "{ran:?}");
+        assert!(!ran.err.contains("ca_file"), "{ran:?}");
+    }
 }
 
 /// SMTP knows the app, so it is known to Exchange.

@@ -81,6 +81,25 @@ fn a_message_moved_to_another_folder_meanwhile_is_not_deleted_there() {
 }
 
 #[test]
+fn mail_comes_though_the_server_cannot_be_told_what_is_delivered() {
+    let (office, _) = filled(2);
+    office.configure("graph", "        after_fetch: delete\n");
+    let faults = &office.m365.faults().graph;
+    faults.next(99, "$batch", error(500, "ErrorItemSave", None));
+    office.fetch().fails(69);
+    office.holds(0..2);
+    office.deliver("INBOX", 2);
+    office
+        .fetch()
+        .fails(69)
+        .mentions("cannot look whether messages are there");
+    office.holds(0..3);
+    faults.heal();
+    office.fetch().succeeds().says_nothing();
+    assert!(office.m365.messages(SUPPORT, "INBOX").is_empty());
+}
+
+#[test]
 fn a_short_wait_is_waited() {
     let (office, ids) = filled(6);
     let faults = &office.m365.faults().graph;
@@ -180,4 +199,52 @@ fn every_refusal_of_the_mailbox_has_its_exit_code_and_its_words() {
     office.fetch().fails(75).mentions("HTTP 502");
     office.m365.faults().drop_connections.store(9, SeqCst);
     office.fetch().fails(75);
+}
+
+/// Ids outlive a move: a person may put back what was delivered long ago.
+#[test]
+fn what_was_moved_and_comes_back_after_a_season_is_not_delivered_again() {
+    let (office, _) = filled(3);
+    office.configure("graph", "        after_fetch: move:Done\n");
+    office.fetch().succeeds().says_nothing();
+    let state = rusqlite::Connection::open(office.world.state_dir().join("state.sqlite")).unwrap();
+    state
+        .execute(
+            "UPDATE message SET changed_at = changed_at - 100 * 86400",
+            [],
+        )
+        .unwrap();
+    office.fetch().succeeds().says_nothing();
+    let done = office.m365.messages(SUPPORT, "Done");
+    office
+        .m365
+        .move_message(SUPPORT, "Done", done[1].uid, "INBOX");
+    // It is new to the delta, and to a full listing.
+    let audited = || office.fetch().arg("--audit").succeeds();
+    audited().shows("1 delivered").shows("0 pending");
+    office.fetch().succeeds().says_nothing();
+    audited().shows("1 delivered");
+    office.m365.expire_deltas();
+    office.fetch().succeeds().says_nothing();
+    office.holds(0..3);
+}
+
+#[test]
+fn one_message_that_cannot_be_moved_is_the_only_one_to_be_tried_again() {
+    let (office, ids) = filled(5);
+    office.configure("graph", "        after_fetch: move:Done\n");
+    let faults = &office.m365.faults().graph;
+    faults.next(
+        99,
+        &format!("{}/move", ids[2]),
+        error(500, "ErrorItemSave", None),
+    );
+    office.fetch().fails(69);
+    office.holds(0..5);
+    assert_eq!(office.m365.messages(SUPPORT, "Done").len(), 4);
+    let status = office.world.run(["status", "--json"]).succeeds().json();
+    assert_eq!(status["mailboxes"][0]["unsettled"], 1);
+    faults.heal();
+    office.fetch().succeeds().says_nothing();
+    office.holds(0..5);
 }

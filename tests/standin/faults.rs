@@ -184,6 +184,8 @@ pub struct Faults {
     pub sasl_challenge: AtomicBool,
     /// Octets sent in the clear before the TLS handshake.
     pub imap_plaintext: Mutex<Option<Vec<u8>>>,
+    /// Neither UIDPLUS nor MOVE is advertised.
+    pub imap_old: AtomicBool,
     /// SASL-IR is not advertised, and an initial response is refused.
     pub imap_no_sasl_ir: AtomicBool,
 

@@ -107,7 +107,11 @@ impl Session<'_> {
             true => "",
             false => " SASL-IR",
         };
-        let usual = format!("{sasl_ir} UIDPLUS MOVE ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+");
+        let by_uid = match self.world.faults.imap_old.load(SeqCst) {
+            true => "",
+            false => " UIDPLUS MOVE",
+        };
+        let usual = format!("{sasl_ir}{by_uid} ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+");
         match (self.is_new(), self.claims.is_some()) {
             (false, false) => format!("IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2{usual}"),
             (false, true) => format!(

@@ -3,7 +3,7 @@
 use super::Task;
 use crate::cli::FetchArgs;
 use crate::commands::{provision, shell_quote};
-use crate::config::{AfterFetch, Config, Day, MailboxEntry, Target};
+use crate::config::{self, AfterFetch, Config, Day, MailboxEntry, Target};
 use crate::fault::Fault;
 use crate::fetch::Job;
 use crate::state::Store;
@@ -30,6 +30,9 @@ pub fn plan<'a>(
 ) -> Result<Plan<'a>> {
     let chosen = choose(config, &args.names)?;
     let target: Option<Target> = parse(args.deliver.as_deref(), "--deliver")?;
+    // What is interrupted is finished by a run that starts in another folder.
+    let whole = |target| config::absolute_target(&target, &std::env::current_dir()?);
+    let target = target.map(whole).transpose()?;
     let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
     let since: Option<Day> = parse(args.since.as_deref(), "--since")?;
     let spool = store.path().join("spool");

@@ -107,8 +107,9 @@ impl Mailbox for GraphMailbox {
         settle::present(&self.client, self.opened()?.id, ids)
     }
 
-    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
-        settle::settle(&self.client, &self.opened()?, ids, action)
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool> {
+        settle::settle(&self.client, &self.opened()?, ids, action)?;
+        Ok(matches!(action, AfterFetch::Delete | AfterFetch::Move(_)))
     }
 
     fn folders(&mut self) -> Result<Vec<String>> {

@@ -9,6 +9,9 @@ use crate::mail::TokenExpired;
 use std::io;
 use std::time::Duration;
 
+/// How long to wait where the server does not say.
+const A_WHILE: Duration = Duration::from_secs(60);
+
 /// Whom the session is with.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -102,9 +105,8 @@ pub fn failed(place: &Place, what: &str, failure: Failure) -> anyhow::Error {
 fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
     let (host, user) = (&place.host, &place.user);
     match meaning(&words) {
-        Meaning::Throttled(wait) => {
-            Fault::try_later(format!("{what}: `{host}` asks to wait")).retry_after(wait)
-        }
+        Meaning::Throttled(wait) => Fault::try_later(format!("{what}: `{host}` asks to wait"))
+            .retry_after(Some(wait.unwrap_or(A_WHILE))),
         Meaning::NotConnected => Fault::new(
             Kind::SignIn,
             format!("signed in to `{host}`, but cannot open mailbox `{user}`"),
@@ -145,7 +147,7 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
         Cut::Bye(words) => match meaning(&words) {
             Meaning::TokenExpired => return expired(place, words),
             Meaning::Throttled(wait) => Fault::try_later(format!("`{host}` asks to wait"))
-                .retry_after(wait)
+                .retry_after(Some(wait.unwrap_or(A_WHILE)))
                 .said(words),
             Meaning::NotConnected => Fault::new(
                 Kind::SignIn,

@@ -230,7 +230,7 @@ impl Mailbox for ImapMailbox {
         Ok(found.into_iter().map(RemoteId::Uid).collect())
     }
 
-    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool> {
         let uids = uids(ids)?;
         self.settle_uids(&uids, action)
     }

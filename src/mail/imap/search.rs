@@ -1,5 +1,6 @@
 //! Which UIDs a folder holds: `UID SEARCH`, and its answers in every form.
 
+use super::faults::{Meaning, meaning};
 use super::line::{self, Line};
 use super::uid_set;
 use super::wire::{Cut, Failure, Wire};
@@ -32,17 +33,29 @@ pub fn search(
     }
     let mut found = run(wire, &key)?;
     if found.is_empty() && after.is_none() && since.is_none() && wire.heard.exists > 0 {
-        found = fetch_uids(wire)?;
+        found = fetch_uids(wire, "1:*")?;
     }
     found.retain(|&uid| uid >= first);
     Ok(found)
 }
 
-/// Which of these UIDs the folder still holds.
+/// Which of these UIDs the folder still holds. One that the search does not find is asked for by
+/// another command: who is taken to be gone is never asked for again.
 pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
     let mut found = Vec::new();
     for (_, set) in uid_set::sets(uids, usize::MAX) {
         found.extend(run(wire, &format!("UID {set}"))?);
+    }
+    let mut lost = uids.to_vec();
+    lost.retain(|uid| !found.contains(uid));
+    for (_, set) in uid_set::sets(&lost, usize::MAX) {
+        match fetch_uids(wire, &set) {
+            Ok(there) => found.extend(there),
+            // Some say so of a UID that is gone.
+            Err(Failure::Refused(words))
+                if matches!(meaning(&words), Meaning::Gone | Meaning::Other) => {}
+            Err(failure) => return Err(failure),
+        }
     }
     Ok(found)
 }
@@ -84,8 +97,8 @@ pub fn run(wire: &mut Wire, key: &str) -> Result<Vec<u32>, Failure> {
     Ok(found)
 }
 
-/// The second way: the UID of every message.
-fn fetch_uids(wire: &mut Wire) -> Result<Vec<u32>, Failure> {
+/// The second way: the UID of every message of a set.
+fn fetch_uids(wire: &mut Wire, set: &str) -> Result<Vec<u32>, Failure> {
     use super::fetch::{Found, Items};
     let mut found = Vec::new();
     let longest = wire.limits.line;
@@ -94,7 +107,7 @@ fn fetch_uids(wire: &mut Wire) -> Result<Vec<u32>, Failure> {
     let exists = wire.heard.exists.min(MOST as u32);
     wire.limits.lines = usual.lines.saturating_add(exists);
     wire.limits.octets = usual.octets.saturating_add(u64::from(exists) * 64);
-    let done = wire.run("UID FETCH 1:* (UID)", longest, |line| {
+    let done = wire.run(&format!("UID FETCH {set} (UID)"), longest, |line| {
         if let Line::Data {
             number: Some(_),
             kind,

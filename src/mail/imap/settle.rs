@@ -20,15 +20,15 @@ impl ImapMailbox {
     ///
     /// Without UIDPLUS (RFC 4315) only EXPUNGE is left, which would take away whatever others
     /// have flagged; then a message to delete, or moved by copying, is flagged `\Deleted` and
-    /// left for the server or a person to expunge.
-    pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<()> {
+    /// left for the server or a person to expunge. True when they have left the folder.
+    pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<bool> {
         let target = match action {
             AfterFetch::Move(folder) => Some(self.target(folder)?),
             _ => None,
         };
         for (range, set) in uid_set::sets(uids, SET) {
             let (what, done) = match action {
-                AfterFetch::Keep => return Ok(()),
+                AfterFetch::Keep => return Ok(false),
                 AfterFetch::Seen => ("cannot mark messages as read", self.mark_seen(&set)),
                 AfterFetch::Delete => ("cannot delete messages", self.delete(&set)),
                 AfterFetch::Move(_) => {
@@ -50,7 +50,12 @@ impl ImapMailbox {
                 .into());
             }
         }
-        Ok(())
+        let left = self.on_wire(|wire| match action {
+            AfterFetch::Keep | AfterFetch::Seen => Ok(false),
+            AfterFetch::Delete => wire.offers("UIDPLUS"),
+            AfterFetch::Move(_) => Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?),
+        });
+        left.map_err(|failure| self.fault("cannot talk to the server", failure))
     }
 
     /// The name on the wire of a folder to move to.
@@ -92,7 +97,7 @@ impl ImapMailbox {
         }
         // Those that an earlier run has copied and flagged are not copied again.
         let fresh = self.still(set, "UNDELETED")?;
-        if let Some((_, fresh)) = uid_set::sets(&fresh, SET).first() {
+        for (_, fresh) in uid_set::sets(&fresh, SET) {
             self.fill_folder(folder, |mailbox| {
                 // The library's own call does not quote the name.
                 let command = format!("UID COPY {fresh} {}", quote(folder));

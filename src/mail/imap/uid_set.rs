@@ -15,7 +15,7 @@ pub fn sets(uids: &[u32], most: usize) -> Vec<(Range<usize>, String)> {
         let mut text = String::new();
         let mut at = start;
         while at < uids.len() && at - start < most.max(1) && text.len() < LONGEST - 24 {
-            let room = (start + most.max(1)).min(uids.len());
+            let room = start.saturating_add(most.max(1)).min(uids.len());
             let first = uids[at];
             let mut last = first;
             at += 1;
@@ -62,7 +62,7 @@ mod tests {
         #[test]
         fn sets_hold_each_uid_once_and_fit_a_line(
             uids in proptest::collection::btree_set(1u32..1_000_000, 0..3000),
-            most in 1usize..2000,
+            most in prop_oneof![1usize..2000, Just(usize::MAX)],
         ) {
             let uids: Vec<u32> = uids.into_iter().collect();
             let mut back = Vec::new();

@@ -1,5 +1,6 @@
 //! Each kind of delivery: what it leaves behind, and how it refuses.
 
+use super::mail_store::{MailStore, Manner};
 use super::{Desk, SUPPORT, Sorted, Via, assert_same, files, mboxrd};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -270,4 +271,145 @@ fn a_stamp_tells_from_where_a_message_came() {
     assert_eq!(fields[0], "X-Queuemail-Queue: support");
     assert!(fields.contains(&"X-Queuemail-UID: 1"), "{stamp}");
     assert!(fields.contains(&"X-Queuemail-Priority: 3"), "{stamp}");
+}
+
+/// A store that counts a message's octets gets those of the stamp, too.
+#[test]
+fn a_stamped_message_comes_whole_to_a_mail_store() {
+    for chunking in [false, true] {
+        let store = MailStore::start(Manner {
+            chunking,
+            ..Manner::default()
+        });
+        let desk = Desk::new(Via::Imap, &format!("{}\nstamp: true", store.target()));
+        let sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let without_stamp = |message: Vec<u8>| {
+            let from = message.windows(6).position(|w| w == b"From: ").unwrap();
+            message[from..].to_vec()
+        };
+        let got: Vec<_> = store.taken().into_iter().map(without_stamp).collect();
+        assert_same(&sent, &got, &format!("stamped, chunking: {chunking}"));
+    }
+}
+
+#[test]
+fn a_message_that_breaks_the_mail_store_keeps_no_other_back() {
+    let store = MailStore::start(Manner {
+        breaks_over: Some("Subject: Case 1\r"),
+        ..Manner::default()
+    });
+    let desk = Desk::new(Via::Imap, &store.target());
+    let mut sent = desk.deliver(0..5);
+    let ran = desk.fetch(&[]).fails(75);
+    ran.mentions("message 2 of `support@contoso.example`");
+    sent.remove(1);
+    assert_same(&sent, &store.taken(), "all but the one");
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.state()
+        .execute(
+            "UPDATE message SET next_attempt = 0, attempts = 7 WHERE state = 'failed'",
+            [],
+        )
+        .unwrap();
+    desk.fetch(&[]).fails(65).mentions("quarantine");
+    assert_same(&sent, &store.taken(), "it is given up on");
+}
+
+#[test]
+fn a_mail_store_may_end_the_connection_between_two_messages() {
+    let store = MailStore::start(Manner {
+        messages: Some(2),
+        ..Manner::default()
+    });
+    let desk = Desk::new(Via::Imap, &store.target());
+    let sent = desk.deliver(0..5);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &store.taken(), "each once");
+}
+
+/// What a command leaves running keeps its standard error open.
+#[test]
+fn a_command_is_over_when_it_ends_and_not_what_it_left_running() {
+    let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/sh take.sh'");
+    desk.world
+        .write("take.sh", "cat >> taken\nsleep 30 &\necho $! >> pids\n");
+    let sent = desk.deliver(0..2);
+    let began = std::time::Instant::now();
+    desk.fetch(&[]).succeeds().says_nothing();
+    let time = began.elapsed().as_secs();
+    let pids = std::fs::read_to_string(desk.path("pids")).unwrap();
+    for pid in pids.lines() {
+        let _ = std::process::Command::new("kill").arg(pid).status();
+    }
+    assert!(time < 20, "{time} s");
+    assert_eq!(std::fs::read(desk.path("taken")).unwrap(), sent.concat());
+}
+
+/// Under whatever mask of permissions we run.
+#[test]
+fn what_is_delivered_is_private() {
+    for target in ["eml:mail", "maildir:mail", "mbox:mail/all"] {
+        let desk = Desk::new(Via::Imap, &format!("deliver: {target}"));
+        std::fs::create_dir(desk.path(".config/queuemail/mail")).unwrap();
+        desk.deliver(0..1);
+        desk.fetch(&[])
+            .under(["/bin/sh", "-c", "umask 000; exec \"$@\"", "sh"])
+            .succeeds();
+        let mut folders = vec![desk.path(".config/queuemail/mail")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    assert_eq!(desk.world.mode(&path), 0o600, "{}", path.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_mbox_that_is_no_file_is_refused() {
+    let desk = Desk::new(Via::Imap, "deliver: mbox:pipe");
+    let pipe = desk.path(".config/queuemail/pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    // More than a pipe holds.
+    desk.m365.deliver(SUPPORT, "INBOX", &[b'x'; 100_000]);
+    desk.fetch(&[]).fails(73).mentions("it is no file");
+    assert!(!desk.path(".config/queuemail/pipe.lock").exists());
+}
+
+/// A delivery that was interrupted is finished from wherever the next run starts.
+#[test]
+fn a_target_typed_in_a_shell_is_one_place() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:unused");
+    let sent = desk.deliver(0..2);
+    desk.world.write("mail/tmp/other", "");
+    // No file can be moved there.
+    std::os::unix::fs::symlink("/proc", desk.path("mail/new")).unwrap();
+    desk.fetch(&["--deliver", "maildir:mail"]).fails(73);
+    std::fs::remove_file(desk.path("mail/new")).unwrap();
+    std::fs::create_dir(desk.path("mail/new")).unwrap();
+    desk.fetch(&["--deliver", "maildir:~/mail"])
+        .under(["/bin/sh", "-c", "cd / && exec \"$@\"", "sh"])
+        .succeeds();
+    assert_same(&sent, &desk.maildir("mail"), "interrupted");
+    assert!(!desk.path("~").exists());
+}
+
+#[test]
+fn the_state_folder_is_one_place() {
+    let kill = "deliver: 'command:/bin/sh -c \"kill -9 $PPID\"'";
+    let desk = Desk::new(Via::Imap, kill);
+    desk.deliver(0..1);
+    desk.fetch(&["--state-dir", "state"]).fails(-10);
+    let state = rusqlite::Connection::open(desk.path("state/state.sqlite")).unwrap();
+    let intent: String = state
+        .query_row("SELECT intent FROM message", [], |row| row.get(0))
+        .unwrap();
+    let home = desk.world.home().display().to_string();
+    assert!(intent.contains(&format!("{home}/state/spool/")), "{intent}");
 }

@@ -3,6 +3,7 @@
 
 mod campaigns;
 mod deliveries;
+mod mail_store;
 mod oddities;
 mod runs;
 

@@ -176,3 +176,108 @@ fn noise_and_order_make_no_difference() {
         desk.fetch(&[]).succeeds().says_nothing();
     }
 }
+
+/// Those to be tried again come with those that are new, and none is passed over when the line
+/// breaks between them.
+#[test]
+fn no_older_message_is_passed_over_for_one_that_is_tried_again() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let deliver = |n: usize, received| {
+        let bytes = super::message(n);
+        desk.m365
+            .deliver_with(SUPPORT, "INBOX", &bytes, &[], received);
+        bytes
+    };
+    let mut sent: Vec<_> = (0..10).map(|n| deliver(n, 1_500_000_000)).collect();
+    sent.extend((10..70).map(|n| deliver(n, 1_790_000_000)));
+    let faults = desk.m365.faults();
+    for uid in 11..=70 {
+        faults.imap_uid(SUPPORT, uid, UidFault::NoData);
+    }
+    desk.fetch(&["--since", "2026-01-01"]).fails(75);
+    for uid in 11..=70 {
+        faults.imap_uid_heals(SUPPORT, uid);
+    }
+    make_due(&desk);
+    faults.imap_uid(SUPPORT, 1, UidFault::CutShort);
+    desk.fetch(&["--budget", "600"]).fails(75);
+    faults.imap_uid_heals(SUPPORT, 1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "all of them");
+}
+
+/// Without UIDPLUS (RFC 4315) a message that is deleted or moved is flagged and stays.
+#[test]
+fn what_is_flagged_and_stays_is_remembered() {
+    for after in ["delete", "move:Archive"] {
+        let desk = Desk::new(Via::Imap, &format!("{MAILDIR}\nafter_fetch: {after}"));
+        desk.m365.faults().imap_old.store(true, SeqCst);
+        let sent = desk.deliver(0..5);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let inbox = desk.m365.messages(SUPPORT, "INBOX");
+        assert!(inbox.iter().all(|m| m.flags == ["\\Deleted"]), "{inbox:?}");
+        assert_eq!(inbox.len(), 5, "{after}");
+        // A season later an audit does not take them for messages that were passed over.
+        desk.state()
+            .execute(
+                "UPDATE message SET changed_at = changed_at - 100 * 86400",
+                [],
+            )
+            .unwrap();
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
+        // Nor does a change of UIDVALIDITY make them new.
+        desk.m365.renumber(SUPPORT, "INBOX", 77, 1);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), after);
+    }
+}
+
+/// A UID that no message has moves the mark past no mail that is still to come.
+#[test]
+fn a_uid_out_of_nowhere_hides_no_mail() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let mut sent = desk.deliver(0..3);
+    // The second command after the sign-in is the search.
+    let nonsense = b"* SEARCH 4294967295 7\r\n".to_vec();
+    desk.m365.faults().imap_at(2, ImapFault::Garbage(nonsense));
+    desk.fetch(&[]).succeeds().says_nothing();
+    sent.extend(desk.deliver(3..6));
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "those that came later");
+    let mark: String = desk
+        .state()
+        .query_row("SELECT mark FROM folder", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(mark, "6");
+}
+
+/// A search has been seen to find nothing where there is something.
+#[test]
+fn a_message_is_gone_only_where_the_server_says_so_twice() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..5);
+    desk.m365.faults().imap_uid(SUPPORT, 3, UidFault::NoData);
+    // After EXAMINE, SEARCH and FETCH it is asked whether the message is there.
+    desk.m365.faults().imap_at(4, ImapFault::NothingFound);
+    desk.fetch(&[]).fails(75).mentions("message 3 of");
+    desk.m365.faults().imap_uid_heals(SUPPORT, 3);
+    make_due(&desk);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "healed");
+}
+
+#[test]
+fn a_wait_of_no_said_length_is_a_minute() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.deliver(0..3);
+    let throttled = ImapFault::Reply("NO Request is throttled.".into());
+    desk.m365.faults().imap_next(1, throttled);
+    desk.fetch(&[]).fails(75).mentions("asks to wait");
+    let before = desk.m365.log().len();
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&["support"])
+        .fails(75)
+        .mentions("left alone until");
+    assert_eq!(desk.m365.log().len(), before, "nobody was asked anything");
+}

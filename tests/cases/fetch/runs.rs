@@ -355,6 +355,21 @@ fn a_folder_that_is_not_there_is_named_with_those_that_are() {
 }
 
 #[test]
+fn a_folder_that_is_gone_keeps_no_other_back() {
+    both(|via| {
+        let folders = "deliver: maildir:mail\nfolders: [Gone, INBOX, Archive]";
+        let desk = Desk::new(via, folders);
+        let sent = desk.deliver(0..2);
+        let archived = message(2);
+        desk.m365.deliver(SUPPORT, "Archive", &archived);
+        let ran = desk.fetch(&[]).fails(78);
+        ran.mentions("no folder `Gone`");
+        let all = [sent, vec![archived]].concat();
+        assert_same(&all, &desk.maildir(MAIL), &format!("{via:?}"));
+    });
+}
+
+#[test]
 fn a_destination_that_cannot_be_written_loses_nothing() {
     let desk = Desk::new(
         Via::Imap,
@@ -365,4 +380,47 @@ fn a_destination_that_cannot_be_written_loses_nothing() {
         .fails(73)
         .mentions("nothing was removed from the server");
     assert_eq!(desk.m365.messages(SUPPORT, "INBOX").len(), 3);
+}
+
+/// INBOX is the same in every case (RFC 3501 §5.1).
+#[test]
+fn the_inbox_is_one_folder_however_it_is_written() {
+    both(|via| {
+        let desk = Desk::new(via, "deliver: maildir:mail\nfolders: [Inbox]");
+        let mut sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let config = desk.world.config();
+        for folders in ["[INBOX]", "[inbox]"] {
+            let config = config.replace("[Inbox]", folders);
+            desk.world.write_config(config);
+            let next = sent.len();
+            sent.extend(desk.deliver(next..next + 1));
+            desk.fetch(&[]).succeeds().says_nothing();
+            assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}, {folders}"));
+        }
+    });
+}
+
+#[test]
+fn a_database_of_an_earlier_version_goes_on() {
+    both(|via| {
+        let desk = Desk::new(via, &format!("{MAILDIR}\nfolders: [Inbox]"));
+        let mut sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let state = desk.state();
+        state
+            .execute_batch(
+                "DROP TABLE forgotten_id;
+                 UPDATE folder SET name = 'Inbox';
+                 DROP INDEX message_left;
+                 ALTER TABLE folder DROP COLUMN forgotten;
+                 ALTER TABLE folder DROP COLUMN forgotten_at;
+                 PRAGMA user_version = 2;",
+            )
+            .unwrap();
+        drop(state);
+        sent.extend(desk.deliver(3..5));
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
+    });
 }

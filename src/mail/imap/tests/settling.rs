@@ -8,7 +8,7 @@ fn settle(
     capability: &str,
     script: &[(&str, &str)],
     action: AfterFetch,
-) -> (Result<()>, Vec<String>) {
+) -> (Result<bool>, Vec<String>) {
     let mut script = script.to_vec();
     script.push(("SELECT", OPEN));
     let (mut mailbox, asked) = session_with(capability, &script);

@@ -50,7 +50,7 @@ fn a_server_that_is_started_again() {
         let desk = Desk::new(via, address);
         let faults = desk.m365.faults();
         faults.graph.latency.store(5, SeqCst);
-        *faults.imap_drip.lock().unwrap() = Some((1000, Duration::from_millis(5)));
+        *faults.imap_drip.lock().unwrap() = Some((300, Duration::from_millis(5)));
         let mut sent = Vec::new();
         let moments: Vec<u64> = (0..100).map(|n| 60 + n * 5).collect();
         for moment in campaign.some_of(&moments, 5) {

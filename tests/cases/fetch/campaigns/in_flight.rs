@@ -3,10 +3,8 @@
 
 use super::kill::{MESSAGES, calls, killed_at};
 use super::{Campaign, Desk, Via, assert_same, both, files};
+use crate::cases::fetch::mail_store::{MailStore, Manner};
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Kills fetches at desks of a kind; `taken` says what a desk's delivery got.
@@ -65,74 +63,10 @@ fn command() {
 #[test]
 fn mail_store() {
     let new = |via| {
-        let store = MailStore::start();
-        let address = format!("deliver: lmtp:127.0.0.1:{}", store.port);
-        (Desk::new(via, &address), store)
+        let store = MailStore::start(Manner::default());
+        (Desk::new(via, &store.target()), store)
     };
     both(|via| {
-        at_calls(via, "a mail store", new, |_, store| {
-            store.taken.lock().unwrap().clone()
-        });
+        at_calls(via, "a mail store", new, |_, store| store.taken());
     });
-}
-
-/// Takes every message by LMTP (RFC 2033). Its thread ends with the process.
-struct MailStore {
-    port: u16,
-    taken: Arc<Mutex<Vec<Vec<u8>>>>,
-}
-
-impl MailStore {
-    fn start() -> MailStore {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let store = MailStore {
-            port: listener.local_addr().unwrap().port(),
-            taken: Arc::default(),
-        };
-        let taken = store.taken.clone();
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let taken = taken.clone();
-                // A client that was killed in the middle is no matter.
-                std::thread::spawn(move || serve(client, &taken));
-            }
-        });
-        store
-    }
-}
-
-fn serve(client: TcpStream, taken: &Mutex<Vec<Vec<u8>>>) -> io::Result<()> {
-    let mut output = client.try_clone()?;
-    let mut input = BufReader::new(client);
-    output.write_all(b"220 store LMTP\r\n")?;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line)? == 0 {
-            return Ok(());
-        }
-        let verb = String::from_utf8_lossy(&line).to_ascii_uppercase();
-        match verb.get(..4).unwrap_or_default() {
-            "LHLO" => output.write_all(b"250-store\r\n250 8BITMIME\r\n")?,
-            "QUIT" => return output.write_all(b"221 bye\r\n"),
-            "DATA" => {
-                output.write_all(b"354 go on\r\n")?;
-                let mut message = Vec::new();
-                loop {
-                    line.clear();
-                    if input.read_until(b'\n', &mut line)? == 0 {
-                        return Ok(());
-                    }
-                    if line == b".\r\n" {
-                        break;
-                    }
-                    let stuffed = usize::from(line.first() == Some(&b'.'));
-                    message.extend_from_slice(&line[stuffed..]);
-                }
-                taken.lock().unwrap().push(message);
-                output.write_all(b"250 stored\r\n")?;
-            }
-            _ => output.write_all(b"250 ok\r\n")?,
-        }
-    }
 }
