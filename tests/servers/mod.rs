@@ -193,6 +193,15 @@ impl RealServers {
     }
 }
 
+/// A test that fails tells what its servers saw.
+impl Drop for RealServers {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
 /// What this machine lacks, in words.
 pub fn missing() -> Vec<&'static str> {
     let mut missing = Vec::new();
