@@ -5,6 +5,7 @@
 //! look there does. So [`Reach::ByName`] is tried first, and [`Reach::All`] only for a host that
 //! it does not know.
 
+use crate::config;
 use crate::fault::Fault;
 use crate::files;
 use anyhow::Result;
@@ -117,12 +118,16 @@ fn is_by_name(folder: &Path) -> bool {
 /// A [`Fault`] of kind `Config` where it cannot be read, or holds none or a broken one.
 pub fn certificates(path: &Path) -> Result<Vec<X509>> {
     const END: &str = "-----END CERTIFICATE-----";
+    let unusable =
+        |why: String| Fault::config(format!("cannot use ca_file `{}`: {why}", path.display()));
+    let octets = files::read_plain(path, LARGEST)
+        .map_err(|e| unusable(e.to_string()).hint(format!("ls -l {}", config::quoted(path))))?;
+    // What stands between the certificates may be in any character set.
+    let pem = String::from_utf8_lossy(&octets);
     let cannot = |why: String| {
-        Fault::config(format!("cannot use ca_file `{}`: {why}", path.display()))
+        unusable(why)
             .hint("it must hold one or more PEM blocks that begin with -----BEGIN CERTIFICATE-----")
     };
-    let pem = files::read_plain(path, LARGEST).map_err(|e| cannot(e.to_string()))?;
-    let pem = std::str::from_utf8(&pem).map_err(|e| cannot(e.to_string()))?;
     let mut found = Vec::new();
     for block in pem.split_inclusive(END).filter(|b| b.contains(END)) {
         let start = block.find("-----BEGIN CERTIFICATE-----").unwrap_or(0);

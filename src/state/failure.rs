@@ -20,6 +20,15 @@ pub fn fault(verb: &str, path: &Path, err: rusqlite::Error) -> Fault {
     }
 }
 
+/// The fault of a database that a later version of this program has changed.
+pub fn later(path: &Path) -> Fault {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("the state database `{}` is of a later version of queuemail", path.display()),
+    )
+    .hint("use that version: an older one could take its mail for new; another state folder: --state-dir")
+}
+
 /// The fault of a file that cannot be made.
 pub fn not_opened(path: &Path, err: &std::io::Error) -> Fault {
     Fault::new(

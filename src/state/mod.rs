@@ -65,8 +65,9 @@ impl Store {
         files::create_private_folder(folder)?;
         let path = folder.join(DATABASE);
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
-        let connection =
-            schema::open(&path, BUSY_TIMEOUT).map_err(|e| failure::fault("open", &path, e))?;
+        let connection = schema::open(&path, BUSY_TIMEOUT)
+            .map_err(|e| failure::fault("open", &path, e))?
+            .ok_or_else(|| failure::later(&path))?;
         Ok(Store {
             folder: folder.to_owned(),
             connection: Mutex::new(connection),
@@ -166,6 +167,31 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_another_process_makes_just_now_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let other = Connection::open(folder.path().join(DATABASE)).unwrap();
+        other
+            .execute_batch("CREATE TABLE begun (a); BEGIN IMMEDIATE")
+            .unwrap();
+        std::thread::scope(|scope| {
+            let store = scope.spawn(|| Store::open(folder.path()).map(drop));
+            std::thread::sleep(Duration::from_millis(300));
+            other.execute_batch("COMMIT").unwrap();
+            store.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn one_of_a_later_version_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let later = Connection::open(folder.path().join(DATABASE)).unwrap();
+        later.pragma_update(None, "user_version", 1000).unwrap();
+        let err = Store::open(folder.path()).err().unwrap();
+        assert!(err.to_string().contains("later version"), "{err}");
+    }
 
     #[test]
     fn the_log_is_copied_once_it_is_long() {

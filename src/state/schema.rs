@@ -1,8 +1,8 @@
 //! The tables, and how a database of an earlier version becomes one of this version.
 
-use rusqlite::{Connection, OpenFlags, Result};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Each entry brings the database from version `index` to `index + 1`; entries never change
 /// once released.
@@ -144,8 +144,8 @@ const MIGRATIONS: &[&str] = &[
 ",
 ];
 
-/// Opens (creating) and migrates.
-pub fn open(path: &Path, busy: Duration) -> Result<Connection> {
+/// Opens (creating) and migrates. `None` for a database of a later version than ours.
+pub fn open(path: &Path, busy: Duration) -> Result<Option<Connection>> {
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -153,12 +153,16 @@ pub fn open(path: &Path, busy: Duration) -> Result<Connection> {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(busy)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_log(&connection, busy)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is deleted may be a token: it is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
-    if version(&connection)? < MIGRATIONS.len() as u32 {
+    let version_found = version(&connection)?;
+    if version_found > MIGRATIONS.len() as u32 {
+        return Ok(None);
+    }
+    if version_found < MIGRATIONS.len() as u32 {
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         // Another process may have migrated while we waited for the lock.
@@ -172,7 +176,24 @@ pub fn open(path: &Path, busy: Duration) -> Result<Connection> {
         }
         transaction.commit()?;
     }
-    Ok(connection)
+    Ok(Some(connection))
+}
+
+/// Has a new database write its log ahead. Where another process does the same just then, SQLite
+/// itself does not wait.
+fn use_log(connection: &Connection, busy: Duration) -> Result<()> {
+    let end = Instant::now() + busy;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(err)
+                if err.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < end =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
 }
 
 fn version(connection: &Connection) -> Result<u32> {
