@@ -3,6 +3,7 @@
 
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer};
 use super::exchange::exchange;
+use super::redirect::Asked;
 use super::{AccessToken, assertion, federation};
 use crate::fault::Fault;
 use crate::http::Agent;
@@ -61,8 +62,8 @@ pub struct Granted {
 pub struct CodeRequest {
     /// What the person opens.
     pub url: url::Url,
-    /// Comes back with the code; another one is of another sign-in (RFC 6749 §10.12).
-    pub state: Secret,
+    /// What the answer must fit.
+    pub asked: Asked,
     redirect_uri: RedirectUrl,
     verifier: PkceCodeVerifier,
 }
@@ -178,8 +179,11 @@ impl Client<'_> {
         }
         let (url, state) = request.url();
         Ok(CodeRequest {
+            asked: Asked {
+                state: Secret::new(state.secret().clone()),
+                origin: url.origin(),
+            },
             url,
-            state: Secret::new(state.secret().clone()),
             redirect_uri,
             verifier,
         })

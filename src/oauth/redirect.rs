@@ -18,6 +18,15 @@ const WITHOUT_BROWSER: &str =
 /// The redirect address where the browser is on another host, and nobody listens.
 pub const ELSEWHERE: &str = "http://localhost";
 
+/// What an answer must fit.
+#[derive(Clone)]
+pub struct Asked {
+    /// Another one is of another sign-in (RFC 6749 §10.12).
+    pub state: Secret,
+    /// Of the authorization endpoint; an issuer that is told (RFC 9207) is there.
+    pub origin: url::Origin,
+}
+
 /// A free port on the loopback.
 pub struct Redirect {
     listeners: Vec<TcpListener>,
@@ -56,16 +65,16 @@ impl Redirect {
 
     /// Waits for the browser that brings `state`; other requests are turned away. Each connection
     /// has a thread: browsers open some ahead of their use, and say nothing on them.
-    pub fn wait(&self, state: &Secret, patience: Duration) -> Result<Brought, Fault> {
+    pub fn wait(&self, asked: &Asked, patience: Duration) -> Result<Brought, Fault> {
         let deadline = Instant::now() + patience;
         let (done, brought) = mpsc::channel();
         while Instant::now() < deadline {
             for listener in &self.listeners {
                 if let Ok((stream, _)) = listener.accept() {
-                    let (done, state) = (done.clone(), state.clone());
+                    let (done, asked) = (done.clone(), asked.clone());
                     // Without a thread it is turned away, and the browser may come again.
                     let _ = std::thread::Builder::new()
-                        .spawn(move || serve(stream, &state).map(|brought| done.send(brought)));
+                        .spawn(move || serve(stream, &asked).map(|brought| done.send(brought)));
                 }
             }
             if let Ok(brought) = brought.recv_timeout(Duration::from_millis(50)) {
@@ -113,7 +122,7 @@ fn first_line(stream: &TcpStream) -> Option<String> {
 }
 
 /// Answers one request; `None` if it is none of ours.
-fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
+fn serve(stream: TcpStream, asked: &Asked) -> Option<Result<Brought, Fault>> {
     stream.set_nonblocking(false).ok()?;
     stream.set_write_timeout(Some(REQUEST)).ok()?;
     let line = first_line(&stream)?;
@@ -122,7 +131,7 @@ fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
         .ok()?
         .join(target)
         .ok()?;
-    let brought = brought(&url, state);
+    let brought = brought(&url, asked);
     let (status, text) = match brought {
         Some(Ok(_)) => (
             "200 OK",
@@ -136,16 +145,16 @@ fn serve(stream: TcpStream, state: &Secret) -> Option<Result<Brought, Fault>> {
 }
 
 /// What a person brings: the address at which the browser ended, of [`ELSEWHERE`].
-pub fn pasted(address: &str, state: &Secret) -> Result<Brought, Fault> {
+pub fn pasted(address: &str, asked: &Asked) -> Result<Brought, Fault> {
     let url = url::Url::parse(address.trim()).ok();
-    url.and_then(|url| brought(&url, state)).unwrap_or_else(|| {
+    url.and_then(|url| brought(&url, asked)).unwrap_or_else(|| {
         Err(Fault::new(Kind::SignIn, "this address brings no code")
             .hint("begin again, and paste all that the browser's address bar shows in the end, though the page cannot be reached: http://localhost/?code=…"))
     })
 }
 
 /// What an address brings (RFC 6749 §4.1.2); `None` if that is nothing of a sign-in.
-fn brought(url: &url::Url, state: &Secret) -> Option<Result<Brought, Fault>> {
+fn brought(url: &url::Url, asked: &Asked) -> Option<Result<Brought, Fault>> {
     let field = |name: &str| {
         url.query_pairs()
             .find(|(own, _)| own == name)
@@ -159,12 +168,20 @@ fn brought(url: &url::Url, state: &Secret) -> Option<Result<Brought, Fault>> {
         },
         _ => return None,
     };
-    if field("state").as_deref() != Some(state.expose()) {
+    if field("state").as_deref() != Some(asked.state.expose()) {
         return Some(Err(Fault::new(
             Kind::SignIn,
             "the browser brought the answer of another sign-in (its state differs)",
         )
         .hint("begin again, and finish one sign-in before the next")));
+    }
+    let origin = |issuer: String| url::Url::parse(&issuer).map(|url| url.origin());
+    if field("iss").is_some_and(|issuer| origin(issuer).as_ref() != Ok(&asked.origin)) {
+        return Some(Err(Fault::new(
+            Kind::SignIn,
+            "the browser brought the answer of another authority (its issuer differs)",
+        )
+        .hint("begin again; if it stays so, check the server's `address` and `authorization_endpoint`")));
     }
     Some(Ok(brought))
 }

@@ -268,8 +268,12 @@ fn an_address_that_is_pasted_signs_in() {
     assert!(said.contains("this address brings no code"), "{said}");
     let said = login(&|target| target.replace("state=", "state=x"));
     assert!(said.contains("its state differs"), "{said}");
+    // RFC 9207: an authority that says who it is.
+    let said = login(&|target| target + "&iss=https%3A%2F%2Flogin.example%2Fcontoso");
+    assert!(said.contains("its issuer differs"), "{said}");
     assert_eq!(home.asked(), 0);
-    let said = login(&|target| target);
+    let issuer = home.standin.login_url();
+    let said = login(&|target| format!("{target}&iss={issuer}%2Fcontoso"));
     assert!(said.contains(&format!("signed in as {ADDRESS}")), "{said}");
     assert!(!said.contains("code="), "{said}");
     home.run(&["token", "get", "support"]).succeeds();

@@ -109,11 +109,11 @@ impl Access<'_> {
         )?;
         show(Show::Page(request.url.as_str()));
         let brought = match here {
-            Some(redirect) => redirect.wait(&request.state, PATIENCE)?,
+            Some(redirect) => redirect.wait(&request.asked, PATIENCE)?,
             None => {
                 // Not shown: the code in it is a secret until it is redeemed.
                 let address = prompt::secret("The address at which the browser ends")?;
-                pasted(address.expose(), &request.state)?
+                pasted(address.expose(), &request.asked)?
             }
         };
         match brought {
