@@ -307,9 +307,7 @@ fn send(office: &Office, title: &str, count: u64, ports: Ports) {
             let mut run = measure::run(&command, &home);
             if run.exit == 0 {
                 // Also waits until Postfix is done, and idle for the next one.
-                let came = office
-                    .servers
-                    .read_when(&recipient, "INBOX", count as usize);
+                let came = office.servers.read_sent(&recipient, count as usize);
                 run.stored = Some(sent.count(came.iter().map(|message| &message.bytes)));
             }
             run

@@ -79,6 +79,8 @@ local_recipient_maps =
 virtual_mailbox_domains = static:all
 virtual_mailbox_maps = static:all
 virtual_transport = lmtp:unix:{lmtp}
+# One at a time: two that make the same new mailbox at once make Dovecot 2.3 panic.
+lmtp_destination_concurrency_limit = 1
 default_transport = error:nothing leaves this machine
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 smtpd_recipient_restrictions =

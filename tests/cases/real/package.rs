@@ -244,7 +244,7 @@ fn leaves(office: &Office, machine: &mut Machine, customer: &str) {
             .stdout
             .contains("\"outbox\":[]")
     });
-    let came = office.servers.read_when(customer, "INBOX", 1);
+    let came = office.servers.read_sent(customer, 1);
     let came = String::from_utf8_lossy(&came[0].bytes);
     assert!(came.contains("\r\nSubject: by timer\r\n"), "{came}");
 }

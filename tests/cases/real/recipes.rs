@@ -116,7 +116,7 @@ impl Office<'_> {
 
     /// Demands that a message with this subject has arrived.
     fn has_arrived(&self, mailbox: &str, subject: &str) {
-        let found = self.servers.read_when(mailbox, "INBOX", 1);
+        let found = self.servers.read_sent(mailbox, 1);
         let text = String::from_utf8_lossy(&found[0].bytes).into_owned();
         assert!(text.contains(&format!("Subject: {subject}")), "{text}");
     }

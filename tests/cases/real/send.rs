@@ -65,7 +65,7 @@ fn mail_goes_out_and_comes_back_octet_for_octet() {
             run = run.arg("--file").arg(file);
         }
         run.succeeds();
-        let came = office.servers.read_when(mailbox, "INBOX", sent.len());
+        let came = office.servers.read_sent(mailbox, sent.len());
         let mut came: Vec<_> = came.iter().map(|m| without_trace(&m.bytes)).collect();
         came.sort();
         sent.sort();
@@ -89,7 +89,7 @@ fn what_smtp_cannot_carry_arrives_in_other_lines_or_not_at_all() {
         let ran = send.stdin(&message).ends();
         if ran.code == 0 {
             // Line ends in their wire form, and nothing else changed.
-            let came = office.servers.read_when(&mailbox, "INBOX", 1);
+            let came = office.servers.read_sent(&mailbox, 1);
             let came = String::from_utf8(without_trace(&came[0].bytes)).unwrap();
             let lines = |text: &str| text.replace("\r\n", "\n").replace('\r', "\n");
             assert_eq!(lines(&came), lines(&message), "{name}");
@@ -120,7 +120,7 @@ fn the_verdict_on_each_recipient_is_told() {
     // The message goes to those who are accepted, and the others are named.
     let ran = send(&["verdict@example.com", "unknown@example.com"]).fails(67);
     ran.mentions("unknown@example.com");
-    let came = office.servers.read_when("verdict@example.com", "INBOX", 1);
+    let came = office.servers.read_sent("verdict@example.com", 1);
     assert_eq!(without_trace(&came[0].bytes), message);
 }
 
@@ -136,7 +136,7 @@ fn many_messages_share_one_connection() {
         run = run.arg("--file").arg(file);
     }
     run.args(["--jobs", "1"]).succeeds();
-    let came = office.servers.read_when(mailbox, "INBOX", 50);
+    let came = office.servers.read_sent(mailbox, 50);
     let trace = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..400]).into_owned();
     assert_eq!(came.len(), 50, "{}", trace(&came[0].bytes));
     let log = office.servers.log();
@@ -177,6 +177,6 @@ fn oauthbearer_alone_is_enough_to_read_and_to_send() {
             .stdin("Hello.\n")
             .succeeds();
         assert!(ran.stderr.contains("AUTH OAUTHBEARER"), "{ran}");
-        servers.read_when(&to, "INBOX", 1);
+        servers.read_sent(&to, 1);
     }
 }

@@ -221,7 +221,7 @@ fn postfix_delivers_to_dovecot() {
             ("QUIT", "221"),
         ],
     );
-    for message in servers.read_when("smtp@example.com", "INBOX", 2) {
+    for message in servers.read_sent("smtp@example.com", 2) {
         let text = String::from_utf8(message.bytes).unwrap();
         assert!(
             text.ends_with(")\r\nSubject: one\r\n\r\n.two\r\n"),
