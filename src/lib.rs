@@ -51,9 +51,11 @@ mod x509;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// The command line's definition, for man pages and completions.
+/// The command line's whole definition, for man pages and completions.
 pub fn command() -> clap::Command {
-    cli::definition()
+    let mut definition = cli::definition();
+    definition.build();
+    definition
 }
 
 /// Runs the program with the arguments of a process, its name first.

@@ -101,7 +101,9 @@ fn command(args: &[OsString], wrong: &str) -> String {
         if word == wrong {
             break;
         }
-        if let Some(next) = at.find_subcommand(word) {
+        // `help token get` is about `token get`.
+        let next = at.find_subcommand(word);
+        if let Some(next) = next.filter(|next| next.get_name() != "help") {
             words.push(next.get_name());
             at = next;
         }

@@ -4,6 +4,7 @@
 //! what may stand there (`QUEUE`, `ADDRESS`, `SERVER`, `INCOMING`, `OUTGOING`). First lines are
 //! imperative and end without a period; in the long help the examples come first.
 
+mod deferred;
 mod fetch;
 mod files;
 mod look;
@@ -25,6 +26,7 @@ pub use server::*;
 pub use token::*;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use deferred::Deferred;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -44,16 +46,18 @@ const LONG_HELP: &str = "\
 
 {all-args}";
 
-/// The definition of the whole command line.
+/// The definition of the command line; what each command takes is there once it is built.
 pub fn definition() -> clap::Command {
-    fn furnish(command: clap::Command) -> clap::Command {
-        command
-            .help_template(LONG_HELP)
-            .disable_help_subcommand(true)
-            .mut_subcommands(furnish)
-    }
     // `queuemail help fetch` is a habit of many; one such command is enough.
     furnish(Cli::command()).disable_help_subcommand(false)
+}
+
+/// Gives a command and those below it the one form of help.
+fn furnish(command: clap::Command) -> clap::Command {
+    command
+        .help_template(LONG_HELP)
+        .disable_help_subcommand(true)
+        .mut_subcommands(furnish)
 }
 
 /// Reads the arguments of a process, its name first.
@@ -136,34 +140,35 @@ pub enum ColorWhen {
 pub enum Command {
     /// Manage the servers: app registrations to read through, and ways to send
     #[command(subcommand)]
-    Server(ServerCommand),
+    Server(Deferred<ServerCommand>),
     /// Manage the queues and their addresses
     #[command(subcommand)]
-    Queue(QueueCommand),
+    Queue(Deferred<QueueCommand>),
     /// Get OAuth tokens for this and other programs
     #[command(subcommand)]
-    Token(TokenCommand),
+    Token(Deferred<TokenCommand>),
     /// Fetch the new mail of every queue, the urgent ones first
-    Fetch(FetchArgs),
+    Fetch(Deferred<FetchArgs>),
     /// Send a message, as sendmail does
+    // Defined at once: what is deferred comes after the global options, and its own headings too.
     Send(Box<SendArgs>),
     /// Walk every step to a working mailbox, and say what is wrong, who must act and how
-    Check(CheckArgs),
+    Check(Deferred<CheckArgs>),
     /// Print the PowerShell that an Exchange and Entra administrator must run, ids filled in
-    SetupScript(SetupScriptArgs),
+    SetupScript(Deferred<SetupScriptArgs>),
     /// Show how every mailbox fares, or check it for a monitor
-    Status(StatusArgs),
+    Status(Deferred<StatusArgs>),
     /// Look at the messages that could not be delivered, and decide about them
     #[command(subcommand)]
-    Quarantine(QuarantineCommand),
+    Quarantine(Deferred<QuarantineCommand>),
     /// Send what is kept to be sent, look at it, and decide about it
     #[command(subcommand)]
-    Outbox(OutboxCommand),
+    Outbox(Deferred<OutboxCommand>),
     /// Explain an error code or a server's text: what it means, who must act, what to do
-    Explain(ExplainArgs),
+    Explain(Deferred<ExplainArgs>),
     /// Look at the configuration file
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(Deferred<ConfigCommand>),
     /// Print a completion script for a shell
-    Completions(CompletionsArgs),
+    Completions(Deferred<CompletionsArgs>),
 }

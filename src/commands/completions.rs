@@ -46,8 +46,7 @@ pub fn run(context: &Context, args: &CompletionsArgs) -> Result<()> {
 
 /// Walks the definition along the words, the program's name first; the last one is unfinished.
 fn candidates(context: &Context, words: &[String]) -> Vec<Candidate> {
-    let mut definition = crate::command();
-    definition.build();
+    let definition = crate::command();
     let mut command = &definition;
     let mut position = 0;
     let mut only_positional = false;

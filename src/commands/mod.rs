@@ -42,7 +42,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
     match cli.command {
         Command::Server(command) => Ok(server::run(&context, &command)?),
         Command::Queue(command) => queue::run(&context, &command),
-        Command::Token(command) => token::run(&context, command),
+        Command::Token(command) => token::run(&context, *command.0),
         Command::Config(command) => Ok(config::run(&context, &command)?),
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),

@@ -11,8 +11,7 @@ const DATE: &str = "2026-11-24";
 
 #[test]
 fn man_pages_are_fresh_and_well_formed() {
-    let mut program = queuemail::command();
-    program.build();
+    let program = queuemail::command();
     let mut expected = vec!["queuemail.1".to_owned(), "queuemail.yaml.5".to_owned()];
     check_fresh("man/queuemail.1", &page(&program));
     for command in commands(&program) {
