@@ -1,7 +1,7 @@
 //! `quarantine`: what was given up on, and what a person decides about it.
 
 use super::Context;
-use super::table::Table;
+use super::table::{Table, local_time};
 use crate::cli::QuarantineCommand;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Kept};
@@ -48,7 +48,7 @@ fn list(context: &Context, store: &Store) -> Result<()> {
     for message in &all {
         table.row(vec![
             message.id.to_string(),
-            time(message.since),
+            local_time(message.since),
             message.address.clone(),
             message.folder.clone(),
             message.remote.to_string(),
@@ -115,7 +115,7 @@ fn show(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
         ("folder", message.folder.clone()),
         ("uid", message.remote.to_string()),
         ("uidvalidity", message.epoch.to_string()),
-        ("since", time(message.since)),
+        ("since", local_time(message.since)),
         ("attempts", message.attempts.to_string()),
         ("reason", message.reason.clone()),
         (
@@ -188,16 +188,4 @@ fn as_json(store: &Store, message: &Quarantined) -> serde_json::Value {
         "reason": message.reason,
         "message": kept(store, message),
     })
-}
-
-/// Local date and time.
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(
-        |_| seconds.to_string(),
-        |t| {
-            t.to_zoned_datetime(jiff::tz::TimeZone::system())
-                .strftime("%Y-%m-%d %H:%M")
-                .to_string()
-        },
-    )
 }

@@ -36,11 +36,20 @@ pub enum Way {
 }
 
 impl Way {
+    /// The ways that a server allows, in the order in which they are tried.
+    pub fn of(via: IncomingVia) -> &'static [Way] {
+        match via {
+            IncomingVia::Imap => &[Way::Imap],
+            IncomingVia::Graph => &[Way::Graph],
+            IncomingVia::Auto => &[Way::Imap, Way::Graph],
+        }
+    }
+
     pub fn name(self) -> &'static str {
         self.resource().name()
     }
 
-    fn resource(self) -> Resource {
+    pub fn resource(self) -> Resource {
         match self {
             Way::Imap => Resource::Imap,
             Way::Graph => Resource::Graph,
@@ -115,13 +124,8 @@ impl<'a> Reading<'a> {
         if kind_of(err) != Kind::SignIn {
             return Ok(false);
         }
-        let ways: &[Way] = match self.server(entry)?.via {
-            IncomingVia::Imap => &[Way::Imap],
-            IncomingVia::Graph => &[Way::Graph],
-            IncomingVia::Auto => &[Way::Imap, Way::Graph],
-        };
         let mut renewed = false;
-        for way in ways {
+        for way in Way::of(self.server(entry)?.via) {
             if self.access.is_dated(entry, way.resource())? {
                 // Why there is no new one is told once the old one has ended.
                 renewed |= self.token(entry, *way, true).is_ok();
@@ -167,7 +171,7 @@ impl<'a> Reading<'a> {
             }
         }
         let mut refusals: Vec<(Way, anyhow::Error)> = Vec::new();
-        for found in [Way::Imap, Way::Graph] {
+        for found in Way::of(IncomingVia::Auto).iter().copied() {
             way.set(found);
             match self.try_way(entry, server, after, found, stale_token) {
                 Ok((mailbox, why)) => {

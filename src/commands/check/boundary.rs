@@ -6,9 +6,9 @@
 use super::Run;
 use super::choose::Border;
 use super::parts::scene;
-use super::reading::{READING, Way};
+use super::reading::READING;
 use crate::check::{Walk, road};
-use crate::config::{Authentication, Resource, resolve};
+use crate::config::{Authentication, resolve};
 use crate::fault::{Fault, Kind, kind_of};
 use std::time::Instant;
 
@@ -24,10 +24,7 @@ impl Run<'_> {
         let own = border.own.as_ref().map(|own| &own.address.address);
         walk.scene.address = own.map(ToString::to_string);
         walk.scene.account = border.account().map(str::to_owned);
-        let resource = match border.way {
-            Way::Imap => Resource::Imap,
-            Way::Graph => Resource::Graph,
-        };
+        let resource = border.way.resource();
         let token = walk.step("token", || {
             let token = match (&border.own, server.authentication) {
                 (Some(own), Authentication::OauthUser) => {

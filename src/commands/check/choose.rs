@@ -1,8 +1,8 @@
 //! What a run walks: the mailboxes and servers named, and the mailboxes that must be closed.
 
-use super::reading::Way;
 use crate::cli::CheckArgs;
 use crate::commands::provision;
+use crate::commands::reading::Way;
 use crate::config::{
     Authentication, Config, EmailAddress, IncomingServer, MailboxEntry, OutgoingServer,
 };

@@ -5,8 +5,9 @@ use super::parts::{self, Promise, scene};
 use crate::check::claims::Purpose;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, mailbox, reword};
+use crate::commands::reading::Way;
 use crate::config::resolve;
-use crate::config::{AfterFetch, Authentication, IncomingServer, IncomingVia, MailboxEntry};
+use crate::config::{AfterFetch, Authentication, IncomingServer, MailboxEntry};
 use crate::delivery;
 use crate::fault::{Fault, Kind, kind_of};
 use crate::http::Agent;
@@ -33,44 +34,19 @@ const HTTPS: Names = Names {
     ..READING
 };
 
-/// A way to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    Imap,
-    Graph,
+/// The steps between the claims and the mailbox.
+fn road(way: Way) -> &'static [&'static str] {
+    match way {
+        Way::Imap => &["name", "connection", "tls", "sign-in"],
+        Way::Graph => &["name", "connection", "tls"],
+    }
 }
 
-impl Way {
-    pub fn name(self) -> &'static str {
-        match self {
-            Way::Imap => "imap",
-            Way::Graph => "graph",
-        }
-    }
-
-    /// The ways that a server allows.
-    pub fn of(via: IncomingVia) -> &'static [Way] {
-        match via {
-            IncomingVia::Imap => &[Way::Imap],
-            IncomingVia::Graph => &[Way::Graph],
-            IncomingVia::Auto => &[Way::Imap, Way::Graph],
-        }
-    }
-
-    /// The steps between the claims and the mailbox.
-    fn road(self) -> &'static [&'static str] {
-        match self {
-            Way::Imap => &["name", "connection", "tls", "sign-in"],
-            Way::Graph => &["name", "connection", "tls"],
-        }
-    }
-
-    fn purpose(self, after: &AfterFetch) -> Purpose {
-        match (self, after) {
-            (Way::Imap, _) => Purpose::Imap,
-            (Way::Graph, AfterFetch::Keep) => Purpose::GraphRead,
-            (Way::Graph, _) => Purpose::GraphWrite,
-        }
+fn purpose(way: Way, after: &AfterFetch) -> Purpose {
+    match (way, after) {
+        (Way::Imap, _) => Purpose::Imap,
+        (Way::Graph, AfterFetch::Keep) => Purpose::GraphRead,
+        (Way::Graph, _) => Purpose::GraphWrite,
     }
 }
 
@@ -94,7 +70,7 @@ impl Run<'_> {
         let ways = Way::of(server.via);
         if !configuration(walk, server, ways) || !parts::files(walk, &registration, Some(entry)) {
             walk.not_reached(&["token", "claims"]);
-            walk.not_reached(ways[0].road());
+            walk.not_reached(road(ways[0]));
             return walk.not_reached(&mailbox::STEPS);
         }
         parts::credential(walk, self.config, &registration);
@@ -155,18 +131,18 @@ impl Run<'_> {
     ) -> bool {
         let registration = resolve::incoming(server);
         let after = entry.after_fetch();
-        let purpose = way.purpose(&after);
+        let purpose = purpose(way, &after);
         let access = if fresh { &self.fresh } else { &self.access };
         let get = || access.mailbox_access(entry, purpose.resource());
         let Some(token) = parts::token(walk, "token", get) else {
             walk.not_reached(&["claims"]);
-            walk.not_reached(way.road());
+            walk.not_reached(road(way));
             walk.not_reached(&mailbox::STEPS);
             return false;
         };
         let promise = parts::look_at_claims(walk, "claims", &registration, purpose, &token);
         if matches!(promise, Promise::Bad) {
-            walk.not_reached(way.road());
+            walk.not_reached(road(way));
             walk.not_reached(&mailbox::STEPS);
             return true;
         }
@@ -227,7 +203,7 @@ impl Run<'_> {
                 let agent = agent
                     .map_err(|err| {
                         walk.failed(READING.name, err, Duration::ZERO);
-                        walk.not_reached(&way.road()[1..]);
+                        walk.not_reached(&road(way)[1..]);
                     })
                     .ok()?;
                 walk_to_https(walk, HTTPS, root, &agent, settings)?;
@@ -243,7 +219,7 @@ impl Run<'_> {
         place
             .map_err(|fault| {
                 walk.failed(READING.name, fault.into(), Duration::ZERO);
-                walk.not_reached(&way.road()[1..]);
+                walk.not_reached(&road(way)[1..]);
             })
             .ok()
     }
@@ -272,7 +248,7 @@ impl Run<'_> {
             );
             return walk;
         }
-        let purpose = ways[0].purpose(&AfterFetch::Keep);
+        let purpose = purpose(ways[0], &AfterFetch::Keep);
         let get = || self.fresh.server_access(&server.name, purpose.resource());
         match parts::token(&mut walk, "token", get) {
             Some(token) => {

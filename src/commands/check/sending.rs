@@ -7,9 +7,9 @@ use super::reading::walk_to_https;
 use crate::check::claims::Purpose;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
-use crate::commands::post;
+use crate::commands::post::{self, Way};
 use crate::config::resolve::{self, Registration};
-use crate::config::{Authentication, MailboxEntry, OutgoingServer, OutgoingVia};
+use crate::config::{Authentication, MailboxEntry, OutgoingServer};
 use crate::fault::{Fault, Scene};
 use crate::mail::Transport;
 use crate::mail::smtp::{Server, Smtp};
@@ -31,49 +31,24 @@ const GRAPH: Names = Names {
     sign_in: "",
 };
 
-/// A way to send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Smtp,
-    Graph,
+fn token_steps(way: Way) -> [&'static str; 2] {
+    match way {
+        Way::Smtp => ["smtp token", "smtp claims"],
+        Way::Graph => ["graph token", "graph claims"],
+    }
 }
 
-impl Way {
-    fn of(via: OutgoingVia) -> &'static [Way] {
-        match via {
-            OutgoingVia::Smtp => &[Way::Smtp],
-            OutgoingVia::Graph => &[Way::Graph],
-            OutgoingVia::Auto => &[Way::Smtp, Way::Graph],
-        }
+fn road(way: Way) -> &'static [&'static str] {
+    match way {
+        Way::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
+        Way::Graph => &["graph name", "graph connection", "graph tls"],
     }
+}
 
-    fn token(self) -> [&'static str; 2] {
-        match self {
-            Way::Smtp => ["smtp token", "smtp claims"],
-            Way::Graph => ["graph token", "graph claims"],
-        }
-    }
-
-    fn road(self) -> &'static [&'static str] {
-        match self {
-            Way::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
-            Way::Graph => &["graph name", "graph connection", "graph tls"],
-        }
-    }
-
-    fn purpose(self) -> Purpose {
-        match self {
-            Way::Smtp => Purpose::Smtp,
-            Way::Graph => Purpose::GraphSend,
-        }
-    }
-
-    /// The mailbox that submits.
-    fn user<'a>(self, route: &Route<'a>) -> &'a str {
-        match self {
-            Way::Smtp => route.user(),
-            Way::Graph => route.graph_user(),
-        }
+fn purpose(way: Way) -> Purpose {
+    match way {
+        Way::Smtp => Purpose::Smtp,
+        Way::Graph => Purpose::GraphSend,
     }
 }
 
@@ -138,7 +113,7 @@ impl Run<'_> {
         walk.scene = Scene {
             queue: Some(route.entry.queue.name.clone()),
             address: Some(way.user(route).to_owned()),
-            protocol: Some(way.purpose().resource().name().to_owned()),
+            protocol: Some(way.resource().name().to_owned()),
             account: account
                 .filter(|_| registration.authentication == Authentication::OauthUser)
                 .map(|account| account.name.to_owned()),
@@ -163,19 +138,19 @@ impl Run<'_> {
         fresh: bool,
     ) -> bool {
         let access = if fresh { &self.fresh } else { &self.access };
-        let [token_step, claims_step] = way.token();
-        let resource = way.purpose().resource();
+        let [token_step, claims_step] = token_steps(way);
+        let resource = way.resource();
         let get = || access.sending_access(route.outgoing, Some(&route.entry), resource);
         let Some(token) = parts::token(walk, token_step, get) else {
             walk.not_reached(&[claims_step]);
-            walk.not_reached(way.road());
+            walk.not_reached(road(way));
             walk.not_reached(&["send-as"]);
             return false;
         };
-        let purpose = way.purpose();
+        let purpose = purpose(way);
         let promise = parts::look_at_claims(walk, claims_step, registration, purpose, &token);
         if matches!(promise, Promise::Bad) {
-            walk.not_reached(way.road());
+            walk.not_reached(road(way));
             walk.not_reached(&["send-as"]);
             return true;
         }
@@ -261,7 +236,7 @@ impl Run<'_> {
         let mut walk = Walk::default();
         walk.scene.server = Some(server.name.clone());
         let way = Way::of(server.via)[0];
-        let [token_step, claims_step] = way.token();
+        let [token_step, claims_step] = token_steps(way);
         let Some(registration) = walk.step("configuration", || {
             let registration = resolve::outgoing(self.config, server)?;
             let detail = format!("signs in as app {}", registration.client_id);
@@ -276,7 +251,7 @@ impl Run<'_> {
             return walk;
         }
         parts::credential(&mut walk, self.config, &registration);
-        let purpose = way.purpose();
+        let purpose = purpose(way);
         let get = || self.fresh.sending_access(server, None, purpose.resource());
         match parts::token(&mut walk, token_step, get) {
             Some(token) => {

@@ -2,7 +2,7 @@
 
 use super::find;
 use crate::commands::Context;
-use crate::commands::table::Table;
+use crate::commands::table::{Table, local_time};
 use crate::state::{OutboxEntry, OutboxState, Store};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
         let next = next_attempt(entry).unwrap_or_else(|| "-".to_owned());
         table.row(vec![
             entry.id.to_string(),
-            time(entry.kept_at),
+            local_time(entry.kept_at),
             entry.state.word().to_owned(),
             next,
             entry.attempts.to_string(),
@@ -47,7 +47,7 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
 
 /// When it is tried again by itself.
 fn next_attempt(entry: &OutboxEntry) -> Option<String> {
-    (entry.state == OutboxState::Waiting).then(|| time(entry.next_attempt))
+    (entry.state == OutboxState::Waiting).then(|| local_time(entry.next_attempt))
 }
 
 /// Who is still to get it, or was refused and not yet reported.
@@ -77,7 +77,7 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
     for (key, value) in [
         ("id", id.to_string()),
         ("state", entry.state.word().to_owned()),
-        ("since", time(entry.kept_at)),
+        ("since", local_time(entry.kept_at)),
         ("next attempt", next_attempt(&entry).unwrap_or_default()),
         ("attempts", entry.attempts.to_string()),
         ("sender", entry.envelope.from.clone().unwrap_or_default()),
@@ -111,16 +111,4 @@ fn as_json(entry: &OutboxEntry) -> serde_json::Value {
         "size": entry.size,
         "reason": entry.reason,
     })
-}
-
-/// Local date and time.
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(
-        |_| seconds.to_string(),
-        |t| {
-            t.to_zoned_datetime(jiff::tz::TimeZone::system())
-                .strftime("%Y-%m-%d %H:%M")
-                .to_string()
-        },
-    )
 }

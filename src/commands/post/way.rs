@@ -32,11 +32,20 @@ pub enum Way {
 }
 
 impl Way {
+    /// The ways that a server allows, in the order in which they are tried.
+    pub fn of(via: OutgoingVia) -> &'static [Way] {
+        match via {
+            OutgoingVia::Smtp => &[Way::Smtp],
+            OutgoingVia::Graph => &[Way::Graph],
+            OutgoingVia::Auto => &[Way::Smtp, Way::Graph],
+        }
+    }
+
     pub fn name(self) -> &'static str {
         self.resource().name()
     }
 
-    fn resource(self) -> Resource {
+    pub fn resource(self) -> Resource {
         match self {
             Way::Smtp => Resource::Smtp,
             Way::Graph => Resource::Graph,
