@@ -191,6 +191,9 @@ pub struct Scene {
     pub protocol: Option<String>,
     /// The account that signs in, and its password, are the server's own and not the address's.
     pub is_server_account: bool,
+    /// What `token login` is given to sign the account in, as a shell takes it, where that is not
+    /// the address alone.
+    pub login: Option<String>,
 }
 
 impl Scene {

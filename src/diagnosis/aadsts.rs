@@ -19,7 +19,7 @@ const fn code(
     }
 }
 
-const LOGIN: &str = "sign in again: `queuemail token login {address}`";
+const LOGIN: &str = "sign in again: `queuemail token login {login}`";
 const APP_ONLY: &str = "or let the program sign in as itself: `{set_service}`";
 const CONSENT: &str = "an administrator grants consent at https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
 const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
@@ -215,7 +215,7 @@ pub static CODES: &[Entry] = &[
         "no password is stored for this account in the cloud, usually because it is federated",
         Who::You,
         &[
-            "sign in without a password here: `queuemail token login {address}`",
+            "sign in without a password here: `queuemail token login {login}`",
             APP_ONLY,
         ],
     ),
@@ -234,21 +234,21 @@ pub static CODES: &[Entry] = &[
         "another factor than the password is demanded",
         Who::You,
         &[
-            "a password alone cannot sign in; sign in once by hand: `queuemail token login {address}`",
+            "a password alone cannot sign in; sign in once by hand: `queuemail token login {login}`",
             APP_ONLY,
         ],
     )
-    .act("queuemail token login {address}"),
+    .act("queuemail token login {login}"),
     code(
         &[50079, 50072, 53004],
         "the account must first be registered for multi-factor authentication",
         Who::Person,
         &[
-            "{account} signs in once at https://aka.ms/mfasetup, then `queuemail token login {address}`",
+            "{account} signs in once at https://aka.ms/mfasetup, then `queuemail token login {login}`",
             APP_ONLY,
         ],
     )
-    .act("https://aka.ms/mfasetup, then queuemail token login {address}"),
+    .act("https://aka.ms/mfasetup, then queuemail token login {login}"),
     code(
         &[50105],
         "the account is not assigned to the enterprise application",
@@ -264,7 +264,7 @@ pub static CODES: &[Entry] = &[
         Who::Person,
         &[LOGIN],
     )
-    .act("queuemail token login {address}"),
+    .act("queuemail token login {login}"),
     code(
         &[50020, 50014, 51004],
         "the account is of another tenant and no guest here",
@@ -297,7 +297,7 @@ pub static CODES: &[Entry] = &[
         "the tenant's security defaults block the sign-in",
         Who::Entra,
         &[
-            "sign in with another grant: `queuemail token login {address}`",
+            "sign in with another grant: `queuemail token login {login}`",
             "or an administrator replaces security defaults by Conditional Access policies",
         ],
     )
@@ -418,13 +418,13 @@ pub static CODES: &[Entry] = &[
         &[501481, 50147, 501491],
         "the code was asked for by another sign-in",
         Who::Person,
-        &["begin again, and finish one sign-in before the next: `queuemail token login {address}`"],
+        &["begin again, and finish one sign-in before the next: `queuemail token login {login}`"],
     ),
     code(
         &[54005],
         "the code was used already or has expired",
         Who::Person,
-        &["begin again: `queuemail token login {address}`"],
+        &["begin again: `queuemail token login {login}`"],
     ),
     code(
         &[50011, 70004, 900971],
@@ -445,13 +445,13 @@ pub static CODES: &[Entry] = &[
         &[70018, 70019, 70020],
         "the device code is wrong or has expired",
         Who::Person,
-        &["begin again: `queuemail token login {address} --device`"],
+        &["begin again: `queuemail token login {login} --device`"],
     ),
     code(
         &[50134],
         "the sign-in went to another data centre",
         Who::Person,
-        &["begin again: `queuemail token login {address}`"],
+        &["begin again: `queuemail token login {login}`"],
     ),
 ];
 
@@ -522,7 +522,7 @@ pub static ERRORS: &[Entry] = &[
         "expired_token",
         "the device code has expired",
         Who::Person,
-        &["begin again: `queuemail token login {address} --device`"],
+        &["begin again: `queuemail token login {login} --device`"],
     ),
     error(
         "invalid_scope",

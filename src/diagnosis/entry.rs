@@ -55,6 +55,7 @@ pub struct Entry {
     /// What to do, pasteable; `{address}`, `{account}`, `{set_password}`, `{set_account}` (the
     /// commands that change them), `{set_tenant}` (likewise, up to the tenant's name), `{set_cloud}`, `{set_service}`
     /// (to sign in as itself),
+    /// `{login}` (what `token login` is given),
     /// `{queue}`, `{server}`, `{app_server}` (whose entry holds the
     /// app's ID and credential), `{tenant}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
     /// `{endpoint}` (the option that names the host's usual port) and `{principal}` (whom Exchange
@@ -267,6 +268,7 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         _ => "queuemail server set {server} --auth oauth-service --secret-stdin",
     };
     text = text
+        .replace("{login}", scene.login.as_deref().unwrap_or("{address}"))
         .replace("{set_service}", service)
         .replace("{set_tenant}", tenant)
         .replace("{set_cloud}", cloud)

@@ -148,7 +148,7 @@ pub static TEXTS: &[Entry] = &[
         Who::Entra,
         &[
             PERMISSIONS_PAGE,
-            "add the permission there and grant consent, then sign in again: `queuemail token login {address}`",
+            "add the permission there and grant consent, then sign in again: `queuemail token login {login}`",
         ],
     ),
     text(
@@ -173,7 +173,7 @@ pub static TEXTS: &[Entry] = &[
         &["nobody has signed in as"],
         "the account's owner signs in once by hand",
         Who::Person,
-        &["queuemail token login {address}"],
+        &["queuemail token login {login}"],
     ),
     // ---- the mailbox
     text(

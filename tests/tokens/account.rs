@@ -338,6 +338,12 @@ queues:{}        sender: true
             "hint: set the password of {ADDRESS}: `queuemail server set 'people out' --set-password`"
         ))
         .never_says("queue set");
+    let message = home.write("m.eml", &format!("From: {ADDRESS}\r\n\r\nhello\r\n"));
+    let send = ["send", "b@contoso.com", "--file", message.to_str().unwrap()];
+    home.run(&send)
+        .fails(77)
+        .says("`queuemail server set 'people out' --set-password`")
+        .never_says("queue set");
     with("nobody@contoso.com", "password: wrong");
     home.run(&["token", "get", "people out"])
         .fails(77)
@@ -347,6 +353,10 @@ queues:{}        sender: true
     faults.token_next(1, TokenFault::Says(401, r#"{"error":"invalid_client"}"#));
     with(ADDRESS, "password: another");
     home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("`queuemail server set people --secret-stdin`");
+    faults.token_next(1, TokenFault::Says(401, r#"{"error":"invalid_client"}"#));
+    home.run(&send)
         .fails(77)
         .says("`queuemail server set people --secret-stdin`");
     faults.token_next(1, TokenFault::Aadsts(50076));

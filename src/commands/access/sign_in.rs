@@ -218,10 +218,10 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
     })
 }
 
-/// What `token login` knows a person's mailbox by.
-fn login_name<'w>(wanted: &'w Wanted<'_>) -> &'w str {
-    let account = wanted.account.map_or("", |account| account.name);
-    wanted.scene.address.as_deref().unwrap_or(account)
+/// What `token login` is given to sign this account in.
+pub(super) fn login_name<'w>(wanted: &'w Wanted<'_>) -> &'w str {
+    let address = wanted.scene.address.as_deref().unwrap_or_default();
+    wanted.scene.login.as_deref().unwrap_or(address)
 }
 
 /// What a [`Client`] borrows.

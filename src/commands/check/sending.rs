@@ -7,6 +7,7 @@ use super::reading::walk_to_https;
 use crate::check::claims::Purpose;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
+use crate::commands::access::login_to_send;
 use crate::commands::post;
 use crate::config::resolve::{self, Registration};
 use crate::config::{Authentication, MailboxEntry, OutgoingServer, OutgoingVia};
@@ -143,6 +144,7 @@ impl Run<'_> {
                 .filter(|_| registration.authentication == Authentication::OauthUser)
                 .map(|account| account.name.to_owned()),
             is_server_account: route.outgoing.password.is_some(),
+            login: Some(login_to_send(route.outgoing, Some(&route.entry))),
             ..scene(registration)
         };
         let from = walk.steps.len();
