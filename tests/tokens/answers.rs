@@ -128,6 +128,44 @@ fn a_wait_that_the_server_asks_for_is_kept_by_the_next_process() {
     home.run(&["token", "get", "support", "--fresh"]).succeeds();
 }
 
+/// A proxy's page is not the login host's wish, and must not silence us for a day.
+#[test]
+fn a_wait_that_something_in_between_asks_for_is_kept_for_minutes_at_most() {
+    let home = home();
+    let state = || rusqlite::Connection::open(home.path("state/state.sqlite")).unwrap();
+    let left = |fault: TokenFault| {
+        home.standin.faults().token_next(1, fault);
+        home.run(&["token", "get", "support", "--fresh"]).fails(75);
+        let until: Option<i64> = state()
+            .query_row(
+                "SELECT max(until) FROM wait WHERE key LIKE 'token http%'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        state().execute("DELETE FROM wait", []).unwrap();
+        let now = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap()
+            .as_secs();
+        until.map_or(0, |until| until as u64 / 1000 - now)
+    };
+    for status in [429, 503] {
+        let page = left(TokenFault::HtmlWithWait(status, 86_400));
+        assert!((290..=300).contains(&page), "{status}: {page}");
+        let own = left(TokenFault::Status(status, Some(7200)));
+        assert!((7190..=7200).contains(&own), "{status}: {own}");
+    }
+    // RFC 9110 §10.2.3 gives it no meaning there.
+    for status in [200, 403, 307] {
+        assert_eq!(
+            left(TokenFault::HtmlWithWait(status, 86_400)),
+            0,
+            "{status}"
+        );
+    }
+}
+
 #[test]
 fn an_authority_that_is_not_trusted_gets_no_secret() {
     let home = home();
