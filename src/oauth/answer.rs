@@ -312,11 +312,13 @@ impl ErrorAnswer {
     }
 
     /// The password may be right: Entra asks for another factor, consent, a policy's demand or an
-    /// account that is enabled, and says so in `suberror` (`basic_action`, `consent_required` and others).
+    /// account that is there, enabled, has a password and one that has not expired, and says so in
+    /// `suberror` (`basic_action`, `consent_required` and others). What an administrator does about
+    /// it changes nothing here, and no attempt before locks the account.
     fn wants_more_than_password(&self) -> bool {
         const NOT_THE_PASSWORD: &[u64] = &[
-            50057, 50072, 50074, 50076, 50079, 50105, 50158, 53000, 53001, 53002, 53003, 53004,
-            65001, 530032, 530035,
+            50005, 50034, 50055, 50056, 50057, 50072, 50074, 50076, 50079, 50097, 50105, 50144,
+            50158, 53000, 53001, 53002, 53003, 53004, 65001, 530032, 530035,
         ];
         self.suberror
             .as_deref()

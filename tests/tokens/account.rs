@@ -133,6 +133,24 @@ fn an_account_that_is_enabled_again_signs_in_again() {
     home.run(&["token", "get", "support"]).succeeds();
 }
 
+/// No attempt locks an account that is not there yet or has no password, nor one whose right
+/// password has expired; and what an administrator does about it is not in our configuration.
+#[test]
+fn what_an_administrator_mends_at_the_account_needs_no_new_password_here() {
+    let home = home("password: correct horse battery staple");
+    for code in [50034, 50055, 50056, 50144, 50005, 50097] {
+        home.standin
+            .faults()
+            .token_next(1, TokenFault::Aadsts(code));
+        home.run(&["token", "get", "support"])
+            .fails(77)
+            .says(&format!("AADSTS{code}"))
+            .never_says("not tried again");
+        home.run(&["token", "get", "support"]).succeeds();
+        home.run(&["token", "forget", "--all"]).succeeds();
+    }
+}
+
 /// Whoever tries passwords from outside locks the account, too; the right one is not at fault.
 #[test]
 fn a_locked_account_is_left_alone_for_an_hour_and_not_for_ever() {
