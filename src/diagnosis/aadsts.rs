@@ -330,7 +330,7 @@ pub static CODES: &[Entry] = &[
         ],
     ),
     code(
-        &[500011],
+        &[500011, 50001],
         "the resource in the scope is not known in this tenant",
         Who::You,
         &[

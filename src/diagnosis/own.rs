@@ -143,6 +143,15 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
+        &["the identity's token lacks the role"],
+        "the application permission is not assigned to the managed identity",
+        Who::Entra,
+        &[
+            "queuemail setup-script {server}",
+            "Azure keeps a token that was given out before, without the role, for up to a day",
+        ],
+    ),
+    text(
         &["lacks the scope"],
         "the delegated permission is not there or not consented to",
         Who::Entra,

@@ -1,6 +1,7 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
 use super::{Access, REFRESH_REFUSED, Wanted};
+use crate::commands::shell_quote;
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
@@ -26,6 +27,7 @@ impl Access<'_> {
                     &Agent::local(self.context.timeout),
                     (!system).then_some(client_id),
                     &wanted.key.scope,
+                    &shell_quote(wanted.registration.app_server),
                 )?
             }
             None => {
