@@ -119,11 +119,9 @@ fn framed<T>(
     frame.content_type = hide(&frame.content_type, &secrets);
     answer.map_err(|e| match e {
         RequestTokenError::Request(fault) => fault.into(),
-        RequestTokenError::ServerResponse(answer) => {
-            answer
-                .without(&secrets)
-                .sorted(frame.status, frame.retry_after, tried_password)
-        }
+        RequestTokenError::ServerResponse(answer) if !answer.error.is_empty() => answer
+            .without(&secrets)
+            .sorted(frame.status, frame.retry_after, tried_password),
         // JSON, but not what RFC 6749 §5.1 says. The place is told, the value may be a secret.
         RequestTokenError::Parse(e, _) if frame.status == 200 => {
             let place = e.path().to_string();

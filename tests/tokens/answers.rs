@@ -90,6 +90,17 @@ fn what_is_no_answer_of_a_token_endpoint_is_the_networks_fault() {
     home.run(&["token", "get", "support"])
         .fails(69)
         .says("expires_in");
+    // An error that names none says nothing; and a page has a host, which a proxy may be told.
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Says(400, r#"{"error":""}"#));
+    home.run(&["token", "get", "support"])
+        .fails(75)
+        .says("HTTP status 400, application/json");
+    home.standin.faults().token_next(1, TokenFault::Html(502));
+    home.run(&["token", "get", "support"])
+        .fails(75)
+        .says("hint: NO_PROXY=localhost queuemail check support@contoso.com");
 }
 
 #[test]
@@ -201,7 +212,16 @@ fn the_proxy_variables_are_honoured() {
             .unwrap();
         super::Ran::from(ran)
     };
-    through("http://127.0.0.1:9", "").fails(75);
+    // A proxy that is not there is not the login host's fault.
+    through("http://user:pr0xy-w0rd@127.0.0.1:9", "")
+        .fails(75)
+        .says("cannot reach `localhost` through the proxy `127.0.0.1:9`: Connection refused")
+        .says("hint: the proxy comes from HTTPS_PROXY or ALL_PROXY")
+        .never_says("pr0xy-w0rd");
+    through("http://proxy.invalid:8080", "")
+        .fails(75)
+        .says("cannot reach `localhost` through the proxy `proxy.invalid:8080`: its host is not known")
+        .never_says("getent hosts localhost");
     through("http://127.0.0.1:9", "login.contoso.example, localhost").succeeds();
     through("socks5://127.0.0.1:9", "")
         .fails(78)
