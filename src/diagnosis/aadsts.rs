@@ -436,6 +436,15 @@ pub static CODES: &[Entry] = &[
     )
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Mobile and desktop applications: http://localhost"),
     code(
+        &[9002327, 9002326],
+        "the redirect address is registered as that of a single-page application",
+        Who::Entra,
+        &[
+            "move http://localhost from \"Single-page application\" to \"Mobile and desktop applications\" in Authentication of app {client_id}",
+        ],
+    )
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, http://localhost from Single-page application to Mobile and desktop applications"),
+    code(
         &[70016],
         "the sign-in with a device code is not finished yet",
         Who::Person,
