@@ -198,6 +198,14 @@ fn an_authority_that_is_not_trusted_gets_no_secret() {
         .output()
         .unwrap();
     super::Ran::from(ran).succeeds();
+    let ran = home
+        .command(&["token", "get", "support", "--fresh"])
+        .env("SSL_CERT_FILE", "/nowhere/ca.pem")
+        .output()
+        .unwrap();
+    super::Ran::from(ran)
+        .fails(69)
+        .says("hint: SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l /nowhere/ca.pem");
 }
 
 #[test]
