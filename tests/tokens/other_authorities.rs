@@ -4,6 +4,7 @@ use super::login::{browse, finish, location, start};
 use super::{Home, claims};
 use crate::servers::proxy;
 use crate::standin::{App, User, provider};
+use std::sync::atomic::Ordering::SeqCst;
 
 const ADDRESS: &str = "support@contoso.com";
 
@@ -67,6 +68,16 @@ queues:
     assert!(asked().ends_with("/oauth2/v2.0/token"), "{}", asked());
     get(&["--for", "smtp"]).succeeds();
     assert!(asked().ends_with("/oauth2/v2.0/token"), "{}", asked());
+    // Nor has the older one to do with a sign-in by hand, whether there is a password or not.
+    file("via: imap", "password: correct horse battery staple");
+    let faults = home.standin.faults();
+    faults.device_interval.store(1, SeqCst);
+    *faults.device_approves_after.lock().unwrap() = Some((1, ADDRESS.into()));
+    let mut login = home.command(&["token", "login", "support", "--device"]);
+    let ran = login.env("HTTPS_PROXY", &proxy).output().unwrap();
+    super::Ran::from(ran).succeeds();
+    assert!(asked().ends_with("/oauth2/v2.0/token"), "{}", asked());
+    get(&[]).succeeds();
 }
 
 /// Endpoints of its own, one scope, a client secret, and nothing that it does not know.
