@@ -2,8 +2,8 @@
 //!
 //! - A virtual machine has the instance metadata service at a link-local address. As Microsoft's
 //!   SDKs do, we let `AZURE_POD_IDENTITY_AUTHORITY_HOST` name another one.
-//! - App Service and its kin name a service on the loopback in `IDENTITY_ENDPOINT`, and the proof
-//!   that we are of the app in `IDENTITY_HEADER`.
+//! - App Service and its kin name a service on the loopback, or at the other end of a container's
+//!   bridge, in `IDENTITY_ENDPOINT`, and the proof that we are of the app in `IDENTITY_HEADER`.
 //! - A machine elsewhere that Azure Arc manages names one in `IDENTITY_ENDPOINT` and has
 //!   `IMDS_ENDPOINT`, too. It asks us to prove that we may read a file.
 //!
@@ -151,7 +151,7 @@ impl Service {
         };
         let url = url::Url::parse(&text)
             .ok()
-            .filter(is_local)
+            .filter(|url| is_local(url, host == Host::AppService))
             .ok_or_else(|| {
                 Fault::config(format!(
                     "{name} `{text}` is no http:// address of this host"
@@ -294,10 +294,12 @@ fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
     Ok(Secret::new(text.trim()))
 }
 
-fn is_local(url: &url::Url) -> bool {
+fn is_local(url: &url::Url, may_be_bridged: bool) -> bool {
     url.scheme() == "http"
         && match url.host() {
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_link_local(),
+            Some(url::Host::Ipv4(ip)) => {
+                ip.is_loopback() || ip.is_link_local() || may_be_bridged && ip.is_private()
+            }
             Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
             Some(url::Host::Domain(name)) => name == "localhost",
             None => false,

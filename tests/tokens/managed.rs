@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 const SCRIPT: &str = r#"
 ip link set lo up
 ip address add 169.254.169.254/32 dev lo
+case $ADDRESS in 172.*) ip address add "$ADDRESS/32" dev lo ;; esac
 if [ -n "${ARC:-}" ]; then
     mount -t tmpfs none /var/opt
     mkdir -p /var/opt/azcmagent/tokens
@@ -310,9 +311,20 @@ fn app_service_is_shown_the_proof_that_it_gave() {
     ran.fails(77)
         .says("`queuemail server set contoso --managed-identity --client-id ID`");
 
-    azure.variables[0].1 = "http://identity.contoso.example/token".into();
-    let (ran, _) = azure.get();
-    ran.fails(78).says("IDENTITY_ENDPOINT");
+    // On Linux it may be at the other end of a bridge, as users of the Azure CLI have shown.
+    azure.place = ("172.16.5.3", "8081");
+    azure.answers = vec![(200, azure.good())];
+    azure.variables[0].1 = "http://172.16.5.3:8081/msi/token".into();
+    azure.get().0.succeeds();
+
+    for elsewhere in [
+        "http://identity.contoso.example/token",
+        "http://198.51.100.7/token",
+    ] {
+        azure.variables[0].1 = elsewhere.into();
+        let (ran, _) = azure.get();
+        ran.fails(78).says("IDENTITY_ENDPOINT");
+    }
 }
 
 #[test]
