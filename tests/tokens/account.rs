@@ -55,6 +55,18 @@ fn a_password_signs_in_once_and_the_refresh_token_from_then_on() {
     );
 }
 
+/// A password works until somebody demands more, and `check` says so while it does.
+#[test]
+fn a_password_is_marked_where_it_works() {
+    let home = home("password: correct horse battery staple");
+    let ran = home.run(&["check", "support"]);
+    let mark = format!("as {ADDRESS}, by a password, which does until a second factor (MFA)");
+    assert!(ran.out.contains(&mark), "{}", ran.out);
+    configure(&home, "");
+    let ran = home.run(&["check", "support"]);
+    assert!(ran.out.contains(&format!("as {ADDRESS}\n")), "{}", ran.out);
+}
+
 #[test]
 fn a_confidential_client_sends_its_secret_too() {
     let home = home("password: correct horse battery staple");

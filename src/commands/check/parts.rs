@@ -1,7 +1,7 @@
 //! Steps that reading and sending have in common.
 
 use crate::check::{Walk, claims, files};
-use crate::config::resolve::{CredentialSource, Registration};
+use crate::config::resolve::{Account, CredentialSource, Registration};
 use crate::config::{Authentication, Config, MailboxEntry};
 use crate::expiry;
 use crate::fault::{Fault, Scene};
@@ -64,20 +64,24 @@ pub fn credential(walk: &mut Walk, config: &Config, registration: &Registration<
     }
 }
 
-/// Gets a token.
+/// Gets a token; `account` is the person who signs in.
 pub fn token(
     walk: &mut Walk,
     name: &'static str,
+    account: Option<Account<'_>>,
     get: impl FnOnce() -> Result<AccessToken>,
 ) -> Option<AccessToken> {
-    let signer = walk
-        .scene
-        .account
-        .clone()
-        .unwrap_or_else(|| "the app itself".to_owned());
     walk.step(name, || {
         let token = get()?;
-        Ok((token, format!("as {signer}")))
+        let detail = match account {
+            None => "as the app itself".to_owned(),
+            Some(account) if account.password.is_none() => format!("as {}", account.name),
+            Some(account) => format!(
+                "as {}, by a password, which does until a second factor (MFA) is demanded",
+                account.name
+            ),
+        };
+        Ok((token, detail))
     })
 }
 

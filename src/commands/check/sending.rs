@@ -9,8 +9,8 @@ use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
 use crate::commands::access::login_to_send;
 use crate::commands::post;
-use crate::config::resolve::{self, Registration};
-use crate::config::{Authentication, MailboxEntry, OutgoingServer, OutgoingVia};
+use crate::config::resolve::{self, Account, Registration};
+use crate::config::{Address, Authentication, MailboxEntry, OutgoingServer, OutgoingVia};
 use crate::fault::{Fault, Scene};
 use crate::mail::Transport;
 use crate::mail::smtp::{Server, Smtp};
@@ -135,23 +135,21 @@ impl Run<'_> {
         registration: &Registration<'_>,
         way: Way,
     ) {
-        let account = resolve::sender(route.outgoing, Some(route.entry.address)).ok();
+        let account = person(route.outgoing, Some(route.entry.address));
         walk.scene = Scene {
             queue: Some(route.entry.queue.name.clone()),
             address: Some(way.user(route).to_owned()),
             protocol: Some(way.purpose().resource().name().to_owned()),
-            account: account
-                .filter(|_| registration.authentication == Authentication::OauthUser)
-                .map(|account| account.name.to_owned()),
+            account: account.map(|account| account.name.to_owned()),
             is_server_account: route.outgoing.password.is_some(),
             login: Some(login_to_send(route.outgoing, Some(&route.entry))),
             ..scene(registration)
         };
         let from = walk.steps.len();
         let fresh = registration.authentication == Authentication::OauthService;
-        if self.submit(walk, route, registration, way, fresh) && !fresh {
+        if self.submit(walk, route, registration, account, way, fresh) && !fresh {
             walk.steps.truncate(from);
-            self.submit(walk, route, registration, way, true);
+            self.submit(walk, route, registration, account, way, true);
         }
     }
 
@@ -161,6 +159,7 @@ impl Run<'_> {
         walk: &mut Walk,
         route: &Route<'_>,
         registration: &Registration<'_>,
+        account: Option<Account<'_>>,
         way: Way,
         fresh: bool,
     ) -> bool {
@@ -168,7 +167,7 @@ impl Run<'_> {
         let [token_step, claims_step] = way.token();
         let resource = way.purpose().resource();
         let get = || access.sending_access(route.outgoing, Some(&route.entry), resource);
-        let Some(token) = parts::token(walk, token_step, get) else {
+        let Some(token) = parts::token(walk, token_step, account, get) else {
             walk.not_reached(&[claims_step]);
             walk.not_reached(way.road());
             walk.not_reached(&["send-as"]);
@@ -280,13 +279,21 @@ impl Run<'_> {
         parts::credential(&mut walk, self.config, &registration);
         let purpose = way.purpose();
         let get = || self.fresh.sending_access(server, None, purpose.resource());
-        match parts::token(&mut walk, token_step, get) {
+        match parts::token(&mut walk, token_step, person(server, None), get) {
             Some(token) => {
                 parts::look_at_claims(&mut walk, claims_step, &registration, purpose, &token);
             }
             None => walk.not_reached(&[claims_step]),
         }
         walk
+    }
+}
+
+/// Who signs in, if that is a person.
+fn person<'a>(server: &'a OutgoingServer, address: Option<&'a Address>) -> Option<Account<'a>> {
+    match server.authentication {
+        Authentication::OauthService => None,
+        Authentication::OauthUser => resolve::sender(server, address).ok(),
     }
 }
 
