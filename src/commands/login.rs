@@ -4,12 +4,13 @@ use super::access::{How, Show, SignedIn, login_to_send};
 use super::token::{Subject, find, outgoing_of, registration, resource};
 use super::{Access, Context};
 use crate::cli::{ProtocolArg, TokenForget, TokenLogin};
+use crate::config::resolve::{self, Registration};
 use crate::config::{self, Authentication, Resource};
 use crate::fault::{Errors, Fault};
 use crate::oauth::Claims;
 use crate::output::{eprintln_safe, escape};
 use crate::state::{Store, TokenKey};
-use crate::tokens::{Forgotten, Tokens};
+use crate::tokens::Tokens;
 use crate::vault::Vault;
 use anyhow::Result;
 use std::process::Stdio;
@@ -181,24 +182,16 @@ pub fn list(context: &Context) -> Result<()> {
 
 pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
     let store = Store::open(&context.state_dir)?;
-    let beginning = match &args.name {
-        None => String::new(),
-        Some(name) => {
-            let config = config::load(&context.config_path)?;
-            let subject = find(&config, name, None)?;
-            let registration = registration(&config, &subject, Resource::Imap)?;
-            let client = format!("{}\t{}\t", registration.authority, registration.client_id);
-            match subject {
-                Subject::Mailbox(entry)
-                    if registration.authentication == Authentication::OauthUser =>
-                {
-                    format!("{client}{}\t", entry.account().to_lowercase())
-                }
-                _ => client,
-            }
-        }
+    let beginnings = match &args.name {
+        None => vec![String::new()],
+        Some(name) => subjects(context, name)?,
     };
-    let Forgotten { tokens, left } = Tokens::forget(&store, &beginning)?;
+    let (mut tokens, mut left) = (0, Vec::new());
+    for beginning in beginnings {
+        let forgotten = Tokens::forget(&store, &beginning)?;
+        tokens += forgotten.tokens;
+        left.extend(forgotten.left);
+    }
     match context.output.json {
         true => context.output.json(&serde_json::json!({
             "event": "forget", "tokens": tokens, "left_behind": left.len(),
@@ -209,4 +202,29 @@ pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
         })?,
     }
     Errors::none_or(left.into_iter().map(Into::into).collect())
+}
+
+/// What the keys of all tokens of `name` begin with.
+fn subjects(context: &Context, name: &str) -> Result<Vec<String>> {
+    let config = config::load(&context.config_path)?;
+    let subject = find(&config, name, None)?;
+    let registration = registration(&config, &subject, Resource::Imap)?;
+    let client = |of: &Registration<'_>| format!("{}\t{}\t", of.authority, of.client_id);
+    let person = |of: &Registration<'_>, account: &str| {
+        format!("{}{}\t", client(of), account.to_lowercase())
+    };
+    let Subject::Mailbox(entry) = subject else {
+        return Ok(vec![client(&registration)]);
+    };
+    let mut found = vec![match registration.authentication {
+        Authentication::OauthUser => person(&registration, entry.account()),
+        Authentication::OauthService => client(&registration),
+    }];
+    if let Some(server) = outgoing_of(&config, &entry)
+        && resolve::signs_in_apart(&entry, server)
+    {
+        let account = resolve::sender(server, Some(entry.address))?;
+        found.push(person(&resolve::outgoing(&config, server)?, account.name));
+    }
+    Ok(found)
 }

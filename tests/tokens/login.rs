@@ -384,6 +384,10 @@ queues:{}        sender: true
     assert_eq!(claims(&home.run(&get).succeeds().out)["scp"], "SMTP.Send");
     sign_in(&["support"], ADDRESS).never_says("warning");
 
+    let gone = home.run(&["token", "forget", "support"]).succeeds();
+    assert_eq!(gone.out, "forgot 4 tokens\n", "both sign-ins");
+    home.run(&get).fails(77).says(&login);
+
     // Another person sends, whom the server names.
     let bob = "bob@contoso.com";
     home.standin.add_user(User {
