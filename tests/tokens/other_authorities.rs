@@ -1,7 +1,7 @@
 //! Authorities other than the worldwide cloud's: China, and providers that are not Entra ID.
 
 use super::login::{browse, finish, location, start};
-use super::{Home, claims};
+use super::{CLIENT, Home, claims};
 use crate::servers::proxy;
 use crate::standin::{App, User, provider};
 use std::sync::atomic::Ordering::SeqCst;
@@ -161,4 +161,55 @@ queues:
         !asked.iter().any(|line| line.contains("oauth2/v2.0")),
         "{asked:#?}"
     );
+}
+
+/// The cloud of an outgoing server follows from whom it signs in as, named or found by its tenant.
+#[test]
+fn mixtures_of_clouds_are_refused_however_an_outgoing_server_finds_its_app() {
+    let home = Home::new();
+    let validate = |login: &str, id: &str, more: &str| {
+        home.config(&format!(
+            "version: 1
+incoming_servers:
+  - name: in
+    address: https://{login}/contoso.com
+    authentication: oauth-service
+    client_id: {id}
+    secret: s
+    imap: {{imap}}
+outgoing_servers:
+  - name: out
+    tenant: contoso.com
+    authentication: oauth-service
+    {more}
+"
+        ));
+        home.run(&["config", "validate"])
+    };
+    let us = "login.microsoftonline.us";
+    let own = "client_id: 22222222-3333-4444-5555-666666666666\n    secret: s\n    ";
+    for app in ["app: in\n    ", "", own] {
+        for host in [
+            "smtp: smtp://smtp.office365.com:587",
+            "graph: https://graph.microsoft.com",
+        ] {
+            validate(us, CLIENT, &format!("{app}{host}"))
+                .fails(78)
+                .says(
+                    "it belongs to the worldwide cloud, the login address to the US Government's",
+                );
+        }
+        validate(
+            us,
+            CLIENT,
+            &format!("{app}smtp: smtp://outlook-dod.office365.us:587"),
+        )
+        .succeeds();
+    }
+    // Where the login host is none of Microsoft's, an app's ID need not be a GUID.
+    let own = "client_id: a.b.c\n    secret: s\n    smtp: smtp://mail.example:587";
+    validate("login.example", "d.e.f", own).succeeds();
+    validate("login.example", "d.e.f", "via: smtp")
+        .fails(78)
+        .says("no `smtp` for login host `login.example`");
 }
