@@ -401,6 +401,12 @@ queues:{}        sender: true
     out.says(&format!("hint: sign in: `{hint}`"));
     let checked = home.run(&["check", "support"]);
     assert!(checked.out.contains(&login), "{checked:?}");
+    // As long as no address uses it.
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    home.config(&file.replace("        outgoing_server: people out\n", ""));
+    let checked = home.run(&["check", "people out"]);
+    assert!(checked.out.contains(hint), "{checked:?}");
+    home.config(&file);
     sign_in(&["people out", "--for", "smtp"], bob);
     assert_eq!(claims(&home.run(&get).succeeds().out)["upn"], bob);
     home.standin.expire_refresh_tokens();

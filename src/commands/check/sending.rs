@@ -271,7 +271,13 @@ impl Run<'_> {
             walk.not_reached(&["files", token_step, claims_step]);
             return walk;
         };
-        walk.scene = scene(&registration);
+        let person = person(server, None);
+        walk.scene = Scene {
+            account: person.map(|account| account.name.to_owned()),
+            is_server_account: server.password.is_some(),
+            login: Some(login_to_send(server, None)),
+            ..scene(&registration)
+        };
         if !parts::files(&mut walk, &registration, None) {
             walk.not_reached(&[token_step, claims_step]);
             return walk;
@@ -279,7 +285,7 @@ impl Run<'_> {
         parts::credential(&mut walk, self.config, &registration);
         let purpose = way.purpose();
         let get = || self.fresh.sending_access(server, None, purpose.resource());
-        match parts::token(&mut walk, token_step, person(server, None), get) {
+        match parts::token(&mut walk, token_step, person, get) {
             Some(token) => {
                 parts::look_at_claims(&mut walk, claims_step, &registration, purpose, &token);
             }
