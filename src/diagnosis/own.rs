@@ -287,6 +287,14 @@ pub static TEXTS: &[Entry] = &[
     ),
     // ---- this machine
     text(
+        &["no passphrase is given"],
+        "a certificate or its key is protected",
+        Who::You,
+        &[
+            "put the passphrase into a file (mode 0600), then: `queuemail server set {app_server} --certificate-passphrase-file FILE`",
+        ],
+    ),
+    text(
         &["nothing says where the mail of"],
         "the queue has no delivery",
         Who::You,
