@@ -184,6 +184,8 @@ pub struct Scene {
     pub client_id: Option<String>,
     /// The object ID of the app's enterprise application (its service principal).
     pub object_id: Option<String>,
+    /// The login host, where it is one of Microsoft's.
+    pub login_host: Option<String>,
     /// The remote machine that was spoken to.
     pub host: Option<String>,
     pub port: Option<String>,

@@ -21,11 +21,10 @@ const fn code(
 
 const LOGIN: &str = "sign in again: `queuemail token login {login}`";
 const APP_ONLY: &str = "or let the program sign in as itself: `{set_service}`";
-const CONSENT: &str = "an administrator grants consent at https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
+const CONSENT: &str = "an administrator grants consent at https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
 const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
 
-const CONSENT_PAGE: &str =
-    "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
+const CONSENT_PAGE: &str = "https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
 const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy, by correlation id {correlation}";
 
 /// By AADSTS code.

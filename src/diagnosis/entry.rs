@@ -57,7 +57,7 @@ pub struct Entry {
     /// (to sign in as itself),
     /// `{login}` (what `token login` is given),
     /// `{queue}`, `{server}`, `{app_server}` (whose entry holds the
-    /// app's ID and credential), `{tenant}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
+    /// app's ID and credential), `{tenant}`, `{login_host}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
     /// `{endpoint}` (the option that names the host's usual port) and `{principal}` (whom Exchange
     /// gives rights to: the account, else the app) are filled in.
     pub hints: &'static [&'static str],
@@ -250,7 +250,7 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
     };
     let tenant = match scene.is_outgoing {
         true => "queuemail server set {server} --tenant ",
-        false => "queuemail server set {server} --address https://login.microsoftonline.com/",
+        false => "queuemail server set {server} --address https://{login_host}/",
     };
     let cloud = match scene.is_outgoing {
         true => {
@@ -303,6 +303,11 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         ("{tenant}", &scene.tenant, "TENANT"),
         ("{client_id}", &scene.client_id, "CLIENT-ID"),
         ("{object_id}", &scene.object_id, "OBJECT-ID"),
+        (
+            "{login_host}",
+            &scene.login_host,
+            "login.microsoftonline.com",
+        ),
         ("{host}", &scene.host, "HOST"),
         ("{port}", &scene.port, "PORT"),
     ] {

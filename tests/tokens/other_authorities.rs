@@ -3,7 +3,7 @@
 use super::login::{browse, finish, location, start};
 use super::{CLIENT, Home, claims};
 use crate::servers::proxy;
-use crate::standin::{App, User, provider};
+use crate::standin::{App, TokenFault, User, provider};
 use std::sync::atomic::Ordering::SeqCst;
 
 const ADDRESS: &str = "support@contoso.com";
@@ -78,6 +78,18 @@ queues:
     super::Ran::from(ran).succeeds();
     assert!(asked().ends_with("/oauth2/v2.0/token"), "{}", asked());
     get(&[]).succeeds();
+    // Consent is given, and the tenant is, where the app is registered.
+    let host = "https://login.partner.microsoftonline.cn";
+    file("via: imap", "");
+    faults.token_next(1, TokenFault::Aadsts(65001));
+    get(&[]).fails(77).says(&format!(
+        "hint: an administrator grants consent at {host}/{}/adminconsent?client_id={CLIENT}",
+        home.standin.tenant()
+    ));
+    faults.token_next(1, TokenFault::Aadsts(50059));
+    get(&[]).fails(77).says(&format!(
+        "`queuemail server set china --address {host}/DOMAIN`"
+    ));
 }
 
 /// Endpoints of its own, one scope, a client secret, and nothing that it does not know.

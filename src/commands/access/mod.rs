@@ -242,6 +242,7 @@ impl<'a> Access<'a> {
         scene.tenant = Some(registration.authority.tenant.to_string());
         scene.client_id = Some(registration.client_id.to_string());
         scene.host = Some(registration.authority.host().to_owned());
+        scene.login_host = registration.authority.microsofts_host();
         scene.address = address.map(str::to_owned);
         scene.account = account.map(|a| a.name.to_owned());
         let key = TokenKey {

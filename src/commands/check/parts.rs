@@ -19,6 +19,7 @@ pub fn scene(registration: &Registration<'_>) -> Scene {
         tenant: Some(registration.authority.tenant.to_string()),
         client_id: Some(registration.client_id.to_string()),
         host: Some(registration.authority.host().to_owned()),
+        login_host: registration.authority.microsofts_host(),
         ..Scene::default()
     }
 }

@@ -118,6 +118,9 @@ impl<'a> Office<'a> {
             is_server_account: route.outgoing.password.is_some(),
             login: Some(login_to_send(route.outgoing, Some(&route.entry))),
             tenant: Some(route.outgoing.tenant.to_string()),
+            login_host: registration
+                .as_ref()
+                .and_then(|r| r.authority.microsofts_host()),
             client_id: registration.map(|r| r.client_id.to_string()),
             host: ways.host(route, way),
             protocol: Some(way.name().to_owned()),
