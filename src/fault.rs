@@ -184,6 +184,8 @@ pub struct Scene {
     pub client_id: Option<String>,
     /// The object ID of the app's enterprise application (its service principal).
     pub object_id: Option<String>,
+    /// The login host, where it is one of Microsoft's.
+    pub login_host: Option<String>,
     /// The remote machine that was spoken to.
     pub host: Option<String>,
     pub port: Option<String>,
@@ -191,6 +193,9 @@ pub struct Scene {
     pub protocol: Option<String>,
     /// The account that signs in, and its password, are the server's own and not the address's.
     pub is_server_account: bool,
+    /// What `token login` is given to sign the account in, as a shell takes it, where that is not
+    /// the address alone.
+    pub login: Option<String>,
 }
 
 impl Scene {

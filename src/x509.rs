@@ -199,7 +199,7 @@ impl<'a> File<'a> {
                         ));
                 }
                 match passphrase {
-                    None => self.needs_passphrase("it is protected with a passphrase"),
+                    None => self.needs_passphrase("it is protected"),
                     Some(_) => self.cannot("the passphrase does not open it"),
                 }
             })
@@ -234,9 +234,7 @@ impl<'a> File<'a> {
     }
 
     fn needs_passphrase(&self, why: &str) -> Fault {
-        self.cannot(&format!("{why}, and none is given")).hint(
-            "put it into a file (mode 0600), then: queuemail server set NAME --certificate-passphrase-file FILE",
-        )
+        self.cannot(&format!("{why}, and no passphrase is given"))
     }
 }
 
@@ -370,7 +368,7 @@ mod tests {
         ]);
         let cert = path("cert.pem");
         let with = |key: &str, pass| refused(&cert, Some(&path(key)), pass);
-        assert!(with("encrypted.pem", None).contains("is encrypted, and none is given"));
+        assert!(with("encrypted.pem", None).contains("is encrypted, and no passphrase is given"));
         assert!(with("encrypted.pem", Some("shut")).contains("does not open its private key"));
         assert!(with("other.pem", None).contains("belongs to another certificate"));
         assert!(with("small.pem", None).contains("has 1024 bits"));
@@ -380,7 +378,7 @@ mod tests {
         assert!(refused(&cert, None, None).contains("--private-key PEM"));
         assert!(refused(&path("key.pem"), None, None).contains("holds no certificate"));
         let pfx = |name: &str, pass| refused(&path(name), None, pass);
-        assert!(pfx("a.pfx", None).contains("--certificate-passphrase-file"));
+        assert!(pfx("a.pfx", None).contains("no passphrase is given"));
         assert!(pfx("a.pfx", Some("shut")).contains("the passphrase does not open it"));
         assert!(pfx("no-key.pfx", Some("open")).contains("holds no private key"));
         assert!(pfx("old.pfx", Some("open")).contains("openssl pkcs12 -legacy -noenc"));

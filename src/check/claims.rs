@@ -1,9 +1,10 @@
 //! Whether a token serves its purpose, by what it says of itself.
 
-use crate::config::resolve::Registration;
-use crate::config::{Authentication, Cloud, Resource, is_guid};
+use crate::config::resolve::{CredentialSource, Registration};
+use crate::config::{self, Authentication, Cloud, Resource, is_guid};
 use crate::fault::{Fault, Kind};
 use crate::oauth::Claims;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a token is for.
@@ -135,11 +136,18 @@ fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose
         Resource::Graph => "Microsoft Graph",
         _ => "Office 365 Exchange Online",
     };
-    let what = format!("the token lacks the {kind} `{permission}`, so {name} will refuse it");
-    let fault = misfit(what).hint(format!(
-        "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
-        registration.client_id,
-    ));
+    let lacks = format!("token lacks the {kind} `{permission}`, so {name} will refuse it");
+    let fault = match registration.credential {
+        CredentialSource::ManagedIdentity { .. } => misfit(format!("the identity's {lacks}"))
+            .hint(format!(
+                "an administrator runs what this prints: queuemail setup-script {}",
+                config::quoted(Path::new(registration.server))
+            )),
+        _ => misfit(format!("the {lacks}")).hint(format!(
+            "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
+            registration.client_id,
+        )),
+    };
     let by_exchange =
         resource == Resource::Graph && registration.authentication == Authentication::OauthService;
     Some(match by_exchange {

@@ -20,13 +20,18 @@ Examples:
   queuemail token login support@contoso.com             in the browser if there is one
   queuemail token login support@contoso.com --device    with a code, on any other device
   queuemail token login support --no-browser            where a policy forbids codes, and the browser is elsewhere
+  queuemail token login support --for smtp              where its outgoing server signs in by itself
 
 With --no-browser the last page, at http://localhost, cannot be reached. Its address is all that counts:
 copy it from the browser and paste it; it is not shown.")]
 pub struct TokenLogin {
-    /// A queue or an address whose server is of type oauth-user
-    #[arg(value_name = "QUEUE|ADDRESS")]
+    /// A queue or an address whose server is of type oauth-user, or an outgoing server
+    #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
     pub name: String,
+    /// The protocol to sign in for; smtp: to what the address sends through, by SMTP or Graph
+    /// [default: what it is read by; of an outgoing server: smtp]
+    #[arg(long = "for", value_name = "PROTOCOL")]
+    pub protocol: Option<ProtocolArg>,
     /// Show a code to enter at a page on any device
     #[arg(long, conflicts_with = "browser")]
     pub device: bool,

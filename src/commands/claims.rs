@@ -18,17 +18,19 @@ pub fn print(
     token: &AccessToken,
 ) -> Result<()> {
     let output = &context.output;
-    let Some(claims) = Claims::of(token.secret.expose()) else {
-        output.warn("the token is no JWT, so it tells nothing of itself");
-        return output.line(&format!("expires: {}", expiry(token.expires_at)));
+    let found = Claims::of(token.secret.expose());
+    let is_readable = found.is_some();
+    let claims = found.unwrap_or_default();
+    let warnings: Vec<String> = match is_readable {
+        false => vec!["the token is no JWT, so it tells nothing of itself".to_owned()],
+        true => misfits(&claims, registration, Purpose::of(resource))
+            .into_iter()
+            .map(|fault| match &fault.hints[..] {
+                [] => fault.what,
+                hints => format!("{}: {}", fault.what, hints.join("; ")),
+            })
+            .collect(),
     };
-    let warnings: Vec<String> = misfits(&claims, registration, Purpose::of(resource))
-        .into_iter()
-        .map(|fault| match &fault.hints[..] {
-            [] => fault.what,
-            hints => format!("{}: {}", fault.what, hints.join("; ")),
-        })
-        .collect();
     if output.json {
         output.json(&serde_json::json!({
             "audience": claims.audience,
@@ -42,6 +44,8 @@ pub fn print(
             "expires_at": super::token::rfc3339(token.expires_at),
             "warnings": warnings,
         }))?;
+    } else if !is_readable {
+        output.line(&format!("expires: {}", expiry(token.expires_at)))?;
     } else {
         for (name, value) in lines(&claims, token) {
             output.line(&format!("{name:<10}{}", escape(&value)))?;

@@ -286,6 +286,7 @@ impl Run<'_> {
             account: Some(task.entry.account().to_owned()),
             server: server.map(|s| s.name.clone()),
             tenant: server.map(|s| s.address.tenant.to_string()),
+            login_host: server.and_then(|s| s.address.microsofts_host()),
             client_id: server.map(|s| s.client_id.to_string()),
             protocol: Some(way.name().to_owned()),
             ..Scene::new(format!(

@@ -1,15 +1,16 @@
 //! `token login`, `token list`, `token forget`: the sign-ins that are kept.
 
-use super::access::{How, Show};
-use super::token::{Subject, find, registration};
+use super::access::{How, Show, SignedIn, login_to_send};
+use super::token::{Subject, find, outgoing_of, registration, resource};
 use super::{Access, Context};
-use crate::cli::{TokenForget, TokenLogin};
+use crate::cli::{ProtocolArg, TokenForget, TokenLogin};
+use crate::config::resolve::{self, Registration};
 use crate::config::{self, Authentication, Resource};
 use crate::fault::{Errors, Fault};
 use crate::oauth::Claims;
 use crate::output::{eprintln_safe, escape};
 use crate::state::{Store, TokenKey};
-use crate::tokens::{Forgotten, Tokens};
+use crate::tokens::Tokens;
 use crate::vault::Vault;
 use anyhow::Result;
 use std::process::Stdio;
@@ -17,14 +18,7 @@ use std::time::SystemTime;
 
 pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    let Subject::Mailbox(entry) = find(&config, &args.name, None)? else {
-        return Err(Fault::usage(format!(
-            "`{}` is a server, and a person signs in for a mailbox",
-            args.name
-        ))
-        .hint("name a queue or an address: queuemail token login ADDRESS")
-        .into());
-    };
+    let subject = find(&config, &args.name, args.protocol)?;
     let store = Store::open(&context.state_dir)?;
     let access = Access::new(context, &config, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
@@ -40,38 +34,75 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
                 .into(),
         );
     }
-    let token = access.login(&entry, how, |show| match show {
+    let show = |account: &str, what: Show<'_>| match what {
         Show::Code { page, code } => eprintln_safe(&format!(
             "open {page} on any device, enter the code {code} and sign in as {}",
-            escape(entry.account())
+            escape(account)
         )),
         Show::Page(page) => {
             eprintln_safe(&format!(
                 "sign in as {} at this page:\n{page}",
-                escape(entry.account())
+                escape(account)
             ));
             if how == How::Browser {
                 open_browser(page);
             }
         }
-    })?;
+    };
+    let SignedIn { account, token } = match &subject {
+        Subject::Incoming(name) => {
+            return Err(Fault::usage(format!(
+                "`{name}` is a server, and a person signs in for a mailbox"
+            ))
+            .hint("name a queue or an address: queuemail token login ADDRESS")
+            .into());
+        }
+        Subject::Outgoing(server) => access.sending_login(server, None, how, show)?,
+        Subject::Mailbox(entry) => match (args.protocol, outgoing_of(&config, entry)) {
+            (Some(ProtocolArg::Smtp), Some(server)) => {
+                access.sending_login(server, Some(entry), how, show)?
+            }
+            (protocol, _) => access.login(entry, protocol.map(resource), how, show)?,
+        },
+    };
+    let whose = match &subject {
+        Subject::Mailbox(entry) => entry.address.address.as_str(),
+        Subject::Outgoing(server) => &server.name,
+        Subject::Incoming(name) => name,
+    };
     let signed_in = Claims::of(token.secret.expose()).and_then(|c| c.user);
     if let Some(user) = &signed_in
-        && !user.eq_ignore_ascii_case(entry.account())
+        && !user.eq_ignore_ascii_case(&account)
     {
         context.output.warn(&format!(
-            "`{}` has signed in, but the account of `{}` is `{}`; unless it is the same person, sign in again as that one",
-            escape(user), entry.address.address, escape(entry.account())
+            "`{}` has signed in, but the account of `{whose}` is `{}`; unless it is the same person, sign in again as that one",
+            escape(user), escape(&account)
         ));
     }
-    let user = signed_in.as_deref().unwrap_or(entry.account());
+    if let Subject::Mailbox(entry) = &subject
+        && let Some(server) = outgoing_of(&config, entry)
+        && access.lacks_login(server, entry)
+    {
+        context.output.warn(&format!(
+            "`{}`, through which `{whose}` sends, needs a sign-in of its own: queuemail token login {}",
+            server.name,
+            login_to_send(server, Some(entry))
+        ));
+    }
+    let user = signed_in.unwrap_or(account);
     match context.output.json {
-        true => context.output.json(&serde_json::json!({
-            "event": "login", "address": entry.address.address.as_str(), "user": user,
-        })),
+        true => {
+            let of = match subject {
+                Subject::Mailbox(_) => "address",
+                _ => "server",
+            };
+            context
+                .output
+                .json(&serde_json::json!({ "event": "login", of: whose, "user": user }))
+        }
         false => context
             .output
-            .line(&format!("signed in as {}", escape(user))),
+            .line(&format!("signed in as {}", escape(&user))),
     }
 }
 
@@ -151,24 +182,16 @@ pub fn list(context: &Context) -> Result<()> {
 
 pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
     let store = Store::open(&context.state_dir)?;
-    let beginning = match &args.name {
-        None => String::new(),
-        Some(name) => {
-            let config = config::load(&context.config_path)?;
-            let subject = find(&config, name, None)?;
-            let registration = registration(&config, &subject, Resource::Imap)?;
-            let client = format!("{}\t{}\t", registration.authority, registration.client_id);
-            match subject {
-                Subject::Mailbox(entry)
-                    if registration.authentication == Authentication::OauthUser =>
-                {
-                    format!("{client}{}\t", entry.account().to_lowercase())
-                }
-                _ => client,
-            }
-        }
+    let beginnings = match &args.name {
+        None => vec![String::new()],
+        Some(name) => subjects(context, name)?,
     };
-    let Forgotten { tokens, left } = Tokens::forget(&store, &beginning)?;
+    let (mut tokens, mut left) = (0, Vec::new());
+    for beginning in beginnings {
+        let forgotten = Tokens::forget(&store, &beginning)?;
+        tokens += forgotten.tokens;
+        left.extend(forgotten.left);
+    }
     match context.output.json {
         true => context.output.json(&serde_json::json!({
             "event": "forget", "tokens": tokens, "left_behind": left.len(),
@@ -179,4 +202,29 @@ pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
         })?,
     }
     Errors::none_or(left.into_iter().map(Into::into).collect())
+}
+
+/// What the keys of all tokens of `name` begin with.
+fn subjects(context: &Context, name: &str) -> Result<Vec<String>> {
+    let config = config::load(&context.config_path)?;
+    let subject = find(&config, name, None)?;
+    let registration = registration(&config, &subject, Resource::Imap)?;
+    let client = |of: &Registration<'_>| format!("{}\t{}\t", of.authority, of.client_id);
+    let person = |of: &Registration<'_>, account: &str| {
+        format!("{}{}\t", client(of), account.to_lowercase())
+    };
+    let Subject::Mailbox(entry) = subject else {
+        return Ok(vec![client(&registration)]);
+    };
+    let mut found = vec![match registration.authentication {
+        Authentication::OauthUser => person(&registration, entry.account()),
+        Authentication::OauthService => client(&registration),
+    }];
+    if let Some(server) = outgoing_of(&config, &entry)
+        && resolve::signs_in_apart(&entry, server)
+    {
+        let account = resolve::sender(server, Some(entry.address))?;
+        found.push(person(&resolve::outgoing(&config, server)?, account.name));
+    }
+    Ok(found)
 }

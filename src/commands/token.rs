@@ -32,14 +32,13 @@ pub enum Subject<'a> {
 fn get(context: &Context, args: &TokenGet) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let subject = find(&config, &args.name, args.protocol)?;
-    let resource = match (args.protocol, &subject) {
-        (Some(ProtocolArg::Imap), _) => Resource::Imap,
-        (Some(ProtocolArg::Smtp), _) => Resource::Smtp,
-        (Some(ProtocolArg::Pop), _) => Resource::Pop,
-        (Some(ProtocolArg::Graph), _) => Resource::Graph,
-        (None, Subject::Outgoing(_)) => Resource::Smtp,
-        (None, _) => Resource::Imap,
-    };
+    let resource = args.protocol.map_or(
+        match &subject {
+            Subject::Outgoing(_) => Resource::Smtp,
+            _ => Resource::Imap,
+        },
+        resource,
+    );
     // Before a token is asked for: an account that the SASL string needs.
     let user = match args.format {
         TokenFormat::Xoauth2 => Some(sasl_user(&subject)?),
@@ -58,6 +57,15 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
         Subject::Outgoing(server) => access.sending_access(server, None, resource)?,
     };
     print(context, &config, args, &subject, resource, &token, user)
+}
+
+pub fn resource(protocol: ProtocolArg) -> Resource {
+    match protocol {
+        ProtocolArg::Imap => Resource::Imap,
+        ProtocolArg::Smtp => Resource::Smtp,
+        ProtocolArg::Pop => Resource::Pop,
+        ProtocolArg::Graph => Resource::Graph,
+    }
 }
 
 /// What `name` is: a queue with one address, an address, or a server.
@@ -116,7 +124,7 @@ fn unknown(config: &Config, name: &str) -> anyhow::Error {
 }
 
 /// The outgoing server that an address sends through.
-fn outgoing_of<'a>(config: &'a Config, entry: &MailboxEntry<'a>) -> Option<&'a OutgoingServer> {
+pub fn outgoing_of<'a>(config: &'a Config, entry: &MailboxEntry<'a>) -> Option<&'a OutgoingServer> {
     config.outgoing_server(entry.address.outgoing_server.as_deref()?)
 }
 

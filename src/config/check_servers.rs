@@ -1,9 +1,10 @@
 //! Whether a server can sign in and reach its hosts, as far as the file can tell.
 
 use super::check::{Found, Kind, dangling};
-use super::cloud::Cloud;
+use super::cloud::{Authority, Cloud};
 use super::credential::{Credentials, ManagedIdentity};
 use super::model::*;
+use super::resolve;
 use super::secret_source::SecretSource;
 
 /// The credentials given, a certificate with its key counting once.
@@ -149,12 +150,8 @@ pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut 
             "sign in as an incoming server's app, or with a client of its own",
         );
     }
-    let app = server
-        .app
-        .as_deref()
-        .and_then(|app| config.incoming_server(app));
     if let Some(name) = &server.app {
-        match app {
+        match config.incoming_server(name) {
             None => dangling(config, name, Kind::Incoming, &format!("{at}.app"), found),
             Some(app) if service && app.authentication == Authentication::OauthUser => {
                 found.add(
@@ -166,15 +163,13 @@ pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut 
             Some(_) => {}
         }
     }
-    // Without an app of another login host, the client is one of the worldwide cloud.
-    let cloud = match app {
-        Some(app) => app.address.cloud(),
-        None => Some(Cloud::Worldwide),
-    };
+    // What cannot be found out is told where it is needed.
+    let authority = resolve::outgoing(config, server).ok().map(|r| r.authority);
+    let cloud = authority.as_ref().and_then(Authority::cloud);
     if let (Some(id), Some(_)) = (&server.client_id, cloud) {
         guid(id, at, found);
     }
-    if let (Some(app), None) = (app, cloud) {
+    if let (Some(authority), None) = (&authority, cloud) {
         let needed = match server.via {
             OutgoingVia::Smtp => vec![("smtp", server.smtp.is_some())],
             OutgoingVia::Graph => vec![("graph", server.graph.is_some())],
@@ -183,7 +178,7 @@ pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut 
                 ("graph", server.graph.is_some()),
             ],
         };
-        unknown_host(app.address.host(), at, &needed, found);
+        unknown_host(authority.host(), at, &needed, found);
     }
     if let Some(e) = &server.smtp {
         scheme(
@@ -193,11 +188,9 @@ pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut 
             at,
             found,
         );
-        if app.is_some() {
-            same_cloud(cloud, &e.host, &format!("{at}.smtp"), found);
-        }
+        same_cloud(cloud, &e.host, &format!("{at}.smtp"), found);
     }
-    if let (Some(url), Some(_)) = (&server.graph, app) {
+    if let Some(url) = &server.graph {
         same_cloud(cloud, host_of(url), &format!("{at}.graph"), found);
     }
     let ways = match server.via {

@@ -167,6 +167,11 @@ impl Authority {
         host.split(':').next().unwrap_or(host)
     }
 
+    /// The login host, if it is one of Microsoft's.
+    pub fn microsofts_host(&self) -> Option<String> {
+        self.cloud().map(|_| self.host().to_owned())
+    }
+
     pub fn cloud(&self) -> Option<Cloud> {
         Cloud::of_login_host(self.host())
     }

@@ -391,6 +391,25 @@ pub fn sender<'a>(
     }
 }
 
+/// Whether a person must sign in for what `entry` sends through, and by another sign-in than for
+/// reading it.
+pub fn signs_in_apart(entry: &MailboxEntry<'_>, server: &OutgoingServer) -> bool {
+    let (Ok(sending), Ok(account)) = (
+        outgoing(entry.config, server),
+        sender(server, Some(entry.address)),
+    ) else {
+        return false;
+    };
+    let reading = entry.config.incoming_server(&entry.address.server);
+    sending.authentication == Authentication::OauthUser
+        && !reading.map(incoming).is_some_and(|reading| {
+            reading.authentication == Authentication::OauthUser
+                && reading.authority == sending.authority
+                && reading.client_id == sending.client_id
+                && account.name.eq_ignore_ascii_case(entry.account())
+        })
+}
+
 /// The scope to ask for. `other_mailbox`: a person reads or sends for a mailbox that is not
 /// theirs, for which Graph has permissions of their own.
 ///

@@ -19,13 +19,12 @@ const fn code(
     }
 }
 
-const LOGIN: &str = "sign in again: `queuemail token login {address}`";
+const LOGIN: &str = "sign in again: `queuemail token login {login}`";
 const APP_ONLY: &str = "or let the program sign in as itself: `{set_service}`";
-const CONSENT: &str = "an administrator grants consent at https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
+const CONSENT: &str = "an administrator grants consent at https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
 const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
 
-const CONSENT_PAGE: &str =
-    "https://login.microsoftonline.com/{tenant}/adminconsent?client_id={client_id}";
+const CONSENT_PAGE: &str = "https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
 const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy, by correlation id {correlation}";
 
 /// By AADSTS code.
@@ -215,7 +214,7 @@ pub static CODES: &[Entry] = &[
         "no password is stored for this account in the cloud, usually because it is federated",
         Who::You,
         &[
-            "sign in without a password here: `queuemail token login {address}`",
+            "sign in without a password here: `queuemail token login {login}`",
             APP_ONLY,
         ],
     ),
@@ -234,21 +233,21 @@ pub static CODES: &[Entry] = &[
         "another factor than the password is demanded",
         Who::You,
         &[
-            "a password alone cannot sign in; sign in once by hand: `queuemail token login {address}`",
+            "a password alone cannot sign in; sign in once by hand: `queuemail token login {login}`",
             APP_ONLY,
         ],
     )
-    .act("queuemail token login {address}"),
+    .act("queuemail token login {login}"),
     code(
         &[50079, 50072, 53004],
         "the account must first be registered for multi-factor authentication",
         Who::Person,
         &[
-            "{account} signs in once at https://aka.ms/mfasetup, then `queuemail token login {address}`",
+            "{account} signs in once at https://aka.ms/mfasetup, then `queuemail token login {login}`",
             APP_ONLY,
         ],
     )
-    .act("https://aka.ms/mfasetup, then queuemail token login {address}"),
+    .act("https://aka.ms/mfasetup, then queuemail token login {login}"),
     code(
         &[50105],
         "the account is not assigned to the enterprise application",
@@ -264,7 +263,7 @@ pub static CODES: &[Entry] = &[
         Who::Person,
         &[LOGIN],
     )
-    .act("queuemail token login {address}"),
+    .act("queuemail token login {login}"),
     code(
         &[50020, 50014, 51004],
         "the account is of another tenant and no guest here",
@@ -297,7 +296,7 @@ pub static CODES: &[Entry] = &[
         "the tenant's security defaults block the sign-in",
         Who::Entra,
         &[
-            "sign in with another grant: `queuemail token login {address}`",
+            "sign in with another grant: `queuemail token login {login}`",
             "or an administrator replaces security defaults by Conditional Access policies",
         ],
     )
@@ -330,7 +329,7 @@ pub static CODES: &[Entry] = &[
         ],
     ),
     code(
-        &[500011],
+        &[500011, 50001],
         "the resource in the scope is not known in this tenant",
         Who::You,
         &[
@@ -418,13 +417,13 @@ pub static CODES: &[Entry] = &[
         &[501481, 50147, 501491],
         "the code was asked for by another sign-in",
         Who::Person,
-        &["begin again, and finish one sign-in before the next: `queuemail token login {address}`"],
+        &["begin again, and finish one sign-in before the next: `queuemail token login {login}`"],
     ),
     code(
         &[54005],
         "the code was used already or has expired",
         Who::Person,
-        &["begin again: `queuemail token login {address}`"],
+        &["begin again: `queuemail token login {login}`"],
     ),
     code(
         &[50011, 70004, 900971],
@@ -436,6 +435,15 @@ pub static CODES: &[Entry] = &[
     )
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Mobile and desktop applications: http://localhost"),
     code(
+        &[9002327, 9002326],
+        "the redirect address is registered as that of a single-page application",
+        Who::Entra,
+        &[
+            "move http://localhost from \"Single-page application\" to \"Mobile and desktop applications\" in Authentication of app {client_id}",
+        ],
+    )
+    .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, http://localhost from Single-page application to Mobile and desktop applications"),
+    code(
         &[70016],
         "the sign-in with a device code is not finished yet",
         Who::Person,
@@ -445,13 +453,13 @@ pub static CODES: &[Entry] = &[
         &[70018, 70019, 70020],
         "the device code is wrong or has expired",
         Who::Person,
-        &["begin again: `queuemail token login {address} --device`"],
+        &["begin again: `queuemail token login {login} --device`"],
     ),
     code(
         &[50134],
         "the sign-in went to another data centre",
         Who::Person,
-        &["begin again: `queuemail token login {address}`"],
+        &["begin again: `queuemail token login {login}`"],
     ),
 ];
 
@@ -522,7 +530,7 @@ pub static ERRORS: &[Entry] = &[
         "expired_token",
         "the device code has expired",
         Who::Person,
-        &["begin again: `queuemail token login {address} --device`"],
+        &["begin again: `queuemail token login {login} --device`"],
     ),
     error(
         "invalid_scope",

@@ -55,8 +55,9 @@ pub struct Entry {
     /// What to do, pasteable; `{address}`, `{account}`, `{set_password}`, `{set_account}` (the
     /// commands that change them), `{set_tenant}` (likewise, up to the tenant's name), `{set_cloud}`, `{set_service}`
     /// (to sign in as itself),
+    /// `{login}` (what `token login` is given),
     /// `{queue}`, `{server}`, `{app_server}` (whose entry holds the
-    /// app's ID and credential), `{tenant}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
+    /// app's ID and credential), `{tenant}`, `{login_host}`, `{client_id}`, `{object_id}`, `{host}`, `{port}`,
     /// `{endpoint}` (the option that names the host's usual port) and `{principal}` (whom Exchange
     /// gives rights to: the account, else the app) are filled in.
     pub hints: &'static [&'static str],
@@ -249,7 +250,7 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
     };
     let tenant = match scene.is_outgoing {
         true => "queuemail server set {server} --tenant ",
-        false => "queuemail server set {server} --address https://login.microsoftonline.com/",
+        false => "queuemail server set {server} --address https://{login_host}/",
     };
     let cloud = match scene.is_outgoing {
         true => {
@@ -267,6 +268,7 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         _ => "queuemail server set {server} --auth oauth-service --secret-stdin",
     };
     text = text
+        .replace("{login}", scene.login.as_deref().unwrap_or("{address}"))
         .replace("{set_service}", service)
         .replace("{set_tenant}", tenant)
         .replace("{set_cloud}", cloud)
@@ -301,6 +303,11 @@ pub fn fill(hint: &str, scene: &Scene) -> String {
         ("{tenant}", &scene.tenant, "TENANT"),
         ("{client_id}", &scene.client_id, "CLIENT-ID"),
         ("{object_id}", &scene.object_id, "OBJECT-ID"),
+        (
+            "{login_host}",
+            &scene.login_host,
+            "login.microsoftonline.com",
+        ),
         ("{host}", &scene.host, "HOST"),
         ("{port}", &scene.port, "PORT"),
     ] {

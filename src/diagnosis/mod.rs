@@ -74,7 +74,10 @@ fn at_host(mut scene: Scene, fault: Option<&Fault>) -> Scene {
             .strip_prefix(" port ")
             .and_then(|r| r.split(':').next());
         scene.port = port.map(str::to_owned).or(scene.port);
-        scene.host = Some(host.to_owned());
+        // Of a URL, its host.
+        let of_url = host.strip_prefix("https://");
+        let of_url = of_url.and_then(|rest| rest.split(['/', ':']).next());
+        scene.host = Some(of_url.unwrap_or(host).to_owned());
     }
     scene
 }

@@ -143,12 +143,21 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     text(
+        &["the identity's token lacks the role"],
+        "the application permission is not assigned to the managed identity",
+        Who::Entra,
+        &[
+            "queuemail setup-script {server}",
+            "Azure keeps a token that was given out before, without the role, for up to a day",
+        ],
+    ),
+    text(
         &["lacks the scope"],
         "the delegated permission is not there or not consented to",
         Who::Entra,
         &[
             PERMISSIONS_PAGE,
-            "add the permission there and grant consent, then sign in again: `queuemail token login {address}`",
+            "add the permission there and grant consent, then sign in again: `queuemail token login {login}`",
         ],
     ),
     text(
@@ -173,7 +182,7 @@ pub static TEXTS: &[Entry] = &[
         &["nobody has signed in as"],
         "the account's owner signs in once by hand",
         Who::Person,
-        &["queuemail token login {address}"],
+        &["queuemail token login {login}"],
     ),
     // ---- the mailbox
     text(
@@ -277,6 +286,14 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     // ---- this machine
+    text(
+        &["no passphrase is given"],
+        "a certificate or its key is protected",
+        Who::You,
+        &[
+            "put the passphrase into a file (mode 0600), then: `queuemail server set {app_server} --certificate-passphrase-file FILE`",
+        ],
+    ),
     text(
         &["nothing says where the mail of"],
         "the queue has no delivery",

@@ -146,6 +146,36 @@ impl Agent {
         }
     }
 
+    /// What kept a request from its answer: on the way through a proxy, usually that one.
+    fn fault(&self, host: &str, err: ureq::Error) -> Fault {
+        let Some(proxy) = self
+            .proxies
+            .proxy
+            .as_ref()
+            .filter(|_| self.is_proxied(host))
+        else {
+            return fault(host, err);
+        };
+        let why = match err {
+            ureq::Error::HostNotFound => "its host is not known".to_owned(),
+            ureq::Error::Io(e) if is_lookup(&e) => "its host is not known".to_owned(),
+            ureq::Error::Io(e) => e.to_string(),
+            ureq::Error::Timeout(which @ (ureq::Timeout::Resolve | ureq::Timeout::Connect)) => {
+                format!("no answer in time ({which})")
+            }
+            ureq::Error::ConnectProxyFailed(why) => why,
+            other => return fault(host, other),
+        };
+        // Without its user and password.
+        let (name, port) = (proxy.host(), proxy.port());
+        Fault::try_later(format!(
+            "cannot reach `{host}` through the proxy `{name}:{port}`: {why}"
+        ))
+        .hint(
+            "the proxy comes from HTTPS_PROXY or ALL_PROXY; hosts in NO_PROXY are reached directly",
+        )
+    }
+
     /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.
     ///
     /// # Errors
@@ -159,7 +189,7 @@ impl Agent {
         } else {
             self.agent.run(request)
         };
-        let mut response = sent.map_err(|e| fault(&host, e))?;
+        let mut response = sent.map_err(|e| self.fault(&host, e))?;
         let body = response
             .body_mut()
             .with_config()
@@ -207,7 +237,7 @@ impl Agent {
         let all_gone = gone.load(Ordering::Relaxed) == length;
         let response = sent.map_err(|e| Lost {
             handed_over: all_gone && is_connected(&e),
-            fault: fault(&host, e),
+            fault: self.fault(&host, e),
         })?;
         Ok(response.map(|body| Incoming {
             host,
@@ -263,6 +293,11 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
+/// As the standard library words what getaddrinfo(3) says.
+fn is_lookup(err: &io::Error) -> bool {
+    err.to_string().contains("failed to lookup address")
+}
+
 fn not_found(host: &str) -> Fault {
     Fault::try_later(format!("cannot find host `{host}`")).hint(format!(
         "check the name and this machine's DNS: getent hosts {host}"
@@ -276,18 +311,11 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
             Err(other) => Fault::try_later(format!("cannot reach `{host}`: {other}")),
         },
         ureq::Error::HostNotFound => not_found(host),
-        // As the standard library words what getaddrinfo(3) says.
-        ureq::Error::Io(e) if e.to_string().contains("failed to lookup address") => not_found(host),
+        ureq::Error::Io(e) if is_lookup(&e) => not_found(host),
         ureq::Error::Io(e) => Fault::try_later(format!("cannot reach `{host}`: {e}")),
         ureq::Error::Timeout(which) => {
             Fault::try_later(format!("`{host}` did not answer in time ({which})"))
         }
-        ureq::Error::ConnectProxyFailed(why) => Fault::try_later(format!(
-            "the proxy does not let us through to `{host}`: {why}"
-        ))
-        .hint(
-            "the proxy comes from HTTPS_PROXY or ALL_PROXY; hosts in NO_PROXY are reached directly",
-        ),
         ureq::Error::BodyExceedsLimit(limit) => Fault::new(
             Kind::Refused,
             format!("the answer of `{host}` is larger than {limit} octets"),

@@ -183,11 +183,20 @@ pub fn tls_fault(host: &str, err: &dyn Display) -> Fault {
     let text = err.to_string();
     let why = reason(&text);
     if text.contains("certificate verify failed") || text.contains("certificate") {
-        Fault::new(
+        let fault = Fault::new(
             Kind::Refused,
             format!("the certificate of `{host}` is not trusted: {why}"),
         )
-        .hint(remedy(why))
+        .hint(remedy(why));
+        // OpenSSL passes over a file that it cannot use, without a word.
+        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        match named.filter(|path| certificates(path).is_err()) {
+            None => fault,
+            Some(path) => fault.hint(format!(
+                "SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l {}",
+                crate::config::quoted(&path)
+            )),
+        }
     } else {
         Fault::try_later(format!("TLS with `{host}` failed: {why}"))
             .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")

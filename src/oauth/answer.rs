@@ -56,14 +56,18 @@ impl oauth2::TokenResponse for TokenAnswer {
     }
 }
 
-/// A whole number of seconds; also as a string, in which form managed identities and the v1
+/// A number of seconds; also as a string, in which form managed identities and the v1
 /// endpoints send it. Anything else is an error that does not repeat the value.
 fn seconds<'de, D: Deserializer<'de>>(de: D) -> Result<Option<u64>, D::Error> {
     let value = serde_json::Value::deserialize(de)?;
     let number = match &value {
         serde_json::Value::Null => return Ok(None),
         serde_json::Value::String(text) => text.parse().ok(),
-        other => other.as_u64(),
+        // Some count in fractions.
+        other => other.as_u64().or_else(|| {
+            let seconds = other.as_f64()?;
+            (0.0..1e15).contains(&seconds).then_some(seconds as u64)
+        }),
     };
     match number {
         Some(seconds) => Ok(Some(seconds)),
@@ -88,9 +92,12 @@ impl TokenAnswer {
             Some(seconds) => Duration::from_secs(seconds.min(LONGEST_LIFE)),
         };
         let access = usable("access_token", self.access_token.secret())?;
+        // An empty one is how some say that there is none.
         let refresh = match &self.refresh_token {
-            Some(token) => Some(usable("refresh_token", token.secret())?),
-            None => None,
+            Some(token) if !token.secret().is_empty() => {
+                Some(usable("refresh_token", token.secret())?)
+            }
+            _ => None,
         };
         let token = AccessToken {
             secret: access,
@@ -312,11 +319,13 @@ impl ErrorAnswer {
     }
 
     /// The password may be right: Entra asks for another factor, consent, a policy's demand or an
-    /// account that is enabled, and says so in `suberror` (`basic_action`, `consent_required` and others).
+    /// account that is there, enabled, has a password and one that has not expired, and says so in
+    /// `suberror` (`basic_action`, `consent_required` and others). What an administrator does about
+    /// it changes nothing here, and no attempt before locks the account.
     fn wants_more_than_password(&self) -> bool {
         const NOT_THE_PASSWORD: &[u64] = &[
-            50057, 50072, 50074, 50076, 50079, 50105, 50158, 53000, 53001, 53002, 53003, 53004,
-            65001, 530032, 530035,
+            50005, 50034, 50055, 50056, 50057, 50072, 50074, 50076, 50079, 50097, 50105, 50144,
+            50158, 53000, 53001, 53002, 53003, 53004, 65001, 530032, 530035,
         ];
         self.suberror
             .as_deref()
@@ -370,8 +379,10 @@ mod tests {
         for json in [
             r#"{"token_type":"bearer","expires_in":"3600","access_token":"t"}"#,
             r#"{"token_type":"Bearer","expires_on":"3600","access_token":"t"}"#,
+            r#"{"token_type":"Bearer","expires_in":3600.9,"access_token":"t","refresh_token":""}"#,
         ] {
-            let (token, _) = token(json).unwrap();
+            let (token, refresh) = token(json).unwrap();
+            assert_eq!(refresh, None);
             assert_eq!(token.expires_at, UNIX_EPOCH + Duration::from_secs(3600));
         }
     }

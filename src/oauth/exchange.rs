@@ -14,6 +14,10 @@ use std::time::{Duration, SystemTime};
 /// The largest answer of a token endpoint that we read, in octets.
 const LARGEST_ANSWER: u64 = 1 << 20;
 
+/// No page of a proxy or gateway silences us longer, whatever it asks for: one that is down for a
+/// day says nothing of the login host behind it.
+const LONGEST_WAIT_OF_A_PAGE: Duration = Duration::from_secs(300);
+
 /// What the answer's frame said, which the oauth2 crate does not keep.
 #[derive(Default)]
 struct Frame {
@@ -115,11 +119,9 @@ fn framed<T>(
     frame.content_type = hide(&frame.content_type, &secrets);
     answer.map_err(|e| match e {
         RequestTokenError::Request(fault) => fault.into(),
-        RequestTokenError::ServerResponse(answer) => {
-            answer
-                .without(&secrets)
-                .sorted(frame.status, frame.retry_after, tried_password)
-        }
+        RequestTokenError::ServerResponse(answer) if !answer.error.is_empty() => answer
+            .without(&secrets)
+            .sorted(frame.status, frame.retry_after, tried_password),
         // JSON, but not what RFC 6749 §5.1 says. The place is told, the value may be a secret.
         RequestTokenError::Parse(e, _) if frame.status == 200 => {
             let place = e.path().to_string();
@@ -170,11 +172,13 @@ impl Frame {
         let fault = Fault::try_later(format!(
             "the answer of `{}` is not from a token endpoint: HTTP status {status}, {content_type}",
             self.url,
-        ))
-        .retry_after(self.retry_after);
+        ));
+        let wait = self
+            .retry_after
+            .map(|wait| wait.min(LONGEST_WAIT_OF_A_PAGE));
         match status {
             300..400 => fault.hint("it redirects elsewhere, and secrets are not sent elsewhere: check the server's `address`"),
-            429 | 500.. => fault,
+            429 | 500.. => fault.retry_after(wait),
             _ => fault.hint("usually a proxy or a sign-in page of the network answers in its place: check HTTPS_PROXY and NO_PROXY, and the server's `address`"),
         }
     }

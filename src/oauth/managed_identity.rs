@@ -2,8 +2,8 @@
 //!
 //! - A virtual machine has the instance metadata service at a link-local address. As Microsoft's
 //!   SDKs do, we let `AZURE_POD_IDENTITY_AUTHORITY_HOST` name another one.
-//! - App Service and its kin name a service on the loopback in `IDENTITY_ENDPOINT`, and the proof
-//!   that we are of the app in `IDENTITY_HEADER`.
+//! - App Service and its kin name a service on the loopback, or at the other end of a container's
+//!   bridge, in `IDENTITY_ENDPOINT`, and the proof that we are of the app in `IDENTITY_HEADER`.
 //! - A machine elsewhere that Azure Arc manages names one in `IDENTITY_ENDPOINT` and has
 //!   `IMDS_ENDPOINT`, too. It asks us to prove that we may read a file.
 //!
@@ -38,6 +38,8 @@ const PAUSES: [Duration; 3] = [
 /// An instance metadata service that answers 410 is being updated, for up to 70 seconds.
 const UPDATE: Duration = Duration::from_secs(70);
 
+const ELSEWHERE: &str = "a managed identity exists on Azure hosts only; elsewhere use a certificate, a federated token or a secret";
+
 /// Who vouches for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Host {
@@ -55,7 +57,7 @@ struct Service {
 }
 
 /// A token for `scope` (a resource followed by `/.default`) of the identity `client_id`, or, with
-/// none, of the host's own.
+/// none, of the host's own; `server` is whose configuration says so, as a shell takes it.
 ///
 /// # Errors
 /// `TryLater` where nobody answers or the service is not ready, `SignIn` where it has no such
@@ -64,6 +66,7 @@ pub fn managed_identity(
     agent: &Agent,
     client_id: Option<&str>,
     scope: &str,
+    server: &str,
 ) -> Result<Granted, Fault> {
     let mut service = Service::find(|name| std::env::var(name).ok().filter(|v| !v.is_empty()))?;
     let resource = scope.trim_end_matches("/.default");
@@ -83,7 +86,7 @@ pub fn managed_identity(
             return granted(&response, asked_at);
         }
         if !service.host.is_passing(status) {
-            return Err(service.refused(&response, client_id));
+            return Err(service.refused(&response, client_id, server));
         }
         match pauses.next() {
             Some(pause) => std::thread::sleep(*pause),
@@ -148,7 +151,7 @@ impl Service {
         };
         let url = url::Url::parse(&text)
             .ok()
-            .filter(is_local)
+            .filter(|url| is_local(url, host == Host::AppService))
             .ok_or_else(|| {
                 Fault::config(format!(
                     "{name} `{text}` is no http:// address of this host"
@@ -183,9 +186,9 @@ impl Service {
         let request = request
             .body(Vec::new())
             .map_err(|e| Fault::config(format!("{} cannot be asked: {e}", self.host.name())))?;
-        agent.call(request, LARGEST_ANSWER).map_err(|fault| {
-            fault.hint("a managed identity exists on Azure hosts only; elsewhere use a certificate, a federated token or a secret")
-        })
+        agent
+            .call(request, LARGEST_ANSWER)
+            .map_err(|fault| fault.hint(ELSEWHERE))
     }
 
     /// The service's words: OAuth's, App Service's, or whatever came.
@@ -214,20 +217,50 @@ impl Service {
             .retry_after(wait)
     }
 
-    fn refused(&self, response: &Response<Vec<u8>>, client_id: Option<&str>) -> Fault {
+    fn refused(
+        &self,
+        response: &Response<Vec<u8>>,
+        client_id: Option<&str>,
+        server: &str,
+    ) -> Fault {
         let words = self.words(response);
+        // A proxy, or a container's host, in its place.
+        if serde_json::from_slice::<Value>(response.body()).is_err() {
+            return Fault::try_later(format!("{} does not answer", self.host.name()))
+                .said(words)
+                .hint(ELSEWHERE);
+        }
         let fault = Fault::new(Kind::SignIn, format!("{} gives no token", self.host.name()));
-        let hint = match (client_id, self.host) {
-            (Some(id), Host::Machine) => format!(
-                "usually the host has no identity with the client ID {id}: az vm identity show --name VM --resource-group GROUP; for the host's own: queuemail server set NAME --managed-identity=system"
-            ),
-            (Some(id), Host::AppService) => format!(
-                "usually the app has no identity with the client ID {id}: az webapp identity show --name APP --resource-group GROUP; for the app's own: queuemail server set NAME --managed-identity=system"
-            ),
-            (Some(_), Host::Arc) => "usually Azure Arc has the machine's own identity alone: queuemail server set NAME --managed-identity=system".to_owned(),
-            (None, _) => "usually the host has no identity of its own, or several assigned ones: give the client ID of one: queuemail server set NAME --managed-identity --client-id ID".to_owned(),
+        // It passes on what Entra ID says, which is explained as everywhere else.
+        if words.contains("AADSTS") {
+            return fault.said(words);
+        }
+        let set = format!("queuemail server set {server}");
+        let several = ["Multiple user assigned", "proper Managed Identity"]
+            .iter()
+            .any(|text| words.contains(text));
+        let az = match self.host {
+            Host::AppService => "az webapp identity assign --name APP --resource-group GROUP",
+            _ => "az vm identity assign --name VM --resource-group GROUP",
         };
-        fault.said(words).hint(hint)
+        let fault = fault.said(words);
+        match (client_id, self.host) {
+            (Some(_), Host::Arc) => fault.hint(format!(
+                "usually Azure Arc has the machine's own identity alone: `{set} --managed-identity=system --client-id ID`"
+            )),
+            (Some(id), _) => fault
+                .hint(format!(
+                    "usually the host has no identity with the client ID {id}: {az} --identities RESOURCE-ID"
+                ))
+                .hint(format!(
+                    "for the host's own: `{set} --managed-identity=system --client-id ID`, with its Application ID"
+                )),
+            (None, _) if several => fault.hint(format!(
+                "usually the host has several assigned identities and none of its own; name one by its client ID: `{set} --managed-identity --client-id ID`"
+            )),
+            (None, Host::Arc) => fault.hint("see what the agent says: azcmagent show"),
+            (None, _) => fault.hint(format!("usually the host has no identity of its own: {az}")),
+        }
     }
 }
 
@@ -261,10 +294,12 @@ fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
     Ok(Secret::new(text.trim()))
 }
 
-fn is_local(url: &url::Url) -> bool {
+fn is_local(url: &url::Url, may_be_bridged: bool) -> bool {
     url.scheme() == "http"
         && match url.host() {
-            Some(url::Host::Ipv4(ip)) => ip.is_loopback() || ip.is_link_local(),
+            Some(url::Host::Ipv4(ip)) => {
+                ip.is_loopback() || ip.is_link_local() || may_be_bridged && ip.is_private()
+            }
             Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
             Some(url::Host::Domain(name)) => name == "localhost",
             None => false,

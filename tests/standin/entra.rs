@@ -185,6 +185,9 @@ fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
         TokenFault::Html(status) => {
             Response::html(status, "<h1>Access to this site is filtered</h1>")
         }
+        TokenFault::HtmlWithWait(status, seconds) => {
+            Response::html(status, "<h1>Down for maintenance</h1>").with("Retry-After", seconds)
+        }
         TokenFault::Echo { status, json } => {
             let raw = String::from_utf8_lossy(&request.body);
             let fields: Vec<_> = form.iter().map(|(k, v)| format!("{k}={v}")).collect();

@@ -15,6 +15,8 @@ pub enum TokenFault {
     Status(u16, Option<u64>),
     /// A proxy's HTML page with this status.
     Html(u16),
+    /// The same, and it asks for a wait of so many seconds.
+    HtmlWithWait(u16, u64),
     /// A page or an error of Entra's form that repeats the request, its secrets included.
     Echo { status: u16, json: bool },
     /// 200 with a good JSON body, but declared as `text/html`.

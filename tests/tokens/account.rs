@@ -55,6 +55,18 @@ fn a_password_signs_in_once_and_the_refresh_token_from_then_on() {
     );
 }
 
+/// A password works until somebody demands more, and `check` says so while it does.
+#[test]
+fn a_password_is_marked_where_it_works() {
+    let home = home("password: correct horse battery staple");
+    let ran = home.run(&["check", "support"]);
+    let mark = format!("as {ADDRESS}, by a password, which does until a second factor (MFA)");
+    assert!(ran.out.contains(&mark), "{}", ran.out);
+    configure(&home, "");
+    let ran = home.run(&["check", "support"]);
+    assert!(ran.out.contains(&format!("as {ADDRESS}\n")), "{}", ran.out);
+}
+
 #[test]
 fn a_confidential_client_sends_its_secret_too() {
     let home = home("password: correct horse battery staple");
@@ -131,6 +143,24 @@ fn an_account_that_is_enabled_again_signs_in_again() {
         .says("AADSTS50057");
     user(false);
     home.run(&["token", "get", "support"]).succeeds();
+}
+
+/// No attempt locks an account that is not there yet or has no password, nor one whose right
+/// password has expired; and what an administrator does about it is not in our configuration.
+#[test]
+fn what_an_administrator_mends_at_the_account_needs_no_new_password_here() {
+    let home = home("password: correct horse battery staple");
+    for code in [50034, 50055, 50056, 50144, 50005, 50097] {
+        home.standin
+            .faults()
+            .token_next(1, TokenFault::Aadsts(code));
+        home.run(&["token", "get", "support"])
+            .fails(77)
+            .says(&format!("AADSTS{code}"))
+            .never_says("not tried again");
+        home.run(&["token", "get", "support"]).succeeds();
+        home.run(&["token", "forget", "--all"]).succeeds();
+    }
 }
 
 /// Whoever tries passwords from outside locks the account, too; the right one is not at fault.
@@ -338,6 +368,12 @@ queues:{}        sender: true
             "hint: set the password of {ADDRESS}: `queuemail server set 'people out' --set-password`"
         ))
         .never_says("queue set");
+    let message = home.write("m.eml", &format!("From: {ADDRESS}\r\n\r\nhello\r\n"));
+    let send = ["send", "b@contoso.com", "--file", message.to_str().unwrap()];
+    home.run(&send)
+        .fails(77)
+        .says("`queuemail server set 'people out' --set-password`")
+        .never_says("queue set");
     with("nobody@contoso.com", "password: wrong");
     home.run(&["token", "get", "people out"])
         .fails(77)
@@ -347,6 +383,10 @@ queues:{}        sender: true
     faults.token_next(1, TokenFault::Says(401, r#"{"error":"invalid_client"}"#));
     with(ADDRESS, "password: another");
     home.run(&["token", "get", "people out"])
+        .fails(77)
+        .says("`queuemail server set people --secret-stdin`");
+    faults.token_next(1, TokenFault::Says(401, r#"{"error":"invalid_client"}"#));
+    home.run(&send)
         .fails(77)
         .says("`queuemail server set people --secret-stdin`");
     faults.token_next(1, TokenFault::Aadsts(50076));

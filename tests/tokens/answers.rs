@@ -90,6 +90,17 @@ fn what_is_no_answer_of_a_token_endpoint_is_the_networks_fault() {
     home.run(&["token", "get", "support"])
         .fails(69)
         .says("expires_in");
+    // An error that names none says nothing; and a page has a host, which a proxy may be told.
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Says(400, r#"{"error":""}"#));
+    home.run(&["token", "get", "support"])
+        .fails(75)
+        .says("HTTP status 400, application/json");
+    home.standin.faults().token_next(1, TokenFault::Html(502));
+    home.run(&["token", "get", "support"])
+        .fails(75)
+        .says("hint: NO_PROXY=localhost queuemail check support@contoso.com");
 }
 
 #[test]
@@ -128,6 +139,44 @@ fn a_wait_that_the_server_asks_for_is_kept_by_the_next_process() {
     home.run(&["token", "get", "support", "--fresh"]).succeeds();
 }
 
+/// A proxy's page is not the login host's wish, and must not silence us for a day.
+#[test]
+fn a_wait_that_something_in_between_asks_for_is_kept_for_minutes_at_most() {
+    let home = home();
+    let state = || rusqlite::Connection::open(home.path("state/state.sqlite")).unwrap();
+    let left = |fault: TokenFault| {
+        home.standin.faults().token_next(1, fault);
+        home.run(&["token", "get", "support", "--fresh"]).fails(75);
+        let until: Option<i64> = state()
+            .query_row(
+                "SELECT max(until) FROM wait WHERE key LIKE 'token http%'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        state().execute("DELETE FROM wait", []).unwrap();
+        let now = std::time::SystemTime::UNIX_EPOCH
+            .elapsed()
+            .unwrap()
+            .as_secs();
+        until.map_or(0, |until| until as u64 / 1000 - now)
+    };
+    for status in [429, 503] {
+        let page = left(TokenFault::HtmlWithWait(status, 86_400));
+        assert!((290..=300).contains(&page), "{status}: {page}");
+        let own = left(TokenFault::Status(status, Some(7200)));
+        assert!((7190..=7200).contains(&own), "{status}: {own}");
+    }
+    // RFC 9110 §10.2.3 gives it no meaning there.
+    for status in [200, 403, 307] {
+        assert_eq!(
+            left(TokenFault::HtmlWithWait(status, 86_400)),
+            0,
+            "{status}"
+        );
+    }
+}
+
 #[test]
 fn an_authority_that_is_not_trusted_gets_no_secret() {
     let home = home();
@@ -149,6 +198,14 @@ fn an_authority_that_is_not_trusted_gets_no_secret() {
         .output()
         .unwrap();
     super::Ran::from(ran).succeeds();
+    let ran = home
+        .command(&["token", "get", "support", "--fresh"])
+        .env("SSL_CERT_FILE", "/nowhere/ca.pem")
+        .output()
+        .unwrap();
+    super::Ran::from(ran)
+        .fails(69)
+        .says("hint: SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l /nowhere/ca.pem");
 }
 
 #[test]
@@ -163,7 +220,16 @@ fn the_proxy_variables_are_honoured() {
             .unwrap();
         super::Ran::from(ran)
     };
-    through("http://127.0.0.1:9", "").fails(75);
+    // A proxy that is not there is not the login host's fault.
+    through("http://user:pr0xy-w0rd@127.0.0.1:9", "")
+        .fails(75)
+        .says("cannot reach `localhost` through the proxy `127.0.0.1:9`: Connection refused")
+        .says("hint: the proxy comes from HTTPS_PROXY or ALL_PROXY")
+        .never_says("pr0xy-w0rd");
+    through("http://proxy.invalid:8080", "")
+        .fails(75)
+        .says("cannot reach `localhost` through the proxy `proxy.invalid:8080`: its host is not known")
+        .never_says("getent hosts localhost");
     through("http://127.0.0.1:9", "login.contoso.example, localhost").succeeds();
     through("socks5://127.0.0.1:9", "")
         .fails(78)

@@ -26,6 +26,10 @@ fn codes_replies_and_texts() {
             &["MailboxNotEnabledForRESTAPI"],
             "no Exchange Online mailbox",
         ),
+        (
+            &["AADSTS9002327"],
+            "\"Single-page application\" to \"Mobile and desktop",
+        ),
         (&["invalid_grant"], "queuemail token login"),
     ] {
         let ran = home.run(&[&["explain"], words].concat()).succeeds();

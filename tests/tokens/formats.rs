@@ -1,7 +1,7 @@
 //! What `token get` prints, and which names it takes.
 
 use super::{CLIENT, Home};
-use crate::standin::App;
+use crate::standin::{App, TokenFault};
 use std::sync::atomic::Ordering::SeqCst;
 
 fn home() -> Home {
@@ -72,6 +72,25 @@ fn claims_that_do_not_fit() {
         .succeeds()
         .says("warning: the audience is `00000003-0000-0000-c000-000000000000`, but IMAP needs `https://outlook.office365.com` and will refuse this token")
         .says("warning: the token lacks the role `IMAP.AccessAsApp`");
+}
+
+/// Clients are promised nothing of the inside of a token.
+#[test]
+fn a_token_that_says_nothing_is_an_object_too() {
+    let home = home();
+    let opaque = r#"{"token_type":"Bearer","access_token":"EwBwA8l6","expires_in":3600}"#;
+    let faults = home.standin.faults();
+    faults.token_next(1, TokenFault::Says(200, opaque));
+    let claims = ["token", "get", "support", "--format", "claims"];
+    let told = home.run(&claims).succeeds();
+    assert!(told.out.starts_with("expires: "), "{told:?}");
+    let told = told.says("warning: the token is no JWT");
+    assert_eq!(told.out.lines().count(), 1, "{told:?}");
+    let json = home.run(&[&["--json"], &claims[..]].concat()).succeeds();
+    let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert!(object["audience"].is_null(), "{object}");
+    assert!(object["expires_at"].is_string(), "{object}");
+    assert_eq!(object["warnings"].as_array().unwrap().len(), 1, "{object}");
 }
 
 #[test]

@@ -321,3 +321,106 @@ fn a_server_that_signs_in_as_itself_needs_nobody() {
         .says("nobody needs to sign in");
     home.run(&["token", "login", "contoso"]).fails(64);
 }
+
+/// An outgoing server with an app of its own is another sign-in than the mailbox's.
+#[test]
+fn what_a_mailbox_sends_through_may_need_a_sign_in_of_its_own() {
+    let home = home();
+    home.standin.faults().device_interval.store(1, SeqCst);
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    let sending = "33333333-4444-5555-6666-777777777777";
+    home.standin.add_app(App {
+        client_id: sending.into(),
+        public: true,
+        ..App::default()
+    });
+    let (servers, queues) = file.split_once("queues:").unwrap();
+    let with = |servers: &str, user: &str| {
+        home.config(&format!(
+            "{servers}outgoing_servers:
+  - name: people out
+    tenant: {{tenant}}
+    authentication: oauth-user
+    client_id: {sending}
+    ca_file: {{ca}}
+    smtp: {{smtp}}
+    {user}
+queues:{}        sender: true
+        outgoing_server: people out
+",
+            queues.trim_start_matches(' ')
+        ));
+    };
+    with(servers, "");
+    let sign_in = |args: &[&str], who: &str| {
+        let (child, said) = start(
+            &home,
+            &[&["token", "login"], args, &["--device"]].concat(),
+            "enter",
+        );
+        assert!(said.contains(&format!("sign in as {who}")), "{said}");
+        home.standin.approve_devices(who);
+        finish(child).succeeds()
+    };
+    let login = format!("queuemail token login {ADDRESS} --for smtp");
+    // Who signs in to read is told at once that this is not all.
+    sign_in(&["support"], ADDRESS).says(&format!(
+        "warning: `people out`, through which `{ADDRESS}` sends, needs a sign-in of its own: {login}\n"
+    ));
+    home.run(&["token", "get", "support"]).succeeds();
+    let get = ["token", "get", "support", "--for", "smtp"];
+    home.run(&get)
+        .fails(77)
+        .says(&format!("hint: sign in: `{login}`"));
+    let checked = home.run(&["check", "support"]);
+    assert!(checked.out.contains(&login), "{checked:?}");
+    let message = home.write("m.eml", &format!("From: {ADDRESS}\r\n\r\nhello\r\n"));
+    let message = message.to_str().unwrap();
+    let send = ["send", "b@contoso.com", "--file", message];
+    home.run(&send).fails(77).says(&login);
+    sign_in(&["support", "--for", "smtp"], ADDRESS).never_says("warning");
+    let last = home.standin.token_requests().pop().unwrap();
+    assert_eq!(last.client_id, sending);
+    assert_eq!(claims(&home.run(&get).succeeds().out)["scp"], "SMTP.Send");
+    sign_in(&["support"], ADDRESS).never_says("warning");
+
+    let gone = home.run(&["token", "forget", "support"]).succeeds();
+    assert_eq!(gone.out, "forgot 4 tokens\n", "both sign-ins");
+    home.run(&get).fails(77).says(&login);
+
+    // Another person sends, whom the server names.
+    let bob = "bob@contoso.com";
+    home.standin.add_user(User {
+        address: bob.into(),
+        ..User::default()
+    });
+    with(servers, &format!("user: {bob}"));
+    home.run(&get).fails(77).says(&login);
+    let out = home.run(&["token", "get", "people out"]).fails(77);
+    let hint = "queuemail token login 'people out' --for smtp";
+    out.says(&format!("hint: sign in: `{hint}`"));
+    let checked = home.run(&["check", "support"]);
+    assert!(checked.out.contains(&login), "{checked:?}");
+    // As long as no address uses it.
+    let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
+    home.config(&file.replace("        outgoing_server: people out\n", ""));
+    let checked = home.run(&["check", "people out"]);
+    assert!(checked.out.contains(hint), "{checked:?}");
+    home.config(&file);
+    sign_in(&["people out", "--for", "smtp"], bob);
+    assert_eq!(claims(&home.run(&get).succeeds().out)["upn"], bob);
+    home.standin.expire_refresh_tokens();
+    home.run(&[&get[..], &["--fresh"]].concat())
+        .fails(77)
+        .says(&format!("hint: sign in again: `{login}`"));
+
+    // Where the program itself reads, there is but one sign-in.
+    let service = "oauth-service\n    secret: 's3cret~+&='";
+    with(&servers.replace("oauth-user", service), "");
+    home.run(&["token", "forget", "--all"]).succeeds();
+    sign_in(&["support"], ADDRESS).never_says("warning");
+    assert_eq!(claims(&home.run(&get).succeeds().out)["upn"], ADDRESS);
+    home.run(&["token", "login", "support", "--for", "imap"])
+        .fails(64)
+        .says("nobody needs to sign in");
+}

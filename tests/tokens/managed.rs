@@ -5,11 +5,13 @@
 use super::{CLIENT, Home, Ran};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 const SCRIPT: &str = r#"
 ip link set lo up
 ip address add 169.254.169.254/32 dev lo
+case $ADDRESS in 172.*) ip address add "$ADDRESS/32" dev lo ;; esac
 if [ -n "${ARC:-}" ]; then
     mount -t tmpfs none /var/opt
     mkdir -p /var/opt/azcmagent/tokens
@@ -159,16 +161,71 @@ fn an_identity_that_is_not_there_is_told_at_once() {
         .says(&format!(
             "hint: usually the host has no identity with the client ID {CLIENT}"
         ))
-        .says("--managed-identity=system");
+        .says("az vm identity assign --name VM --resource-group GROUP --identities RESOURCE-ID")
+        .says("`queuemail server set contoso --managed-identity=system --client-id ID`");
     assert_eq!(seen.lines().count(), 1, "{seen}");
 
     azure.home.service("managed_identity: system");
     let (ran, _) = azure.get();
-    ran.fails(77).says("--managed-identity --client-id ID");
+    ran.fails(77)
+        .says("hint: usually the host has no identity of its own: az vm identity assign --name VM --resource-group GROUP\n")
+        .never_says("--client-id ID");
+    let body = r#"{"error":"invalid_request","error_description":"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"}"#;
+    azure.answers = vec![(400, body.into())];
+    let (ran, _) = azure.get();
+    ran.fails(77)
+        .says("`queuemail server set contoso --managed-identity --client-id ID`")
+        .never_says("identity assign");
 
     azure.answers = vec![(200, "<html>a portal</html>".into())];
     let (ran, _) = azure.get();
     ran.fails(69).says("it is no token");
+}
+
+/// Entra's own words are explained as everywhere else, and nobody looks for another identity.
+#[test]
+fn what_entra_says_of_a_managed_identity_is_explained() {
+    let mut azure = Azure::new("managed_identity: true");
+    let body = r#"{"error":"invalid_resource","error_description":"AADSTS500011: The resource principal named https://outlook.office365.com was not found in the tenant named Contoso. Trace ID: 11 Correlation ID: 22 Timestamp: 2026-11-23 23:00:00Z"}"#;
+    azure.answers = vec![(400, body.into())];
+    let (ran, _) = azure.get();
+    ran.fails(77)
+        .says("hint: check `scope` of server contoso")
+        .never_says("az vm");
+    // The older word for it.
+    azure.answers = vec![(400, body.replace("500011", "50001"))];
+    let (ran, _) = azure.get();
+    ran.fails(77).says("hint: check `scope` of server contoso");
+}
+
+/// Docker Desktop, a proxy: what is no JSON is not the service's.
+#[test]
+fn what_answers_in_the_place_of_the_service_is_not_taken_for_it() {
+    let mut azure = Azure::new("managed_identity: true");
+    azure.answers = vec![(403, "connecting to 169.254.169.254:80: unreachable".into())];
+    let (ran, seen) = azure.get();
+    ran.fails(75)
+        .says("HTTP status 403: connecting to 169.254.169.254:80: unreachable")
+        .says("hint: a managed identity exists on Azure hosts only")
+        .never_says("az vm");
+    assert_eq!(seen.lines().count(), 1, "{seen}");
+}
+
+/// The portal has no page for it, and its secret cannot be set.
+#[test]
+fn a_managed_identity_without_a_role_gets_it_by_the_script() {
+    let mut azure = Azure::new("managed_identity: true");
+    azure.home.standin.faults().no_roles.store(true, SeqCst);
+    azure.answers = vec![(200, azure.good())];
+    let (ran, _) = azure.run(&["check", "support"]);
+    let told = "lacks the role `IMAP.AccessAsApp`, so IMAP will refuse it";
+    assert!(ran.out.contains(told), "{ran:?}");
+    let acts = "an administrator of the Entra ID tenant acts: queuemail setup-script contoso";
+    assert!(ran.out.contains(acts), "{}", ran.out);
+    assert!(!ran.out.contains("entra.microsoft.com"), "{}", ran.out);
+    let (ran, _) = azure.run(&["token", "get", "support", "--format", "claims"]);
+    let ran = ran.succeeds().says("queuemail setup-script contoso");
+    ran.never_says("adds the permission to app");
 }
 
 #[test]
@@ -244,11 +301,30 @@ fn app_service_is_shown_the_proof_that_it_gave() {
     ran.fails(77)
         .says("HTTP status 400: No User Assigned or Delegated Managed Identity found for")
         .never_says("the-proof-of-the-app")
-        .says("az webapp identity show");
+        .says("az webapp identity assign --name APP");
 
-    azure.variables[0].1 = "http://identity.contoso.example/token".into();
+    // What it says where several are assigned and none is named.
+    azure.home.service("managed_identity: system");
+    let body = r#"{"statusCode":400,"message":"Unable to load the proper Managed Identity."}"#;
+    azure.answers = vec![(400, body.into())];
     let (ran, _) = azure.get();
-    ran.fails(78).says("IDENTITY_ENDPOINT");
+    ran.fails(77)
+        .says("`queuemail server set contoso --managed-identity --client-id ID`");
+
+    // On Linux it may be at the other end of a bridge, as users of the Azure CLI have shown.
+    azure.place = ("172.16.5.3", "8081");
+    azure.answers = vec![(200, azure.good())];
+    azure.variables[0].1 = "http://172.16.5.3:8081/msi/token".into();
+    azure.get().0.succeeds();
+
+    for elsewhere in [
+        "http://identity.contoso.example/token",
+        "http://198.51.100.7/token",
+    ] {
+        azure.variables[0].1 = elsewhere.into();
+        let (ran, _) = azure.get();
+        ran.fails(78).says("IDENTITY_ENDPOINT");
+    }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Authorities other than the worldwide cloud's: China, and providers that are not Entra ID.
 
 use super::login::{browse, finish, location, start};
-use super::{Home, claims};
+use super::{CLIENT, Home, claims};
 use crate::servers::proxy;
-use crate::standin::{App, User, provider};
+use crate::standin::{App, TokenFault, User, provider};
+use std::sync::atomic::Ordering::SeqCst;
 
 const ADDRESS: &str = "support@contoso.com";
 
@@ -67,6 +68,28 @@ queues:
     assert!(asked().ends_with("/oauth2/v2.0/token"), "{}", asked());
     get(&["--for", "smtp"]).succeeds();
     assert!(asked().ends_with("/oauth2/v2.0/token"), "{}", asked());
+    // Nor has the older one to do with a sign-in by hand, whether there is a password or not.
+    file("via: imap", "password: correct horse battery staple");
+    let faults = home.standin.faults();
+    faults.device_interval.store(1, SeqCst);
+    *faults.device_approves_after.lock().unwrap() = Some((1, ADDRESS.into()));
+    let mut login = home.command(&["token", "login", "support", "--device"]);
+    let ran = login.env("HTTPS_PROXY", &proxy).output().unwrap();
+    super::Ran::from(ran).succeeds();
+    assert!(asked().ends_with("/oauth2/v2.0/token"), "{}", asked());
+    get(&[]).succeeds();
+    // Consent is given, and the tenant is, where the app is registered.
+    let host = "https://login.partner.microsoftonline.cn";
+    file("via: imap", "");
+    faults.token_next(1, TokenFault::Aadsts(65001));
+    get(&[]).fails(77).says(&format!(
+        "hint: an administrator grants consent at {host}/{}/adminconsent?client_id={CLIENT}",
+        home.standin.tenant()
+    ));
+    faults.token_next(1, TokenFault::Aadsts(50059));
+    get(&[]).fails(77).says(&format!(
+        "`queuemail server set china --address {host}/DOMAIN`"
+    ));
 }
 
 /// Endpoints of its own, one scope, a client secret, and nothing that it does not know.
@@ -150,4 +173,55 @@ queues:
         !asked.iter().any(|line| line.contains("oauth2/v2.0")),
         "{asked:#?}"
     );
+}
+
+/// The cloud of an outgoing server follows from whom it signs in as, named or found by its tenant.
+#[test]
+fn mixtures_of_clouds_are_refused_however_an_outgoing_server_finds_its_app() {
+    let home = Home::new();
+    let validate = |login: &str, id: &str, more: &str| {
+        home.config(&format!(
+            "version: 1
+incoming_servers:
+  - name: in
+    address: https://{login}/contoso.com
+    authentication: oauth-service
+    client_id: {id}
+    secret: s
+    imap: {{imap}}
+outgoing_servers:
+  - name: out
+    tenant: contoso.com
+    authentication: oauth-service
+    {more}
+"
+        ));
+        home.run(&["config", "validate"])
+    };
+    let us = "login.microsoftonline.us";
+    let own = "client_id: 22222222-3333-4444-5555-666666666666\n    secret: s\n    ";
+    for app in ["app: in\n    ", "", own] {
+        for host in [
+            "smtp: smtp://smtp.office365.com:587",
+            "graph: https://graph.microsoft.com",
+        ] {
+            validate(us, CLIENT, &format!("{app}{host}"))
+                .fails(78)
+                .says(
+                    "it belongs to the worldwide cloud, the login address to the US Government's",
+                );
+        }
+        validate(
+            us,
+            CLIENT,
+            &format!("{app}smtp: smtp://outlook-dod.office365.us:587"),
+        )
+        .succeeds();
+    }
+    // Where the login host is none of Microsoft's, an app's ID need not be a GUID.
+    let own = "client_id: a.b.c\n    secret: s\n    smtp: smtp://mail.example:587";
+    validate("login.example", "d.e.f", own).succeeds();
+    validate("login.example", "d.e.f", "via: smtp")
+        .fails(78)
+        .says("no `smtp` for login host `login.example`");
 }

@@ -141,8 +141,8 @@ fn a_certificate_and_its_key_in_one_file() {
     home.service("certificate: {home}/app.pfx");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("protected with a passphrase, and none is given")
-        .says("--certificate-passphrase-file FILE");
+        .says("protected, and no passphrase is given")
+        .says("`queuemail server set contoso --certificate-passphrase-file FILE`");
     home.service("certificate: {home}/old.pfx\n    certificate_passphrase: hunter2");
     let ran = home
         .run(&["token", "get", "support", "--fresh"])

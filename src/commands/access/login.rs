@@ -1,7 +1,9 @@
 //! A person signs in by hand: with a code on another device, or in a browser.
 
+use super::sign_in::login_name;
 use super::{Access, Wanted};
-use crate::config::{Authentication, IncomingVia, MailboxEntry, Resource};
+use crate::config::resolve;
+use crate::config::{IncomingVia, MailboxEntry, OutgoingServer, OutgoingVia, Resource};
 use crate::fault::{Fault, Kind};
 use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
 use crate::prompt;
@@ -22,6 +24,13 @@ pub enum How {
     BrowserElsewhere,
 }
 
+/// A sign-in that was made.
+pub struct SignedIn {
+    /// Who was to sign in.
+    pub account: String,
+    pub token: AccessToken,
+}
+
 /// What the person must be shown.
 pub enum Show<'a> {
     Code { page: &'a str, code: &'a str },
@@ -29,33 +38,84 @@ pub enum Show<'a> {
 }
 
 impl Access<'_> {
-    /// Signs the account of a mailbox in and keeps its tokens.
+    /// Signs the account that reads a mailbox in and keeps its tokens, for `resource` or, without
+    /// one, for what the mailbox is read through.
     ///
     /// # Errors
     /// As [`Access::mailbox_token`]; `Usage` where no person signs in to that server.
     pub fn login(
         &self,
         entry: &MailboxEntry<'_>,
+        resource: Option<Resource>,
         how: How,
-        show: impl Fn(Show<'_>),
-    ) -> Result<AccessToken> {
-        let name = &entry.address.server;
-        let server = self
-            .config
-            .incoming_server(name)
-            .ok_or_else(|| Fault::config(format!("no incoming server named `{name}`")))?;
-        if server.authentication != Authentication::OauthUser {
-            return Err(Fault::usage(format!(
-                "server `{name}` signs in as the program itself (oauth-service), so nobody needs to sign in"
-            ))
-            .hint(format!("try it: queuemail token get {}", entry.address.address))
-            .into());
-        }
-        let resource = match server.via {
-            IncomingVia::Graph => Resource::Graph,
+        show: impl Fn(&str, Show<'_>),
+    ) -> Result<SignedIn> {
+        let via = self.config.incoming_server(&entry.address.server);
+        let usual = match via.map(|server| server.via) {
+            Some(IncomingVia::Graph) => Resource::Graph,
             _ => Resource::Imap,
         };
-        let wanted = self.mailbox_wanted(entry, resource)?;
+        let wanted = self.mailbox_wanted(entry, resource.unwrap_or(usual))?;
+        let outgoing = entry.address.outgoing_server.as_deref();
+        // Where the program itself reads, a person can only be signing in to send.
+        if wanted.account.is_none()
+            && resource.is_none()
+            && let Some(server) = outgoing.and_then(|name| self.config.outgoing_server(name))
+            && resolve::signs_in_apart(entry, server)
+        {
+            return self.sending_login(server, Some(entry), how, show);
+        }
+        self.sign_in_by_hand(wanted, how, show)
+    }
+
+    /// The same of the account that `outgoing` sends with for `sender`.
+    ///
+    /// # Errors
+    /// As [`Access::login`].
+    pub fn sending_login(
+        &self,
+        outgoing: &OutgoingServer,
+        sender: Option<&MailboxEntry<'_>>,
+        how: How,
+        show: impl Fn(&str, Show<'_>),
+    ) -> Result<SignedIn> {
+        let resource = match outgoing.via {
+            OutgoingVia::Graph => Resource::Graph,
+            _ => Resource::Smtp,
+        };
+        self.sign_in_by_hand(self.sending_wanted(outgoing, sender, resource)?, how, show)
+    }
+
+    /// True if `sender` is to send through `outgoing`, and cannot before a person signs in for it.
+    pub fn lacks_login(&self, outgoing: &OutgoingServer, sender: &MailboxEntry<'_>) -> bool {
+        let by_hand = |wanted: &Wanted<'_>| wanted.account.is_some_and(|a| a.password.is_none());
+        let wanted = self.sending_wanted(outgoing, Some(sender), Resource::Smtp);
+        sender.address.sender
+            && outgoing.enabled
+            && wanted.is_ok_and(|wanted| {
+                let kept = self.store.token(&wanted.key.of_refresh());
+                by_hand(&wanted) && kept.is_ok_and(|token| token.is_none())
+            })
+    }
+
+    fn sign_in_by_hand(
+        &self,
+        mut wanted: Wanted<'_>,
+        how: How,
+        show: impl Fn(&str, Show<'_>),
+    ) -> Result<SignedIn> {
+        let Some(account) = &mut wanted.account else {
+            return Err(Fault::usage(format!(
+                "server `{}` signs in as the program itself (oauth-service), so nobody needs to sign in",
+                wanted.registration.server
+            ))
+            .hint(format!("try it: queuemail token get {}", login_name(&wanted)))
+            .into());
+        };
+        // It has no part in this, nor has an endpoint that is for passwords alone.
+        account.password = None;
+        let account = account.name.to_owned();
+        let show = |what: Show<'_>| show(&account, what);
         self.tokens.settle()?;
         // Before a person goes to the trouble.
         self.tokens.probe()?;
@@ -65,13 +125,16 @@ impl Access<'_> {
             How::BrowserElsewhere => self.with_browser(&wanted, None, show),
         };
         let mut scene = wanted.scene.clone();
-        scene.doing = format!("cannot sign `{}` in", entry.account());
+        scene.doing = format!("cannot sign `{account}` in");
         let granted = result.context(scene)?;
         // Nobody else may be redeeming the old refresh token while the new one is written.
         let _lock = self.wait_for_lock(&wanted, || Ok(None))?;
         self.save(&wanted, &granted)
-            .with_context(|| format!("cannot keep the sign-in of `{}`", entry.account()))?;
-        Ok(granted.access)
+            .with_context(|| format!("cannot keep the sign-in of `{account}`"))?;
+        Ok(SignedIn {
+            account,
+            token: granted.access,
+        })
     }
 
     fn with_device(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {

@@ -9,9 +9,9 @@
 mod login;
 mod sign_in;
 
-pub use login::{How, Show};
+pub use login::{How, Show, SignedIn};
 
-use super::Context;
+use super::{Context, shell_quote};
 use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Fault, Kind, Scene};
@@ -171,6 +171,25 @@ impl<'a> Access<'a> {
         sender: Option<&MailboxEntry<'_>>,
         resource: Resource,
     ) -> Result<AccessToken> {
+        let wanted = self.sending_wanted(outgoing, sender, resource)?;
+        self.token(&wanted).map_err(|mut err| {
+            // Entra does not know the user, the password or the app: are two settings swapped?
+            if let Some(fault) = err.downcast_mut::<Fault>()
+                && fault.kind == Kind::SignIn
+                && fault.server_said.is_some()
+            {
+                *fault = resolve::swapped(outgoing, fault.clone());
+            }
+            err
+        })
+    }
+
+    fn sending_wanted<'w>(
+        &'w self,
+        outgoing: &'w OutgoingServer,
+        sender: Option<&MailboxEntry<'w>>,
+        resource: Resource,
+    ) -> Result<Wanted<'w>> {
         let registration = resolve::outgoing(self.config, outgoing)?;
         let address = sender.map(|entry| entry.address);
         let mut wanted = self.wanted(
@@ -182,16 +201,8 @@ impl<'a> Access<'a> {
         wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
         wanted.scene.is_server_account = outgoing.password.is_some();
         wanted.scene.protocol = Some(resource.name().to_owned());
-        self.token(&wanted).map_err(|mut err| {
-            // Entra does not know the user, the password or the app: are two settings swapped?
-            if let Some(fault) = err.downcast_mut::<Fault>()
-                && fault.kind == Kind::SignIn
-                && fault.server_said.is_some()
-            {
-                *fault = resolve::swapped(outgoing, fault.clone());
-            }
-            err
-        })
+        wanted.scene.login = Some(login_to_send(outgoing, sender));
+        Ok(wanted)
     }
 
     /// Writes, reads and erases an entry where tokens are kept, if that is outside of the state;
@@ -231,6 +242,7 @@ impl<'a> Access<'a> {
         scene.tenant = Some(registration.authority.tenant.to_string());
         scene.client_id = Some(registration.client_id.to_string());
         scene.host = Some(registration.authority.host().to_owned());
+        scene.login_host = registration.authority.microsofts_host();
         scene.address = address.map(str::to_owned);
         scene.account = account.map(|a| a.name.to_owned());
         let key = TokenKey {
@@ -398,6 +410,15 @@ fn access_token(secret: Secret, times: Times) -> Option<AccessToken> {
         obtained_at: times.obtained_at,
         expires_at: times.expires_at?,
     })
+}
+
+/// What `token login` is given to sign in the account that sends, as a shell takes it.
+pub fn login_to_send(outgoing: &OutgoingServer, sender: Option<&MailboxEntry<'_>>) -> String {
+    let name = sender.map_or(&*outgoing.name, |entry| entry.address.address.as_str());
+    match sender.is_none_or(|entry| resolve::signs_in_apart(entry, outgoing)) {
+        true => format!("{} --for smtp", shell_quote(name)),
+        false => shell_quote(name),
+    }
 }
 
 enum Waited {

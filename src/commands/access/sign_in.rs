@@ -1,6 +1,7 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
 use super::{Access, REFRESH_REFUSED, Wanted};
+use crate::commands::shell_quote;
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
@@ -26,6 +27,7 @@ impl Access<'_> {
                     &Agent::local(self.context.timeout),
                     (!system).then_some(client_id),
                     &wanted.key.scope,
+                    &shell_quote(wanted.registration.app_server),
                 )?
             }
             None => {
@@ -218,10 +220,10 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
     })
 }
 
-/// What `token login` knows a person's mailbox by.
-fn login_name<'w>(wanted: &'w Wanted<'_>) -> &'w str {
-    let account = wanted.account.map_or("", |account| account.name);
-    wanted.scene.address.as_deref().unwrap_or(account)
+/// What `token login` is given to sign this account in.
+pub(super) fn login_name<'w>(wanted: &'w Wanted<'_>) -> &'w str {
+    let address = wanted.scene.address.as_deref().unwrap_or_default();
+    wanted.scene.login.as_deref().unwrap_or(address)
 }
 
 /// What a [`Client`] borrows.

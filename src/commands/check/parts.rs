@@ -1,7 +1,7 @@
 //! Steps that reading and sending have in common.
 
 use crate::check::{Walk, claims, files};
-use crate::config::resolve::{CredentialSource, Registration};
+use crate::config::resolve::{Account, CredentialSource, Registration};
 use crate::config::{Authentication, Config, MailboxEntry};
 use crate::expiry;
 use crate::fault::{Fault, Scene};
@@ -19,6 +19,7 @@ pub fn scene(registration: &Registration<'_>) -> Scene {
         tenant: Some(registration.authority.tenant.to_string()),
         client_id: Some(registration.client_id.to_string()),
         host: Some(registration.authority.host().to_owned()),
+        login_host: registration.authority.microsofts_host(),
         ..Scene::default()
     }
 }
@@ -64,20 +65,24 @@ pub fn credential(walk: &mut Walk, config: &Config, registration: &Registration<
     }
 }
 
-/// Gets a token.
+/// Gets a token; `account` is the person who signs in.
 pub fn token(
     walk: &mut Walk,
     name: &'static str,
+    account: Option<Account<'_>>,
     get: impl FnOnce() -> Result<AccessToken>,
 ) -> Option<AccessToken> {
-    let signer = walk
-        .scene
-        .account
-        .clone()
-        .unwrap_or_else(|| "the app itself".to_owned());
     walk.step(name, || {
         let token = get()?;
-        Ok((token, format!("as {signer}")))
+        let detail = match account {
+            None => "as the app itself".to_owned(),
+            Some(account) if account.password.is_none() => format!("as {}", account.name),
+            Some(account) => format!(
+                "as {}, by a password, which does until a second factor (MFA) is demanded",
+                account.name
+            ),
+        };
+        Ok((token, detail))
     })
 }
 

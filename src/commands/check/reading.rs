@@ -134,7 +134,9 @@ impl Run<'_> {
         let purpose = purpose(way, &after);
         let access = if fresh { &self.fresh } else { &self.access };
         let get = || access.mailbox_access(entry, purpose.resource());
-        let Some(token) = parts::token(walk, "token", get) else {
+        let person = server.authentication == Authentication::OauthUser;
+        let account = person.then(|| resolve::reader(entry));
+        let Some(token) = parts::token(walk, "token", account, get) else {
             walk.not_reached(&["claims"]);
             walk.not_reached(road(way));
             walk.not_reached(&mailbox::STEPS);
@@ -250,7 +252,7 @@ impl Run<'_> {
         }
         let purpose = purpose(ways[0], &AfterFetch::Keep);
         let get = || self.fresh.server_access(&server.name, purpose.resource());
-        match parts::token(&mut walk, "token", get) {
+        match parts::token(&mut walk, "token", None, get) {
             Some(token) => {
                 parts::look_at_claims(&mut walk, "claims", &registration, purpose, &token);
             }

@@ -7,9 +7,10 @@ use super::reading::walk_to_https;
 use crate::check::claims::Purpose;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
+use crate::commands::access::login_to_send;
 use crate::commands::post::{self, Way};
-use crate::config::resolve::{self, Registration};
-use crate::config::{Authentication, MailboxEntry, OutgoingServer};
+use crate::config::resolve::{self, Account, Registration};
+use crate::config::{Address, Authentication, MailboxEntry, OutgoingServer};
 use crate::fault::{Fault, Scene};
 use crate::mail::Transport;
 use crate::mail::smtp::{Server, Smtp};
@@ -109,22 +110,21 @@ impl Run<'_> {
         registration: &Registration<'_>,
         way: Way,
     ) {
-        let account = resolve::sender(route.outgoing, Some(route.entry.address)).ok();
+        let account = person(route.outgoing, Some(route.entry.address));
         walk.scene = Scene {
             queue: Some(route.entry.queue.name.clone()),
             address: Some(way.user(route).to_owned()),
-            protocol: Some(way.resource().name().to_owned()),
-            account: account
-                .filter(|_| registration.authentication == Authentication::OauthUser)
-                .map(|account| account.name.to_owned()),
+            protocol: Some(way.name().to_owned()),
+            account: account.map(|account| account.name.to_owned()),
             is_server_account: route.outgoing.password.is_some(),
+            login: Some(login_to_send(route.outgoing, Some(&route.entry))),
             ..scene(registration)
         };
         let from = walk.steps.len();
         let fresh = registration.authentication == Authentication::OauthService;
-        if self.submit(walk, route, registration, way, fresh) && !fresh {
+        if self.submit(walk, route, registration, account, way, fresh) && !fresh {
             walk.steps.truncate(from);
-            self.submit(walk, route, registration, way, true);
+            self.submit(walk, route, registration, account, way, true);
         }
     }
 
@@ -134,6 +134,7 @@ impl Run<'_> {
         walk: &mut Walk,
         route: &Route<'_>,
         registration: &Registration<'_>,
+        account: Option<Account<'_>>,
         way: Way,
         fresh: bool,
     ) -> bool {
@@ -141,7 +142,7 @@ impl Run<'_> {
         let [token_step, claims_step] = token_steps(way);
         let resource = way.resource();
         let get = || access.sending_access(route.outgoing, Some(&route.entry), resource);
-        let Some(token) = parts::token(walk, token_step, get) else {
+        let Some(token) = parts::token(walk, token_step, account, get) else {
             walk.not_reached(&[claims_step]);
             walk.not_reached(road(way));
             walk.not_reached(&["send-as"]);
@@ -245,7 +246,13 @@ impl Run<'_> {
             walk.not_reached(&["files", token_step, claims_step]);
             return walk;
         };
-        walk.scene = scene(&registration);
+        let person = person(server, None);
+        walk.scene = Scene {
+            account: person.map(|account| account.name.to_owned()),
+            is_server_account: server.password.is_some(),
+            login: Some(login_to_send(server, None)),
+            ..scene(&registration)
+        };
         if !parts::files(&mut walk, &registration, None) {
             walk.not_reached(&[token_step, claims_step]);
             return walk;
@@ -253,13 +260,21 @@ impl Run<'_> {
         parts::credential(&mut walk, self.config, &registration);
         let purpose = purpose(way);
         let get = || self.fresh.sending_access(server, None, purpose.resource());
-        match parts::token(&mut walk, token_step, get) {
+        match parts::token(&mut walk, token_step, person, get) {
             Some(token) => {
                 parts::look_at_claims(&mut walk, claims_step, &registration, purpose, &token);
             }
             None => walk.not_reached(&[claims_step]),
         }
         walk
+    }
+}
+
+/// Who signs in, if that is a person.
+fn person<'a>(server: &'a OutgoingServer, address: Option<&'a Address>) -> Option<Account<'a>> {
+    match server.authentication {
+        Authentication::OauthService => None,
+        Authentication::OauthUser => resolve::sender(server, address).ok(),
     }
 }
 

@@ -5,6 +5,7 @@ mod pace;
 pub mod verdict;
 mod way;
 
+use super::access::login_to_send;
 use super::{Access, Context};
 use crate::config::{Config, Limits, resolve};
 use crate::fault::{Fault, Kind, Scene};
@@ -113,7 +114,13 @@ impl<'a> Office<'a> {
             account: Some(way.user(route).to_owned()),
             server: Some(route.outgoing.name.clone()),
             is_outgoing: true,
+            app_server: registration.as_ref().map(|r| r.app_server.to_owned()),
+            is_server_account: route.outgoing.password.is_some(),
+            login: Some(login_to_send(route.outgoing, Some(&route.entry))),
             tenant: Some(route.outgoing.tenant.to_string()),
+            login_host: registration
+                .as_ref()
+                .and_then(|r| r.authority.microsofts_host()),
             client_id: registration.map(|r| r.client_id.to_string()),
             host: ways.host(route, way),
             protocol: Some(way.name().to_owned()),
