@@ -61,6 +61,9 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     if !near.is_empty() {
         fault = fault.hint(format!("did you mean {}?", quoted(&near, "or")));
     }
+    if let Some(joined) = dashed_value(args, &arg, &wrong) {
+        fault = fault.hint(format!("a value that begins with a dash: `{joined}`"));
+    }
     let values = text(err, ContextKind::ValidValue);
     if !values.is_empty() {
         fault = fault.hint(format!("use {}", quoted(&values, "or")));
@@ -91,11 +94,31 @@ fn turned_round(args: &[OsString], wrong: &str) -> Option<String> {
     Some(format!("queuemail {} {}", noun.get_name(), verb.get_name()))
 }
 
-/// The command that was being read: the words that lead through the definition, up to the one
-/// that is wrong.
+/// The command that was being read.
 fn command(args: &[OsString], wrong: &str) -> String {
+    path(&crate::command(), args, wrong).0
+}
+
+/// An option and what stands after it, joined, where that was taken for options of its own.
+fn dashed_value(args: &[OsString], wrong: &str, wrong_command: &str) -> Option<String> {
     let definition = crate::command();
-    let mut at = &definition;
+    let at = path(&definition, args, wrong_command).1;
+    args.windows(2).find_map(|two| {
+        let (option, value) = (two[0].to_str()?, two[1].to_str()?);
+        let long = option.strip_prefix("--")?;
+        let known = at.get_arguments().find(|a| a.get_long() == Some(long))?;
+        (wrong.starts_with('-') && value.starts_with(wrong) && known.get_action().takes_values())
+            .then(|| format!("{option}={value}"))
+    })
+}
+
+/// The words that lead through the definition, up to the one that is wrong, and to where.
+fn path<'a>(
+    definition: &'a clap::Command,
+    args: &[OsString],
+    wrong: &str,
+) -> (String, &'a clap::Command) {
+    let mut at = definition;
     let mut words = vec!["queuemail"];
     for word in args.iter().skip(1) {
         if word == wrong {
@@ -106,7 +129,7 @@ fn command(args: &[OsString], wrong: &str) -> String {
             at = next;
         }
     }
-    words.join(" ")
+    (words.join(" "), at)
 }
 
 /// Names in backquotes, the last two joined by `word`.

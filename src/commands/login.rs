@@ -8,7 +8,7 @@ use crate::config::{self, Authentication, Resource};
 use crate::fault::{Errors, Fault};
 use crate::oauth::Claims;
 use crate::output::{eprintln_safe, escape};
-use crate::state::{Store, TokenKey};
+use crate::state::TokenKey;
 use crate::tokens::{Forgotten, Tokens};
 use crate::vault::Vault;
 use anyhow::Result;
@@ -25,7 +25,7 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
         .hint("name a queue or an address: queuemail token login ADDRESS")
         .into());
     };
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let access = Access::new(context, &config, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
         (true, _) => How::BrowserElsewhere,
@@ -94,7 +94,7 @@ fn open_browser(page: &str) {
 }
 
 pub fn list(context: &Context) -> Result<()> {
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let now = SystemTime::now();
     let mut listed = Vec::new();
     for (kept, vault) in Tokens::list(&store)? {
@@ -150,7 +150,7 @@ pub fn list(context: &Context) -> Result<()> {
 }
 
 pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let beginning = match &args.name {
         None => String::new(),
         Some(name) => {
