@@ -346,3 +346,47 @@ fn a_secret_that_others_can_read_is_refused() {
         .fails(78)
         .says("config_writable_by_others");
 }
+
+#[test]
+fn a_secret_from_nowhere() {
+    for source in [
+        "{ env: '' }",
+        "{ env: }",
+        "{ file: '' }",
+        "{ command: [] }",
+        "{ command: [''] }",
+        "{ keyring: '' }",
+        "{ credential: '' }",
+    ] {
+        let world = World::with_config(&with("{ env: CONTOSO_SECRET }", source));
+        world
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions("line 8, column 13")
+            .mentions("names no secret");
+    }
+}
+
+#[test]
+fn where_the_parser_knows_no_place() {
+    let world = World::with_config("version: 1\n---\nversion: 1\n");
+    let ran = world.run(["config", "validate"]).fails(78);
+    ran.mentions("more than one YAML document")
+        .mentions("line 2, column 1");
+    world.write_config("version: 1\nqueues: \u{1}\n");
+    world
+        .run(["config", "validate"])
+        .fails(78)
+        .mentions("line 2, column 9");
+    world.write_config(
+        with("  - name: support\n", "  - <<: *x\n    name: support\n").replacen(
+            "  - name: Contoso\n",
+            "  - &x\n    name: Contoso\n",
+            1,
+        ),
+    );
+    world
+        .run(["config", "validate"])
+        .fails(78)
+        .mentions("merge keys are not read");
+}
