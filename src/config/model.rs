@@ -451,7 +451,9 @@ checked_string!(
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
-            "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => Ok(text.to_owned()),
+            "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => {
+                super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err)
+            }
             "maildir" | "mbox" | "command" | "lmtp" | "eml" => {
                 Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
             }

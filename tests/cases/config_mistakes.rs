@@ -390,3 +390,56 @@ fn where_the_parser_knows_no_place() {
         .fails(78)
         .mentions("merge keys are not read");
 }
+
+#[test]
+fn a_delivery_that_cannot_be() {
+    for (target, words) in [
+        ("maildir:~/Mail/{quue}", "did you mean `{queue}`?"),
+        (
+            "eml:/mail/{customer}",
+            "use {queue}, {address}, {folder}, {language}",
+        ),
+        ("command:sh -c 'echo {x}'", "`{x}` is no placeholder"),
+        ("command:sh -c \\\"exit", "a quote is not closed"),
+        ("command:'' ", "names no program"),
+        ("lmtp:mail.example", "names no mail store"),
+        ("lmtp:mail.example:99999", "names no mail store"),
+    ] {
+        let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
+        world
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions("line 2, column 51")
+            .mentions(words);
+        world
+            .run([
+                "queue",
+                "set",
+                "support",
+                "--deliver",
+                &target.replace('\\', ""),
+            ])
+            .fails(78);
+        world.write_config(GOOD);
+        world
+            .run([
+                "queue",
+                "set",
+                "support",
+                "--deliver",
+                &target.replace('\\', ""),
+            ])
+            .fails(64)
+            .mentions(words);
+    }
+    for target in [
+        "maildir:/m/{queue}/{address}/{folder}/{language}",
+        "lmtp:[::1]:24",
+        "lmtp:/run/{queue}",
+        "lmtp:~/lmtp.sock",
+        "command:sort --key=2",
+    ] {
+        let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
+        world.run(["config", "validate"]).succeeds();
+    }
+}
