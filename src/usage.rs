@@ -13,9 +13,16 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     let wrong = one(ContextKind::InvalidSubcommand);
     let command = command(args, &wrong);
     let what = match err.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return None,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return None,
+        // For a person all commands; for a program one object.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            if !args.iter().any(|word| word == "--json") =>
+        {
+            return None;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            format!("`{command}` needs a command")
+        }
         ErrorKind::InvalidSubcommand => {
             format!("no command `{command} {wrong}`")
         }
@@ -68,9 +75,14 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     if !values.is_empty() {
         fault = fault.hint(format!("use {}", quoted(&values, "or")));
     }
-    if ["--secret", "--password"].contains(&&*arg) {
+    let secret = match arg.as_str() {
+        "--secret" | "--client-secret" => Some("--secret"),
+        "--password" => Some("--password"),
+        _ => None,
+    };
+    if let Some(option) = secret {
         fault.hints = vec![format!(
-            "every user of this machine can read a command line; give it by `{arg}-stdin`, `{arg}-file FILE` or `{arg}-command COMMAND`"
+            "every user of this machine can read a command line; give it by `{option}-stdin`, `{option}-file FILE` or `{option}-command COMMAND`"
         )];
     }
     Some(fault.hint(format!("see `{command} --help`")))

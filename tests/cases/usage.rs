@@ -143,6 +143,21 @@ fn the_hint_for_a_password_is_a_command_that_works() {
 }
 
 #[test]
+fn what_is_missing_is_said_in_json_too() {
+    let world = World::new();
+    for (args, words) in [
+        (&["--json"][..], "`queuemail` needs a command"),
+        (&["--json", "queue"], "`queuemail queue` needs a command"),
+    ] {
+        world.run(args).fails(64).mentions(words);
+    }
+    world
+        .run(["server", "add", "incoming", "C", "--client-secret", "x"])
+        .fails(64)
+        .mentions("give it by `--secret-stdin`");
+}
+
+#[test]
 fn without_a_home_what_needs_no_state_works() {
     // As cloud-init runs its scripts.
     let world = World::with_config("version: 1\n");
