@@ -181,6 +181,33 @@ fn references(config: &Config, address: &Address, at: &str, found: &mut Found) {
             "name at least one folder, or leave the key out for INBOX",
         );
     }
+    moves(config, address, at, found);
+}
+
+/// A message that is moved into a folder that is fetched too has another UID there: it would be
+/// delivered once more.
+fn moves(config: &Config, address: &Address, at: &str, found: &mut Found) {
+    let (key, action) = match &address.after_fetch {
+        Some(own) => ("after_fetch", Some(own)),
+        None => ("folders", config.defaults.after_fetch.as_ref()),
+    };
+    let Some(AfterFetch::Move(to)) = action else {
+        return;
+    };
+    let inbox = ["INBOX".to_owned()];
+    let folders = address.folders.as_deref().unwrap_or(&inbox);
+    let is_to = |f: &String| f == to || (is_inbox(f) && is_inbox(to));
+    if folders.iter().any(is_to) {
+        found.add(
+            &format!("{at}.{key}"),
+            format!("mail of address `{}` moved to `{to}`", address.address),
+            format!("`{to}` is fetched too: each message would come again"),
+        );
+    }
+}
+
+fn is_inbox(folder: &str) -> bool {
+    folder.eq_ignore_ascii_case("INBOX")
 }
 
 /// Of a server.

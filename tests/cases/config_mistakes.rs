@@ -443,3 +443,33 @@ fn a_delivery_that_cannot_be() {
         world.run(["config", "validate"]).succeeds();
     }
 }
+
+#[test]
+fn mail_that_would_come_again_where_it_is_moved_to() {
+    for (more, column) in [
+        (
+            "folders: [INBOX, Done]\n        after_fetch: move:Done",
+            "column 22",
+        ),
+        ("after_fetch: move:Inbox", "column 22"),
+        (
+            "folders: [Sales]\n        after_fetch: move:Sales",
+            "column 22",
+        ),
+    ] {
+        let text = with("priority: 5", &format!("priority: 5\n        {more}"));
+        World::with_config(&text)
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions(column)
+            .mentions("is fetched too: each message would come again");
+    }
+    let world = World::with_config(GOOD);
+    world
+        .run(["queue", "set", "support", "--after", "move:INBOX"])
+        .fails(64)
+        .mentions("is fetched too");
+    world
+        .run(["queue", "set", "support", "--after", "move:Done"])
+        .succeeds();
+}
