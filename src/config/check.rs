@@ -184,30 +184,22 @@ fn references(config: &Config, address: &Address, at: &str, found: &mut Found) {
     moves(config, address, at, found);
 }
 
-/// A message that is moved into a folder that is fetched too has another UID there: it would be
-/// delivered once more.
 fn moves(config: &Config, address: &Address, at: &str, found: &mut Found) {
     let (key, action) = match &address.after_fetch {
         Some(own) => ("after_fetch", Some(own)),
         None => ("folders", config.defaults.after_fetch.as_ref()),
     };
-    let Some(AfterFetch::Move(to)) = action else {
-        return;
-    };
-    let inbox = ["INBOX".to_owned()];
-    let folders = address.folders.as_deref().unwrap_or(&inbox);
-    let is_to = |f: &String| f == to || (is_inbox(f) && is_inbox(to));
-    if folders.iter().any(is_to) {
+    let folders = address.folders.as_deref().unwrap_or_default();
+    if let Some(note) = action.and_then(|action| action.repeats(folders)) {
         found.add(
             &format!("{at}.{key}"),
-            format!("mail of address `{}` moved to `{to}`", address.address),
-            format!("`{to}` is fetched too: each message would come again"),
+            format!(
+                "mail of address `{}` moved where it is fetched",
+                address.address
+            ),
+            note,
         );
     }
-}
-
-fn is_inbox(folder: &str) -> bool {
-    folder.eq_ignore_ascii_case("INBOX")
 }
 
 /// Of a server.

@@ -472,4 +472,8 @@ fn mail_that_would_come_again_where_it_is_moved_to() {
     world
         .run(["queue", "set", "support", "--after", "move:Done"])
         .succeeds();
+    world
+        .run(["fetch", "--after", "move:inbox"])
+        .fails(64)
+        .mentions("`inbox` is fetched too: each message would come again");
 }
