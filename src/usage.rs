@@ -13,9 +13,16 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     let wrong = one(ContextKind::InvalidSubcommand);
     let command = command(args, &wrong);
     let what = match err.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => return None,
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return None,
+        // For a person all commands; for a program one object.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            if !args.iter().any(|word| word == "--json") =>
+        {
+            return None;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            format!("`{command}` needs a command")
+        }
         ErrorKind::InvalidSubcommand => {
             format!("no command `{command} {wrong}`")
         }
@@ -61,13 +68,21 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     if !near.is_empty() {
         fault = fault.hint(format!("did you mean {}?", quoted(&near, "or")));
     }
+    if let Some(joined) = dashed_value(args, &arg, &wrong) {
+        fault = fault.hint(format!("a value that begins with a dash: `{joined}`"));
+    }
     let values = text(err, ContextKind::ValidValue);
     if !values.is_empty() {
         fault = fault.hint(format!("use {}", quoted(&values, "or")));
     }
-    if ["--secret", "--password"].contains(&&*arg) {
+    let secret = match arg.as_str() {
+        "--secret" | "--client-secret" => Some("--secret"),
+        "--password" => Some("--password"),
+        _ => None,
+    };
+    if let Some(option) = secret {
         fault.hints = vec![format!(
-            "every user of this machine can read a command line; give it by `{arg}-stdin`, `{arg}-file FILE` or `{arg}-command COMMAND`"
+            "every user of this machine can read a command line; give it by `{option}-stdin`, `{option}-file FILE` or `{option}-command COMMAND`"
         )];
     }
     Some(fault.hint(format!("see `{command} --help`")))
@@ -91,11 +106,31 @@ fn turned_round(args: &[OsString], wrong: &str) -> Option<String> {
     Some(format!("queuemail {} {}", noun.get_name(), verb.get_name()))
 }
 
-/// The command that was being read: the words that lead through the definition, up to the one
-/// that is wrong.
+/// The command that was being read.
 fn command(args: &[OsString], wrong: &str) -> String {
+    path(&crate::command(), args, wrong).0
+}
+
+/// An option and what stands after it, joined, where that was taken for options of its own.
+fn dashed_value(args: &[OsString], wrong: &str, wrong_command: &str) -> Option<String> {
     let definition = crate::command();
-    let mut at = &definition;
+    let at = path(&definition, args, wrong_command).1;
+    args.windows(2).find_map(|two| {
+        let (option, value) = (two[0].to_str()?, two[1].to_str()?);
+        let long = option.strip_prefix("--")?;
+        let known = at.get_arguments().find(|a| a.get_long() == Some(long))?;
+        (wrong.starts_with('-') && value.starts_with(wrong) && known.get_action().takes_values())
+            .then(|| format!("{option}={value}"))
+    })
+}
+
+/// The words that lead through the definition, up to the one that is wrong, and to where.
+fn path<'a>(
+    definition: &'a clap::Command,
+    args: &[OsString],
+    wrong: &str,
+) -> (String, &'a clap::Command) {
+    let mut at = definition;
     let mut words = vec!["queuemail"];
     for word in args.iter().skip(1) {
         if word == wrong {
@@ -108,7 +143,7 @@ fn command(args: &[OsString], wrong: &str) -> String {
             at = next;
         }
     }
-    words.join(" ")
+    (words.join(" "), at)
 }
 
 /// Names in backquotes, the last two joined by `word`.

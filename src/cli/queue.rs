@@ -65,6 +65,12 @@ pub struct QueueAdd {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail queue set support --queue-priority 10
+  queuemail queue set support --address support@contoso.com --priority ''   the queue's again
+
+An empty value takes the key out of the file, and the default holds again.")]
 pub struct QueueSet {
     /// The queue's name
     #[arg(value_name = "QUEUE")]

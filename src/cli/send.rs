@@ -13,7 +13,8 @@ Examples:
   queuemail send -t --maildir replies --outbox             what cannot leave now is kept
   queuemail send --to anna@example.com --subject 'Your order' --text reply.txt --attach bill.pdf
 
-Called by the name sendmail, the program sends without the word `send`, and with --outbox.
+Called by the name sendmail, the program sends without the word `send`, and with --outbox; `-q`
+alone sends what is kept, and the flags of sendmail that mean nothing here are passed over.
 Many messages leave on up to three connections, and their order is then not certain; --jobs 1
 keeps it. With --outbox an exit code of 0 says that each message has left or is kept.")]
 pub struct SendArgs {
@@ -85,6 +86,9 @@ pub struct SendArgs {
     /// sendmail's tag for a log that we don't keep
     #[arg(short = 'L', value_name = "TAG", hide = true)]
     pub log_tag: Option<String>,
+    /// sendmail's file for a log of what is said
+    #[arg(short = 'X', value_name = "FILE", hide = true)]
+    pub log_file: Option<PathBuf>,
     /// sendmail's choice between its two configurations
     #[arg(short = 'A', value_name = "c|m", hide = true)]
     pub configuration: Option<String>,
@@ -155,15 +159,45 @@ impl SendArgs {
 }
 
 /// Lets the program stand in for sendmail: called by that name, it sends, and keeps what cannot
-/// leave now. `mailq` is sendmail's other name, for `-bp`.
+/// leave now. `mailq` is sendmail's other name, for `-bp`; with `-q` alone it sends what is kept.
 pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let name = args.first().and_then(|a| Path::new(a).file_stem());
     let words: &[&str] = match name.and_then(OsStr::to_str) {
-        Some("sendmail") => &["send", "--outbox"],
+        Some("sendmail") if flushes(&args) => {
+            args.truncate(1);
+            &["outbox", "flush"]
+        }
+        Some("sendmail") => {
+            drop_hop_count(&mut args);
+            &["send", "--outbox"]
+        }
         Some("mailq") => &["outbox", "list"],
         _ => return args,
     };
-    args.splice(1..1, words.iter().map(OsString::from));
+    // What help and hints call us.
+    let name = std::iter::once(&"queuemail").chain(words);
+    args.splice(0..1, name.map(OsString::from));
     args
+}
+
+/// True for `-q`, with or without an interval, and at most `-v`: there is no message to send.
+fn flushes(args: &[OsString]) -> bool {
+    let text = |arg: &OsString| arg.to_string_lossy().into_owned();
+    let words: Vec<String> = args.iter().skip(1).map(text).collect();
+    words.iter().any(|w| w.starts_with("-q"))
+        && words.iter().all(|w| w.starts_with("-q") || w == "-v")
+}
+
+/// Takes sendmail's `-h COUNT` out: `-h` is our wish for help, which would lose the message.
+fn drop_hop_count(args: &mut Vec<OsString>) {
+    let is_count = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let end = args.iter().position(|a| a == "--").unwrap_or(args.len());
+    let text = |i: usize| args.get(i).and_then(|a| a.to_str()).unwrap_or_default();
+    let joined = |i: &usize| text(*i).strip_prefix("-h").is_some_and(is_count);
+    if let Some(at) = (1..end).find(joined) {
+        args.remove(at);
+    } else if let Some(at) = (1..end).find(|&i| text(i) == "-h" && is_count(text(i + 1))) {
+        args.drain(at..at + 2);
+    }
 }

@@ -122,6 +122,12 @@ pub struct OutgoingArgs {
 }
 
 #[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail server set Contoso --secret-stdin < contoso.secret
+  queuemail server set Contoso --via ''                        the default way again
+
+An empty value takes the key out of the file, and the default holds again.")]
 pub struct ServerSet {
     /// The server's name
     #[arg(value_name = "SERVER")]

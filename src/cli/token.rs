@@ -58,7 +58,9 @@ pub struct TokenForget {
 Examples:
   queuemail token get support --for imap                 the token alone, for password commands
   queuemail token get support --for smtp --format xoauth2
-  queuemail token get Contoso --for graph --format header | curl -H @- https://graph.microsoft.com/v1.0/…")]
+  queuemail token get Contoso --for graph --format header | curl -H @- https://graph.microsoft.com/v1.0/…
+
+With --json the forms xoauth2 and header are keys of the object that json prints.")]
 pub struct TokenGet {
     /// A queue, an address or a server
     #[arg(value_name = "QUEUE|ADDRESS|SERVER")]

@@ -5,6 +5,7 @@ use crate::cli::{ColorWhen, Global};
 use crate::fault::Fault;
 use crate::net;
 use crate::output::Output;
+use crate::state::Store;
 use anyhow::Result;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ pub struct Context {
     pub config_path: PathBuf,
     /// That file as `--config` named it.
     pub config_option: Option<PathBuf>,
-    pub state_dir: PathBuf,
+    /// Where the state is kept; what needs none runs without such a place.
+    state_dir: Option<PathBuf>,
     /// Questions may be asked.
     pub may_ask: bool,
     pub timeout: Duration,
@@ -34,7 +36,7 @@ impl Context {
             },
             config_path: config_path(global)?,
             config_option: global.config.clone(),
-            state_dir: state_dir(global)?,
+            state_dir: state_dir(global),
             may_ask: !global.no_input && crate::output::can_ask(),
             timeout: Duration::from_secs(global.timeout.into()),
         })
@@ -42,6 +44,15 @@ impl Context {
 }
 
 impl Context {
+    /// Opens the state.
+    pub fn store(&self) -> Result<Store> {
+        let dir = self.state_dir.as_ref().ok_or_else(|| {
+            Fault::usage("there is no place for the state: neither --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME nor HOME is set")
+                .hint("give one, for example --state-dir /var/lib/queuemail")
+        })?;
+        Store::open(dir)
+    }
+
     /// How to reach a host; connecting takes no longer than half a minute.
     pub fn net_settings(&self, ca_file: Option<&Path>) -> net::Settings {
         net::Settings {
@@ -96,15 +107,10 @@ fn config_path(global: &Global) -> Result<PathBuf> {
     }
 }
 
-fn state_dir(global: &Global) -> Result<PathBuf> {
+fn state_dir(global: &Global) -> Option<PathBuf> {
     global
         .state_dir
         .clone()
         .or_else(|| variable("QUEUEMAIL_STATE_DIR"))
         .or_else(|| xdg("XDG_STATE_HOME", ".local/state").map(|d| d.join("queuemail")))
-        .ok_or_else(|| {
-            Fault::usage("there is no place for the state: neither --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME nor HOME is set")
-                .hint("give one, for example --state-dir /var/lib/queuemail")
-                .into()
-        })
 }

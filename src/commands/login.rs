@@ -9,7 +9,7 @@ use crate::config::{self, Authentication, Resource};
 use crate::fault::{Errors, Fault};
 use crate::oauth::Claims;
 use crate::output::{eprintln_safe, escape};
-use crate::state::{Store, TokenKey};
+use crate::state::TokenKey;
 use crate::tokens::Tokens;
 use crate::vault::Vault;
 use anyhow::Result;
@@ -19,7 +19,7 @@ use std::time::SystemTime;
 pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let subject = find(&config, &args.name, args.protocol)?;
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let access = Access::new(context, &config, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
         (true, _) => How::BrowserElsewhere,
@@ -125,7 +125,7 @@ fn open_browser(page: &str) {
 }
 
 pub fn list(context: &Context) -> Result<()> {
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let now = SystemTime::now();
     let mut listed = Vec::new();
     for (kept, vault) in Tokens::list(&store)? {
@@ -181,7 +181,7 @@ pub fn list(context: &Context) -> Result<()> {
 }
 
 pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let beginnings = match &args.name {
         None => vec![String::new()],
         Some(name) => subjects(context, name)?,

@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 const CONNECTIONS: usize = 3;
 
 pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     match command {
         OutboxCommand::List => Ok(show::list(context, &store)?),
         OutboxCommand::Show { id, raw } => Ok(show::show(context, &store, *id, *raw)?),

@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     match command {
         QuarantineCommand::List => list(context, &store),
         QuarantineCommand::Show { id, raw: false } => show(context, &store, &find(&store, *id)?),

@@ -48,7 +48,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     refuse_other_modes(args)?;
     let notifications = notifications(args)?;
     let config = config::load(&context.config_path)?;
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let mut composed_for = Vec::new();
     let (about, inputs) = match compose::is_asked(args) {
         true => {

@@ -14,8 +14,13 @@ pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
     let required = Required {
         context,
         example: format!(
-            "queuemail server set {} --secret-file PATH",
-            super::shell_quote(&args.name)
+            "queuemail server set {} --{} PATH",
+            super::shell_quote(&args.name),
+            if args.password.set_password {
+                "password-file"
+            } else {
+                "secret-file"
+            }
         ),
     };
     let whose = format!("server `{}`", args.name);

@@ -25,7 +25,7 @@ struct Line<'a> {
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let now = Timestamp::now();
     let lines = lines(&config, &store, now)?;
     let outbox = store.outbox_counts()?;

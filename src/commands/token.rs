@@ -7,7 +7,6 @@ use crate::config::{self, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Errors, Fault};
 use crate::mail::sasl;
 use crate::oauth::AccessToken;
-use crate::state::Store;
 use anyhow::Result;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -44,7 +43,7 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
         TokenFormat::Xoauth2 => Some(sasl_user(&subject)?),
         _ => None,
     };
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let access = Access::new(context, &config, &store).fresh(args.fresh);
     let token = match &subject {
         Subject::Mailbox(entry) => match outgoing_of(&config, entry) {
@@ -180,15 +179,21 @@ fn print(
 ) -> Result<()> {
     let output = &context.output;
     let secret = token.secret.expose();
+    // With --json, a form of the token stands in the object under its name.
+    let form = |name: &str, text: &str| match output.json {
+        true => print_json(context, subject, resource, token, Some((name, text))),
+        false => output.line(text),
+    };
     match args.format {
-        TokenFormat::Token if output.json => print_json(context, subject, resource, token),
-        TokenFormat::Token => output.line(secret),
-        TokenFormat::Json => print_json(context, subject, resource, token),
+        TokenFormat::Token if !output.json => output.line(secret),
+        TokenFormat::Token | TokenFormat::Json => {
+            print_json(context, subject, resource, token, None)
+        }
         TokenFormat::Xoauth2 => {
             let response = sasl::xoauth2(user.unwrap_or_default(), &token.secret)?;
-            output.line(sasl::base64(&response).expose())
+            form("xoauth2", sasl::base64(&response).expose())
         }
-        TokenFormat::Header => output.line(&format!("Authorization: Bearer {secret}")),
+        TokenFormat::Header => form("header", &format!("Authorization: Bearer {secret}")),
         TokenFormat::Claims => {
             let registration = registration(config, subject, resource)?;
             claims::print(context, &registration, resource, token)
@@ -201,6 +206,7 @@ fn print_json(
     subject: &Subject<'_>,
     resource: Resource,
     token: &AccessToken,
+    form: Option<(&str, &str)>,
 ) -> Result<()> {
     let now = SystemTime::now();
     let mut object = serde_json::json!({
@@ -217,6 +223,9 @@ fn print_json(
         }
         Subject::Incoming(name) => object["server"] = (*name).into(),
         Subject::Outgoing(server) => object["server"] = server.name.as_str().into(),
+    }
+    if let Some((name, text)) = form {
+        object[name] = text.into();
     }
     context.output.json(&object)
 }

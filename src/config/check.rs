@@ -181,6 +181,25 @@ fn references(config: &Config, address: &Address, at: &str, found: &mut Found) {
             "name at least one folder, or leave the key out for INBOX",
         );
     }
+    moves(config, address, at, found);
+}
+
+fn moves(config: &Config, address: &Address, at: &str, found: &mut Found) {
+    let (key, action) = match &address.after_fetch {
+        Some(own) => ("after_fetch", Some(own)),
+        None => ("folders", config.defaults.after_fetch.as_ref()),
+    };
+    let folders = address.folders.as_deref().unwrap_or_default();
+    if let Some(note) = action.and_then(|action| action.repeats(folders)) {
+        found.add(
+            &format!("{at}.{key}"),
+            format!(
+                "mail of address `{}` moved where it is fetched",
+                address.address
+            ),
+            note,
+        );
+    }
 }
 
 /// Of a server.

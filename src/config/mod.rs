@@ -24,6 +24,7 @@ mod resolve_secret;
 mod schema;
 mod secret_command;
 mod secret_source;
+mod target;
 mod token_store;
 mod tree;
 mod write;

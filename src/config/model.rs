@@ -279,6 +279,21 @@ pub enum AfterFetch {
     Move(String),
 }
 
+impl AfterFetch {
+    /// Why it would make each message of the folders (none: the INBOX) come again: moved into a
+    /// folder that is fetched too, it has another UID there.
+    pub fn repeats<F: AsRef<str>>(&self, folders: &[F]) -> Option<String> {
+        let AfterFetch::Move(to) = self else {
+            return None;
+        };
+        let is_inbox = |name: &str| name.eq_ignore_ascii_case("INBOX");
+        let is_to = |name: &str| name == to || (is_inbox(name) && is_inbox(to));
+        let repeats =
+            folders.iter().any(|f| is_to(f.as_ref())) || (folders.is_empty() && is_inbox(to));
+        repeats.then(|| format!("`{to}` is fetched too: each message would come again"))
+    }
+}
+
 impl FromStr for AfterFetch {
     type Err = String;
     fn from_str(text: &str) -> Result<AfterFetch, String> {
@@ -451,7 +466,9 @@ checked_string!(
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
-            "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => Ok(text.to_owned()),
+            "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => {
+                super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err)
+            }
             "maildir" | "mbox" | "command" | "lmtp" | "eml" => {
                 Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
             }

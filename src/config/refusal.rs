@@ -31,6 +31,7 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         hint = Some("all keys: man queuemail.yaml".to_owned());
         let (found, known) = split_found(&quoted);
         let note = match check::nearest(found, known.iter().copied()) {
+            _ if found == "<<" => "merge keys are not read: write the keys out".to_owned(),
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys here: {}", known.join(", ")),
         };
@@ -67,6 +68,9 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
     } else if full.contains("recursion limit") {
         ("too deep a nesting".to_owned(), String::new())
     } else if full.contains("more than one document") {
+        let lines = text.lines().enumerate();
+        let last = lines.filter(|(_, line)| line.starts_with("---")).last();
+        place = last.map(|(n, _)| (n + 1, 1));
         (
             "more than one YAML document".to_owned(),
             "a configuration is one; take the line `---` out".to_owned(),
@@ -79,6 +83,9 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
             if let Some((_, context)) = full.split_once(&format!("while scanning {thing}")) {
                 place = mark_in(context).or(place);
             }
+        }
+        if let Some(bad) = full.split_once("control characters are not allowed") {
+            place = char_in(bad.1, text).or(place);
         }
         ("a mistake".to_owned(), yaml_words(message, text, place))
     };
@@ -101,7 +108,8 @@ fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> Strin
     if message.contains("while scanning a quoted scalar") {
         return "this quote is never closed".to_owned();
     }
-    match message.find(" at line ") {
+    let place = message.find(" at line ").or(message.find(" at position "));
+    match place {
         Some(end) => message[..end].to_owned(),
         None => message.to_owned(),
     }
@@ -111,6 +119,18 @@ fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> Strin
 fn mark_in(words: &str) -> Option<(usize, usize)> {
     let (line, column) = words.split_once("at line ")?.1.split_once(" column ")?;
     Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// The place in libyaml's words "… at position 7", which counts octets from 0.
+fn char_in(words: &str, text: &str) -> Option<(usize, usize)> {
+    let (_, number) = words.split_once("at position ")?;
+    let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
+    let before = text.get(..digits.parse().ok()?)?;
+    let line = before.rfind('\n').map_or(0, |n| n + 1);
+    Some((
+        before.matches('\n').count() + 1,
+        before[line..].chars().count() + 1,
+    ))
 }
 
 fn type_words(rest: &str) -> String {

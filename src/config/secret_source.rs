@@ -102,6 +102,19 @@ impl<'de> Visitor<'de> for SourceVisitor {
                 "a secret has one source, but more follows `{kind}`"
             )));
         }
-        Ok(source)
+        let is_empty = match &source {
+            SecretSource::Plain(_) => false,
+            SecretSource::File(path) => path.as_os_str().is_empty(),
+            SecretSource::Command(words) => words.first().is_none_or(String::is_empty),
+            SecretSource::Env(name)
+            | SecretSource::Keyring(name)
+            | SecretSource::Credential(name) => name.is_empty(),
+        };
+        match is_empty {
+            true => Err(A::Error::custom(format!(
+                "an empty `{kind}` names no secret"
+            ))),
+            false => Ok(source),
+        }
     }
 }

@@ -3,10 +3,13 @@
 //! What a pipe's reader did with them cannot be seen: a crash repeats those in flight.
 
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
+use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
 use jiff::Timestamp;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -48,6 +51,11 @@ impl Delivery for Stdout {
         let Intent::Again { spool } = intent else {
             return Err(super::not_ours(intent));
         };
+        if is_closed() {
+            return Err(Fault::new(Kind::CannotWrite, "standard output is closed")
+                .hint("nothing was removed from the server; send the output somewhere")
+                .into());
+        }
         let file = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
         let message = BufReader::new(file);
         // Held for the whole message, so that those of other mailboxes come before or after it.
@@ -57,6 +65,7 @@ impl Delivery for Stdout {
             Form::JsonLines => write_json(&mut out, message, letter),
         }
         .and_then(|()| out.flush())
+        .and_then(|()| make_durable())
         .map_err(|e| cannot_write(Path::new("standard output"), &e))?;
         std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
         Ok("stdout".to_owned())
@@ -69,6 +78,23 @@ impl Delivery for Stdout {
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Syncs a file; pipes and terminals have nothing to sync, and say so.
+fn make_durable() -> io::Result<()> {
+    match rustix::fs::fdatasync(io::stdout()) {
+        Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::NOTSUP) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// True if nobody gave us a standard output. Rust then opens /dev/null, for reading too, in its
+/// place, and mail would vanish without an error; `>/dev/null` in a shell is for writing alone.
+fn is_closed() -> bool {
+    let null = rustix::fs::makedev(1, 3);
+    let out = io::stdout();
+    rustix::fs::fstat(&out).is_ok_and(|stat| stat.st_rdev == null)
+        && rustix::fs::fcntl_getfl(&out).is_ok_and(|flags| flags.contains(OFlags::RDWR))
 }
 
 /// Writes one line. The message goes through in pieces, whatever its size.

@@ -145,13 +145,6 @@ mod tests {
         assert_eq!(maildir("/m/{queue}", "..", "f"), PathBuf::from("/m/%2E."));
     }
 
-    #[test]
-    fn an_unknown_placeholder_is_refused() {
-        let target: Target = "maildir:/m/{quue}".parse().unwrap();
-        let err = expand(&target, "q", "a@b.c", "f", "de").unwrap_err();
-        assert!(err.to_string().contains("`{quue}`"), "{err}");
-    }
-
     proptest! {
         #[test]
         fn no_value_leaves_the_folder(queue in ".*", folder in ".*") {

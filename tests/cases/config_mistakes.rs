@@ -346,3 +346,134 @@ fn a_secret_that_others_can_read_is_refused() {
         .fails(78)
         .says("config_writable_by_others");
 }
+
+#[test]
+fn a_secret_from_nowhere() {
+    for source in [
+        "{ env: '' }",
+        "{ env: }",
+        "{ file: '' }",
+        "{ command: [] }",
+        "{ command: [''] }",
+        "{ keyring: '' }",
+        "{ credential: '' }",
+    ] {
+        let world = World::with_config(&with("{ env: CONTOSO_SECRET }", source));
+        world
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions("line 8, column 13")
+            .mentions("names no secret");
+    }
+}
+
+#[test]
+fn where_the_parser_knows_no_place() {
+    let world = World::with_config("version: 1\n---\nversion: 1\n");
+    let ran = world.run(["config", "validate"]).fails(78);
+    ran.mentions("more than one YAML document")
+        .mentions("line 2, column 1");
+    world.write_config("version: 1\nqueues: \u{1}\n");
+    world
+        .run(["config", "validate"])
+        .fails(78)
+        .mentions("line 2, column 9");
+    world.write_config(
+        with("  - name: support\n", "  - <<: *x\n    name: support\n").replacen(
+            "  - name: Contoso\n",
+            "  - &x\n    name: Contoso\n",
+            1,
+        ),
+    );
+    world
+        .run(["config", "validate"])
+        .fails(78)
+        .mentions("merge keys are not read");
+}
+
+#[test]
+fn a_delivery_that_cannot_be() {
+    for (target, words) in [
+        ("maildir:~/Mail/{quue}", "did you mean `{queue}`?"),
+        (
+            "eml:/mail/{customer}",
+            "use {queue}, {address}, {folder}, {language}",
+        ),
+        ("command:sh -c 'echo {x}'", "`{x}` is no placeholder"),
+        ("command:sh -c \\\"exit", "a quote is not closed"),
+        ("command:'' ", "names no program"),
+        ("lmtp:mail.example", "names no mail store"),
+        ("lmtp:mail.example:99999", "names no mail store"),
+    ] {
+        let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
+        world
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions("line 2, column 51")
+            .mentions(words);
+        world
+            .run([
+                "queue",
+                "set",
+                "support",
+                "--deliver",
+                &target.replace('\\', ""),
+            ])
+            .fails(78);
+        world.write_config(GOOD);
+        world
+            .run([
+                "queue",
+                "set",
+                "support",
+                "--deliver",
+                &target.replace('\\', ""),
+            ])
+            .fails(64)
+            .mentions(words);
+    }
+    for target in [
+        "maildir:/m/{queue}/{address}/{folder}/{language}",
+        "lmtp:[::1]:24",
+        "lmtp:/run/{queue}",
+        "lmtp:~/lmtp.sock",
+        "command:sort --key=2",
+    ] {
+        let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
+        world.run(["config", "validate"]).succeeds();
+    }
+}
+
+#[test]
+fn mail_that_would_come_again_where_it_is_moved_to() {
+    for (more, column) in [
+        (
+            "folders: [INBOX, Done]\n        after_fetch: move:Done",
+            "column 22",
+        ),
+        ("after_fetch: move:Inbox", "column 22"),
+        (
+            "folders: [Sales]\n        after_fetch: move:Sales",
+            "column 22",
+        ),
+    ] {
+        let text = with("priority: 5", &format!("priority: 5\n        {more}"));
+        World::with_config(&text)
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions(column)
+            .mentions("is fetched too: each message would come again");
+    }
+    let world = World::with_config(GOOD);
+    world
+        .run(["queue", "set", "support", "--after", "move:INBOX"])
+        .fails(64)
+        .mentions("is fetched too");
+    world
+        .run(["queue", "set", "support", "--after", "move:Done"])
+        .succeeds();
+    world
+        .run(["fetch", "--after", "move:inbox"])
+        .fails(64)
+        .mentions("`inbox` is fetched too: each message would come again");
+}

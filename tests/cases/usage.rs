@@ -118,3 +118,68 @@ fn help_texts_have_one_style() {
     }
     check(&queuemail::command());
 }
+
+#[test]
+fn a_name_that_looks_like_an_option_can_be_given() {
+    let world = World::new();
+    world
+        .run(["queue", "add", "q", "--server", "-old"])
+        .fails(64)
+        .mentions("a value that begins with a dash: `--server=-old`");
+}
+
+#[test]
+fn the_hint_for_a_password_is_a_command_that_works() {
+    let world = World::new();
+    world.add_contoso();
+    world
+        .run(["server", "add", "outgoing", "Out", "--app", "Contoso"])
+        .args(["--auth", "oauth-service", "--tenant", "contoso.com"])
+        .succeeds();
+    world
+        .run(["server", "set", "Out", "--set-password"])
+        .fails(64)
+        .mentions("queuemail server set Out --password-file PATH");
+}
+
+#[test]
+fn what_is_missing_is_said_in_json_too() {
+    let world = World::new();
+    for (args, words) in [
+        (&["--json"][..], "`queuemail` needs a command"),
+        (&["--json", "queue"], "`queuemail queue` needs a command"),
+    ] {
+        world.run(args).fails(64).mentions(words);
+    }
+    world
+        .run(["server", "add", "incoming", "C", "--client-secret", "x"])
+        .fails(64)
+        .mentions("give it by `--secret-stdin`");
+}
+
+#[test]
+fn without_a_home_what_needs_no_state_works() {
+    // As cloud-init runs its scripts.
+    let world = World::with_config("version: 1\n");
+    let config = world.config_path();
+    let run = |args: &[&str]| {
+        let mut command = world.run(args).command();
+        command.env_remove("HOME").env("QUEUEMAIL_CONFIG", &config);
+        command.output().unwrap()
+    };
+    for args in [
+        &["config", "validate"][..],
+        &["config", "path"],
+        &["explain", "65001"],
+        &["completions", "bash"],
+        &["queue", "list"],
+    ] {
+        let ran = run(args);
+        let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(ran.status.code(), Some(0), "{args:?}: {err}");
+    }
+    let ran = run(&["fetch"]);
+    assert_eq!(ran.status.code(), Some(64));
+    let err = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(err.contains("there is no place for the state"), "{err}");
+}

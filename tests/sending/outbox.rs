@@ -69,6 +69,26 @@ fn what_leaves_at_once_is_not_kept_and_what_is_refused_is_told() {
 }
 
 #[test]
+fn as_sendmail_a_bare_q_flushes() {
+    use std::os::unix::process::CommandExt;
+    let home = office();
+    for flag in ["-q", "-q15m"] {
+        home.standin
+            .faults()
+            .smtp_next(1, SmtpAt::Dot, reply("451 4.3.0 later"));
+        pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+        assert_eq!(outbox(&home).len(), 1);
+        later(&home);
+        let mut command = home.command(&[flag]);
+        command.arg0("sendmail").stdin(std::process::Stdio::null());
+        let ran = crate::tokens::Ran::from(command.output().unwrap()).succeeds();
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{flag}");
+        assert!(outbox(&home).is_empty());
+    }
+    assert_eq!(home.standin.submitted().len(), 2);
+}
+
+#[test]
 fn an_expired_secret_loses_nothing() {
     let home = office();
     home.standin.faults().smtp_next(

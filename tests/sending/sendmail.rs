@@ -106,6 +106,34 @@ fn called_as_sendmail_it_takes_the_usual_flags() {
 }
 
 #[test]
+fn an_old_flag_never_makes_a_message_vanish() {
+    let home = office();
+    let message = home.write("message", MESSAGE);
+    let as_sendmail = |args: &[&str]| {
+        let mut command = home.command(args);
+        command.arg0("/usr/sbin/sendmail");
+        command.stdin(std::fs::File::open(&message).unwrap());
+        Ran::from(command.output().unwrap())
+    };
+    // A hop count, once read as a wish for help: the message was gone, and the caller content.
+    for args in [
+        &["-h", "3", "-t"][..],
+        &["-h3", "-t"],
+        &["-X", "/nonexistent/log", "-t"],
+    ] {
+        let ran = as_sendmail(args).succeeds();
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{args:?}");
+    }
+    assert_eq!(home.standin.submitted().len(), 3);
+    let help = as_sendmail(&["-h"]).succeeds();
+    assert!(help.out.contains("Usage: queuemail send "), "{}", help.out);
+    as_sendmail(&["-f", "<>", "a@example.com"])
+        .fails(64)
+        .says("name the mailbox that sends");
+    assert_eq!(home.standin.submitted().len(), 3);
+}
+
+#[test]
 fn by_any_other_name_it_stays_itself() {
     let home = office();
     let mut command = home.command(&[]);

@@ -31,6 +31,17 @@ fn every_format() {
         let left = object["expires_in"].as_u64().unwrap();
         assert!((3500..3600).contains(&left), "{left}");
     }
+    // Whatever the format, --json gives one object.
+    for format in ["token", "xoauth2", "header"] {
+        let args = ["--json", "token", "get", "support", "--format", format];
+        let json = home.run(&args).succeeds();
+        let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+        assert_eq!(object["access_token"], token);
+        if format != "token" {
+            let plain = home.run(&args[1..]).succeeds();
+            assert_eq!(object[format], plain.out.trim_end());
+        }
+    }
     home.run(&["token", "get", "contoso", "--format", "xoauth2"])
         .fails(64)
         .says("XOAUTH2 names a mailbox")

@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
         Err(err) => return unreadable(context, err),
     };
     let subjects = choose::subjects(&config, args)?;
-    let store = Store::open(&context.state_dir)?;
+    let store = context.store()?;
     let run = Run {
         context,
         config: &config,

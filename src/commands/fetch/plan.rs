@@ -55,6 +55,10 @@ pub fn plan<'a>(
             plan.homeless.push((address.to_owned(), fault.into()));
             continue;
         };
+        let folders = entry.folders();
+        if let Some(why) = after.as_ref().and_then(|after| after.repeats(&folders)) {
+            return Err(Fault::usage(format!("`--after` with `{address}`: {why}")).into());
+        }
         plan.tasks.push(Task {
             entry,
             named: !args.names.is_empty(),
@@ -63,7 +67,7 @@ pub fn plan<'a>(
                 address: address.to_owned(),
                 priority: entry.priority().0,
                 language: entry.language().to_owned(),
-                folders: entry.folders().into_iter().map(str::to_owned).collect(),
+                folders: folders.into_iter().map(str::to_owned).collect(),
                 target: if json { target.in_json() } else { target },
                 after: after.clone().unwrap_or_else(|| entry.after_fetch()),
                 stamp: entry.stamp(),

@@ -39,7 +39,11 @@ fn named_sender(args: &SendArgs) -> Result<Option<String>> {
     };
     match &addresses::parse(text).as_deref() {
         Ok([one]) => Ok(Some(one.clone())),
-        _ => Err(Fault::usage(format!("`-f {}` is no e-mail address", text.escape_debug())).into()),
+        _ => Err(
+            Fault::usage(format!("`-f {}` is no e-mail address", text.escape_debug()))
+                .hint("name the mailbox that sends: Exchange takes no empty sender")
+                .into(),
+        ),
     }
 }
 

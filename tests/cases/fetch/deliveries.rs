@@ -50,6 +50,46 @@ fn stdout_is_mboxrd() {
 
 /// With --json a reader of standard output gets JSON Lines and nothing else.
 #[test]
+fn a_file_on_stdout_is_durable_before_the_record_is() {
+    let desk = Desk::new(Via::Imap, "deliver: stdout");
+    desk.deliver(0..1);
+    let trace = desk.path("trace");
+    let run = desk.fetch(&[]).under([
+        "strace",
+        "-f",
+        "-qq",
+        "-y",
+        "--trace=fsync,fdatasync",
+        "-o",
+        trace.to_str().unwrap(),
+    ]);
+    let out = desk.path("out.mbox");
+    let mut command = run.command();
+    command.stdout(std::fs::File::create(&out).unwrap());
+    assert!(command.status().unwrap().success());
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(trace.contains("out.mbox>"), "{trace}");
+}
+
+#[test]
+fn nothing_is_delivered_to_a_closed_stdout() {
+    let desk = Desk::new(Via::Imap, "deliver: stdout");
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[])
+        .under(["sh", "-c", "exec \"$@\" >&-", "sh"])
+        .fails(73)
+        .mentions("standard output is closed");
+    let ran = desk.fetch(&[]).succeeds();
+    let file = desk.world.write("out.mbox", &ran.stdout);
+    assert_same(&sent, &mboxrd(&file), "stdout");
+    // Who says where the mail is to go is believed.
+    desk.deliver(1..2);
+    desk.fetch(&[])
+        .under(["sh", "-c", "exec \"$@\" >/dev/null", "sh"])
+        .succeeds();
+}
+
+#[test]
 fn stdout_is_json_lines_with_json() {
     let desk = Desk::new(Via::Imap, "deliver: stdout");
     let sent = desk.deliver(0..4);

@@ -1,0 +1,44 @@
+//! What is wrong with a delivery, so that no fetch finds it out when mail has come.
+
+use super::check::nearest;
+
+/// The placeholders that a delivery may hold.
+const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}"];
+
+/// The mistake in a delivery's words after the colon, if there is one.
+pub fn mistake(kind: &str, rest: &str) -> Option<String> {
+    bad_placeholder(rest).or_else(|| match kind {
+        "command" => match shell_words::split(rest) {
+            Err(_) => Some(format!("a quote is not closed in `{rest}`")),
+            Ok(words) if words.first().is_none_or(String::is_empty) => Some("`command:` names no program".to_owned()),
+            Ok(_) => None,
+        },
+        "lmtp" if !names_a_store(rest) => Some(format!(
+            "`lmtp:{rest}` names no mail store: give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket"
+        )),
+        _ => None,
+    })
+}
+
+fn bad_placeholder(text: &str) -> Option<String> {
+    let names = text.split('{').skip(1).filter_map(|t| t.split_once('}'));
+    let unknown = names
+        .map(|(name, _)| format!("{{{name}}}"))
+        .find(|name| !PLACEHOLDERS.contains(&name.as_str()))?;
+    Some(match nearest(&unknown, PLACEHOLDERS) {
+        Some(near) => format!("`{unknown}` is no placeholder: did you mean `{near}`?"),
+        None => format!(
+            "`{unknown}` is no placeholder: use {}",
+            PLACEHOLDERS.join(", ")
+        ),
+    })
+}
+
+/// True for a socket's path, and for a host with a port.
+fn names_a_store(text: &str) -> bool {
+    let host_and_port = || {
+        let (host, port) = text.rsplit_once(':')?;
+        Some(!host.is_empty() && port.parse::<u16>().ok()? != 0)
+    };
+    text.starts_with(['/', '.', '~']) || text.contains('{') || host_and_port() == Some(true)
+}
