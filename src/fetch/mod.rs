@@ -104,6 +104,8 @@ impl Tally {
 pub struct Folder<'a> {
     pub job: &'a Job,
     pub name: &'a str,
+    /// What the state knows it by.
+    pub key: String,
     pub epoch: u32,
     pub record: FolderRecord,
     pub after: &'a AfterFetch,
@@ -128,13 +130,14 @@ impl Folder<'_> {
     }
 
     fn delivery_id(&self, id: &RemoteId) -> String {
-        delivery_id(&self.job.address, self.name, self.epoch, id)
+        delivery_id(&self.job.address, &self.key, self.epoch, id)
     }
 }
 
-/// Names a message for good: the same on every attempt, on every machine.
+/// Names a message for good: the same on every attempt, on every machine. `folder` is what the
+/// state knows it by.
 pub fn delivery_id(address: &str, folder: &str, epoch: u32, id: &RemoteId) -> String {
-    let (address, folder) = (mailbox_key(address), folder_key(folder));
+    let address = mailbox_key(address);
     let key = format!("{address}\0{folder}\0{epoch}\0{id}");
     hex(&sha256(key.as_bytes())[..16])
 }
@@ -218,10 +221,15 @@ pub fn list_mailbox(
     mailbox: &mut dyn Mailbox,
 ) -> Result<Vec<(String, u32, Vec<RemoteId>)>> {
     let mut found = Vec::new();
+    let mut seen = Vec::new();
     for name in &job.folders {
         let opened = mailbox.open(name, false)?;
-        let record =
-            store.folder_record(&mailbox_key(&job.address), folder_key(name), opened.epoch)?;
+        let key = folder_key(job, name, store, mailbox, &seen)?;
+        if seen.contains(&key) {
+            continue;
+        }
+        let record = store.folder_record(&mailbox_key(&job.address), &key, opened.epoch)?;
+        seen.push(key);
         let mut ids = match &record {
             Some(record) => outstanding(job, store, mailbox, record, opened.epoch)?.ids,
             None => {
@@ -279,10 +287,15 @@ fn fetch_folders(
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Ended> {
+    let folders: Vec<&str> = job.folders.iter().map(String::as_str).collect();
+    mail::refuse_to_move_back(mailbox, &folders, &job.after)?;
     let mut names = Names::new(&tag(&job.address));
+    let mut seen = Vec::new();
     let mut first = Ok(());
-    for name in &job.folders {
-        match fetch_named(job, name, store, mailbox, &mut names, reporter, tally) {
+    for name in folders {
+        match fetch_named(
+            job, name, store, mailbox, &mut names, &mut seen, reporter, tally,
+        ) {
             Ok(Ended::Whole) => {}
             // A folder that is gone, or closed to us, keeps no other back.
             Err(err) if matches!(kind_of(&err), Kind::Config | Kind::Refused | Kind::SignIn) => {
@@ -294,22 +307,30 @@ fn fetch_folders(
     first.map(|()| Ended::Whole)
 }
 
-/// Fetches the folder of this name.
+/// Fetches the folder of this name, unless it is among those `seen` by this run.
+#[allow(clippy::too_many_arguments)]
 fn fetch_named(
     job: &Job,
     name: &str,
     store: &Store,
     mailbox: &mut dyn Mailbox,
     names: &mut Names,
+    seen: &mut Vec<String>,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Ended> {
     let opened = mailbox.open(name, job.after != AfterFetch::Keep)?;
+    let key = folder_key(job, name, store, mailbox, seen)?;
+    if seen.contains(&key) {
+        return Ok(Ended::Whole);
+    }
+    seen.push(key.clone());
     let folder = Folder {
         job,
         name,
         epoch: opened.epoch,
-        record: store.open_folder(&mailbox_key(&job.address), folder_key(name), opened.epoch)?,
+        record: store.open_folder(&mailbox_key(&job.address), &key, opened.epoch)?,
+        key,
         after: &job.after,
     };
     if folder.record.renumbered {
@@ -631,12 +652,30 @@ pub fn mailbox_key(address: &str) -> String {
     address.to_lowercase()
 }
 
-/// What the state knows a folder by: INBOX is one, however it is written (RFC 3501 §5.1).
-fn folder_key(name: &str) -> &str {
-    match name.eq_ignore_ascii_case("INBOX") {
+/// What the state knows the open folder `name` by: the name that it was first fetched by, or that
+/// this run has `seen` it by. A folder may have several: INBOX is one, however it is written (RFC
+/// 3501 §5.1), to Exchange every other is too, and Graph also knows some by names in another
+/// language. By each of them its mail would be new.
+fn folder_key(
+    job: &Job,
+    name: &str,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    seen: &[String],
+) -> Result<String> {
+    let name = match name.eq_ignore_ascii_case("INBOX") {
         true => "INBOX",
         false => name,
+    };
+    let known = store.folder_names(&mailbox_key(&job.address))?;
+    if !known.iter().any(|known| known == name) {
+        for other in known.iter().chain(seen) {
+            if mailbox.is_one_folder(name, other)? {
+                return Ok(other.clone());
+            }
+        }
     }
+    Ok(name.to_owned())
 }
 
 /// A short name of a mailbox for file names.

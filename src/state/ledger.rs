@@ -117,6 +117,16 @@ impl Store {
         })
     }
 
+    /// The names of a mailbox's folders on record, the oldest first.
+    pub fn folder_names(&self, address: &str) -> Result<Vec<String>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT name FROM folder WHERE address = ?1 ORDER BY id")?
+                .query_map([address], |row| row.get(0))?
+                .collect()
+        })
+    }
+
     /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
     /// the mark tells where to look; a listing of Graph may hold any message again.
     pub fn accounted(

@@ -112,6 +112,23 @@ impl Mailbox for GraphMailbox {
         Ok(matches!(action, AfterFetch::Delete | AfterFetch::Move(_)))
     }
 
+    /// A folder that every mailbox has is also found by its name in the mailbox's language.
+    fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool> {
+        if folders::same(name, other) {
+            return Ok(true);
+        }
+        let id = |name| {
+            let found = folders::find(&self.client, name)
+                .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
+            Ok(found.map(|found| found.id))
+        };
+        let found: Result<Option<String>> = id(name);
+        Ok(match found? {
+            Some(found) => id(other)? == Some(found),
+            None => false,
+        })
+    }
+
     fn folders(&mut self) -> Result<Vec<String>> {
         folders::all(&self.client)
             .map_err(|failure| self.client.fault("cannot list the folders", failure))

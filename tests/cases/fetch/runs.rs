@@ -424,3 +424,46 @@ fn a_database_of_an_earlier_version_goes_on() {
         assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
     });
 }
+
+/// Exchange finds a folder by its name in any case.
+#[test]
+fn a_folder_by_two_names_is_fetched_once() {
+    both(|via| {
+        let folders = "deliver: maildir:mail\nfolders: [Archive, ARCHIVE]";
+        let desk = Desk::new(via, folders);
+        let mut sent: Vec<Vec<u8>> = (0..3).map(message).collect();
+        for message in &sent {
+            desk.m365.deliver(SUPPORT, "Archive", message);
+        }
+        let listed = desk.fetch(&["--dry-run"]).succeeds().stdout;
+        assert_eq!(listed.matches("3 messages to fetch").count(), 1, "{listed}");
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
+        let config = desk.world.config();
+        desk.world
+            .write_config(config.replace("[Archive, ARCHIVE]", "[archive]"));
+        sent.push(message(3));
+        desk.m365.deliver(SUPPORT, "Archive", &sent[3]);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(
+            &sent,
+            &desk.maildir(MAIL),
+            &format!("{via:?}, by a new name"),
+        );
+        desk.fetch(&["--audit"]).succeeds().shows("4 delivered");
+    });
+}
+
+/// There they would be fetched again.
+#[test]
+fn mail_is_not_moved_into_a_folder_that_is_fetched() {
+    both(|via| {
+        for (folders, target) in [("INBOX, Archive", "archive"), ("Archive", "archive")] {
+            let desk = Desk::new(via, &format!("deliver: maildir:mail\nfolders: [{folders}]"));
+            desk.m365.deliver(SUPPORT, "Archive", &message(0));
+            let args = ["--after", &format!("move:{target}")];
+            desk.fetch(&args).fails(78).mentions("fetched again");
+            assert_same(&[], &desk.maildir(MAIL), &format!("{via:?}"));
+        }
+    });
+}

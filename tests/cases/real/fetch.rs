@@ -124,3 +124,18 @@ fn runs_at_the_same_time_deliver_each_message_once() {
         &office.delivered("overlap"),
     );
 }
+
+/// To Dovecot the case of a folder's name matters, as it does not to Exchange.
+#[test]
+fn two_folders_whose_names_differ_by_case_are_two() {
+    let office = Office::new();
+    let mailbox = "case@contoso.com";
+    office.add_queue("case", mailbox, &["--folder", "Work", "--folder", "work"]);
+    let mut messages: Vec<_> = (0..4).map(|seed| odd::sized(seed, 900)).collect();
+    office.servers.append(mailbox, "Work", &messages[..2]);
+    office.servers.append(mailbox, "work", &messages[2..]);
+    office.fetch(&[]).succeeds().says_nothing();
+    office.fetch(&[]).succeeds().says_nothing();
+    messages.sort();
+    assert_same(&messages, &office.delivered("case"));
+}
