@@ -333,7 +333,7 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         // The database was full, and the run ended.
         drop(mbox);
-        assert!(super::super::recover(&intent).unwrap().is_some());
+        assert!(super::super::recover(&intent, 0).unwrap().is_some());
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 

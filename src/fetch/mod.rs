@@ -259,7 +259,7 @@ fn finish_interrupted(
     for message in store.interrupted(&mailbox_key(&job.address))? {
         let intent = serde_json::from_str(&message.intent)
             .context("the state database holds an intent that is not ours")?;
-        match delivery::recover(&intent)? {
+        match delivery::recover(&intent, now() - message.since)? {
             Some(place) => {
                 store.delivered(
                     message.folder,

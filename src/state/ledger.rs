@@ -42,6 +42,8 @@ pub struct Interrupted {
     pub epoch: u32,
     pub remote: RemoteId,
     pub intent: String,
+    /// Unix seconds when that went on record.
+    pub since: i64,
 }
 
 impl ToSql for RemoteId {
@@ -302,7 +304,7 @@ impl Store {
     pub fn interrupted(&self, address: &str) -> Result<Vec<Interrupted>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT m.folder, m.epoch, m.remote, m.intent
+                "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at
              FROM folder f CROSS JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'staged' AND m.state <> 'delivered'",
             )?;
@@ -313,6 +315,7 @@ impl Store {
                         epoch: row.get(1)?,
                         remote: remote_id(row, 2)?,
                         intent: row.get(3)?,
+                        since: row.get(4)?,
                     })
                 })
                 .and_then(Iterator::collect)

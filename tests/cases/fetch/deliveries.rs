@@ -413,3 +413,43 @@ fn the_state_folder_is_one_place() {
     let home = desk.world.home().display().to_string();
     assert!(intent.contains(&format!("{home}/state/spool/")), "{intent}");
 }
+
+/// Who keeps a Maildir may remove what has been in `tmp/` for 36 hours. Before that, and where the
+/// message is in the Maildir, a file that is not there any more was delivered.
+#[test]
+fn a_file_that_was_cleaned_away_was_not_delivered() {
+    for (hours, place, again) in [
+        (1, None, false),
+        (48, Some("new"), false),
+        (48, Some("cur"), false),
+        (48, None, true),
+    ] {
+        let desk = Desk::new(Via::Imap, "deliver: maildir:mail");
+        let sent = desk.deliver(0..1);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let mail = desk.path(".config/queuemail/mail");
+        let (name, _) = files(&mail.join("new")).pop_first().unwrap();
+        let new = mail.join("new").join(&name);
+        // A run was killed when it had put on record that it delivers.
+        let intent =
+            serde_json::json!({"rename": {"files": [[mail.join("tmp").join(&name), &new]]}});
+        let at = jiff::Timestamp::now().as_second() - hours * 3600;
+        desk.state()
+            .execute(
+                "UPDATE message SET state = 'staged', intent = ?1, changed_at = ?2",
+                rusqlite::params![intent.to_string(), at],
+            )
+            .unwrap();
+        match place {
+            Some("new") => {}
+            Some(_) => std::fs::rename(&new, mail.join("cur").join(format!("{name}:2,S"))).unwrap(),
+            None => std::fs::remove_file(&new).unwrap(),
+        }
+        let before = desk.maildir(".config/queuemail/mail");
+        desk.fetch(&[]).succeeds().says_nothing();
+        let expected = if again { sent } else { before };
+        let story = format!("after {hours} hours, in {place:?}");
+        assert_same(&expected, &desk.maildir(".config/queuemail/mail"), &story);
+        desk.fetch(&["--audit"]).succeeds().shows("1 delivered");
+    }
+}
