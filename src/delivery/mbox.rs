@@ -105,18 +105,14 @@ impl Delivery for Mbox {
 /// Finishes an append that a crash interrupted. False when the message must be fetched again.
 pub fn recover(rendered: &Path, file: &Path, offset: u64, length: u64) -> Result<bool> {
     let locked = LockedFile::open(file)?;
-    let Ok(wanted) = std::fs::read(rendered) else {
+    let Ok(wanted) = File::open(rendered) else {
         return Ok(false);
     };
-    let present = locked.length()?.saturating_sub(offset).min(length);
-    let mut found = vec![0; usize::try_from(present).unwrap_or(0)];
-    locked
-        .file
-        .read_exact_at(&mut found, offset)
-        .map_err(|e| cannot_write(file, &e))?;
+    let end = locked.length()?;
+    let present = end.saturating_sub(offset).min(length);
     let whole = present == length;
-    let ours = wanted.starts_with(&found);
-    if !ours || locked.length()? < offset {
+    let ours = is_at(&wanted, &locked.file, offset, present).map_err(|e| cannot_write(file, &e))?;
+    if !ours || end < offset {
         // Somebody rewrote the file.
         return Ok(false);
     }
@@ -129,6 +125,25 @@ pub fn recover(rendered: &Path, file: &Path, offset: u64, length: u64) -> Result
     }
     locked.sync()?;
     let _ = std::fs::remove_file(rendered);
+    Ok(true)
+}
+
+/// Whether the first `length` octets of a file stand in another at `offset`.
+fn is_at(wanted: &File, file: &File, offset: u64, length: u64) -> std::io::Result<bool> {
+    let (mut theirs, mut ours) = ([0; 8192], [0; 8192]);
+    let mut at = 0;
+    while at < length {
+        let piece = usize::try_from(length - at).map_or(ours.len(), |rest| rest.min(ours.len()));
+        match wanted.read_exact_at(&mut ours[..piece], at) {
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        file.read_exact_at(&mut theirs[..piece], offset + at)?;
+        if ours[..piece] != theirs[..piece] {
+            return Ok(false);
+        }
+        at += piece as u64;
+    }
     Ok(true)
 }
 

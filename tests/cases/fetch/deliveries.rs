@@ -2,6 +2,7 @@
 
 use super::mail_store::{MailStore, Manner};
 use super::{Desk, SUPPORT, Sorted, Via, assert_same, files, mboxrd};
+use crate::memory::peak;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -452,4 +453,37 @@ fn a_file_that_was_cleaned_away_was_not_delivered() {
         assert_same(&expected, &desk.maildir(".config/queuemail/mail"), &story);
         desk.fetch(&["--audit"]).succeeds().shows("1 delivered");
     }
+}
+
+#[test]
+fn a_large_message_is_recovered_in_little_memory() {
+    const SIZE: u64 = 64 << 20;
+    let desk = Desk::new(Via::Imap, "deliver: mbox:mail");
+    desk.deliver(0..1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    // A run was killed when it had appended half of a message.
+    let mail = desk.path(".config/queuemail/mail");
+    let offset = std::fs::metadata(&mail).unwrap().len();
+    let open = |path| {
+        std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+    };
+    open(&mail).unwrap().set_len(offset + SIZE / 2).unwrap();
+    let rendered = desk.world.state_dir().join("spool/rendered");
+    open(&rendered).unwrap().set_len(SIZE).unwrap();
+    let intent = serde_json::json!({"append": {
+        "rendered": rendered, "file": mail, "offset": offset, "length": SIZE,
+    }});
+    desk.state()
+        .execute(
+            "UPDATE message SET state = 'staged', intent = ?1",
+            [intent.to_string()],
+        )
+        .unwrap();
+    let (ran, peak) = peak(&desk.world, desk.fetch(&[]));
+    ran.says_nothing();
+    assert_eq!(std::fs::metadata(&mail).unwrap().len(), offset + SIZE);
+    assert!(peak < 32 << 10, "{peak} KiB");
 }
