@@ -27,13 +27,15 @@ pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
 
+use crate::config;
+use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -62,8 +64,9 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store> {
         // What is on record names files in it, and another run may start elsewhere.
         let folder = &std::path::absolute(folder)?;
-        files::create_private_folder(folder)?;
         let path = folder.join(DATABASE);
+        leave_to_owner(folder)?;
+        files::create_private_folder(folder)?;
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
         let connection = schema::open(&path, BUSY_TIMEOUT)
             .map_err(|e| failure::fault("open", &path, e))?
@@ -141,6 +144,25 @@ impl Drop for Store {
             .connection()
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short);
     }
+}
+
+/// Refuses root a folder of somebody else, made or not yet: what root made in it would be closed to
+/// its owner, who could also lead what root writes elsewhere.
+fn leave_to_owner(folder: &Path) -> Result<()> {
+    let there = folder.ancestors().find_map(|f| f.metadata().ok());
+    let owner = there.map_or(0, |metadata| metadata.uid());
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        return Err(Fault::new(
+            Kind::CannotWrite,
+            format!(
+                "the state folder `{}` belongs to another user (uid {owner})",
+                folder.display()
+            ),
+        )
+        .hint(config::owner_hint(0, owner, folder))
+        .into());
+    }
+    Ok(())
 }
 
 /// Creates the database's file if there is none, and takes it and its log from others: tokens are
