@@ -38,7 +38,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,6 +47,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const DATABASE: &str = "state.sqlite";
 /// The log of what was written last, beside it.
 const LOG: &str = "state.sqlite-wal";
+
+/// The folder of the locks that processes take.
+const LOCKS: &str = "locks";
 
 /// The last process to leave copies the log into the database once it has this many octets:
 /// that waits for the disk, which a run that found nothing need not, but every process that comes
@@ -66,6 +69,7 @@ impl Store {
         let folder = &std::path::absolute(folder)?;
         let path = folder.join(DATABASE);
         leave_to_owner(folder)?;
+        refuse_emptied(folder, &path)?;
         files::create_private_folder(folder)?;
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
         let connection = schema::open(&path, BUSY_TIMEOUT)
@@ -161,6 +165,20 @@ fn leave_to_owner(folder: &Path) -> Result<()> {
         )
         .hint(config::owner_hint(0, owner, folder))
         .into());
+    }
+    Ok(())
+}
+
+/// Tells an emptied database from a new one, for which all mail would be new: no lock was ever taken
+/// beside the latter. One that another process makes just now is empty for a moment.
+fn refuse_emptied(folder: &Path, path: &Path) -> Result<()> {
+    let is_emptied = || path.metadata().is_ok_and(|f| f.len() == 0) && folder.join(LOCKS).is_dir();
+    let end = Instant::now() + Duration::from_secs(2);
+    while is_emptied() {
+        if Instant::now() >= end {
+            return Err(failure::emptied(path).into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }

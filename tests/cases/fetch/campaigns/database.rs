@@ -57,7 +57,7 @@ type Spoil = fn(Vec<u8>) -> Vec<u8>;
 
 #[test]
 fn a_damaged_file_is_said_and_nothing_is_fetched() {
-    let spoilt: [(&str, Spoil); 4] = [
+    let spoilt: [(&str, Spoil); 5] = [
         ("another file", |_| {
             b"This is a letter to my aunt.\n".repeat(100)
         }),
@@ -69,6 +69,7 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
             bytes.truncate(bytes.len() / 2);
             bytes
         }),
+        ("emptied", |_| Vec::new()),
         ("all pages but the first overwritten", |mut bytes| {
             bytes[4096..].fill(0x5a);
             bytes
@@ -100,7 +101,7 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
         let twice = [sent.clone(), sent].concat();
         super::assert_same(&twice, &desk.maildir(super::MAIL), story);
     }
-    campaign.end(4);
+    campaign.end(5);
 }
 
 /// Whatever octet is wrong: the program says what it meets, and does not break down.
