@@ -103,7 +103,7 @@ impl Delivery for Lmtp {
         })?;
         self.session = Some(session);
         verdict?;
-        std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
+        super::tidy(spool);
         Ok(self.address.to_string())
     }
 

@@ -191,6 +191,12 @@ pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
     }
 }
 
+/// Removes a spooled file that is of no more use. What is delivered is delivered: a file that cannot
+/// be removed is swept away by a later run.
+fn tidy(spool: &Path) {
+    let _ = std::fs::remove_file(spool);
+}
+
 /// Renames in order, passing over those that have been renamed.
 fn finish_renames(files: &[(PathBuf, PathBuf)]) -> Result<()> {
     for (from, to) in files {

@@ -487,3 +487,17 @@ fn a_large_message_is_recovered_in_little_memory() {
     assert_eq!(std::fs::metadata(&mail).unwrap().len(), offset + SIZE);
     assert!(peak < 32 << 10, "{peak} KiB");
 }
+
+/// What is done is done, though we cannot tidy up after it.
+#[test]
+fn a_delivery_that_took_the_spool_s_file_away_is_not_repeated() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: 'command:/bin/sh -c \"cat >>$HOME/taken; rm $HOME/.local/state/queuemail/spool/*\"'",
+    );
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&[]).succeeds().says_nothing();
+    let taken = std::fs::read(desk.path("taken")).unwrap();
+    assert_eq!(taken, sent.concat());
+}
