@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Error, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -272,8 +272,7 @@ impl DotLock {
                     return Ok(DotLock(lock));
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    if stale(&lock) {
-                        let _ = std::fs::remove_file(&lock);
+                    if remove_stale(&lock) {
                         continue;
                     }
                 }
@@ -291,6 +290,22 @@ impl Drop for DotLock {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Removes a lock that is stale. Of several who find it so, one does: the next would remove the
+/// lock that the first has made since.
+fn remove_stale(lock: &Path) -> bool {
+    let Ok(file) = File::open(lock) else {
+        return false;
+    };
+    if !stale(lock) || file.try_lock().is_err() {
+        return false;
+    }
+    let is_this = match (file.metadata(), lock.metadata()) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    };
+    is_this && std::fs::remove_file(lock).is_ok()
 }
 
 /// A lock is stale when the process that it names is gone, or, if it names none, when it is old.
@@ -350,6 +365,37 @@ mod tests {
         drop(mbox);
         assert!(super::super::recover(&intent, 0).unwrap().is_some());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    /// Addresses that share a file find the lock of a run that was killed at the same time.
+    #[test]
+    fn a_stale_lock_makes_way_for_one() {
+        use std::sync::Barrier;
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mbox");
+        let (holders, together) = (AtomicU32::new(0), AtomicU32::new(0));
+        let barrier = Barrier::new(8);
+        let end = Instant::now() + LOCK_WAIT;
+        let work = || {
+            for _ in 0..30 {
+                if barrier.wait().is_leader() {
+                    std::fs::write(folder.path().join("mbox.lock"), "999999999").unwrap();
+                }
+                barrier.wait();
+                let lock = DotLock::take(&path, end).unwrap();
+                together.fetch_add(holders.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+                std::thread::yield_now();
+                holders.fetch_sub(1, Ordering::SeqCst);
+                drop(lock);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(work);
+            }
+        });
+        assert_eq!(together.into_inner(), 0, "two held it");
     }
 
     #[test]
