@@ -117,13 +117,17 @@ impl Mailbox for GraphMailbox {
         if folders::same(name, other) {
             return Ok(true);
         }
-        let id = |name| {
-            let found = folders::find(&self.client, name)
+        let id = |wanted: &str| -> Result<Option<String>> {
+            if let Some((open, id)) = &self.folder
+                && open == wanted
+            {
+                return Ok(Some(id.clone()));
+            }
+            let found = folders::find(&self.client, wanted)
                 .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
             Ok(found.map(|found| found.id))
         };
-        let found: Result<Option<String>> = id(name);
-        Ok(match found? {
+        Ok(match id(name)? {
             Some(found) => id(other)? == Some(found),
             None => false,
         })
