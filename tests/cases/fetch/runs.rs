@@ -454,6 +454,22 @@ fn a_folder_by_two_names_is_fetched_once() {
     });
 }
 
+/// Graph knows the folders that every mailbox has by two names.
+#[test]
+fn a_folder_by_its_name_in_another_language_is_the_same() {
+    let desk = Desk::new(Via::Graph, "deliver: maildir:mail\nfolders: [Archive]");
+    desk.m365.rename_folder(SUPPORT, "Archive", "Archiv");
+    desk.m365.deliver(SUPPORT, "Archiv", &message(0));
+    let folders = ["[Archive]", "[Archiv]", "[Archiv, Archive]", "[Archive]"];
+    for pair in folders.windows(2) {
+        desk.fetch(&[]).succeeds().says_nothing();
+        let config = desk.world.config();
+        desk.world.write_config(config.replace(pair[0], pair[1]));
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&[message(0)], &desk.maildir(MAIL), pair[1]);
+    }
+}
+
 /// There they would be fetched again.
 #[test]
 fn mail_is_not_moved_into_a_folder_that_is_fetched() {
