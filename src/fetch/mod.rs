@@ -222,6 +222,7 @@ pub fn list_mailbox(
 ) -> Result<Vec<(String, u32, Vec<RemoteId>)>> {
     let mut found = Vec::new();
     let mut seen = Vec::new();
+    let mut left = job.limit.map(|limit| limit as usize);
     for name in &job.folders {
         let opened = mailbox.open(name, false)?;
         let key = folder_key(job, name, store, mailbox, &seen)?;
@@ -241,8 +242,9 @@ pub fn list_mailbox(
                     .ids
             }
         };
-        if let Some(limit) = job.limit {
-            ids.truncate(limit as usize);
+        if let Some(left) = &mut left {
+            ids.truncate(*left);
+            *left -= ids.len();
         }
         found.push((name.clone(), opened.epoch, ids));
     }

@@ -470,6 +470,24 @@ fn a_folder_by_its_name_in_another_language_is_the_same() {
     }
 }
 
+#[test]
+fn a_dry_run_keeps_to_the_limit_as_a_run_does() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: maildir:mail\nfolders: [INBOX, Archive]",
+    );
+    desk.deliver(0..3);
+    for n in 3..6 {
+        desk.m365.deliver(SUPPORT, "Archive", &message(n));
+    }
+    desk.fetch(&["--dry-run", "--limit", "4"])
+        .succeeds()
+        .shows("INBOX: 3 messages to fetch")
+        .shows("Archive: 1 message to fetch");
+    desk.fetch(&["--limit", "4"]).succeeds();
+    assert_eq!(desk.maildir(MAIL).len(), 4);
+}
+
 /// There they would be fetched again.
 #[test]
 fn mail_is_not_moved_into_a_folder_that_is_fetched() {
