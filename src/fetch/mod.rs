@@ -18,7 +18,7 @@ use crate::delivery::{self, Delivery, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{FolderRecord, Store};
+use crate::state::{FolderRecord, Interrupted, Store};
 use anyhow::{Context, Result};
 use commit::Committer;
 use intake::{Intake, Names, Staged};
@@ -153,6 +153,8 @@ pub trait Reporter: Sync {
     /// So many messages of a folder are about to be fetched.
     fn found(&self, folder: &Folder<'_>, messages: u64);
     fn delivered(&self, delivered: &Delivered<'_>);
+    /// A delivery that a crash interrupted is finished.
+    fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str);
     fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
 }
@@ -271,10 +273,8 @@ fn finish_interrupted(
                     now(),
                 )?;
                 tally.fetched += 1;
-                reporter.note(&format!(
-                    "`{}`: finished the interrupted delivery of message {}",
-                    job.address, message.remote
-                ));
+                tally.octets += message.size;
+                reporter.recovered(job, &message, &place);
             }
             None => store.restart(&message)?,
         }

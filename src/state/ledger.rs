@@ -39,8 +39,10 @@ pub struct StagedRecord {
 #[derive(Clone, Debug)]
 pub struct Interrupted {
     pub folder: FolderId,
+    pub folder_name: String,
     pub epoch: u32,
     pub remote: RemoteId,
+    pub size: u64,
     pub intent: String,
     /// Unix seconds when that went on record.
     pub since: i64,
@@ -304,7 +306,7 @@ impl Store {
     pub fn interrupted(&self, address: &str) -> Result<Vec<Interrupted>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at
+                "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at, f.name, coalesce(m.size, 0)
              FROM folder f CROSS JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'staged' AND m.state <> 'delivered'",
             )?;
@@ -316,6 +318,8 @@ impl Store {
                         remote: remote_id(row, 2)?,
                         intent: row.get(3)?,
                         since: row.get(4)?,
+                        folder_name: row.get(5)?,
+                        size: row.get::<_, i64>(6)?.unsigned_abs(),
                     })
                 })
                 .and_then(Iterator::collect)

@@ -455,6 +455,40 @@ fn a_file_that_was_cleaned_away_was_not_delivered() {
     }
 }
 
+/// Each message that is counted is told of.
+#[test]
+fn a_delivery_that_is_finished_later_is_told_of_too() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail");
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let mail = desk.path(".config/queuemail/mail");
+    let (name, _) = files(&mail.join("new")).pop_first().unwrap();
+    let (tmp, new) = (mail.join("tmp").join(&name), mail.join("new").join(&name));
+    std::fs::rename(&new, &tmp).unwrap();
+    let intent = serde_json::json!({"rename": {"files": [[tmp, new]]}});
+    desk.state()
+        .execute(
+            "UPDATE message SET state = 'staged', intent = ?1",
+            [intent.to_string()],
+        )
+        .unwrap();
+    let ran = desk.fetch(&["--json"]).succeeds();
+    let lines: Vec<serde_json::Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{}", ran.stdout);
+    let told = |key: &str| lines[0][key].clone();
+    assert_eq!((told("event"), told("uid")), ("message".into(), 1.into()));
+    assert_eq!(
+        (told("queue"), told("folder")),
+        ("support".into(), "INBOX".into())
+    );
+    assert_eq!(told("size"), sent[0].len());
+    assert_eq!(lines[1]["fetched"], 1);
+}
+
 #[test]
 fn a_large_message_is_recovered_in_little_memory() {
     const SIZE: u64 = 64 << 20;
