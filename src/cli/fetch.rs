@@ -24,7 +24,8 @@ pub struct FetchArgs {
     /// Fetch at most this many messages of each address
     #[arg(long, value_name = "N")]
     pub limit: Option<u32>,
-    /// Fetch only what was received on or after this day (YYYY-MM-DD)
+    /// Fetch only what was received on or after this day (YYYY-MM-DD); a run without this takes the
+    /// rest
     #[arg(long, value_name = "DATE")]
     pub since: Option<String>,
     /// Say what would be fetched and change nothing, here or on the server
