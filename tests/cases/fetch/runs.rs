@@ -501,3 +501,16 @@ fn mail_is_not_moved_into_a_folder_that_is_fetched() {
         }
     });
 }
+
+/// `check` says before the first run what a run would refuse.
+#[test]
+fn a_move_into_a_folder_that_is_fetched_is_found_by_check() {
+    both(|via| {
+        let desk = Desk::new(
+            via,
+            "deliver: maildir:mail\nfolders: [INBOX, Archive]\nafter_fetch: move:archive",
+        );
+        let ran = desk.world.run(["check"]).fails(78);
+        ran.shows("would be fetched again from there");
+    });
+}
