@@ -29,11 +29,11 @@ pub fn later(path: &Path) -> Fault {
     .hint("use that version: an older one could take its mail for new; another state folder: --state-dir")
 }
 
-/// The fault of a database that had been one, and has no octet any more.
-pub fn emptied(path: &Path) -> Fault {
+/// The fault of a database that had been one, and is not any more; `what` became of it.
+pub fn lost(path: &Path, what: &str) -> Fault {
     Fault::new(
         Kind::CannotWrite,
-        format!("the state database `{}` is empty", path.display()),
+        format!("the state database `{}` is {what}", path.display()),
     )
     .hint(damaged(path))
 }
@@ -62,8 +62,8 @@ fn full(path: &Path) -> String {
 
 fn damaged(path: &Path) -> String {
     format!(
-        "the file is damaged: bring back a copy from a backup, or move it and those named {}-* away; \
-         without it every message that is still on a server is delivered again, and people sign in again",
+        "the file is damaged: bring back a copy from a backup, or move it away; move those named {}-* \
+         away first, which would spoil the copy; without one every message that is still on a server is delivered again, and people sign in again",
         path.display()
     )
 }

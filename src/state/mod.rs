@@ -69,7 +69,7 @@ impl Store {
         let folder = &std::path::absolute(folder)?;
         let path = folder.join(DATABASE);
         leave_to_owner(folder)?;
-        refuse_emptied(folder, &path)?;
+        refuse_lost(folder, &path)?;
         files::create_private_folder(folder)?;
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
         let connection = schema::open(&path, BUSY_TIMEOUT)
@@ -169,14 +169,19 @@ fn leave_to_owner(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Tells an emptied database from a new one, for which all mail would be new: no lock was ever taken
-/// beside the latter. One that another process makes just now is empty for a moment.
-fn refuse_emptied(folder: &Path, path: &Path) -> Result<()> {
-    let is_emptied = || path.metadata().is_ok_and(|f| f.len() == 0) && folder.join(LOCKS).is_dir();
+/// Tells a database that was emptied, or removed from beside its log, from a new one, for which all
+/// mail would be new: no lock was ever taken beside the latter. One that another process makes just
+/// now is empty for a moment.
+fn refuse_lost(folder: &Path, path: &Path) -> Result<()> {
+    let lost = || match path.metadata() {
+        Ok(file) if file.len() == 0 && folder.join(LOCKS).is_dir() => Some("empty"),
+        Err(e) if e.kind() == ErrorKind::NotFound && folder.join(LOG).exists() => Some("gone"),
+        _ => None,
+    };
     let end = Instant::now() + Duration::from_secs(2);
-    while is_emptied() {
+    while let Some(what) = lost() {
         if Instant::now() >= end {
-            return Err(failure::emptied(path).into());
+            return Err(failure::lost(path, what).into());
         }
         std::thread::sleep(Duration::from_millis(20));
     }

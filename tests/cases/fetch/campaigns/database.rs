@@ -104,6 +104,26 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
     campaign.end(5);
 }
 
+/// The log is of no use without its database, which may come back.
+#[test]
+fn a_file_that_is_gone_from_beside_its_log_is_no_new_one() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..3);
+    for _ in 0..2 {
+        desk.fetch(&[]).succeeds();
+    }
+    let path = desk.world.state_dir().join("state.sqlite");
+    let away = desk.world.path("away");
+    std::fs::rename(&path, &away).unwrap();
+    desk.fetch(&[])
+        .fails(73)
+        .mentions("is gone")
+        .mentions("hint: the file is damaged: bring back a copy from a backup");
+    std::fs::rename(&away, &path).unwrap();
+    desk.fetch(&[]).succeeds().says_nothing();
+    makes_good(&desk, &sent, maildir, "the file was away");
+}
+
 /// Whatever octet is wrong: the program says what it meets, and does not break down.
 #[test]
 fn any_octet_may_be_wrong() {
