@@ -18,7 +18,7 @@ use crate::delivery::{self, Delivery, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{FolderRecord, Interrupted, Store};
+use crate::state::{Failure, FolderRecord, Interrupted, Store};
 use anyhow::{Context, Result};
 use commit::Committer;
 use intake::{Intake, Names, Staged};
@@ -173,11 +173,13 @@ pub fn fetch_mailbox(
     tally: &mut Tally,
 ) -> Result<()> {
     finish_interrupted(job, store, reporter, tally)?;
+    let mut pass = Pass::new(&tag(&job.address));
     let mut stale_token = false;
     loop {
         let before = *tally;
         let mut mailbox = open(stale_token)?;
-        let result = fetch_folders(job, store, mailbox.as_mut(), reporter, tally);
+        pass.seen.clear();
+        let result = fetch_folders(job, store, mailbox.as_mut(), &mut pass, reporter, tally);
         match result {
             Ok(_) => {
                 mailbox.close();
@@ -186,14 +188,64 @@ pub fn fetch_mailbox(
             Err(err) => {
                 let was_new = stale_token;
                 stale_token = err.downcast_ref::<mail::TokenExpired>().is_some();
-                let progress = *tally != before;
-                let again = (stale_token && !was_new) || (is_cut(&err) && progress);
+                let further = pass.goes_on(*tally != before);
+                let again = (stale_token && !was_new) || (is_cut(&err) && further);
                 if !again || job.is_over() {
                     return Err(err);
                 }
                 reporter.note(&format!("`{}`: {err:#}; connecting again", job.address));
             }
         }
+    }
+}
+
+/// What the connections of one run have in common.
+struct Pass {
+    names: Names,
+    /// The folders that this connection has come to.
+    seen: Vec<String>,
+    /// The message that this connection broke over, as far as can be told: its folder and UID.
+    broke_over: Option<(String, RemoteId)>,
+    /// The same of the connection before.
+    before: Option<(String, RemoteId)>,
+    /// Messages that two connections in a row broke over: the others are fetched without them.
+    set_aside: Vec<(String, RemoteId)>,
+    /// So many connections in a row got nowhere.
+    fruitless: u32,
+}
+
+/// After so many connections in a row that broke and got nowhere, it is not a message: two that
+/// lie side by side take four.
+const FRUITLESS: u32 = 4;
+
+impl Pass {
+    fn new(tag: &str) -> Pass {
+        Pass {
+            names: Names::new(tag),
+            seen: Vec::new(),
+            broke_over: None,
+            before: None,
+            set_aside: Vec::new(),
+            fruitless: 0,
+        }
+    }
+
+    /// Whether another connection may get further than one that broke; `progress` says whether
+    /// that one got anywhere. A message over which the server breaks off each time would keep all
+    /// behind it back.
+    fn goes_on(&mut self, progress: bool) -> bool {
+        let broke_over = self.broke_over.take();
+        let twice = broke_over.is_some() && broke_over == self.before;
+        self.before.clone_from(&broke_over);
+        self.fruitless = match progress {
+            true => 0,
+            false => self.fruitless + 1,
+        };
+        let may_go_on = progress || broke_over.is_some();
+        if twice {
+            self.set_aside.extend(broke_over);
+        }
+        may_go_on && self.fruitless <= FRUITLESS
     }
 }
 
@@ -286,18 +338,15 @@ fn fetch_folders(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Ended> {
     let folders: Vec<&str> = job.folders.iter().map(String::as_str).collect();
     mail::refuse_to_move_back(mailbox, &folders, &job.after)?;
-    let mut names = Names::new(&tag(&job.address));
-    let mut seen = Vec::new();
     let mut first = Ok(());
     for name in folders {
-        match fetch_named(
-            job, name, store, mailbox, &mut names, &mut seen, reporter, tally,
-        ) {
+        match fetch_named(job, name, store, mailbox, pass, reporter, tally) {
             Ok(Ended::Whole) => {}
             // A folder that is gone, or closed to us, keeps no other back.
             Err(err) if matches!(kind_of(&err), Kind::Config | Kind::Refused | Kind::SignIn) => {
@@ -310,23 +359,21 @@ fn fetch_folders(
 }
 
 /// Fetches the folder of this name, unless it is among those `seen` by this run.
-#[allow(clippy::too_many_arguments)]
 fn fetch_named(
     job: &Job,
     name: &str,
     store: &Store,
     mailbox: &mut dyn Mailbox,
-    names: &mut Names,
-    seen: &mut Vec<String>,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Ended> {
     let opened = mailbox.open(name, job.after != AfterFetch::Keep)?;
-    let key = folder_key(job, name, store, mailbox, seen)?;
-    if seen.contains(&key) {
+    let key = folder_key(job, name, store, mailbox, &pass.seen)?;
+    if pass.seen.contains(&key) {
         return Ok(Ended::Whole);
     }
-    seen.push(key.clone());
+    pass.seen.push(key.clone());
     let folder = Folder {
         job,
         name,
@@ -349,7 +396,7 @@ fn fetch_named(
     let mut told = settle_earlier(store, mailbox, &folder);
     let ended = match &told {
         Err(err) if is_wish(err) => Ok(Ended::Whole),
-        _ => fetch_folder(store, mailbox, &folder, names, reporter, tally, &mut told),
+        _ => fetch_folder(store, mailbox, &folder, pass, reporter, tally, &mut told),
     };
     first_of(told, ended)
 }
@@ -451,13 +498,23 @@ fn fetch_folder(
     store: &Store,
     mailbox: &mut dyn Mailbox,
     folder: &Folder<'_>,
-    names: &mut Names,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
     told: &mut Result<()>,
 ) -> Result<Ended> {
     let job = folder.job;
     let mut work = outstanding(job, store, mailbox, &folder.record, folder.epoch)?;
+    let (set_aside, ids): (Vec<_>, Vec<_>) = work.ids.into_iter().partition(|id| {
+        pass.set_aside
+            .iter()
+            .any(|(f, i)| *f == folder.key && i == id)
+    });
+    work.ids = ids;
+    if !set_aside.is_empty() {
+        // Nothing may pass over them that are not on record yet.
+        work.mark = None;
+    }
     let left = job
         .limit
         .map(|limit| (limit as usize).saturating_sub(tally.fetched as usize));
@@ -476,7 +533,7 @@ fn fetch_folder(
             &job.language,
         )?;
         let mut delivery = delivery::open(&place, &job.spool)?;
-        names
+        pass.names
             .sweep(delivery.staging())
             .map_err(|e| delivery::cannot_write(delivery.staging(), &e))?;
         let size = match job.deadline {
@@ -494,7 +551,7 @@ fn fetch_folder(
                 folder,
                 chunk,
                 delivery.as_mut(),
-                names,
+                pass,
                 reporter,
                 tally,
             )?
@@ -522,6 +579,20 @@ fn fetch_folder(
             }
         }
     }
+    for id in &set_aside {
+        let reason = "the server broke off over this message, twice in a row";
+        let failure = Failure {
+            reason,
+            for_good: false,
+        };
+        let (record, epoch) = (folder.record.id, folder.epoch);
+        let quarantined = store.failed(record, epoch, id, &failure, now())?;
+        match quarantined {
+            true => tally.quarantined += 1,
+            false => tally.failed += 1,
+        }
+        reporter.failed(folder, id, reason, quarantined);
+    }
     let is_moved = matches!(work.ids.first(), Some(RemoteId::Uid(_)));
     if let Some(mark) = work.mark
         && !is_moved
@@ -529,7 +600,7 @@ fn fetch_folder(
     {
         store.set_mark(folder.record.id, &mark)?;
     }
-    if folder.record.renumbered && !cut && job.since.is_none() {
+    if folder.record.renumbered && !cut && set_aside.is_empty() && job.since.is_none() {
         store.close_former_epochs(folder.record.id, folder.epoch)?;
     }
     Ok(Ended::Whole)
@@ -552,7 +623,7 @@ fn fetch_chunk(
     folder: &Folder<'_>,
     ids: &[RemoteId],
     delivery: &mut dyn Delivery,
-    names: &mut Names,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Option<Fetched>> {
@@ -572,7 +643,8 @@ fn fetch_chunk(
     let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
         let committer = &mut committer;
         let disk = scope.spawn(move || committer.run(&receiver));
-        let mut intake = Intake::new(&staging, names, sender).until(job.deadline, ids.len());
+        let mut intake =
+            Intake::new(&staging, &mut pass.names, sender).until(job.deadline, ids.len());
         let retrieved = mailbox.retrieve(ids, &mut intake);
         let stored = intake.failure.take();
         let time_up = intake.time_up;
@@ -593,6 +665,13 @@ fn fetch_chunk(
         }
         (Ok(()), None) => retrieved,
     };
+    // Messages come in the order of their UIDs.
+    if result.as_ref().is_err_and(is_cut) {
+        let next = ids.iter().find(|id| !committer.accounted.contains(id));
+        pass.broke_over = next
+            .filter(|id| matches!(id, RemoteId::Uid(_)))
+            .map(|id| (folder.key.clone(), id.clone()));
+    }
     let missing = match &result {
         Ok(missing) => missing.clone(),
         Err(_) => Vec::new(),
