@@ -2,7 +2,7 @@
 //!
 //! For every folder: finish what a crash interrupted, list what is behind the mark, retrieve it
 //! into files, deliver and record (see `commit`), then mark, move or delete on the server what
-//! is on record as delivered. A connection that breaks is opened again while it makes progress.
+//! is on record as delivered. A connection that breaks is opened again while that may help (`pass`).
 //! Nothing here prints or reads the configuration file.
 
 mod audit;
@@ -12,6 +12,7 @@ mod identity;
 mod intake;
 mod kept;
 mod machine;
+mod pass;
 
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Delivery, Letter};
@@ -21,7 +22,8 @@ use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{Failure, FolderRecord, Interrupted, Store};
 use anyhow::{Context, Result};
 use commit::Committer;
-use intake::{Intake, Names, Staged};
+use intake::{Intake, Staged};
+use pass::Pass;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -196,56 +198,6 @@ pub fn fetch_mailbox(
                 reporter.note(&format!("`{}`: {err:#}; connecting again", job.address));
             }
         }
-    }
-}
-
-/// What the connections of one run have in common.
-struct Pass {
-    names: Names,
-    /// The folders that this connection has come to.
-    seen: Vec<String>,
-    /// The message that this connection broke over, as far as can be told: its folder and UID.
-    broke_over: Option<(String, RemoteId)>,
-    /// The same of the connection before.
-    before: Option<(String, RemoteId)>,
-    /// Messages that two connections in a row broke over: the others are fetched without them.
-    set_aside: Vec<(String, RemoteId)>,
-    /// So many connections in a row got nowhere.
-    fruitless: u32,
-}
-
-/// After so many connections in a row that broke and got nowhere, it is not a message: two that
-/// lie side by side take four.
-const FRUITLESS: u32 = 4;
-
-impl Pass {
-    fn new(tag: &str) -> Pass {
-        Pass {
-            names: Names::new(tag),
-            seen: Vec::new(),
-            broke_over: None,
-            before: None,
-            set_aside: Vec::new(),
-            fruitless: 0,
-        }
-    }
-
-    /// Whether another connection may get further than one that broke; `progress` says whether
-    /// that one got anywhere. A message over which the server breaks off each time would keep all
-    /// behind it back.
-    fn goes_on(&mut self, progress: bool) -> bool {
-        let broke_over = self.broke_over.take();
-        let twice = broke_over.is_some() && broke_over == self.before;
-        self.before.clone_from(&broke_over);
-        self.fruitless = match progress {
-            true => 0,
-            false => self.fruitless + 1,
-        };
-        let may_go_on = progress || broke_over.is_some();
-        if twice {
-            self.set_aside.extend(broke_over);
-        }
-        may_go_on && self.fruitless <= FRUITLESS
     }
 }
 
