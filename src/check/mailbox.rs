@@ -2,7 +2,7 @@
 
 use super::{Walk, reword};
 use crate::config::AfterFetch;
-use crate::mail::{Folder, Mailbox};
+use crate::mail::{Folder, Mailbox, refuse_to_move_back};
 use anyhow::Result;
 
 /// The steps of a mailbox, in order.
@@ -46,6 +46,7 @@ fn rights(mailbox: &mut dyn Mailbox, folders: &[&str], after: &AfterFetch) -> Re
         mailbox.open(folder, true)?;
         mailbox.may_settle(after)?;
     }
+    refuse_to_move_back(mailbox, folders, after)?;
     let AfterFetch::Move(target) = after else {
         return Ok(format!("to {}", what(after)));
     };

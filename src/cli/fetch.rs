@@ -22,9 +22,10 @@ pub struct FetchArgs {
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub jobs: usize,
     /// Fetch at most this many messages of each address
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
-    /// Fetch only what was received on or after this day (YYYY-MM-DD)
+    /// Fetch only what was received on or after this day (YYYY-MM-DD); a run without this takes the
+    /// rest
     #[arg(long, value_name = "DATE")]
     pub since: Option<String>,
     /// Say what would be fetched and change nothing, here or on the server
@@ -35,10 +36,10 @@ pub struct FetchArgs {
     #[arg(long, conflicts_with_all = ["dry_run", "deliver", "after", "limit", "since"])]
     pub audit: bool,
     /// Stop between two messages after this many seconds; the next run takes the rest
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub budget: Option<u32>,
     /// Stop with an address between two messages after this many seconds and go on with the next
     /// one, so that a large or slow mailbox does not keep the others waiting
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub budget_each: Option<u32>,
 }

@@ -86,7 +86,7 @@ impl Delivery for Program {
         let words = Words::of(&mut child);
         let status = wait(&mut child, TIME_LIMIT).map_err(|e| cannot_write(Path::new(name), &e))?;
         let place = verdict(name, status, &words)?;
-        std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
+        super::tidy(spool);
         Ok(place)
     }
 

@@ -7,15 +7,19 @@
 
 use super::{Delivery, Intent, Letter, Rejected, cannot_write};
 use crate::fault::{Fault, Kind};
+use crate::net::Patience;
 use anyhow::Result;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType, sockopt};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// For connecting, and for each read and write.
+/// For connecting, for each command with its reply, and for sending a message; for a message more,
+/// as far as its octets go out.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For the reply to a whole message, which a store may scan first (RFC 5321 §4.5.3.2.6).
 const STORING: Duration = Duration::from_secs(600);
@@ -99,7 +103,7 @@ impl Delivery for Lmtp {
         })?;
         self.session = Some(session);
         verdict?;
-        std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
+        super::tidy(spool);
         Ok(self.address.to_string())
     }
 
@@ -128,46 +132,99 @@ fn broken(address: &Address, err: &io::Error) -> anyhow::Error {
 impl Drop for Lmtp {
     fn drop(&mut self) {
         if let Some(session) = &mut self.session {
-            let _ = session.stream.get_mut().write_all(b"QUIT\r\n");
+            let stream = session.stream.get_mut();
+            stream.allow(Duration::from_secs(1));
+            let _ = stream.write_all(b"QUIT\r\n");
         }
     }
 }
 
-/// A stream of either kind.
-enum Stream {
+/// A stream of either kind, of which each use has a time: a store that sends an octet now and then
+/// cannot hold us.
+struct Stream {
+    socket: Socket,
+    patience: Patience,
+}
+
+enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
 impl Stream {
-    fn wait(&self, time: Duration) -> io::Result<()> {
-        match self {
-            Stream::Tcp(s) => s.set_read_timeout(Some(time)),
-            Stream::Unix(s) => s.set_read_timeout(Some(time)),
+    /// Begins another use, which may take so long.
+    fn allow(&mut self, time: Duration) {
+        self.patience = Patience::new(time);
+    }
+
+    /// One read or write, within what is left of the time.
+    fn in_time(
+        &mut self,
+        work: impl FnOnce(&mut Socket, Option<Duration>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let late = || io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time");
+        let left = self.patience.left();
+        if left.is_zero() {
+            return Err(late());
         }
+        let since = Instant::now();
+        let done = work(&mut self.socket, Some(left)).map_err(|e| match e.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => late(),
+            _ => e,
+        })?;
+        self.patience.spend(since.elapsed(), done);
+        Ok(done)
     }
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(s) => s.read(buffer),
-            Stream::Unix(s) => s.read(buffer),
-        }
+        self.in_time(|socket, left| match socket {
+            Socket::Tcp(s) => s.set_read_timeout(left).and_then(|()| s.read(buffer)),
+            Socket::Unix(s) => s.set_read_timeout(left).and_then(|()| s.read(buffer)),
+        })
     }
 }
 
 impl Write for Stream {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(s) => s.write(octets),
-            Stream::Unix(s) => s.write(octets),
-        }
+        self.in_time(|socket, left| match socket {
+            Socket::Tcp(s) => s.set_write_timeout(left).and_then(|()| s.write(octets)),
+            Socket::Unix(s) => s.set_write_timeout(left).and_then(|()| s.write(octets)),
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn connect(address: &Address) -> io::Result<Socket> {
+    let (host, port) = match address {
+        Address::Unix(path) => return connect_unix(path, PATIENCE).map(Socket::Unix),
+        Address::Tcp(host, port) => (host.as_str(), *port),
+    };
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(Socket::Tcp(stream));
+            }
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// The library's own connect would wait for ever for a store that hangs, once the callers before
+/// us have filled its queue.
+fn connect_unix(path: &Path, time: Duration) -> io::Result<UnixStream> {
+    let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(time))?;
+    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
 }
 
 struct Session {
@@ -196,31 +253,10 @@ impl Reply {
 
 impl Session {
     fn open(address: &Address) -> io::Result<Session> {
-        let stream = match address {
-            Address::Tcp(host, port) => {
-                let mut last = io::Error::from(io::ErrorKind::NotFound);
-                let mut open = None;
-                for address in (host.as_str(), *port).to_socket_addrs()? {
-                    match TcpStream::connect_timeout(&address, PATIENCE) {
-                        Ok(stream) => {
-                            open = Some(stream);
-                            break;
-                        }
-                        Err(e) => last = e,
-                    }
-                }
-                let stream = open.ok_or(last)?;
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                Stream::Tcp(stream)
-            }
-            Address::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                Stream::Unix(stream)
-            }
+        let stream = Stream {
+            socket: connect(address)?,
+            patience: Patience::new(PATIENCE),
         };
-        stream.wait(PATIENCE)?;
         let mut session = Session {
             stream: BufReader::new(stream),
             chunking: false,
@@ -272,11 +308,11 @@ impl Session {
             if reply.code != 354 {
                 return self.reset(reply);
             }
+            self.stream.get_mut().allow(PATIENCE);
             dot_stuffed(BufReader::new(message), self.stream.get_mut())?;
         }
-        self.stream.get_ref().wait(STORING)?;
+        self.stream.get_mut().allow(STORING);
         let reply = self.reply()?;
-        self.stream.get_ref().wait(PATIENCE)?;
         Ok(match reply.code {
             250 => Ok(()),
             code => Err(reply.rejected(code >= 500)),
@@ -291,9 +327,9 @@ impl Session {
     }
 
     fn say(&mut self, line: &str) -> io::Result<()> {
-        self.stream
-            .get_mut()
-            .write_all(format!("{line}\r\n").as_bytes())
+        let stream = self.stream.get_mut();
+        stream.allow(PATIENCE);
+        stream.write_all(format!("{line}\r\n").as_bytes())
     }
 
     fn expect(&mut self, code: u16) -> io::Result<Reply> {
@@ -383,6 +419,41 @@ mod tests {
         assert_eq!(stuffed(b".a\r\n..\r\n", 3), b"..a\r\n...\r\n.\r\n");
         assert_eq!(stuffed(b"a", 3), b"a\r\n.\r\n");
         assert_eq!(stuffed(b"a\n.\r\nQUIT\r\n", 64), b"a\n..\r\nQUIT\r\n.\r\n");
+    }
+
+    #[test]
+    fn a_store_that_takes_nobody_in_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lmtp");
+        let store = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        net::bind(&store, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        net::listen(&store, 0).unwrap();
+        let time = Duration::from_millis(200);
+        let waiting: Vec<_> = (0..4).map(|_| connect_unix(&path, time)).collect();
+        assert!(waiting.iter().any(Result::is_ok));
+        assert!(waiting.iter().any(Result::is_err));
+    }
+
+    #[test]
+    fn a_store_that_drips_is_given_up() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        std::thread::spawn(move || {
+            while theirs.write_all(b"2").is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let mut session = Session {
+            stream: BufReader::new(Stream {
+                socket: Socket::Unix(ours),
+                patience: Patience::new(Duration::from_millis(300)),
+            }),
+            chunking: false,
+            eight_bit: false,
+        };
+        let began = Instant::now();
+        let err = session.reply().err().unwrap();
+        assert_eq!(err.kind(), io::ErrorKind::TimedOut, "{err}");
+        assert!(began.elapsed() < Duration::from_secs(5));
     }
 
     proptest! {

@@ -1,9 +1,11 @@
 //! Maildir: staged in `tmp/`, delivered by one rename into `new/`.
 //!
 //! The rename is atomic, and a file that is no longer in `tmp/` has been delivered, whatever a
-//! reader did with it since: that is how a crash is told from a delivery.
+//! reader did with it since: that is how a crash is told from a delivery. Only after 36 hours may it
+//! have been cleaned away: see [`is_lost`].
 
 use super::{Delivery, Intent, Letter, cannot_write, finish_renames};
+use crate::files::folder_of;
 use anyhow::Result;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -30,6 +32,39 @@ impl Maildir {
             new: path.join("new"),
         })
     }
+}
+
+/// Who keeps a Maildir may remove a file that has been in `tmp/` for so many seconds: 36 hours, by
+/// the convention (maildir(5) of qmail), which Dovecot and Courier follow.
+const CLEANED_AFTER: i64 = 36 * 3600;
+
+/// Whether a file that went on record so many seconds ago was removed from `tmp/` and not delivered.
+///
+/// Of a file that is gone it cannot always be told. Before it may be cleaned away it was renamed,
+/// and a reader has perhaps taken it out of the Maildir since, as importers do at once: to look for
+/// it would deliver that message again. Later it was delivered if it is in `new/`, or in `cur/`
+/// with flags after its name. If it is in neither, a cleaner or a reader has taken it; then losing
+/// it is the worse mistake. A clock that was set back makes it old.
+pub(super) fn is_lost(from: &Path, to: &Path, age: i64) -> Result<bool> {
+    let in_maildir = |path: &Path, sub: &str| folder_of(path).ends_with(sub);
+    if !in_maildir(from, "tmp")
+        || !in_maildir(to, "new")
+        || (0..CLEANED_AFTER).contains(&age)
+        || from.exists()
+    {
+        return Ok(false);
+    }
+    let name = to.file_name().unwrap_or_default().as_encoded_bytes();
+    let new = folder_of(to);
+    for folder in [new.to_owned(), new.with_file_name("cur")] {
+        for entry in std::fs::read_dir(&folder).map_err(|e| cannot_write(&folder, &e))? {
+            let entry = entry.map_err(|e| cannot_write(&folder, &e))?;
+            if entry.file_name().as_encoded_bytes().starts_with(name) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 impl Delivery for Maildir {

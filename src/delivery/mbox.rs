@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Error, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -105,18 +105,14 @@ impl Delivery for Mbox {
 /// Finishes an append that a crash interrupted. False when the message must be fetched again.
 pub fn recover(rendered: &Path, file: &Path, offset: u64, length: u64) -> Result<bool> {
     let locked = LockedFile::open(file)?;
-    let Ok(wanted) = std::fs::read(rendered) else {
+    let Ok(wanted) = File::open(rendered) else {
         return Ok(false);
     };
-    let present = locked.length()?.saturating_sub(offset).min(length);
-    let mut found = vec![0; usize::try_from(present).unwrap_or(0)];
-    locked
-        .file
-        .read_exact_at(&mut found, offset)
-        .map_err(|e| cannot_write(file, &e))?;
+    let end = locked.length()?;
+    let present = end.saturating_sub(offset).min(length);
     let whole = present == length;
-    let ours = wanted.starts_with(&found);
-    if !ours || locked.length()? < offset {
+    let ours = is_at(&wanted, &locked.file, offset, present).map_err(|e| cannot_write(file, &e))?;
+    if !ours || end < offset {
         // Somebody rewrote the file.
         return Ok(false);
     }
@@ -129,6 +125,25 @@ pub fn recover(rendered: &Path, file: &Path, offset: u64, length: u64) -> Result
     }
     locked.sync()?;
     let _ = std::fs::remove_file(rendered);
+    Ok(true)
+}
+
+/// Whether the first `length` octets of a file stand in another at `offset`.
+fn is_at(wanted: &File, file: &File, offset: u64, length: u64) -> std::io::Result<bool> {
+    let (mut theirs, mut ours) = ([0; 8192], [0; 8192]);
+    let mut at = 0;
+    while at < length {
+        let piece = usize::try_from(length - at).map_or(ours.len(), |rest| rest.min(ours.len()));
+        match wanted.read_exact_at(&mut ours[..piece], at) {
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        file.read_exact_at(&mut theirs[..piece], offset + at)?;
+        if ours[..piece] != theirs[..piece] {
+            return Ok(false);
+        }
+        at += piece as u64;
+    }
     Ok(true)
 }
 
@@ -257,8 +272,7 @@ impl DotLock {
                     return Ok(DotLock(lock));
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    if stale(&lock) {
-                        let _ = std::fs::remove_file(&lock);
+                    if remove_stale(&lock) {
                         continue;
                     }
                 }
@@ -276,6 +290,22 @@ impl Drop for DotLock {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
+}
+
+/// Removes a lock that is stale. Of several who find it so, one does: the next would remove the
+/// lock that the first has made since.
+fn remove_stale(lock: &Path) -> bool {
+    let Ok(file) = File::open(lock) else {
+        return false;
+    };
+    if !stale(lock) || file.try_lock().is_err() {
+        return false;
+    }
+    let is_this = match (file.metadata(), lock.metadata()) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    };
+    is_this && std::fs::remove_file(lock).is_ok()
 }
 
 /// A lock is stale when the process that it names is gone, or, if it names none, when it is old.
@@ -333,8 +363,39 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
         // The database was full, and the run ended.
         drop(mbox);
-        assert!(super::super::recover(&intent).unwrap().is_some());
+        assert!(super::super::recover(&intent, 0).unwrap().is_some());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    /// Addresses that share a file find the lock of a run that was killed at the same time.
+    #[test]
+    fn a_stale_lock_makes_way_for_one() {
+        use std::sync::Barrier;
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mbox");
+        let (holders, together) = (AtomicU32::new(0), AtomicU32::new(0));
+        let barrier = Barrier::new(8);
+        let end = Instant::now() + LOCK_WAIT;
+        let work = || {
+            for _ in 0..30 {
+                if barrier.wait().is_leader() {
+                    std::fs::write(folder.path().join("mbox.lock"), "999999999").unwrap();
+                }
+                barrier.wait();
+                let lock = DotLock::take(&path, end).unwrap();
+                together.fetch_add(holders.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+                std::thread::yield_now();
+                holders.fetch_sub(1, Ordering::SeqCst);
+                drop(lock);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(work);
+            }
+        });
+        assert_eq!(together.into_inner(), 0, "two held it");
     }
 
     #[test]

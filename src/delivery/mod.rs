@@ -68,7 +68,8 @@ fn as_uid<S: serde::Serializer>(id: &RemoteId, s: S) -> Result<S::Ok, S::Error> 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
-    /// Each file is renamed, in this order; a source that is gone has been renamed.
+    /// Each file is renamed, in this order; a source that is gone has been renamed, unless
+    /// [`maildir::is_lost`].
     Rename { files: Vec<(PathBuf, PathBuf)> },
     /// The rendered message is appended to the mbox file, at this offset.
     Append {
@@ -152,9 +153,9 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
     })
 }
 
-/// Finishes what was interrupted. `Some(where)` when the message is delivered now, `None` when
-/// it must be fetched again.
-pub fn recover(intent: &Intent) -> Result<Option<String>> {
+/// Finishes what was interrupted after it was put on record so many seconds ago. `Some(where)` when
+/// the message is delivered now, `None` when it must be fetched again.
+pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
     match intent {
         Intent::Rename { files } => {
             for (from, _) in files {
@@ -162,6 +163,11 @@ pub fn recover(intent: &Intent) -> Result<Option<String>> {
                 // a disk that is not mounted nothing can be told.
                 let folder = crate::files::folder_of(from);
                 std::fs::metadata(folder).map_err(|e| cannot_write(folder, &e))?;
+            }
+            for (from, to) in files {
+                if maildir::is_lost(from, to, age)? {
+                    return Ok(None);
+                }
             }
             finish_renames(files)?;
             for folder in folders(files) {
@@ -183,6 +189,12 @@ pub fn recover(intent: &Intent) -> Result<Option<String>> {
             _ => Ok(None),
         },
     }
+}
+
+/// Removes a spooled file that is of no more use. What is delivered is delivered: a file that cannot
+/// be removed is swept away by a later run.
+fn tidy(spool: &Path) {
+    let _ = std::fs::remove_file(spool);
 }
 
 /// Renames in order, passing over those that have been renamed.
@@ -238,12 +250,15 @@ mod tests {
         let intent = Intent::Rename {
             files: vec![(path("tmp/a"), path("new/a"))],
         };
-        assert!(recover(&intent).is_err(), "there is no staging folder");
+        assert!(recover(&intent, 0).is_err(), "there is no staging folder");
         std::fs::create_dir(path("tmp")).unwrap();
         std::fs::create_dir(path("new")).unwrap();
         std::fs::write(path("tmp/a"), "x").unwrap();
-        assert!(recover(&intent).unwrap().is_some());
+        assert!(recover(&intent, 0).unwrap().is_some());
         assert!(path("new/a").exists());
-        assert!(recover(&intent).unwrap().is_some(), "it had been renamed");
+        assert!(
+            recover(&intent, 0).unwrap().is_some(),
+            "it had been renamed"
+        );
     }
 }

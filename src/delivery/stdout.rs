@@ -67,7 +67,7 @@ impl Delivery for Stdout {
         .and_then(|()| out.flush())
         .and_then(|()| make_durable())
         .map_err(|e| cannot_write(Path::new("standard output"), &e))?;
-        std::fs::remove_file(spool).map_err(|e| cannot_write(spool, &e))?;
+        super::tidy(spool);
         Ok("stdout".to_owned())
     }
 

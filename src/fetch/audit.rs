@@ -25,14 +25,19 @@ pub struct Audit {
 /// Audits a mailbox. The caller holds its lock.
 pub fn audit(job: &Job, store: &Store, mailbox: &mut dyn Mailbox, now: i64) -> Result<Vec<Audit>> {
     let mut audits = Vec::new();
+    let mut seen = Vec::new();
     for name in &job.folders {
         let opened = mailbox.open(name, false)?;
+        let key = folder_key(job, name, store, mailbox, &seen)?;
+        if seen.contains(&key) {
+            continue;
+        }
         let mut audit = Audit {
             folder: name.clone(),
             ..Audit::default()
         };
-        let record =
-            store.folder_record(&mailbox_key(&job.address), folder_key(name), opened.epoch)?;
+        let record = store.folder_record(&mailbox_key(&job.address), &key, opened.epoch)?;
+        seen.push(key);
         let listed = mailbox.list(&Query::default())?.ids;
         let (states, known) = match &record {
             Some(record) => (

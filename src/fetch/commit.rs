@@ -12,7 +12,8 @@
 //! disk: while a batch is made durable, the next one gathers.
 
 use super::intake::Staged;
-use super::{Delivered, Folder, Kept, Reporter, Tally};
+use super::kept::{self, Kept};
+use super::{Delivered, Folder, Reporter, Tally};
 use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
 use crate::fault::Fault;
 use crate::files;
@@ -123,7 +124,7 @@ impl Committer<'_> {
             if self.failed(&letter.uid, &why.reason, why.for_good, now)? {
                 Kept::new(&self.folder.job.state).take(&letter.delivery_id, path)?;
             } else {
-                std::fs::remove_file(path).map_err(|e| delivery::cannot_write(path, &e))?;
+                kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
             }
             if !why.for_good {
                 self.later_in_a_row += 1;
@@ -190,8 +191,7 @@ impl Committer<'_> {
                 rest.push(staged);
                 continue;
             }
-            std::fs::remove_file(&staged.path)
-                .map_err(|e| delivery::cannot_write(&staged.path, &e))?;
+            kept::remove(&staged.path).map_err(|e| delivery::cannot_write(&staged.path, &e))?;
         }
         Ok(rest)
     }

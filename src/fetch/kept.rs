@@ -25,12 +25,15 @@ impl Kept {
         Kept(state.join("quarantine"))
     }
 
-    /// Takes a staged file, which is of the same filesystem, in; durably.
+    /// Takes a staged file, which is of the same filesystem, in; durably. One that is gone is
+    /// passed over.
     pub fn take(&self, delivery_id: &str, staged: &Path) -> Result<()> {
         files::create_private_folder(&self.0)?;
         let path = self.path(delivery_id);
-        self.move_in(staged, &path)
-            .map_err(|e| cannot_write(&path, &e))
+        match self.move_in(staged, &path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(&path, &e)),
+            _ => Ok(()),
+        }
     }
 
     fn move_in(&self, staged: &Path, path: &Path) -> io::Result<()> {
@@ -49,7 +52,11 @@ impl Kept {
         let mut files: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in std::fs::read_dir(&self.0)? {
             let entry = entry?;
-            let about = entry.metadata()?;
+            let about = match entry.metadata() {
+                // Another process was faster.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                about => about?,
+            };
             files.push((about.modified()?, about.len(), entry.path()));
         }
         files.sort();
@@ -104,8 +111,8 @@ impl Kept {
     }
 }
 
-/// Another process may have been faster.
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file, unless another process was faster.
+pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),

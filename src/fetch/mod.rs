@@ -2,7 +2,7 @@
 //!
 //! For every folder: finish what a crash interrupted, list what is behind the mark, retrieve it
 //! into files, deliver and record (see `commit`), then mark, move or delete on the server what
-//! is on record as delivered. A connection that breaks is opened again while it makes progress.
+//! is on record as delivered. A connection that breaks is opened again while that may help (`pass`).
 //! Nothing here prints or reads the configuration file.
 
 mod audit;
@@ -12,16 +12,18 @@ mod identity;
 mod intake;
 mod kept;
 mod machine;
+mod pass;
 
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Delivery, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{FolderRecord, Store};
+use crate::state::{Failure, FolderRecord, Interrupted, Store};
 use anyhow::{Context, Result};
 use commit::Committer;
-use intake::{Intake, Names, Staged};
+use intake::{Intake, Staged};
+use pass::Pass;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -104,6 +106,8 @@ impl Tally {
 pub struct Folder<'a> {
     pub job: &'a Job,
     pub name: &'a str,
+    /// What the state knows it by.
+    pub key: String,
     pub epoch: u32,
     pub record: FolderRecord,
     pub after: &'a AfterFetch,
@@ -128,13 +132,14 @@ impl Folder<'_> {
     }
 
     fn delivery_id(&self, id: &RemoteId) -> String {
-        delivery_id(&self.job.address, self.name, self.epoch, id)
+        delivery_id(&self.job.address, &self.key, self.epoch, id)
     }
 }
 
-/// Names a message for good: the same on every attempt, on every machine.
+/// Names a message for good: the same on every attempt, on every machine. `folder` is what the
+/// state knows it by.
 pub fn delivery_id(address: &str, folder: &str, epoch: u32, id: &RemoteId) -> String {
-    let (address, folder) = (mailbox_key(address), folder_key(folder));
+    let address = mailbox_key(address);
     let key = format!("{address}\0{folder}\0{epoch}\0{id}");
     hex(&sha256(key.as_bytes())[..16])
 }
@@ -150,6 +155,8 @@ pub trait Reporter: Sync {
     /// So many messages of a folder are about to be fetched.
     fn found(&self, folder: &Folder<'_>, messages: u64);
     fn delivered(&self, delivered: &Delivered<'_>);
+    /// A delivery that a crash interrupted is finished.
+    fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str);
     fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
 }
@@ -168,11 +175,13 @@ pub fn fetch_mailbox(
     tally: &mut Tally,
 ) -> Result<()> {
     finish_interrupted(job, store, reporter, tally)?;
+    let mut pass = Pass::new(&tag(&job.address));
     let mut stale_token = false;
     loop {
         let before = *tally;
         let mut mailbox = open(stale_token)?;
-        let result = fetch_folders(job, store, mailbox.as_mut(), reporter, tally);
+        pass.seen.clear();
+        let result = fetch_folders(job, store, mailbox.as_mut(), &mut pass, reporter, tally);
         match result {
             Ok(_) => {
                 mailbox.close();
@@ -181,8 +190,8 @@ pub fn fetch_mailbox(
             Err(err) => {
                 let was_new = stale_token;
                 stale_token = err.downcast_ref::<mail::TokenExpired>().is_some();
-                let progress = *tally != before;
-                let again = (stale_token && !was_new) || (is_cut(&err) && progress);
+                let further = pass.goes_on(*tally != before);
+                let again = (stale_token && !was_new) || (is_cut(&err) && further);
                 if !again || job.is_over() {
                     return Err(err);
                 }
@@ -218,10 +227,16 @@ pub fn list_mailbox(
     mailbox: &mut dyn Mailbox,
 ) -> Result<Vec<(String, u32, Vec<RemoteId>)>> {
     let mut found = Vec::new();
+    let mut seen = Vec::new();
+    let mut left = job.limit.map(|limit| limit as usize);
     for name in &job.folders {
         let opened = mailbox.open(name, false)?;
-        let record =
-            store.folder_record(&mailbox_key(&job.address), folder_key(name), opened.epoch)?;
+        let key = folder_key(job, name, store, mailbox, &seen)?;
+        if seen.contains(&key) {
+            continue;
+        }
+        let record = store.folder_record(&mailbox_key(&job.address), &key, opened.epoch)?;
+        seen.push(key);
         let mut ids = match &record {
             Some(record) => outstanding(job, store, mailbox, record, opened.epoch)?.ids,
             None => {
@@ -233,8 +248,9 @@ pub fn list_mailbox(
                     .ids
             }
         };
-        if let Some(limit) = job.limit {
-            ids.truncate(limit as usize);
+        if let Some(left) = &mut left {
+            ids.truncate(*left);
+            *left -= ids.len();
         }
         found.push((name.clone(), opened.epoch, ids));
     }
@@ -251,7 +267,7 @@ fn finish_interrupted(
     for message in store.interrupted(&mailbox_key(&job.address))? {
         let intent = serde_json::from_str(&message.intent)
             .context("the state database holds an intent that is not ours")?;
-        match delivery::recover(&intent)? {
+        match delivery::recover(&intent, now() - message.since)? {
             Some(place) => {
                 store.delivered(
                     message.folder,
@@ -261,10 +277,8 @@ fn finish_interrupted(
                     now(),
                 )?;
                 tally.fetched += 1;
-                reporter.note(&format!(
-                    "`{}`: finished the interrupted delivery of message {}",
-                    job.address, message.remote
-                ));
+                tally.octets += message.size;
+                reporter.recovered(job, &message, &place);
             }
             None => store.restart(&message)?,
         }
@@ -276,13 +290,15 @@ fn fetch_folders(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Ended> {
-    let mut names = Names::new(&tag(&job.address));
+    let folders: Vec<&str> = job.folders.iter().map(String::as_str).collect();
+    mail::refuse_to_move_back(mailbox, &folders, &job.after)?;
     let mut first = Ok(());
-    for name in &job.folders {
-        match fetch_named(job, name, store, mailbox, &mut names, reporter, tally) {
+    for name in folders {
+        match fetch_named(job, name, store, mailbox, pass, reporter, tally) {
             Ok(Ended::Whole) => {}
             // A folder that is gone, or closed to us, keeps no other back.
             Err(err) if matches!(kind_of(&err), Kind::Config | Kind::Refused | Kind::SignIn) => {
@@ -294,22 +310,28 @@ fn fetch_folders(
     first.map(|()| Ended::Whole)
 }
 
-/// Fetches the folder of this name.
+/// Fetches the folder of this name, unless it is among those `seen` by this run.
 fn fetch_named(
     job: &Job,
     name: &str,
     store: &Store,
     mailbox: &mut dyn Mailbox,
-    names: &mut Names,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Ended> {
     let opened = mailbox.open(name, job.after != AfterFetch::Keep)?;
+    let key = folder_key(job, name, store, mailbox, &pass.seen)?;
+    if pass.seen.contains(&key) {
+        return Ok(Ended::Whole);
+    }
+    pass.seen.push(key.clone());
     let folder = Folder {
         job,
         name,
         epoch: opened.epoch,
-        record: store.open_folder(&mailbox_key(&job.address), folder_key(name), opened.epoch)?,
+        record: store.open_folder(&mailbox_key(&job.address), &key, opened.epoch)?,
+        key,
         after: &job.after,
     };
     if folder.record.renumbered {
@@ -326,7 +348,7 @@ fn fetch_named(
     let mut told = settle_earlier(store, mailbox, &folder);
     let ended = match &told {
         Err(err) if is_wish(err) => Ok(Ended::Whole),
-        _ => fetch_folder(store, mailbox, &folder, names, reporter, tally, &mut told),
+        _ => fetch_folder(store, mailbox, &folder, pass, reporter, tally, &mut told),
     };
     first_of(told, ended)
 }
@@ -428,13 +450,23 @@ fn fetch_folder(
     store: &Store,
     mailbox: &mut dyn Mailbox,
     folder: &Folder<'_>,
-    names: &mut Names,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
     told: &mut Result<()>,
 ) -> Result<Ended> {
     let job = folder.job;
     let mut work = outstanding(job, store, mailbox, &folder.record, folder.epoch)?;
+    let (set_aside, ids): (Vec<_>, Vec<_>) = work.ids.into_iter().partition(|id| {
+        pass.set_aside
+            .iter()
+            .any(|(f, i)| *f == folder.key && i == id)
+    });
+    work.ids = ids;
+    if !set_aside.is_empty() {
+        // Nothing may pass over them that are not on record yet.
+        work.mark = None;
+    }
     let left = job
         .limit
         .map(|limit| (limit as usize).saturating_sub(tally.fetched as usize));
@@ -453,7 +485,7 @@ fn fetch_folder(
             &job.language,
         )?;
         let mut delivery = delivery::open(&place, &job.spool)?;
-        names
+        pass.names
             .sweep(delivery.staging())
             .map_err(|e| delivery::cannot_write(delivery.staging(), &e))?;
         let size = match job.deadline {
@@ -471,7 +503,7 @@ fn fetch_folder(
                 folder,
                 chunk,
                 delivery.as_mut(),
-                names,
+                pass,
                 reporter,
                 tally,
             )?
@@ -499,6 +531,20 @@ fn fetch_folder(
             }
         }
     }
+    for id in &set_aside {
+        let reason = "the server broke off over this message, twice in a row";
+        let failure = Failure {
+            reason,
+            for_good: false,
+        };
+        let (record, epoch) = (folder.record.id, folder.epoch);
+        let quarantined = store.failed(record, epoch, id, &failure, now())?;
+        match quarantined {
+            true => tally.quarantined += 1,
+            false => tally.failed += 1,
+        }
+        reporter.failed(folder, id, reason, quarantined);
+    }
     let is_moved = matches!(work.ids.first(), Some(RemoteId::Uid(_)));
     if let Some(mark) = work.mark
         && !is_moved
@@ -506,7 +552,7 @@ fn fetch_folder(
     {
         store.set_mark(folder.record.id, &mark)?;
     }
-    if folder.record.renumbered && !cut && job.since.is_none() {
+    if folder.record.renumbered && !cut && set_aside.is_empty() && job.since.is_none() {
         store.close_former_epochs(folder.record.id, folder.epoch)?;
     }
     Ok(Ended::Whole)
@@ -529,7 +575,7 @@ fn fetch_chunk(
     folder: &Folder<'_>,
     ids: &[RemoteId],
     delivery: &mut dyn Delivery,
-    names: &mut Names,
+    pass: &mut Pass,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<Option<Fetched>> {
@@ -549,7 +595,8 @@ fn fetch_chunk(
     let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
         let committer = &mut committer;
         let disk = scope.spawn(move || committer.run(&receiver));
-        let mut intake = Intake::new(&staging, names, sender).until(job.deadline, ids.len());
+        let mut intake =
+            Intake::new(&staging, &mut pass.names, sender).until(job.deadline, ids.len());
         let retrieved = mailbox.retrieve(ids, &mut intake);
         let stored = intake.failure.take();
         let time_up = intake.time_up;
@@ -570,6 +617,13 @@ fn fetch_chunk(
         }
         (Ok(()), None) => retrieved,
     };
+    // Messages come in the order of their UIDs.
+    if result.as_ref().is_err_and(is_cut) {
+        let next = ids.iter().find(|id| !committer.accounted.contains(id));
+        pass.broke_over = next
+            .filter(|id| matches!(id, RemoteId::Uid(_)))
+            .map(|id| (folder.key.clone(), id.clone()));
+    }
     let missing = match &result {
         Ok(missing) => missing.clone(),
         Err(_) => Vec::new(),
@@ -631,12 +685,30 @@ pub fn mailbox_key(address: &str) -> String {
     address.to_lowercase()
 }
 
-/// What the state knows a folder by: INBOX is one, however it is written (RFC 3501 §5.1).
-fn folder_key(name: &str) -> &str {
-    match name.eq_ignore_ascii_case("INBOX") {
+/// What the state knows the open folder `name` by: the name that it was first fetched by, or that
+/// this run has `seen` it by. A folder may have several: INBOX is one, however it is written (RFC
+/// 3501 §5.1), to Exchange every other is too, and Graph also knows some by names in another
+/// language. By each of them its mail would be new.
+fn folder_key(
+    job: &Job,
+    name: &str,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    seen: &[String],
+) -> Result<String> {
+    let name = match name.eq_ignore_ascii_case("INBOX") {
         true => "INBOX",
         false => name,
+    };
+    let known = store.folder_names(&mailbox_key(&job.address))?;
+    if !known.iter().any(|known| known == name) {
+        for other in known.iter().chain(seen) {
+            if mailbox.is_one_folder(name, other)? {
+                return Ok(other.clone());
+            }
+        }
     }
+    Ok(name.to_owned())
 }
 
 /// A short name of a mailbox for file names.

@@ -16,7 +16,7 @@ mod utf7;
 pub use authored::authored;
 
 use crate::config::AfterFetch;
-use crate::fault::Kind;
+use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -132,11 +132,37 @@ pub trait Mailbox {
         Ok(())
     }
 
+    /// Whether two names are those of one folder, of which the first is there.
+    fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool>;
+
     /// The folders' names, decoded.
     fn folders(&mut self) -> Result<Vec<String>>;
 
     /// Says goodbye; errors are of no interest any more.
     fn close(&mut self);
+}
+
+/// Refuses to move mail to where it would be fetched again, for ever.
+pub fn refuse_to_move_back(
+    mailbox: &mut dyn Mailbox,
+    folders: &[&str],
+    after: &AfterFetch,
+) -> Result<()> {
+    let AfterFetch::Move(target) = after else {
+        return Ok(());
+    };
+    for folder in folders {
+        if folder.to_lowercase() == target.to_lowercase()
+            && mailbox.is_one_folder(folder, target)?
+        {
+            return Err(Fault::config(format!(
+                "mail that is moved to folder `{target}` would be fetched again from there"
+            ))
+            .hint("move it to a folder that is not among `folders`")
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// An SMTP envelope (RFC 5321 §2.3.1).

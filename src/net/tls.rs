@@ -31,6 +31,8 @@ pub struct Connector {
     reach: Reach,
     /// A host's certificate comes from nobody whom we have read of.
     stranger: Cell<bool>,
+    /// A host's certificate was found good.
+    secured: Cell<bool>,
     watch: Watch,
 }
 
@@ -38,10 +40,20 @@ pub struct Connector {
 /// first few do not know the host.
 pub fn over_tls<T>(settings: &Settings, open: impl Fn(&Connector) -> Result<T>) -> Result<T> {
     let connector = Connector::new(settings, Reach::ByName)?;
-    match open(&connector) {
-        Err(_) if connector.stranger.get() => open(&Connector::new(settings, Reach::All)?),
-        opened => opened,
-    }
+    let first = match open(&connector) {
+        Err(err) if connector.stranger.get() => err,
+        opened => return opened,
+    };
+    let connector = Connector::new(settings, Reach::All)?;
+    open(&connector).map_err(|err| match err.downcast::<Fault>() {
+        // Whether any of them knows the host was not found out.
+        Ok(mut fault) if fault.kind == Kind::TryLater && !connector.secured.get() => {
+            fault.what = format!("{}; just before, {first}", fault.what);
+            fault.into()
+        }
+        Ok(fault) => fault.into(),
+        Err(err) => err,
+    })
 }
 
 impl Connector {
@@ -51,6 +63,7 @@ impl Connector {
             context,
             reach,
             stranger: Cell::new(false),
+            secured: Cell::new(false),
             watch: settings.watch.clone(),
         })
     }
@@ -142,6 +155,7 @@ pub fn start_tls<S: Read + Write>(
             Fault::try_later(format!("`{host}` did not finish the TLS handshake in time"))
         }
     })?;
+    connector.secured.set(true);
     connector.watch.tell(|| {
         let certificate = tls.ssl().peer_certificate();
         Stage::Secured(certificate.and_then(|c| c.to_der().ok()))

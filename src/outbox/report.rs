@@ -30,7 +30,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     let store = claim.store;
     if let Some(intent) = &claim.entry.report {
         let intent: Intent = serde_json::from_str(intent)?;
-        if let Some(place) = delivery::recover(&intent)? {
+        if let Some(place) = delivery::recover(&intent, now - claim.entry.changed_at)? {
             done(claim, now)?;
             return Ok(place);
         }
@@ -42,6 +42,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     let letter = letter(claim, to, octets.len() as u64);
     let intent = stage(delivery.as_mut(), &letter, &octets)?;
     claim.entry.report = Some(serde_json::to_string(&intent)?);
+    claim.entry.changed_at = now;
     store.outbox_update(&claim.entry)?;
     let place =
         delivery

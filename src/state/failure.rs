@@ -29,6 +29,15 @@ pub fn later(path: &Path) -> Fault {
     .hint("use that version: an older one could take its mail for new; another state folder: --state-dir")
 }
 
+/// The fault of a database that had been one, and is not any more; `what` became of it.
+pub fn lost(path: &Path, what: &str) -> Fault {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("the state database `{}` is {what}", path.display()),
+    )
+    .hint(damaged(path))
+}
+
 /// The fault of a file that cannot be made.
 pub fn not_opened(path: &Path, err: &std::io::Error) -> Fault {
     Fault::new(
@@ -51,14 +60,15 @@ fn full(path: &Path) -> String {
     )
 }
 
+fn damaged(path: &Path) -> String {
+    format!(
+        "the file is damaged: bring back a copy from a backup, or move it away; move those named {}-* \
+         away first, which would spoil the copy; without one every message that is still on a server is delivered again, and people sign in again",
+        path.display()
+    )
+}
+
 fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
-    let damaged = || {
-        format!(
-            "the file is damaged: bring back a copy from a backup, or move it and those named {}-* away; \
-             without it every message that is still on a server is delivered again, and people sign in again",
-            path.display()
-        )
-    };
     let rusqlite::Error::SqliteFailure(failure, _) = err else {
         return match err {
             // Values that we would not have written.
@@ -67,7 +77,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
             | rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::Utf8Error(..) => (Kind::CannotWrite, damaged()),
+            | rusqlite::Error::Utf8Error(..) => (Kind::CannotWrite, damaged(path)),
             _ => (Kind::Bug, String::new()),
         };
     };
@@ -94,7 +104,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
         ErrorCode::DatabaseCorrupt
         | ErrorCode::NotADatabase
         | ErrorCode::SchemaChanged
-        | ErrorCode::Unknown => (Kind::CannotWrite, damaged()),
+        | ErrorCode::Unknown => (Kind::CannotWrite, damaged(path)),
         _ => (Kind::Bug, String::new()),
     }
 }

@@ -39,9 +39,13 @@ pub struct StagedRecord {
 #[derive(Clone, Debug)]
 pub struct Interrupted {
     pub folder: FolderId,
+    pub folder_name: String,
     pub epoch: u32,
     pub remote: RemoteId,
+    pub size: u64,
     pub intent: String,
+    /// Unix seconds when that went on record.
+    pub since: i64,
 }
 
 impl ToSql for RemoteId {
@@ -114,6 +118,16 @@ impl Store {
                     })
                 })
                 .optional()
+        })
+    }
+
+    /// The names of a mailbox's folders on record, the oldest first.
+    pub fn folder_names(&self, address: &str) -> Result<Vec<String>> {
+        self.read(|connection| {
+            connection
+                .prepare_cached("SELECT name FROM folder WHERE address = ?1 ORDER BY id")?
+                .query_map([address], |row| row.get(0))?
+                .collect()
         })
     }
 
@@ -292,7 +306,7 @@ impl Store {
     pub fn interrupted(&self, address: &str) -> Result<Vec<Interrupted>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT m.folder, m.epoch, m.remote, m.intent
+                "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at, f.name, coalesce(m.size, 0)
              FROM folder f CROSS JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'staged' AND m.state <> 'delivered'",
             )?;
@@ -303,6 +317,9 @@ impl Store {
                         epoch: row.get(1)?,
                         remote: remote_id(row, 2)?,
                         intent: row.get(3)?,
+                        since: row.get(4)?,
+                        folder_name: row.get(5)?,
+                        size: row.get::<_, i64>(6)?.unsigned_abs(),
                     })
                 })
                 .and_then(Iterator::collect)

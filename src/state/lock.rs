@@ -47,7 +47,7 @@ impl Store {
     }
 
     fn lock_path(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.path().join("locks");
+        let folder = self.path().join(super::LOCKS);
         files::create_private_folder(&folder)?;
         Ok(folder.join(hex(&sha256(name.as_bytes())[..12])))
     }

@@ -20,23 +20,25 @@ mod ways;
 pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 
 pub use health::Health;
-pub use ledger::{Failure, FolderRecord, StagedRecord};
+pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord};
 pub use lock::{Holder, Lock};
 pub use outbox::{OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
 
+use crate::config;
+use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,6 +47,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const DATABASE: &str = "state.sqlite";
 /// The log of what was written last, beside it.
 const LOG: &str = "state.sqlite-wal";
+
+/// The folder of the locks that processes take.
+const LOCKS: &str = "locks";
 
 /// The last process to leave copies the log into the database once it has this many octets:
 /// that waits for the disk, which a run that found nothing need not, but every process that comes
@@ -62,8 +67,10 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Store> {
         // What is on record names files in it, and another run may start elsewhere.
         let folder = &std::path::absolute(folder)?;
-        files::create_private_folder(folder)?;
         let path = folder.join(DATABASE);
+        leave_to_owner(folder)?;
+        refuse_lost(folder, &path)?;
+        files::create_private_folder(folder)?;
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
         let connection = schema::open(&path, BUSY_TIMEOUT)
             .map_err(|e| failure::fault("open", &path, e))?
@@ -141,6 +148,44 @@ impl Drop for Store {
             .connection()
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short);
     }
+}
+
+/// Refuses root a folder of somebody else, made or not yet: what root made in it would be closed to
+/// its owner, who could also lead what root writes elsewhere.
+fn leave_to_owner(folder: &Path) -> Result<()> {
+    let there = folder.ancestors().find_map(|f| f.metadata().ok());
+    let owner = there.map_or(0, |metadata| metadata.uid());
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        return Err(Fault::new(
+            Kind::CannotWrite,
+            format!(
+                "the state folder `{}` belongs to another user (uid {owner})",
+                folder.display()
+            ),
+        )
+        .hint(config::owner_hint(0, owner, folder))
+        .into());
+    }
+    Ok(())
+}
+
+/// Tells a database that was emptied, or removed from beside its log, from a new one, for which all
+/// mail would be new: no lock was ever taken beside the latter. One that another process makes just
+/// now is empty for a moment.
+fn refuse_lost(folder: &Path, path: &Path) -> Result<()> {
+    let lost = || match path.metadata() {
+        Ok(file) if file.len() == 0 && folder.join(LOCKS).is_dir() => Some("empty"),
+        Err(e) if e.kind() == ErrorKind::NotFound && folder.join(LOG).exists() => Some("gone"),
+        _ => None,
+    };
+    let end = Instant::now() + Duration::from_secs(2);
+    while let Some(what) = lost() {
+        if Instant::now() >= end {
+            return Err(failure::lost(path, what).into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Creates the database's file if there is none, and takes it and its log from others: tokens are

@@ -343,7 +343,7 @@ impl Store {
 
     /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
     pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let folder = self.path().join("locks");
+        let folder = self.path().join(super::LOCKS);
         files::create_private_folder(&folder)?;
         let name = hex(&sha256(key.subject().as_bytes())[..12]);
         let path = folder.join(format!("token-{name}"));

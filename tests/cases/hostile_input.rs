@@ -41,6 +41,26 @@ fn control_characters_never_reach_the_terminal() {
     }
 }
 
+/// What root made there would be closed to the service whose folder it is; and a service could lead
+/// root's writing elsewhere.
+#[test]
+fn root_leaves_the_state_of_others_alone() {
+    let world = World::with_config("version: 1\n");
+    let home = world.state_dir();
+    fs::create_dir_all(&home).unwrap();
+    if std::os::unix::fs::chown(&home, Some(65534), None).is_err() {
+        return;
+    }
+    for state in [home.clone(), home.join("not/yet")] {
+        world
+            .run(["fetch", "--state-dir", state.to_str().unwrap()])
+            .fails(73)
+            .mentions("belongs to another user (uid 65534)")
+            .mentions("hint: run as its owner: sudo -u '#65534' queuemail …");
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+    }
+}
+
 /// As a user whom permissions hold, which root is not.
 fn unprivileged(run: Run) -> Run {
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);

@@ -34,6 +34,18 @@ fn each_mistake_says_what_to_type() {
     }
 }
 
+/// In other programs 0 is no limit: here nothing would ever be fetched, without a word.
+#[test]
+fn no_limit_of_a_fetch_is_nothing() {
+    let world = World::with_config("version: 1\n");
+    for option in ["--limit", "--budget", "--budget-each"] {
+        world
+            .run(["fetch", option, "0"])
+            .fails(64)
+            .mentions("`0` is no value of");
+    }
+}
+
 #[test]
 fn json_is_kept_for_usage_errors_too() {
     let ran = World::new().run(["--json", "fech"]).fails(64);

@@ -14,6 +14,8 @@ pub enum Cut {
     Each(u64),
     /// All of them after so many in total: nothing helps then.
     All(u64),
+    /// All but the first before anything came.
+    Later,
 }
 
 /// Listens on a free port, and passes each connection on to `port`. Every octet takes `delay` in
@@ -22,13 +24,14 @@ pub fn start(port: u16, delay: Duration, cut: Cut) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().port();
     let limit = match cut {
-        Cut::Never => u64::MAX,
+        Cut::Never | Cut::Later => u64::MAX,
         Cut::Each(limit) | Cut::All(limit) => limit,
     };
     let all = Arc::new(AtomicU64::new(limit));
     std::thread::spawn(move || {
-        for client in listener.incoming().flatten() {
+        for (n, client) in listener.incoming().flatten().enumerate() {
             let left = match cut {
+                Cut::Later if n > 0 => Arc::new(AtomicU64::new(0)),
                 Cut::Each(_) => Arc::new(AtomicU64::new(limit)),
                 _ => all.clone(),
             };

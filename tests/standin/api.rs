@@ -197,6 +197,11 @@ impl Standin {
         self.world.store().existing(mailbox).create(folder);
     }
 
+    /// Gives a folder another name, as a mailbox in another language has one.
+    pub fn rename_folder(&self, mailbox: &str, folder: &str, name: &str) {
+        self.with_folder(mailbox, folder, |folder| folder.name = name.into());
+    }
+
     /// Names of all folders.
     pub fn folders(&self, mailbox: &str) -> Vec<String> {
         let mut store = self.world.store();

@@ -8,13 +8,14 @@ use super::graph_mail::{page, select};
 use super::http::Response;
 use super::mailbox::{Folder, Mailbox};
 
-const WELL_KNOWN: [(&str, &str); 6] = [
-    ("inbox", "INBOX"),
-    ("archive", "Archive"),
-    ("deleteditems", "Deleted Items"),
-    ("drafts", "Drafts"),
-    ("junkemail", "Junk Email"),
-    ("sentitems", "Sent Items"),
+/// Each with the attribute that it has by IMAP, for its name is in the mailbox's language.
+const WELL_KNOWN: [(&str, Option<&str>); 6] = [
+    ("inbox", None),
+    ("archive", Some("\\Archive")),
+    ("deleteditems", Some("\\Trash")),
+    ("drafts", Some("\\Drafts")),
+    ("junkemail", Some("\\Junk")),
+    ("sentitems", Some("\\Sent")),
 ];
 
 pub fn folder_id(name: &str) -> String {
@@ -29,7 +30,8 @@ pub fn folder_name(mailbox: &Mailbox, id: &str) -> Option<String> {
     let mut folders = mailbox.folders.iter();
     folders
         .find(|folder| match known {
-            Some((_, name)) => folder.name == *name,
+            Some((_, None)) => folder.name == "INBOX",
+            Some((_, attribute)) => folder.attribute == *attribute,
             None => folder_id(&folder.name) == id,
         })
         .map(|folder| folder.name.clone())

@@ -3,10 +3,10 @@
 use super::progress::Progress;
 use crate::commands::status::clock;
 use crate::fault::{Errors, Fault, Kind};
-use crate::fetch::{Audit, Delivered, Folder, Job, Reporter, Tally};
+use crate::fetch::{self, Audit, Delivered, Folder, Job, Reporter, Tally};
 use crate::mail::RemoteId;
 use crate::output::{Output, escape};
-use crate::state::{Holder, Wait};
+use crate::state::{Holder, Interrupted, Wait};
 use anyhow::Result;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +50,40 @@ impl Reporter for Teller<'_> {
             line.insert("delivered_to".into(), delivered.delivered_to.into());
             let _ = self.output.json(&line);
         }
+    }
+
+    /// What its header says is not known any more.
+    fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str) {
+        let Interrupted {
+            folder_name: folder,
+            epoch,
+            remote,
+            ..
+        } = message;
+        self.note(&format!(
+            "`{}`: finished the interrupted delivery of message {remote}",
+            job.address
+        ));
+        if !self.output.json {
+            return;
+        }
+        let _ = self.output.json(&json!({
+            "event": "message",
+            "queue": job.queue,
+            "address": job.address,
+            "folder": folder,
+            "uid": match remote {
+                RemoteId::Uid(uid) => json!(uid),
+                RemoteId::Graph(id) => json!(id),
+            },
+            "uidvalidity": epoch,
+            "size": message.size,
+            "priority": job.priority,
+            "language": job.language,
+            "message_id": null,
+            "delivery_id": fetch::delivery_id(&job.address, folder, *epoch, remote),
+            "delivered_to": delivered_to,
+        }));
     }
 
     fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool) {

@@ -112,6 +112,27 @@ impl Mailbox for GraphMailbox {
         Ok(matches!(action, AfterFetch::Delete | AfterFetch::Move(_)))
     }
 
+    /// A folder that every mailbox has is also found by its name in the mailbox's language.
+    fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool> {
+        if folders::same(name, other) {
+            return Ok(true);
+        }
+        let id = |wanted: &str| -> Result<Option<String>> {
+            if let Some((open, id)) = &self.folder
+                && open == wanted
+            {
+                return Ok(Some(id.clone()));
+            }
+            let found = folders::find(&self.client, wanted)
+                .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
+            Ok(found.map(|found| found.id))
+        };
+        Ok(match id(name)? {
+            Some(found) => id(other)? == Some(found),
+            None => false,
+        })
+    }
+
     fn folders(&mut self) -> Result<Vec<String>> {
         folders::all(&self.client)
             .map_err(|failure| self.client.fault("cannot list the folders", failure))

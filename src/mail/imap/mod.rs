@@ -267,6 +267,17 @@ impl Mailbox for ImapMailbox {
         .into())
     }
 
+    /// Exchange finds a folder by its name in any case; where names differ by case alone and are
+    /// not one folder, both are listed.
+    fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool> {
+        if same_folder(name, other) || name.to_lowercase() != other.to_lowercase() {
+            return Ok(same_folder(name, other));
+        }
+        let listed = self.folders()?;
+        let is_listed = |wanted: &str| listed.iter().any(|name| name == wanted);
+        Ok(!(is_listed(name) && is_listed(other)))
+    }
+
     fn folders(&mut self) -> Result<Vec<String>> {
         self.on_wire(folders::list)
             .map_err(|failure| self.fault("cannot list the folders", failure))

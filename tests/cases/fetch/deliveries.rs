@@ -2,6 +2,7 @@
 
 use super::mail_store::{MailStore, Manner};
 use super::{Desk, SUPPORT, Sorted, Via, assert_same, files, mboxrd};
+use crate::memory::peak;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -452,4 +453,125 @@ fn the_state_folder_is_one_place() {
         .unwrap();
     let home = desk.world.home().display().to_string();
     assert!(intent.contains(&format!("{home}/state/spool/")), "{intent}");
+}
+
+/// Who keeps a Maildir may remove what has been in `tmp/` for 36 hours. Before that, and where the
+/// message is in the Maildir, a file that is not there any more was delivered.
+#[test]
+fn a_file_that_was_cleaned_away_was_not_delivered() {
+    for (hours, place, again) in [
+        (1, None, false),
+        (48, Some("new"), false),
+        (48, Some("cur"), false),
+        (48, None, true),
+    ] {
+        let desk = Desk::new(Via::Imap, "deliver: maildir:mail");
+        let sent = desk.deliver(0..1);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let mail = desk.path(".config/queuemail/mail");
+        let (name, _) = files(&mail.join("new")).pop_first().unwrap();
+        let new = mail.join("new").join(&name);
+        // A run was killed when it had put on record that it delivers.
+        let intent =
+            serde_json::json!({"rename": {"files": [[mail.join("tmp").join(&name), &new]]}});
+        let at = jiff::Timestamp::now().as_second() - hours * 3600;
+        desk.state()
+            .execute(
+                "UPDATE message SET state = 'staged', intent = ?1, changed_at = ?2",
+                rusqlite::params![intent.to_string(), at],
+            )
+            .unwrap();
+        match place {
+            Some("new") => {}
+            Some(_) => std::fs::rename(&new, mail.join("cur").join(format!("{name}:2,S"))).unwrap(),
+            None => std::fs::remove_file(&new).unwrap(),
+        }
+        let before = desk.maildir(".config/queuemail/mail");
+        desk.fetch(&[]).succeeds().says_nothing();
+        let expected = if again { sent } else { before };
+        let story = format!("after {hours} hours, in {place:?}");
+        assert_same(&expected, &desk.maildir(".config/queuemail/mail"), &story);
+        desk.fetch(&["--audit"]).succeeds().shows("1 delivered");
+    }
+}
+
+/// Each message that is counted is told of.
+#[test]
+fn a_delivery_that_is_finished_later_is_told_of_too() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail");
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let mail = desk.path(".config/queuemail/mail");
+    let (name, _) = files(&mail.join("new")).pop_first().unwrap();
+    let (tmp, new) = (mail.join("tmp").join(&name), mail.join("new").join(&name));
+    std::fs::rename(&new, &tmp).unwrap();
+    let intent = serde_json::json!({"rename": {"files": [[tmp, new]]}});
+    desk.state()
+        .execute(
+            "UPDATE message SET state = 'staged', intent = ?1",
+            [intent.to_string()],
+        )
+        .unwrap();
+    let ran = desk.fetch(&["--json"]).succeeds();
+    let lines: Vec<serde_json::Value> = ran
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{}", ran.stdout);
+    let told = |key: &str| lines[0][key].clone();
+    assert_eq!((told("event"), told("uid")), ("message".into(), 1.into()));
+    assert_eq!(
+        (told("queue"), told("folder")),
+        ("support".into(), "INBOX".into())
+    );
+    assert_eq!(told("size"), sent[0].len());
+    assert_eq!(lines[1]["fetched"], 1);
+}
+
+#[test]
+fn a_large_message_is_recovered_in_little_memory() {
+    const SIZE: u64 = 64 << 20;
+    let desk = Desk::new(Via::Imap, "deliver: mbox:mail");
+    desk.deliver(0..1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    // A run was killed when it had appended half of a message.
+    let mail = desk.path(".config/queuemail/mail");
+    let offset = std::fs::metadata(&mail).unwrap().len();
+    let open = |path| {
+        std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+    };
+    open(&mail).unwrap().set_len(offset + SIZE / 2).unwrap();
+    let rendered = desk.world.state_dir().join("spool/rendered");
+    open(&rendered).unwrap().set_len(SIZE).unwrap();
+    let intent = serde_json::json!({"append": {
+        "rendered": rendered, "file": mail, "offset": offset, "length": SIZE,
+    }});
+    desk.state()
+        .execute(
+            "UPDATE message SET state = 'staged', intent = ?1",
+            [intent.to_string()],
+        )
+        .unwrap();
+    let (ran, peak) = peak(&desk.world, desk.fetch(&[]));
+    ran.says_nothing();
+    assert_eq!(std::fs::metadata(&mail).unwrap().len(), offset + SIZE);
+    assert!(peak < 32 << 10, "{peak} KiB");
+}
+
+/// What is done is done, though we cannot tidy up after it.
+#[test]
+fn a_delivery_that_took_the_spool_s_file_away_is_not_repeated() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: 'command:/bin/sh -c \"cat >>$HOME/taken; rm $HOME/.local/state/queuemail/spool/*\"'",
+    );
+    let sent = desk.deliver(0..1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&[]).succeeds().says_nothing();
+    let taken = std::fs::read(desk.path("taken")).unwrap();
+    assert_eq!(taken, sent.concat());
 }

@@ -202,6 +202,7 @@ fn no_older_message_is_passed_over_for_one_that_is_tried_again() {
     faults.imap_uid(SUPPORT, 1, UidFault::CutShort);
     desk.fetch(&["--budget", "600"]).fails(75);
     faults.imap_uid_heals(SUPPORT, 1);
+    make_due(&desk);
     desk.fetch(&[]).succeeds().says_nothing();
     assert_same(&sent, &desk.maildir(MAIL), "all of them");
 }
@@ -280,4 +281,49 @@ fn a_wait_of_no_said_length_is_a_minute() {
         .fails(75)
         .mentions("left alone until");
     assert_eq!(desk.m365.log().len(), before, "nobody was asked anything");
+}
+
+/// A server that breaks off over one message, or two side by side, keeps no other back.
+#[test]
+fn a_message_that_breaks_the_connection_keeps_no_other_back() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let mut sent = desk.deliver(0..8);
+    let faults = desk.m365.faults();
+    for uid in [3, 4, 8] {
+        faults.imap_uid(SUPPORT, uid, UidFault::CutShort);
+    }
+    let broken = [sent.remove(7), sent.remove(3), sent.remove(2)];
+    desk.fetch(&[])
+        .fails(75)
+        .mentions("message 3 of")
+        .mentions("broke off over this message");
+    assert_same(&sent, &desk.maildir(MAIL), "all but the three");
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
+    for uid in [3, 4, 8] {
+        faults.imap_uid_heals(SUPPORT, uid);
+    }
+    make_due(&desk);
+    sent.extend(broken);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "healed");
+}
+
+/// Where it breaks off over each, it is none of them.
+#[test]
+fn a_server_that_breaks_off_over_each_message_puts_none_aside() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..8);
+    let faults = desk.m365.faults();
+    for uid in 1..=8 {
+        faults.imap_uid(SUPPORT, uid, UidFault::CutShort);
+    }
+    for _ in 0..2 {
+        desk.fetch(&[]).fails(75);
+    }
+    for uid in 1..=8 {
+        faults.imap_uid_heals(SUPPORT, uid);
+    }
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "all at once");
 }

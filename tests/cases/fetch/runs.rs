@@ -424,3 +424,93 @@ fn a_database_of_an_earlier_version_goes_on() {
         assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
     });
 }
+
+/// Exchange finds a folder by its name in any case.
+#[test]
+fn a_folder_by_two_names_is_fetched_once() {
+    both(|via| {
+        let folders = "deliver: maildir:mail\nfolders: [Archive, ARCHIVE]";
+        let desk = Desk::new(via, folders);
+        let mut sent: Vec<Vec<u8>> = (0..3).map(message).collect();
+        for message in &sent {
+            desk.m365.deliver(SUPPORT, "Archive", message);
+        }
+        let listed = desk.fetch(&["--dry-run"]).succeeds().stdout;
+        assert_eq!(listed.matches("3 messages to fetch").count(), 1, "{listed}");
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
+        let config = desk.world.config();
+        desk.world
+            .write_config(config.replace("[Archive, ARCHIVE]", "[archive]"));
+        sent.push(message(3));
+        desk.m365.deliver(SUPPORT, "Archive", &sent[3]);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(
+            &sent,
+            &desk.maildir(MAIL),
+            &format!("{via:?}, by a new name"),
+        );
+        desk.fetch(&["--audit"]).succeeds().shows("4 delivered");
+    });
+}
+
+/// Graph knows the folders that every mailbox has by two names.
+#[test]
+fn a_folder_by_its_name_in_another_language_is_the_same() {
+    let desk = Desk::new(Via::Graph, "deliver: maildir:mail\nfolders: [Archive]");
+    desk.m365.rename_folder(SUPPORT, "Archive", "Archiv");
+    desk.m365.deliver(SUPPORT, "Archiv", &message(0));
+    let folders = ["[Archive]", "[Archiv]", "[Archiv, Archive]", "[Archive]"];
+    for pair in folders.windows(2) {
+        desk.fetch(&[]).succeeds().says_nothing();
+        let config = desk.world.config();
+        desk.world.write_config(config.replace(pair[0], pair[1]));
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&[message(0)], &desk.maildir(MAIL), pair[1]);
+    }
+}
+
+#[test]
+fn a_dry_run_keeps_to_the_limit_as_a_run_does() {
+    let desk = Desk::new(
+        Via::Imap,
+        "deliver: maildir:mail\nfolders: [INBOX, Archive]",
+    );
+    desk.deliver(0..3);
+    for n in 3..6 {
+        desk.m365.deliver(SUPPORT, "Archive", &message(n));
+    }
+    desk.fetch(&["--dry-run", "--limit", "4"])
+        .succeeds()
+        .shows("INBOX: 3 messages to fetch")
+        .shows("Archive: 1 message to fetch");
+    desk.fetch(&["--limit", "4"]).succeeds();
+    assert_eq!(desk.maildir(MAIL).len(), 4);
+}
+
+/// There they would be fetched again.
+#[test]
+fn mail_is_not_moved_into_a_folder_that_is_fetched() {
+    both(|via| {
+        for (folders, target) in [("INBOX, Archive", "archive"), ("Archive", "archive")] {
+            let desk = Desk::new(via, &format!("deliver: maildir:mail\nfolders: [{folders}]"));
+            desk.m365.deliver(SUPPORT, "Archive", &message(0));
+            let args = ["--after", &format!("move:{target}")];
+            desk.fetch(&args).fails(78).mentions("fetched again");
+            assert_same(&[], &desk.maildir(MAIL), &format!("{via:?}"));
+        }
+    });
+}
+
+/// `check` says before the first run what a run would refuse.
+#[test]
+fn a_move_into_a_folder_that_is_fetched_is_found_by_check() {
+    both(|via| {
+        let desk = Desk::new(
+            via,
+            "deliver: maildir:mail\nfolders: [INBOX, Archive]\nafter_fetch: move:archive",
+        );
+        let ran = desk.world.run(["check"]).fails(78);
+        ran.shows("would be fetched again from there");
+    });
+}

@@ -4,7 +4,9 @@
 use super::{Office, assert_same};
 use crate::mail::odd;
 use crate::servers::RealServers;
+use crate::servers::proxy::{self, Cut};
 use std::fs;
+use std::time::Duration;
 
 #[test]
 fn every_odd_message_arrives_octet_for_octet() {
@@ -48,6 +50,20 @@ fn an_unknown_authority_is_refused() {
     fs::copy(office.standin.ca_file(), &office.ca_file).unwrap();
     office.fetch(&[]).fails(69).mentions("not trusted");
     assert_same(&[], &office.delivered("trust"));
+}
+
+/// Whether any of the system's authorities knows the host is then not known, but what was seen is
+/// said.
+#[test]
+fn an_unknown_authority_is_told_of_where_the_second_look_at_it_failed() {
+    let servers = RealServers::shared();
+    let url = url::Url::parse(&servers.imap_url()).unwrap();
+    let port = proxy::start(url.port().unwrap(), Duration::ZERO, Cut::Later);
+    let host = url.host_str().unwrap();
+    let office = Office::with(servers, &format!("imaps://{host}:{port}"));
+    office.add_queue("trust-cut", "trust-cut@contoso.com", &[]);
+    fs::copy(office.standin.ca_file(), &office.ca_file).unwrap();
+    office.fetch(&[]).fails(75).mentions("is not trusted");
 }
 
 #[test]
@@ -123,4 +139,19 @@ fn runs_at_the_same_time_deliver_each_message_once() {
         &office.stored(mailbox, "INBOX"),
         &office.delivered("overlap"),
     );
+}
+
+/// To Dovecot the case of a folder's name matters, as it does not to Exchange.
+#[test]
+fn two_folders_whose_names_differ_by_case_are_two() {
+    let office = Office::new();
+    let mailbox = "case@contoso.com";
+    office.add_queue("case", mailbox, &["--folder", "Work", "--folder", "work"]);
+    let mut messages: Vec<_> = (0..4).map(|seed| odd::sized(seed, 900)).collect();
+    office.servers.append(mailbox, "Work", &messages[..2]);
+    office.servers.append(mailbox, "work", &messages[2..]);
+    office.fetch(&[]).succeeds().says_nothing();
+    office.fetch(&[]).succeeds().says_nothing();
+    messages.sort();
+    assert_same(&messages, &office.delivered("case"));
 }

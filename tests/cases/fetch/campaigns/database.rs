@@ -57,7 +57,7 @@ type Spoil = fn(Vec<u8>) -> Vec<u8>;
 
 #[test]
 fn a_damaged_file_is_said_and_nothing_is_fetched() {
-    let spoilt: [(&str, Spoil); 4] = [
+    let spoilt: [(&str, Spoil); 5] = [
         ("another file", |_| {
             b"This is a letter to my aunt.\n".repeat(100)
         }),
@@ -69,6 +69,7 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
             bytes.truncate(bytes.len() / 2);
             bytes
         }),
+        ("emptied", |_| Vec::new()),
         ("all pages but the first overwritten", |mut bytes| {
             bytes[4096..].fill(0x5a);
             bytes
@@ -100,7 +101,27 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
         let twice = [sent.clone(), sent].concat();
         super::assert_same(&twice, &desk.maildir(super::MAIL), story);
     }
-    campaign.end(4);
+    campaign.end(5);
+}
+
+/// The log is of no use without its database, which may come back.
+#[test]
+fn a_file_that_is_gone_from_beside_its_log_is_no_new_one() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let sent = desk.deliver(0..3);
+    for _ in 0..2 {
+        desk.fetch(&[]).succeeds();
+    }
+    let path = desk.world.state_dir().join("state.sqlite");
+    let away = desk.world.path("away");
+    std::fs::rename(&path, &away).unwrap();
+    desk.fetch(&[])
+        .fails(73)
+        .mentions("is gone")
+        .mentions("hint: the file is damaged: bring back a copy from a backup");
+    std::fs::rename(&away, &path).unwrap();
+    desk.fetch(&[]).succeeds().says_nothing();
+    makes_good(&desk, &sent, maildir, "the file was away");
 }
 
 /// Whatever octet is wrong: the program says what it meets, and does not break down.

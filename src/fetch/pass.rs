@@ -1,0 +1,54 @@
+//! What is known across the connections of one run: where they broke, and what is gone on without.
+
+use super::intake::Names;
+use crate::mail::RemoteId;
+
+/// What the connections of one run have in common.
+pub struct Pass {
+    pub names: Names,
+    /// The folders that this connection has come to.
+    pub seen: Vec<String>,
+    /// The message that this connection broke over, as far as can be told: its folder and UID.
+    pub broke_over: Option<(String, RemoteId)>,
+    /// The same of the connection before.
+    before: Option<(String, RemoteId)>,
+    /// Messages that two connections in a row broke over: the others are fetched without them.
+    pub set_aside: Vec<(String, RemoteId)>,
+    /// So many connections in a row got nowhere.
+    fruitless: u32,
+}
+
+/// After so many connections in a row that broke and got nowhere, it is not a message: two that
+/// lie side by side take four.
+const FRUITLESS: u32 = 4;
+
+impl Pass {
+    pub fn new(tag: &str) -> Pass {
+        Pass {
+            names: Names::new(tag),
+            seen: Vec::new(),
+            broke_over: None,
+            before: None,
+            set_aside: Vec::new(),
+            fruitless: 0,
+        }
+    }
+
+    /// Whether another connection may get further than one that broke; `progress` says whether
+    /// that one got anywhere. A message over which the server breaks off each time would keep all
+    /// behind it back.
+    pub fn goes_on(&mut self, progress: bool) -> bool {
+        let broke_over = self.broke_over.take();
+        let twice = broke_over.is_some() && broke_over == self.before;
+        self.before.clone_from(&broke_over);
+        self.fruitless = match progress {
+            true => 0,
+            false => self.fruitless + 1,
+        };
+        let may_go_on = progress || broke_over.is_some();
+        if twice {
+            self.set_aside.extend(broke_over);
+        }
+        may_go_on && self.fruitless <= FRUITLESS
+    }
+}
