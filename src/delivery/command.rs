@@ -4,12 +4,13 @@
 //! message's queue or folder is called can never become part of another command. The exit code
 //! decides (sysexits.h): 0 delivered, 65 and 77 never, anything else later.
 
-use super::{Delivery, Intent, Letter, Rejected, cannot_write};
+use super::handover::Taker;
+use super::{Letter, Rejected, cannot_write};
 use anyhow::Result;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,19 +24,11 @@ const WORDS: usize = 2000;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub struct Program {
-    words: Vec<String>,
-    spool: PathBuf,
+    /// The program and its arguments.
+    pub words: Vec<String>,
 }
 
 impl Program {
-    /// `words`: the program and its arguments.
-    pub fn new(words: Vec<String>, spool: &Path) -> Program {
-        Program {
-            words,
-            spool: spool.to_owned(),
-        }
-    }
-
     fn start(&self, message: File, letter: &Letter) -> std::io::Result<Child> {
         let (program, arguments) = self
             .words
@@ -62,22 +55,8 @@ impl Program {
     }
 }
 
-impl Delivery for Program {
-    fn staging(&self) -> &Path {
-        &self.spool
-    }
-
-    fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
-        Ok(Intent::Again {
-            spool: staged.to_owned(),
-        })
-    }
-
-    fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
-        let Intent::Again { spool } = intent else {
-            return Err(super::not_ours(intent));
-        };
-        let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
+impl Taker for Program {
+    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let name = &self.words[0];
         let mut child = self.start(message, letter).map_err(|e| {
             crate::fault::Fault::config(format!("cannot run the delivery command `{name}`: {e}"))
@@ -85,17 +64,7 @@ impl Delivery for Program {
         })?;
         let words = Words::of(&mut child);
         let status = wait(&mut child, TIME_LIMIT).map_err(|e| cannot_write(Path::new(name), &e))?;
-        let place = verdict(name, status, &words)?;
-        super::tidy(spool);
-        Ok(place)
-    }
-
-    fn group(&self) -> usize {
-        1
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
+        verdict(name, status, &words)
     }
 }
 

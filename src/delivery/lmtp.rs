@@ -5,7 +5,8 @@
 //! connection that breaks between the message and its reply leaves open whether it was stored:
 //! it is delivered again.
 
-use super::{Delivery, Intent, Letter, Rejected, cannot_write};
+use super::handover::Taker;
+use super::{Letter, Rejected};
 use crate::fault::{Fault, Kind};
 use crate::net::Patience;
 use anyhow::Result;
@@ -45,15 +46,13 @@ impl std::fmt::Display for Address {
 
 pub struct Lmtp {
     address: Address,
-    spool: PathBuf,
     session: Option<Session>,
 }
 
 impl Lmtp {
-    pub fn new(address: Address, spool: &Path) -> Lmtp {
+    pub fn new(address: Address) -> Lmtp {
         Lmtp {
             address,
-            spool: spool.to_owned(),
             session: None,
         }
     }
@@ -75,22 +74,8 @@ impl Lmtp {
     }
 }
 
-impl Delivery for Lmtp {
-    fn staging(&self) -> &Path {
-        &self.spool
-    }
-
-    fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
-        Ok(Intent::Again {
-            spool: staged.to_owned(),
-        })
-    }
-
-    fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
-        let Intent::Again { spool } = intent else {
-            return Err(super::not_ours(intent));
-        };
-        let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
+impl Taker for Lmtp {
+    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let (mut session, addressed) = self.address(&letter.address)?;
         if let Err(refusal) = addressed {
             self.session = Some(session);
@@ -103,16 +88,7 @@ impl Delivery for Lmtp {
         })?;
         self.session = Some(session);
         verdict?;
-        super::tidy(spool);
         Ok(self.address.to_string())
-    }
-
-    fn group(&self) -> usize {
-        1
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
     }
 }
 

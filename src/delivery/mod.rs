@@ -15,6 +15,7 @@
 
 mod command;
 mod eml;
+mod handover;
 mod lmtp;
 mod maildir;
 mod mbox;
@@ -27,6 +28,7 @@ mod target;
 use crate::fault::{Fault, Kind};
 use crate::mail::RemoteId;
 use anyhow::Result;
+use handover::Handover;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -147,9 +149,12 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
         Place::Maildir(path) => Box::new(maildir::Maildir::open(path)?),
         Place::Eml(path) => Box::new(eml::Eml::open(path)?),
         Place::Mbox(path) => Box::new(mbox::Mbox::open(path, spool)),
-        Place::Command(words) => Box::new(command::Program::new(words.clone(), spool)),
-        Place::Lmtp(address) => Box::new(lmtp::Lmtp::new(address.clone(), spool)),
-        Place::Stdout(form) => Box::new(stdout::Stdout::new(*form, spool)),
+        Place::Command(words) => {
+            let words = words.clone();
+            Box::new(Handover::to(command::Program { words }, spool))
+        }
+        Place::Lmtp(address) => Box::new(Handover::to(lmtp::Lmtp::new(address.clone()), spool)),
+        Place::Stdout(form) => Box::new(Handover::to(stdout::Stdout(*form), spool)),
     })
 }
 
@@ -189,12 +194,6 @@ pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
             _ => Ok(None),
         },
     }
-}
-
-/// Removes a spooled file that is of no more use. What is delivered is delivered: a file that cannot
-/// be removed is swept away by a later run.
-fn tidy(spool: &Path) {
-    let _ = std::fs::remove_file(spool);
 }
 
 /// Renames in order, passing over those that have been renamed.

@@ -2,7 +2,8 @@
 //!
 //! What a pipe's reader did with them cannot be seen: a crash repeats those in flight.
 
-use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
+use super::handover::Taker;
+use super::{Letter, cannot_write, mboxrd};
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How messages are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,61 +23,26 @@ pub enum Form {
     JsonLines,
 }
 
-pub struct Stdout {
-    form: Form,
-    spool: PathBuf,
-}
+pub struct Stdout(pub Form);
 
-impl Stdout {
-    pub fn new(form: Form, spool: &Path) -> Stdout {
-        Stdout {
-            form,
-            spool: spool.to_owned(),
-        }
-    }
-}
-
-impl Delivery for Stdout {
-    fn staging(&self) -> &Path {
-        &self.spool
-    }
-
-    fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
-        Ok(Intent::Again {
-            spool: staged.to_owned(),
-        })
-    }
-
-    fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
-        let Intent::Again { spool } = intent else {
-            return Err(super::not_ours(intent));
-        };
+impl Taker for Stdout {
+    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         if is_closed() {
             return Err(Fault::new(Kind::CannotWrite, "standard output is closed")
                 .hint("nothing was removed from the server; send the output somewhere")
                 .into());
         }
-        let file = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
-        let message = BufReader::new(file);
+        let message = BufReader::new(message);
         // Held for the whole message, so that those of other mailboxes come before or after it.
         let mut out = io::stdout().lock();
-        match self.form {
+        match self.0 {
             Form::Mboxrd => mboxrd::write(&mut out, message, &letter.address, Timestamp::now()),
             Form::JsonLines => write_json(&mut out, message, letter),
         }
         .and_then(|()| out.flush())
         .and_then(|()| make_durable())
         .map_err(|e| cannot_write(Path::new("standard output"), &e))?;
-        super::tidy(spool);
         Ok("stdout".to_owned())
-    }
-
-    fn group(&self) -> usize {
-        1
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
     }
 }
 

@@ -9,11 +9,11 @@ pub struct Pass {
     /// The folders that this connection has come to.
     pub seen: Vec<String>,
     /// The message that this connection broke over, as far as can be told: its folder and UID.
-    pub broke_over: Option<(String, RemoteId)>,
+    broke_over: Option<(String, RemoteId)>,
     /// The same of the connection before.
     before: Option<(String, RemoteId)>,
     /// Messages that two connections in a row broke over: the others are fetched without them.
-    pub set_aside: Vec<(String, RemoteId)>,
+    set_aside: Vec<(String, RemoteId)>,
     /// So many connections in a row got nowhere.
     fruitless: u32,
 }
@@ -32,6 +32,19 @@ impl Pass {
             set_aside: Vec::new(),
             fruitless: 0,
         }
+    }
+
+    /// Notes that the connection broke before this message of a folder came. UIDs come in order; of
+    /// Graph's ids nothing can be told.
+    pub fn broke_over(&mut self, folder: &str, next: Option<&RemoteId>) {
+        self.broke_over = next
+            .filter(|id| matches!(id, RemoteId::Uid(_)))
+            .map(|id| (folder.to_owned(), id.clone()));
+    }
+
+    /// Whether this message of a folder is gone on without.
+    pub fn is_set_aside(&self, folder: &str, id: &RemoteId) -> bool {
+        self.set_aside.iter().any(|(f, i)| f == folder && i == id)
     }
 
     /// Whether another connection may get further than one that broke; `progress` says whether

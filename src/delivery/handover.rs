@@ -1,0 +1,61 @@
+//! Deliveries that hand a message over to somebody else: a command, a mail store, a reader.
+//!
+//! What became of a message can then not be seen after a crash. So one at a time is handed over,
+//! and recorded before the next; one that was in flight is handed over again.
+
+use super::{Delivery, Intent, Letter, cannot_write};
+use anyhow::Result;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Takes a message over and returns where it went, as [`Delivery::deliver`] does.
+pub trait Taker: Send {
+    fn take(&mut self, message: File, letter: &Letter) -> Result<String>;
+}
+
+/// A delivery to a [`Taker`].
+pub struct Handover<T> {
+    taker: T,
+    spool: PathBuf,
+}
+
+impl<T> Handover<T> {
+    /// `spool`: where messages wait to be handed over.
+    pub fn to(taker: T, spool: &Path) -> Handover<T> {
+        Handover {
+            taker,
+            spool: spool.to_owned(),
+        }
+    }
+}
+
+impl<T: Taker> Delivery for Handover<T> {
+    fn staging(&self) -> &Path {
+        &self.spool
+    }
+
+    fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
+        Ok(Intent::Again {
+            spool: staged.to_owned(),
+        })
+    }
+
+    fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
+        let Intent::Again { spool } = intent else {
+            return Err(super::not_ours(intent));
+        };
+        let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
+        let place = self.taker.take(message, letter)?;
+        // What is delivered is delivered: a file that cannot be removed is swept by a later run.
+        let _ = std::fs::remove_file(spool);
+        Ok(place)
+    }
+
+    fn group(&self) -> usize {
+        1
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,417 @@
+//! What is done over one connection to a mailbox: folder by folder, part by part.
+
+use super::commit::Committer;
+use super::intake::Intake;
+use super::pass::Pass;
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
+use crate::config::AfterFetch;
+use crate::delivery::{self, Delivery};
+use crate::fault::{Fault, Kind, kind_of};
+use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
+use crate::state::{Failure, FolderRecord, Store};
+use anyhow::Result;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::mpsc;
+
+/// So many messages are asked for before the server is told of those delivered.
+const CHUNK: usize = 2000;
+/// The same when a run has a time budget, which is looked at in between.
+const CHUNK_IN_TIME: usize = 50;
+/// So many messages may be on disk and not yet durable.
+const IN_FLIGHT: usize = 2000;
+
+/// How far a piece of work has come that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Whole,
+    /// The job's time was up; the connection is of no more use.
+    TimeUp,
+}
+
+/// One connection, and those who have a part in what is done over it.
+pub struct Visit<'a> {
+    pub job: &'a Job,
+    pub store: &'a Store,
+    pub mailbox: &'a mut dyn Mailbox,
+    pub pass: &'a mut Pass,
+    pub reporter: &'a dyn Reporter,
+    pub tally: &'a mut Tally,
+}
+
+/// What became of some messages.
+struct Fetched {
+    /// Delivered, of which the server is to be told.
+    delivered: Vec<RemoteId>,
+    /// Not in the folder any more.
+    gone: HashSet<RemoteId>,
+}
+
+/// What is to be retrieved, and the mark that holds once all of it is accounted for.
+pub struct Outstanding {
+    pub ids: Vec<RemoteId>,
+    mark: Option<String>,
+}
+
+pub fn outstanding(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    record: &FolderRecord,
+    epoch: u32,
+) -> Result<Outstanding> {
+    let due = store.due(record.id, epoch, now())?;
+    let listing = mailbox.list(&Query {
+        after: record.mark.clone(),
+        since: job.since,
+    })?;
+    let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
+    let new = listing.ids.into_iter().filter(|id| !known.contains(id));
+    let mut ids = due;
+    ids.extend(new);
+    // Of UIDs a part of the work moves the mark, which passes over all below it. Those of Graph are
+    // in the order of arrival.
+    if let Some(RemoteId::Uid(_)) = ids.first() {
+        ids.sort_unstable();
+    }
+    Ok(Outstanding {
+        ids,
+        // A listing of some days only says nothing of what lies before them.
+        mark: listing.mark.filter(|_| job.since.is_none()),
+    })
+}
+
+impl Visit<'_> {
+    /// Fetches each folder of the job.
+    pub fn folders(mut self) -> Result<()> {
+        let job = self.job;
+        let folders: Vec<&str> = job.folders.iter().map(String::as_str).collect();
+        mail::refuse_to_move_back(self.mailbox, &folders, &job.after)?;
+        let mut first = Ok(());
+        for name in folders {
+            match self.named(name) {
+                Ok(Ended::Whole) => {}
+                // A folder that is gone, or closed to us, keeps no other back.
+                Err(err)
+                    if matches!(kind_of(&err), Kind::Config | Kind::Refused | Kind::SignIn) =>
+                {
+                    first = first.and(Err(err));
+                }
+                ended => return first_of(first, ended.map(|_| ())),
+            }
+        }
+        first
+    }
+
+    /// Fetches the folder of this name, unless it is among those `seen` by this run.
+    fn named(&mut self, name: &str) -> Result<Ended> {
+        let (job, store) = (self.job, self.store);
+        let opened = self.mailbox.open(name, job.after != AfterFetch::Keep)?;
+        let key = folder_key(job, name, store, self.mailbox, &self.pass.seen)?;
+        if self.pass.seen.contains(&key) {
+            return Ok(Ended::Whole);
+        }
+        self.pass.seen.push(key.clone());
+        let folder = Folder {
+            job,
+            name,
+            epoch: opened.epoch,
+            record: store.open_folder(&mailbox_key(&job.address), &key, opened.epoch)?,
+            key,
+            after: &job.after,
+        };
+        if folder.record.renumbered {
+            let why = match folder.epoch {
+                0 => "its messages have the ids of Graph now".to_owned(),
+                epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
+            };
+            self.reporter.note(&format!(
+                "`{}` folder `{name}`: {why}; those delivered before are recognised",
+                job.address
+            ));
+        }
+        // New mail comes even where the server cannot be told of what came before.
+        let mut told = self.settle_earlier(&folder);
+        let ended = match &told {
+            Err(err) if is_wish(err) => Ok(Ended::Whole),
+            _ => self.folder(&folder, &mut told),
+        };
+        first_of(told, ended)
+    }
+
+    /// Tells the server what an earlier run recorded and could not tell.
+    fn settle_earlier(&mut self, folder: &Folder<'_>) -> Result<()> {
+        let mut rest = self.store.unsettled(folder.record.id, folder.epoch)?;
+        while let Some((_, action)) = rest.first().cloned() {
+            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, a)| *a == action);
+            let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
+            self.settle(folder, &ids, &action)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Tells the server what became of messages, and puts on record that it knows.
+    fn settle(&mut self, folder: &Folder<'_>, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
+        let (id, epoch) = (folder.record.id, folder.epoch);
+        let err = match self.mailbox.settle(ids, action) {
+            Ok(left) => return self.store.settled(id, epoch, ids, left),
+            Err(err) => err,
+        };
+        // One that cannot be moved must not have all others tried again with it.
+        if matches!(action, AfterFetch::Delete | AfterFetch::Move(_))
+            && !is_wish(&err)
+            && let Ok(present) = self.mailbox.present(ids)
+        {
+            let present: HashSet<RemoteId> = present.into_iter().collect();
+            let left: Vec<_> = ids
+                .iter()
+                .filter(|id| !present.contains(id))
+                .cloned()
+                .collect();
+            self.store.settled(id, epoch, &left, true)?;
+        }
+        Err(err)
+    }
+
+    /// Fetches the open folder; `told` is what came of telling the server about earlier messages.
+    fn folder(&mut self, folder: &Folder<'_>, told: &mut Result<()>) -> Result<Ended> {
+        let (job, store) = (self.job, self.store);
+        let mut work = outstanding(job, store, self.mailbox, &folder.record, folder.epoch)?;
+        let is_set_aside = |id: &RemoteId| self.pass.is_set_aside(&folder.key, id);
+        let (set_aside, ids): (Vec<_>, Vec<_>) = work.ids.into_iter().partition(is_set_aside);
+        work.ids = ids;
+        if !set_aside.is_empty() {
+            // Nothing may pass over them that are not on record yet.
+            work.mark = None;
+        }
+        let left = job
+            .limit
+            .map(|limit| (limit as usize).saturating_sub(self.tally.fetched as usize));
+        let cut = left.is_some_and(|left| left < work.ids.len());
+        if cut {
+            work.ids.truncate(left.unwrap_or(0));
+            work.mark = None;
+        }
+        self.reporter.found(folder, work.ids.len() as u64);
+        if !work.ids.is_empty() {
+            let place = delivery::expand(
+                &job.target,
+                &job.queue,
+                &job.address,
+                folder.name,
+                &job.language,
+            )?;
+            let mut delivery = delivery::open(&place, &job.spool)?;
+            self.pass
+                .names
+                .sweep(delivery.staging())
+                .map_err(|e| delivery::cannot_write(delivery.staging(), &e))?;
+            let size = match job.deadline {
+                Some(_) => CHUNK_IN_TIME,
+                None => CHUNK,
+            };
+            for (n, chunk) in work.ids.chunks(size).enumerate() {
+                // However little time there is, a message is fetched in it.
+                if n > 0 && job.is_over() {
+                    return Ok(Ended::TimeUp);
+                }
+                let Some(fetched) = self.chunk(folder, chunk, delivery.as_mut())? else {
+                    return Ok(Ended::TimeUp);
+                };
+                if told.is_ok()
+                    && *folder.after != AfterFetch::Keep
+                    && !fetched.delivered.is_empty()
+                {
+                    *told = self.settle(folder, &fetched.delivered, folder.after);
+                    if told.as_ref().is_err_and(is_wish) {
+                        return Ok(Ended::Whole);
+                    }
+                }
+                // IMAP's ids ascend: everything up to the last of the chunk is accounted for. One that
+                // nothing came of may never have been: beyond it may be mail that is still to come.
+                let last = chunk.iter().rfind(|id| !fetched.gone.contains(id));
+                if let (Some(RemoteId::Uid(last)), Some(_)) = (last, &work.mark)
+                    && folder.uid_mark().is_none_or(|mark| mark < *last)
+                {
+                    store.set_mark(folder.record.id, &last.to_string())?;
+                }
+            }
+        }
+        self.charge(folder, &set_aside)?;
+        let is_moved = matches!(work.ids.first(), Some(RemoteId::Uid(_)));
+        if let Some(mark) = work.mark
+            && !is_moved
+            && folder.record.mark.as_ref() != Some(&mark)
+        {
+            store.set_mark(folder.record.id, &mark)?;
+        }
+        if folder.record.renumbered && !cut && set_aside.is_empty() && job.since.is_none() {
+            store.close_former_epochs(folder.record.id, folder.epoch)?;
+        }
+        Ok(Ended::Whole)
+    }
+
+    /// Puts on record that the server breaks off over these messages, now that the others came.
+    fn charge(&mut self, folder: &Folder<'_>, set_aside: &[RemoteId]) -> Result<()> {
+        let failure = Failure {
+            reason: "the server broke off over this message, twice in a row",
+            for_good: false,
+        };
+        for id in set_aside {
+            let (record, epoch) = (folder.record.id, folder.epoch);
+            let quarantined = self.store.failed(record, epoch, id, &failure, now())?;
+            match quarantined {
+                true => self.tally.quarantined += 1,
+                false => self.tally.failed += 1,
+            }
+            self.reporter
+                .failed(folder, id, failure.reason, quarantined);
+        }
+        Ok(())
+    }
+
+    /// Retrieves, delivers and records some messages of the open folder; `None` when the job's time
+    /// was up.
+    fn chunk(
+        &mut self,
+        folder: &Folder<'_>,
+        ids: &[RemoteId],
+        delivery: &mut dyn Delivery,
+    ) -> Result<Option<Fetched>> {
+        let job = self.job;
+        let staging = delivery.staging().to_owned();
+        let mut committer = Committer {
+            store: self.store,
+            folder,
+            delivery,
+            reporter: self.reporter,
+            tally: Tally::default(),
+            accounted: HashSet::new(),
+            delivered: Vec::new(),
+            later_in_a_row: 0,
+        };
+        let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT);
+        let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
+            let committer = &mut committer;
+            let disk = scope.spawn(move || committer.run(&receiver));
+            let mut intake =
+                Intake::new(&staging, &mut self.pass.names, sender).until(job.deadline, ids.len());
+            let retrieved = self.mailbox.retrieve(ids, &mut intake);
+            let stored = intake.failure.take();
+            let time_up = intake.time_up;
+            drop(intake);
+            let committed = disk.join().unwrap_or_else(|_| {
+                Err(Fault::new(Kind::Bug, "the delivery thread panicked").into())
+            });
+            (retrieved, stored, time_up, committed)
+        });
+        // The disk's own words come first: the mailbox only knows that its sink refused.
+        let ours = || CannotDeliver(folder.job.target.to_string());
+        let result = match (committed, stored) {
+            (Err(failure), _) | (Ok(()), Some(failure)) => Err(failure.context(ours())),
+            (Ok(()), None) if time_up => {
+                // What was delivered is settled by the next run: an answer was left unread.
+                self.tally.add(&committer.tally);
+                return Ok(None);
+            }
+            (Ok(()), None) => retrieved,
+        };
+        if result.as_ref().is_err_and(is_cut) {
+            let next = ids.iter().find(|id| !committer.accounted.contains(id));
+            self.pass.broke_over(&folder.key, next);
+        }
+        let missing = match &result {
+            Ok(missing) => missing.clone(),
+            Err(_) => Vec::new(),
+        };
+        let gone = self.account_for_missing(&mut committer, &missing)?;
+        if result.is_ok() {
+            // Whatever a server leaves out, the mark must not pass over it.
+            for id in ids
+                .iter()
+                .filter(|id| !committer.accounted.contains(id))
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                committer.failed(&id, "the server said nothing of this message", false, now())?;
+            }
+        }
+        let delivered = std::mem::take(&mut committer.delivered);
+        self.tally.add(&committer.tally);
+        result?;
+        Ok(Some(Fetched { delivered, gone }))
+    }
+
+    /// A message that was asked for and did not come is gone, or the server cannot give it: the
+    /// first needs no record, the second is tried again later. Gives those that are gone.
+    fn account_for_missing(
+        &mut self,
+        committer: &mut Committer<'_>,
+        missing: &[(RemoteId, Missing)],
+    ) -> Result<HashSet<RemoteId>> {
+        let mut gone = HashSet::new();
+        if missing.is_empty() {
+            return Ok(gone);
+        }
+        let ids: Vec<RemoteId> = missing.iter().map(|(id, _)| id.clone()).collect();
+        let present: HashSet<RemoteId> = self.mailbox.present(&ids)?.into_iter().collect();
+        let folder = committer.folder;
+        for (id, why) in missing {
+            if !present.contains(id) {
+                self.store.gone(folder.record.id, folder.epoch, id)?;
+                committer.accounted.insert(id.clone());
+                gone.insert(id.clone());
+                continue;
+            }
+            let reason = match why {
+                Missing::Silent => {
+                    "the server lists this message but gives nothing for it".to_owned()
+                }
+                Missing::Refused(text) => format!("the server refused this message: {text}"),
+                Missing::TooLarge { announced, max } => {
+                    format!("the message is too large: {announced} octets, the limit is {max}")
+                }
+            };
+            committer.failed(id, &reason, false, now())?;
+        }
+        Ok(gone)
+    }
+}
+
+/// The first of two errors, of which the second often follows; but before it what the server
+/// wishes, and what hinders the delivery.
+fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
+    match (first, then) {
+        (Err(_), Err(err)) if is_wish(&err) || err.downcast_ref::<CannotDeliver>().is_some() => {
+            Err(err)
+        }
+        (first, then) => first.and(then),
+    }
+}
+
+/// The server wants to wait, or a new token.
+fn is_wish(err: &anyhow::Error) -> bool {
+    let waits = |fault: &Fault| fault.retry_after.is_some();
+    err.downcast_ref::<mail::TokenExpired>().is_some()
+        || err.downcast_ref::<Fault>().is_some_and(waits)
+}
+
+/// Marks an error of the delivery, which a new connection to the mailbox does not mend.
+#[derive(Clone, Debug)]
+struct CannotDeliver(String);
+
+impl fmt::Display for CannotDeliver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot deliver to `{}`", self.0)
+    }
+}
+
+/// A connection that broke, without a wish of the server to be left alone.
+pub fn is_cut(err: &anyhow::Error) -> bool {
+    let ours = err.downcast_ref::<CannotDeliver>().is_some();
+    !ours
+        && err
+            .downcast_ref::<Fault>()
+            .is_some_and(|f| f.kind == Kind::TryLater && f.retry_after.is_none())
+}
