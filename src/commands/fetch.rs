@@ -266,14 +266,13 @@ impl Run<'_> {
 
     /// Prints what became of every message on the server.
     fn account(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
-        let audits = fetch::audit(job, self.store, mailbox, fetch::now())?;
         let mut passed_over = 0;
-        for audit in &audits {
+        let all = fetch::audit(job, self.store, mailbox, fetch::now(), |audit| {
             passed_over += audit.unaccounted.len() as u64;
-            words::audited(&self.context.output, job, audit)?;
-        }
+            words::audited(&self.context.output, job, audit)
+        });
         match passed_over {
-            0 => Ok(()),
+            0 => all,
             n => Err(words::passed_over(job, n).into()),
         }
     }
@@ -298,9 +297,9 @@ impl Run<'_> {
 
     /// Prints what would be fetched.
     fn list(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
-        for (folder, epoch, ids) in fetch::list_mailbox(job, self.store, mailbox)? {
-            words::would_fetch(&self.context.output, job, &folder, epoch, &ids)?;
-        }
-        Ok(())
+        let output = &self.context.output;
+        fetch::list(job, self.store, mailbox, |folder, epoch, ids| {
+            words::would_fetch(output, job, folder, epoch, ids)
+        })
     }
 }

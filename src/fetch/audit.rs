@@ -1,6 +1,7 @@
 //! The proof of completeness: what the server holds against the ledger.
 
-use super::{Job, folder_key, mailbox_key};
+use super::Job;
+use super::look::{Seen, each_folder};
 use crate::mail::{Mailbox, Query, RemoteId};
 use crate::state::Store;
 use anyhow::Result;
@@ -22,51 +23,56 @@ pub struct Audit {
     pub unaccounted: Vec<RemoteId>,
 }
 
-/// Audits a mailbox. The caller holds its lock.
-pub fn audit(job: &Job, store: &Store, mailbox: &mut dyn Mailbox, now: i64) -> Result<Vec<Audit>> {
-    let mut audits = Vec::new();
-    let mut seen = Vec::new();
-    for name in &job.folders {
-        let opened = mailbox.open(name, false)?;
-        let key = folder_key(job, name, store, mailbox, &seen)?;
-        if seen.contains(&key) {
-            continue;
+/// Audits a mailbox, folder by folder. The caller holds its lock.
+pub fn audit(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    now: i64,
+    mut found: impl FnMut(&Audit) -> Result<()>,
+) -> Result<()> {
+    each_folder(job, store, mailbox, &mut |mailbox, seen| {
+        found(&of_folder(store, mailbox, seen, now)?)
+    })
+}
+
+fn of_folder(store: &Store, mailbox: &mut dyn Mailbox, seen: Seen<'_>, now: i64) -> Result<Audit> {
+    let Seen {
+        name,
+        epoch,
+        record,
+    } = seen;
+    let mut audit = Audit {
+        folder: name.to_owned(),
+        ..Audit::default()
+    };
+    let listed = mailbox.list(&Query::default())?.ids;
+    let (states, known) = match &record {
+        Some(record) => (
+            store.states(record.id, epoch)?,
+            store.accounted(record.id, epoch, None, &listed)?,
+        ),
+        None => Default::default(),
+    };
+    let mark = record.as_ref().and_then(|r| r.mark.clone());
+    let ahead = ahead(mailbox, mark, epoch)?;
+    for id in listed {
+        audit.on_server += 1;
+        match states.get(&id).map(String::as_str) {
+            Some("delivered") => audit.delivered += 1,
+            Some("quarantined") => audit.quarantined += 1,
+            Some("dropped") => audit.dropped += 1,
+            Some(_) => audit.pending += 1,
+            // Moved away, forgotten, and put back by a person.
+            None if known.contains(&id) => audit.delivered += 1,
+            None if ahead.as_ref().is_some_and(|a| !a.holds(&id)) => audit.unaccounted.push(id),
+            None => audit.pending += 1,
         }
-        let mut audit = Audit {
-            folder: name.clone(),
-            ..Audit::default()
-        };
-        let record = store.folder_record(&mailbox_key(&job.address), &key, opened.epoch)?;
-        seen.push(key);
-        let listed = mailbox.list(&Query::default())?.ids;
-        let (states, known) = match &record {
-            Some(record) => (
-                store.states(record.id, opened.epoch)?,
-                store.accounted(record.id, opened.epoch, None, &listed)?,
-            ),
-            None => Default::default(),
-        };
-        let mark = record.as_ref().and_then(|r| r.mark.clone());
-        let ahead = ahead(mailbox, mark, opened.epoch)?;
-        for id in listed {
-            audit.on_server += 1;
-            match states.get(&id).map(String::as_str) {
-                Some("delivered") => audit.delivered += 1,
-                Some("quarantined") => audit.quarantined += 1,
-                Some("dropped") => audit.dropped += 1,
-                Some(_) => audit.pending += 1,
-                // Moved away, forgotten, and put back by a person.
-                None if known.contains(&id) => audit.delivered += 1,
-                None if ahead.as_ref().is_some_and(|a| !a.holds(&id)) => audit.unaccounted.push(id),
-                None => audit.pending += 1,
-            }
-        }
-        if let Some(record) = record {
-            store.put_back(record.id, opened.epoch, &audit.unaccounted, now)?;
-        }
-        audits.push(audit);
     }
-    Ok(audits)
+    if let Some(record) = record {
+        store.put_back(record.id, epoch, &audit.unaccounted, now)?;
+    }
+    Ok(audit)
 }
 
 /// What lies ahead of the mark of a folder: not on record, and the next run's to take.

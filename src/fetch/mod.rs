@@ -11,6 +11,7 @@ mod fields;
 mod identity;
 mod intake;
 mod kept;
+mod look;
 mod machine;
 mod pass;
 mod visit;
@@ -18,17 +19,18 @@ mod visit;
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Letter};
 use crate::digest::{hex, sha256};
-use crate::mail::{self, Mailbox, Query, RemoteId};
+use crate::mail::{self, Mailbox, RemoteId};
 use crate::state::{FolderRecord, Interrupted, Store};
 use anyhow::{Context, Result};
 use intake::Staged;
 use pass::Pass;
 use std::path::PathBuf;
 use std::time::Instant;
-use visit::{Visit, is_cut, outstanding};
+use visit::{Visit, is_cut};
 
 pub use audit::{Audit, audit};
 pub use kept::Kept;
+pub use look::list;
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
@@ -193,43 +195,6 @@ pub fn fetch_mailbox(
             }
         }
     }
-}
-
-/// What would be fetched: of each folder the messages, in order. Changes nothing.
-pub fn list_mailbox(
-    job: &Job,
-    store: &Store,
-    mailbox: &mut dyn Mailbox,
-) -> Result<Vec<(String, u32, Vec<RemoteId>)>> {
-    let mut found = Vec::new();
-    let mut seen = Vec::new();
-    let mut left = job.limit.map(|limit| limit as usize);
-    for name in &job.folders {
-        let opened = mailbox.open(name, false)?;
-        let key = folder_key(job, name, store, mailbox, &seen)?;
-        if seen.contains(&key) {
-            continue;
-        }
-        let record = store.folder_record(&mailbox_key(&job.address), &key, opened.epoch)?;
-        seen.push(key);
-        let mut ids = match &record {
-            Some(record) => outstanding(job, store, mailbox, record, opened.epoch)?.ids,
-            None => {
-                mailbox
-                    .list(&Query {
-                        after: None,
-                        since: job.since,
-                    })?
-                    .ids
-            }
-        };
-        if let Some(left) = &mut left {
-            ids.truncate(*left);
-            *left -= ids.len();
-        }
-        found.push((name.clone(), opened.epoch, ids));
-    }
-    Ok(found)
 }
 
 /// Finishes the deliveries that a crash interrupted, before anything else is fetched.

@@ -92,11 +92,7 @@ impl Visit<'_> {
             match self.named(name) {
                 Ok(Ended::Whole) => {}
                 // A folder that is gone, or closed to us, keeps no other back.
-                Err(err)
-                    if matches!(kind_of(&err), Kind::Config | Kind::Refused | Kind::SignIn) =>
-                {
-                    first = first.and(Err(err));
-                }
+                Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
                 ended => return first_of(first, ended.map(|_| ())),
             }
         }
@@ -405,6 +401,11 @@ impl fmt::Display for CannotDeliver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot deliver to `{}`", self.0)
     }
+}
+
+/// An error of one folder, which the others need not share.
+pub fn is_of_folder(err: &anyhow::Error) -> bool {
+    matches!(kind_of(err), Kind::Config | Kind::Refused | Kind::SignIn)
 }
 
 /// A connection that broke, without a wish of the server to be left alone.

@@ -362,8 +362,13 @@ fn a_folder_that_is_gone_keeps_no_other_back() {
         let sent = desk.deliver(0..2);
         let archived = message(2);
         desk.m365.deliver(SUPPORT, "Archive", &archived);
-        let ran = desk.fetch(&[]).fails(78);
-        ran.mentions("no folder `Gone`");
+        for looking in ["--dry-run", "--audit"] {
+            let ran = desk.fetch(&[looking]).fails(78);
+            ran.mentions("no folder `Gone`")
+                .shows("INBOX")
+                .shows("Archive");
+        }
+        desk.fetch(&[]).fails(78).mentions("no folder `Gone`");
         let all = [sent, vec![archived]].concat();
         assert_same(&all, &desk.maildir(MAIL), &format!("{via:?}"));
     });

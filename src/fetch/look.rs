@@ -1,0 +1,77 @@
+//! A look at a mailbox that fetches nothing: what a run would do.
+
+use super::visit::{is_of_folder, outstanding};
+use super::{Job, folder_key, mailbox_key};
+use crate::mail::{Mailbox, Query, RemoteId};
+use crate::state::{FolderRecord, Store};
+use anyhow::Result;
+
+/// A folder that is looked at.
+pub struct Seen<'a> {
+    pub name: &'a str,
+    pub epoch: u32,
+    /// What is known of it, if it was fetched before.
+    pub record: Option<FolderRecord>,
+}
+
+/// Has each folder of the job looked at, open and once by whatever names it has. One that is gone,
+/// or closed to us, keeps no other back; the first such error is returned.
+pub fn each_folder(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    look: &mut dyn FnMut(&mut dyn Mailbox, Seen<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut keys = Vec::new();
+    let mut one = |name: &str| {
+        let epoch = mailbox.open(name, false)?.epoch;
+        let key = folder_key(job, name, store, mailbox, &keys)?;
+        if keys.contains(&key) {
+            return Ok(());
+        }
+        let record = store.folder_record(&mailbox_key(&job.address), &key, epoch)?;
+        keys.push(key);
+        let seen = Seen {
+            name,
+            epoch,
+            record,
+        };
+        look(mailbox, seen)
+    };
+    let mut first = Ok(());
+    for name in &job.folders {
+        match one(name) {
+            Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
+            looked => looked?,
+        }
+    }
+    first
+}
+
+/// Tells what would be fetched: of each folder its name, its epoch and the messages, in order.
+/// Changes nothing. The caller holds the mailbox's lock.
+pub fn list(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    mut found: impl FnMut(&str, u32, &[RemoteId]) -> Result<()>,
+) -> Result<()> {
+    let mut left = job.limit.map(|limit| limit as usize);
+    each_folder(job, store, mailbox, &mut |mailbox, seen| {
+        let mut ids = match &seen.record {
+            Some(record) => outstanding(job, store, mailbox, record, seen.epoch)?.ids,
+            None => {
+                let all = Query {
+                    after: None,
+                    since: job.since,
+                };
+                mailbox.list(&all)?.ids
+            }
+        };
+        if let Some(left) = &mut left {
+            ids.truncate(*left);
+            *left -= ids.len();
+        }
+        found(seen.name, seen.epoch, &ids)
+    })
+}
