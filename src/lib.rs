@@ -84,12 +84,19 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Says why a command line could not be read, or prints the help that it asked for.
 fn misread(err: &clap::Error, args: &[OsString], json: bool) -> ExitCode {
-    let Some(fault) = usage::fault(err, args) else {
-        let _ = err.print();
+    let fault = match usage::fault(err, args) {
+        Some(fault) => fault.into(),
         // Help in place of a missing command is an error; help that was asked for is a result.
-        return ExitCode::from(if err.use_stderr() { 64 } else { 0 });
+        None if err.use_stderr() => {
+            let _ = err.print();
+            return ExitCode::from(64);
+        }
+        None => match output::finish_stdout(err.print()) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(unwritten) => unwritten,
+        },
     };
-    let report = diagnosis::report(&fault.into());
+    let report = diagnosis::report(&fault);
     print_report(&report, json);
     ExitCode::from(report.exit_code)
 }

@@ -60,8 +60,15 @@ pub fn can_ask() -> bool {
 }
 
 fn write_stdout(octets: &[u8]) -> Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(octets).and_then(|()| out.flush()) {
+    finish_stdout(io::stdout().write_all(octets))
+}
+
+/// Ends what was written to standard output, with this result.
+///
+/// # Errors
+/// `CannotWrite` where it does not reach whoever waits for it; a closed pipe is success.
+pub fn finish_stdout(written: io::Result<()>) -> Result<()> {
+    match written.and_then(|()| io::stdout().flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
         _ => Ok(()),
     }

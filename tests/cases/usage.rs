@@ -57,7 +57,7 @@ fn json_is_kept_for_usage_errors_too() {
 /// A result that cannot be written is lost, and no mistake of the program.
 #[test]
 fn a_full_standard_output_is_said() {
-    for line in ["config path", "--json queue list"] {
+    for line in ["config path", "--json queue list", "--help", "--version"] {
         let full = std::fs::File::options()
             .write(true)
             .open("/dev/full")
