@@ -150,11 +150,10 @@ impl Drop for Store {
     }
 }
 
-/// Refuses root a folder of somebody else, made or not yet: what root made in it would be closed to
-/// its owner, who could also lead what root writes elsewhere.
+/// Refuses root a folder of somebody else: what root made in it would be closed to its owner, who
+/// could also lead what root writes elsewhere.
 fn leave_to_owner(folder: &Path) -> Result<()> {
-    let there = folder.ancestors().find_map(|f| f.metadata().ok());
-    let owner = there.map_or(0, |metadata| metadata.uid());
+    let owner = folder.metadata().map_or(0, |metadata| metadata.uid());
     if rustix::process::geteuid().is_root() && owner != 0 {
         return Err(Fault::new(
             Kind::CannotWrite,

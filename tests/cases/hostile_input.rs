@@ -51,14 +51,17 @@ fn root_leaves_the_state_of_others_alone() {
     if std::os::unix::fs::chown(&home, Some(65534), None).is_err() {
         return;
     }
-    for state in [home.clone(), home.join("not/yet")] {
-        world
-            .run(["fetch", "--state-dir", state.to_str().unwrap()])
-            .fails(73)
-            .mentions("belongs to another user (uid 65534)")
-            .mentions("hint: run as its owner: sudo -u '#65534' queuemail …");
-        assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
-    }
+    world
+        .run(["fetch", "--state-dir", home.to_str().unwrap()])
+        .fails(73)
+        .mentions("belongs to another user (uid 65534)")
+        .mentions("hint: run as its owner: sudo -u '#65534' queuemail …");
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+    // One of its own in a home of somebody else's, as in some containers, is root's.
+    let own = home.join("not/yet");
+    world
+        .run(["fetch", "--state-dir", own.to_str().unwrap()])
+        .succeeds();
 }
 
 /// As a user whom permissions hold, which root is not.
