@@ -30,12 +30,16 @@ const PATIENCE: u32 = 5;
 /// Longest time that a body may take which is read or sent piece by piece.
 const LONGEST_BODY: Duration = Duration::from_secs(3600);
 
+/// Hears what is said, a line at a time; who says it has masked every secret.
+pub type Trace = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// An HTTPS client that keeps connections alive; cheap to clone, shared by threads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Agent {
     agent: ureq::Agent,
     io_timeout: Duration,
     proxies: Proxies,
+    trace: Option<Trace>,
 }
 
 /// A request that got no whole answer.
@@ -117,7 +121,20 @@ impl Agent {
             agent,
             io_timeout: settings.io_timeout,
             proxies,
+            trace: None,
         })
+    }
+
+    /// The same client, whose exchanges are told by whoever has them (see [`Agent::tell`]).
+    pub fn traced(self, trace: Option<Trace>) -> Agent {
+        Agent { trace, ..self }
+    }
+
+    /// Tells a line of an exchange, if anybody listens.
+    pub fn tell(&self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &self.trace {
+            trace(&line());
+        }
     }
 
     /// True if requests to this host go through a proxy.
@@ -143,6 +160,7 @@ impl Agent {
             agent: ureq::Agent::with_parts(config, TcpConnector::default(), resolver),
             io_timeout: timeout,
             proxies: Proxies::default(),
+            trace: None,
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer, odd};
 use super::grant::Granted;
+use super::trace;
 use crate::fault::Fault;
 use crate::http::{self, Agent};
-use crate::secret::{Secret, hide};
+use crate::secret::hide;
 use ::http::StatusCode;
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 use oauth2::{HttpRequest, HttpResponse, RequestTokenError};
@@ -91,9 +92,11 @@ fn framed<T>(
     let frame = RefCell::new(Frame::default());
     let secrets = RefCell::new(Vec::new());
     let http = |request: HttpRequest| {
-        secrets.borrow_mut().extend(secrets_of(&request));
+        secrets.borrow_mut().extend(trace::secrets_of(&request));
         let url = request.uri().to_string();
+        agent.tell(|| trace::question(&request));
         let mut response = agent.call(request, LARGEST_ANSWER)?;
+        agent.tell(|| trace::answer(&response, &secrets.borrow()));
         // Some providers, and gateways before them, say 200 to whatever they refuse.
         let is_error = |body: &[u8]| {
             serde_json::from_slice::<ErrorAnswer>(body).is_ok_and(|answer| !answer.error.is_empty())
@@ -136,29 +139,6 @@ fn framed<T>(
         }
         _ => frame.is_from_elsewhere().into(),
     })
-}
-
-/// What is secret in a request: nothing of it may come back in an error.
-fn secrets_of(request: &HttpRequest) -> Vec<Secret> {
-    const PUBLIC: [&str; 8] = [
-        "client_assertion_type",
-        "client_id",
-        "grant_type",
-        "login_hint",
-        "redirect_uri",
-        "resource",
-        "scope",
-        "username",
-    ];
-    let fields = url::form_urlencoded::parse(request.body());
-    let headers = ["authorization", "x-identity-header"]
-        .into_iter()
-        .filter_map(|name| request.headers().get(name)?.to_str().ok());
-    fields
-        .filter(|(name, _)| !PUBLIC.contains(&&**name))
-        .map(|(_, value)| Secret::new(value))
-        .chain(headers.map(Secret::new))
-        .collect()
 }
 
 impl Frame {

@@ -11,6 +11,7 @@
 
 use super::answer::{TokenAnswer, truncate};
 use super::grant::Granted;
+use super::trace;
 use crate::fault::{Fault, Kind};
 use crate::http::{Agent, retry_after};
 use crate::secret::{Secret, hide};
@@ -186,9 +187,13 @@ impl Service {
         let request = request
             .body(Vec::new())
             .map_err(|e| Fault::config(format!("{} cannot be asked: {e}", self.host.name())))?;
-        agent
+        let secrets = trace::secrets_of(&request);
+        agent.tell(|| trace::question(&request));
+        let response = agent
             .call(request, LARGEST_ANSWER)
-            .map_err(|fault| fault.hint(ELSEWHERE))
+            .map_err(|fault| fault.hint(ELSEWHERE))?;
+        agent.tell(|| trace::answer(&response, &secrets));
+        Ok(response)
     }
 
     /// The service's words: OAuth's, App Service's, or whatever came.

@@ -11,6 +11,7 @@ mod grant;
 mod managed_identity;
 mod redirect;
 mod token;
+mod trace;
 
 pub use answer::{Class, GrantError};
 pub use claims::Claims;

@@ -300,3 +300,29 @@ queues:";
     let remedy = "queuemail server set contoso --address https://login.microsoftonline.com/TENANT";
     assert!(ran.out.contains(remedy), "{}", ran.out);
 }
+
+#[test]
+fn the_exchange_is_shown_to_whoever_looks_without_a_secret() {
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    let ran = home
+        .run(&["token", "get", "support", "-vv"])
+        .succeeds()
+        .says("oauth > POST https://localhost:")
+        .says("grant_type=client_credentials")
+        .says("client_secret=(secret)")
+        .says("oauth < 200 ")
+        .says("access_token=(secret)")
+        .says("expires_in=");
+    assert!(!ran.err.contains("s3cret"), "{}", ran.err);
+    assert!(!ran.err.contains(ran.out.trim()), "{}", ran.err);
+    home.run(&["token", "get", "support", "-v", "--fresh"])
+        .succeeds()
+        .never_says("oauth >");
+    home.service("secret: 'wr0ng~+&='");
+    home.run(&["token", "get", "support", "-vv", "--fresh"])
+        .fails(77)
+        .says("oauth < 401 ")
+        .says("error_codes=[7000215]")
+        .never_says("wr0ng");
+}

@@ -4,12 +4,12 @@ use super::{Access, REFRESH_REFUSED, Wanted};
 use crate::commands::shell_quote;
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
-use crate::http::Agent;
+use crate::http::{self, Agent};
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::tokens::{Times, Token};
 use anyhow::Result;
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// Until when a wrong password is not tried again: it does not become right.
@@ -24,7 +24,7 @@ impl Access<'_> {
             {
                 let client_id = wanted.registration.client_id.as_str();
                 oauth::managed_identity(
-                    &Agent::local(self.context.timeout),
+                    &Agent::local(self.context.timeout).traced(self.trace()),
                     (!system).then_some(client_id),
                     &wanted.key.scope,
                     &shell_quote(wanted.registration.app_server),
@@ -195,6 +195,11 @@ impl Access<'_> {
         self.http(registration.ca_file)
     }
 
+    fn trace(&self) -> Option<http::Trace> {
+        let output = self.context.output;
+        (output.verbose >= 2).then(|| Arc::new(move |line: &str| output.trace(line)) as _)
+    }
+
     /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
     pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,7 +207,7 @@ impl Access<'_> {
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&self.context.net_settings(ca_file))?;
+        let agent = Agent::new(&self.context.net_settings(ca_file))?.traced(self.trace());
         agents.insert(key, agent.clone());
         Ok(agent)
     }
