@@ -68,7 +68,7 @@ impl Store {
         // What is on record names files in it, and another run may start elsewhere.
         let folder = &std::path::absolute(folder)?;
         let path = folder.join(DATABASE);
-        leave_to_owner(folder)?;
+        check_folder(folder)?;
         refuse_lost(folder, &path)?;
         files::create_private_folder(folder)?;
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
@@ -151,19 +151,26 @@ impl Drop for Store {
 }
 
 /// Refuses root a folder of somebody else: what root made in it would be closed to its owner, who
-/// could also lead what root writes elsewhere.
-fn leave_to_owner(folder: &Path) -> Result<()> {
-    let owner = folder.metadata().map_or(0, |metadata| metadata.uid());
+/// could also lead what root writes elsewhere. Refuses everybody a folder that all may change: they
+/// could put another database, or a lock, in the place of ours.
+fn check_folder(folder: &Path) -> Result<()> {
+    let Ok(about) = folder.metadata() else {
+        return Ok(());
+    };
+    let name = folder.display();
+    let refusal = |what: String| Fault::new(Kind::CannotWrite, what);
+    let owner = about.uid();
     if rustix::process::geteuid().is_root() && owner != 0 {
-        return Err(Fault::new(
-            Kind::CannotWrite,
-            format!(
-                "the state folder `{}` belongs to another user (uid {owner})",
-                folder.display()
-            ),
-        )
-        .hint(config::owner_hint(0, owner, folder))
-        .into());
+        let what = format!("the state folder `{name}` belongs to another user (uid {owner})");
+        return Err(refusal(what)
+            .hint(config::owner_hint(0, owner, folder))
+            .into());
+    }
+    if about.permissions().mode() & 0o002 != 0 {
+        let what = format!("the state folder `{name}` can be changed by everybody");
+        return Err(refusal(what)
+            .hint(format!("chmod o-w {}", config::quoted(folder)))
+            .into());
     }
     Ok(())
 }

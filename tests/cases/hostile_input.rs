@@ -5,7 +5,7 @@ use crate::world::{CLIENT_ID, Run, World};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 #[test]
 fn control_characters_never_reach_the_terminal() {
@@ -39,6 +39,22 @@ fn control_characters_never_reach_the_terminal() {
         let ran = world.run(args).fails(64);
         assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}']), "{ran}");
     }
+}
+
+/// Anybody could put another database in the place of ours, and all mail would come again.
+#[test]
+fn a_state_folder_that_everybody_can_change_is_refused() {
+    let world = World::with_config("version: 1\n");
+    let state = world.state_dir();
+    fs::create_dir_all(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o1777)).unwrap();
+    world
+        .run(["fetch"])
+        .fails(73)
+        .mentions("can be changed by everybody")
+        .mentions("hint: chmod o-w ");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o1775)).unwrap();
+    world.run(["fetch"]).succeeds();
 }
 
 /// What root made there would be closed to the service whose folder it is; and a service could lead
