@@ -39,15 +39,20 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 /// A server's words without what they repeat of our secrets, whole or in part, as they are or
-/// encoded for a form.
+/// encoded for a form or a URL.
 ///
 /// Of a part that is cut off at both ends, twelve characters betray it.
 pub fn hide(text: &str, secrets: &[Secret]) -> String {
     const PART: usize = 12;
     let mut forms = Vec::new();
     for secret in secrets.iter().filter(|s| s.0.len() >= 4) {
-        let encoded: String = url::form_urlencoded::byte_serialize(secret.0.as_bytes()).collect();
-        forms.push(Zeroizing::new(encoded));
+        let form: String = url::form_urlencoded::byte_serialize(secret.0.as_bytes()).collect();
+        // RFC 3986 has it otherwise in two places, and .NET writes small digits.
+        let strict = form.replace('+', "%20").replace("%7E", "~");
+        for encoded in [form, strict] {
+            forms.push(Zeroizing::new(small_digits(&encoded)));
+            forms.push(Zeroizing::new(encoded));
+        }
         forms.push(secret.0.clone());
     }
     let mut text = text.to_owned();
@@ -74,6 +79,23 @@ pub fn hide(text: &str, secrets: &[Secret]) -> String {
 
 const HIDDEN: &str = "(secret)";
 
+/// A percent-encoded text with the digits `a` to `f` in place of `A` to `F`.
+fn small_digits(encoded: &str) -> String {
+    let mut digits = 0_u8;
+    let small = |c: char| {
+        let is_digit = digits > 0;
+        digits = match c {
+            '%' => 2,
+            _ => digits.saturating_sub(1),
+        };
+        match is_digit {
+            true => c.to_ascii_lowercase(),
+            false => c,
+        }
+    };
+    encoded.chars().map(small).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +116,9 @@ mod tests {
             hidden("password=a+b%26c%3Dd or a b&c=d"),
             "password=(secret) or (secret)"
         );
+        for encoded in ["a%20b%26c%3Dd", "a%20b%26c%3dd", "a+b%26c%3dd"] {
+            assert_eq!(hidden(&format!("you sent {encoded}")), "you sent (secret)");
+        }
         assert_eq!(hidden("535 5.7.3 n\u{f6}"), "535 5.7.3 n\u{f6}");
     }
 }
