@@ -107,7 +107,7 @@ pub fn secrets_of(request: &Request<Vec<u8>>) -> Vec<Secret> {
     let of_header = ["authorization", "x-identity-header"]
         .into_iter()
         .filter_map(|name| header(request.headers(), name))
-        .map(Secret::new);
+        .map(|value| Secret::new(value.strip_prefix("Basic ").unwrap_or(value)));
     of_form.chain(of_header).collect()
 }
 
