@@ -61,37 +61,32 @@ impl Store {
                 let failed_at: Option<i64> = row.get(1)?;
                 health.last_error = failed_at.zip(row.get(2)?);
             }
-            let counts = connection
+            let (delivered, last): (i64, _) = connection
                 .prepare_cached(
-                    "SELECT coalesce(sum(m.state IN ('failed', 'staged')), 0),
-                        coalesce(sum(m.state = 'quarantined'), 0),
-                        coalesce(sum(m.state = 'delivered'), 0),
-                        coalesce(sum(m.settle IS NOT NULL), 0),
-                        max(CASE WHEN m.state = 'delivered' THEN m.changed_at END)
-                 FROM folder f JOIN message m ON m.folder = f.id WHERE f.address = ?1",
-                )?
-                .query_row([address], |row| {
-                    Ok((
-                        row.get::<_, i64>(0)?,
-                        row.get::<_, i64>(1)?,
-                        row.get::<_, i64>(2)?,
-                        row.get::<_, i64>(3)?,
-                        row.get(4)?,
-                    ))
-                })?;
-            health.backlog = counts.0.unsigned_abs();
-            health.quarantined = counts.1.unsigned_abs();
-            health.delivered = counts.2.unsigned_abs();
-            health.unsettled = counts.3.unsigned_abs();
-            health.last_message = counts.4;
-            let forgotten: (i64, Option<i64>) = connection
-                .prepare_cached(
-                    "SELECT coalesce(sum(forgotten), 0), max(forgotten_at)
+                    "SELECT coalesce(sum(delivered), 0), max(delivered_at)
                      FROM folder WHERE address = ?1",
                 )?
                 .query_row([address], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            health.delivered += forgotten.0.unsigned_abs();
-            health.last_message = health.last_message.max(forgotten.1);
+            let (backlog, quarantined): (i64, i64) = connection
+                .prepare_cached(
+                    "SELECT count(*) FILTER (WHERE m.state <> 'quarantined'),
+                            count(*) FILTER (WHERE m.state = 'quarantined')
+                     FROM folder f JOIN message m ON m.folder = f.id
+                     WHERE f.address = ?1 AND (m.state = 'failed' OR m.state = 'staged'
+                                               OR m.state = 'quarantined')",
+                )?
+                .query_row([address], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let unsettled: i64 = connection
+                .prepare_cached(
+                    "SELECT count(*) FROM folder f JOIN message m ON m.folder = f.id
+                     WHERE f.address = ?1 AND m.settle IS NOT NULL",
+                )?
+                .query_row([address], |row| row.get(0))?;
+            health.delivered = delivered.unsigned_abs();
+            health.last_message = last;
+            health.backlog = backlog.unsigned_abs();
+            health.quarantined = quarantined.unsigned_abs();
+            health.unsettled = unsettled.unsigned_abs();
             Ok(health)
         })
     }

@@ -10,7 +10,7 @@ use crate::digest::sha256;
 use crate::mail::RemoteId;
 use anyhow::{Context, Result};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{OptionalExtension, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use std::collections::{HashMap, HashSet};
 
 /// Row of a folder in the database.
@@ -64,33 +64,77 @@ pub(super) fn remote_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Remote
     }
 }
 
+/// A folder as it is on record.
+struct Known {
+    record: FolderRecord,
+    /// It is of this epoch, and nothing of another one is looked for.
+    settled: bool,
+}
+
+fn folder(
+    connection: &Connection,
+    address: &str,
+    name: &str,
+    epoch: u32,
+) -> rusqlite::Result<Option<Known>> {
+    connection
+        .prepare_cached(
+            "SELECT id, CASE WHEN epoch = ?3 THEN mark END, epoch = ?3 AND former = 0,
+                    CASE WHEN epoch = ?3 AND former = 0 THEN false
+                         ELSE EXISTS (SELECT 1 FROM message m
+                                      WHERE m.folder = folder.id AND m.present = 1
+                                        AND (m.epoch < ?3 OR m.epoch > ?3)) END
+             FROM folder WHERE address = ?1 AND name = ?2",
+        )?
+        .query_row(params![address, name, epoch], |row| {
+            Ok(Known {
+                record: FolderRecord {
+                    id: row.get(0)?,
+                    mark: row.get(1)?,
+                    renumbered: row.get(3)?,
+                },
+                settled: row.get(2)?,
+            })
+        })
+        .optional()
+}
+
 impl Store {
     /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
     /// is listed again, and what was delivered in the former one is recognised.
     pub fn open_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
-        let record = self.record_folder(address, name, epoch)?;
-        if record.renumbered {
-            // Needed only now: without it, each message would be looked for among all.
-            self.transaction(|tx| {
-                tx.execute(
-                    "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
-                    [],
-                )
-            })?;
+        let known = self.read(|connection| folder(connection, address, name, epoch))?;
+        if let Some(Known {
+            record,
+            settled: true,
+        }) = known
+        {
+            return Ok(record);
         }
-        Ok(record)
-    }
-
-    fn record_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
-        self.transaction(|tx| {
-            tx.prepare_cached(
+        let known = self.transaction(|tx| {
+            tx.execute(
                 "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
                  ON CONFLICT (address, name) DO UPDATE
-                 SET epoch = ?3, mark = NULL WHERE epoch <> ?3",
-            )?
-            .execute(params![address, name, epoch])
+                 SET epoch = ?3, mark = NULL, former = 1 WHERE folder.epoch <> ?3",
+                params![address, name, epoch],
+            )?;
+            let known = folder(tx, address, name, epoch)?;
+            match &known {
+                // Needed only now: without it, each message would be looked for among all.
+                Some(known) if known.record.renumbered => tx.execute(
+                    "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
+                    [],
+                )?,
+                Some(known) => tx.execute(
+                    "UPDATE folder SET former = 0 WHERE id = ?1",
+                    [known.record.id],
+                )?,
+                None => 0,
+            };
+            Ok(known)
         })?;
-        self.folder_record(address, name, epoch)?
+        known
+            .map(|known| known.record)
             .context("the folder that was just recorded is not there")
     }
 
@@ -101,24 +145,8 @@ impl Store {
         name: &str,
         epoch: u32,
     ) -> Result<Option<FolderRecord>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT id, CASE WHEN epoch = ?3 THEN mark END,
-                        EXISTS (SELECT 1 FROM message m
-                                WHERE m.folder = folder.id AND (m.epoch < ?3 OR m.epoch > ?3)
-                                  AND m.present = 1)
-                 FROM folder WHERE address = ?1 AND name = ?2",
-                )?
-                .query_row(params![address, name, epoch], |row| {
-                    Ok(FolderRecord {
-                        id: row.get(0)?,
-                        mark: row.get(1)?,
-                        renumbered: row.get(2)?,
-                    })
-                })
-                .optional()
-        })
+        let known = self.read(|connection| folder(connection, address, name, epoch))?;
+        Ok(known.map(|known| known.record))
     }
 
     /// The names of a mailbox's folders on record, the oldest first.
@@ -170,13 +198,14 @@ impl Store {
     /// Failed messages whose time has come; also those whose time is further off than it is ever
     /// set, because the clock was set back since.
     pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
-        self.ids(
+        let mut due = self.ids(
             "SELECT remote FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
-               AND (next_attempt <= ?3 OR next_attempt > ?4)
-             ORDER BY remote",
+               AND (next_attempt <= ?3 OR next_attempt > ?4)",
             params![folder, epoch, now, now + LONGEST_BACKOFF],
-        )
+        )?;
+        due.sort_unstable();
+        Ok(due)
     }
 
     fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<RemoteId>> {
@@ -210,7 +239,8 @@ impl Store {
                 "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, changed_at)
                  VALUES (?1, ?2, ?3, 'staged', ?4, ?5, ?6, ?7)
                  ON CONFLICT (folder, epoch, remote) DO UPDATE
-                 SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7",
+                 SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7
+                 WHERE message.state <> 'delivered'",
             )?;
             for message in messages {
                 insert.execute(params![
@@ -227,7 +257,8 @@ impl Store {
         })
     }
 
-    /// Puts on record, durably, that these are delivered, and what is to be done on the server.
+    /// Puts on record, durably, that these are delivered, and what is to be done on the server;
+    /// the folder's count goes with them.
     pub fn delivered<'a>(
         &self,
         folder: FolderId,
@@ -241,11 +272,18 @@ impl Store {
             let mut update = tx.prepare_cached(
                 "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
                         next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
-                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
             )?;
+            let mut count = 0;
             for (remote, place) in messages {
-                update.execute(params![folder, epoch, remote, settle, place, now])?;
+                count += update.execute(params![folder, epoch, remote, settle, place, now])? as i64;
             }
+            tx.prepare_cached(
+                "UPDATE folder SET delivered = delivered + ?2,
+                        delivered_at = CASE WHEN delivered_at > ?3 THEN delivered_at ELSE ?3 END
+                 WHERE id = ?1 AND ?2 > 0",
+            )?
+            .execute(params![folder, count, now])?;
             Ok(())
         })
     }
@@ -274,7 +312,8 @@ impl Store {
                 "INSERT INTO message (folder, epoch, remote, state, attempts, next_attempt, reason, changed_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                  ON CONFLICT (folder, epoch, remote) DO UPDATE
-                 SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8",
+                 SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
+                 WHERE message.state <> 'delivered'",
             )?
             .execute(params![
                 folder,
@@ -307,8 +346,8 @@ impl Store {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at, f.name, coalesce(m.size, 0)
-             FROM folder f CROSS JOIN message m ON m.folder = f.id
-             WHERE f.address = ?1 AND m.state = 'staged' AND m.state <> 'delivered'",
+             FROM folder f JOIN message m ON m.folder = f.id
+             WHERE f.address = ?1 AND m.state = 'staged'",
             )?;
             statement
                 .query_map([address], |row| {
@@ -331,7 +370,7 @@ impl Store {
         self.transaction(|tx| {
             tx.execute(
                 "UPDATE message SET state = 'failed', intent = NULL, next_attempt = 0
-                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'staged'",
                 params![message.folder, message.epoch, message.remote],
             )
         })
@@ -340,10 +379,10 @@ impl Store {
 
     /// Delivered messages with something still to be done on the server.
     pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
-        self.read(|connection| {
+        let mut unsettled: Vec<(RemoteId, AfterFetch)> = self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT remote, settle FROM message
-             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL ORDER BY remote",
+                 WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL",
             )?;
             statement
                 .query_map(params![folder, epoch], |row| {
@@ -351,7 +390,9 @@ impl Store {
                     Ok((remote_id(row, 0)?, settle.parse().unwrap_or_default()))
                 })
                 .and_then(Iterator::collect)
-        })
+        })?;
+        unsettled.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(unsettled)
     }
 
     /// Puts on record that the server has done it, and whether they have left the folder.
@@ -427,34 +468,20 @@ impl Store {
             return Ok(());
         }
         self.transaction_in_passing(|tx| {
-            // Of each folder: how many were delivered, and when the last of them.
-            let mut delivered: HashMap<FolderId, (i64, i64)> = HashMap::new();
             let mut delete = tx.prepare(&format!(
                 "DELETE FROM message
                  WHERE id IN (SELECT id FROM message WHERE {LEFT} LIMIT {AT_ONCE})
-                 RETURNING folder, state = 'delivered', changed_at, remote"
+                 RETURNING folder, remote"
             ))?;
-            let mut keep =
-                tx.prepare("INSERT OR IGNORE INTO forgotten_id (folder, digest) VALUES (?1, ?2)")?;
+            let mut keep = tx.prepare(
+                "INSERT INTO forgotten_id (folder, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            )?;
             let mut rows = delete.query([before])?;
             while let Some(row) = rows.next()? {
-                let id = remote_id(row, 3)?;
+                let id = remote_id(row, 1)?;
                 if let RemoteId::Graph(_) = id {
                     keep.execute(params![row.get::<_, FolderId>(0)?, id_digest(&id)])?;
                 }
-                if row.get(1)? {
-                    let (count, last) = delivered.entry(row.get(0)?).or_default();
-                    *count += 1;
-                    *last = row.get::<_, i64>(2)?.max(*last);
-                }
-            }
-            let mut update = tx.prepare(
-                "UPDATE folder SET forgotten = forgotten + ?2,
-                        forgotten_at = max(coalesce(forgotten_at, 0), ?3)
-                 WHERE id = ?1",
-            )?;
-            for (folder, (count, last)) in delivered {
-                update.execute(params![folder, count, last])?;
             }
             Ok(())
         })
@@ -481,9 +508,10 @@ impl Store {
         }
         self.transaction(|tx| {
             let mut insert = tx.prepare_cached(
-                "INSERT OR IGNORE INTO message
+                "INSERT INTO message
                  (folder, epoch, remote, state, next_attempt, reason, changed_at)
-                 VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)",
+                 VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)
+                 ON CONFLICT (folder, epoch, remote) DO NOTHING",
             )?;
             for id in ids {
                 insert.execute(params![folder, epoch, id, now])?;
@@ -507,7 +535,8 @@ impl Store {
                 return Ok(());
             }
             tx.execute(
-                "UPDATE message SET present = 0, settle = NULL WHERE folder = ?1 AND epoch <> ?2",
+                "UPDATE message SET present = 0, settle = NULL
+                 WHERE folder = ?1 AND epoch <> ?2 AND (present = 1 OR settle IS NOT NULL)",
                 params![folder, epoch],
             )?;
             // What was not delivered under the former ids is listed under the new ones.
@@ -516,6 +545,7 @@ impl Store {
                  WHERE folder = ?1 AND epoch <> ?2 AND state IN ('failed', 'quarantined')",
                 params![folder, epoch],
             )?;
+            tx.execute("UPDATE folder SET former = 0 WHERE id = ?1", [folder])?;
             Ok(())
         })
     }
@@ -551,3 +581,7 @@ const LONGEST_BACKOFF: i64 = 12 * 3600;
 fn backoff(attempts: u32) -> i64 {
     (60 * 5_i64.saturating_pow(attempts.saturating_sub(1))).min(LONGEST_BACKOFF)
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

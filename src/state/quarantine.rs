@@ -46,7 +46,7 @@ impl Store {
 
     /// The same and all that is still tried, or is to be tried again.
     pub fn unfinished(&self) -> Result<Vec<Quarantined>> {
-        self.given_up("m.state IN ('quarantined', 'failed', 'staged') AND m.state <> 'delivered'")
+        self.given_up("(m.state = 'failed' OR m.state = 'staged' OR m.state = 'quarantined')")
     }
 
     fn given_up(&self, condition: &str) -> Result<Vec<Quarantined>> {

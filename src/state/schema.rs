@@ -142,6 +142,33 @@ const MIGRATIONS: &[&str] = &[
     -- INBOX is one folder, however the configuration has it
     UPDATE OR IGNORE folder SET name = 'INBOX' WHERE upper(name) = 'INBOX';
 ",
+    "
+    -- how many messages were delivered, whether their rows are still there or not, and when the
+    -- last of them was (Unix seconds): nobody has to count the rows
+    ALTER TABLE folder ADD COLUMN delivered    INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE folder ADD COLUMN delivered_at INTEGER;
+    -- 1 while messages of another epoch may be in the folder
+    ALTER TABLE folder ADD COLUMN former       INTEGER NOT NULL DEFAULT 0;
+    UPDATE folder SET
+        delivered = forgotten + counted.number,
+        delivered_at = CASE WHEN forgotten_at > coalesce(counted.last, 0) THEN forgotten_at
+                            ELSE counted.last END,
+        former = counted.former
+    FROM (SELECT f.id AS id,
+                 count(*) FILTER (WHERE m.state = 'delivered') AS number,
+                 max(m.changed_at) FILTER (WHERE m.state = 'delivered') AS last,
+                 coalesce(max(m.epoch <> f.epoch AND m.present = 1), 0) AS former
+          FROM folder f LEFT JOIN message m ON m.folder = f.id GROUP BY f.id) AS counted
+    WHERE counted.id = folder.id;
+    ALTER TABLE folder DROP COLUMN forgotten;
+    ALTER TABLE folder DROP COLUMN forgotten_at;
+    -- a condition of one state is enough to find these few among all
+    DROP INDEX message_unfinished;
+    CREATE INDEX message_open ON message (folder, state, epoch)
+        WHERE state = 'failed' OR state = 'staged' OR state = 'quarantined';
+    DROP INDEX message_unsettled;
+    CREATE INDEX message_unsettled ON message (folder, epoch) WHERE settle IS NOT NULL;
+",
 ];
 
 /// Opens (creating) and migrates. `None` for a database of a later version than ours.
@@ -198,4 +225,53 @@ fn use_log(connection: &Connection, busy: Duration) -> Result<()> {
 
 fn version(connection: &Connection) -> Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_database_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.sqlite");
+        let earlier = Connection::open(&path).unwrap();
+        for sql in &MIGRATIONS[..4] {
+            earlier.execute_batch(sql).unwrap();
+        }
+        earlier
+            .execute_batch(
+                "INSERT INTO folder (id, address, name, epoch, forgotten, forgotten_at) VALUES
+                     (1, 'a', 'INBOX', 7, 10, 500), (2, 'a', 'Empty', 7, 0, NULL),
+                     (3, 'b', 'INBOX', 8, 2, 100), (4, 'c', 'INBOX', 8, 0, NULL);
+                 INSERT INTO message (folder, epoch, remote, state, present, changed_at) VALUES
+                     (1, 7, 1, 'delivered', 1, 300), (1, 7, 2, 'delivered', 0, 400),
+                     (1, 7, 3, 'failed', 1, 900), (1, 7, 4, 'quarantined', 1, 900),
+                     (3, 7, 1, 'delivered', 1, 200), (3, 8, 1, 'staged', 1, 900),
+                     (4, 7, 1, 'delivered', 0, 250), (4, 8, 1, 'dropped', 1, 900);
+                 PRAGMA user_version = 4;",
+            )
+            .unwrap();
+        drop(earlier);
+        for _ in 0..2 {
+            let now = open(&path, Duration::ZERO).unwrap().unwrap();
+            let mut folders = now
+                .prepare("SELECT delivered, delivered_at, former FROM folder ORDER BY id")
+                .unwrap();
+            let folders: Vec<(i64, Option<i64>, bool)> = folders
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(
+                folders,
+                [
+                    (12, Some(500), false),
+                    (0, None, false),
+                    (3, Some(200), true),
+                    (1, Some(250), false),
+                ]
+            );
+        }
+    }
 }

@@ -418,8 +418,12 @@ fn a_database_of_an_earlier_version_goes_on() {
                 "DROP TABLE forgotten_id;
                  UPDATE folder SET name = 'Inbox';
                  DROP INDEX message_left;
-                 ALTER TABLE folder DROP COLUMN forgotten;
-                 ALTER TABLE folder DROP COLUMN forgotten_at;
+                 DROP INDEX message_open;
+                 CREATE INDEX message_unfinished ON message (folder, state)
+                     WHERE state <> 'delivered';
+                 ALTER TABLE folder DROP COLUMN delivered;
+                 ALTER TABLE folder DROP COLUMN delivered_at;
+                 ALTER TABLE folder DROP COLUMN former;
                  PRAGMA user_version = 2;",
             )
             .unwrap();
@@ -427,6 +431,12 @@ fn a_database_of_an_earlier_version_goes_on() {
         sent.extend(desk.deliver(3..5));
         desk.fetch(&[]).succeeds().says_nothing();
         assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
+        let counted = "SELECT sum(delivered) FROM folder";
+        let counted: i64 = desk
+            .state()
+            .query_row(counted, [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(counted, 5, "{via:?}");
     });
 }
 

@@ -1,0 +1,238 @@
+//! The ledger's counts, held against its rows.
+
+use super::*;
+use crate::state::Health;
+use proptest::prelude::*;
+use std::collections::HashMap;
+use std::iter;
+
+const ADDRESS: &str = "support@contoso.com";
+const DAY: i64 = 86_400;
+
+/// What may befall a message, or the folder that it is in.
+#[derive(Clone, Debug)]
+enum Event {
+    Staged(u32),
+    /// The first of these is delivered twice: a crash lets nobody know that it was recorded.
+    Delivered(Vec<u32>, AfterFetch),
+    Failed(u32, bool),
+    Restarted,
+    Gone(u32),
+    PutBack(u32),
+    Settled(bool),
+    Released,
+    Dropped,
+    /// The server gives all messages other ids; so many of them are recognised.
+    Renumbered(usize),
+    Closed,
+    /// So many days pass.
+    Later(i64),
+    Forgotten,
+    /// The process dies, and another one opens the database.
+    Killed,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let id = || 1..12u32;
+    let after = prop_oneof![
+        Just(AfterFetch::Keep),
+        Just(AfterFetch::Seen),
+        Just(AfterFetch::Delete)
+    ];
+    prop_oneof![
+        4 => id().prop_map(Event::Staged),
+        4 => (proptest::collection::vec(id(), 1..5), after)
+            .prop_map(|(ids, after)| Event::Delivered(ids, after)),
+        2 => (id(), any::<bool>()).prop_map(|(id, for_good)| Event::Failed(id, for_good)),
+        1 => Just(Event::Restarted),
+        1 => id().prop_map(Event::Gone),
+        1 => id().prop_map(Event::PutBack),
+        2 => any::<bool>().prop_map(Event::Settled),
+        1 => Just(Event::Released),
+        1 => Just(Event::Dropped),
+        1 => (0..4usize).prop_map(Event::Renumbered),
+        1 => Just(Event::Closed),
+        1 => (1..100i64).prop_map(Event::Later),
+        1 => Just(Event::Forgotten),
+        1 => Just(Event::Killed),
+    ]
+}
+
+/// A mailbox with one folder, and what should be known of it.
+struct Desk {
+    place: tempfile::TempDir,
+    store: Store,
+    folder: FolderId,
+    epoch: u32,
+    now: i64,
+    /// Deliveries of which the rows were forgotten.
+    forgotten: u64,
+    last: Option<i64>,
+}
+
+impl Desk {
+    fn new() -> Desk {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::open(place.path()).unwrap();
+        let folder = store.open_folder(ADDRESS, "INBOX", 1).unwrap().id;
+        Desk {
+            place,
+            store,
+            folder,
+            epoch: 1,
+            now: 1_800_000_000,
+            forgotten: 0,
+            last: None,
+        }
+    }
+
+    fn fingerprint(&self, id: u32) -> [u8; 16] {
+        [id as u8; 16]
+    }
+
+    fn stage(&self, id: u32) {
+        let record = StagedRecord {
+            remote: RemoteId::Uid(id),
+            intent: "{}".into(),
+            fingerprint: self.fingerprint(id),
+            size: 1,
+        };
+        self.store
+            .stage(self.folder, self.epoch, &[record], self.now)
+            .unwrap();
+    }
+
+    fn count(&self, condition: &str) -> u64 {
+        let database = rusqlite::Connection::open(self.place.path().join("state.sqlite")).unwrap();
+        let sql = format!("SELECT count(*) FROM message WHERE {condition}");
+        let count: i64 = database.query_row(&sql, [], |row| row.get(0)).unwrap();
+        count.unsigned_abs()
+    }
+
+    fn deliver(&mut self, ids: &[u32], after: &AfterFetch) {
+        let before = self.count("state = 'delivered'");
+        let ids: Vec<RemoteId> = ids.iter().copied().map(RemoteId::Uid).collect();
+        for ids in [&ids[..], &ids[..1]] {
+            let ids = ids.iter().zip(iter::repeat("place"));
+            self.store
+                .delivered(self.folder, self.epoch, ids, after, self.now)
+                .unwrap();
+        }
+        if self.count("state = 'delivered'") > before {
+            self.last = Some(self.now);
+        }
+    }
+
+    fn happens(&mut self, event: &Event) {
+        let (folder, epoch, now) = (self.folder, self.epoch, self.now);
+        let store = &self.store;
+        match event {
+            Event::Staged(id) => self.stage(*id),
+            Event::Delivered(ids, after) => self.deliver(ids, after),
+            Event::Failed(id, for_good) => {
+                let failure = Failure {
+                    reason: "no",
+                    for_good: *for_good,
+                };
+                let id = RemoteId::Uid(*id);
+                store.failed(folder, epoch, &id, &failure, now).unwrap();
+            }
+            Event::Restarted => {
+                for message in store.interrupted(ADDRESS).unwrap() {
+                    store.restart(&message).unwrap();
+                }
+            }
+            Event::Gone(id) => store.gone(folder, epoch, &RemoteId::Uid(*id)).unwrap(),
+            Event::PutBack(id) => store
+                .put_back(folder, epoch, &[RemoteId::Uid(*id)], now)
+                .unwrap(),
+            Event::Settled(left) => {
+                let ids = store.unsettled(folder, epoch).unwrap().into_iter();
+                let ids: Vec<_> = ids.map(|(id, _)| id).collect();
+                store.settled(folder, epoch, &ids, *left).unwrap();
+            }
+            Event::Released => {
+                for message in store.quarantine().unwrap() {
+                    assert!(store.release(message.id).unwrap());
+                }
+            }
+            Event::Dropped => {
+                for message in store.quarantine().unwrap() {
+                    assert!(store.drop_quarantined(message.id, now).unwrap());
+                }
+            }
+            Event::Renumbered(recognised) => {
+                self.epoch += 1;
+                let was = self.count("present = 1") > 0;
+                let record = store.open_folder(ADDRESS, "INBOX", self.epoch).unwrap();
+                assert_eq!((record.renumbered, record.mark), (was, None));
+                for id in 1..=*recognised as u32 {
+                    let (remote, print) = (RemoteId::Uid(id), self.fingerprint(id));
+                    store
+                        .recognise(folder, self.epoch, &remote, &print, now)
+                        .unwrap();
+                }
+            }
+            Event::Closed => store.close_former_epochs(folder, epoch).unwrap(),
+            Event::Later(days) => self.now += days * DAY,
+            Event::Forgotten => {
+                let before = self.count("state = 'delivered'");
+                store.forget_left(now).unwrap();
+                self.forgotten += before - self.count("state = 'delivered'");
+            }
+            Event::Killed => self.store = Store::open(self.place.path()).unwrap(),
+        }
+    }
+
+    /// All that is counted or remembered, held against the rows.
+    fn check(&self) {
+        let store = &self.store;
+        let is = store.health(ADDRESS).unwrap();
+        let should = Health {
+            last_message: self.last,
+            backlog: self.count("state IN ('failed', 'staged')"),
+            quarantined: self.count("state = 'quarantined'"),
+            delivered: self.count("state = 'delivered'") + self.forgotten,
+            unsettled: self.count("settle IS NOT NULL"),
+            ..Health::default()
+        };
+        assert_eq!(is, should);
+        let former = format!("epoch <> {} AND present = 1", self.epoch);
+        let record = store.folder_record(ADDRESS, "INBOX", self.epoch).unwrap();
+        assert_eq!(record.unwrap().renumbered, self.count(&former) > 0);
+        let opened = store.open_folder(ADDRESS, "INBOX", self.epoch).unwrap();
+        assert_eq!(opened.renumbered, self.count(&former) > 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_is_counted_is_what_is_there(events in proptest::collection::vec(event(), 1..40)) {
+        let mut desk = Desk::new();
+        for event in &events {
+            desk.happens(event);
+            desk.check();
+        }
+    }
+}
+
+#[test]
+fn a_delivered_message_is_not_undone() {
+    let mut desk = Desk::new();
+    desk.stage(1);
+    desk.deliver(&[1], &AfterFetch::Keep);
+    for event in [
+        Event::Staged(1),
+        Event::Failed(1, true),
+        Event::Restarted,
+        Event::PutBack(1),
+        Event::Gone(1),
+    ] {
+        desk.happens(&event);
+        desk.check();
+        let states = desk.store.states(desk.folder, desk.epoch).unwrap();
+        let delivered = HashMap::from([(RemoteId::Uid(1), "delivered".to_owned())]);
+        assert_eq!(states, delivered, "{event:?}");
+    }
+}
