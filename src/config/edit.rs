@@ -7,6 +7,7 @@
 //! is parsed again and must be the wanted model, so that a quirk of the syntax tree can refuse
 //! an edit but never write a wrong file.
 
+use super::excerpt::Excerpt;
 use super::model::Config;
 use super::tree::Tree;
 use std::collections::HashSet;
@@ -29,6 +30,27 @@ pub fn edit(text: &str, old: &Config, new: &Config) -> Result<String, String> {
     if old == new {
         return Ok(text.to_owned());
     }
+    let holds = |edited: &str| {
+        let read: Result<Config, _> = serde_yaml::from_str(edited.trim_start_matches(BOM));
+        read.is_ok_and(|read| read == *new)
+    };
+    let excerpt = Excerpt::of(text, old, new);
+    let near = excerpt.and_then(|excerpt| {
+        let edited = edit_whole(&excerpt.text, &excerpt.old, &excerpt.new).ok()?;
+        excerpt.completed(&edited)
+    });
+    if let Some(edited) = near.filter(|edited| holds(edited)) {
+        return Ok(edited);
+    }
+    let edited = edit_whole(text, old, new)?;
+    match holds(&edited) {
+        true => Ok(edited),
+        false => Err(UNUSUAL.to_owned()),
+    }
+}
+
+/// The same, by a syntax tree of all of it; whether the result holds `new` is not known yet.
+pub(super) fn edit_whole(text: &str, old: &Config, new: &Config) -> Result<String, String> {
     let (bom, body) = match text.strip_prefix(BOM) {
         Some(body) => ("\u{feff}", body),
         None => ("", text),
@@ -43,11 +65,7 @@ pub fn edit(text: &str, old: &Config, new: &Config) -> Result<String, String> {
     if body.ends_with('\n') && !edited.ends_with('\n') {
         edited.push_str(if body.ends_with("\r\n") { "\r\n" } else { "\n" });
     }
-    let read: Result<Config, _> = serde_yaml::from_str(edited.trim_start_matches(BOM));
-    match read {
-        Ok(read) if read == *new => Ok(edited),
-        _ => Err(UNUSUAL.to_owned()),
-    }
+    Ok(edited)
 }
 
 const UNUSUAL: &str = "it is written in a way that we cannot change without touching the rest";

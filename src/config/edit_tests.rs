@@ -1,7 +1,8 @@
 //! Edits of generated files: whatever their style, an edit touches one place and every other
 //! byte stays.
 
-use super::edit::{HEAD, edit};
+use super::edit::{HEAD, edit, edit_whole};
+use super::excerpt::Excerpt;
 use super::model::*;
 use super::secret_source::SecretSource;
 use crate::secret::Secret;
@@ -344,8 +345,13 @@ impl Writer<'_> {
 }
 
 fn files() -> impl Strategy<Value = (String, usize)> {
-    let choices = proptest::collection::vec(any::<u8>(), 0..60);
-    (choices, 1..4usize).prop_map(|(choices, queues)| {
+    files_of(1..4)
+}
+
+/// Files with so many queues.
+fn files_of(queues: std::ops::Range<usize>) -> impl Strategy<Value = (String, usize)> {
+    let choices = proptest::collection::vec(any::<u8>(), 0..20 * queues.end);
+    (choices, queues).prop_map(|(choices, queues)| {
         let writer = Writer {
             choices: choices.iter(),
             text: String::new(),
@@ -432,6 +438,38 @@ proptest! {
             (0..n).any(|k| k != i && (l.contains(&format!("q{k}")) || l.contains(&format!("a{k}@"))))
         }) {
             prop_assert!(rest.any(|l| l == line), "lost {:?}\n{}\n---\n{}", line, text, edited);
+        }
+    }
+
+    #[test]
+    fn an_excerpt_is_edited_like_the_whole(
+        (text, n) in files_of(4..12),
+        pick in any::<prop::sample::Index>(),
+        change in 0..6,
+    ) {
+        let old = read(&text);
+        let i = pick.index(n);
+        let mut new = old.clone();
+        match change {
+            0 => new.queues.push(queue("new: queue")),
+            1 => drop(new.queues.remove(i)),
+            2 => new.queues[i].addresses.push(address("second@contoso.com")),
+            3 => new.queues[i].name = "other: name".to_owned(),
+            4 => new.incoming_servers[0].via = IncomingVia::Graph,
+            _ => {
+                new.queues[0].priority = Some(Priority(1));
+                new.queues[n - 1].language = Some("fi".parse().unwrap());
+            }
+        }
+        let whole = edit_whole(&text, &old, &new).unwrap();
+        prop_assert_eq!(&edit(&text, &old, &new).unwrap(), &whole);
+        match Excerpt::of(&text, &old, &new) {
+            Some(excerpt) => {
+                prop_assert!(excerpt.text.len() < text.len() || n < 6, "{}", excerpt.text);
+                let edited = edit_whole(&excerpt.text, &excerpt.old, &excerpt.new).unwrap();
+                prop_assert_eq!(excerpt.completed(&edited), Some(whole));
+            }
+            None => prop_assert!(!matches!(change, 0 | 4), "{}", text),
         }
     }
 

@@ -11,6 +11,7 @@ mod credential;
 mod edit;
 #[cfg(test)]
 mod edit_tests;
+mod excerpt;
 mod load;
 mod locate;
 mod mistake;
