@@ -109,6 +109,24 @@ fn dependencies_point_one_way() {
     );
 }
 
+/// Another database is another driver, and nothing else.
+#[test]
+fn one_driver_knows_the_database() {
+    const HOMES: [&str; 3] = [
+        "src/state/db/",
+        "src/state/schema.rs",
+        "src/state/failure.rs",
+    ];
+    let others: Vec<String> = product_lines()
+        .into_iter()
+        .filter(|(place, _, line)| {
+            line.contains("rusqlite") && !HOMES.iter().any(|home| place.starts_with(home))
+        })
+        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
+        .collect();
+    assert!(others.is_empty(), "{}", others.join("\n"));
+}
+
 #[test]
 fn the_product_has_no_word_that_panics() {
     let mut wrong = Vec::new();

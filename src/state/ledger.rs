@@ -5,12 +5,11 @@
 //! whose row says `failed` are tried again.
 
 use super::Store;
+use super::db::{Error, Reader, Row, Sql, values};
 use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
 use anyhow::{Context, Result};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use std::collections::{HashMap, HashSet};
 
 /// Row of a folder in the database.
@@ -48,22 +47,6 @@ pub struct Interrupted {
     pub since: i64,
 }
 
-impl ToSql for RemoteId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            RemoteId::Uid(uid) => ToSqlOutput::Owned(Value::Integer((*uid).into())),
-            RemoteId::Graph(id) => ToSqlOutput::Borrowed(ValueRef::Text(id.as_bytes())),
-        })
-    }
-}
-
-pub(super) fn remote_id(row: &Row<'_>, column: usize) -> rusqlite::Result<RemoteId> {
-    match row.get_ref(column)? {
-        ValueRef::Integer(_) => Ok(RemoteId::Uid(row.get(column)?)),
-        _ => Ok(RemoteId::Graph(row.get(column)?)),
-    }
-}
-
 /// A folder as it is on record.
 struct Known {
     record: FolderRecord,
@@ -72,38 +55,42 @@ struct Known {
 }
 
 fn folder(
-    connection: &Connection,
+    reader: &Reader<'_>,
     address: &str,
     name: &str,
     epoch: u32,
-) -> rusqlite::Result<Option<Known>> {
-    connection
-        .prepare_cached(
-            "SELECT id, CASE WHEN epoch = ?3 THEN mark END, epoch = ?3 AND former = 0,
-                    CASE WHEN epoch = ?3 AND former = 0 THEN false
-                         ELSE EXISTS (SELECT 1 FROM message m
-                                      WHERE m.folder = folder.id AND m.present = 1
-                                        AND (m.epoch < ?3 OR m.epoch > ?3)) END
-             FROM folder WHERE address = ?1 AND name = ?2",
-        )?
-        .query_row(params![address, name, epoch], |row| {
-            Ok(Known {
-                record: FolderRecord {
-                    id: row.get(0)?,
-                    mark: row.get(1)?,
-                    renumbered: row.get(3)?,
-                },
-                settled: row.get(2)?,
-            })
+) -> Result<Option<Known>, Error> {
+    const FOLDER: Sql = Sql::both(
+        "SELECT id, CASE WHEN epoch = ?3 THEN mark END, epoch = ?3 AND former = 0,
+                CASE WHEN epoch = ?3 AND former = 0 THEN false
+                     ELSE EXISTS (SELECT 1 FROM message m
+                                  WHERE m.folder = folder.id AND m.present <> 0
+                                    AND (m.epoch < ?3 OR m.epoch > ?3)) END
+         FROM folder WHERE address = ?1 AND name = ?2",
+    );
+    reader.row(&FOLDER, &values![address, name, epoch], |row| {
+        Ok(Known {
+            record: FolderRecord {
+                id: row.get(0)?,
+                mark: row.get(1)?,
+                renumbered: row.get(3)?,
+            },
+            settled: row.get(2)?,
         })
-        .optional()
+    })
 }
 
 impl Store {
     /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
     /// is listed again, and what was delivered in the former one is recognised.
     pub fn open_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
-        let known = self.read(|connection| folder(connection, address, name, epoch))?;
+        const RECORD: Sql = Sql::both(
+            "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
+             ON CONFLICT (address, name) DO UPDATE
+             SET epoch = ?3, mark = NULL, former = 1 WHERE folder.epoch <> ?3",
+        );
+        const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
+        let known = self.read(|reader| folder(reader, address, name, epoch))?;
         if let Some(Known {
             record,
             settled: true,
@@ -112,25 +99,13 @@ impl Store {
             return Ok(record);
         }
         let known = self.transaction(|tx| {
-            tx.execute(
-                "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (address, name) DO UPDATE
-                 SET epoch = ?3, mark = NULL, former = 1 WHERE folder.epoch <> ?3",
-                params![address, name, epoch],
-            )?;
+            tx.run(&RECORD, &values![address, name, epoch])?;
             let known = folder(tx, address, name, epoch)?;
             match &known {
-                // Needed only now: without it, each message would be looked for among all.
-                Some(known) if known.record.renumbered => tx.execute(
-                    "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
-                    [],
-                )?,
-                Some(known) => tx.execute(
-                    "UPDATE folder SET former = 0 WHERE id = ?1",
-                    [known.record.id],
-                )?,
-                None => 0,
-            };
+                Some(known) if known.record.renumbered => tx.index_fingerprints()?,
+                Some(known) => drop(tx.run(&SETTLE, &values![known.record.id])?),
+                None => {}
+            }
             Ok(known)
         })?;
         known
@@ -145,18 +120,14 @@ impl Store {
         name: &str,
         epoch: u32,
     ) -> Result<Option<FolderRecord>> {
-        let known = self.read(|connection| folder(connection, address, name, epoch))?;
+        let known = self.read(|reader| folder(reader, address, name, epoch))?;
         Ok(known.map(|known| known.record))
     }
 
     /// The names of a mailbox's folders on record, the oldest first.
     pub fn folder_names(&self, address: &str) -> Result<Vec<String>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached("SELECT name FROM folder WHERE address = ?1 ORDER BY id")?
-                .query_map([address], |row| row.get(0))?
-                .collect()
-        })
+        const NAMES: Sql = Sql::both("SELECT name FROM folder WHERE address = ?1 ORDER BY id");
+        self.read(|reader| reader.rows(&NAMES, &values![address], |row| row.get(0)))
     }
 
     /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
@@ -168,62 +139,52 @@ impl Store {
         mark: Option<&str>,
         listed: &[RemoteId],
     ) -> Result<HashSet<RemoteId>> {
+        const BEHIND: Sql = Sql::both(
+            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
+        );
+        const REMEMBERED: Sql =
+            Sql::both("SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
+        const FORGOTTEN: Sql =
+            Sql::both("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2");
         if let Some(RemoteId::Uid(_)) = listed.first() {
-            let after: i64 = mark.and_then(|m| m.parse().ok()).unwrap_or(0);
-            return self
-                .ids(
-                    "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
-                    params![folder, epoch, after],
-                )
-                .map(|ids| ids.into_iter().collect());
+            let after = RemoteId::Uid(mark.and_then(|m| m.parse().ok()).unwrap_or(0));
+            return self.read(|reader| {
+                reader.rows(&BEHIND, &values![folder, epoch, &after], |row| row.get(0))
+            });
         }
-        self.read(|connection| {
-            let mut known = HashSet::new();
-            let mut remembered = connection.prepare_cached(
-                "SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
-            )?;
-            let mut forgotten = connection
-                .prepare_cached("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2")?;
-            for id in listed {
-                if remembered.exists(params![folder, epoch, id])?
-                    || forgotten.exists(params![folder, id_digest(id)])?
-                {
-                    known.insert(id.clone());
-                }
-            }
-            Ok(known)
+        self.read(|reader| {
+            let remembered = listed.iter().map(|id| values![folder, epoch, id]);
+            let remembered = reader.exist(&REMEMBERED, remembered)?;
+            let forgotten = listed.iter().map(|id| values![folder, id_digest(id)]);
+            let forgotten = reader.exist(&FORGOTTEN, forgotten)?;
+            let known = remembered
+                .iter()
+                .zip(&forgotten)
+                .map(|(one, other)| one | other);
+            let known = listed.iter().zip(known).filter(|(_, known)| *known);
+            Ok(known.map(|(id, _)| id.clone()).collect())
         })
     }
 
     /// Failed messages whose time has come; also those whose time is further off than it is ever
     /// set, because the clock was set back since.
     pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
-        let mut due = self.ids(
+        const DUE: Sql = Sql::both(
             "SELECT remote FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
                AND (next_attempt <= ?3 OR next_attempt > ?4)",
-            params![folder, epoch, now, now + LONGEST_BACKOFF],
-        )?;
+        );
+        let times = values![folder, epoch, now, now + LONGEST_BACKOFF];
+        let mut due: Vec<_> = self.read(|reader| reader.rows(&DUE, &times, |row| row.get(0)))?;
         due.sort_unstable();
         Ok(due)
     }
 
-    fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<RemoteId>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            statement
-                .query_map(params, |row| remote_id(row, 0))
-                .and_then(Iterator::collect)
-        })
-    }
-
     /// Moves the mark: everything up to it is accounted for.
     pub fn set_mark(&self, folder: FolderId, mark: &str) -> Result<()> {
-        self.transaction(|tx| {
-            tx.prepare_cached("UPDATE folder SET mark = ?2 WHERE id = ?1")?
-                .execute(params![folder, mark])
-        })
-        .map(drop)
+        const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
+        self.transaction(|tx| tx.run(&MARK, &values![folder, mark]))
+            .map(drop)
     }
 
     /// Puts on record, durably, that these are about to be delivered.
@@ -234,27 +195,26 @@ impl Store {
         messages: &[StagedRecord],
         now: i64,
     ) -> Result<()> {
+        const STAGE: Sql = Sql::both(
+            "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, changed_at)
+             VALUES (?1, ?2, ?3, 'staged', ?4, ?5, ?6, ?7)
+             ON CONFLICT (folder, epoch, remote) DO UPDATE
+             SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7
+             WHERE message.state <> 'delivered'",
+        );
         self.transaction(|tx| {
-            let mut insert = tx.prepare_cached(
-                "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, changed_at)
-                 VALUES (?1, ?2, ?3, 'staged', ?4, ?5, ?6, ?7)
-                 ON CONFLICT (folder, epoch, remote) DO UPDATE
-                 SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7
-                 WHERE message.state <> 'delivered'",
-            )?;
-            for message in messages {
-                insert.execute(params![
-                    folder,
-                    epoch,
-                    message.remote,
-                    message.intent,
-                    message.fingerprint,
-                    i64::try_from(message.size).unwrap_or(i64::MAX),
-                    now
-                ])?;
-            }
-            Ok(())
+            let rows = messages.iter().map(|message| {
+                let StagedRecord {
+                    remote,
+                    intent,
+                    fingerprint,
+                    size,
+                } = message;
+                values![folder, epoch, remote, intent, fingerprint, *size, now]
+            });
+            tx.many(&STAGE, rows)
         })
+        .map(drop)
     }
 
     /// Puts on record, durably, that these are delivered, and what is to be done on the server;
@@ -267,23 +227,24 @@ impl Store {
         after: &AfterFetch,
         now: i64,
     ) -> Result<()> {
+        const DELIVERED: Sql = Sql::both(
+            "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
+                    next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
+        );
+        const COUNT: Sql = Sql::both(
+            "UPDATE folder SET delivered = delivered + ?2,
+                    delivered_at = CASE WHEN delivered_at > ?3 THEN delivered_at ELSE ?3 END
+             WHERE id = ?1",
+        );
         let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
         self.transaction(|tx| {
-            let mut update = tx.prepare_cached(
-                "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
-                        next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
-                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
-            )?;
-            let mut count = 0;
-            for (remote, place) in messages {
-                count += update.execute(params![folder, epoch, remote, settle, place, now])? as i64;
+            let rows = messages
+                .map(|(remote, place)| values![folder, epoch, remote, settle.as_ref(), place, now]);
+            let count = tx.many(&DELIVERED, rows)?;
+            if count > 0 {
+                tx.run(&COUNT, &values![folder, count, now])?;
             }
-            tx.prepare_cached(
-                "UPDATE folder SET delivered = delivered + ?2,
-                        delivered_at = CASE WHEN delivered_at > ?3 THEN delivered_at ELSE ?3 END
-                 WHERE id = ?1 AND ?2 > 0",
-            )?
-            .execute(params![folder, count, now])?;
             Ok(())
         })
     }
@@ -298,24 +259,21 @@ impl Store {
         failure: &Failure<'_>,
         now: i64,
     ) -> Result<bool> {
+        const ATTEMPTS: Sql = Sql::both(
+            "SELECT attempts FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+        );
+        const FAILED: Sql = Sql::both(
+            "INSERT INTO message (folder, epoch, remote, state, attempts, next_attempt, reason, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (folder, epoch, remote) DO UPDATE
+             SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
+             WHERE message.state <> 'delivered'",
+        );
         self.transaction(|tx| {
-            let attempts: u32 = tx
-                .prepare_cached(
-                    "SELECT attempts FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
-                )?
-                .query_row(params![folder, epoch, remote], |row| row.get(0))
-                .optional()?
-                .unwrap_or(0)
-                + 1;
+            let earlier = tx.row(&ATTEMPTS, &values![folder, epoch, remote], |row| row.get(0))?;
+            let attempts: u32 = earlier.unwrap_or(0) + 1;
             let quarantine = failure.for_good || attempts >= MAX_ATTEMPTS;
-            tx.prepare_cached(
-                "INSERT INTO message (folder, epoch, remote, state, attempts, next_attempt, reason, changed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                 ON CONFLICT (folder, epoch, remote) DO UPDATE
-                 SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
-                 WHERE message.state <> 'delivered'",
-            )?
-            .execute(params![
+            let row = values![
                 folder,
                 epoch,
                 remote,
@@ -323,73 +281,71 @@ impl Store {
                 attempts,
                 now + backoff(attempts),
                 failure.reason,
-                now
-            ])?;
-            Ok(quarantine)
+                now,
+            ];
+            let changed = tx.run(&FAILED, &row)?;
+            Ok(quarantine && changed > 0)
         })
     }
 
     /// Forgets a failed message that is no longer on the server.
     pub fn gone(&self, folder: FolderId, epoch: u32, remote: &RemoteId) -> Result<()> {
-        self.transaction(|tx| {
-            tx.prepare_cached(
-                "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
-                 AND state IN ('failed', 'staged')",
-            )?
-            .execute(params![folder, epoch, remote])
-        })
-        .map(drop)
+        const GONE: Sql = Sql::both(
+            "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
+             AND state IN ('failed', 'staged')",
+        );
+        self.transaction(|tx| tx.run(&GONE, &values![folder, epoch, remote]))
+            .map(drop)
     }
 
     /// The deliveries of a mailbox that a crash may have interrupted.
     pub fn interrupted(&self, address: &str) -> Result<Vec<Interrupted>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at, f.name, coalesce(m.size, 0)
+        const INTERRUPTED: Sql = Sql::both(
+            "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at, f.name, coalesce(m.size, 0)
              FROM folder f JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'staged'",
-            )?;
-            statement
-                .query_map([address], |row| {
-                    Ok(Interrupted {
-                        folder: row.get(0)?,
-                        epoch: row.get(1)?,
-                        remote: remote_id(row, 2)?,
-                        intent: row.get(3)?,
-                        since: row.get(4)?,
-                        folder_name: row.get(5)?,
-                        size: row.get::<_, i64>(6)?.unsigned_abs(),
-                    })
-                })
-                .and_then(Iterator::collect)
-        })
+        );
+        let interrupted = |row: &Row<'_>| {
+            Ok(Interrupted {
+                folder: row.get(0)?,
+                epoch: row.get(1)?,
+                remote: row.get(2)?,
+                intent: row.get(3)?,
+                since: row.get(4)?,
+                folder_name: row.get(5)?,
+                size: row.get::<i64>(6)?.unsigned_abs(),
+            })
+        };
+        self.read(|reader| reader.rows(&INTERRUPTED, &values![address], interrupted))
     }
 
     /// Puts an interrupted delivery back among those to be tried, at once.
     pub fn restart(&self, message: &Interrupted) -> Result<()> {
-        self.transaction(|tx| {
-            tx.execute(
-                "UPDATE message SET state = 'failed', intent = NULL, next_attempt = 0
-                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'staged'",
-                params![message.folder, message.epoch, message.remote],
-            )
-        })
-        .map(drop)
+        const RESTART: Sql = Sql::both(
+            "UPDATE message SET state = 'failed', intent = NULL, next_attempt = 0
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'staged'",
+        );
+        let Interrupted {
+            folder,
+            epoch,
+            remote,
+            ..
+        } = message;
+        self.transaction(|tx| tx.run(&RESTART, &values![*folder, *epoch, remote]))
+            .map(drop)
     }
 
     /// Delivered messages with something still to be done on the server.
     pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
-        let mut unsettled: Vec<(RemoteId, AfterFetch)> = self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT remote, settle FROM message
-                 WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL",
-            )?;
-            statement
-                .query_map(params![folder, epoch], |row| {
-                    let settle: String = row.get(1)?;
-                    Ok((remote_id(row, 0)?, settle.parse().unwrap_or_default()))
-                })
-                .and_then(Iterator::collect)
+        const UNSETTLED: Sql = Sql::both(
+            "SELECT remote, settle FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL",
+        );
+        let mut unsettled: Vec<(RemoteId, AfterFetch)> = self.read(|reader| {
+            reader.rows(&UNSETTLED, &values![folder, epoch], |row| {
+                let settle: String = row.get(1)?;
+                Ok((row.get(0)?, settle.parse().unwrap_or_default()))
+            })
         })?;
         unsettled.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         Ok(unsettled)
@@ -403,16 +359,15 @@ impl Store {
         ids: &[RemoteId],
         left: bool,
     ) -> Result<()> {
+        const SETTLED: Sql = Sql::both(
+            "UPDATE message SET settle = NULL, present = ?4
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+        );
         self.transaction(|tx| {
-            let mut update = tx.prepare_cached(
-                "UPDATE message SET settle = NULL, present = ?4
-                 WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
-            )?;
-            for id in ids {
-                update.execute(params![folder, epoch, id, !left])?;
-            }
-            Ok(())
+            let rows = ids.iter().map(|id| values![folder, epoch, id, !left]);
+            tx.many(&SETTLED, rows)
         })
+        .map(drop)
     }
 
     /// Recognises a message that a former epoch dealt with: its row becomes this message's, and
@@ -425,28 +380,26 @@ impl Store {
         fingerprint: &[u8; 16],
         now: i64,
     ) -> Result<bool> {
+        const FORMER: Sql = Sql::both(
+            "SELECT id FROM message
+             WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3 AND present = 1
+               AND state IN ('delivered', 'quarantined', 'dropped')
+             ORDER BY id LIMIT 1",
+        );
+        const CLEAR: Sql =
+            Sql::both("DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
+        const TAKE: Sql =
+            Sql::both("UPDATE message SET epoch = ?2, remote = ?3, changed_at = ?4 WHERE id = ?1");
         self.transaction(|tx| {
-            let former: Option<i64> = tx
-                .prepare_cached(
-                    "SELECT id FROM message
-                     WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3 AND present = 1
-                       AND state IN ('delivered', 'quarantined', 'dropped')
-                     ORDER BY id LIMIT 1",
-                )?
-                .query_row(params![folder, epoch, fingerprint], |row| row.get(0))
-                .optional()?;
+            let former = tx.row(&FORMER, &values![folder, epoch, fingerprint], |row| {
+                row.get::<i64>(0)
+            })?;
             let Some(former) = former else {
                 return Ok(false);
             };
             // It may have failed under its new id before.
-            tx.prepare_cached(
-                "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
-            )?
-            .execute(params![folder, epoch, remote])?;
-            tx.prepare_cached(
-                "UPDATE message SET epoch = ?2, remote = ?3, changed_at = ?4 WHERE id = ?1",
-            )?
-            .execute(params![former, epoch, remote, now])?;
+            tx.run(&CLEAR, &values![folder, epoch, remote])?;
+            tx.run(&TAKE, &values![former, epoch, remote, now])?;
             Ok(true)
         })
     }
@@ -455,97 +408,95 @@ impl Store {
     /// deleted or moved by us. A UID is never given again; of an id of Graph, by which a message
     /// may be put back, a digest stays. How many there were stays, too.
     pub fn forget_left(&self, now: i64) -> Result<()> {
-        const LEFT: &str = "present = 0 AND settle IS NULL AND changed_at < ?1";
+        const ANY: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 1",
+        );
         // So many at once that no other process waits long.
-        const AT_ONCE: u32 = 10_000;
+        const FORGET: Sql = Sql::both(
+            "DELETE FROM message
+             WHERE id IN (SELECT id FROM message
+                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 10000)
+             RETURNING folder, remote",
+        );
+        const KEEP: Sql = Sql::both(
+            "INSERT INTO forgotten_id (folder, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        );
         let before = now - REMEMBERED;
-        let due = self.read(|connection| {
-            connection
-                .prepare_cached(&format!("SELECT 1 FROM message WHERE {LEFT} LIMIT 1"))?
-                .exists([before])
-        })?;
-        if !due {
+        if !self.read(|reader| reader.exists(&ANY, &values![before]))? {
             return Ok(());
         }
         self.transaction_in_passing(|tx| {
-            let mut delete = tx.prepare(&format!(
-                "DELETE FROM message
-                 WHERE id IN (SELECT id FROM message WHERE {LEFT} LIMIT {AT_ONCE})
-                 RETURNING folder, remote"
-            ))?;
-            let mut keep = tx.prepare(
-                "INSERT INTO forgotten_id (folder, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            )?;
-            let mut rows = delete.query([before])?;
-            while let Some(row) = rows.next()? {
-                let id = remote_id(row, 1)?;
-                if let RemoteId::Graph(_) = id {
-                    keep.execute(params![row.get::<_, FolderId>(0)?, id_digest(&id)])?;
-                }
-            }
-            Ok(())
+            let left: Vec<(FolderId, RemoteId)> = tx.rows(&FORGET, &values![before], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            let kept = left
+                .iter()
+                .filter(|(_, id)| matches!(id, RemoteId::Graph(_)));
+            tx.many(
+                &KEEP,
+                kept.map(|(folder, id)| values![*folder, id_digest(id)]),
+            )
         })
+        .map(drop)
     }
 
     /// The state of every message on record in this epoch.
     pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2",
-            )?;
-            statement
-                .query_map(params![folder, epoch], |row| {
-                    Ok((remote_id(row, 0)?, row.get(1)?))
-                })
-                .and_then(Iterator::collect)
+        const STATES: Sql =
+            Sql::both("SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2");
+        self.read(|reader| {
+            reader.rows(&STATES, &values![folder, epoch], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
         })
     }
 
     /// Puts messages that were passed over among those to be tried, at once.
     pub fn put_back(&self, folder: FolderId, epoch: u32, ids: &[RemoteId], now: i64) -> Result<()> {
+        const PUT_BACK: Sql = Sql::both(
+            "INSERT INTO message (folder, epoch, remote, state, next_attempt, reason, changed_at)
+             VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)
+             ON CONFLICT (folder, epoch, remote) DO NOTHING",
+        );
         if ids.is_empty() {
             return Ok(());
         }
         self.transaction(|tx| {
-            let mut insert = tx.prepare_cached(
-                "INSERT INTO message
-                 (folder, epoch, remote, state, next_attempt, reason, changed_at)
-                 VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)
-                 ON CONFLICT (folder, epoch, remote) DO NOTHING",
-            )?;
-            for id in ids {
-                insert.execute(params![folder, epoch, id, now])?;
-            }
-            Ok(())
+            let rows = ids.iter().map(|id| values![folder, epoch, id, now]);
+            tx.many(&PUT_BACK, rows)
         })
+        .map(drop)
     }
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
     /// a message could not be had under its new id it may be one of them, and nothing ends.
     pub fn close_former_epochs(&self, folder: FolderId, epoch: u32) -> Result<()> {
+        const UNSEEN: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND fingerprint IS NULL
+             UNION ALL
+             SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND state = 'quarantined' AND fingerprint IS NULL
+             LIMIT 1",
+        );
+        const LEAVE: Sql = Sql::both(
+            "UPDATE message SET present = 0, settle = NULL
+             WHERE folder = ?1 AND epoch <> ?2 AND (present <> 0 OR settle IS NOT NULL)",
+        );
+        // What was not delivered under the former ids is listed under the new ones.
+        const CLEAR: Sql = Sql::both(
+            "DELETE FROM message
+             WHERE folder = ?1 AND epoch <> ?2 AND (state = 'failed' OR state = 'quarantined')",
+        );
+        const CLOSE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
         self.transaction(|tx| {
-            let unseen: bool = tx
-                .prepare_cached(
-                    "SELECT EXISTS (SELECT 1 FROM message
-                                    WHERE folder = ?1 AND epoch = ?2 AND fingerprint IS NULL
-                                      AND state IN ('failed', 'quarantined'))",
-                )?
-                .query_row(params![folder, epoch], |row| row.get(0))?;
-            if unseen {
+            if tx.exists(&UNSEEN, &values![folder, epoch])? {
                 return Ok(());
             }
-            tx.execute(
-                "UPDATE message SET present = 0, settle = NULL
-                 WHERE folder = ?1 AND epoch <> ?2 AND (present = 1 OR settle IS NOT NULL)",
-                params![folder, epoch],
-            )?;
-            // What was not delivered under the former ids is listed under the new ones.
-            tx.execute(
-                "DELETE FROM message
-                 WHERE folder = ?1 AND epoch <> ?2 AND state IN ('failed', 'quarantined')",
-                params![folder, epoch],
-            )?;
-            tx.execute("UPDATE folder SET former = 0 WHERE id = ?1", [folder])?;
+            tx.run(&LEAVE, &values![folder, epoch])?;
+            tx.run(&CLEAR, &values![folder, epoch])?;
+            tx.run(&CLOSE, &values![folder])?;
             Ok(())
         })
     }

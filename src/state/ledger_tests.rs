@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::state::Health;
+use crate::state::db::statements;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::iter;
@@ -62,6 +63,8 @@ fn event() -> impl Strategy<Value = Event> {
 struct Desk {
     place: tempfile::TempDir,
     store: Store,
+    /// The same database, as it is without us.
+    rows: rusqlite::Connection,
     folder: FolderId,
     epoch: u32,
     now: i64,
@@ -75,9 +78,11 @@ impl Desk {
         let place = tempfile::tempdir().unwrap();
         let store = Store::open(place.path()).unwrap();
         let folder = store.open_folder(ADDRESS, "INBOX", 1).unwrap().id;
+        let rows = rusqlite::Connection::open(place.path().join("state.sqlite")).unwrap();
         Desk {
             place,
             store,
+            rows,
             folder,
             epoch: 1,
             now: 1_800_000_000,
@@ -103,9 +108,8 @@ impl Desk {
     }
 
     fn count(&self, condition: &str) -> u64 {
-        let database = rusqlite::Connection::open(self.place.path().join("state.sqlite")).unwrap();
         let sql = format!("SELECT count(*) FROM message WHERE {condition}");
-        let count: i64 = database.query_row(&sql, [], |row| row.get(0)).unwrap();
+        let count: i64 = self.rows.query_row(&sql, [], |row| row.get(0)).unwrap();
         count.unsigned_abs()
     }
 
@@ -206,7 +210,7 @@ impl Desk {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) })]
     #[test]
     fn what_is_counted_is_what_is_there(events in proptest::collection::vec(event(), 1..40)) {
         let mut desk = Desk::new();
@@ -234,5 +238,118 @@ fn a_delivered_message_is_not_undone() {
         let states = desk.store.states(desk.folder, desk.epoch).unwrap();
         let delivered = HashMap::from([(RemoteId::Uid(1), "delivered".to_owned())]);
         assert_eq!(states, delivered, "{event:?}");
+    }
+}
+
+/// Every statement of a run, of `status` and of the outbox, as SQLite would go about it: none reads
+/// all rows of the ledger. An index of open messages alone may be read whole by whoever lists them.
+#[test]
+fn nothing_reads_the_whole_ledger() {
+    let mut desk = Desk::new();
+    let (folder, listed) = (desk.folder, [RemoteId::Graph("AAMk".into())]);
+    desk.stage(1);
+    statements::taken();
+    for (event, is_list) in [
+        (Event::Staged(1), false),
+        (Event::Delivered(vec![1], AfterFetch::Seen), false),
+        (Event::Settled(true), false),
+        (Event::Failed(2, true), false),
+        (Event::Staged(3), false),
+        (Event::Restarted, false),
+        (Event::Gone(3), false),
+        (Event::PutBack(4), false),
+        (Event::Released, true),
+        (Event::Failed(2, true), false),
+        (Event::Dropped, true),
+        (Event::Later(91), false),
+        (Event::Forgotten, false),
+        (Event::Renumbered(1), false),
+        (Event::Closed, false),
+    ] {
+        desk.happens(&event);
+        let checked = check_plans(&desk, is_list);
+        assert!(checked > 0 || matches!(event, Event::Later(_)), "{event:?}");
+    }
+    let (store, epoch, now) = (&desk.store, desk.epoch, desk.now);
+    store.open_folder(ADDRESS, "INBOX", epoch).unwrap();
+    store.folder_record(ADDRESS, "INBOX", epoch).unwrap();
+    store.folder_names(ADDRESS).unwrap();
+    store.interrupted(ADDRESS).unwrap();
+    store.due(folder, epoch, now).unwrap();
+    store.unsettled(folder, epoch).unwrap();
+    store.accounted(folder, epoch, Some("7"), &listed).unwrap();
+    let uid = [RemoteId::Uid(8)];
+    store.accounted(folder, epoch, Some("7"), &uid).unwrap();
+    store.set_mark(folder, "8").unwrap();
+    let runs = [
+        (ADDRESS.to_owned(), None),
+        (ADDRESS.to_owned(), Some("no".to_owned())),
+    ];
+    store.record_runs(&runs, now).unwrap();
+    store.health(ADDRESS).unwrap();
+    store.states(folder, epoch).unwrap();
+    assert!(check_plans(&desk, false) > 12);
+    store.unfinished().unwrap();
+    store.quarantine().unwrap();
+    assert_eq!(check_plans(&desk, true), 2);
+}
+
+/// Holds the plans of the statements that ran against the rule; gives their number.
+fn check_plans(desk: &Desk, is_list: bool) -> usize {
+    let run = statements::taken();
+    for sql in &run {
+        let mut plan = desk
+            .rows
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let nothing = iter::repeat_n(rusqlite::types::Null, plan.parameter_count());
+        let steps = plan
+            .query_map(rusqlite::params_from_iter(nothing), |row| row.get(3))
+            .unwrap();
+        for step in steps {
+            let step: String = step.unwrap();
+            let is_open = is_list && step.ends_with("INDEX message_open");
+            let is_scan = step.starts_with("SCAN message") || step.starts_with("SCAN m ");
+            assert!(!is_scan && step != "SCAN m" || is_open, "{step}\n{sql}");
+            // A folder's whole part is read where the server numbered its messages anew, or a
+            // person has them all compared.
+            let is_part = step.ends_with("(folder=?)") || step.ends_with("(folder=? AND epoch=?)");
+            let is_ledger = step.contains("INDEX sqlite_autoindex_message_1");
+            let may = sql.contains("epoch <> ?2") || sql.starts_with("SELECT remote, state");
+            assert!(!(is_part && is_ledger) || may, "{step}\n{sql}");
+        }
+    }
+    run.len()
+}
+
+/// What only SQLite understands is in its driver.
+#[test]
+fn statements_are_of_both_dialects() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/state")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() || name == "schema.rs" || name == "ledger_tests.rs" {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        for word in [
+            "OR REPLACE",
+            "OR IGNORE",
+            "rowid",
+            "PRAGMA",
+            "CROSS JOIN",
+            "sum(m.",
+            "sum(state",
+            " max(coalesce",
+            "json_",
+            "->>",
+            "ifnull",
+            "IS NOT ?",
+            "INDEXED BY",
+            "GLOB",
+        ] {
+            assert!(!text.contains(word), "{name}: {word}");
+        }
     }
 }

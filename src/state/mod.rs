@@ -1,10 +1,11 @@
 //! What we remember between runs: tokens, ledger, cursors, waits and locks, in one SQLite
 //! database in the state folder.
 //!
-//! Every statement on the database is in this folder, behind [`Store`], so that the store can
-//! become another database without a change elsewhere. Commits are durable (WAL with
-//! `synchronous = FULL`): what `Ok` was said of survives a power cut.
+//! Every statement on the database is in this folder, behind [`Store`], and reaches it through
+//! `db`, so that the store can become another database without a change elsewhere. Commits are
+//! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod db;
 mod failure;
 mod health;
 mod ledger;
@@ -31,13 +32,11 @@ use crate::config;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
-use rusqlite::Connection;
-use rusqlite::config::DbConfig;
+use db::{Db, Durable, Reader, Tx};
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process that writes.
@@ -51,15 +50,10 @@ const LOG: &str = "state.sqlite-wal";
 /// The folder of the locks that processes take.
 const LOCKS: &str = "locks";
 
-/// The last process to leave copies the log into the database once it has this many octets:
-/// that waits for the disk, which a run that found nothing need not, but every process that comes
-/// reads the log first.
-const LONGEST_LOG: u64 = 128 << 10;
-
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
     folder: PathBuf,
-    connection: Mutex<Connection>,
+    db: Db,
 }
 
 impl Store {
@@ -77,7 +71,7 @@ impl Store {
             .ok_or_else(|| failure::later(&path))?;
         Ok(Store {
             folder: folder.to_owned(),
-            connection: Mutex::new(connection),
+            db: Db::new(connection, &path, &folder.join(LOG)),
         })
     }
 
@@ -86,67 +80,23 @@ impl Store {
         &self.folder
     }
 
-    /// The connection. A thread that panicked while holding it left no open transaction behind:
-    /// SQLite rolled it back.
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     /// Runs `work`, which changes nothing.
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        work(&self.connection()).map_err(|e| self.cannot_read(e))
-    }
-
-    fn cannot_read(&self, err: rusqlite::Error) -> anyhow::Error {
-        failure::fault("read", &self.folder.join(DATABASE), err).into()
+    fn read<T>(&self, work: impl FnOnce(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.db.read(work)
     }
 
     /// Runs `work` in one durable transaction.
-    fn transaction<T>(
-        &self,
-        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T> {
-        self.transact("FULL", work)
+    fn transaction<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.db.write(Durable::Now, work)
     }
 
     /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
     /// wait for the disk.
     fn transaction_in_passing<T>(
         &self,
-        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        self.transact("NORMAL", work)
-    }
-
-    /// Runs `work` in one transaction; `synchronous` is SQLite's word for how durable it is.
-    fn transact<T>(
-        &self,
-        synchronous: &str,
-        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T> {
-        let mut connection = self.connection();
-        let all = || {
-            connection.pragma_update(None, "synchronous", synchronous)?;
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
-        };
-        all().map_err(|e| failure::fault("write", &self.folder.join(DATABASE), e).into())
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        let log = std::fs::metadata(self.folder.join(LOG));
-        let is_short = log.is_ok_and(|log| log.len() < LONGEST_LOG);
-        // If this fails, the log is copied sooner than it need be.
-        let _ = self
-            .connection()
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short);
+        self.db.write(Durable::InPassing, work)
     }
 }
 
@@ -217,7 +167,9 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::db::LONGEST_LOG;
     use super::*;
+    use rusqlite::Connection;
 
     #[test]
     fn one_that_another_process_makes_just_now_is_waited_for() {

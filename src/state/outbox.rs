@@ -4,10 +4,10 @@
 //! was accepted, reported back or dropped by a person.
 
 use super::Store;
+use super::db::{Error, Row, Sql, values};
 use crate::mail::Envelope;
 use crate::mail::RefusedRecipient;
 use anyhow::Result;
-use rusqlite::{OptionalExtension, Row, params};
 use std::path::PathBuf;
 
 /// Where a message stands.
@@ -79,26 +79,31 @@ pub struct OutboxCounts {
     pub oldest: Option<i64>,
 }
 
-const COLUMNS: &str = "id, file, envelope, message_id, shared_id, size, state, attempts,
-                       next_attempt, reason, refused, report, kept_at, changed_at";
-
-fn entry(row: &Row<'_>) -> rusqlite::Result<OutboxEntry> {
-    let json = |column: usize| -> rusqlite::Result<String> { row.get(column) };
-    let broken = |column: usize, e: serde_json::Error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e))
+/// A statement that [`entry`] reads the rows of.
+macro_rules! entries {
+    ($rest:literal) => {
+        Sql::both(concat!(
+            "SELECT id, file, envelope, message_id, shared_id, size, state, attempts,
+                    next_attempt, reason, refused, report, kept_at, changed_at
+             FROM outbox ",
+            $rest
+        ))
     };
+}
+
+fn entry(row: &Row<'_>) -> Result<OutboxEntry, Error> {
     Ok(OutboxEntry {
         id: row.get(0)?,
         file: row.get(1)?,
-        envelope: serde_json::from_str(&json(2)?).map_err(|e| broken(2, e))?,
+        envelope: row.json(2)?,
         message_id: row.get(3)?,
         shared_id: row.get(4)?,
-        size: row.get::<_, i64>(5)?.unsigned_abs(),
-        state: OutboxState::of(&json(6)?),
+        size: row.get::<i64>(5)?.unsigned_abs(),
+        state: OutboxState::of(&row.get::<String>(6)?),
         attempts: row.get(7)?,
         next_attempt: row.get(8)?,
         reason: row.get(9)?,
-        refused: serde_json::from_str(&json(10)?).map_err(|e| broken(10, e))?,
+        refused: row.json(10)?,
         report: row.get(11)?,
         kept_at: row.get(12)?,
         changed_at: row.get(13)?,
@@ -113,116 +118,98 @@ impl Store {
 
     /// Puts a message on record, durably; its file must be durable already. Returns its id.
     pub fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
+        const ADD: Sql = Sql::both(
+            "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
+                                 next_attempt, reason, refused, kept_at, changed_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10) RETURNING id",
+        );
         let envelope = serde_json::to_string(&entry.envelope)?;
-        self.transaction(|tx| {
-            tx.prepare_cached(
-                "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
-                                     next_attempt, reason, refused, kept_at, changed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10)",
-            )?
-            .execute(params![
-                entry.file,
-                envelope,
-                entry.message_id,
-                entry.shared_id,
-                i64::try_from(entry.size).unwrap_or(i64::MAX),
-                entry.state.word(),
-                entry.attempts,
-                entry.next_attempt,
-                entry.reason,
-                entry.kept_at
-            ])?;
-            Ok(tx.last_insert_rowid())
-        })
+        let row = values![
+            &entry.file,
+            &envelope,
+            &entry.message_id,
+            entry.shared_id,
+            entry.size,
+            entry.state.word(),
+            entry.attempts,
+            entry.next_attempt,
+            &entry.reason,
+            entry.kept_at,
+        ];
+        self.transaction(|tx| tx.only_row(&ADD, &row, |row| row.get(0)))
     }
 
     /// Puts on record, durably, how a message stands now. File, size and ids do not change.
     pub fn outbox_update(&self, entry: &OutboxEntry) -> Result<()> {
+        const UPDATE: Sql = Sql::both(
+            "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
+                    next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, changed_at = ?10
+             WHERE id = ?1",
+        );
         let envelope = serde_json::to_string(&entry.envelope)?;
         let refused = serde_json::to_string(&entry.refused)?;
-        self.transaction(|tx| {
-            tx.prepare_cached(
-                "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
-                        next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, changed_at = ?10
-                 WHERE id = ?1",
-            )?
-            .execute(params![
-                entry.id,
-                envelope,
-                entry.shared_id,
-                entry.state.word(),
-                entry.attempts,
-                entry.next_attempt,
-                entry.reason,
-                refused,
-                entry.report,
-                entry.changed_at
-            ])
-        })
-        .map(drop)
+        let row = values![
+            entry.id,
+            &envelope,
+            entry.shared_id,
+            entry.state.word(),
+            entry.attempts,
+            entry.next_attempt,
+            &entry.reason,
+            &refused,
+            entry.report.as_ref(),
+            entry.changed_at,
+        ];
+        self.transaction(|tx| tx.run(&UPDATE, &row)).map(drop)
     }
 
     /// Takes a message off the record: it is dealt with. Its file is then nobody's.
     pub fn outbox_remove(&self, id: i64) -> Result<()> {
-        self.transaction(|tx| {
-            tx.prepare_cached("DELETE FROM outbox WHERE id = ?1")?
-                .execute([id])
-        })
-        .map(drop)
+        const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1");
+        self.transaction(|tx| tx.run(&REMOVE, &values![id]))
+            .map(drop)
     }
 
     pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {
-        self.read(|connection| {
-            connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1"))?
-                .query_row([id], entry)
-                .optional()
-        })
+        const ONE: Sql = entries!("WHERE id = ?1");
+        self.read(|reader| reader.row(&ONE, &values![id], entry))
     }
 
     /// All messages, the oldest first.
     pub fn outbox(&self) -> Result<Vec<OutboxEntry>> {
-        self.outbox_where("1", 0)
+        const ALL: Sql = entries!("ORDER BY id");
+        self.read(|reader| reader.rows(&ALL, &[], entry))
     }
 
     /// Those that there is something to do about now: to be sent, to be reported, or left by a
     /// process that may have died. No wait is longer than a day, unless the clock was set back.
     pub fn outbox_due(&self, now: i64) -> Result<Vec<OutboxEntry>> {
-        self.outbox_where(
-            "(state = 'waiting' AND (next_attempt <= ?1 OR next_attempt > ?1 + 86400))
-             OR state = 'sending' OR refused <> '[]'",
-            now,
-        )
-    }
-
-    fn outbox_where(&self, condition: &str, now: i64) -> Result<Vec<OutboxEntry>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare(&format!(
-                "SELECT {COLUMNS} FROM outbox WHERE ({condition}) AND ?1 = ?1 ORDER BY id"
-            ))?;
-            statement
-                .query_map([now], entry)
-                .and_then(Iterator::collect)
-        })
+        const DUE: Sql = entries!(
+            "WHERE (state = 'waiting' AND (next_attempt <= ?1 OR next_attempt > ?2))
+                OR state = 'sending' OR refused <> '[]'
+             ORDER BY id"
+        );
+        self.read(|reader| reader.rows(&DUE, &values![now, now + 86_400], entry))
     }
 
     pub fn outbox_counts(&self) -> Result<OutboxCounts> {
-        self.read(|connection| {
-            connection.query_row(
-                "SELECT coalesce(sum(state IN ('waiting', 'sending')), 0),
-                        coalesce(sum(state = 'unknown'), 0), coalesce(sum(state = 'failed'), 0),
-                        min(kept_at) FROM outbox",
-                [],
-                |row| {
-                    let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
-                    Ok(OutboxCounts {
-                        waiting: count(0)?,
-                        unknown: count(1)?,
-                        failed: count(2)?,
-                        oldest: row.get(3)?,
-                    })
-                },
-            )
+        const COUNTS: Sql = Sql::both(
+            "SELECT count(*) FILTER (WHERE state = 'waiting' OR state = 'sending'),
+                    count(*) FILTER (WHERE state = 'unknown'),
+                    count(*) FILTER (WHERE state = 'failed'),
+                    min(kept_at)
+             FROM outbox",
+        );
+        self.read(|reader| {
+            reader.only_row(&COUNTS, &[], |row| {
+                let count = |column| row.get(column).map(i64::unsigned_abs);
+                Ok(OutboxCounts {
+                    waiting: count(0)?,
+                    unknown: count(1)?,
+                    failed: count(2)?,
+                    oldest: row.get(3)?,
+                })
+            })
         })
     }
 }

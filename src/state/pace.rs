@@ -1,9 +1,9 @@
 //! What each mailbox has sent of late, so that all processes together keep its limits.
 
 use super::Store;
+use super::db::{Sql, values};
 use anyhow::Result;
 use jiff::Timestamp;
-use rusqlite::params;
 use std::time::Duration;
 
 const MINUTE: i64 = 60_000;
@@ -27,45 +27,45 @@ impl Store {
         pace: Pace,
         now: Timestamp,
     ) -> Result<Option<Duration>> {
+        // One that seems to be sent in the future is of a clock that was set back since.
+        const OLD: Sql = Sql::both("DELETE FROM sent WHERE at <= ?1 OR at > ?2");
+        const NTH: Sql = Sql::both(
+            "SELECT at FROM sent WHERE mailbox = ?1 AND at > ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3",
+        );
+        const RECENT: Sql =
+            Sql::both("SELECT at, recipients FROM sent WHERE mailbox = ?1 ORDER BY at DESC");
+        const SENT: Sql =
+            Sql::both("INSERT INTO sent (mailbox, at, recipients) VALUES (?1, ?2, ?3)");
         let now = now.as_millisecond();
         let recipients = i64::try_from(recipients).unwrap_or(i64::MAX);
         self.transaction(|tx| {
-            // One that seems to be sent in the future is of a clock that was set back since.
-            tx.prepare_cached("DELETE FROM sent WHERE at <= ?1 OR at > ?2")?
-                .execute([now - DAY, now + MINUTE])?;
+            tx.run(&OLD, &values![now - DAY, now + MINUTE])?;
             let mut wait = 0;
             if let Some(most) = pace.messages_per_minute {
                 // The message that must be a minute old for this one to fit.
-                let mut nth = tx.prepare_cached(
-                    "SELECT at FROM sent WHERE mailbox = ?1 AND at > ?2
-                     ORDER BY at DESC LIMIT 1 OFFSET ?3",
-                )?;
-                let offset = i64::from(most.max(1)) - 1;
-                let mut rows = nth.query(params![mailbox, now - MINUTE, offset])?;
-                if let Some(row) = rows.next()? {
-                    wait = row.get::<_, i64>(0)? + MINUTE - now;
+                let which = values![mailbox, now - MINUTE, most.max(1) - 1];
+                if let Some(at) = tx.row(&NTH, &which, |row| row.get::<i64>(0))? {
+                    wait = at + MINUTE - now;
                 }
             }
             if let Some(most) = pace.recipients_per_day {
                 // The most recent messages that fit beside this one; the next older must expire.
                 let mut room = i64::from(most) - recipients;
-                let mut recent = tx.prepare_cached(
-                    "SELECT at, recipients FROM sent WHERE mailbox = ?1 ORDER BY at DESC",
-                )?;
-                let mut rows = recent.query([mailbox])?;
-                while let Some(row) = rows.next()? {
-                    room -= row.get::<_, i64>(1)?;
-                    if room < 0 {
-                        wait = wait.max(row.get::<_, i64>(0)? + DAY - now);
-                        break;
-                    }
+                let recent: Vec<(i64, i64)> = tx.rows(&RECENT, &values![mailbox], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
+                let next = recent.iter().find(|(_, recipients)| {
+                    room -= recipients;
+                    room < 0
+                });
+                if let Some((at, _)) = next {
+                    wait = wait.max(at + DAY - now);
                 }
             }
             if wait > 0 {
                 return Ok(Some(Duration::from_millis(wait.unsigned_abs())));
             }
-            tx.prepare_cached("INSERT INTO sent (mailbox, at, recipients) VALUES (?1, ?2, ?3)")?
-                .execute(params![mailbox, now, recipients])?;
+            tx.run(&SENT, &values![mailbox, now, recipients])?;
             Ok(None)
         })
     }

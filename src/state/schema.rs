@@ -168,6 +168,23 @@ const MIGRATIONS: &[&str] = &[
         WHERE state = 'failed' OR state = 'staged' OR state = 'quarantined';
     DROP INDEX message_unsettled;
     CREATE INDEX message_unsettled ON message (folder, epoch) WHERE settle IS NOT NULL;
+    CREATE INDEX sent_before ON sent (at);
+    -- these of a fault alone: `reason` was all of it (JSON), below the fingerprint of a password
+    ALTER TABLE wait ADD COLUMN exit_code   INTEGER;
+    ALTER TABLE wait ADD COLUMN server_said TEXT;
+    -- one a line
+    ALTER TABLE wait ADD COLUMN hints       TEXT;
+    -- of the password that was refused
+    ALTER TABLE wait ADD COLUMN fingerprint TEXT;
+    UPDATE wait SET fingerprint = substr(reason, 1, instr(reason, char(10)) - 1),
+                    reason = substr(reason, instr(reason, char(10)) + 1)
+    WHERE key LIKE 'password refused %';
+    DELETE FROM wait
+    WHERE (key LIKE 'password refused %' OR key LIKE 'token failed %') AND NOT json_valid(reason);
+    UPDATE wait SET exit_code = CAST(reason ->> 'exit_code' AS INTEGER), server_said = reason ->> 'server_said',
+                    hints = (SELECT group_concat(value, char(10)) FROM json_each(reason, '$.hints')),
+                    reason = coalesce(reason ->> 'what', '')
+    WHERE key LIKE 'password refused %' OR key LIKE 'token failed %';
 ",
 ];
 
@@ -228,17 +245,29 @@ fn version(connection: &Connection) -> Result<u32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A new database in the place of the one that may be there, as of an earlier version.
+    pub fn earlier(path: &Path, version: usize) -> Connection {
+        for name in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{name}", path.display()));
+        }
+        let earlier = Connection::open(path).unwrap();
+        for sql in &MIGRATIONS[..version] {
+            earlier.execute_batch(sql).unwrap();
+        }
+        earlier
+            .pragma_update(None, "user_version", version as u32)
+            .unwrap();
+        earlier
+    }
 
     #[test]
     fn an_earlier_database_is_counted_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.sqlite");
-        let earlier = Connection::open(&path).unwrap();
-        for sql in &MIGRATIONS[..4] {
-            earlier.execute_batch(sql).unwrap();
-        }
+        let earlier = earlier(&path, 4);
         earlier
             .execute_batch(
                 "INSERT INTO folder (id, address, name, epoch, forgotten, forgotten_at) VALUES
@@ -248,8 +277,7 @@ mod tests {
                      (1, 7, 1, 'delivered', 1, 300), (1, 7, 2, 'delivered', 0, 400),
                      (1, 7, 3, 'failed', 1, 900), (1, 7, 4, 'quarantined', 1, 900),
                      (3, 7, 1, 'delivered', 1, 200), (3, 8, 1, 'staged', 1, 900),
-                     (4, 7, 1, 'delivered', 0, 250), (4, 8, 1, 'dropped', 1, 900);
-                 PRAGMA user_version = 4;",
+                     (4, 7, 1, 'delivered', 0, 250), (4, 8, 1, 'dropped', 1, 900);",
             )
             .unwrap();
         drop(earlier);

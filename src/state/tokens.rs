@@ -2,13 +2,12 @@
 //! process ask for a token while the others wait for its answer.
 
 use super::Store;
+use super::db::{Error, Row, Sql, values};
 use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::secret::Secret;
 use anyhow::{Context, Result};
-use rusqlite::OptionalExtension;
-use rusqlite::params;
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -107,23 +106,19 @@ pub struct SignInLock {
 impl Store {
     /// The token of this key, whether it has expired or not.
     pub fn token(&self, key: &TokenKey) -> Result<Option<TokenRow>> {
-        self.connection()
-            .prepare_cached(
-                "SELECT COALESCE(access_token, refresh_token), obtained_at, expires_at
-                 FROM token WHERE key = ?1",
-            )
-            .and_then(|mut statement| {
-                statement
-                    .query_row([key.text()], |row| {
-                        Ok(TokenRow {
-                            secret: row.get::<_, Option<String>>(0)?.map(Secret::new),
-                            obtained_at: time(row.get(1)?),
-                            expires_at: row.get::<_, Option<i64>>(2)?.map(time),
-                        })
-                    })
-                    .optional()
+        const TOKEN: Sql = Sql::both(
+            "SELECT COALESCE(access_token, refresh_token), obtained_at, expires_at
+             FROM token WHERE key = ?1",
+        );
+        self.read(|reader| {
+            reader.row(&TOKEN, &values![&key.text()], |row| {
+                Ok(TokenRow {
+                    secret: row.get::<Option<String>>(0)?.map(Secret::new),
+                    obtained_at: time(row.get(1)?),
+                    expires_at: row.get::<Option<i64>>(2)?.map(time),
+                })
             })
-            .map_err(|e| self.cannot_read(e))
+        })
     }
 
     /// Keeps tokens in one durable transaction, each in place of the one of its key. After a
@@ -133,31 +128,30 @@ impl Store {
         tokens: &[(TokenKey, TokenRow)],
         signed_in: Option<&TokenKey>,
     ) -> Result<()> {
-        self.transaction(|transaction| {
+        const SAVE: Sql = Sql::both(
+            "INSERT INTO token (key, access_token, expires_at, refresh_token, obtained_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (key) DO UPDATE
+             SET access_token = ?2, expires_at = ?3, refresh_token = ?4, obtained_at = ?5",
+        );
+        const FORGET: Sql = Sql::both("DELETE FROM wait WHERE key IN (?1, ?2, ?3)");
+        self.transaction(|tx| {
             for (key, row) in tokens {
                 let secret = row.secret.as_ref().map(Secret::expose);
                 let (access, refresh) = match key.is_refresh() {
                     true => (None, secret),
                     false => (secret, None),
                 };
-                transaction.execute(
-                    "INSERT OR REPLACE INTO token
-                     (key, access_token, expires_at, refresh_token, obtained_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![
-                        key.text(),
-                        access,
-                        row.expires_at.map(millis),
-                        refresh,
-                        millis(row.obtained_at),
-                    ],
+                let expires = row.expires_at.map(millis);
+                let obtained = millis(row.obtained_at);
+                tx.run(
+                    &SAVE,
+                    &values![&key.text(), access, expires, refresh, obtained],
                 )?;
             }
             if let Some(key) = signed_in {
-                transaction.execute(
-                    "DELETE FROM wait WHERE key IN (?1, ?2, ?3)",
-                    params![wait_key(key), failure_key(key), refusal_key(key)],
-                )?;
+                let (wait, failure, refusal) = (wait_key(key), failure_key(key), refusal_key(key));
+                tx.run(&FORGET, &values![&wait, &failure, &refusal])?;
             }
             Ok(())
         })
@@ -165,148 +159,130 @@ impl Store {
 
     /// Every kept token, in the order of their keys.
     pub fn kept_tokens(&self) -> Result<Vec<KeptToken>> {
-        let connection = self.connection();
-        let mut statement = connection.prepare(
+        const KEPT: Sql = Sql::both(
             "SELECT key, expires_at, obtained_at,
-                CASE WHEN COALESCE(access_token, refresh_token) IS NULL THEN
-                    (SELECT place FROM token_trace AS trace WHERE trace.key = token.key
-                     ORDER BY id DESC LIMIT 1)
-                END
+                    CASE WHEN COALESCE(access_token, refresh_token) IS NULL THEN
+                        (SELECT place FROM token_trace AS trace WHERE trace.key = token.key
+                         ORDER BY id DESC LIMIT 1)
+                    END
              FROM token ORDER BY key",
-        )?;
-        statement
-            .query_map([], |row| {
+        );
+        self.read(|reader| {
+            reader.rows(&KEPT, &[], |row| {
                 Ok(KeptToken {
-                    key: TokenKey::parse(&row.get::<_, String>(0)?),
-                    expires_at: row.get::<_, Option<i64>>(1)?.map(time),
+                    key: TokenKey::parse(&row.get::<String>(0)?),
+                    expires_at: row.get::<Option<i64>>(1)?.map(time),
                     obtained_at: time(row.get(2)?),
                     place: row.get(3)?,
                 })
             })
-            .and_then(Iterator::collect)
-            .map_err(|e| self.cannot_read(e))
+        })
     }
 
     /// The keys of the tokens whose secrets are in this database.
     pub fn tokens_here(&self) -> Result<Vec<TokenKey>> {
-        self.connection()
-            .prepare_cached(
-                "SELECT key FROM token WHERE COALESCE(access_token, refresh_token) IS NOT NULL",
-            )
-            .and_then(|mut statement| {
-                statement
-                    .query_map([], |row| Ok(TokenKey::parse(&row.get::<_, String>(0)?)))?
-                    .collect()
+        const HERE: Sql = Sql::both(
+            "SELECT key FROM token WHERE COALESCE(access_token, refresh_token) IS NOT NULL",
+        );
+        self.read(|reader| {
+            reader.rows(&HERE, &[], |row| {
+                Ok(TokenKey::parse(&row.get::<String>(0)?))
             })
-            .map_err(|e| self.cannot_read(e))
+        })
     }
 
     /// Where the token of this key may be outside, the newest first.
     pub fn token_traces(&self, key: &TokenKey) -> Result<Vec<Trace>> {
-        let traces = self.traces("key = ?1", &key.text())?;
+        const TRACES: Sql =
+            Sql::both("SELECT key, place, name FROM token_trace WHERE key = ?1 ORDER BY id DESC");
+        let traces: Vec<(TokenKey, Trace)> =
+            self.read(|reader| reader.rows(&TRACES, &values![&key.text()], trace))?;
         Ok(traces.into_iter().map(|(_, trace)| trace).collect())
     }
 
     /// Where all tokens whose key begins with this text may be outside.
     pub fn token_traces_of_all(&self, beginning: &str) -> Result<Vec<(TokenKey, Trace)>> {
-        self.traces("substr(key, 1, length(?1)) = ?1", beginning)
-    }
-
-    fn traces(&self, condition: &str, text: &str) -> Result<Vec<(TokenKey, Trace)>> {
-        self.connection()
-            .prepare_cached(&format!(
-                "SELECT key, place, name FROM token_trace WHERE {condition} ORDER BY id DESC"
-            ))
-            .and_then(|mut statement| {
-                statement
-                    .query_map([text], |row| {
-                        let key = TokenKey::parse(&row.get::<_, String>(0)?);
-                        let (place, name) = (row.get(1)?, row.get(2)?);
-                        Ok((key, Trace { place, name }))
-                    })?
-                    .collect()
-            })
-            .map_err(|e| self.cannot_read(e))
+        const TRACES: Sql = Sql::both(
+            "SELECT key, place, name FROM token_trace
+             WHERE substr(key, 1, length(?1)) = ?1 ORDER BY id DESC",
+        );
+        self.read(|reader| reader.rows(&TRACES, &values![beginning], trace))
     }
 
     /// Remembers, durably, that the token of this key may be there; it becomes the newest.
     pub fn add_token_trace(&self, key: &TokenKey, trace: &Trace) -> Result<()> {
-        self.transaction(|transaction| {
-            transaction.execute(
-                "INSERT OR REPLACE INTO token_trace (key, place, name) VALUES (?1, ?2, ?3)",
-                params![key.text(), trace.place, trace.name],
-            )?;
-            Ok(())
+        const ADD: Sql =
+            Sql::both("INSERT INTO token_trace (key, place, name) VALUES (?1, ?2, ?3)");
+        let Trace { place, name } = trace;
+        self.transaction(|tx| {
+            tx.run(&REMOVE_TRACE, &values![place, name])?;
+            tx.run(&ADD, &values![&key.text(), place, name])
         })
+        .map(drop)
     }
 
     /// Nothing of ours is there any more.
     pub fn remove_token_trace(&self, trace: &Trace) -> Result<()> {
-        self.transaction(|transaction| {
-            transaction.execute(
-                "DELETE FROM token_trace WHERE place = ?1 AND name = ?2",
-                params![trace.place, trace.name],
-            )?;
-            Ok(())
-        })
+        let Trace { place, name } = trace;
+        self.transaction(|tx| tx.run(&REMOVE_TRACE, &values![place, name]))
+            .map(drop)
     }
 
     /// Forgets every token whose key begins with this text, where it may be outside, and the
     /// waits and failures of its subject; gives the number of tokens.
     pub fn forget_tokens(&self, beginning: &str) -> Result<usize> {
-        let count = self.transaction(|transaction| {
-            transaction.execute(
-                "DELETE FROM wait WHERE substr(key, 1, length(?1)) = ?1
-                    OR substr(key, 1, length(?2)) = ?2 OR substr(key, 1, length(?3)) = ?3",
-                params![
-                    format!("token {beginning}"),
-                    format!("token failed {beginning}"),
-                    format!("password refused {beginning}")
-                ],
-            )?;
-            transaction.execute(
-                "DELETE FROM token_trace WHERE substr(key, 1, length(?1)) = ?1",
-                [beginning],
-            )?;
-            transaction.execute(
-                "DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1",
-                [beginning],
-            )
+        const WAITS: Sql = Sql::both("DELETE FROM wait WHERE substr(key, 1, length(?1)) = ?1");
+        const TRACES: Sql =
+            Sql::both("DELETE FROM token_trace WHERE substr(key, 1, length(?1)) = ?1");
+        const TOKENS: Sql = Sql::both("DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1");
+        let waits = [
+            format!("token {beginning}"),
+            format!("token failed {beginning}"),
+            format!("password refused {beginning}"),
+        ];
+        let count = self.transaction(|tx| {
+            tx.many(&WAITS, waits.iter().map(|beginning| values![beginning]))?;
+            tx.run(&TRACES, &values![beginning])?;
+            tx.run(&TOKENS, &values![beginning])
         })?;
         self.empty_log()?;
-        Ok(count)
+        Ok(usize::try_from(count)?)
     }
 
     /// Empties the log beside the database, in which deleted secrets would stand a while longer.
     pub fn empty_log(&self) -> Result<()> {
-        self.connection()
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|e| self.cannot_read(e))
+        self.db.empty_log()
     }
 
     /// Until when the token endpoint asked this client to wait, and why.
     pub fn token_wait(&self, key: &TokenKey) -> Result<Option<(SystemTime, String)>> {
-        self.wait_row(&wait_key(key))
+        let held = self.held(&wait_key(key))?;
+        Ok(held.map(|held| (held.until, held.reason)))
     }
 
     /// Remembers that the token endpoint asked this client to wait.
     pub fn set_token_wait(&self, key: &TokenKey, until: SystemTime, reason: &str) -> Result<()> {
-        self.set_wait_row(&wait_key(key), until, reason)
+        const SET: Sql = Sql::both(
+            "INSERT INTO wait (key, until, reason) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3",
+        );
+        self.transaction(|tx| tx.run(&SET, &values![&wait_key(key), millis(until), reason]))
+            .map(drop)
     }
 
     /// The subject's last failed sign-in.
     pub fn sign_in_failure(&self, key: &TokenKey) -> Result<Option<Failure>> {
-        let row = self.wait_row(&failure_key(key))?;
-        Ok(row.and_then(|(at, text)| {
+        let held = self.held(&failure_key(key))?;
+        Ok(held.and_then(|held| {
             Some(Failure {
-                at,
-                fault: decode(&text)?,
+                at: held.until,
+                fault: held.fault()?,
             })
         }))
     }
 
     pub fn set_sign_in_failure(&self, key: &TokenKey, at: SystemTime, fault: &Fault) -> Result<()> {
-        self.set_wait_row(&failure_key(key), at, &encode(fault))
+        self.set_fault(&failure_key(key), at, fault, None)
     }
 
     /// The refusal of a password, if it was this one and holds still; until when, and in which
@@ -316,16 +292,14 @@ impl Store {
         key: &TokenKey,
         password: &Secret,
     ) -> Result<Option<(SystemTime, Fault)>> {
-        let Some((until, text)) = self.wait_row(&refusal_key(key))? else {
+        let Some(held) = self.held(&refusal_key(key))? else {
             return Ok(None);
         };
-        let Some((print, rest)) = text.split_once('\n') else {
-            return Ok(None);
-        };
-        if until <= SystemTime::now() || print != fingerprint(key, password)? {
+        let is_over = held.until <= SystemTime::now();
+        if is_over || held.fingerprint.as_ref() != Some(&fingerprint(key, password)?) {
             return Ok(None);
         }
-        Ok(decode(rest).map(|fault| (until, fault)))
+        Ok(held.fault().map(|fault| (held.until, fault)))
     }
 
     /// Remembers that the server refused this password, without keeping it, and until when it is
@@ -337,8 +311,8 @@ impl Store {
         until: SystemTime,
         fault: &Fault,
     ) -> Result<()> {
-        let text = format!("{}\n{}", fingerprint(key, password)?, encode(fault));
-        self.set_wait_row(&refusal_key(key), until, &text)
+        let print = fingerprint(key, password)?;
+        self.set_fault(&refusal_key(key), until, fault, Some(&print))
     }
 
     /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
@@ -371,25 +345,87 @@ impl Store {
         }
     }
 
-    fn wait_row(&self, key: &str) -> Result<Option<(SystemTime, String)>> {
-        self.connection()
-            .query_row(
-                "SELECT until, reason FROM wait WHERE key = ?1",
-                [key],
-                |row| Ok((time(row.get(0)?), row.get(1)?)),
-            )
-            .optional()
-            .map_err(|e| self.cannot_read(e))
+    fn held(&self, key: &str) -> Result<Option<Held>> {
+        const HELD: Sql = Sql::both(
+            "SELECT until, reason, exit_code, server_said, hints, fingerprint
+             FROM wait WHERE key = ?1",
+        );
+        self.read(|reader| {
+            reader.row(&HELD, &values![key], |row| {
+                Ok(Held {
+                    until: time(row.get(0)?),
+                    reason: row.get(1)?,
+                    exit_code: row.get(2)?,
+                    server_said: row.get(3)?,
+                    hints: row.get(4)?,
+                    fingerprint: row.get(5)?,
+                })
+            })
+        })
     }
 
-    fn set_wait_row(&self, key: &str, until: SystemTime, reason: &str) -> Result<()> {
-        self.transaction(|transaction| {
-            transaction.execute(
-                "INSERT OR REPLACE INTO wait (key, until, reason) VALUES (?1, ?2, ?3)",
-                params![key, millis(until), reason],
-            )?;
-            Ok(())
-        })
+    fn set_fault(
+        &self,
+        key: &str,
+        until: SystemTime,
+        fault: &Fault,
+        fingerprint: Option<&String>,
+    ) -> Result<()> {
+        const SET: Sql = Sql::both(
+            "INSERT INTO wait (key, until, reason, exit_code, server_said, hints, fingerprint)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3, exit_code = ?4,
+                 server_said = ?5, hints = ?6, fingerprint = ?7",
+        );
+        let hints = fault.hints.join("\n");
+        let row = values![
+            key,
+            millis(until),
+            &fault.what,
+            u32::from(fault.kind.exit_code()),
+            fault.server_said.as_ref(),
+            &hints,
+            fingerprint,
+        ];
+        self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+    }
+}
+
+const REMOVE_TRACE: Sql = Sql::both("DELETE FROM token_trace WHERE place = ?1 AND name = ?2");
+
+fn trace(row: &Row<'_>) -> Result<(TokenKey, Trace), Error> {
+    let key = TokenKey::parse(&row.get::<String>(0)?);
+    let (place, name) = (row.get(1)?, row.get(2)?);
+    Ok((key, Trace { place, name }))
+}
+
+/// A row of `wait`, where it is about tokens.
+struct Held {
+    /// Of a sign-in that failed: when it did.
+    until: SystemTime,
+    reason: String,
+    /// These of a fault alone, of which `reason` is what failed; hints are one a line.
+    exit_code: Option<u32>,
+    server_said: Option<String>,
+    hints: Option<String>,
+    /// Of the password that was refused.
+    fingerprint: Option<String>,
+}
+
+impl Held {
+    fn fault(&self) -> Option<Fault> {
+        let kind = match self.exit_code? {
+            69 => Kind::Refused,
+            75 => Kind::TryLater,
+            77 => Kind::SignIn,
+            78 => Kind::Config,
+            _ => return None,
+        };
+        let mut fault = Fault::new(kind, &*self.reason);
+        fault.server_said.clone_from(&self.server_said);
+        let hints = self.hints.iter().flat_map(|hints| hints.lines());
+        fault.hints.extend(hints.map(str::to_owned));
+        Some(fault)
     }
 }
 
@@ -421,33 +457,6 @@ fn fingerprint(key: &TokenKey, password: &Secret) -> Result<String> {
     Ok(hex(&out))
 }
 
-fn encode(fault: &Fault) -> String {
-    serde_json::json!({
-        "exit_code": fault.kind.exit_code(),
-        "what": fault.what,
-        "server_said": fault.server_said,
-        "hints": fault.hints,
-    })
-    .to_string()
-}
-
-fn decode(text: &str) -> Option<Fault> {
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let kind = match value["exit_code"].as_u64()? {
-        69 => Kind::Refused,
-        75 => Kind::TryLater,
-        77 => Kind::SignIn,
-        78 => Kind::Config,
-        _ => return None,
-    };
-    let mut fault = Fault::new(kind, value["what"].as_str()?);
-    fault.server_said = value["server_said"].as_str().map(str::to_owned);
-    for hint in value["hints"].as_array().into_iter().flatten() {
-        fault.hints.extend(hint.as_str().map(str::to_owned));
-    }
-    Some(fault)
-}
-
 fn millis(time: SystemTime) -> i64 {
     let millis = time
         .duration_since(UNIX_EPOCH)
@@ -463,6 +472,7 @@ fn time(millis: i64) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::schema;
 
     fn key(scope: &str) -> TokenKey {
         TokenKey {
@@ -580,6 +590,43 @@ mod tests {
             .save_tokens(&[(key.clone(), token("t"))], Some(&key))
             .unwrap();
         assert!(store.refused_password(&key, &wrong).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_refusal_that_an_earlier_version_put_on_record_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let (key, wrong) = (key("imap"), Secret::new("correct horse"));
+        let until = SystemTime::now() + Duration::from_secs(60);
+        let earlier = schema::tests::earlier(&folder.path().join("state.sqlite"), 4);
+        let json = r#"{"exit_code":77,"what":"it's \u00fc","server_said":null,"hints":["a","b"]}"#;
+        let print = fingerprint(&key, &wrong).unwrap();
+        for (key, reason) in [
+            (refusal_key(&key), format!("{print}\n{json}")),
+            (failure_key(&key), json.to_owned()),
+            (wait_key(&key), "plain words".to_owned()),
+            (format!("mailbox {}", refusal_key(&key)), "{}".to_owned()),
+            (format!("{} b", failure_key(&key)), "no JSON".to_owned()),
+            (format!("{} c", refusal_key(&key)), "5\n{}".to_owned()),
+        ] {
+            let row = rusqlite::params![key, millis(until), reason];
+            earlier
+                .execute("INSERT INTO wait VALUES (?1, ?2, ?3)", row)
+                .unwrap();
+        }
+        drop(earlier);
+        let store = Store::open(folder.path()).unwrap();
+        let (_, refused) = store.refused_password(&key, &wrong).unwrap().unwrap();
+        let failed = store.sign_in_failure(&key).unwrap().unwrap().fault;
+        for fault in [refused, failed] {
+            assert_eq!(fault.kind, Kind::SignIn);
+            assert_eq!(fault.what, "it's ü");
+            assert_eq!(fault.server_said, None);
+            assert_eq!(fault.hints, ["a", "b"]);
+        }
+        let other = Secret::new("correct horse battery");
+        assert!(store.refused_password(&key, &other).unwrap().is_none());
+        assert_eq!(store.token_wait(&key).unwrap().unwrap().1, "plain words");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Which way (`via: auto`) was found for a mailbox or a sender.
 
 use super::Store;
+use super::db::{Sql, values};
 use anyhow::Result;
-use rusqlite::{OptionalExtension, params};
 
 /// A way that was found to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,37 +17,32 @@ pub struct KnownWay {
 
 impl Store {
     pub fn way(&self, key: &str) -> Result<Option<KnownWay>> {
-        self.read(|connection| {
-            connection
-                .query_row(
-                    "SELECT way, reason, found_at FROM way WHERE key = ?1",
-                    [key],
-                    |row| {
-                        Ok(KnownWay {
-                            way: row.get(0)?,
-                            reason: row.get(1)?,
-                            found_at: row.get(2)?,
-                        })
-                    },
-                )
-                .optional()
+        const WAY: Sql = Sql::both("SELECT way, reason, found_at FROM way WHERE key = ?1");
+        self.read(|reader| {
+            reader.row(&WAY, &values![key], |row| {
+                Ok(KnownWay {
+                    way: row.get(0)?,
+                    reason: row.get(1)?,
+                    found_at: row.get(2)?,
+                })
+            })
         })
     }
 
     pub fn set_way(&self, key: &str, way: &str, reason: &str) -> Result<()> {
+        const SET: Sql = Sql::both(
+            "INSERT INTO way (key, way, reason, found_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (key) DO UPDATE SET way = ?2, reason = ?3, found_at = ?4",
+        );
         let now = jiff::Timestamp::now().as_millisecond();
-        self.transaction(|tx| {
-            tx.execute(
-                "INSERT OR REPLACE INTO way (key, way, reason, found_at) VALUES (?1, ?2, ?3, ?4)",
-                params![key, way, reason, now],
-            )
-        })
-        .map(drop)
+        self.transaction(|tx| tx.run(&SET, &values![key, way, reason, now]))
+            .map(drop)
     }
 
     /// Forgets a way that failed.
     pub fn forget_way(&self, key: &str) -> Result<()> {
-        self.transaction(|tx| tx.execute("DELETE FROM way WHERE key = ?1", [key]))
+        const FORGET: Sql = Sql::both("DELETE FROM way WHERE key = ?1");
+        self.transaction(|tx| tx.run(&FORGET, &values![key]))
             .map(drop)
     }
 }
