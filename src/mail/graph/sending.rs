@@ -143,13 +143,15 @@ impl Graph<'_> {
         let send_as = refusal.code.eq_ignore_ascii_case("ErrorSendAsDenied");
         let outcome = match refusal.meaning() {
             Meaning::Forbidden if send_as => Outcome::Refused { for_good: true },
-            Meaning::BadToken | Meaning::Forbidden | Meaning::NoMailbox | Meaning::Throttled => {
+            Meaning::BadToken
+            | Meaning::Forbidden
+            | Meaning::NoMailbox
+            | Meaning::Throttled
+            | Meaning::Passing
+            | Meaning::Blocked => {
                 return Err(self.client.fault(WHAT, Failure::from(refusal)));
             }
-            // Exchange's own word that it failed; a gateway does not know what happened behind.
-            Meaning::Trouble if refusal.status == 500 && !refusal.code.is_empty() => {
-                Outcome::Refused { for_good: false }
-            }
+            Meaning::Trouble if refusal.is_undone() => Outcome::Refused { for_good: false },
             Meaning::Trouble => Outcome::Unknown,
             Meaning::Gone | Meaning::SyncStateLost | Meaning::BadItem | Meaning::Other => {
                 Outcome::Refused { for_good: true }
@@ -186,13 +188,8 @@ impl Graph<'_> {
                 .client
                 .open(&Method::POST, &url, IMMUTABLE, body)
                 .map_err(|lost| lost.fault)?;
-            let octets = self
-                .client
-                .success(response)?
-                .into_body()
-                .read_all(8 << 20)?;
-            serde_json::from_slice::<Value>(&octets)
-                .map_err(|_| Fault::try_later("the answer for a draft cannot be read").into())
+            self.client
+                .read_json::<Value>(self.client.success(response)?)
         });
         let draft = match draft {
             Ok(draft) => draft,
@@ -259,9 +256,13 @@ impl Graph<'_> {
         if let Some(id) = &attachment.content_id {
             body["contentId"] = json!(id);
         }
-        self.client
-            .json::<Value>(&Method::POST, &url, IMMUTABLE, Some(&body))
-            .map(drop)
+        let attached: Value = self
+            .client
+            .json(&Method::POST, &url, IMMUTABLE, Some(&body))?;
+        match attached["id"].is_string() {
+            true => Ok(()),
+            false => Err(Fault::try_later("an attachment came back without an id").into()),
+        }
     }
 
     fn upload(&self, draft: &str, attachment: &Attachment) -> Result<(), Failure> {
