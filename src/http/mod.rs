@@ -48,6 +48,8 @@ pub struct Lost {
     pub fault: Fault,
     /// All of it was given to the connection: the host may have acted on it.
     pub handed_over: bool,
+    /// A part of its body, or all, was given to the connection: it may have broken over that.
+    pub begun: bool,
 }
 
 impl From<Lost> for Fault {
@@ -261,9 +263,10 @@ impl Agent {
             .timeout_per_write(Some(self.io_timeout))
             .build();
         let sent = self.agent.run(request);
-        let all_gone = gone.load(Ordering::Relaxed) == length;
+        let gone = gone.load(Ordering::Relaxed);
         let response = sent.map_err(|e| Lost {
-            handed_over: all_gone && is_connected(&e),
+            handed_over: gone == length && is_connected(&e),
+            begun: gone > 0,
             fault: self.fault(&host, e),
         })?;
         let is_framed = is_framed(&response);

@@ -137,6 +137,7 @@ impl Client {
         let lost = |e: &dyn std::fmt::Display| Lost {
             fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
             handed_over: false,
+            begun: false,
         };
         let mut bearer =
             HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Lost {
@@ -145,6 +146,7 @@ impl Client {
                     "the access token holds characters of no token",
                 ),
                 handed_over: false,
+                begun: false,
             })?;
         bearer.set_sensitive(true);
         let mut request = Request::builder()

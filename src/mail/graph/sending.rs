@@ -9,7 +9,7 @@ use super::addressed::addressed;
 use super::client::{Client, IMMUTABLE, Trace};
 use super::faults::{Failure, Meaning, Refusal};
 use super::parts::{self, Apart, Attachment};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::http::Agent;
 use crate::mail::{Envelope, Outcome, Receipt, Transport};
 use crate::secret::Secret;
@@ -103,6 +103,8 @@ impl Graph<'_> {
             let response = match self.client.open(&Method::POST, &url, IMMUTABLE, body) {
                 Ok(response) => response,
                 Err(lost) if lost.handed_over => break unknown(lost.fault.what),
+                // It may have been this message's fault: the next is tried too.
+                Err(lost) if lost.begun => break later(lost.fault),
                 Err(lost) => return Err(lost.fault.into()),
             };
             let status = response.status().as_u16();
@@ -201,7 +203,11 @@ impl Graph<'_> {
         for attachment in attachments {
             if let Err(failure) = self.attach(id, attachment) {
                 self.drop_draft(id);
-                return self.before_sending(failure);
+                return match failure {
+                    // The draft came through: it may be this attachment alone that does not.
+                    Failure::Lost(fault) if fault.kind == Kind::TryLater => Ok(later(fault)),
+                    failure => self.before_sending(failure),
+                };
             }
         }
         let message_id = draft["internetMessageId"].as_str().map(str::to_owned);
@@ -313,6 +319,14 @@ fn not_sent(why: String) -> Receipt {
     Receipt {
         why: Some(why),
         ..Receipt::of(Outcome::Refused { for_good: true })
+    }
+}
+
+fn later(fault: Fault) -> Receipt {
+    Receipt {
+        why: Some(fault.what),
+        server_said: fault.server_said,
+        ..Receipt::of(Outcome::Refused { for_good: false })
     }
 }
 
