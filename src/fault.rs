@@ -52,10 +52,23 @@ impl Kind {
     }
 }
 
+/// How far a failure reaches; what it does not reach goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One message: the others of the folder go on.
+    Message,
+    /// One folder, or a right in it: the mailbox's other folders go on.
+    Folder,
+    /// The mailbox, or what stands above it: the app, the tenant, the host, the line.
+    Mailbox,
+}
+
 /// A failure that somebody decides on.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub kind: Kind,
+    /// Where the one who failed knows it; see [`Fault::scope`].
+    pub known_scope: Option<Scope>,
     /// What we could not do and why: a lower-case phrase in the user's names, no period.
     pub what: String,
     /// The server's words, verbatim and unescaped.
@@ -70,6 +83,7 @@ impl Fault {
     pub fn new(kind: Kind, what: impl Into<String>) -> Fault {
         Fault {
             kind,
+            known_scope: None,
             what: what.into(),
             server_said: None,
             retry_after: None,
@@ -87,6 +101,21 @@ impl Fault {
 
     pub fn try_later(what: impl Into<String>) -> Fault {
         Fault::new(Kind::TryLater, what)
+    }
+
+    /// Says how far it reaches.
+    pub fn of(mut self, scope: Scope) -> Fault {
+        self.known_scope = Some(scope);
+        self
+    }
+
+    /// How far it reaches. Where nobody knows better, what a person or the configuration has to
+    /// mend is taken to be of one folder, and the line is everybody's.
+    pub fn scope(&self) -> Scope {
+        self.known_scope.unwrap_or(match self.kind {
+            Kind::Config | Kind::Refused | Kind::SignIn => Scope::Folder,
+            _ => Scope::Mailbox,
+        })
     }
 
     /// Keeps what the server said.

@@ -323,6 +323,10 @@ impl Session {
             (&mut self.stream)
                 .take(MAX_LINE)
                 .read_until(b'\n', &mut line)?;
+            // What broke off is no reply, however it begins.
+            if line.last() != Some(&b'\n') {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             let line = String::from_utf8_lossy(&line);
             let line = line.trim_end();
             let nonsense = || said(line);
@@ -395,6 +399,37 @@ mod tests {
         assert_eq!(stuffed(b".a\r\n..\r\n", 3), b"..a\r\n...\r\n.\r\n");
         assert_eq!(stuffed(b"a", 3), b"a\r\n.\r\n");
         assert_eq!(stuffed(b"a\n.\r\nQUIT\r\n", 64), b"a\n..\r\nQUIT\r\n.\r\n");
+    }
+
+    #[test]
+    fn a_reply_that_breaks_off_accepts_nothing() {
+        for (last, accepted) in [("250 2.0.0 kept\r\n", true), ("250 2.0.0 ke", false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("lmtp");
+            let store = std::os::unix::net::UnixListener::bind(&path).unwrap();
+            let served = std::thread::spawn(move || {
+                let (mut stream, _) = store.accept().unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                stream.write_all(b"220 x\r\n").unwrap();
+                for (verb, reply) in [
+                    ("LHLO", "250 x\r\n"),
+                    ("MAIL", "250 x\r\n"),
+                    ("RCPT", "250 x\r\n"),
+                    ("DATA", "354 x\r\n"),
+                    (".", last),
+                ] {
+                    while !lines.next().unwrap().unwrap().starts_with(verb) {}
+                    stream.write_all(reply.as_bytes()).unwrap();
+                }
+            });
+            let mut session = Session::open(&Address::Unix(path)).unwrap();
+            session.address("a@x.example").unwrap().unwrap();
+            let mut message = tempfile::tempfile().unwrap();
+            message.write_all(b"Subject: x\r\n\r\nx\r\n").unwrap();
+            io::Seek::rewind(&mut message).unwrap();
+            assert_eq!(session.hand_over(message).is_ok(), accepted, "{last:?}");
+            served.join().unwrap();
+        }
     }
 
     #[test]

@@ -177,6 +177,7 @@ pub fn fetch_mailbox(
             pass: &mut pass,
             reporter,
             tally,
+            unsettled: None,
         };
         match visit.folders() {
             Ok(()) => {

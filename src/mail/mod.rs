@@ -88,6 +88,15 @@ pub enum Missing {
     TooLarge { announced: u64, max: u64 },
 }
 
+/// What came of marking, moving or deleting messages.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Of those that are settled, none is in the folder any more.
+    pub left: bool,
+    /// Those that are as they were, each for a reason of its own; all others are settled.
+    pub refused: Vec<(RemoteId, Fault)>,
+}
+
 /// A context that marks the end of a session whose access token ran out (Exchange:
 /// `BYE Session invalidated - AccessTokenExpired`): with a new token the work can go on where it
 /// stopped. Found with `err.downcast_ref::<TokenExpired>()`; the [`Fault`](crate::fault::Fault)
@@ -123,8 +132,8 @@ pub trait Mailbox {
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
 
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
-    /// settled. True when none of them is in the folder any more.
-    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool>;
+    /// settled. An error is about more than single messages: nothing is known of any of them.
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled>;
 
     /// Whether the open folder, opened for writing, has the rights that an action needs, as far
     /// as the server tells without that anything is done.
