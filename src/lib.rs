@@ -31,6 +31,8 @@ mod expiry;
 mod fault;
 mod fetch;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod mail;
 mod net;

@@ -33,6 +33,9 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 pub use probe::probe;
 pub use stamp::stamp;
 pub use target::{Place, expand};

@@ -11,6 +11,8 @@ mod batch;
 mod client;
 mod faults;
 mod folders;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod listing;
 mod parts;
 mod retrieve;

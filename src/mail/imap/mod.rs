@@ -10,6 +10,8 @@ mod connect;
 mod faults;
 mod fetch;
 mod folders;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod guard;
 mod line;
 mod pace;
