@@ -78,7 +78,7 @@ impl Taker for Lmtp {
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let (mut session, addressed) = self.address(&letter.address)?;
         if let Err(refusal) = addressed {
-            self.session = Some(session);
+            self.session = session.if_usable();
             return Err(refusal.into());
         }
         // This message may be what the store breaks over: the others go on without it.
@@ -86,7 +86,7 @@ impl Taker for Lmtp {
             for_good: false,
             reason: format!("`{}` broke off over this message: {e}", self.address),
         })?;
-        self.session = Some(session);
+        self.session = session.if_usable();
         verdict?;
         Ok(self.address.to_string())
     }
@@ -208,6 +208,8 @@ struct Session {
     /// The store takes a message's octets counted (RFC 3030), so none of them can end it.
     chunking: bool,
     eight_bit: bool,
+    /// The connection broke after an answer that holds all the same.
+    over: bool,
 }
 
 /// Whether the store takes a message for a recipient.
@@ -237,6 +239,7 @@ impl Session {
             stream: BufReader::new(stream),
             chunking: false,
             eight_bit: false,
+            over: false,
         };
         session.expect(220)?;
         session.say("LHLO localhost")?;
@@ -295,11 +298,15 @@ impl Session {
         })
     }
 
-    /// Ends a transaction that was refused.
+    /// Ends a transaction that was refused. The refusal holds, also where the store then leaves.
     fn reset(&mut self, refusal: Reply) -> io::Result<Addressed> {
-        self.say("RSET")?;
-        self.expect(250)?;
+        let done = self.say("RSET").and_then(|()| self.expect(250));
+        self.over = done.is_err();
         Ok(Err(refusal.rejected(false)))
+    }
+
+    fn if_usable(self) -> Option<Session> {
+        (!self.over).then_some(self)
     }
 
     fn say(&mut self, line: &str) -> io::Result<()> {
@@ -425,6 +432,7 @@ mod tests {
             }),
             chunking: false,
             eight_bit: false,
+            over: false,
         };
         let began = Instant::now();
         let err = session.reply().err().unwrap();
