@@ -19,7 +19,7 @@ use anyhow::Result;
 use input::Input;
 use people::{composer, distinct, machine, sender};
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Connections at the same time where nothing says how many: as many as Exchange allows.
@@ -248,6 +248,7 @@ impl<'a> Run<'a> {
         let now = jiff::ZonedDateTime::now();
         let Prepared { octets, message_id } =
             draft.prepare(&sender, args.full_name.as_deref(), &now)?;
+        let octets = Arc::new(octets);
         let most = self.office.most_recipients(&route)?;
         let alone = !self.several && to.len() <= most;
         Ok(to
@@ -260,7 +261,7 @@ impl<'a> Run<'a> {
                     to: to.to_vec(),
                     notifications: self.notifications.clone(),
                 },
-                octets: octets.clone(),
+                octets: Arc::clone(&octets),
                 message_id: message_id.clone(),
                 kept: None,
                 alone,

@@ -175,7 +175,7 @@ pub fn less_kept(result: Result<Receipt>, settled: &Settled) -> Result<Option<Re
     let Ok(mut receipt) = result else {
         return Ok(None);
     };
-    receipt.refused.retain(|r| r.for_good);
+    receipt.refused.retain(|r| !r.may_pass());
     if receipt.refused.is_empty() {
         return Ok(None);
     }
@@ -251,7 +251,19 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
     let what = receipt
         .why
         .unwrap_or_else(|| "the server's answer was none that a message can have".into());
-    let mut fault = Fault::new(Kind::OutcomeUnknown, what).hint(format!(
+    let mut fault = Fault::new(Kind::OutcomeUnknown, what);
+    fault.server_said = receipt.server_said;
+    if !receipt.refused.is_empty() {
+        let refused = receipt.refused.iter().map(|r| escape(&r.address));
+        fault = fault.hint(format!(
+            "the server refused it before for: {}",
+            refused.collect::<Vec<_>>().join(", ")
+        ));
+        fault
+            .server_said
+            .get_or_insert_with(|| words(&receipt.refused));
+    }
+    fault = fault.hint(format!(
         "look for Message-ID {} in Sent Items of `{}` before sending again",
         escape(&mail.message_id),
         mail.route.user()
@@ -261,7 +273,6 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
             "it is kept in the outbox and not repeated by itself; to look there and send it if it is not found: queuemail outbox retry {id}"
         ));
     }
-    fault.server_said = receipt.server_said;
     fault
 }
 
