@@ -226,6 +226,15 @@ impl<'a> Run<'a> {
         }
         let to = distinct(self.config, found)?;
         if to.is_empty() {
+            if args.from_header
+                && let Some(why) = draft.without_header()
+            {
+                return Err(Fault::new(
+                    Kind::Malformed,
+                    format!("the message has no header that names a recipient: {why}"),
+                )
+                .into());
+            }
             let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
             return Err(match args.from_header {
                 true => fault.hint("To, Cc and Bcc name nobody"),
@@ -240,6 +249,7 @@ impl<'a> Run<'a> {
                 false => fault,
             }
         })?;
+        submit::check_authors(self.config, &route, &draft.author_addresses()?, &machine())?;
         if let Some(auto) = args.auto(draft.answers()) {
             for (name, value) in compose::auto_fields(auto) {
                 draft.add(name, value);
