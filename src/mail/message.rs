@@ -104,8 +104,11 @@ impl Draft {
         }
     }
 
-    /// The addresses of From, as they stand there.
+    /// The addresses of From, as they stand there; none where it is replaced.
     pub fn author_addresses(&self) -> Result<Vec<String>> {
+        if self.replace_from {
+            return Ok(Vec::new());
+        }
         self.addresses_of(&self.fields, "From")
     }
 

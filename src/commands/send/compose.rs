@@ -29,6 +29,9 @@ const OURS: &[&str] = &[
     "auto-submitted",
 ];
 
+/// How often `--header` may be given: lettre looks at all fields for each that is added.
+const MOST_HEADERS: usize = 1000;
+
 /// A composed message and everybody who gets it; Bcc is in the envelope alone.
 pub struct Composed {
     pub octets: Vec<u8>,
@@ -99,6 +102,13 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
     if let Some(id) = &args.parts.in_reply_to {
         let id = message_id(id)?;
         builder = builder.in_reply_to(id.clone()).references(id);
+    }
+    if args.parts.headers.len() > MOST_HEADERS {
+        return Err(Fault::usage(format!(
+            "--header is given {} times, and a message takes {MOST_HEADERS}",
+            args.parts.headers.len()
+        ))
+        .into());
     }
     let mut seen = HashSet::new();
     for header in &args.parts.headers {
