@@ -249,7 +249,7 @@ impl<'a> Run<'a> {
                 false => fault,
             }
         })?;
-        submit::check_authors(self.config, &route, &draft.author_addresses()?)?;
+        submit::check_authors(self.config, &route, || draft.author_addresses())?;
         if let Some(auto) = args.auto(draft.answers()) {
             for (name, value) in compose::auto_fields(auto) {
                 draft.add(name, value);

@@ -418,6 +418,34 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_holds_though_the_store_then_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lmtp");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let store = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (stream, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(&stream).lines();
+                (&stream).write_all(b"220 here\r\n").unwrap();
+                for reply in ["250 LHLO", "250 ok", "550 5.1.1 nobody"] {
+                    lines.next().unwrap().unwrap();
+                    (&stream)
+                        .write_all(format!("{reply}\r\n").as_bytes())
+                        .unwrap();
+                }
+                assert_eq!(lines.next().unwrap().unwrap(), "RSET");
+            }
+        });
+        let mut lmtp = Lmtp::new(Address::Unix(path));
+        for _ in 0..2 {
+            let (session, addressed) = lmtp.address("a@x.example").unwrap();
+            assert!(addressed.unwrap_err().reason.contains("550 5.1.1 nobody"));
+            lmtp.session = session.if_usable();
+        }
+        store.join().unwrap();
+    }
+
+    #[test]
     fn a_store_that_drips_is_given_up() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         std::thread::spawn(move || {

@@ -121,6 +121,7 @@ fn each_recipient_has_its_own_fate() {
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
         .fails(67)
         .says("b@example.com: 550 5.1.10")
+        .says("refused 1 of 4 recipients; for the others it is accepted or kept")
         .never_says("queuemail send -f");
     let kept = outbox(&home);
     assert_eq!(kept[0]["to"], serde_json::json!(["c@example.com"]));

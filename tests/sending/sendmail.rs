@@ -216,6 +216,11 @@ fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
         text.contains("From: \"Cron Daemon\" <support@contoso.com>\r\n"),
         "{text}"
     );
+    // Without knowing whom it names there is nothing to compare.
+    let unreadable = message("Boss <boss@example.com> and others");
+    pipe(&home, &args, unreadable.as_bytes())
+        .fails(65)
+        .says("cannot read the field `From`");
     configure(&home, "outgoing_server: out", "        any_from: true");
     pipe(&home, &args, message("boss@example.com").as_bytes()).succeeds();
     pipe(&home, &["send", "a@example.com"], resent.as_bytes()).succeeds();

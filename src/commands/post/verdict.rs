@@ -190,7 +190,11 @@ pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> 
         Outcome::Accepted if receipt.refused.is_empty() => return Ok(()),
         Outcome::Accepted => {
             let queue = &mail.route.entry.queue.name;
-            scene.doing = format!("sent for queue `{queue}`, but not to everybody");
+            let done = match mail.kept {
+                Some(_) => "sent or kept",
+                None => "sent",
+            };
+            scene.doing = format!("{done} for queue `{queue}`, but not to everybody");
             partly(mail, &receipt)
         }
         Outcome::Refused { for_good } => refused(receipt, for_good),
@@ -205,10 +209,14 @@ pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> 
 /// Some recipients were refused, and the caller must not send to the others again.
 fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
     let refused = &receipt.refused;
+    let others = match mail.kept {
+        Some(_) => "for the others it is accepted or kept",
+        None => "it accepted the message for the others",
+    };
     let fault = Fault::new(
         worst(refused),
         format!(
-            "the server refused {} of {} recipients, and accepted the message for the others",
+            "the server refused {} of {} recipients; {others}",
             refused.len(),
             mail.envelope.to.len()
         ),
@@ -219,7 +227,8 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
         .filter(|r| !r.for_good)
         .map(|r| shell_quote(&r.address))
         .collect();
-    if later.is_empty() {
+    // What is kept is tried again by itself.
+    if later.is_empty() || mail.kept.is_some() {
         return fault;
     }
     fault.hint(format!(
