@@ -215,6 +215,9 @@ pub struct Address {
     /// The address may be used as a sender.
     #[serde(default)]
     pub sender: bool,
+    /// Mail that it sends may name anybody in From, as a mailing list's does, and not only senders.
+    #[serde(default)]
+    pub any_from: bool,
     /// The outgoing server's name, for a sender.
     pub outgoing_server: Option<String>,
     /// `INBOX` where absent.

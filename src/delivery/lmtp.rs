@@ -92,7 +92,7 @@ impl Taker for Lmtp {
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let (mut session, addressed) = self.address(&letter.address)?;
         if let Err(refusal) = addressed {
-            self.session = Some(session);
+            self.session = session.if_usable();
             return Err(refusal.into());
         }
         // This message may be what the store breaks over: the others go on without it.
@@ -100,7 +100,7 @@ impl Taker for Lmtp {
             for_good: false,
             reason: format!("`{}` broke off over this message: {e}", self.address),
         })?;
-        self.session = Some(session);
+        self.session = session.if_usable();
         verdict?;
         Ok(self.address.to_string())
     }
@@ -251,6 +251,8 @@ struct Session {
     /// The store takes a message's octets counted (RFC 3030), so none of them can end it.
     chunking: bool,
     eight_bit: bool,
+    /// The connection broke after an answer that holds all the same.
+    over: bool,
 }
 
 /// Whether the store takes a message for a recipient.
@@ -308,6 +310,7 @@ impl Session {
             starttls: false,
             chunking: false,
             eight_bit: false,
+            over: false,
         };
         session.expect(220)?;
         session.hello()?;
@@ -406,11 +409,15 @@ impl Session {
         })
     }
 
-    /// Ends a transaction that was refused.
+    /// Ends a transaction that was refused. The refusal holds, also where the store then leaves.
     fn reset(&mut self, refusal: Reply) -> io::Result<Addressed> {
-        self.say("RSET")?;
-        self.expect(250)?;
+        let done = self.say("RSET").and_then(|()| self.expect(250));
+        self.over = done.is_err();
         Ok(Err(refusal.rejected(false)))
+    }
+
+    fn if_usable(self) -> Option<Session> {
+        (!self.over).then_some(self)
     }
 
     fn say(&mut self, line: &str) -> io::Result<()> {
@@ -561,6 +568,34 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_holds_though_the_store_then_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lmtp");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let store = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (stream, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(&stream).lines();
+                (&stream).write_all(b"220 here\r\n").unwrap();
+                for reply in ["250 LHLO", "250 ok", "550 5.1.1 nobody"] {
+                    lines.next().unwrap().unwrap();
+                    (&stream)
+                        .write_all(format!("{reply}\r\n").as_bytes())
+                        .unwrap();
+                }
+                assert_eq!(lines.next().unwrap().unwrap(), "RSET");
+            }
+        });
+        let mut lmtp = Lmtp::new(Address::Unix(path));
+        for _ in 0..2 {
+            let (session, addressed) = lmtp.address("a@x.example").unwrap();
+            assert!(addressed.unwrap_err().reason.contains("550 5.1.1 nobody"));
+            lmtp.session = session.if_usable();
+        }
+        store.join().unwrap();
+    }
+
+    #[test]
     fn a_store_that_drips_is_given_up() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         std::thread::spawn(move || {
@@ -576,6 +611,7 @@ mod tests {
             starttls: false,
             chunking: false,
             eight_bit: false,
+            over: false,
         };
         let began = Instant::now();
         let err = session.reply().err().unwrap();

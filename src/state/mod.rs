@@ -24,7 +24,7 @@ pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord};
 pub use lock::{Holder, Lock};
-pub use outbox::{OutboxCounts, OutboxEntry, OutboxState};
+pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
