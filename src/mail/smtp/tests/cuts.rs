@@ -148,3 +148,36 @@ fn what_a_reply_has_decided_is_never_unknown() {
         assert_eq!((receipt.outcome, refused), case.want(), "{case:?}");
     }
 }
+
+#[test]
+fn a_server_that_leaves_has_not_taken_what_followed() {
+    let ask = |mail: &'static str, recipient: &'static str| {
+        let script = move |peer: &mut Peer| {
+            peer.welcome(peer::EXCHANGE);
+            peer.expect("MAIL");
+            peer.expect("RCPT");
+            peer.expect("BDAT");
+            peer.octets(MESSAGE.len());
+            peer.say(mail);
+            peer.say(recipient);
+        };
+        let (port, thread) = peer::serve(vec![script]);
+        let mut smtp = smtp_to(port, TlsMode::StartTls, TOKEN, &|_| {}).for_one();
+        let envelope = Envelope {
+            to: vec![A.into()],
+            ..Envelope::default()
+        };
+        let result = smtp.submit(&envelope, MESSAGE);
+        drop(smtp);
+        thread.join().unwrap();
+        result
+    };
+    // Nothing was decided before: it is tried again, and is not unknown.
+    let err = ask("250 ok", "421 4.3.2 leaving").unwrap_err();
+    assert_eq!(kind_of(&err), Kind::TryLater);
+    let receipt = ask("550 5.7.60 no", "421 4.3.2 leaving").unwrap();
+    assert_eq!(receipt.outcome, Outcome::Refused { for_good: true });
+    // A reply that RCPT cannot have decides nothing.
+    let receipt = ask("250 ok", "354 go").unwrap();
+    assert_eq!(receipt.outcome, Outcome::Unknown);
+}
