@@ -4,6 +4,8 @@
 //! column and a suggestion; `edit` changes one place and leaves every other byte alone; `cloud`
 //! knows which hosts and scopes follow from a login host.
 
+#[cfg(test)]
+mod canary_tests;
 mod check;
 mod check_servers;
 mod cloud;
@@ -11,6 +13,7 @@ mod credential;
 mod edit;
 #[cfg(test)]
 mod edit_tests;
+mod hidden;
 mod load;
 mod locate;
 mod mistake;
