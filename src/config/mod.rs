@@ -10,6 +10,7 @@ mod check;
 mod check_servers;
 mod cloud;
 mod credential;
+mod depth;
 mod edit;
 #[cfg(test)]
 mod edit_tests;
