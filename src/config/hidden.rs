@@ -111,10 +111,10 @@ pub fn told(words: &str, text: &str) -> String {
     let lines = lines(text).into_iter().zip(visible(text));
     let hidden = lines.map(|(line, shown)| line[shown..].trim_matches(is_frame));
     let parts = hidden.flat_map(|hidden| iter::once(hidden).chain(hidden.split(is_frame)));
+    let sources = || KINDS.iter().copied().chain(["env_file"]);
+    let is_known = |part: &str| PLAIN.contains(&part) || check::nearest(part, sources()).is_some();
     let repeated = parts.filter(|part| {
-        let sources = KINDS.iter().copied().chain(["env_file"]);
-        let is_known = PLAIN.contains(part) || check::nearest(part, sources).is_some();
-        !part.is_empty() && !is_known && (words.contains(part) || of_words.finds(part))
+        !part.is_empty() && (words.contains(part) || of_words.finds(part)) && !is_known(part)
     });
     let (words_too, others): (Vec<&str>, Vec<&str>) = repeated
         .partition(|part| part.len() < LONGEST_WORD && part.chars().all(char::is_alphabetic));
