@@ -10,7 +10,7 @@ use crate::standin::{App, GraphFault, ImapFault, SmtpAt, SmtpFault, Standin, Tok
 use crate::world::{CLIENT_ID, World};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -259,11 +259,44 @@ queues:
         }
     }
 
+    /// All values of the state but for those of tokens.
+    fn kept(&self) -> Vec<u8> {
+        let path = self.world.state_dir().join("state.sqlite");
+        let Ok(database) = rusqlite::Connection::open(path) else {
+            return Vec::new();
+        };
+        let mut query = database
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'token'")
+            .unwrap();
+        let tables = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let mut kept = String::new();
+        for table in tables {
+            let mut query = database
+                .prepare(&format!("SELECT * FROM \"{}\"", table.unwrap()))
+                .unwrap();
+            let columns = query.column_count();
+            let mut rows = query.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                for column in 0..columns {
+                    let value = row.get_ref(column).unwrap();
+                    let octets = value.as_bytes().unwrap_or_default();
+                    kept.push_str(&String::from_utf8_lossy(octets));
+                    kept.push('\0');
+                }
+            }
+        }
+        kept.into_bytes()
+    }
+
     /// What must be nowhere, and what `token get` may write.
     fn canaries(&self) -> (Needles, Needles) {
         let mut secrets = self.m365.secrets();
         secrets.extend([SECRET, PASSWORD, WRONG].map(String::from));
-        (Needles::of(&secrets), Needles::of(&self.m365.tokens()))
+        let tokens = Needles::of(&self.m365.tokens());
+        let mut secrets = Needles::of(&secrets);
+        // Assertions and tokens begin alike.
+        secrets.0.retain(|part| !tokens.0.contains(part));
+        (secrets, tokens)
     }
 
     /// The judgement. `keepers`: files below the home that hold secrets by design.
@@ -277,6 +310,9 @@ queues:
                 leaks.extend(tokens.found(&written.what, &written.text));
             }
         }
+        let kept = self.kept();
+        leaks.extend(secrets.found("what the state keeps besides tokens", &kept));
+        leaks.extend(tokens.found("what the state keeps besides tokens", &kept));
         let home = self.world.home();
         for path in files(home) {
             let name = path.strip_prefix(home).unwrap().display().to_string();
@@ -303,46 +339,80 @@ queues:
     }
 }
 
-/// Texts that give a secret away: its beginning and its end in all usual encodings.
-struct Needles(BTreeSet<String>);
+/// Parts that give a secret away: any twelve octets in a row of each usual encoding, in letters of
+/// either case and without white space.
+struct Needles(HashSet<Vec<u8>>);
+
+const PART: usize = 12;
 
 impl Needles {
     fn of(secrets: &[String]) -> Needles {
-        let mut all = BTreeSet::new();
-        for secret in secrets {
-            let pieces = match secret.len() {
-                0..=24 => vec![secret.as_str()],
-                long => vec![&secret[..24], &secret[long - 24..]],
+        let mut all = HashSet::new();
+        let mut keep = |form: &str| {
+            let form = flat(form);
+            match form.len() {
+                0..PART => all.insert(form),
+                _ => form
+                    .windows(PART)
+                    .all(|part| all.insert(part.to_vec()) || true),
             };
-            for piece in pieces {
-                all.insert(piece.to_owned());
-                let form: String = url::form_urlencoded::byte_serialize(piece.as_bytes()).collect();
-                all.insert(form.replace('+', "%20"));
-                all.insert(form);
-                all.insert(serde_json::Value::from(piece).to_string().replace('"', ""));
-                // Within a longer text base64 depends on what stands before.
-                for before in 0..3 {
-                    let padded = [&b"   "[..before], piece.as_bytes()].concat();
-                    let whole = padded.len() / 3 * 3;
-                    let from = if before == 0 { 0 } else { 4 };
-                    all.insert(STANDARD_NO_PAD.encode(&padded[..whole])[from..].to_owned());
-                    all.insert(URL_SAFE_NO_PAD.encode(&padded[..whole])[from..].to_owned());
-                }
+        };
+        for secret in secrets {
+            keep(secret);
+            let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            keep(&form.replace('+', "%20"));
+            keep(&form.replace('%', "%25"));
+            keep(&form);
+            keep(
+                serde_json::Value::from(secret.as_str())
+                    .to_string()
+                    .trim_matches('"'),
+            );
+            for (open, close) in [("&#", ";"), ("\\u", "")] {
+                let escape = |c: char| match c {
+                    c if c.is_ascii_alphanumeric() => c.to_string(),
+                    c if close.is_empty() => format!("{open}{:04x}", c as u32),
+                    c => format!("{open}{}{close}", c as u32),
+                };
+                keep(&secret.chars().map(escape).collect::<String>());
+            }
+            // Within a longer text base64 depends on what stands before.
+            for before in 0..3 {
+                let padded = [&b"   "[..before], secret.as_bytes()].concat();
+                let whole = padded.len() / 3 * 3;
+                let from = if before == 0 { 0 } else { 4 };
+                keep(&STANDARD_NO_PAD.encode(&padded[..whole])[from..]);
+                keep(&URL_SAFE_NO_PAD.encode(&padded[..whole])[from..]);
             }
         }
         Needles(all)
     }
 
     fn found(&self, place: &str, text: &[u8]) -> Vec<String> {
-        let text = String::from_utf8_lossy(text);
-        let Some(needle) = self.0.iter().find(|needle| text.contains(needle.as_str())) else {
-            return Vec::new();
-        };
-        let at = text.find(needle.as_str()).unwrap();
-        let from = text.floor_char_boundary(at.saturating_sub(120));
-        let to = text.floor_char_boundary((at + 160).min(text.len()));
-        vec![format!("{place}: `{needle}` in …{}…", &text[from..to])]
+        let text = flat(&String::from_utf8_lossy(text));
+        let short = self.0.iter().filter(|part| part.len() < PART);
+        let lengths: BTreeSet<usize> = short.map(Vec::len).chain([PART]).collect();
+        for length in lengths {
+            let found = text.windows(length).position(|part| self.0.contains(part));
+            if let Some(at) = found {
+                let around = &text[at.saturating_sub(120)..(at + 160).min(text.len())];
+                let needle = String::from_utf8_lossy(&text[at..at + length]);
+                let around = String::from_utf8_lossy(around);
+                return vec![format!("{place}: `{needle}` in …{around}…")];
+            }
+        }
+        Vec::new()
     }
+}
+
+/// A text in small letters and without white space, be it written as an escape.
+fn flat(text: &str) -> Vec<u8> {
+    let text = text
+        .replace("\\r", "")
+        .replace("\\n", "")
+        .replace("\\t", "");
+    let octets = text.bytes().filter(|octet| !octet.is_ascii_whitespace());
+    octets.map(|octet| octet.to_ascii_lowercase()).collect()
 }
 
 fn command_line(pid: u32) -> Option<Vec<u8>> {

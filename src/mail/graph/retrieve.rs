@@ -6,7 +6,7 @@
 //! asked. A small message waits for it in memory, whole; a larger one is passed through in
 //! pieces while the others wait.
 
-use super::client::{Client, IMMUTABLE, request_id};
+use super::client::{Client, IMMUTABLE};
 use super::faults::{Failure, Meaning, Refusal};
 use crate::fault::{Fault, Scope};
 use crate::http::Incoming;
@@ -378,7 +378,7 @@ impl Work<'_> {
         if let Some(announced) = announced.filter(|a| *a > MAX_MESSAGE) {
             return Ok(heard(events.send(Event::Missing(at, too_large(announced)))));
         }
-        let id = request_id(&response);
+        let id = self.client.in_brackets(&response);
         if let Some(why) = self.unfit(&response) {
             return Ok(self.other_answer(response, why));
         }
