@@ -302,7 +302,7 @@ impl Work<'_> {
                 heard(events.send(Event::Missing(at, Missing::Refused(words))))
             }
             (_, Some(_)) => return Err(self.client.fault(WHAT, Failure::from(refusal))),
-            (Meaning::Trouble, None) => Attempt::Failed(Why::Words(words)),
+            (Meaning::Trouble | Meaning::BadToken, None) => Attempt::Failed(Why::Words(words)),
             (_, None) => Attempt::Refused(words),
         })
     }
@@ -333,7 +333,7 @@ impl Work<'_> {
         }
     }
 
-    /// What another answer than a message says: an error of Graph's form, for all its status of
+    /// What an answer says that is not a message: an error of Graph's form, for all its status of
     /// success, is read as the refusal that it is.
     fn other_answer(&self, response: Response<Incoming>, why: Why) -> Attempt {
         let (parts, body) = response.into_parts();
