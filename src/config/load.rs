@@ -112,10 +112,10 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         .hint(owner_hint(me, metadata.uid(), path))
         .into());
     }
-    if metadata.permissions().mode() & 0o002 != 0 {
+    if let Some(others) = files::who_else_can_change(metadata) {
         return Err(
-            Fault::config(format!("every user can change {}", shown(path)))
-                .hint(format!("chmod o-w {}", quoted(path)))
+            Fault::config(format!("{others} can change {}", shown(path)))
+                .hint(format!("chmod go-w {}", quoted(path)))
                 .into(),
         );
     }

@@ -36,7 +36,7 @@ pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, quoted, read
 pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};
-pub use resolve_secret::MOUNTS;
+pub use resolve_secret::closed_to_others;
 pub use schema::schema;
 pub use secret_command::{Failure, run_with};
 pub use secret_source::SecretSource;

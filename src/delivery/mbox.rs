@@ -7,11 +7,14 @@
 //! may have taken the message out; it is then delivered again.
 
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
-use crate::fault::Fault;
+use crate::config;
+use crate::fault::{Fault, Kind};
+use crate::files::{self, End};
 use anyhow::Result;
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
-use std::fs::{File, OpenOptions};
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::process::geteuid;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{BufReader, BufWriter, Error, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 const LOCK_WAIT: Duration = Duration::from_secs(60);
 /// A dot-lock of another host's process is stale after this time (as liblockfile has it).
 const LOCK_STALE: Duration = Duration::from_secs(300);
+/// Octets of a lock that are read for the process that it names.
+const LONGEST_PID: u64 = 32;
 
 pub struct Mbox {
     path: PathBuf,
@@ -170,6 +175,36 @@ struct LockedFile {
     path: PathBuf,
     _dot_lock: DotLock,
 }
+/// No link is followed, and nobody is waited for: of a FIFO, that would be a reader.
+const AT_ONCE: i32 = OFlags::NOFOLLOW
+    .union(OFlags::NONBLOCK)
+    .bits()
+    .cast_signed();
+
+/// Refuses what is no file, such as a pipe, which has no end to append at; a file that has another
+/// name too, under which it may be anything; and root a file of another user.
+pub(super) fn check(about: &Metadata, path: &Path) -> Result<()> {
+    let why = if !about.is_file() {
+        "it is not a regular file"
+    } else if about.nlink() > 1 {
+        "it has a second name (a hard link), and could be another file that should not change"
+    } else if geteuid().is_root() && about.uid() != 0 {
+        let owner = about.uid();
+        return Err(Fault::new(
+            Kind::CannotWrite,
+            format!(
+                "root does not write to `{}`, which belongs to another user (uid {owner})",
+                path.display()
+            ),
+        )
+        .hint(config::owner_hint(0, owner, path))
+        .into());
+    } else {
+        return Ok(());
+    };
+    Err(cannot_write(path, &Error::other(why)))
+}
+
 
 impl LockedFile {
     fn open(path: &Path) -> Result<LockedFile> {
@@ -180,13 +215,13 @@ impl LockedFile {
             .write(true)
             .create(true)
             .truncate(false)
+        let path = &files::real_path(path, End::File)?;
             .mode(0o600)
             .open(path)
             .map_err(|e| cannot_write(path, &e))?;
-        // A pipe has no end to append at, and would keep us waiting for its reader.
-        if !file.metadata().is_ok_and(|about| about.is_file()) {
-            return Err(cannot_write(path, &Error::other("it is no file")));
-        }
+        let about = file.metadata().map_err(|e| cannot_write(path, &e))?;
+        check(&about, path)?;
+            .custom_flags(AT_ONCE)
         while let Err(e) = rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             if !matches!(e, rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) {
                 return Err(cannot_write(path, &e.into()));
@@ -237,7 +272,7 @@ impl LockedFile {
         self.file
             .sync_all()
             .map_err(|e| cannot_write(&self.path, &e))?;
-        crate::files::sync_folder(crate::files::folder_of(&self.path))
+        files::sync_folder(files::folder_of(&self.path))
     }
 }
 
@@ -272,7 +307,7 @@ impl DotLock {
                     return Ok(DotLock(lock));
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    if remove_stale(&lock) {
+                    if remove_stale(&lock)? {
                         continue;
                     }
                 }
@@ -294,25 +329,55 @@ impl Drop for DotLock {
 
 /// Removes a lock that is stale. Of several who find it so, one does: the next would remove the
 /// lock that the first has made since.
-fn remove_stale(lock: &Path) -> bool {
-    let Ok(file) = File::open(lock) else {
-        return false;
+///
+/// # Errors
+/// `CannotWrite` for what nobody makes to lock a file: a link, a FIFO, a device.
+fn remove_stale(lock: &Path) -> Result<bool> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(AT_ONCE)
+        .open(lock);
+    let file = match opened {
+        Ok(file) => file,
+        Err(e) if rustix::io::Errno::from_io_error(&e) == Some(rustix::io::Errno::LOOP) => {
+            return Err(no_lock(lock));
+        }
+        // It is gone by now, or not for us to read.
+        Err(_) => return Ok(false),
     };
-    if !stale(lock) || file.try_lock().is_err() {
-        return false;
+    let Ok(ours) = file.metadata() else {
+        return Ok(false);
+    };
+    if !ours.is_file() {
+        return Err(no_lock(lock));
     }
-    let is_this = match (file.metadata(), lock.metadata()) {
-        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    };
-    is_this && std::fs::remove_file(lock).is_ok()
+    if !is_stale(&file, &ours) || file.try_lock().is_err() {
+        return Ok(false);
+    }
+    let is_this = lock
+        .symlink_metadata()
+        .is_ok_and(|there| (ours.dev(), ours.ino()) == (there.dev(), there.ino()));
+    Ok(is_this && std::fs::remove_file(lock).is_ok())
+}
+
+fn no_lock(lock: &Path) -> anyhow::Error {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("`{}` is in the way, and is not a lock file", lock.display()),
+    )
+    .hint(format!(
+        "nothing was removed from the server; see who made it, and remove it: ls -l {}",
+        config::quoted(lock)
+    ))
+    .into()
 }
 
 /// A lock is stale when the process that it names is gone, or, if it names none, when it is old.
-fn stale(lock: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(lock) else {
+fn is_stale(lock: &File, about: &Metadata) -> bool {
+    let mut text = String::new();
+    if lock.take(LONGEST_PID).read_to_string(&mut text).is_err() {
         return false;
-    };
+    }
     if let Some(pid) = text
         .trim()
         .parse()
@@ -321,8 +386,8 @@ fn stale(lock: &Path) -> bool {
     {
         return rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
     }
-    std::fs::metadata(lock)
-        .and_then(|m| m.modified())
+    about
+        .modified()
         .ok()
         .and_then(|t| SystemTime::now().duration_since(t).ok())
         .is_some_and(|age| age > LOCK_STALE)

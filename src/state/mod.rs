@@ -29,7 +29,7 @@ pub use waits::Wait;
 
 use crate::config;
 use crate::fault::{Fault, Kind};
-use crate::files;
+use crate::files::{self, End};
 use anyhow::Result;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -150,27 +150,31 @@ impl Drop for Store {
     }
 }
 
-/// Refuses root a folder of somebody else: what root made in it would be closed to its owner, who
-/// could also lead what root writes elsewhere. Refuses everybody a folder that all may change: they
-/// could put another database, or a lock, in the place of ours.
+/// Refuses a folder of somebody else, or that others may change: they could put another database,
+/// or a lock, in the place of ours, and lead what we write elsewhere.
 fn check_folder(folder: &Path) -> Result<()> {
-    let Ok(about) = folder.metadata() else {
+    let real = files::real_path(folder, End::OwnFolder)?;
+    let Ok(about) = real.metadata() else {
         return Ok(());
     };
     let name = folder.display();
     let refusal = |what: String| Fault::new(Kind::CannotWrite, what);
+    let me = rustix::process::geteuid().as_raw();
     let owner = about.uid();
-    if rustix::process::geteuid().is_root() && owner != 0 {
+    if ![0, me].contains(&owner) {
         let what = format!("the state folder `{name}` belongs to another user (uid {owner})");
         return Err(refusal(what)
-            .hint(config::owner_hint(0, owner, folder))
+            .hint(config::owner_hint(me, owner, folder))
             .into());
     }
-    if about.permissions().mode() & 0o002 != 0 {
-        let what = format!("the state folder `{name}` can be changed by everybody");
-        return Err(refusal(what)
-            .hint(format!("chmod o-w {}", config::quoted(folder)))
-            .into());
+    if let Some(others) = files::who_else_can_change(&about) {
+        let what = format!("the state folder `{name}` can be changed by {others}");
+        let fault = refusal(what).hint(format!("chmod go-w {}", config::quoted(folder)));
+        return Err(match owner == me {
+            true => fault,
+            false => fault.hint(config::owner_hint(me, owner, folder)),
+        }
+        .into());
     }
     Ok(())
 }

@@ -419,7 +419,9 @@ fn an_mbox_that_is_no_file_is_refused() {
     assert!(made.unwrap().success());
     // More than a pipe holds.
     desk.m365.deliver(SUPPORT, "INBOX", &[b'x'; 100_000]);
-    desk.fetch(&[]).fails(73).mentions("it is no file");
+    desk.fetch(&[])
+        .fails(73)
+        .mentions("it is not a regular file");
     assert!(!desk.path(".config/queuemail/pipe.lock").exists());
 }
 
