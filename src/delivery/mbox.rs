@@ -33,6 +33,8 @@ pub struct Mbox {
     locked: Option<LockedFile>,
     /// Where the next planned message begins.
     end: u64,
+    /// What must be written before it, for what stands there not to swallow it.
+    gap: &'static str,
     /// Rendered messages that were appended, and are needed until that is on record.
     done: Vec<PathBuf>,
 }
@@ -44,6 +46,7 @@ impl Mbox {
             spool: spool.to_owned(),
             locked: None,
             end: 0,
+            gap: "",
             done: Vec::new(),
         }
     }
@@ -52,6 +55,7 @@ impl Mbox {
         if self.locked.is_none() {
             let locked = LockedFile::open(&self.path)?;
             self.end = locked.length()?;
+            self.gap = locked.gap(self.end)?;
             self.locked = Some(locked);
         }
         Ok(())
@@ -66,8 +70,9 @@ impl Delivery for Mbox {
     fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent> {
         self.lock()?;
         let rendered = staged.with_extension("mbox");
-        let length =
-            render(staged, &rendered, &letter.address).map_err(|e| cannot_write(&rendered, &e))?;
+        let gap = std::mem::take(&mut self.gap);
+        let length = render(staged, &rendered, gap, &letter.address)
+            .map_err(|e| cannot_write(&rendered, &e))?;
         let offset = self.end;
         self.end += length;
         Ok(Intent::Append {
@@ -152,8 +157,8 @@ fn is_at(wanted: &File, file: &File, offset: u64, length: u64) -> std::io::Resul
     Ok(true)
 }
 
-/// Writes the mboxrd form of a staged message in its place and returns its length.
-fn render(staged: &Path, rendered: &Path, address: &str) -> std::io::Result<u64> {
+/// Writes the mboxrd form of a staged message in its place, after `gap`, and returns the length.
+fn render(staged: &Path, rendered: &Path, gap: &str, address: &str) -> std::io::Result<u64> {
     let mut out = BufWriter::new(
         OpenOptions::new()
             .write(true)
@@ -162,6 +167,7 @@ fn render(staged: &Path, rendered: &Path, address: &str) -> std::io::Result<u64>
             .open(rendered)?,
     );
     let message = BufReader::new(File::open(staged)?);
+    out.write_all(gap.as_bytes())?;
     mboxrd::write(&mut out, message, address, Timestamp::now())?;
     out.flush()?;
     let length = out.get_ref().metadata()?.len();
@@ -169,12 +175,6 @@ fn render(staged: &Path, rendered: &Path, address: &str) -> std::io::Result<u64>
     Ok(length)
 }
 
-/// The mbox file, opened and locked in both ways.
-struct LockedFile {
-    file: File,
-    path: PathBuf,
-    _dot_lock: DotLock,
-}
 /// No link is followed, and nobody is waited for: of a FIFO, that would be a reader.
 const AT_ONCE: i32 = OFlags::NOFOLLOW
     .union(OFlags::NONBLOCK)
@@ -205,23 +205,29 @@ pub(super) fn check(about: &Metadata, path: &Path) -> Result<()> {
     Err(cannot_write(path, &Error::other(why)))
 }
 
+/// The mbox file, opened and locked in both ways.
+struct LockedFile {
+    file: File,
+    path: PathBuf,
+    _dot_lock: DotLock,
+}
 
 impl LockedFile {
     fn open(path: &Path) -> Result<LockedFile> {
         let end = Instant::now() + LOCK_WAIT;
+        let path = &files::real_path(path, End::File)?;
         let dot_lock = DotLock::take(path, end)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-        let path = &files::real_path(path, End::File)?;
             .mode(0o600)
+            .custom_flags(AT_ONCE)
             .open(path)
             .map_err(|e| cannot_write(path, &e))?;
         let about = file.metadata().map_err(|e| cannot_write(path, &e))?;
         check(&about, path)?;
-            .custom_flags(AT_ONCE)
         while let Err(e) = rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             if !matches!(e, rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) {
                 return Err(cannot_write(path, &e.into()));
@@ -244,6 +250,21 @@ impl LockedFile {
             .metadata()
             .map_err(|e| cannot_write(&self.path, &e))?
             .len())
+    }
+
+    /// What must stand between the file's end and a `From ` line, which readers look for after an
+    /// empty line (RFC 4155): another program may have left a line or a message unfinished there.
+    fn gap(&self, end: u64) -> Result<&'static str> {
+        let mut last = [0; 3];
+        let last = &mut last[..usize::try_from(end).map_or(3, |end| end.min(3))];
+        self.file
+            .read_exact_at(last, end - last.len() as u64)
+            .map_err(|e| cannot_write(&self.path, &e))?;
+        Ok(match last {
+            [] | [.., b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => "",
+            [.., b'\n'] => "\n",
+            _ => "\n\n",
+        })
     }
 
     /// Appends a rendered message at `offset`, the file's end. What was written in part is cut
@@ -430,6 +451,36 @@ mod tests {
         drop(mbox);
         assert!(super::super::recover(&intent, 0).unwrap().is_some());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    /// Whatever another program left at the end, or we at a power cut.
+    #[test]
+    fn what_stands_at_the_end_swallows_no_message() {
+        let whole = "From a Thu Jan  1 00:00:00 1970\nSubject: a\n\nold\n";
+        for (tail, gap) in [
+            ("", "\n"),
+            ("\n", ""),
+            ("\r\n", ""),
+            ("unfinished", "\n\n"),
+            ("\nFrom b Thu Jan  1 00:00:00 1970\nSubj", "\n\n"),
+            ("\0\0\0\0", "\n\n"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("mbox");
+            let old = format!("{whole}{tail}");
+            std::fs::write(&path, &old).unwrap();
+            let mut mbox = Mbox::open(&path, folder.path());
+            for name in ["first", "second"] {
+                let staged = folder.path().join(name);
+                std::fs::write(&staged, "Subject: x\n\ntext\n").unwrap();
+                let intent = mbox.plan(&staged, &letter()).unwrap();
+                mbox.deliver(&intent, &letter()).unwrap();
+            }
+            mbox.flush().unwrap();
+            let now = std::fs::read_to_string(&path).unwrap();
+            let new = now.strip_prefix(&format!("{old}{gap}From a@")).unwrap();
+            assert_eq!(new.matches("\n\nFrom a@").count(), 1, "{tail:?}: {now:?}");
+        }
     }
 
     /// Addresses that share a file find the lock of a run that was killed at the same time.
