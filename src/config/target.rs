@@ -8,11 +8,9 @@ const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}
 /// The mistake in a delivery's words after the colon, if there is one.
 pub fn mistake(kind: &str, rest: &str) -> Option<String> {
     bad_placeholder(rest).or_else(|| match kind {
-        "command" => match shell_words::split(rest) {
-            Err(_) => Some(format!("a quote is not closed in `{rest}`")),
-            Ok(words) if words.first().is_none_or(String::is_empty) => Some("`command:` names no program".to_owned()),
-            Ok(_) => None,
-        },
+        "command" => super::command_line::words(rest)
+            .err()
+            .map(|why| format!("`command:{rest}`: {why}")),
         "lmtp" if !names_a_store(rest) => Some(format!(
             "`lmtp:{rest}` names no mail store: give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket"
         )),

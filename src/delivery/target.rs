@@ -2,7 +2,7 @@
 
 use super::lmtp::Address;
 use super::stdout::Form;
-use crate::config::Target;
+use crate::config::{self, Target};
 use crate::fault::Fault;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -45,15 +45,12 @@ pub fn expand(
         "mbox" => Place::Mbox(path()?),
         "eml" => Place::Eml(path()?),
         "command" => {
-            let words = shell_words::split(rest)
-                .map_err(|_| Fault::config(format!("a quote in `{rest}` is not closed")))?;
+            let words = config::command_words(rest)
+                .map_err(|why| Fault::config(format!("`command:{rest}`: {why}")))?;
             let words = words
                 .iter()
                 .map(|word| fill(word, &values))
                 .collect::<Result<Vec<_>>>()?;
-            if words.is_empty() {
-                return Err(Fault::config("`command:` names no program").into());
-            }
             Place::Command(words)
         }
         "stdout" if rest == "json" => Place::Stdout(Form::JsonLines),
