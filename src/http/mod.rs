@@ -100,6 +100,8 @@ impl Agent {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .timeout_resolve(Some(settings.connect_timeout))
+            // All addresses of a host share it.
             .timeout_connect(Some(settings.connect_timeout))
             .timeout_send_request(Some(settings.io_timeout))
             .timeout_send_body(Some(settings.io_timeout))
