@@ -460,16 +460,16 @@ checked_string!(
 
 checked_string!(
     /// Where fetched mail comes to rest: `maildir:PATH`, `mbox:PATH`, `command:CMD`,
-    /// `lmtp:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER`, `stdout` or `stdout:json`.
+    /// `lmtp:HOST:PORT`, `lmtp-plain:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER`, `stdout` or `stdout:json`.
     Target,
     |text| {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
-            "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => {
+            "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" if !rest.is_empty() => {
                 super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err)
             }
-            "maildir" | "mbox" | "command" | "lmtp" | "eml" => {
+            "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" => {
                 Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
             }
             _ => Err(format!(

@@ -55,22 +55,28 @@ pub fn expand(
         }
         "stdout" if rest == "json" => Place::Stdout(Form::JsonLines),
         "stdout" => Place::Stdout(Form::Mboxrd),
-        "lmtp" => Place::Lmtp(lmtp_address(&fill(rest, &values)?)?),
+        "lmtp" | "lmtp-plain" => {
+            Place::Lmtp(lmtp_address(&fill(rest, &values)?, kind == "lmtp-plain")?)
+        }
         other => return Err(Fault::config(format!("`{other}:` is no delivery")).into()),
     })
 }
 
 /// `HOST:PORT`, or the path of a socket.
-fn lmtp_address(text: &str) -> Result<Address> {
-    if text.starts_with('/') {
+fn lmtp_address(text: &str, plain: bool) -> Result<Address> {
+    if text.starts_with('/') && !plain {
         return Ok(Address::Unix(text.into()));
     }
     text.rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)))
         .filter(|(host, port)| !host.is_empty() && *port != 0)
-        .map(|(host, port)| Address::Tcp(host.trim_matches(['[', ']']).to_owned(), port))
+        .map(|(host, port)| Address::Tcp {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            plain,
+        })
         .ok_or_else(|| {
-            Fault::config(format!("`lmtp:{text}` names no mail store"))
+            Fault::config(format!("`{text}` names no mail store"))
                 .hint("give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket")
                 .into()
         })

@@ -418,6 +418,7 @@ fn a_delivery_that_cannot_be() {
         ("command:handler $(id)", "`$` needs a shell"),
         ("lmtp:mail.example", "names no mail store"),
         ("lmtp:mail.example:99999", "names no mail store"),
+        ("lmtp-plain:/run/lmtp", "give lmtp-plain:HOST:PORT"),
     ] {
         let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
         world
@@ -450,6 +451,7 @@ fn a_delivery_that_cannot_be() {
         "maildir:/m/{queue}/{address}/{folder}/{language}",
         "lmtp:[::1]:24",
         "lmtp:/run/{queue}",
+        "lmtp-plain:store:24",
         "lmtp:~/lmtp.sock",
         "command:sort --key=2",
         "command:sh -c 'tee log | handler'",
