@@ -5,6 +5,7 @@
 //! become another database without a change elsewhere. Commits are durable (WAL with
 //! `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod disk;
 mod failure;
 mod health;
 mod ledger;
@@ -69,6 +70,7 @@ impl Store {
         let folder = &std::path::absolute(folder)?;
         let path = folder.join(DATABASE);
         check_folder(folder)?;
+        disk::check(folder)?;
         refuse_lost(folder, &path)?;
         files::create_private_folder(folder)?;
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
