@@ -577,3 +577,24 @@ fn a_delivery_that_took_the_spool_s_file_away_is_not_repeated() {
     let taken = std::fs::read(desk.path("taken")).unwrap();
     assert_eq!(taken, sent.concat());
 }
+
+/// What a host's managed identity is asked with is no business of a delivery.
+#[test]
+fn a_command_gets_nothing_that_gives_out_tokens() {
+    let desk = Desk::new(Via::Imap, "deliver: \"command:sh -c 'env > ../../seen'\"");
+    desk.deliver(0..1);
+    desk.fetch(&[])
+        .env("IDENTITY_HEADER", "proof")
+        .env("MSI_SECRET", "proof")
+        .env("HTTPS_PROXY", "http://proxy.example:3128")
+        .env("NO_PROXY", "localhost")
+        .under(["/bin/sh", "-c", "cd .config/queuemail && exec \"$@\"", "sh"])
+        .succeeds();
+    let seen = std::fs::read_to_string(desk.path("seen")).unwrap();
+    assert!(!seen.contains("proof"), "{seen}");
+    assert!(
+        seen.contains("HTTPS_PROXY=http://proxy.example:3128"),
+        "{seen}"
+    );
+    assert!(seen.contains("QUEUEMAIL_QUEUE=support"), "{seen}");
+}
