@@ -5,7 +5,9 @@
 //! say and what the *server* said never mix: the server's words are kept verbatim in
 //! [`Fault::server_said`] and escaped only where they are printed.
 
+use rustix::io::Errno;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 /// One kind for each reaction of the caller (sysexits.h), in ascending order of how bad it is:
@@ -66,6 +68,9 @@ pub struct Fault {
     pub hints: Vec<String>,
 }
 
+/// What to do where the system ran out of open files, processes or memory.
+const SHORTAGE: &str = "let it have more (ulimit -n for open files, -u for processes), or do less at a time (fetch --jobs), and run the same command again";
+
 impl Fault {
     pub fn new(kind: Kind, what: impl Into<String>) -> Fault {
         Fault {
@@ -97,6 +102,18 @@ impl Fault {
 
     pub fn hint(mut self, text: impl Into<String>) -> Fault {
         self.hints.push(text.into());
+        self
+    }
+
+    /// Of what failed by this error of the system: where it ran out of something that comes back,
+    /// such as open files, nothing is wrong with what we wanted, and the same call may succeed
+    /// later.
+    pub fn by_system(mut self, err: &io::Error) -> Fault {
+        let shortage = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN];
+        if Errno::from_io_error(err).is_some_and(|e| shortage.contains(&e)) {
+            self.kind = Kind::TryLater;
+            self.hints = vec![SHORTAGE.to_owned()];
+        }
         self
     }
 

@@ -7,6 +7,7 @@ pub use way::{End, real_path};
 
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
+use rustix::io::Errno;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -136,6 +137,14 @@ pub fn remedy(err: &std::io::Error) -> &'static str {
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "let the user that runs queuemail write there and run the same command again"
+        }
+        ErrorKind::FileTooLarge => {
+            "a file may not become so large: raise the limit (ulimit -f; in systemd LimitFSIZE=) and run the same command again"
+        }
+        _ if Errno::from_io_error(err)
+            .is_some_and(|e| [Errno::MFILE, Errno::NFILE].contains(&e)) =>
+        {
+            "too many files are open: raise the limit (ulimit -n), or do less at a time (fetch --jobs), and run the same command again"
         }
         _ => "mend the destination and run the same command again",
     }

@@ -159,7 +159,9 @@ impl<'a> File<'a> {
     fn read(setting: &'static str, path: &'a Path) -> Result<File<'a>, Fault> {
         let mut octets = files::read_plain(path, LARGEST_FILE).map_err(|e| {
             let hint = format!("ls -l {}", config::quoted(path));
-            cannot(setting, path, &e.to_string()).hint(hint)
+            cannot(setting, path, &e.to_string())
+                .hint(hint)
+                .by_system(&e)
         })?;
         // Some editors put an invisible mark at the head, where OpenSSL then finds no PEM.
         if octets.starts_with(b"\xef\xbb\xbf") {

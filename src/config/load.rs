@@ -37,7 +37,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
 /// The text of the file, which must be ours; its permissions are those of what was read.
 pub fn read(path: &Path) -> Result<(String, Metadata)> {
     let cannot = |e: std::io::Error| {
-        let fault = Fault::config(format!("cannot read {}: {}", shown(path), why(&e)));
+        let what = format!("cannot read {}: {}", shown(path), why(&e));
+        let fault = Fault::config(what).by_system(&e);
         match e.kind() {
             std::io::ErrorKind::NotFound => fault.hint(
                 "make it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",

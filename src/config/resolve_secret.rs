@@ -67,7 +67,7 @@ impl SecretSource {
 
 fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
     let cannot = |e: std::io::Error| {
-        let fault = Fault::config(format!("file {}: {}", shown(path), why(&e)));
+        let fault = Fault::config(format!("file {}: {}", shown(path), why(&e))).by_system(&e);
         match e.kind() {
             ErrorKind::NotFound => fault.hint(format!(
                 "put it there, readable for us alone, and end it with Ctrl-D: install -m 600 /dev/stdin {}",

@@ -61,7 +61,9 @@ pub fn run_with(
         .spawn()
         .map_err(|e| match e.kind() {
             ErrorKind::NotFound => Failure::NotThere,
-            _ => other(format!("cannot run command `{name}`: {}", why(&e))),
+            _ => Failure::Other(
+                Fault::config(format!("cannot run command `{name}`: {}", why(&e))).by_system(&e),
+            ),
         })?;
     if let (Some(input), Some(mut pipe)) = (input.cloned(), child.stdin.take()) {
         // A program that does not read all of it says by its exit code whether that is well.

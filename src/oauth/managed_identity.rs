@@ -295,6 +295,7 @@ fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
             odd(&format!("`{}`: {e}", path.display())).hint(
                 "the user that runs queuemail must be in the group himds: usermod -aG himds USER",
             )
+            .by_system(&e)
         })?;
     Ok(Secret::new(text.trim()))
 }

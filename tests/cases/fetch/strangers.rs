@@ -1,5 +1,5 @@
 //! What other users of the machine put in the way of a delivery: links, FIFOs, devices. Root has
-//! the most to lose; and what is one's own goes on working.
+//! the most to lose; and what is one's own goes on working. And limits that an administrator set.
 
 use super::{Desk, SUPPORT, Via, assert_same, mboxrd};
 use std::fs;
@@ -186,4 +186,47 @@ fn a_service_user_delivers_where_it_may_write() {
             "root leaves its configuration alone"
         );
     }
+}
+
+/// A limit on the size of files fails the write, as a full disk does, and does not end the program.
+#[test]
+fn a_limit_on_the_size_of_files_is_said() {
+    for target in ["maildir:~/mail", "mbox:~/box", "eml:~/mail"] {
+        let desk = Desk::new(
+            Via::Imap,
+            &format!("deliver: {target}\nafter_fetch: delete"),
+        );
+        // Of 2 MiB, where a file may have 1 MiB.
+        let long = "x\r\n".repeat(700_000);
+        let sent = format!("Subject: long\r\n\r\n{long}").into_bytes();
+        desk.m365.deliver(SUPPORT, "INBOX", &sent);
+        desk.fetch(&[])
+            .under(["/bin/sh", "-c", "ulimit -f 2048; exec \"$@\"", "sh"])
+            .fails(73)
+            .mentions("raise the limit (ulimit -f");
+        assert_eq!(desk.m365.messages(SUPPORT, "INBOX").len(), 1, "{target}");
+        desk.fetch(&[]).succeeds();
+        assert_eq!(desk.m365.messages(SUPPORT, "INBOX").len(), 0, "{target}");
+    }
+}
+
+/// Open files come back: whatever finds none left asks to be tried later.
+#[test]
+fn too_many_open_files_are_to_be_tried_later() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:~/mail");
+    desk.deliver(0..1);
+    let mut codes = Vec::new();
+    for most in 3..24 {
+        let limit = format!("ulimit -n {most}; exec \"$@\"");
+        let ran = desk
+            .fetch(&[])
+            .under(["/bin/sh", "-c", &limit, "sh"])
+            .ends();
+        // Without libraries there is no program yet.
+        if !ran.stderr.contains("error while loading shared libraries") {
+            assert!([0, 73, 75].contains(&ran.code), "with {most} files: {ran}");
+            codes.push(ran.code);
+        }
+    }
+    assert!(codes.contains(&75) && codes.contains(&0), "{codes:?}");
 }
