@@ -598,3 +598,36 @@ fn a_command_gets_nothing_that_gives_out_tokens() {
     );
     assert!(seen.contains("QUEUEMAIL_QUEUE=support"), "{seen}");
 }
+
+/// The name of a new folder is an entry of the one above: without that one's sync a power cut takes
+/// away all that was delivered.
+#[test]
+fn a_folder_that_is_made_is_durable_in_the_one_above() {
+    for (target, made) in [
+        ("maildir:~/a/b", &["", "/a", "/a/b"][..]),
+        ("eml:~/a/b", &["", "/a", "/a/b"][..]),
+        ("mbox:~/box", &[""][..]),
+    ] {
+        let desk = Desk::new(Via::Imap, &format!("deliver: {target}"));
+        desk.deliver(0..1);
+        let trace = desk.path("trace");
+        desk.fetch(&[])
+            .under([
+                "strace",
+                "-f",
+                "-qq",
+                "-y",
+                "--trace=fsync,fdatasync",
+                "-o",
+                trace.to_str().unwrap(),
+            ])
+            .succeeds();
+        let trace = std::fs::read_to_string(trace).unwrap();
+        let home = desk.world.home().canonicalize().unwrap();
+        let state = ["", "/.local", "/.local/state", "/.local/state/queuemail"];
+        for folder in made.iter().chain(&state) {
+            let synced = format!("<{}{folder}>)", home.display());
+            assert!(trace.contains(&synced), "{target}: {synced} in {trace}");
+        }
+    }
+}
