@@ -121,9 +121,12 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
     if let Some(others) = files::who_else_can_change(&about) {
         let what = format!("the state folder `{name}` can be changed by {others}");
-        return Err(refusal(what)
-            .hint(format!("chmod go-w {}", config::quoted(folder)))
-            .into());
+        let fault = refusal(what).hint(format!("chmod go-w {}", config::quoted(folder)));
+        return Err(match owner == me {
+            true => fault,
+            false => fault.hint(config::owner_hint(me, owner, folder)),
+        }
+        .into());
     }
     Ok(())
 }
