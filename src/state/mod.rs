@@ -33,6 +33,7 @@ use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
 use db::{Db, Durable, Reader, Tx};
+use lock::Leases;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -54,6 +55,7 @@ const LOCKS: &str = "locks";
 pub struct Store {
     folder: PathBuf,
     db: Db,
+    leases: Leases,
 }
 
 impl Store {
@@ -72,6 +74,7 @@ impl Store {
         Ok(Store {
             folder: folder.to_owned(),
             db: Db::new(connection, &path, &folder.join(LOG)),
+            leases: Leases::new(folder.join(LOCKS)),
         })
     }
 
