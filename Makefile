@@ -36,6 +36,11 @@ soak: ## Every fault campaign of `make test`, whole, with counts; SECONDS=… fo
 	scripts/need test
 	QUEUEMAIL_SOAK=$(SECONDS) RUST_TEST_NOCAPTURE=1 scripts/test --test tests campaigns
 
+.PHONY: fuzz
+fuzz: ## Fuzz every reader of hostile input, guided by coverage; SECONDS=… for each
+	scripts/need build
+	scripts/fuzz $(SECONDS)
+
 .PHONY: bench
 bench: ## Measure against mbsync, getmail, fetchmail, mpop and msmtp; CASES="…" chooses
 	scripts/need bench

@@ -5,7 +5,9 @@
 //! say and what the *server* said never mix: the server's words are kept verbatim in
 //! [`Fault::server_said`] and escaped only where they are printed.
 
+use rustix::io::Errno;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 /// One kind for each reaction of the caller (sysexits.h), in ascending order of how bad it is:
@@ -52,10 +54,23 @@ impl Kind {
     }
 }
 
+/// How far a failure reaches; what it does not reach goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// One message: the others of the folder go on.
+    Message,
+    /// One folder, or a right in it: the mailbox's other folders go on.
+    Folder,
+    /// The mailbox, or what stands above it: the app, the tenant, the host, the line.
+    Mailbox,
+}
+
 /// A failure that somebody decides on.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub kind: Kind,
+    /// Where the one who failed knows it; see [`Fault::scope`].
+    pub known_scope: Option<Scope>,
     /// What we could not do and why: a lower-case phrase in the user's names, no period.
     pub what: String,
     /// The server's words, verbatim and unescaped.
@@ -66,10 +81,14 @@ pub struct Fault {
     pub hints: Vec<String>,
 }
 
+/// What to do where the system ran out of open files, processes or memory.
+const SHORTAGE: &str = "let it have more (ulimit -n for open files, -u for processes), or do less at a time (fetch --jobs), and run the same command again";
+
 impl Fault {
     pub fn new(kind: Kind, what: impl Into<String>) -> Fault {
         Fault {
             kind,
+            known_scope: None,
             what: what.into(),
             server_said: None,
             retry_after: None,
@@ -89,6 +108,21 @@ impl Fault {
         Fault::new(Kind::TryLater, what)
     }
 
+    /// Says how far it reaches.
+    pub fn of(mut self, scope: Scope) -> Fault {
+        self.known_scope = Some(scope);
+        self
+    }
+
+    /// How far it reaches. Where nobody knows better, what a person or the configuration has to
+    /// mend is taken to be of one folder, and the line is everybody's.
+    pub fn scope(&self) -> Scope {
+        self.known_scope.unwrap_or(match self.kind {
+            Kind::Config | Kind::Refused | Kind::SignIn => Scope::Folder,
+            _ => Scope::Mailbox,
+        })
+    }
+
     /// Keeps what the server said.
     pub fn said(mut self, text: impl Into<String>) -> Fault {
         self.server_said = Some(text.into());
@@ -97,6 +131,18 @@ impl Fault {
 
     pub fn hint(mut self, text: impl Into<String>) -> Fault {
         self.hints.push(text.into());
+        self
+    }
+
+    /// Of what failed by this error of the system: where it ran out of something that comes back,
+    /// such as open files, nothing is wrong with what we wanted, and the same call may succeed
+    /// later.
+    pub fn by_system(mut self, err: &io::Error) -> Fault {
+        let shortage = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN];
+        if Errno::from_io_error(err).is_some_and(|e| shortage.contains(&e)) {
+            self.kind = Kind::TryLater;
+            self.hints = vec![SHORTAGE.to_owned()];
+        }
         self
     }
 

@@ -1,8 +1,14 @@
-//! Files that must survive a crash: atomic replacement, private permissions, synced folders.
+//! Files that must survive a crash: atomic replacement, private permissions, synced folders; and
+//! the way to them, on which no stranger's link may lead us.
+
+mod way;
+
+pub use way::{End, real_path};
 
 use crate::fault::{Fault, Kind};
 use anyhow::{Context, Result};
-use std::fs::File;
+use rustix::io::Errno;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -81,13 +87,46 @@ fn cannot(verb: &str, path: &Path, err: &std::io::Error) -> anyhow::Error {
     .into()
 }
 
-/// Creates a folder and its parents, each private to us (0700).
+/// Creates a folder and its parents, each private to us (0700) and durable.
 pub fn create_private_folder(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    make_folder(path)
+        .map(drop)
         .map_err(|e| cannot("create folder", path, &e))
+}
+
+/// Creates a folder and its parents, each private to us (0700); what was created is durable. False
+/// where it was there already.
+pub fn make_folder(path: &Path) -> io::Result<bool> {
+    let mut folder = std::fs::DirBuilder::new();
+    folder.mode(0o700);
+    let made = match folder.create(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound && folder_of(path) != path => {
+            make_folder(folder_of(path))?;
+            folder.create(path)
+        }
+        made => made,
+    };
+    match made {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => return Ok(false),
+        made => made?,
+    }
+    match File::open(folder_of(path)) {
+        // One that we may write in and not read cannot be synced.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {}
+        above => above?.sync_all()?,
+    }
+    Ok(true)
+}
+
+/// Who can change a file or folder of ours or of root, beside us and root: "every user" or "a
+/// group". A group with our own user's number is, by convention, ours alone.
+pub fn who_else_can_change(about: &Metadata) -> Option<&'static str> {
+    let (mode, group) = (about.permissions().mode(), about.gid());
+    if mode & 0o002 != 0 {
+        return Some("every user");
+    }
+    let own = rustix::process::geteuid().as_raw();
+    (mode & 0o020 != 0 && ![0, own].contains(&group)).then_some("a group")
 }
 
 /// What a person does about a file or folder that cannot be written.
@@ -98,6 +137,14 @@ pub fn remedy(err: &std::io::Error) -> &'static str {
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "let the user that runs queuemail write there and run the same command again"
+        }
+        ErrorKind::FileTooLarge => {
+            "a file may not become so large: raise the limit (ulimit -f; in systemd LimitFSIZE=) and run the same command again"
+        }
+        _ if Errno::from_io_error(err)
+            .is_some_and(|e| [Errno::MFILE, Errno::NFILE].contains(&e)) =>
+        {
+            "too many files are open: raise the limit (ulimit -n), or do less at a time (fetch --jobs), and run the same command again"
         }
         _ => "mend the destination and run the same command again",
     }

@@ -31,6 +31,8 @@ mod expiry;
 mod fault;
 mod fetch;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod mail;
 mod net;
@@ -50,6 +52,7 @@ mod x509;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 
 /// The command line's whole definition, for man pages and completions.
 pub fn command() -> clap::Command {
@@ -61,6 +64,7 @@ pub fn command() -> clap::Command {
 /// Runs the program with the arguments of a process, its name first.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     no_core_dumps();
+    no_end_by_size();
     let args = cli::as_sendmail(args);
     let wants_json = args.iter().any(|arg| arg == "--json");
     let cli = match cli::parse(args.clone()) {
@@ -112,6 +116,14 @@ fn no_core_dumps() {
     let _ = setrlimit(Resource::Core, none);
     // Also keeps other processes of the same user from reading our memory.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// A file that may not grow so far (`ulimit -f`) is to fail the write, as on a full disk, and not to
+/// end us in the middle of our work.
+fn no_end_by_size() {
+    // Nobody looks at it: that there is a handler is all. Programs that we start have none.
+    static SEEN: AtomicBool = AtomicBool::new(false);
+    let _ = signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), &SEEN);
 }
 
 fn print_report(report: &diagnosis::Report, json: bool) {

@@ -6,6 +6,7 @@ use crate::config::{
 };
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// The way of a message out.
@@ -53,6 +54,48 @@ pub fn route<'a>(config: &'a Config, sender: &str) -> Result<Route<'a>, Fault> {
         );
     }
     Ok(Route { entry, outgoing })
+}
+
+/// Refuses a message that would show its readers an author who may not send: each of `authors`, the
+/// addresses of its From, must be that of a queue that may send, unless the address that sends has
+/// `any_from: true`. Who has no full address is nobody to the world.
+///
+/// # Errors
+/// `Refused`, naming the author; those of `authors`, which is not asked where anybody may be named.
+pub fn check_authors(
+    config: &Config,
+    route: &Route<'_>,
+    authors: impl FnOnce() -> anyhow::Result<Vec<String>>,
+) -> anyhow::Result<()> {
+    if route.entry.address.any_from {
+        return Ok(());
+    }
+    let authors = authors()?;
+    let sender = &route.entry.address.address;
+    let mut others = authors
+        .iter()
+        .filter(|a| !a.eq_ignore_ascii_case(sender.as_str()) && !is_local(a, ""))
+        .peekable();
+    if others.peek().is_none() {
+        return Ok(());
+    }
+    let senders = config.mailboxes().filter(|e| e.address.sender);
+    let senders: HashSet<String> = senders
+        .map(|e| e.address.address.as_str().to_ascii_lowercase())
+        .collect();
+    let stranger = others.find(|author| !senders.contains(&author.to_ascii_lowercase()));
+    let Some(author) = stranger else {
+        return Ok(());
+    };
+    let author = author.escape_debug();
+    Err(Fault::new(
+        Kind::Refused,
+        format!("the message is from `{author}` by its From field, and `{sender}` may not send for others"),
+    )
+    .hint(format!(
+        "put `{sender}` or another sender into From; where it has to send for others, as a mailing list does, give its address `any_from: true` in the configuration"
+    ))
+    .into())
 }
 
 /// Exchange Online's limits of a mailbox (facts as of 2026: 30 messages a minute, 3 connections,
@@ -228,6 +271,32 @@ queues:
         }
         for address in ["a@contoso.example", "a@[192.0.2.1]"] {
             assert!(!is_local(address, "web.contoso.example"), "{address}");
+        }
+    }
+
+    #[test]
+    fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
+        let may = |text: &str, authors: &[&str]| {
+            let config: Config = serde_yaml::from_str(text).unwrap();
+            let route = route(&config, "support@contoso.example").unwrap();
+            let authors: Vec<String> = authors.iter().map(|&a| a.to_owned()).collect();
+            check_authors(&config, &route, || Ok(authors))
+        };
+        for authors in [
+            &[][..],
+            &["SUPPORT@contoso.example"],
+            &["shared@contoso.example", "support@contoso.example"],
+            &["root", "root@localhost"],
+        ] {
+            assert!(may(CONFIG, authors).is_ok(), "{authors:?}");
+        }
+        let anybody = CONFIG.replacen("sender: true", "sender: true, any_from: true", 1);
+        for author in ["boss@contoso.example", "reads@contoso.example"] {
+            let authors = ["support@contoso.example", author];
+            let err = may(CONFIG, &authors).unwrap_err();
+            assert_eq!(crate::fault::kind_of(&err), Kind::Refused);
+            assert!(err.to_string().contains(author), "{err}");
+            assert!(may(&anybody, &authors).is_ok());
         }
     }
 

@@ -126,15 +126,15 @@ fn end(certificate: &X509Ref) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
 }
 
-/// Refuses a file with a private key that every user can reach, but for what root mounts for a
-/// container.
+/// Refuses a file with a private key that others can reach. Root may share its own with a group to
+/// read it (root:ssl-cert, 0640), and a container's platform what it mounts with everybody.
 pub fn check_closed(path: &Path) -> Result<(), Fault> {
     let Ok(metadata) = path.metadata() else {
         return Ok(()); // Who reads it says so.
     };
     let mode = metadata.mode() & 0o777;
-    let mounted = metadata.uid() == 0 && config::MOUNTS.iter().any(|m| path.starts_with(m));
-    if mode & if mounted { 0o002 } else { 0o007 } == 0 {
+    let forbidden = config::closed_to_others(path, metadata.uid() == 0);
+    if mode & forbidden == 0 {
         return Ok(());
     }
     Err(Fault::config(format!(
@@ -159,7 +159,9 @@ impl<'a> File<'a> {
     fn read(setting: &'static str, path: &'a Path) -> Result<File<'a>, Fault> {
         let mut octets = files::read_plain(path, LARGEST_FILE).map_err(|e| {
             let hint = format!("ls -l {}", config::quoted(path));
-            cannot(setting, path, &e.to_string()).hint(hint)
+            cannot(setting, path, &e.to_string())
+                .hint(hint)
+                .by_system(&e)
         })?;
         // Some editors put an invisible mark at the head, where OpenSSL then finds no PEM.
         if octets.starts_with(b"\xef\xbb\xbf") {

@@ -6,9 +6,11 @@ mod limits;
 mod listing;
 mod memory;
 mod network;
+mod not_mail;
 mod official_client;
 mod promises;
 mod reading;
+mod scopes;
 mod sending;
 mod switching;
 mod ways;
@@ -148,6 +150,13 @@ queues:
                 .collect::<Vec<_>>()
         );
         assert!(delivered == expected, "some octets differ");
+    }
+
+    /// Changes what the program remembers, as time or another run would.
+    pub fn change_state(&self, sql: &str) {
+        let path = self.world.state_dir().join("state.sqlite");
+        let state = rusqlite::Connection::open(path).unwrap();
+        state.execute_batch(sql).unwrap();
     }
 
     /// How many requests of Graph had this text in their line.

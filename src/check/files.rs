@@ -70,6 +70,7 @@ fn readable(path: &Path, setting: &str) -> Result<()> {
     files::read_plain(path, LARGEST_FILE).map_err(|e| {
         Fault::config(format!("cannot read {setting} `{}`: {e}", path.display()))
             .hint(format!("ls -l {}", crate::config::quoted(path)))
+            .by_system(&e)
     })?;
     Ok(())
 }

@@ -92,6 +92,17 @@ pub struct SendArgs {
     /// sendmail's choice between its two configurations
     #[arg(short = 'A', value_name = "c|m", hide = true)]
     pub configuration: Option<String>,
+    /// sendmail's way to tell of errors, which we tell on standard error and by the exit status
+    #[arg(short = 'e', value_name = "MODE", hide = true)]
+    pub error_mode: Option<String>,
+    /// sendmail's configuration file
+    #[arg(short = 'C', value_name = "FILE", hide = true)]
+    pub configuration_file: Option<PathBuf>,
+    /// sendmail's flags that say nothing here: the database of aliases, a flag of AIX
+    #[arg(short = 'I', hide = true)]
+    pub alias_database: bool,
+    #[arg(short = 'x', hide = true)]
+    pub nothing: bool,
     /// sendmail's flags that say nothing here: initial submission, relaying, me too, verbatim
     #[arg(short = 'U', hide = true)]
     pub initial: bool,

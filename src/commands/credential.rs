@@ -3,9 +3,8 @@
 use super::provision::{change, change_path};
 use super::secret_flags::{Source, variable_name};
 use super::server_set::put_source;
-use super::words;
 use crate::cli::{CredentialArgs, IdentityArg};
-use crate::config::{CredentialsMut, FederatedToken, ManagedIdentity};
+use crate::config::{self, CredentialsMut, FederatedToken, ManagedIdentity};
 use crate::fault::Fault;
 use anyhow::Result;
 
@@ -38,9 +37,10 @@ pub fn set(
     if let Some(command) = &args.federated_token_command {
         *slots.federated_token = match command.as_str() {
             "" => None,
-            text => Some(FederatedToken::Command(words::split(text).map_err(
-                |e| Fault::usage(format!("`--federated-token-command`: {e}")),
-            )?)),
+            text => Some(FederatedToken::Command(
+                config::command_words(text)
+                    .map_err(|e| Fault::usage(format!("`--federated-token-command`: {e}")))?,
+            )),
         };
     }
     if let Some(identity) = args.managed_identity {

@@ -28,7 +28,6 @@ mod setup_script;
 mod status;
 mod table;
 mod token;
-mod words;
 
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;

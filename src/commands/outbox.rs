@@ -15,7 +15,8 @@ use crate::submit::{self, Route};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Connections at the same time, as many as Exchange allows.
 const CONNECTIONS: usize = 3;
@@ -33,7 +34,7 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
             }
             let config = config::load(&context.config_path)?;
             send(context, &config, &store, due, Teller::Report, |claim| {
-                Ok(claim.entry.state == OutboxState::Waiting && claim.entry.next_attempt <= now())
+                Ok(claim.entry.is_due(now()))
             })
         }
         OutboxCommand::Retry { ids, all, blindly } => {
@@ -90,17 +91,15 @@ fn send(
 /// A server that is away is one problem, however many messages wait for it: of errors with the
 /// same cause the first is told.
 fn fold_same(errors: &mut Vec<anyhow::Error>) {
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     errors.retain(|err| {
         let Some(fault) = err.downcast_ref::<Fault>() else {
             return true;
         };
-        let cause = format!("{:?} {} {:?}", fault.kind, fault.what, fault.server_said);
-        let first = !seen.contains(&cause);
-        if first {
-            seen.push(cause);
-        }
-        first
+        seen.insert(format!(
+            "{:?} {} {:?}",
+            fault.kind, fault.what, fault.server_said
+        ))
     });
 }
 
@@ -141,7 +140,7 @@ fn attempt<'a>(
                 file: None,
                 route,
                 envelope: claim.entry.envelope.clone(),
-                octets: claim.octets()?,
+                octets: Arc::new(claim.octets()?),
                 message_id: claim.entry.message_id.clone(),
                 kept: Some(claim.entry.id),
                 alone: false,
@@ -276,7 +275,13 @@ fn choose(store: &Store, ids: &[i64], all: bool) -> Result<Vec<OutboxEntry>> {
     if all {
         return Ok(kept);
     }
-    ids.iter().map(|&id| find(&kept, id)).collect()
+    let by_id: HashMap<i64, &OutboxEntry> = kept.iter().map(|e| (e.id, e)).collect();
+    ids.iter()
+        .map(|id| match by_id.get(id) {
+            Some(&entry) => Ok(entry.clone()),
+            None => find(&kept, *id),
+        })
+        .collect()
 }
 
 fn find(kept: &[OutboxEntry], id: i64) -> Result<OutboxEntry> {

@@ -51,6 +51,7 @@ fn add(context: &Context, args: &QueueAdd) -> Result<()> {
         account: optional::<Name>("--account", &v.account)?.map(|n| n.0),
         password: None,
         sender: v.sender,
+        any_from: false,
         outgoing_server: optional::<Name>("--outgoing", &v.outgoing)?.map(|n| n.0),
         folders: (!v.folders.is_empty()).then(|| v.folders.clone()),
         deliver: v

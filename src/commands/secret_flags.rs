@@ -3,7 +3,6 @@
 
 use super::Context;
 use super::provision::{Required, typed_path};
-use super::words;
 use crate::cli::{PassphraseArgs, PasswordArgs, SecretArgs};
 use crate::config::{self, SecretSource};
 use crate::fault::Fault;
@@ -132,7 +131,7 @@ impl SourceFlags {
                 }
                 "env" => SecretSource::Env(text.to_owned()),
                 "command" => SecretSource::Command(
-                    words::split(text)
+                    config::command_words(text)
                         .map_err(|e| Fault::usage(format!("`--{what}-command`: {e}")))?,
                 ),
                 "keyring" => SecretSource::Keyring(text.to_owned()),

@@ -19,7 +19,7 @@ use anyhow::Result;
 use input::Input;
 use people::{composer, distinct, machine, sender};
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Connections at the same time where nothing says how many: as many as Exchange allows.
@@ -226,6 +226,15 @@ impl<'a> Run<'a> {
         }
         let to = distinct(self.config, found)?;
         if to.is_empty() {
+            if args.from_header
+                && let Some(why) = draft.without_header()
+            {
+                return Err(Fault::new(
+                    Kind::Malformed,
+                    format!("the message has no header that names a recipient: {why}"),
+                )
+                .into());
+            }
             let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
             return Err(match args.from_header {
                 true => fault.hint("To, Cc and Bcc name nobody"),
@@ -240,6 +249,7 @@ impl<'a> Run<'a> {
                 false => fault,
             }
         })?;
+        submit::check_authors(self.config, &route, || draft.author_addresses())?;
         if let Some(auto) = args.auto(draft.answers()) {
             for (name, value) in compose::auto_fields(auto) {
                 draft.add(name, value);
@@ -248,6 +258,7 @@ impl<'a> Run<'a> {
         let now = jiff::ZonedDateTime::now();
         let Prepared { octets, message_id } =
             draft.prepare(&sender, args.full_name.as_deref(), &now)?;
+        let octets = Arc::new(octets);
         let most = self.office.most_recipients(&route)?;
         let alone = !self.several && to.len() <= most;
         Ok(to
@@ -260,7 +271,7 @@ impl<'a> Run<'a> {
                     to: to.to_vec(),
                     notifications: self.notifications.clone(),
                 },
-                octets: octets.clone(),
+                octets: Arc::clone(&octets),
                 message_id: message_id.clone(),
                 kept: None,
                 alone,

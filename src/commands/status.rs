@@ -178,10 +178,17 @@ fn outbox_problems(outbox: &OutboxCounts, now: Timestamp, max_age: u32) -> Vec<F
         }
     };
     let age = outbox.oldest.map_or(0, |at| now.as_second() - at);
-    if age > i64::from(max_age) {
+    if age.abs() > i64::from(max_age) {
+        let since = match age < 0 {
+            true => format!(
+                "kept when the clock was wrong, {} ahead",
+                span(age.saturating_neg())
+            ),
+            false => format!("for {}", span(age)),
+        };
         late(
             outbox.waiting,
-            &format!("could not be sent yet, the oldest for {}", span(age)),
+            &format!("could not be sent yet, the oldest {since}"),
             "see why: queuemail outbox list; sent by: queuemail outbox flush",
         );
     }

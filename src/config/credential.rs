@@ -93,7 +93,7 @@ fn from_file(path: &Path) -> Result<Secret, Fault> {
     };
     let octets = files::read_plain(path, LONGEST_TOKEN).map_err(|e| {
         let hint = format!("ls -l {}", super::quoted(path));
-        cannot(&e.to_string()).hint(hint)
+        cannot(&e.to_string()).hint(hint).by_system(&e)
     })?;
     let text = std::str::from_utf8(&octets).map_err(|_| cannot("it is not UTF-8"))?;
     Ok(Secret::new(text))

@@ -22,6 +22,7 @@ fn address(address: &str) -> Address {
         account: None,
         password: None,
         sender: true,
+        any_from: false,
         outgoing_server: None,
         folders: Some(vec!["INBOX".to_owned(), "a, b".to_owned()]),
         deliver: None,

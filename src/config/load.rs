@@ -37,7 +37,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Config> {
 /// The text of the file, which must be ours; its permissions are those of what was read.
 pub fn read(path: &Path) -> Result<(String, Metadata)> {
     let cannot = |e: std::io::Error| {
-        let fault = Fault::config(format!("cannot read {}: {}", shown(path), why(&e)));
+        let what = format!("cannot read {}: {}", shown(path), why(&e));
+        let fault = Fault::config(what).by_system(&e);
         match e.kind() {
             std::io::ErrorKind::NotFound => fault.hint(
                 "make it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",
@@ -112,10 +113,10 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
         .hint(owner_hint(me, metadata.uid(), path))
         .into());
     }
-    if metadata.permissions().mode() & 0o002 != 0 {
+    if let Some(others) = files::who_else_can_change(metadata) {
         return Err(
-            Fault::config(format!("every user can change {}", shown(path)))
-                .hint(format!("chmod o-w {}", quoted(path)))
+            Fault::config(format!("{others} can change {}", shown(path)))
+                .hint(format!("chmod go-w {}", quoted(path)))
                 .into(),
         );
     }

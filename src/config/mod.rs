@@ -7,6 +7,7 @@
 mod check;
 mod check_servers;
 mod cloud;
+mod command_line;
 mod credential;
 mod edit;
 #[cfg(test)]
@@ -32,12 +33,13 @@ mod write;
 
 pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
+pub use command_line::words as command_words;
 pub use credential::{Credentials, CredentialsMut, FederatedToken, ManagedIdentity};
 pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, quoted, read};
 pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};
-pub use resolve_secret::MOUNTS;
+pub use resolve_secret::closed_to_others;
 pub use schema::schema;
 pub use secret_command::{Failure, run_with};
 pub use secret_source::SecretSource;

@@ -215,6 +215,9 @@ pub struct Address {
     /// The address may be used as a sender.
     #[serde(default)]
     pub sender: bool,
+    /// Mail that it sends may name anybody in From, as a mailing list's does, and not only senders.
+    #[serde(default)]
+    pub any_from: bool,
     /// The outgoing server's name, for a sender.
     pub outgoing_server: Option<String>,
     /// `INBOX` where absent.
@@ -460,16 +463,16 @@ checked_string!(
 
 checked_string!(
     /// Where fetched mail comes to rest: `maildir:PATH`, `mbox:PATH`, `command:CMD`,
-    /// `lmtp:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER`, `stdout` or `stdout:json`.
+    /// `lmtp:HOST:PORT`, `lmtp-plain:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER`, `stdout` or `stdout:json`.
     Target,
     |text| {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
-            "maildir" | "mbox" | "command" | "lmtp" | "eml" if !rest.is_empty() => {
+            "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" if !rest.is_empty() => {
                 super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err)
             }
-            "maildir" | "mbox" | "command" | "lmtp" | "eml" => {
+            "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" => {
                 Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
             }
             _ => Err(format!(

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 /// The longest secret, in bytes.
 pub const MAX_SECRET: u64 = 64 << 10;
 /// Where container platforms put secrets.
-pub const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
+const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
 
 impl SecretSource {
     /// The secret itself. `whose` completes "cannot get …", like "the secret of server `Contoso`".
@@ -67,7 +67,7 @@ impl SecretSource {
 
 fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
     let cannot = |e: std::io::Error| {
-        let fault = Fault::config(format!("file {}: {}", shown(path), why(&e)));
+        let fault = Fault::config(format!("file {}: {}", shown(path), why(&e))).by_system(&e);
         match e.kind() {
             ErrorKind::NotFound => fault.hint(format!(
                 "put it there, readable for us alone, and end it with Ctrl-D: install -m 600 /dev/stdin {}",
@@ -84,7 +84,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
     let me = rustix::process::geteuid().as_raw();
     let mode = metadata.permissions().mode() & 0o777;
     let of_root = metadata.uid() == 0;
-    let mounted = mounted || MOUNTS.iter().any(|m| path.starts_with(m));
+    let mounted = mounted || is_mounted(path);
     if metadata.uid() != me && !of_root {
         return Err(Fault::config(format!(
             "file {} belongs to another user (uid {})",
@@ -93,13 +93,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         ))
         .hint(owner_hint(me, metadata.uid(), path)));
     }
-    // Root's own files may be shared with a group, for services that do not run as root.
-    let forbidden = match (of_root, mounted) {
-        (true, true) => 0o022,
-        (true, false) => 0o027,
-        (false, _) => 0o077,
-    };
-    if mode & forbidden != 0 {
+    if mode & forbidden(of_root, mounted) != 0 {
         return Err(Fault::config(format!(
             "other users can reach file {} (mode {mode:04o})",
             shown(path)
@@ -122,6 +116,26 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         );
     }
     Ok(Secret::new(line))
+}
+
+/// True for what container platforms and systemd mount for us alone.
+fn is_mounted(path: &Path) -> bool {
+    MOUNTS.iter().any(|mount| path.starts_with(mount))
+}
+
+/// The permissions that no file with a secret may have. Root's own files may be shared with a
+/// group, for services that do not run as root.
+fn forbidden(of_root: bool, mounted: bool) -> u32 {
+    match (of_root, mounted) {
+        (true, true) => 0o022,
+        (true, false) => 0o027,
+        (false, _) => 0o077,
+    }
+}
+
+/// The permissions that the file of a private key or other secret may not have.
+pub fn closed_to_others(path: &Path, of_root: bool) -> u32 {
+    forbidden(of_root, is_mounted(path))
 }
 
 /// The text of a secret's bytes.

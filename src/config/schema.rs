@@ -59,7 +59,7 @@ text! {
     OauthEndpoint: { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]://[^#]+$" };
     Endpoint: { "type": "string", "pattern": "^(imap|smtp)s?://[^/?#]+/?$" };
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
-    Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|eml):.+)$" };
+    Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };

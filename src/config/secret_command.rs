@@ -61,7 +61,9 @@ pub fn run_with(
         .spawn()
         .map_err(|e| match e.kind() {
             ErrorKind::NotFound => Failure::NotThere,
-            _ => other(format!("cannot run command `{name}`: {}", why(&e))),
+            _ => Failure::Other(
+                Fault::config(format!("cannot run command `{name}`: {}", why(&e))).by_system(&e),
+            ),
         })?;
     if let (Some(input), Some(mut pipe)) = (input.cloned(), child.stdin.take()) {
         // A program that does not read all of it says by its exit code whether that is well.
@@ -122,7 +124,13 @@ impl Pipe {
             let mut piece = Zeroizing::new([0; 4096]);
             let mut pipe = pipe;
             // What is beyond the limit is read and dropped, or the program would block.
-            while let Some(Ok(count @ 1..)) = pipe.as_mut().map(|pipe| pipe.read(&mut *piece)) {
+            while let Some(read) = pipe.as_mut().map(|pipe| pipe.read(&mut *piece)) {
+                let count = match read {
+                    Ok(count @ 1..) => count,
+                    // A signal is no end.
+                    Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                    _ => break,
+                };
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 let room = limit.saturating_sub(kept.len());
                 kept.extend_from_slice(&piece[..count.min(room)]);

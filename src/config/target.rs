@@ -8,13 +8,14 @@ const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}
 /// The mistake in a delivery's words after the colon, if there is one.
 pub fn mistake(kind: &str, rest: &str) -> Option<String> {
     bad_placeholder(rest).or_else(|| match kind {
-        "command" => match shell_words::split(rest) {
-            Err(_) => Some(format!("a quote is not closed in `{rest}`")),
-            Ok(words) if words.first().is_none_or(String::is_empty) => Some("`command:` names no program".to_owned()),
-            Ok(_) => None,
-        },
+        "command" => super::command_line::words(rest)
+            .err()
+            .map(|why| format!("`command:{rest}`: {why}")),
         "lmtp" if !names_a_store(rest) => Some(format!(
             "`lmtp:{rest}` names no mail store: give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket"
+        )),
+        "lmtp-plain" if !names_a_host(rest) => Some(format!(
+            "`lmtp-plain:{rest}` names no mail store: give lmtp-plain:HOST:PORT (usually port 24)"
         )),
         _ => None,
     })
@@ -36,9 +37,14 @@ fn bad_placeholder(text: &str) -> Option<String> {
 
 /// True for a socket's path, and for a host with a port.
 fn names_a_store(text: &str) -> bool {
+    text.starts_with(['/', '.', '~']) || names_a_host(text)
+}
+
+/// True for a host with a port, or what a placeholder may make one.
+fn names_a_host(text: &str) -> bool {
     let host_and_port = || {
         let (host, port) = text.rsplit_once(':')?;
         Some(!host.is_empty() && port.parse::<u16>().ok()? != 0)
     };
-    text.starts_with(['/', '.', '~']) || text.contains('{') || host_and_port() == Some(true)
+    !text.starts_with(['/', '.', '~']) && (text.contains('{') || host_and_port() == Some(true))
 }

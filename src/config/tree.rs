@@ -345,6 +345,7 @@ impl Address {
             .opt("account", &self.account)
             .secret("password", self.password.as_ref())
             .flag("sender", on(self.sender))
+            .flag("any_from", on(self.any_from))
             .opt("outgoing_server", &self.outgoing_server)
             .tree("folders", folders)
             .opt("deliver", &self.deliver)

@@ -10,6 +10,7 @@ use super::preview::diff;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
+use rustix::fs::OFlags;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -177,7 +178,11 @@ fn target_of(path: &Path) -> Result<PathBuf> {
     for _ in 0..LINKS {
         match std::fs::read_link(&target) {
             Ok(next) => target = files::folder_of(&target).join(next),
-            Err(_) => return Ok(target),
+            Err(_) => {
+                // What is written lands where the links lead: none may be another user's.
+                files::real_path(path, files::End::OwnFolder)?;
+                return Ok(target);
+            }
         }
     }
     Err(Fault::config(format!("{} is a link that leads in a circle", shown(path))).into())
@@ -202,7 +207,8 @@ fn lock(target: &Path) -> Result<File> {
             _ => fault,
         }
     };
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = flags.bits().cast_signed();
     // Another user, root for one, may have made it; to lock it, reading is enough.
     let file = File::options()
         .create(true)

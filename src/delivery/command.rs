@@ -61,6 +61,7 @@ impl Taker for Program {
         let mut child = self.start(message, letter).map_err(|e| {
             crate::fault::Fault::config(format!("cannot run the delivery command `{name}`: {e}"))
                 .hint("nothing was removed from the server; mend `deliver` and run the same command again")
+                .by_system(&e)
         })?;
         let words = Words::of(&mut child);
         let status = wait(&mut child, TIME_LIMIT).map_err(|e| cannot_write(Path::new(name), &e))?;

@@ -4,9 +4,9 @@
 
 use super::{Delivery, Intent, Letter, cannot_write, finish_renames};
 use anyhow::Result;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 pub struct Eml {
@@ -18,11 +18,7 @@ impl Eml {
     /// Opens the folder, creating it private to us; messages are staged in its `.staging/`.
     pub fn open(folder: &Path) -> Result<Eml> {
         let staging = folder.join(".staging");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&staging)
-            .map_err(|e| cannot_write(&staging, &e))?;
+        super::make_folder(&staging)?;
         Ok(Eml {
             folder: folder.to_owned(),
             staging,

@@ -4,22 +4,28 @@
 //! as a reply and not as a bounce to a customer. One connection takes all messages of a run. A
 //! connection that breaks between the message and its reply leaves open whether it was stored:
 //! it is delivered again.
+//!
+//! Within this machine mail goes in clear. To another one it goes in TLS (STARTTLS, RFC 3207, as
+//! RFC 2033 §4.2 allows), unless the configuration says by `lmtp-plain:` that nobody listens there.
 
 use super::handover::Taker;
 use super::{Letter, Rejected};
 use crate::fault::{Fault, Kind};
-use crate::net::Patience;
+use crate::net::{self as ways, Connector, Patience, Settings, TlsStream, Watch};
 use anyhow::Result;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType, sockopt};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// For connecting, for each command with its reply, and for sending a message; for a message more,
+/// For connecting, to whichever address of the host answers.
+const CONNECTING: Duration = Duration::from_secs(30);
+/// For each command with its reply, and for sending a message; for a message more,
 /// as far as its octets go out.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For the reply to a whole message, which a store may scan first (RFC 5321 §4.5.3.2.6).
@@ -31,14 +37,22 @@ const MAX_LINES: usize = 100;
 /// Where the store listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    Tcp(String, u16),
+    Tcp {
+        host: String,
+        port: u16,
+        /// In clear, wherever it is.
+        plain: bool,
+    },
     Unix(PathBuf),
 }
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Address::Tcp(host, port) => write!(f, "lmtp:{host}:{port}"),
+            Address::Tcp { host, port, plain } => {
+                let kind = if *plain { "lmtp-plain" } else { "lmtp" };
+                write!(f, "{kind}:{host}:{port}")
+            }
             Address::Unix(path) => write!(f, "lmtp:{}", path.display()),
         }
     }
@@ -70,7 +84,7 @@ impl Lmtp {
             let addressed = session.address(recipient)?;
             Ok((session, addressed))
         };
-        anew().map_err(|e| broken(&self.address, &e))
+        anew().map_err(|e| broken(&self.address, e))
     }
 }
 
@@ -78,7 +92,7 @@ impl Taker for Lmtp {
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let (mut session, addressed) = self.address(&letter.address)?;
         if let Err(refusal) = addressed {
-            self.session = Some(session);
+            self.session = session.if_usable();
             return Err(refusal.into());
         }
         // This message may be what the store breaks over: the others go on without it.
@@ -86,7 +100,7 @@ impl Taker for Lmtp {
             for_good: false,
             reason: format!("`{}` broke off over this message: {e}", self.address),
         })?;
-        self.session = Some(session);
+        self.session = session.if_usable();
         verdict?;
         Ok(self.address.to_string())
     }
@@ -94,13 +108,18 @@ impl Taker for Lmtp {
 
 /// Whether the store greets and answers; nothing is handed over.
 pub fn probe(address: &Address) -> Result<()> {
-    let mut session = Session::open(address).map_err(|e| broken(address, &e))?;
+    let mut session = Session::open(address).map_err(|e| broken(address, e))?;
     let _ = session.say("QUIT");
     Ok(())
 }
 
-fn broken(address: &Address, err: &io::Error) -> anyhow::Error {
-    Fault::new(Kind::TryLater, format!("`{address}` cannot be used: {err}"))
+fn broken(address: &Address, err: anyhow::Error) -> anyhow::Error {
+    let what = format!("`{address}` cannot be used: {err}");
+    let fault = match err.downcast::<Fault>() {
+        Ok(fault) => Fault { what, ..fault },
+        Err(_) => Fault::try_later(what),
+    };
+    fault
         .hint("nothing was removed from the server; see that the mail store runs and listens there")
         .into()
 }
@@ -109,7 +128,7 @@ impl Drop for Lmtp {
     fn drop(&mut self) {
         if let Some(session) = &mut self.session {
             let stream = session.stream.get_mut();
-            stream.allow(Duration::from_secs(1));
+            stream.clear().allow(Duration::from_secs(1));
             let _ = stream.write_all(b"QUIT\r\n");
         }
     }
@@ -120,6 +139,47 @@ impl Drop for Lmtp {
 struct Stream {
     socket: Socket,
     patience: Patience,
+}
+
+/// The stream as it is, or TLS over it.
+enum Channel {
+    Clear(Stream),
+    Tls(TlsStream<Stream>),
+}
+
+impl Channel {
+    /// What the time is set on.
+    fn clear(&mut self) -> &mut Stream {
+        match self {
+            Channel::Clear(stream) => stream,
+            Channel::Tls(tls) => tls.get_mut(),
+        }
+    }
+}
+
+impl Read for Channel {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Channel::Clear(stream) => stream.read(buffer),
+            Channel::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Channel {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Channel::Clear(stream) => stream.write(octets),
+            Channel::Tls(tls) => tls.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Channel::Clear(stream) => stream.flush(),
+            Channel::Tls(tls) => tls.flush(),
+        }
+    }
 }
 
 enum Socket {
@@ -175,24 +235,6 @@ impl Write for Stream {
     }
 }
 
-fn connect(address: &Address) -> io::Result<Socket> {
-    let (host, port) = match address {
-        Address::Unix(path) => return connect_unix(path, PATIENCE).map(Socket::Unix),
-        Address::Tcp(host, port) => (host.as_str(), *port),
-    };
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(Socket::Tcp(stream));
-            }
-            Err(e) => last = e,
-        }
-    }
-    Err(last)
-}
-
 /// The library's own connect would wait for ever for a store that hangs, once the callers before
 /// us have filled its queue.
 fn connect_unix(path: &Path, time: Duration) -> io::Result<UnixStream> {
@@ -204,10 +246,13 @@ fn connect_unix(path: &Path, time: Duration) -> io::Result<UnixStream> {
 }
 
 struct Session {
-    stream: BufReader<Stream>,
+    stream: BufReader<Channel>,
+    starttls: bool,
     /// The store takes a message's octets counted (RFC 3030), so none of them can end it.
     chunking: bool,
     eight_bit: bool,
+    /// The connection broke after an answer that holds all the same.
+    over: bool,
 }
 
 /// Whether the store takes a message for a recipient.
@@ -228,24 +273,93 @@ impl Reply {
 }
 
 impl Session {
-    fn open(address: &Address) -> io::Result<Session> {
-        let stream = Stream {
-            socket: connect(address)?,
-            patience: Patience::new(PATIENCE),
+    fn open(address: &Address) -> Result<Session> {
+        let (host, port, plain) = match address {
+            Address::Unix(path) => {
+                let socket = Socket::Unix(connect_unix(path, CONNECTING)?);
+                return Ok(Session::greet(socket)?);
+            }
+            Address::Tcp { host, port, plain } => (host, *port, *plain),
         };
+        let settings = Settings {
+            connect_timeout: CONNECTING,
+            io_timeout: PATIENCE,
+            ca_file: None,
+            watch: Watch::default(),
+        };
+        let connect = || ways::connect(host, port, &settings);
+        let tcp = connect()?;
+        if plain || tcp.peer_addr()?.ip().to_canonical().is_loopback() {
+            return Ok(Session::greet(Socket::Tcp(tcp))?);
+        }
+        let first = Cell::new(Some(tcp));
+        ways::over_tls(&settings, |connector| {
+            let tcp = first.take().map_or_else(connect, Ok)?;
+            Session::greet(Socket::Tcp(tcp))?.start_tls(host, connector)
+        })
+    }
+
+    /// Reads the greeting, and what the store offers.
+    fn greet(socket: Socket) -> io::Result<Session> {
+        let stream = Channel::Clear(Stream {
+            socket,
+            patience: Patience::new(PATIENCE),
+        });
         let mut session = Session {
             stream: BufReader::new(stream),
+            starttls: false,
             chunking: false,
             eight_bit: false,
+            over: false,
         };
         session.expect(220)?;
-        session.say("LHLO localhost")?;
-        // Each line has its code: `250-CHUNKING`.
-        let offers = session.expect(250)?.text.to_ascii_uppercase();
-        let offers = |name| offers.split([' ', '-']).any(|word| word == name);
-        session.chunking = offers("CHUNKING");
-        session.eight_bit = offers("8BITMIME");
+        session.hello()?;
         Ok(session)
+    }
+
+    fn hello(&mut self) -> io::Result<()> {
+        self.say("LHLO localhost")?;
+        // Each line has its code: `250-CHUNKING`.
+        let offers = self.expect(250)?.text.to_ascii_uppercase();
+        let offers = |name| offers.split([' ', '-']).any(|word| word == name);
+        self.starttls = offers("STARTTLS");
+        self.chunking = offers("CHUNKING");
+        self.eight_bit = offers("8BITMIME");
+        Ok(())
+    }
+
+    /// Goes on in TLS, and forgets what was said before (RFC 3207 §4.2).
+    ///
+    /// # Errors
+    /// `Refused` where the store cannot, or its certificate is not to be trusted.
+    fn start_tls(mut self, host: &str, connector: &Connector) -> Result<Session> {
+        let refused = |what: String| Fault::new(Kind::Refused, what);
+        if !self.starttls {
+            return Err(refused(
+                "the mail store offers no STARTTLS, and mail would go over the network in clear".to_owned(),
+            )
+            .hint(format!(
+                "let it offer STARTTLS, with a certificate for {host} by an authority that this machine knows; or, on a network where nobody else listens, deliver to lmtp-plain:HOST:PORT"
+            ))
+            .into());
+        }
+        self.say("STARTTLS")?;
+        self.expect(220)?;
+        if !self.stream.buffer().is_empty() {
+            // It came in clear, from whomever, and would be read as if it had come in TLS.
+            return Err(refused(
+                "the mail store, or somebody on the way to it, said more in clear than that TLS may start".to_owned(),
+            )
+            .into());
+        }
+        let Channel::Clear(mut stream) = self.stream.into_inner() else {
+            return Err(Fault::new(Kind::Bug, "TLS was to start twice").into());
+        };
+        stream.allow(PATIENCE);
+        let tls = ways::start_tls(stream, host, connector)?;
+        self.stream = BufReader::new(Channel::Tls(tls));
+        self.hello()?;
+        Ok(self)
     }
 
     /// Begins a transaction for one recipient. An error means that the connection is of no more
@@ -284,10 +398,10 @@ impl Session {
             if reply.code != 354 {
                 return self.reset(reply);
             }
-            self.stream.get_mut().allow(PATIENCE);
+            self.stream.get_mut().clear().allow(PATIENCE);
             dot_stuffed(BufReader::new(message), self.stream.get_mut())?;
         }
-        self.stream.get_mut().allow(STORING);
+        self.stream.get_mut().clear().allow(STORING);
         let reply = self.reply()?;
         Ok(match reply.code {
             250 => Ok(()),
@@ -295,16 +409,20 @@ impl Session {
         })
     }
 
-    /// Ends a transaction that was refused.
+    /// Ends a transaction that was refused. The refusal holds, also where the store then leaves.
     fn reset(&mut self, refusal: Reply) -> io::Result<Addressed> {
-        self.say("RSET")?;
-        self.expect(250)?;
+        let done = self.say("RSET").and_then(|()| self.expect(250));
+        self.over = done.is_err();
         Ok(Err(refusal.rejected(false)))
+    }
+
+    fn if_usable(self) -> Option<Session> {
+        (!self.over).then_some(self)
     }
 
     fn say(&mut self, line: &str) -> io::Result<()> {
         let stream = self.stream.get_mut();
-        stream.allow(PATIENCE);
+        stream.clear().allow(PATIENCE);
         stream.write_all(format!("{line}\r\n").as_bytes())
     }
 
@@ -323,6 +441,10 @@ impl Session {
             (&mut self.stream)
                 .take(MAX_LINE)
                 .read_until(b'\n', &mut line)?;
+            // What broke off is no reply, however it begins.
+            if line.last() != Some(&b'\n') {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             let line = String::from_utf8_lossy(&line);
             let line = line.trim_end();
             let nonsense = || said(line);
@@ -382,7 +504,11 @@ fn dot_stuffed(mut message: impl BufRead, out: &mut impl Write) -> io::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openssl::pkey::PKey;
+    use openssl::ssl::{SslAcceptor, SslMethod};
+    use openssl::x509::X509;
     use proptest::prelude::*;
+    use std::net::TcpListener;
 
     fn stuffed(message: &[u8], buffer: usize) -> Vec<u8> {
         let mut out = Vec::new();
@@ -395,6 +521,37 @@ mod tests {
         assert_eq!(stuffed(b".a\r\n..\r\n", 3), b"..a\r\n...\r\n.\r\n");
         assert_eq!(stuffed(b"a", 3), b"a\r\n.\r\n");
         assert_eq!(stuffed(b"a\n.\r\nQUIT\r\n", 64), b"a\n..\r\nQUIT\r\n.\r\n");
+    }
+
+    #[test]
+    fn a_reply_that_breaks_off_accepts_nothing() {
+        for (last, accepted) in [("250 2.0.0 kept\r\n", true), ("250 2.0.0 ke", false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("lmtp");
+            let store = std::os::unix::net::UnixListener::bind(&path).unwrap();
+            let served = std::thread::spawn(move || {
+                let (mut stream, _) = store.accept().unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                stream.write_all(b"220 x\r\n").unwrap();
+                for (verb, reply) in [
+                    ("LHLO", "250 x\r\n"),
+                    ("MAIL", "250 x\r\n"),
+                    ("RCPT", "250 x\r\n"),
+                    ("DATA", "354 x\r\n"),
+                    (".", last),
+                ] {
+                    while !lines.next().unwrap().unwrap().starts_with(verb) {}
+                    stream.write_all(reply.as_bytes()).unwrap();
+                }
+            });
+            let mut session = Session::open(&Address::Unix(path)).unwrap();
+            session.address("a@x.example").unwrap().unwrap();
+            let mut message = tempfile::tempfile().unwrap();
+            message.write_all(b"Subject: x\r\n\r\nx\r\n").unwrap();
+            io::Seek::rewind(&mut message).unwrap();
+            assert_eq!(session.hand_over(message).is_ok(), accepted, "{last:?}");
+            served.join().unwrap();
+        }
     }
 
     #[test]
@@ -411,6 +568,34 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_holds_though_the_store_then_leaves() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lmtp");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let store = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (stream, _) = listener.accept().unwrap();
+                let mut lines = BufReader::new(&stream).lines();
+                (&stream).write_all(b"220 here\r\n").unwrap();
+                for reply in ["250 LHLO", "250 ok", "550 5.1.1 nobody"] {
+                    lines.next().unwrap().unwrap();
+                    (&stream)
+                        .write_all(format!("{reply}\r\n").as_bytes())
+                        .unwrap();
+                }
+                assert_eq!(lines.next().unwrap().unwrap(), "RSET");
+            }
+        });
+        let mut lmtp = Lmtp::new(Address::Unix(path));
+        for _ in 0..2 {
+            let (session, addressed) = lmtp.address("a@x.example").unwrap();
+            assert!(addressed.unwrap_err().reason.contains("550 5.1.1 nobody"));
+            lmtp.session = session.if_usable();
+        }
+        store.join().unwrap();
+    }
+
+    #[test]
     fn a_store_that_drips_is_given_up() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         std::thread::spawn(move || {
@@ -419,17 +604,90 @@ mod tests {
             }
         });
         let mut session = Session {
-            stream: BufReader::new(Stream {
+            stream: BufReader::new(Channel::Clear(Stream {
                 socket: Socket::Unix(ours),
                 patience: Patience::new(Duration::from_millis(300)),
-            }),
+            })),
+            starttls: false,
             chunking: false,
             eight_bit: false,
+            over: false,
         };
         let began = Instant::now();
         let err = session.reply().err().unwrap();
         assert_eq!(err.kind(), io::ErrorKind::TimedOut, "{err}");
         assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    /// Speaks with a store that offers this, says that when TLS is to start, and then starts it. What
+    /// became of the session, and what the store heard in clear.
+    fn in_tls(offer: &'static str, answer: &'static str) -> (Result<Session>, Vec<String>) {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ca_file = folder.path().join("own.pem");
+        std::fs::write(&ca_file, own.cert.pem()).unwrap();
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        let certificate = X509::from_pem(own.cert.pem().as_bytes()).unwrap();
+        acceptor.set_certificate(&certificate).unwrap();
+        let key = PKey::private_key_from_pem(own.signing_key.serialize_pem().as_bytes());
+        acceptor.set_private_key(&key.unwrap()).unwrap();
+        let acceptor = acceptor.build();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let store = std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            let mut heard = Vec::new();
+            let mut lines = BufReader::new(peer.try_clone().unwrap());
+            for say in ["220 store\r\n", offer, answer] {
+                peer.write_all(say.as_bytes()).unwrap();
+                let mut line = String::new();
+                if say != answer {
+                    lines.read_line(&mut line).unwrap();
+                    heard.push(line);
+                }
+            }
+            if let Ok(tls) = acceptor.accept(peer) {
+                let mut tls = BufReader::new(tls);
+                tls.read_line(&mut String::new()).unwrap();
+                let offer = b"250-store\r\n250 CHUNKING\r\n";
+                tls.get_mut().write_all(offer).unwrap();
+            }
+            heard
+        });
+        let settings = Settings {
+            connect_timeout: PATIENCE,
+            io_timeout: PATIENCE,
+            ca_file: Some(ca_file),
+            watch: Watch::default(),
+        };
+        let session = ways::over_tls(&settings, |connector| {
+            let tcp = TcpStream::connect(address)?;
+            Session::greet(Socket::Tcp(tcp))?.start_tls("localhost", connector)
+        });
+        (session, store.join().unwrap())
+    }
+
+    #[test]
+    fn a_store_elsewhere_gets_mail_in_tls_alone() {
+        let offer = "250-store\r\n250-8BITMIME\r\n250 STARTTLS\r\n";
+        let (session, heard) = in_tls(offer, "220 go on\r\n");
+        let session = session.unwrap();
+        assert!(matches!(session.stream.get_ref(), Channel::Tls(_)));
+        assert!(session.chunking && !session.eight_bit && !session.starttls);
+        assert_eq!(heard, ["LHLO localhost\r\n", "STARTTLS\r\n"]);
+
+        let refused = |offer, answer| {
+            let (session, heard) = in_tls(offer, answer);
+            let err = session.err().unwrap();
+            let fault = err.downcast_ref::<Fault>().unwrap();
+            assert_eq!(fault.kind, Kind::Refused, "{fault}");
+            (fault.what.clone(), heard)
+        };
+        let (why, heard) = refused("250-store\r\n250 8BITMIME\r\n", "");
+        assert!(why.contains("offers no STARTTLS"), "{why}");
+        assert_eq!(heard, ["LHLO localhost\r\n", ""], "nothing more is said");
+        let (why, _) = refused(offer, "220 go on\r\n250 CHUNKING\r\n");
+        assert!(why.contains("said more in clear"), "{why}");
     }
 
     proptest! {

@@ -7,8 +7,6 @@
 use super::{Delivery, Intent, Letter, cannot_write, finish_renames};
 use crate::files::folder_of;
 use anyhow::Result;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub struct Maildir {
@@ -20,12 +18,7 @@ impl Maildir {
     /// Opens the Maildir at `path`, creating what is missing of it, private to us.
     pub fn open(path: &Path) -> Result<Maildir> {
         for sub in ["tmp", "new", "cur"] {
-            let folder = path.join(sub);
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&folder)
-                .map_err(|e| cannot_write(&folder, &e))?;
+            super::make_folder(&path.join(sub))?;
         }
         Ok(Maildir {
             tmp: path.join("tmp"),

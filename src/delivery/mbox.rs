@@ -7,11 +7,14 @@
 //! may have taken the message out; it is then delivered again.
 
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
-use crate::fault::Fault;
+use crate::config;
+use crate::fault::{Fault, Kind};
+use crate::files::{self, End};
 use anyhow::Result;
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
-use std::fs::{File, OpenOptions};
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::process::geteuid;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{BufReader, BufWriter, Error, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +24,8 @@ use std::time::{Duration, Instant, SystemTime};
 const LOCK_WAIT: Duration = Duration::from_secs(60);
 /// A dot-lock of another host's process is stale after this time (as liblockfile has it).
 const LOCK_STALE: Duration = Duration::from_secs(300);
+/// Octets of a lock that are read for the process that it names.
+const LONGEST_PID: u64 = 32;
 
 pub struct Mbox {
     path: PathBuf,
@@ -28,6 +33,8 @@ pub struct Mbox {
     locked: Option<LockedFile>,
     /// Where the next planned message begins.
     end: u64,
+    /// What must be written before it, for what stands there not to swallow it.
+    gap: &'static str,
     /// Rendered messages that were appended, and are needed until that is on record.
     done: Vec<PathBuf>,
 }
@@ -39,6 +46,7 @@ impl Mbox {
             spool: spool.to_owned(),
             locked: None,
             end: 0,
+            gap: "",
             done: Vec::new(),
         }
     }
@@ -47,6 +55,7 @@ impl Mbox {
         if self.locked.is_none() {
             let locked = LockedFile::open(&self.path)?;
             self.end = locked.length()?;
+            self.gap = locked.gap(self.end)?;
             self.locked = Some(locked);
         }
         Ok(())
@@ -61,8 +70,9 @@ impl Delivery for Mbox {
     fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent> {
         self.lock()?;
         let rendered = staged.with_extension("mbox");
-        let length =
-            render(staged, &rendered, &letter.address).map_err(|e| cannot_write(&rendered, &e))?;
+        let gap = std::mem::take(&mut self.gap);
+        let length = render(staged, &rendered, gap, &letter.address)
+            .map_err(|e| cannot_write(&rendered, &e))?;
         let offset = self.end;
         self.end += length;
         Ok(Intent::Append {
@@ -147,8 +157,8 @@ fn is_at(wanted: &File, file: &File, offset: u64, length: u64) -> std::io::Resul
     Ok(true)
 }
 
-/// Writes the mboxrd form of a staged message in its place and returns its length.
-fn render(staged: &Path, rendered: &Path, address: &str) -> std::io::Result<u64> {
+/// Writes the mboxrd form of a staged message in its place, after `gap`, and returns the length.
+fn render(staged: &Path, rendered: &Path, gap: &str, address: &str) -> std::io::Result<u64> {
     let mut out = BufWriter::new(
         OpenOptions::new()
             .write(true)
@@ -157,11 +167,42 @@ fn render(staged: &Path, rendered: &Path, address: &str) -> std::io::Result<u64>
             .open(rendered)?,
     );
     let message = BufReader::new(File::open(staged)?);
+    out.write_all(gap.as_bytes())?;
     mboxrd::write(&mut out, message, address, Timestamp::now())?;
     out.flush()?;
     let length = out.get_ref().metadata()?.len();
     std::fs::remove_file(staged)?;
     Ok(length)
+}
+
+/// No link is followed, and nobody is waited for: of a FIFO, that would be a reader.
+const AT_ONCE: i32 = OFlags::NOFOLLOW
+    .union(OFlags::NONBLOCK)
+    .bits()
+    .cast_signed();
+
+/// Refuses what is no file, such as a pipe, which has no end to append at; a file that has another
+/// name too, under which it may be anything; and root a file of another user.
+pub(super) fn check(about: &Metadata, path: &Path) -> Result<()> {
+    let why = if !about.is_file() {
+        "it is not a regular file"
+    } else if about.nlink() > 1 {
+        "it has a second name (a hard link), and could be another file that should not change"
+    } else if geteuid().is_root() && about.uid() != 0 {
+        let owner = about.uid();
+        return Err(Fault::new(
+            Kind::CannotWrite,
+            format!(
+                "root does not write to `{}`, which belongs to another user (uid {owner})",
+                path.display()
+            ),
+        )
+        .hint(config::owner_hint(0, owner, path))
+        .into());
+    } else {
+        return Ok(());
+    };
+    Err(cannot_write(path, &Error::other(why)))
 }
 
 /// The mbox file, opened and locked in both ways.
@@ -174,6 +215,7 @@ struct LockedFile {
 impl LockedFile {
     fn open(path: &Path) -> Result<LockedFile> {
         let end = Instant::now() + LOCK_WAIT;
+        let path = &files::real_path(path, End::File)?;
         let dot_lock = DotLock::take(path, end)?;
         let file = OpenOptions::new()
             .read(true)
@@ -181,12 +223,11 @@ impl LockedFile {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(AT_ONCE)
             .open(path)
             .map_err(|e| cannot_write(path, &e))?;
-        // A pipe has no end to append at, and would keep us waiting for its reader.
-        if !file.metadata().is_ok_and(|about| about.is_file()) {
-            return Err(cannot_write(path, &Error::other("it is no file")));
-        }
+        let about = file.metadata().map_err(|e| cannot_write(path, &e))?;
+        check(&about, path)?;
         while let Err(e) = rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             if !matches!(e, rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) {
                 return Err(cannot_write(path, &e.into()));
@@ -209,6 +250,21 @@ impl LockedFile {
             .metadata()
             .map_err(|e| cannot_write(&self.path, &e))?
             .len())
+    }
+
+    /// What must stand between the file's end and a `From ` line, which readers look for after an
+    /// empty line (RFC 4155): another program may have left a line or a message unfinished there.
+    fn gap(&self, end: u64) -> Result<&'static str> {
+        let mut last = [0; 3];
+        let last = &mut last[..usize::try_from(end).map_or(3, |end| end.min(3))];
+        self.file
+            .read_exact_at(last, end - last.len() as u64)
+            .map_err(|e| cannot_write(&self.path, &e))?;
+        Ok(match last {
+            [] | [.., b'\n', b'\n'] | [b'\n', b'\r', b'\n'] => "",
+            [.., b'\n'] => "\n",
+            _ => "\n\n",
+        })
     }
 
     /// Appends a rendered message at `offset`, the file's end. What was written in part is cut
@@ -237,7 +293,7 @@ impl LockedFile {
         self.file
             .sync_all()
             .map_err(|e| cannot_write(&self.path, &e))?;
-        crate::files::sync_folder(crate::files::folder_of(&self.path))
+        files::sync_folder(files::folder_of(&self.path))
     }
 }
 
@@ -272,7 +328,7 @@ impl DotLock {
                     return Ok(DotLock(lock));
                 }
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    if remove_stale(&lock) {
+                    if remove_stale(&lock)? {
                         continue;
                     }
                 }
@@ -294,25 +350,55 @@ impl Drop for DotLock {
 
 /// Removes a lock that is stale. Of several who find it so, one does: the next would remove the
 /// lock that the first has made since.
-fn remove_stale(lock: &Path) -> bool {
-    let Ok(file) = File::open(lock) else {
-        return false;
+///
+/// # Errors
+/// `CannotWrite` for what nobody makes to lock a file: a link, a FIFO, a device.
+fn remove_stale(lock: &Path) -> Result<bool> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(AT_ONCE)
+        .open(lock);
+    let file = match opened {
+        Ok(file) => file,
+        Err(e) if rustix::io::Errno::from_io_error(&e) == Some(rustix::io::Errno::LOOP) => {
+            return Err(no_lock(lock));
+        }
+        // It is gone by now, or not for us to read.
+        Err(_) => return Ok(false),
     };
-    if !stale(lock) || file.try_lock().is_err() {
-        return false;
+    let Ok(ours) = file.metadata() else {
+        return Ok(false);
+    };
+    if !ours.is_file() {
+        return Err(no_lock(lock));
     }
-    let is_this = match (file.metadata(), lock.metadata()) {
-        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    };
-    is_this && std::fs::remove_file(lock).is_ok()
+    if !is_stale(&file, &ours) || file.try_lock().is_err() {
+        return Ok(false);
+    }
+    let is_this = lock
+        .symlink_metadata()
+        .is_ok_and(|there| (ours.dev(), ours.ino()) == (there.dev(), there.ino()));
+    Ok(is_this && std::fs::remove_file(lock).is_ok())
+}
+
+fn no_lock(lock: &Path) -> anyhow::Error {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("`{}` is in the way, and is not a lock file", lock.display()),
+    )
+    .hint(format!(
+        "nothing was removed from the server; see who made it, and remove it: ls -l {}",
+        config::quoted(lock)
+    ))
+    .into()
 }
 
 /// A lock is stale when the process that it names is gone, or, if it names none, when it is old.
-fn stale(lock: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(lock) else {
+fn is_stale(lock: &File, about: &Metadata) -> bool {
+    let mut text = String::new();
+    if lock.take(LONGEST_PID).read_to_string(&mut text).is_err() {
         return false;
-    };
+    }
     if let Some(pid) = text
         .trim()
         .parse()
@@ -321,8 +407,8 @@ fn stale(lock: &Path) -> bool {
     {
         return rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH);
     }
-    std::fs::metadata(lock)
-        .and_then(|m| m.modified())
+    about
+        .modified()
         .ok()
         .and_then(|t| SystemTime::now().duration_since(t).ok())
         .is_some_and(|age| age > LOCK_STALE)
@@ -365,6 +451,36 @@ mod tests {
         drop(mbox);
         assert!(super::super::recover(&intent, 0).unwrap().is_some());
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    /// Whatever another program left at the end, or we at a power cut.
+    #[test]
+    fn what_stands_at_the_end_swallows_no_message() {
+        let whole = "From a Thu Jan  1 00:00:00 1970\nSubject: a\n\nold\n";
+        for (tail, gap) in [
+            ("", "\n"),
+            ("\n", ""),
+            ("\r\n", ""),
+            ("unfinished", "\n\n"),
+            ("\nFrom b Thu Jan  1 00:00:00 1970\nSubj", "\n\n"),
+            ("\0\0\0\0", "\n\n"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("mbox");
+            let old = format!("{whole}{tail}");
+            std::fs::write(&path, &old).unwrap();
+            let mut mbox = Mbox::open(&path, folder.path());
+            for name in ["first", "second"] {
+                let staged = folder.path().join(name);
+                std::fs::write(&staged, "Subject: x\n\ntext\n").unwrap();
+                let intent = mbox.plan(&staged, &letter()).unwrap();
+                mbox.deliver(&intent, &letter()).unwrap();
+            }
+            mbox.flush().unwrap();
+            let now = std::fs::read_to_string(&path).unwrap();
+            let new = now.strip_prefix(&format!("{old}{gap}From a@")).unwrap();
+            assert_eq!(new.matches("\n\nFrom a@").count(), 1, "{tail:?}: {now:?}");
+        }
     }
 
     /// Addresses that share a file find the lock of a run that was killed at the same time.

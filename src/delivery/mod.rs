@@ -26,12 +26,16 @@ mod stdout;
 mod target;
 
 use crate::fault::{Fault, Kind};
+use crate::files::{self, End, folder_of};
 use crate::mail::RemoteId;
 use anyhow::Result;
 use handover::Handover;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
+
+#[cfg(fuzzing)]
+pub mod fuzz;
 
 pub use probe::probe;
 pub use stamp::stamp;
@@ -162,23 +166,25 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
 /// the message is delivered now, `None` when it must be fetched again.
 pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
     match intent {
-        Intent::Rename { files } => {
-            for (from, _) in files {
+        Intent::Rename { files: renamed } => {
+            for (from, to) in renamed {
+                check_way(folder_of(from))?;
+                check_way(folder_of(to))?;
                 // A source that is gone has been renamed, but only where its folder is there: of
                 // a disk that is not mounted nothing can be told.
-                let folder = crate::files::folder_of(from);
+                let folder = folder_of(from);
                 std::fs::metadata(folder).map_err(|e| cannot_write(folder, &e))?;
             }
-            for (from, to) in files {
+            for (from, to) in renamed {
                 if maildir::is_lost(from, to, age)? {
                     return Ok(None);
                 }
             }
-            finish_renames(files)?;
-            for folder in folders(files) {
-                crate::files::sync_folder(folder)?;
+            finish_renames(renamed)?;
+            for folder in folders(renamed) {
+                files::sync_folder(folder)?;
             }
-            Ok(files.last().map(|(_, to)| to.display().to_string()))
+            Ok(renamed.last().map(|(_, to)| to.display().to_string()))
         }
         Intent::Append {
             rendered,
@@ -196,6 +202,22 @@ pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
     }
 }
 
+/// Makes a folder that mail is written to, private to us, if it is not there, and sees that no
+/// other user leads us elsewhere.
+fn make_folder(folder: &Path) -> Result<()> {
+    check_way(folder)?;
+    if files::make_folder(folder).map_err(|e| cannot_write(folder, &e))? {
+        // Somebody may have been there meanwhile.
+        check_way(folder)?;
+    }
+    Ok(())
+}
+
+/// Refuses a folder that another user leads us to.
+fn check_way(folder: &Path) -> Result<()> {
+    files::real_path(folder, End::Folder).map(drop)
+}
+
 /// Renames in order, passing over those that have been renamed.
 fn finish_renames(files: &[(PathBuf, PathBuf)]) -> Result<()> {
     for (from, to) in files {
@@ -210,17 +232,14 @@ fn finish_renames(files: &[(PathBuf, PathBuf)]) -> Result<()> {
 
 /// The folders that the renamed files rest in, each once.
 fn folders(files: &[(PathBuf, PathBuf)]) -> Vec<&Path> {
-    let mut folders: Vec<&Path> = files
-        .iter()
-        .map(|(_, to)| crate::files::folder_of(to))
-        .collect();
+    let mut folders: Vec<&Path> = files.iter().map(|(_, to)| folder_of(to)).collect();
     folders.dedup();
     folders
 }
 
 /// The fault of a destination that cannot be written; nothing is lost by it.
 pub fn cannot_write(path: &Path, err: &io::Error) -> anyhow::Error {
-    let remedy = crate::files::remedy(err);
+    let remedy = files::remedy(err);
     Fault::new(
         Kind::CannotWrite,
         format!("cannot write `{}`: {err}", path.display()),

@@ -2,6 +2,7 @@
 
 use super::Place;
 use crate::fault::{Fault, Kind};
+use crate::files::{self, End};
 use anyhow::Result;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::path::{Path, PathBuf};
@@ -19,15 +20,7 @@ pub fn probe(place: &Place) -> Result<String> {
             folder(path).map(|found| format!("maildir {}: {found}", path.display()))
         }
         Place::Eml(path) => folder(path).map(|found| format!("folder {}: {found}", path.display())),
-        Place::Mbox(path) if path.is_dir() => Err(cannot(path, "it is a folder").into()),
-        Place::Mbox(path) if path.exists() => {
-            may(path, Access::WRITE_OK)?;
-            // A lock file is made beside it.
-            folder(crate::files::folder_of(path))?;
-            Ok(format!("mbox {}: can be written", path.display()))
-        }
-        Place::Mbox(path) => folder(crate::files::folder_of(path))
-            .map(|_| format!("mbox {}: will be made", path.display())),
+        Place::Mbox(path) => mbox(path, &files::real_path(path, End::File)?),
         Place::Command(words) => program(words.first().map_or("", String::as_str)),
         Place::Lmtp(address) => {
             super::lmtp::probe(address)?;
@@ -37,12 +30,36 @@ pub fn probe(place: &Place) -> Result<String> {
     }
 }
 
-/// A folder that can be written, or made.
+/// An mbox that can be written, or made; `real` is what its path leads to.
+fn mbox(path: &Path, real: &Path) -> Result<String> {
+    if real.is_dir() {
+        return Err(cannot(path, "it is a folder").into());
+    }
+    // A lock file is made beside it.
+    existing(files::folder_of(real))?;
+    let found = match real.symlink_metadata() {
+        Ok(about) => {
+            super::mbox::check(&about, path)?;
+            may(real, Access::WRITE_OK)?;
+            "can be written"
+        }
+        Err(_) => "will be made",
+    };
+    Ok(format!("mbox {}: {found}", path.display()))
+}
+
+/// A folder that can be written, or made, and that no other user leads us to.
 fn folder(path: &Path) -> Result<&'static str> {
+    files::real_path(path, End::Folder)?;
+    existing(path)
+}
+
+/// A folder that can be written, or made.
+fn existing(path: &Path) -> Result<&'static str> {
     let mut at = path;
     // Whatever is there already decides.
     while std::fs::symlink_metadata(at).is_err() {
-        let above = crate::files::folder_of(at);
+        let above = files::folder_of(at);
         if above == at {
             break;
         }

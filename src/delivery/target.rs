@@ -2,7 +2,7 @@
 
 use super::lmtp::Address;
 use super::stdout::Form;
-use crate::config::Target;
+use crate::config::{self, Target};
 use crate::fault::Fault;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -45,35 +45,38 @@ pub fn expand(
         "mbox" => Place::Mbox(path()?),
         "eml" => Place::Eml(path()?),
         "command" => {
-            let words = shell_words::split(rest)
-                .map_err(|_| Fault::config(format!("a quote in `{rest}` is not closed")))?;
+            let words = config::command_words(rest)
+                .map_err(|why| Fault::config(format!("`command:{rest}`: {why}")))?;
             let words = words
                 .iter()
                 .map(|word| fill(word, &values))
                 .collect::<Result<Vec<_>>>()?;
-            if words.is_empty() {
-                return Err(Fault::config("`command:` names no program").into());
-            }
             Place::Command(words)
         }
         "stdout" if rest == "json" => Place::Stdout(Form::JsonLines),
         "stdout" => Place::Stdout(Form::Mboxrd),
-        "lmtp" => Place::Lmtp(lmtp_address(&fill(rest, &values)?)?),
+        "lmtp" | "lmtp-plain" => {
+            Place::Lmtp(lmtp_address(&fill(rest, &values)?, kind == "lmtp-plain")?)
+        }
         other => return Err(Fault::config(format!("`{other}:` is no delivery")).into()),
     })
 }
 
 /// `HOST:PORT`, or the path of a socket.
-fn lmtp_address(text: &str) -> Result<Address> {
-    if text.starts_with('/') {
+fn lmtp_address(text: &str, plain: bool) -> Result<Address> {
+    if text.starts_with('/') && !plain {
         return Ok(Address::Unix(text.into()));
     }
     text.rsplit_once(':')
         .and_then(|(host, port)| Some((host, port.parse().ok()?)))
         .filter(|(host, port)| !host.is_empty() && *port != 0)
-        .map(|(host, port)| Address::Tcp(host.trim_matches(['[', ']']).to_owned(), port))
+        .map(|(host, port)| Address::Tcp {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port,
+            plain,
+        })
         .ok_or_else(|| {
-            Fault::config(format!("`lmtp:{text}` names no mail store"))
+            Fault::config(format!("`{text}` names no mail store"))
                 .hint("give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket")
                 .into()
         })

@@ -28,6 +28,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 use visit::{Visit, is_cut};
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 pub use audit::{Audit, audit};
 pub use kept::Kept;
 pub use look::list;
@@ -177,6 +180,7 @@ pub fn fetch_mailbox(
             pass: &mut pass,
             reporter,
             tally,
+            unsettled: None,
         };
         match visit.folders() {
             Ok(()) => {

@@ -6,7 +6,7 @@ use super::pass::Pass;
 use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Fault, Kind, Scope};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{Failure, FolderRecord, Store};
 use anyhow::Result;
@@ -37,6 +37,9 @@ pub struct Visit<'a> {
     pub pass: &'a mut Pass,
     pub reporter: &'a dyn Reporter,
     pub tally: &'a mut Tally,
+    /// Why the first message of the open folder that the server refuses to mark, move or delete
+    /// stays as it is. Told when the folder is through, for it keeps no other back.
+    pub unsettled: Option<Fault>,
 }
 
 /// What became of some messages.
@@ -132,7 +135,10 @@ impl Visit<'_> {
             Err(err) if is_wish(err) => Ok(Ended::Whole),
             _ => self.folder(&folder, &mut told),
         };
-        first_of(told, ended)
+        match (first_of(told, ended), self.unsettled.take()) {
+            (Ok(Ended::Whole), Some(fault)) => Err(fault.into()),
+            (ended, _) => ended,
+        }
     }
 
     /// Tells the server what an earlier run recorded and could not tell.
@@ -151,7 +157,20 @@ impl Visit<'_> {
     fn settle(&mut self, folder: &Folder<'_>, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
         let (id, epoch) = (folder.record.id, folder.epoch);
         let err = match self.mailbox.settle(ids, action) {
-            Ok(left) => return self.store.settled(id, epoch, ids, left),
+            Ok(settled) => {
+                let refused: HashSet<&RemoteId> =
+                    settled.refused.iter().map(|(id, _)| id).collect();
+                let done: Vec<RemoteId> = ids
+                    .iter()
+                    .filter(|id| !refused.contains(id))
+                    .cloned()
+                    .collect();
+                self.store.settled(id, epoch, &done, settled.left)?;
+                if let Some((_, fault)) = settled.refused.into_iter().next() {
+                    self.unsettled.get_or_insert(fault);
+                }
+                return Ok(());
+            }
             Err(err) => err,
         };
         // One that cannot be moved must not have all others tried again with it.
@@ -403,16 +422,17 @@ impl fmt::Display for CannotDeliver {
     }
 }
 
-/// An error of one folder, which the others need not share.
+/// An error of one folder or less, which the others need not share.
 pub fn is_of_folder(err: &anyhow::Error) -> bool {
-    matches!(kind_of(err), Kind::Config | Kind::Refused | Kind::SignIn)
+    err.downcast_ref::<Fault>()
+        .is_some_and(|fault| fault.scope() <= Scope::Folder)
 }
 
 /// A connection that broke, without a wish of the server to be left alone.
 pub fn is_cut(err: &anyhow::Error) -> bool {
     let ours = err.downcast_ref::<CannotDeliver>().is_some();
     !ours
-        && err
-            .downcast_ref::<Fault>()
-            .is_some_and(|f| f.kind == Kind::TryLater && f.retry_after.is_none())
+        && err.downcast_ref::<Fault>().is_some_and(|f| {
+            f.kind == Kind::TryLater && f.retry_after.is_none() && f.scope() == Scope::Mailbox
+        })
 }

@@ -48,6 +48,8 @@ pub struct Lost {
     pub fault: Fault,
     /// All of it was given to the connection: the host may have acted on it.
     pub handed_over: bool,
+    /// A part of its body, or all, was given to the connection: it may have broken over that.
+    pub begun: bool,
 }
 
 impl From<Lost> for Fault {
@@ -60,9 +62,18 @@ impl From<Lost> for Fault {
 pub struct Incoming {
     host: String,
     reader: ureq::BodyReader<'static>,
+    is_framed: bool,
 }
 
 impl Incoming {
+    /// Whether the answer itself says where its body ends, by a length or a last chunk. Else the
+    /// body goes on until the host says `close_notify` (RFC 9112 §6.3, §9.8): whole for whoever
+    /// spoke TLS with us. But a proxy that inspects TLS says it also when *its* connection to the
+    /// host broke, so such a body proves to be whole by its content alone, as JSON does.
+    pub fn is_framed(&self) -> bool {
+        self.is_framed
+    }
+
     /// Reads some octets; 0 at the end of a whole body.
     ///
     /// # Errors
@@ -100,6 +111,8 @@ impl Agent {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .timeout_resolve(Some(settings.connect_timeout))
+            // All addresses of a host share it.
             .timeout_connect(Some(settings.connect_timeout))
             .timeout_send_request(Some(settings.io_timeout))
             .timeout_send_body(Some(settings.io_timeout))
@@ -252,14 +265,17 @@ impl Agent {
             .timeout_per_write(Some(self.io_timeout))
             .build();
         let sent = self.agent.run(request);
-        let all_gone = gone.load(Ordering::Relaxed) == length;
+        let gone = gone.load(Ordering::Relaxed);
         let response = sent.map_err(|e| Lost {
-            handed_over: all_gone && is_connected(&e),
+            handed_over: gone == length && is_connected(&e),
+            begun: gone > 0,
             fault: self.fault(&host, e),
         })?;
+        let is_framed = is_framed(&response);
         Ok(response.map(|body| Incoming {
             host,
             reader: body.into_reader(),
+            is_framed,
         }))
     }
 }
@@ -276,6 +292,21 @@ impl Read for Outgoing {
         self.gone.fetch_add(octets, Ordering::Relaxed);
         Ok(octets)
     }
+}
+
+/// Whether an answer's header says where its body ends (RFC 9112 §6.3), as ureq reads it.
+fn is_framed<B>(response: &Response<B>) -> bool {
+    let headers = response.headers();
+    let is_chunked = || {
+        let codings = headers.get_all(http::header::TRANSFER_ENCODING);
+        let mut codings = codings.iter().filter_map(|value| value.to_str().ok());
+        codings.any(|value| {
+            let mut names = value.split(',').map(str::trim);
+            names.any(|name| name.eq_ignore_ascii_case("chunked"))
+        })
+    };
+    headers.contains_key(http::header::CONTENT_LENGTH)
+        || response.version() > http::Version::HTTP_10 && is_chunked()
 }
 
 /// Whether a request failed on a connection, and not for want of one.
@@ -367,5 +398,95 @@ mod tests {
         }
         assert_eq!(wait("4000000000", 0), Some(86_400));
         assert_eq!(wait("Tue, 31 Dec 2999 23:59:59 GMT", 0), Some(86_400));
+    }
+
+    /// How a server ends a connection.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum End {
+        Notify,
+        Close,
+        Reset,
+    }
+
+    /// Answers one request over TLS with this and ends; gives the port and an agent that trusts it.
+    fn server(answer: &'static str, end: End) -> (u16, Agent) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let identity =
+            native_tls::Identity::from_pkcs8(certificate.as_bytes(), key.as_bytes()).unwrap();
+        let acceptor = native_tls::TlsAcceptor::new(identity).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (tcp, _) = listener.accept().unwrap();
+            let copy = tcp.try_clone().unwrap();
+            let mut tls = acceptor.accept(tcp).unwrap();
+            let _ = tls.read(&mut [0; 4096]).unwrap();
+            io::Write::write_all(&mut tls, answer.as_bytes()).unwrap();
+            // Time for what was sent to be read: a reset takes away what was not.
+            std::thread::sleep(Duration::from_millis(200));
+            match end {
+                End::Notify => tls.shutdown().unwrap(),
+                End::Close => {}
+                End::Reset => {
+                    let at_once = Some(Duration::ZERO);
+                    rustix::net::sockopt::set_socket_linger(&copy, at_once).unwrap();
+                }
+            }
+        });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), certificate).unwrap();
+        let agent = Agent::new(&Settings {
+            connect_timeout: Duration::from_secs(20),
+            io_timeout: Duration::from_secs(20),
+            ca_file: Some(file.path().to_owned()),
+            watch: Default::default(),
+        });
+        (port, agent.unwrap())
+    }
+
+    #[test]
+    fn a_body_is_whole_by_its_length_its_last_chunk_or_close_notify_alone() {
+        use End::{Close, Notify, Reset};
+        for (answer, end, is_framed, whole) in [
+            ("Content-Length: 5\r\n\r\nwhole", Reset, true, true),
+            ("Content-Length: 6\r\n\r\nwhole", Notify, true, false),
+            ("Content-Length: 6\r\n\r\nwhole", Reset, true, false),
+            (
+                "Transfer-Encoding: Chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n",
+                Close,
+                true,
+                true,
+            ),
+            (
+                "Transfer-Encoding: chunked\r\n\r\n5\r\nwhole\r\n",
+                Notify,
+                true,
+                false,
+            ),
+            (
+                "Transfer-Encoding: chunked\r\n\r\n6\r\nwhole",
+                Reset,
+                true,
+                false,
+            ),
+            ("\r\nwhole", Notify, false, true),
+            ("\r\nwhole", Close, false, false),
+            ("\r\nwhole", Reset, false, false),
+        ] {
+            let answer: &'static str = format!("HTTP/1.1 200 OK\r\n{answer}").leak();
+            let ask = |port| {
+                let request = Request::get(format!("https://localhost:{port}/"));
+                request.body(Vec::new()).unwrap()
+            };
+            let (port, agent) = server(answer, end);
+            let body = agent.open(ask(port)).unwrap().into_body();
+            assert_eq!(body.is_framed(), is_framed, "{answer:?} {end:?}");
+            let read = body.read_all(100);
+            assert_eq!(read.is_ok(), whole, "{answer:?} {end:?}: {read:?}");
+            let (port, agent) = server(answer, end);
+            let called = agent.call(ask(port), 100);
+            assert_eq!(called.is_ok(), whole, "{answer:?} {end:?}: {called:?}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -91,7 +91,11 @@ impl<In: Transport> Connector<In> for TlsWrap {
             .trim_matches(['[', ']']);
         let mut adapter = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         adapter.set_timeout(details.timeout);
-        let stream = self.tls.connect(host, adapter).map_err(|e| match e {
+        let below = Below {
+            adapter,
+            ended: false,
+        };
+        let stream = self.tls.connect(host, below).map_err(|e| match e {
             HandshakeError::Failure(e) => ureq::Error::Other(Box::new(net::tls_fault(host, &e))),
             HandshakeError::WouldBlock(_) => ureq::Error::ConnectionFailed,
         })?;
@@ -113,10 +117,35 @@ impl fmt::Debug for TlsWrap {
     }
 }
 
+/// The connection beneath TLS, which notes its own end.
+struct Below {
+    adapter: TransportAdapter,
+    /// It ended, and nobody has said within TLS that it would.
+    ended: bool,
+}
+
+impl Read for Below {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let amount = self.adapter.read(buffer)?;
+        self.ended |= amount == 0;
+        Ok(amount)
+    }
+}
+
+impl Write for Below {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.adapter.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.adapter.flush()
+    }
+}
+
 /// A connection inside our TLS.
 pub struct TlsTransport {
     buffers: LazyBuffers,
-    stream: TlsStream<TransportAdapter>,
+    stream: TlsStream<Below>,
     /// For the answer to one request.
     patience: Patience,
 }
@@ -128,7 +157,7 @@ impl Transport for TlsTransport {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.patience.renew();
-        self.stream.get_mut().set_timeout(timeout);
+        self.stream.get_mut().adapter.set_timeout(timeout);
         self.stream.write_all(&self.buffers.output()[..amount])?;
         Ok(())
     }
@@ -142,21 +171,43 @@ impl Transport for TlsTransport {
         if left < *timeout.after {
             timeout.after = ureq::unversioned::transport::time::Duration::Exact(left);
         }
-        self.stream.get_mut().set_timeout(timeout);
+        self.stream.get_mut().adapter.set_timeout(timeout);
         let since = Instant::now();
-        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        let amount = match self.stream.read(self.buffers.input_append_buf()) {
+            // Not every version of OpenSSL tells this from a `close_notify`.
+            Ok(0) if self.stream.get_ref().ended => return Err(cut_off("it ended")),
+            // ureq takes these for an orderly end.
+            Err(e) if is_end(e.kind()) => return Err(cut_off(&e.to_string())),
+            read => read?,
+        };
         self.patience.spend(since.elapsed(), amount);
         self.buffers.input_appended(amount);
         Ok(amount > 0)
     }
 
     fn is_open(&mut self) -> bool {
-        self.stream.get_mut().get_mut().is_open()
+        self.stream.get_mut().adapter.get_mut().is_open()
     }
 
     fn is_tls(&self) -> bool {
         true
     }
+}
+
+/// The connection ended and no `close_notify` came before, so anybody on the way may have cut it.
+/// No body is whole by such an end (RFC 9112 §9.8).
+fn cut_off(why: &str) -> ureq::Error {
+    ureq::Error::Io(io::Error::other(format!("the connection was cut: {why}")))
+}
+
+/// The kinds of error after which ureq believes that a body without a length is whole.
+fn is_end(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
 }
 
 impl fmt::Debug for TlsTransport {

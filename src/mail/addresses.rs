@@ -108,8 +108,13 @@ impl Parser<'_> {
             match c {
                 '>' => return Ok(text),
                 '<' => return Err("`<` within angle brackets".into()),
-                ':' if text.trim_start().starts_with('@') => text.clear(),
-                _ => text.push_str(&self.piece(c)?),
+                ':' if text.starts_with('@') => text.clear(),
+                _ => {
+                    let piece = self.piece(c)?;
+                    if !(text.is_empty() && piece == " ") {
+                        text.push_str(&piece);
+                    }
+                }
             }
         }
         Err("`<` without `>`".into())

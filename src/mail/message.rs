@@ -10,6 +10,7 @@ use crate::digest;
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use jiff::ZonedDateTime;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// A message on its way out.
@@ -49,6 +50,11 @@ impl Draft {
     /// the LF of Unix text, perhaps after the `From ` line of an mbox. Errors are `Malformed`.
     pub fn read(octets: Vec<u8>) -> Result<Draft> {
         let mut octets = octets;
+        if let Some(encoding) = foreign_encoding(&octets) {
+            return Err(malformed(format!("the message {encoding}"))
+                .hint("save it as ASCII, or as UTF-8 without a byte order mark")
+                .into());
+        }
         if octets.starts_with(b"From ") {
             let end = line_end(&octets, 0);
             octets.drain(..end);
@@ -58,6 +64,8 @@ impl Draft {
         }
         octets = lines_of_text(octets);
         let fields = read_fields(&octets)?;
+        refuse_bare_cr(&octets, &fields)?;
+        refuse_late_header(&octets)?;
         let header_end = fields.last().map_or(0, |f| f.whole.end);
         Ok(Draft {
             octets,
@@ -96,14 +104,30 @@ impl Draft {
         }
     }
 
-    /// The addresses of From, as they stand there.
+    /// The addresses of From, as they stand there; none where it is replaced.
     pub fn author_addresses(&self) -> Result<Vec<String>> {
+        if self.replace_from {
+            return Ok(Vec::new());
+        }
         self.addresses_of(&self.fields, "From")
     }
 
     /// True for an answer: it has In-Reply-To.
     pub fn answers(&self) -> bool {
         self.has("In-Reply-To")
+    }
+
+    /// Why the message has no header, if it has none.
+    pub fn without_header(&self) -> Option<String> {
+        let line = &self.octets[..line_end(&self.octets, 0).min(60)];
+        match () {
+            () if !self.fields.is_empty() => None,
+            () if starts_with_empty_line(line) => Some("it begins with an empty line".to_owned()),
+            () => Some(format!(
+                "its first line is none of a header: `{}`",
+                crate::output::escape(String::from_utf8_lossy(line).trim_end())
+            )),
+        }
     }
 
     /// From is to name the sender; what stands there becomes the name beside the address.
@@ -213,28 +237,35 @@ impl Draft {
         self.fields.iter().any(|f| f.is(name))
     }
 
-    /// A field's value, unfolded (RFC 5322 §2.2.3).
+    /// A field's value, unfolded (RFC 5322 §2.2.3). What is not UTF-8 is read as ISO 8859-1, as
+    /// old programs write it.
     fn value(&self, field: &Field) -> String {
-        String::from_utf8_lossy(&self.octets[field.value.clone()])
-            .chars()
-            .filter(|c| !matches!(c, '\r' | '\n'))
-            .collect()
+        let octets = &self.octets[field.value.clone()];
+        let mut text = match std::str::from_utf8(octets) {
+            Ok(text) => text.to_owned(),
+            Err(_) => octets.iter().copied().map(char::from).collect(),
+        };
+        text.retain(|c| !matches!(c, '\r' | '\n'));
+        text
     }
 
     fn addresses_of(&self, fields: &[Field], name: &str) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for field in fields.iter().filter(|f| f.is(name)) {
-            if std::str::from_utf8(&self.octets[field.value.clone()]).is_err() {
-                return Err(
-                    malformed(format!("the field `{name}` is neither ASCII nor UTF-8")).into(),
-                );
-            }
             let addresses = addresses::parse(&self.value(field)).map_err(|why| {
                 malformed(format!(
                     "cannot read the field `{name}`: {}",
                     crate::output::escape(&why)
                 ))
             })?;
+            // A name in another encoding goes out as it stands; an address in one is no address.
+            let is_utf8 = std::str::from_utf8(&self.octets[field.value.clone()]).is_ok();
+            if !is_utf8 && !addresses.iter().all(|a| a.is_ascii()) {
+                return Err(malformed(format!(
+                    "an address in the field `{name}` is neither ASCII nor UTF-8"
+                ))
+                .into());
+            }
             found.extend(addresses);
         }
         Ok(found)
@@ -248,8 +279,10 @@ impl Draft {
             return &[];
         };
         let fields = &self.fields[start..];
-        let end = (0..fields.len())
-            .find(|&i| !is_resent(&fields[i]) || fields[..i].iter().any(|f| f.is(&fields[i].name)))
+        let mut seen = HashSet::new();
+        let end = fields
+            .iter()
+            .position(|f| !is_resent(f) || !seen.insert(f.name.to_ascii_lowercase()))
             .unwrap_or(fields.len());
         &fields[..end]
     }
@@ -361,6 +394,68 @@ fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
         at = end;
     }
     Ok(fields)
+}
+
+/// What is wrong with the encoding of a file that is no message of octets, as `begins with …`.
+fn foreign_encoding(octets: &[u8]) -> Option<&'static str> {
+    match octets {
+        [0xEF, 0xBB, 0xBF, ..] => Some("begins with a byte order mark, which no header field has"),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some("is in UTF-16"),
+        // Two ASCII characters without a mark, in either order of octets.
+        [1..=255, 0, 1..=255, 0, ..] | [0, 1..=255, 0, 1..=255, ..] => Some("is in UTF-16"),
+        _ => None,
+    }
+}
+
+/// A CR without LF is no line end of ours, but of others: what stands in one field to us might be
+/// another field to them.
+fn refuse_bare_cr(octets: &[u8], fields: &[Field]) -> Result<()> {
+    let is_bare = |octets: &[u8]| {
+        let mut after = octets.iter().skip(1).chain([&0]);
+        octets
+            .iter()
+            .any(|&octet| after.next() != Some(&b'\n') && octet == b'\r')
+    };
+    let Some(field) = fields.iter().find(|f| is_bare(&octets[f.whole.clone()])) else {
+        return Ok(());
+    };
+    let what = match octets.contains(&b'\n') {
+        true => format!("the field `{}` holds a CR that ends no line", field.name),
+        false => "the lines of the message end in CR alone".to_owned(),
+    };
+    Err(malformed(what)
+        .hint("lines end in CRLF, or all of them in LF")
+        .into())
+}
+
+/// A header after an empty line would be sent as text, Bcc included.
+fn refuse_late_header(octets: &[u8]) -> Result<()> {
+    let mut at = 0;
+    while starts_with_empty_line(&octets[at..]) {
+        at = line_end(octets, at);
+    }
+    let usual = [
+        "From",
+        "To",
+        "Cc",
+        "Bcc",
+        "Subject",
+        "Date",
+        "Message-ID",
+        "MIME-Version",
+    ];
+    let is_usual = |f: &&Field| usual.iter().any(|name| f.is(name));
+    let is_header = at > 0
+        && read_fields(&octets[at..])
+            .is_ok_and(|fields| fields.iter().filter(is_usual).nth(1).is_some());
+    match is_header {
+        true => Err(malformed(
+            "the message begins with an empty line, which ends its header before From and To",
+        )
+        .hint("take the empty line out")
+        .into()),
+        false => Ok(()),
+    }
 }
 
 /// The name of the field that a line begins, and where its value begins.
@@ -492,6 +587,53 @@ mod tests {
         assert!(err.to_string().contains("line 2"), "{err}");
         assert_eq!(crate::fault::kind_of(&err), Kind::Malformed);
         assert!(Draft::read(Vec::new()).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_no_message_is_refused_with_what_is_wrong() {
+        let utf16: Vec<u8> = "From: a"
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect();
+        let marked = [&[0xFE, 0xFF], &utf16[..]].concat();
+        for (octets, why) in [
+            (&b"\xef\xbb\xbfFrom: a@x.example\n\n"[..], "byte order mark"),
+            (&utf16, "UTF-16"),
+            (&marked, "UTF-16"),
+            (b"\xff\xfeF\0r\0", "UTF-16"),
+            (b"From: a@x.example\rTo: b@x.example\r\rtext\r", "CR alone"),
+            (
+                b"X: y\rBcc: z@x.example\r\nTo: a@x.example\r\n\r\n",
+                "field `X` holds a CR",
+            ),
+            (
+                b"Subject: x\r\r\nTo: a@x.example\r\r\n",
+                "field `Subject` holds a CR",
+            ),
+            (
+                b"\n\nFrom: a@x.example\nBcc: b@x.example\n\ntext\n",
+                "begins with an empty line",
+            ),
+        ] {
+            let err = Draft::read(octets.to_vec()).unwrap_err();
+            assert!(err.to_string().contains(why), "{err}");
+            assert_eq!(crate::fault::kind_of(&err), Kind::Malformed);
+        }
+        for text in ["\nhello: world\n", "\nTo: do\n", "50 %\r100 %\ndone\n"] {
+            assert!(read(text).without_header().is_some(), "{text:?}");
+        }
+        assert_eq!(read("A: 1\n\n50 %\r100 %\n").without_header(), None);
+    }
+
+    #[test]
+    fn a_name_in_another_encoding_is_no_hindrance_and_an_address_is() {
+        let draft =
+            Draft::read(b"From: J\xf6rg <root>\nTo: J\xf6rg <a@x.example>\n\n".to_vec()).unwrap();
+        assert_eq!(draft.recipients().unwrap(), ["a@x.example"]);
+        assert_eq!(name_in(&draft.value(&draft.fields[0])), "J\u{f6}rg");
+        let draft = Draft::read(b"To: j\xf6rg@x.example\n\n".to_vec()).unwrap();
+        let err = draft.recipients().unwrap_err();
+        assert!(err.to_string().contains("neither ASCII nor UTF-8"), "{err}");
     }
 
     #[test]

@@ -88,6 +88,15 @@ pub enum Missing {
     TooLarge { announced: u64, max: u64 },
 }
 
+/// What came of marking, moving or deleting messages.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Of those that are settled, none is in the folder any more.
+    pub left: bool,
+    /// Those that are as they were, each for a reason of its own; all others are settled.
+    pub refused: Vec<(RemoteId, Fault)>,
+}
+
 /// A context that marks the end of a session whose access token ran out (Exchange:
 /// `BYE Session invalidated - AccessTokenExpired`): with a new token the work can go on where it
 /// stopped. Found with `err.downcast_ref::<TokenExpired>()`; the [`Fault`](crate::fault::Fault)
@@ -123,8 +132,8 @@ pub trait Mailbox {
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
 
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
-    /// settled. True when none of them is in the folder any more.
-    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool>;
+    /// settled. An error is about more than single messages: nothing is known of any of them.
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled>;
 
     /// Whether the open folder, opened for writing, has the rights that an action needs, as far
     /// as the server tells without that anything is done.
@@ -216,6 +225,55 @@ impl Receipt {
     }
 }
 
+impl Receipt {
+    /// True for a refusal after which the same message may be accepted for the same recipients:
+    /// the server says so, or it is not about them but about who sends, which a person can mend.
+    pub fn may_pass(&self) -> bool {
+        let Outcome::Refused { for_good } = self.outcome else {
+            return false;
+        };
+        let of_recipients = self.why.is_none() && self.server_said.is_none();
+        !for_good
+            || self.server_said.as_deref().is_some_and(is_about_submission)
+            || (of_recipients && self.refused.iter().any(RefusedRecipient::may_pass))
+    }
+}
+
+/// True where a refusal of a whole message is about who sends: as [`is_about_sender`], or about
+/// the mailbox that submits, of which RFC 3463 §3.3 speaks (Exchange: 5.2.0 with a quota for
+/// sending, 5.2.2 full, 5.2.252 no right to send as; Graph: ErrorSendAsDenied).
+fn is_about_submission(said: &str) -> bool {
+    is_about_sender(said)
+        || matches!(enhanced_status(said), Some((5, 2, 0 | 2 | 252)))
+        || said.starts_with("ErrorSendAsDenied:")
+}
+
+/// True where a refusal is about the sender's address, mailbox, sign-in, app or tenant, or about
+/// the host, and not about the message or a recipient.
+fn is_about_sender(said: &str) -> bool {
+    // RFC 4954 §6.
+    if said.starts_with("530") || said.starts_with("535") {
+        return true;
+    }
+    match enhanced_status(said) {
+        // RFC 3463 §3.2: the sender's address; Exchange: a mailbox that may not send any more.
+        Some((5, 1, 7 | 8)) => true,
+        // RFC 3463 §3.4: the host takes nothing, or is wrongly set up.
+        Some((5, 3, 2 | 5)) => true,
+        // RFC 4954 §6, and Exchange's for who may not sign in (30, 57), send as this sender (60),
+        // relay (64), or send so much or at all (233, 501 to 509 and 7xx).
+        Some((5, 7, 8 | 9 | 30 | 57 | 60 | 64 | 233 | 500..=599 | 700..=799)) => true,
+        _ => false,
+    }
+}
+
+/// The enhanced status (RFC 3463) that follows a reply code.
+fn enhanced_status(said: &str) -> Option<(u16, u16, u16)> {
+    let mut parts = said.split([' ', '\n']).nth(1)?.split('.');
+    let mut part = || parts.next()?.parse().ok();
+    Some((part()?, part()?, part()?))
+}
+
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct RefusedRecipient {
     pub address: String,
@@ -224,6 +282,11 @@ pub struct RefusedRecipient {
 }
 
 impl RefusedRecipient {
+    /// True where the same message may be accepted for them later, as [`Receipt::may_pass`].
+    pub fn may_pass(&self) -> bool {
+        !self.for_good || is_about_sender(&self.server_said)
+    }
+
     /// What the refusal means to the caller. The enhanced status tells an unknown recipient
     /// (RFC 3463 §3.2: X.1.0 to X.1.6 and X.1.10 are about the recipient) where there is one;
     /// else the reply codes do that RFC 5321 §4.2.3 has for mailboxes.
@@ -231,14 +294,9 @@ impl RefusedRecipient {
         if !self.for_good {
             return Kind::TryLater;
         }
-        let mut words = self.server_said.split([' ', '\n']);
-        let code = words.next().unwrap_or_default();
-        let mut status = words.next().unwrap_or_default().split('.');
-        let unknown = match (status.next(), status.next(), status.next()) {
-            (Some("5"), Some(subject), Some(detail)) => {
-                subject == "1" && matches!(detail, "0" | "1" | "2" | "3" | "4" | "6" | "10")
-            }
-            _ => matches!(code, "550" | "551" | "553"),
+        let unknown = match enhanced_status(&self.server_said) {
+            Some((5, subject, detail)) => subject == 1 && matches!(detail, 0..=4 | 6 | 10),
+            _ => ["550", "551", "553"].contains(&self.server_said.split(' ').next().unwrap_or("")),
         };
         if unknown {
             Kind::UnknownRecipient

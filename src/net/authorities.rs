@@ -120,8 +120,10 @@ pub fn certificates(path: &Path) -> Result<Vec<X509>> {
     const END: &str = "-----END CERTIFICATE-----";
     let unusable =
         |why: String| Fault::config(format!("cannot use ca_file `{}`: {why}", path.display()));
-    let octets = files::read_plain(path, LARGEST)
-        .map_err(|e| unusable(e.to_string()).hint(format!("ls -l {}", config::quoted(path))))?;
+    let octets = files::read_plain(path, LARGEST).map_err(|e| {
+        let hint = format!("ls -l {}", config::quoted(path));
+        unusable(e.to_string()).hint(hint).by_system(&e)
+    })?;
     // What stands between the certificates may be in any character set.
     let pem = String::from_utf8_lossy(&octets);
     let cannot = |why: String| {

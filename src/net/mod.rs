@@ -2,6 +2,7 @@
 //! verified. There is no way to switch certificate checks off.
 
 mod authorities;
+mod dial;
 mod endpoint;
 mod patience;
 mod tls;
@@ -14,15 +15,15 @@ pub use tls::{Connector, TlsStream, over_tls, start_tls, tls_fault};
 use crate::fault::Fault;
 use anyhow::Result;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long we wait for a host, and whom we trust beside the system's authorities.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// For the TCP connection and the TLS handshake.
+    /// For the TCP connection, the lookup of the host's name included; and for the TLS handshake.
     pub connect_timeout: Duration,
     /// For each read and write.
     pub io_timeout: Duration,
@@ -68,31 +69,24 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// Opens a TCP connection, trying each address of the host in turn.
+/// Opens a TCP connection to the first address of the host that answers.
 pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> {
-    let addresses: Vec<_> = (host, port)
-        .to_socket_addrs()
-        .map_err(|e| {
-            Fault::try_later(format!("cannot find host `{host}`: {e}")).hint(format!(
-                "check the name and this machine's DNS: getent hosts {host}"
-            ))
-        })?
-        .collect();
+    let end = Instant::now() + settings.connect_timeout;
+    let addresses = dial::resolve(host, port, end).map_err(|e| {
+        Fault::try_later(format!("cannot find host `{host}`: {e}")).hint(format!(
+            "check the name and this machine's DNS: getent hosts {host}"
+        ))
+    })?;
     let watch = &settings.watch;
     watch.tell(|| Stage::Named(addresses.iter().map(SocketAddr::ip).collect()));
-    let mut last = None;
-    for address in &addresses {
-        match TcpStream::connect_timeout(address, settings.connect_timeout) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(settings.io_timeout))?;
-                stream.set_write_timeout(Some(settings.io_timeout))?;
-                watch.tell(|| Stage::Connected(*address));
-                return Ok(stream);
-            }
-            Err(e) => last = Some(e),
-        }
+    let stream = dial::dial(&addresses, end).map_err(|why| {
+        Fault::try_later(format!("cannot connect to `{host}` port {port}: {why}"))
+    })?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(settings.io_timeout))?;
+    stream.set_write_timeout(Some(settings.io_timeout))?;
+    if let Ok(address) = stream.peer_addr() {
+        watch.tell(|| Stage::Connected(address));
     }
-    let why = last.map_or_else(|| "the name has no address".to_owned(), |e| e.to_string());
-    Err(Fault::try_later(format!("cannot connect to `{host}` port {port}: {why}")).into())
+    Ok(stream)
 }

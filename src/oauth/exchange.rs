@@ -133,6 +133,13 @@ fn framed<T>(
                     odd("a field is missing: access_token, token_type or expires_in")
                 }
                 serde_json::error::Category::Data => odd(&format!("`{place}` is malformed")),
+                // An answer that the line cut short; the next one may be whole.
+                serde_json::error::Category::Eof => {
+                    return Fault::try_later(
+                        "the token endpoint's answer cannot be used: it breaks off",
+                    )
+                    .into();
+                }
                 _ => odd("it is damaged JSON"),
             }
             .into()

@@ -98,11 +98,12 @@ pub fn managed_identity(
 
 fn granted(response: &Response<Vec<u8>>, asked_at: SystemTime) -> Result<Granted, Fault> {
     // The place is not told, for the value may be the token.
-    let answer: TokenAnswer = serde_json::from_slice(response.body()).map_err(|_| {
-        Fault::new(
-            Kind::Refused,
-            "the answer of the managed identity's service cannot be used: it is no token",
-        )
+    let answer: TokenAnswer = serde_json::from_slice(response.body()).map_err(|e| {
+        let what = "the answer of the managed identity's service cannot be used";
+        match e.is_eof() {
+            true => Fault::try_later(format!("{what}: it breaks off")),
+            false => Fault::new(Kind::Refused, format!("{what}: it is no token")),
+        }
     })?;
     let (access, _) = answer.checked(asked_at)?;
     Ok(Granted {
@@ -295,6 +296,7 @@ fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
             odd(&format!("`{}`: {e}", path.display())).hint(
                 "the user that runs queuemail must be in the group himds: usermod -aG himds USER",
             )
+            .by_system(&e)
         })?;
     Ok(Secret::new(text.trim()))
 }

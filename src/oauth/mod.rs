@@ -13,6 +13,9 @@ mod redirect;
 mod token;
 mod trace;
 
+#[cfg(fuzzing)]
+pub mod fuzz;
+
 pub use answer::{Class, GrantError};
 pub use claims::Claims;
 pub use grant::{Client, Credential, Granted};

@@ -4,18 +4,22 @@ use super::{Settled, Teller};
 use crate::digest;
 use crate::fault::Fault;
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
-use crate::state::{OutboxEntry, OutboxState};
+use crate::state::{self, OutboxEntry, OutboxState};
 use anyhow::Result;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// A message that could not be sent for so many seconds is given up (RFC 5321 §4.5.4.1 has 4 to
-/// 5 days).
+/// 5 days), but not before it was tried so often: the time may have passed while the machine was
+/// off, or on a clock that was set. So many attempts are spread over half a day by our own waits.
 const GIVE_UP_AFTER: i64 = 5 * 24 * 3600;
+const GIVE_UP_ATTEMPTS: u32 = 12;
 
 /// The wait after the first attempt; it doubles with each.
 const FIRST_WAIT: i64 = 60;
 /// The longest wait between two attempts.
 const LONGEST_WAIT: i64 = 4 * 3600;
+
 /// Decides where a message stands after an attempt.
 pub fn after_attempt(
     entry: &mut OutboxEntry,
@@ -23,13 +27,17 @@ pub fn after_attempt(
     teller: Teller,
     now: i64,
 ) -> Settled {
+    // Nothing was kept later than now: the clock was ahead then.
+    entry.kept_at = entry.kept_at.min(now);
     let mut wait = Duration::ZERO;
+    let verdicts = result.as_ref().map(|r| &r.refused[..]).unwrap_or_default();
+    let verdicts: HashMap<&str, &RefusedRecipient> =
+        verdicts.iter().map(|r| (r.address.as_str(), r)).collect();
     match result {
         Err(err) => {
             let fault = err.downcast_ref::<Fault>();
             wait = fault.and_then(|f| f.retry_after).unwrap_or_default();
             entry.reason = words(err);
-            entry.state = OutboxState::Waiting;
         }
         Ok(receipt) => {
             let why = [&receipt.why, &receipt.server_said];
@@ -42,6 +50,16 @@ pub fn after_attempt(
                         true => "the connection broke after the message was handed over".into(),
                         false => why,
                     };
+                    // Whom the server refused before that has it not, whatever Sent Items hold.
+                    let open = |to: &String| !verdicts.contains_key(to.as_str());
+                    entry.envelope.to.retain(open);
+                    if teller == Teller::Report {
+                        let untold = receipt.refused.iter().cloned();
+                        entry.refused.extend(untold.map(|r| RefusedRecipient {
+                            for_good: true,
+                            ..r
+                        }));
+                    }
                     return Settled::Unknown;
                 }
                 Outcome::Accepted => {
@@ -49,40 +67,30 @@ pub fn after_attempt(
                     entry.envelope.to.clear();
                     sort_out(entry, &receipt.refused, teller);
                 }
-                Outcome::Refused { for_good: false } => {
-                    let left = |to: &String| {
-                        !receipt
-                            .refused
-                            .iter()
-                            .any(|r| r.for_good && r.address == *to)
-                    };
+                Outcome::Refused { .. } if receipt.may_pass() => {
+                    let gone = |r: &&RefusedRecipient| !r.may_pass();
+                    let left = |to: &String| !verdicts.get(to.as_str()).is_some_and(gone);
                     entry.envelope.to.retain(left);
-                    let gone: Vec<_> = receipt
-                        .refused
-                        .iter()
-                        .filter(|r| r.for_good)
-                        .cloned()
-                        .collect();
+                    let gone: Vec<_> = receipt.refused.iter().filter(gone).cloned().collect();
                     sort_out(entry, &gone, teller);
                     entry.reason = match why.is_empty() {
                         true => receipt
                             .refused
                             .iter()
-                            .find(|r| !r.for_good)
+                            .find(|r| r.may_pass())
                             .map_or_else(String::new, |r| {
                                 format!("{}: {}", r.address, r.server_said)
                             }),
                         false => why,
                     };
                 }
-                Outcome::Refused { for_good: true } => {
-                    let said = |to: String| {
-                        let own = receipt.refused.iter().find(|r| r.address == to);
-                        RefusedRecipient {
-                            for_good: true,
-                            server_said: own.map_or_else(|| why.clone(), |r| r.server_said.clone()),
-                            address: to,
-                        }
+                Outcome::Refused { .. } => {
+                    let said = |to: String| RefusedRecipient {
+                        for_good: true,
+                        server_said: verdicts
+                            .get(to.as_str())
+                            .map_or_else(|| why.clone(), |r| r.server_said.clone()),
+                        address: to,
                     };
                     let all: Vec<_> = std::mem::take(&mut entry.envelope.to)
                         .into_iter()
@@ -94,14 +102,13 @@ pub fn after_attempt(
             }
         }
     }
-    if !entry.envelope.to.is_empty() && now - entry.kept_at >= GIVE_UP_AFTER {
+    let tried_long = now - entry.kept_at >= GIVE_UP_AFTER && entry.attempts >= GIVE_UP_ATTEMPTS;
+    if !entry.envelope.to.is_empty() && tried_long {
         let reason = entry.reason.clone();
-        let verdicts = result.as_ref().map(|r| &r.refused[..]).unwrap_or_default();
         let given_up = |address: String| RefusedRecipient {
             for_good: false,
             server_said: verdicts
-                .iter()
-                .find(|r| r.address == address)
+                .get(address.as_str())
                 .map_or_else(|| reason.clone(), |r| r.server_said.clone()),
             address,
         };
@@ -111,7 +118,8 @@ pub fn after_attempt(
     if !entry.envelope.to.is_empty() {
         let wait = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
         entry.state = OutboxState::Waiting;
-        entry.next_attempt = now + backoff(entry.attempts, random()).max(wait.min(24 * 3600));
+        entry.next_attempt =
+            now + backoff(entry.attempts, random()).max(wait.min(state::LONGEST_WAIT));
         return Settled::Later(entry.next_attempt);
     }
     if entry.refused.is_empty() {
@@ -121,10 +129,10 @@ pub fn after_attempt(
     Settled::Failed
 }
 
-/// Keeps those refused for now among the recipients, and those refused for good for the report.
+/// Keeps those refused for now among the recipients, and the others for the report.
 fn sort_out(entry: &mut OutboxEntry, refused: &[RefusedRecipient], teller: Teller) {
     for one in refused {
-        if !one.for_good {
+        if one.may_pass() {
             entry.reason = format!("{}: {}", one.address, one.server_said);
             entry.envelope.to.push(one.address.clone());
         } else if teller == Teller::Report {
@@ -209,6 +217,7 @@ mod tests {
         assert_eq!(entry.refused, [refused("b", true)]);
         assert!(entry.shared_id, "Sent Items has this Message-ID now");
         let later = 1000 + GIVE_UP_AFTER;
+        entry.attempts = GIVE_UP_ATTEMPTS;
         let receipt = Ok(Receipt {
             refused: vec![refused("c", false)],
             ..Receipt::of(Outcome::Refused { for_good: false })
@@ -235,6 +244,110 @@ mod tests {
     }
 
     #[test]
+    fn whom_the_server_refused_before_it_broke_off_is_told_of_and_not_forgotten() {
+        let broken = Ok(Receipt {
+            refused: vec![refused("b", true), refused("c", false)],
+            ..Receipt::of(Outcome::Unknown)
+        });
+        let mut entry = entry(&["a", "b", "c"]);
+        after_attempt(&mut entry, &broken, Teller::Report, 1000);
+        assert_eq!(
+            (entry.state, entry.envelope.to),
+            (OutboxState::Unknown, vec!["a".to_owned()])
+        );
+        let told: Vec<_> = entry.refused.iter().map(|r| &r.address[..]).collect();
+        assert_eq!(told, ["b", "c"]);
+    }
+
+    #[test]
+    fn what_is_about_who_sends_is_kept_and_what_is_about_the_message_is_not() {
+        for (said, is_kept) in [
+            (
+                "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+                true,
+            ),
+            ("554 5.2.252 SendAsDenied", true),
+            (
+                "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException",
+                true,
+            ),
+            ("550 5.1.8 Access denied, bad outbound sender", true),
+            ("550 5.7.501 Access denied", true),
+            ("530 5.7.57 Client not authenticated to send mail", true),
+            (
+                "550 5.7.705 Access denied, tenant has exceeded threshold",
+                true,
+            ),
+            ("ErrorSendAsDenied: no", true),
+            ("554 5.6.0 Corrupt message content", false),
+            (
+                "552 5.3.4 Message size exceeds fixed maximum message size",
+                false,
+            ),
+            ("552 5.2.3 Message too large", false),
+            ("550 5.7.1 Message refused", false),
+            ("550 5.5.105 External sending is not supported", false),
+            ("550 no", false),
+        ] {
+            let receipt = Receipt {
+                server_said: Some(said.to_owned()),
+                ..Receipt::of(Outcome::Refused { for_good: true })
+            };
+            let mut entry = entry(&["a"]);
+            let settled = after_attempt(&mut entry, &Ok(receipt), Teller::Caller, 1000);
+            assert_eq!(matches!(settled, Settled::Later(_)), is_kept, "{said}");
+        }
+        // A full mailbox is the recipient's where RCPT is refused.
+        let told = |said: &str| RefusedRecipient {
+            server_said: said.into(),
+            ..refused("a", true)
+        };
+        assert!(told("550 5.7.60 not as this sender").may_pass());
+        assert!(!told("552 5.2.2 mailbox full").may_pass());
+    }
+
+    /// The attempts until it is given up, and the seconds that they took.
+    fn given_up_after(entry: &mut OutboxEntry, mut now: i64) -> (u32, i64) {
+        let start = now;
+        loop {
+            entry.attempts += 1;
+            let away = Err(Fault::try_later("away").into());
+            match after_attempt(entry, &away, Teller::Report, now) {
+                Settled::Later(at) => now = at,
+                settled => {
+                    assert_eq!(settled, Settled::Failed);
+                    return (entry.attempts, now - start);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_given_up_after_five_days_and_several_attempts_over_time() {
+        let with = |kept_at| OutboxEntry {
+            kept_at,
+            attempts: 0,
+            ..entry(&["a"])
+        };
+        let today = 1_800_000_000;
+        let (_, took) = given_up_after(&mut with(today), today);
+        assert!(
+            (GIVE_UP_AFTER..GIVE_UP_AFTER + 5 * 3600).contains(&took),
+            "{took}"
+        );
+        // Kept on a clock that had not been set; kept before the machine was off.
+        for kept_at in [5, today - 6 * 86_400] {
+            let (attempts, took) = given_up_after(&mut with(kept_at), today);
+            assert!(attempts >= 12 && took > 12 * 3600, "{attempts} {took}");
+        }
+        // Kept while the clock was years ahead: the five days begin now.
+        let mut ahead = with(today + 1_000_000_000);
+        let (_, took) = given_up_after(&mut ahead, today);
+        assert!(took < GIVE_UP_AFTER + 5 * 3600, "{took}");
+        assert_eq!(ahead.kept_at, today);
+    }
+
+    #[test]
     fn a_wait_that_the_server_asked_for_is_kept() {
         let mut entry = entry(&["a"]);
         let fault = Fault::try_later("x").retry_after(Some(Duration::from_secs(7200)));
@@ -249,6 +362,7 @@ mod tests {
             fates in proptest::collection::vec(0..3u8, 6),
             outcome in 0..5u8,
             age in 0..2 * GIVE_UP_AFTER,
+            attempts in 1..2 * GIVE_UP_ATTEMPTS,
         ) {
             let to: Vec<&str> = to.iter().map(String::as_str).collect();
             let verdicts: Vec<_> = to.iter().zip(&fates).filter(|(_, f)| **f > 0).map(|(t, f)| refused(t, *f == 1)).collect();
@@ -268,6 +382,7 @@ mod tests {
                 Some(outcome) => Ok(Receipt { refused: verdicts, ..Receipt::of(outcome) }),
             };
             let mut entry = entry(&to);
+            entry.attempts = attempts;
             let settled = after_attempt(&mut entry, &result, Teller::Report, 1000 + age);
             let mut found = accepted;
             found.extend(entry.envelope.to.iter().map(String::as_str));

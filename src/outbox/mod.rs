@@ -24,10 +24,14 @@ use crate::files;
 use crate::mail::{Envelope, Receipt};
 use crate::state::{OutboxEntry, OutboxState, Store};
 use anyhow::{Context, Result};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, DirEntry, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
+use tempfile::NamedTempFile;
 
 /// A file without a row is somebody's that is at work; after this time it is nobody's.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -77,14 +81,7 @@ pub fn keep<'a>(
     let folder = store.outbox_folder();
     files::create_private_folder(&folder)?;
     let cannot = |e: io::Error| cannot_keep(store, &e);
-    let temp = tempfile::Builder::new()
-        .prefix("")
-        .suffix(".eml")
-        .rand_bytes(16)
-        .tempfile_in(&folder)
-        .map_err(cannot)?;
-    // The lock comes before the name is known to anybody through the row.
-    temp.as_file().lock().map_err(cannot)?;
+    let temp = locked_file(&folder).map_err(cannot)?;
     let (mut file, path) = temp.into_parts();
     file.write_all(octets)
         .and_then(|()| file.sync_all())
@@ -116,6 +113,22 @@ pub fn keep<'a>(
         abandoned: false,
         file,
     })
+}
+
+/// A new file that is locked by us: the lock comes before the name is known to anybody through the
+/// row. A sweep that found the file in between has taken its name, and then another one is made.
+fn locked_file(folder: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let temp = tempfile::Builder::new()
+            .prefix("")
+            .suffix(".eml")
+            .rand_bytes(16)
+            .tempfile_in(folder)?;
+        temp.as_file().lock()?;
+        if temp.as_file().metadata()?.nlink() > 0 {
+            return Ok(temp);
+        }
+    }
 }
 
 /// Takes a message to work on. `None` where another process has it, or it is dealt with. What
@@ -266,6 +279,7 @@ pub fn may_pass(err: &anyhow::Error) -> bool {
 }
 
 /// Removes files that no row names, left by processes that died before they promised anything.
+/// Whoever still works on one holds its lock; the age alone says little, for clocks are set.
 pub fn sweep(store: &Store) -> Result<()> {
     let Ok(folder) = fs::read_dir(store.outbox_folder()) else {
         return Ok(());
@@ -274,18 +288,31 @@ pub fn sweep(store: &Store) -> Result<()> {
     let old: Vec<_> = folder
         .flatten()
         .filter(|file| {
-            let age = file.metadata().and_then(|m| m.modified());
-            age.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > ORPHAN_AGE))
+            let at = file.metadata().and_then(|m| m.modified());
+            at.is_ok_and(|at| now.duration_since(at).unwrap_or_else(|e| e.duration()) > ORPHAN_AGE)
         })
         .collect();
     if old.is_empty() {
         return Ok(());
     }
-    let named: Vec<String> = store.outbox()?.into_iter().map(|e| e.file).collect();
-    for file in old {
-        if !named.iter().any(|name| file.file_name() == name.as_str()) {
-            let _ = fs::remove_file(file.path());
-        }
+    let nameless = |files: &mut Vec<(DirEntry, Option<File>)>| -> Result<()> {
+        let named: HashSet<OsString> = store.outbox()?.into_iter().map(|e| e.file.into()).collect();
+        files.retain(|(file, _)| !named.contains(&file.file_name()));
+        Ok(())
+    };
+    let mut old = old.into_iter().map(|file| (file, None)).collect();
+    nameless(&mut old)?;
+    old.retain_mut(|(file, lock)| {
+        *lock = File::open(file.path()).ok();
+        lock.as_ref().is_some_and(|lock| lock.try_lock().is_ok())
+    });
+    if old.is_empty() {
+        return Ok(());
+    }
+    // Whoever held a lock until now may have put its row on record.
+    nameless(&mut old)?;
+    for (file, _) in old {
+        let _ = fs::remove_file(file.path());
     }
     Ok(())
 }
@@ -329,5 +356,36 @@ mod tests {
         drop(found);
         assert!(claim(&store, id, 8).unwrap().is_none());
         assert_eq!(fs::read_dir(store.outbox_folder()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_sweep_takes_what_nobody_works_on_whatever_the_clock_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let outbox = store.outbox_folder();
+        files::create_private_folder(&outbox).unwrap();
+        let envelope = Envelope::default();
+        drop(keep(&store, envelope, "<1@x>", b"kept", false, 5).unwrap());
+        let being_written = locked_file(&outbox).unwrap();
+        let left = outbox.join("left.eml");
+        let fresh = outbox.join("fresh.eml");
+        for path in [&left, &fresh] {
+            fs::write(path, "x").unwrap();
+        }
+        // As if the clock had been set a week ahead, or back, since.
+        let week = Duration::from_secs(7 * 86_400);
+        for time in [SystemTime::now() - week, SystemTime::now() + week] {
+            fs::write(&left, "x").unwrap();
+            for file in fs::read_dir(&outbox).unwrap() {
+                let path = file.unwrap().path();
+                if path != fresh {
+                    File::open(path).unwrap().set_modified(time).unwrap();
+                }
+            }
+            sweep(&store).unwrap();
+            assert!(!left.exists() && fresh.exists());
+            assert!(being_written.path().exists());
+            assert_eq!(fs::read_dir(&outbox).unwrap().count(), 3);
+        }
     }
 }

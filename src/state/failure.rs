@@ -93,7 +93,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
         ErrorCode::SystemIoFailure => (
             Kind::CannotWrite,
             format!(
-                "see whether the disk is full (df {}) or failing (dmesg), and run the same command again",
+                "see whether the disk is full (df {}) or failing (dmesg), or the size of a file limited (ulimit -f), and run the same command again",
                 crate::files::folder_of(path).display()
             ),
         ),

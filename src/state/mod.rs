@@ -6,6 +6,7 @@
 //! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
 mod db;
+mod disk;
 mod failure;
 mod health;
 mod ledger;
@@ -23,14 +24,14 @@ pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord};
 pub use lock::{Holder, Lock};
-pub use outbox::{OutboxCounts, OutboxEntry, OutboxState};
+pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
 
 use crate::config;
 use crate::fault::{Fault, Kind};
-use crate::files;
+use crate::files::{self, End};
 use anyhow::Result;
 use db::{Db, Durable, Reader, Tx};
 use lock::Leases;
@@ -65,6 +66,7 @@ impl Store {
         let folder = &std::path::absolute(folder)?;
         let path = folder.join(DATABASE);
         check_folder(folder)?;
+        disk::check(folder)?;
         refuse_lost(folder, &path)?;
         files::create_private_folder(folder)?;
         make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
@@ -103,26 +105,27 @@ impl Store {
     }
 }
 
-/// Refuses root a folder of somebody else: what root made in it would be closed to its owner, who
-/// could also lead what root writes elsewhere. Refuses everybody a folder that all may change: they
-/// could put another database, or a lock, in the place of ours.
+/// Refuses a folder of somebody else, or that others may change: they could put another database,
+/// or a lock, in the place of ours, and lead what we write elsewhere.
 fn check_folder(folder: &Path) -> Result<()> {
-    let Ok(about) = folder.metadata() else {
+    let real = files::real_path(folder, End::OwnFolder)?;
+    let Ok(about) = real.metadata() else {
         return Ok(());
     };
     let name = folder.display();
     let refusal = |what: String| Fault::new(Kind::CannotWrite, what);
+    let me = rustix::process::geteuid().as_raw();
     let owner = about.uid();
-    if rustix::process::geteuid().is_root() && owner != 0 {
+    if ![0, me].contains(&owner) {
         let what = format!("the state folder `{name}` belongs to another user (uid {owner})");
         return Err(refusal(what)
-            .hint(config::owner_hint(0, owner, folder))
+            .hint(config::owner_hint(me, owner, folder))
             .into());
     }
-    if about.permissions().mode() & 0o002 != 0 {
-        let what = format!("the state folder `{name}` can be changed by everybody");
+    if let Some(others) = files::who_else_can_change(&about) {
+        let what = format!("the state folder `{name}` can be changed by {others}");
         return Err(refusal(what)
-            .hint(format!("chmod o-w {}", config::quoted(folder)))
+            .hint(format!("chmod go-w {}", config::quoted(folder)))
             .into());
     }
     Ok(())

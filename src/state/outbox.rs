@@ -8,7 +8,17 @@ use super::db::{Error, Row, Sql, values};
 use crate::mail::Envelope;
 use crate::mail::RefusedRecipient;
 use anyhow::Result;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+
+/// Seconds of the longest wait between two attempts at a message.
+pub const LONGEST_WAIT: i64 = 24 * 3600;
+
+/// The times that a message waits for: after now, and no later than the longest wait. One on
+/// record outside of them has come, or is a wrong clock's and has come too.
+fn still_waited_for(now: i64) -> RangeInclusive<i64> {
+    now + 1..=now + LONGEST_WAIT
+}
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +77,13 @@ pub struct OutboxEntry {
     pub report: Option<String>,
     pub kept_at: i64,
     pub changed_at: i64,
+}
+
+impl OutboxEntry {
+    /// True for a message that is to be sent now.
+    pub fn is_due(&self, now: i64) -> bool {
+        self.state == OutboxState::Waiting && !still_waited_for(now).contains(&self.next_attempt)
+    }
 }
 
 /// What the outbox holds, for `status`.
@@ -143,7 +160,8 @@ impl Store {
     pub fn outbox_update(&self, entry: &OutboxEntry) -> Result<()> {
         const UPDATE: Sql = Sql::both(
             "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
-                    next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, changed_at = ?10
+                    next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, kept_at = ?10,
+                    changed_at = ?11
              WHERE id = ?1",
         );
         let envelope = serde_json::to_string(&entry.envelope)?;
@@ -158,6 +176,7 @@ impl Store {
             &entry.reason,
             &refused,
             entry.report.as_ref(),
+            entry.kept_at,
             entry.changed_at,
         ];
         self.transaction(|tx| tx.run(&UPDATE, &row)).map(drop)
@@ -181,15 +200,17 @@ impl Store {
         self.read(|reader| reader.rows(&ALL, &[], entry))
     }
 
-    /// Those that there is something to do about now: to be sent, to be reported, or left by a
-    /// process that may have died. No wait is longer than a day, unless the clock was set back.
+    /// Those that there is something to do about now: to be sent ([`OutboxEntry::is_due`]), to be
+    /// reported, or left by a process that may have died.
     pub fn outbox_due(&self, now: i64) -> Result<Vec<OutboxEntry>> {
         const DUE: Sql = entries!(
-            "WHERE (state = 'waiting' AND (next_attempt <= ?1 OR next_attempt > ?2))
+            "WHERE (state = 'waiting' AND (next_attempt < ?1 OR next_attempt > ?2))
                 OR state = 'sending' OR refused <> '[]'
              ORDER BY id"
         );
-        self.read(|reader| reader.rows(&DUE, &values![now, now + 86_400], entry))
+        let waits = still_waited_for(now);
+        let bounds = values![*waits.start(), *waits.end()];
+        self.read(|reader| reader.rows(&DUE, &bounds, entry))
     }
 
     pub fn outbox_counts(&self) -> Result<OutboxCounts> {
@@ -211,5 +232,61 @@ impl Store {
                 })
             })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn kept(next_attempt: i64) -> OutboxEntry {
+        OutboxEntry {
+            id: 0,
+            file: "x".into(),
+            envelope: Envelope::default(),
+            message_id: "<1@x.example>".into(),
+            shared_id: false,
+            size: 1,
+            state: OutboxState::Waiting,
+            attempts: 1,
+            next_attempt,
+            reason: String::new(),
+            refused: Vec::new(),
+            report: None,
+            kept_at: 0,
+            changed_at: 0,
+        }
+    }
+
+    #[test]
+    fn a_time_further_ahead_than_any_wait_is_a_wrong_clocks() {
+        for (ahead, is_due) in [
+            (-1_000_000_000, true),
+            (0, true),
+            (1, false),
+            (LONGEST_WAIT, false),
+            (LONGEST_WAIT + 1, true),
+            (1_000_000_000, true),
+        ] {
+            let now = 1_800_000_000;
+            assert_eq!(kept(now + ahead).is_due(now), is_due, "{ahead}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn what_is_found_due_is_due(times in proptest::collection::vec(-200_000..200_000i64, 1..6)) {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path()).unwrap();
+            for &time in &times {
+                store.outbox_add(&kept(time)).unwrap();
+            }
+            let due: Vec<i64> = store.outbox_due(0).unwrap().iter().map(|e| e.id).collect();
+            let all = store.outbox().unwrap();
+            let want: Vec<i64> = all.iter().filter(|e| e.is_due(0)).map(|e| e.id).collect();
+            prop_assert_eq!(due, want);
+        }
     }
 }

@@ -402,8 +402,12 @@ fn a_delivery_that_cannot_be() {
         ("command:sh -c 'echo {x}'", "`{x}` is no placeholder"),
         ("command:sh -c \\\"exit", "a quote is not closed"),
         ("command:'' ", "names no program"),
+        ("command:tee log | handler", "write sh -c '…'"),
+        ("command:true && handler", "`&&` needs a shell"),
+        ("command:handler $(id)", "`$` needs a shell"),
         ("lmtp:mail.example", "names no mail store"),
         ("lmtp:mail.example:99999", "names no mail store"),
+        ("lmtp-plain:/run/lmtp", "give lmtp-plain:HOST:PORT"),
     ] {
         let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
         world
@@ -436,8 +440,10 @@ fn a_delivery_that_cannot_be() {
         "maildir:/m/{queue}/{address}/{folder}/{language}",
         "lmtp:[::1]:24",
         "lmtp:/run/{queue}",
+        "lmtp-plain:store:24",
         "lmtp:~/lmtp.sock",
         "command:sort --key=2",
+        "command:sh -c 'tee log | handler'",
     ] {
         let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
         world.run(["config", "validate"]).succeeds();

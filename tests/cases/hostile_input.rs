@@ -51,8 +51,8 @@ fn a_state_folder_that_everybody_can_change_is_refused() {
     world
         .run(["fetch"])
         .fails(73)
-        .mentions("can be changed by everybody")
-        .mentions("hint: chmod o-w ");
+        .mentions("can be changed by every user")
+        .mentions("hint: chmod go-w ");
     fs::set_permissions(&state, fs::Permissions::from_mode(0o1775)).unwrap();
     world.run(["fetch"]).succeeds();
 }
@@ -78,6 +78,24 @@ fn root_leaves_the_state_of_others_alone() {
     world
         .run(["fetch", "--state-dir", own.to_str().unwrap()])
         .succeeds();
+}
+
+/// A new configuration would be written wherever another user's link leads.
+#[test]
+fn root_writes_no_configuration_through_a_users_link() {
+    let world = World::new();
+    let link = world.path("theirs.yaml");
+    std::os::unix::fs::symlink(world.path("victim"), &link).unwrap();
+    if std::os::unix::fs::lchown(&link, Some(65534), None).is_err() {
+        return;
+    }
+    let add = ["--config", "theirs.yaml", "server", "add", "incoming", "C"];
+    let add = world.run(add).args(["--client-id", CLIENT_ID]);
+    add.args(["--address", "https://login.microsoftonline.com/contoso.com"])
+        .args(["--auth", "oauth-user"])
+        .fails(73)
+        .mentions("is a link of another user");
+    assert!(!world.path("victim").exists());
 }
 
 /// As a user whom permissions hold, which root is not.

@@ -1,7 +1,7 @@
 //! No loss, no duplicate, no blocked mailbox, whatever Graph does.
 
 use super::{Office, SUPPORT};
-use crate::standin::GraphFault;
+use crate::standin::{GraphFault, folder_id};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -115,7 +115,9 @@ fn a_short_wait_is_waited() {
 fn a_long_wait_ends_the_run_and_holds_for_the_next() {
     let (office, ids) = filled(6);
     let faults = &office.m365.faults().graph;
-    faults.next(1, &ids[2], error(429, "ApplicationThrottled", Some(300)));
+    let throttled = || error(429, "ApplicationThrottled", Some(300));
+    faults.next(1, &ids[2], throttled());
+    faults.next(1, &format!("={}", folder_id("INBOX")), throttled());
     office
         .fetch()
         .fails(75)
@@ -138,6 +140,8 @@ fn what_arrived_before_a_failure_is_kept_and_the_rest_comes_later() {
     let faults = &office.m365.faults().graph;
     faults.next(1, &ids[25], error(429, "ApplicationThrottled", Some(2)));
     faults.next(9, "$value", error(403, "ErrorAccessDenied", None));
+    let folder = format!("={}", folder_id("INBOX"));
+    faults.next(9, &folder, error(403, "ErrorAccessDenied", None));
     office.fetch().fails(77).mentions("ErrorAccessDenied");
     faults.heal();
     office.fetch().succeeds().says_nothing();
@@ -207,13 +211,7 @@ fn what_was_moved_and_comes_back_after_a_season_is_not_delivered_again() {
     let (office, _) = filled(3);
     office.configure("graph", "        after_fetch: move:Done\n");
     office.fetch().succeeds().says_nothing();
-    let state = rusqlite::Connection::open(office.world.state_dir().join("state.sqlite")).unwrap();
-    state
-        .execute(
-            "UPDATE message SET changed_at = changed_at - 100 * 86400",
-            [],
-        )
-        .unwrap();
+    office.change_state("UPDATE message SET changed_at = changed_at - 100 * 86400");
     office.fetch().succeeds().says_nothing();
     let done = office.m365.messages(SUPPORT, "Done");
     office

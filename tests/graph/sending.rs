@@ -168,6 +168,51 @@ fn what_nobody_knows_is_said_so_and_not_repeated() {
     send(&office, &["-t"]).fails(75);
 }
 
+/// Of what is not the answer that was to come, nothing is believed, and nothing goes out.
+#[test]
+fn an_attachment_is_there_only_if_graph_says_so() {
+    let page = "<html>blocked</html>";
+    let refusal = r#"{"error":{"code":"Blocked","message":"x"}}"#;
+    for (size, path) in [
+        (1 << 20, "/attachments"),
+        (4 << 20, "createUploadSession"),
+        (1 << 20, "/messages"),
+    ] {
+        for body in ["{}", "", page, refusal] {
+            let office = Office::new("graph");
+            let faults = &office.m365.faults().graph;
+            faults.next(99, path, GraphFault::Instead("application/json", body));
+            // Two of the small ones are too much for one request.
+            let text = with_attachments(&[size, size]);
+            let ran = send_large(&office, &text);
+            assert_eq!(ran.code, 75, "{path} {body}: {ran}");
+            assert_eq!(sent(&office), 0, "{path} {body}");
+            faults.heal();
+            assert_eq!(send_large(&office, &text).code, 0);
+        }
+    }
+}
+
+#[test]
+fn an_upload_in_clear_is_refused_and_its_address_stays_secret() {
+    let office = Office::new("graph");
+    let faults = &office.m365.faults().graph;
+    let session = r#"{"uploadUrl":"http://localhost:9/upload/s3cret-address"}"#;
+    faults.next(
+        1,
+        "createUploadSession",
+        GraphFault::Instead("application/json", session),
+    );
+    let ran = send_large(&office, &with_attachments(&[4 << 20]));
+    assert_eq!(ran.code, 69, "{ran}");
+    ran.mentions("does not begin with https://")
+        .hides("s3cret-address")
+        .hides("proxy")
+        .hides("PROXY");
+    assert_eq!(sent(&office), 0);
+    assert!(office.m365.messages(SUPPORT, "Drafts").is_empty());
+}
+
 /// A message with these attachments in base64.
 fn with_attachments(sizes: &[usize]) -> String {
     let mut text = MESSAGE

@@ -26,17 +26,8 @@ fn other(way: &str) -> &'static str {
     }
 }
 
-fn change_state(office: &Office, statement: &str) {
-    let path = office.world.state_dir().join("state.sqlite");
-    let state = rusqlite::Connection::open(path).unwrap();
-    state.execute_batch(statement).unwrap();
-}
-
 fn make_due(office: &Office) {
-    change_state(
-        office,
-        "UPDATE message SET next_attempt = 0 WHERE state = 'failed'",
-    );
+    office.change_state("UPDATE message SET next_attempt = 0 WHERE state = 'failed'");
 }
 
 /// The n-th message of the inbox cannot be had, by either way.
@@ -173,10 +164,7 @@ fn what_was_delivered_is_deleted_after_all() {
         for n in 3..6 {
             office.deliver("INBOX", n);
         }
-        change_state(
-            &office,
-            "UPDATE message SET present = 1, settle = 'delete' WHERE id > 3",
-        );
+        office.change_state("UPDATE message SET present = 1, settle = 'delete' WHERE id > 3");
         office.configure(other(first), "        after_fetch: delete\n");
         office.fetch().succeeds().says_nothing();
         office.fetch().succeeds().says_nothing();
@@ -244,8 +232,7 @@ fn what_one_way_cannot_give_the_other_may() {
         office.deliver("INBOX", 1);
         spoil(&office, 1);
         office.fetch().fails(75);
-        change_state(
-            &office,
+        office.change_state(
             "UPDATE message SET attempts = 7, next_attempt = 0 WHERE state = 'failed'",
         );
         office.fetch().ends().mentions("quarantine");

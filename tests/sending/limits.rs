@@ -113,6 +113,39 @@ fn connections_are_shared_out_among_processes() {
 }
 
 #[test]
+fn a_message_with_very_many_names_takes_no_time() {
+    let home = office();
+    let resent: String = (0..40_000).map(|n| format!("Resent-X{n}: y\n")).collect();
+    let to: Vec<String> = (0..40_000).map(|n| format!("a{n}@example.com")).collect();
+    let message = format!(
+        "{resent}From: support@contoso.com\nTo: {}\n\nx\n",
+        to.join(",\n ")
+    );
+    let start = Instant::now();
+    pipe(&home, &["send", "-t", "--dry-run"], message.as_bytes()).succeeds();
+    let took = start.elapsed();
+    assert!(
+        took.as_secs() < 20,
+        "each name once and not for each other: {took:?}"
+    );
+    let headers: Vec<String> = (0..1001).map(|n| format!("--header=X-{n}: y")).collect();
+    let args = [
+        "send",
+        "--dry-run",
+        "--to",
+        "a@example.com",
+        "-f",
+        "support@contoso.com",
+    ];
+    let args: Vec<&str> = args
+        .into_iter()
+        .chain(headers.iter().map(String::as_str))
+        .collect();
+    home.run(&args).fails(64).says("a message takes 1000");
+    home.run(&args[..args.len() - 1]).succeeds();
+}
+
+#[test]
 fn a_busy_server_is_left_alone_by_every_process() {
     let home = office();
     let busy = "432 4.3.2 Concurrent connections limit exceeded.";

@@ -121,6 +121,7 @@ fn each_recipient_has_its_own_fate() {
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
         .fails(67)
         .says("b@example.com: 550 5.1.10")
+        .says("refused 1 of 4 recipients; for the others it is accepted or kept")
         .never_says("queuemail send -f");
     let kept = outbox(&home);
     assert_eq!(kept[0]["to"], serde_json::json!(["c@example.com"]));
@@ -162,7 +163,22 @@ fn after_five_days_the_queue_of_the_sender_gets_a_report() {
         .faults()
         .smtp_next(9, SmtpAt::Connect, reply(AWAY));
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
-    change_state(&home, "UPDATE outbox SET kept_at = kept_at - 5 * 86400");
+    // Four days and many attempts are not enough, nor are five days and one.
+    for (days, attempts) in [(4, 40), (6, 1), (20_000, 1)] {
+        change_state(
+            &home,
+            &format!(
+                "UPDATE outbox SET kept_at = unixepoch() - {days} * 86400, attempts = {attempts}"
+            ),
+        );
+        later(&home);
+        home.run(&["outbox", "flush"]).fails(75).says(AWAY);
+        assert_eq!(outbox(&home)[0]["state"], "waiting", "{days}");
+    }
+    change_state(
+        &home,
+        "UPDATE outbox SET kept_at = unixepoch() - 5 * 86400, attempts = 20",
+    );
     later(&home);
     home.run(&["outbox", "flush"]).fails(75).says(AWAY);
     assert!(outbox(&home).is_empty());
@@ -203,7 +219,7 @@ fn a_report_that_cannot_be_delivered_stays_and_is_told() {
         .faults()
         .smtp_next(9, SmtpAt::Connect, reply(AWAY));
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
-    change_state(&home, "UPDATE outbox SET kept_at = 0");
+    change_state(&home, "UPDATE outbox SET kept_at = 0, attempts = 20");
     later(&home);
     home.run(&["outbox", "flush"]).fails(75);
     assert_eq!(outbox(&home)[0]["state"], "failed");
@@ -359,4 +375,77 @@ fn status_and_metrics_tell_of_the_outbox() {
     change_state(&home, "UPDATE outbox SET kept_at = kept_at - 7300");
     home.run(&["status", "--check"])
         .says("1 message of the outbox could not be sent yet, the oldest for 2 h");
+}
+
+#[test]
+fn what_was_kept_while_the_clock_was_ahead_leaves_when_it_is_right_again() {
+    let home = office();
+    home.standin
+        .faults()
+        .smtp_next(1, SmtpAt::Connect, reply(AWAY));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    change_state(
+        &home,
+        "DELETE FROM wait;
+         UPDATE outbox SET next_attempt = next_attempt + 100000000, kept_at = kept_at + 100000000",
+    );
+    home.run(&["status", "--check"]).says(
+        "1 message of the outbox could not be sent yet, the oldest kept when the clock was wrong",
+    );
+    home.run(&["outbox", "flush"]).succeeds();
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), 1);
+}
+
+#[test]
+fn whom_a_person_lets_try_again_has_five_days_more() {
+    let home = office();
+    home.standin
+        .faults()
+        .smtp_next(3, SmtpAt::Connect, reply(AWAY));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    change_state(&home, "UPDATE outbox SET kept_at = 0, attempts = 20");
+    later(&home);
+    home.run(&["outbox", "retry", "1"]).fails(75);
+    for _ in 0..2 {
+        later(&home);
+        home.run(&["outbox", "flush"]);
+    }
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), 1, "sent, and not reported");
+}
+
+#[test]
+fn a_refusal_that_a_person_can_mend_loses_nothing() {
+    let home = office();
+    let faults = home.standin.faults();
+    let said = "550 5.7.60 SMTP; Client does not have permissions to send as this sender";
+    faults.smtp_next(2, SmtpAt::Mail, reply(said));
+    let ran = pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert!(outbox(&home)[0]["reason"].as_str().unwrap().contains(said));
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(77).says(said);
+    later(&home);
+    home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 1);
+    // Without the outbox there is nobody who could try again but the caller.
+    faults.smtp_next(1, SmtpAt::Mail, reply(said));
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes()).fails(77);
+}
+
+#[test]
+fn whom_the_server_refused_before_it_broke_off_is_reported() {
+    let home = office();
+    let faults = home.standin.faults();
+    faults.smtp_next(1, SmtpAt::Connect, reply(AWAY));
+    pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
+    faults.smtp_recipient("b@example.com", "550 5.1.10 RecipientNotFound");
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
+    later(&home);
+    home.run(&["outbox", "flush"]).fails(76);
+    let kept = outbox(&home);
+    assert_eq!(kept[0]["state"], "unknown");
+    assert_eq!(kept[0]["to"].as_array().unwrap().len(), 3);
+    assert!(the_report(&home).contains("Final-Recipient: rfc822; b@example.com\r\n"));
 }

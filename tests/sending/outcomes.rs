@@ -85,6 +85,44 @@ fn a_refused_recipient_does_not_stop_the_others() {
 }
 
 #[test]
+fn a_message_for_nobody_is_refused_whatever_the_server_says_to_it() {
+    let home = office();
+    let faults = home.standin.faults();
+    for (said, code) in [
+        ("550 5.1.10 RecipientNotFound", 67),
+        ("450 4.2.1 later", 75),
+    ] {
+        faults.smtp_recipient("a@example.com", said);
+        faults.smtp_next(1, SmtpAt::Dot, reply("250 2.0.0 OK"));
+        pipe(&home, &["send", "a@example.com"], MESSAGE.as_bytes())
+            .fails(code)
+            .says("the server refused every recipient")
+            .says(said)
+            .never_says("for the others");
+    }
+    assert!(home.standin.submitted().is_empty());
+}
+
+#[test]
+fn a_refusal_holds_though_the_connection_then_ends() {
+    let home = office();
+    let faults = home.standin.faults();
+    let said = "550 5.7.60 SMTP; Client does not have permissions to send as this sender";
+    faults.smtp_next(1, SmtpAt::Mail, reply(said));
+    faults.smtp_next(1, SmtpAt::Rcpt, SmtpFault::Close);
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(77)
+        .says(said)
+        .never_says("may or may not have been accepted");
+    // Nothing is decided: it stays unknown, but for whom the server refused before.
+    faults.smtp_recipient("b@example.com", "550 5.1.10 RecipientNotFound");
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::Close);
+    pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
+        .fails(76)
+        .says("the server refused it before for: b@example.com");
+}
+
+#[test]
 fn a_message_refused_is_refused_for_good_or_for_now() {
     let home = office();
     let faults = home.standin.faults();

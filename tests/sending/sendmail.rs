@@ -1,6 +1,6 @@
 //! What callers of sendmail rely on, and who may send.
 
-use super::{MESSAGE, SUPPORT, office, office_through, pipe};
+use super::{MESSAGE, SUPPORT, configure, office, office_through, pipe};
 use crate::standin::Standin;
 use crate::tokens::Ran;
 use std::os::unix::process::CommandExt;
@@ -127,10 +127,117 @@ fn an_old_flag_never_makes_a_message_vanish() {
     assert_eq!(home.standin.submitted().len(), 3);
     let help = as_sendmail(&["-h"]).succeeds();
     assert!(help.out.contains("Usage: queuemail send "), "{}", help.out);
-    as_sendmail(&["-f", "<>", "a@example.com"])
-        .fails(64)
-        .says("name the mailbox that sends");
-    assert_eq!(home.standin.submitted().len(), 3);
+    // What else real callers pass.
+    for args in [
+        &["-em", "-t"][..],
+        &["-C", "/etc/mail/submit.cf", "-t"],
+        &["-I", "-x", "-t"],
+    ] {
+        let ran = as_sendmail(args).succeeds();
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{args:?}");
+    }
+    assert_eq!(home.standin.submitted().len(), 6);
+}
+
+#[test]
+fn an_empty_sender_counts_as_none() {
+    let home = office();
+    let as_sendmail = |args: &[&str], message: &str| {
+        let message = home.write("message", message);
+        let mut command = home.command(args);
+        command.arg0("sendmail");
+        command.stdin(std::fs::File::open(message).unwrap());
+        Ran::from(command.output().unwrap())
+    };
+    const FLAGS: [&[&str]; 5] = [
+        &["-f", "<>"],
+        &["-f<>"],
+        &["-f", ""],
+        &["-r", "<>"],
+        &["-f", " "],
+    ];
+    for flags in FLAGS {
+        as_sendmail(&[flags, &["a@example.com"]].concat(), MESSAGE).succeeds();
+    }
+    let cron = "From: \"(Cron Daemon)\" <root>\nTo: a@example.com\nSubject: Cron\n\nfailed\n";
+    for (message, words) in [
+        (cron, "`defaults: { sender"),
+        ("Subject: x\n\n", "`defaults: { sender"),
+    ] {
+        as_sendmail(&["-f", "<>", "a@example.com"], message).says(words);
+    }
+    assert_eq!(home.standin.submitted().len(), 5);
+    configure(&home, "defaults:", "  sender: billing@contoso.com");
+    for flags in FLAGS {
+        as_sendmail(&[flags, &["-t"]].concat(), cron).succeeds();
+    }
+    let sent = home.standin.submitted();
+    let senders: Vec<_> = sent.iter().map(|s| s.from.as_str()).collect();
+    assert_eq!(senders, [[SUPPORT; 5], ["billing@contoso.com"; 5]].concat());
+    // A message that is written here has no From of its own.
+    let args = ["send", "-f", "", "--to", "a@example.com", "--subject", "x"];
+    home.run(&args).succeeds();
+    assert_eq!(home.standin.submitted()[10].from, "billing@contoso.com");
+}
+
+#[test]
+fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
+    let home = office();
+    let message = |from: &str| MESSAGE.replace("Support <support@contoso.com>", from);
+    let args = ["send", "-t", "-f", SUPPORT];
+    for from in [
+        "boss@example.com",
+        "support@contoso.com, Boss <reads@contoso.com>",
+    ] {
+        pipe(&home, &args, message(from).as_bytes())
+            .fails(69)
+            .says("`support@contoso.com` may not send for others")
+            .says("any_from: true");
+        pipe(
+            &home,
+            &[&args[..], &["--outbox"]].concat(),
+            message(from).as_bytes(),
+        )
+        .fails(69);
+    }
+    // Of who resends it says nothing either.
+    let resent = format!("Resent-From: {SUPPORT}\n{}", message("boss@example.com"));
+    pipe(&home, &["send", "a@example.com"], resent.as_bytes()).fails(69);
+    assert!(home.standin.log().is_empty(), "{:?}", home.standin.log());
+    for author in ["billing@contoso.com", "boss@example.com"] {
+        home.standin.grant_send_as(SUPPORT, author);
+    }
+    pipe(&home, &args, message("billing@contoso.com").as_bytes()).succeeds();
+    // Nobody can answer who is of this machine: the sender stands in, under their name.
+    pipe(&home, &args, message("root (Cron Daemon)").as_bytes()).succeeds();
+    let sent = home.standin.submitted();
+    let text = String::from_utf8_lossy(&sent[1].bytes);
+    assert!(
+        text.contains("From: \"Cron Daemon\" <support@contoso.com>\r\n"),
+        "{text}"
+    );
+    // Without knowing whom it names there is nothing to compare.
+    let unreadable = message("Boss <boss@example.com> and others");
+    pipe(&home, &args, unreadable.as_bytes())
+        .fails(65)
+        .says("cannot read the field `From`");
+    configure(&home, "outgoing_server: out", "        any_from: true");
+    pipe(&home, &args, message("boss@example.com").as_bytes()).succeeds();
+    pipe(&home, &["send", "a@example.com"], resent.as_bytes()).succeeds();
+    let other = ["send", "-t", "-f", "billing@contoso.com"];
+    pipe(&home, &other, message("boss@example.com").as_bytes()).fails(69);
+    assert_eq!(home.standin.submitted().len(), 4);
+}
+
+#[test]
+fn a_name_in_an_old_encoding_keeps_nobody_from_a_message() {
+    let home = office();
+    let text =
+        b"From: support@contoso.com\nTo: J\xf6rg <a@example.com>\nSubject: gr\xfc\xdfe\n\nx\n";
+    pipe(&home, &["send", "-t"], text).succeeds();
+    let sent = home.standin.submitted();
+    assert_eq!(sent[0].recipients, ["a@example.com"]);
+    assert!(sent[0].bytes.windows(5).any(|w| w == b"J\xf6rg "));
 }
 
 #[test]
@@ -263,6 +370,37 @@ fn what_cannot_be_read_is_refused_and_loses_nobody() {
             "has no recipient",
         ),
         (MESSAGE, &[], 67, "has no recipient"),
+        (
+            "\u{feff}From: support@contoso.com\nTo: a@example.com\n\n",
+            &["-t"],
+            65,
+            "byte order mark",
+        ),
+        ("F\0r\0o\0m\0:\0", &["-t"], 65, "the message is in UTF-16"),
+        (
+            "From: support@contoso.com\rTo: a@example.com\r\rx\r",
+            &["-t"],
+            65,
+            "the lines of the message end in CR alone",
+        ),
+        (
+            "\nFrom: support@contoso.com\nTo: a@example.com\n\nx\n",
+            &["-t"],
+            65,
+            "the message begins with an empty line",
+        ),
+        (
+            "\nhello\n",
+            &["-t"],
+            65,
+            "no header that names a recipient: it begins with an empty line",
+        ),
+        (
+            "hello\n",
+            &["-t"],
+            65,
+            "its first line is none of a header: `hello`",
+        ),
         ("Subject: x\n\n", &["a@example.com"], 65, "no From field"),
         (
             "Subject: x\noops\n",

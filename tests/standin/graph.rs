@@ -310,6 +310,7 @@ fn spoiled(
             response
         }
         Some(GraphFault::Body(body)) => Response::new(200, "application/json", body),
+        Some(GraphFault::Instead(kind, body)) => Response::new(200, kind, body),
     }
 }
 

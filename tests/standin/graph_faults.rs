@@ -32,6 +32,8 @@ pub enum GraphFault {
     Odd(Trick),
     /// This body, whatever was asked for.
     Body(Vec<u8>),
+    /// A body of this type, with a status of success, whatever was asked for.
+    Instead(&'static str, &'static str),
 }
 
 /// Get them with `Standin::faults().graph`.
@@ -69,7 +71,8 @@ pub struct GraphFaults {
 }
 
 impl GraphFaults {
-    /// Spoils the next `n` requests in whose path this text occurs (in a batch: of its parts).
+    /// Spoils the next `n` requests in whose path this text occurs (in a batch: of its parts); after
+    /// a `=`, that it ends with.
     pub fn next(&self, n: u32, path: &str, fault: GraphFault) {
         self.script
             .lock()
@@ -79,9 +82,13 @@ impl GraphFaults {
 
     pub fn take(&self, path: &str) -> Option<GraphFault> {
         let mut script = self.script.lock().unwrap();
-        let entry = script
-            .iter_mut()
-            .find(|(left, part, _)| *left > 0 && path.contains(part.as_str()))?;
+        let entry = script.iter_mut().find(|(left, part, _)| {
+            *left > 0
+                && match part.strip_prefix('=') {
+                    Some(end) => path.ends_with(end),
+                    None => path.contains(part.as_str()),
+                }
+        })?;
         entry.0 -= 1;
         Some(entry.2.clone())
     }

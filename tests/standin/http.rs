@@ -67,6 +67,9 @@ pub enum Trick {
     Lie(u64),
     /// The header has no end.
     EndlessHeader,
+    /// Neither a length nor chunks: the end of the connection is the end of the body, which has so
+    /// many octets at most. `notify`: TLS says `close_notify` before.
+    Unframed { octets: usize, notify: bool },
 }
 
 impl Response {
@@ -267,6 +270,7 @@ fn play(world: &World, conn: &mut Conn, response: &Response, trick: &Trick) -> i
     let rest = match trick {
         Trick::EndlessHeader => String::new(),
         Trick::Endless(..) => "Transfer-Encoding: chunked\r\n\r\n".to_string(),
+        Trick::Unframed { .. } => "Connection: close\r\n\r\n".to_string(),
         _ => format!("Content-Length: {length}\r\n\r\n"),
     };
     let kind = response.content_type;
@@ -292,6 +296,14 @@ fn play(world: &World, conn: &mut Conn, response: &Response, trick: &Trick) -> i
             while !world.is_stopped() {
                 conn.put(many.as_bytes())?;
             }
+        }
+        Trick::Unframed { octets, notify } => {
+            conn.put(&body[..body.len().min(*octets)])?;
+            match notify {
+                true => conn.end()?,
+                false => conn.flush()?,
+            }
+            return Err(io::Error::other("closed on purpose"));
         }
         Trick::Lie(_) => {
             conn.put(body)?;

@@ -63,6 +63,7 @@ pub use {
     directory::{App, Federated, User},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     graph_faults::GraphFault,
+    graph_folders::folder_id,
     http::Trick,
     mailbox::StoredMessage,
     records::{GraphCall, Submission, TokenRequest},

@@ -122,6 +122,12 @@ impl Dialogue<'_> {
             .next()
             .is_some_and(|word| word.eq_ignore_ascii_case("LAST"));
         let chunk = self.conn.exactly(size.min(SIZE))?;
+        // A server may be made to take a message for nobody.
+        if !self.has_recipients()
+            && let Some(SmtpFault::Reply(reply)) = self.world.faults.take_smtp(SmtpAt::Dot)
+        {
+            return self.say(&reply);
+        }
         if !self.has_recipients() || !self.offers("CHUNKING") {
             return self.say("503 5.5.2 Need rcpt command");
         }

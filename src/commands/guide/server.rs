@@ -269,7 +269,7 @@ fn credential(secret: &mut SecretArgs, other: &mut CredentialArgs) -> Result<()>
             1 => secret.secret_file = Some(file("File of the secret")?),
             2 => {
                 let question = "Command that prints the secret (words split as a shell does)";
-                let check = |text: &str| crate::commands::words::split(text).map(drop);
+                let check = |text: &str| config::command_words(text).map(drop);
                 secret.secret_command = Some(prompt::line(question, None, check)?);
             }
             3 => {

@@ -14,7 +14,7 @@ use crate::state::Store;
 use crate::submit::Route;
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use way::Ways;
 pub use way::{Way, proven};
@@ -25,7 +25,8 @@ pub struct Mail<'a> {
     pub file: Option<String>,
     pub route: Route<'a>,
     pub envelope: Envelope,
-    pub octets: Vec<u8>,
+    /// Shared by the transactions of one message.
+    pub octets: Arc<Vec<u8>>,
     pub message_id: String,
     /// Its id in the outbox, if it is kept there.
     pub kept: Option<i64>,

@@ -175,7 +175,7 @@ pub fn less_kept(result: Result<Receipt>, settled: &Settled) -> Result<Option<Re
     let Ok(mut receipt) = result else {
         return Ok(None);
     };
-    receipt.refused.retain(|r| r.for_good);
+    receipt.refused.retain(|r| !r.may_pass());
     if receipt.refused.is_empty() {
         return Ok(None);
     }
@@ -190,7 +190,11 @@ pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> 
         Outcome::Accepted if receipt.refused.is_empty() => return Ok(()),
         Outcome::Accepted => {
             let queue = &mail.route.entry.queue.name;
-            scene.doing = format!("sent for queue `{queue}`, but not to everybody");
+            let done = match mail.kept {
+                Some(_) => "sent or kept",
+                None => "sent",
+            };
+            scene.doing = format!("{done} for queue `{queue}`, but not to everybody");
             partly(mail, &receipt)
         }
         Outcome::Refused { for_good } => refused(receipt, for_good),
@@ -205,10 +209,14 @@ pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> 
 /// Some recipients were refused, and the caller must not send to the others again.
 fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
     let refused = &receipt.refused;
+    let others = match mail.kept {
+        Some(_) => "for the others it is accepted or kept",
+        None => "it accepted the message for the others",
+    };
     let fault = Fault::new(
         worst(refused),
         format!(
-            "the server refused {} of {} recipients, and accepted the message for the others",
+            "the server refused {} of {} recipients; {others}",
             refused.len(),
             mail.envelope.to.len()
         ),
@@ -219,7 +227,8 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
         .filter(|r| !r.for_good)
         .map(|r| shell_quote(&r.address))
         .collect();
-    if later.is_empty() {
+    // What is kept is tried again by itself.
+    if later.is_empty() || mail.kept.is_some() {
         return fault;
     }
     fault.hint(format!(
@@ -251,7 +260,19 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
     let what = receipt
         .why
         .unwrap_or_else(|| "the server's answer was none that a message can have".into());
-    let mut fault = Fault::new(Kind::OutcomeUnknown, what).hint(format!(
+    let mut fault = Fault::new(Kind::OutcomeUnknown, what);
+    fault.server_said = receipt.server_said;
+    if !receipt.refused.is_empty() {
+        let refused = receipt.refused.iter().map(|r| escape(&r.address));
+        fault = fault.hint(format!(
+            "the server refused it before for: {}",
+            refused.collect::<Vec<_>>().join(", ")
+        ));
+        fault
+            .server_said
+            .get_or_insert_with(|| words(&receipt.refused));
+    }
+    fault = fault.hint(format!(
         "look for Message-ID {} in Sent Items of `{}` before sending again",
         escape(&mail.message_id),
         mail.route.user()
@@ -261,7 +282,6 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
             "it is kept in the outbox and not repeated by itself; to look there and send it if it is not found: queuemail outbox retry {id}"
         ));
     }
-    fault.server_said = receipt.server_said;
     fault
 }
 

@@ -7,8 +7,9 @@ use crate::cli::{AutoArg, SendArgs};
 use crate::fault::{Fault, Kind};
 use crate::mail::addresses;
 use anyhow::Result;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{Cc, ContentType, HeaderName, HeaderValue, ReplyTo, To};
 use lettre::message::{Attachment, Mailboxes, Message, MultiPart, SinglePart};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Fields that the parts or the program itself write.
@@ -27,6 +28,9 @@ const OURS: &[&str] = &[
     "message-id",
     "auto-submitted",
 ];
+
+/// How often `--header` may be given: lettre looks at all fields for each that is added.
+const MOST_HEADERS: usize = 1000;
 
 /// A composed message and everybody who gets it; Bcc is in the envelope alone.
 pub struct Composed {
@@ -70,20 +74,24 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
         ("--bcc", &args.parts.bcc),
         ("--reply-to", &args.parts.reply_to),
     ] {
+        let mut all = Vec::new();
         for list in lists {
-            let mailboxes = mailboxes(option, list)?;
-            if option != "--reply-to" {
-                recipients.extend(mailboxes.iter().map(|m| m.email.to_string()));
-            }
-            for mailbox in mailboxes {
-                builder = match option {
-                    "--to" => builder.to(mailbox),
-                    "--cc" => builder.cc(mailbox),
-                    "--reply-to" => builder.reply_to(mailbox),
-                    _ => builder,
-                };
-            }
+            all.extend(mailboxes(option, list)?);
         }
+        if option != "--reply-to" {
+            recipients.extend(all.iter().map(|m| m.email.to_string()));
+        }
+        if all.is_empty() {
+            continue;
+        }
+        // At once: the builder reads the field anew for each that is added.
+        let all = Mailboxes::from_iter(all);
+        builder = match option {
+            "--to" => builder.mailbox(To::from(all)),
+            "--cc" => builder.mailbox(Cc::from(all)),
+            "--reply-to" => builder.mailbox(ReplyTo::from(all)),
+            _ => builder,
+        };
     }
     if recipients.is_empty() {
         return Err(Fault::usage("the message has no recipient: give --to, --cc or --bcc").into());
@@ -95,14 +103,19 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
         let id = message_id(id)?;
         builder = builder.in_reply_to(id.clone()).references(id);
     }
-    let mut seen = Vec::new();
+    if args.parts.headers.len() > MOST_HEADERS {
+        return Err(Fault::usage(format!(
+            "--header is given {} times, and a message takes {MOST_HEADERS}",
+            args.parts.headers.len()
+        ))
+        .into());
+    }
+    let mut seen = HashSet::new();
     for header in &args.parts.headers {
         let (name, value) = field(header)?;
-        let lower = name.to_string().to_ascii_lowercase();
-        if seen.contains(&lower) {
+        if !seen.insert(name.to_string().to_ascii_lowercase()) {
             return Err(Fault::usage(format!("--header gives the field `{name}` twice")).into());
         }
-        seen.push(lower);
         builder = builder.raw_header(HeaderValue::new(name, value));
     }
     // The header alone would leave out Bcc, and a message to nobody else is none to lettre.

@@ -8,11 +8,12 @@ use crate::mail::addresses;
 use crate::mail::message::Draft;
 use crate::submit::is_local;
 use anyhow::Result;
+use std::collections::HashSet;
 
 /// Who sends a composed message: `-f`, else `defaults: sender`, else the only address that may.
 pub fn composer(config: &Config, args: &SendArgs) -> Result<String> {
-    if args.from.is_some() {
-        return named_sender(args).map(Option::unwrap_or_default);
+    if let Some(named) = named_sender(args)? {
+        return Ok(named);
     }
     if let Some(sender) = &config.defaults.sender {
         return Ok(sender.to_string());
@@ -32,23 +33,27 @@ pub fn composer(config: &Config, args: &SendArgs) -> Result<String> {
     }
 }
 
-/// The address of `-f`.
+/// The address of `-f`. An empty one, as cron and programs that answer by themselves give (RFC
+/// 5321 §4.5.5), counts as none: Exchange takes no empty sender, so somebody stands in.
 fn named_sender(args: &SendArgs) -> Result<Option<String>> {
     let Some(text) = &args.from else {
         return Ok(None);
     };
+    if matches!(text.trim(), "" | "<>") {
+        return Ok(None);
+    }
     match &addresses::parse(text).as_deref() {
         Ok([one]) => Ok(Some(one.clone())),
         _ => Err(
             Fault::usage(format!("`-f {}` is no e-mail address", text.escape_debug()))
-                .hint("name the mailbox that sends: Exchange takes no empty sender")
+                .hint("name the mailbox that sends")
                 .into(),
         ),
     }
 }
 
 /// `-f`, else the From field; somebody of this machine sends as `defaults: sender`, if that is
-/// set, and stands in From as its name.
+/// set. In From, where nobody could answer them, they stand as the sender's name.
 pub fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String> {
     let machine = machine();
     let stand_in = config.defaults.sender.as_ref().map(|s| s.as_str());
@@ -62,13 +67,14 @@ pub fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<Str
         (None, Some(stand_in)) => stand_in.to_owned(),
         (None, None) => {
             return Err(Fault::new(Kind::Malformed, "the message has no From field")
-                .hint("add one, or name the sender with -f")
+                .hint("add one, name the sender with -f, or name it in the configuration: `defaults: { sender: ADDRESS }`")
                 .into());
         }
     };
-    if stand_in.is_some()
-        && let [author] = &draft.author_addresses()?[..]
+    // What cannot be read there is an error where it matters, see `submit::check_authors`.
+    if let Ok([author]) = draft.author_addresses().as_deref()
         && is_local(author, &machine)
+        && !author.eq_ignore_ascii_case(&sender)
     {
         draft.replace_from();
     }
@@ -86,6 +92,7 @@ pub fn machine() -> String {
 /// machine is `defaults: recipient`, if that is set.
 pub fn distinct(config: &Config, found: Vec<String>) -> Result<Vec<String>> {
     let mut to: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     let machine = machine();
     for mut address in found {
         match &config.defaults.recipient {
@@ -106,12 +113,8 @@ pub fn distinct(config: &Config, found: Vec<String>) -> Result<Vec<String>> {
             }
             .into());
         }
-        let same = |other: &String| {
-            let split = |a: &str| a.len() - addresses::domain(a).len();
-            other[..split(other)] == address[..split(&address)]
-                && addresses::domain(other).eq_ignore_ascii_case(addresses::domain(&address))
-        };
-        if !to.iter().any(same) {
+        let (local, domain) = address.rsplit_once('@').unwrap_or_default();
+        if seen.insert(format!("{local}@{}", domain.to_ascii_lowercase())) {
             to.push(address);
         }
     }

@@ -4,6 +4,7 @@ use crate::fault::{Fault, Kind};
 use crate::mail::Envelope;
 use crate::mail::message::Draft;
 use anyhow::Result;
+use std::collections::HashSet;
 
 /// Longest line of a Bcc field that we write, in octets (RFC 5322 §2.1.1 allows 998).
 const LINE: usize = 900;
@@ -12,13 +13,17 @@ const LINE: usize = 900;
 pub fn addressed(envelope: &Envelope, message: &[u8]) -> Result<Result<Vec<u8>, String>> {
     let draft = Draft::read(message.to_vec())?;
     let (authors, named) = (draft.authors()?, draft.named()?);
-    let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+    let folded = |list: &[String]| -> HashSet<String> {
+        list.iter().map(|a| a.to_ascii_lowercase()).collect()
+    };
+    let is_in = |list: &HashSet<String>, a: &str| list.contains(&a.to_ascii_lowercase());
+    let (wanted, known) = (folded(&envelope.to), folded(&named));
     let shown = |list: &[&String]| {
         let list: Vec<String> = list.iter().map(|a| crate::output::escape(a)).collect();
         list.join(", ")
     };
     match &envelope.from {
-        Some(from) if authors.iter().any(|a| same(a, from)) => {}
+        Some(from) if authors.iter().any(|a| a.eq_ignore_ascii_case(from)) => {}
         Some(from) => {
             return Ok(Err(format!(
                 "Graph sends from whom the header names, {}, and not from {}; send it through SMTP",
@@ -32,21 +37,14 @@ pub fn addressed(envelope: &Envelope, message: &[u8]) -> Result<Result<Vec<u8>, 
             ));
         }
     }
-    let more: Vec<&String> = named
-        .iter()
-        .filter(|n| !envelope.to.iter().any(|to| same(n, to)))
-        .collect();
+    let more: Vec<&String> = named.iter().filter(|n| !is_in(&wanted, n)).collect();
     if !more.is_empty() {
         return Ok(Err(format!(
             "Graph sends to all that the header names, and {} are not to get this message; send it through SMTP",
             shown(&more)
         )));
     }
-    let missing: Vec<&String> = envelope
-        .to
-        .iter()
-        .filter(|to| !named.iter().any(|n| same(n, to)))
-        .collect();
+    let missing: Vec<&String> = envelope.to.iter().filter(|to| !is_in(&known, to)).collect();
     if let Some(bad) = missing.iter().find(|a| a.contains(['\r', '\n'])) {
         return Err(Fault::new(
             Kind::UnknownRecipient,

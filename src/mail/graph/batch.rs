@@ -2,7 +2,6 @@
 
 use super::client::{Client, IMMUTABLE};
 use super::faults::{Failure, Refusal};
-use crate::fault::Fault;
 use ::http::Method;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -18,7 +17,8 @@ pub struct Part {
     pub body: Option<Value>,
 }
 
-/// The JSON that a part of a batch was answered with.
+/// The JSON that a part of a batch was answered with, or its refusal; one without an answer counts
+/// as refused, with status 0.
 pub type PartAnswer = Result<Value, Refusal>;
 
 impl Client {
@@ -40,12 +40,12 @@ impl Client {
             }
             waiting = again;
         }
-        let unanswered =
-            || Fault::try_later(format!("`{}` left out an answer of a batch", self.host()));
-        answers
-            .into_iter()
-            .map(|answer| answer.ok_or_else(|| unanswered().into()))
-            .collect()
+        let answers = answers.into_iter();
+        Ok(answers
+            .map(|answer| {
+                answer.unwrap_or_else(|| Err(Refusal::of_batch(0, &Value::Null, &Value::Null)))
+            })
+            .collect())
     }
 
     fn batch_once(
@@ -95,7 +95,9 @@ impl Client {
             .filter_map(|at| {
                 let (status, response) = found.get(at)?;
                 let answer = match status {
-                    200..=299 => Ok(response["body"].clone()),
+                    200..=299 if !response["body"]["error"].is_object() => {
+                        Ok(response["body"].clone())
+                    }
                     _ => Err(self.masked(Refusal::of_batch(
                         *status,
                         &response["headers"],

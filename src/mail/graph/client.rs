@@ -7,8 +7,9 @@
 
 use super::faults::{Failure, Meaning, Refusal};
 use crate::digest;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Scope};
 use crate::http::{Agent, Incoming, Lost};
+use crate::mail::TokenExpired;
 use crate::secret::Secret;
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use ::http::{HeaderValue, Method, Request, Response};
@@ -136,6 +137,7 @@ impl Client {
         let lost = |e: &dyn std::fmt::Display| Lost {
             fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
             handed_over: false,
+            begun: false,
         };
         let mut bearer =
             HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Lost {
@@ -144,6 +146,7 @@ impl Client {
                     "the access token holds characters of no token",
                 ),
                 handed_over: false,
+                begun: false,
             })?;
         bearer.set_sensitive(true);
         let mut request = Request::builder()
@@ -201,27 +204,58 @@ impl Client {
             let response = self
                 .open(method, url, prefer, body)
                 .map_err(|lost| lost.fault)?;
+            self.read_json(self.success(response)?)
+        })
+    }
+
+    /// Reads the JSON of an answer that says success; `null` where there is no body. An object
+    /// that holds an error is a refusal, whatever the status says: gateways have been seen to
+    /// answer 200 to all.
+    pub fn read_json<T: DeserializeOwned>(
+        &self,
+        response: Response<Incoming>,
+    ) -> Result<T, Failure> {
+        let id = request_id(&response);
+        let (parts, body) = response.into_parts();
+        let octets = body.read_all(JSON_LIMIT).map_err(|mut fault| {
+            fault.what.push_str(&id);
+            fault
+        })?;
+        if Refusal::is_in(&octets) {
+            let refusal = Refusal::read(parts.status.as_u16(), &parts.headers, &octets);
+            return Err(self.masked(refusal).into());
+        }
+        let octets = if octets.is_empty() {
+            b"null"
+        } else {
+            &octets[..]
+        };
+        serde_json::from_slice(octets).map_err(|e| {
+            Fault::try_later(format!(
+                "`{}` sent an answer that cannot be read: {e}{id}",
+                self.host()
+            ))
+            .into()
+        })
+    }
+
+    /// Asks for the folder itself: whether the mailbox and this folder answer us, when a call on
+    /// one of its messages was refused. Gives whether the answer was framed (see
+    /// [`Incoming::is_framed`]).
+    pub fn ask_folder(&self, folder: &str) -> Result<bool, Failure> {
+        let mut url = self.url(&["mailFolders", folder]);
+        url.set_query(Some("$select=id"));
+        self.patiently(|| {
+            let response = self
+                .open(&Method::GET, &url, IMMUTABLE, None)
+                .map_err(|lost| lost.fault)?;
             let response = self.success(response)?;
-            let id = request_id(&response);
-            let octets = response
-                .into_body()
-                .read_all(JSON_LIMIT)
-                .map_err(|mut fault| {
-                    fault.what.push_str(&id);
-                    fault
-                })?;
-            let octets = if octets.is_empty() {
-                b"null"
-            } else {
-                &octets[..]
-            };
-            serde_json::from_slice(octets).map_err(|e| {
-                Fault::try_later(format!(
-                    "`{}` sent an answer that cannot be read: {e}{id}",
-                    self.host()
-                ))
-                .into()
-            })
+            let is_framed = response.body().is_framed();
+            let found: Value = self.read_json(response)?;
+            match found["id"].is_string() {
+                true => Ok(is_framed),
+                false => Err(Fault::try_later(format!("`{}` gives no folder", self.host())).into()),
+            }
         })
     }
 
@@ -287,6 +321,17 @@ impl Client {
     /// Puts octets to the address of an upload session, which needs no token and gets none; the
     /// address is a secret in itself. `content_range` as RFC 9110 §14.4 has it.
     pub fn put(&self, address: &str, content_range: &str, octets: &[u8]) -> Result<u16, Failure> {
+        // In clear anybody on the way could read the attachment, or keep it.
+        if !Url::parse(address).is_ok_and(|url| url.scheme() == "https") {
+            return Err(Fault::new(
+                Kind::Refused,
+                format!(
+                    "`{}` gave an address for an upload that does not begin with https://",
+                    self.host()
+                ),
+            )
+            .into());
+        }
         let request = Request::builder()
             .method(Method::PUT)
             .uri(address)
@@ -308,10 +353,31 @@ impl Client {
         match failure {
             Failure::Refused(refusal) => {
                 let known_good = self.known_good.load(Ordering::Relaxed);
-                refusal.fault(self.host(), &self.user, what, known_good)
+                let fault = refusal.fault(self.host(), &self.user, what, known_good);
+                match refusal.token_expired(known_good) {
+                    true => anyhow::Error::new(fault).context(TokenExpired),
+                    false => fault.into(),
+                }
             }
             Failure::Lost(fault) => anyhow::Error::new(fault).context(what.to_owned()),
         }
+    }
+
+    /// The same of a message that was refused for itself. A wait that is asked for its sake makes
+    /// no other wait.
+    pub fn refused(&self, what: &str, refusal: Refusal) -> Fault {
+        let fault = refusal.fault(self.host(), &self.user, what, false);
+        Fault {
+            // The token, the mailbox and the rest are well, for the folder answers.
+            kind: match fault.kind {
+                kind @ (Kind::TryLater | Kind::SignIn) => kind,
+                _ => Kind::Refused,
+            },
+            what: what.to_owned(),
+            retry_after: None,
+            ..fault
+        }
+        .of(Scope::Message)
     }
 
     /// The answer, or what it refuses.

@@ -4,11 +4,11 @@
 //! stands between us and it (gateways, proxies) answers in other forms. The code decides where
 //! it is known, else the status; Exchange's codes are not all listed in Graph's documentation.
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Scope};
 use crate::http;
-use crate::mail::TokenExpired;
 use crate::secret::{Secret, hide};
 use ::http::HeaderMap;
+use serde::Deserialize;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -61,12 +61,54 @@ pub enum Meaning {
     SyncStateLost,
     /// Wait, then ask again.
     Throttled,
-    /// The service is in trouble, maybe over one message.
+    /// A state of the whole mailbox or of what is behind it, which passes by itself: the mailbox
+    /// is being moved, or another server takes over its store.
+    Passing,
+    /// The mailbox may send nothing for now: Microsoft has blocked it, or it has sent too much.
+    Blocked,
+    /// The service, or something on the way to it, is in trouble, maybe over one message.
     Trouble,
     /// This message cannot be had.
     BadItem,
     Other,
 }
+
+/// Answers that ask to wait; some gateways give them the status of a refusal for good.
+const THROTTLED: &[&str] = &[
+    "activitylimitreached",
+    "applicationthrottled",
+    "toomanyrequests",
+];
+/// Of what Exchange says in EWS's words (ResponseCodeType): try again later, and not about a message.
+const PASSING: &[&str] = &[
+    "erroradoperation",
+    "erroradunavailable",
+    "errorconnectionfailed",
+    "errorconnectionfailedtransienterror",
+    "errorinsufficientresources",
+    "errormailboxfailover",
+    "errormailboxmoveinprogress",
+    "errormailboxstoreunavailable",
+    "errorserverbusy",
+];
+/// The same, and it may be about a message.
+const TROUBLE: &[&str] = &[
+    "errorinternalservererror",
+    "errorinternalservertransienterror",
+    "errorirresolvableconflict",
+    "errortimeoutexpired",
+];
+const NO_MAILBOX: &[&str] = &[
+    "mailboxnotenabledforrestapi",
+    "mailboxnotsupportedforrestapi",
+    "errorinvaliduser",
+    "errornonexistentmailbox",
+    "request_resourcenotfound",
+    "resourcenotfound",
+];
+const SYNC_STATE_LOST: &[&str] = &["syncstatenotfound", "syncstateinvalid", "resyncrequired"];
+/// An error is no longer than this, in octets.
+const LONGEST: usize = 64 << 10;
 
 impl Refusal {
     /// Reads an answer; `body` may be cut short.
@@ -122,7 +164,10 @@ impl Refusal {
         let error = &value["error"];
         let text = |value: &Value| value.as_str().filter(|s| !s.is_empty()).map(short);
         self.code = text(&error["code"]).unwrap_or_default();
-        self.message = text(&error["message"]).unwrap_or_else(|| format!("HTTP {}", self.status));
+        self.message = text(&error["message"]).unwrap_or_else(|| match self.status {
+            0 => "no answer in the batch".to_owned(),
+            status => format!("HTTP {status}"),
+        });
         let inner = error
             .get("innerError")
             .or_else(|| error.get("innererror"))
@@ -161,68 +206,76 @@ impl Refusal {
         }
     }
 
+    /// Whether a body is an error of Graph's form.
+    pub fn is_in(body: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Object {
+            error: Value,
+        }
+        body.len() <= LONGEST
+            && serde_json::from_slice::<Object>(body).is_ok_and(|object| object.error.is_object())
+    }
+
     pub fn meaning(&self) -> Meaning {
         let code = self.code.to_ascii_lowercase();
         let is = |codes: &[&str]| codes.contains(&code.as_str());
         match self.status {
-            // Some gateways give the status of a refusal for good.
-            _ if is(&[
-                "activitylimitreached",
-                "applicationthrottled",
-                "toomanyrequests",
-            ]) =>
-            {
-                Meaning::Throttled
-            }
+            _ if is(THROTTLED) => Meaning::Throttled,
+            _ if is(PASSING) => Meaning::Passing,
+            _ if is(TROUBLE) => Meaning::Trouble,
+            _ if is(SYNC_STATE_LOST) => Meaning::SyncStateLost,
             401 => Meaning::BadToken,
             403 if is(&["errorquotaexceeded"]) => Meaning::Other,
+            403 if is(&["errormessagesubmissionblocked"]) => Meaning::Blocked,
             403 => Meaning::Forbidden,
-            404 if is(&[
-                "mailboxnotenabledforrestapi",
-                "mailboxnotsupportedforrestapi",
-                "errorinvaliduser",
-                "errornonexistentmailbox",
-                "request_resourcenotfound",
-                "resourcenotfound",
-            ]) =>
-            {
-                Meaning::NoMailbox
-            }
-            410 => Meaning::SyncStateLost,
-            _ if is(&["syncstatenotfound", "syncstateinvalid", "resyncrequired"]) => {
-                Meaning::SyncStateLost
-            }
+            404 if is(NO_MAILBOX) => Meaning::NoMailbox,
+            // A gateway's word does not make a message vanish.
+            404 if code.is_empty() => Meaning::Trouble,
             404 => Meaning::Gone,
+            410 => Meaning::SyncStateLost,
             429 | 503 | 509 => Meaning::Throttled,
             // Exchange names what is wrong with an item by a code of its own.
-            500 if code.starts_with("error")
-                && !is(&[
-                    "errorinternalservererror",
-                    "errorinternalservertransienterror",
-                    "errorserverbusy",
-                    "errormailboxstoreunavailable",
-                    "errortimeoutexpired",
-                ]) =>
-            {
-                Meaning::BadItem
-            }
-            408 | 500 | 502 | 504 => Meaning::Trouble,
+            200..=299 | 500 if code.starts_with("error") => Meaning::BadItem,
+            // 0: an answer is missing. An error with a status of success is not Graph's.
+            0 | 200..=299 | 408 | 412 | 421 | 423 | 425 | 500 | 502 | 504 => Meaning::Trouble,
             _ => Meaning::Other,
         }
     }
 
-    /// Whether a token that was good has run out.
-    fn token_expired(&self) -> bool {
+    /// How far a refusal of a call on one message reaches, where its code tells. Else the folder
+    /// is to be asked: if it answers, the refusal is the message's.
+    pub fn scope(&self) -> Option<Scope> {
+        match self.meaning() {
+            Meaning::Gone | Meaning::BadItem => Some(Scope::Message),
+            Meaning::Passing | Meaning::Blocked => Some(Scope::Mailbox),
+            _ => None,
+        }
+    }
+
+    /// Whether it is certain that a call which was to change or send something did not: Exchange
+    /// itself says so, or the status means that the call was not begun (RFC 9110 §15.5.13 and
+    /// §15.5.20, RFC 4918 §11.3, RFC 8470 §5.2). A gateway does not know what happened behind it.
+    pub fn is_undone(&self) -> bool {
+        match self.status {
+            412 | 421 | 423 | 425 => true,
+            500 => !self.code.is_empty(),
+            status => (400..500).contains(&status) && status != 408,
+        }
+    }
+
+    /// Whether a token that was good has run out; `known_good`: it was accepted before.
+    pub fn token_expired(&self, known_good: bool) -> bool {
         let words = self.message.to_ascii_lowercase();
-        words.contains("expired") || words.contains("lifetime validation failed")
+        let says_so = words.contains("expired") || words.contains("lifetime validation failed");
+        self.meaning() == Meaning::BadToken && (known_good || says_so)
     }
 
     /// The error of a call. `what` we could not do, a phrase in the user's names; `known_good`:
     /// the same token was accepted before.
-    pub fn fault(&self, host: &str, user: &str, what: &str, known_good: bool) -> anyhow::Error {
+    pub fn fault(&self, host: &str, user: &str, what: &str, known_good: bool) -> Fault {
         let meaning = self.meaning();
         let fault = match meaning {
-            Meaning::BadToken if known_good || self.token_expired() => {
+            Meaning::BadToken if self.token_expired(known_good) => {
                 Fault::try_later(format!("`{host}` does not accept the token any more"))
             }
             Meaning::BadToken => Fault::new(
@@ -237,6 +290,12 @@ impl Refusal {
                 Kind::UnknownRecipient,
                 format!("`{host}` finds no mailbox `{user}`"),
             ),
+            Meaning::Passing => Fault::try_later(format!("{what}: mailbox `{user}` is not ready"))
+                .retry_after(self.retry_after),
+            Meaning::Blocked => Fault::try_later(format!(
+                "{what}: mailbox `{user}` is not allowed to send for now"
+            ))
+            .retry_after(self.retry_after),
             Meaning::Throttled => Fault::try_later(format!("{what}: `{host}` asks to wait"))
                 .retry_after(self.retry_after),
             Meaning::Trouble => Fault::try_later(format!("{what}: `{host}` is not ready"))
@@ -246,15 +305,15 @@ impl Refusal {
                 Fault::new(Kind::Refused, what.to_owned())
             }
         };
+        let fault = match meaning {
+            Meaning::BadToken | Meaning::NoMailbox | Meaning::Throttled => fault.of(Scope::Mailbox),
+            _ => fault,
+        };
         let fault = match self.ids() {
             Some(ids) => fault.hint(ids),
             None => fault,
         };
-        let err = anyhow::Error::new(fault.said(self.words()));
-        match meaning {
-            Meaning::BadToken if known_good || self.token_expired() => err.context(TokenExpired),
-            _ => err,
-        }
+        fault.said(self.words())
     }
 
     /// What Microsoft's support finds the call by.
@@ -303,6 +362,7 @@ mod tests {
             (404, "MailboxNotEnabledForRESTAPI", Meaning::NoMailbox),
             (404, "ErrorInvalidUser", Meaning::NoMailbox),
             (404, "ErrorItemNotFound", Meaning::Gone),
+            (404, "", Meaning::Trouble),
             (410, "SyncStateNotFound", Meaning::SyncStateLost),
             (400, "syncStateNotFound", Meaning::SyncStateLost),
             (429, "ApplicationThrottled", Meaning::Throttled),
@@ -311,6 +371,17 @@ mod tests {
             (500, "ErrorContentConversionFailed", Meaning::BadItem),
             (500, "ErrorInternalServerError", Meaning::Trouble),
             (504, "UnknownError", Meaning::Trouble),
+            (500, "ErrorMailboxMoveInProgress", Meaning::Passing),
+            (503, "ErrorMailboxFailover", Meaning::Passing),
+            (403, "ErrorADUnavailable", Meaning::Passing),
+            (403, "ErrorMessageSubmissionBlocked", Meaning::Blocked),
+            (412, "", Meaning::Trouble),
+            (421, "", Meaning::Trouble),
+            (423, "ErrorLocked", Meaning::Trouble),
+            (425, "", Meaning::Trouble),
+            (409, "ErrorIrresolvableConflict", Meaning::Trouble),
+            (200, "ErrorItemCorrupt", Meaning::BadItem),
+            (200, "blocked", Meaning::Trouble),
             (400, "ErrorInvalidRecipients", Meaning::Other),
         ] {
             assert_eq!(
@@ -323,13 +394,12 @@ mod tests {
 
     #[test]
     fn an_error_carries_words_and_ids() {
-        let err = refusal(403, "ErrorAccessDenied", "Access is denied.").fault(
+        let fault = refusal(403, "ErrorAccessDenied", "Access is denied.").fault(
             "graph.example",
             "a@contoso.example",
             "cannot list the messages",
             true,
         );
-        let fault = err.downcast_ref::<Fault>().unwrap();
         assert_eq!(fault.kind, Kind::SignIn);
         assert_eq!(
             fault.server_said.as_deref(),
@@ -341,23 +411,15 @@ mod tests {
     #[test]
     fn only_a_token_that_was_good_is_renewed() {
         let plain = refusal(401, "InvalidAuthenticationToken", "Invalid audience.");
-        let expired = |known_good| {
-            let err = plain.fault("h", "u", "x", known_good);
-            err.downcast_ref::<TokenExpired>().is_some()
-        };
-        assert!(expired(true));
-        assert!(!expired(false));
+        assert!(plain.token_expired(true));
+        assert!(!plain.token_expired(false));
         let lapsed = refusal(
             401,
             "InvalidAuthenticationToken",
             "Lifetime validation failed, the token is expired.",
         );
-        assert!(
-            lapsed
-                .fault("h", "u", "x", false)
-                .downcast_ref::<TokenExpired>()
-                .is_some()
-        );
+        assert!(lapsed.token_expired(false));
+        assert!(!refusal(403, "ErrorAccessDenied", "expired").token_expired(true));
     }
 
     proptest! {

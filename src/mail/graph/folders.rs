@@ -32,7 +32,6 @@ pub struct Found {
 
 #[derive(Deserialize)]
 struct Page {
-    #[serde(default)]
     value: Vec<Found>,
     #[serde(rename = "@odata.nextLink")]
     next: Option<String>,

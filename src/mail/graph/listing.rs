@@ -27,7 +27,6 @@ const BARREN_PAGES: usize = 100;
 
 #[derive(Deserialize)]
 struct Page {
-    #[serde(default)]
     value: Vec<Entry>,
     #[serde(rename = "@odata.nextLink")]
     next: Option<String>,

@@ -11,6 +11,8 @@ mod batch;
 mod client;
 mod faults;
 mod folders;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod listing;
 mod parts;
 mod retrieve;
@@ -20,7 +22,7 @@ mod settle;
 pub use client::Trace;
 pub use sending::transport;
 
-use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink};
+use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Settled, Sink};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
@@ -107,9 +109,11 @@ impl Mailbox for GraphMailbox {
         settle::present(&self.client, self.opened()?.id, ids)
     }
 
-    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool> {
-        settle::settle(&self.client, &self.opened()?, ids, action)?;
-        Ok(matches!(action, AfterFetch::Delete | AfterFetch::Move(_)))
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled> {
+        Ok(Settled {
+            refused: settle::settle(&self.client, &self.opened()?, ids, action)?,
+            left: matches!(action, AfterFetch::Delete | AfterFetch::Move(_)),
+        })
     }
 
     /// A folder that every mailbox has is also found by its name in the mailbox's language.

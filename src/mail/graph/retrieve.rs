@@ -8,12 +8,12 @@
 
 use super::client::{Client, IMMUTABLE, request_id};
 use super::faults::{Failure, Meaning, Refusal};
-use crate::fault::Fault;
+use crate::fault::{Fault, Scope};
 use crate::http::Incoming;
 use crate::mail::{Missing, RemoteId, Sink};
 use ::http::{Method, Response};
 use anyhow::Result;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 use url::Url;
@@ -28,9 +28,11 @@ const PIECE: usize = 32 << 10;
 const PIECES: usize = 4;
 /// Larger messages are not taken: above the 150 MiB of Exchange's transport.
 const MAX_MESSAGE: u64 = 160 << 20;
-/// So many messages in a row that fail for a reason that is not their own make us look whether
-/// the service answers at all.
-const IN_A_ROW: u32 = 3;
+/// Octets of a refusal in a message's place that are read.
+const REFUSAL: u64 = 64 << 10;
+/// The longest name of a header field that we look for, in octets.
+const LONGEST_NAME: usize = 200;
+const WHAT: &str = "cannot retrieve the messages";
 
 /// Who may ask: so many at once as the service lets us.
 struct Turns {
@@ -94,7 +96,6 @@ struct Work<'a> {
     next: AtomicUsize,
     turns: Turns,
     over: AtomicBool,
-    failed_in_a_row: AtomicU32,
     /// Held while a large message passes.
     large: Mutex<()>,
 }
@@ -113,7 +114,6 @@ pub fn retrieve(
         next: AtomicUsize::new(0),
         turns: Turns::default(),
         over: AtomicBool::new(false),
-        failed_in_a_row: AtomicU32::new(0),
         large: Mutex::new(()),
     };
     std::thread::scope(|scope| {
@@ -178,10 +178,19 @@ fn collect(
 enum Attempt {
     /// It is with the sink's thread, or known to be missing.
     Done,
-    /// Not its own fault, perhaps.
-    Failed(String),
+    /// Not its own fault, perhaps: another attempt may tell.
+    Failed(Why),
+    /// Refused for itself, if the folder is not refused too.
+    Refused(String),
     /// The sink's thread does not listen any more.
     Unheard,
+}
+
+/// Why a message did not come.
+enum Why {
+    Words(String),
+    /// The answer did not say where it ends.
+    Unframed,
 }
 
 impl Work<'_> {
@@ -212,34 +221,49 @@ impl Work<'_> {
             .client
             .url(&["mailFolders", self.folder, "messages", id, "$value"]);
         // Gateways fail on large messages now and then; a second attempt tells.
-        let mut words = String::new();
+        let mut last = Why::Words(String::new());
         for _ in 0..2 {
             match self.attempt(at, &url, events)? {
-                Attempt::Done => {
-                    self.failed_in_a_row.store(0, Ordering::Relaxed);
-                    return Ok(true);
-                }
+                Attempt::Done => return Ok(true),
                 Attempt::Unheard => return Ok(false),
-                Attempt::Failed(why) => words = why,
+                Attempt::Failed(why) => last = why,
+                Attempt::Refused(words) => {
+                    last = Why::Words(words);
+                    break;
+                }
             }
         }
-        if self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= IN_A_ROW {
-            self.does_it_answer()?;
-            self.failed_in_a_row.store(0, Ordering::Relaxed);
-        }
+        let words = self.of_message(last)?;
         Ok(events
             .send(Event::Missing(at, Missing::Refused(words)))
             .is_ok())
     }
 
-    /// An error when it is not the messages that are broken but the service or the line.
-    fn does_it_answer(&self) -> Result<()> {
-        let mut url = self.client.url(&["mailFolders", self.folder]);
-        url.set_query(Some("$select=id"));
-        self.client
-            .json::<serde_json::Value>(&Method::GET, &url, IMMUTABLE, None)
-            .map(drop)
-            .map_err(|failure| self.client.fault("cannot retrieve the messages", failure))
+    /// What to say of a message that did not come; an error where it is not about the message:
+    /// then the folder does not answer either. So nothing that passes counts against a message,
+    /// and no message counts against the mailbox.
+    fn of_message(&self, why: Why) -> Result<String> {
+        let is_framed = self
+            .client
+            .ask_folder(self.folder)
+            .map_err(|failure| self.client.fault(WHAT, failure))?;
+        match why {
+            Why::Words(words) => Ok(words),
+            Why::Unframed if is_framed => {
+                Ok("the answer does not say where the message ends".to_owned())
+            }
+            Why::Unframed => {
+                let host = self.client.host();
+                let fault = Fault::try_later(format!(
+                    "{WHAT}: the answers in the name of `{host}` do not say where they end, so a message that was cut off would look whole"
+                ));
+                Err(fault
+                    .hint(format!(
+                        "usually a proxy that inspects TLS removes the length: let it pass `{host}` through unchanged"
+                    ))
+                    .into())
+            }
+        }
     }
 
     fn attempt(&self, at: usize, url: &Url, events: &SyncSender<Event>) -> Result<Attempt> {
@@ -251,7 +275,7 @@ impl Work<'_> {
             }
             let response = match self.client.open(&Method::GET, url, IMMUTABLE, None) {
                 Ok(response) => response,
-                Err(lost) => return Ok(Attempt::Failed(lost.fault.what)),
+                Err(lost) => return Ok(Attempt::Failed(Why::Words(lost.fault.what))),
             };
             if response.status().as_u16() == 200 {
                 break (response, turn);
@@ -271,20 +295,69 @@ impl Work<'_> {
     }
 
     fn refused(&self, at: usize, refusal: Refusal, events: &SyncSender<Event>) -> Result<Attempt> {
-        let missing = match refusal.meaning() {
-            Meaning::Gone => Missing::Silent,
-            Meaning::Trouble => return Ok(Attempt::Failed(refusal.words_and_id())),
-            Meaning::BadItem | Meaning::Other => Missing::Refused(refusal.words_and_id()),
-            Meaning::BadToken
-            | Meaning::Forbidden
-            | Meaning::NoMailbox
-            | Meaning::SyncStateLost
-            | Meaning::Throttled => {
-                let failure = Failure::from(refusal);
-                return Err(self.client.fault("cannot retrieve the messages", failure));
+        let words = refusal.words_and_id();
+        Ok(match (refusal.meaning(), refusal.scope()) {
+            (Meaning::Gone, _) => heard(events.send(Event::Missing(at, Missing::Silent))),
+            (_, Some(Scope::Message)) => {
+                heard(events.send(Event::Missing(at, Missing::Refused(words))))
             }
+            (_, Some(_)) => return Err(self.client.fault(WHAT, Failure::from(refusal))),
+            (Meaning::Trouble, None) => Attempt::Failed(Why::Words(words)),
+            (_, None) => Attempt::Refused(words),
+        })
+    }
+
+    /// Why an answer is not a message whole and unchanged; from its header.
+    ///
+    /// Graph says `text/plain` of a message and sends it in chunks. That an answer without a
+    /// length or chunks is whole cannot be proved (see [`Incoming::is_framed`]): Graph knows a
+    /// message's size in MIME only once it has made it, and a second answer may break off at the
+    /// same octet. So no message is taken from such an answer.
+    fn unfit(&self, response: &Response<Incoming>) -> Option<Why> {
+        let field = |name| {
+            let value = response.headers().get(name)?;
+            let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+            let text = text.split(';').next().unwrap_or_default().trim();
+            Some(text.to_owned()).filter(|text| !text.is_empty())
         };
-        Ok(heard(events.send(Event::Missing(at, missing))))
+        let coding = field(::http::header::CONTENT_ENCODING).filter(|coding| coding != "identity");
+        let kind = field(::http::header::CONTENT_TYPE).filter(|kind| {
+            !matches!(
+                kind.as_str(),
+                "text/plain" | "message/rfc822" | "message/global" | "application/octet-stream"
+            )
+        });
+        match coding.or(kind) {
+            Some(what) => Some(self.instead(&what)),
+            None => (!response.body().is_framed()).then_some(Why::Unframed),
+        }
+    }
+
+    /// What another answer than a message says: an error of Graph's form, for all its status of
+    /// success, is read as the refusal that it is.
+    fn other_answer(&self, response: Response<Incoming>, why: Why) -> Attempt {
+        let (parts, body) = response.into_parts();
+        let Why::Words(words) = why else {
+            return Attempt::Failed(why);
+        };
+        let body = body.read_all(REFUSAL).unwrap_or_default();
+        Attempt::Failed(Why::Words(match Refusal::is_in(&body) {
+            true => {
+                let refusal = Refusal::read(parts.status.as_u16(), &parts.headers, &body);
+                format!("{words}: {}", self.client.masked(refusal).words_and_id())
+            }
+            false => words,
+        }))
+    }
+
+    /// Something else came in the message's place.
+    fn instead(&self, what: &str) -> Why {
+        let what: String = what.chars().take(80).collect();
+        Why::Words(format!(
+            "`{}` answered with {} instead of the message",
+            self.client.host(),
+            crate::output::escape(&what)
+        ))
     }
 
     /// Takes the octets: in memory while they are few, then straight through.
@@ -306,6 +379,9 @@ impl Work<'_> {
             return Ok(heard(events.send(Event::Missing(at, too_large(announced)))));
         }
         let id = request_id(&response);
+        if let Some(why) = self.unfit(&response) {
+            return Ok(self.other_answer(response, why));
+        }
         let mut body = response.into_body();
         // Room for the last piece, too: growing would take twice as much.
         let expected = announced.unwrap_or(0).min((SMALL + PIECE) as u64) as usize;
@@ -316,10 +392,16 @@ impl Work<'_> {
                 Ok(0) if octets.is_empty() => {
                     return Ok(heard(events.send(Event::Missing(at, Missing::Silent))));
                 }
+                Ok(0) if !begins_as_message(&octets) => {
+                    return Ok(Attempt::Failed(self.instead("other text")));
+                }
                 Ok(0) => return Ok(heard(events.send(Event::Whole(at, octets)))),
                 Ok(read) => octets.extend_from_slice(&piece[..read]),
                 Err(fault) => return Ok(Attempt::Failed(cut(&fault, octets.len() as u64, &id))),
             }
+        }
+        if !begins_as_message(&octets) {
+            return Ok(Attempt::Failed(self.instead("other text")));
         }
         let _alone = self.large.lock().unwrap_or_else(PoisonError::into_inner);
         let (sender, pieces) = sync_channel(PIECES);
@@ -352,13 +434,49 @@ impl Work<'_> {
     }
 }
 
-fn cut(fault: &Fault, size: u64, id: &str) -> String {
-    format!("{} after {size} octets{id}", fault.what)
+fn cut(fault: &Fault, size: u64, id: &str) -> Why {
+    Why::Words(format!("{} after {size} octets{id}", fault.what))
+}
+
+/// Whether octets begin with the name of a header field and its colon (RFC 5322 §2.2), as each
+/// message does that Exchange makes. A page begins with `<`, an object with `{`.
+fn begins_as_message(octets: &[u8]) -> bool {
+    let head = &octets[..octets.len().min(LONGEST_NAME)];
+    let Some(colon) = head.iter().position(|b| *b == b':') else {
+        return false;
+    };
+    let name = head[..colon].trim_ascii_end();
+    name.first().is_some_and(u8::is_ascii_alphanumeric) && name.iter().all(u8::is_ascii_graphic)
 }
 
 fn heard(sent: Result<(), std::sync::mpsc::SendError<Event>>) -> Attempt {
     match sent {
         Ok(()) => Attempt::Done,
         Err(_) => Attempt::Unheard,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_begins_with_a_header_field() {
+        for message in ["From: a", "Received : x", "X-1:", "0a: b\r\n\r\n"] {
+            assert!(begins_as_message(message.as_bytes()), "{message}");
+        }
+        for other in [
+            "",
+            "<!DOCTYPE html><a href=\"https://x\">",
+            "{\"error\":{}}",
+            "Bad gateway: try later\r\n",
+            "no colon",
+            ": x",
+            "\u{feff}From: a",
+        ] {
+            assert!(!begins_as_message(other.as_bytes()), "{other}");
+        }
+        let long = format!("{}: x", "a".repeat(LONGEST_NAME));
+        assert!(!begins_as_message(long.as_bytes()));
     }
 }

@@ -9,7 +9,7 @@ use super::addressed::addressed;
 use super::client::{Client, IMMUTABLE, Trace};
 use super::faults::{Failure, Meaning, Refusal};
 use super::parts::{self, Apart, Attachment};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::http::Agent;
 use crate::mail::{Envelope, Outcome, Receipt, Transport};
 use crate::secret::Secret;
@@ -103,6 +103,8 @@ impl Graph<'_> {
             let response = match self.client.open(&Method::POST, &url, IMMUTABLE, body) {
                 Ok(response) => response,
                 Err(lost) if lost.handed_over => break unknown(lost.fault.what),
+                // It may have been this message's fault: the next is tried too.
+                Err(lost) if lost.begun => break later(lost.fault),
                 Err(lost) => return Err(lost.fault.into()),
             };
             let status = response.status().as_u16();
@@ -143,13 +145,15 @@ impl Graph<'_> {
         let send_as = refusal.code.eq_ignore_ascii_case("ErrorSendAsDenied");
         let outcome = match refusal.meaning() {
             Meaning::Forbidden if send_as => Outcome::Refused { for_good: true },
-            Meaning::BadToken | Meaning::Forbidden | Meaning::NoMailbox | Meaning::Throttled => {
+            Meaning::BadToken
+            | Meaning::Forbidden
+            | Meaning::NoMailbox
+            | Meaning::Throttled
+            | Meaning::Passing
+            | Meaning::Blocked => {
                 return Err(self.client.fault(WHAT, Failure::from(refusal)));
             }
-            // Exchange's own word that it failed; a gateway does not know what happened behind.
-            Meaning::Trouble if refusal.status == 500 && !refusal.code.is_empty() => {
-                Outcome::Refused { for_good: false }
-            }
+            Meaning::Trouble if refusal.is_undone() => Outcome::Refused { for_good: false },
             Meaning::Trouble => Outcome::Unknown,
             Meaning::Gone | Meaning::SyncStateLost | Meaning::BadItem | Meaning::Other => {
                 Outcome::Refused { for_good: true }
@@ -186,13 +190,8 @@ impl Graph<'_> {
                 .client
                 .open(&Method::POST, &url, IMMUTABLE, body)
                 .map_err(|lost| lost.fault)?;
-            let octets = self
-                .client
-                .success(response)?
-                .into_body()
-                .read_all(8 << 20)?;
-            serde_json::from_slice::<Value>(&octets)
-                .map_err(|_| Fault::try_later("the answer for a draft cannot be read").into())
+            self.client
+                .read_json::<Value>(self.client.success(response)?)
         });
         let draft = match draft {
             Ok(draft) => draft,
@@ -204,7 +203,11 @@ impl Graph<'_> {
         for attachment in attachments {
             if let Err(failure) = self.attach(id, attachment) {
                 self.drop_draft(id);
-                return self.before_sending(failure);
+                return match failure {
+                    // The draft came through: it may be this attachment alone that does not.
+                    Failure::Lost(fault) if fault.kind == Kind::TryLater => Ok(later(fault)),
+                    failure => self.before_sending(failure),
+                };
             }
         }
         let message_id = draft["internetMessageId"].as_str().map(str::to_owned);
@@ -259,9 +262,13 @@ impl Graph<'_> {
         if let Some(id) = &attachment.content_id {
             body["contentId"] = json!(id);
         }
-        self.client
-            .json::<Value>(&Method::POST, &url, IMMUTABLE, Some(&body))
-            .map(drop)
+        let attached: Value = self
+            .client
+            .json(&Method::POST, &url, IMMUTABLE, Some(&body))?;
+        match attached["id"].is_string() {
+            true => Ok(()),
+            false => Err(Fault::try_later("an attachment came back without an id").into()),
+        }
     }
 
     fn upload(&self, draft: &str, attachment: &Attachment) -> Result<(), Failure> {
@@ -312,6 +319,14 @@ fn not_sent(why: String) -> Receipt {
     Receipt {
         why: Some(why),
         ..Receipt::of(Outcome::Refused { for_good: true })
+    }
+}
+
+fn later(fault: Fault) -> Receipt {
+    Receipt {
+        why: Some(fault.what),
+        server_said: fault.server_said,
+        ..Receipt::of(Outcome::Refused { for_good: false })
     }
 }
 

@@ -7,10 +7,10 @@
 
 use super::batch::Part;
 use super::client::Client;
-use super::faults::{Failure, Meaning, Refusal};
+use super::faults::{Failure, Meaning};
 use super::folders;
 use crate::config::AfterFetch;
-use crate::fault::Fault;
+use crate::fault::{Fault, Scope};
 use crate::mail::RemoteId;
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -21,14 +21,16 @@ pub struct Open<'a> {
     pub id: &'a str,
 }
 
+/// Settles messages; gives those that are as they were, each with its reason. A refusal counts
+/// against a message alone if the folder answers.
 pub fn settle(
     client: &Client,
     open: &Open<'_>,
     ids: &[RemoteId],
     action: &AfterFetch,
-) -> Result<()> {
+) -> Result<Vec<(RemoteId, Fault)>> {
     let what = match action {
-        AfterFetch::Keep => return Ok(()),
+        AfterFetch::Keep => return Ok(Vec::new()),
         AfterFetch::Seen => "cannot mark messages as read",
         AfterFetch::Delete => "cannot delete messages",
         AfterFetch::Move(_) => "cannot move messages",
@@ -56,29 +58,40 @@ pub fn settle(
         .map(|id| part(client, open.id, id, action, target.as_deref()))
         .collect::<Result<Vec<_>>>()?;
     let answers = client.batch(&parts).map_err(|f| client.fault(what, f))?;
-    let mut undone = 0;
-    let mut first: Option<Refusal> = None;
-    for answer in answers {
+    let total = ids.len();
+    let mut undone = Vec::new();
+    let mut in_doubt = false;
+    for (id, answer) in ids.into_iter().zip(answers) {
         match answer {
             Ok(body) if is_done(&body, action, target.as_deref()) => {}
-            Ok(_) => undone += 1,
+            Ok(_) => undone.push((id, None)),
             Err(refusal) if refusal.meaning() == Meaning::Gone => {}
             Err(refusal) => {
-                undone += 1;
-                first.get_or_insert(refusal);
+                let scope = refusal.scope();
+                if scope.is_some_and(|scope| scope > Scope::Message) {
+                    return Err(client.fault(what, Failure::from(refusal)));
+                }
+                in_doubt |= scope.is_none();
+                undone.push((id, Some(refusal)));
             }
         }
     }
-    match (undone, first) {
-        (0, _) => Ok(()),
-        (_, Some(refusal)) => Err(client.fault(what, Failure::from(refusal))),
-        (undone, None) => Err(Fault::try_later(format!(
-            "{what}: `{}` said that it did, but {undone} of {} are as they were",
-            client.host(),
-            ids.len()
-        ))
-        .into()),
+    if in_doubt {
+        client
+            .ask_folder(open.id)
+            .map_err(|failure| client.fault(what, failure))?;
     }
+    let count = format!("{} of {total}", undone.len());
+    let fault = |refusal| match refusal {
+        Some(refusal) => client.refused(&format!("{what} ({count})"), refusal),
+        None => Fault::try_later(format!(
+            "{what}: `{}` said that it did, but {count} are as they were",
+            client.host()
+        ))
+        .of(Scope::Message),
+    };
+    let undone = undone.into_iter();
+    Ok(undone.map(|(id, refusal)| (id, fault(refusal))).collect())
 }
 
 fn part(
@@ -109,13 +122,17 @@ fn part(
     })
 }
 
-/// Whether the message that came back is as asked for; an answer without one is believed.
+/// Whether the message that came back is one, and as asked for in what it tells of itself.
 fn is_done(body: &Value, action: &AfterFetch, target: Option<&str>) -> bool {
+    let is_message = body["id"].is_string();
     match action {
-        AfterFetch::Seen => body["isRead"] != json!(false),
-        AfterFetch::Move(_) => body["parentFolderId"]
-            .as_str()
-            .is_none_or(|folder| Some(folder) == target),
+        AfterFetch::Seen => is_message && body["isRead"] != json!(false),
+        AfterFetch::Move(_) => {
+            is_message
+                && body["parentFolderId"]
+                    .as_str()
+                    .is_none_or(|folder| Some(folder) == target)
+        }
         AfterFetch::Delete | AfterFetch::Keep => true,
     }
 }
@@ -144,11 +161,13 @@ pub fn present(client: &Client, folder: &str, ids: &[RemoteId]) -> Result<Vec<Re
                     found.push(id.clone());
                 }
             }
-            Err(refusal) => match refusal.meaning() {
-                Meaning::Gone => {}
-                // The message is there, and broken.
-                Meaning::BadItem | Meaning::Trouble | Meaning::Other => found.push(id.clone()),
-                _ => return Err(client.fault(what, Failure::from(refusal))),
+            Err(refusal) => match refusal.scope() {
+                _ if refusal.meaning() == Meaning::Gone => {}
+                Some(Scope::Mailbox) => {
+                    return Err(client.fault(what, Failure::from(refusal)));
+                }
+                // The message is there, and what comes next is refused or is not.
+                _ => found.push(id.clone()),
             },
         }
     }

@@ -4,7 +4,7 @@
 //! program does next are; `diagnosis` reads the rest for people.
 
 use super::wire::{Cut, Failure};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, Scope};
 use crate::mail::TokenExpired;
 use std::io;
 use std::time::Duration;
@@ -76,6 +76,20 @@ pub fn meaning(words: &str) -> Meaning {
     }
 }
 
+/// How far a refusal of a command on some messages reaches, where its words tell. Else it may be
+/// one message's, and the others are asked for without it.
+pub fn scope(words: &str) -> Option<Scope> {
+    match meaning(words) {
+        Meaning::Throttled(_)
+        | Meaning::NotConnected
+        | Meaning::TokenExpired
+        | Meaning::Unavailable => Some(Scope::Mailbox),
+        Meaning::Forbidden | Meaning::NoFolder => Some(Scope::Folder),
+        Meaning::Gone => Some(Scope::Message),
+        Meaning::ServerBug | Meaning::Other => None,
+    }
+}
+
 /// The N of `Suggested Backoff Time: N milliseconds`; a day at most is believed.
 fn backoff(words: &str) -> Option<Duration> {
     let (_, after) = words.split_once("suggested backoff time:")?;
@@ -110,7 +124,8 @@ fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
         Meaning::NotConnected => Fault::new(
             Kind::SignIn,
             format!("signed in to `{host}`, but cannot open mailbox `{user}`"),
-        ),
+        )
+        .of(Scope::Mailbox),
         Meaning::TokenExpired => return expired(place, words),
         Meaning::Unavailable | Meaning::ServerBug => {
             Fault::try_later(format!("{what}: `{host}` is not ready"))
@@ -156,6 +171,7 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
                     place.user
                 ),
             )
+            .of(Scope::Mailbox)
             .said(words),
             _ => Fault::try_later(format!("`{host}` ended the session")).said(words),
         },

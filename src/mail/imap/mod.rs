@@ -10,6 +10,8 @@ mod connect;
 mod faults;
 mod fetch;
 mod folders;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod guard;
 mod line;
 mod pace;
@@ -25,7 +27,7 @@ pub use connect::open;
 pub use faults::is_not_connected;
 pub use wire::Trace;
 
-use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink, utf7};
+use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Settled, Sink, utf7};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
@@ -230,7 +232,7 @@ impl Mailbox for ImapMailbox {
         Ok(found.into_iter().map(RemoteId::Uid).collect())
     }
 
-    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool> {
+    fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled> {
         let uids = uids(ids)?;
         self.settle_uids(&uids, action)
     }

@@ -4,50 +4,81 @@
 //! do nothing. So after each set a search asks which of its messages are still as they were.
 //! Messages that are gone are found by no search, and count as settled.
 
-use super::faults::{Meaning, meaning};
+use super::faults::{Meaning, meaning, scope};
 use super::wire::Failure;
 use super::{ImapMailbox, same_folder, search, uid_set};
 use crate::config::AfterFetch;
-use crate::fault::Fault;
-use crate::mail::utf7;
+use crate::fault::{Fault, Scope, kind_of};
+use crate::mail::{RemoteId, Settled, utf7};
 use anyhow::Result;
 
 /// Messages in one command.
 const SET: usize = 1000;
+/// After so many refused commands in a row it is not single messages: halving a set down to one
+/// message takes ten.
+const REFUSED: u32 = 16;
 
 impl ImapMailbox {
     /// Settles ascending, distinct UIDs of the open folder.
     ///
     /// Without UIDPLUS (RFC 4315) only EXPUNGE is left, which would take away whatever others
     /// have flagged; then a message to delete, or moved by copying, is flagged `\Deleted` and
-    /// left for the server or a person to expunge. True when they have left the folder.
-    pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<bool> {
+    /// left for the server or a person to expunge.
+    ///
+    /// A set that is refused is halved, for one message in it may be the reason.
+    pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<Settled> {
         let target = match action {
             AfterFetch::Move(folder) => Some(self.target(folder)?),
             _ => None,
         };
-        for (range, set) in uid_set::sets(uids, SET) {
-            let (what, done) = match action {
-                AfterFetch::Keep => return Ok(false),
-                AfterFetch::Seen => ("cannot mark messages as read", self.mark_seen(&set)),
-                AfterFetch::Delete => ("cannot delete messages", self.delete(&set)),
-                AfterFetch::Move(_) => {
-                    let folder = target.as_deref().unwrap_or_default();
-                    ("cannot move messages", self.move_to(&set, folder))
-                }
+        let what = match action {
+            AfterFetch::Keep => return Ok(Settled::default()),
+            AfterFetch::Seen => "cannot mark messages as read",
+            AfterFetch::Delete => "cannot delete messages",
+            AfterFetch::Move(_) => "cannot move messages",
+        };
+        // Halves of a set would be copied again.
+        let may_halve = match action {
+            AfterFetch::Move(_) => self.on_wire(|wire| wire.offers("MOVE")),
+            _ => Ok(true),
+        };
+        let may_halve = may_halve.map_err(|failure| self.fault(what, failure))?;
+        let mut refused = Vec::new();
+        let mut in_a_row = 0;
+        let sets = uid_set::sets(uids, SET);
+        let mut sets: Vec<_> = sets.into_iter().rev().map(|(range, _)| range).collect();
+        while let Some(range) = sets.pop() {
+            let part = &uids[range.clone()];
+            let (_, set) = uid_set::sets(part, SET).swap_remove(0);
+            let done = match action {
+                AfterFetch::Keep => break,
+                AfterFetch::Seen => self.mark_seen(&set),
+                AfterFetch::Delete => self.delete(&set),
+                AfterFetch::Move(_) => self.move_to(&set, target.as_deref().unwrap_or_default()),
             };
-            let left = done.map_err(|failure| self.fault(what, failure))?;
-            if !left.is_empty() {
-                return Err(Fault::try_later(format!(
-                    "{what}: `{}` said that it did, but {} of {} are as they were (UID {})",
-                    self.place.host,
-                    left.len(),
-                    range.len(),
-                    uid_set::sets(&left, 100)
-                        .first()
-                        .map_or("", |(_, text)| text.as_str())
-                ))
-                .into());
+            match done {
+                Ok(left) => {
+                    in_a_row = 0;
+                    let fault = self.not_done(what, &left, part.len());
+                    refused.extend(left.into_iter().map(|uid| (uid, fault.clone())));
+                }
+                Err(Failure::Refused(words))
+                    if may_halve
+                        && in_a_row < REFUSED
+                        && scope(&words).is_none_or(|scope| scope == Scope::Message) =>
+                {
+                    in_a_row += 1;
+                    if let [uid] = part {
+                        let kind = kind_of(&self.fault(what, Failure::Refused(words.clone())));
+                        let fault = Fault::new(kind, format!("{what} (UID {uid})"));
+                        refused.push((*uid, fault.said(words).of(Scope::Message)));
+                    } else {
+                        let middle = range.start + part.len() / 2;
+                        sets.push(middle..range.end);
+                        sets.push(range.start..middle);
+                    }
+                }
+                Err(failure) => return Err(self.fault(what, failure)),
             }
         }
         let left = self.on_wire(|wire| match action {
@@ -55,7 +86,27 @@ impl ImapMailbox {
             AfterFetch::Delete => wire.offers("UIDPLUS"),
             AfterFetch::Move(_) => Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?),
         });
-        left.map_err(|failure| self.fault("cannot talk to the server", failure))
+        let left = left.map_err(|failure| self.fault("cannot talk to the server", failure))?;
+        let refused = refused.into_iter();
+        Ok(Settled {
+            left,
+            refused: refused
+                .map(|(uid, fault)| (RemoteId::Uid(uid), fault))
+                .collect(),
+        })
+    }
+
+    /// Why messages are as they were, though the server said OK.
+    fn not_done(&self, what: &str, left: &[u32], of: usize) -> Fault {
+        Fault::try_later(format!(
+            "{what}: `{}` said that it did, but {} of {of} are as they were (UID {})",
+            self.place.host,
+            left.len(),
+            uid_set::sets(left, 100)
+                .first()
+                .map_or("", |(_, text)| text.as_str())
+        ))
+        .of(Scope::Message)
     }
 
     /// The name on the wire of a folder to move to.

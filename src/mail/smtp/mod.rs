@@ -7,6 +7,8 @@
 //! submits it.
 
 mod content;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod reply;
 mod session;
 #[cfg(test)]

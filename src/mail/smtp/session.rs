@@ -153,7 +153,8 @@ impl<'a> Session<'a> {
         let mut challenge = None;
         if reply.code == 334 {
             challenge = Some(self.challenge(&reply));
-            reply = self.answer(answer, answer)?;
+            // The challenge has told of the failure, whether or not the refusal follows.
+            reply = self.answer(answer, answer).unwrap_or(reply);
         }
         if reply.code == 235 && challenge.is_none() {
             return Ok(());

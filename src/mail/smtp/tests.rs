@@ -1,5 +1,6 @@
 //! The transport against a scripted server over real TLS, on loopback.
 
+mod cuts;
 mod peer;
 
 use super::*;
@@ -32,6 +33,25 @@ impl Seen {
     }
 }
 
+fn smtp_to<'a>(port: u16, tls: TlsMode, token: &'a str, trace: &'a dyn Fn(&str)) -> Smtp<'a> {
+    let server = Server {
+        endpoint: Endpoint {
+            scheme: "smtp".into(),
+            tls,
+            host: "localhost".into(),
+            port,
+        },
+        settings: Settings {
+            connect_timeout: Duration::from_secs(10),
+            io_timeout: Duration::from_secs(10),
+            ca_file: Some(AUTHORITY.ca_file.path().to_owned()),
+            watch: Default::default(),
+        },
+        user: "us@contoso.example".into(),
+    };
+    Smtp::new(server, move |_| Ok(Secret::new(token)), trace)
+}
+
 fn submit_with(
     scripts: Vec<fn(&mut Peer)>,
     tls: TlsMode,
@@ -41,26 +61,7 @@ fn submit_with(
     let (port, thread) = serve(scripts);
     let trace = Mutex::new(String::new());
     let note = |line: &str| *trace.lock().unwrap() += &format!("{line}\n");
-    let token = |_| Ok(Secret::new(token));
-    let mut smtp = Smtp::new(
-        Server {
-            endpoint: Endpoint {
-                scheme: "smtp".into(),
-                tls,
-                host: "localhost".into(),
-                port,
-            },
-            settings: Settings {
-                connect_timeout: Duration::from_secs(10),
-                io_timeout: Duration::from_secs(10),
-                ca_file: Some(AUTHORITY.ca_file.path().to_owned()),
-                watch: Default::default(),
-            },
-            user: "us@contoso.example".into(),
-        },
-        token,
-        &note,
-    );
+    let mut smtp = smtp_to(port, tls, token, &note);
     let results = messages
         .iter()
         .map(|(to, message)| {

@@ -51,6 +51,11 @@ struct Verdicts {
     stopped: Option<Reply>,
     /// The server waits for the message.
     go_ahead: bool,
+    /// Why the replies end before the last: the connection broke, or a reply was none that its
+    /// command can have.
+    cut: Option<Fault>,
+    /// The server said that it leaves (421), and so did nothing of what followed.
+    left: bool,
 }
 
 impl Session<'_> {
@@ -89,27 +94,16 @@ impl Session<'_> {
         {
             return self.send_together(envelope, message, &plan, before_end);
         }
-        let verdicts = self.send_envelope(envelope, message.len(), &plan)?;
+        let verdicts = self.send_envelope(envelope, message.len(), &plan);
         self.begun = true;
-        let receipt = |outcome, said: Option<String>, refused| Receipt {
-            refused,
-            server_said: said,
-            ..Receipt::of(outcome)
-        };
-        if verdicts.stopped.is_some() || verdicts.accepted == 0 {
+        if let Some(refusal) = verdicts.refusal(envelope) {
             // A go-ahead for a message that nobody gets: there is no way to take it back but
             // to leave (a lone dot would submit an empty message).
-            self.over = verdicts.go_ahead;
-            let for_good = match &verdicts.stopped {
-                Some(reply) => !reply.is_temporary(),
-                None => verdicts.refused.iter().all(|r| r.for_good),
-            };
-            let said = verdicts.stopped.map(|r| r.said());
-            return Ok(receipt(
-                Outcome::Refused { for_good },
-                said,
-                verdicts.refused,
-            ));
+            self.over = verdicts.go_ahead || verdicts.cut.is_some();
+            return Ok(refusal);
+        }
+        if let Some(fault) = verdicts.cut {
+            return Err(fault);
         }
         let mut result = if plan.chunked {
             self.send_chunk(message, before_end)?
@@ -123,41 +117,69 @@ impl Session<'_> {
 
     /// Sends MAIL, RCPT for each recipient and, unless BDAT follows, DATA: in batches where the
     /// server offers PIPELINING (RFC 2920), else one by one.
-    fn send_envelope(&mut self, envelope: &Envelope, size: usize, plan: &Plan) -> Result<Verdicts> {
-        let mut steps = vec![(self.mail_command(envelope, size, plan), Step::Mail)];
-        for to in &envelope.to {
-            steps.push((self.rcpt_command(envelope, to), Step::Recipient(to)));
-        }
+    fn send_envelope(&mut self, envelope: &Envelope, size: usize, plan: &Plan) -> Verdicts {
+        let mut steps = self.steps(envelope, size, plan);
         if !plan.chunked {
             steps.push(("DATA".to_owned(), Step::Data));
         }
         let batch = if self.offer.pipelining { BATCH } else { 1 };
         let mut verdicts = Verdicts::default();
         for steps in steps.chunks(batch) {
-            if verdicts.stopped.is_some() {
+            if verdicts.stopped.is_some() || verdicts.cut.is_some() {
                 break;
             }
             if matches!(steps, [(_, Step::Data)]) && verdicts.accepted == 0 {
                 break;
             }
             let lines: Vec<&str> = steps.iter().map(|(line, _)| line.as_str()).collect();
-            self.wire.send(&lines, self.patience)?;
-            for (line, step) in steps {
-                let wait = match step {
-                    Step::Data => self.patience.min(DATA_WAIT),
-                    _ => self.patience,
-                };
-                let reply = self.wire.reply(wait)?;
-                if reply.code == 421 {
-                    // RFC 5321 §3.8: the server leaves, whatever the command was.
-                    return Err(reply.fault(format!("`{}` closes the connection", self.host)));
-                }
-                if !verdicts.note(step, &reply) {
-                    return Err(self.astray(line, &reply));
-                }
-            }
+            let broken = self.wire.send(&lines, self.patience).err();
+            self.read_replies(steps, &mut verdicts, broken);
         }
-        Ok(verdicts)
+        verdicts
+    }
+
+    /// MAIL, and RCPT for each recipient.
+    fn steps<'e>(
+        &self,
+        envelope: &'e Envelope,
+        size: usize,
+        plan: &Plan,
+    ) -> Vec<(String, Step<'e>)> {
+        let mail = (self.mail_command(envelope, size, plan), Step::Mail);
+        let recipients = envelope
+            .to
+            .iter()
+            .map(|to| (self.rcpt_command(envelope, to), Step::Recipient(to)));
+        std::iter::once(mail).chain(recipients).collect()
+    }
+
+    /// Reads the replies to commands that have gone out, or of which `broken` tells why not all of
+    /// them have: then the server may have said why before it left.
+    fn read_replies(
+        &mut self,
+        steps: &[(String, Step<'_>)],
+        verdicts: &mut Verdicts,
+        broken: Option<Fault>,
+    ) {
+        for (line, step) in steps {
+            let wait = match step {
+                _ if broken.is_some() => WORDS_WAIT,
+                Step::Data => self.patience.min(DATA_WAIT),
+                _ => self.patience,
+            };
+            let fault = match self.wire.reply(wait) {
+                // RFC 5321 §3.8: the server leaves, whatever the command was.
+                Ok(reply) if reply.code == 421 => {
+                    verdicts.left = true;
+                    reply.fault(format!("`{}` closes the connection", self.host))
+                }
+                Ok(reply) if verdicts.note(step, &reply) => continue,
+                Ok(reply) => self.astray(line, &reply),
+                Err(fault) => broken.unwrap_or(fault),
+            };
+            verdicts.cut = Some(fault);
+            return;
+        }
     }
 
     fn mail_command(&self, envelope: &Envelope, size: usize, plan: &Plan) -> String {
@@ -282,10 +304,8 @@ impl Session<'_> {
             group.extend_from_slice(b"QUIT\r\n");
             self.wire.note("C: ", "QUIT");
         }
-        match self.wire.write(&group, wait) {
-            Ok(()) => self.verdict(leaving),
-            Err(fault) => self.unknown(fault),
-        }
+        let broken = self.wire.write(&group, wait).err();
+        self.verdict(leaving, broken)
     }
 
     /// The whole of a small message in one group: MAIL, RCPT, its only chunk, QUIT. BDAT needs no
@@ -297,10 +317,7 @@ impl Session<'_> {
         plan: &Plan,
         before_end: BeforeEnd<'_>,
     ) -> Result<Receipt> {
-        let mut steps = vec![(self.mail_command(envelope, message.len(), plan), Step::Mail)];
-        for to in &envelope.to {
-            steps.push((self.rcpt_command(envelope, to), Step::Recipient(to)));
-        }
+        let steps = self.steps(envelope, message.len(), plan);
         let chunk = format!("BDAT {} LAST", message.len());
         let mut group = Vec::with_capacity(message.len() + 256);
         for line in steps.iter().map(|(line, _)| line).chain([&chunk]) {
@@ -315,38 +332,25 @@ impl Session<'_> {
         group.extend_from_slice(b"QUIT\r\n");
         self.about_to_end(before_end)?;
         self.over = true;
-        if let Err(fault) = self.wire.write(&group, self.patience.min(BLOCK_WAIT)) {
-            return Ok(self.unknown(fault));
-        }
+        let broken = self.wire.write(&group, self.patience.min(BLOCK_WAIT)).err();
         let mut verdicts = Verdicts::default();
-        for (line, step) in &steps {
-            let reply = match self.wire.reply(self.patience) {
-                Ok(reply) => reply,
-                Err(fault) => return Ok(self.unknown(fault)),
-            };
-            if reply.code == 421 {
-                return Err(reply.fault(format!("`{}` closes the connection", self.host)));
+        self.read_replies(&steps, &mut verdicts, broken.clone());
+        if let Some(refusal) = verdicts.refusal(envelope) {
+            // Whatever the server says to the message: it goes to nobody.
+            if verdicts.cut.is_none() && broken.is_none() {
+                let _ = self.wire.reply(self.patience.min(QUIT_WAIT));
             }
-            if !verdicts.note(step, &reply) {
-                let fault = self.astray(line, &reply);
-                return Ok(self.unknown(fault));
-            }
+            return Ok(refusal);
         }
-        let mut receipt = self.verdict(true);
-        let nobody = verdicts.stopped.is_some() || verdicts.accepted == 0;
-        if nobody && matches!(receipt.outcome, Outcome::Refused { .. }) {
-            // The reason is that of MAIL or of the recipients.
-            let for_good = match &verdicts.stopped {
-                Some(reply) => !reply.is_temporary(),
-                None => verdicts.refused.iter().all(|r| r.for_good),
-            };
-            receipt = Receipt {
-                server_said: verdicts.stopped.map(|r| r.said()),
-                ..Receipt::of(Outcome::Refused { for_good })
-            };
-        }
-        receipt.refused = verdicts.refused;
-        Ok(receipt)
+        let receipt = match verdicts.cut {
+            Some(fault) if verdicts.left => return Err(fault),
+            Some(fault) => self.unknown(fault),
+            None => self.verdict(true, broken),
+        };
+        Ok(Receipt {
+            refused: verdicts.refused,
+            ..receipt
+        })
     }
 
     /// The connection broke where the server may have the message.
@@ -359,12 +363,18 @@ impl Session<'_> {
         }
     }
 
-    /// Reads what became of the message; `leaving` where QUIT has gone out with it.
-    fn verdict(&mut self, leaving: bool) -> Receipt {
-        let reply = match self.wire.reply(FINAL_WAIT) {
-            Ok(reply) => reply,
-            Err(fault) => return self.unknown(fault),
+    /// Reads what became of the message; `leaving` where QUIT has gone out with it, `broken` where
+    /// not all of it may have gone out: the server's answer holds all the same.
+    fn verdict(&mut self, leaving: bool, broken: Option<Fault>) -> Receipt {
+        let wait = match broken {
+            Some(_) => WORDS_WAIT,
+            None => FINAL_WAIT,
         };
+        let reply = match self.wire.reply(wait) {
+            Ok(reply) => reply,
+            Err(fault) => return self.unknown(broken.unwrap_or(fault)),
+        };
+        let leaving = leaving || broken.is_some();
         let outcome = match reply.code {
             250 => Outcome::Accepted,
             _ if reply.is_refusal() => Outcome::Refused {
@@ -394,6 +404,23 @@ impl Session<'_> {
 }
 
 impl Verdicts {
+    /// What the replies so far prove: the receipt of a message that nobody gets, because MAIL or
+    /// DATA was refused, or each recipient. No later reply, and none that is missing, changes that.
+    fn refusal(&self, envelope: &Envelope) -> Option<Receipt> {
+        let (for_good, server_said) = match &self.stopped {
+            Some(reply) => (!reply.is_temporary(), Some(reply.said())),
+            None if self.refused.len() == envelope.to.len() => {
+                (self.refused.iter().all(|r| r.for_good), None)
+            }
+            None => return None,
+        };
+        Some(Receipt {
+            refused: self.refused.clone(),
+            server_said,
+            ..Receipt::of(Outcome::Refused { for_good })
+        })
+    }
+
     /// Notes a reply; false if it is none that the command can have.
     fn note(&mut self, step: &Step, reply: &Reply) -> bool {
         match (step, reply.code) {

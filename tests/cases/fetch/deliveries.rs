@@ -419,7 +419,9 @@ fn an_mbox_that_is_no_file_is_refused() {
     assert!(made.unwrap().success());
     // More than a pipe holds.
     desk.m365.deliver(SUPPORT, "INBOX", &[b'x'; 100_000]);
-    desk.fetch(&[]).fails(73).mentions("it is no file");
+    desk.fetch(&[])
+        .fails(73)
+        .mentions("it is not a regular file");
     assert!(!desk.path(".config/queuemail/pipe.lock").exists());
 }
 
@@ -574,4 +576,58 @@ fn a_delivery_that_took_the_spool_s_file_away_is_not_repeated() {
     desk.fetch(&[]).succeeds().says_nothing();
     let taken = std::fs::read(desk.path("taken")).unwrap();
     assert_eq!(taken, sent.concat());
+}
+
+/// What a host's managed identity is asked with is no business of a delivery.
+#[test]
+fn a_command_gets_nothing_that_gives_out_tokens() {
+    let desk = Desk::new(Via::Imap, "deliver: \"command:sh -c 'env > ../../seen'\"");
+    desk.deliver(0..1);
+    desk.fetch(&[])
+        .env("IDENTITY_HEADER", "proof")
+        .env("MSI_SECRET", "proof")
+        .env("HTTPS_PROXY", "http://proxy.example:3128")
+        .env("NO_PROXY", "localhost")
+        .under(["/bin/sh", "-c", "cd .config/queuemail && exec \"$@\"", "sh"])
+        .succeeds();
+    let seen = std::fs::read_to_string(desk.path("seen")).unwrap();
+    assert!(!seen.contains("proof"), "{seen}");
+    assert!(
+        seen.contains("HTTPS_PROXY=http://proxy.example:3128"),
+        "{seen}"
+    );
+    assert!(seen.contains("QUEUEMAIL_QUEUE=support"), "{seen}");
+}
+
+/// The name of a new folder is an entry of the one above: without that one's sync a power cut takes
+/// away all that was delivered.
+#[test]
+fn a_folder_that_is_made_is_durable_in_the_one_above() {
+    for (target, made) in [
+        ("maildir:~/a/b", &["", "/a", "/a/b"][..]),
+        ("eml:~/a/b", &["", "/a", "/a/b"][..]),
+        ("mbox:~/box", &[""][..]),
+    ] {
+        let desk = Desk::new(Via::Imap, &format!("deliver: {target}"));
+        desk.deliver(0..1);
+        let trace = desk.path("trace");
+        desk.fetch(&[])
+            .under([
+                "strace",
+                "-f",
+                "-qq",
+                "-y",
+                "--trace=fsync,fdatasync",
+                "-o",
+                trace.to_str().unwrap(),
+            ])
+            .succeeds();
+        let trace = std::fs::read_to_string(trace).unwrap();
+        let home = desk.world.home().canonicalize().unwrap();
+        let state = ["", "/.local", "/.local/state", "/.local/state/queuemail"];
+        for folder in made.iter().chain(&state) {
+            let synced = format!("<{}{folder}>)", home.display());
+            assert!(trace.contains(&synced), "{target}: {synced} in {trace}");
+        }
+    }
 }

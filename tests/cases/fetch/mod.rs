@@ -6,6 +6,7 @@ mod deliveries;
 mod mail_store;
 mod oddities;
 mod runs;
+mod strangers;
 
 use crate::standin::{App, Standin};
 use crate::world::{Run, World};

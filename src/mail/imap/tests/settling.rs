@@ -8,7 +8,7 @@ fn settle(
     capability: &str,
     script: &[(&str, &str)],
     action: AfterFetch,
-) -> (Result<bool>, Vec<String>) {
+) -> (Result<Settled>, Vec<String>) {
     let mut script = script.to_vec();
     script.push(("SELECT", OPEN));
     let (mut mailbox, asked) = session_with(capability, &script);
@@ -62,9 +62,51 @@ fn an_ok_that_did_nothing_is_found_out() {
             &[("UID SEARCH", "* SEARCH 6\r\n{t} OK x\r\n")],
             action,
         );
-        let err = result.unwrap_err();
-        assert_eq!(kind_of(&err), Kind::TryLater);
-        assert!(err.to_string().contains("1 of 2"), "{err}");
+        let (id, fault) = result.unwrap().refused.remove(0);
+        assert_eq!((id, fault.kind), (RemoteId::Uid(6), Kind::TryLater));
+        assert!(fault.what.contains("1 of 2"), "{fault}");
+    }
+}
+
+#[test]
+fn one_message_that_is_refused_keeps_no_other_back() {
+    for (action, command, done) in [
+        (
+            AfterFetch::Seen,
+            "UID STORE",
+            "UID STORE 5 +FLAGS.SILENT (\\Seen)",
+        ),
+        (AfterFetch::Delete, "UID EXPUNGE", "UID EXPUNGE 5"),
+        (
+            AfterFetch::Move("Done".into()),
+            "UID MOVE",
+            "UID MOVE 5 \"Done\"",
+        ),
+    ] {
+        let script = [
+            (command, "{t} NO it is held\r\n"),
+            (command, "{t} OK x\r\n"),
+            (command, "{t} NO it is held\r\n"),
+        ];
+        let (result, asked) = settle(OLD_EXCHANGE, &script, action);
+        let refused = result.unwrap().refused;
+        assert!(asked.iter().any(|command| command == done), "{asked:?}");
+        let [(id, fault)] = &refused[..] else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((id, fault.kind), (&RemoteId::Uid(6), Kind::Refused));
+        assert_eq!(fault.scope(), crate::fault::Scope::Message);
+        assert_eq!(fault.server_said.as_deref(), Some("NO it is held"));
+    }
+}
+
+#[test]
+fn a_refusal_of_the_folder_or_mailbox_is_asked_for_once() {
+    for words in ["NO [NOPERM] no", "NO Server Unavailable. 15"] {
+        let reply = format!("{{t}} {words}\r\n");
+        let (result, asked) = settle(OLD_EXCHANGE, &[("UID STORE", &reply)], AfterFetch::Delete);
+        assert!(result.is_err());
+        assert_eq!(asked.len(), 1, "{asked:?}");
     }
 }
 

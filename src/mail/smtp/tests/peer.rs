@@ -74,6 +74,11 @@ impl Peer {
         line
     }
 
+    /// Reads, and throws away, what still comes.
+    pub fn tcp_to_its_end(&mut self) {
+        let _ = std::io::copy(&mut self.tcp, &mut std::io::sink());
+    }
+
     pub fn octets(&mut self, count: usize) -> Vec<u8> {
         let mut octets = vec![0; count];
         self.stream.read_exact(&mut octets).unwrap();
@@ -134,12 +139,13 @@ pub const EXCHANGE: &[&str] = &[
 pub const PLAIN: &[&str] = &["AUTH XOAUTH2", "SIZE 100"];
 
 /// Serves one connection after the other, one script each.
-pub fn serve(scripts: Vec<fn(&mut Peer)>) -> (u16, JoinHandle<()>) {
+pub fn serve(scripts: Vec<impl FnOnce(&mut Peer) + Send + 'static>) -> (u16, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let thread = std::thread::spawn(move || {
         for script in scripts {
             let (tcp, _) = listener.accept().unwrap();
+            tcp.set_nodelay(true).unwrap();
             tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             script(&mut Peer {
                 stream: Box::new(tcp.try_clone().unwrap()),
