@@ -34,6 +34,7 @@ use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
 use anyhow::Result;
 use db::{Db, Durable, Reader, Tx};
+use lock::Leases;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -55,6 +56,7 @@ const LOCKS: &str = "locks";
 pub struct Store {
     folder: PathBuf,
     db: Db,
+    leases: Leases,
 }
 
 impl Store {
@@ -74,6 +76,7 @@ impl Store {
         Ok(Store {
             folder: folder.to_owned(),
             db: Db::new(connection, &path, &folder.join(LOG)),
+            leases: Leases::new(folder.join(LOCKS)),
         })
     }
 

@@ -425,6 +425,11 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE folder DROP COLUMN delivered;
                  ALTER TABLE folder DROP COLUMN delivered_at;
                  ALTER TABLE folder DROP COLUMN former;
+                 DROP INDEX sent_before;
+                 ALTER TABLE wait DROP COLUMN exit_code;
+                 ALTER TABLE wait DROP COLUMN server_said;
+                 ALTER TABLE wait DROP COLUMN hints;
+                 ALTER TABLE wait DROP COLUMN fingerprint;
                  PRAGMA user_version = 2;",
             )
             .unwrap();
