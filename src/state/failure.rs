@@ -1,7 +1,8 @@
 //! What an error of the database means for the caller: who must act, and how.
 
 use crate::fault::{Fault, Kind};
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fmt::Display;
 use std::path::Path;
 
 /// The fault of a database that cannot be opened, read or written (`verb`).
@@ -27,6 +28,27 @@ pub fn later(path: &Path) -> Fault {
         format!("the state database `{}` is of a later version of queuemail", path.display()),
     )
     .hint("use that version: an older one could take its mail for new; another state folder: --state-dir")
+}
+
+/// The fault of a database that another program has made.
+pub fn of_another(path: &Path) -> Fault {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("`{}` is the database of another program", path.display()),
+    )
+    .hint("nothing was changed in it; give queuemail a state folder of its own: --state-dir FOLDER")
+}
+
+/// The fault of a value (`what`) that we would not have written.
+pub fn spoilt(path: &Path, what: &str, err: &dyn Display) -> Fault {
+    Fault::new(
+        Kind::CannotWrite,
+        format!(
+            "cannot read the state database `{}`: {what} is damaged: {err}",
+            path.display()
+        ),
+    )
+    .hint(damaged(path))
 }
 
 /// The fault of a database that had been one, and is not any more; `what` became of it.
@@ -78,7 +100,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::Utf8Error(..) => (Kind::CannotWrite, damaged(path)),
-            _ => (Kind::Bug, String::new()),
+            _ => mistake(path),
         };
     };
     match failure.code {
@@ -105,6 +127,18 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
         | ErrorCode::NotADatabase
         | ErrorCode::SchemaChanged
         | ErrorCode::Unknown => (Kind::CannotWrite, damaged(path)),
+        _ => mistake(path),
+    }
+}
+
+/// An error that is our own, unless SQLite finds damage in the file, which may lead to any error.
+fn mistake(path: &Path) -> (Kind, String) {
+    let check = || -> rusqlite::Result<String> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+    };
+    match check() {
+        Ok(found) if found != "ok" => (Kind::CannotWrite, damaged(path)),
         _ => (Kind::Bug, String::new()),
     }
 }

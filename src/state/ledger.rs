@@ -9,7 +9,7 @@ use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
 use anyhow::{Context, Result};
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 use std::collections::{HashMap, HashSet};
 
@@ -64,6 +64,21 @@ pub(super) fn remote_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Remote
     }
 }
 
+/// The mark of a folder. Of one with UIDs (its epoch is not 0) it is a UID: anything else is a sign
+/// of damage, and nothing is built on it. That of Graph is for the server to judge.
+fn mark(row: &Row<'_>, column: usize, epoch: u32) -> rusqlite::Result<Option<String>> {
+    let mark: Option<String> = row.get(column)?;
+    if let Some(mark) = &mark
+        && epoch != 0
+    {
+        mark.parse::<u32>().map_err(|_| {
+            let what = format!("the mark `{mark}` is not a UID");
+            rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.into())
+        })?;
+    }
+    Ok(mark)
+}
+
 impl Store {
     /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
     /// is listed again, and what was delivered in the former one is recognised.
@@ -113,7 +128,7 @@ impl Store {
                 .query_row(params![address, name, epoch], |row| {
                     Ok(FolderRecord {
                         id: row.get(0)?,
-                        mark: row.get(1)?,
+                        mark: mark(row, 1, epoch)?,
                         renumbered: row.get(2)?,
                     })
                 })

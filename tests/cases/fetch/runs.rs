@@ -420,6 +420,7 @@ fn a_database_of_an_earlier_version_goes_on() {
                  DROP INDEX message_left;
                  ALTER TABLE folder DROP COLUMN forgotten;
                  ALTER TABLE folder DROP COLUMN forgotten_at;
+                 PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )
             .unwrap();
@@ -427,6 +428,10 @@ fn a_database_of_an_earlier_version_goes_on() {
         sent.extend(desk.deliver(3..5));
         desk.fetch(&[]).succeeds().says_nothing();
         assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
+        let id = desk
+            .state()
+            .pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+        assert_ne!(id.unwrap(), 0, "it is known as ours from now on");
     });
 }
 
