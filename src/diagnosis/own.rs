@@ -63,6 +63,12 @@ pub static TEXTS: &[Entry] = &[
         &["openssl s_client -connect {host}:{port} -showcerts"],
     ),
     text(
+        &["is not trusted…no subjectAltName"],
+        "the certificate has the host's name in its subject (CN) alone, where no client may look for it",
+        Who::Network,
+        &["reissue the certificate of {host} with the extension subjectAltName=DNS:{host}"],
+    ),
+    text(
         &["is not trusted…expired", "is not trusted…not yet valid"],
         "it has expired or is not valid yet, or this machine's clock is wrong",
         Who::Network,

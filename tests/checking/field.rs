@@ -161,6 +161,7 @@ const FIELD: [(&str, &[&str]); 44] = [
         "a proxy that inspects TLS",
         &[
             "check/host_of_another_certificate",
+            "check/certificate_without_names",
             "check/authority_unknown",
             "check/page_of_a_proxy",
         ],
