@@ -165,7 +165,7 @@ fn attempt<'a>(
             .output
             .step(&format!("message {}: sent", claim.entry.id));
     }
-    verdict::judge(&mail, result?, office.scene(&mail.route, post.way))
+    verdict::judge(&mail, result?, || office.scene(&mail, post.way))
 }
 
 /// Makes a message ready to be sent again by a person's word. One that may have been accepted is

@@ -7,7 +7,7 @@ use super::{
     Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Resource,
     SecretSource,
 };
-use crate::fault::Fault;
+use crate::fault::{Fault, Proof, Scene};
 use crate::net::Endpoint;
 use std::path::Path;
 
@@ -58,6 +58,32 @@ pub struct Endpoints<'a> {
 }
 
 impl Registration<'_> {
+    /// Its names and ids, for an error.
+    pub fn scene(&self) -> Scene {
+        Scene {
+            server: Some(self.server.to_owned()),
+            is_outgoing: self.is_outgoing,
+            app_server: Some(self.app_server.to_owned()),
+            tenant: Some(self.authority.tenant.to_string()),
+            client_id: Some(self.client_id.to_string()),
+            proof: self.proof(),
+            host: Some(self.authority.host().to_owned()),
+            login_host: self.authority.microsofts_host(),
+            ..Scene::default()
+        }
+    }
+
+    fn proof(&self) -> Option<Proof> {
+        match self.credential {
+            CredentialSource::None => None,
+            CredentialSource::Secret(_) => Some(Proof::Secret),
+            CredentialSource::Certificate { .. } => Some(Proof::Certificate),
+            CredentialSource::FederatedToken(_) | CredentialSource::ManagedIdentity { .. } => {
+                Some(Proof::Federated)
+            }
+        }
+    }
+
     /// Whether the authority has Entra ID's paths, and with them its ways.
     pub fn is_entra(&self) -> bool {
         self.endpoints.token.is_none()
@@ -350,6 +376,17 @@ pub fn reader<'a>(entry: &MailboxEntry<'a>) -> Account<'a> {
     Account {
         name: entry.account(),
         password: entry.address.password.as_ref(),
+    }
+}
+
+/// Who signs in for what is sent, if that is a person.
+pub fn person_who_sends<'a>(
+    server: &'a OutgoingServer,
+    address: Option<&'a Address>,
+) -> Option<Account<'a>> {
+    match server.authentication {
+        Authentication::OauthService => None,
+        Authentication::OauthUser => sender(server, address).ok(),
     }
 }
 

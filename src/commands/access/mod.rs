@@ -227,7 +227,7 @@ impl<'a> Access<'a> {
             _ => false,
         };
         let server = registration.server;
-        let mut scene = Scene::new(match &account {
+        let doing = match &account {
             None => format!("cannot get a token for server `{server}`"),
             Some(account) => {
                 format!(
@@ -235,16 +235,13 @@ impl<'a> Access<'a> {
                     account.name
                 )
             }
-        });
-        scene.server = Some(server.to_owned());
-        scene.is_outgoing = registration.is_outgoing;
-        scene.app_server = Some(registration.app_server.to_owned());
-        scene.tenant = Some(registration.authority.tenant.to_string());
-        scene.client_id = Some(registration.client_id.to_string());
-        scene.host = Some(registration.authority.host().to_owned());
-        scene.login_host = registration.authority.microsofts_host();
-        scene.address = address.map(str::to_owned);
-        scene.account = account.map(|a| a.name.to_owned());
+        };
+        let scene = Scene {
+            doing,
+            address: address.map(str::to_owned),
+            account: account.map(|a| a.name.to_owned()),
+            ..registration.scene()
+        };
         let key = TokenKey {
             authority: registration.authority.to_string(),
             client_id: registration.client_id.to_string(),

@@ -185,9 +185,12 @@ pub fn less_kept(result: Result<Receipt>, settled: &Settled) -> Result<Option<Re
 }
 
 /// `Ok` if every recipient was accepted; else what the caller has to know, in this scene.
-pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> {
+pub fn judge(mail: &Mail<'_>, receipt: Receipt, scene: impl FnOnce() -> Scene) -> Result<()> {
+    if receipt.outcome == Outcome::Accepted && receipt.refused.is_empty() {
+        return Ok(());
+    }
+    let mut scene = scene();
     let fault = match receipt.outcome {
-        Outcome::Accepted if receipt.refused.is_empty() => return Ok(()),
         Outcome::Accepted => {
             let queue = &mail.route.entry.queue.name;
             scene.doing = format!("sent for queue `{queue}`, but not to everybody");
