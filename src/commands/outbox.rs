@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::delivery::{self, Place};
 use crate::fault::{Errors, Fault, Kind};
 use crate::outbox::{self, Claim, Destination, Settled, Teller};
+use crate::shell;
 use crate::state::{OutboxEntry, OutboxState, Store};
 use crate::submit::{self, Route};
 use anyhow::Result;
@@ -240,8 +241,9 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
             "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
         ))
         .hint(format!(
-            "queuemail queue set {} --address {address} --deliver maildir:PATH",
-            super::shell_quote(queue)
+            "queuemail queue set {} --address {} --deliver maildir:PATH",
+            shell::quote(queue),
+            shell::quote(address)
         ))
     })?;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language())?;

@@ -32,7 +32,7 @@ mod write;
 pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
 pub use credential::{Credentials, CredentialsMut, FederatedToken, ManagedIdentity};
-pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, quoted, read};
+pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, read};
 pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::fault::{Fault, Proof, Scene};
 use crate::net::Endpoint;
+use crate::shell;
 use std::path::Path;
 
 /// What stands for a client, as the file has it.
@@ -130,7 +131,8 @@ impl Registration<'_> {
             "server `{server}` has a `token_endpoint` of its own and no `{key}`"
         ))
         .hint(format!(
-            "give it, if the provider has one: queuemail server set '{server}' {flag} URL"
+            "give it, if the provider has one: queuemail server set {} {flag} URL",
+            shell::quote(server)
         ))
     }
 }
@@ -179,7 +181,7 @@ pub fn imap(server: &IncomingServer) -> Result<Endpoint, Fault> {
             ))
             .hint(format!(
                 "queuemail server set {} --imap imaps://HOST",
-                super::quoted(std::path::Path::new(&server.name))
+                shell::quote(&server.name)
             ))
         })
 }
@@ -196,8 +198,8 @@ pub fn graph(server: &IncomingServer) -> Result<&str, Fault> {
             server.address.host()
         ))
         .hint(format!(
-            "queuemail server set '{}' --graph https://HOST",
-            server.name
+            "queuemail server set {} --graph https://HOST",
+            shell::quote(&server.name)
         ))
     })
 }
@@ -286,7 +288,8 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
             server.authentication, server.tenant
         )))
         .hint(format!(
-            "name one: queuemail server set '{name}' --app INCOMING, or give its own: --client-id ID --secret-file FILE"
+            "name one: queuemail server set {} --app INCOMING, or give its own: --client-id ID --secret-file FILE",
+            shell::quote(name)
         ))
         .hint(known("incoming servers", config.incoming_servers.iter().map(|s| s.name.as_str())))),
         _ => Err(Fault::config(format!(
@@ -294,8 +297,9 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
             server.tenant
         ))
         .hint(format!(
-            "name one: queuemail server set '{name}' --app '{}'",
-            fitting[0].name
+            "name one: queuemail server set {} --app {}",
+            shell::quote(name),
+            shell::quote(&fitting[0].name)
         ))
         .hint(known("these fit", fitting.iter().map(|s| s.name.as_str())))),
     }
@@ -306,8 +310,9 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
 pub fn swapped(server: &OutgoingServer, fault: Fault) -> Fault {
     match (&server.user, &server.password) {
         (Some(user), Some(_)) if user.is_guid() => fault.hint(format!(
-            "if `user` ({user}) of outgoing server `{0}` is an application ID and `password` its secret, they belong into `client_id` and `secret`: queuemail server set '{0}' --client-id {user} --secret-stdin",
-            server.name
+            "if `user` ({user}) of outgoing server `{}` is an application ID and `password` its secret, they belong into `client_id` and `secret`: queuemail server set {} --client-id {user} --secret-stdin",
+            server.name,
+            shell::quote(&server.name)
         )),
         _ => fault,
     }
@@ -340,8 +345,8 @@ fn login_host(config: &Config, server: &OutgoingServer) -> Result<String, Fault>
             found.join(", ")
         ))
         .hint(format!(
-            "name the incoming server that it signs in as: queuemail server set '{}' --app INCOMING",
-            server.name
+            "name the incoming server that it signs in as: queuemail server set {} --app INCOMING",
+            shell::quote(&server.name)
         ))),
     }
 }
@@ -422,8 +427,8 @@ pub fn sender<'a>(
             server.name
         ))
         .hint(format!(
-            "give the account's address: queuemail server set '{}' --user ADDRESS",
-            server.name
+            "give the account's address: queuemail server set {} --user ADDRESS",
+            shell::quote(&server.name)
         ))),
     }
 }

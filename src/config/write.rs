@@ -9,6 +9,7 @@ use super::paths::resolve_paths;
 use super::preview::diff;
 use crate::fault::{Fault, Kind};
 use crate::files;
+use crate::shell;
 use anyhow::Result;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::OpenOptionsExt;
@@ -230,7 +231,7 @@ fn lock(target: &Path) -> Result<File> {
         .into()),
         Err(_) => Err(
             Fault::try_later(format!("another queuemail is changing {}", shown(target)))
-                .hint(format!("see which: fuser -v {}", load::quoted(&path)))
+                .hint(format!("see which: fuser -v {}", shell::quote(&path)))
                 .into(),
         ),
     }

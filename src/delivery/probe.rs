@@ -2,6 +2,7 @@
 
 use super::Place;
 use crate::fault::{Fault, Kind};
+use crate::shell;
 use anyhow::Result;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ fn may(path: &Path, access: Access) -> Result<()> {
 }
 
 fn cannot(path: &Path, why: &str) -> Fault {
-    let shown = crate::config::quoted(path);
+    let shown = shell::quote(path);
     Fault::new(
         Kind::CannotWrite,
         format!("cannot deliver to `{}`: {why}", path.display()),
@@ -89,7 +90,7 @@ fn program(name: &str) -> Result<String> {
             Kind::CannotWrite,
             format!("cannot deliver to command `{name}`: there is no such program"),
         )
-        .hint(format!("type {}", crate::config::quoted(Path::new(name))))
+        .hint(format!("type {}", shell::quote(name)))
         .into()),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{aadsts, entra, graph, mail, own};
 use crate::fault::{Proof, Scene};
-use crate::output::escape;
 use crate::powershell;
+use crate::shell;
 
 /// Who can put it right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -372,9 +372,9 @@ pub fn fill(hint: &str, scene: &Scene) -> Option<String> {
         }
         text = rest.to_owned();
     }
-    let quoted = match is_powershell(hint) {
+    let quoted: fn(&str) -> String = match is_powershell(hint) {
         true => powershell::quoted,
-        false => quoted,
+        false => |value: &str| shell::quote(value),
     };
     // Who signs in, and with which password, is said where the account is.
     let (password, account) = match scene.is_server_account {
@@ -467,16 +467,6 @@ fn is_powershell(hint: &str) -> bool {
     ["Get-", "Set-", "Add-", "New-", "Remove-", "Test-"]
         .iter()
         .any(|verb| hint.contains(verb))
-}
-
-/// A value as a shell takes it for one word.
-fn quoted(value: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@._-+".contains(c);
-    if !value.is_empty() && value.chars().all(is_plain) {
-        value.to_owned()
-    } else {
-        format!("'{}'", escape(value).replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

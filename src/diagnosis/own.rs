@@ -90,7 +90,10 @@ pub static TEXTS: &[Entry] = &[
         &["speaks POP, not IMAP", "does not speak IMAP"],
         "the port is another protocol's",
         Who::You,
-        &["queuemail server set {server} {usual_imap}"],
+        &[
+            "queuemail server set {server} {usual_imap}",
+            "Exchange Online's own: `queuemail server set {server} --imap ''`",
+        ],
     ),
     text(
         &[

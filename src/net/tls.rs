@@ -7,6 +7,7 @@
 use super::authorities::{Authorities, Reach, certificates};
 use super::{Settings, Stage, Watch};
 use crate::fault::{Fault, Kind};
+use crate::shell;
 use anyhow::{Context, Result};
 use openssl::error::ErrorStack;
 use openssl::ssl::{
@@ -242,7 +243,7 @@ pub fn untrusted(host: &str, text: &str) -> Option<Fault> {
         None => fault,
         Some(path) => fault.hint(format!(
             "SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l {}",
-            crate::config::quoted(&path)
+            shell::quote(&path)
         )),
     })
 }

@@ -1,6 +1,7 @@
 //! What an error of the database means for the caller: who must act, and how.
 
 use crate::fault::{Fault, Kind};
+use crate::shell;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fmt::Display;
 use std::path::Path;
@@ -78,7 +79,7 @@ const WRITABLE: &str =
 fn full(path: &Path) -> String {
     format!(
         "free some space (df {}) and run the same command again; nothing is lost",
-        crate::files::folder_of(path).display()
+        shell::quote(crate::files::folder_of(path))
     )
 }
 
@@ -108,7 +109,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
             Kind::TryLater,
             format!(
                 "another program keeps it locked: fuser -v {}; run the same command again when that one is done",
-                path.display()
+                shell::quote(path)
             ),
         ),
         ErrorCode::DiskFull => (Kind::CannotWrite, full(path)),
@@ -116,7 +117,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
             Kind::CannotWrite,
             format!(
                 "see whether the disk is full (df {}) or failing (dmesg), and run the same command again",
-                crate::files::folder_of(path).display()
+                shell::quote(crate::files::folder_of(path))
             ),
         ),
         ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {

@@ -30,6 +30,7 @@ pub use waits::Wait;
 use crate::config;
 use crate::fault::{Fault, Kind};
 use crate::files;
+use crate::shell;
 use anyhow::Result;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -185,7 +186,7 @@ fn check_folder(folder: &Path) -> Result<()> {
     if about.permissions().mode() & 0o002 != 0 {
         let what = format!("the state folder `{name}` can be changed by everybody");
         return Err(refusal(what)
-            .hint(format!("chmod o-w {}", config::quoted(folder)))
+            .hint(format!("chmod o-w {}", shell::quote(folder)))
             .into());
     }
     Ok(())

@@ -11,13 +11,14 @@ mod sign_in;
 
 pub use login::{How, Show, SignedIn};
 
-use super::{Context, shell_quote};
+use super::Context;
 use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Fault, Kind, Scene};
 use crate::http::{self, Agent};
 use crate::oauth::AccessToken;
 use crate::secret::Secret;
+use crate::shell;
 use crate::state::{SignInLock, Store, TokenKey};
 use crate::tokens::{Times, Token, Tokens};
 use anyhow::Result;
@@ -413,8 +414,8 @@ fn access_token(secret: Secret, times: Times) -> Option<AccessToken> {
 pub fn login_to_send(outgoing: &OutgoingServer, sender: Option<&MailboxEntry<'_>>) -> String {
     let name = sender.map_or(&*outgoing.name, |entry| entry.address.address.as_str());
     match sender.is_none_or(|entry| resolve::signs_in_apart(entry, outgoing)) {
-        true => format!("{} --for smtp", shell_quote(name)),
-        false => shell_quote(name),
+        true => format!("{} --for smtp", shell::quote(name)),
+        false => shell::quote(name),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What became of a message: told to people and scripts, and turned into an exit code.
 
 use super::Mail;
-use crate::commands::{Context, shell_quote};
+use crate::commands::Context;
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::outbox::Settled;
 use crate::output::escape;
+use crate::shell;
 use anyhow::Result;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -220,14 +221,14 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
     let later: Vec<String> = refused
         .iter()
         .filter(|r| !r.for_good)
-        .map(|r| shell_quote(&r.address))
+        .map(|r| shell::quote(&r.address))
         .collect();
     if later.is_empty() {
         return fault;
     }
     fault.hint(format!(
         "try again for these only, without -t: queuemail send -f {} {}",
-        shell_quote(mail.envelope.from.as_deref().unwrap_or_default()),
+        shell::quote(mail.envelope.from.as_deref().unwrap_or_default()),
         escape(&later.join(" "))
     ))
 }
