@@ -424,6 +424,7 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE folder DROP COLUMN delivered;
                  ALTER TABLE folder DROP COLUMN delivered_at;
                  ALTER TABLE folder DROP COLUMN former;
+                 PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )
             .unwrap();
@@ -437,6 +438,10 @@ fn a_database_of_an_earlier_version_goes_on() {
             .query_row(counted, [], |row| row.get(0))
             .unwrap();
         assert_eq!(counted, 5, "{via:?}");
+        let id = desk
+            .state()
+            .pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+        assert_ne!(id.unwrap(), 0, "it is known as ours from now on");
     });
 }
 
