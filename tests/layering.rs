@@ -54,6 +54,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         &["fault", "output", "powershell", "shell"],
     ),
     ("fetch", true, &["delivery", "mail", "state"]),
+    ("fuzzing", true, &["delivery", "fetch", "mail", "oauth"]),
     ("outbox", true, &["delivery", "mail", "state"]),
     ("setup", true, &["submit"]),
     ("submit", true, &[]),

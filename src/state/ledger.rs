@@ -165,16 +165,15 @@ impl Store {
             });
         }
         self.read(|reader| {
-            let remembered = listed.iter().map(|id| values![folder, epoch, id]);
-            let remembered = reader.exist(&REMEMBERED, remembered)?;
-            let forgotten = listed.iter().map(|id| values![folder, id_digest(id)]);
-            let forgotten = reader.exist(&FORGOTTEN, forgotten)?;
-            let known = remembered
-                .iter()
-                .zip(&forgotten)
-                .map(|(one, other)| one | other);
-            let known = listed.iter().zip(known).filter(|(_, known)| *known);
-            Ok(known.map(|(id, _)| id.clone()).collect())
+            let values = listed.iter().map(|id| values![folder, epoch, id]);
+            let remembered = reader.exist(&REMEMBERED, values)?;
+            let (known, rest): (Vec<_>, Vec<_>) =
+                listed.iter().zip(remembered).partition(|(_, known)| *known);
+            let values = rest.iter().map(|(id, _)| values![folder, id_digest(id)]);
+            let forgotten = reader.exist(&FORGOTTEN, values)?;
+            let again = rest.iter().zip(forgotten).filter(|(_, known)| *known);
+            let known = known.iter().chain(again.map(|(id, _)| id));
+            Ok(known.map(|(id, _)| (*id).clone()).collect())
         })
     }
 

@@ -35,6 +35,7 @@ use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
 use db::{Db, Durable, Reader, Tx};
+use lock::Leases;
 use rustix::fs::OFlags;
 use schema::Owner;
 use std::fmt::Display;
@@ -59,6 +60,7 @@ const LOCKS: &str = "locks";
 pub struct Store {
     folder: PathBuf,
     db: Db,
+    leases: Leases,
 }
 
 impl Store {
@@ -86,6 +88,7 @@ impl Store {
         Ok(Store {
             folder: folder.to_owned(),
             db: Db::new(connection, &path, &folder.join(LOG)),
+            leases: Leases::new(folder.join(LOCKS)),
         })
     }
 
@@ -138,9 +141,12 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
     if let Some(others) = files::who_else_can_change(&about) {
         let what = format!("the state folder `{name}` can be changed by {others}");
-        return Err(refusal(what)
-            .hint(format!("chmod go-w {}", shell::quote(folder)))
-            .into());
+        let fault = refusal(what).hint(format!("chmod go-w {}", shell::quote(folder)));
+        return Err(match owner == me {
+            true => fault,
+            false => fault.hint(config::owner_hint(me, owner, folder)),
+        }
+        .into());
     }
     Ok(())
 }
