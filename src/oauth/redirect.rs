@@ -174,8 +174,8 @@ impl Visitor {
         })
     }
 
-    /// Reads what is there. The whole head is read, lest the browser be cut off before it reads our
-    /// answer.
+    /// Reads what is there. The whole head is read, so that the browser is not cut off before it
+    /// reads our answer.
     fn hear(&mut self) -> Heard {
         let mut piece = [0; 4096];
         loop {
@@ -185,6 +185,7 @@ impl Visitor {
                 Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < self.deadline => {
                     return Heard::Part;
                 }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Heard::Nothing,
             }
             let is_whole = self.head.windows(4).any(|end| end == b"\r\n\r\n");

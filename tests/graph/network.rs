@@ -57,7 +57,8 @@ fn an_authority_of_ones_own_is_trusted_by_its_variable_too() {
 /// RFC 9525 §1.1: of a certificate, the subjectAltName alone tells whose it is.
 #[test]
 fn a_certificate_whose_subject_alone_names_the_host_is_refused() {
-    let ways: [(&str, fn(&Standin) -> String); 5] = [
+    type Url = fn(&Standin) -> String;
+    let ways: [(&str, Url); 5] = [
         ("imap", Standin::imap_url),
         ("imap", Standin::smtp_url),
         ("imap", Standin::smtps_url),

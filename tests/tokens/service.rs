@@ -371,7 +371,7 @@ outgoing_servers:
     home.run(&["token", "get", "out"])
         .fails(78)
         .says("could sign in as several incoming servers")
-        .says("--app 'one'");
+        .says("--app one");
     home.config(&file(", app: one"));
     home.run(&["token", "get", "out"]).succeeds();
     home.config(&file(&format!(
