@@ -72,12 +72,24 @@ fn folder(
         Ok(Known {
             record: FolderRecord {
                 id: row.get(0)?,
-                mark: row.get(1)?,
+                mark: mark(row, 1, epoch)?,
                 renumbered: row.get(3)?,
             },
             settled: row.get(2)?,
         })
     })
+}
+
+/// The mark of a folder. Of one with UIDs (its epoch is not 0) it is a UID: anything else is a sign
+/// of damage, and nothing is built on it. That of Graph is for the server to judge.
+fn mark(row: &Row<'_>, column: usize, epoch: u32) -> Result<Option<String>, Error> {
+    let mark: Option<String> = row.get(column)?;
+    match &mark {
+        Some(mark) if epoch != 0 && mark.parse::<u32>().is_err() => {
+            Err(row.spoilt(column, format!("the mark `{mark}` is not a UID")))
+        }
+        _ => Ok(mark),
+    }
 }
 
 impl Store {
