@@ -228,6 +228,9 @@ pub fn connect(path: &Path, busy: Duration) -> Result<Connection> {
 
 /// Finds out whose the database is.
 pub fn owner(connection: &Connection) -> Result<Owner> {
+    // All at one time: another process may make it ours in between.
+    let seen = connection.unchecked_transaction()?;
+    let connection = &*seen;
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     let version = version(connection)?;
     if id == APPLICATION_ID {
