@@ -8,7 +8,7 @@ use super::post::{self, Mail, Office, Post, verdict};
 use crate::cli::OutboxCommand;
 use crate::config::{self, Config};
 use crate::delivery::{self, Place};
-use crate::fault::{Errors, Fault, Kind};
+use crate::fault::{Cause, Errors, Fault, Kind};
 use crate::outbox::{self, Claim, Destination, Settled, Teller};
 use crate::shell;
 use crate::state::{OutboxEntry, OutboxState, Store};
@@ -239,6 +239,7 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
         Fault::config(format!(
             "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
         ))
+        .cause(Cause::NoDelivery)
         .hint(format!(
             "queuemail queue set {} --address {} --deliver maildir:PATH",
             shell::quote(queue),

@@ -11,7 +11,7 @@ use crate::config::{
     AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, Resource,
     resolve,
 };
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox};
 use crate::oauth::Claims;
 use crate::output::escape;
@@ -234,6 +234,7 @@ impl<'a> Reading<'a> {
                     Kind::SignIn,
                     format!("the token has no permission for {}", way.name()),
                 )
+                .cause(Cause::PermissionUnnamed)
                 .hint(format!("grant the app one of: {}", wanted.join(", ")))
                 .into());
             }

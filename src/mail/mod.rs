@@ -267,11 +267,18 @@ fn is_about_sender(said: &str) -> bool {
     }
 }
 
-/// The enhanced status (RFC 3463) that follows a reply code.
-fn enhanced_status(said: &str) -> Option<(u16, u16, u16)> {
-    let mut parts = said.split([' ', '\n']).nth(1)?.split('.');
+/// An enhanced status (RFC 3463): its class, subject and detail.
+pub type Status = (u16, u16, u16);
+
+/// The enhanced status that a line of a reply begins with, after its code (RFC 2034 §4).
+pub fn status(line: &str) -> Option<Status> {
+    let mut parts = line.split([' ', '\n']).next()?.split('.');
     let mut part = || parts.next()?.parse().ok();
     Some((part()?, part()?, part()?))
+}
+
+fn enhanced_status(said: &str) -> Option<Status> {
+    status(said.split_once(' ')?.1)
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]

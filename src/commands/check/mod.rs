@@ -12,10 +12,10 @@ mod reading;
 mod sending;
 
 use super::{Access, Context};
-use crate::check::{Walk, reword, road};
+use crate::check::{Walk, road};
 use crate::cli::CheckArgs;
 use crate::config::{self, Config, MailboxEntry};
-use crate::fault::{Errors, Fault, Kind, Told};
+use crate::fault::{Cause, Errors, Fault, Kind, Told};
 use crate::fetch::mailbox_key;
 use crate::mail::imap;
 use crate::state::Store;
@@ -180,13 +180,9 @@ fn refine_sign_ins(checked: &mut [Checked]) {
         if !welcome.contains(&one.walk.scene.client_id) {
             continue;
         }
-        if let Some(err) = one.walk.failed_at("sign-in") {
-            reword(err, |fault| {
-                fault.what.replace(
-                    reading::RIGHT_APP_TOKEN,
-                    "though it lets the app into other mailboxes",
-                )
-            });
+        if one.walk.cause_at("sign-in") == Some(Cause::ImapRefusesApp) {
+            let though = "though it lets the app into other mailboxes";
+            one.walk.blame("sign-in", Cause::ImapRefusesAppHere, though);
         }
     }
 }
@@ -212,16 +208,11 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
         }
     }
     for one in mailboxes {
-        if let Some(err) = one.walk.failed_at("mailbox") {
-            reword(err, |fault| {
-                format!(
-                    "{}, though mail was fetched from all of them before",
-                    fault.what
-                )
-            });
-            if let Some(fault) = err.downcast_mut::<Fault>() {
-                fault.kind = Kind::TryLater;
-            }
+        let though = "though mail was fetched from all of them before";
+        one.walk.blame("mailbox", Cause::AllMailboxesClosed, though);
+        let failed = one.walk.failed_at("mailbox");
+        if let Some(fault) = failed.and_then(|err| err.downcast_mut::<Fault>()) {
+            fault.kind = Kind::TryLater;
         }
     }
     Ok(())
@@ -230,12 +221,11 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
 /// Exchange knows an app or person that SMTP lets in, so that a refusal by IMAP has another cause.
 /// Of the right to the mailbox SMTP's sign-in says nothing: it is asked for at the first message.
 fn blame_imap(walk: &mut Walk) {
-    if let Some(err) = walk.failed_at("sign-in")
-        && road::is_refusal(err)
+    if walk
+        .failed_at("sign-in")
+        .is_some_and(|err| road::is_refusal(err))
     {
-        reword(err, |fault| {
-            let what = fault.what.split(", though").next().unwrap_or_default();
-            format!("{what}, though SMTP lets the same account in")
-        });
+        let though = "though SMTP lets the same account in";
+        walk.blame("sign-in", Cause::OnlyImapRefuses, though);
     }
 }

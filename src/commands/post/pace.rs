@@ -3,7 +3,7 @@
 
 use super::{Office, Sender};
 use crate::config::Limits;
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, kind_of};
 use crate::mail::Receipt;
 use crate::state::{Lock, Pace, Store, Wait};
 use anyhow::Result;
@@ -103,6 +103,7 @@ pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
         left.as_secs() + 1,
         sender.1
     ))
+    .cause(Cause::WaitHolds)
     .said(wait.reason)
     .retry_after(Some(left))
     .into())
@@ -120,7 +121,7 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
             let said = fault.server_said.clone();
             let busy = kind_of(err) == Kind::TryLater && said.as_ref().is_some_and(|s| is_busy(s));
             // What `obey_wait` or our own pace says is no new wait.
-            let own = fault.what.starts_with("outgoing server") || said.is_none();
+            let own = fault.cause == Some(Cause::WaitHolds) || said.is_none();
             let wait = fault.retry_after.or(busy.then_some(BUSY_WAIT))?;
             (!own).then(|| (wait, said.unwrap_or_else(|| fault.what.clone())))
         }),

@@ -7,7 +7,7 @@
 
 use super::Office;
 use crate::config::{Authentication, OutgoingVia, Resource, resolve};
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, cause_of, kind_of};
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::oauth::Claims;
@@ -21,9 +21,6 @@ const GUESS: &str =
     "the token names no permission, but Exchange may give one (RBAC for Applications)";
 const PROVEN: &str =
     "a message was accepted though the token names no permission (RBAC for Applications)";
-
-/// How the fault of a token without the permission begins.
-const UNNAMED: &str = "the token has no permission for";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -124,7 +121,7 @@ impl<'a> Ways<'a> {
             }
             Err(err) if is_about_the_way(&err) => {
                 let service = route.outgoing.authentication == Authentication::OauthService;
-                if service && is_unnamed(&err) {
+                if service && cause_of(&err) == Some(Cause::PermissionUnnamed) {
                     self.remember(route, Way::Graph, GUESS)?;
                     return Ok(Way::Graph);
                 }
@@ -202,9 +199,13 @@ impl<'a> Ways<'a> {
                 .find(|own| wanted.contains(&own.as_str()))
                 .cloned()
                 .ok_or_else(|| {
-                    Fault::new(Kind::SignIn, format!("{UNNAMED} {}", way.name()))
-                        .hint(format!("grant the app one of: {}", wanted.join(", ")))
-                        .into()
+                    Fault::new(
+                        Kind::SignIn,
+                        format!("the token has no permission for {}", way.name()),
+                    )
+                    .cause(Cause::PermissionUnnamed)
+                    .hint(format!("grant the app one of: {}", wanted.join(", ")))
+                    .into()
                 }),
         }
     }
@@ -284,12 +285,6 @@ fn key(route: &Route<'_>) -> String {
         route.graph_user().to_lowercase(),
         route.outgoing.name
     )
-}
-
-/// True for the fault of a token that was given and names no permission.
-fn is_unnamed(err: &anyhow::Error) -> bool {
-    let fault = err.downcast_ref::<Fault>();
-    fault.is_some_and(|fault| fault.what.starts_with(UNNAMED))
 }
 
 /// Another way may do better, because this one is closed to us and not merely out of order.

@@ -5,7 +5,7 @@
 
 use super::client::{Client, IMMUTABLE, odata_text};
 use super::faults::{Failure, Meaning};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use ::http::Method;
 use anyhow::Result;
 use serde::Deserialize;
@@ -193,6 +193,7 @@ pub fn missing(client: &Client, name: &str) -> anyhow::Error {
         Kind::Config,
         format!("no folder `{name}` in mailbox `{}`", client.user),
     )
+    .cause(Cause::NoFolder)
     .hint(format!("{lead}{}", list.join(", ")))
     .into()
 }

@@ -29,7 +29,7 @@ pub use wire::Trace;
 
 use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Settled, Sink, utf7};
 use crate::config::AfterFetch;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
 use guard::{Findings, Guard};
@@ -176,6 +176,7 @@ impl Mailbox for ImapMailbox {
                     self.place.user
                 ),
             )
+            .cause(Cause::ReadOnly)
             .said(self.wire.borrow().heard.tagged.clone())
             .into());
         }
@@ -266,6 +267,7 @@ impl Mailbox for ImapMailbox {
                 self.place.user
             ),
         )
+        .cause(Cause::FlagNotKept)
         .into())
     }
 
@@ -331,7 +333,8 @@ fn no_such_folder(user: &str, folder: &str, names: &[String]) -> Fault {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let fault = Fault::config(format!("no folder `{folder}` in mailbox `{user}`"));
+    let fault =
+        Fault::config(format!("no folder `{folder}` in mailbox `{user}`")).cause(Cause::NoFolder);
     if near.is_empty() {
         fault.hint(format!("its folders: {}", list(names.iter().collect())))
     } else {

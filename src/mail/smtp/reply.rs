@@ -1,6 +1,7 @@
 //! Replies (RFC 5321 §4.2) and what a server offers in its answer to EHLO.
 
 use crate::fault::{Fault, Kind};
+use crate::mail::{self, Status};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -30,6 +31,11 @@ impl Reply {
         format!("{} {}", self.code, self.lines.join(" "))
             .trim_end()
             .to_owned()
+    }
+
+    /// The enhanced status (RFC 2034 §4: every line has the same).
+    pub fn status(&self) -> Option<Status> {
+        self.lines.first().and_then(|line| mail::status(line))
     }
 
     /// 4xx.
