@@ -70,7 +70,7 @@ pub enum Scope {
 }
 
 /// A failure that somebody decides on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub kind: Kind,
     /// Why, where somebody decides by it or explains it.

@@ -540,7 +540,11 @@ mod tests {
             Cause::PermissionUnnamed,
             Cause::ClientRefused,
             Cause::RefreshRefused,
+            Cause::ServerBusy,
+            Cause::ServerLeaves,
             Cause::WaitHolds,
+            Cause::SendAsDenied,
+            Cause::RecipientsRefused,
             Cause::SmtpRefuses,
             Cause::StoreFull,
         ];

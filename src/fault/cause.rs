@@ -77,6 +77,10 @@ causes! {
     ClientRefused,
     /// The server does not accept the refresh token any more.
     RefreshRefused,
+    /// The server takes nothing for now, of this mailbox or at all, and names no time.
+    ServerBusy,
+    /// The server ends the session (RFC 5321 §3.8: 421).
+    ServerLeaves,
     /// A server asked us to wait before, and that time has not passed.
     WaitHolds,
     // ---- the mailbox
@@ -104,6 +108,10 @@ causes! {
     SmtpRefusesApp,
     /// The same of a person whose token is right.
     SmtpRefusesPerson,
+    /// Graph refuses to send as the address in From.
+    SendAsDenied,
+    /// Graph refuses the recipients.
+    RecipientsRefused,
     /// Whether a mailbox may send as an address is not known before a message is sent.
     SendAsUntested,
     /// An app or account opens a mailbox that it must not open.
@@ -125,6 +133,11 @@ causes! {
 }
 
 impl Cause {
+    /// True where the server takes nothing for now, and names no time.
+    pub fn is_busy(self) -> bool {
+        matches!(self, Cause::ServerBusy | Cause::ServerLeaves)
+    }
+
     /// The cause of this name; `None` where a later version wrote it.
     pub fn named(name: &str) -> Option<Cause> {
         Cause::ALL.iter().copied().find(|own| own.name() == name)

@@ -190,10 +190,10 @@ impl<'a> Session<'a> {
         }
         // RFC 4954 §6: 4xx (among them 421, 432 and 454) may pass.
         if reply.is_temporary() {
-            return Fault::try_later(what).said(said);
+            return reply.tells(Fault::try_later(what)).said(said);
         }
         let fault = Fault::new(Kind::SignIn, what).said(said);
-        match reply.status() {
+        match reply.numbers().and_then(|numbers| numbers.status) {
             // Exchange names the reasons that it knows by other statuses: a switch, a policy.
             Some((5, 7, 3)) => fault.cause(Cause::SmtpRefuses),
             _ => fault,
