@@ -20,6 +20,7 @@ mod waits;
 mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
+pub use ways::Ground;
 
 pub use health::Health;
 pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord};

@@ -193,6 +193,12 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE wait ADD COLUMN cause TEXT;
     ALTER TABLE wait ADD COLUMN host  TEXT;
     ALTER TABLE wait ADD COLUMN port  INTEGER;
+    -- guess or proven, where the token names no permission; the reason alone told it before
+    ALTER TABLE way ADD COLUMN ground TEXT;
+    UPDATE way SET ground = 'guess'
+    WHERE reason = 'the token names no permission, but Exchange may give one (RBAC for Applications)';
+    UPDATE way SET ground = 'proven'
+    WHERE reason = 'a message was accepted though the token names no permission (RBAC for Applications)';
 ",
 ];
 

@@ -4,6 +4,17 @@ use super::Store;
 use super::db::{Sql, values};
 use anyhow::Result;
 
+/// What a way was found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// The token names a permission, or the mailbox opened.
+    Found,
+    /// The token names no permission, and the service may have one all the same.
+    Guess,
+    /// As [`Ground::Guess`], and a message was accepted since.
+    Proven,
+}
+
 /// A way that was found to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownWay {
@@ -11,31 +22,47 @@ pub struct KnownWay {
     pub way: String,
     /// Why this one, for people.
     pub reason: String,
+    pub ground: Ground,
     /// Unix milliseconds.
     pub found_at: i64,
 }
 
 impl Store {
     pub fn way(&self, key: &str) -> Result<Option<KnownWay>> {
-        const WAY: Sql = Sql::both("SELECT way, reason, found_at FROM way WHERE key = ?1");
+        const WAY: Sql = Sql::both("SELECT way, reason, ground, found_at FROM way WHERE key = ?1");
         self.read(|reader| {
             reader.row(&WAY, &values![key], |row| {
                 Ok(KnownWay {
                     way: row.get(0)?,
                     reason: row.get(1)?,
-                    found_at: row.get(2)?,
+                    ground: match row.get::<Option<String>>(2)?.as_deref() {
+                        Some("guess") => Ground::Guess,
+                        Some("proven") => Ground::Proven,
+                        _ => Ground::Found,
+                    },
+                    found_at: row.get(3)?,
                 })
             })
         })
     }
 
     pub fn set_way(&self, key: &str, way: &str, reason: &str) -> Result<()> {
+        self.set_way_by(Ground::Found, key, way, reason)
+    }
+
+    /// As [`Store::set_way`], and says what it was found by.
+    pub fn set_way_by(&self, ground: Ground, key: &str, way: &str, reason: &str) -> Result<()> {
         const SET: Sql = Sql::both(
-            "INSERT INTO way (key, way, reason, found_at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (key) DO UPDATE SET way = ?2, reason = ?3, found_at = ?4",
+            "INSERT INTO way (key, way, reason, ground, found_at) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (key) DO UPDATE SET way = ?2, reason = ?3, ground = ?4, found_at = ?5",
         );
+        let ground = match ground {
+            Ground::Found => None,
+            Ground::Guess => Some("guess"),
+            Ground::Proven => Some("proven"),
+        };
         let now = jiff::Timestamp::now().as_millisecond();
-        self.transaction(|tx| tx.run(&SET, &values![key, way, reason, now]))
+        self.transaction(|tx| tx.run(&SET, &values![key, way, reason, ground, now]))
             .map(drop)
     }
 
@@ -44,5 +71,39 @@ impl Store {
         const FORGET: Sql = Sql::both("DELETE FROM way WHERE key = ?1");
         self.transaction(|tx| tx.run(&FORGET, &values![key]))
             .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_version_found_a_way_by_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path()).unwrap());
+        let earlier = schema::tests::earlier(&folder.path().join("state.sqlite"), 4);
+        earlier
+            .execute_batch(
+                "INSERT INTO way VALUES
+                 ('a', 'graph', 'the token names no permission, but Exchange may give one (RBAC for Applications)', 1),
+                 ('b', 'graph', 'a message was accepted though the token names no permission (RBAC for Applications)', 1),
+                 ('c', 'smtp', 'the token has SMTP.SendAsApp', 1);",
+            )
+            .unwrap();
+        drop(earlier);
+        let store = Store::open(folder.path()).unwrap();
+        let ground = |key: &str| store.way(key).unwrap().unwrap().ground;
+        assert_eq!(
+            [ground("a"), ground("b"), ground("c")],
+            [Ground::Guess, Ground::Proven, Ground::Found]
+        );
+        store
+            .set_way_by(Ground::Proven, "a", "graph", "other words")
+            .unwrap();
+        assert_eq!(ground("a"), Ground::Proven);
+        store.set_way("a", "smtp", "other words").unwrap();
+        assert_eq!(ground("a"), Ground::Found);
     }
 }

@@ -12,7 +12,7 @@ use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::oauth::Claims;
 use crate::secret::Secret;
-use crate::state::Store;
+use crate::state::{Ground, Store};
 use crate::submit::Route;
 use anyhow::Result;
 
@@ -107,7 +107,8 @@ impl<'a> Ways<'a> {
         }
         let smtp = match self.permission(route, Way::Smtp) {
             Ok(permission) => {
-                self.remember(route, Way::Smtp, &format!("the token has {permission}"))?;
+                let reason = format!("the token has {permission}");
+                self.remember(route, Way::Smtp, Ground::Found, &reason)?;
                 return Ok(Way::Smtp);
             }
             Err(err) if is_about_the_way(&err) => err,
@@ -116,13 +117,13 @@ impl<'a> Ways<'a> {
         match self.permission(route, Way::Graph) {
             Ok(permission) => {
                 let reason = format!("the token has {permission}; smtp has none: {smtp}");
-                self.remember(route, Way::Graph, &reason)?;
+                self.remember(route, Way::Graph, Ground::Found, &reason)?;
                 Ok(Way::Graph)
             }
             Err(err) if is_about_the_way(&err) => {
                 let service = route.outgoing.authentication == Authentication::OauthService;
                 if service && cause_of(&err) == Some(Cause::PermissionUnnamed) {
-                    self.remember(route, Way::Graph, GUESS)?;
+                    self.remember(route, Way::Graph, Ground::Guess, GUESS)?;
                     return Ok(Way::Graph);
                 }
                 Err(smtp.context(format!("neither smtp nor graph is open ({err})")))
@@ -157,7 +158,7 @@ impl<'a> Ways<'a> {
             "the token has {permission}; {} refused: {why}",
             refused.name()
         );
-        self.remember(route, other, &reason)?;
+        self.remember(route, other, Ground::Found, &reason)?;
         Ok(Some(other))
     }
 
@@ -169,15 +170,16 @@ impl<'a> Ways<'a> {
             && way == Some(Way::Graph)
             && store
                 .way(&key(route))?
-                .is_some_and(|known| known.reason == GUESS)
+                .is_some_and(|known| known.ground == Ground::Guess)
         {
-            store.set_way(&key(route), Way::Graph.name(), PROVEN)?;
+            store.set_way_by(Ground::Proven, &key(route), Way::Graph.name(), PROVEN)?;
         }
         Ok(())
     }
 
-    fn remember(&self, route: &Route<'a>, way: Way, reason: &str) -> Result<()> {
-        self.office.store.set_way(&key(route), way.name(), reason)?;
+    fn remember(&self, route: &Route<'a>, way: Way, ground: Ground, reason: &str) -> Result<()> {
+        let store = self.office.store;
+        store.set_way_by(ground, &key(route), way.name(), reason)?;
         self.office.context.output.step(&format!(
             "`{}` sends by {}: {reason}",
             route.outgoing.name,
@@ -276,7 +278,8 @@ impl<'a> Ways<'a> {
 /// Why Graph is known to take messages of an app whose token names no permission, if it is.
 pub fn proven(store: &Store, route: &Route<'_>) -> Result<Option<&'static str>> {
     let known = store.way(&key(route))?;
-    Ok(known.filter(|known| known.reason == PROVEN).map(|_| PROVEN))
+    let proven = known.filter(|known| known.ground == Ground::Proven);
+    Ok(proven.map(|_| PROVEN))
 }
 
 fn key(route: &Route<'_>) -> String {
