@@ -2,7 +2,6 @@
 
 use super::provision::{change, change_path};
 use super::secret_flags::{Source, variable_name};
-use super::server_set::put_source;
 use crate::cli::{CredentialArgs, IdentityArg};
 use crate::config::{self, CredentialsMut, FederatedToken, ManagedIdentity};
 use crate::fault::Fault;
@@ -22,7 +21,7 @@ pub fn set(
     )?;
     change_path(slots.certificate, &args.certificate)?;
     change_path(slots.private_key, &args.private_key)?;
-    put_source(slots.certificate_passphrase, passphrase);
+    passphrase.put(slots.certificate_passphrase);
     change_path(slots.federated_token_file, &args.federated_token_file)?;
     if let Some(name) = &args.federated_token_env_file {
         if !variable_name(name) {

@@ -6,7 +6,6 @@ use super::provision::{
 };
 use super::queue_add::{self, find};
 use super::secret_flags::SourceFlags;
-use super::server_set::put_source;
 use super::table::{self, Table};
 use crate::cli::{QueueCommand, QueueSet};
 use crate::config::{self, Config, EmailAddress, MailboxEntry, Priority, Queue, Tree};
@@ -166,7 +165,7 @@ fn set(context: &Context, args: &QueueSet) -> Result<()> {
                 &v.extension_language,
             )?;
             change_name(&mut entry.account, "--account", &v.account)?;
-            put_source(&mut entry.password, &password);
+            password.put(&mut entry.password);
             entry.sender = (entry.sender || v.sender) && !args.no_sender;
             change_name(&mut entry.outgoing_server, "--outgoing", &v.outgoing)?;
             if !v.folders.is_empty() {

@@ -81,6 +81,16 @@ pub enum Source {
     Set(SecretSource),
 }
 
+impl Source {
+    pub fn put(&self, slot: &mut Option<SecretSource>) {
+        match self {
+            Source::Absent => {}
+            Source::Unset => *slot = None,
+            Source::Set(source) => *slot = Some(source.clone()),
+        }
+    }
+}
+
 impl SourceFlags {
     pub fn is_stdin(&self) -> bool {
         self.stdin

@@ -4,7 +4,6 @@ use super::provision::{
     Name, Outcome, Required, apply, differences, different, optional, resolved, typed_path,
 };
 use super::secret_flags::{Source, SourceFlags};
-use super::server_set::put_source;
 use super::{Context, credential, guide};
 use crate::cli::{
     AuthArg, CredentialArgs, IncomingArgs, IncomingViaArg, OutgoingArgs, OutgoingViaArg, ServerAdd,
@@ -111,10 +110,9 @@ fn incoming(context: &Context, args: &IncomingArgs) -> Result<()> {
     // Everything but a secret is checked before one is read or asked for.
     let mut slots = server.credentials_mut();
     credential::set(&mut slots, &args.credential, &Source::Absent)?;
-    put_source(
-        slots.certificate_passphrase,
-        &passphrase_flags.source(&required, &whose)?,
-    );
+    passphrase_flags
+        .source(&required, &whose)?
+        .put(slots.certificate_passphrase);
     server.secret = secret(
         &required,
         &secret_flags,
@@ -190,10 +188,9 @@ fn outgoing(context: &Context, args: &OutgoingArgs) -> Result<()> {
     let whose = format!("server `{}`", server.name);
     let mut slots = server.credentials_mut();
     credential::set(&mut slots, &args.credential, &Source::Absent)?;
-    put_source(
-        slots.certificate_passphrase,
-        &passphrase_flags.source(&required, &whose)?,
-    );
+    passphrase_flags
+        .source(&required, &whose)?
+        .put(slots.certificate_passphrase);
     server.secret = secret(
         &required,
         &secret_flags,

@@ -5,7 +5,7 @@ use super::secret_flags::{Source, SourceFlags};
 use super::{Context, credential};
 use crate::cli::{CredentialArgs, EndpointArgs, ServerSet};
 use crate::config::{
-    Config, CredentialsMut, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,
+    Config, CredentialsMut, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia,
 };
 use crate::fault::Fault;
 use crate::shell;
@@ -174,7 +174,7 @@ fn set_outgoing(
         passphrase,
         &args.credential,
     )?;
-    put_source(&mut server.password, password);
+    password.put(&mut server.password);
     if args.disabled || args.enabled {
         server.enabled = args.enabled;
     }
@@ -210,14 +210,6 @@ fn change_text(slot: &mut Option<String>, text: &Option<String>) {
     }
 }
 
-pub fn put_source(slot: &mut Option<SecretSource>, source: &Source) {
-    match source {
-        Source::Absent => {}
-        Source::Unset => *slot = None,
-        Source::Set(source) => *slot = Some(source.clone()),
-    }
-}
-
 /// A server has one credential: a new one takes the place of the old one.
 fn set_credential(
     mut slots: CredentialsMut<'_>,
@@ -228,7 +220,7 @@ fn set_credential(
     if matches!(secret, Source::Set(_)) || args.replaces_secret() {
         slots.clear();
     }
-    put_source(slots.secret, secret);
+    secret.put(slots.secret);
     credential::set(&mut slots, args, passphrase)
 }
 

@@ -1,11 +1,12 @@
 //! Reading the file: bounded, private where it holds a secret, every mistake pointed at.
 
-use super::check::{self, Problem};
+use super::check;
 use super::depth;
 use super::locate::{self, Part};
 use super::mistake::{Mistake, shown};
 use super::model::Config;
 use super::paths::resolve_paths;
+use super::problem::Problem;
 use super::refusal::from_serde;
 use crate::fault::Fault;
 use crate::files;

@@ -7,6 +7,7 @@ use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
 use super::token_store::TokenStore;
+use super::values::*;
 use crate::net::Endpoint;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use std::borrow::Cow;

@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
             "keyring" => SecretSource::Keyring(map.next_value()?),
             "credential" => SecretSource::Credential(map.next_value()?),
             // A key that resembles none may be the secret itself.
-            other if super::check::nearest(other, KINDS.iter().copied()).is_some() => {
+            other if super::names::nearest(other, KINDS.iter().copied()).is_some() => {
                 return Err(A::Error::unknown_field(other, KINDS));
             }
             _ => {

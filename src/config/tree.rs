@@ -1,10 +1,12 @@
 //! The model as a tree of keys in the order in which a person reads them: what `show` prints,
 //! what `add` writes, what an edit compares. Keys that say what holds anyway are left out.
 
-use super::credential::{Credentials, FederatedToken, ManagedIdentity};
+use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
+use super::server_credentials::Credentials;
 use super::token_store::TokenStore;
+use super::values::*;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Display;
