@@ -41,6 +41,7 @@ mod outbox;
 mod output;
 mod powershell;
 mod prompt;
+mod provision;
 mod secret;
 mod setup;
 mod shell;

@@ -1,5 +1,6 @@
 //! What is wrong with a command line, in the words of the house: clap finds it, we say it.
 
+use crate::cli::Refused;
 use crate::fault::Fault;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
@@ -12,6 +13,12 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     let value = one(ContextKind::InvalidValue);
     let wrong = one(ContextKind::InvalidSubcommand);
     let command = command(args, &wrong);
+    if let Some(refused) = std::error::Error::source(err).and_then(|e| e.downcast_ref::<Refused>())
+    {
+        let name = arg.split(' ').next().unwrap_or_default();
+        let name = name.trim_matches(['[', ']', '<', '>']);
+        return Some(Fault::usage(format!("`{name}`{refused}")));
+    }
     let what = match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return None,
         // For a person all commands; for a program one object.

@@ -14,6 +14,7 @@ mod secrets;
 mod send;
 mod server;
 mod token;
+mod typed;
 
 pub use fetch::*;
 pub use files::*;
@@ -24,6 +25,7 @@ pub use secrets::*;
 pub use send::*;
 pub use server::*;
 pub use token::*;
+pub use typed::Refused;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use deferred::Deferred;

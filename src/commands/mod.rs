@@ -1,25 +1,23 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
 mod access;
+mod apply;
 mod check;
 mod claims;
 mod completions;
 mod config;
 mod context;
-mod credential;
 mod explain;
 mod fetch;
-mod guide;
 mod login;
 mod outbox;
+mod person;
 mod post;
-mod provision;
 mod quarantine;
 mod queue;
 mod queue_add;
-
+mod queue_set;
 mod reading;
-mod secret_flags;
 mod send;
 mod server;
 mod server_add;

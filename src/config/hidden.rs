@@ -6,7 +6,7 @@
 //! no secret.
 
 use super::names::nearest;
-use super::secret_source::KINDS;
+use super::secret_source::SecretSource;
 use crate::secret::{Mask, Secret};
 use std::iter;
 
@@ -128,7 +128,7 @@ pub fn told(words: &str, text: &str) -> String {
     let lines = lines(text).into_iter().zip(visible(text));
     let hidden = lines.map(|(line, shown)| line[shown..].trim_matches(is_frame));
     let parts = hidden.flat_map(|hidden| iter::once(hidden).chain(hidden.split(is_frame)));
-    let sources = || KINDS.iter().copied().chain(["env_file"]);
+    let sources = || SecretSource::KINDS.iter().copied().chain(["env_file"]);
     let is_known = |part: &str| PLAIN.contains(&part) || nearest(part, sources()).is_some();
     let repeated = parts.filter(|part| {
         !part.is_empty() && (words.contains(part) || of_words.finds(part)) && !is_known(part)

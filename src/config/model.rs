@@ -259,6 +259,16 @@ pub enum IncomingVia {
     Auto,
 }
 
+impl fmt::Display for IncomingVia {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IncomingVia::Imap => "imap",
+            IncomingVia::Graph => "graph",
+            IncomingVia::Auto => "auto",
+        })
+    }
+}
+
 /// The way in which an outgoing server sends.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
@@ -267,6 +277,16 @@ pub enum OutgoingVia {
     Smtp,
     Graph,
     Auto,
+}
+
+impl fmt::Display for OutgoingVia {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OutgoingVia::Smtp => "smtp",
+            OutgoingVia::Graph => "graph",
+            OutgoingVia::Auto => "auto",
+        })
+    }
 }
 
 /// One mailbox with everything that holds for it: the address's own value, else its queue's,

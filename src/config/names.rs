@@ -1,5 +1,29 @@
 //! Names: which are allowed, how they are listed, which was probably meant.
 
+use crate::fault::Fault;
+use std::fmt;
+use std::str::FromStr;
+
+/// A name of the user's choice, of a server, a queue or an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(pub String);
+
+impl FromStr for Name {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Name, String> {
+        match bad_name(text) {
+            Some(why) => Err(why.to_owned()),
+            None => Ok(Name(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Why a name cannot be used; there are few restrictions.
 pub fn bad_name(name: &str) -> Option<&'static str> {
     if name.trim().is_empty() {
@@ -38,4 +62,20 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(score, _)| *score > 0.85)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, k)| k)
+}
+
+/// The fault for a name that is not in the file.
+pub fn unknown(what: &str, name: &str, known: &[&str]) -> anyhow::Error {
+    let fault = Fault::usage(format!("no {what} named `{name}`"));
+    let all = match what {
+        "queue or address" => "queues and addresses".to_owned(),
+        "queue, address or server" => "queues, addresses and servers".to_owned(),
+        one => format!("{one}s"),
+    };
+    let in_file = named(&all, known);
+    match nearest(name, known.iter().copied()) {
+        Some(near) => fault.hint(format!("did you mean `{near}`? {in_file}")),
+        None => fault.hint(in_file),
+    }
+    .into()
 }

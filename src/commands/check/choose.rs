@@ -1,10 +1,9 @@
 //! What a run walks: the mailboxes and servers named, and the mailboxes that must be closed.
 
 use crate::cli::CheckArgs;
-use crate::commands::provision;
 use crate::commands::reading::Way;
 use crate::config::{
-    Authentication, Config, EmailAddress, IncomingServer, MailboxEntry, OutgoingServer,
+    self, Authentication, Config, EmailAddress, IncomingServer, MailboxEntry, OutgoingServer,
 };
 use crate::fault::Fault;
 use anyhow::Result;
@@ -128,7 +127,7 @@ fn known(config: &Config, name: &str) -> Result<()> {
         return Ok(());
     }
     names.extend(config.mailboxes().map(|e| e.address.address.as_str()));
-    Err(provision::unknown("queue, address or server", name, &names))
+    Err(config::unknown("queue, address or server", name, &names))
 }
 
 /// Each mailbox that must be closed, for each app and person that reads for us.
