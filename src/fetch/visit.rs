@@ -3,12 +3,12 @@
 use super::commit::Committer;
 use super::intake::Intake;
 use super::pass::Pass;
-use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{Failure, FolderRecord, Store};
+use crate::state::{Epoch, Failure, FolderRecord, Store, uidvalidity};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::fmt;
@@ -58,7 +58,7 @@ pub fn outstanding(
     store: &Store,
     mailbox: &mut dyn Mailbox,
     record: &FolderRecord,
-    epoch: u32,
+    epoch: Epoch,
 ) -> Result<Outstanding> {
     let due = store.due(record.id, epoch, now())?;
     let listing = mailbox.list(&Query {
@@ -108,16 +108,24 @@ impl Visit<'_> {
             return Ok(Ended::Whole);
         }
         self.pass.seen.push(key.clone());
+        let mut record = store.open_folder(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
+        if uids_went_back(self.mailbox, &opened, store, &record)? {
+            record = store.uids_went_back(&record)?;
+            self.reporter.warn(&format!(
+                "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
+                job.address
+            ));
+        }
         let folder = Folder {
             job,
             name,
-            epoch: opened.epoch,
-            record: store.open_folder(&mailbox_key(&job.address), &key, opened.epoch)?,
+            epoch: record.epoch,
+            record,
             key,
             after: &job.after,
         };
         if folder.record.renumbered {
-            let why = match folder.epoch {
+            let why = match uidvalidity(folder.epoch) {
                 0 => "its messages have the ids of Graph now".to_owned(),
                 epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
             };
@@ -226,10 +234,14 @@ impl Visit<'_> {
                 }
                 // IMAP's ids ascend: everything up to the last of the chunk is accounted for. One that
                 // nothing came of may never have been: beyond it may be mail that is still to come.
-                let last = chunk.iter().rfind(|id| !fetched.gone.contains(id));
-                if let (Some(RemoteId::Uid(last)), Some(_)) = (last, &work.mark)
-                    && folder.uid_mark().is_none_or(|mark| mark < *last)
-                {
+                // The listing's own mark is not passed over either.
+                let highest: Option<u32> = work.mark.as_ref().and_then(|mark| mark.parse().ok());
+                let last = chunk.iter().filter_map(|id| match id {
+                    RemoteId::Uid(uid) if !fetched.gone.contains(id) => Some(*uid),
+                    _ => None,
+                });
+                let last = last.filter(|uid| highest.is_some_and(|h| *uid <= h)).max();
+                if let Some(last) = last.filter(|last| folder.uid_mark() < Some(*last)) {
                     store.set_mark(folder.record.id, &last.to_string())?;
                 }
             }

@@ -43,16 +43,18 @@ impl fmt::Display for RemoteId {
 /// An opened folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
-    /// Ids are good within one epoch: IMAP's UIDVALIDITY; 0 for Graph, whose ids outlive it.
-    pub epoch: u32,
+    /// IMAP's UIDVALIDITY; 0 for Graph, whose ids need none.
+    pub uidvalidity: u32,
     /// How many messages it holds.
     pub exists: u32,
+    /// The UID that the next message will have, if the server tells (IMAP's UIDNEXT).
+    pub uid_next: Option<u32>,
 }
 
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Only what came after this mark of an earlier listing (IMAP: the highest UID).
+    /// Only what came after this mark of an earlier listing (IMAP: the highest UID, below UIDNEXT).
     pub after: Option<String>,
     /// Only what was received on or after this day.
     pub since: Option<jiff::civil::Date>,

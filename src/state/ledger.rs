@@ -16,10 +16,23 @@ use std::collections::{HashMap, HashSet};
 /// Row of a folder in the database.
 pub type FolderId = i64;
 
+/// Ids are good within one epoch of a folder: its UIDVALIDITY (RFC 3501 §2.3.1.1) in the lower 32
+/// bits, and above it how often the UIDs were found to have gone back.
+pub type Epoch = i64;
+
+/// One more of these, and the UIDs have gone back once more.
+const WENT_BACK: Epoch = 1 << 32;
+
+/// The UIDVALIDITY of an epoch; 0 for Graph.
+pub fn uidvalidity(epoch: Epoch) -> u32 {
+    u32::try_from(epoch % WENT_BACK).unwrap_or_default()
+}
+
 /// What the ledger knows of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderRecord {
     pub id: FolderId,
+    pub epoch: Epoch,
     pub mark: Option<String>,
     /// Mail was delivered in another epoch and may be here under new ids.
     pub renumbered: bool,
@@ -40,12 +53,24 @@ pub struct StagedRecord {
 pub struct Interrupted {
     pub folder: FolderId,
     pub folder_name: String,
-    pub epoch: u32,
+    pub epoch: Epoch,
     pub remote: RemoteId,
     pub size: u64,
     pub intent: String,
     /// Unix seconds when that went on record.
     pub since: i64,
+}
+
+impl FolderRecord {
+    /// The record as it is once the UIDs are known to have gone back.
+    pub fn with_uids_gone_back(&self) -> FolderRecord {
+        FolderRecord {
+            id: self.id,
+            epoch: self.epoch + WENT_BACK,
+            mark: None,
+            renumbered: true,
+        }
+    }
 }
 
 impl ToSql for RemoteId {
@@ -65,33 +90,66 @@ pub(super) fn remote_id(row: &Row<'_>, column: usize) -> rusqlite::Result<Remote
 }
 
 impl Store {
-    /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
-    /// is listed again, and what was delivered in the former one is recognised.
-    pub fn open_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
-        let record = self.record_folder(address, name, epoch)?;
-        if record.renumbered {
-            // Needed only now: without it, each message would be looked for among all.
-            self.transaction(|tx| {
-                tx.execute(
-                    "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
-                    [],
-                )
-            })?;
-        }
-        Ok(record)
-    }
-
-    fn record_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
+    /// The record of a folder that was opened with this UIDVALIDITY. A new one begins an epoch and
+    /// drops the mark: everything is listed again, and what was delivered in the former one is
+    /// recognised.
+    pub fn open_folder(&self, address: &str, name: &str, uidvalidity: u32) -> Result<FolderRecord> {
         self.transaction(|tx| {
             tx.prepare_cached(
                 "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
                  ON CONFLICT (address, name) DO UPDATE
-                 SET epoch = ?3, mark = NULL WHERE epoch <> ?3",
+                 SET epoch = epoch - epoch % ?4 + ?3, mark = NULL WHERE epoch % ?4 <> ?3",
             )?
-            .execute(params![address, name, epoch])
+            .execute(params![address, name, uidvalidity, WENT_BACK])
         })?;
-        self.folder_record(address, name, epoch)?
-            .context("the folder that was just recorded is not there")
+        let record = self
+            .folder_record(address, name, uidvalidity)?
+            .context("the folder that was just recorded is not there")?;
+        if record.renumbered {
+            self.index_fingerprints()?;
+        }
+        Ok(record)
+    }
+
+    /// Needed only to recognise messages: without it, each would be looked for among all.
+    fn index_fingerprints(&self) -> Result<()> {
+        self.transaction(|tx| {
+            tx.execute(
+                "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
+                [],
+            )
+        })
+        .map(drop)
+    }
+
+    /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What
+    /// was delivered is recognised; what had left the folder may have been put back, under the UID
+    /// that it had.
+    pub fn uids_went_back(&self, record: &FolderRecord) -> Result<FolderRecord> {
+        self.transaction(|tx| {
+            tx.execute(
+                "UPDATE message SET present = 2
+                 WHERE folder = ?1 AND epoch % ?3 = ?2 % ?3 AND present = 0",
+                params![record.id, record.epoch, WENT_BACK],
+            )?;
+            tx.execute(
+                "UPDATE folder SET epoch = ?2, mark = NULL WHERE id = ?1",
+                params![record.id, record.epoch + WENT_BACK],
+            )
+        })?;
+        self.index_fingerprints()?;
+        Ok(record.with_uids_gone_back())
+    }
+
+    /// The highest UID on record in the folder's epoch.
+    pub fn highest_uid(&self, record: &FolderRecord) -> Result<Option<u32>> {
+        let mark = record.mark.as_deref().and_then(|mark| mark.parse().ok());
+        let remote: Option<u32> = self.read(|connection| {
+            connection
+                .prepare_cached("SELECT max(remote) FROM message WHERE folder = ?1 AND epoch = ?2")?
+                .query_row(params![record.id, record.epoch], |row| row.get(0))
+        })?;
+        Ok(mark.max(remote))
     }
 
     /// The record of a folder, without changing anything.
@@ -99,22 +157,24 @@ impl Store {
         &self,
         address: &str,
         name: &str,
-        epoch: u32,
+        uidvalidity: u32,
     ) -> Result<Option<FolderRecord>> {
         self.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT id, CASE WHEN epoch = ?3 THEN mark END,
+                    "SELECT id, now, CASE WHEN epoch = now THEN mark END,
                         EXISTS (SELECT 1 FROM message m
-                                WHERE m.folder = folder.id AND (m.epoch < ?3 OR m.epoch > ?3)
-                                  AND m.present = 1)
-                 FROM folder WHERE address = ?1 AND name = ?2",
+                                WHERE m.folder = f.id AND (m.epoch < now OR m.epoch > now)
+                                  AND m.present > 0)
+                 FROM (SELECT id, epoch, mark, epoch - epoch % ?4 + ?3 AS now
+                       FROM folder WHERE address = ?1 AND name = ?2) f",
                 )?
-                .query_row(params![address, name, epoch], |row| {
+                .query_row(params![address, name, uidvalidity, WENT_BACK], |row| {
                     Ok(FolderRecord {
                         id: row.get(0)?,
-                        mark: row.get(1)?,
-                        renumbered: row.get(2)?,
+                        epoch: row.get(1)?,
+                        mark: row.get(2)?,
+                        renumbered: row.get(3)?,
                     })
                 })
                 .optional()
@@ -136,7 +196,7 @@ impl Store {
     pub fn accounted(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         mark: Option<&str>,
         listed: &[RemoteId],
     ) -> Result<HashSet<RemoteId>> {
@@ -169,7 +229,7 @@ impl Store {
 
     /// Failed messages whose time has come; also those whose time is further off than it is ever
     /// set, because the clock was set back since.
-    pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
+    pub fn due(&self, folder: FolderId, epoch: Epoch, now: i64) -> Result<Vec<RemoteId>> {
         self.ids(
             "SELECT remote FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
@@ -201,7 +261,7 @@ impl Store {
     pub fn stage(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         messages: &[StagedRecord],
         now: i64,
     ) -> Result<()> {
@@ -231,7 +291,7 @@ impl Store {
     pub fn delivered<'a>(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
         after: &AfterFetch,
         now: i64,
@@ -255,7 +315,7 @@ impl Store {
     pub fn failed(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         remote: &RemoteId,
         failure: &Failure<'_>,
         now: i64,
@@ -291,7 +351,7 @@ impl Store {
     }
 
     /// Forgets a failed message that is no longer on the server.
-    pub fn gone(&self, folder: FolderId, epoch: u32, remote: &RemoteId) -> Result<()> {
+    pub fn gone(&self, folder: FolderId, epoch: Epoch, remote: &RemoteId) -> Result<()> {
         self.transaction(|tx| {
             tx.prepare_cached(
                 "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
@@ -339,7 +399,7 @@ impl Store {
     }
 
     /// Delivered messages with something still to be done on the server.
-    pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
+    pub fn unsettled(&self, folder: FolderId, epoch: Epoch) -> Result<Vec<(RemoteId, AfterFetch)>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT remote, settle FROM message
@@ -358,7 +418,7 @@ impl Store {
     pub fn settled(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         ids: &[RemoteId],
         left: bool,
     ) -> Result<()> {
@@ -379,7 +439,7 @@ impl Store {
     pub fn recognise(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         remote: &RemoteId,
         fingerprint: &[u8; 16],
         now: i64,
@@ -388,11 +448,14 @@ impl Store {
             let former: Option<i64> = tx
                 .prepare_cached(
                     "SELECT id FROM message
-                     WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3 AND present = 1
+                     WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3
+                       AND (present = 1 OR (present = 2 AND remote = ?4))
                        AND state IN ('delivered', 'quarantined', 'dropped')
-                     ORDER BY id LIMIT 1",
+                     ORDER BY remote <> ?4, id LIMIT 1",
                 )?
-                .query_row(params![folder, epoch, fingerprint], |row| row.get(0))
+                .query_row(params![folder, epoch, fingerprint, remote], |row| {
+                    row.get(0)
+                })
                 .optional()?;
             let Some(former) = former else {
                 return Ok(false);
@@ -403,7 +466,8 @@ impl Store {
             )?
             .execute(params![folder, epoch, remote])?;
             tx.prepare_cached(
-                "UPDATE message SET epoch = ?2, remote = ?3, changed_at = ?4 WHERE id = ?1",
+                "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4
+                 WHERE id = ?1",
             )?
             .execute(params![former, epoch, remote, now])?;
             Ok(true)
@@ -411,8 +475,8 @@ impl Store {
     }
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
-    /// deleted or moved by us. A UID is never given again; of an id of Graph, by which a message
-    /// may be put back, a digest stays. How many there were stays, too.
+    /// deleted or moved by us. A UID is not given again within an epoch; of an id of Graph, by which
+    /// a message may be put back, a digest stays. How many there were stays, too.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         const LEFT: &str = "present = 0 AND settle IS NULL AND changed_at < ?1";
         // So many at once that no other process waits long.
@@ -461,7 +525,7 @@ impl Store {
     }
 
     /// The state of every message on record in this epoch.
-    pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
+    pub fn states(&self, folder: FolderId, epoch: Epoch) -> Result<HashMap<RemoteId, String>> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2",
@@ -475,7 +539,13 @@ impl Store {
     }
 
     /// Puts messages that were passed over among those to be tried, at once.
-    pub fn put_back(&self, folder: FolderId, epoch: u32, ids: &[RemoteId], now: i64) -> Result<()> {
+    pub fn put_back(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        ids: &[RemoteId],
+        now: i64,
+    ) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -494,7 +564,7 @@ impl Store {
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
     /// a message could not be had under its new id it may be one of them, and nothing ends.
-    pub fn close_former_epochs(&self, folder: FolderId, epoch: u32) -> Result<()> {
+    pub fn close_former_epochs(&self, folder: FolderId, epoch: Epoch) -> Result<()> {
         self.transaction(|tx| {
             let unseen: bool = tx
                 .prepare_cached(

@@ -1,7 +1,7 @@
 //! Messages that were given up on: seen, tried again or dropped by a person.
 
 use super::Store;
-use super::ledger::remote_id;
+use super::ledger::{Epoch, remote_id};
 use crate::mail::RemoteId;
 use anyhow::Result;
 use rusqlite::{Row, params};
@@ -13,7 +13,7 @@ pub struct Quarantined {
     pub id: i64,
     pub address: String,
     pub folder: String,
-    pub epoch: u32,
+    pub epoch: Epoch,
     pub remote: RemoteId,
     pub attempts: u32,
     pub reason: String,

@@ -38,6 +38,12 @@ pub struct StoredMessage {
     pub received: i64,
 }
 
+/// What a backup of a folder holds.
+pub struct Backup {
+    pub uidnext: u32,
+    pub messages: Vec<Message>,
+}
+
 pub struct Folder {
     pub name: String,
     /// The attribute that LIST shows although SPECIAL-USE is not advertised.

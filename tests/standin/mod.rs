@@ -64,7 +64,7 @@ pub use {
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     graph_faults::GraphFault,
     http::Trick,
-    mailbox::StoredMessage,
+    mailbox::{Backup, StoredMessage},
     records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
 };

@@ -156,7 +156,7 @@ impl Mailbox for ImapMailbox {
             Ok(opened) => opened,
             Err(failure) => return Err(self.cannot_open(folder, failure)),
         };
-        let Some(epoch) = opened.uid_validity else {
+        let Some(uidvalidity) = opened.uid_validity else {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
@@ -179,8 +179,9 @@ impl Mailbox for ImapMailbox {
         }
         self.folder = Some(folder.to_owned());
         Ok(Folder {
-            epoch,
+            uidvalidity,
             exists: opened.exists,
+            uid_next: self.wire.borrow().heard.uid_next,
         })
     }
 
@@ -195,9 +196,14 @@ impl Mailbox for ImapMailbox {
         let uids = self
             .on_wire(|wire| search::search(wire, after, since))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
+        // What has arrived since the folder was opened may be at UIDNEXT or beyond it. So may be
+        // what no server gives, and beyond that mail would be passed over: the mark stays below.
+        let next = self.wire.borrow().heard.uid_next;
+        let is_below = |uid: &&u32| next.is_none_or(|next| **uid < next);
         Ok(Listing {
             mark: uids
-                .last()
+                .iter()
+                .rfind(is_below)
                 .map(u32::to_string)
                 .or_else(|| query.after.clone()),
             ids: uids.into_iter().map(RemoteId::Uid).collect(),

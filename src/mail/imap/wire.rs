@@ -257,7 +257,8 @@ impl Wire {
         if let Some(offers) = line::code(text, b"CAPABILITY") {
             self.heard.offers = Some(list(offers));
         }
-        if let Some(next) = line::code(text, b"UIDNEXT").and_then(line::number) {
+        let next = line::code(text, b"UIDNEXT").and_then(line::number);
+        if let Some(next) = next.filter(|&next| next > 0) {
             self.heard.uid_next = Some(next);
         }
         if let Some(flags) = line::code(text, b"PERMANENTFLAGS") {

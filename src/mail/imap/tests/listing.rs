@@ -82,6 +82,27 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
     assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 10:*");
 }
 
+/// It may have arrived since the folder was opened, or be a UID that the server never gives.
+#[test]
+fn a_uid_at_uidnext_or_beyond_is_listed_and_moves_no_mark() {
+    for (listed, after, mark) in [
+        ("7 8 4294967295", None, Some("8")),
+        ("7 8 9 10", Some("6"), Some("8")),
+        ("9", Some("7"), Some("7")),
+        ("9", None, None),
+    ] {
+        let opened = "* 3 EXISTS\r\n* OK [UIDVALIDITY 14] v\r\n* OK [UIDNEXT 9] n\r\n{t} OK x\r\n";
+        let found = format!("* SEARCH {listed}\r\n{{t}} OK x\r\n");
+        let script = [("EXAMINE", opened), ("UID SEARCH", &found)];
+        let uids: Vec<u32> = listed.split(' ').map(|uid| uid.parse().unwrap()).collect();
+        assert_eq!(
+            list(&script, after).unwrap(),
+            (ids(uids), mark.map(str::to_owned)),
+            "{listed}"
+        );
+    }
+}
+
 #[test]
 fn nothing_in_a_folder_with_messages_is_not_believed() {
     let script = [
