@@ -44,6 +44,8 @@ pub enum TokenFault {
 pub enum UidFault {
     /// `OK FETCH completed.` without data (facts: `BODY.PEEK[]` of a broken item).
     NoData,
+    /// A body of 0 octets, though its size is another.
+    NoOctets,
     /// Exchange's own mail in the message's place.
     Placeholder,
     /// `NO` with this text for the whole command.

@@ -1,6 +1,7 @@
 //! Which UIDs a folder holds: `UID SEARCH`, and its answers in every form.
 
 use super::faults::{Meaning, meaning};
+use super::fetch::{Body, Found, Items};
 use super::line::{self, Line};
 use super::uid_set;
 use super::wire::{Cut, Failure, Wire};
@@ -99,15 +100,37 @@ pub fn run(wire: &mut Wire, key: &str) -> Result<Vec<u32>, Failure> {
 
 /// The second way: the UID of every message of a set.
 fn fetch_uids(wire: &mut Wire, set: &str) -> Result<Vec<u32>, Failure> {
-    use super::fetch::{Found, Items};
     let mut found = Vec::new();
+    fetch_items(wire, set, "UID", |uid, _| push(&mut found, uid))?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The UIDs of a set's messages with their sizes in octets, as far as the server tells both.
+pub fn fetch_sizes(wire: &mut Wire, set: &str) -> Result<Vec<(u32, u64)>, Failure> {
+    let mut found = Vec::new();
+    fetch_items(wire, set, "UID RFC822.SIZE", |uid, size| {
+        found.extend(size.map(|size| (uid, size)));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Asks for small items of a set's messages; `each` gets the UID, and the size if it came.
+fn fetch_items(
+    wire: &mut Wire,
+    set: &str,
+    items: &str,
+    mut each: impl FnMut(u32, Option<u64>) -> Result<(), Cut>,
+) -> Result<(), Failure> {
     let longest = wire.limits.line;
     // A line for each message, and each of some 40 octets.
     let usual = wire.limits;
     let exists = wire.heard.exists.min(MOST as u32);
     wire.limits.lines = usual.lines.saturating_add(exists);
     wire.limits.octets = usual.octets.saturating_add(u64::from(exists) * 64);
-    let done = wire.run(&format!("UID FETCH {set} (UID)"), longest, |line| {
+    let done = wire.run(&format!("UID FETCH {set} ({items})"), longest, |line| {
         if let Line::Data {
             number: Some(_),
             kind,
@@ -115,18 +138,25 @@ fn fetch_uids(wire: &mut Wire, set: &str) -> Result<Vec<u32>, Failure> {
         } = line
             && kind.eq_ignore_ascii_case(b"FETCH")
         {
-            let mut piece = rest;
-            if let Ok(Found::Uid(uid)) = Items::default().next(&mut piece) {
-                push(&mut found, uid)?;
+            let (mut items, mut piece) = (Items::default(), rest);
+            let (mut of, mut size) = (None, None);
+            while let Ok(item) = items.next(&mut piece) {
+                match item {
+                    Found::Uid(uid) => of = Some(uid),
+                    Found::Size(octets) => size = Some(octets),
+                    Found::Body(Body::Nil | Body::Quoted(_)) => {}
+                    // What follows a literal is not looked at.
+                    Found::Body(Body::Literal(_)) | Found::Other(_) | Found::End => break,
+                }
+            }
+            if let Some(uid) = of {
+                each(uid, size)?;
             }
         }
         Ok(())
     });
     wire.limits = usual;
-    done?;
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    done
 }
 
 /// The numbers of a `* SEARCH` line, up to the `(MODSEQ n)` that may end it.

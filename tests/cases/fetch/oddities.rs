@@ -56,6 +56,11 @@ fn ok_without_data() {
 }
 
 #[test]
+fn no_octets_of_a_message_that_has_some() {
+    one_bad_message(UidFault::NoOctets, "gives nothing for it");
+}
+
+#[test]
 fn a_placeholder_is_no_message() {
     one_bad_message(UidFault::Placeholder, "placeholder");
 }

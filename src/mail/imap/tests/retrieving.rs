@@ -206,6 +206,56 @@ fn what_cannot_be_read_costs_that_message_only() {
 }
 
 #[test]
+fn nothing_is_a_message_where_its_size_agrees() {
+    let given = [
+        ("(UID {n} BODY[] {0}\r\n)", true),
+        ("(BODY[] \"\" UID {n})", true),
+        ("(UID {n} BODY[] NIL)", false),
+        ("(UID {n})", false),
+    ];
+    for (body, is_a_body) in given {
+        let body = body.replace("{n}", "5");
+        let bodies = format!("* 1 FETCH {body}\r\n{{t}} OK x\r\n");
+        for (size, agrees) in [
+            ("(RFC822.SIZE 0 UID 5)", true),
+            ("(UID 5 RFC822.SIZE 0)", true),
+            ("(UID 5 RFC822.SIZE 311)", false),
+            ("(UID 5 RFC822.SIZE NIL)", false),
+            ("(UID 6 RFC822.SIZE 0)", false),
+            ("(RFC822.SIZE 0)", false),
+        ] {
+            let sizes = format!("* 1 FETCH {size}\r\n* 1 FETCH {size}\r\n{{t}} OK x\r\n");
+            let script = [
+                ("UID FETCH 5 (UID BODY.PEEK[])", bodies.as_str()),
+                ("UID FETCH 5 (UID RFC822.SIZE)", &sizes),
+            ];
+            let (sink, missing, asked) = retrieve(&script, [5]);
+            assert_eq!(asked.len(), if is_a_body { 2 } else { 1 }, "{body}");
+            let (arrived, missing) = (sink.texts(), missing.unwrap());
+            if is_a_body && agrees {
+                assert_eq!((arrived, missing), (vec![(5, "")], vec![]), "{body} {size}");
+            } else {
+                let silent = vec![(RemoteId::Uid(5), Missing::Silent)];
+                assert_eq!((arrived, missing), (vec![], silent), "{body} {size}");
+            }
+        }
+    }
+    // A server that refuses to tell it keeps no other back.
+    let (sink, missing, _) = retrieve(
+        &[
+            (
+                "UID FETCH 5:6 (UID BODY.PEEK[])",
+                "* 1 FETCH (UID 5 BODY[] {0}\r\n)\r\n* 2 FETCH (UID 6 BODY[] {1}\r\nb)\r\n{t} OK x\r\n",
+            ),
+            ("UID FETCH 5 (UID RFC822.SIZE)", "{t} NO x\r\n"),
+        ],
+        5..=6,
+    );
+    assert_eq!(sink.texts(), [(6, "b")]);
+    assert_eq!(missing.unwrap(), [(RemoteId::Uid(5), Missing::Silent)]);
+}
+
+#[test]
 fn a_cut_in_the_middle_discards_and_what_ended_has_arrived() {
     let (sink, result, _) = retrieve(
         &[(
