@@ -199,6 +199,10 @@ impl Visit<'_> {
         }
         self.reporter.found(folder, work.ids.len() as u64);
         if !work.ids.is_empty() {
+            // What cannot be moved at all would be, in each run, mail that was not moved.
+            if let AfterFetch::Move(_) = folder.after {
+                self.mailbox.may_settle(folder.after)?;
+            }
             let place = delivery::expand(
                 &job.target,
                 &job.queue,

@@ -125,7 +125,8 @@ pub trait Mailbox {
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
 
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
-    /// settled. True when none of them is in the folder any more.
+    /// settled. True when none of them is in the folder any more. What cannot be moved, see
+    /// [`Mailbox::may_settle`], stays as it is.
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool>;
 
     /// Whether the open folder, opened for writing, has the rights that an action needs, as far

@@ -241,13 +241,14 @@ impl Mailbox for ImapMailbox {
         self.settle_uids(&uids, action)
     }
 
-    /// By PERMANENTFLAGS (RFC 3501 §7.1).
+    /// By what the server offers, and by PERMANENTFLAGS (RFC 3501 §7.1).
     fn may_settle(&mut self, action: &AfterFetch) -> Result<()> {
         let flag = match action {
             AfterFetch::Keep => return Ok(()),
             AfterFetch::Seen => "\\Seen",
             AfterFetch::Delete => "\\Deleted",
             AfterFetch::Move(_) => {
+                self.may_move()?;
                 let moves = self.on_wire(|wire| wire.offers("MOVE"));
                 if moves.map_err(|failure| self.fault("cannot talk to the server", failure))? {
                     return Ok(());

@@ -19,13 +19,17 @@ impl ImapMailbox {
     /// Settles ascending, distinct UIDs of the open folder.
     ///
     /// Without UIDPLUS (RFC 4315) only EXPUNGE is left, which would take away whatever others
-    /// have flagged; then a message to delete, or moved by copying, is flagged `\Deleted` and
-    /// left for the server or a person to expunge. True when they have left the folder.
+    /// have flagged; then a message to delete is flagged `\Deleted` and left for the server or a
+    /// person to expunge, and one to move stays as it is: see [`ImapMailbox::may_move`]. True when
+    /// they have left the folder.
     pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<bool> {
         let target = match action {
             AfterFetch::Move(folder) => Some(self.target(folder)?),
             _ => None,
         };
+        if target.is_some() && !self.can_move()? {
+            return Ok(false);
+        }
         for (range, set) in uid_set::sets(uids, SET) {
             let (what, done) = match action {
                 AfterFetch::Keep => return Ok(false),
@@ -53,9 +57,34 @@ impl ImapMailbox {
         let left = self.on_wire(|wire| match action {
             AfterFetch::Keep | AfterFetch::Seen => Ok(false),
             AfterFetch::Delete => wire.offers("UIDPLUS"),
-            AfterFetch::Move(_) => Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?),
+            AfterFetch::Move(_) => Ok(true),
         });
         left.map_err(|failure| self.fault("cannot talk to the server", failure))
+    }
+
+    /// Whether the server offers MOVE (RFC 6851), or UIDPLUS, by which a copy is made and the message
+    /// expunged.
+    fn can_move(&mut self) -> Result<bool> {
+        self.on_wire(|wire| Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?))
+            .map_err(|failure| self.fault("cannot talk to the server", failure))
+    }
+
+    /// Refuses to move where only COPY is left: the message would stay where it is, and nothing
+    /// could tell the next run for sure that it has been copied.
+    pub(super) fn may_move(&mut self) -> Result<()> {
+        if self.can_move()? {
+            return Ok(());
+        }
+        Err(Fault::config(format!(
+            "`{}` offers neither MOVE nor UIDPLUS: a message could only be copied, perhaps several times, and not moved",
+            self.place.host
+        ))
+        .said(format!(
+            "CAPABILITY {}",
+            self.wire.borrow().heard.offers.as_deref().unwrap_or_default()
+        ))
+        .hint("set `after_fetch` to keep, seen or delete")
+        .into())
     }
 
     /// The name on the wire of a folder to move to.
