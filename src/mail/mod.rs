@@ -13,7 +13,7 @@ pub mod sasl;
 pub mod smtp;
 mod utf7;
 
-pub use authored::authored;
+pub use authored::{authored, first_line};
 
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};

@@ -48,6 +48,8 @@ pub enum UidFault {
     NoOctets,
     /// Exchange's own mail in the message's place.
     Placeholder,
+    /// These octets in the message's place.
+    Instead(Vec<u8>),
     /// `NO` with this text for the whole command.
     No(String),
     /// `BAD` with this text for the whole command.

@@ -65,6 +65,41 @@ fn a_placeholder_is_no_message() {
     one_bad_message(UidFault::Placeholder, "placeholder");
 }
 
+/// In whatever language, and from whomever: it was never sent, and names IMAP4 and the UID.
+#[test]
+fn a_placeholder_in_another_language_is_no_message() {
+    let german = "To: Support <support@contoso.example>\r\n\
+        Subject: =?utf-8?Q?Fehler_beim_Abrufen_der_Nachricht_=C3=BCber_IMAP4:_3?=\r\n\
+        MIME-Version: 1.0\r\nContent-Type: text/plain; charset=\"utf-8\"\r\n\
+        Content-Transfer-Encoding: quoted-printable\r\n\r\n\
+        Der Server konnte die folgende Nachricht nicht abrufen:\r\n";
+    one_bad_message(UidFault::Instead(german.into()), "placeholder");
+}
+
+/// Who quotes such a message, its subject and its text, is delivered.
+#[test]
+fn a_persons_mail_about_a_placeholder_is_delivered() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let text = "The server couldn't retrieve the following message:\r\n\r\nSubject: \"x\"\r\n";
+    let subjects = [
+        "Retrieval using the IMAP4 protocol failed for the following message: 1",
+        "Fwd: Retrieval using the IMAP4 protocol failed for the following message: 2",
+        "IMAP4: 3",
+    ];
+    let mut sent = Vec::new();
+    for (n, subject) in subjects.iter().enumerate() {
+        let message = format!(
+            "Received: from mail.customer.example by contoso.example\r\n\
+             From: Anna <anna@customer.example>\r\nMessage-ID: <{n}@customer.example>\r\n\
+             Subject: {subject}\r\n\r\n{text}"
+        );
+        desk.m365.deliver(SUPPORT, "INBOX", message.as_bytes());
+        sent.push(message.into_bytes());
+    }
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "quoted");
+}
+
 #[test]
 fn no_for_one_message() {
     one_bad_message(
