@@ -66,9 +66,10 @@ pub fn outstanding(
         since: job.since,
     })?;
     let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
-    let new = listing.ids.into_iter().filter(|id| !known.contains(id));
-    let mut ids = due;
-    ids.extend(new);
+    // In place: there may be a million.
+    let mut ids = listing.ids;
+    ids.retain(|id| !known.contains(id));
+    ids.splice(..0, due);
     // Of UIDs a part of the work moves the mark, which passes over all below it. Those of Graph are
     // in the order of arrival.
     if let Some(RemoteId::Uid(_)) = ids.first() {

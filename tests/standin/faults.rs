@@ -85,6 +85,8 @@ pub enum ImapFault {
     LiteralLie(u64),
     /// SEARCH finds nothing, although there is mail.
     NothingFound,
+    /// SEARCH finds these, whatever there is.
+    Finds(std::ops::RangeInclusive<u32>),
     /// These octets come before the answer.
     Garbage(Vec<u8>),
     /// From now on so many octets come at a time, with that pause between.

@@ -4,7 +4,7 @@ use super::faults::{Meaning, meaning};
 use super::fetch::{Body, Found, Items};
 use super::line::{self, Line};
 use super::uid_set;
-use super::wire::{Cut, Failure, Wire};
+use super::wire::{Cut, Failure, Piece, Wire};
 use jiff::civil::Date;
 
 /// More UIDs than any folder holds are not taken.
@@ -74,28 +74,111 @@ pub fn with_message_id(wire: &mut Wire, id: &str) -> Result<Vec<u32>, Failure> {
     run(wire, &format!("HEADER Message-ID \"{quoted}\""))
 }
 
-/// Runs `UID SEARCH key`; the UIDs ascend, each once.
+/// Runs `UID SEARCH key`; the UIDs ascend, each once. A line may hold all UIDs of the largest
+/// folder: it is taken as it comes, and never held.
 pub fn run(wire: &mut Wire, key: &str) -> Result<Vec<u32>, Failure> {
     let mut found = Vec::new();
-    let longest = wire.limits.long_line;
-    wire.run(&format!("UID SEARCH {key}"), longest, |line| {
-        if let Line::Data {
+    let mut answer = Answer::None;
+    let usual = wire.limits;
+    wire.limits.octets = usual.octets.max(usual.search);
+    let done = wire.run_search(&format!("UID SEARCH {key}"), |piece| match piece {
+        Piece::Line(line) => {
+            let rest;
+            (answer, rest) = Answer::of(line);
+            answer.take(rest, &mut found)
+        }
+        Piece::More(rest) => answer.take(rest, &mut found),
+    });
+    wire.limits = usual;
+    done?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// Where we are in the line that answers a search.
+enum Answer {
+    /// It is another line, or what is wanted of this one has been taken.
+    None,
+    /// Among the numbers of `* SEARCH 7 8 9 (MODSEQ n)`.
+    Numbers,
+    /// In the set after ALL of `* ESEARCH (TAG "q1") UID ALL 1:3,7`.
+    Set,
+}
+
+impl Answer {
+    /// What a line answers, and where that begins in it.
+    fn of(line: Line<'_>) -> (Answer, &[u8]) {
+        let Line::Data {
             number: None,
             kind,
             rest,
         } = line
-        {
-            if kind.eq_ignore_ascii_case(b"SEARCH") {
-                numbers(rest, &mut found)?;
-            } else if kind.eq_ignore_ascii_case(b"ESEARCH") {
-                all_of_esearch(rest, &mut found)?;
+        else {
+            return (Answer::None, b"");
+        };
+        if kind.eq_ignore_ascii_case(b"SEARCH") {
+            return (Answer::Numbers, rest);
+        }
+        if kind.eq_ignore_ascii_case(b"ESEARCH") {
+            let mut rest = rest;
+            while !rest.is_empty() {
+                let (word, after) = line::word(rest);
+                if word.eq_ignore_ascii_case(b"ALL") {
+                    return (Answer::Set, after);
+                }
+                rest = after;
+            }
+        }
+        (Answer::None, b"")
+    }
+
+    /// Takes whole words of the line.
+    fn take(&mut self, rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
+        match self {
+            Answer::None => {}
+            Answer::Numbers => {
+                for word in rest.split(|&b| b == b' ').filter(|w| !w.is_empty()) {
+                    if word.starts_with(b"(") {
+                        *self = Answer::None;
+                        break;
+                    }
+                    match line::number(word) {
+                        Some(uid) => push(found, uid)?,
+                        None => {
+                            return Err(Cut::Disorder("a search result that is no number".into()));
+                        }
+                    }
+                }
+            }
+            Answer::Set => {
+                let (set, _) = line::word(rest);
+                let ends = set.len() < rest.len();
+                for part in set.split(|&b| b == b',').filter(|part| !part.is_empty()) {
+                    range(part, found)?;
+                }
+                if ends {
+                    *self = Answer::None;
+                }
             }
         }
         Ok(())
-    })?;
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
+    }
+}
+
+/// The UIDs of `7` or `1:3`.
+fn range(part: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
+    let odd = || Cut::Disorder("a search result that is no set".into());
+    let (first, last) = match part.iter().position(|&b| b == b':') {
+        Some(at) => (&part[..at], &part[at + 1..]),
+        None => (part, part),
+    };
+    let first = line::number(first).ok_or_else(odd)?;
+    let last = line::number(last).ok_or_else(odd)?;
+    for uid in first.min(last)..=first.max(last) {
+        push(found, uid)?;
+    }
+    Ok(())
 }
 
 /// The second way: the UID of every message of a set.
@@ -157,45 +240,6 @@ fn fetch_items(
     });
     wire.limits = usual;
     done
-}
-
-/// The numbers of a `* SEARCH` line, up to the `(MODSEQ n)` that may end it.
-fn numbers(rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
-    for word in rest.split(|&b| b == b' ').filter(|w| !w.is_empty()) {
-        if word.starts_with(b"(") {
-            break;
-        }
-        match line::number(word) {
-            Some(uid) => push(found, uid)?,
-            None => return Err(Cut::Disorder("a search result that is no number".into())),
-        }
-    }
-    Ok(())
-}
-
-/// The set after ALL in an `* ESEARCH (TAG "q1") UID ALL 1:3,7` line.
-fn all_of_esearch(rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
-    let mut words = rest.split(|&b| b == b' ');
-    let Some(set) = words
-        .by_ref()
-        .find(|w| w.eq_ignore_ascii_case(b"ALL"))
-        .and_then(|_| words.next())
-    else {
-        return Ok(());
-    };
-    let odd = || Cut::Disorder("a search result that is no set".into());
-    for part in set.split(|&b| b == b',') {
-        let (first, last) = match part.iter().position(|&b| b == b':') {
-            Some(at) => (&part[..at], &part[at + 1..]),
-            None => (part, part),
-        };
-        let first = line::number(first).ok_or_else(odd)?;
-        let last = line::number(last).ok_or_else(odd)?;
-        for uid in first.min(last)..=first.max(last) {
-            push(found, uid)?;
-        }
-    }
-    Ok(())
 }
 
 fn push(found: &mut Vec<u32>, uid: u32) -> Result<(), Cut> {

@@ -130,6 +130,56 @@ fn a_set_that_explodes_is_refused() {
     assert_eq!(fault(&err).kind, Kind::Refused);
 }
 
+/// A line of a folder's UIDs is as long as the folder is large.
+#[test]
+fn a_million_uids_of_eight_digits_are_listed() {
+    const UIDS: std::ops::RangeInclusive<u32> = 98_000_001..=99_000_000;
+    let text = |separator: &str| {
+        let uids: Vec<String> = UIDS.map(|uid| uid.to_string()).collect();
+        uids.join(separator)
+    };
+    for answer in [
+        format!("* SEARCH {} (MODSEQ 7)\r\n{{t}} OK x\r\n", text(" ")),
+        format!(
+            "* ESEARCH (TAG \"x\") UID ALL {}\r\n{{t}} OK x\r\n",
+            text(",")
+        ),
+        format!(
+            "* ESEARCH (TAG \"x\") UID ALL {} COUNT 7\r\n{{t}} OK x\r\n",
+            text(",")
+        ),
+        "* ESEARCH UID ALL 98000001:99000000\r\n{t} OK x\r\n".to_owned(),
+    ] {
+        let (found, mark) = list(&[("UID SEARCH", &answer)], None).unwrap();
+        assert_eq!(mark.as_deref(), Some("99000000"));
+        assert!(found == ids(UIDS), "{} found", found.len());
+    }
+}
+
+#[test]
+fn a_long_line_that_lists_no_uids_is_refused() {
+    for answer in [
+        format!("* SEARCH {} x 7\r\n{{t}} OK x\r\n", "5 ".repeat(40_000)),
+        format!("* SEARCH {}\r\n{{t}} OK x\r\n", "5".repeat(70_000)),
+        format!(
+            "* ESEARCH UID ALL {}a,7\r\n{{t}} OK x\r\n",
+            "5,".repeat(40_000)
+        ),
+        format!("* OK {}\r\n{{t}} OK x\r\n", "words ".repeat(12_000)),
+        format!(
+            "* 1 FETCH (FLAGS ({}))\r\n{{t}} OK x\r\n",
+            "x ".repeat(40_000)
+        ),
+        format!("{{t}} OK {}\r\n", "words ".repeat(12_000)),
+    ] {
+        let end = &answer[answer.len() - 30..];
+        assert!(list(&[("UID SEARCH", &answer)], None).is_err(), "{end}");
+    }
+    // What comes between may hold literals.
+    let answer = "* 1 FETCH (X {3}\r\n 9 ) Y {2}\r\n\r\n)\r\n* SEARCH 7\r\n* LIST () \"/\" {1}\r\na\r\n{t} OK x\r\n";
+    assert_eq!(list(&[("UID SEARCH", answer)], None).unwrap().0, ids([7]));
+}
+
 #[test]
 fn a_day_is_asked_for_in_the_servers_form() {
     let (mut mailbox, asked) = session(&[]);
