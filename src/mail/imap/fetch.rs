@@ -50,6 +50,8 @@ pub struct Items {
     depth: u32,
     /// The item whose value comes next.
     item: Option<Item>,
+    /// The last thing found was a literal.
+    after_literal: bool,
     ended: bool,
 }
 
@@ -58,6 +60,10 @@ impl Items {
     /// thing of its piece: the next call takes the piece that follows the literal's octets.
     pub fn next<'a>(&mut self, piece: &mut &'a [u8]) -> Result<Found<'a>, Malformed> {
         if self.ended {
+            return Err(Malformed);
+        }
+        // Else the literal was longer or shorter than it said.
+        if std::mem::take(&mut self.after_literal) && !matches!(piece.first(), Some(b' ' | b')')) {
             return Err(Malformed);
         }
         loop {
@@ -96,6 +102,7 @@ impl Items {
                     None => self.item = Some(name(piece)?),
                     Some(item) => {
                         let value = value(piece)?;
+                        self.after_literal = matches!(value, Value::Literal(_));
                         let whole = self.depth == 1;
                         if whole {
                             self.item = None;

@@ -83,9 +83,10 @@ struct Fetching<'a> {
 /// A message under way, within one FETCH response.
 #[derive(Default)]
 struct Message {
-    /// The position of its UID, once it is known.
+    /// The UID that it was given, and its position, if it is one that we asked for.
+    uid: Option<u32>,
     at: Option<usize>,
-    /// The UID is one that we do not want.
+    /// The UID is one that we do not want, or there were several.
     unwanted: bool,
     /// The sink was told to begin.
     begun: bool,
@@ -270,9 +271,10 @@ impl Fetching<'_> {
     }
 
     fn identify(&self, uid: u32, message: &mut Message) {
+        let is_another = message.uid.replace(uid).is_some_and(|first| first != uid);
         message.at = self.uids.binary_search(&uid).ok();
         // A second copy of what has arrived is as unwanted as what was not asked for.
-        message.unwanted = message.at.is_none_or(|at| self.settled[at]);
+        message.unwanted |= is_another || message.at.is_none_or(|at| self.settled[at]);
     }
 
     /// The message's octets as a literal.

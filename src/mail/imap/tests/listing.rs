@@ -180,6 +180,22 @@ fn a_long_line_that_lists_no_uids_is_refused() {
     assert_eq!(list(&[("UID SEARCH", answer)], None).unwrap().0, ids([7]));
 }
 
+/// Half a number is another, and half a list hides the rest.
+#[test]
+fn no_beginning_of_an_answer_is_a_listing() {
+    for answer in [
+        "* SEARCH 17 18\r\n* SEARCH 190\r\nq1 OK x\r\n",
+        "* ESEARCH (TAG \"q1\") UID ALL 17:18,190\r\nq1 OK x\r\n",
+    ] {
+        for at in 0..answer.len() {
+            for more in ["", "* BYE now\r\n"] {
+                let cut = format!("{}{more}", &answer[..at]);
+                assert!(list(&[("UID SEARCH", &cut)], Some("1")).is_err(), "{cut:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_day_is_asked_for_in_the_servers_form() {
     let (mut mailbox, asked) = session(&[]);

@@ -269,6 +269,67 @@ fn a_cut_in_the_middle_discards_and_what_ended_has_arrived() {
     assert_eq!(sink.discarded, 1);
 }
 
+/// However the connection ends: what has arrived is what was closed by the protocol.
+#[test]
+fn no_beginning_of_an_answer_makes_a_message_whole() {
+    let messages = [
+        (5, "* 1 FETCH (UID 5 BODY[] {8}\r\nab)\r\ncd\n)\r\n"),
+        (6, "* 2 FETCH (BODY[] {3}\r\n)\r\n UID 6)\r\n"),
+        (7, "* 3 FETCH (UID 7 BODY[] \"x)\")\r\n"),
+        (8, "* 4 FETCH (BODY[] \"y\" X {2}\r\n)\r UID 8)\n"),
+    ];
+    let answer: String = messages.iter().map(|(_, text)| *text).collect();
+    let whole = |octets: usize| {
+        let mut end = 0;
+        let ends = messages.iter().map(|(uid, text)| {
+            end += text.len();
+            (*uid, end)
+        });
+        let whole = ends.filter(|(_, end)| *end <= octets).map(|(uid, _)| uid);
+        whole.collect::<Vec<u32>>()
+    };
+    for at in 0..=answer.len() {
+        // It closes, says goodbye, or refuses.
+        for (more, says_so) in [
+            ("", false),
+            ("* BYE now\r\n", false),
+            ("{t} NO x\r\n", true),
+        ] {
+            let cut = format!("{}{more}", &answer[..at]);
+            let script = [("UID FETCH 5:8 ", cut.as_str()), ("UID FETCH", "")];
+            let (sink, result, _) = retrieve(&script, 5..=8);
+            let arrived: Vec<u32> = sink.arrived.iter().map(|(uid, _)| *uid).collect();
+            // What is said within a literal is octets of it, and the rest never comes.
+            assert_eq!(arrived, whole(at), "{cut:?}");
+            let all_came = says_so && arrived.len() == messages.len();
+            assert_eq!(result.is_ok(), all_came, "{cut:?}");
+            assert!(sink.open.is_none());
+        }
+    }
+}
+
+/// A literal that is longer or shorter than it says leaves nothing that looks whole.
+#[test]
+fn a_literal_of_another_length_is_no_message() {
+    for size in [1, 2, 4, 6, 8, 9, 12, 30] {
+        let answer = format!(
+            "* 1 FETCH (UID 5 BODY[] {{{size}}}\r\nabcdefg)\r\n* 2 FETCH (UID 6 BODY[] {{1}}\r\na)\r\n{{t}} OK x\r\n"
+        );
+        let (sink, _, _) = retrieve(&[("UID FETCH", &answer)], 5..=6);
+        assert!(sink.arrived.iter().all(|(uid, _)| *uid != 5), "{size}");
+    }
+}
+
+#[test]
+fn a_message_of_two_uids_is_none() {
+    for items in ["UID 5 BODY[] {1}\r\na UID 6", "BODY[] {1}\r\na UID 6 UID 5"] {
+        let answer = format!("* 1 FETCH ({items})\r\n{{t}} OK x\r\n");
+        let (sink, missing, _) = retrieve(&[("UID FETCH", &answer)], 5..=6);
+        assert_eq!(sink.arrived, []);
+        assert_eq!(missing.unwrap().len(), 2);
+    }
+}
+
 #[test]
 fn the_sinks_error_is_the_root_and_ends_the_session() {
     let (mut mailbox, _) = session(&[(
