@@ -66,8 +66,13 @@ pub fn list(
 ) -> Result<()> {
     let mut left = job.limit.map(|limit| limit as usize);
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
-        let mut ids = match &seen.record {
-            Some(record) => outstanding(job, store, mailbox, record, seen.epoch)?.ids,
+        let work = match &seen.record {
+            Some(record) => outstanding(job, store, mailbox, record, seen.epoch)?,
+            None => None,
+        };
+        let mut ids = match work {
+            Some(work) => work.ids,
+            // Nothing is known of it, or its UIDs went back.
             None => {
                 let all = Query {
                     after: None,

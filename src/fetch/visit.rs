@@ -25,6 +25,8 @@ const IN_FLIGHT: usize = 2000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Whole,
+    /// The UIDs of the folder went back.
+    WentBack,
     /// The job's time was up; the connection is of no more use.
     TimeUp,
 }
@@ -53,18 +55,24 @@ pub struct Outstanding {
     mark: Option<String>,
 }
 
+/// `None` where the UIDs went back: what is at the mark had left the folder.
 pub fn outstanding(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
     record: &FolderRecord,
     epoch: Epoch,
-) -> Result<Outstanding> {
+) -> Result<Option<Outstanding>> {
     let due = store.due(record.id, epoch, now())?;
     let listing = mailbox.list(&Query {
         after: record.mark.clone(),
         since: job.since,
     })?;
+    if let Some(id) = &listing.at_mark
+        && store.has_left(record, id)?
+    {
+        return Ok(None);
+    }
     let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
     // In place: there may be a million.
     let mut ids = listing.ids;
@@ -75,11 +83,11 @@ pub fn outstanding(
     if let Some(RemoteId::Uid(_)) = ids.first() {
         ids.sort_unstable();
     }
-    Ok(Outstanding {
+    Ok(Some(Outstanding {
         ids,
         // A listing of some days only says nothing of what lies before them.
         mark: listing.mark.filter(|_| job.since.is_none()),
-    })
+    }))
 }
 
 impl Visit<'_> {
@@ -91,7 +99,7 @@ impl Visit<'_> {
         let mut first = Ok(());
         for name in folders {
             match self.named(name) {
-                Ok(Ended::Whole) => {}
+                Ok(Ended::Whole | Ended::WentBack) => {}
                 // A folder that is gone, or closed to us, keeps no other back.
                 Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
                 ended => return first_of(first, ended.map(|_| ())),
@@ -111,13 +119,9 @@ impl Visit<'_> {
         self.pass.seen.push(key.clone());
         let mut record = store.open_folder(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
         if uids_went_back(self.mailbox, &opened, store, &record)? {
-            record = store.uids_went_back(&record)?;
-            self.reporter.warn(&format!(
-                "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
-                job.address
-            ));
+            record = self.begin_again(name, &record)?;
         }
-        let folder = Folder {
+        let mut folder = Folder {
             job,
             name,
             epoch: record.epoch,
@@ -141,7 +145,24 @@ impl Visit<'_> {
             Err(err) if is_wish(err) => Ok(Ended::Whole),
             _ => self.folder(&folder, &mut told),
         };
+        let ended = match ended {
+            Ok(Ended::WentBack) => {
+                folder.record = self.begin_again(name, &folder.record)?;
+                folder.epoch = folder.record.epoch;
+                self.folder(&folder, &mut told)
+            }
+            ended => ended,
+        };
         first_of(told, ended)
+    }
+
+    /// Tells that the UIDs of a folder went back, and begins to look at it again.
+    fn begin_again(&self, name: &str, record: &FolderRecord) -> Result<FolderRecord> {
+        self.reporter.warn(&format!(
+            "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
+            self.job.address
+        ));
+        self.store.uids_went_back(record)
     }
 
     /// Tells the server what an earlier run recorded and could not tell.
@@ -182,7 +203,10 @@ impl Visit<'_> {
     /// Fetches the open folder; `told` is what came of telling the server about earlier messages.
     fn folder(&mut self, folder: &Folder<'_>, told: &mut Result<()>) -> Result<Ended> {
         let (job, store) = (self.job, self.store);
-        let mut work = outstanding(job, store, self.mailbox, &folder.record, folder.epoch)?;
+        let work = outstanding(job, store, self.mailbox, &folder.record, folder.epoch)?;
+        let Some(mut work) = work else {
+            return Ok(Ended::WentBack);
+        };
         let is_set_aside = |id: &RemoteId| self.pass.is_set_aside(&folder.key, id);
         let (set_aside, ids): (Vec<_>, Vec<_>) = work.ids.into_iter().partition(is_set_aside);
         work.ids = ids;

@@ -65,6 +65,8 @@ pub struct Query {
 pub struct Listing {
     pub ids: Vec<RemoteId>,
     pub mark: Option<String>,
+    /// The message at the mark that was asked from, where it was seen to be there (IMAP alone).
+    pub at_mark: Option<RemoteId>,
 }
 
 /// Takes the octets of messages as they arrive. One message at a time: `begin`, any number of

@@ -141,6 +141,18 @@ impl Store {
         Ok(record.with_uids_gone_back())
     }
 
+    /// Whether a message is on record as one that we deleted or moved away.
+    pub fn has_left(&self, record: &FolderRecord, id: &RemoteId) -> Result<bool> {
+        self.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM message
+                     WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND present = 0",
+                )?
+                .exists(params![record.id, record.epoch, id])
+        })
+    }
+
     /// The highest UID on record in the folder's epoch.
     pub fn highest_uid(&self, record: &FolderRecord) -> Result<Option<u32>> {
         let mark = record.mark.as_deref().and_then(|mark| mark.parse().ok());

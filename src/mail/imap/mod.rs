@@ -193,9 +193,11 @@ impl Mailbox for ImapMailbox {
             None => None,
         };
         let since = query.since;
-        let uids = self
+        let mut uids = self
             .on_wire(|wire| search::search(wire, after, since))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
+        let is_at_mark = after.is_some() && uids.first().copied() == after;
+        let at_mark = is_at_mark.then(|| RemoteId::Uid(uids.remove(0)));
         // What has arrived since the folder was opened may be at UIDNEXT or beyond it. So may be
         // what no server gives, and beyond that mail would be passed over: the mark stays below.
         let next = self.wire.borrow().heard.uid_next;
@@ -207,6 +209,7 @@ impl Mailbox for ImapMailbox {
                 .map(u32::to_string)
                 .or_else(|| query.after.clone()),
             ids: uids.into_iter().map(RemoteId::Uid).collect(),
+            at_mark,
         })
     }
 

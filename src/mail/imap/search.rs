@@ -10,22 +10,21 @@ use jiff::civil::Date;
 /// More UIDs than any folder holds are not taken.
 const MOST: usize = 2_000_000;
 
-/// Finds the UIDs above `after`, ascending, of messages received on or after `since`.
+/// Finds the UIDs from `after` on, ascending, of messages received on or after `since`.
 ///
 /// `n:*` names the last message even when its UID is below `n` (RFC 3501 §9, seq-range), so the
 /// answer is filtered. Neither RETURN nor a charset is asked for: Exchange knows none, and the
 /// old form is understood by all; both `* SEARCH`, on several lines, and `* ESEARCH` (RFC 4731)
 /// are read. No hit in a folder that holds messages is not believed: then the UIDs are fetched.
-/// Where UIDNEXT says that there is nothing above `after`, nothing is asked.
+/// Where UIDNEXT says that there is nothing above `after`, nothing is asked, and nothing found.
 pub fn search(
     wire: &mut Wire,
     after: Option<u32>,
     since: Option<Date>,
 ) -> Result<Vec<u32>, Failure> {
-    let Some(first) = after.unwrap_or(0).checked_add(1) else {
-        return Ok(Vec::new());
-    };
-    if after.is_some() && wire.heard.uid_next == Some(first) {
+    let first = after.unwrap_or(1).max(1);
+    let next = after.map(|after| after.checked_add(1));
+    if next.is_some_and(|next| next.is_none() || next == wire.heard.uid_next) {
         return Ok(Vec::new());
     }
     let mut key = format!("UID {first}:*");

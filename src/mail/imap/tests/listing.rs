@@ -30,7 +30,7 @@ fn answers_come_in_every_form() {
 
 #[test]
 fn the_last_old_message_is_not_new() {
-    let script = [("UID SEARCH UID 10:*", "* SEARCH 9\r\n{t} OK x\r\n")];
+    let script = [("UID SEARCH UID 9:*", "* SEARCH 9\r\n{t} OK x\r\n")];
     assert_eq!(
         list(&script, Some("9")).unwrap(),
         (vec![], Some("9".into()))
@@ -40,6 +40,27 @@ fn the_last_old_message_is_not_new() {
         (vec![], Some("4294967295".into()))
     );
     assert_eq!(kind_of(&list(&[], Some("x")).unwrap_err()), Kind::Bug);
+}
+
+/// Whether the message at the mark is there is told with what is behind it.
+#[test]
+fn the_message_at_the_mark_is_seen_and_not_listed() {
+    for (found, at_mark, behind) in [
+        ("9 12", Some(9), vec![12]),
+        ("8", None, vec![]),
+        ("12", None, vec![12]),
+    ] {
+        let found = format!("* SEARCH {found}\r\n{{t}} OK x\r\n");
+        let (mut mailbox, _) = session(&[("UID SEARCH UID 9:*", &found)]);
+        mailbox.open("INBOX", false).unwrap();
+        let query = Query {
+            after: Some("9".into()),
+            since: None,
+        };
+        let listing = mailbox.list(&query).unwrap();
+        assert_eq!(listing.at_mark, at_mark.map(RemoteId::Uid));
+        assert_eq!(listing.ids, ids(behind));
+    }
 }
 
 #[test]
@@ -79,7 +100,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         since: None,
     };
     mailbox.list(&query).unwrap();
-    assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 10:*");
+    assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 9:*");
 }
 
 /// It may have arrived since the folder was opened, or be a UID that the server never gives.
@@ -205,5 +226,5 @@ fn a_day_is_asked_for_in_the_servers_form() {
             since: Some(jiff::civil::date(2026, 3, 1)),
         })
         .unwrap();
-    assert_eq!(asked.borrow()[0], "UID SEARCH UID 4:* SINCE 1-Mar-2026");
+    assert_eq!(asked.borrow()[0], "UID SEARCH UID 3:* SINCE 1-Mar-2026");
 }

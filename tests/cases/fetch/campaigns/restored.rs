@@ -70,6 +70,25 @@ fn a_program_that_is_handed_the_mail_gets_another_id_for_another_message() {
     assert_ne!(first, other);
 }
 
+/// So much new mail comes before the next run that UIDNEXT is higher than before. Of messages that
+/// had left the folder it is known all the same.
+#[test]
+fn more_new_mail_than_was_lost_is_fetched_where_mail_leaves_the_folder() {
+    for after in ["delete", "move:Archive"] {
+        let (desk, mut sent, backup) = backed_up(after);
+        desk.m365.restore(SUPPORT, "INBOX", &backup);
+        sent.extend(desk.deliver(20..40));
+        desk.fetch(&["--dry-run"])
+            .succeeds()
+            .shows("26 messages to fetch");
+        desk.fetch(&["-v"])
+            .succeeds()
+            .mentions("its UIDs went back under the same UIDVALIDITY")
+            .mentions("6 recognised as fetched before");
+        makes_good(&desk, &sent, maildir, after);
+    }
+}
+
 #[test]
 fn part_by_part() {
     for after in AFTER {
