@@ -118,7 +118,8 @@ impl Visit<'_> {
         }
         self.pass.seen.push(key.clone());
         let mut record = store.open_folder(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
-        if uids_went_back(self.mailbox, &opened, store, &record)? {
+        let went_back = uids_went_back(self.mailbox, &opened, store, &record)?;
+        if went_back {
             record = self.begin_again(name, &record)?;
         }
         let mut folder = Folder {
@@ -129,7 +130,7 @@ impl Visit<'_> {
             key,
             after: &job.after,
         };
-        if folder.record.renumbered {
+        if folder.record.renumbered && !went_back {
             let why = match uidvalidity(folder.epoch) {
                 0 => "its messages have the ids of Graph now".to_owned(),
                 epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),

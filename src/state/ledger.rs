@@ -158,8 +158,12 @@ impl Store {
         let mark = record.mark.as_deref().and_then(|mark| mark.parse().ok());
         let remote: Option<u32> = self.read(|connection| {
             connection
-                .prepare_cached("SELECT max(remote) FROM message WHERE folder = ?1 AND epoch = ?2")?
+                .prepare_cached(
+                    "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2
+                     ORDER BY remote DESC LIMIT 1",
+                )?
                 .query_row(params![record.id, record.epoch], |row| row.get(0))
+                .optional()
         })?;
         Ok(mark.max(remote))
     }
