@@ -3,7 +3,7 @@
 use super::Job;
 use super::look::{Seen, each_folder};
 use crate::mail::{Mailbox, Query, RemoteId};
-use crate::state::Store;
+use crate::state::{Epoch, Store, uidvalidity};
 use anyhow::Result;
 use std::collections::HashSet;
 
@@ -94,11 +94,11 @@ impl Ahead {
 }
 
 /// `None` where nothing has been fetched yet, so that all lies ahead.
-fn ahead(mailbox: &mut dyn Mailbox, mark: Option<String>, epoch: u32) -> Result<Option<Ahead>> {
+fn ahead(mailbox: &mut dyn Mailbox, mark: Option<String>, epoch: Epoch) -> Result<Option<Ahead>> {
     let Some(mark) = mark else {
         return Ok(None);
     };
-    if epoch != 0 {
+    if uidvalidity(epoch) != 0 {
         return Ok(mark.parse().ok().map(Ahead::Above));
     }
     let listing = mailbox.list(&Query {

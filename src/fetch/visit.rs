@@ -3,12 +3,12 @@
 use super::commit::Committer;
 use super::intake::Intake;
 use super::pass::Pass;
-use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
 use crate::fault::{Fault, Kind, Scope};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{Failure, FolderRecord, Store};
+use crate::state::{Epoch, Failure, FolderRecord, Store, uidvalidity};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::fmt;
@@ -25,6 +25,8 @@ const IN_FLIGHT: usize = 2000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Whole,
+    /// The UIDs of the folder went back.
+    WentBack,
     /// The job's time was up; the connection is of no more use.
     TimeUp,
 }
@@ -56,32 +58,39 @@ pub struct Outstanding {
     mark: Option<String>,
 }
 
+/// `None` where the UIDs went back: what is at the mark had left the folder.
 pub fn outstanding(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
     record: &FolderRecord,
-    epoch: u32,
-) -> Result<Outstanding> {
+    epoch: Epoch,
+) -> Result<Option<Outstanding>> {
     let due = store.due(record.id, epoch, now())?;
     let listing = mailbox.list(&Query {
         after: record.mark.clone(),
         since: job.since,
     })?;
+    if let Some(id) = &listing.at_mark
+        && store.has_left(record, id)?
+    {
+        return Ok(None);
+    }
     let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
-    let new = listing.ids.into_iter().filter(|id| !known.contains(id));
-    let mut ids = due;
-    ids.extend(new);
+    // In place: there may be a million.
+    let mut ids = listing.ids;
+    ids.retain(|id| !known.contains(id));
+    ids.splice(..0, due);
     // Of UIDs a part of the work moves the mark, which passes over all below it. Those of Graph are
     // in the order of arrival.
     if let Some(RemoteId::Uid(_)) = ids.first() {
         ids.sort_unstable();
     }
-    Ok(Outstanding {
+    Ok(Some(Outstanding {
         ids,
         // A listing of some days only says nothing of what lies before them.
         mark: listing.mark.filter(|_| job.since.is_none()),
-    })
+    }))
 }
 
 impl Visit<'_> {
@@ -93,7 +102,7 @@ impl Visit<'_> {
         let mut first = Ok(());
         for name in folders {
             match self.named(name) {
-                Ok(Ended::Whole) => {}
+                Ok(Ended::Whole | Ended::WentBack) => {}
                 // A folder that is gone, or closed to us, keeps no other back.
                 Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
                 ended => return first_of(first, ended.map(|_| ())),
@@ -111,16 +120,21 @@ impl Visit<'_> {
             return Ok(Ended::Whole);
         }
         self.pass.seen.push(key.clone());
-        let folder = Folder {
+        let mut record = store.open_folder(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
+        let went_back = uids_went_back(self.mailbox, &opened, store, &record)?;
+        if went_back {
+            record = self.begin_again(name, &record)?;
+        }
+        let mut folder = Folder {
             job,
             name,
-            epoch: opened.epoch,
-            record: store.open_folder(&mailbox_key(&job.address), &key, opened.epoch)?,
+            epoch: record.epoch,
+            record,
             key,
             after: &job.after,
         };
-        if folder.record.renumbered {
-            let why = match folder.epoch {
+        if folder.record.renumbered && !went_back {
+            let why = match uidvalidity(folder.epoch) {
                 0 => "its messages have the ids of Graph now".to_owned(),
                 epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
             };
@@ -135,10 +149,27 @@ impl Visit<'_> {
             Err(err) if is_wish(err) => Ok(Ended::Whole),
             _ => self.folder(&folder, &mut told),
         };
+        let ended = match ended {
+            Ok(Ended::WentBack) => {
+                folder.record = self.begin_again(name, &folder.record)?;
+                folder.epoch = folder.record.epoch;
+                self.folder(&folder, &mut told)
+            }
+            ended => ended,
+        };
         match (first_of(told, ended), self.unsettled.take()) {
             (Ok(Ended::Whole), Some(fault)) => Err(fault.into()),
             (ended, _) => ended,
         }
+    }
+
+    /// Tells that the UIDs of a folder went back, and begins to look at it again.
+    fn begin_again(&self, name: &str, record: &FolderRecord) -> Result<FolderRecord> {
+        self.reporter.warn(&format!(
+            "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
+            self.job.address
+        ));
+        self.store.uids_went_back(record)
     }
 
     /// Tells the server what an earlier run recorded and could not tell.
@@ -192,7 +223,10 @@ impl Visit<'_> {
     /// Fetches the open folder; `told` is what came of telling the server about earlier messages.
     fn folder(&mut self, folder: &Folder<'_>, told: &mut Result<()>) -> Result<Ended> {
         let (job, store) = (self.job, self.store);
-        let mut work = outstanding(job, store, self.mailbox, &folder.record, folder.epoch)?;
+        let work = outstanding(job, store, self.mailbox, &folder.record, folder.epoch)?;
+        let Some(mut work) = work else {
+            return Ok(Ended::WentBack);
+        };
         let is_set_aside = |id: &RemoteId| self.pass.is_set_aside(&folder.key, id);
         let (set_aside, ids): (Vec<_>, Vec<_>) = work.ids.into_iter().partition(is_set_aside);
         work.ids = ids;
@@ -210,6 +244,10 @@ impl Visit<'_> {
         }
         self.reporter.found(folder, work.ids.len() as u64);
         if !work.ids.is_empty() {
+            // What cannot be moved at all would be, in each run, mail that was not moved.
+            if let AfterFetch::Move(_) = folder.after {
+                self.mailbox.may_settle(folder.after)?;
+            }
             let place = delivery::expand(
                 &job.target,
                 &job.queue,
@@ -245,10 +283,14 @@ impl Visit<'_> {
                 }
                 // IMAP's ids ascend: everything up to the last of the chunk is accounted for. One that
                 // nothing came of may never have been: beyond it may be mail that is still to come.
-                let last = chunk.iter().rfind(|id| !fetched.gone.contains(id));
-                if let (Some(RemoteId::Uid(last)), Some(_)) = (last, &work.mark)
-                    && folder.uid_mark().is_none_or(|mark| mark < *last)
-                {
+                // The listing's own mark is not passed over either.
+                let highest: Option<u32> = work.mark.as_ref().and_then(|mark| mark.parse().ok());
+                let last = chunk.iter().filter_map(|id| match id {
+                    RemoteId::Uid(uid) if !fetched.gone.contains(id) => Some(*uid),
+                    _ => None,
+                });
+                let last = last.filter(|uid| highest.is_some_and(|h| *uid <= h)).max();
+                if let Some(last) = last.filter(|last| folder.uid_mark() < Some(*last)) {
                     store.set_mark(folder.record.id, &last.to_string())?;
                 }
             }

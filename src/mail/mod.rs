@@ -13,7 +13,7 @@ pub mod sasl;
 pub mod smtp;
 mod utf7;
 
-pub use authored::authored;
+pub use authored::{authored, first_line};
 
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
@@ -43,16 +43,18 @@ impl fmt::Display for RemoteId {
 /// An opened folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
-    /// Ids are good within one epoch: IMAP's UIDVALIDITY; 0 for Graph, whose ids outlive it.
-    pub epoch: u32,
+    /// IMAP's UIDVALIDITY; 0 for Graph, whose ids need none.
+    pub uidvalidity: u32,
     /// How many messages it holds.
     pub exists: u32,
+    /// The UID that the next message will have, if the server tells (IMAP's UIDNEXT).
+    pub uid_next: Option<u32>,
 }
 
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Only what came after this mark of an earlier listing (IMAP: the highest UID).
+    /// Only what came after this mark of an earlier listing (IMAP: the highest UID, below UIDNEXT).
     pub after: Option<String>,
     /// Only what was received on or after this day.
     pub since: Option<jiff::civil::Date>,
@@ -63,6 +65,8 @@ pub struct Query {
 pub struct Listing {
     pub ids: Vec<RemoteId>,
     pub mark: Option<String>,
+    /// The message at the mark that was asked from, where it was seen to be there (IMAP alone).
+    pub at_mark: Option<RemoteId>,
 }
 
 /// Takes the octets of messages as they arrive. One message at a time: `begin`, any number of
@@ -132,7 +136,8 @@ pub trait Mailbox {
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
 
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
-    /// settled. An error is about more than single messages: nothing is known of any of them.
+    /// settled. An error is about more than single messages: nothing is known of any of them. What
+    /// cannot be moved, see [`Mailbox::may_settle`], stays as it is.
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled>;
 
     /// Whether the open folder, opened for writing, has the rights that an action needs, as far

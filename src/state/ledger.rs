@@ -15,10 +15,23 @@ use std::collections::{HashMap, HashSet};
 /// Row of a folder in the database.
 pub type FolderId = i64;
 
+/// Ids are good within one epoch of a folder: its UIDVALIDITY (RFC 3501 §2.3.1.1) in the lower 32
+/// bits, and above it how often the UIDs were found to have gone back.
+pub type Epoch = i64;
+
+/// One more of these, and the UIDs have gone back once more.
+const WENT_BACK: Epoch = 1 << 32;
+
+/// The UIDVALIDITY of an epoch; 0 for Graph.
+pub fn uidvalidity(epoch: Epoch) -> u32 {
+    u32::try_from(epoch % WENT_BACK).unwrap_or_default()
+}
+
 /// What the ledger knows of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderRecord {
     pub id: FolderId,
+    pub epoch: Epoch,
     pub mark: Option<String>,
     /// Mail was delivered in another epoch and may be here under new ids.
     pub renumbered: bool,
@@ -39,7 +52,7 @@ pub struct StagedRecord {
 pub struct Interrupted {
     pub folder: FolderId,
     pub folder_name: String,
-    pub epoch: u32,
+    pub epoch: Epoch,
     pub remote: RemoteId,
     pub size: u64,
     pub intent: String,
@@ -54,43 +67,61 @@ struct Known {
     settled: bool,
 }
 
+impl FolderRecord {
+    /// The record as it is once the UIDs are known to have gone back.
+    pub fn with_uids_gone_back(&self) -> FolderRecord {
+        FolderRecord {
+            id: self.id,
+            epoch: self.epoch + WENT_BACK,
+            mark: None,
+            renumbered: true,
+        }
+    }
+}
+
+/// The record of a folder that has this UIDVALIDITY now.
 fn folder(
     reader: &Reader<'_>,
     address: &str,
     name: &str,
-    epoch: u32,
+    uidvalidity: u32,
 ) -> Result<Option<Known>, Error> {
     const FOLDER: Sql = Sql::both(
-        "SELECT id, CASE WHEN epoch = ?3 THEN mark END, epoch = ?3 AND former = 0,
-                CASE WHEN epoch = ?3 AND former = 0 THEN false
+        "SELECT id, this, CASE WHEN epoch = this THEN mark END, epoch = this AND former = 0,
+                CASE WHEN epoch = this AND former = 0 THEN false
                      ELSE EXISTS (SELECT 1 FROM message m
-                                  WHERE m.folder = folder.id AND m.present <> 0
-                                    AND (m.epoch < ?3 OR m.epoch > ?3)) END
-         FROM folder WHERE address = ?1 AND name = ?2",
+                                  WHERE m.folder = f.id AND m.present <> 0
+                                    AND (m.epoch < this OR m.epoch > this)) END
+         FROM (SELECT id, epoch, mark, former, epoch - epoch % ?4 + ?3 AS this
+               FROM folder WHERE address = ?1 AND name = ?2) f",
     );
-    reader.row(&FOLDER, &values![address, name, epoch], |row| {
+    let values = values![address, name, uidvalidity, WENT_BACK];
+    reader.row(&FOLDER, &values, |row| {
         Ok(Known {
             record: FolderRecord {
                 id: row.get(0)?,
-                mark: row.get(1)?,
-                renumbered: row.get(3)?,
+                epoch: row.get(1)?,
+                mark: row.get(2)?,
+                renumbered: row.get(4)?,
             },
-            settled: row.get(2)?,
+            settled: row.get(3)?,
         })
     })
 }
 
 impl Store {
-    /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
-    /// is listed again, and what was delivered in the former one is recognised.
-    pub fn open_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
+    /// The record of a folder that was opened with this UIDVALIDITY. A new one begins an epoch and
+    /// drops the mark: everything is listed again, and what was delivered in the former one is
+    /// recognised.
+    pub fn open_folder(&self, address: &str, name: &str, uidvalidity: u32) -> Result<FolderRecord> {
         const RECORD: Sql = Sql::both(
             "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
              ON CONFLICT (address, name) DO UPDATE
-             SET epoch = ?3, mark = NULL, former = 1 WHERE folder.epoch <> ?3",
+             SET epoch = folder.epoch - folder.epoch % ?4 + ?3, mark = NULL, former = 1
+             WHERE folder.epoch % ?4 <> ?3",
         );
         const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
-        let known = self.read(|reader| folder(reader, address, name, epoch))?;
+        let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
         if let Some(Known {
             record,
             settled: true,
@@ -99,8 +130,8 @@ impl Store {
             return Ok(record);
         }
         let known = self.transaction(|tx| {
-            tx.run(&RECORD, &values![address, name, epoch])?;
-            let known = folder(tx, address, name, epoch)?;
+            tx.run(&RECORD, &values![address, name, uidvalidity, WENT_BACK])?;
+            let known = folder(tx, address, name, uidvalidity)?;
             match &known {
                 Some(known) if known.record.renumbered => tx.index_fingerprints()?,
                 Some(known) => drop(tx.run(&SETTLE, &values![known.record.id])?),
@@ -113,14 +144,57 @@ impl Store {
             .context("the folder that was just recorded is not there")
     }
 
+    /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What
+    /// was delivered is recognised; what had left the folder may have been put back, under the UID
+    /// that it had: its `present` is 2 until [`Store::close_former_epochs`].
+    pub fn uids_went_back(&self, record: &FolderRecord) -> Result<FolderRecord> {
+        const MAY_BE_BACK: Sql = Sql::both(
+            "UPDATE message SET present = 2
+             WHERE folder = ?1 AND epoch % ?3 = ?2 % ?3 AND present = 0",
+        );
+        const BEGIN: Sql =
+            Sql::both("UPDATE folder SET epoch = ?2, mark = NULL, former = 1 WHERE id = ?1");
+        let began = record.with_uids_gone_back();
+        self.transaction(|tx| {
+            tx.run(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
+            tx.run(&BEGIN, &values![record.id, began.epoch])?;
+            tx.index_fingerprints()
+        })?;
+        Ok(began)
+    }
+
+    /// Whether a message is on record as one that we deleted or moved away.
+    pub fn has_left(&self, record: &FolderRecord, id: &RemoteId) -> Result<bool> {
+        const LEFT: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND present = 0",
+        );
+        self.read(|reader| reader.exists(&LEFT, &values![record.id, record.epoch, id]))
+    }
+
+    /// The highest UID on record in the folder's epoch.
+    pub fn highest_uid(&self, record: &FolderRecord) -> Result<Option<u32>> {
+        const HIGHEST: Sql = Sql::both(
+            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2
+             ORDER BY remote DESC LIMIT 1",
+        );
+        let mark = record.mark.as_deref().and_then(|mark| mark.parse().ok());
+        let remote = self.read(|reader| {
+            reader.row(&HIGHEST, &values![record.id, record.epoch], |row| {
+                row.get(0)
+            })
+        })?;
+        Ok(mark.max(remote))
+    }
+
     /// The record of a folder, without changing anything.
     pub fn folder_record(
         &self,
         address: &str,
         name: &str,
-        epoch: u32,
+        uidvalidity: u32,
     ) -> Result<Option<FolderRecord>> {
-        let known = self.read(|reader| folder(reader, address, name, epoch))?;
+        let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
         Ok(known.map(|known| known.record))
     }
 
@@ -135,7 +209,7 @@ impl Store {
     pub fn accounted(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         mark: Option<&str>,
         listed: &[RemoteId],
     ) -> Result<HashSet<RemoteId>> {
@@ -168,7 +242,7 @@ impl Store {
 
     /// Failed messages whose time has come; also those whose time is further off than it is ever
     /// set, because the clock was set back since.
-    pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
+    pub fn due(&self, folder: FolderId, epoch: Epoch, now: i64) -> Result<Vec<RemoteId>> {
         const DUE: Sql = Sql::both(
             "SELECT remote FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
@@ -191,7 +265,7 @@ impl Store {
     pub fn stage(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         messages: &[StagedRecord],
         now: i64,
     ) -> Result<()> {
@@ -222,7 +296,7 @@ impl Store {
     pub fn delivered<'a>(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
         after: &AfterFetch,
         now: i64,
@@ -254,7 +328,7 @@ impl Store {
     pub fn failed(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         remote: &RemoteId,
         failure: &Failure<'_>,
         now: i64,
@@ -289,7 +363,7 @@ impl Store {
     }
 
     /// Forgets a failed message that is no longer on the server.
-    pub fn gone(&self, folder: FolderId, epoch: u32, remote: &RemoteId) -> Result<()> {
+    pub fn gone(&self, folder: FolderId, epoch: Epoch, remote: &RemoteId) -> Result<()> {
         const GONE: Sql = Sql::both(
             "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
              AND state IN ('failed', 'staged')",
@@ -336,7 +410,7 @@ impl Store {
     }
 
     /// Delivered messages with something still to be done on the server.
-    pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
+    pub fn unsettled(&self, folder: FolderId, epoch: Epoch) -> Result<Vec<(RemoteId, AfterFetch)>> {
         const UNSETTLED: Sql = Sql::both(
             "SELECT remote, settle FROM message
              WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL",
@@ -355,7 +429,7 @@ impl Store {
     pub fn settled(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         ids: &[RemoteId],
         left: bool,
     ) -> Result<()> {
@@ -375,25 +449,26 @@ impl Store {
     pub fn recognise(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         remote: &RemoteId,
         fingerprint: &[u8; 16],
         now: i64,
     ) -> Result<bool> {
         const FORMER: Sql = Sql::both(
             "SELECT id FROM message
-             WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3 AND present = 1
+             WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3
+               AND (present = 1 OR (present = 2 AND remote = ?4))
                AND state IN ('delivered', 'quarantined', 'dropped')
-             ORDER BY id LIMIT 1",
+             ORDER BY remote <> ?4, id LIMIT 1",
         );
         const CLEAR: Sql =
             Sql::both("DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
-        const TAKE: Sql =
-            Sql::both("UPDATE message SET epoch = ?2, remote = ?3, changed_at = ?4 WHERE id = ?1");
+        const TAKE: Sql = Sql::both(
+            "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
+        );
         self.transaction(|tx| {
-            let former = tx.row(&FORMER, &values![folder, epoch, fingerprint], |row| {
-                row.get::<i64>(0)
-            })?;
+            let values = values![folder, epoch, fingerprint, remote];
+            let former = tx.row(&FORMER, &values, |row| row.get::<i64>(0))?;
             let Some(former) = former else {
                 return Ok(false);
             };
@@ -405,8 +480,8 @@ impl Store {
     }
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
-    /// deleted or moved by us. A UID is never given again; of an id of Graph, by which a message
-    /// may be put back, a digest stays. How many there were stays, too.
+    /// deleted or moved by us. A UID is not given again within an epoch; of an id of Graph, by which
+    /// a message may be put back, a digest stays. How many there were stays, too.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         const ANY: Sql = Sql::both(
             "SELECT 1 FROM message
@@ -442,7 +517,7 @@ impl Store {
     }
 
     /// The state of every message on record in this epoch.
-    pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
+    pub fn states(&self, folder: FolderId, epoch: Epoch) -> Result<HashMap<RemoteId, String>> {
         const STATES: Sql =
             Sql::both("SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2");
         self.read(|reader| {
@@ -453,7 +528,13 @@ impl Store {
     }
 
     /// Puts messages that were passed over among those to be tried, at once.
-    pub fn put_back(&self, folder: FolderId, epoch: u32, ids: &[RemoteId], now: i64) -> Result<()> {
+    pub fn put_back(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        ids: &[RemoteId],
+        now: i64,
+    ) -> Result<()> {
         const PUT_BACK: Sql = Sql::both(
             "INSERT INTO message (folder, epoch, remote, state, next_attempt, reason, changed_at)
              VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)
@@ -471,7 +552,7 @@ impl Store {
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
     /// a message could not be had under its new id it may be one of them, and nothing ends.
-    pub fn close_former_epochs(&self, folder: FolderId, epoch: u32) -> Result<()> {
+    pub fn close_former_epochs(&self, folder: FolderId, epoch: Epoch) -> Result<()> {
         const UNSEEN: Sql = Sql::both(
             "SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND fingerprint IS NULL

@@ -6,7 +6,7 @@ use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::{self, Audit, Delivered, Folder, Job, Reporter, Tally};
 use crate::mail::RemoteId;
 use crate::output::{Output, escape};
-use crate::state::{Holder, Interrupted, Wait};
+use crate::state::{Epoch, Holder, Interrupted, Wait, uidvalidity};
 use anyhow::Result;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,7 +76,7 @@ impl Reporter for Teller<'_> {
                 RemoteId::Uid(uid) => json!(uid),
                 RemoteId::Graph(id) => json!(id),
             },
-            "uidvalidity": epoch,
+            "uidvalidity": uidvalidity(*epoch),
             "size": message.size,
             "priority": job.priority,
             "language": job.language,
@@ -104,6 +104,10 @@ impl Reporter for Teller<'_> {
 
     fn note(&self, text: &str) {
         self.progress.aside(|| self.output.step(text));
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.aside(|| self.output.warn(text));
     }
 }
 
@@ -184,7 +188,7 @@ pub fn would_fetch(
     output: &Output,
     job: &Job,
     folder: &str,
-    epoch: u32,
+    epoch: Epoch,
     ids: &[RemoteId],
 ) -> Result<()> {
     if output.json {
@@ -193,7 +197,7 @@ pub fn would_fetch(
             "queue": job.queue,
             "address": job.address,
             "folder": folder,
-            "uidvalidity": epoch,
+            "uidvalidity": uidvalidity(epoch),
             "uids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "deliver": job.target.to_string(),
             "after_fetch": job.after.to_string(),

@@ -102,6 +102,7 @@ fn listing(ids: Vec<RemoteId>, link: Option<String>, began: u64) -> Listing {
     Listing {
         ids,
         mark: link.map(|link| format!("{began} {link}")),
+        at_mark: None,
     }
 }
 

@@ -86,8 +86,9 @@ impl Mailbox for GraphMailbox {
         };
         self.folder = Some((folder.to_owned(), found.id));
         Ok(Folder {
-            epoch: 0,
+            uidvalidity: 0,
             exists: found.total_item_count,
+            uid_next: None,
         })
     }
 

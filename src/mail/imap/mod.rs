@@ -158,7 +158,7 @@ impl Mailbox for ImapMailbox {
             Ok(opened) => opened,
             Err(failure) => return Err(self.cannot_open(folder, failure)),
         };
-        let Some(epoch) = opened.uid_validity else {
+        let Some(uidvalidity) = opened.uid_validity else {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
@@ -181,8 +181,9 @@ impl Mailbox for ImapMailbox {
         }
         self.folder = Some(folder.to_owned());
         Ok(Folder {
-            epoch,
+            uidvalidity,
             exists: opened.exists,
+            uid_next: self.wire.borrow().heard.uid_next,
         })
     }
 
@@ -194,15 +195,23 @@ impl Mailbox for ImapMailbox {
             None => None,
         };
         let since = query.since;
-        let uids = self
+        let mut uids = self
             .on_wire(|wire| search::search(wire, after, since))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
+        let is_at_mark = after.is_some() && uids.first().copied() == after;
+        let at_mark = is_at_mark.then(|| RemoteId::Uid(uids.remove(0)));
+        // What has arrived since the folder was opened may be at UIDNEXT or beyond it. So may be
+        // what no server gives, and beyond that mail would be passed over: the mark stays below.
+        let next = self.wire.borrow().heard.uid_next;
+        let is_below = |uid: &&u32| next.is_none_or(|next| **uid < next);
         Ok(Listing {
             mark: uids
-                .last()
+                .iter()
+                .rfind(is_below)
                 .map(u32::to_string)
                 .or_else(|| query.after.clone()),
             ids: uids.into_iter().map(RemoteId::Uid).collect(),
+            at_mark,
         })
     }
 
@@ -237,13 +246,14 @@ impl Mailbox for ImapMailbox {
         self.settle_uids(&uids, action)
     }
 
-    /// By PERMANENTFLAGS (RFC 3501 §7.1).
+    /// By what the server offers, and by PERMANENTFLAGS (RFC 3501 §7.1).
     fn may_settle(&mut self, action: &AfterFetch) -> Result<()> {
         let flag = match action {
             AfterFetch::Keep => return Ok(()),
             AfterFetch::Seen => "\\Seen",
             AfterFetch::Delete => "\\Deleted",
             AfterFetch::Move(_) => {
+                self.may_move()?;
                 let moves = self.on_wire(|wire| wire.offers("MOVE"));
                 if moves.map_err(|failure| self.fault("cannot talk to the server", failure))? {
                     return Ok(());

@@ -22,8 +22,8 @@ impl ImapMailbox {
     /// Settles ascending, distinct UIDs of the open folder.
     ///
     /// Without UIDPLUS (RFC 4315) only EXPUNGE is left, which would take away whatever others
-    /// have flagged; then a message to delete, or moved by copying, is flagged `\Deleted` and
-    /// left for the server or a person to expunge.
+    /// have flagged; then a message to delete is flagged `\Deleted` and left for the server or a
+    /// person to expunge, and one to move stays as it is: see [`ImapMailbox::may_move`].
     ///
     /// A set that is refused is halved, for one message in it may be the reason.
     pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<Settled> {
@@ -37,6 +37,9 @@ impl ImapMailbox {
             AfterFetch::Delete => "cannot delete messages",
             AfterFetch::Move(_) => "cannot move messages",
         };
+        if target.is_some() && !self.can_move()? {
+            return Ok(Settled::default());
+        }
         // Halves of a set would be copied again.
         let may_halve = match action {
             AfterFetch::Move(_) => self.on_wire(|wire| wire.offers("MOVE")),
@@ -84,7 +87,7 @@ impl ImapMailbox {
         let left = self.on_wire(|wire| match action {
             AfterFetch::Keep | AfterFetch::Seen => Ok(false),
             AfterFetch::Delete => wire.offers("UIDPLUS"),
-            AfterFetch::Move(_) => Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?),
+            AfterFetch::Move(_) => Ok(true),
         });
         let left = left.map_err(|failure| self.fault("cannot talk to the server", failure))?;
         let refused = refused.into_iter();
@@ -107,6 +110,31 @@ impl ImapMailbox {
                 .map_or("", |(_, text)| text.as_str())
         ))
         .of(Scope::Message)
+    }
+
+    /// Whether the server offers MOVE (RFC 6851), or UIDPLUS, by which a copy is made and the message
+    /// expunged.
+    fn can_move(&mut self) -> Result<bool> {
+        self.on_wire(|wire| Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?))
+            .map_err(|failure| self.fault("cannot talk to the server", failure))
+    }
+
+    /// Refuses to move where only COPY is left: the message would stay where it is, and nothing
+    /// could tell the next run for sure that it has been copied.
+    pub(super) fn may_move(&mut self) -> Result<()> {
+        if self.can_move()? {
+            return Ok(());
+        }
+        Err(Fault::config(format!(
+            "`{}` offers neither MOVE nor UIDPLUS: a message could only be copied, perhaps several times, and not moved",
+            self.place.host
+        ))
+        .said(format!(
+            "CAPABILITY {}",
+            self.wire.borrow().heard.offers.as_deref().unwrap_or_default()
+        ))
+        .hint("set `after_fetch` to keep, seen or delete")
+        .into())
     }
 
     /// The name on the wire of a folder to move to.
