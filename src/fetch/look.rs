@@ -1,8 +1,9 @@
 //! A look at a mailbox that fetches nothing: what a run would do.
 
+use super::pile::{Pile, Sorted};
 use super::visit::{is_of_folder, outstanding};
 use super::{Job, folder_key, mailbox_key};
-use crate::mail::{Mailbox, Query, RemoteId};
+use crate::mail::{Mailbox, Query};
 use crate::state::{FolderRecord, Store};
 use anyhow::Result;
 
@@ -54,23 +55,27 @@ pub fn list(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
-    mut found: impl FnMut(&str, u32, &[RemoteId]) -> Result<()>,
+    mut found: impl FnMut(&str, u32, &Sorted) -> Result<()>,
 ) -> Result<()> {
-    let mut left = job.limit.map(|limit| limit as usize);
+    let mut left = job.limit.map(u64::from);
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
         let mut ids = match &seen.record {
-            Some(record) => outstanding(job, store, mailbox, record, seen.epoch)?.ids,
+            Some(record) => outstanding(job, store, mailbox, record, seen.epoch, |_| true)?.ids,
             None => {
                 let all = Query {
                     after: None,
                     since: job.since,
                 };
-                mailbox.list(&all)?.ids
+                let mut pile = Pile::new(&job.state);
+                mailbox.list(&all, &mut |page| {
+                    page.into_iter().try_for_each(|listed| pile.add(listed))
+                })?;
+                pile.sort()?
             }
         };
         if let Some(left) = &mut left {
             ids.truncate(*left);
-            *left -= ids.len();
+            *left -= ids.count();
         }
         found(seen.name, seen.epoch, &ids)
     })

@@ -58,12 +58,24 @@ pub struct Query {
     pub since: Option<jiff::civil::Date>,
 }
 
-/// The messages found, in the order of their arrival, and the mark to go on from next time.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    pub ids: Vec<RemoteId>,
-    pub mark: Option<String>,
+/// A message of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub id: RemoteId,
+    /// When it was received, in a form that sorts by time and is of printable ASCII; empty where
+    /// the order of the ids tells it (IMAP), or the server does not.
+    pub received: String,
 }
+
+impl From<RemoteId> for Listed {
+    fn from(id: RemoteId) -> Listed {
+        let received = String::new();
+        Listed { id, received }
+    }
+}
+
+/// Takes a page of a listing.
+pub type Page<'a> = dyn FnMut(Vec<Listed>) -> Result<()> + 'a;
 
 /// Takes the octets of messages as they arrive. One message at a time: `begin`, any number of
 /// `write`s, then `end`, or `discard` when it did not arrive whole or nobody asked for it.
@@ -106,8 +118,10 @@ pub trait Mailbox {
     /// Opens a folder; `write` asks for the right to settle in it.
     fn open(&mut self, folder: &str, write: bool) -> Result<Folder>;
 
-    /// Lists messages of the open folder.
-    fn list(&mut self, query: &Query) -> Result<Listing>;
+    /// Lists messages of the open folder, page by page, so that no folder fills memory. They come
+    /// in any order, and one may come again. Gives the mark to go on from next time; an error of
+    /// `page` ends the listing.
+    fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Option<String>>;
 
     /// Retrieves messages of the open folder into `sink`, in any order, without marking them as
     /// read. Returns those that did not arrive though the connection is well. An error means that

@@ -25,6 +25,26 @@ pub struct FolderRecord {
     pub renumbered: bool,
 }
 
+/// What became of a message that is accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Delivered,
+    Quarantined,
+    /// Dropped from quarantine by a person.
+    Dropped,
+    /// To be tried again, or interrupted.
+    Pending,
+}
+
+fn standing(row: &Row<'_>, column: usize) -> rusqlite::Result<Standing> {
+    Ok(match row.get_ref(column)?.as_str()? {
+        "delivered" => Standing::Delivered,
+        "quarantined" => Standing::Quarantined,
+        "dropped" => Standing::Dropped,
+        _ => Standing::Pending,
+    })
+}
+
 /// A message that is about to be delivered.
 #[derive(Clone, Debug)]
 pub struct StagedRecord {
@@ -131,61 +151,81 @@ impl Store {
         })
     }
 
-    /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
-    /// the mark tells where to look; a listing of Graph may hold any message again.
+    /// What became of those on a page of a listing that are accounted for, in this epoch. One that
+    /// was forgotten had been delivered.
     pub fn accounted(
         &self,
         folder: FolderId,
         epoch: u32,
-        mark: Option<&str>,
         listed: &[RemoteId],
-    ) -> Result<HashSet<RemoteId>> {
-        if let Some(RemoteId::Uid(_)) = listed.first() {
-            let after: i64 = mark.and_then(|m| m.parse().ok()).unwrap_or(0);
-            return self
-                .ids(
-                    "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
-                    params![folder, epoch, after],
-                )
-                .map(|ids| ids.into_iter().collect());
-        }
+    ) -> Result<HashMap<RemoteId, Standing>> {
+        let bounds = (listed.iter().min(), listed.iter().max());
         self.read(|connection| {
-            let mut known = HashSet::new();
+            let mut known = HashMap::new();
+            if let (Some(RemoteId::Uid(first)), Some(RemoteId::Uid(last))) = bounds {
+                let listed: HashSet<&RemoteId> = listed.iter().collect();
+                let mut statement = connection.prepare_cached(
+                    "SELECT remote, state FROM message
+                     WHERE folder = ?1 AND epoch = ?2 AND remote BETWEEN ?3 AND ?4",
+                )?;
+                let mut rows = statement.query(params![folder, epoch, first, last])?;
+                while let Some(row) = rows.next()? {
+                    let id = remote_id(row, 0)?;
+                    if listed.contains(&id) {
+                        known.insert(id, standing(row, 1)?);
+                    }
+                }
+                return Ok(known);
+            }
             let mut remembered = connection.prepare_cached(
-                "SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+                "SELECT state FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
             )?;
             let mut forgotten = connection
                 .prepare_cached("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2")?;
             for id in listed {
-                if remembered.exists(params![folder, epoch, id])?
-                    || forgotten.exists(params![folder, id_digest(id)])?
-                {
-                    known.insert(id.clone());
+                let found = remembered
+                    .query_row(params![folder, epoch, id], |row| standing(row, 0))
+                    .optional()?;
+                if let Some(found) = found {
+                    known.insert(id.clone(), found);
+                } else if forgotten.exists(params![folder, id_digest(id)])? {
+                    // Moved away, forgotten, and put back by a person.
+                    known.insert(id.clone(), Standing::Delivered);
                 }
             }
             Ok(known)
         })
     }
 
-    /// Failed messages whose time has come; also those whose time is further off than it is ever
-    /// set, because the clock was set back since.
-    pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
-        self.ids(
-            "SELECT remote FROM message
-             WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
-               AND (next_attempt <= ?3 OR next_attempt > ?4)
-             ORDER BY remote",
-            params![folder, epoch, now, now + LONGEST_BACKOFF],
-        )
-    }
-
-    fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<RemoteId>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            statement
-                .query_map(params, |row| remote_id(row, 0))
-                .and_then(Iterator::collect)
-        })
+    /// Hands over the failed messages whose time has come; also those whose time is further off
+    /// than it is ever set, because the clock was set back since. `each` must not ask the store.
+    pub fn due(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        now: i64,
+        each: &mut dyn FnMut(RemoteId) -> Result<()>,
+    ) -> Result<()> {
+        let connection = self.connection();
+        let mut refused = None;
+        let mut all = || {
+            // The words on 'delivered' let the index of unfinished messages be used.
+            let mut statement = connection.prepare_cached(
+                "SELECT remote FROM message
+                 WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND state <> 'delivered'
+                   AND (next_attempt <= ?3 OR next_attempt > ?4)
+                 ORDER BY id",
+            )?;
+            let mut rows = statement.query(params![folder, epoch, now, now + LONGEST_BACKOFF])?;
+            while refused.is_none()
+                && let Some(row) = rows.next()?
+            {
+                refused = each(remote_id(row, 0)?).err();
+            }
+            Ok(())
+        };
+        all().map_err(|e| self.cannot_read(e))?;
+        refused.map_or(Ok(()), Err)
     }
 
     /// Moves the mark: everything up to it is accounted for.
@@ -338,20 +378,32 @@ impl Store {
         .map(drop)
     }
 
-    /// Delivered messages with something still to be done on the server.
-    pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
-        self.read(|connection| {
+    /// Delivered messages with something still to be done on the server: the first `most` whose
+    /// row comes after `row`. Gives the last one's row, too.
+    pub fn unsettled(
+        &self,
+        folder: FolderId,
+        epoch: u32,
+        row: i64,
+        most: usize,
+    ) -> Result<(i64, Vec<(RemoteId, AfterFetch)>)> {
+        let mut last = row;
+        let found = self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT remote, settle FROM message
-             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL ORDER BY remote",
+                "SELECT remote, settle, id FROM message
+                 WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL AND id > ?3
+                 ORDER BY id LIMIT ?4",
             )?;
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
             statement
-                .query_map(params![folder, epoch], |row| {
+                .query_map(params![folder, epoch, row, most], |row| {
                     let settle: String = row.get(1)?;
+                    last = row.get(2)?;
                     Ok((remote_id(row, 0)?, settle.parse().unwrap_or_default()))
                 })
                 .and_then(Iterator::collect)
-        })
+        })?;
+        Ok((last, found))
     }
 
     /// Puts on record that the server has done it, and whether they have left the folder.
@@ -457,20 +509,6 @@ impl Store {
                 update.execute(params![folder, count, last])?;
             }
             Ok(())
-        })
-    }
-
-    /// The state of every message on record in this epoch.
-    pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2",
-            )?;
-            statement
-                .query_map(params![folder, epoch], |row| {
-                    Ok((remote_id(row, 0)?, row.get(1)?))
-                })
-                .and_then(Iterator::collect)
         })
     }
 

@@ -20,7 +20,7 @@ mod ways;
 pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 
 pub use health::Health;
-pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord};
+pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord, Standing};
 pub use lock::{Holder, Lock};
 pub use outbox::{OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;

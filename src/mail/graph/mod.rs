@@ -20,7 +20,7 @@ mod settle;
 pub use client::Trace;
 pub use sending::transport;
 
-use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink};
+use super::{Folder, Mailbox, Missing, Page, Query, RemoteId, Sink};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
@@ -89,10 +89,8 @@ impl Mailbox for GraphMailbox {
         })
     }
 
-    fn list(&mut self, query: &Query) -> Result<Listing> {
-        let open = self.opened()?;
-        listing::list(&self.client, open.id, query)
-            .map_err(|failure| self.client.fault("cannot list the messages", failure))
+    fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Option<String>> {
+        listing::list(&self.client, self.opened()?.id, query, page)
     }
 
     fn retrieve(

@@ -25,7 +25,7 @@ pub use connect::open;
 pub use faults::is_not_connected;
 pub use wire::Trace;
 
-use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Sink, utf7};
+use super::{Folder, Mailbox, Missing, Page, Query, RemoteId, Sink, utf7};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
@@ -35,6 +35,9 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use wire::{Cut, Failure, Wire};
+
+/// Messages on a page of a listing.
+const PAGE: usize = 2000;
 
 /// A signed-in session.
 pub struct ImapMailbox {
@@ -184,7 +187,7 @@ impl Mailbox for ImapMailbox {
         })
     }
 
-    fn list(&mut self, query: &Query) -> Result<Listing> {
+    fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Option<String>> {
         let after = match &query.after {
             Some(mark) => Some(mark.parse().map_err(|_| {
                 Fault::new(Kind::Bug, format!("`{mark}` is no mark of an IMAP folder"))
@@ -195,13 +198,13 @@ impl Mailbox for ImapMailbox {
         let uids = self
             .on_wire(|wire| search::search(wire, after, since))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
-        Ok(Listing {
-            mark: uids
-                .last()
-                .map(u32::to_string)
-                .or_else(|| query.after.clone()),
-            ids: uids.into_iter().map(RemoteId::Uid).collect(),
-        })
+        for uids in uids.chunks(PAGE) {
+            page(uids.iter().map(|uid| RemoteId::Uid(*uid).into()).collect())?;
+        }
+        Ok(uids
+            .last()
+            .map(u32::to_string)
+            .or_else(|| query.after.clone()))
     }
 
     fn retrieve(

@@ -5,11 +5,11 @@ use super::*;
 fn list(script: &[(&str, &str)], after: Option<&str>) -> Result<(Vec<RemoteId>, Option<String>)> {
     let (mut mailbox, _) = session(script);
     mailbox.open("INBOX", false)?;
-    let listing = mailbox.list(&Query {
+    let query = Query {
         after: after.map(str::to_owned),
         since: None,
-    })?;
-    Ok((listing.ids, listing.mark))
+    };
+    listed(&mut mailbox, &query)
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
             after: after.map(str::to_owned),
             since: None,
         };
-        let listing = mailbox.list(&query).unwrap();
-        assert_eq!(listing.mark.as_deref(), after);
+        let (_, mark) = listed(&mut mailbox, &query).unwrap();
+        assert_eq!(mark.as_deref(), after);
         let asked = asked.borrow();
         let verbs: Vec<_> = asked.iter().filter_map(|c| c.split(' ').next()).collect();
         assert_eq!(verbs, commands, "UIDNEXT {next} after {after:?}");
@@ -78,7 +78,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         after: Some("9".into()),
         since: None,
     };
-    mailbox.list(&query).unwrap();
+    listed(&mut mailbox, &query).unwrap();
     assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 10:*");
 }
 
@@ -112,11 +112,10 @@ fn a_set_that_explodes_is_refused() {
 #[test]
 fn a_day_is_asked_for_in_the_servers_form() {
     let (mut mailbox, asked) = session(&[]);
-    mailbox
-        .list(&Query {
-            after: Some("3".into()),
-            since: Some(jiff::civil::date(2026, 3, 1)),
-        })
-        .unwrap();
+    let query = Query {
+        after: Some("3".into()),
+        since: Some(jiff::civil::date(2026, 3, 1)),
+    };
+    listed(&mut mailbox, &query).unwrap();
     assert_eq!(asked.borrow()[0], "UID SEARCH UID 4:* SINCE 1-Mar-2026");
 }
