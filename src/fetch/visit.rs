@@ -92,10 +92,9 @@ impl Visit<'_> {
     /// Fetches each folder of the job.
     pub fn folders(mut self) -> Result<()> {
         let job = self.job;
-        let folders: Vec<&str> = job.folders.iter().map(String::as_str).collect();
-        mail::refuse_to_move_back(self.mailbox, &folders, &job.after)?;
+        mail::refuse_to_move_back(self.mailbox, &job.folders, &job.after, true)?;
         let mut first = Ok(());
-        for name in folders {
+        for name in &job.folders {
             match self.named(name) {
                 Ok(Ended::Whole) => {}
                 // A folder that is gone, or closed to us, keeps no other back.
@@ -165,6 +164,10 @@ impl Visit<'_> {
     /// Tells the server what became of messages, and puts on record that it knows.
     fn settle(&mut self, folder: &Folder<'_>, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
         let (id, epoch) = (folder.record.id, folder.epoch);
+        if !self.pass.may_move {
+            mail::refuse_to_move_back(self.mailbox, &self.job.folders, action, false)?;
+            self.pass.may_move = matches!(action, AfterFetch::Move(_));
+        }
         let err = match self.mailbox.settle(ids, action) {
             Ok(left) => return self.store.settled(id, epoch, ids, left),
             Err(err) => err,

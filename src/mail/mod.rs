@@ -9,6 +9,7 @@ mod authored;
 pub mod graph;
 pub mod imap;
 pub mod message;
+mod names;
 pub mod sasl;
 pub mod smtp;
 mod utf7;
@@ -149,26 +150,24 @@ pub trait Mailbox {
     /// Whether two names are those of one folder, of which the first is there.
     fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool>;
 
-    /// The folders' names, decoded.
-    fn folders(&mut self) -> Result<Vec<String>>;
-
     /// Says goodbye; errors are of no interest any more.
     fn close(&mut self);
 }
 
-/// Refuses to move mail to where it would be fetched again, for ever.
+/// Refuses to move mail to where it would be fetched again, for ever. Unless it goes by the names
+/// alone, the server may be asked for each folder: one has another name in another language.
 pub fn refuse_to_move_back(
     mailbox: &mut dyn Mailbox,
-    folders: &[&str],
+    folders: &[impl AsRef<str>],
     after: &AfterFetch,
+    by_names_alone: bool,
 ) -> Result<()> {
     let AfterFetch::Move(target) = after else {
         return Ok(());
     };
-    for folder in folders {
-        if folder.to_lowercase() == target.to_lowercase()
-            && mailbox.is_one_folder(folder, target)?
-        {
+    for folder in folders.iter().map(AsRef::as_ref) {
+        let may_be = !by_names_alone || names::same_but_for_case(folder, target);
+        if may_be && mailbox.is_one_folder(folder, target)? {
             return Err(Fault::config(format!(
                 "mail that is moved to folder `{target}` would be fetched again from there"
             ))

@@ -28,12 +28,15 @@ use crate::secret::Secret;
 use anyhow::Result;
 use client::Client;
 use settle::Open;
+use std::collections::HashMap;
 
 /// A mailbox with a token for it.
 pub struct GraphMailbox {
     client: Client,
     /// The open folder: the name that it was opened by, and its id.
     folder: Option<(String, String)>,
+    /// The ids of folders by the names that they were looked for.
+    found: HashMap<String, Option<String>>,
 }
 
 /// A mailbox at the service root `root`; nothing is asked of it yet.
@@ -50,6 +53,7 @@ pub fn open(
     Ok(GraphMailbox {
         client: Client::new(agent, root, user, token, trace)?,
         folder: None,
+        found: HashMap::new(),
     })
 }
 
@@ -58,6 +62,18 @@ impl GraphMailbox {
     pub fn find_sent(&self, message_id: &str) -> Result<usize> {
         listing::with_message_id(&self.client, "sentitems", message_id)
             .map_err(|failure| self.client.fault("cannot look into Sent Items", failure))
+    }
+
+    /// The id of a folder, as it was when this connection first looked for it.
+    fn id(&mut self, name: &str) -> Result<Option<String>> {
+        if let Some(known) = self.found.get(name) {
+            return Ok(known.clone());
+        }
+        let found = folders::find(&self.client, name)
+            .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
+        let id = found.map(|found| found.id);
+        self.found.insert(name.to_owned(), id.clone());
+        Ok(id)
     }
 
     fn opened(&self) -> Result<Open<'_>> {
@@ -82,6 +98,7 @@ impl Mailbox for GraphMailbox {
         let Some(found) = found else {
             return Err(folders::missing(&self.client, folder));
         };
+        self.found.insert(folder.to_owned(), Some(found.id.clone()));
         self.folder = Some((folder.to_owned(), found.id));
         Ok(Folder {
             epoch: 0,
@@ -115,25 +132,10 @@ impl Mailbox for GraphMailbox {
         if folders::same(name, other) {
             return Ok(true);
         }
-        let id = |wanted: &str| -> Result<Option<String>> {
-            if let Some((open, id)) = &self.folder
-                && open == wanted
-            {
-                return Ok(Some(id.clone()));
-            }
-            let found = folders::find(&self.client, wanted)
-                .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
-            Ok(found.map(|found| found.id))
-        };
-        Ok(match id(name)? {
-            Some(found) => id(other)? == Some(found),
+        Ok(match self.id(name)? {
+            Some(found) => self.id(other)? == Some(found),
             None => false,
         })
-    }
-
-    fn folders(&mut self) -> Result<Vec<String>> {
-        folders::all(&self.client)
-            .map_err(|failure| self.client.fault("cannot list the folders", failure))
     }
 
     fn close(&mut self) {}

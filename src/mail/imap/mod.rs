@@ -25,7 +25,7 @@ pub use connect::open;
 pub use faults::is_not_connected;
 pub use wire::Trace;
 
-use super::{Folder, Mailbox, Missing, Page, Query, RemoteId, Sink, utf7};
+use super::{Folder, Mailbox, Missing, Page, Query, RemoteId, Sink, names, utf7};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
@@ -121,6 +121,32 @@ impl ImapMailbox {
         faults::failed(&self.place, what, failure)
     }
 
+    fn select(&mut self, folder: &str, write: bool) -> Result<imap::types::Mailbox, Failure> {
+        let name = utf7::encode(folder);
+        self.ask(|session| match write {
+            true => session.select(&name),
+            false => session.examine(&name),
+        })
+    }
+
+    /// The folders' names, decoded.
+    fn folders(&mut self) -> Result<Vec<String>> {
+        self.on_wire(folders::list)
+            .map_err(|failure| self.fault("cannot list the folders", failure))
+    }
+
+    /// A folder of this name in the other form of Unicode, where there is none in this one.
+    fn other_form(&mut self, folder: &str) -> Result<Option<String>, Failure> {
+        if folder.is_ascii() {
+            return Ok(None);
+        }
+        let listed = self.on_wire(folders::list)?;
+        let other = listed.iter().find(|name| names::look_same(name, folder));
+        Ok(other
+            .filter(|_| !listed.iter().any(|name| name == folder))
+            .cloned())
+    }
+
     /// Tells a folder that is not there from one that cannot be opened.
     fn cannot_open(&mut self, folder: &str, failure: Failure) -> anyhow::Error {
         let what = format!(
@@ -147,14 +173,12 @@ impl Mailbox for ImapMailbox {
             let heard = &mut self.wire.borrow_mut().heard;
             (heard.exists, heard.uid_next, heard.permanent) = (0, None, None);
         }
-        let name = utf7::encode(folder);
-        let opened = self.ask(|session| {
-            if write {
-                session.select(&name)
-            } else {
-                session.examine(&name)
-            }
-        });
+        let mut opened = self.select(folder, write);
+        if matches!(opened, Err(Failure::Refused(_)))
+            && let Ok(Some(name)) = self.other_form(folder)
+        {
+            opened = self.select(&name, write);
+        }
         let opened = match opened {
             Ok(opened) => opened,
             Err(failure) => return Err(self.cannot_open(folder, failure)),
@@ -270,20 +294,15 @@ impl Mailbox for ImapMailbox {
         .into())
     }
 
-    /// Exchange finds a folder by its name in any case; where names differ by case alone and are
-    /// not one folder, both are listed.
+    /// Exchange finds a folder by its name in any case; where names differ by case or the form of
+    /// Unicode alone and are not one folder, both are listed.
     fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool> {
-        if same_folder(name, other) || name.to_lowercase() != other.to_lowercase() {
+        if same_folder(name, other) || !names::same_but_for_case(name, other) {
             return Ok(same_folder(name, other));
         }
         let listed = self.folders()?;
         let is_listed = |wanted: &str| listed.iter().any(|name| name == wanted);
         Ok(!(is_listed(name) && is_listed(other)))
-    }
-
-    fn folders(&mut self) -> Result<Vec<String>> {
-        self.on_wire(folders::list)
-            .map_err(|failure| self.fault("cannot list the folders", failure))
     }
 
     /// The farewell is not waited for: all that was to be done has been answered.
@@ -315,31 +334,10 @@ fn same_folder(a: &str, b: &str) -> bool {
 }
 
 fn no_such_folder(user: &str, folder: &str, names: &[String]) -> Fault {
-    let mut near: Vec<_> = names
-        .iter()
-        .map(|name| {
-            let likeness = strsim::jaro_winkler(&name.to_lowercase(), &folder.to_lowercase());
-            (likeness, name)
-        })
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let list = |names: Vec<&String>| {
-        names
-            .into_iter()
-            .take(8)
-            .map(|name| format!("`{}`", crate::output::escape(name)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let fault = Fault::config(format!("no folder `{folder}` in mailbox `{user}`"));
-    if near.is_empty() {
-        fault.hint(format!("its folders: {}", list(names.iter().collect())))
-    } else {
-        fault.hint(format!(
-            "did you mean {}?",
-            list(near.into_iter().map(|(_, name)| name).collect())
-        ))
+    match names::hint(folder, names) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
     }
 }
 
