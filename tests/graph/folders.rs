@@ -132,6 +132,24 @@ fn mail_is_not_moved_into_a_fetched_folder_by_its_name_in_another_language() {
 }
 
 #[test]
+fn a_folder_that_is_moved_to_is_looked_for_once() {
+    let office = Office::new("graph");
+    office.m365.add_folder(SUPPORT, "Done");
+    office.configure("graph", "        after_fetch: move:Done\n");
+    for n in 0..3 {
+        office.deliver("INBOX", n);
+    }
+    office.fetch().succeeds().says_nothing();
+    assert_eq!(office.m365.messages(SUPPORT, "Done").len(), 3);
+    let log = office.m365.log();
+    let looks = log
+        .iter()
+        .filter(|l| l.ends_with("/mailFolders") && l.starts_with("HTTP < GET"));
+    assert_eq!(looks.count(), 1);
+    assert_eq!(office.requests("mailFolders/inbox"), 1);
+}
+
+#[test]
 fn a_list_of_folders_without_an_end_ends() {
     let office = Office::new("graph");
     office.configure("graph", "        folders: [Nowhere]\n");

@@ -27,6 +27,7 @@ use crate::http::Agent;
 use crate::secret::Secret;
 use anyhow::Result;
 use client::Client;
+use folders::Found;
 use settle::Open;
 use std::collections::HashMap;
 
@@ -35,8 +36,9 @@ pub struct GraphMailbox {
     client: Client,
     /// The open folder: the name that it was opened by, and its id.
     folder: Option<(String, String)>,
-    /// The ids of folders by the names that they were looked for.
-    found: HashMap<String, Option<String>>,
+    /// Folders by the names that they were looked for, until something is done with them: it asks
+    /// anew the next time.
+    found: HashMap<String, Option<Found>>,
 }
 
 /// A mailbox at the service root `root`; nothing is asked of it yet.
@@ -66,14 +68,18 @@ impl GraphMailbox {
 
     /// The id of a folder, as it was when this connection first looked for it.
     fn id(&mut self, name: &str) -> Result<Option<String>> {
-        if let Some(known) = self.found.get(name) {
-            return Ok(known.clone());
+        if let Some((open, id)) = &self.folder
+            && open == name
+        {
+            return Ok(Some(id.clone()));
         }
-        let found = folders::find(&self.client, name)
-            .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
-        let id = found.map(|found| found.id);
-        self.found.insert(name.to_owned(), id.clone());
-        Ok(id)
+        if !self.found.contains_key(name) {
+            let found = folders::find(&self.client, name)
+                .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
+            self.found.insert(name.to_owned(), found);
+        }
+        let found = self.found.get(name).and_then(Option::as_ref);
+        Ok(found.map(|found| found.id.clone()))
     }
 
     fn opened(&self) -> Result<Open<'_>> {
@@ -88,22 +94,22 @@ impl Mailbox for GraphMailbox {
     /// Graph does not tell beforehand whether we may write; the first settling does.
     fn open(&mut self, folder: &str, _write: bool) -> Result<Folder> {
         self.folder = None;
-        let found = folders::find(&self.client, folder).map_err(|failure| {
-            let what = format!(
-                "cannot open folder `{folder}` of mailbox `{}`",
-                self.client.user
-            );
-            self.client.fault(&what, failure)
-        })?;
+        let found = match self.found.remove(folder).flatten() {
+            Some(found) => Some(found),
+            None => folders::find(&self.client, folder).map_err(|failure| {
+                let what = format!(
+                    "cannot open folder `{folder}` of mailbox `{}`",
+                    self.client.user
+                );
+                self.client.fault(&what, failure)
+            })?,
+        };
         let Some(found) = found else {
             return Err(folders::missing(&self.client, folder));
         };
-        self.found.insert(folder.to_owned(), Some(found.id.clone()));
+        let exists = found.total_item_count;
         self.folder = Some((folder.to_owned(), found.id));
-        Ok(Folder {
-            epoch: 0,
-            exists: found.total_item_count,
-        })
+        Ok(Folder { epoch: 0, exists })
     }
 
     fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Option<String>> {
@@ -123,7 +129,11 @@ impl Mailbox for GraphMailbox {
     }
 
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<bool> {
-        settle::settle(&self.client, &self.opened()?, ids, action)?;
+        let target = match action {
+            AfterFetch::Move(name) => self.found.remove(name).flatten(),
+            _ => None,
+        };
+        settle::settle(&self.client, &self.opened()?, ids, action, target)?;
         Ok(matches!(action, AfterFetch::Delete | AfterFetch::Move(_)))
     }
 
