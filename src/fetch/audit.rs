@@ -120,7 +120,8 @@ impl Digests {
         self.found.get(at).is_some_and(|found| found & !3 == digest)
     }
 
-    /// How many there are of each standing, those added twice counted once.
+    /// How many there are of each standing, in the order of [`Standing`]; those added twice are
+    /// counted once.
     fn counts(mut self) -> [u64; 4] {
         self.sort();
         self.found.dedup_by_key(|found| *found & !3);
@@ -170,4 +171,30 @@ fn passed_over(
         }
     }
     rest.sort()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_listed_twice_counts_once() {
+        let ids: Vec<_> = (0..1000)
+            .map(|n| RemoteId::Graph(format!("AAk{n}")))
+            .collect();
+        let mut digests = Digests::default();
+        for (n, id) in ids.iter().chain(&ids[..500]).enumerate() {
+            let standing = match n % 10 {
+                0 => Standing::Quarantined,
+                1 => Standing::Dropped,
+                2 | 3 => Standing::Pending,
+                _ => Standing::Delivered,
+            };
+            digests.add(id, standing);
+        }
+        digests.sort();
+        assert!(ids.iter().all(|id| digests.holds(id)));
+        assert!(!digests.holds(&RemoteId::Graph("AAk1000".into())));
+        assert_eq!(digests.counts(), [600, 100, 100, 200]);
+    }
 }

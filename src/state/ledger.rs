@@ -209,13 +209,7 @@ impl Store {
         let connection = self.connection();
         let mut refused = None;
         let mut all = || {
-            // The words on 'delivered' let the index of unfinished messages be used.
-            let mut statement = connection.prepare_cached(
-                "SELECT remote FROM message
-                 WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND state <> 'delivered'
-                   AND (next_attempt <= ?3 OR next_attempt > ?4)
-                 ORDER BY id",
-            )?;
+            let mut statement = connection.prepare_cached(DUE)?;
             let mut rows = statement.query(params![folder, epoch, now, now + LONGEST_BACKOFF])?;
             while refused.is_none()
                 && let Some(row) = rows.next()?
@@ -389,11 +383,7 @@ impl Store {
     ) -> Result<(i64, Vec<(RemoteId, AfterFetch)>)> {
         let mut last = row;
         let found = self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT remote, settle, id FROM message
-                 WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL AND id > ?3
-                 ORDER BY id LIMIT ?4",
-            )?;
+            let mut statement = connection.prepare_cached(UNSETTLED)?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             statement
                 .query_map(params![folder, epoch, row, most], |row| {
@@ -559,6 +549,16 @@ impl Store {
     }
 }
 
+/// The words on 'delivered' let the index of unfinished messages be used.
+const DUE: &str = "SELECT remote FROM message
+    WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND state <> 'delivered'
+      AND (next_attempt <= ?3 OR next_attempt > ?4)
+    ORDER BY id";
+
+const UNSETTLED: &str = "SELECT remote, settle, id FROM message
+    WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL AND id > ?3
+    ORDER BY id LIMIT ?4";
+
 /// How long a message is remembered that left its folder, in seconds: 90 days. Nothing needs it; it
 /// answers questions of people.
 const REMEMBERED: i64 = 90 * 86_400;
@@ -588,4 +588,114 @@ const LONGEST_BACKOFF: i64 = 12 * 3600;
 /// most; eight attempts take a day and a half.
 fn backoff(attempts: u32) -> i64 {
     (60 * 5_i64.saturating_pow(attempts.saturating_sub(1))).min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store, FolderId) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let record = store.open_folder("a@contoso.example", "INBOX", 1).unwrap();
+        (folder, store, record.id)
+    }
+
+    fn deliver(store: &Store, folder: FolderId, ids: &[RemoteId]) {
+        let staged: Vec<_> = ids
+            .iter()
+            .map(|remote| StagedRecord {
+                remote: remote.clone(),
+                intent: String::new(),
+                fingerprint: [0; 16],
+                size: 1,
+            })
+            .collect();
+        store.stage(folder, 1, &staged, 0).unwrap();
+        let places = ids.iter().map(|id| (id, "x"));
+        store
+            .delivered(folder, 1, places, &AfterFetch::Seen, 0)
+            .unwrap();
+    }
+
+    #[test]
+    fn what_is_unsettled_is_read_part_by_part() {
+        let (_state, store, folder) = store();
+        let ids: Vec<_> = [5, 3, 9, 1, 7].map(RemoteId::Uid).into();
+        deliver(&store, folder, &ids);
+        store.settled(folder, 1, &ids[1..2], false).unwrap();
+        let (mut row, mut found) = (0, Vec::new());
+        loop {
+            let (last, part) = store.unsettled(folder, 1, row, 2).unwrap();
+            if part.is_empty() {
+                break;
+            }
+            assert!(part.len() <= 2);
+            found.extend(part.into_iter().map(|(id, _)| id));
+            row = last;
+        }
+        assert_eq!(found, [5, 9, 1, 7].map(RemoteId::Uid));
+    }
+
+    #[test]
+    fn an_error_ends_what_is_due() {
+        let (_state, store, folder) = store();
+        let ids: Vec<_> = [4, 2, 8].map(RemoteId::Uid).into();
+        store.put_back(folder, 1, &ids, 0).unwrap();
+        let mut found = Vec::new();
+        let mut due = |room: usize| {
+            found.clear();
+            store
+                .due(folder, 1, 10, &mut |id| {
+                    anyhow::ensure!(found.len() < room, "full");
+                    found.push(id);
+                    Ok(())
+                })
+                .map(|()| found.clone())
+        };
+        assert_eq!(due(3).unwrap(), ids);
+        assert_eq!(due(1).unwrap_err().to_string(), "full");
+    }
+
+    /// Each run asks for them, and most folders hold a thousand times as many as there are.
+    #[test]
+    fn what_is_due_and_unsettled_is_found_by_an_index_of_its_own() {
+        let (_state, store, folder) = store();
+        let ids: Vec<_> = (1..2000).map(RemoteId::Uid).collect();
+        deliver(&store, folder, &ids);
+        store.settled(folder, 1, &ids, false).unwrap();
+        let connection = store.connection();
+        let mut used = Vec::new();
+        for sql in [DUE, UNSETTLED] {
+            let plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+            let mut plan = plan.unwrap();
+            let mut rows = plan.query(params![folder, 1, 0, 0]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                used.push(row.get::<_, String>(3).unwrap());
+            }
+        }
+        assert!(used[0].contains("message_unfinished"), "{used:?}");
+        assert!(used[1].contains("message_unsettled"), "{used:?}");
+        assert_eq!(used.len(), 2, "nothing is sorted: {used:?}");
+    }
+
+    #[test]
+    fn a_page_is_told_what_became_of_each() {
+        for ids in [
+            [3, 9, 5, 7].map(RemoteId::Uid),
+            ["c", "d", "a", "b"].map(|id| RemoteId::Graph(id.into())),
+        ] {
+            let (_state, store, folder) = store();
+            deliver(&store, folder, &ids[..2]);
+            store.put_back(folder, 1, &ids[2..3], 0).unwrap();
+            let known = store.accounted(folder, 1, &ids[1..]).unwrap();
+            let expected = [
+                (ids[1].clone(), Standing::Delivered),
+                (ids[2].clone(), Standing::Pending),
+            ];
+            assert_eq!(known, HashMap::from(expected));
+            assert!(store.accounted(folder, 2, &ids).unwrap().is_empty());
+            assert!(store.accounted(folder, 1, &[]).unwrap().is_empty());
+        }
+    }
 }

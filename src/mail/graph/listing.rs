@@ -71,7 +71,7 @@ pub fn list(
         && now.checked_sub(began).is_some_and(|age| age < ROUND)
         && let Ok(url) = client.link(link)
     {
-        match Walk::new(client, url, query).to_end(page)? {
+        match Walk::new(client, url, query).follow(page)? {
             // The state is lost, or of a folder that another of the same name has replaced:
             // everything is listed again, and what is known is known.
             Err(Failure::Refused(refusal))
@@ -99,7 +99,7 @@ pub fn list(
             url
         }
     };
-    let walked = Walk::new(client, url, query).to_end(page)?;
+    let walked = Walk::new(client, url, query).follow(page)?;
     Ok(write_mark(now, walked.map_err(fault)?))
 }
 
@@ -162,7 +162,7 @@ impl<'a> Walk<'a> {
 
     /// Hands over each page; gives the link to go on from next time. The outer error is that of
     /// `page`.
-    fn to_end(mut self, page: &mut mail::Page<'_>) -> Result<Result<Option<String>, Failure>> {
+    fn follow(mut self, page: &mut mail::Page<'_>) -> Result<Result<Option<String>, Failure>> {
         loop {
             let (found, then) = match self.next() {
                 Ok(next) => next,
