@@ -164,9 +164,10 @@ impl Visit<'_> {
     /// Tells the server what became of messages, and puts on record that it knows.
     fn settle(&mut self, folder: &Folder<'_>, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
         let (id, epoch) = (folder.record.id, folder.epoch);
-        if !self.pass.may_move {
+        // What an earlier run has promised is done, whatever the configuration says by now.
+        if !self.pass.may_move && *action == self.job.after {
             mail::refuse_to_move_back(self.mailbox, &self.job.folders, action, false)?;
-            self.pass.may_move = matches!(action, AfterFetch::Move(_));
+            self.pass.may_move = true;
         }
         let err = match self.mailbox.settle(ids, action) {
             Ok(left) => return self.store.settled(id, epoch, ids, left),
