@@ -4,7 +4,7 @@ use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
 use serde::Serialize;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 /// How this run speaks.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +22,16 @@ impl Output {
         write_stdout(format!("{text}\n").as_bytes())
     }
 
-    /// Writes one JSON object and a newline.
+    /// Writes one JSON object and a newline, as it comes: it need not fit memory.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.line(&serde_json::to_string(value)?)
+        let mut writer = BufWriter::new(io::stdout().lock());
+        let written = match serde_json::to_writer(&mut writer, value) {
+            Err(err) if !err.is_io() => return Err(err.into()),
+            Err(err) => Err(err.into()),
+            Ok(()) => writer.write_all(b"\n").and_then(|()| writer.flush()),
+        };
+        drop(writer);
+        finish_stdout(written)
     }
 
     /// Writes octets as they are.

@@ -1,8 +1,9 @@
 //! A look at a mailbox that fetches nothing: what a run would do.
 
+use super::pile::{Pile, Sorted};
 use super::visit::{is_of_folder, outstanding};
 use super::{Job, folder_key, mailbox_key, uids_went_back};
-use crate::mail::{Mailbox, Query, RemoteId};
+use crate::mail::{Mailbox, Query};
 use crate::state::{Epoch, FolderRecord, Store};
 use anyhow::Result;
 
@@ -62,12 +63,12 @@ pub fn list(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
-    mut found: impl FnMut(&str, Epoch, &[RemoteId]) -> Result<()>,
+    mut found: impl FnMut(&str, Epoch, &Sorted) -> Result<()>,
 ) -> Result<()> {
-    let mut left = job.limit.map(|limit| limit as usize);
+    let mut left = job.limit.map(u64::from);
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
         let work = match &seen.record {
-            Some(record) => outstanding(job, store, mailbox, record, seen.epoch)?,
+            Some(record) => outstanding(job, store, mailbox, record, seen.epoch, |_| true)?,
             None => None,
         };
         let mut ids = match work {
@@ -78,12 +79,16 @@ pub fn list(
                     after: None,
                     since: job.since,
                 };
-                mailbox.list(&all)?.ids
+                let mut pile = Pile::new(&job.state);
+                mailbox.list(&all, &mut |page| {
+                    page.into_iter().try_for_each(|listed| pile.add(listed))
+                })?;
+                pile.sort()?
             }
         };
         if let Some(left) = &mut left {
             ids.truncate(*left);
-            *left -= ids.len();
+            *left -= ids.count();
         }
         found(seen.name, seen.epoch, &ids)
     })

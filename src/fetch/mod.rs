@@ -14,6 +14,7 @@ mod kept;
 mod look;
 mod machine;
 mod pass;
+mod pile;
 mod visit;
 
 use crate::config::{AfterFetch, Target};
@@ -34,6 +35,7 @@ pub mod fuzz;
 pub use audit::{Audit, audit};
 pub use kept::Kept;
 pub use look::list;
+pub use pile::Sorted;
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]

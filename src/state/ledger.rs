@@ -37,6 +37,27 @@ pub struct FolderRecord {
     pub renumbered: bool,
 }
 
+/// What became of a message that is accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Delivered,
+    Quarantined,
+    /// Dropped from quarantine by a person.
+    Dropped,
+    /// To be tried again, or interrupted.
+    Pending,
+}
+
+fn standing(row: &Row<'_>, column: usize) -> Result<Standing, Error> {
+    let state: String = row.get(column)?;
+    Ok(match state.as_str() {
+        "delivered" => Standing::Delivered,
+        "quarantined" => Standing::Quarantined,
+        "dropped" => Standing::Dropped,
+        _ => Standing::Pending,
+    })
+}
+
 /// A message that is about to be delivered.
 #[derive(Clone, Debug)]
 pub struct StagedRecord {
@@ -204,54 +225,78 @@ impl Store {
         self.read(|reader| reader.rows(&NAMES, &values![address], |row| row.get(0)))
     }
 
-    /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
-    /// the mark tells where to look; a listing of Graph may hold any message again.
+    /// What became of those on a page of a listing that are accounted for, in this epoch. One that
+    /// was forgotten had been delivered.
     pub fn accounted(
         &self,
         folder: FolderId,
         epoch: Epoch,
-        mark: Option<&str>,
         listed: &[RemoteId],
-    ) -> Result<HashSet<RemoteId>> {
-        const BEHIND: Sql = Sql::both(
-            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
+    ) -> Result<HashMap<RemoteId, Standing>> {
+        const BETWEEN: Sql = Sql::both(
+            "SELECT remote, state FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote BETWEEN ?3 AND ?4",
         );
         const REMEMBERED: Sql =
-            Sql::both("SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
+            Sql::both("SELECT state FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
         const FORGOTTEN: Sql =
             Sql::both("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2");
-        if let Some(RemoteId::Uid(_)) = listed.first() {
-            let after = RemoteId::Uid(mark.and_then(|m| m.parse().ok()).unwrap_or(0));
-            return self.read(|reader| {
-                reader.rows(&BEHIND, &values![folder, epoch, &after], |row| row.get(0))
-            });
+        let bounds = (listed.iter().min(), listed.iter().max());
+        if let (Some(first @ RemoteId::Uid(_)), Some(last)) = bounds {
+            let between = values![folder, epoch, first, last];
+            let mut known: HashMap<RemoteId, Standing> = self.read(|reader| {
+                reader.rows(&BETWEEN, &between, |row| {
+                    Ok((row.get(0)?, standing(row, 1)?))
+                })
+            })?;
+            let listed: HashSet<&RemoteId> = listed.iter().collect();
+            known.retain(|id, _| listed.contains(id));
+            return Ok(known);
         }
         self.read(|reader| {
-            let remembered = listed.iter().map(|id| values![folder, epoch, id]);
-            let remembered = reader.exist(&REMEMBERED, remembered)?;
-            let forgotten = listed.iter().map(|id| values![folder, id_digest(id)]);
-            let forgotten = reader.exist(&FORGOTTEN, forgotten)?;
-            let known = remembered
+            let rows = listed.iter().map(|id| values![folder, epoch, id]);
+            let remembered = reader.row_of_each(&REMEMBERED, rows, |row| standing(row, 0))?;
+            let (known, rest): (Vec<_>, Vec<_>) = listed
                 .iter()
-                .zip(&forgotten)
-                .map(|(one, other)| one | other);
-            let known = listed.iter().zip(known).filter(|(_, known)| *known);
-            Ok(known.map(|(id, _)| id.clone()).collect())
+                .zip(remembered)
+                .partition(|(_, standing)| standing.is_some());
+            let rows = rest.iter().map(|(id, _)| values![folder, id_digest(id)]);
+            // Moved away, forgotten, and put back by a person.
+            let forgotten = reader.row_of_each(&FORGOTTEN, rows, |_| Ok(Standing::Delivered))?;
+            let rest = rest.into_iter().map(|(id, _)| id).zip(forgotten);
+            let known = known.into_iter().chain(rest);
+            Ok(known
+                .filter_map(|(id, standing)| Some((id.clone(), standing?)))
+                .collect())
         })
     }
 
-    /// Failed messages whose time has come; also those whose time is further off than it is ever
-    /// set, because the clock was set back since.
-    pub fn due(&self, folder: FolderId, epoch: Epoch, now: i64) -> Result<Vec<RemoteId>> {
+    /// Hands over the failed messages whose time has come; also those whose time is further off
+    /// than it is ever set, because the clock was set back since. `each` must not ask the store.
+    pub fn due(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        now: i64,
+        each: &mut dyn FnMut(RemoteId) -> Result<()>,
+    ) -> Result<()> {
         const DUE: Sql = Sql::both(
             "SELECT remote FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
-               AND (next_attempt <= ?3 OR next_attempt > ?4)",
+               AND (next_attempt <= ?3 OR next_attempt > ?4)
+             ORDER BY id",
         );
         let times = values![folder, epoch, now, now + LONGEST_BACKOFF];
-        let mut due: Vec<_> = self.read(|reader| reader.rows(&DUE, &times, |row| row.get(0)))?;
-        due.sort_unstable();
-        Ok(due)
+        let mut done = Ok(());
+        self.read(|reader| {
+            reader.rows::<(), ()>(&DUE, &times, |row| {
+                if done.is_ok() {
+                    done = each(row.get(0)?);
+                }
+                Ok(())
+            })
+        })?;
+        done
     }
 
     /// Moves the mark: everything up to it is accounted for.
@@ -409,20 +454,30 @@ impl Store {
             .map(drop)
     }
 
-    /// Delivered messages with something still to be done on the server.
-    pub fn unsettled(&self, folder: FolderId, epoch: Epoch) -> Result<Vec<(RemoteId, AfterFetch)>> {
+    /// Delivered messages with something still to be done on the server: the first `most` whose
+    /// row comes after `row`. Gives the last one's row, too.
+    pub fn unsettled(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        row: i64,
+        most: usize,
+    ) -> Result<(i64, Vec<(RemoteId, AfterFetch)>)> {
         const UNSETTLED: Sql = Sql::both(
-            "SELECT remote, settle FROM message
-             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL",
+            "SELECT remote, settle, id FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL AND id > ?3
+             ORDER BY id LIMIT ?4",
         );
-        let mut unsettled: Vec<(RemoteId, AfterFetch)> = self.read(|reader| {
-            reader.rows(&UNSETTLED, &values![folder, epoch], |row| {
+        let mut last = row;
+        let found = self.read(|reader| {
+            let behind = values![folder, epoch, row, most as u64];
+            reader.rows(&UNSETTLED, &behind, |row| {
                 let settle: String = row.get(1)?;
+                last = row.get(2)?;
                 Ok((row.get(0)?, settle.parse().unwrap_or_default()))
             })
         })?;
-        unsettled.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(unsettled)
+        Ok((last, found))
     }
 
     /// Puts on record that the server has done it, and whether they have left the folder.
@@ -514,17 +569,6 @@ impl Store {
             )
         })
         .map(drop)
-    }
-
-    /// The state of every message on record in this epoch.
-    pub fn states(&self, folder: FolderId, epoch: Epoch) -> Result<HashMap<RemoteId, String>> {
-        const STATES: Sql =
-            Sql::both("SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2");
-        self.read(|reader| {
-            reader.rows(&STATES, &values![folder, epoch], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-        })
     }
 
     /// Puts messages that were passed over among those to be tried, at once.

@@ -46,8 +46,9 @@ pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
     for (_, set) in uid_set::sets(uids, usize::MAX) {
         found.extend(run(wire, &format!("UID {set}"))?);
     }
+    found.sort_unstable();
     let mut lost = uids.to_vec();
-    lost.retain(|uid| !found.contains(uid));
+    lost.retain(|uid| found.binary_search(uid).is_err());
     for (_, set) in uid_set::sets(&lost, usize::MAX) {
         match fetch_uids(wire, &set) {
             Ok(there) => found.extend(there),

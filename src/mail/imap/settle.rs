@@ -6,10 +6,10 @@
 
 use super::faults::{Meaning, meaning, scope};
 use super::wire::Failure;
-use super::{ImapMailbox, same_folder, search, uid_set};
+use super::{ImapMailbox, search, uid_set};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope, kind_of};
-use crate::mail::{RemoteId, Settled, utf7};
+use crate::mail::{Mailbox, RemoteId, Settled, utf7};
 use anyhow::Result;
 
 /// Messages in one command.
@@ -138,12 +138,10 @@ impl ImapMailbox {
     }
 
     /// The name on the wire of a folder to move to.
-    fn target(&self, folder: &str) -> Result<String> {
+    fn target(&mut self, folder: &str) -> Result<String> {
         // There the messages would get new UIDs, and be fetched again for ever.
-        if self
-            .folder
-            .as_deref()
-            .is_some_and(|open| same_folder(open, folder))
+        if let Some(open) = self.folder.clone()
+            && self.is_one_folder(&open, folder)?
         {
             return Err(Fault::config(format!(
                 "messages cannot be moved from folder `{folder}` to itself"
@@ -169,7 +167,7 @@ impl ImapMailbox {
 
     fn move_to(&mut self, set: &str, folder: &str) -> Result<Vec<u32>, Failure> {
         if self.on_wire(|wire| wire.offers("MOVE"))? {
-            self.fill_folder(folder, |mailbox| {
+            self.fill_folder(folder, |mailbox, folder| {
                 mailbox.ask(|session| session.uid_mv(set, folder))
             })?;
             return self.still(set, "");
@@ -177,7 +175,7 @@ impl ImapMailbox {
         // Those that an earlier run has copied and flagged are not copied again.
         let fresh = self.still(set, "UNDELETED")?;
         for (_, fresh) in uid_set::sets(&fresh, SET) {
-            self.fill_folder(folder, |mailbox| {
+            self.fill_folder(folder, |mailbox, folder| {
                 // The library's own call does not quote the name.
                 let command = format!("UID COPY {fresh} {}", quote(folder));
                 mailbox.ask(|session| session.run_command_and_check_ok(command))
@@ -186,21 +184,26 @@ impl ImapMailbox {
         self.delete(set)
     }
 
-    /// Runs a command that puts messages into a folder; makes the folder once if it is missing.
+    /// Runs a command that puts messages into a folder, by its name on the wire; makes the folder
+    /// once if it is missing.
     fn fill_folder(
         &mut self,
         folder: &str,
-        command: impl Fn(&mut ImapMailbox) -> Result<(), Failure>,
+        command: impl Fn(&mut ImapMailbox, &str) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        match command(self) {
-            Err(Failure::Refused(words)) if meaning(&words) == Meaning::NoFolder => {
-                match self.ask(|session| session.create(folder)) {
-                    // Somebody else may have made it just now.
-                    Ok(()) | Err(Failure::Refused(_)) => command(self),
-                    cut => cut,
-                }
-            }
-            other => other,
+        match command(self, folder) {
+            Err(Failure::Refused(words)) if meaning(&words) == Meaning::NoFolder => {}
+            done => return done,
+        }
+        if let Some(name) = utf7::decode(folder)
+            && let Some(other) = self.other_form(&name)?
+        {
+            return command(self, &utf7::encode(&other));
+        }
+        match self.ask(|session| session.create(folder)) {
+            // Somebody else may have made it just now.
+            Ok(()) | Err(Failure::Refused(_)) => command(self, folder),
+            cut => cut,
         }
     }
 

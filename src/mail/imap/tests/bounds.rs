@@ -47,7 +47,7 @@ fn endure(theirs: &[u8], endless: &[u8]) -> u64 {
         let mut sink = Kept::default();
         match at {
             0 => drop(mailbox.open("INBOX", true)),
-            1 => drop(mailbox.list(&Query::default())),
+            1 => drop(listed(&mut mailbox, &Query::default())),
             2 => drop(mailbox.retrieve(&ids([5, 6, 7]), &mut sink)),
             3 => drop(mailbox.folders()),
             _ => drop(mailbox.settle(&ids([5, 6]), &AfterFetch::Move("Done".into()))),

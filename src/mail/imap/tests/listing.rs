@@ -5,11 +5,12 @@ use super::*;
 fn list(script: &[(&str, &str)], after: Option<&str>) -> Result<(Vec<RemoteId>, Option<String>)> {
     let (mut mailbox, _) = session(script);
     mailbox.open("INBOX", false)?;
-    let listing = mailbox.list(&Query {
+    let query = Query {
         after: after.map(str::to_owned),
         since: None,
-    })?;
-    Ok((listing.ids, listing.mark))
+    };
+    let (ids, listing) = listed(&mut mailbox, &query)?;
+    Ok((ids, listing.mark))
 }
 
 #[test]
@@ -57,9 +58,9 @@ fn the_message_at_the_mark_is_seen_and_not_listed() {
             after: Some("9".into()),
             since: None,
         };
-        let listing = mailbox.list(&query).unwrap();
+        let (found, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.at_mark, at_mark.map(RemoteId::Uid));
-        assert_eq!(listing.ids, ids(behind));
+        assert_eq!(found, ids(behind));
     }
 }
 
@@ -82,7 +83,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
             after: after.map(str::to_owned),
             since: None,
         };
-        let listing = mailbox.list(&query).unwrap();
+        let (_, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.mark.as_deref(), after);
         let asked = asked.borrow();
         let verbs: Vec<_> = asked.iter().filter_map(|c| c.split(' ').next()).collect();
@@ -99,27 +100,27 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         after: Some("9".into()),
         since: None,
     };
-    mailbox.list(&query).unwrap();
+    listed(&mut mailbox, &query).unwrap();
     assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 9:*");
 }
 
 /// It may have arrived since the folder was opened, or be a UID that the server never gives.
 #[test]
 fn a_uid_at_uidnext_or_beyond_is_listed_and_moves_no_mark() {
-    for (listed, after, mark) in [
+    for (there, after, mark) in [
         ("7 8 4294967295", None, Some("8")),
         ("7 8 9 10", Some("6"), Some("8")),
         ("9", Some("7"), Some("7")),
         ("9", None, None),
     ] {
         let opened = "* 3 EXISTS\r\n* OK [UIDVALIDITY 14] v\r\n* OK [UIDNEXT 9] n\r\n{t} OK x\r\n";
-        let found = format!("* SEARCH {listed}\r\n{{t}} OK x\r\n");
+        let found = format!("* SEARCH {there}\r\n{{t}} OK x\r\n");
         let script = [("EXAMINE", opened), ("UID SEARCH", &found)];
-        let uids: Vec<u32> = listed.split(' ').map(|uid| uid.parse().unwrap()).collect();
+        let uids: Vec<u32> = there.split(' ').map(|uid| uid.parse().unwrap()).collect();
         assert_eq!(
             list(&script, after).unwrap(),
             (ids(uids), mark.map(str::to_owned)),
-            "{listed}"
+            "{there}"
         );
     }
 }
@@ -215,11 +216,10 @@ fn no_beginning_of_an_answer_is_a_listing() {
 #[test]
 fn a_day_is_asked_for_in_the_servers_form() {
     let (mut mailbox, asked) = session(&[]);
-    mailbox
-        .list(&Query {
-            after: Some("3".into()),
-            since: Some(jiff::civil::date(2026, 3, 1)),
-        })
-        .unwrap();
+    let query = Query {
+        after: Some("3".into()),
+        since: Some(jiff::civil::date(2026, 3, 1)),
+    };
+    listed(&mut mailbox, &query).unwrap();
     assert_eq!(asked.borrow()[0], "UID SEARCH UID 3:* SINCE 1-Mar-2026");
 }
