@@ -129,15 +129,15 @@ fn no_end_by_size() {
 fn print_report(report: &diagnosis::Report, json: bool) {
     use output::{eprintln_safe, escape, escape_lines};
     if json {
-        let object = serde_json::json!({
+        let object = output::json(&serde_json::json!({
             "event": "error",
             "error": report.error,
             "causes": report.causes,
             "server_said": report.server_said,
             "hints": report.hints,
             "exit_code": report.exit_code,
-        });
-        eprintln_safe(&object.to_string());
+        }));
+        eprintln_safe(&object.unwrap_or_default());
         return;
     }
     eprintln_safe(&format!("error: {}", escape_lines(&report.error)));

@@ -23,6 +23,8 @@ const BASE: &[&str] = &[
 const TABLE: &[(&str, bool, &[&str])] = &[
     ("main", false, &[]),
     ("lib", true, &["cli", "commands", "diagnosis", "usage"]),
+    // Built for the fuzzers alone.
+    ("fuzzing", true, &["delivery", "fetch", "mail", "oauth"]),
     ("cli", false, &[]),
     ("usage", false, &["command", "fault"]),
     (

@@ -9,9 +9,13 @@ use crate::state::Store;
 use anyhow::Result;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Connecting may take this long, even where the run should have stopped by then.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// The global options with environment and defaults applied.
+#[derive(Clone)]
 pub struct Context {
     pub output: Output,
     /// The configuration file, which may not exist yet.
@@ -23,6 +27,8 @@ pub struct Context {
     /// Questions may be asked.
     pub may_ask: bool,
     pub timeout: Duration,
+    /// When the run is to stop, if that was said.
+    deadline: Option<Instant>,
 }
 
 impl Context {
@@ -39,6 +45,7 @@ impl Context {
             state_dir: state_dir(global),
             may_ask: !global.no_input && crate::output::can_ask(),
             timeout: Duration::from_secs(global.timeout.into()),
+            deadline: None,
         })
     }
 }
@@ -53,10 +60,21 @@ impl Context {
         Store::open(dir)
     }
 
-    /// How to reach a host; connecting takes no longer than half a minute.
+    /// The same for a run that is to stop then.
+    pub fn until(&self, deadline: Option<Instant>) -> Context {
+        Context {
+            deadline,
+            ..self.clone()
+        }
+    }
+
+    /// How to reach a host; connecting takes no longer than half a minute, and not much longer than
+    /// the run.
     pub fn net_settings(&self, ca_file: Option<&Path>) -> net::Settings {
+        let left = |end: Instant| end.saturating_duration_since(Instant::now()).max(SHORTEST);
+        let longest = self.deadline.map_or(Duration::MAX, left);
         net::Settings {
-            connect_timeout: self.timeout.min(Duration::from_secs(30)),
+            connect_timeout: self.timeout.min(Duration::from_secs(30)).min(longest),
             io_timeout: self.timeout,
             ca_file: ca_file.map(Path::to_owned),
             watch: net::Watch::default(),

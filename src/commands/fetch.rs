@@ -95,6 +95,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let deadline = args
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
+    let context = &context.until(deadline);
     let Plan { tasks, homeless } =
         plan::plan(&config, &store, args, context.output.json, deadline)?;
     let run = Run {

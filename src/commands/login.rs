@@ -39,13 +39,13 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
             "open {page} on any device, enter the code {code} and sign in as {}",
             escape(account)
         )),
-        Show::Page(page) => {
+        Show::Page { page, start } => {
             eprintln_safe(&format!(
                 "sign in as {} at this page:\n{page}",
                 escape(account)
             ));
-            if how == How::Browser {
-                open_browser(page);
+            if let Some(start) = start {
+                open_browser(start);
             }
         }
     };

@@ -5,7 +5,7 @@ use super::check_servers::{incoming, outgoing};
 use super::locate::{Step, steps};
 use super::model::*;
 use super::secret_source::SecretSource;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Something wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +40,15 @@ pub fn problems(config: &Config) -> Vec<Problem> {
             &mut found,
         );
     }
+    let known = Known {
+        incoming: config.incoming_servers.iter().map(|s| &*s.name).collect(),
+        outgoing: config.outgoing_servers.iter().map(|s| &*s.name).collect(),
+    };
     for (i, queue) in config.queues.iter().enumerate() {
         for (j, address) in queue.addresses.iter().enumerate() {
             references(
                 config,
+                &known,
                 address,
                 &format!("queues[{i}].addresses[{j}]"),
                 &mut found,
@@ -147,9 +152,15 @@ pub fn bad_name(name: &str) -> Option<&'static str> {
 
 // ---- references ------------------------------------------------------------------------------
 
-fn references(config: &Config, address: &Address, at: &str, found: &mut Found) {
+/// The names of all servers: there may be as many as addresses.
+struct Known<'c> {
+    incoming: HashSet<&'c str>,
+    outgoing: HashSet<&'c str>,
+}
+
+fn references(config: &Config, known: &Known<'_>, address: &Address, at: &str, found: &mut Found) {
     let server = &address.server;
-    if config.incoming_server(server).is_none() {
+    if !known.incoming.contains(server.as_str()) {
         dangling(
             config,
             server,
@@ -159,7 +170,7 @@ fn references(config: &Config, address: &Address, at: &str, found: &mut Found) {
         );
     }
     if let Some(name) = &address.outgoing_server
-        && config.outgoing_server(name).is_none()
+        && !known.outgoing.contains(name.as_str())
     {
         dangling(
             config,
@@ -211,6 +222,10 @@ pub enum Kind {
 
 /// A name that leads nowhere, with the near ones.
 pub fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut Found) {
+    // The first problem alone is shown, and to look for near names takes time.
+    if !found.0.is_empty() {
+        return found.add(at, format!("no server `{name}`"), "");
+    }
     let incoming: Vec<&str> = config.incoming_servers.iter().map(|s| &*s.name).collect();
     let outgoing: Vec<&str> = config.outgoing_servers.iter().map(|s| &*s.name).collect();
     let (what, names, other, others) = match kind {

@@ -1,6 +1,7 @@
 //! Reading the file: bounded, private where it holds a secret, every mistake pointed at.
 
 use super::check::{self, Problem};
+use super::depth;
 use super::locate::{self, Part};
 use super::mistake::{Mistake, shown};
 use super::model::Config;
@@ -16,6 +17,8 @@ use std::path::Path;
 
 /// The size up to which a file is read, in bytes: some ten thousand queues.
 pub const MAX_SIZE: u64 = 16 << 20;
+/// More lines like `%YAML 1.2` are not read: the YAML parser compares each with all others.
+const MOST_DIRECTIVES: usize = 8;
 
 /// Reads and checks the file; the model's relative paths and `~/` are resolved.
 ///
@@ -197,6 +200,18 @@ fn find_mistake(text: &str) -> Result<Config, Mistake> {
             "an empty file; a configuration begins with `version: 1`",
         ));
     }
+    if let Some(place) = depth::too_deep(text) {
+        return Err(Mistake {
+            place: Some(place),
+            ..whole("too deep a nesting", "")
+        });
+    }
+    if text.lines().filter(|line| line.starts_with('%')).count() > MOST_DIRECTIVES {
+        return Err(whole(
+            "too many YAML directives",
+            "a configuration needs none",
+        ));
+    }
     let config: Config = serde_yaml::from_str(text).map_err(|e| from_serde(&e, text))?;
     let problems = check::problems(&config);
     match problems.first() {
@@ -268,6 +283,25 @@ pub(super) mod tests {
     fn an_error_without_a_place_names_the_file() {
         let text = parse("", Path::new("/x/y.yaml")).unwrap_err().to_string();
         assert!(text.starts_with("nothing in /x/y.yaml: "), "{text}");
+    }
+
+    /// Each of these took hours.
+    #[test]
+    fn a_large_file_with_a_mistake_is_soon_refused() {
+        let many = 1 << 20;
+        let directives: String = (0..many / 16)
+            .map(|n| format!("%TAG !a{n}! x:\n"))
+            .collect();
+        for (text, problem) in [
+            (format!("a: {}", "[".repeat(many)), "too deep a nesting"),
+            (format!("a: {}", "{b: ".repeat(many)), "too deep a nesting"),
+            (format!("{directives}---\na: 1"), "too many YAML directives"),
+        ] {
+            let began = std::time::Instant::now();
+            let said = parse(&text, Path::new("x")).unwrap_err().to_string();
+            assert!(said.starts_with(problem), "{said}");
+            assert!(began.elapsed().as_secs() < 60, "{problem}");
+        }
     }
 
     proptest::proptest! {

@@ -1,6 +1,7 @@
 //! A mistake in the file, shown as a person needs it: what, where, the line with a caret, and
-//! what was probably meant. A line that may hold a secret is masked.
+//! what was probably meant. What may be a secret is hidden.
 
+use super::hidden::{told, visible};
 use crate::fault::Fault;
 use crate::output::escape;
 use std::path::Path;
@@ -25,18 +26,19 @@ pub struct Mistake {
 impl Mistake {
     /// The fault to print, with the excerpt of `text`.
     pub fn fault(&self, text: &str, path: &Path) -> Fault {
-        let mut what = format!("{} in {}", escape(&self.problem), shown(path));
+        let told = |words: &str| escape(&told(words, text));
+        let mut what = format!("{} in {}", told(&self.problem), shown(path));
         match self.place {
             Some((line, column)) => {
                 what.push_str(&format!(", line {line}, column {column}"));
-                what.push_str(&excerpt(text, line, column, &escape(&self.note)));
+                what.push_str(&excerpt(text, line, column, &told(&self.note)));
             }
-            None if !self.note.is_empty() => what.push_str(&format!(": {}", escape(&self.note))),
+            None if !self.note.is_empty() => what.push_str(&format!(": {}", told(&self.note))),
             None => {}
         }
         let mut fault = Fault::config(what);
         if let Some(hint) = &self.hint {
-            fault = fault.hint(hint);
+            fault = fault.hint(told(hint));
         }
         match self.more {
             0 => fault,
@@ -66,7 +68,14 @@ fn excerpt(text: &str, line: usize, column: usize, note: &str) -> String {
             format!("\n       | {note}")
         };
     };
-    let masked = masked(&lines, line - 1);
+    let shown = visible(text).get(line - 1).copied().unwrap_or_default();
+    let masked = match raw[shown..].trim().is_empty() {
+        true => raw.to_owned(),
+        false if shown == 0 || raw[..shown].ends_with([' ', '\t', '-']) => {
+            format!("{}{HIDDEN}", &raw[..shown])
+        }
+        false => format!("{} {HIDDEN}", &raw[..shown]),
+    };
     let visible: Vec<char> = masked
         .chars()
         .map(|c| match c {
@@ -75,9 +84,14 @@ fn excerpt(text: &str, line: usize, column: usize, note: &str) -> String {
             c => c,
         })
         .collect();
+    let mut width = token_width(raw, column);
+    let mut column = column;
     // The caret does not tell the length of what is hidden.
-    let hidden = masked.contains(HIDDEN) && !masked.starts_with(&before(raw, column + 1));
-    let width = if hidden { 1 } else { token_width(raw, column) };
+    if masked != raw {
+        let open = raw[..shown].chars().count();
+        column = column.min(open + 2);
+        width = width.min((open + 1).saturating_sub(column)).max(1);
+    }
     let start = (column + width).saturating_sub(WIDTH).min(column - 1);
     let from = start.min(visible.len());
     let shown: String = visible[from..].iter().take(WIDTH).collect();
@@ -97,13 +111,8 @@ fn excerpt(text: &str, line: usize, column: usize, note: &str) -> String {
     )
 }
 
-/// What stands before a column.
-fn before(line: &str, column: usize) -> String {
-    line.chars().take(column - 1).collect()
-}
-
 /// The lines as YAML breaks them: LF, CR LF and CR.
-fn lines(text: &str) -> Vec<&str> {
+pub fn lines(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some(end) = rest.find(['\n', '\r']) {
@@ -143,95 +152,32 @@ fn token_width(line: &str, column: usize) -> usize {
 
 const HIDDEN: &str = "(hidden)";
 
-/// The line, without what may be a secret: everything behind a `secret:` or `password:` on it,
-/// and the whole line where it may continue such a value from above.
-fn masked(lines: &[&str], index: usize) -> String {
-    let line = lines[index];
-    if let Some(end) = secret_key_end(line) {
-        return format!("{} {HIDDEN}", &line[..end]);
-    }
-    let indent = |l: &str| l.len() - l.trim_start().len();
-    let mut depth = indent(line);
-    let mut own = !has_key(line);
-    for above in lines[..index].iter().rev() {
-        if above.trim().is_empty() {
-            continue;
-        }
-        // The nearest key above a line that has none, and every key that encloses the line.
-        if indent(above) < depth || (own && has_key(above)) {
-            if secret_key_end(above).is_some() {
-                return format!("{}{HIDDEN}", &line[..indent(line)]);
-            }
-            depth = depth.min(indent(above));
-            own &= !has_key(above);
-        }
-    }
-    line.to_owned()
-}
-
-/// True if the line holds `key:`.
-fn has_key(line: &str) -> bool {
-    line.ends_with(':') || line.contains(": ") || line.contains(":\t")
-}
-
-/// The byte behind the first key of a secret and its colon. A misspelt key counts, and one that
-/// lacks its colon where it begins the line: the value behind it is as secret.
-fn secret_key_end(line: &str) -> Option<usize> {
-    let of_key = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    let mut at = 0;
-    while let Some(start) = line[at..].find(of_key).map(|n| at + n) {
-        let length = line[start..].find(|c| !of_key(c));
-        let end = length.map_or(line.len(), |n| start + n);
-        if is_secret_key(&line[start..end]) {
-            let rest = line[end..].trim_start_matches(['"', '\'']).trim_start();
-            let behind = line.len() - rest.len();
-            if rest.starts_with(':') {
-                return Some(behind + 1);
-            }
-            let begins = line[..start].chars().all(|c| !c.is_alphanumeric());
-            if begins && !rest.is_empty() && behind > end {
-                return Some(end);
-            }
-        }
-        at = end;
-    }
-    None
-}
-
-fn is_secret_key(word: &str) -> bool {
-    let lower = word.to_ascii_lowercase();
-    let is_known = ["server", "servers", "sender", "secret_expires"].contains(&&*lower);
-    let is_like = |key| strsim::jaro_winkler(&lower, key) > 0.85;
-    !is_known
-        && (["secr", "passw", "passphrase", "pwd"]
-            .iter()
-            .any(|part| lower.contains(part))
-            || is_like("secret")
-            || is_like("password"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_caret_stands_below_its_token() {
-        let text = "a: 1\r\n    tenat: contoso\r\n";
+        let text = "user: 1\r\n    tenat: contoso\r\n";
         assert_eq!(
             excerpt(text, 2, 5, "did you mean `tenant`?"),
-            "\n     2 |     tenat: contoso\n       |     ^^^^^ did you mean `tenant`?"
+            "\n     2 |     tenat: (hidden)\n       |     ^^^^^ did you mean `tenant`?"
         );
     }
 
     #[test]
     fn a_long_line_is_cut_around_the_caret() {
-        let text = format!("{}bad: 1, {}", "x: 1, ".repeat(100), "y: 2, ".repeat(100));
+        let text = format!(
+            "{}via: 1, {}",
+            "app: 1, ".repeat(75),
+            "name: 2, ".repeat(100)
+        );
         let shown = excerpt(&text, 1, 601, "");
         let mut lines = shown.lines().skip(1);
         let (line, caret) = (lines.next().unwrap(), lines.next().unwrap());
         let at = caret.chars().position(|c| c == '^').unwrap();
         let token: String = line.chars().skip(at).take(3).collect();
-        assert_eq!(token, "bad");
+        assert_eq!(token, "via");
         assert!(line.chars().count() < 120, "{line}");
     }
 
@@ -257,12 +203,7 @@ mod tests {
         // What follows a secret on its own line is shown.
         assert!(excerpt("secret: x\nvia: grph", 2, 6, "").contains("grph"));
         // So is what only sounds like one.
-        for line in [
-            "server: grph",
-            "sender: grph",
-            "secret_expires: grph",
-            "name: secret grph",
-        ] {
+        for line in ["server: grph", "sender: grph", "name: secret grph"] {
             assert!(excerpt(line, 1, 1, "").contains("grph"), "{line}");
         }
     }

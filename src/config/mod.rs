@@ -4,15 +4,19 @@
 //! column and a suggestion; `edit` changes one place and leaves every other byte alone; `cloud`
 //! knows which hosts and scopes follow from a login host.
 
+#[cfg(test)]
+mod canary_tests;
 mod check;
 mod check_servers;
 mod cloud;
 mod command_line;
 mod credential;
+mod depth;
 mod edit;
 #[cfg(test)]
 mod edit_tests;
 mod excerpt;
+mod hidden;
 mod load;
 mod locate;
 mod mistake;

@@ -2,6 +2,7 @@
 
 use super::model::Config;
 use super::secret_source::SecretSource;
+use crate::secret::{Mask, Secret};
 use similar::TextDiff;
 use std::collections::HashSet;
 
@@ -13,12 +14,8 @@ const AROUND: usize = 3;
 pub fn diff(name: &str, before: (&str, &Config), after: (&str, &Config)) -> String {
     let known: HashSet<String> = plain(before.1).collect();
     let hide = |(text, config): (&str, &Config)| {
-        let mut text = masked(text, &known);
         // Whatever the form in which it is written: what is a secret does not pass.
-        for secret in plain(config).filter(|s| s.len() >= 4) {
-            text = text.replace(&secret, "(set)");
-        }
-        text
+        Mask::new(plain(config).map(Secret::new)).hide(&masked(text, &known))
     };
     let (before, after) = (hide(before), hide(after));
     TextDiff::from_lines(&before, &after)
@@ -115,8 +112,8 @@ fn next_secret(text: &str) -> Option<(&str, &str)> {
                 let before = text[..at].chars().next_back();
                 let after = text[at + key.len()..]
                     .trim_start_matches(['"', '\''])
-                    .trim_start_matches(' ');
-                let begins = before.is_none_or(|c| " {,-\"'?".contains(c));
+                    .trim_start_matches([' ', '\t']);
+                let begins = before.is_none_or(|c| " \t{,-\"'?".contains(c));
                 let colon = text.len() - after.len() + 1;
                 (begins && after.starts_with(':')).then_some(colon)
             })
@@ -190,6 +187,7 @@ mod tests {
             ("\"secret\": hunter2", "\"secret\": (new)"),
             ("secret: { file: a.secret }", "secret: { file: a.secret }"),
             ("secret: &x hunter2", "secret: (set)"),
+            ("secret\t: hunter2", "secret\t: (new)"),
             ("- password: hunter2", "- password: (new)"),
             ("secret_expires: 2027-01-01", "secret_expires: 2027-01-01"),
         ] {

@@ -1,6 +1,7 @@
 //! What serde_yaml refuses, in words for the person who wrote the file.
 
 use super::check;
+use super::hidden::is_key;
 use super::locate::{self, Part, Step};
 use super::mistake::Mistake;
 
@@ -35,7 +36,12 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys here: {}", known.join(", ")),
         };
-        (format!("unknown key `{found}`"), note)
+        // A word that is none may be a secret that lacks its key.
+        let problem = match is_key(found) || found == "<<" {
+            true => format!("unknown key `{found}`"),
+            false => "an unknown key".to_owned(),
+        };
+        (problem, note)
     } else if message.starts_with("unknown variant ") {
         let (found, known) = split_found(&quoted);
         let note = match check::nearest(found, known.iter().copied()) {
@@ -135,18 +141,16 @@ fn char_in(words: &str, text: &str) -> Option<(usize, usize)> {
 
 fn type_words(rest: &str) -> String {
     let (found, expected) = rest.split_once(", expected ").unwrap_or((rest, "another"));
-    let found = match found {
-        "sequence" => "a list".to_owned(),
-        "map" => "a mapping of keys".to_owned(),
-        "unit value" | "Option value" => "nothing".to_owned(),
-        "enum" => "a value with a tag".to_owned(),
-        other => other
-            .replace("string ", "the text ")
-            .replace("integer ", "the number ")
-            .replace("floating point ", "the number ")
-            .replace("boolean ", "the truth value ")
-            .replace(" as u128", "")
-            .replace(" as i128", ""),
+    // What follows is the value, which may be a secret.
+    let found = match found.split([' ', '`']).next().unwrap_or_default() {
+        "sequence" => "a list",
+        "map" => "a mapping of keys",
+        "unit" | "Option" => "nothing",
+        "enum" => "a value with a tag",
+        "integer" | "floating" => "a number",
+        "boolean" => "a truth value",
+        "string" | "character" => "a text",
+        _ => "something else",
     };
     let expected = match expected {
         "a sequence" => "a list",

@@ -41,7 +41,8 @@ struct SourceVisitor;
 
 const QUOTE: &str = "it reads as a number or a truth value: put it in quotes";
 
-const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
+/// The keys of a mapping that says where a secret is.
+pub const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
 
 impl<'de> Visitor<'de> for SourceVisitor {
     type Value = SecretSource;
@@ -60,6 +61,14 @@ impl<'de> Visitor<'de> for SourceVisitor {
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_u128<E: Error>(self, _: u128) -> Result<SecretSource, E> {
+        Err(E::custom(QUOTE))
+    }
+
+    fn visit_i128<E: Error>(self, _: i128) -> Result<SecretSource, E> {
         Err(E::custom(QUOTE))
     }
 

@@ -5,6 +5,7 @@
 use super::handover::Taker;
 use super::{Letter, cannot_write, mboxrd};
 use crate::fault::{Fault, Kind};
+use crate::output;
 use anyhow::Result;
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
@@ -65,7 +66,7 @@ fn is_closed() -> bool {
 
 /// Writes one line. The message goes through in pieces, whatever its size.
 fn write_json(out: &mut impl Write, mut message: impl io::Read, letter: &Letter) -> io::Result<()> {
-    let known = serde_json::to_string(letter)?;
+    let known = output::json(letter)?;
     let known = known.trim_end_matches('}');
     write!(out, r#"{known},"event":"content","content":""#)?;
     let mut encoder = EncoderWriter::new(&mut *out, &STANDARD);

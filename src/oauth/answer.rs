@@ -7,7 +7,7 @@
 
 use super::AccessToken;
 use crate::fault::{Fault, Kind};
-use crate::secret::{Secret, hide};
+use crate::secret::{Mask, Secret};
 use oauth2::{RefreshToken, Scope};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -255,10 +255,10 @@ const LOCKED_FOR: Duration = Duration::from_secs(3600);
 
 impl ErrorAnswer {
     /// The same, and its words repeat none of our secrets.
-    pub fn without(self, secrets: &[Secret]) -> ErrorAnswer {
-        let hidden = |text: Option<String>| text.map(|text| hide(&text, secrets));
+    pub fn without(self, mask: &Mask) -> ErrorAnswer {
+        let hidden = |text: Option<String>| text.map(|text| mask.hide(&text));
         ErrorAnswer {
-            error: hide(&self.error, secrets),
+            error: mask.hide(&self.error),
             error_description: hidden(self.error_description),
             suberror: hidden(self.suberror),
             trace_id: hidden(self.trace_id),

@@ -5,7 +5,7 @@ use super::grant::Granted;
 use super::trace;
 use crate::fault::Fault;
 use crate::http::{self, Agent};
-use crate::secret::hide;
+use crate::secret::Mask;
 use ::http::StatusCode;
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 use oauth2::{HttpRequest, HttpResponse, RequestTokenError};
@@ -90,13 +90,13 @@ fn framed<T>(
     ) -> Result<T, RequestTokenError<Fault, Box<ErrorAnswer>>>,
 ) -> Result<T, GrantError> {
     let frame = RefCell::new(Frame::default());
-    let secrets = RefCell::new(Vec::new());
+    let mask = RefCell::new(Mask::default());
     let http = |request: HttpRequest| {
-        secrets.borrow_mut().extend(trace::secrets_of(&request));
+        for secret in trace::secrets_of(&request) {
+            mask.borrow_mut().add(secret);
+        }
         let url = request.uri().to_string();
-        agent.tell(|| trace::question(&request));
-        let mut response = agent.call(request, LARGEST_ANSWER)?;
-        agent.tell(|| trace::answer(&response, &secrets.borrow()));
+        let mut response = trace::call(agent, request, LARGEST_ANSWER, &mask.borrow())?;
         // Some providers, and gateways before them, say 200 to whatever they refuse.
         let is_error = |body: &[u8]| {
             serde_json::from_slice::<ErrorAnswer>(body).is_ok_and(|answer| !answer.error.is_empty())
@@ -117,13 +117,13 @@ fn framed<T>(
         Ok(response)
     };
     let answer = send(&http);
-    let secrets = secrets.into_inner();
+    let mask = mask.into_inner();
     let mut frame = frame.into_inner();
-    frame.content_type = hide(&frame.content_type, &secrets);
+    frame.content_type = mask.hide(&frame.content_type);
     answer.map_err(|e| match e {
         RequestTokenError::Request(fault) => fault.into(),
         RequestTokenError::ServerResponse(answer) if !answer.error.is_empty() => answer
-            .without(&secrets)
+            .without(&mask)
             .sorted(frame.status, frame.retry_after, tried_password),
         // JSON, but not what RFC 6749 §5.1 says. The place is told, the value may be a secret.
         RequestTokenError::Parse(e, _) if frame.status == 200 => {

@@ -7,7 +7,7 @@ use super::redirect::Asked;
 use super::{AccessToken, assertion, federation};
 use crate::fault::Fault;
 use crate::http::Agent;
-use crate::secret::Secret;
+use crate::secret::{Mask, Secret};
 use crate::x509::Identity;
 use jiff::Timestamp;
 use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
@@ -80,6 +80,14 @@ type OauthClient = oauth2::Client<
     EndpointNotSet,
     EndpointSet,
 >;
+
+impl CodeRequest {
+    /// What the browser brought, without what is secret of this sign-in.
+    pub fn hidden(&self, words: &str) -> String {
+        let verifier = Secret::new(self.verifier.secret().clone());
+        Mask::new([self.asked.state.clone(), verifier]).hide(words)
+    }
+}
 
 impl Client<'_> {
     /// RFC 6749 §4.4: the client signs in as itself.

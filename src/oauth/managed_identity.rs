@@ -14,7 +14,7 @@ use super::grant::Granted;
 use super::trace;
 use crate::fault::{Fault, Kind};
 use crate::http::{Agent, retry_after};
-use crate::secret::{Secret, hide};
+use crate::secret::{Mask, Secret};
 use http::{Request, Response};
 use serde_json::Value;
 use std::io::Read;
@@ -81,17 +81,17 @@ pub fn managed_identity(
     let mut pauses = PAUSES.iter();
     loop {
         let asked_at = SystemTime::now();
-        let response = service.ask(agent)?;
+        let (response, mask) = service.ask(agent)?;
         let status = response.status().as_u16();
         if status == 200 {
             return granted(&response, asked_at);
         }
         if !service.host.is_passing(status) {
-            return Err(service.refused(&response, client_id, server));
+            return Err(service.refused(&response, &mask, client_id, server));
         }
         match pauses.next() {
             Some(pause) => std::thread::sleep(*pause),
-            None => return Err(service.not_ready(&response)),
+            None => return Err(service.not_ready(&response, &mask)),
         }
     }
 }
@@ -166,11 +166,12 @@ impl Service {
         })
     }
 
-    fn ask(&self, agent: &Agent) -> Result<Response<Vec<u8>>, Fault> {
+    /// The answer, and what it may repeat and must not be shown.
+    fn ask(&self, agent: &Agent) -> Result<(Response<Vec<u8>>, Mask), Fault> {
         let proof = self.proof.as_ref().map(|p| ("X-IDENTITY-HEADER", p));
-        let response = self.call(agent, proof)?;
+        let (response, mask) = self.call(agent, proof)?;
         if self.host != Host::Arc || response.status() != 401 {
-            return Ok(response);
+            return Ok((response, mask));
         }
         let challenge = Secret::new(format!("Basic {}", challenge(&response)?.expose()));
         self.call(agent, Some(("Authorization", &challenge)))
@@ -180,7 +181,7 @@ impl Service {
         &self,
         agent: &Agent,
         proof: Option<(&str, &Secret)>,
-    ) -> Result<Response<Vec<u8>>, Fault> {
+    ) -> Result<(Response<Vec<u8>>, Mask), Fault> {
         let mut request = Request::get(self.url.as_str()).header("Metadata", "true");
         if let Some((name, value)) = proof {
             request = request.header(name, value.expose());
@@ -188,17 +189,14 @@ impl Service {
         let request = request
             .body(Vec::new())
             .map_err(|e| Fault::config(format!("{} cannot be asked: {e}", self.host.name())))?;
-        let secrets = trace::secrets_of(&request);
-        agent.tell(|| trace::question(&request));
-        let response = agent
-            .call(request, LARGEST_ANSWER)
+        let mask = Mask::new(trace::secrets_of(&request));
+        let response = trace::call(agent, request, LARGEST_ANSWER, &mask)
             .map_err(|fault| fault.hint(ELSEWHERE))?;
-        agent.tell(|| trace::answer(&response, &secrets));
-        Ok(response)
+        Ok((response, mask))
     }
 
-    /// The service's words: OAuth's, App Service's, or whatever came.
-    fn words(&self, response: &Response<Vec<u8>>) -> String {
+    /// The service's words: OAuth's, App Service's, or whatever came; `mask` is what they repeat.
+    fn words(response: &Response<Vec<u8>>, mask: &Mask) -> String {
         let body = response.body();
         let json = serde_json::from_slice::<Value>(body).unwrap_or_default();
         let text = |name: &str| json[name].as_str().filter(|text| !text.is_empty());
@@ -207,29 +205,30 @@ impl Service {
             (Some(words), None, _) | (None, _, Some(words)) => words.to_owned(),
             _ => String::from_utf8_lossy(body).trim().to_owned(),
         };
+        truncate(&mut words, 4000);
+        let mut words = mask.hide(&words);
         truncate(&mut words, 500);
-        let secrets: Vec<Secret> = self.proof.iter().cloned().collect();
-        let words = hide(&words, &secrets);
         format!("HTTP status {}: {words}", response.status().as_u16())
     }
 
-    fn not_ready(&self, response: &Response<Vec<u8>>) -> Fault {
+    fn not_ready(&self, response: &Response<Vec<u8>>, mask: &Mask) -> Fault {
         let wait = match response.status().as_u16() {
             410 => Some(UPDATE),
             _ => retry_after(response.headers(), SystemTime::now()),
         };
         Fault::try_later(format!("{} is not ready", self.host.name()))
-            .said(self.words(response))
+            .said(Self::words(response, mask))
             .retry_after(wait)
     }
 
     fn refused(
         &self,
         response: &Response<Vec<u8>>,
+        mask: &Mask,
         client_id: Option<&str>,
         server: &str,
     ) -> Fault {
-        let words = self.words(response);
+        let words = Self::words(response, mask);
         // A proxy, or a container's host, in its place.
         if serde_json::from_slice::<Value>(response.body()).is_err() {
             return Fault::try_later(format!("{} does not answer", self.host.name()))

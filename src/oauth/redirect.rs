@@ -1,10 +1,12 @@
 //! The loopback listener that waits for the browser to come back with the code (RFC 8252 §7.3).
 
+use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// So much of a request's head is read, in octets: codes have 1 to 2 KiB, and a browser sends the
@@ -31,6 +33,16 @@ pub struct Asked {
 pub struct Redirect {
     listeners: Vec<TcpListener>,
     port: u16,
+    start: Option<Start>,
+}
+
+/// A path of ours that leads to the page of the sign-in. Every user of the host can read the
+/// arguments of the program that opens a browser, so they hold this path, which leads there once.
+#[derive(Clone)]
+struct Start {
+    path: String,
+    page: url::Url,
+    used: Arc<AtomicBool>,
 }
 
 /// What the browser brought.
@@ -51,7 +63,11 @@ impl Redirect {
     /// `Refused` where this host has no loopback to listen on.
     pub fn listen() -> Result<Redirect, Fault> {
         listeners()
-            .map(|(listeners, port)| Redirect { listeners, port })
+            .map(|(listeners, port)| Redirect {
+                listeners,
+                port,
+                start: None,
+            })
             .map_err(|e| {
                 let what = format!("cannot listen on the loopback: {e}");
                 Fault::new(Kind::Refused, what).hint(WITHOUT_BROWSER)
@@ -63,6 +79,21 @@ impl Redirect {
         format!("http://localhost:{}", self.port)
     }
 
+    /// An address for the browser's arguments, which leads to `page` once.
+    ///
+    /// # Errors
+    /// Where this host gives no random numbers.
+    pub fn start_at(&mut self, page: &url::Url) -> Result<String, Fault> {
+        let path = format!("/start/{}", digest::guid()?);
+        let address = format!("{}{path}", self.uri());
+        self.start = Some(Start {
+            path,
+            page: page.clone(),
+            used: Arc::default(),
+        });
+        Ok(address)
+    }
+
     /// Waits for the browser that brings `state`; other requests are turned away. Each connection
     /// has a thread: browsers open some ahead of their use, and say nothing on them.
     pub fn wait(&self, asked: &Asked, patience: Duration) -> Result<Brought, Fault> {
@@ -72,9 +103,12 @@ impl Redirect {
             for listener in &self.listeners {
                 if let Ok((stream, _)) = listener.accept() {
                     let (done, asked) = (done.clone(), asked.clone());
+                    let start = self.start.clone();
                     // Without a thread it is turned away, and the browser may come again.
-                    let _ = std::thread::Builder::new()
-                        .spawn(move || serve(stream, &asked).map(|brought| done.send(brought)));
+                    let _ = std::thread::Builder::new().spawn(move || {
+                        let brought = serve(stream, &asked, start.as_ref());
+                        brought.map(|brought| done.send(brought))
+                    });
                 }
             }
             if let Ok(brought) = brought.recv_timeout(Duration::from_millis(50)) {
@@ -122,7 +156,11 @@ fn first_line(stream: &TcpStream) -> Option<String> {
 }
 
 /// Answers one request; `None` if it is none of ours.
-fn serve(stream: TcpStream, asked: &Asked) -> Option<Result<Brought, Fault>> {
+fn serve(
+    stream: TcpStream,
+    asked: &Asked,
+    start: Option<&Start>,
+) -> Option<Result<Brought, Fault>> {
     stream.set_nonblocking(false).ok()?;
     stream.set_write_timeout(Some(REQUEST)).ok()?;
     let line = first_line(&stream)?;
@@ -131,6 +169,23 @@ fn serve(stream: TcpStream, asked: &Asked) -> Option<Result<Brought, Fault>> {
         .ok()?
         .join(target)
         .ok()?;
+    if let Some(start) = start.filter(|start| start.path == url.path()) {
+        match start.used.swap(true, Ordering::Relaxed) {
+            false => respond(
+                stream,
+                "302 Found",
+                &format!("Location: {}\r\n", start.page),
+                "",
+            ),
+            true => respond(
+                stream,
+                "410 Gone",
+                "",
+                "This address was used. Open the page that the terminal shows.",
+            ),
+        }
+        return None;
+    }
     let brought = brought(&url, asked);
     let (status, text) = match brought {
         Some(Ok(_)) => (
@@ -140,7 +195,7 @@ fn serve(stream: TcpStream, asked: &Asked) -> Option<Result<Brought, Fault>> {
         Some(Err(_)) => ("400 Bad Request", "This answer is of another sign-in."),
         None => ("404 Not Found", "Nothing is here."),
     };
-    respond(stream, status, text);
+    respond(stream, status, "", text);
     brought
 }
 
@@ -186,11 +241,52 @@ fn brought(url: &url::Url, asked: &Asked) -> Option<Result<Brought, Fault>> {
     Some(Ok(brought))
 }
 
-fn respond(mut stream: TcpStream, status: &str, text: &str) {
+/// Answers with a page that says this; `header` are further lines of its header.
+fn respond(mut stream: TcpStream, status: &str, header: &str, text: &str) {
     let page = format!("<!doctype html><title>queuemail</title><p>{text}</p>");
     let _ = write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nReferrer-Policy: no-referrer\r\nConnection: close\r\n\r\n{page}",
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\n{header}Connection: close\r\n\r\n{page}",
         page.len()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the listener answers to a request for this path.
+    fn asked_for(path: &str, port: u16) -> String {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn the_start_page_leads_to_the_sign_in_once() {
+        let page = url::Url::parse("https://login.example/authorize?state=s-1").unwrap();
+        let asked = Asked {
+            state: Secret::new("s-1"),
+            origin: page.origin(),
+        };
+        let mut redirect = Redirect::listen().unwrap();
+        let address = redirect.start_at(&page).unwrap();
+        assert!(!address.contains("s-1"), "{address}");
+        let path = address.strip_prefix(&redirect.uri()).unwrap().to_owned();
+        let port = redirect.port;
+        let browser = std::thread::spawn(move || {
+            let first = asked_for(&path, port);
+            let second = asked_for(&path, port);
+            (first, second, asked_for("/?code=c&state=s-1", port))
+        });
+        let brought = redirect.wait(&asked, Duration::from_secs(20)).unwrap();
+        assert!(matches!(brought, Brought::Code(code) if code == "c"));
+        let (first, second, _) = browser.join().unwrap();
+        assert!(first.starts_with("HTTP/1.1 302 "), "{first}");
+        assert!(first.contains("Location: https://login.example/authorize?state=s-1\r\n"));
+        assert!(second.starts_with("HTTP/1.1 410 "), "{second}");
+        assert!(!second.contains("s-1"), "{second}");
+    }
 }

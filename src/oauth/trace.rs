@@ -4,8 +4,10 @@
 //! heard of may hold a secret.
 
 use super::answer::truncate;
+use crate::fault::Fault;
+use crate::http::Agent;
 use crate::output::escape;
-use crate::secret::{Secret, hide};
+use crate::secret::{Mask, Secret};
 use http::{HeaderMap, Request, Response};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -53,6 +55,8 @@ const TELLING: [&str; 3] = ["retry-after", "x-ms-request-id", "date"];
 
 /// The longest value that is shown, in octets.
 const LONGEST: usize = 400;
+/// A text of a hidden field that is shorter is no secret, in octets.
+const SHORTEST: usize = 12;
 const MASK: &str = "(secret)";
 
 /// A question in one line.
@@ -71,18 +75,30 @@ pub fn question(request: &Request<Vec<u8>>) -> String {
     line
 }
 
-/// An answer in one line; `secrets` are those of the question, which it may repeat.
-pub fn answer(response: &Response<Vec<u8>>, secrets: &[Secret]) -> String {
+/// An answer in one line; `mask` holds the secrets of the question, which it may repeat. Nor does
+/// one field repeat what another one hides.
+pub fn answer(response: &Response<Vec<u8>>, mask: &Mask) -> String {
     let mut line = format!("oauth < {}", response.status().as_u16());
-    let mut tell = |name: &str, value: &str| add(&mut line, name, &hide(value, secrets));
+    let json = serde_json::from_slice(response.body());
+    let fields = json.as_ref().ok().and_then(Value::as_object);
+    let hidden = fields.into_iter().flatten().filter_map(|(name, value)| {
+        let text = value.as_str().filter(|text| text.len() >= SHORTEST)?;
+        (!ANSWERED.contains(&name.as_str())).then(|| Secret::new(text))
+    });
+    let own = Mask::new(hidden);
+    let clean = |value: &str| {
+        let value: String = value.chars().take(2 * LONGEST).collect();
+        own.hide(&mask.hide(&value))
+    };
+    let mut tell = |name: &str, value: &str| add(&mut line, &clean(name), &clean(value));
     for name in TELLING {
         if let Some(value) = header(response.headers(), name) {
             tell(name, value);
         }
     }
-    match serde_json::from_slice(response.body()) {
-        Ok(Value::Object(fields)) => {
-            for (name, value) in &fields {
+    match fields {
+        Some(fields) => {
+            for (name, value) in fields {
                 match value {
                     _ if !ANSWERED.contains(&name.as_str()) => tell(name, MASK),
                     Value::String(text) => tell(name, text),
@@ -90,13 +106,35 @@ pub fn answer(response: &Response<Vec<u8>>, secrets: &[Secret]) -> String {
                 }
             }
         }
-        _ => {
+        None => {
             let kind = header(response.headers(), "content-type").unwrap_or("-");
             tell("content-type", kind);
             tell("octets", &response.body().len().to_string());
         }
     }
     line
+}
+
+/// Asks, and tells the question and what became of it; `mask` holds the question's secrets.
+///
+/// # Errors
+/// As [`Agent::call`].
+pub fn call(
+    agent: &Agent,
+    request: Request<Vec<u8>>,
+    limit: u64,
+    mask: &Mask,
+) -> Result<Response<Vec<u8>>, Fault> {
+    agent.tell(|| question(&request));
+    let result = agent.call(request, limit).map_err(|fault| Fault {
+        what: mask.hide(&fault.what),
+        ..fault
+    });
+    agent.tell(|| match &result {
+        Ok(response) => answer(response, mask),
+        Err(fault) => format!("oauth ! {}", escape(&fault.what)),
+    });
+    result
 }
 
 /// What is secret in a question: nothing of it may come back in an error.
@@ -154,7 +192,7 @@ mod tests {
                 .header("x-ms-request-id", &secret)
                 .body(body.to_string().into_bytes())
                 .unwrap();
-            let line = answer(&response, &secrets_of(&request));
+            let line = answer(&response, &Mask::new(secrets_of(&request)));
             prop_assert!(!line.contains(&secret), "{line}");
             prop_assert!(!line.contains('\n') && !line.contains('\r'), "{line}");
         }

@@ -34,6 +34,7 @@ use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
 use anyhow::Result;
 use db::{Db, Durable, Reader, Tx};
+use lock::Leases;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -55,6 +56,7 @@ const LOCKS: &str = "locks";
 pub struct Store {
     folder: PathBuf,
     db: Db,
+    leases: Leases,
 }
 
 impl Store {
@@ -74,6 +76,7 @@ impl Store {
         Ok(Store {
             folder: folder.to_owned(),
             db: Db::new(connection, &path, &folder.join(LOG)),
+            leases: Leases::new(folder.join(LOCKS)),
         })
     }
 
@@ -121,9 +124,12 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
     if let Some(others) = files::who_else_can_change(&about) {
         let what = format!("the state folder `{name}` can be changed by {others}");
-        return Err(refusal(what)
-            .hint(format!("chmod go-w {}", config::quoted(folder)))
-            .into());
+        let fault = refusal(what).hint(format!("chmod go-w {}", config::quoted(folder)));
+        return Err(match owner == me {
+            true => fault,
+            false => fault.hint(config::owner_hint(me, owner, folder)),
+        }
+        .into());
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ mod kernel;
 use crate::config::{self, Failure, TokenStore};
 use crate::fault::{Fault, Kind};
 use crate::output::escape;
-use crate::secret::{Secret, hide};
+use crate::secret::{Mask, Secret};
 
 /// A store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Vault {
                 _ => Kind::CannotWrite,
             };
             // A program may repeat what it could not take.
-            let what = hide(&fault.what, std::slice::from_ref(secret));
+            let what = Mask::new([secret.clone()]).hide(&fault.what);
             self.cannot(
                 "write to",
                 Fault {

@@ -345,6 +345,17 @@ fn a_secret_that_others_can_read_is_refused() {
         .run(["config", "validate"])
         .fails(78)
         .says("config_writable_by_others");
+    // Another group: where we are not root, there is none to give the file to.
+    if std::os::unix::fs::chown(world.config_path(), None, Some(65534)).is_ok() {
+        world.chmod(&world.config_path(), 0o664);
+        world
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions("a group can change")
+            .mentions("hint: chmod go-w");
+        world.chmod(&world.config_path(), 0o640);
+        world.run(["config", "validate"]).succeeds();
+    }
 }
 
 #[test]

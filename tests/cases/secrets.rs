@@ -10,7 +10,7 @@ use crate::standin::{App, GraphFault, ImapFault, SmtpAt, SmtpFault, Standin, Tok
 use crate::world::{CLIENT_ID, World};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -259,11 +259,44 @@ queues:
         }
     }
 
+    /// All values of the state but for those of tokens.
+    fn kept(&self) -> Vec<u8> {
+        let path = self.world.state_dir().join("state.sqlite");
+        let Ok(database) = rusqlite::Connection::open(path) else {
+            return Vec::new();
+        };
+        let mut query = database
+            .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'token'")
+            .unwrap();
+        let tables = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let mut kept = String::new();
+        for table in tables {
+            let mut query = database
+                .prepare(&format!("SELECT * FROM \"{}\"", table.unwrap()))
+                .unwrap();
+            let columns = query.column_count();
+            let mut rows = query.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                for column in 0..columns {
+                    let value = row.get_ref(column).unwrap();
+                    let octets = value.as_bytes().unwrap_or_default();
+                    kept.push_str(&String::from_utf8_lossy(octets));
+                    kept.push('\0');
+                }
+            }
+        }
+        kept.into_bytes()
+    }
+
     /// What must be nowhere, and what `token get` may write.
     fn canaries(&self) -> (Needles, Needles) {
         let mut secrets = self.m365.secrets();
         secrets.extend([SECRET, PASSWORD, WRONG].map(String::from));
-        (Needles::of(&secrets), Needles::of(&self.m365.tokens()))
+        let tokens = Needles::of(&self.m365.tokens());
+        let mut secrets = Needles::of(&secrets);
+        // Assertions and tokens begin alike.
+        secrets.0.retain(|part| !tokens.0.contains(part));
+        (secrets, tokens)
     }
 
     /// The judgement. `keepers`: files below the home that hold secrets by design.
@@ -277,6 +310,9 @@ queues:
                 leaks.extend(tokens.found(&written.what, &written.text));
             }
         }
+        let kept = self.kept();
+        leaks.extend(secrets.found("what the state keeps besides tokens", &kept));
+        leaks.extend(tokens.found("what the state keeps besides tokens", &kept));
         let home = self.world.home();
         for path in files(home) {
             let name = path.strip_prefix(home).unwrap().display().to_string();
@@ -303,46 +339,78 @@ queues:
     }
 }
 
-/// Texts that give a secret away: its beginning and its end in all usual encodings.
-struct Needles(BTreeSet<String>);
+/// Parts that give a secret away: any twelve octets in a row of each usual encoding, in letters of
+/// either case and without white space.
+struct Needles(HashSet<Vec<u8>>);
+
+const PART: usize = 12;
 
 impl Needles {
     fn of(secrets: &[String]) -> Needles {
-        let mut all = BTreeSet::new();
+        let mut all = HashSet::new();
+        let mut keep = |form: &str| {
+            let form = flat(form);
+            match form.len() {
+                0..PART => all.extend([form]),
+                _ => all.extend(form.windows(PART).map(<[u8]>::to_vec)),
+            }
+        };
         for secret in secrets {
-            let pieces = match secret.len() {
-                0..=24 => vec![secret.as_str()],
-                long => vec![&secret[..24], &secret[long - 24..]],
-            };
-            for piece in pieces {
-                all.insert(piece.to_owned());
-                let form: String = url::form_urlencoded::byte_serialize(piece.as_bytes()).collect();
-                all.insert(form.replace('+', "%20"));
-                all.insert(form);
-                all.insert(serde_json::Value::from(piece).to_string().replace('"', ""));
-                // Within a longer text base64 depends on what stands before.
-                for before in 0..3 {
-                    let padded = [&b"   "[..before], piece.as_bytes()].concat();
-                    let whole = padded.len() / 3 * 3;
-                    let from = if before == 0 { 0 } else { 4 };
-                    all.insert(STANDARD_NO_PAD.encode(&padded[..whole])[from..].to_owned());
-                    all.insert(URL_SAFE_NO_PAD.encode(&padded[..whole])[from..].to_owned());
-                }
+            keep(secret);
+            let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            keep(&form.replace('+', "%20"));
+            keep(&form.replace('%', "%25"));
+            keep(&form);
+            keep(
+                serde_json::Value::from(secret.as_str())
+                    .to_string()
+                    .trim_matches('"'),
+            );
+            for (open, close) in [("&#", ";"), ("\\u", "")] {
+                let escape = |c: char| match c {
+                    c if c.is_ascii_alphanumeric() => c.to_string(),
+                    c if close.is_empty() => format!("{open}{:04x}", c as u32),
+                    c => format!("{open}{}{close}", c as u32),
+                };
+                keep(&secret.chars().map(escape).collect::<String>());
+            }
+            // Within a longer text base64 depends on what stands before.
+            for before in 0..3 {
+                let padded = [&b"   "[..before], secret.as_bytes()].concat();
+                let whole = padded.len() / 3 * 3;
+                let from = if before == 0 { 0 } else { 4 };
+                keep(&STANDARD_NO_PAD.encode(&padded[..whole])[from..]);
+                keep(&URL_SAFE_NO_PAD.encode(&padded[..whole])[from..]);
             }
         }
         Needles(all)
     }
 
     fn found(&self, place: &str, text: &[u8]) -> Vec<String> {
-        let text = String::from_utf8_lossy(text);
-        let Some(needle) = self.0.iter().find(|needle| text.contains(needle.as_str())) else {
-            return Vec::new();
-        };
-        let at = text.find(needle.as_str()).unwrap();
-        let from = text.floor_char_boundary(at.saturating_sub(120));
-        let to = text.floor_char_boundary((at + 160).min(text.len()));
-        vec![format!("{place}: `{needle}` in …{}…", &text[from..to])]
+        let text = flat(&String::from_utf8_lossy(text));
+        let short = self.0.iter().filter(|part| part.len() < PART);
+        let lengths: BTreeSet<usize> = short.map(Vec::len).chain([PART]).collect();
+        for length in lengths {
+            let found = text.windows(length).position(|part| self.0.contains(part));
+            if let Some(at) = found {
+                let around = &text[at.saturating_sub(120)..(at + 160).min(text.len())];
+                let needle = String::from_utf8_lossy(&text[at..at + length]);
+                let around = String::from_utf8_lossy(around);
+                return vec![format!("{place}: `{needle}` in …{around}…")];
+            }
+        }
+        Vec::new()
     }
+}
+
+/// A text in small letters and without white space, be it written as an escape.
+fn flat(text: &str) -> Vec<u8> {
+    let text = text
+        .replace("\\r", "")
+        .replace("\\n", "")
+        .replace("\\t", "");
+    let octets = text.bytes().filter(|octet| !octet.is_ascii_whitespace());
+    octets.map(|octet| octet.to_ascii_lowercase()).collect()
 }
 
 fn command_line(pid: u32) -> Option<Vec<u8>> {
@@ -731,4 +799,117 @@ fn mistakes_in_the_line_of_a_secret() {
     assert_eq!(office.run(&["fetch", "-vv"]), 78);
     office.world.chmod(&office.world.config_path(), 0o600);
     office.is_clean(&[]);
+}
+
+/// Every echo of every server, in every output.
+mod campaigns {
+    use super::*;
+    use crate::campaign::Campaign;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Echo {
+        Token(u16, bool),
+        ImapSignIn,
+        Imap(u32),
+        Smtp(u8, u16),
+        Graph(u16),
+    }
+
+    const SMTP: [SmtpAt; 7] = [
+        SmtpAt::Connect,
+        SmtpAt::Ehlo,
+        SmtpAt::Auth,
+        SmtpAt::Mail,
+        SmtpAt::Rcpt,
+        SmtpAt::Data,
+        SmtpAt::Dot,
+    ];
+
+    const COMMANDS: [&[&str]; 12] = [
+        &["fetch", "-vv"],
+        &["fetch", "--json"],
+        &["fetch", "--audit", "-v"],
+        &["check", "-vv"],
+        &["check", "--json"],
+        &["send", "-t", "-vv"],
+        &["send", "-t", "--json"],
+        &["send", "-t", "--outbox"],
+        &["outbox", "flush", "-vv"],
+        &["status", "--check", "--json"],
+        &["token", "get", "in", "--fresh", "-vv"],
+        &["token", "get", "eva", "--fresh", "--json"],
+    ];
+
+    fn echoes(via: &str) -> Vec<Echo> {
+        let mut all = Vec::new();
+        for status in [200, 400, 401, 403, 429, 500, 503] {
+            all.extend([true, false].map(|json| Echo::Token(status, json)));
+        }
+        if via == "graph" {
+            all.extend([400, 401, 403, 404, 410, 429, 500, 503].map(Echo::Graph));
+            return all;
+        }
+        all.push(Echo::ImapSignIn);
+        all.extend((1..8).map(Echo::Imap));
+        for at in 0..SMTP.len() as u8 {
+            all.extend([421, 451, 535, 550].map(|code| Echo::Smtp(at, code)));
+        }
+        all
+    }
+
+    impl Office {
+        /// Runs a command while servers repeat what they are sent; true if one did.
+        fn endures(&self, echo: Echo, args: &[&str]) -> bool {
+            let faults = self.m365.faults();
+            match echo {
+                Echo::Token(status, json) => {
+                    faults.token_next(9, TokenFault::Echo { status, json });
+                }
+                Echo::ImapSignIn => faults.imap_sign_in_next(2, ImapFault::Echo),
+                Echo::Imap(at) => faults.imap_at(at, ImapFault::Echo),
+                Echo::Smtp(at, code) => {
+                    faults.smtp_next(3, SMTP[usize::from(at)], SmtpFault::Echo(code));
+                }
+                Echo::Graph(status) => faults.graph.next(9, "/", GraphFault::Echo(status)),
+            }
+            let before = self.m365.log().len();
+            self.run_with(args, &[], if args[0] == "send" { REPLY } else { b"" });
+            let log = self.m365.log();
+            while faults.take_token().is_some() || faults.take_imap_sign_in().is_some() {}
+            // A fault at a later command than the last one would strike the next run.
+            (0..9).for_each(|_| drop(faults.take_imap()));
+            faults.smtp_clear();
+            faults.graph.heal();
+            self.wait_no_more();
+            log[before.min(log.len())..]
+                .iter()
+                .any(|line| line.contains("Echo"))
+        }
+    }
+
+    #[test]
+    fn no_echo_is_in_any_output() {
+        for via in ["imap", "graph"] {
+            let mut campaign = Campaign::new(format!("secrets repeated by servers, {via}"));
+            let office = Office::new();
+            office.configure(via, &plain(), &format!("        password: '{PASSWORD}'\n"));
+            assert_eq!(office.run(&["token", "get", "in"]), 0);
+            assert_eq!(office.run(&["token", "get", "eva"]), 0);
+            let places: Vec<(Echo, &[&str])> = echoes(via)
+                .into_iter()
+                .flat_map(|echo| COMMANDS.map(|args| (echo, args)))
+                .collect();
+            for (n, (echo, args)) in campaign.some_of(&places, 24).enumerate() {
+                if office.endures(*echo, args) {
+                    campaign.fault();
+                }
+                if n % 50 == 49 {
+                    office.is_clean(&[]);
+                    office.written.lock().unwrap().clear();
+                }
+            }
+            office.is_clean(&[]);
+            campaign.end(3);
+        }
+    }
 }

@@ -536,6 +536,15 @@ fn an_unknown_outcome_is_kept_and_sent_items_decides() {
         .succeeds()
         .says_nothing();
     assert_eq!(sent(&office), 1);
+    // What is no listing of Sent Items does not say that the message is not there.
+    let faults = &office.m365.faults().graph;
+    for body in ["{}", "null", r#"{"error":{"code":"Blocked"}}"#] {
+        let other = GraphFault::Instead("application/json", body);
+        faults.next(1, "sentitems", other);
+        let ran = office.world.run(["outbox", "retry", "1"]).ends();
+        assert_ne!(ran.code, 0, "{body}: {ran}");
+        assert_eq!(sent(&office), 1, "{body}");
+    }
     let ran = office.world.run(["outbox", "retry", "1"]).succeeds();
     assert!(ran.stdout.contains("holds it"), "{ran}");
     assert_eq!(sent(&office), 1);

@@ -1,5 +1,6 @@
 //! Entra ID: its paths, and the token endpoint with the faults ordered for it.
 
+use super::echo::spelled;
 use serde_json::json;
 
 use super::aadsts::Refusal;
@@ -191,7 +192,22 @@ fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
         TokenFault::Echo { status, json } => {
             let raw = String::from_utf8_lossy(&request.body);
             let fields: Vec<_> = form.iter().map(|(k, v)| format!("{k}={v}")).collect();
-            let text = format!("Cannot read {raw} with {}", fields.join(" "));
+            let secret = [
+                "secret",
+                "password",
+                "assertion",
+                "token",
+                "code",
+                "verifier",
+            ];
+            let is_secret = |name: &str| secret.iter().any(|part| name.ends_with(part));
+            let secrets = form.iter().filter(|(name, _)| is_secret(name));
+            let spelled: Vec<_> = secrets.map(|(_, value)| spelled(value)).collect();
+            let text = format!(
+                "{}. Cannot read {raw} with {}",
+                spelled.join(", "),
+                fields.join(" ")
+            );
             match json {
                 true => Response::json(
                     status,

@@ -1,5 +1,6 @@
 //! Microsoft Graph v1.0 for mail: who may, batches, errors, and the way to each resource.
 
+use super::echo::spelled;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -277,8 +278,10 @@ fn spoiled(
             error(
                 status,
                 "Odd",
-                &format!("Cannot read authorization: {token}"),
+                &format!("Cannot read authorization: {token} {}", spelled(token)),
             )
+            .with("request-id", token.get(7..90).unwrap_or_default())
+            .with("date", token.get(40..80).unwrap_or_default())
         }
         Some(GraphFault::Html(status)) => {
             Response::html(status, "Our services aren't available right now")

@@ -1,6 +1,7 @@
 //! IMAP as Exchange Online speaks it: the session, its commands, and the faults ordered for them.
 //! Sign-in, folders and messages are in the files of those names.
 
+use super::echo::spelled;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -212,7 +213,12 @@ impl Session<'_> {
                 let decoded = tokens::read_xoauth2(self.response.as_bytes()).unwrap_or_default();
                 let (response, token) = (self.response.clone(), decoded.1);
                 self.say(&format!("* NO Odd {response}"))?;
-                Ok(Some(format!("NO Cannot read {response} {token}")))
+                self.say(&format!("* OK [ALERT] {}", spelled(&token)))?;
+                self.say(&format!("* NO {}", spelled(&response)))?;
+                Ok(Some(format!(
+                    "NO {} Cannot read {response} {token}",
+                    spelled(&token)
+                )))
             }
             ImapFault::Bye(text) => self.bye(&text).map(|()| None),
             ImapFault::Close => Err(io::Error::other("closed on purpose")),

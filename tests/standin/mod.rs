@@ -18,13 +18,14 @@
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
 //! - `provider`: an authority that is not Entra ID; `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
 //! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph*`: both by Microsoft Graph
-//! - `net`, `tls`, `jwt`, `message`: the tools
+//! - `net`, `tls`, `jwt`, `message`, `echo`: the tools
 #![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
 
 mod aadsts;
 mod api;
 mod client_auth;
 mod directory;
+mod echo;
 mod entra;
 mod faults;
 mod grants;

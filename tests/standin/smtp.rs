@@ -1,6 +1,7 @@
 //! SMTP submission as Exchange Online speaks it: the dialogue, its TLS and its sign-in.
 //! The transaction is in `smtp_message`; what becomes of a message, in `submission`.
 
+use super::echo::spelled;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -141,7 +142,11 @@ impl Dialogue<'_> {
     pub fn echo(&mut self, code: u16) -> Step {
         let decoded = tokens::read_xoauth2(self.response.as_bytes()).unwrap_or_default();
         let (response, token) = (&self.response, decoded.1);
-        let reply = format!("{code}-5.7.3 Odd {response}\n{code} 5.7.3 Odd {token}");
+        let reply = format!(
+            "{code}-5.7.3 Odd {response}\n{code}-5.7.3 {}\n{code} 5.7.3 {} Odd {token}",
+            spelled(response),
+            spelled(&token)
+        );
         self.say(&reply)
     }
 

@@ -80,7 +80,14 @@ fn a_certificate_signs_in_and_is_read_anew_each_time() {
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
         .says("other users can reach file");
+    // A group is others, too; root alone may let one read its own.
+    let _ = std::os::unix::fs::chown(home.path("key.pem"), Some(65534), None);
+    mode(0o640);
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("other users can reach file");
     mode(0o600);
+    let _ = std::os::unix::fs::chown(home.path("key.pem"), Some(0), None);
 
     // Renewed in place: the new one is taken up, the old one would be refused.
     let second = make_certificate(&home, "key.pem", "cert.pem");

@@ -33,8 +33,15 @@ pub struct SignedIn {
 
 /// What the person must be shown.
 pub enum Show<'a> {
-    Code { page: &'a str, code: &'a str },
-    Page(&'a str),
+    Code {
+        page: &'a str,
+        code: &'a str,
+    },
+    /// The page of the sign-in, and what a browser of this host is to open.
+    Page {
+        page: &'a str,
+        start: Option<&'a str>,
+    },
 }
 
 impl Access<'_> {
@@ -158,7 +165,7 @@ impl Access<'_> {
     fn with_browser(
         &self,
         wanted: &Wanted<'_>,
-        here: Option<Redirect>,
+        mut here: Option<Redirect>,
         show: impl Fn(Show<'_>),
     ) -> Result<Granted> {
         let signer = self.client(wanted)?;
@@ -170,7 +177,14 @@ impl Access<'_> {
             wanted.account.map_or("", |a| a.name),
             wanted.registration.is_entra(),
         )?;
-        show(Show::Page(request.url.as_str()));
+        let start = match &mut here {
+            Some(redirect) => Some(redirect.start_at(&request.url)?),
+            None => None,
+        };
+        show(Show::Page {
+            page: request.url.as_str(),
+            start: start.as_deref(),
+        });
         let brought = match here {
             Some(redirect) => redirect.wait(&request.asked, PATIENCE)?,
             None => {
@@ -187,7 +201,7 @@ impl Access<'_> {
                 Kind::SignIn,
                 "the browser came back with a refusal",
             )
-            .said(format!("{error}: {description}"))
+            .said(request.hidden(&format!("{error}: {description}")))
             .into()),
         }
     }

@@ -24,7 +24,8 @@ pub type PartAnswer = Result<Value, Refusal>;
 impl Client {
     /// Makes many calls in few round trips (JSON batching); gives each one's answer in its order.
     pub fn batch(&self, parts: &[Part]) -> Result<Vec<PartAnswer>, Failure> {
-        let mut answers: Vec<Option<PartAnswer>> = parts.iter().map(|_| None).collect();
+        let unanswered: PartAnswer = Err(Refusal::of_batch(0, &Value::Null, &Value::Null));
+        let mut answers = vec![unanswered; parts.len()];
         let mut waiting: Vec<usize> = (0..parts.len()).collect();
         let mut asked = 0;
         while !waiting.is_empty() {
@@ -34,18 +35,13 @@ impl Client {
                 for (at, answer) in self.batch_once(parts, chunk)? {
                     match answer {
                         Err(refusal) if self.may_wait(&refusal, asked) => again.push(at),
-                        answer => answers[at] = Some(answer),
+                        answer => answers[at] = answer,
                     }
                 }
             }
             waiting = again;
         }
-        let answers = answers.into_iter();
-        Ok(answers
-            .map(|answer| {
-                answer.unwrap_or_else(|| Err(Refusal::of_batch(0, &Value::Null, &Value::Null)))
-            })
-            .collect())
+        Ok(answers)
     }
 
     fn batch_once(

@@ -10,14 +10,15 @@ use crate::digest;
 use crate::fault::{Fault, Kind, Scope};
 use crate::http::{Agent, Incoming, Lost};
 use crate::mail::TokenExpired;
-use crate::secret::Secret;
+use crate::output::escape;
+use crate::secret::{Mask, Secret};
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use ::http::{HeaderValue, Method, Request, Response};
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -42,7 +43,8 @@ pub struct Client {
     pub(super) root: Url,
     /// The mailbox: an address or GUID.
     pub user: String,
-    token: Mutex<Secret>,
+    /// With what a server may repeat and nobody may see.
+    token: Mutex<(Secret, Arc<Mask>)>,
     trace: Option<Trace>,
     /// No call before this time.
     not_before: Mutex<Option<Instant>>,
@@ -79,7 +81,7 @@ impl Client {
             agent,
             root: url,
             user: user.to_owned(),
-            token: Mutex::new(token),
+            token: Mutex::new(masked(token, None)),
             trace,
             not_before: Mutex::new(None),
             known_good: AtomicBool::new(false),
@@ -91,7 +93,8 @@ impl Client {
     }
 
     pub fn set_token(&self, token: Secret) {
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        let mut kept = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = masked(token, Some(kept.0.clone()));
     }
 
     /// An address below the mailbox. Each segment is encoded as a whole, for ids are a server's
@@ -118,7 +121,7 @@ impl Client {
                     Kind::Refused,
                     format!("`{}` gave a link that leads elsewhere", self.host()),
                 )
-                .said(text.chars().take(200).collect::<String>())
+                .said(self.hidden(&text.chars().take(200).collect::<String>()))
             })
     }
 
@@ -162,7 +165,7 @@ impl Client {
         }
         let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
         let request = request.body(octets).map_err(|e| lost(&e))?;
-        self.tell(|| format!("graph > {method} {} [{id}]", shown(url)));
+        self.tell(|| format!("graph > {method} {} [{id}]", self.hidden(&shown(url))));
         let response = self.agent.open(request).map_err(|mut lost| {
             // The service may have seen it, and then knows it by this alone.
             if lost.handed_over {
@@ -174,13 +177,12 @@ impl Client {
             Ok(response) => format!(
                 "graph < {} [{id}] request-id {}",
                 response.status(),
-                response
-                    .headers()
-                    .get("request-id")
-                    .and_then(|v| v.to_str().ok())
-                    .unwrap_or("-")
+                match self.request_id(response) {
+                    Some(id) => escape(&id),
+                    None => "-".to_owned(),
+                }
             ),
-            Err(lost) => format!("graph ! [{id}] {}", lost.fault),
+            Err(lost) => format!("graph ! [{id}] {}", escape(&lost.fault.what)),
         });
         if response.as_ref().is_ok_and(|r| r.status().is_success()) {
             self.known_good.store(true, Ordering::Relaxed);
@@ -215,7 +217,7 @@ impl Client {
         &self,
         response: Response<Incoming>,
     ) -> Result<T, Failure> {
-        let id = request_id(&response);
+        let id = self.in_brackets(&response);
         let (parts, body) = response.into_parts();
         let octets = body.read_all(JSON_LIMIT).map_err(|mut fault| {
             fault.what.push_str(&id);
@@ -232,8 +234,9 @@ impl Client {
         };
         serde_json::from_slice(octets).map_err(|e| {
             Fault::try_later(format!(
-                "`{}` sent an answer that cannot be read: {e}{id}",
-                self.host()
+                "`{}` sent an answer that cannot be read: {}{id}",
+                self.host(),
+                self.hidden(&e.to_string())
             ))
             .into()
         })
@@ -341,7 +344,10 @@ impl Client {
             .map_err(|_| Fault::try_later("the address of an upload session cannot be read"))?;
         self.tell(|| format!("graph > PUT (an upload session) {content_range}"));
         let response = self.agent.open(request).map_err(|lost| lost.fault)?;
-        let response = self.success(response)?;
+        if !response.status().is_success() {
+            let own = Mask::new([Secret::new(address)]);
+            return Err(self.refusal(response).without(&own).into());
+        }
         let status = response.status().as_u16();
         self.tell(|| format!("graph < {status}"));
         response.into_body().read_all(ERROR_LIMIT)?;
@@ -397,12 +403,34 @@ impl Client {
 
     /// A refusal that does not repeat our token.
     pub fn masked(&self, refusal: Refusal) -> Refusal {
-        refusal.without(&[self.token()])
+        refusal.without(&self.mask())
+    }
+
+    /// A server's words without our token.
+    pub fn hidden(&self, words: &str) -> String {
+        self.mask().hide(words)
+    }
+
+    fn mask(&self) -> Arc<Mask> {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&token.1)
     }
 
     fn token(&self) -> Secret {
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        token.clone()
+        token.0.clone()
+    }
+
+    /// What Microsoft's support finds a call by.
+    pub fn request_id(&self, response: &Response<Incoming>) -> Option<String> {
+        let id = response.headers().get("request-id")?.to_str().ok()?;
+        (id.len() < 100).then(|| self.hidden(id))
+    }
+
+    /// The same in brackets; nothing where the answer has none.
+    pub fn in_brackets(&self, response: &Response<Incoming>) -> String {
+        self.request_id(response)
+            .map_or_else(String::new, |id| format!(" (request-id {id})"))
     }
 
     fn tell(&self, line: impl FnOnce() -> String) {
@@ -412,13 +440,10 @@ impl Client {
     }
 }
 
-/// What Microsoft's support finds a call by, in brackets; nothing where the answer has none.
-pub fn request_id(response: &Response<Incoming>) -> String {
-    let id = response.headers().get("request-id");
-    let id = id
-        .and_then(|id| id.to_str().ok())
-        .filter(|id| id.len() < 100);
-    id.map_or_else(String::new, |id| format!(" (request-id {id})"))
+/// A token with the mask of it and of the one before.
+fn masked(token: Secret, before: Option<Secret>) -> (Secret, Arc<Mask>) {
+    let mask = Mask::new(before.into_iter().chain([token.clone()]));
+    (token, Arc::new(mask))
 }
 
 /// An address for the trace: without the long tokens of paging.

@@ -6,7 +6,7 @@
 
 use crate::fault::{Fault, Kind, Scope};
 use crate::http;
-use crate::secret::{Secret, hide};
+use crate::secret::Mask;
 use ::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -179,14 +179,16 @@ impl Refusal {
     }
 
     /// The same, and its words repeat none of our secrets.
-    pub fn without(self, secrets: &[Secret]) -> Refusal {
-        let hidden = |text: Option<String>| text.map(|text| hide(&text, secrets));
+    pub fn without(self, mask: &Mask) -> Refusal {
+        let hidden = |text: Option<String>| text.map(|text| mask.hide(&text));
         Refusal {
-            code: hide(&self.code, secrets),
-            message: hide(&self.message, secrets),
+            status: self.status,
+            code: mask.hide(&self.code),
+            message: mask.hide(&self.message),
             request_id: hidden(self.request_id),
             client_request_id: hidden(self.client_request_id),
-            ..self
+            date: hidden(self.date),
+            retry_after: self.retry_after,
         }
     }
 

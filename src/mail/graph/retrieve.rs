@@ -6,7 +6,7 @@
 //! asked. A small message waits for it in memory, whole; a larger one is passed through in
 //! pieces while the others wait.
 
-use super::client::{Client, IMMUTABLE, request_id};
+use super::client::{Client, IMMUTABLE};
 use super::faults::{Failure, Meaning, Refusal};
 use crate::fault::{Fault, Scope};
 use crate::http::Incoming;
@@ -302,7 +302,7 @@ impl Work<'_> {
                 heard(events.send(Event::Missing(at, Missing::Refused(words))))
             }
             (_, Some(_)) => return Err(self.client.fault(WHAT, Failure::from(refusal))),
-            (Meaning::Trouble, None) => Attempt::Failed(Why::Words(words)),
+            (Meaning::Trouble | Meaning::BadToken, None) => Attempt::Failed(Why::Words(words)),
             (_, None) => Attempt::Refused(words),
         })
     }
@@ -333,7 +333,7 @@ impl Work<'_> {
         }
     }
 
-    /// What another answer than a message says: an error of Graph's form, for all its status of
+    /// What an answer says that is not a message: an error of Graph's form, for all its status of
     /// success, is read as the refusal that it is.
     fn other_answer(&self, response: Response<Incoming>, why: Why) -> Attempt {
         let (parts, body) = response.into_parts();
@@ -378,7 +378,7 @@ impl Work<'_> {
         if let Some(announced) = announced.filter(|a| *a > MAX_MESSAGE) {
             return Ok(heard(events.send(Event::Missing(at, too_large(announced)))));
         }
-        let id = request_id(&response);
+        let id = self.client.in_brackets(&response);
         if let Some(why) = self.unfit(&response) {
             return Ok(self.other_answer(response, why));
         }

@@ -109,11 +109,8 @@ impl Graph<'_> {
             };
             let status = response.status().as_u16();
             if response.status().is_success() {
-                let id = response
-                    .headers()
-                    .get("request-id")
-                    .and_then(|v| v.to_str().ok())
-                    .unwrap_or("none");
+                let id = self.client.request_id(&response);
+                let id = id.as_deref().unwrap_or("none");
                 let said = format!("{} (request-id {id})", response.status());
                 let mut receipt = match status {
                     202 => Receipt::of(Outcome::Accepted),

@@ -7,12 +7,12 @@ use super::faults::{self, Place};
 use super::guard::{Findings, Guard};
 use super::line::{Line, Status, trim_end};
 use super::pace::{Pace, Paced};
-use super::wire::{Cut, Failure, Trace, Wire};
+use super::wire::{Cut, Failure, Trace, Wire, clean};
 use crate::fault::{Fault, Kind};
 use crate::mail::sasl;
 use crate::net::{self, Endpoint, TlsMode};
 use crate::output::escape;
-use crate::secret::Secret;
+use crate::secret::{Mask, Secret};
 use anyhow::Result;
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -43,15 +43,18 @@ pub fn open(
         user: user.to_owned(),
     };
     let pace = Pace::new(settings.io_timeout * PATIENCE);
+    // It may know the token from a session before.
+    let secrets = Mask::new([token.clone()]);
     let tls = net::over_tls(settings, |connector| {
         let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
         let mut stream = Paced::new(tcp, Rc::clone(&pace));
         if endpoint.tls == TlsMode::StartTls {
-            start_tls(&mut stream, &place, trace.as_ref())?;
+            start_tls(&mut stream, &place, trace.as_ref(), &secrets)?;
         }
         net::start_tls(stream, &endpoint.host, connector)
     })?;
     let mut wire = Wire::new(Box::new(tls), pace, trace);
+    wire.mask(token.clone());
     if endpoint.tls == TlsMode::Implicit {
         greet(&mut wire, &place)?;
     }
@@ -64,7 +67,7 @@ pub(super) fn greet(wire: &mut Wire, place: &Place) -> Result<()> {
     let mut line = Vec::new();
     let cut_off = |cut| faults::cut_off(place, cut);
     wire.read_line(&mut line, GREETING).map_err(cut_off)?;
-    check_greeting(&line, place)?;
+    check_greeting(&line, place, |words| wire.text(words))?;
     wire.note(Line::parse(&line)).map(drop).map_err(cut_off)
 }
 
@@ -72,9 +75,9 @@ pub(super) fn greet(wire: &mut Wire, place: &Place) -> Result<()> {
 const GREETING: usize = 8 << 10;
 
 /// Tells a greeting that lets us go on from all others.
-fn check_greeting(line: &[u8], place: &Place) -> Result<()> {
+fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -> Result<()> {
     let Place { host, port, .. } = place;
-    let text = String::from_utf8_lossy(trim_end(line)).into_owned();
+    let text = clean(trim_end(line));
     match Line::parse(line) {
         Line::Data {
             number: None,
@@ -85,7 +88,7 @@ fn check_greeting(line: &[u8], place: &Place) -> Result<()> {
                 return Ok(());
             }
             if kind.eq_ignore_ascii_case(b"BYE") {
-                let words = format!("BYE {}", String::from_utf8_lossy(rest));
+                let words = format!("BYE {}", clean(rest));
                 return Err(faults::cut_off(place, Cut::Bye(words)));
             }
             // A session that is signed in already cannot be ours.
@@ -119,13 +122,14 @@ pub(super) fn start_tls(
     stream: &mut Paced<TcpStream>,
     place: &Place,
     trace: Option<&Trace>,
+    secrets: &Mask,
 ) -> Result<()> {
     const TAG: &[u8] = b"t1";
     const MOST: usize = 50;
+    let text = |words: &[u8]| clean(words, secrets);
     let show = |who: &str, line: &[u8]| {
         if let Some(trace) = trace {
-            let text = String::from_utf8_lossy(trim_end(line)).into_owned();
-            trace(&format!("{who}: {}", escape(&text)));
+            trace(&format!("{who}: {}", escape(&text(trim_end(line)))));
         }
     };
     let cut = |cut: Cut| faults::cut_off(place, cut);
@@ -142,7 +146,7 @@ pub(super) fn start_tls(
         why => cut(why),
     })?;
     show("S", &greeting);
-    check_greeting(&greeting, place)?;
+    check_greeting(&greeting, place, text)?;
     show("C", b"t1 STARTTLS");
     stream
         .write_all(b"t1 STARTTLS\r\n")
@@ -175,7 +179,7 @@ pub(super) fn start_tls(
                     Kind::Refused,
                     format!("`{}` port {} refuses STARTTLS", place.host, place.port),
                 )
-                .said(String::from_utf8_lossy(words).into_owned())
+                .said(text(words))
                 .hint(format!("TLS from the start: imaps://{}:993", place.host))
                 .into());
             }
@@ -184,7 +188,7 @@ pub(super) fn start_tls(
                 kind,
                 rest,
             } if kind.eq_ignore_ascii_case(b"BYE") => {
-                let words = format!("BYE {}", String::from_utf8_lossy(rest));
+                let words = format!("BYE {}", text(rest));
                 return Err(cut(Cut::Bye(words)));
             }
             Line::Data { .. } => {}
@@ -233,8 +237,9 @@ impl imap::Authenticator for Answers {
 pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<ImapMailbox> {
     let xoauth2 = sasl::xoauth2(&place.user, token)?;
     let oauthbearer = sasl::oauthbearer(&place.user, &place.host, place.port, token)?;
-    for secret in [token, &xoauth2, &oauthbearer] {
-        wire.mask(secret.clone());
+    wire.mask(token.clone());
+    // As they are, they hold the account's name besides, which is no secret.
+    for secret in [&xoauth2, &oauthbearer] {
         wire.mask(sasl::base64(secret));
     }
     let wire = Rc::new(RefCell::new(wire));

@@ -26,6 +26,9 @@ pub struct Place {
 pub enum Meaning {
     /// Wait, if it says so for that long.
     Throttled(Option<Duration>),
+    /// The command ran into a limit (RFC 5530, LIMIT): of a rate, or of what can be done with one
+    /// message.
+    Limit,
     /// The token was good, the mailbox could not be opened.
     NotConnected,
     /// The token ran out in the middle of the session.
@@ -46,8 +49,10 @@ pub enum Meaning {
 pub fn meaning(words: &str) -> Meaning {
     let words = words.to_ascii_lowercase();
     let has = |text: &str| words.contains(text);
-    if has("throttled") || has("suggested backoff time") || has("[limit]") {
+    if has("throttled") || has("suggested backoff time") {
         Meaning::Throttled(backoff(&words))
+    } else if has("[limit]") {
+        Meaning::Limit
     } else if has("authenticated but not connected") {
         Meaning::NotConnected
     } else if has("accesstokenexpired") {
@@ -86,7 +91,7 @@ pub fn scope(words: &str) -> Option<Scope> {
         | Meaning::Unavailable => Some(Scope::Mailbox),
         Meaning::Forbidden | Meaning::NoFolder => Some(Scope::Folder),
         Meaning::Gone => Some(Scope::Message),
-        Meaning::ServerBug | Meaning::Other => None,
+        Meaning::Limit | Meaning::ServerBug | Meaning::Other => None,
     }
 }
 
@@ -121,6 +126,9 @@ fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
     match meaning(&words) {
         Meaning::Throttled(wait) => Fault::try_later(format!("{what}: `{host}` asks to wait"))
             .retry_after(Some(wait.unwrap_or(A_WHILE))),
+        Meaning::Limit => {
+            Fault::try_later(format!("{what}: `{host}` asks to wait")).retry_after(Some(A_WHILE))
+        }
         Meaning::NotConnected => Fault::new(
             Kind::SignIn,
             format!("signed in to `{host}`, but cannot open mailbox `{user}`"),
@@ -164,6 +172,9 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
             Meaning::Throttled(wait) => Fault::try_later(format!("`{host}` asks to wait"))
                 .retry_after(Some(wait.unwrap_or(A_WHILE)))
                 .said(words),
+            Meaning::Limit => Fault::try_later(format!("`{host}` asks to wait"))
+                .retry_after(Some(A_WHILE))
+                .said(words),
             Meaning::NotConnected => Fault::new(
                 Kind::SignIn,
                 format!(
@@ -187,7 +198,9 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
 /// A sign-in that was refused; `challenge` is the JSON that some servers add.
 pub fn not_signed_in(place: &Place, words: String, challenge: Option<String>) -> anyhow::Error {
     let (host, user) = (&place.host, &place.user);
-    if let Meaning::Throttled(_) | Meaning::Unavailable | Meaning::ServerBug = meaning(&words) {
+    if let Meaning::Throttled(_) | Meaning::Limit | Meaning::Unavailable | Meaning::ServerBug =
+        meaning(&words)
+    {
         return refused(place, &format!("cannot sign in to mailbox `{user}`"), words);
     }
     let said = match challenge {

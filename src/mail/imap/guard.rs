@@ -71,7 +71,7 @@ impl Guard {
                 if tag != self.tag {
                     return Err(Cut::Disorder(format!(
                         "an answer to `{}` when `{}` was asked",
-                        String::from_utf8_lossy(tag),
+                        wire.text(tag),
                         String::from_utf8_lossy(&self.tag)
                     )));
                 }
@@ -119,7 +119,7 @@ impl Guard {
             let shown = if line::trim_end(&out).is_empty() {
                 ""
             } else {
-                "<secret>"
+                "(secret)"
             };
             return wire.send(&out, shown);
         }
@@ -139,7 +139,7 @@ impl Guard {
         if self.asked == Asked::Authenticate {
             // The token follows the mechanism (RFC 4959).
             if let Some((at, _)) = shown.match_indices(' ').nth(2) {
-                shown.replace_range(at.., " <secret>");
+                shown.replace_range(at.., " (secret)");
             }
         }
         wire.begin();

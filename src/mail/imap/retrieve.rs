@@ -149,7 +149,7 @@ impl Fetching<'_> {
                 }
                 // One message may be the reason, when the server gives others; several in a row
                 // are not.
-                Meaning::Unavailable if alone => {
+                Meaning::Unavailable | Meaning::Limit if alone => {
                     self.unavailable += 1;
                     if self.unavailable >= UNAVAILABLE {
                         return Err(Failure::Refused(words));

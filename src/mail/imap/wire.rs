@@ -7,12 +7,15 @@
 use super::line::{self, Line, Status};
 use super::pace::{self, Pace};
 use crate::output::escape;
-use crate::secret::Secret;
+use crate::secret::{Mask, Secret};
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 
 /// Gets each line of the protocol, every secret masked.
 pub type Trace = Box<dyn Fn(&str)>;
+
+/// So much of a server's text is kept or shown, in octets.
+const LONGEST_TEXT: usize = 1 << 10;
 
 pub trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
@@ -112,7 +115,7 @@ pub struct Wire {
     tags: u32,
     trace: Option<Trace>,
     /// Never shown, nor kept in what the server said.
-    secrets: Vec<Secret>,
+    secrets: Mask,
     pub limits: Limits,
     pub heard: Heard,
 }
@@ -129,7 +132,7 @@ impl Wire {
             lines: 0,
             tags: 0,
             trace,
-            secrets: Vec::new(),
+            secrets: Mask::default(),
             limits: Limits::default(),
             heard: Heard::default(),
         }
@@ -137,7 +140,7 @@ impl Wire {
 
     /// Keeps a secret out of the trace and of every text that we keep.
     pub fn mask(&mut self, secret: Secret) {
-        self.secrets.push(secret);
+        self.secrets.add(secret);
     }
 
     /// The answer to a command begins to be counted.
@@ -241,7 +244,7 @@ impl Wire {
             Some((of, status)) if of == tag.as_bytes() => Ok(Some(status)),
             Some((of, _)) => Err(Cut::Disorder(format!(
                 "an answer to `{}` when `{tag}` was asked",
-                String::from_utf8_lossy(of)
+                self.text(of)
             ))),
             None => Ok(None),
         }
@@ -326,25 +329,9 @@ impl Wire {
         words.join("; ")
     }
 
-    /// The server's words without our secrets, at most 1 KiB of them.
+    /// The server's words as [`clean`] makes them.
     pub fn text(&self, words: &[u8]) -> String {
-        let mut text = String::from_utf8_lossy(words).into_owned();
-        for secret in &self.secrets {
-            // An echo may be cut off: the beginning of a long secret is enough.
-            let secret = secret.expose();
-            let start = secret.get(..24).unwrap_or(secret);
-            while let Some(at) = text.find(start).filter(|_| !start.is_empty()) {
-                let end = text[at + start.len()..]
-                    .find([' ', '"'])
-                    .map_or(text.len(), |n| at + start.len() + n);
-                text.replace_range(at..end, "<secret>");
-            }
-        }
-        if text.len() > 1 << 10 {
-            text.truncate(text.floor_char_boundary(1 << 10));
-            text.push('…');
-        }
-        text
+        clean(words, &self.secrets)
     }
 
     /// Reads a response that holds no message: a line, or several with small literals between
@@ -496,6 +483,18 @@ fn is_search(line: Line<'_>) -> bool {
         && [&b"SEARCH"[..], b"ESEARCH"]
             .iter()
             .any(|name| kind.eq_ignore_ascii_case(name))
+}
+
+/// A server's words without the secrets, at most 1 KiB of them.
+pub fn clean(words: &[u8], secrets: &Mask) -> String {
+    // A secret may stand where we cut; what is beyond this is not shown.
+    let some = &words[..words.len().min(LONGEST_TEXT * 2)];
+    let mut text = secrets.hide(&String::from_utf8_lossy(some));
+    if text.len() > LONGEST_TEXT || some.len() < words.len() {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push('…');
+    }
+    text
 }
 
 fn list(words: &[u8]) -> String {

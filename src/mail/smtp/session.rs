@@ -42,7 +42,7 @@ impl<'a> Session<'a> {
         trace: &'a dyn Fn(&str),
     ) -> anyhow::Result<Session<'a>> {
         let mut session = net::over_tls(&server.settings, |connector| {
-            Session::in_tls(server, connector, trace)
+            Session::in_tls(server, connector, token, trace)
         })?;
         session.authenticate(&server.user, server.endpoint.port, token)?;
         Ok(session)
@@ -52,6 +52,7 @@ impl<'a> Session<'a> {
     fn in_tls(
         server: &Server,
         connector: &net::Connector,
+        token: &Secret,
         trace: &'a dyn Fn(&str),
     ) -> anyhow::Result<Session<'a>> {
         let host = &server.endpoint.host;
@@ -59,6 +60,8 @@ impl<'a> Session<'a> {
         let patience = server.settings.io_timeout.min(REPLY_WAIT);
         let tcp = net::connect(host, server.endpoint.port, &server.settings)?;
         let mut wire = Wire::new(tcp, host, trace);
+        // It may know the token from a session before.
+        wire.mask(token.clone());
         if server.endpoint.tls == TlsMode::Implicit {
             wire = wire.start_tls(connector, handshake)?;
         }
@@ -137,7 +140,6 @@ impl<'a> Session<'a> {
         };
         let response = sasl::base64(&response);
         self.wire.mask(response.clone());
-        self.wire.mask(token.clone());
         let command = format!("AUTH {mechanism}");
         let line = Secret::new(format!("{command} {}", response.expose()));
         let shown = format!("{command} (secret)");

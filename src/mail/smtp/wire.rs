@@ -7,7 +7,7 @@ use super::reply::Reply;
 use crate::fault::{Fault, Kind};
 use crate::net;
 use crate::output::escape;
-use crate::secret::{Secret, hide};
+use crate::secret::{Mask, Secret};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ pub struct Wire<'a> {
     host: String,
     trace: &'a dyn Fn(&str),
     /// What a server may repeat and nobody may see.
-    secrets: Vec<Secret>,
+    secrets: Mask,
 }
 
 impl<'a> Wire<'a> {
@@ -78,7 +78,7 @@ impl<'a> Wire<'a> {
             unread: Vec::new(),
             host: host.to_owned(),
             trace,
-            secrets: Vec::new(),
+            secrets: Mask::default(),
         }
     }
 
@@ -159,12 +159,12 @@ impl<'a> Wire<'a> {
 
     /// Keeps a secret out of the trace and of every reply.
     pub fn mask(&mut self, secret: Secret) {
-        self.secrets.push(secret);
+        self.secrets.add(secret);
     }
 
     /// A server's words without our secrets.
     pub fn masked(&self, text: &str) -> String {
-        hide(text, &self.secrets)
+        self.secrets.hide(text)
     }
 
     /// Reads one reply; `wait` is for all its lines.
@@ -173,18 +173,23 @@ impl<'a> Wire<'a> {
         let mut reply: Option<Reply> = None;
         for _ in 0..MAX_LINES {
             let line = self.line(wait)?;
-            let text = self.masked(&String::from_utf8_lossy(&line));
-            self.note("S: ", &text);
+            let text = String::from_utf8_lossy(&line);
+            self.note("S: ", &self.masked(&text));
             let (code, last, rest) = Reply::split(&text)
                 .filter(|(code, ..)| reply.as_ref().is_none_or(|r| r.code == *code))
-                .ok_or_else(|| self.nonsense(&text))?;
-            let reply = reply.get_or_insert(Reply {
+                .ok_or_else(|| self.nonsense(&self.masked(&text)))?;
+            let reply = reply.get_or_insert_with(|| Reply {
                 code,
                 lines: Vec::new(),
             });
             reply.lines.push(rest.to_owned());
             if last {
-                return Ok(reply.clone());
+                // All lines together: a secret may be broken into several.
+                let words = self.masked(&reply.lines.join("\n"));
+                return Ok(Reply {
+                    code,
+                    lines: words.split('\n').map(str::to_owned).collect(),
+                });
             }
         }
         Err(self.nonsense("a reply without an end"))

@@ -158,6 +158,25 @@ fn a_server_that_gives_nothing_at_all_is_believed_to_be_unavailable() {
 }
 
 #[test]
+fn a_limit_that_one_message_runs_into_is_that_messages() {
+    let limit = "{t} NO [LIMIT] too many parts\r\n";
+    let (_, result, _) = retrieve(&[("UID FETCH", limit)], [5]);
+    let err = result.unwrap_err();
+    assert!(err.downcast_ref::<Fault>().unwrap().retry_after.is_some());
+    let script = [
+        ("UID FETCH 5:6 ", limit),
+        ("UID FETCH 5 ", limit),
+        (
+            "UID FETCH 6 ",
+            "* 2 FETCH (UID 6 BODY[] {1}\r\na)\r\n{t} OK x\r\n",
+        ),
+    ];
+    let (_, result, _) = retrieve(&script, [5, 6]);
+    let why = Missing::Refused("NO [LIMIT] too many parts".into());
+    assert_eq!(result.unwrap(), [(RemoteId::Uid(5), why)]);
+}
+
+#[test]
 fn long_sets_are_asked_for_ahead() {
     // The peer answers only once three commands wait, or the last one is there.
     const LAST: u32 = 4_000_005_997;

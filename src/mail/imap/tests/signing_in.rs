@@ -191,7 +191,7 @@ fn the_token_is_in_no_trace_and_no_error() {
     );
     let err = sign_in(wire, place(), &Secret::new(TOKEN)).err().unwrap();
     let all = format!("{} {err:?} {:?}", shown.borrow(), fault(&err));
-    assert!(all.contains("AUTHENTICATE XOAUTH2 <secret>"));
+    assert!(all.contains("AUTHENTICATE XOAUTH2 (secret)"));
     assert!(!all.contains("c2VjcmV0"), "{all}");
     assert!(!all.contains("dXNlcj1zdXBwb3J0"), "{all}");
 }

@@ -3,6 +3,7 @@
 use super::super::connect::start_tls;
 use super::super::pace::Paced;
 use super::*;
+use crate::secret::Mask;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
 
@@ -24,7 +25,7 @@ fn speak(greeting: &'static str, answer: &'static str) -> Result<()> {
         line
     });
     let mut stream = Paced::new(stream, Pace::new(Duration::from_secs(5)));
-    let result = start_tls(&mut stream, &place(), None);
+    let result = start_tls(&mut stream, &place(), None, &Mask::default());
     drop(stream);
     let line = server.join().unwrap();
     assert!(matches!(line.as_str(), "t1 STARTTLS\r\n" | ""), "{line}");

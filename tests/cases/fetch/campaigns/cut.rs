@@ -3,7 +3,7 @@
 //! out.
 
 use super::{Campaign, Desk, SUPPORT, Via, both, campaign, maildir, makes_good};
-use crate::standin::{GraphFault, ImapFault, Trick, UidFault};
+use crate::standin::{GraphFault, ImapFault, Trick, UidFault, folder_id};
 use std::process::Stdio;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -139,7 +139,10 @@ fn a_token_that_runs_out() {
                     let id = desk.m365.graph_ids(SUPPORT, "INBOX").remove(*n as usize);
                     let text = "Lifetime validation failed, the token is expired.";
                     let fault = GraphFault::Error(401, "InvalidAuthenticationToken", text, None);
-                    desk.m365.faults().graph.next(1, &id, fault);
+                    // The message is asked for again, and then the folder.
+                    desk.m365.faults().graph.next(2, &id, fault.clone());
+                    let folder = format!("={}", folder_id("INBOX"));
+                    desk.m365.faults().graph.next(1, &folder, fault);
                 }
             }
             let story = format!("the token ran out at {n}, {via:?}");
