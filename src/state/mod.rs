@@ -22,7 +22,7 @@ mod ways;
 pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 
 pub use health::Health;
-pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord};
+pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
 pub use lock::{Holder, Lock};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
