@@ -10,6 +10,7 @@
 //!        fetch                the engine: list, deliver, record, settle
 //!        outbox               the engine: keep, hand over, settle, report
 //!        check                the walk to a working mailbox, step by step
+//!        provision            servers and queues added, changed, renamed, removed
 //!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
 //!        tokens               where tokens are kept
