@@ -165,4 +165,15 @@ mod tests {
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());
         }
     }
+
+    #[test]
+    fn every_source_of_a_secret_is_in_it() {
+        let mut generator = SchemaSettings::draft2020_12().into_generator();
+        let schema = Value::from(SecretSource::json_schema(&mut generator));
+        let properties = schema["oneOf"][1]["properties"].as_object().unwrap();
+        for kind in SecretSource::KINDS {
+            assert!(properties.contains_key(*kind), "{kind}");
+        }
+        assert_eq!(properties.len(), SecretSource::KINDS.len());
+    }
 }
