@@ -24,6 +24,16 @@ impl Output {
         write_stdout(format!("{}\n", laid_out(text)).as_bytes())
     }
 
+    /// Writes a line of the result behind a mark, which has a colour (ECMA-48 §8.3.117) where this
+    /// run uses any.
+    pub fn marked(&self, mark: &str, color: u8, text: &str) -> Result<()> {
+        let mark = match self.color {
+            true => format!("\x1b[{color}m{mark}\x1b[0m"),
+            false => mark.to_owned(),
+        };
+        write_stdout(format!("  {mark} {}\n", laid_out(text)).as_bytes())
+    }
+
     /// Writes one JSON object and a newline, as it comes: it need not fit memory.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
         let mut writer = BufWriter::new(io::stdout().lock());

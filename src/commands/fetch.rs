@@ -9,7 +9,7 @@ use super::access::Access;
 use super::reading::{Reading, Way};
 use super::status::wait_key;
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, Config, IncomingVia, MailboxEntry};
+use crate::config::{self, AfterFetch, Authentication, Config, IncomingVia, MailboxEntry, resolve};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::http;
@@ -280,20 +280,23 @@ impl Run<'_> {
 
     fn scene(&self, task: &Task<'_>, way: Way) -> Scene {
         let server = self.config.incoming_server(&task.entry.address.server);
-        Scene {
-            queue: Some(task.job.queue.clone()),
-            address: Some(task.job.address.clone()),
-            account: Some(task.entry.account().to_owned()),
-            server: server.map(|s| s.name.clone()),
-            tenant: server.map(|s| s.address.tenant.to_string()),
-            login_host: server.and_then(|s| s.address.microsofts_host()),
-            client_id: server.map(|s| s.client_id.to_string()),
-            protocol: Some(way.name().to_owned()),
-            ..Scene::new(format!(
+        let known = server.map(|server| resolve::incoming(server).scene());
+        let is_person = server.is_some_and(|s| s.authentication == Authentication::OauthUser);
+        let mut scene = Scene {
+            doing: format!(
                 "cannot fetch `{}` (queue `{}`)",
                 task.job.address, task.job.queue
-            ))
+            ),
+            queue: Some(task.job.queue.clone()),
+            address: Some(task.job.address.clone()),
+            account: is_person.then(|| task.entry.account().to_owned()),
+            protocol: Some(way.name().to_owned()),
+            ..known.unwrap_or_default()
+        };
+        if let (Way::Imap, Some(Ok(endpoint))) = (way, server.map(resolve::imap)) {
+            endpoint.name_in(&mut scene);
         }
+        scene
     }
 
     /// Prints what would be fetched.

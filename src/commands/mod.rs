@@ -54,8 +54,3 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }
 }
-
-/// A word for a shell to read, for commands in hints.
-pub fn shell_quote(word: &str) -> String {
-    crate::config::quoted(std::path::Path::new(word))
-}

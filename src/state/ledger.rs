@@ -122,12 +122,24 @@ fn folder(
             record: FolderRecord {
                 id: row.get(0)?,
                 epoch: row.get(1)?,
-                mark: row.get(2)?,
+                mark: mark(row, 2, uidvalidity)?,
                 renumbered: row.get(4)?,
             },
             settled: row.get(3)?,
         })
     })
+}
+
+/// The mark of a folder. Of one with UIDs (UIDVALIDITY is not 0) it is a UID: anything else is a sign
+/// of damage, and nothing is built on it. That of Graph is for the server to judge.
+fn mark(row: &Row<'_>, column: usize, uidvalidity: u32) -> Result<Option<String>, Error> {
+    let mark: Option<String> = row.get(column)?;
+    match &mark {
+        Some(mark) if uidvalidity != 0 && mark.parse::<u32>().is_err() => {
+            Err(row.spoilt(column, format!("the mark `{mark}` is not a UID")))
+        }
+        _ => Ok(mark),
+    }
 }
 
 impl Store {

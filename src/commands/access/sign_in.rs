@@ -1,11 +1,11 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
 use super::{Access, REFRESH_REFUSED, Wanted};
-use crate::commands::shell_quote;
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
 use crate::http::{self, Agent};
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
+use crate::shell;
 use crate::tokens::{Times, Token};
 use anyhow::Result;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Access<'_> {
                     &Agent::local(self.context.timeout).traced(self.trace()),
                     (!system).then_some(client_id),
                     &wanted.key.scope,
-                    &shell_quote(wanted.registration.app_server),
+                    &shell::quote(wanted.registration.app_server),
                 )?
             }
             None => {
@@ -173,7 +173,8 @@ impl Access<'_> {
         if wanted.account.is_none() && matches!(credential, Credential::None) {
             return Err(Fault::config(format!("server `{server}` has no secret"))
                 .hint(format!(
-                    "give one: queuemail server set '{server}' --secret-file FILE"
+                    "give one: queuemail server set {} --secret-file FILE",
+                    shell::quote(server)
                 ))
                 .into());
         }
@@ -226,9 +227,10 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
 }
 
 /// What `token login` is given to sign this account in.
-pub(super) fn login_name<'w>(wanted: &'w Wanted<'_>) -> &'w str {
+pub(super) fn login_name(wanted: &Wanted<'_>) -> String {
     let address = wanted.scene.address.as_deref().unwrap_or_default();
-    wanted.scene.login.as_deref().unwrap_or(address)
+    let login = wanted.scene.login.clone();
+    login.unwrap_or_else(|| shell::quote(address))
 }
 
 /// What a [`Client`] borrows.

@@ -430,6 +430,7 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE wait DROP COLUMN server_said;
                  ALTER TABLE wait DROP COLUMN hints;
                  ALTER TABLE wait DROP COLUMN fingerprint;
+                 PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )
             .unwrap();
@@ -443,6 +444,10 @@ fn a_database_of_an_earlier_version_goes_on() {
             .query_row(counted, [], |row| row.get(0))
             .unwrap();
         assert_eq!(counted, 5, "{via:?}");
+        let id = desk
+            .state()
+            .pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+        assert_ne!(id.unwrap(), 0, "it is known as ours from now on");
     });
 }
 
