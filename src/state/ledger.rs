@@ -130,8 +130,8 @@ fn folder(
     })
 }
 
-/// The mark of a folder. Of one with UIDs (UIDVALIDITY is not 0) it is a UID: anything else is a sign
-/// of damage, and nothing is built on it. That of Graph is for the server to judge.
+/// The mark of a folder. Of one with UIDs (its UIDVALIDITY is not 0) it is a UID: anything else is a
+/// sign of damage, and nothing is built on it. That of Graph is for the server to judge.
 fn mark(row: &Row<'_>, column: usize, uidvalidity: u32) -> Result<Option<String>, Error> {
     let mark: Option<String> = row.get(column)?;
     match &mark {
