@@ -59,9 +59,7 @@ use std::sync::atomic::AtomicBool;
 
 /// The command line's whole definition, for man pages and completions.
 pub fn command() -> clap::Command {
-    let mut definition = cli::definition();
-    definition.build();
-    definition
+    cli::built()
 }
 
 /// Runs the program with the arguments of a process, its name first.

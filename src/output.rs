@@ -1,7 +1,6 @@
 //! Results on stdout, everything else on stderr; server text made safe for a terminal.
 
-use crate::fault::{Fault, Kind};
-use crate::files;
+use crate::fault::{self, Fault, Kind};
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -97,7 +96,7 @@ pub fn finish_stdout(written: io::Result<()>) -> Result<()> {
 fn unwritten(err: &io::Error) -> anyhow::Error {
     let what = format!("cannot write to standard output: {err}");
     Fault::new(Kind::CannotWrite, what)
-        .hint(files::remedy(err))
+        .hint(fault::remedy(err))
         .into()
 }
 

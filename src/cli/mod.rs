@@ -54,6 +54,13 @@ pub fn definition() -> clap::Command {
     furnish(Cli::command()).disable_help_subcommand(false)
 }
 
+/// The same, all of it there.
+pub fn built() -> clap::Command {
+    let mut definition = definition();
+    definition.build();
+    definition
+}
+
 /// Gives a command and those below it the one form of help.
 fn furnish(command: clap::Command) -> clap::Command {
     command

@@ -41,11 +41,12 @@ mod tree;
 mod values;
 mod write;
 
+pub use crate::files::owner_hint;
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};
 pub use given::{Change, Given, put};
-pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, read};
+pub use load::{MAX_SIZE, decode, is_blank, load, parse, read};
 pub use mistake::shown;
 pub use model::*;
 pub use names::{Name, named, unknown};

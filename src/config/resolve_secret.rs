@@ -5,7 +5,7 @@
 //! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and
 //! systemd's `$CREDENTIALS_DIRECTORY` such a file of root is taken.
 
-use super::load::{owner_hint, why};
+use super::load::why;
 use super::mistake::shown;
 use super::secret_command::{Failure, run};
 use super::secret_source::SecretSource;
@@ -91,7 +91,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
             shown(path),
             metadata.uid()
         ))
-        .hint(owner_hint(me, metadata.uid(), path)));
+        .hint(files::owner_hint(me, metadata.uid(), path)));
     }
     if mode & forbidden(of_root, mounted) != 0 {
         return Err(Fault::config(format!(
