@@ -106,6 +106,39 @@ pub struct IncomingServer {
     pub ca_file: Option<PathBuf>,
 }
 
+impl IncomingServer {
+    /// A server of which nothing more is said.
+    pub fn new(
+        name: String,
+        address: Authority,
+        authentication: Authentication,
+        client_id: ClientId,
+    ) -> IncomingServer {
+        IncomingServer {
+            name,
+            address,
+            authentication,
+            client_id,
+            secret: None,
+            secret_expires: None,
+            certificate: None,
+            private_key: None,
+            certificate_passphrase: None,
+            federated_token: None,
+            federated_token_file: None,
+            managed_identity: ManagedIdentity::No,
+            via: IncomingVia::default(),
+            token_endpoint: None,
+            authorization_endpoint: None,
+            device_authorization_endpoint: None,
+            imap: None,
+            graph: None,
+            scope: None,
+            ca_file: None,
+        }
+    }
+}
+
 /// Through which mail leaves.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +191,36 @@ pub struct OutgoingServer {
     pub ca_file: Option<PathBuf>,
     /// How much the server takes of each mailbox that sends.
     pub limits: Option<Limits>,
+}
+
+impl OutgoingServer {
+    /// A server of which nothing more is said.
+    pub fn new(name: String, tenant: Tenant, authentication: Authentication) -> OutgoingServer {
+        OutgoingServer {
+            name,
+            enabled: yes(),
+            tenant,
+            authentication,
+            app: None,
+            client_id: None,
+            secret: None,
+            secret_expires: None,
+            certificate: None,
+            private_key: None,
+            certificate_passphrase: None,
+            federated_token: None,
+            federated_token_file: None,
+            managed_identity: ManagedIdentity::No,
+            user: None,
+            password: None,
+            via: OutgoingVia::default(),
+            smtp: None,
+            graph: None,
+            scope: None,
+            ca_file: None,
+            limits: None,
+        }
+    }
 }
 
 /// How much an outgoing server takes of each mailbox that sends. Where a key is absent, and the
@@ -228,6 +291,27 @@ pub struct Address {
     pub after_fetch: Option<AfterFetch>,
     /// Adds `X-Queuemail-*` header fields to delivered mail.
     pub stamp: Option<bool>,
+}
+
+impl Address {
+    /// A mailbox of which nothing more is said.
+    pub fn new(address: EmailAddress, server: String) -> Address {
+        Address {
+            address,
+            server,
+            priority: None,
+            extension_language: None,
+            account: None,
+            password: None,
+            sender: false,
+            any_from: false,
+            outgoing_server: None,
+            folders: None,
+            deliver: None,
+            after_fetch: None,
+            stamp: None,
+        }
+    }
 }
 
 /// Who signs in.

@@ -147,3 +147,19 @@ impl<'de> Visitor<'de> for SourceVisitor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_from_the_file_as_from_an_option() {
+        for kind in SecretSource::KINDS {
+            let value = if *kind == "command" { "[word]" } else { "word" };
+            let read: SecretSource = serde_yaml::from_str(&format!("{kind}: {value}")).unwrap();
+            assert_eq!(SecretSource::of(kind, "word"), Ok(read));
+            let refusal = serde_yaml::from_str::<SecretSource>("[]").unwrap_err();
+            assert!(refusal.to_string().contains(&format!("{{{kind}: ")));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use super::{Credential, Person, Required, Wanted, put_path, wanted_secret};
 use crate::config::{
     Authentication, Authority, Change, ClientId, Given, HttpsUrl, IncomingServer, IncomingVia,
-    ManagedIdentity, Name, OauthEndpoint,
+    Name, OauthEndpoint,
 };
 use crate::net::Endpoint;
 use crate::shell;
@@ -51,28 +51,19 @@ impl Incoming {
                 "queuemail server add incoming {name} --address https://login.microsoftonline.com/TENANT --auth oauth-service --client-id ID --secret-file PATH"
             ),
         };
-        let mut server = IncomingServer {
-            name: required.value(&self.name, "NAME")?.0,
-            address: required.value(&self.address, "--address")?,
-            authentication: required.value(&self.authentication, "--auth")?,
-            client_id: required.value(&self.client_id, "--client-id")?,
-            secret: None,
-            secret_expires: None,
-            certificate: None,
-            private_key: None,
-            certificate_passphrase: None,
-            federated_token: None,
-            federated_token_file: None,
-            managed_identity: ManagedIdentity::No,
-            via: self.via.unwrap_or_default(),
-            token_endpoint: self.token_endpoint.clone(),
-            authorization_endpoint: self.authorization_endpoint.clone(),
-            device_authorization_endpoint: self.device_authorization_endpoint.clone(),
-            imap: self.imap.clone(),
-            graph: self.graph.clone(),
-            scope: self.scope.clone(),
-            ca_file: None,
-        };
+        let mut server = IncomingServer::new(
+            required.value(&self.name, "NAME")?.0,
+            required.value(&self.address, "--address")?,
+            required.value(&self.authentication, "--auth")?,
+            required.value(&self.client_id, "--client-id")?,
+        );
+        server.via = self.via.unwrap_or_default();
+        server.token_endpoint = self.token_endpoint.clone();
+        server.authorization_endpoint = self.authorization_endpoint.clone();
+        server.device_authorization_endpoint = self.device_authorization_endpoint.clone();
+        server.imap = self.imap.clone();
+        server.graph = self.graph.clone();
+        server.scope = self.scope.clone();
         super::one_stdin(&[
             ("secret", &self.secret),
             ("certificate-passphrase", &self.credential.passphrase),

@@ -2,8 +2,8 @@
 
 use super::{Credential, Person, Required, Wanted, put_path, wanted_secret};
 use crate::config::{
-    self, Authentication, Change, ClientId, Given, HttpsUrl, ManagedIdentity, Name, OutgoingServer,
-    OutgoingVia, ServerUser, Tenant,
+    self, Authentication, Change, ClientId, Given, HttpsUrl, Name, OutgoingServer, OutgoingVia,
+    ServerUser, Tenant,
 };
 use crate::net::Endpoint;
 use crate::shell;
@@ -49,30 +49,19 @@ impl Outgoing {
                 "queuemail server add outgoing {name} --tenant contoso.onmicrosoft.com --auth oauth-service --app INCOMING --user GUID"
             ),
         };
-        let mut server = OutgoingServer {
-            limits: None,
-            name: required.value(&self.name, "NAME")?.0,
-            enabled: !self.is_disabled,
-            tenant: required.value(&self.tenant, "--tenant")?,
-            authentication: required.value(&self.authentication, "--auth")?,
-            app: self.app.clone(),
-            client_id: self.client_id.clone(),
-            secret: None,
-            secret_expires: None,
-            certificate: None,
-            private_key: None,
-            certificate_passphrase: None,
-            federated_token: None,
-            federated_token_file: None,
-            managed_identity: ManagedIdentity::No,
-            user: self.user.clone(),
-            password: None,
-            via: self.via.unwrap_or_default(),
-            smtp: self.smtp.clone(),
-            graph: self.graph.clone(),
-            scope: self.scope.clone(),
-            ca_file: None,
-        };
+        let mut server = OutgoingServer::new(
+            required.value(&self.name, "NAME")?.0,
+            required.value(&self.tenant, "--tenant")?,
+            required.value(&self.authentication, "--auth")?,
+        );
+        server.enabled = !self.is_disabled;
+        server.app = self.app.clone();
+        server.client_id = self.client_id.clone();
+        server.user = self.user.clone();
+        server.via = self.via.unwrap_or_default();
+        server.smtp = self.smtp.clone();
+        server.graph = self.graph.clone();
+        server.scope = self.scope.clone();
         super::one_stdin(&[
             ("secret", &self.secret),
             ("certificate-passphrase", &self.credential.passphrase),

@@ -50,21 +50,18 @@ impl Mailbox {
             ),
         };
         let name = required.value(&self.queue, "QUEUE")?.0;
-        let mut entry = Address {
-            address: required.value(&self.address, "--address")?,
-            server: required.value(&self.server, "--server")?.0,
-            priority: self.priority,
-            extension_language: self.extension_language.clone(),
-            account: self.account.as_ref().map(Name::to_string),
-            password: None,
-            sender: self.sender,
-            any_from: false,
-            outgoing_server: self.outgoing.as_ref().map(Name::to_string),
-            folders: (!self.folders.is_empty()).then(|| self.folders.clone()),
-            deliver: self.deliver.as_ref().map(typed_target).transpose()?,
-            after_fetch: self.after.clone(),
-            stamp: None,
-        };
+        let mut entry = Address::new(
+            required.value(&self.address, "--address")?,
+            required.value(&self.server, "--server")?.0,
+        );
+        entry.priority = self.priority;
+        entry.extension_language = self.extension_language.clone();
+        entry.account = self.account.as_ref().map(Name::to_string);
+        entry.sender = self.sender;
+        entry.outgoing_server = self.outgoing.as_ref().map(Name::to_string);
+        entry.folders = (!self.folders.is_empty()).then(|| self.folders.clone());
+        entry.deliver = self.deliver.as_ref().map(typed_target).transpose()?;
+        entry.after_fetch = self.after.clone();
         let password = Wanted {
             what: "password",
             given: &self.password,
