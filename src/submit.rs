@@ -300,7 +300,7 @@ queues:
         for author in ["boss@contoso.example", "reads@contoso.example"] {
             let authors = ["support@contoso.example", author];
             let err = may(CONFIG, &authors).unwrap_err();
-            assert_eq!(crate::fault::kind_of(&err), Kind::Refused);
+            assert_eq!(crate::fault::kind_of(&err), Kind::SignIn);
             assert!(err.to_string().contains(author), "{err}");
             assert!(may(&anybody, &authors).is_ok());
         }
