@@ -8,8 +8,8 @@
 use super::Context;
 use super::access::Access;
 use crate::config::{
-    AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, Resource,
-    resolve,
+    AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, Purpose,
+    Resource, resolve,
 };
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox};
@@ -56,17 +56,12 @@ impl Way {
         }
     }
 
-    /// The permissions, of an application or a person, one of which opens this way.
-    fn permissions(self, writes: bool) -> &'static [&'static str] {
+    /// What a token for this way must permit; `writes`: mail is marked, moved or deleted.
+    pub fn purpose(self, writes: bool) -> Purpose {
         match (self, writes) {
-            (Way::Imap, _) => &["IMAP.AccessAsApp", "IMAP.AccessAsUser.All"],
-            (Way::Graph, true) => &["Mail.ReadWrite", "Mail.ReadWrite.Shared"],
-            (Way::Graph, false) => &[
-                "Mail.ReadWrite",
-                "Mail.ReadWrite.Shared",
-                "Mail.Read",
-                "Mail.Read.Shared",
-            ],
+            (Way::Imap, _) => Purpose::Imap,
+            (Way::Graph, true) => Purpose::GraphWrite,
+            (Way::Graph, false) => Purpose::GraphRead,
         }
     }
 }
@@ -212,12 +207,11 @@ impl<'a> Reading<'a> {
         stale_token: bool,
     ) -> Result<(Box<dyn Mailbox>, String)> {
         let token = self.token(entry, way, stale_token)?;
-        let wanted = way.permissions(*after != AfterFetch::Keep);
+        let purpose = way.purpose(*after != AfterFetch::Keep);
         let claims = Claims::of(token.expose());
-        let permission = claims.as_ref().map(|claims| {
-            let mut held = claims.roles.iter().chain(&claims.scopes);
-            held.find(|own| wanted.contains(&own.as_str())).cloned()
-        });
+        let permission = claims
+            .as_ref()
+            .map(|c| purpose.held(server.authentication, &c.roles, &c.scopes));
         let by_exchange = permission == Some(None)
             && way == Way::Graph
             && server.authentication == Authentication::OauthService;
@@ -234,7 +228,10 @@ impl<'a> Reading<'a> {
                     Kind::SignIn,
                     format!("the token has no permission for {}", way.name()),
                 )
-                .hint(format!("grant the app one of: {}", wanted.join(", ")))
+                .hint(format!(
+                    "grant the app one of: {}",
+                    purpose.all_permissions()
+                ))
                 .into());
             }
         };
@@ -247,7 +244,7 @@ impl<'a> Reading<'a> {
             {
                 fault.hints.push(format!(
                     "the token has no permission for graph, and no role in Exchange gives one: grant the app one of: {}",
-                    wanted.join(", ")
+                    purpose.all_permissions()
                 ));
             }
             err

@@ -2,7 +2,6 @@
 
 use super::Run;
 use super::parts::{self, Promise, scene};
-use crate::check::claims::Purpose;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, mailbox, reword};
 use crate::commands::reading::Way;
@@ -39,14 +38,6 @@ fn road(way: Way) -> &'static [&'static str] {
     match way {
         Way::Imap => &["name", "connection", "tls", "sign-in"],
         Way::Graph => &["name", "connection", "tls"],
-    }
-}
-
-fn purpose(way: Way, after: &AfterFetch) -> Purpose {
-    match (way, after) {
-        (Way::Imap, _) => Purpose::Imap,
-        (Way::Graph, AfterFetch::Keep) => Purpose::GraphRead,
-        (Way::Graph, _) => Purpose::GraphWrite,
     }
 }
 
@@ -131,7 +122,7 @@ impl Run<'_> {
     ) -> bool {
         let registration = resolve::incoming(server);
         let after = entry.after_fetch();
-        let purpose = purpose(way, &after);
+        let purpose = way.purpose(after != AfterFetch::Keep);
         let access = if fresh { &self.fresh } else { &self.access };
         let get = || access.mailbox_access(entry, purpose.resource());
         let person = server.authentication == Authentication::OauthUser;
@@ -250,7 +241,7 @@ impl Run<'_> {
             );
             return walk;
         }
-        let purpose = purpose(ways[0], &AfterFetch::Keep);
+        let purpose = ways[0].purpose(false);
         let get = || self.fresh.server_access(&server.name, purpose.resource());
         match parts::token(&mut walk, "token", None, get) {
             Some(token) => {

@@ -4,7 +4,6 @@
 use super::Run;
 use super::parts::{self, Promise, scene};
 use super::reading::walk_to_https;
-use crate::check::claims::Purpose;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
 use crate::commands::access::login_to_send;
@@ -43,13 +42,6 @@ fn road(way: Way) -> &'static [&'static str] {
     match way {
         Way::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
         Way::Graph => &["graph name", "graph connection", "graph tls"],
-    }
-}
-
-fn purpose(way: Way) -> Purpose {
-    match way {
-        Way::Smtp => Purpose::Smtp,
-        Way::Graph => Purpose::GraphSend,
     }
 }
 
@@ -148,7 +140,7 @@ impl Run<'_> {
             walk.not_reached(&["send-as"]);
             return false;
         };
-        let purpose = purpose(way);
+        let purpose = way.purpose();
         let promise = parts::look_at_claims(walk, claims_step, registration, purpose, &token);
         if matches!(promise, Promise::Bad) {
             walk.not_reached(road(way));
@@ -258,7 +250,7 @@ impl Run<'_> {
             return walk;
         }
         parts::credential(&mut walk, self.config, &registration);
-        let purpose = purpose(way);
+        let purpose = way.purpose();
         let get = || self.fresh.sending_access(server, None, purpose.resource());
         match parts::token(&mut walk, token_step, person, get) {
             Some(token) => {

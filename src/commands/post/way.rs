@@ -6,7 +6,7 @@
 //! other way is taken.
 
 use super::Office;
-use crate::config::{Authentication, OutgoingVia, Resource, resolve};
+use crate::config::{Authentication, OutgoingVia, Purpose, Resource, resolve};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
@@ -59,11 +59,11 @@ impl Way {
         }
     }
 
-    /// The permissions, of an application or a person, one of which opens this way.
-    fn permissions(self) -> &'static [&'static str] {
+    /// What a token for this way must permit.
+    pub fn purpose(self) -> Purpose {
         match self {
-            Way::Smtp => &["SMTP.SendAsApp", "SMTP.Send"],
-            Way::Graph => &["Mail.Send", "Mail.Send.Shared"],
+            Way::Smtp => Purpose::Smtp,
+            Way::Graph => Purpose::GraphSend,
         }
     }
 
@@ -192,18 +192,18 @@ impl<'a> Ways<'a> {
     /// The permission of the token for this way.
     fn permission(&self, route: &Route<'a>, way: Way) -> Result<String> {
         let token = self.token(route, way)(false)?;
-        let wanted = way.permissions();
+        let purpose = way.purpose();
         match Claims::of(token.expose()) {
             None => Ok("an unknown permission".to_owned()),
-            Some(claims) => claims
-                .roles
-                .iter()
-                .chain(&claims.scopes)
-                .find(|own| wanted.contains(&own.as_str()))
-                .cloned()
+            Some(claims) => purpose
+                .held(route.outgoing.authentication, &claims.roles, &claims.scopes)
+                .map(str::to_owned)
                 .ok_or_else(|| {
                     Fault::new(Kind::SignIn, format!("{UNNAMED} {}", way.name()))
-                        .hint(format!("grant the app one of: {}", wanted.join(", ")))
+                        .hint(format!(
+                            "grant the app one of: {}",
+                            purpose.all_permissions()
+                        ))
                         .into()
                 }),
         }
