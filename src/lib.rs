@@ -12,9 +12,9 @@
 //!        check                the walk to a working mailbox, step by step
 //!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
-//!        tokens               where tokens are kept
+//!        tokens               gives tokens out: kept ones, or by a sign-in
 //!        oauth mail delivery state vault prompt  strangers to each other
-//!        config http net files output secret child digest fault
+//!        config http net files means output secret child digest fault
 //! ```
 
 #![forbid(unsafe_code)]
@@ -35,6 +35,7 @@ mod files;
 pub mod fuzzing;
 mod http;
 mod mail;
+mod means;
 mod net;
 mod oauth;
 mod outbox;

@@ -3,12 +3,13 @@
 
 use crate::cli::{ColorWhen, Global};
 use crate::fault::Fault;
-use crate::net;
+use crate::means::Means;
 use crate::output::Output;
 use crate::state::Store;
 use anyhow::Result;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The global options with environment and defaults applied.
@@ -22,23 +23,28 @@ pub struct Context {
     state_dir: Option<PathBuf>,
     /// Questions may be asked.
     pub may_ask: bool,
-    pub timeout: Duration,
+    /// For whoever works for this run.
+    pub means: Means,
 }
 
 impl Context {
     pub fn new(global: &Global) -> Result<Context> {
+        let output = Output {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color: use_color(global.color),
+        };
         Ok(Context {
-            output: Output {
-                json: global.json,
-                quiet: global.quiet,
-                verbose: global.verbose,
-                color: use_color(global.color),
-            },
+            output,
             config_path: config_path(global)?,
             config_option: global.config.clone(),
             state_dir: state_dir(global),
             may_ask: !global.no_input && crate::output::can_ask(),
-            timeout: Duration::from_secs(global.timeout.into()),
+            means: Means {
+                timeout: Duration::from_secs(global.timeout.into()),
+                observer: Arc::new(output),
+            },
         })
     }
 }
@@ -51,16 +57,6 @@ impl Context {
                 .hint("give one, for example --state-dir /var/lib/queuemail")
         })?;
         Store::open(dir)
-    }
-
-    /// How to reach a host; connecting takes no longer than half a minute.
-    pub fn net_settings(&self, ca_file: Option<&Path>) -> net::Settings {
-        net::Settings {
-            connect_timeout: self.timeout.min(Duration::from_secs(30)),
-            io_timeout: self.timeout,
-            ca_file: ca_file.map(Path::to_owned),
-            watch: net::Watch::default(),
-        }
     }
 }
 

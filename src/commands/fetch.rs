@@ -5,7 +5,6 @@ mod progress;
 mod words;
 
 use super::Context;
-use super::access::Access;
 use super::reading::{Reading, Way};
 use super::status::wait_key;
 use crate::cli::FetchArgs;
@@ -15,6 +14,7 @@ use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
 use crate::state::{Store, Wait};
+use crate::tokens::Access;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use plan::Plan;
@@ -101,7 +101,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         context,
         config: &config,
         store: &store,
-        access: Access::new(context, &config, &store),
+        access: Access::new(&context.means, &config, &store),
         teller: Teller::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,

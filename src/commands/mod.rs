@@ -1,6 +1,5 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
-mod access;
 mod check;
 mod claims;
 mod completions;
@@ -32,7 +31,7 @@ mod token;
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
 
-pub use access::Access;
+pub use crate::config::shell_quote;
 pub use context::Context;
 
 /// Runs one command.
@@ -53,9 +52,4 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }
-}
-
-/// A word for a shell to read, for commands in hints.
-pub fn shell_quote(word: &str) -> String {
-    crate::config::quoted(std::path::Path::new(word))
 }

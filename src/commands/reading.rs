@@ -6,7 +6,6 @@
 //! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
 use super::Context;
-use super::access::Access;
 use crate::config::{
     AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, Purpose,
     Resource, resolve,
@@ -17,6 +16,7 @@ use crate::oauth::Claims;
 use crate::output::escape;
 use crate::secret::Secret;
 use crate::state::Store;
+use crate::tokens::Access;
 use anyhow::{Context as _, Result};
 use std::cell::Cell;
 
@@ -254,7 +254,7 @@ impl<'a> Reading<'a> {
 
     fn token(&self, entry: &MailboxEntry<'_>, way: Way, stale: bool) -> Result<Secret> {
         if stale {
-            let anew = Access::new(self.context, self.config, self.store).fresh(true);
+            let anew = Access::new(&self.context.means, self.config, self.store).fresh(true);
             return anew.mailbox_token(entry, way.resource());
         }
         self.access.mailbox_token(entry, way.resource())
@@ -275,7 +275,7 @@ impl<'a> Reading<'a> {
             Way::Imap => {
                 let mut mailbox = mail::imap::open(
                     &resolve::imap(server)?,
-                    &self.context.net_settings(ca_file),
+                    &self.context.means.net_settings(ca_file),
                     address,
                     &token,
                     traced.then(|| Box::new(move |line: &str| output.trace(line)) as _),

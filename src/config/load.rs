@@ -162,6 +162,11 @@ pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Resul
     Ok(())
 }
 
+/// A word for a shell to read, for commands in hints.
+pub fn shell_quote(word: &str) -> String {
+    quoted(Path::new(word))
+}
+
 /// A path for a shell to read.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();

@@ -11,7 +11,7 @@ mod print;
 mod reading;
 mod sending;
 
-use super::{Access, Context};
+use super::Context;
 use crate::check::{Walk, reword, road};
 use crate::cli::CheckArgs;
 use crate::config::{self, Config, MailboxEntry};
@@ -19,6 +19,7 @@ use crate::fault::{Errors, Fault, Kind, Told};
 use crate::fetch::mailbox_key;
 use crate::mail::imap;
 use crate::state::Store;
+use crate::tokens::Access;
 use anyhow::Result;
 use choose::Subject;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,8 +59,8 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
         context,
         config: &config,
         store: &store,
-        access: Access::new(context, &config, &store),
-        fresh: Access::new(context, &config, &store).fresh(true),
+        access: Access::new(&context.means, &config, &store),
+        fresh: Access::new(&context.means, &config, &store).fresh(true),
     };
     let mut checked: Vec<Checked> = run.token_store().into_iter().collect();
     checked.extend(run.all(&subjects));

@@ -175,7 +175,7 @@ impl Run<'_> {
         address: &str,
         token: &Secret,
     ) -> Option<(Result<Box<dyn Mailbox>>, Duration)> {
-        let settings = self.context.net_settings(server.ca_file.as_deref());
+        let settings = self.context.means.net_settings(server.ca_file.as_deref());
         let output = self.context.output;
         let traced = output.verbose >= 2;
         let trace = move |line: &str| output.trace(line);

@@ -6,7 +6,6 @@ use super::parts::{self, Promise, scene};
 use super::reading::walk_to_https;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
-use crate::commands::access::login_to_send;
 use crate::commands::post::{self, Way};
 use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Address, Authentication, MailboxEntry, OutgoingServer};
@@ -14,6 +13,7 @@ use crate::fault::{Fault, Scene};
 use crate::mail::Transport;
 use crate::mail::smtp::{Server, Smtp};
 use crate::submit::{self, Route};
+use crate::tokens::login_to_send;
 use anyhow::Result;
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ impl Run<'_> {
             walk.not_reached(&["send-as"]);
             return true;
         }
-        let settings = self.context.net_settings(registration.ca_file);
+        let settings = self.context.means.net_settings(registration.ca_file);
         if way == Way::Graph {
             let reached = route
                 .graph(&registration.authority)
@@ -208,7 +208,7 @@ impl Run<'_> {
     ) -> Option<(Result<()>, Duration)> {
         let endpoint = route.smtp(&registration.authority).ok()?;
         let trace = |line: &str| self.context.output.trace(line);
-        let settings = self.context.net_settings(registration.ca_file);
+        let settings = self.context.means.net_settings(registration.ca_file);
         walk.scene.host = Some(endpoint.host.clone());
         walk.scene.port = Some(endpoint.port.to_string());
         road::travel(walk, SMTP, &endpoint.host, settings, |settings| {

@@ -1,12 +1,13 @@
 //! Whether the server has a message already: its copy in Sent Items, which Exchange keeps of
 //! everything that a mailbox submits.
 
-use crate::commands::{Access, Context};
+use crate::commands::Context;
 use crate::config::{Config, IncomingServer, IncomingVia, Resource, resolve};
 use crate::fault::{Fault, Kind, Scene, kind_of};
 use crate::mail::{Mailbox, graph, imap};
 use crate::state::Store;
 use crate::submit::Route;
+use crate::tokens::Access;
 use anyhow::{Context as _, Result};
 
 /// True if Sent Items of the mailbox that submits holds this Message-ID.
@@ -40,7 +41,7 @@ fn look(
     let server = config
         .incoming_server(name)
         .ok_or_else(|| Fault::config(format!("there is no incoming server `{name}`")))?;
-    let access = Access::new(context, config, store);
+    let access = Access::new(&context.means, config, store);
     let by_imap = || by_imap(context, &access, server, route, message_id);
     let by_graph = || by_graph(context, &access, server, route, message_id);
     match server.via {
@@ -64,7 +65,7 @@ fn by_imap(
     let output = context.output;
     let trace: Option<imap::Trace> =
         (output.verbose >= 2).then(|| Box::new(move |line: &str| output.trace(line)) as _);
-    let settings = context.net_settings(server.ca_file.as_deref());
+    let settings = context.means.net_settings(server.ca_file.as_deref());
     let endpoint = resolve::imap(server)?;
     let mut mailbox = imap::open(&endpoint, &settings, route.user(), &token, trace)?;
     let folder = mailbox.sent_folder()?.ok_or_else(|| {

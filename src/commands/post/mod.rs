@@ -5,13 +5,13 @@ mod pace;
 pub mod verdict;
 mod way;
 
-use super::access::login_to_send;
-use super::{Access, Context};
+use super::Context;
 use crate::config::{Config, Limits, resolve};
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport};
 use crate::state::Store;
 use crate::submit::Route;
+use crate::tokens::{Access, login_to_send};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,8 +78,8 @@ impl<'a> Office<'a> {
             context,
             config,
             store,
-            access: Access::new(context, config, store),
-            fresh_access: Access::new(context, config, store).fresh(true),
+            access: Access::new(&context.means, config, store),
+            fresh_access: Access::new(&context.means, config, store).fresh(true),
             shut: Mutex::default(),
             patience: pace::PATIENCE,
             trace: Box::new(move |line| output.trace(line)),

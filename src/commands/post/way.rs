@@ -250,7 +250,7 @@ impl<'a> Ways<'a> {
             Way::Smtp => {
                 let server = Server {
                     endpoint: route.smtp(&registration.authority)?,
-                    settings: self.office.context.net_settings(registration.ca_file),
+                    settings: self.office.context.means.net_settings(registration.ca_file),
                     user: user.to_owned(),
                 };
                 let smtp = Smtp::new(server, token, &*self.office.trace);
