@@ -57,6 +57,10 @@ lint: ## Check format, clippy, and dependencies where cargo-deny is installed
 		echo 'lint: cargo-deny is not installed, dependencies are not checked (cargo install cargo-deny)'; \
 	fi
 
+.PHONY: advisories
+advisories: ## Check the dependencies against RustSec's advisories (needs cargo-deny and the network)
+	scripts/advisories
+
 # Under sudo there may be no cargo: what `make build` made is installed.
 $(BINARY):
 	$(MAKE) build

@@ -1,11 +1,11 @@
 //! What will stop working by itself: client secrets, whose end the configuration records, and
 //! certificates, which tell theirs.
 
-use crate::config::{Config, Credentials, quoted};
+use crate::config::{Config, Credentials};
 use crate::fault::Fault;
+use crate::shell;
 use crate::x509;
 use jiff::Timestamp;
-use std::path::Path;
 
 /// How long ahead an end is told of, in seconds: 30 days.
 pub const NOTICE: i64 = 30 * 86_400;
@@ -75,7 +75,7 @@ impl Expiry {
             at,
         } = self;
         let when = near(*at, now)?;
-        let name = quoted(Path::new(server));
+        let name = shell::quote(server);
         let first = match *kind {
             "secret" => "make a new one in the app registration",
             _ => "upload a new one to the app registration",

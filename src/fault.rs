@@ -218,8 +218,14 @@ pub struct Scene {
     /// What we could not do, for example "cannot get a token for server `contoso`".
     pub doing: String,
     pub queue: Option<String>,
+    /// The queue's address.
     pub address: Option<String>,
+    /// The mailbox that is opened or that submits, where it is not that of `address`.
+    pub mailbox: Option<String>,
+    /// The person who signs in; `None` where the app signs in as itself.
     pub account: Option<String>,
+    /// The address in From of a message that is sent.
+    pub from: Option<String>,
     /// The configured server's name, incoming or outgoing.
     pub server: Option<String>,
     /// It is an outgoing one, which has a tenant and no login address.
@@ -235,6 +241,10 @@ pub struct Scene {
     /// The remote machine that was spoken to.
     pub host: Option<String>,
     pub port: Option<String>,
+    /// Where the mail protocol is spoken, as it is configured: `imaps://HOST:PORT`.
+    pub endpoint: Option<String>,
+    /// How the app proves itself.
+    pub proof: Option<Proof>,
     /// `imap`, `smtp`, `pop` or `graph`.
     pub protocol: Option<String>,
     /// The account that signs in, and its password, are the server's own and not the address's.
@@ -244,7 +254,21 @@ pub struct Scene {
     pub login: Option<String>,
 }
 
+/// How an app proves itself to the authorization server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Secret,
+    Certificate,
+    /// A token of another identity provider, or of the machine that the app runs on.
+    Federated,
+}
+
 impl Scene {
+    /// The mailbox that is opened or that submits.
+    pub fn mailbox(&self) -> Option<&str> {
+        self.mailbox.as_deref().or(self.address.as_deref())
+    }
+
     pub fn new(doing: impl Into<String>) -> Scene {
         Scene {
             doing: doing.into(),

@@ -14,7 +14,7 @@
 //!        submit               who may send, through which server, and how much
 //!        tokens               gives tokens out: kept ones, or by a sign-in
 //!        oauth mail delivery state vault prompt  strangers to each other
-//!        config http net files means output secret child digest fault
+//!        config http net files means output secret child digest fault shell
 //! ```
 
 #![forbid(unsafe_code)]
@@ -44,6 +44,7 @@ mod powershell;
 mod prompt;
 mod secret;
 mod setup;
+mod shell;
 mod state;
 mod submit;
 mod tokens;

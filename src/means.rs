@@ -5,7 +5,10 @@ use crate::net;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Connecting may take this long, even where the run should have stopped by then.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Hears how work goes; shared by threads.
 pub trait Observer: Send + Sync {
@@ -24,14 +27,27 @@ pub trait Observer: Send + Sync {
 pub struct Means {
     /// How long a host may take for an answer.
     pub timeout: Duration,
+    /// When the run is to stop, if that was said.
+    pub deadline: Option<Instant>,
     pub observer: Arc<dyn Observer>,
 }
 
 impl Means {
-    /// How to reach a host; connecting takes no longer than half a minute.
+    /// The same for a run that is to stop then.
+    pub fn until(&self, deadline: Option<Instant>) -> Means {
+        Means {
+            deadline,
+            ..self.clone()
+        }
+    }
+
+    /// How to reach a host; connecting takes no longer than half a minute, and not much longer than
+    /// the run.
     pub fn net_settings(&self, ca_file: Option<&Path>) -> net::Settings {
+        let left = |end: Instant| end.saturating_duration_since(Instant::now()).max(SHORTEST);
+        let longest = self.deadline.map_or(Duration::MAX, left);
         net::Settings {
-            connect_timeout: self.timeout.min(Duration::from_secs(30)),
+            connect_timeout: self.timeout.min(Duration::from_secs(30)).min(longest),
             io_timeout: self.timeout,
             ca_file: ca_file.map(Path::to_owned),
             watch: net::Watch::default(),

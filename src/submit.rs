@@ -2,12 +2,12 @@
 //! anything is connected.
 
 use crate::config::{
-    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, named, quoted, resolve,
+    Authority, Cloud, Config, Limits, MailboxEntry, OutgoingServer, named, resolve,
 };
 use crate::fault::{Fault, Kind};
 use crate::net::Endpoint;
+use crate::shell;
 use std::collections::HashSet;
-use std::path::Path;
 
 /// The way of a message out.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,9 @@ pub fn route<'a>(config: &'a Config, sender: &str) -> Result<Route<'a>, Fault> {
             "address `{address}` (queue `{queue}`) does not say through which outgoing server it sends"
         ))
         .hint(format!(
-            "queuemail queue set {} --address {address} --outgoing NAME; {}",
-            quoted(Path::new(queue)),
+            "queuemail queue set {} --address {} --outgoing NAME; {}",
+            shell::quote(queue),
+            shell::quote(address.as_str()),
             outgoing_servers(config)
         )));
     };
@@ -49,8 +50,10 @@ pub fn route<'a>(config: &'a Config, sender: &str) -> Result<Route<'a>, Fault> {
     })?;
     if !outgoing.enabled {
         return Err(
-            Fault::config(format!("outgoing server `{name}` is disabled"))
-                .hint(format!("queuemail server set '{name}' --enabled")),
+            Fault::config(format!("outgoing server `{name}` is disabled")).hint(format!(
+                "queuemail server set {} --enabled",
+                shell::quote(name)
+            )),
         );
     }
     Ok(Route { entry, outgoing })
@@ -153,7 +156,8 @@ impl<'a> Route<'a> {
                     authority.host()
                 ))
                 .hint(format!(
-                    "queuemail server set '{name}' --smtp smtp://HOST:587"
+                    "queuemail server set {} --smtp smtp://HOST",
+                    shell::quote(name)
                 ))
             })
     }
@@ -177,7 +181,7 @@ impl<'a> Route<'a> {
                 "the Graph host of outgoing server `{name}` is not known, for `{}` is none of Microsoft's clouds",
                 authority.host()
             ))
-            .hint(format!("queuemail server set '{name}' --graph https://HOST"))
+            .hint(format!("queuemail server set {} --graph https://HOST", shell::quote(name)))
         })
     }
 }
@@ -208,8 +212,9 @@ fn not_allowed(config: &Config, sender: &str, entry: Option<&MailboxEntry<'_>>) 
     let fault = Fault::new(Kind::Refused, what);
     let fault = match entry {
         Some(entry) => fault.hint(format!(
-            "to allow it: queuemail queue set {} --address {sender} --sender",
-            quoted(Path::new(&entry.queue.name))
+            "to allow it: queuemail queue set {} --address {} --sender",
+            shell::quote(&entry.queue.name),
+            shell::quote(sender)
         )),
         None => fault,
     };

@@ -8,6 +8,7 @@ use crate::config;
 use crate::fault::Fault;
 use crate::files;
 use crate::secret::Secret;
+use crate::shell;
 use jiff::Timestamp;
 use openssl::asn1::Asn1Time;
 use openssl::error::ErrorStack;
@@ -141,7 +142,7 @@ pub fn check_closed(path: &Path) -> Result<(), Fault> {
         "other users can reach file `{}` (mode {mode:04o})",
         path.display()
     ))
-    .hint(format!("chmod 600 {}", config::quoted(path))))
+    .hint(format!("chmod 600 {}", shell::quote(path))))
 }
 
 /// A file that a setting names.
@@ -158,7 +159,7 @@ fn cannot(setting: &str, path: &Path, why: &str) -> Fault {
 impl<'a> File<'a> {
     fn read(setting: &'static str, path: &'a Path) -> Result<File<'a>, Fault> {
         let mut octets = files::read_plain(path, LARGEST_FILE).map_err(|e| {
-            let hint = format!("ls -l {}", config::quoted(path));
+            let hint = format!("ls -l {}", shell::quote(path));
             cannot(setting, path, &e.to_string())
                 .hint(hint)
                 .by_system(&e)
@@ -193,11 +194,11 @@ impl<'a> File<'a> {
             .map_err(|e| {
                 let reasons: Vec<&str> = e.errors().iter().filter_map(|e| e.reason()).collect();
                 if reasons.contains(&"unsupported") {
-                    let shown = self.path.display();
+                    let shown = shell::quote(self.path);
                     return self
                         .cannot("it is encrypted in a way that OpenSSL 3 holds for too weak (RC2 or the like), as older exports are")
                         .hint(format!(
-                            "convert it: (umask 077; openssl pkcs12 -legacy -noenc -in '{shown}' -out queuemail.pem), then give --certificate queuemail.pem"
+                            "convert it: (umask 077; openssl pkcs12 -legacy -noenc -in {shown} -out queuemail.pem), then give --certificate queuemail.pem"
                         ));
                 }
                 match passphrase {

@@ -1,10 +1,10 @@
 //! Whether a token serves its purpose, by what it says of itself.
 
 use crate::config::resolve::{CredentialSource, Registration};
-use crate::config::{self, Authentication, Cloud, Purpose, Resource, is_guid};
+use crate::config::{Authentication, Cloud, Purpose, Resource, is_guid};
 use crate::fault::{Fault, Kind};
 use crate::oauth::Claims;
-use std::path::Path;
+use crate::shell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
@@ -95,7 +95,7 @@ fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose
         CredentialSource::ManagedIdentity { .. } => misfit(format!("the identity's {lacks}"))
             .hint(format!(
                 "an administrator runs what this prints: queuemail setup-script {}",
-                config::quoted(Path::new(registration.server))
+                shell::quote(registration.server)
             )),
         _ => misfit(format!("the {lacks}")).hint(format!(
             "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",

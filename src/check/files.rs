@@ -4,6 +4,7 @@ use crate::config::SecretSource;
 use crate::config::resolve::{CredentialSource, Registration};
 use crate::fault::Fault;
 use crate::files;
+use crate::shell;
 use crate::{net, x509};
 use anyhow::Result;
 use std::path::Path;
@@ -69,7 +70,7 @@ pub fn secret(source: &SecretSource, whose: &str) -> Result<usize> {
 fn readable(path: &Path, setting: &str) -> Result<()> {
     files::read_plain(path, LARGEST_FILE).map_err(|e| {
         Fault::config(format!("cannot read {setting} `{}`: {e}", path.display()))
-            .hint(format!("ls -l {}", crate::config::quoted(path)))
+            .hint(format!("ls -l {}", shell::quote(path)))
             .by_system(&e)
     })?;
     Ok(())

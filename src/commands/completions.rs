@@ -9,6 +9,7 @@
 use super::Context;
 use crate::cli::{CompletionsArgs, Shell};
 use crate::config::{self, Config};
+use crate::shell;
 use anyhow::Result;
 use clap::{Arg, Command};
 use std::path::PathBuf;
@@ -214,34 +215,18 @@ fn first_line(text: Option<&clap::builder::StyledStr>) -> String {
 struct Replaced {
     /// What of the word stays as it was typed.
     kept: String,
-    /// A quote is open, so nothing needs one.
-    in_quotes: bool,
+    /// The quote that is open.
+    open: Option<char>,
 }
 
 impl Replaced {
     fn by(&self, value: &str) -> String {
-        let word = if self.in_quotes {
-            value.to_owned()
-        } else {
-            backslashed(value)
-        };
+        let word = shell::typed(value, self.open);
         match word.strip_prefix(&self.kept) {
             Some(rest) => rest.to_owned(),
             None => word,
         }
     }
-}
-
-/// A word for bash to insert, which may be typed on: backslashes rather than quotes.
-fn backslashed(value: &str) -> String {
-    let mut word = String::new();
-    for c in value.chars() {
-        if c.is_ascii() && !c.is_ascii_alphanumeric() && !"@._-+/:,=%".contains(c) {
-            word.push('\\');
-        }
-        word.push(c);
-    }
-    word
 }
 
 /// The words of bash's line up to the cursor, and how its last word is replaced. `typed` is the
@@ -282,7 +267,7 @@ fn bash_words(typed: &[String]) -> (Vec<String>, Replaced) {
     };
     let replaced = Replaced {
         kept: kept.to_owned(),
-        in_quotes: quote.is_some(),
+        open: quote,
     };
     (words, replaced)
 }
@@ -329,6 +314,8 @@ mod tests {
             "Contoso out",
             "Contoso out",
         );
+        check("queuemail server show 'Bo", "Bo", "Bob's", r"Bob'\''s");
+        check("queuemail server show \"a$", "a$", "a$b`", r"a\$b\`");
         check(
             "queuemail x --auth=oau",
             "oau",

@@ -43,6 +43,7 @@ impl Context {
             may_ask: !global.no_input && crate::output::can_ask(),
             means: Means {
                 timeout: Duration::from_secs(global.timeout.into()),
+                deadline: None,
                 observer: Arc::new(output),
             },
         })

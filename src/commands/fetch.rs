@@ -8,11 +8,12 @@ use super::Context;
 use super::reading::{Reading, Way};
 use super::status::wait_key;
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, Config, IncomingVia, MailboxEntry};
+use crate::config::{self, AfterFetch, Authentication, Config, IncomingVia, MailboxEntry, resolve};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
+use crate::means::Means;
 use crate::state::{Store, Wait};
 use crate::tokens::Access;
 use anyhow::{Context as _, Result};
@@ -73,6 +74,7 @@ impl Done {
 /// What the tasks share.
 struct Run<'a> {
     context: &'a Context,
+    means: Means,
     config: &'a Config,
     store: &'a Store,
     access: Access<'a>,
@@ -95,13 +97,15 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let deadline = args
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
+    let means = context.means.until(deadline);
     let Plan { tasks, homeless } =
         plan::plan(&config, &store, args, context.output.json, deadline)?;
     let run = Run {
         context,
         config: &config,
         store: &store,
-        access: Access::new(&context.means, &config, &store),
+        access: Access::new(&means, &config, &store),
+        means,
         teller: Teller::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,
@@ -215,7 +219,7 @@ impl Run<'_> {
     }
 
     fn reading(&self) -> Reading<'_> {
-        Reading::new(self.context, self.config, self.store, &self.access)
+        Reading::new(&self.means, self.config, self.store, &self.access)
     }
 
     fn fetch(&self, task: &Task<'_>, way: &Cell<Way>, tally: &mut Tally) -> Result<()> {
@@ -279,20 +283,23 @@ impl Run<'_> {
 
     fn scene(&self, task: &Task<'_>, way: Way) -> Scene {
         let server = self.config.incoming_server(&task.entry.address.server);
-        Scene {
-            queue: Some(task.job.queue.clone()),
-            address: Some(task.job.address.clone()),
-            account: Some(task.entry.account().to_owned()),
-            server: server.map(|s| s.name.clone()),
-            tenant: server.map(|s| s.address.tenant.to_string()),
-            login_host: server.and_then(|s| s.address.microsofts_host()),
-            client_id: server.map(|s| s.client_id.to_string()),
-            protocol: Some(way.name().to_owned()),
-            ..Scene::new(format!(
+        let known = server.map(|server| resolve::incoming(server).scene());
+        let is_person = server.is_some_and(|s| s.authentication == Authentication::OauthUser);
+        let mut scene = Scene {
+            doing: format!(
                 "cannot fetch `{}` (queue `{}`)",
                 task.job.address, task.job.queue
-            ))
+            ),
+            queue: Some(task.job.queue.clone()),
+            address: Some(task.job.address.clone()),
+            account: is_person.then(|| task.entry.account().to_owned()),
+            protocol: Some(way.name().to_owned()),
+            ..known.unwrap_or_default()
+        };
+        if let (Way::Imap, Some(Ok(endpoint))) = (way, server.map(resolve::imap)) {
+            endpoint.name_in(&mut scene);
         }
+        scene
     }
 
     /// Prints what would be fetched.

@@ -31,7 +31,6 @@ mod token;
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
 
-pub use crate::config::shell_quote;
 pub use context::Context;
 
 /// Runs one command.

@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 use crate::delivery::{self, Place};
 use crate::fault::{Errors, Fault, Kind};
 use crate::outbox::{self, Claim, Destination, Settled, Teller};
+use crate::shell;
 use crate::state::{OutboxEntry, OutboxState, Store};
 use crate::submit::{self, Route};
 use anyhow::Result;
@@ -164,7 +165,7 @@ fn attempt<'a>(
             .output
             .step(&format!("message {}: sent", claim.entry.id));
     }
-    verdict::judge(&mail, result?, office.scene(&mail.route, post.way))
+    verdict::judge(&mail, result?, || office.scene(&mail, post.way))
 }
 
 /// Makes a message ready to be sent again by a person's word. One that may have been accepted is
@@ -239,8 +240,9 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
             "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
         ))
         .hint(format!(
-            "queuemail queue set {} --address {address} --deliver maildir:PATH",
-            super::shell_quote(queue)
+            "queuemail queue set {} --address {} --deliver maildir:PATH",
+            shell::quote(queue),
+            shell::quote(address)
         ))
     })?;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language())?;

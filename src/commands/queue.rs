@@ -11,6 +11,7 @@ use super::table::{self, Table};
 use crate::cli::{QueueCommand, QueueSet};
 use crate::config::{self, Config, EmailAddress, MailboxEntry, Priority, Queue, Tree};
 use crate::fault::{Errors, Fault};
+use crate::shell;
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &QueueCommand) -> Result<(), Errors> {
@@ -125,7 +126,7 @@ fn set(context: &Context, args: &QueueSet) -> Result<()> {
         context,
         example: format!(
             "queuemail queue set {} --password-file PATH",
-            super::shell_quote(&args.name)
+            shell::quote(&args.name)
         ),
     };
     let whose = match &args.address {

@@ -9,6 +9,7 @@ use crate::cli::{CheckArgs, QueueAdd};
 use crate::config::{self, Address, Config, EmailAddress, Language, Priority, Queue, Tree};
 use crate::fault::Errors;
 use crate::prompt;
+use crate::shell;
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
@@ -36,7 +37,7 @@ fn add(context: &Context, args: &QueueAdd) -> Result<()> {
             "queuemail queue add {} --address support@contoso.com --server INCOMING",
             args.name
                 .as_deref()
-                .map_or("QUEUE".to_owned(), super::shell_quote)
+                .map_or("QUEUE".to_owned(), shell::quote)
         ),
     };
     let name: Name = required.value(&args.name, "QUEUE")?;
@@ -157,7 +158,7 @@ fn compare(
             Some(_) => format!("address `{address}` of queue `{name}`"),
             None => format!("queue `{name}`"),
         };
-        let quoted = super::shell_quote(name);
+        let quoted = shell::quote(name);
         return Err(different(
             &what,
             &found,

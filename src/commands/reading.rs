@@ -5,13 +5,13 @@
 //! that Exchange gives (RBAC for Applications) stands in no token, so there the service alone
 //! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
-use super::Context;
 use crate::config::{
     AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, Purpose,
     Resource, resolve,
 };
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{self, Mailbox};
+use crate::means::Means;
 use crate::oauth::Claims;
 use crate::output::escape;
 use crate::secret::Secret;
@@ -22,7 +22,7 @@ use std::cell::Cell;
 
 /// Opens mailboxes; shared by threads.
 pub struct Reading<'a> {
-    context: &'a Context,
+    means: &'a Means,
     config: &'a Config,
     store: &'a Store,
     access: &'a Access<'a>,
@@ -68,13 +68,13 @@ impl Way {
 
 impl<'a> Reading<'a> {
     pub fn new(
-        context: &'a Context,
+        means: &'a Means,
         config: &'a Config,
         store: &'a Store,
         access: &'a Access<'a>,
     ) -> Reading<'a> {
         Reading {
-            context,
+            means,
             config,
             store,
             access,
@@ -146,7 +146,7 @@ impl<'a> Reading<'a> {
     ) -> Result<Box<dyn Mailbox>> {
         let key = key(entry, server);
         let address = &entry.address.address;
-        let output = &self.context.output;
+        let output = &self.means.observer;
         if let Some(known) = self.store.way(&key)? {
             let found = match known.way.as_str() {
                 "graph" => Way::Graph,
@@ -254,7 +254,7 @@ impl<'a> Reading<'a> {
 
     fn token(&self, entry: &MailboxEntry<'_>, way: Way, stale: bool) -> Result<Secret> {
         if stale {
-            let anew = Access::new(&self.context.means, self.config, self.store).fresh(true);
+            let anew = Access::new(self.means, self.config, self.store).fresh(true);
             return anew.mailbox_token(entry, way.resource());
         }
         self.access.mailbox_token(entry, way.resource())
@@ -267,18 +267,17 @@ impl<'a> Reading<'a> {
         way: Way,
         token: Secret,
     ) -> Result<Box<dyn Mailbox>> {
-        let output = self.context.output;
+        let output = &self.means.observer;
         let address = entry.address.address.as_str();
         let ca_file = server.ca_file.as_deref();
-        let traced = output.verbose >= 2;
         Ok(match way {
             Way::Imap => {
                 let mut mailbox = mail::imap::open(
                     &resolve::imap(server)?,
-                    &self.context.means.net_settings(ca_file),
+                    &self.means.net_settings(ca_file),
                     address,
                     &token,
-                    traced.then(|| Box::new(move |line: &str| output.trace(line)) as _),
+                    self.means.trace().map(|trace| Box::new(trace) as _),
                 )?;
                 // RFC 3501 §7.1: what the server marks so must be shown to a person.
                 for alert in mailbox.take_alerts() {
@@ -295,7 +294,7 @@ impl<'a> Reading<'a> {
                     resolve::graph(server)?,
                     address,
                     token,
-                    traced.then(|| Box::new(move |line: &str| output.trace(line)) as _),
+                    self.means.trace().map(|trace| Box::new(trace) as _),
                 )
                 .with_context(|| format!("incoming server `{}`", server.name))?,
             ),

@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
         let result = post.submit(mail, &mut || Ok(()));
         self.tally.count(mail, &result, None);
         verdict::tell(self.context, mail, &result, None)?;
-        verdict::judge(mail, result?, self.office.scene(&mail.route, post.way))
+        verdict::judge(mail, result?, || self.office.scene(mail, post.way))
     }
 
     /// Keeps a message durably, all its transactions, then tries each once.
@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
                 match verdict::less_kept(result, &settled)? {
                     None => Ok(()),
                     Some(receipt) => {
-                        verdict::judge(&mail, receipt, self.office.scene(&mail.route, post.way))
+                        verdict::judge(&mail, receipt, || self.office.scene(&mail, post.way))
                     }
                 }
             })

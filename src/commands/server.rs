@@ -7,6 +7,7 @@ use super::{server_add, server_set};
 use crate::cli::ServerCommand;
 use crate::config::{self, Config, Tree};
 use crate::fault::Fault;
+use crate::shell;
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {
@@ -134,10 +135,7 @@ fn users(config: &Config, name: &str) -> Vec<(String, String)> {
         if server.app.as_deref() == Some(name) {
             users.push((
                 format!("outgoing server `{}`", server.name),
-                format!(
-                    "queuemail server remove {}",
-                    super::shell_quote(&server.name)
-                ),
+                format!("queuemail server remove {}", shell::quote(&server.name)),
             ));
         }
     }
@@ -149,8 +147,9 @@ fn users(config: &Config, name: &str) -> Vec<(String, String)> {
             users.push((
                 format!("address `{address}` of queue `{queue}`"),
                 format!(
-                    "queuemail queue remove {} --address {address}",
-                    super::shell_quote(queue)
+                    "queuemail queue remove {} --address {}",
+                    shell::quote(queue),
+                    shell::quote(address.as_str())
                 ),
             ));
         }

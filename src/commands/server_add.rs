@@ -13,6 +13,7 @@ use crate::config::{
     self, Authentication, Authority, ClientId, Config, IncomingServer, IncomingVia,
     ManagedIdentity, OutgoingServer, OutgoingVia, SecretSource, Tenant, Tree,
 };
+use crate::shell;
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -241,7 +242,7 @@ fn put(
             return Err(different(
                 &format!("server `{name}`"),
                 &differences(&old, &new),
-                &format!("queuemail server set {} …", super::shell_quote(name)),
+                &format!("queuemail server set {} …", shell::quote(name)),
             ));
         }
         (Some(_), _) => Outcome::Changed,
@@ -289,8 +290,7 @@ fn typed(path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
 }
 
 fn shell_name(name: &Option<String>, otherwise: &str) -> String {
-    name.as_deref()
-        .map_or(otherwise.to_owned(), super::shell_quote)
+    name.as_deref().map_or(otherwise.to_owned(), shell::quote)
 }
 
 impl From<AuthArg> for Authentication {

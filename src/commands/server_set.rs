@@ -8,6 +8,7 @@ use crate::config::{
     Config, CredentialsMut, IncomingServer, IncomingVia, OutgoingServer, OutgoingVia, SecretSource,
 };
 use crate::fault::Fault;
+use crate::shell;
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
@@ -15,7 +16,7 @@ pub fn run(context: &Context, args: &ServerSet) -> Result<()> {
         context,
         example: format!(
             "queuemail server set {} --{} PATH",
-            super::shell_quote(&args.name),
+            shell::quote(&args.name),
             if args.password.set_password {
                 "password-file"
             } else {

@@ -8,6 +8,7 @@ use crate::expiry::{self, Expiry};
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::files;
+use crate::shell;
 use crate::state::{Health, OutboxCounts, Store, Wait};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -109,7 +110,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         .as_ref()
         .map(|(_, text)| format!("; the last run said: {text}"))
         .unwrap_or_default();
-    let check = format!("find the cause: queuemail check {address}");
+    let check = format!("find the cause: queuemail check {}", shell::quote(address));
     match age {
         Some(age) if age.abs() <= i64::from(max_age) => {}
         // Every run since would have set it right.

@@ -7,6 +7,7 @@ use crate::config::{self, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Errors, Fault};
 use crate::mail::sasl;
 use crate::oauth::AccessToken;
+use crate::shell;
 use crate::tokens::Access;
 use anyhow::Result;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -84,7 +85,7 @@ pub fn find<'a>(
             [] => Err(Fault::usage(format!("queue `{name}` has no address"))
                 .hint(format!(
                     "give it one: queuemail queue add {} --address ADDRESS --server INCOMING",
-                    super::shell_quote(name)
+                    shell::quote(name)
                 ))
                 .into()),
             several => {

@@ -197,7 +197,7 @@ fn a_slip_of_form_does_not_tell_a_secret() {
             format!("token: {CANARY}"),
             format!("key: {CANARY}"),
             format!("api_key={CANARY}"),
-            format!("{CANARY}"),
+            CANARY.to_owned(),
             format!("- {CANARY}"),
             format!("{CANARY}: {key}"),
             format!("{{ {key}: {CANARY} }}"),

@@ -7,7 +7,8 @@
 /// The words of a command, the program first.
 ///
 /// # Errors
-/// A phrase, which holds nothing of the text, for that may be a secret in the wrong place: a quote is not closed, no program is named, or it needs a shell.
+/// A phrase: a quote is not closed, no program is named, or it needs a shell. It holds nothing of
+/// the text, which may be a secret in the wrong place.
 pub fn words(text: &str) -> Result<Vec<String>, String> {
     let words = shell_words::split(text).map_err(|_| "a quote is not closed")?;
     if words.first().is_none_or(String::is_empty) {

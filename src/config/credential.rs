@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::files;
 use crate::output::escape;
 use crate::secret::Secret;
+use crate::shell;
 use anyhow::Result;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -92,7 +93,7 @@ fn from_file(path: &Path) -> Result<Secret, Fault> {
         Fault::config(format!("cannot use the federated token: {file}: {why}"))
     };
     let octets = files::read_plain(path, LONGEST_TOKEN).map_err(|e| {
-        let hint = format!("ls -l {}", super::quoted(path));
+        let hint = format!("ls -l {}", shell::quote(path));
         cannot(&e.to_string()).hint(hint).by_system(&e)
     })?;
     let text = std::str::from_utf8(&octets).map_err(|_| cannot("it is not UTF-8"))?;

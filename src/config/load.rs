@@ -9,6 +9,7 @@ use super::paths::resolve_paths;
 use super::refusal::from_serde;
 use crate::fault::Fault;
 use crate::files;
+use crate::shell;
 use anyhow::Result;
 use std::fs::Metadata;
 use std::io::Read;
@@ -119,7 +120,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
     if let Some(others) = files::who_else_can_change(metadata) {
         return Err(
             Fault::config(format!("{others} can change {}", shown(path)))
-                .hint(format!("chmod go-w {}", quoted(path)))
+                .hint(format!("chmod go-w {}", shell::quote(path)))
                 .into(),
         );
     }
@@ -134,7 +135,7 @@ pub fn run_as_owner(path: &Path) -> String {
         Some(owner) if owner != me => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
         _ => format!(
             "let its owner read and change it: chmod u+rw {}",
-            quoted(path)
+            shell::quote(path)
         ),
     }
 }
@@ -143,7 +144,7 @@ pub fn run_as_owner(path: &Path) -> String {
 pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
     match me {
         0 => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
-        _ => format!("if it is yours: sudo chown {me} {}", quoted(path)),
+        _ => format!("if it is yours: sudo chown {me} {}", shell::quote(path)),
     }
 }
 
@@ -156,29 +157,10 @@ pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Resul
             "{} holds a secret, and other users can read it",
             shown(path)
         ))
-        .hint(format!("chmod 600 {}", quoted(path)))
+        .hint(format!("chmod 600 {}", shell::quote(path)))
         .into());
     }
     Ok(())
-}
-
-/// A word for a shell to read, for commands in hints.
-pub fn shell_quote(word: &str) -> String {
-    quoted(Path::new(word))
-}
-
-/// A path for a shell to read.
-pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.is_empty() {
-        return "''".to_owned();
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%,:=".contains(c);
-    if text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
 }
 
 /// True if there is nothing but blank lines and comments.

@@ -42,7 +42,7 @@ pub use check::{bad_name, named, nearest};
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{Credentials, CredentialsMut, FederatedToken, ManagedIdentity};
-pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, quoted, read, shell_quote};
+pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, read};
 pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};

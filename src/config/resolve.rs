@@ -7,8 +7,9 @@ use super::{
     Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Purpose,
     Resource, SecretSource,
 };
-use crate::fault::Fault;
+use crate::fault::{Fault, Proof, Scene};
 use crate::net::Endpoint;
+use crate::shell;
 use std::path::Path;
 
 /// What stands for a client, as the file has it.
@@ -58,6 +59,32 @@ pub struct Endpoints<'a> {
 }
 
 impl Registration<'_> {
+    /// Its names and ids, for an error.
+    pub fn scene(&self) -> Scene {
+        Scene {
+            server: Some(self.server.to_owned()),
+            is_outgoing: self.is_outgoing,
+            app_server: Some(self.app_server.to_owned()),
+            tenant: Some(self.authority.tenant.to_string()),
+            client_id: Some(self.client_id.to_string()),
+            proof: self.proof(),
+            host: Some(self.authority.host().to_owned()),
+            login_host: self.authority.microsofts_host(),
+            ..Scene::default()
+        }
+    }
+
+    fn proof(&self) -> Option<Proof> {
+        match self.credential {
+            CredentialSource::None => None,
+            CredentialSource::Secret(_) => Some(Proof::Secret),
+            CredentialSource::Certificate { .. } => Some(Proof::Certificate),
+            CredentialSource::FederatedToken(_) | CredentialSource::ManagedIdentity { .. } => {
+                Some(Proof::Federated)
+            }
+        }
+    }
+
     /// Whether the authority has Entra ID's paths, and with them its ways.
     pub fn is_entra(&self) -> bool {
         self.endpoints.token.is_none()
@@ -104,7 +131,8 @@ impl Registration<'_> {
             "server `{server}` has a `token_endpoint` of its own and no `{key}`"
         ))
         .hint(format!(
-            "give it, if the provider has one: queuemail server set '{server}' {flag} URL"
+            "give it, if the provider has one: queuemail server set {} {flag} URL",
+            shell::quote(server)
         ))
     }
 }
@@ -153,7 +181,7 @@ pub fn imap(server: &IncomingServer) -> Result<Endpoint, Fault> {
             ))
             .hint(format!(
                 "queuemail server set {} --imap imaps://HOST",
-                super::quoted(std::path::Path::new(&server.name))
+                shell::quote(&server.name)
             ))
         })
 }
@@ -170,8 +198,8 @@ pub fn graph(server: &IncomingServer) -> Result<&str, Fault> {
             server.address.host()
         ))
         .hint(format!(
-            "queuemail server set '{}' --graph https://HOST",
-            server.name
+            "queuemail server set {} --graph https://HOST",
+            shell::quote(&server.name)
         ))
     })
 }
@@ -260,7 +288,8 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
             server.authentication, server.tenant
         )))
         .hint(format!(
-            "name one: queuemail server set '{name}' --app INCOMING, or give its own: --client-id ID --secret-file FILE"
+            "name one: queuemail server set {} --app INCOMING, or give its own: --client-id ID --secret-file FILE",
+            shell::quote(name)
         ))
         .hint(known("incoming servers", config.incoming_servers.iter().map(|s| s.name.as_str())))),
         _ => Err(Fault::config(format!(
@@ -268,8 +297,9 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
             server.tenant
         ))
         .hint(format!(
-            "name one: queuemail server set '{name}' --app '{}'",
-            fitting[0].name
+            "name one: queuemail server set {} --app {}",
+            shell::quote(name),
+            shell::quote(&fitting[0].name)
         ))
         .hint(known("these fit", fitting.iter().map(|s| s.name.as_str())))),
     }
@@ -280,8 +310,9 @@ fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a Incom
 pub fn swapped(server: &OutgoingServer, fault: Fault) -> Fault {
     match (&server.user, &server.password) {
         (Some(user), Some(_)) if user.is_guid() => fault.hint(format!(
-            "if `user` ({user}) of outgoing server `{0}` is an application ID and `password` its secret, they belong into `client_id` and `secret`: queuemail server set '{0}' --client-id {user} --secret-stdin",
-            server.name
+            "if `user` ({user}) of outgoing server `{}` is an application ID and `password` its secret, they belong into `client_id` and `secret`: queuemail server set {} --client-id {user} --secret-stdin",
+            server.name,
+            shell::quote(&server.name)
         )),
         _ => fault,
     }
@@ -314,8 +345,8 @@ fn login_host(config: &Config, server: &OutgoingServer) -> Result<String, Fault>
             found.join(", ")
         ))
         .hint(format!(
-            "name the incoming server that it signs in as: queuemail server set '{}' --app INCOMING",
-            server.name
+            "name the incoming server that it signs in as: queuemail server set {} --app INCOMING",
+            shell::quote(&server.name)
         ))),
     }
 }
@@ -353,6 +384,17 @@ pub fn reader<'a>(entry: &MailboxEntry<'a>) -> Account<'a> {
     }
 }
 
+/// Who signs in for what is sent, if that is a person.
+pub fn person_who_sends<'a>(
+    server: &'a OutgoingServer,
+    address: Option<&'a Address>,
+) -> Option<Account<'a>> {
+    match server.authentication {
+        Authentication::OauthService => None,
+        Authentication::OauthUser => sender(server, address).ok(),
+    }
+}
+
 /// The account that sends through an outgoing server for OAuth User: its user, if that is an
 /// address, else the account of the sending address.
 ///
@@ -385,8 +427,8 @@ pub fn sender<'a>(
             server.name
         ))
         .hint(format!(
-            "give the account's address: queuemail server set '{}' --user ADDRESS",
-            server.name
+            "give the account's address: queuemail server set {} --user ADDRESS",
+            shell::quote(&server.name)
         ))),
     }
 }

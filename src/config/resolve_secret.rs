@@ -5,7 +5,7 @@
 //! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and
 //! systemd's `$CREDENTIALS_DIRECTORY` such a file of root is taken.
 
-use super::load::{owner_hint, quoted, why};
+use super::load::{owner_hint, why};
 use super::mistake::shown;
 use super::secret_command::{Failure, run};
 use super::secret_source::SecretSource;
@@ -13,6 +13,7 @@ use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::output::escape;
 use crate::secret::Secret;
+use crate::shell;
 use anyhow::Result;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -71,7 +72,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         match e.kind() {
             ErrorKind::NotFound => fault.hint(format!(
                 "put it there, readable for us alone, and end it with Ctrl-D: install -m 600 /dev/stdin {}",
-                quoted(path)
+                shell::quote(path)
             )),
             _ => fault,
         }
@@ -98,7 +99,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
             "other users can reach file {} (mode {mode:04o})",
             shown(path)
         ))
-        .hint(format!("chmod 600 {}", quoted(path))));
+        .hint(format!("chmod 600 {}", shell::quote(path))));
     }
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(MAX_SECRET + 1)
@@ -213,7 +214,7 @@ fn from_keyring(name: &str) -> Result<Secret, Fault> {
             Err(Failure::Other(fault)) => return Err(fault),
         }
     }
-    let quoted = quoted(Path::new(name));
+    let quoted = shell::quote(name);
     Err(Fault::config(format!(
         "no keyring has an entry `{}`, or none can be asked{said}",
         escape(name)

@@ -9,6 +9,7 @@ use super::paths::resolve_paths;
 use super::preview::diff;
 use crate::fault::{Fault, Kind};
 use crate::files;
+use crate::shell;
 use anyhow::Result;
 use rustix::fs::OFlags;
 use std::fs::{File, Metadata};
@@ -236,7 +237,7 @@ fn lock(target: &Path) -> Result<File> {
         .into()),
         Err(_) => Err(
             Fault::try_later(format!("another queuemail is changing {}", shown(target)))
-                .hint(format!("see which: fuser -v {}", load::quoted(&path)))
+                .hint(format!("see which: fuser -v {}", shell::quote(&path)))
                 .into(),
         ),
     }

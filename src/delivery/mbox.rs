@@ -10,6 +10,7 @@ use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
 use crate::config;
 use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
+use crate::shell;
 use anyhow::Result;
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, OFlags};
@@ -388,7 +389,7 @@ fn no_lock(lock: &Path) -> anyhow::Error {
     )
     .hint(format!(
         "nothing was removed from the server; see who made it, and remove it: ls -l {}",
-        config::quoted(lock)
+        shell::quote(lock)
     ))
     .into()
 }

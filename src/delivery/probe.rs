@@ -3,6 +3,7 @@
 use super::Place;
 use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
+use crate::shell;
 use anyhow::Result;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ fn may(path: &Path, access: Access) -> Result<()> {
 }
 
 fn cannot(path: &Path, why: &str) -> Fault {
-    let shown = crate::config::quoted(path);
+    let shown = shell::quote(path);
     Fault::new(
         Kind::CannotWrite,
         format!("cannot deliver to `{}`: {why}", path.display()),
@@ -106,7 +107,7 @@ fn program(name: &str) -> Result<String> {
             Kind::CannotWrite,
             format!("cannot deliver to command `{name}`: there is no such program"),
         )
-        .hint(format!("type {}", crate::config::quoted(Path::new(name))))
+        .hint(format!("type {}", shell::quote(name)))
         .into()),
     }
 }

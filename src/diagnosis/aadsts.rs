@@ -20,7 +20,9 @@ const fn code(
 }
 
 const LOGIN: &str = "sign in again: `queuemail token login {login}`";
-const APP_ONLY: &str = "or let the program sign in as itself: `{set_service}`";
+const APP_ONLY: &str = "{if_person}or let the program sign in as itself: `{set_service}`";
+const FEDERATED: &str = "{if_federated}compare issuer, subject and audience of the other identity provider's token with the federated credential of app {client_id}, letter case included";
+const OWN_SCOPE: &str = "use the cloud's own scope: queuemail server set {server} --scope ''";
 const CONSENT: &str = "an administrator grants consent at https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
 const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
 
@@ -64,10 +66,10 @@ pub static CODES: &[Entry] = &[
         "a secret was sent, and the app registration is a public client",
         Who::You,
         &[
-            "remove `secret` from server {app_server} in the configuration, or switch \"Allow public client flows\" off in the app registration",
+            "queuemail server set {app_server} --secret-file ''",
+            "or switch \"Allow public client flows\" off under Authentication of the app registration",
         ],
-    )
-    .act("queuemail server set {app_server} --secret-file ''"),
+    ),
     code(
         &[700027],
         "the certificate or its signature is not accepted",
@@ -79,18 +81,32 @@ pub static CODES: &[Entry] = &[
     )
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate: that of server {app_server}"),
     code(
+        &[50012],
+        "the signature of the assertion, or who made it, is not accepted",
+        Who::Entra,
+        &[
+            "{if_certificate}upload the certificate of server {app_server} (its public part) under Certificates & secrets of app {client_id}; one that has expired is not accepted either",
+            FEDERATED,
+            "{if_federated}the issuer's keys must be readable for Entra ID, at the `jwks_uri` of ISSUER/.well-known/openid-configuration",
+            "{if_secret}store the Value of a secret again: `queuemail server set {app_server} --secret-stdin`",
+        ],
+    ),
+    code(
         &[700024],
         "the client assertion is outside its time of validity",
         Who::Network,
-        &["set this machine's clock right: `timedatectl status`"],
+        &[
+            "set this machine's clock: timedatectl set-ntp true",
+            "{if_federated}or the token of the other identity provider has expired: whoever writes its file must renew it",
+        ],
     )
-    .act("timedatectl status"),
+    .act("timedatectl set-ntp true"),
     code(
         &[700213, 7002138, 700211, 700212, 70021],
         "no federated credential of the app matches the token of the other identity provider",
         Who::Entra,
         &[
-            "compare issuer, subject and audience of the token with the federated credential of app {client_id}, letter case included",
+            "compare issuer, subject and audience of that token with the federated credential of app {client_id}, letter case included",
         ],
     ),
     // ---- the app and its tenant
@@ -268,7 +284,7 @@ pub static CODES: &[Entry] = &[
         &[50020, 50014, 51004],
         "the account is of another tenant and no guest here",
         Who::You,
-        &["use the account's home tenant instead of {tenant}"],
+        &["use the account's home tenant instead of {tenant}: `{set_tenant}TENANT`"],
     ),
     code(
         &[50000],
@@ -333,17 +349,27 @@ pub static CODES: &[Entry] = &[
         "the resource in the scope is not known in this tenant",
         Who::You,
         &[
-            "check `scope` of server {server}; Exchange's is https://outlook.office365.com/.default, without a slash at its end",
-            "or the tenant has no Exchange Online",
+            OWN_SCOPE,
+            "or the tenant has no Exchange Online: see its licences at https://admin.microsoft.com",
         ],
     )
     .act("queuemail server set {server} --scope ''"),
+    code(
+        &[500014],
+        "the service that the token is for is disabled in this tenant: its subscription has ended, or an administrator has switched it off",
+        Who::Entra,
+        &[
+            "see whether the tenant still has Exchange Online licences: https://admin.microsoft.com",
+            "else switch it on: Enterprise applications at https://entra.microsoft.com, \"Office 365 Exchange Online\" (for Graph \"Microsoft Graph\"), Properties, Enabled for users to sign in",
+        ],
+    ),
     code(
         &[70011, 28002, 28003, 1002012],
         "the scope is not valid for this grant",
         Who::You,
         &[
-            "remove `scope` from server {server} to use the cloud's own; oauth-service takes one resource followed by /.default, like https://outlook.office365.com/.default",
+            OWN_SCOPE,
+            "oauth-service takes one resource followed by /.default, like https://outlook.office365.com/.default",
         ],
     )
     .act("queuemail server set {server} --scope ''"),
@@ -351,9 +377,8 @@ pub static CODES: &[Entry] = &[
         &[700022, 700023, 28000],
         "the scope names more than one resource",
         Who::You,
-        &["name one resource in `scope` of server {server}, or remove it to use the cloud's own"],
-    )
-    .act("queuemail server set {server} --scope ''"),
+        &[OWN_SCOPE],
+    ),
     // ---- the request
     code(
         &[900144, 90014],
@@ -410,7 +435,10 @@ pub static CODES: &[Entry] = &[
         &[90072, 700005, 16000],
         "the account or code belongs to another tenant, or the account is not clear",
         Who::You,
-        &["use the account's home tenant instead of {tenant}, and name it in full: {account}"],
+        &[
+            "use the account's home tenant instead of {tenant}: `{set_tenant}TENANT`",
+            "and name the account in full: `{set_account} NAME`",
+        ],
     ),
     // ---- signing in by hand
     code(
@@ -485,7 +513,9 @@ pub static ERRORS: &[Entry] = &[
         "the client's secret or certificate is not accepted",
         Who::You,
         &[
-            "check client ID {client_id} and the secret: `queuemail server set {app_server} --secret-stdin`",
+            "{if_secret}check client ID {client_id} and store the Value of a secret again: `queuemail server set {app_server} --secret-stdin`",
+            "{if_certificate}check client ID {client_id}, and that the certificate of server {app_server} is under Certificates & secrets of the app",
+            FEDERATED,
         ],
     ),
     error(
@@ -536,13 +566,13 @@ pub static ERRORS: &[Entry] = &[
         "invalid_scope",
         "the scope is not valid",
         Who::You,
-        &["remove `scope` from server {server} to use the cloud's own"],
+        &[OWN_SCOPE],
     ),
     error(
         "invalid_resource",
         "the resource in the scope is not known in this tenant",
         Who::You,
-        &["check `scope` of server {server}, and that the tenant has Exchange Online"],
+        &[OWN_SCOPE, "or the tenant has no Exchange Online"],
     ),
     error(
         "invalid_request",

@@ -25,8 +25,8 @@ pub static TEXTS: &[Entry] = &[
         "the mailbox that sends may not send as the address in From",
         Who::Exchange,
         &[
-            "grant it: Add-RecipientPermission {address} -Trustee {account} -AccessRights SendAs",
-            "or let From be the mailbox that sends",
+            "grant it: Add-RecipientPermission {from} -Trustee {submitter} -AccessRights SendAs",
+            "or let From be the mailbox that sends, {mailbox}",
         ],
     ),
     text(
@@ -39,23 +39,24 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             CLAIMS,
-            "an Exchange administrator checks the scope: Test-ServicePrincipalAuthorization {client_id} -Resource {address}",
+            "{if_app}an Exchange administrator checks the scope: Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {mailbox}",
+            "{if_person}whoever signs in needs a right to the mailbox: Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess",
         ],
     )
-    .act("Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {address}"),
+    .act("{if_app}Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {mailbox}"),
     text(
         &["MailboxNotEnabledForRESTAPI"],
         "there is no Exchange Online mailbox: no licence, a guest, soft-deleted or on premises",
         Who::Exchange,
-        &["check the mailbox and its licence: Get-Mailbox {address}"],
+        &["check the mailbox and its licence: Get-Mailbox -Identity {mailbox}"],
     )
-    .act("Get-Mailbox -Identity {address}"),
+    .act("Get-Mailbox -Identity {mailbox}"),
     text(
         &["ErrorInvalidUser", "Request_ResourceNotFound"],
         "the user is not known in this tenant",
         Who::You,
         &[
-            "check the address {address} and the tenant {tenant}",
+            "check the address {mailbox} and the tenant {tenant}",
             "if `user` of server {server} holds an application ID, put it into `client_id` and its secret into `secret`; `user` is the mailbox user's object ID or address",
         ],
     ),
@@ -69,7 +70,7 @@ pub static TEXTS: &[Entry] = &[
         Who::You,
         &[
             CLAIMS,
-            "remove `scope` from server {server} to use the cloud's own",
+            "use the cloud's own scope: queuemail server set {server} --scope ''",
         ],
     ),
     text(
@@ -95,13 +96,37 @@ pub static TEXTS: &[Entry] = &[
         &["ErrorMessageSizeExceeded", "RequestEntityTooLarge"],
         "the message is larger than Graph takes in one request",
         Who::You,
-        &["send it through SMTP: `via: smtp` under outgoing server {server}"],
+        &["send it through SMTP: `queuemail server set {server} --via smtp`"],
     ),
     text(
         &["ErrorQuotaExceeded"],
         "the mailbox is full",
         Who::Person,
-        &["make room in {address}, or set a retention policy"],
+        &["make room in {mailbox}, or set a retention policy"],
+    ),
+    text(
+        &["ErrorMailboxMoveInProgress"],
+        "Exchange moves the mailbox to another database, which may take hours",
+        Who::Nobody,
+        &["nothing is lost; the next run goes on where this one stopped"],
+    ),
+    text(
+        &["ErrorExceededMessageLimit"],
+        "the mailbox has sent as many messages, or to as many recipients, as it may within a day",
+        Who::Nobody,
+        &[
+            "wait until the day is over; a new tenant or one on trial may send less",
+            "if {mailbox} has not sent that much, somebody else may be sending as it: let an administrator look at its sign-ins",
+        ],
+    ),
+    text(
+        &["ErrorMessageSubmissionBlocked", "ErrorAccountSuspend"],
+        "the mailbox is blocked for sending, usually for spam",
+        Who::Exchange,
+        &[
+            "unblock {mailbox} on the restricted entities page: https://security.microsoft.com/restrictedentities",
+            "a mailbox of outlook.com is unblocked by its owner, who follows the instructions in its Inbox",
+        ],
     ),
     text(
         &["ErrorContentConversionFailed"],

@@ -21,13 +21,13 @@ const fn text(
 const CLAIMS: &str =
     "see what the token says of itself: `queuemail token get {address} --format claims`";
 const SMTP_SWITCH: &str =
-    "allow it for this mailbox: Set-CASMailbox {address} -SmtpClientAuthenticationDisabled $false";
-const VIA_GRAPH: &str = "or send without SMTP: `via: graph` under outgoing server {server}";
-const MAILBOX_RIGHT: &str = "usually the app has no right to this mailbox; an Exchange administrator can check and grant it:\n        Get-MailboxPermission -Identity {address}\n        Add-MailboxPermission -Identity {address} -User (Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity -AccessRights FullAccess";
+    "allow it for this mailbox: Set-CASMailbox {mailbox} -SmtpClientAuthenticationDisabled $false";
+const VIA_GRAPH: &str = "or send without SMTP: `queuemail server set {server} --via graph`";
+const MAILBOX_RIGHT: &str = "usually whoever signs in has no right to this mailbox; an Exchange administrator can check and grant it:\n        Get-MailboxPermission -Identity {mailbox}\n        Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess";
 const RIGHT: &str =
-    "Add-MailboxPermission -Identity {address} -User {principal} -AccessRights FullAccess";
-const SMTP_ON: &str = "Set-CASMailbox -Identity {address} -SmtpClientAuthenticationDisabled $false";
-const OBJECT_ID: &str = "the service principal's Object ID is the one under Enterprise applications, not App registrations";
+    "Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess";
+const SMTP_ON: &str = "Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false";
+const OBJECT_ID: &str = "{if_app}the service principal's Object ID is the one under Enterprise applications, not App registrations";
 const WAIT: &str = "nothing is lost; the next run goes on where this one stopped";
 
 pub static TEXTS: &[Entry] = &[
@@ -55,8 +55,9 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             CLAIMS,
-            "if audience and role fit, an Exchange administrator checks that the app is registered there with the right Object ID:\n        Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List\n        Get-CASMailbox {address} | Format-List ImapEnabled",
+            "{if_app}if audience and role fit, an Exchange administrator checks that the app is registered there with the right Object ID:\n        Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List",
             OBJECT_ID,
+            "check that IMAP is on: Get-CASMailbox {mailbox} | Format-List ImapEnabled",
             "what was changed less than an hour ago may not hold yet; then ask for a new token: `queuemail token get {address} --fresh`",
         ],
     ),
@@ -66,7 +67,7 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             CLAIMS,
-            "check that POP is on: Get-CASMailbox {address} | Format-List PopEnabled",
+            "check that POP is on: Get-CASMailbox {mailbox} | Format-List PopEnabled",
             OBJECT_ID,
         ],
     ),
@@ -118,7 +119,8 @@ pub static TEXTS: &[Entry] = &[
         "a POP server answered an IMAP command: the port is wrong",
         Who::You,
         &[
-            "use `imap: imaps://outlook.office365.com:993` under server {server}, or leave `imap` out",
+            "queuemail server set {server} {usual_imap}",
+            "Exchange Online's own: `queuemail server set {server} --imap ''`",
         ],
     ),
     text(
@@ -126,7 +128,7 @@ pub static TEXTS: &[Entry] = &[
         "Exchange could not convert the message and sent a text of its own in its place",
         Who::Person,
         &[
-            "open the message in Outlook, or read the mailbox through Graph: `via: graph` under server {server}",
+            "open the message in Outlook, or read the mailbox through Graph: `queuemail server set {server} --via graph`",
         ],
     ),
     // ---- SMTP
@@ -169,12 +171,12 @@ pub static TEXTS: &[Entry] = &[
         "a policy of the tenant (Conditional Access, authentication policy or security defaults) blocks the SMTP sign-in",
         Who::Entra,
         &[
-            "an administrator finds the policy in the sign-in logs of {address}",
+            "an administrator finds the policy in the sign-in logs of {mailbox}",
             SMTP_SWITCH,
             VIA_GRAPH,
         ],
     )
-    .act("the sign-in logs at https://entra.microsoft.com show which policy stops {address}; IMAP and Graph are not concerned"),
+    .act("the sign-in logs at https://entra.microsoft.com show which policy stops {mailbox}; IMAP and Graph are not concerned"),
     text(
         &[
             "535 5.7.3",
@@ -200,9 +202,11 @@ pub static TEXTS: &[Entry] = &[
         "signed in, but the app or person may not open the mailbox that submits, or it does not exist",
         Who::Exchange,
         &[
-            "usually the app has no right to the mailbox that submits; an Exchange administrator can check and grant it:\n        Get-MailboxPermission -Identity {account}\n        Add-MailboxPermission -Identity {account} -User (Get-ServicePrincipal | Where-Object AppId -eq {client_id}).Identity -AccessRights FullAccess",
+            MAILBOX_RIGHT,
+            "see whether it exists: Get-Mailbox -Identity {mailbox}",
         ],
-    ),
+    )
+    .act(RIGHT),
     text(
         &[
             "Concurrent connections limit exceeded",
@@ -211,13 +215,22 @@ pub static TEXTS: &[Entry] = &[
         ],
         "more than three connections submit for one mailbox at a time",
         Who::Nobody,
-        &["try again later; another program may be sending as {address} too"],
+        &["try again later; another program may be sending as {mailbox} too"],
     ),
     text(
-        &["SubmissionQuotaExceeded"],
-        "the mailbox has sent to 10,000 recipients within a day",
+        &[
+            "SubmissionQuotaExceeded",
+            "submission quota was exceeded",
+            "5.1.90",
+            "5.1.92",
+            "daily limit for message recipients",
+        ],
+        "the mailbox has sent to as many recipients as it may within a day, usually 10,000",
         Who::Nobody,
-        &["wait until the day is over; mass mail needs another way, such as High Volume Email"],
+        &[
+            "wait until the day is over: nobody can lift the limit; mass mail needs another service, such as High Volume Email",
+            "if {mailbox} has not sent that much, somebody else may be sending as it: let an administrator look at its sign-ins",
+        ],
     ),
     text(
         &[
@@ -229,8 +242,8 @@ pub static TEXTS: &[Entry] = &[
         "the mailbox that signs in may not send as the address in From",
         Who::Exchange,
         &[
-            "grant it: Add-RecipientPermission {address} -Trustee {account} -AccessRights SendAs",
-            "or let From be the mailbox that signs in",
+            "grant it: Add-RecipientPermission {from} -Trustee {submitter} -AccessRights SendAs",
+            "or let From be the mailbox that submits, {mailbox}",
         ],
     ),
     text(
@@ -241,14 +254,15 @@ pub static TEXTS: &[Entry] = &[
         ],
         "the mailbox is full, usually its Sent Items",
         Who::Person,
-        &["empty Sent Items of {address}, or set a retention policy"],
+        &["empty Sent Items of {mailbox}, or set a retention policy"],
     ),
     text(
         &["5.7.57", "Client not authenticated"],
         "the host saw no sign-in before the message",
         Who::You,
         &[
-            "use port 587 with STARTTLS: `smtp: smtp://smtp.office365.com:587` under server {server}, or leave `smtp` out",
+            "queuemail server set {server} {usual_smtp}",
+            "Exchange Online's own: `queuemail server set {server} --smtp ''`",
         ],
     ),
     text(
@@ -256,7 +270,8 @@ pub static TEXTS: &[Entry] = &[
         "the host is for relaying through a connector, not for submission",
         Who::You,
         &[
-            "use port 587 with sign-in: `smtp: smtp://smtp.office365.com:587` under server {server}, or leave `smtp` out",
+            "queuemail server set {server} {usual_smtp}",
+            "Exchange Online's own: `queuemail server set {server} --smtp ''`",
         ],
     ),
     text(
@@ -265,19 +280,93 @@ pub static TEXTS: &[Entry] = &[
             "5.7.501",
             "5.7.502",
             "5.7.503",
-            "5.7.504",
-            "5.7.505",
-            "5.7.506",
-            "5.7.507",
-            "5.7.508",
-            "5.7.509",
             "bad outbound sender",
+            "spam abuse detected",
+            "OutboundSpamException",
         ],
-        "the mailbox or tenant is blocked for sending, usually for spam",
+        "the mailbox is blocked for sending, usually for spam",
         Who::Exchange,
         &[
-            "unblock {address} on the restricted entities page: https://security.microsoft.com/restrictedentities",
+            "secure the account of {mailbox}, then unblock it on the restricted entities page: https://security.microsoft.com/restrictedentities",
+            "if it is not listed there, Microsoft's support unblocks it: https://admin.microsoft.com",
         ],
+    ),
+    text(
+        &["OutboundSpamException…RefuseQuota"],
+        "the mailbox or the tenant has sent as much as Microsoft lets it within a day; new tenants and those on trial may send little",
+        Who::Nobody,
+        &["wait until the day is over: nobody can lift the limit"],
+    ),
+    text(
+        &["5.7.504", "5.7.505", "banned recipient"],
+        "the recipient's address is not valid there, or takes no mail",
+        Who::You,
+        &["check the recipient's address"],
+    ),
+    text(
+        &["5.7.506", "Bad HELO"],
+        "the host was greeted with its own name, or with one that is not ours",
+        Who::Network,
+        &["set this machine's own name: hostnamectl set-hostname NAME.DOMAIN"],
+    ),
+    text(
+        &["5.7.507", "rejected by recipient", "5.7.513"],
+        "the recipient's organization blocks the network address that the message came from",
+        Who::Nobody,
+        &["ask the recipient to allow it: nobody on this side can"],
+    ),
+    text(
+        &["5.7.508", "exceeded permitted limits within"],
+        "too many messages came from this range of network addresses in a short time",
+        Who::Nobody,
+        &["wait until the time that the server names is over"],
+    ),
+    text(
+        &["5.7.509", "does not pass DMARC"],
+        "the domain in From is not proven by SPF or DKIM, and its DMARC policy has such mail refused",
+        Who::Exchange,
+        &[
+            "sign the domain of {from}: https://security.microsoft.com/dkimv2, and let its SPF record hold include:spf.protection.outlook.com",
+        ],
+    ),
+    text(
+        &["5.7.510", "does not accept email over IPv6"],
+        "the recipient's host takes no mail over IPv6",
+        Who::Network,
+        &["send through Exchange Online: `queuemail server set {server} --smtp ''`"],
+    ),
+    text(
+        &["5.7.511", "5.7.606", "banned sending IP"],
+        "the network address that the message came from is banned",
+        Who::Network,
+        &["ask for its removal at https://sender.office.com, or for 5.7.511 at delist@microsoft.com with the whole reply"],
+    ),
+    text(
+        &["5.7.705", "5.7.708", "tenant has exceeded threshold", "traffic not accepted from this IP"],
+        "Microsoft has stopped the whole tenant from sending, for suspicious or bulk mail, or because its subscription is new or was renewed late",
+        Who::Exchange,
+        &[
+            "find and secure the accounts that send too much, then let Microsoft's support unblock the tenant: https://admin.microsoft.com",
+            "see which: https://security.microsoft.com/restrictedentities",
+        ],
+    ),
+    text(
+        &["5.7.750", "from unregistered domains"],
+        "too much mail came from domains that the tenant has not registered",
+        Who::Exchange,
+        &["add the domain of {from} to the tenant: https://admin.microsoft.com, Domains"],
+    ),
+    text(
+        &["4.7.500", "Server busy. Please try again later"],
+        "the network address that the message came from is slowed down until more is known of it",
+        Who::Nobody,
+        &["try again later; what is in the outbox is tried again by itself"],
+    ),
+    text(
+        &["5.6.211", "Single text value size"],
+        "a header field of the message is longer than Exchange takes (32 KiB)",
+        Who::You,
+        &["shorten the field that the server names: with many recipients, put them into Bcc or send several messages"],
     ),
     text(
         &["external recipient rate", "5.7.233"],
@@ -295,7 +384,7 @@ pub static TEXTS: &[Entry] = &[
         &["5.3.4", "message size exceeds", "552 5.2.3"],
         "the message is larger than the mailbox may send",
         Who::Exchange,
-        &["raise the limit (at most 150 MB): Set-Mailbox {address} -MaxSendSize 150MB"],
+        &["raise the limit (at most 150 MB): Set-Mailbox {mailbox} -MaxSendSize 150MB"],
     ),
     text(
         &[

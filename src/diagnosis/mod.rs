@@ -73,11 +73,17 @@ fn at_host(mut scene: Scene, fault: Option<&Fault>) -> Scene {
         let port = rest
             .strip_prefix(" port ")
             .and_then(|r| r.split(':').next());
-        scene.port = port.map(str::to_owned).or(scene.port);
         // Of a URL, its host.
         let of_url = host.strip_prefix("https://");
         let of_url = of_url.and_then(|rest| rest.split(['/', ':']).next());
-        scene.host = Some(of_url.unwrap_or(host).to_owned());
+        let host = of_url.unwrap_or(host).to_owned();
+        if scene.host.as_ref() != Some(&host) {
+            // Every other host is asked by HTTPS.
+            scene.port = Some("443".to_owned());
+            scene.endpoint = None;
+        }
+        scene.port = port.map(str::to_owned).or(scene.port);
+        scene.host = Some(host);
     }
     scene
 }

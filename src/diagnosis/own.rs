@@ -20,7 +20,7 @@ const fn text(
 
 const PERMISSIONS_PAGE: &str = "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/CallAnAPI/appId/{client_id}";
 const RIGHT: &str =
-    "Add-MailboxPermission -Identity {address} -User {principal} -AccessRights FullAccess";
+    "Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess";
 
 pub static TEXTS: &[Entry] = &[
     // ---- the network
@@ -63,6 +63,12 @@ pub static TEXTS: &[Entry] = &[
         &["openssl s_client -connect {host}:{port} -showcerts"],
     ),
     text(
+        &["is not trusted…no subjectAltName"],
+        "the certificate has the host's name in its subject (CN) alone, where no client may look for it",
+        Who::Network,
+        &["reissue the certificate of {host} with the extension subjectAltName=DNS:{host}"],
+    ),
+    text(
         &["is not trusted…expired", "is not trusted…not yet valid"],
         "it has expired or is not valid yet, or this machine's clock is wrong",
         Who::Network,
@@ -78,13 +84,16 @@ pub static TEXTS: &[Entry] = &[
         &["TLS with…failed", "did not finish the TLS handshake"],
         "usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS",
         Who::You,
-        &["queuemail server set {server} {endpoint}"],
+        &["queuemail server set {server} {other_tls}"],
     ),
     text(
         &["speaks POP, not IMAP", "does not speak IMAP"],
         "the port is another protocol's",
         Who::You,
-        &["queuemail server set {server} {endpoint}"],
+        &[
+            "queuemail server set {server} {usual_imap}",
+            "Exchange Online's own: `queuemail server set {server} --imap ''`",
+        ],
     ),
     text(
         &[
@@ -100,8 +109,8 @@ pub static TEXTS: &[Entry] = &[
         "the port is not one for submission, or a device on the way hides STARTTLS",
         Who::Network,
         &[
-            "openssl s_client -starttls smtp -connect {host}:{port}",
-            "Exchange Online's own: `queuemail server set {server} {endpoint}`",
+            "openssl s_client -starttls {protocol} -connect {host}:{port}",
+            "if the port starts with TLS: `queuemail server set {server} {other_tls}`",
         ],
     ),
     text(
@@ -176,7 +185,7 @@ pub static TEXTS: &[Entry] = &[
         &["the token ends"],
         "this machine's clock is wrong",
         Who::Network,
-        &["timedatectl status"],
+        &["timedatectl set-ntp true"],
     ),
     text(
         &["nobody has signed in as"],
@@ -191,8 +200,8 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             RIGHT,
-            "see who has rights: Get-MailboxPermission -Identity {address}",
-            "if the right is there, IMAP may be off: Set-CASMailbox -Identity {address} -ImapEnabled $true",
+            "see who has rights: Get-MailboxPermission -Identity {mailbox}",
+            "if the right is there, IMAP may be off: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
             "if it worked yesterday for all mailboxes, it is usually a fault of the service: https://status.cloud.microsoft",
         ],
     ),
@@ -200,7 +209,7 @@ pub static TEXTS: &[Entry] = &[
         &["though SMTP lets the same"],
         "usually IMAP is off for the mailbox",
         Who::Exchange,
-        &["Set-CASMailbox -Identity {address} -ImapEnabled $true"],
+        &["Set-CASMailbox -Identity {mailbox} -ImapEnabled $true"],
     ),
     text(
         &["though the app's token is right"],
@@ -209,7 +218,7 @@ pub static TEXTS: &[Entry] = &[
         &[
             "New-ServicePrincipal -AppId {client_id} -ObjectId {object_id} -DisplayName {server}",
             "if it is there with another ObjectId, remove it first: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Remove-ServicePrincipal",
-            "if it is right, the mailbox may be closed for IMAP: Set-CASMailbox -Identity {address} -ImapEnabled $true",
+            "if it is right, the mailbox may be closed for IMAP: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
         ],
     ),
     text(
@@ -217,8 +226,8 @@ pub static TEXTS: &[Entry] = &[
         "usually IMAP is off for this mailbox, or the address is not its primary one",
         Who::Exchange,
         &[
-            "Set-CASMailbox -Identity {address} -ImapEnabled $true",
-            "see its primary address: Get-Mailbox -Identity {address} | Format-List PrimarySmtpAddress",
+            "Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
+            "see its primary address: Get-Mailbox -Identity {mailbox} | Format-List PrimarySmtpAddress",
         ],
     ),
     text(
@@ -227,7 +236,7 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             RIGHT,
-            "if the right is there: Set-CASMailbox -Identity {address} -ImapEnabled $true",
+            "if the right is there: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
         ],
     ),
     text(
@@ -246,7 +255,10 @@ pub static TEXTS: &[Entry] = &[
         &["is read-only"],
         "the right to the mailbox is a right to read only",
         Who::Exchange,
-        &[RIGHT],
+        &[
+            RIGHT,
+            "or leave the messages as they are: queuemail queue set {queue} --address {address} --after keep",
+        ],
     ),
     text(
         &["does not keep the flag"],
@@ -265,15 +277,18 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["refuses SMTP sign-in…though the person's token is right"],
-        "usually the account may not submit as this mailbox",
+        "usually the account may not submit as this mailbox, or SMTP is off for it",
         Who::Exchange,
-        &[RIGHT],
+        &[
+            RIGHT,
+            "Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false",
+        ],
     ),
     text(
         &["shows only when a message is sent"],
         "without the right Exchange refuses the message (SendAsDenied)",
         Who::Exchange,
-        &["Get-RecipientPermission -Identity {address} -Trustee {account}"],
+        &["Get-RecipientPermission -Identity {from} -Trustee {submitter}"],
     ),
     // ---- the boundary
     text(
@@ -281,8 +296,8 @@ pub static TEXTS: &[Entry] = &[
         "the app should be refused there",
         Who::Exchange,
         &[
-            "Remove-MailboxPermission -Identity {address} -User {principal} -AccessRights FullAccess",
-            "see who else has rights: Get-MailboxPermission -Identity {address}",
+            "Remove-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess",
+            "see who else has rights: Get-MailboxPermission -Identity {mailbox}",
         ],
     ),
     // ---- this machine

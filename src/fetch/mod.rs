@@ -21,7 +21,7 @@ use crate::delivery::{self, Letter};
 use crate::digest::{hex, sha256};
 use crate::mail::{self, Mailbox, RemoteId};
 use crate::state::{FolderRecord, Interrupted, Store};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use intake::Staged;
 use pass::Pass;
 use std::path::PathBuf;
@@ -210,7 +210,7 @@ fn finish_interrupted(
 ) -> Result<()> {
     for message in store.interrupted(&mailbox_key(&job.address))? {
         let intent = serde_json::from_str(&message.intent)
-            .context("the state database holds an intent that is not ours")?;
+            .map_err(|e| store.spoilt("the record of an interrupted delivery", &e))?;
         match delivery::recover(&intent, now() - message.since)? {
             Some(place) => {
                 store.delivered(

@@ -10,6 +10,7 @@
 use super::cannot;
 use crate::config;
 use crate::fault::{Fault, Kind};
+use crate::shell;
 use anyhow::Result;
 use rustix::process::geteuid;
 use std::ffi::OsString;
@@ -138,7 +139,7 @@ fn check_folder(folder: &Path, about: &Metadata, by_group: bool) -> Result<()> {
     Err(refusal(format!("{who} can change"))
         .hint(format!(
             "use another folder, run as a user of its own, or: chmod go-w {}",
-            config::quoted(folder)
+            shell::quote(folder)
         ))
         .into())
 }
@@ -153,7 +154,7 @@ fn strange_link(link: &Path, owner: u32) -> Fault {
     )
     .hint(format!(
         "name the file or folder itself; where it leads: namei -l {}",
-        config::quoted(link)
+        shell::quote(link)
     ))
 }
 

@@ -17,6 +17,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tls::TlsFailure;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
 
@@ -187,7 +188,26 @@ impl Agent {
         else {
             return fault(host, err);
         };
+        // Without its user and password.
+        let (name, port) = (proxy.host(), proxy.port());
+        let no_tls = format!(
+            "if the proxy itself does not speak TLS, its URL begins with http://: HTTPS_PROXY=http://{name}:{port}"
+        );
+        let mut hints = Vec::new();
+        let mut kind = Kind::TryLater;
         let why = match err {
+            ureq::Error::Other(inner) => match inner.downcast::<TlsFailure>() {
+                Ok(failure) => {
+                    let is_of_proxy = (&*failure.host, failure.port) == (name, port);
+                    if is_of_proxy && failure.fault.kind == Kind::TryLater {
+                        hints.push(no_tls);
+                    }
+                    hints.extend(failure.fault.hints);
+                    kind = failure.fault.kind;
+                    failure.fault.what
+                }
+                Err(other) => return fault(host, ureq::Error::Other(other)),
+            },
             ureq::Error::HostNotFound => "its host is not known".to_owned(),
             ureq::Error::Io(e) if is_lookup(&e) => "its host is not known".to_owned(),
             ureq::Error::Io(e) => e.to_string(),
@@ -197,14 +217,17 @@ impl Agent {
             ureq::Error::ConnectProxyFailed(why) => why,
             other => return fault(host, other),
         };
-        // Without its user and password.
-        let (name, port) = (proxy.host(), proxy.port());
-        Fault::try_later(format!(
-            "cannot reach `{host}` through the proxy `{name}:{port}`: {why}"
-        ))
-        .hint(
-            "the proxy comes from HTTPS_PROXY or ALL_PROXY; hosts in NO_PROXY are reached directly",
-        )
+        hints.push(
+            "the proxy comes from HTTPS_PROXY or ALL_PROXY; hosts in NO_PROXY are reached directly"
+                .to_owned(),
+        );
+        Fault {
+            hints,
+            ..Fault::new(
+                kind,
+                format!("cannot reach `{host}` through the proxy `{name}:{port}`: {why}"),
+            )
+        }
     }
 
     /// Sends a request and reads its answer, of any status, into memory: at most `limit` octets.
@@ -355,8 +378,8 @@ fn not_found(host: &str) -> Fault {
 
 fn fault(host: &str, err: ureq::Error) -> Fault {
     match err {
-        ureq::Error::Other(inner) => match inner.downcast::<Fault>() {
-            Ok(fault) => *fault,
+        ureq::Error::Other(inner) => match inner.downcast::<TlsFailure>() {
+            Ok(failure) => failure.fault,
             Err(other) => Fault::try_later(format!("cannot reach `{host}`: {other}")),
         },
         ureq::Error::HostNotFound => not_found(host),

@@ -1,8 +1,10 @@
 //! TLS for HTTPS, by native-tls, beneath ureq.
 
+use crate::fault::Fault;
 use crate::net::{self, Patience};
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
+use openssl::x509::X509;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -95,10 +97,16 @@ impl<In: Transport> Connector<In> for TlsWrap {
             adapter,
             ended: false,
         };
+        let failed = |fault| {
+            let port = details.uri.port_u16().unwrap_or(443);
+            let host = host.to_owned();
+            ureq::Error::Other(Box::new(TlsFailure { host, port, fault }))
+        };
         let stream = self.tls.connect(host, below).map_err(|e| match e {
-            HandshakeError::Failure(e) => ureq::Error::Other(Box::new(net::tls_fault(host, &e))),
+            HandshakeError::Failure(e) => failed(handshake_fault(host, &e.to_string())),
             HandshakeError::WouldBlock(_) => ureq::Error::ConnectionFailed,
         })?;
+        check_names(host, &stream).map_err(failed)?;
         let buffers = LazyBuffers::new(
             details.config.input_buffer_size(),
             details.config.output_buffer_size(),
@@ -109,6 +117,42 @@ impl<In: Transport> Connector<In> for TlsWrap {
             patience: self.patience,
         })))
     }
+}
+
+/// What kept TLS with a host, or a proxy, from coming about.
+#[derive(Debug)]
+pub struct TlsFailure {
+    pub host: String,
+    pub port: u16,
+    pub fault: Fault,
+}
+
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fault.fmt(f)
+    }
+}
+
+impl std::error::Error for TlsFailure {}
+
+fn handshake_fault(host: &str, text: &str) -> Fault {
+    net::untrusted(host, text).unwrap_or_else(|| {
+        let why = net::reason(text);
+        Fault::try_later(format!("the TLS handshake with `{host}` failed: {why}"))
+    })
+}
+
+/// Checks what native-tls has no option for; nothing of ours was sent yet.
+fn check_names<S: Read + Write>(host: &str, stream: &TlsStream<S>) -> Result<(), Fault> {
+    let unreadable = |e: &dyn fmt::Display| {
+        Fault::try_later(format!("cannot read the certificate of `{host}`: {e}"))
+    };
+    let Some(certificate) = stream.peer_certificate().map_err(|e| unreadable(&e))? else {
+        return Ok(());
+    };
+    let der = certificate.to_der().map_err(|e| unreadable(&e))?;
+    let certificate = X509::from_der(&der).map_err(|e| unreadable(&e))?;
+    net::check_names(host, &certificate)
 }
 
 impl fmt::Debug for TlsWrap {

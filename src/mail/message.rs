@@ -467,6 +467,14 @@ fn field_name(line: &[u8]) -> Option<(String, usize)> {
     visible.then(|| (String::from_utf8_lossy(name).into_owned(), colon + 1))
 }
 
+/// The address in From of a message, the first where there are several; `None` where none can be
+/// read.
+pub fn author_of(octets: &[u8]) -> Option<String> {
+    let head = octets[..header_end(octets)].to_vec();
+    let authors = Draft::read(head).ok()?.author_addresses().ok()?;
+    authors.into_iter().next()
+}
+
 /// What names a person in the value of a From field: the name before or the comment after the
 /// address, else the address itself.
 fn name_in(value: &str) -> String {

@@ -5,9 +5,9 @@
 //! look there does. So [`Reach::ByName`] is tried first, and [`Reach::All`] only for a host that
 //! it does not know.
 
-use crate::config;
 use crate::fault::Fault;
 use crate::files;
+use crate::shell;
 use anyhow::Result;
 use openssl::ssl::{SslContextBuilder, SslFiletype};
 use openssl::x509::X509;
@@ -121,7 +121,7 @@ pub fn certificates(path: &Path) -> Result<Vec<X509>> {
     let unusable =
         |why: String| Fault::config(format!("cannot use ca_file `{}`: {why}", path.display()));
     let octets = files::read_plain(path, LARGEST).map_err(|e| {
-        let hint = format!("ls -l {}", config::quoted(path));
+        let hint = format!("ls -l {}", shell::quote(path));
         unusable(e.to_string()).hint(hint).by_system(&e)
     })?;
     // What stands between the certificates may be in any character set.

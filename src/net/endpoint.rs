@@ -1,5 +1,6 @@
 //! Where a mail protocol is spoken: a transport URL and what it says of TLS.
 
+use crate::fault::Scene;
 use std::fmt;
 use std::str::FromStr;
 
@@ -19,6 +20,15 @@ pub struct Endpoint {
     pub tls: TlsMode,
     pub host: String,
     pub port: u16,
+}
+
+impl Endpoint {
+    /// Names it in the scene of an error.
+    pub fn name_in(&self, scene: &mut Scene) {
+        scene.host = Some(self.host.clone());
+        scene.port = Some(self.port.to_string());
+        scene.endpoint = Some(self.to_string());
+    }
 }
 
 impl FromStr for Endpoint {
@@ -68,6 +78,12 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme, self.host, self.port)
+        let Endpoint {
+            scheme, host, port, ..
+        } = self;
+        match host.contains(':') {
+            true => write!(f, "{scheme}://[{host}]:{port}"),
+            false => write!(f, "{scheme}://{host}:{port}"),
+        }
     }
 }

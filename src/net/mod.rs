@@ -10,7 +10,7 @@ mod tls;
 pub use authorities::certificates;
 pub use endpoint::{Endpoint, TlsMode};
 pub use patience::Patience;
-pub use tls::{Connector, TlsStream, over_tls, start_tls, tls_fault};
+pub use tls::{Connector, TlsStream, check_names, over_tls, reason, start_tls, untrusted};
 
 use crate::fault::Fault;
 use anyhow::Result;

@@ -7,13 +7,15 @@
 use super::authorities::{Authorities, Reach, certificates};
 use super::{Settings, Stage, Watch};
 use crate::fault::{Fault, Kind};
+use crate::shell;
 use anyhow::{Context, Result};
 use openssl::error::ErrorStack;
 use openssl::ssl::{
     HandshakeError, Ssl, SslContext, SslMethod, SslMode, SslStream, SslVerifyMode, SslVersion,
 };
-use openssl::x509::X509VerifyResult;
+use openssl::stack::Stack;
 use openssl::x509::verify::X509CheckFlags;
+use openssl::x509::{GeneralName, X509Ref, X509VerifyResult};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -155,6 +157,9 @@ pub fn start_tls<S: Read + Write>(
             Fault::try_later(format!("`{host}` did not finish the TLS handshake in time"))
         }
     })?;
+    if let Some(certificate) = tls.ssl().peer_certificate() {
+        check_names(host, &certificate)?;
+    }
     connector.secured.set(true);
     connector.watch.tell(|| {
         let certificate = tls.ssl().peer_certificate();
@@ -163,9 +168,28 @@ pub fn start_tls<S: Read + Write>(
     Ok(tls)
 }
 
+/// Refuses a certificate that was found good by the name in its subject alone: OpenSSL takes that
+/// name where there is none of DNS in the subjectAltName, and RFC 9525 §1.1 does not.
+///
+/// # Errors
+/// `Refused`.
+pub fn check_names(host: &str, certificate: &X509Ref) -> Result<(), Fault> {
+    let has_names = |names: Stack<GeneralName>| names.iter().any(|name| name.dnsname().is_some());
+    if host.parse::<IpAddr>().is_ok() || certificate.subject_alt_names().is_some_and(has_names) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Kind::Refused,
+        format!("the certificate of `{host}` is not trusted: it has no subjectAltName with a DNS name, and a name in its subject (CN) does not count (RFC 9525)"),
+    )
+    .hint(format!(
+        "whoever runs `{host}` must reissue the certificate with subjectAltName=DNS:{host}"
+    )))
+}
+
 /// The words in OpenSSL's `error:CODE:library:function:reason:file:line: (more)`; a text of
 /// another form as it is.
-fn reason(text: &str) -> &str {
+pub fn reason(text: &str) -> &str {
     if let Some((_, more)) = text.rsplit_once(": (")
         && let Some(more) = more.strip_suffix(')')
     {
@@ -192,27 +216,34 @@ fn remedy(why: &str) -> &'static str {
     }
 }
 
-/// What a failed handshake means.
-pub fn tls_fault(host: &str, err: &dyn Display) -> Fault {
+/// What a failed handshake with a mail server means.
+fn tls_fault(host: &str, err: &dyn Display) -> Fault {
     let text = err.to_string();
-    let why = reason(&text);
-    if text.contains("certificate verify failed") || text.contains("certificate") {
-        let fault = Fault::new(
-            Kind::Refused,
-            format!("the certificate of `{host}` is not trusted: {why}"),
-        )
-        .hint(remedy(why));
-        // OpenSSL passes over a file that it cannot use, without a word.
-        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        match named.filter(|path| certificates(path).is_err()) {
-            None => fault,
-            Some(path) => fault.hint(format!(
-                "SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l {}",
-                crate::config::quoted(&path)
-            )),
-        }
-    } else {
-        Fault::try_later(format!("TLS with `{host}` failed: {why}"))
+    untrusted(host, &text).unwrap_or_else(|| {
+        Fault::try_later(format!("TLS with `{host}` failed: {}", reason(&text)))
             .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")
+    })
+}
+
+/// The fault of a certificate that is not trusted; `None` where OpenSSL's text tells of no
+/// certificate.
+pub fn untrusted(host: &str, text: &str) -> Option<Fault> {
+    if !text.contains("certificate") {
+        return None;
     }
+    let why = reason(text);
+    let fault = Fault::new(
+        Kind::Refused,
+        format!("the certificate of `{host}` is not trusted: {why}"),
+    )
+    .hint(remedy(why));
+    // OpenSSL passes over a file that it cannot use, without a word.
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    Some(match named.filter(|path| certificates(path).is_err()) {
+        None => fault,
+        Some(path) => fault.hint(format!(
+            "SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l {}",
+            shell::quote(&path)
+        )),
+    })
 }

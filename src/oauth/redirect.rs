@@ -3,10 +3,10 @@
 use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
-use std::io::{Read, Write};
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 /// So much of a request's head is read, in octets: codes have 1 to 2 KiB, and a browser sends the
@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 const LONGEST_HEAD: usize = 64 * 1024;
 /// How long a request may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// So many connections are open at a time: any program of this host may make more.
+const MOST_VISITORS: usize = 16;
+/// How long we sleep while nobody comes.
+const PAUSE: Duration = Duration::from_millis(20);
 const WITHOUT_BROWSER: &str =
     "without a browser on this host: `queuemail token login NAME --device`, or with `--no-browser`";
 
@@ -21,7 +25,6 @@ const WITHOUT_BROWSER: &str =
 pub const ELSEWHERE: &str = "http://localhost";
 
 /// What an answer must fit.
-#[derive(Clone)]
 pub struct Asked {
     /// Another one is of another sign-in (RFC 6749 §10.12).
     pub state: Secret,
@@ -38,11 +41,10 @@ pub struct Redirect {
 
 /// A path of ours that leads to the page of the sign-in. Every user of the host can read the
 /// arguments of the program that opens a browser, so they hold this path, which leads there once.
-#[derive(Clone)]
 struct Start {
     path: String,
     page: url::Url,
-    used: Arc<AtomicBool>,
+    used: Cell<bool>,
 }
 
 /// What the browser brought.
@@ -89,38 +91,157 @@ impl Redirect {
         self.start = Some(Start {
             path,
             page: page.clone(),
-            used: Arc::default(),
+            used: Cell::new(false),
         });
         Ok(address)
     }
 
-    /// Waits for the browser that brings `state`; other requests are turned away. Each connection
-    /// has a thread: browsers open some ahead of their use, and say nothing on them.
+    /// Waits for the browser that brings `state`; every other request is turned away, and any
+    /// program and web page of this host may make some. Of the connections that say nothing, and
+    /// browsers open some ahead of their use, the oldest are closed.
+    ///
+    /// # Errors
+    /// `SignIn` where the browser does not come in time, or comes from another authority.
     pub fn wait(&self, asked: &Asked, patience: Duration) -> Result<Brought, Fault> {
         let deadline = Instant::now() + patience;
-        let (done, brought) = mpsc::channel();
+        let mut visitors: VecDeque<Visitor> = VecDeque::new();
+        let mut strangers = false;
         while Instant::now() < deadline {
-            for listener in &self.listeners {
-                if let Ok((stream, _)) = listener.accept() {
-                    let (done, asked) = (done.clone(), asked.clone());
-                    let start = self.start.clone();
-                    // Without a thread it is turned away, and the browser may come again.
-                    let _ = std::thread::Builder::new().spawn(move || {
-                        let brought = serve(stream, &asked, start.as_ref());
-                        brought.map(|brought| done.send(brought))
-                    });
+            let before = visitors.len();
+            visitors.extend(self.listeners.iter().filter_map(Visitor::accept));
+            let nobody_came = visitors.len() == before;
+            for mut visitor in std::mem::take(&mut visitors) {
+                match visitor.hear() {
+                    Heard::Part => visitors.push_back(visitor),
+                    Heard::Nothing => {}
+                    Heard::Request(target) => {
+                        match visitor.answer(&target, asked, self.start.as_ref()) {
+                            Some(Answer::Ours(brought)) => return brought,
+                            Some(Answer::OfAnother) => strangers = true,
+                            None => {}
+                        }
+                    }
                 }
             }
-            if let Ok(brought) = brought.recv_timeout(Duration::from_millis(50)) {
-                return brought;
+            while visitors.len() > MOST_VISITORS {
+                visitors.pop_front();
+            }
+            if nobody_came {
+                std::thread::sleep(PAUSE);
             }
         }
-        Err(Fault::new(
+        let fault = Fault::new(
             Kind::SignIn,
-            format!("the browser did not come back within {} minutes", patience.as_secs() / 60),
-        )
-        .hint("if the browser shows AADSTS50011: add http://localhost under \"Mobile and desktop applications\" in Authentication of the app registration")
+            format!(
+                "the browser did not come back within {} minutes",
+                patience.as_secs() / 60
+            ),
+        );
+        Err(match strangers {
+            false => fault.hint("if the browser shows AADSTS50011: add http://localhost under \"Mobile and desktop applications\" in Authentication of the app registration"),
+            true => fault.hint("answers of other sign-ins came and were turned away: finish one sign-in before the next"),
+        }
         .hint(WITHOUT_BROWSER))
+    }
+}
+
+/// A connection whose request is not there yet.
+struct Visitor {
+    stream: TcpStream,
+    head: Vec<u8>,
+    deadline: Instant,
+}
+
+/// What came of a connection so far.
+enum Heard {
+    /// More is to come.
+    Part,
+    /// The target of a whole request.
+    Request(String),
+    /// Nothing that could be answered, and nothing more.
+    Nothing,
+}
+
+impl Visitor {
+    /// Whoever waits to be let in, if anybody.
+    fn accept(listener: &TcpListener) -> Option<Visitor> {
+        let (stream, _) = listener.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        Some(Visitor {
+            stream,
+            head: Vec::new(),
+            deadline: Instant::now() + REQUEST,
+        })
+    }
+
+    /// Reads what is there. The whole head is read, so that the browser is not cut off before it
+    /// reads our answer.
+    fn hear(&mut self) -> Heard {
+        let mut piece = [0; 4096];
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(0) => return self.target(),
+                Ok(octets) => self.head.extend(&piece[..octets]),
+                Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < self.deadline => {
+                    return Heard::Part;
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Heard::Nothing,
+            }
+            let is_whole = self.head.windows(4).any(|end| end == b"\r\n\r\n");
+            if is_whole || self.head.len() >= LONGEST_HEAD {
+                return self.target();
+            }
+        }
+    }
+
+    fn target(&self) -> Heard {
+        let line = self.head.split(|octet| *octet == b'\r').next();
+        line.and_then(|line| std::str::from_utf8(line).ok()?.strip_prefix("GET "))
+            .and_then(|rest| rest.split(' ').next())
+            .map_or(Heard::Nothing, |target| Heard::Request(target.to_owned()))
+    }
+
+    /// Answers the request; `None` if it is none of a sign-in.
+    fn answer(self, target: &str, asked: &Asked, start: Option<&Start>) -> Option<Answer> {
+        let url = url::Url::parse("http://localhost")
+            .ok()?
+            .join(target)
+            .ok()?;
+        self.stream.set_nonblocking(false).ok()?;
+        // It fits into the system's buffer, so that nobody can hold us up.
+        self.stream.set_write_timeout(Some(PAUSE)).ok()?;
+        if let Some(start) = start.filter(|start| start.path == url.path()) {
+            start.answer(self.stream);
+            return None;
+        }
+        let answer = answer_of(&url, asked);
+        let (status, text) = match answer {
+            Some(Answer::Ours(Ok(_))) => (
+                "200 OK",
+                "Done; you may close this page and go back to the terminal.",
+            ),
+            Some(_) => ("400 Bad Request", "This answer is of another sign-in."),
+            None => ("404 Not Found", "Nothing is here."),
+        };
+        respond(self.stream, status, "", text);
+        answer
+    }
+}
+
+impl Start {
+    /// Leads whoever comes first to the sign-in.
+    fn answer(&self, stream: TcpStream) {
+        match self.used.replace(true) {
+            false => {
+                let header = format!("Location: {}\r\n", self.page);
+                respond(stream, "302 Found", &header, "");
+            }
+            true => {
+                let text = "This address was used. Open the page that the terminal shows.";
+                respond(stream, "410 Gone", "", text);
+            }
+        }
     }
 }
 
@@ -135,81 +256,32 @@ fn listeners() -> std::io::Result<(Vec<TcpListener>, u16)> {
     Ok((listeners, port))
 }
 
-/// The first line of a request and, lest the browser be cut off before it reads our answer, the
-/// rest of its head; `None` if it does not come in time.
-fn first_line(stream: &TcpStream) -> Option<String> {
-    let deadline = Instant::now() + REQUEST;
-    let mut head = Vec::new();
-    let mut piece = [0; 4096];
-    while !head.windows(4).any(|end| end == b"\r\n\r\n") && head.len() < LONGEST_HEAD {
-        let left = deadline.checked_duration_since(Instant::now())?;
-        stream
-            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
-            .ok()?;
-        match (&*stream).read(&mut piece).ok()? {
-            0 => break,
-            octets => head.extend(&piece[..octets]),
-        }
-    }
-    let line = head.split(|octet| *octet == b'\r').next()?;
-    String::from_utf8(line.to_vec()).ok()
-}
-
-/// Answers one request; `None` if it is none of ours.
-fn serve(
-    stream: TcpStream,
-    asked: &Asked,
-    start: Option<&Start>,
-) -> Option<Result<Brought, Fault>> {
-    stream.set_nonblocking(false).ok()?;
-    stream.set_write_timeout(Some(REQUEST)).ok()?;
-    let line = first_line(&stream)?;
-    let target = line.strip_prefix("GET ")?.split(' ').next()?;
-    let url = url::Url::parse("http://localhost")
-        .ok()?
-        .join(target)
-        .ok()?;
-    if let Some(start) = start.filter(|start| start.path == url.path()) {
-        match start.used.swap(true, Ordering::Relaxed) {
-            false => respond(
-                stream,
-                "302 Found",
-                &format!("Location: {}\r\n", start.page),
-                "",
-            ),
-            true => respond(
-                stream,
-                "410 Gone",
-                "",
-                "This address was used. Open the page that the terminal shows.",
-            ),
-        }
-        return None;
-    }
-    let brought = brought(&url, asked);
-    let (status, text) = match brought {
-        Some(Ok(_)) => (
-            "200 OK",
-            "Done; you may close this page and go back to the terminal.",
-        ),
-        Some(Err(_)) => ("400 Bad Request", "This answer is of another sign-in."),
-        None => ("404 Not Found", "Nothing is here."),
-    };
-    respond(stream, status, "", text);
-    brought
-}
-
 /// What a person brings: the address at which the browser ended, of [`ELSEWHERE`].
 pub fn pasted(address: &str, asked: &Asked) -> Result<Brought, Fault> {
     let url = url::Url::parse(address.trim()).ok();
-    url.and_then(|url| brought(&url, asked)).unwrap_or_else(|| {
-        Err(Fault::new(Kind::SignIn, "this address brings no code")
-            .hint("begin again, and paste all that the browser's address bar shows in the end, though the page cannot be reached: http://localhost/?code=…"))
-    })
+    match url.and_then(|url| answer_of(&url, asked)) {
+        Some(Answer::Ours(brought)) => brought,
+        Some(Answer::OfAnother) => Err(Fault::new(
+            Kind::SignIn,
+            "this address brings the answer of another sign-in (its state differs)",
+        )
+        .hint("begin again, and finish one sign-in before the next")),
+        None => Err(Fault::new(Kind::SignIn, "this address brings no code")
+            .hint("begin again, and paste all that the browser's address bar shows in the end, though the page cannot be reached: http://localhost/?code=…")),
+    }
+}
+
+/// An answer to a sign-in.
+#[derive(Debug)]
+enum Answer {
+    /// To ours: it has our state.
+    Ours(Result<Brought, Fault>),
+    /// To another one, or made up by anybody.
+    OfAnother,
 }
 
 /// What an address brings (RFC 6749 §4.1.2); `None` if that is nothing of a sign-in.
-fn brought(url: &url::Url, asked: &Asked) -> Option<Result<Brought, Fault>> {
+fn answer_of(url: &url::Url, asked: &Asked) -> Option<Answer> {
     let field = |name: &str| {
         url.query_pairs()
             .find(|(own, _)| own == name)
@@ -224,21 +296,17 @@ fn brought(url: &url::Url, asked: &Asked) -> Option<Result<Brought, Fault>> {
         _ => return None,
     };
     if field("state").as_deref() != Some(asked.state.expose()) {
-        return Some(Err(Fault::new(
-            Kind::SignIn,
-            "the browser brought the answer of another sign-in (its state differs)",
-        )
-        .hint("begin again, and finish one sign-in before the next")));
+        return Some(Answer::OfAnother);
     }
     let origin = |issuer: String| url::Url::parse(&issuer).map(|url| url.origin());
     if field("iss").is_some_and(|issuer| origin(issuer).as_ref() != Ok(&asked.origin)) {
-        return Some(Err(Fault::new(
+        return Some(Answer::Ours(Err(Fault::new(
             Kind::SignIn,
             "the browser brought the answer of another authority (its issuer differs)",
         )
-        .hint("begin again; if it stays so, check the server's `address` and `authorization_endpoint`")));
+        .hint("begin again; if it stays so, check the server's `address` and `authorization_endpoint`"))));
     }
-    Some(Ok(brought))
+    Some(Answer::Ours(Ok(brought)))
 }
 
 /// Answers with a page that says this; `header` are further lines of its header.

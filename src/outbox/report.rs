@@ -29,7 +29,8 @@ pub struct Destination {
 pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Result<String> {
     let store = claim.store;
     if let Some(intent) = &claim.entry.report {
-        let intent: Intent = serde_json::from_str(intent)?;
+        let intent: Intent = serde_json::from_str(intent)
+            .map_err(|e| store.spoilt("the record of a report's delivery", &e))?;
         if let Some(place) = delivery::recover(&intent, now - claim.entry.changed_at)? {
             done(claim, now)?;
             return Ok(place);

@@ -4,9 +4,9 @@
 //! of them: neither is so where another machine has the disk (<https://sqlite.org/wal.html>, §2.2).
 //! A database that breaks there takes the knowledge with it of what was delivered.
 
-use crate::config;
 use crate::fault::{Fault, Kind};
 use crate::files::folder_of;
+use crate::shell;
 use std::path::Path;
 
 /// Filesystems of other machines, by the number that statfs(2) has for them (Linux's `magic.h`, and
@@ -64,7 +64,7 @@ pub fn check(folder: &Path) -> Result<(), Fault> {
         .hint("keep it on a disk of this machine: --state-dir, or QUEUEMAIL_STATE_DIR")
         .hint(format!(
             "to move a state, with no queuemail running: cp -a {} NEW",
-            config::quoted(folder)
+            shell::quote(folder)
         ))),
     }
 }

@@ -1,7 +1,10 @@
 //! What an error of the database means for the caller: who must act, and how.
 
+use super::db;
 use crate::fault::{Fault, Kind};
+use crate::shell;
 use rusqlite::ErrorCode;
+use std::fmt::Display;
 use std::path::Path;
 
 /// The fault of a database that cannot be opened, read or written (`verb`).
@@ -27,6 +30,27 @@ pub fn later(path: &Path) -> Fault {
         format!("the state database `{}` is of a later version of queuemail", path.display()),
     )
     .hint("use that version: an older one could take its mail for new; another state folder: --state-dir")
+}
+
+/// The fault of a database that another program has made.
+pub fn of_another(path: &Path) -> Fault {
+    Fault::new(
+        Kind::CannotWrite,
+        format!("`{}` is the database of another program", path.display()),
+    )
+    .hint("nothing was changed in it; give queuemail a state folder of its own: --state-dir FOLDER")
+}
+
+/// The fault of a value (`what`) that we would not have written.
+pub fn spoilt(path: &Path, what: &str, err: &dyn Display) -> Fault {
+    Fault::new(
+        Kind::CannotWrite,
+        format!(
+            "cannot read the state database `{}`: {what} is damaged: {err}",
+            path.display()
+        ),
+    )
+    .hint(damaged(path))
 }
 
 /// The fault of a database that had been one, and is not any more; `what` became of it.
@@ -56,7 +80,7 @@ const WRITABLE: &str =
 fn full(path: &Path) -> String {
     format!(
         "free some space (df {}) and run the same command again; nothing is lost",
-        crate::files::folder_of(path).display()
+        shell::quote(crate::files::folder_of(path))
     )
 }
 
@@ -78,7 +102,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
             | rusqlite::Error::Utf8Error(..) => (Kind::CannotWrite, damaged(path)),
-            _ => (Kind::Bug, String::new()),
+            _ => mistake(path),
         };
     };
     match failure.code {
@@ -86,7 +110,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
             Kind::TryLater,
             format!(
                 "another program keeps it locked: fuser -v {}; run the same command again when that one is done",
-                path.display()
+                shell::quote(path)
             ),
         ),
         ErrorCode::DiskFull => (Kind::CannotWrite, full(path)),
@@ -94,7 +118,7 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
             Kind::CannotWrite,
             format!(
                 "see whether the disk is full (df {}) or failing (dmesg), or the size of a file limited (ulimit -f), and run the same command again",
-                crate::files::folder_of(path).display()
+                shell::quote(crate::files::folder_of(path))
             ),
         ),
         ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
@@ -105,6 +129,14 @@ fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
         | ErrorCode::NotADatabase
         | ErrorCode::SchemaChanged
         | ErrorCode::Unknown => (Kind::CannotWrite, damaged(path)),
+        _ => mistake(path),
+    }
+}
+
+/// An error that is our own, unless SQLite finds damage in the file, which may lead to any error.
+fn mistake(path: &Path) -> (Kind, String) {
+    match db::has_damage(path) {
+        Ok(true) => (Kind::CannotWrite, damaged(path)),
         _ => (Kind::Bug, String::new()),
     }
 }

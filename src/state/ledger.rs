@@ -72,12 +72,24 @@ fn folder(
         Ok(Known {
             record: FolderRecord {
                 id: row.get(0)?,
-                mark: row.get(1)?,
+                mark: mark(row, 1, epoch)?,
                 renumbered: row.get(3)?,
             },
             settled: row.get(2)?,
         })
     })
+}
+
+/// The mark of a folder. Of one with UIDs (its epoch is not 0) it is a UID: anything else is a sign
+/// of damage, and nothing is built on it. That of Graph is for the server to judge.
+fn mark(row: &Row<'_>, column: usize, epoch: u32) -> Result<Option<String>, Error> {
+    let mark: Option<String> = row.get(column)?;
+    match &mark {
+        Some(mark) if epoch != 0 && mark.parse::<u32>().is_err() => {
+            Err(row.spoilt(column, format!("the mark `{mark}` is not a UID")))
+        }
+        _ => Ok(mark),
+    }
 }
 
 impl Store {
@@ -153,16 +165,15 @@ impl Store {
             });
         }
         self.read(|reader| {
-            let remembered = listed.iter().map(|id| values![folder, epoch, id]);
-            let remembered = reader.exist(&REMEMBERED, remembered)?;
-            let forgotten = listed.iter().map(|id| values![folder, id_digest(id)]);
-            let forgotten = reader.exist(&FORGOTTEN, forgotten)?;
-            let known = remembered
-                .iter()
-                .zip(&forgotten)
-                .map(|(one, other)| one | other);
-            let known = listed.iter().zip(known).filter(|(_, known)| *known);
-            Ok(known.map(|(id, _)| id.clone()).collect())
+            let values = listed.iter().map(|id| values![folder, epoch, id]);
+            let remembered = reader.exist(&REMEMBERED, values)?;
+            let (known, rest): (Vec<_>, Vec<_>) =
+                listed.iter().zip(remembered).partition(|(_, known)| *known);
+            let values = rest.iter().map(|(id, _)| values![folder, id_digest(id)]);
+            let forgotten = reader.exist(&FORGOTTEN, values)?;
+            let again = rest.iter().zip(forgotten).filter(|(_, known)| *known);
+            let known = known.iter().chain(again.map(|(id, _)| id));
+            Ok(known.map(|(id, _)| (*id).clone()).collect())
         })
     }
 

@@ -24,10 +24,20 @@ pub struct Holder {
     pub since: Option<jiff::Timestamp>,
 }
 
-impl Store {
+/// The locks of a state folder. They are files, whose names are digests of the locks' names.
+pub struct Leases {
+    folder: PathBuf,
+}
+
+impl Leases {
+    pub fn new(folder: PathBuf) -> Leases {
+        Leases { folder }
+    }
+
     /// Takes the lock of this name, or tells who holds it. A name may hold any characters.
-    pub fn lock(&self, name: &str) -> Result<std::result::Result<Lock, Holder>> {
-        let path = self.lock_path(name)?;
+    pub fn take(&self, name: &str) -> Result<std::result::Result<Lock, Holder>> {
+        files::create_private_folder(&self.folder)?;
+        let path = self.folder.join(hex(&sha256(name.as_bytes())[..12]));
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -45,11 +55,12 @@ impl Store {
             Err(TryLockError::Error(e)) => Err(cannot_lock(&path, &e)),
         }
     }
+}
 
-    fn lock_path(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.path().join(super::LOCKS);
-        files::create_private_folder(&folder)?;
-        Ok(folder.join(hex(&sha256(name.as_bytes())[..12])))
+impl Store {
+    /// Takes the lock of this name, or tells who holds it. A name may hold any characters.
+    pub fn lock(&self, name: &str) -> Result<std::result::Result<Lock, Holder>> {
+        self.leases.take(name)
     }
 }
 

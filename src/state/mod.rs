@@ -32,8 +32,13 @@ pub use waits::Wait;
 use crate::config;
 use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
+use crate::shell;
 use anyhow::Result;
 use db::{Db, Durable, Reader, Tx};
+use lock::Leases;
+use rustix::fs::OFlags;
+use schema::Owner;
+use std::fmt::Display;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -55,6 +60,7 @@ const LOCKS: &str = "locks";
 pub struct Store {
     folder: PathBuf,
     db: Db,
+    leases: Leases,
 }
 
 impl Store {
@@ -67,13 +73,22 @@ impl Store {
         disk::check(folder)?;
         refuse_lost(folder, &path)?;
         files::create_private_folder(folder)?;
-        make_private(folder).map_err(|e| failure::not_opened(&path, &e))?;
-        let connection = schema::open(&path, BUSY_TIMEOUT)
-            .map_err(|e| failure::fault("open", &path, e))?
-            .ok_or_else(|| failure::later(&path))?;
+        let not_opened = |e: std::io::Error| failure::not_opened(&path, &e);
+        let cannot_open = |e: db::Error| failure::fault("open", &path, e);
+        create_private(&path).map_err(not_opened)?;
+        let mut connection = schema::connect(&path, BUSY_TIMEOUT).map_err(cannot_open)?;
+        match schema::owner(&connection).map_err(cannot_open)? {
+            Owner::We => {}
+            Owner::Later => return Err(failure::later(&path).into()),
+            Owner::Damaged => return Err(failure::lost(&path, "damaged").into()),
+            Owner::Another => return Err(failure::of_another(&path).into()),
+        }
+        make_private(folder).map_err(not_opened)?;
+        schema::prepare(&mut connection, BUSY_TIMEOUT).map_err(cannot_open)?;
         Ok(Store {
             folder: folder.to_owned(),
             db: Db::new(connection, &path, &folder.join(LOG)),
+            leases: Leases::new(folder.join(LOCKS)),
         })
     }
 
@@ -85,6 +100,11 @@ impl Store {
     /// Runs `work`, which changes nothing.
     fn read<T>(&self, work: impl FnOnce(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
         self.db.read(work)
+    }
+
+    /// The fault of `what` is on record and cannot be understood: we would not have written it.
+    pub fn spoilt(&self, what: &str, err: &dyn Display) -> Fault {
+        failure::spoilt(&self.folder.join(DATABASE), what, err)
     }
 
     /// Runs `work` in one durable transaction.
@@ -121,9 +141,12 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
     if let Some(others) = files::who_else_can_change(&about) {
         let what = format!("the state folder `{name}` can be changed by {others}");
-        return Err(refusal(what)
-            .hint(format!("chmod go-w {}", config::quoted(folder)))
-            .into());
+        let fault = refusal(what).hint(format!("chmod go-w {}", shell::quote(folder)));
+        return Err(match owner == me {
+            true => fault,
+            false => fault.hint(config::owner_hint(me, owner, folder)),
+        }
+        .into());
     }
     Ok(())
 }
@@ -147,22 +170,28 @@ fn refuse_lost(folder: &Path, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates the database's file if there is none, and takes it and its log from others: tokens are
-/// in them, and the folder may be older than us. SQLite gives a new log the same permissions.
+/// Creates the database's file if there is none, and finds out whether it can be written.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    File::options()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        // Of a FIFO, that would wait for a reader.
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map(drop)
+}
+
+/// Takes the database and its log from others: tokens are in them, and they may be older than us.
+/// SQLite gives a new log the same permissions.
 fn make_private(folder: &Path) -> std::io::Result<()> {
-    for name in [DATABASE, LOG] {
-        let file = File::options()
-            .create(name == DATABASE)
-            .append(true)
-            .mode(0o600)
-            .open(folder.join(name));
-        let file = match file {
-            Err(e) if e.kind() == ErrorKind::NotFound && name == LOG => return Ok(()),
-            file => file?,
+    for path in [DATABASE, LOG].map(|name| folder.join(name)) {
+        let mode = match path.metadata() {
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            about => about?.permissions().mode(),
         };
-        let mode = file.metadata()?.permissions().mode();
         if mode & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(mode & 0o700))?;
+            std::fs::set_permissions(&path, Permissions::from_mode(mode & 0o700))?;
         }
     }
     Ok(())
@@ -179,7 +208,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let other = Connection::open(folder.path().join(DATABASE)).unwrap();
         other
-            .execute_batch("CREATE TABLE begun (a); BEGIN IMMEDIATE")
+            .execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE")
             .unwrap();
         std::thread::scope(|scope| {
             let store = scope.spawn(|| Store::open(folder.path()).map(drop));

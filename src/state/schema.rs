@@ -186,27 +186,80 @@ const MIGRATIONS: &[&str] = &[
                     reason = coalesce(reason ->> 'what', '')
     WHERE key LIKE 'password refused %' OR key LIKE 'token failed %';
 ",
+    // From here on a database tells whose it is, which is written after each migration.
+    "",
 ];
 
-/// Opens (creating) and migrates. `None` for a database of a later version than ours.
-pub fn open(path: &Path, busy: Duration) -> Result<Option<Connection>> {
-    let mut connection = Connection::open_with_flags(
+/// What our databases are known by, in SQLite's `application_id`: "qmst".
+const APPLICATION_ID: i32 = i32::from_be_bytes(*b"qmst");
+
+/// The first version that has [`APPLICATION_ID`]; an earlier one is known by its tables.
+const FIRST_WITH_ID: u32 = 6;
+
+/// The tables of version 1, which no later version drops.
+const FIRST_TABLES: [&str; 8] = [
+    "token", "folder", "message", "mailbox", "wait", "outbox", "sent", "way",
+];
+
+/// Whose a database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Ours, or a new one, which is to be ours.
+    We,
+    /// Ours, of a later version of this program.
+    Later,
+    /// Ours, with a header that we would not have written.
+    Damaged,
+    /// Another program.
+    Another,
+}
+
+/// Connects, creating the file, and changes nothing in it.
+pub fn connect(path: &Path, busy: Duration) -> Result<Connection> {
+    let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(busy)?;
-    use_log(&connection, busy)?;
+    Ok(connection)
+}
+
+/// Finds out whose the database is.
+pub fn owner(connection: &Connection) -> Result<Owner> {
+    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version = version(connection)?;
+    if id == APPLICATION_ID {
+        return Ok(match version {
+            0 => Owner::Damaged,
+            version if version > MIGRATIONS.len() as u32 => Owner::Later,
+            _ => Owner::We,
+        });
+    }
+    let names: Vec<String> = connection
+        .prepare("SELECT name FROM sqlite_schema")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_>>()?;
+    let is_ours = FIRST_TABLES
+        .iter()
+        .all(|table| names.iter().any(|name| name == table));
+    Ok(match (id, version) {
+        (0, 0) if names.is_empty() => Owner::We,
+        (0, 1..FIRST_WITH_ID) if is_ours => Owner::We,
+        _ if is_ours => Owner::Damaged,
+        _ => Owner::Another,
+    })
+}
+
+/// Makes a database of [`Owner::We`] ready for use: its log, its settings, its tables.
+pub fn prepare(connection: &mut Connection, busy: Duration) -> Result<()> {
+    use_log(connection, busy)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is deleted may be a token: it is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;
-    let version_found = version(&connection)?;
-    if version_found > MIGRATIONS.len() as u32 {
-        return Ok(None);
-    }
-    if version_found < MIGRATIONS.len() as u32 {
+    if version(connection)? < MIGRATIONS.len() as u32 {
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         // Another process may have migrated while we waited for the lock.
@@ -218,9 +271,10 @@ pub fn open(path: &Path, busy: Duration) -> Result<Option<Connection>> {
             transaction.execute_batch(sql)?;
             transaction.pragma_update(None, "user_version", index as u32 + 1)?;
         }
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.commit()?;
     }
-    Ok(Some(connection))
+    Ok(())
 }
 
 /// Has a new database write its log ahead. Where another process does the same just then, SQLite
@@ -282,7 +336,9 @@ pub(super) mod tests {
             .unwrap();
         drop(earlier);
         for _ in 0..2 {
-            let now = open(&path, Duration::ZERO).unwrap().unwrap();
+            let mut now = connect(&path, Duration::ZERO).unwrap();
+            assert_eq!(owner(&now).unwrap(), Owner::We);
+            prepare(&mut now, Duration::ZERO).unwrap();
             let mut folders = now
                 .prepare("SELECT delivered, delivered_at, former FROM folder ORDER BY id")
                 .unwrap();

@@ -1,15 +1,13 @@
 //! Tokens, the waits that hosts asked for, sign-ins that failed, and the lock that makes one
 //! process ask for a token while the others wait for its answer.
 
+use super::Lock;
 use super::Store;
 use super::db::{Error, Row, Sql, values};
-use crate::digest::{hex, sha256};
+use crate::digest::hex;
 use crate::fault::{Fault, Kind};
-use crate::files;
 use crate::secret::Secret;
 use anyhow::{Context, Result};
-use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What tokens are kept by.
@@ -100,7 +98,7 @@ pub struct Failure {
 /// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
 #[derive(Debug)]
 pub struct SignInLock {
-    _file: File,
+    _lock: Lock,
 }
 
 impl Store {
@@ -317,32 +315,8 @@ impl Store {
 
     /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
     pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let folder = self.path().join(super::LOCKS);
-        files::create_private_folder(&folder)?;
-        let name = hex(&sha256(key.subject().as_bytes())[..12]);
-        let path = folder.join(format!("token-{name}"));
-        let cannot = |e: std::io::Error| {
-            Fault::new(
-                Kind::CannotWrite,
-                format!("cannot lock `{}`: {e}", path.display()),
-            )
-            .hint(format!(
-                "{}; another state folder: --state-dir",
-                files::remedy(&e)
-            ))
-        };
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(cannot)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(SignInLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(e)) => Err(cannot(e).into()),
-        }
+        let lock = self.leases.take(&wait_key(key))?;
+        Ok(lock.ok().map(|lock| SignInLock { _lock: lock }))
     }
 
     fn held(&self, key: &str) -> Result<Option<Held>> {

@@ -13,12 +13,13 @@ mod sign_in;
 pub use login::{How, Person, Show, SignedIn};
 
 use crate::config::resolve::{self, Account, Registration};
-use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource, shell_quote};
+use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
 use crate::fault::{Fault, Kind, Scene};
 use crate::http::{self, Agent};
 use crate::means::Means;
 use crate::oauth::AccessToken;
 use crate::secret::Secret;
+use crate::shell;
 use crate::state::{SignInLock, Store, TokenKey};
 use anyhow::Result;
 use keep::{Times, Token, Tokens};
@@ -232,7 +233,7 @@ impl<'a> Access<'a> {
             _ => false,
         };
         let server = registration.server;
-        let mut scene = Scene::new(match &account {
+        let doing = match &account {
             None => format!("cannot get a token for server `{server}`"),
             Some(account) => {
                 format!(
@@ -240,16 +241,13 @@ impl<'a> Access<'a> {
                     account.name
                 )
             }
-        });
-        scene.server = Some(server.to_owned());
-        scene.is_outgoing = registration.is_outgoing;
-        scene.app_server = Some(registration.app_server.to_owned());
-        scene.tenant = Some(registration.authority.tenant.to_string());
-        scene.client_id = Some(registration.client_id.to_string());
-        scene.host = Some(registration.authority.host().to_owned());
-        scene.login_host = registration.authority.microsofts_host();
-        scene.address = address.map(str::to_owned);
-        scene.account = account.map(|a| a.name.to_owned());
+        };
+        let scene = Scene {
+            doing,
+            address: address.map(str::to_owned),
+            account: account.map(|a| a.name.to_owned()),
+            ..registration.scene()
+        };
         let key = TokenKey {
             authority: registration.authority.to_string(),
             client_id: registration.client_id.to_string(),
@@ -421,8 +419,8 @@ fn access_token(secret: Secret, times: Times) -> Option<AccessToken> {
 pub fn login_to_send(outgoing: &OutgoingServer, sender: Option<&MailboxEntry<'_>>) -> String {
     let name = sender.map_or(&*outgoing.name, |entry| entry.address.address.as_str());
     match sender.is_none_or(|entry| resolve::signs_in_apart(entry, outgoing)) {
-        true => format!("{} --for smtp", shell_quote(name)),
-        false => shell_quote(name),
+        true => format!("{} --for smtp", shell::quote(name)),
+        false => shell::quote(name),
     }
 }
 

@@ -3,10 +3,10 @@
 use super::keep::{Times, Token};
 use super::{Access, REFRESH_REFUSED, Wanted};
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
-use crate::config::shell_quote;
 use crate::fault::{Fault, Kind};
 use crate::http::{self, Agent};
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
+use crate::shell;
 use anyhow::Result;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -27,7 +27,7 @@ impl Access<'_> {
                     &Agent::local(self.means.timeout).traced(self.trace()),
                     (!system).then_some(client_id),
                     &wanted.key.scope,
-                    &shell_quote(wanted.registration.app_server),
+                    &shell::quote(wanted.registration.app_server),
                 )?
             }
             None => {
@@ -173,7 +173,8 @@ impl Access<'_> {
         if wanted.account.is_none() && matches!(credential, Credential::None) {
             return Err(Fault::config(format!("server `{server}` has no secret"))
                 .hint(format!(
-                    "give one: queuemail server set '{server}' --secret-file FILE"
+                    "give one: queuemail server set {} --secret-file FILE",
+                    shell::quote(server)
                 ))
                 .into());
         }
@@ -225,9 +226,10 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
 }
 
 /// What `token login` is given to sign this account in.
-pub(super) fn login_name<'w>(wanted: &'w Wanted<'_>) -> &'w str {
+pub(super) fn login_name(wanted: &Wanted<'_>) -> String {
     let address = wanted.scene.address.as_deref().unwrap_or_default();
-    wanted.scene.login.as_deref().unwrap_or(address)
+    let login = wanted.scene.login.clone();
+    login.unwrap_or_else(|| shell::quote(address))
 }
 
 /// What a [`Client`] borrows.

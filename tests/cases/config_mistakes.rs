@@ -345,6 +345,17 @@ fn a_secret_that_others_can_read_is_refused() {
         .run(["config", "validate"])
         .fails(78)
         .says("config_writable_by_others");
+    // Another group: where we are not root, there is none to give the file to.
+    if std::os::unix::fs::chown(world.config_path(), None, Some(65534)).is_ok() {
+        world.chmod(&world.config_path(), 0o664);
+        world
+            .run(["config", "validate"])
+            .fails(78)
+            .mentions("a group can change")
+            .mentions("hint: chmod go-w");
+        world.chmod(&world.config_path(), 0o640);
+        world.run(["config", "validate"]).succeeds();
+    }
 }
 
 #[test]
@@ -482,4 +493,48 @@ fn mail_that_would_come_again_where_it_is_moved_to() {
         .run(["fetch", "--after", "move:inbox"])
         .fails(64)
         .mentions("`inbox` is fetched too: each message would come again");
+}
+
+/// What is to be pasted is one word for a shell, whatever it is called.
+#[test]
+fn names_in_hints_can_be_pasted() {
+    let file = |more: &str| {
+        GOOD.replace("name: Contoso out", &format!("name: \"Bob's\"\n    {more}"))
+            .replace("outgoing_server: Contoso out", "outgoing_server: \"Bob's\"")
+            .replace(
+                "support@contoso.com\n",
+                "o'brien@contoso.com\n        sender: true\n",
+            )
+            .replace("name: support", "name: \"Bob's queue\"")
+            .replace("CONTOSO_SECRET", "HOME")
+    };
+    let text = "From: o'brien@contoso.com\nTo: a@fabrikam.com\n\nx\n";
+    for (config, words) in [
+        (
+            file("enabled: false"),
+            &["queuemail", "server", "set", "Bob's", "--enabled"][..],
+        ),
+        (
+            file("").replace("        sender: true\n", ""),
+            &[
+                "queuemail",
+                "queue",
+                "set",
+                "Bob's queue",
+                "--address",
+                "o'brien@contoso.com",
+                "--sender",
+            ],
+        ),
+    ] {
+        let world = World::with_config(&config);
+        let ran = world.run(["send", "-t"]).stdin(text).ends();
+        let hint = ran
+            .stderr
+            .lines()
+            .find(|line| line.contains("queuemail "))
+            .unwrap_or_default();
+        let command = &hint[hint.find("queuemail ").unwrap_or_default()..];
+        assert_eq!(shell_words::split(command).unwrap(), words, "{ran}");
+    }
 }

@@ -55,6 +55,14 @@ fn a_state_folder_that_everybody_can_change_is_refused() {
         .mentions("hint: chmod go-w ");
     fs::set_permissions(&state, fs::Permissions::from_mode(0o1775)).unwrap();
     world.run(["fetch"]).succeeds();
+    // Another group: where we are not root, there is none to give the folder to.
+    if std::os::unix::fs::chown(&state, None, Some(65534)).is_ok() {
+        world.chmod(&state, 0o770);
+        world
+            .run(["fetch"])
+            .fails(73)
+            .mentions("can be changed by a group");
+    }
 }
 
 /// What root made there would be closed to the service whose folder it is; and a service could lead

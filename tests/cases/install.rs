@@ -1,6 +1,7 @@
 //! `make install`: what it puts where, below a folder of our own.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -59,4 +60,31 @@ fn make_install_puts_everything_in_its_place() {
         .unwrap();
     let help = String::from_utf8_lossy(&sendmail.stdout);
     assert!(help.contains("sendmail"), "{help}");
+}
+
+/// Nobody takes a check that did not take place for a good one.
+#[test]
+fn advisories_that_could_not_be_checked_have_codes_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let cargo = folder.path().join("cargo");
+    let cases = [
+        ("deny --version", 69, "cargo-deny is not installed"),
+        (
+            "deny --locked fetch db",
+            75,
+            "cannot be had, nothing was checked",
+        ),
+        ("deny --locked check advisories", 1, ""),
+        ("none of them", 0, ""),
+    ];
+    for (fails, code, says) in cases {
+        let script = format!("#!/bin/sh\n[ \"$*\" != '{fails}' ]\n");
+        std::fs::write(&cargo, script).unwrap();
+        std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/advisories");
+        let out = Command::new(script).env("CARGO", &cargo).output().unwrap();
+        assert_eq!(out.status.code(), Some(code), "{fails}: {out:?}");
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        assert!(stderr.contains(says), "{fails}: {stderr}");
+    }
 }

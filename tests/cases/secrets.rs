@@ -351,11 +351,9 @@ impl Needles {
         let mut keep = |form: &str| {
             let form = flat(form);
             match form.len() {
-                0..PART => all.insert(form),
-                _ => form
-                    .windows(PART)
-                    .all(|part| all.insert(part.to_vec()) || true),
-            };
+                0..PART => all.extend([form]),
+                _ => all.extend(form.windows(PART).map(<[u8]>::to_vec)),
+            }
         };
         for secret in secrets {
             keep(secret);
@@ -801,4 +799,117 @@ fn mistakes_in_the_line_of_a_secret() {
     assert_eq!(office.run(&["fetch", "-vv"]), 78);
     office.world.chmod(&office.world.config_path(), 0o600);
     office.is_clean(&[]);
+}
+
+/// Every echo of every server, in every output.
+mod campaigns {
+    use super::*;
+    use crate::campaign::Campaign;
+
+    #[derive(Clone, Copy, Debug)]
+    enum Echo {
+        Token(u16, bool),
+        ImapSignIn,
+        Imap(u32),
+        Smtp(u8, u16),
+        Graph(u16),
+    }
+
+    const SMTP: [SmtpAt; 7] = [
+        SmtpAt::Connect,
+        SmtpAt::Ehlo,
+        SmtpAt::Auth,
+        SmtpAt::Mail,
+        SmtpAt::Rcpt,
+        SmtpAt::Data,
+        SmtpAt::Dot,
+    ];
+
+    const COMMANDS: [&[&str]; 12] = [
+        &["fetch", "-vv"],
+        &["fetch", "--json"],
+        &["fetch", "--audit", "-v"],
+        &["check", "-vv"],
+        &["check", "--json"],
+        &["send", "-t", "-vv"],
+        &["send", "-t", "--json"],
+        &["send", "-t", "--outbox"],
+        &["outbox", "flush", "-vv"],
+        &["status", "--check", "--json"],
+        &["token", "get", "in", "--fresh", "-vv"],
+        &["token", "get", "eva", "--fresh", "--json"],
+    ];
+
+    fn echoes(via: &str) -> Vec<Echo> {
+        let mut all = Vec::new();
+        for status in [200, 400, 401, 403, 429, 500, 503] {
+            all.extend([true, false].map(|json| Echo::Token(status, json)));
+        }
+        if via == "graph" {
+            all.extend([400, 401, 403, 404, 410, 429, 500, 503].map(Echo::Graph));
+            return all;
+        }
+        all.push(Echo::ImapSignIn);
+        all.extend((1..8).map(Echo::Imap));
+        for at in 0..SMTP.len() as u8 {
+            all.extend([421, 451, 535, 550].map(|code| Echo::Smtp(at, code)));
+        }
+        all
+    }
+
+    impl Office {
+        /// Runs a command while servers repeat what they are sent; true if one did.
+        fn endures(&self, echo: Echo, args: &[&str]) -> bool {
+            let faults = self.m365.faults();
+            match echo {
+                Echo::Token(status, json) => {
+                    faults.token_next(9, TokenFault::Echo { status, json });
+                }
+                Echo::ImapSignIn => faults.imap_sign_in_next(2, ImapFault::Echo),
+                Echo::Imap(at) => faults.imap_at(at, ImapFault::Echo),
+                Echo::Smtp(at, code) => {
+                    faults.smtp_next(3, SMTP[usize::from(at)], SmtpFault::Echo(code));
+                }
+                Echo::Graph(status) => faults.graph.next(9, "/", GraphFault::Echo(status)),
+            }
+            let before = self.m365.log().len();
+            self.run_with(args, &[], if args[0] == "send" { REPLY } else { b"" });
+            let log = self.m365.log();
+            while faults.take_token().is_some() || faults.take_imap_sign_in().is_some() {}
+            // A fault at a later command than the last one would strike the next run.
+            (0..9).for_each(|_| drop(faults.take_imap()));
+            faults.smtp_clear();
+            faults.graph.heal();
+            self.wait_no_more();
+            log[before.min(log.len())..]
+                .iter()
+                .any(|line| line.contains("Echo"))
+        }
+    }
+
+    #[test]
+    fn no_echo_is_in_any_output() {
+        for via in ["imap", "graph"] {
+            let mut campaign = Campaign::new(format!("secrets repeated by servers, {via}"));
+            let office = Office::new();
+            office.configure(via, &plain(), &format!("        password: '{PASSWORD}'\n"));
+            assert_eq!(office.run(&["token", "get", "in"]), 0);
+            assert_eq!(office.run(&["token", "get", "eva"]), 0);
+            let places: Vec<(Echo, &[&str])> = echoes(via)
+                .into_iter()
+                .flat_map(|echo| COMMANDS.map(|args| (echo, args)))
+                .collect();
+            for (n, (echo, args)) in campaign.some_of(&places, 24).enumerate() {
+                if office.endures(*echo, args) {
+                    campaign.fault();
+                }
+                if n % 50 == 49 {
+                    office.is_clean(&[]);
+                    office.written.lock().unwrap().clear();
+                }
+            }
+            office.is_clean(&[]);
+            campaign.end(3);
+        }
+    }
 }

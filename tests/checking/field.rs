@@ -161,6 +161,7 @@ const FIELD: [(&str, &[&str]); 44] = [
         "a proxy that inspects TLS",
         &[
             "check/host_of_another_certificate",
+            "check/certificate_without_names",
             "check/authority_unknown",
             "check/page_of_a_proxy",
         ],
@@ -316,6 +317,24 @@ fn send_as_denied() {
         home.standin.faults().smtp_old_send_as.store(old, SeqCst);
         tells(&home, send(&home), 77, name);
         assert!(home.standin.submitted().is_empty());
+    }
+}
+
+/// Another From with `-f`: the right is one to send as the address in From, for who submits.
+#[test]
+fn send_as_denied_for_another_author() {
+    let text = MESSAGE.replace("From: support@contoso.com", "From: boss@contoso.com");
+    let args = ["send", "-t", "-f", SUPPORT];
+    let right = "Add-RecipientPermission boss@contoso.com -Trustee support@contoso.com -AccessRights SendAs";
+    for reply in [
+        "554 5.2.252 SendAsDenied; support@contoso.com not allowed to send as boss@contoso.com; STOREDRV.Submission.Exception:SendAsDeniedException",
+        "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+    ] {
+        let home = office();
+        let fault = SmtpFault::Reply(reply.into());
+        home.standin.faults().smtp_next(5, SmtpAt::Dot, fault);
+        let ran = pipe(&home, &args, text.as_bytes()).fails(77);
+        assert!(ran.err.contains(right), "{ran:?}");
     }
 }
 

@@ -169,7 +169,7 @@ situations! {
     });
     port_of_pop, 78, "sign-in", faulty(|home| {
         let greeting = "+OK The Microsoft Exchange POP3 service is ready.\r\n-ERR Protocol error. 19\r\n";
-        host_of(home, "localhost", greeting);
+        host_of(home, &["localhost"], greeting);
     });
     authority_unknown, 69, "smtp tls", faulty(|home| {
         // Reading trusts the authority, sending another one.
@@ -177,7 +177,8 @@ situations! {
         let path = home.write("other.pem", &other.cert.pem());
         rewrite(home, "    smtp: ", &format!("    ca_file: {}\n    smtp: ", path.display()));
     });
-    host_of_another_certificate, 69, "tls", faulty(|home| host_of(home, "other.example", ""));
+    host_of_another_certificate, 69, "tls", faulty(|home| host_of(home, &["other.example"], ""));
+    certificate_without_names, 69, "tls", faulty(|home| host_of(home, &[], ""));
     // ---- sending
     smtp_off, 77, "smtp sign-in", faulty(|home| home.standin.set_smtp_disabled(SUPPORT, true));
     smtp_off_for_tenant, 77, "smtp sign-in", smtp_auth("535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information.");
@@ -212,12 +213,17 @@ situations! {
     };
 }
 
-/// Reads from a host whose certificate, which is trusted, is for `name`, and that says these words.
-fn host_of(home: &Home, name: &str, words: &'static str) {
-    let other = rcgen::generate_simple_self_signed(vec![name.into()]).unwrap();
-    let pem = other.cert.pem();
+/// Reads from a host whose certificate, which is trusted and of `localhost` by its subject, has
+/// these names, and that says these words.
+fn host_of(home: &Home, names: &[&str], words: &'static str) {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    let subject = &mut params.distinguished_name;
+    subject.push(rcgen::DnType::CommonName, "localhost");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
     let path = home.write("other.pem", &pem);
-    let key = other.signing_key.serialize_pem();
+    let key = key.serialize_pem();
     let identity = native_tls::Identity::from_pkcs8(pem.as_bytes(), key.as_bytes()).unwrap();
     let acceptor = native_tls::TlsAcceptor::new(identity).unwrap();
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -264,7 +270,7 @@ fn two() -> Home {
 fn a_certificate_of_other_names_has_a_remedy_of_its_own() {
     for (host, said) in [("localhost", "hostname"), ("127.0.0.1", "IP address")] {
         let home = office();
-        host_of(&home, "other.example", "");
+        host_of(&home, &["other.example"], "");
         rewrite(&home, "imaps://localhost:", &format!("imaps://{host}:"));
         let json = check(&home, &[], 69);
         let step = first_cross(&json);

@@ -54,6 +54,79 @@ fn an_authority_of_ones_own_is_trusted_by_its_variable_too() {
     }
 }
 
+/// RFC 9525 §1.1: of a certificate, the subjectAltName alone tells whose it is.
+#[test]
+fn a_certificate_whose_subject_alone_names_the_host_is_refused() {
+    type Url = fn(&Standin) -> String;
+    let ways: [(&str, Url); 5] = [
+        ("imap", Standin::imap_url),
+        ("imap", Standin::smtp_url),
+        ("imap", Standin::smtps_url),
+        ("graph", Standin::graph_url),
+        ("graph", Standin::login_url),
+    ];
+    for names in [[].as_slice(), &["127.0.0.1"]] {
+        let other = Standin::start_named(names);
+        for (via, url) in ways {
+            let office = Office::new(via);
+            office.deliver("INBOX", 0);
+            let both =
+                [&office.m365, &other].map(|m365| std::fs::read_to_string(m365.ca_file()).unwrap());
+            let both = office.world.write("both.pem", both.concat());
+            let config = office.world.config();
+            let ca = office.m365.ca_file().display().to_string();
+            let (good, bad) = match url(&office.m365).starts_with("smtp") {
+                true => (office.m365.smtp_url(), url(&other)),
+                false => (url(&office.m365), url(&other)),
+            };
+            let config = config.replace(&good, &bad);
+            office
+                .world
+                .write_config(config.replace(&ca, &both.display().to_string()));
+            let run = match bad.starts_with("smtp") {
+                true => office
+                    .world
+                    .run(["send", "-t"])
+                    .stdin(format!("From: {SUPPORT}\nTo: a@fabrikam.example\n\nx\n")),
+                false => office.fetch(),
+            };
+            run.fails(69)
+                .mentions("certificate of `localhost` is not trusted: it has no subjectAltName")
+                .mentions("must reissue the certificate with subjectAltName=DNS:localhost");
+            office.holds([]);
+            assert_eq!(office.m365.submitted().len(), 0);
+        }
+    }
+}
+
+/// What keeps TLS from coming about is the proxy, or lies behind it: both are named.
+#[test]
+fn a_tls_error_on_the_way_through_a_proxy_names_it() {
+    let office = Office::new("graph");
+    let run = |proxy: &str| office.fetch().env("HTTPS_PROXY", proxy);
+    // One that does not speak TLS itself.
+    let (url, _) = proxy::connect(None);
+    let place = url.replace("http://127.0.0.1", "localhost");
+    run(&format!("https://user:pAssw0rd@{place}"))
+        .fails(75)
+        .mentions(&format!("cannot reach `localhost` through the proxy `{place}`: the TLS handshake with `localhost` failed"))
+        .mentions(&format!("HTTPS_PROXY=http://{place}"))
+        .hides("pAssw0rd")
+        .hides("imaps://");
+    // One of an authority that nobody knows, and one that stands before such a host.
+    let other = Standin::start();
+    let place = other.login_url().replace("https://", "");
+    run(&format!("https://{place}")).fails(69).mentions(&format!(
+        "cannot reach `localhost` through the proxy `{place}`: the certificate of `localhost` is not trusted"
+    ));
+    let port = place.rsplit(':').next().unwrap().parse().unwrap();
+    let (url, _) = proxy::connect(Some(port));
+    let place = url.replace("http://", "");
+    run(&url).fails(69).mentions(&format!(
+        "through the proxy `{place}`: the certificate of `localhost` is not trusted"
+    ));
+}
+
 #[test]
 fn an_authority_is_found_by_its_name_in_a_folder_and_else_in_a_long_file() {
     let office = Office::new("imap");

@@ -13,7 +13,7 @@ use std::process::{Command, ExitStatus};
 const CALLS: &str =
     "write,pwrite64,fsync,fdatasync,ftruncate,unlink,unlinkat,rename,openat,flock,sendto,fcntl";
 
-/// A call, by its name and how many of that name there were with it.
+/// A call, by its name and how many of that name its thread had made with it: so strace counts.
 type Call = (String, usize);
 
 /// Runs the program under strace; killed at a call, or to its end. Gives the calls it made.
@@ -40,11 +40,13 @@ fn run(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (ExitStatu
         .output()
         .expect("strace is installed");
     let calls = std::fs::read_to_string(&log).unwrap();
-    let mut counts: HashMap<String, usize> = HashMap::new();
+    let mut counts: HashMap<(String, String), usize> = HashMap::new();
     let calls = calls.lines().filter_map(|line| {
         let (before, _) = line.split_once('(')?;
-        let name = before.split_whitespace().last()?;
-        let count = counts.entry(name.to_owned()).or_default();
+        let (thread, name) = before.split_once(char::is_whitespace)?;
+        let name = name.trim();
+        let thread = (thread.to_owned(), name.to_owned());
+        let count = counts.entry(thread).or_default();
         *count += 1;
         Some((name.to_owned(), *count))
     });

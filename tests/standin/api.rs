@@ -34,7 +34,12 @@ impl Drop for Standin {
 impl Standin {
     /// Starts all servers with one tenant, and nothing in it.
     pub fn start() -> Standin {
-        let tls = tls::make();
+        Standin::start_named(tls::NAMES)
+    }
+
+    /// The same with a certificate whose subjectAltName has these names; its subject is `localhost`.
+    pub fn start_named(names: &[&str]) -> Standin {
+        let tls = tls::make(names);
         let folder = tempfile::Builder::new().prefix("m365-").tempdir().unwrap();
         let ca_file = folder.path().join("ca.pem");
         std::fs::write(&ca_file, &tls.ca_pem).unwrap();

@@ -22,12 +22,13 @@ pub struct Pem {
     pub key: String,
 }
 
-/// Makes the CA and the acceptor that serves a certificate signed by it.
-pub fn make() -> Tls {
-    let pem = certificate(
-        "Stand-in of Microsoft 365, private CA",
-        &["localhost", "127.0.0.1", CHINA],
-    );
+/// The names that the stand-in's certificate has.
+pub const NAMES: &[&str] = &["localhost", "127.0.0.1", CHINA];
+
+/// Makes the CA and the acceptor that serves a certificate signed by it: `localhost` in its
+/// subject, and these names in its subjectAltName.
+pub fn make(names: &[&str]) -> Tls {
+    let pem = certificate("Stand-in of Microsoft 365, private CA", names);
     let identity = Identity::from_pkcs8(pem.certificate.as_bytes(), pem.key.as_bytes()).unwrap();
     // Exchange and Entra refuse anything older than TLS 1.2, and so do we.
     let acceptor = TlsAcceptor::builder(identity)

@@ -16,11 +16,11 @@ fn codes_replies_and_texts() {
         ),
         (
             &["535", "5.7.139"],
-            "Set-CASMailbox ADDRESS -SmtpClientAuthenticationDisabled $false",
+            "Set-CASMailbox MAILBOX -SmtpClientAuthenticationDisabled $false",
         ),
         (
             &["BAD User is authenticated but not connected."],
-            "Add-MailboxPermission -Identity ADDRESS",
+            "Add-MailboxPermission -Identity MAILBOX",
         ),
         (
             &["MailboxNotEnabledForRESTAPI"],

@@ -190,12 +190,13 @@ fn what_entra_says_of_a_managed_identity_is_explained() {
     azure.answers = vec![(400, body.into())];
     let (ran, _) = azure.get();
     ran.fails(77)
-        .says("hint: check `scope` of server contoso")
+        .says("hint: use the cloud's own scope: queuemail server set contoso --scope ''")
         .never_says("az vm");
     // The older word for it.
     azure.answers = vec![(400, body.replace("500011", "50001"))];
     let (ran, _) = azure.get();
-    ran.fails(77).says("hint: check `scope` of server contoso");
+    ran.fails(77)
+        .says("hint: use the cloud's own scope: queuemail server set contoso --scope ''");
 }
 
 /// Docker Desktop, a proxy: what is no JSON is not the service's.

@@ -1,7 +1,7 @@
 //! OAuth Service: secret, certificate, federated token.
 
 use super::{CLIENT, Home, claims};
-use crate::standin::{App, Federated};
+use crate::standin::{App, Federated, TokenFault};
 use std::process::Command;
 
 #[test]
@@ -80,7 +80,14 @@ fn a_certificate_signs_in_and_is_read_anew_each_time() {
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
         .says("other users can reach file");
+    // A group is others, too; root alone may let one read its own.
+    let _ = std::os::unix::fs::chown(home.path("key.pem"), Some(65534), None);
+    mode(0o640);
+    home.run(&["token", "get", "support", "--fresh"])
+        .fails(78)
+        .says("other users can reach file");
     mode(0o600);
+    let _ = std::os::unix::fs::chown(home.path("key.pem"), Some(0), None);
 
     // Renewed in place: the new one is taken up, the old one would be refused.
     let second = make_certificate(&home, "key.pem", "cert.pem");
@@ -313,6 +320,37 @@ fn a_federated_token_that_is_refused_tells_what_does_not_fit() {
         .says("cannot use the federated token: file `");
 }
 
+/// A new secret does not help a federated token, and an app cannot become one.
+#[test]
+fn what_cannot_help_is_not_advised() {
+    let refusal = |body: &'static str| TokenFault::Says(401, body);
+    let signature = r#"{"error":"invalid_client","error_description":"AADSTS50012: Client assertion contains an invalid signature."}"#;
+    let unknown =
+        r#"{"error":"invalid_client","error_description":"AADSTS99999999: Something new."}"#;
+    let policy = r#"{"error":"invalid_grant","error_description":"AADSTS53003: Access has been blocked by Conditional Access policies."}"#;
+    let (home, token) = federated_home();
+    home.service("federated_token_file: {home}/token");
+    home.write("token", &token(&home, serde_json::json!({})));
+    let get = |home: &Home, body| {
+        home.standin.faults().token_next(1, refusal(body));
+        home.run(&["token", "get", "support", "--fresh"]).fails(77)
+    };
+    for body in [signature, unknown] {
+        get(&home, body)
+            .says("with the federated credential of app")
+            .never_says("--secret-stdin")
+            .never_says("certificate of server");
+    }
+    get(&home, policy)
+        .says("the policy in the sign-in logs")
+        .never_says("sign in as itself");
+    let home = Home::new();
+    home.service("secret: 's3cret~+&='");
+    get(&home, unknown)
+        .says("queuemail server set contoso --secret-stdin")
+        .never_says("federated");
+}
+
 #[test]
 fn an_outgoing_server_signs_in_as_the_registration_that_it_names() {
     let home = Home::new();
@@ -333,7 +371,7 @@ outgoing_servers:
     home.run(&["token", "get", "out"])
         .fails(78)
         .says("could sign in as several incoming servers")
-        .says("--app 'one'");
+        .says("--app one");
     home.config(&file(", app: one"));
     home.run(&["token", "get", "out"]).succeeds();
     home.config(&file(&format!(

@@ -5,7 +5,6 @@
 
 use super::Run;
 use super::choose::Border;
-use super::parts::scene;
 use super::reading::READING;
 use crate::check::{Walk, road};
 use crate::config::{Authentication, resolve};
@@ -17,7 +16,7 @@ impl Run<'_> {
         let server = border.server;
         let registration = resolve::incoming(server);
         let mut walk = Walk {
-            scene: scene(&registration),
+            scene: registration.scene(),
             ..Walk::default()
         };
         // Until the mailbox of our own has opened, remedies are about that one: they let us in.

@@ -144,7 +144,7 @@ impl Run<'_> {
             // What `scene` knows of reading must not answer for sending.
             let reading = std::mem::take(&mut walk.scene);
             self.sending(&mut walk, entry);
-            let same = walk.scene.address == reading.address;
+            let same = walk.scene.mailbox() == reading.mailbox();
             walk.scene = reading;
             if same && walk.has_passed("smtp sign-in") {
                 blame_imap(&mut walk);

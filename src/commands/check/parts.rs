@@ -4,25 +4,11 @@ use crate::check::{Walk, claims, files};
 use crate::config::resolve::{Account, CredentialSource, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, Purpose};
 use crate::expiry;
-use crate::fault::{Fault, Scene};
+use crate::fault::Fault;
 use crate::oauth::{AccessToken, Claims};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
-
-/// The names and ids of a registration.
-pub fn scene(registration: &Registration<'_>) -> Scene {
-    Scene {
-        server: Some(registration.server.to_owned()),
-        is_outgoing: registration.is_outgoing,
-        app_server: Some(registration.app_server.to_owned()),
-        tenant: Some(registration.authority.tenant.to_string()),
-        client_id: Some(registration.client_id.to_string()),
-        host: Some(registration.authority.host().to_owned()),
-        login_host: registration.authority.microsofts_host(),
-        ..Scene::default()
-    }
-}
 
 /// The files that the entries name; false where one cannot be used.
 pub fn files(

@@ -1,7 +1,7 @@
 //! The walk of a mailbox that is read: by IMAP, by Graph, or by whichever of them is open.
 
 use super::Run;
-use super::parts::{self, Promise, scene};
+use super::parts::{self, Promise};
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, mailbox, reword};
 use crate::commands::reading::Way;
@@ -52,7 +52,7 @@ impl Run<'_> {
             );
         };
         let registration = resolve::incoming(server);
-        walk.scene = scene(&registration);
+        walk.scene = registration.scene();
         walk.scene.queue = Some(entry.queue.name.clone());
         walk.scene.address = Some(entry.address.address.to_string());
         if server.authentication == Authentication::OauthUser {
@@ -182,8 +182,7 @@ impl Run<'_> {
         match way {
             Way::Imap => {
                 let endpoint = self.known(walk, resolve::imap(server), way)?;
-                walk.scene.host = Some(endpoint.host.clone());
-                walk.scene.port = Some(endpoint.port.to_string());
+                endpoint.name_in(&mut walk.scene);
                 road::travel(walk, READING, &endpoint.host, settings, |settings| {
                     let trace = traced.then(|| Box::new(trace) as _);
                     let opened = imap::open(&endpoint, settings, address, token, trace)?;
@@ -221,7 +220,7 @@ impl Run<'_> {
     pub fn incoming(&self, server: &IncomingServer) -> Walk {
         let registration = resolve::incoming(server);
         let mut walk = Walk {
-            scene: scene(&registration),
+            scene: registration.scene(),
             ..Walk::default()
         };
         let ways = Way::of(server.via);
@@ -284,6 +283,7 @@ pub fn walk_to_https(
     let port = url.as_ref().and_then(url::Url::port).unwrap_or(443);
     walk.scene.host = Some(host.to_owned());
     walk.scene.port = Some(port.to_string());
+    walk.scene.endpoint = None;
     if agent.is_proxied(host) {
         walk.passed(names.connection, "through the proxy", Duration::ZERO);
         return Some(());

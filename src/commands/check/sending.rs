@@ -2,13 +2,13 @@
 //! Nothing is sent.
 
 use super::Run;
-use super::parts::{self, Promise, scene};
+use super::parts::{self, Promise};
 use super::reading::walk_to_https;
 use crate::check::road::{self, Names};
 use crate::check::{Outcome, Walk, files, reword};
 use crate::commands::post::{self, Way};
 use crate::config::resolve::{self, Account, Registration};
-use crate::config::{Address, Authentication, MailboxEntry, OutgoingServer};
+use crate::config::{Authentication, MailboxEntry, OutgoingServer};
 use crate::fault::{Fault, Scene};
 use crate::mail::Transport;
 use crate::mail::smtp::{Server, Smtp};
@@ -102,15 +102,16 @@ impl Run<'_> {
         registration: &Registration<'_>,
         way: Way,
     ) {
-        let account = person(route.outgoing, Some(route.entry.address));
+        let account = resolve::person_who_sends(route.outgoing, Some(route.entry.address));
         walk.scene = Scene {
             queue: Some(route.entry.queue.name.clone()),
-            address: Some(way.user(route).to_owned()),
+            address: Some(route.entry.address.address.to_string()),
+            mailbox: Some(way.user(route).to_owned()),
             protocol: Some(way.name().to_owned()),
             account: account.map(|account| account.name.to_owned()),
             is_server_account: route.outgoing.password.is_some(),
             login: Some(login_to_send(route.outgoing, Some(&route.entry))),
-            ..scene(registration)
+            ..registration.scene()
         };
         let from = walk.steps.len();
         let fresh = registration.authentication == Authentication::OauthService;
@@ -209,8 +210,7 @@ impl Run<'_> {
         let endpoint = route.smtp(&registration.authority).ok()?;
         let trace = |line: &str| self.context.output.trace(line);
         let settings = self.context.means.net_settings(registration.ca_file);
-        walk.scene.host = Some(endpoint.host.clone());
-        walk.scene.port = Some(endpoint.port.to_string());
+        endpoint.name_in(&mut walk.scene);
         road::travel(walk, SMTP, &endpoint.host, settings, |settings| {
             let server = Server {
                 endpoint: endpoint.clone(),
@@ -238,12 +238,12 @@ impl Run<'_> {
             walk.not_reached(&["files", token_step, claims_step]);
             return walk;
         };
-        let person = person(server, None);
+        let person = resolve::person_who_sends(server, None);
         walk.scene = Scene {
             account: person.map(|account| account.name.to_owned()),
             is_server_account: server.password.is_some(),
             login: Some(login_to_send(server, None)),
-            ..scene(&registration)
+            ..registration.scene()
         };
         if !parts::files(&mut walk, &registration, None) {
             walk.not_reached(&[token_step, claims_step]);
@@ -262,14 +262,6 @@ impl Run<'_> {
     }
 }
 
-/// Who signs in, if that is a person.
-fn person<'a>(server: &'a OutgoingServer, address: Option<&'a Address>) -> Option<Account<'a>> {
-    match server.authentication {
-        Authentication::OauthService => None,
-        Authentication::OauthUser => resolve::sender(server, address).ok(),
-    }
-}
-
 /// True for a refusal that gives no reason of its own, such as a switch or a policy.
 fn is_bare_refusal(err: &anyhow::Error) -> bool {
     road::is_refusal(err)
@@ -285,8 +277,7 @@ fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
     if user.eq_ignore_ascii_case(address) {
         return walk.passed("send-as", "it sends as itself", Duration::ZERO);
     }
-    walk.scene.address = Some(address.to_owned());
-    walk.scene.account = Some(user.to_owned());
+    walk.scene.mailbox = Some(user.to_owned());
     walk.untested(
         "send-as",
         Fault::usage(format!(

@@ -2,10 +2,11 @@
 
 use super::Task;
 use crate::cli::FetchArgs;
-use crate::commands::{provision, shell_quote};
+use crate::commands::provision;
 use crate::config::{self, AfterFetch, Config, Day, MailboxEntry, Target};
 use crate::fault::Fault;
 use crate::fetch::Job;
+use crate::shell;
 use crate::state::Store;
 use anyhow::Result;
 use std::collections::HashSet;
@@ -49,8 +50,9 @@ pub fn plan<'a>(
                 entry.queue.name
             ))
             .hint(format!(
-                "queuemail queue set {} --address {address} --deliver maildir:PATH",
-                shell_quote(&entry.queue.name)
+                "queuemail queue set {} --address {} --deliver maildir:PATH",
+                shell::quote(&entry.queue.name),
+                shell::quote(address)
             ));
             plan.homeless.push((address.to_owned(), fault.into()));
             continue;

@@ -6,6 +6,7 @@ use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::{self, Audit, Delivered, Folder, Job, Reporter, Tally};
 use crate::mail::RemoteId;
 use crate::output::{Output, escape};
+use crate::shell;
 use crate::state::{Holder, Interrupted, Wait};
 use anyhow::Result;
 use serde_json::json;
@@ -243,7 +244,7 @@ pub fn audited(output: &Output, job: &Job, audit: &Audit) -> Result<()> {
 pub fn passed_over(job: &Job, count: u64) -> Fault {
     Fault::try_later(format!("{} had been passed over", messages(count))).hint(format!(
         "they are put back: queuemail fetch {}",
-        job.address
+        shell::quote(&job.address)
     ))
 }
 

@@ -6,7 +6,8 @@ use crate::cli::{
     AuthArg, CredentialArgs, IdentityArg, IncomingArgs, OutgoingArgs, PassphraseArgs, PasswordArgs,
     QueueAdd, SecretArgs,
 };
-use crate::commands::{Context, shell_quote};
+use crate::commands::Context;
+use crate::shell;
 use clap::ValueEnum;
 use std::path::PathBuf;
 
@@ -26,8 +27,8 @@ impl Line {
         line.file("--config", &context.config_option);
         line.text += words;
         match name {
-            Some(name) if name.starts_with('-') => line.last = Some(shell_quote(name)),
-            Some(name) => line.text += &format!(" {}", shell_quote(name)),
+            Some(name) if name.starts_with('-') => line.last = Some(shell::quote(name)),
+            Some(name) => line.text += &format!(" {}", shell::quote(name)),
             None => {}
         }
         line
@@ -44,7 +45,7 @@ impl Line {
         if let Some(value) = value {
             // What begins with a dash would be read as an option.
             let joint = if value.starts_with('-') { '=' } else { ' ' };
-            self.text += &format!(" {flag}{joint}{}", shell_quote(value));
+            self.text += &format!(" {flag}{joint}{}", shell::quote(value));
         }
         self
     }

@@ -22,7 +22,8 @@ pub fn holds(
     let queue = &route.entry.queue.name;
     let scene = || Scene {
         queue: Some(queue.clone()),
-        address: Some(user.to_owned()),
+        address: Some(route.entry.address.address.to_string()),
+        mailbox: Some(user.to_owned()),
         ..Scene::new(format!(
             "cannot look into Sent Items of `{user}`, and nothing was sent"
         ))

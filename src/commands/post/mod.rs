@@ -6,9 +6,10 @@ pub mod verdict;
 mod way;
 
 use super::Context;
-use crate::config::{Config, Limits, resolve};
+use crate::config::resolve::{self, Registration};
+use crate::config::{Config, Limits};
 use crate::fault::{Fault, Kind, Scene};
-use crate::mail::{Envelope, Outcome, Receipt, Transport};
+use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
 use crate::state::Store;
 use crate::submit::Route;
 use crate::tokens::{Access, login_to_send};
@@ -101,32 +102,39 @@ impl<'a> Office<'a> {
         Ways { office: self }
     }
 
-    /// Who and where, for an error; `way` is the one that was taken, if it is known.
-    pub fn scene(&'a self, route: &Route<'a>, way: Option<Way>) -> Scene {
+    /// Who, what and where, for an error; `way` is the one that was taken, if it is known.
+    pub fn scene(&'a self, mail: &Mail<'a>, way: Option<Way>) -> Scene {
+        let route = &mail.route;
         let queue = &route.entry.queue.name;
         let registration = resolve::outgoing(self.config, route.outgoing).ok();
+        let known = registration.as_ref().map(Registration::scene);
         let ways = self.ways();
         let way = way
             .or_else(|| ways.known(route).ok().flatten())
             .unwrap_or(Way::Smtp);
-        Scene {
+        let mut scene = Scene {
+            doing: format!("cannot send for queue `{queue}`"),
             queue: Some(queue.clone()),
             address: Some(route.entry.address.address.to_string()),
-            account: Some(way.user(route).to_owned()),
+            mailbox: Some(way.user(route).to_owned()),
+            from: message::author_of(&mail.octets),
+            account: resolve::person_who_sends(route.outgoing, Some(route.entry.address))
+                .map(|person| person.name.to_owned()),
             server: Some(route.outgoing.name.clone()),
             is_outgoing: true,
-            app_server: registration.as_ref().map(|r| r.app_server.to_owned()),
             is_server_account: route.outgoing.password.is_some(),
             login: Some(login_to_send(route.outgoing, Some(&route.entry))),
             tenant: Some(route.outgoing.tenant.to_string()),
-            login_host: registration
-                .as_ref()
-                .and_then(|r| r.authority.microsofts_host()),
-            client_id: registration.map(|r| r.client_id.to_string()),
-            host: ways.host(route, way),
             protocol: Some(way.name().to_owned()),
-            ..Scene::new(format!("cannot send for queue `{queue}`"))
+            ..known.unwrap_or_default()
+        };
+        scene.host = ways.host(route, way);
+        if let (Way::Smtp, Some(registration)) = (way, registration)
+            && let Ok(endpoint) = route.smtp(&registration.authority)
+        {
+            endpoint.name_in(&mut scene);
         }
+        scene
     }
 
     /// How many recipients a message may have at most. Graph has no envelope, so that a message
@@ -219,7 +227,7 @@ impl<'a> Post<'a> {
             .find(|(shut, _)| *shut == sender)
             .map(|(_, fault)| fault.clone());
         if let Some(fault) = shut {
-            return Err(anyhow::Error::new(fault).context(office.scene(route, self.way)));
+            return Err(anyhow::Error::new(fault).context(office.scene(mail, self.way)));
         }
         let mut result = self.try_submit(sender, mail, None, before_end);
         if let (Err(err), Some(refused)) = (&result, self.way)
@@ -237,7 +245,7 @@ impl<'a> Post<'a> {
             office.shut().push((sender, fault.clone()));
         }
         pace::remember_wait(office.store, sender, &result)?;
-        result.with_context(|| office.scene(route, self.way))
+        result.with_context(|| office.scene(mail, self.way))
     }
 
     fn try_submit(

@@ -1,11 +1,12 @@
 //! What became of a message: told to people and scripts, and turned into an exit code.
 
 use super::Mail;
-use crate::commands::{Context, shell_quote};
+use crate::commands::Context;
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::outbox::Settled;
 use crate::output::escape;
+use crate::shell;
 use anyhow::Result;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -185,9 +186,12 @@ pub fn less_kept(result: Result<Receipt>, settled: &Settled) -> Result<Option<Re
 }
 
 /// `Ok` if every recipient was accepted; else what the caller has to know, in this scene.
-pub fn judge(mail: &Mail<'_>, receipt: Receipt, mut scene: Scene) -> Result<()> {
+pub fn judge(mail: &Mail<'_>, receipt: Receipt, scene: impl FnOnce() -> Scene) -> Result<()> {
+    if receipt.outcome == Outcome::Accepted && receipt.refused.is_empty() {
+        return Ok(());
+    }
+    let mut scene = scene();
     let fault = match receipt.outcome {
-        Outcome::Accepted if receipt.refused.is_empty() => return Ok(()),
         Outcome::Accepted => {
             let queue = &mail.route.entry.queue.name;
             let done = match mail.kept {
@@ -225,7 +229,7 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
     let later: Vec<String> = refused
         .iter()
         .filter(|r| !r.for_good)
-        .map(|r| shell_quote(&r.address))
+        .map(|r| shell::quote(&r.address))
         .collect();
     // What is kept is tried again by itself.
     if later.is_empty() || mail.kept.is_some() {
@@ -233,7 +237,7 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
     }
     fault.hint(format!(
         "try again for these only, without -t: queuemail send -f {} {}",
-        shell_quote(mail.envelope.from.as_deref().unwrap_or_default()),
+        shell::quote(mail.envelope.from.as_deref().unwrap_or_default()),
         escape(&later.join(" "))
     ))
 }

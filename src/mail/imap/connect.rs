@@ -106,12 +106,7 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
             } else {
                 format!("`{host}` port {port} does not speak IMAP")
             };
-            Err(Fault::config(what)
-                .said(text)
-                .hint(format!(
-                    "IMAP with TLS is usually on port 993: imaps://{host}:993"
-                ))
-                .into())
+            Err(Fault::config(what).said(text).into())
         }
     }
 }
@@ -180,7 +175,6 @@ pub(super) fn start_tls(
                     format!("`{}` port {} refuses STARTTLS", place.host, place.port),
                 )
                 .said(text(words))
-                .hint(format!("TLS from the start: imaps://{}:993", place.host))
                 .into());
             }
             Line::Data {

@@ -7,7 +7,7 @@
 
 mod sqlite;
 
-pub use sqlite::{Db, Error, Reader, Row, Tx};
+pub use sqlite::{Db, Error, Reader, Row, Tx, has_damage};
 #[cfg(test)]
 pub use sqlite::{LONGEST_LOG, statements};
 

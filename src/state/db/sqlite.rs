@@ -5,8 +5,10 @@ use crate::mail::RemoteId;
 use crate::state::failure;
 use anyhow::Result;
 use rusqlite::config::DbConfig;
-use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, TransactionBehavior};
+use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, Type, ValueRef};
+use rusqlite::{
+    CachedStatement, Connection, OpenFlags, OptionalExtension, ToSql, TransactionBehavior,
+};
 use serde::de::DeserializeOwned;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -94,6 +96,13 @@ impl Drop for Db {
             .connection()
             .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short);
     }
+}
+
+/// Whether SQLite finds damage in the database at `path`.
+pub fn has_damage(path: &Path) -> Result<bool, Error> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok(found != "ok")
 }
 
 /// What can be asked of the database.
@@ -212,10 +221,16 @@ impl Row<'_> {
     /// What the text of a column says in JSON.
     pub fn json<T: DeserializeOwned>(&self, column: usize) -> Result<T, Error> {
         let text: String = self.get(column)?;
-        serde_json::from_str(&text).map_err(|e| {
-            let kind = rusqlite::types::Type::Text;
-            Error::FromSqlConversionFailure(column, kind, Box::new(e))
-        })
+        serde_json::from_str(&text).map_err(|e| self.spoilt(column, e))
+    }
+
+    /// The error of a text in a column that we would not have written.
+    pub fn spoilt(
+        &self,
+        column: usize,
+        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        Error::FromSqlConversionFailure(column, Type::Text, why.into())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs of `fetch`: what is chosen, in which order, what is said, and runs that meet.
 
 use super::{Desk, SUPPORT, Via, assert_same, both, message};
+use std::time::{Duration, Instant};
 
 const MAILDIR: &str = "deliver: maildir:mail";
 const MAIL: &str = ".config/queuemail/mail";
@@ -259,7 +260,7 @@ fn a_budget_ends_a_run_between_two_messages() {
         let desk = Desk::new(via, &format!("{MAILDIR}\nafter_fetch: seen"));
         let sent = desk.deliver(0..200);
         slow(&desk);
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         desk.fetch(&["--budget", "2"]).succeeds().says_nothing();
         let time = began.elapsed().as_secs();
         let got = desk.maildir(MAIL).len();
@@ -282,7 +283,7 @@ fn a_budget_for_each_address_keeps_no_other_waiting() {
         sent.truncate(400);
         let other = desk.deliver_to("sales@contoso.example", 900..903);
         slow(&desk);
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         desk.fetch(&["--jobs", "1", "--budget-each", "1"])
             .succeeds()
             .says_nothing();
@@ -307,7 +308,7 @@ fn a_mailbox_that_is_being_fetched_is_an_error_only_for_who_names_it() {
     let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/sh -c \"sleep 3\"'");
     desk.deliver(0..1);
     let mut busy = desk.fetch(&[]).command().spawn().unwrap();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     while desk.m365.log().iter().all(|line| !line.contains("FETCH")) {
         assert!(began.elapsed().as_secs() < 20, "the first run fetches");
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -424,6 +425,12 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE folder DROP COLUMN delivered;
                  ALTER TABLE folder DROP COLUMN delivered_at;
                  ALTER TABLE folder DROP COLUMN former;
+                 DROP INDEX sent_before;
+                 ALTER TABLE wait DROP COLUMN exit_code;
+                 ALTER TABLE wait DROP COLUMN server_said;
+                 ALTER TABLE wait DROP COLUMN hints;
+                 ALTER TABLE wait DROP COLUMN fingerprint;
+                 PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )
             .unwrap();
@@ -437,6 +444,10 @@ fn a_database_of_an_earlier_version_goes_on() {
             .query_row(counted, [], |row| row.get(0))
             .unwrap();
         assert_eq!(counted, 5, "{via:?}");
+        let id = desk
+            .state()
+            .pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+        assert_ne!(id.unwrap(), 0, "it is known as ours from now on");
     });
 }
 
@@ -528,4 +539,32 @@ fn a_move_into_a_folder_that_is_fetched_is_found_by_check() {
         let ran = desk.world.run(["check"]).fails(78);
         ran.shows("would be fetched again from there");
     });
+}
+
+/// A host that takes nobody in, as behind a firewall, is not waited for when the run should be over.
+#[test]
+fn a_host_that_does_not_answer_ends_with_the_budget() {
+    use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &std::net::SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    listen(&socket, 0).unwrap();
+    let silent = std::net::TcpListener::from(socket);
+    let address = silent.local_addr().unwrap();
+    // They fill its queue.
+    let short = Duration::from_millis(50);
+    let _waiting: Vec<_> = (0..4)
+        .filter_map(|_| std::net::TcpStream::connect_timeout(&address, short).ok())
+        .collect();
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail");
+    let config = desk.world.config();
+    let config = config.replace(&desk.m365.imap_url(), &format!("imaps://{address}"));
+    desk.world.write_config(config);
+    for within in [["--budget", "2"], ["--timeout", "2"]] {
+        let began = Instant::now();
+        desk.fetch(&within)
+            .fails(75)
+            .mentions("connection timed out");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(12), "{within:?}: {took:?}");
+    }
 }

@@ -1,6 +1,9 @@
 //! The state database: another program holds it, or its file is damaged.
 
 use super::{Campaign, Desk, Via, both, campaign, maildir, makes_good};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 const MAILDIR: &str = "deliver: maildir:mail";
@@ -57,7 +60,7 @@ type Spoil = fn(Vec<u8>) -> Vec<u8>;
 
 #[test]
 fn a_damaged_file_is_said_and_nothing_is_fetched() {
-    let spoilt: [(&str, Spoil); 5] = [
+    let spoilt: [(&str, Spoil); 10] = [
         ("another file", |_| {
             b"This is a letter to my aunt.\n".repeat(100)
         }),
@@ -70,6 +73,23 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
             bytes
         }),
         ("emptied", |_| Vec::new()),
+        ("all but its first octets gone", |mut bytes| {
+            bytes.truncate(50);
+            bytes
+        }),
+        ("all pages but the first gone", |mut bytes| {
+            bytes.truncate(4096);
+            bytes
+        }),
+        ("zeros alone", |bytes| vec![0; bytes.len()]),
+        ("all pages but the first zeros", |mut bytes| {
+            bytes[4096..].fill(0);
+            bytes
+        }),
+        ("what its header tells of it is zeros", |mut bytes| {
+            bytes[60..72].fill(0);
+            bytes
+        }),
         ("all pages but the first overwritten", |mut bytes| {
             bytes[4096..].fill(0x5a);
             bytes
@@ -101,7 +121,88 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
         let twice = [sent.clone(), sent].concat();
         super::assert_same(&twice, &desk.maildir(super::MAIL), story);
     }
-    campaign.end(5);
+    campaign.end(10);
+}
+
+/// A value that the program would not have written.
+#[test]
+fn a_damaged_value_is_said_and_nothing_is_fetched() {
+    for damage in [
+        "UPDATE folder SET mark = '1x'",
+        "UPDATE message SET state = 'staged', intent = '{\"Rename\": 5'",
+        "UPDATE message SET state = 'staged', intent = NULL",
+    ] {
+        let desk = Desk::new(Via::Imap, MAILDIR);
+        let sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds();
+        let state = desk.state();
+        state.execute_batch(damage).unwrap();
+        drop(state);
+        desk.deliver(3..4);
+        let ran = desk.fetch(&[]).ends();
+        assert_eq!(ran.code, 73, "{damage}\n{ran}");
+        ran.mentions("cannot read the state database `HOME/.local/state/queuemail/state.sqlite`")
+            .mentions("hint: the file is damaged: bring back a copy from a backup");
+        super::assert_same(&sent, &desk.maildir(super::MAIL), damage);
+    }
+}
+
+/// A file at the place of the database that is another program's.
+#[test]
+fn a_database_of_another_program_is_left_as_it_is() {
+    let id = "PRAGMA application_id = 252006674;";
+    for made in [
+        "CREATE TABLE note (text)",
+        "CREATE TABLE note (text); PRAGMA user_version = 3",
+        "CREATE TABLE note (text); PRAGMA user_version = 1000",
+        "CREATE TABLE token (a); CREATE TABLE message (a); PRAGMA user_version = 1",
+        &format!("{id} CREATE TABLE note (text); PRAGMA user_version = 5"),
+        &format!("{id} PRAGMA user_version = 1"),
+    ] {
+        let desk = Desk::new(Via::Imap, MAILDIR);
+        desk.deliver(0..1);
+        let path = desk.world.state_dir().join("state.sqlite");
+        std::fs::create_dir_all(desk.world.state_dir()).unwrap();
+        desk.state().execute_batch(made).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        for command in [["fetch"].as_slice(), &["status"], &["outbox", "flush"]] {
+            desk.world
+                .run(command)
+                .fails(73)
+                .mentions(
+                    "`HOME/.local/state/queuemail/state.sqlite` is the database of another program",
+                )
+                .mentions("--state-dir FOLDER");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), before, "{made}");
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "{made}");
+    }
+}
+
+/// What is no file cannot be a database, and nobody waits for it.
+#[test]
+fn a_thing_that_is_no_file_is_said() {
+    let makes: [fn(&Path); 2] = [
+        |path| std::fs::create_dir(path).unwrap(),
+        |path| {
+            rustix::fs::mkfifoat(
+                rustix::fs::CWD,
+                path,
+                rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            )
+            .unwrap();
+        },
+    ];
+    for make in makes {
+        let desk = Desk::new(Via::Imap, MAILDIR);
+        std::fs::create_dir_all(desk.world.state_dir()).unwrap();
+        make(&desk.world.state_dir().join("state.sqlite"));
+        desk.fetch(&[])
+            .fails(73)
+            .mentions("cannot open the state database `HOME/.local/state/queuemail/state.sqlite`");
+    }
 }
 
 /// The log is of no use without its database, which may come back.
