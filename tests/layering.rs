@@ -44,6 +44,8 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "oauth",
             "outbox",
             "prompt",
+            "reach",
+            "send",
             "setup",
             "state",
             "submit",
@@ -61,7 +63,38 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("setup", true, &["submit"]),
     ("submit", true, &[]),
     ("expiry", true, &[]),
-    ("check", true, &["expiry", "mail", "oauth"]),
+    (
+        "check",
+        true,
+        &[
+            "delivery",
+            "expiry",
+            "fetch::mailbox_key",
+            "mail",
+            "oauth",
+            "reach",
+            "state",
+            "submit",
+            "tokens",
+        ],
+    ),
+    (
+        "send",
+        true,
+        &[
+            "mail",
+            "outbox::Settled",
+            "reach",
+            "state",
+            "submit",
+            "tokens",
+        ],
+    ),
+    (
+        "reach",
+        true,
+        &["mail", "oauth", "state", "submit", "tokens"],
+    ),
     // What they keep of a message is all that the next two know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
     (
@@ -78,7 +111,9 @@ const TABLE: &[(&str, bool, &[&str])] = &[
 
 /// These print nothing and know no command line: they get values, and tell an `Observer`. Of
 /// `output` they know how text is made safe.
-const ENGINES: &[&str] = &["check", "fetch", "outbox", "setup", "tokens"];
+const ENGINES: &[&str] = &[
+    "check", "fetch", "outbox", "reach", "send", "setup", "tokens",
+];
 
 /// Words that panic, or that were forgotten.
 const FORBIDDEN: &[&str] = &[

@@ -11,13 +11,10 @@ mod fetch;
 mod guide;
 mod login;
 mod outbox;
-mod post;
 mod provision;
 mod quarantine;
 mod queue;
 mod queue_add;
-
-mod reading;
 mod secret_flags;
 mod send;
 mod server;

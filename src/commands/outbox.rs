@@ -1,15 +1,16 @@
 //! `outbox`: what is kept to be sent goes out, is looked at, and decided about.
 
-mod sent;
 mod show;
 
 use super::Context;
-use super::post::{self, Mail, Office, Post, verdict};
+use super::send::words;
 use crate::cli::OutboxCommand;
 use crate::config::{self, Config};
 use crate::delivery::{self, Place};
 use crate::fault::{Errors, Fault, Kind};
 use crate::outbox::{self, Claim, Destination, Settled, Teller};
+use crate::reach::{Mailboxes, sent};
+use crate::send::{self, Mail, Office, Post, verdict};
 use crate::shell;
 use crate::state::{OutboxEntry, OutboxState, Store};
 use crate::submit::{self, Route};
@@ -34,14 +35,14 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
-            send(context, &config, &store, due, Teller::Report, |claim| {
+            send_all(context, &config, &store, due, Teller::Report, |claim| {
                 Ok(claim.entry.is_due(now()))
             })
         }
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;
             let config = config::load(&context.config_path)?;
-            send(context, &config, &store, chosen, Teller::Report, |claim| {
+            send_all(context, &config, &store, chosen, Teller::Report, |claim| {
                 ready_again(context, &config, &store, claim, *blindly)
             })
         }
@@ -55,7 +56,7 @@ fn now() -> i64 {
 
 /// Works on messages: those that `ready` allows are sent, and reports that are due delivered.
 /// What others work on is theirs.
-fn send(
+fn send_all(
     context: &Context,
     config: &Config,
     store: &Store,
@@ -63,19 +64,19 @@ fn send(
     teller: Teller,
     ready: impl Fn(&mut Claim<'_>) -> Result<bool> + Sync,
 ) -> Result<(), Errors> {
-    let office = Office::new(context, config, store);
+    let office = Office::new(&context.means, config, store);
     let errors: Mutex<Vec<anyhow::Error>> = Mutex::default();
     let mut entries = entries;
     // Those that share a way are neighbours, so that they share a connection.
     entries.sort_by(|a, b| (&a.envelope.from, a.id).cmp(&(&b.envelope.from, b.id)));
     let about = entries.len();
-    post::work(
+    send::work(
         &office,
         entries.into_iter(),
         about,
         CONNECTIONS,
         |post, entry| {
-            if let Err(err) = one(&office, post, entry.id, teller, &ready) {
+            if let Err(err) = one(context, &office, post, entry.id, teller, &ready) {
                 let err = err.context(format!("message {} of the outbox", entry.id));
                 errors
                     .lock()
@@ -105,6 +106,7 @@ fn fold_same(errors: &mut Vec<anyhow::Error>) {
 }
 
 fn one<'a>(
+    context: &Context,
     office: &'a Office<'a>,
     post: &mut Post<'a>,
     id: i64,
@@ -116,18 +118,19 @@ fn one<'a>(
     };
     let mut verdict = Ok(());
     if ready(&mut claim)? {
-        verdict = attempt(office, post, &mut claim, teller);
+        verdict = attempt(context, office, post, &mut claim, teller);
     } else if claim.abandoned {
         verdict = Err(unknown(&claim.entry).into());
     }
     if !claim.entry.refused.is_empty() {
-        let reported = report(office, &mut claim);
+        let reported = report(context, office, &mut claim);
         verdict = verdict.and(reported);
     }
     verdict
 }
 
 fn attempt<'a>(
+    context: &Context,
     office: &'a Office<'a>,
     post: &mut Post<'a>,
     claim: &mut Claim<'_>,
@@ -158,10 +161,9 @@ fn attempt<'a>(
     };
     let result = post.submit(&mail, &mut || claim.hand_over());
     let settled = claim.settle(&result, teller, now())?;
-    verdict::tell(office.context, &mail, &result, Some(&settled))?;
+    words::tell(context, &mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
-        office
-            .context
+        context
             .output
             .step(&format!("message {}: sent", claim.entry.id));
     }
@@ -192,7 +194,8 @@ fn ready_again(
         }
         let sender = claim.entry.envelope.from.clone().unwrap_or_default();
         let route = submit::route(config, &sender)?;
-        if sent::holds(context, config, store, &route, &claim.entry.message_id)? {
+        let mailboxes = Mailboxes::new(&context.means, config, store);
+        if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
             claim.remove()?;
             let said = format!(
                 "message {id}: Sent Items of `{}` holds it; it was sent and is not sent again",
@@ -213,7 +216,7 @@ fn ready_again(
 }
 
 /// Delivers the report that is due to the queue of the sender, or says why it cannot.
-fn report(office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
+fn report(context: &Context, office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
     let id = claim.entry.id;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
     let place = submit::route(office.config, &sender)
@@ -222,7 +225,7 @@ fn report(office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
         .and_then(|to| outbox::deliver_report(claim, &to, now()));
     match place {
         Ok(place) => {
-            office.context.output.step(&format!("message {id}: its report is in {place}"));
+            context.output.step(&format!("message {id}: its report is in {place}"));
             Ok(())
         }
         Err(err) => {

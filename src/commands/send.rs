@@ -4,8 +4,8 @@
 mod compose;
 mod input;
 mod people;
+pub mod words;
 
-use super::post::{self, Mail, Office, Post, verdict};
 use super::{Context, outbox as outbox_command};
 use crate::cli::{OutboxCommand, SendArgs};
 use crate::config::{self, Config};
@@ -13,6 +13,7 @@ use crate::fault::{Errors, Fault, Kind};
 use crate::mail::message::{Draft, Prepared};
 use crate::mail::{Envelope, Notifications, addresses};
 use crate::outbox::{self, Teller};
+use crate::send::{self, Mail, Office, Post, verdict};
 use crate::state::Store;
 use crate::submit::{self, is_local};
 use anyhow::Result;
@@ -37,7 +38,7 @@ struct Run<'a> {
     office: &'a Office<'a>,
     several: bool,
     about: usize,
-    tally: verdict::Tally,
+    tally: words::Tally,
     errors: Mutex<Vec<anyhow::Error>>,
 }
 
@@ -58,7 +59,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         }
         false => input::inputs(args, &context.output)?,
     };
-    let office = Office::new(context, &config, &store);
+    let office = Office::new(&context.means, &config, &store);
     let office = if args.outbox {
         office.impatient()
     } else {
@@ -74,12 +75,12 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         office: &office,
         several: about > 1 || !args.mboxes.is_empty(),
         about,
-        tally: verdict::Tally::default(),
+        tally: words::Tally::default(),
         errors: Mutex::default(),
     };
     let start = Instant::now();
     let jobs = args.jobs.unwrap_or(CONNECTIONS);
-    post::work(&office, inputs, about, jobs, |post, input| {
+    send::work(&office, inputs, about, jobs, |post, input| {
         run.one(post, input);
         run.show_progress();
     });
@@ -137,7 +138,7 @@ impl<'a> Run<'a> {
         }
         let result = post.submit(mail, &mut || Ok(()));
         self.tally.count(mail, &result, None);
-        verdict::tell(self.context, mail, &result, None)?;
+        words::tell(self.context, mail, &result, None)?;
         verdict::judge(mail, result?, || self.office.scene(mail, post.way))
     }
 
@@ -178,7 +179,7 @@ impl<'a> Run<'a> {
                 }
                 let settled = claim.settle(&result, Teller::Caller, now())?;
                 self.tally.count(&mail, &result, Some(&settled));
-                verdict::tell(self.context, &mail, &result, Some(&settled))?;
+                words::tell(self.context, &mail, &result, Some(&settled))?;
                 match verdict::less_kept(result, &settled)? {
                     None => Ok(()),
                     Some(receipt) => {
@@ -193,15 +194,15 @@ impl<'a> Run<'a> {
     fn foretell(&self, mail: &Mail<'a>) -> Result<()> {
         let output = &self.context.output;
         if self.args.raw {
-            for line in self.office.foretell(mail)? {
+            for line in words::foretell(self.context, self.office, mail)? {
                 crate::output::eprintln_safe(&line);
             }
             return output.raw(&mail.octets);
         }
         if output.json {
-            return output.json(&self.office.foretell_json(mail)?);
+            return output.json(&words::foretell_json(self.context, self.office, mail)?);
         }
-        for line in self.office.foretell(mail)? {
+        for line in words::foretell(self.context, self.office, mail)? {
             output.line(&line)?;
         }
         Ok(())

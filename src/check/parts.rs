@@ -1,6 +1,6 @@
 //! Steps that reading and sending have in common.
 
-use crate::check::{Walk, claims, files};
+use super::{Walk, claims, files};
 use crate::config::resolve::{Account, CredentialSource, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, Purpose};
 use crate::expiry;
