@@ -1,11 +1,19 @@
 //! How mail leaves, for `send` and `outbox`: the connection and token that messages share, the
 //! limits that are kept and the waits that are obeyed.
 //!
+//! - `input`, `compose`, `people`, `prepare`: from where messages come, and what is made of them
 //! - `pace`: the limits and the waits
 //! - `verdict`: what became of a message, as the error that its sender gets
 
+pub mod compose;
+pub mod input;
 mod pace;
+mod people;
+mod prepare;
 pub mod verdict;
+
+pub use people::composer;
+pub use prepare::Orders;
 
 use crate::config::resolve::{self, Registration};
 use crate::config::{Config, Limits};
