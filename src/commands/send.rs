@@ -7,12 +7,11 @@ use super::{Context, outbox as outbox_command};
 use crate::cli::{AutoArg, OutboxCommand, SendArgs};
 use crate::config;
 use crate::fault::{Errors, Fault};
-use crate::mail::Notifications;
-use crate::outbox::{self, Teller};
+use crate::mail::{Notifications, Receipt};
+use crate::outbox::Settled;
 use crate::send::compose::{self, Auto, Parts};
 use crate::send::input::{self, Input, Sources};
-use crate::send::{self, Mail, Office, Orders, Post, composer, verdict};
-use crate::state::Store;
+use crate::send::{self, Listener, Mail, Office, Orders, Post, composer};
 use anyhow::Result;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +23,6 @@ const CONNECTIONS: usize = 3;
 /// What all messages of a run share.
 struct Run<'a> {
     context: &'a Context,
-    store: &'a Store,
     args: &'a SendArgs,
     orders: Orders<'a>,
     office: &'a Office<'a>,
@@ -60,7 +58,6 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     };
     let run = Run {
         context,
-        store: &store,
         args,
         orders: Orders {
             from,
@@ -109,10 +106,13 @@ impl<'a> Run<'a> {
             }
         };
         let outcome = match self.args.outbox && !self.args.dry_run {
-            true => self.keep_and_try(post, mails),
+            true => post.keep_and_try(mails, self),
             false => mails
                 .into_iter()
-                .map(|mail| self.send(post, &mail))
+                .map(|mail| match self.args.dry_run {
+                    true => self.foretell(&mail),
+                    false => post.send(&mail, self),
+                })
                 .collect(),
         };
         for err in outcome.into_iter().filter_map(Result::err) {
@@ -129,64 +129,6 @@ impl<'a> Run<'a> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(err);
-    }
-
-    fn send(&self, post: &mut Post<'a>, mail: &Mail<'a>) -> Result<()> {
-        if self.args.dry_run {
-            return self.foretell(mail);
-        }
-        let result = post.submit(mail, &mut || Ok(()));
-        self.tally.count(mail, &result, None);
-        words::tell(self.context, mail, &result, None)?;
-        verdict::judge(mail, result?, || self.office.scene(mail, post.way))
-    }
-
-    /// Keeps a message durably, all its transactions, then tries each once.
-    fn keep_and_try(&self, post: &mut Post<'a>, mails: Vec<Mail<'a>>) -> Vec<Result<()>> {
-        let now = || jiff::Timestamp::now().as_second();
-        let shared = mails.len() > 1;
-        let mut kept = Vec::new();
-        for mail in mails {
-            let envelope = mail.envelope.clone();
-            match outbox::keep(
-                self.store,
-                envelope,
-                &mail.message_id,
-                &mail.octets,
-                shared,
-                now(),
-            ) {
-                Ok(claim) => kept.push((mail, claim)),
-                Err(err) => {
-                    // Nothing is promised: what was kept of it goes again.
-                    self.tally.unreadable();
-                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
-                    return std::iter::once(Err(err)).chain(undone).collect();
-                }
-            }
-        }
-        kept.into_iter()
-            .map(|(mut mail, mut claim)| {
-                mail.kept = Some(claim.entry.id);
-                let result = post.submit(&mail, &mut || claim.hand_over());
-                if let Err(err) = &result
-                    && !outbox::may_pass(err)
-                {
-                    self.tally.count(&mail, &result, None);
-                    claim.remove()?;
-                    return result.map(drop);
-                }
-                let settled = claim.settle(&result, Teller::Caller, now())?;
-                self.tally.count(&mail, &result, Some(&settled));
-                words::tell(self.context, &mail, &result, Some(&settled))?;
-                match verdict::less_kept(result, &settled)? {
-                    None => Ok(()),
-                    Some(receipt) => {
-                        verdict::judge(&mail, receipt, || self.office.scene(&mail, post.way))
-                    }
-                }
-            })
-            .collect()
     }
 
     /// Tells what would be sent; with `--raw` the exact octets, and the rest on standard error.
@@ -265,6 +207,22 @@ fn marked(kind: AutoArg) -> Auto {
     match kind {
         AutoArg::Replied => Auto::Replied,
         AutoArg::Generated => Auto::Generated,
+    }
+}
+
+impl Listener for Run<'_> {
+    fn tell(
+        &self,
+        mail: &Mail<'_>,
+        result: &Result<Receipt>,
+        settled: Option<&Settled>,
+    ) -> Result<()> {
+        self.tally.count(mail, result, settled);
+        words::tell(self.context, mail, result, settled)
+    }
+
+    fn not_kept(&self) {
+        self.tally.unreadable();
     }
 }
 

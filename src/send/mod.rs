@@ -1,17 +1,20 @@
-//! How mail leaves, for `send` and `outbox`: the connection and token that messages share, the
+//! How mail leaves, for the commands `send` and `outbox`: the connection and token that messages share, the
 //! limits that are kept and the waits that are obeyed.
 //!
 //! - `input`, `compose`, `people`, `prepare`: from where messages come, and what is made of them
 //! - `pace`: the limits and the waits
+//! - `kept`: what the outbox keeps until it has left
 //! - `verdict`: what became of a message, as the error that its sender gets
 
 pub mod compose;
 pub mod input;
+pub mod kept;
 mod pace;
 mod people;
 mod prepare;
 pub mod verdict;
 
+pub use kept::Listener;
 pub use people::composer;
 pub use prepare::Orders;
 
