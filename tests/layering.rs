@@ -178,6 +178,19 @@ fn engines_print_nothing() {
     );
 }
 
+/// Which way to a host is taken is decided in `reach`, and which cloud it is in, in `config`.
+#[test]
+fn commands_choose_no_way() {
+    let wrong: Vec<String> = product_lines()
+        .into_iter()
+        .filter(|(_, part, line)| {
+            part == "commands" && (line.contains("Way::") || line.contains("Cloud::"))
+        })
+        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Another database is another driver, and nothing else.
 #[test]
 fn one_driver_knows_the_database() {
