@@ -45,6 +45,11 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     sync_folder(folder)
 }
 
+/// A file without a name in `folder`, for what memory is not to hold: it ends with the process.
+pub fn nameless(folder: &Path) -> io::Result<File> {
+    tempfile::tempfile_in(folder)
+}
+
 /// Opens a file to read it and waits for nobody: of a FIFO, that would be a writer.
 pub fn open_at_once(path: &Path) -> io::Result<File> {
     File::options()

@@ -269,7 +269,7 @@ impl Run<'_> {
     fn account(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
         let mut passed_over = 0;
         let all = fetch::audit(job, self.store, mailbox, fetch::now(), |audit| {
-            passed_over += audit.unaccounted.len() as u64;
+            passed_over += audit.unaccounted.count();
             words::audited(&self.context.output, job, audit)
         });
         match passed_over {

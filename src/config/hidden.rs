@@ -12,11 +12,12 @@ use crate::secret::{Mask, Secret};
 use std::iter;
 
 /// The keys whose values may be shown. One that is new to the model is hidden until it is here.
-const PLAIN: [&str; 48] = [
+const PLAIN: [&str; 49] = [
     "account",
     "address",
     "addresses",
     "after_fetch",
+    "any_from",
     "app",
     "authentication",
     "authorization_endpoint",

@@ -226,10 +226,11 @@ pub fn connect(path: &Path, busy: Duration) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Finds out whose the database is.
-pub fn owner(connection: &Connection) -> Result<Owner> {
+/// Finds out whose the database is, all at one moment: another process may be making it.
+pub fn owner(connection: &mut Connection) -> Result<Owner> {
+    let connection = connection.transaction()?;
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version = version(connection)?;
+    let version = version(&connection)?;
     if id == APPLICATION_ID {
         return Ok(match version {
             0 => Owner::Damaged,
@@ -337,7 +338,7 @@ pub(super) mod tests {
         drop(earlier);
         for _ in 0..2 {
             let mut now = connect(&path, Duration::ZERO).unwrap();
-            assert_eq!(owner(&now).unwrap(), Owner::We);
+            assert_eq!(owner(&mut now).unwrap(), Owner::We);
             prepare(&mut now, Duration::ZERO).unwrap();
             let mut folders = now
                 .prepare("SELECT delivered, delivered_at, former FROM folder ORDER BY id")
