@@ -82,12 +82,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         "send",
         true,
         &[
-            "mail",
-            "outbox::Settled",
-            "reach",
-            "state",
-            "submit",
-            "tokens",
+            "delivery", "mail", "outbox", "reach", "state", "submit", "tokens",
         ],
     ),
     (

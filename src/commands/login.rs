@@ -117,7 +117,7 @@ impl Person for Terminal {
 
     fn bring_address(&self) -> Result<Secret> {
         // Not shown while it is typed.
-        Ok(prompt::secret("The address at which the browser ends")?)
+        prompt::secret("The address at which the browser ends")
     }
 }
 
