@@ -151,6 +151,26 @@ fn dependencies_point_one_way() {
     );
 }
 
+/// Arrows point down only: above the ground nobody comes back to itself.
+#[test]
+fn the_table_has_no_circle() {
+    for (part, ..) in TABLE {
+        let mut reached: Vec<&str> = Vec::new();
+        let mut left = vec![*part];
+        while let Some(at) = left.pop() {
+            let rules = TABLE.iter().filter(|(own, ..)| *own == at);
+            for name in rules.flat_map(|rule| rule.2) {
+                let top = name.split("::").next().unwrap_or_default();
+                assert_ne!(top, *part, "`{part}` comes back to itself by `{at}`");
+                if !reached.contains(&top) {
+                    reached.push(top);
+                    left.push(top);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn engines_print_nothing() {
     let mut wrong = Vec::new();

@@ -5,7 +5,7 @@
 //! that Exchange gives (RBAC for Applications) stands in no token, so there the service alone
 //! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
-use super::way::{self, ReadWay, is_about_the_way};
+use super::way::{Permission, ReadWay, is_about_the_way, to_grant};
 use crate::config::{
     AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, resolve,
 };
@@ -232,17 +232,17 @@ impl<'a> Mailboxes<'a> {
     ) -> Result<(Opened, String)> {
         let token = self.token(wanted.entry, way, stale_token)?;
         let purpose = way.purpose(wanted.writes);
-        let permission = way::permission(&token, server.authentication, purpose);
-        let by_exchange = permission.is_err()
+        let permission = Permission::of(&token, server.authentication, purpose);
+        let by_exchange = matches!(permission, Permission::Missing(_))
             && way == ReadWay::Graph
             && server.authentication == Authentication::OauthService;
         let reason = match permission {
-            Ok(permission) => format!("the token has {permission}"),
-            Err(_) if by_exchange => {
+            Permission::Held(permission) => format!("the token has {permission}"),
+            Permission::Missing(_) if by_exchange => {
                 "the token names no permission, Exchange gives one (RBAC for Applications)"
                     .to_owned()
             }
-            Err(missing) => return Err(missing.into()),
+            Permission::Missing(fault) => return Err(fault.into()),
         };
         let mut opened = self.connect_to(wanted, server, way, token)?;
         // Exchange refuses some mailboxes only after the sign-in.
@@ -253,7 +253,7 @@ impl<'a> Mailboxes<'a> {
             {
                 fault.hints.push(format!(
                     "the token has no permission for graph, and no role in Exchange gives one: {}",
-                    way::to_grant(purpose)
+                    to_grant(purpose)
                 ));
             }
             err

@@ -5,7 +5,7 @@
 //! stands in no token. What was chosen, and why, is remembered; when the service refuses it, the
 //! other way is taken.
 
-use super::way::{self, SendWay, is_about_the_way};
+use super::way::{Permission, SendWay, is_about_the_way};
 use crate::config::{Authentication, Config, OutgoingVia, resolve};
 use crate::fault::Fault;
 use crate::http::Agent;
@@ -24,13 +24,6 @@ const GUESS: &str =
     "the token names no permission, but Exchange may give one (RBAC for Applications)";
 const PROVEN: &str =
     "a message was accepted though the token names no permission (RBAC for Applications)";
-
-/// What a token says of the permission for a way.
-enum Permission {
-    Held(String),
-    /// The token was given and names none.
-    Missing(Fault),
-}
 
 /// Chooses ways out and opens them; shared by threads.
 pub struct Transports<'a> {
@@ -171,11 +164,11 @@ impl<'a> Transports<'a> {
         let token =
             self.access
                 .sending_token(route.outgoing, Some(&route.entry), way.resource())?;
-        let held = way::permission(&token, route.outgoing.authentication, way.purpose());
-        Ok(match held {
-            Ok(permission) => Permission::Held(permission),
-            Err(missing) => Permission::Missing(missing),
-        })
+        Ok(Permission::of(
+            &token,
+            route.outgoing.authentication,
+            way.purpose(),
+        ))
     }
 
     fn token(&'a self, route: &Route<'a>, way: SendWay) -> impl Fn(bool) -> Result<Secret> + 'a {

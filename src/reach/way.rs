@@ -97,29 +97,30 @@ impl SendWay {
     }
 }
 
-/// The permission by which a token serves a purpose, as the token names it.
-///
-/// # Errors
-/// `SignIn`: the token names none. That need not be the last word: a role that Exchange gives an
-/// app (RBAC for Applications) stands in no token.
-pub(super) fn permission(
-    token: &Secret,
-    authentication: Authentication,
-    purpose: Purpose,
-) -> Result<String, Fault> {
-    // A token need not be readable; then the service alone decides.
-    let Some(claims) = Claims::of(token.expose()) else {
-        return Ok("an unknown permission".to_owned());
-    };
-    let held = purpose.held(authentication, &claims.roles, &claims.scopes);
-    held.map(str::to_owned).ok_or_else(|| {
-        let way = purpose.resource().name();
-        Fault::new(
-            Kind::SignIn,
-            format!("the token has no permission for {way}"),
-        )
-        .hint(to_grant(purpose))
-    })
+/// What a token says of the permission for a purpose.
+pub(super) enum Permission {
+    /// It names this one.
+    Held(String),
+    /// It names none. That need not be the last word: a role that Exchange gives an app (RBAC for
+    /// Applications) stands in no token.
+    Missing(Fault),
+}
+
+impl Permission {
+    pub fn of(token: &Secret, authentication: Authentication, purpose: Purpose) -> Permission {
+        // A token need not be readable; then the service alone decides.
+        let Some(claims) = Claims::of(token.expose()) else {
+            return Permission::Held("an unknown permission".to_owned());
+        };
+        match purpose.held(authentication, &claims.roles, &claims.scopes) {
+            Some(held) => Permission::Held(held.to_owned()),
+            None => {
+                let way = purpose.resource().name();
+                let what = format!("the token has no permission for {way}");
+                Permission::Missing(Fault::new(Kind::SignIn, what).hint(to_grant(purpose)))
+            }
+        }
+    }
 }
 
 /// What an administrator does where a permission is missing.
