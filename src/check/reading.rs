@@ -1,20 +1,19 @@
 //! The walk of a mailbox that is read: by IMAP, by Graph, or by whichever of them is open.
 
-use super::Run;
 use super::parts::{self, Promise};
-use crate::check::claims::Purpose;
-use crate::check::road::{self, Names};
-use crate::check::{Outcome, Walk, mailbox, reword};
-use crate::commands::reading::Way;
+use super::road::{self, Names};
+use super::run::Run;
+use super::{Outcome, Walk, mailbox, reword};
 use crate::config::resolve;
 use crate::config::{AfterFetch, Authentication, IncomingServer, MailboxEntry};
 use crate::delivery;
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::Fault;
 use crate::http::Agent;
-use crate::mail::{Mailbox, graph, imap};
+use crate::mail::imap;
 use crate::net;
+use crate::reach::{Opened, ReadWay, is_about_the_way};
 use crate::secret::Secret;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use std::time::Duration;
 
 /// What the refusal of an app with the right claims is told with.
@@ -35,18 +34,10 @@ const HTTPS: Names = Names {
 };
 
 /// The steps between the claims and the mailbox.
-fn road(way: Way) -> &'static [&'static str] {
+fn road(way: ReadWay) -> &'static [&'static str] {
     match way {
-        Way::Imap => &["name", "connection", "tls", "sign-in"],
-        Way::Graph => &["name", "connection", "tls"],
-    }
-}
-
-fn purpose(way: Way, after: &AfterFetch) -> Purpose {
-    match (way, after) {
-        (Way::Imap, _) => Purpose::Imap,
-        (Way::Graph, AfterFetch::Keep) => Purpose::GraphRead,
-        (Way::Graph, _) => Purpose::GraphWrite,
+        ReadWay::Imap => &["name", "connection", "tls", "sign-in"],
+        ReadWay::Graph => &["name", "connection", "tls"],
     }
 }
 
@@ -67,7 +58,7 @@ impl Run<'_> {
         if server.authentication == Authentication::OauthUser {
             walk.scene.account = Some(entry.account().to_owned());
         }
-        let ways = Way::of(server.via);
+        let ways = ReadWay::of(server.via);
         if !configuration(walk, server, ways) || !parts::files(walk, &registration, Some(entry)) {
             walk.not_reached(&["token", "claims"]);
             walk.not_reached(road(ways[0]));
@@ -94,7 +85,7 @@ impl Run<'_> {
                 return;
             };
             if n + 1 == ways.len() && n > 0 {
-                self.context.output.step(&format!(
+                self.means.observer.step(&format!(
                     "`{}` is open neither by imap nor by graph ({why})",
                     entry.address.address
                 ));
@@ -109,7 +100,7 @@ impl Run<'_> {
         walk: &mut Walk,
         entry: &MailboxEntry<'_>,
         server: &IncomingServer,
-        way: Way,
+        way: ReadWay,
     ) {
         let from = walk.steps.len();
         walk.scene.protocol = Some(way.name().to_owned());
@@ -126,12 +117,12 @@ impl Run<'_> {
         walk: &mut Walk,
         entry: &MailboxEntry<'_>,
         server: &IncomingServer,
-        way: Way,
+        way: ReadWay,
         fresh: bool,
     ) -> bool {
         let registration = resolve::incoming(server);
         let after = entry.after_fetch();
-        let purpose = purpose(way, &after);
+        let purpose = way.purpose(after != AfterFetch::Keep);
         let access = if fresh { &self.fresh } else { &self.access };
         let get = || access.mailbox_access(entry, purpose.resource());
         let person = server.authentication == Authentication::OauthUser;
@@ -157,11 +148,11 @@ impl Run<'_> {
             Ok(opened) => opened,
             Err(err) => return not_opened(walk, entry, &registration.authentication, err, took),
         };
-        if way == Way::Imap {
+        if way == ReadWay::Imap {
             walk.passed("sign-in", format!("as {}", entry.account()), took);
         }
-        mailbox::walk(walk, opened.as_mut(), &entry.folders(), &after);
-        opened.close();
+        mailbox::walk(walk, opened.mailbox(), &entry.folders(), &after);
+        opened.mailbox().close();
         let failed = mailbox::STEPS
             .into_iter()
             .find(|step| walk.failed_at(step).is_some());
@@ -180,43 +171,38 @@ impl Run<'_> {
         &self,
         walk: &mut Walk,
         server: &IncomingServer,
-        way: Way,
+        way: ReadWay,
         address: &str,
         token: &Secret,
-    ) -> Option<(Result<Box<dyn Mailbox>>, Duration)> {
-        let settings = self.context.net_settings(server.ca_file.as_deref());
-        let output = self.context.output;
-        let traced = output.verbose >= 2;
-        let trace = move |line: &str| output.trace(line);
+    ) -> Option<(Result<Opened>, Duration)> {
+        let settings = self.means.net_settings(server.ca_file.as_deref());
+        let open = |settings: &net::Settings| {
+            self.mailboxes
+                .connect(server, way, address, token.clone(), settings)
+        };
         match way {
-            Way::Imap => {
+            ReadWay::Imap => {
                 let endpoint = self.known(walk, resolve::imap(server), way)?;
                 endpoint.name_in(&mut walk.scene);
-                road::travel(walk, READING, &endpoint.host, settings, |settings| {
-                    let trace = traced.then(|| Box::new(trace) as _);
-                    let opened = imap::open(&endpoint, settings, address, token, trace)?;
-                    Ok(Box::new(opened) as Box<dyn Mailbox>)
-                })
+                road::travel(walk, READING, &endpoint.host, settings, open)
             }
-            Way::Graph => {
+            ReadWay::Graph => {
                 let root = self.known(walk, resolve::graph(server), way)?;
-                let agent = self.access.http(server.ca_file.as_deref());
-                let agent = agent
+                let agent = self
+                    .mailboxes
+                    .http(server)
                     .map_err(|err| {
                         walk.failed(READING.name, err, Duration::ZERO);
                         walk.not_reached(&road(way)[1..]);
                     })
                     .ok()?;
-                walk_to_https(walk, HTTPS, root, &agent, settings)?;
-                let trace = traced.then(|| Box::new(trace) as _);
-                let opened = graph::open(agent, root, address, token.clone(), trace)
-                    .with_context(|| format!("incoming server `{}`", server.name));
-                Some((opened.map(|o| Box::new(o) as _), Duration::ZERO))
+                walk_to_https(walk, HTTPS, root, &agent, settings.clone())?;
+                Some((open(&settings), Duration::ZERO))
             }
         }
     }
 
-    fn known<T>(&self, walk: &mut Walk, place: Result<T, Fault>, way: Way) -> Option<T> {
+    fn known<T>(&self, walk: &mut Walk, place: Result<T, Fault>, way: ReadWay) -> Option<T> {
         place
             .map_err(|fault| {
                 walk.failed(READING.name, fault.into(), Duration::ZERO);
@@ -232,7 +218,7 @@ impl Run<'_> {
             scene: registration.scene(),
             ..Walk::default()
         };
-        let ways = Way::of(server.via);
+        let ways = ReadWay::of(server.via);
         if !configuration(&mut walk, server, ways) || !parts::files(&mut walk, &registration, None)
         {
             walk.not_reached(&["token", "claims"]);
@@ -249,7 +235,7 @@ impl Run<'_> {
             );
             return walk;
         }
-        let purpose = purpose(ways[0], &AfterFetch::Keep);
+        let purpose = ways[0].purpose(false);
         let get = || self.fresh.server_access(&server.name, purpose.resource());
         match parts::token(&mut walk, "token", None, get) {
             Some(token) => {
@@ -340,22 +326,19 @@ fn closed(walk: &Walk, start: usize) -> Option<String> {
         let Outcome::Failed(err) = &step.outcome else {
             return None;
         };
-        let about_the_way = matches!(
-            kind_of(err),
-            Kind::SignIn | Kind::UnknownRecipient | Kind::Refused
-        );
         let fault = err.downcast_ref::<Fault>();
-        about_the_way.then(|| fault.map_or_else(|| err.to_string(), |fault| fault.what.clone()))
+        is_about_the_way(err)
+            .then(|| fault.map_or_else(|| err.to_string(), |fault| fault.what.clone()))
     })
 }
 
-fn configuration(walk: &mut Walk, server: &IncomingServer, ways: &[Way]) -> bool {
+fn configuration(walk: &mut Walk, server: &IncomingServer, ways: &[ReadWay]) -> bool {
     walk.step("configuration", || {
         let mut places = Vec::new();
         for way in ways {
             places.push(match way {
-                Way::Imap => resolve::imap(server)?.to_string(),
-                Way::Graph => resolve::graph(server)?.to_owned(),
+                ReadWay::Imap => resolve::imap(server)?.to_string(),
+                ReadWay::Graph => resolve::graph(server)?.to_owned(),
             });
         }
         let detail = format!("server {} ({})", server.name, places.join(" or "));

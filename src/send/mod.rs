@@ -1,24 +1,35 @@
-//! How mail leaves, for `send` and `outbox`: the connection and token that messages share, the
-//! limits that are kept, the waits that are obeyed, and what is told of it.
+//! How mail leaves, for the commands `send` and `outbox`: the connection and token that messages share, the
+//! limits that are kept and the waits that are obeyed.
+//!
+//! - `input`, `compose`, `people`, `prepare`: from where messages come, and what is made of them
+//! - `pace`: the limits and the waits
+//! - `kept`: what the outbox keeps until it has left
+//! - `verdict`: what became of a message, as the error that its sender gets
 
+pub mod compose;
+pub mod input;
+pub mod kept;
 mod pace;
+mod people;
+mod prepare;
 pub mod verdict;
-mod way;
 
-use super::access::login_to_send;
-use super::{Access, Context};
+pub use kept::Listener;
+pub use people::composer;
+pub use prepare::Orders;
+
 use crate::config::resolve::{self, Registration};
 use crate::config::{Config, Limits};
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
+use crate::means::Means;
+use crate::reach::{SendWay, Transports};
 use crate::state::Store;
 use crate::submit::Route;
+use crate::tokens::login_to_send;
 use anyhow::{Context as _, Result};
-use serde_json::json;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use way::Ways;
-pub use way::{Way, proven};
 
 /// A message, ready, with its way.
 pub struct Mail<'a> {
@@ -40,19 +51,15 @@ type Sender<'a> = (&'a str, &'a str);
 
 /// What all connections of a run share.
 pub struct Office<'a> {
-    pub context: &'a Context,
+    means: Means,
     pub config: &'a Config,
     pub store: &'a Store,
-    access: Access<'a>,
-    /// For a token that is newer than this run.
-    fresh_access: Access<'a>,
+    transports: Transports<'a>,
     /// Senders that failed: the messages after the first are not tried again, lest an account be
     /// locked.
     shut: Mutex<Vec<(Sender<'a>, Fault)>>,
     /// How long a message waits for its turn before it is left for later.
     patience: Duration,
-    /// Takes each line of the dialogue, with secrets masked.
-    trace: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// One connection at a time, for messages one after the other.
@@ -60,12 +67,12 @@ pub struct Post<'a> {
     office: &'a Office<'a>,
     open: Option<Open<'a>>,
     /// The way that was taken last, for what an error says.
-    pub way: Option<Way>,
+    pub way: Option<SendWay>,
 }
 
 struct Open<'a> {
     sender: Sender<'a>,
-    way: Way,
+    way: SendWay,
     transport: Box<dyn Transport + 'a>,
     limits: Limits,
     /// Held while we are one of the mailbox's few connections.
@@ -73,17 +80,14 @@ struct Open<'a> {
 }
 
 impl<'a> Office<'a> {
-    pub fn new(context: &'a Context, config: &'a Config, store: &'a Store) -> Office<'a> {
-        let output = context.output;
+    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Office<'a> {
         Office {
-            context,
+            means: means.clone(),
             config,
             store,
-            access: Access::new(context, config, store),
-            fresh_access: Access::new(context, config, store).fresh(true),
+            transports: Transports::new(means, config, store),
             shut: Mutex::default(),
             patience: pace::PATIENCE,
-            trace: Box::new(move |line| output.trace(line)),
         }
     }
 
@@ -97,21 +101,16 @@ impl<'a> Office<'a> {
         self.shut.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The ways out.
-    fn ways(&'a self) -> Ways<'a> {
-        Ways { office: self }
-    }
-
     /// Who, what and where, for an error; `way` is the one that was taken, if it is known.
-    pub fn scene(&'a self, mail: &Mail<'a>, way: Option<Way>) -> Scene {
+    pub fn scene(&'a self, mail: &Mail<'a>, way: Option<SendWay>) -> Scene {
         let route = &mail.route;
         let queue = &route.entry.queue.name;
         let registration = resolve::outgoing(self.config, route.outgoing).ok();
         let known = registration.as_ref().map(Registration::scene);
-        let ways = self.ways();
+        let ways = &self.transports;
         let way = way
             .or_else(|| ways.known(route).ok().flatten())
-            .unwrap_or(Way::Smtp);
+            .unwrap_or(SendWay::Smtp);
         let mut scene = Scene {
             doing: format!("cannot send for queue `{queue}`"),
             queue: Some(queue.clone()),
@@ -129,7 +128,7 @@ impl<'a> Office<'a> {
             ..known.unwrap_or_default()
         };
         scene.host = ways.host(route, way);
-        if let (Way::Smtp, Some(registration)) = (way, registration)
+        if let (SendWay::Smtp, Some(registration)) = (way, registration)
             && let Ok(endpoint) = route.smtp(&registration.authority)
         {
             endpoint.name_in(&mut scene);
@@ -140,64 +139,30 @@ impl<'a> Office<'a> {
     /// How many recipients a message may have at most. Graph has no envelope, so that a message
     /// cannot be split there.
     pub fn most_recipients(&'a self, route: &Route<'a>) -> Result<usize> {
-        let way = self.ways().known(route)?;
-        if way == Some(Way::Graph) {
+        let way = self.transports.known(route)?;
+        if way == Some(SendWay::Graph) {
             return Ok(usize::MAX);
         }
-        let host = self.ways().host(route, Way::Smtp).unwrap_or_default();
+        let host = self
+            .transports
+            .host(route, SendWay::Smtp)
+            .unwrap_or_default();
         let most = route.limits(&host).recipients_per_message;
         Ok(most.map_or(usize::MAX, |n| n.max(1) as usize))
     }
 
     /// Where a message would go, and whose mailbox submits it. Nothing is asked for here: a way
     /// that is not known yet stays open.
-    fn place(&'a self, route: &Route<'a>) -> Result<(String, &'a str)> {
-        let ways = self.ways();
+    pub fn place(&'a self, route: &Route<'a>) -> Result<(String, &'a str)> {
+        let ways = &self.transports;
         Ok(match ways.known(route)? {
             Some(way) => (ways.place(route, way)?, way.user(route)),
             None => {
-                let smtp = ways.place(route, Way::Smtp)?;
-                let graph = ways.place(route, Way::Graph)?;
+                let smtp = ways.place(route, SendWay::Smtp)?;
+                let graph = ways.place(route, SendWay::Graph)?;
                 (format!("{smtp} or {graph}"), route.user())
             }
         })
-    }
-
-    /// What would be sent, how and by whom, as lines for people.
-    pub fn foretell(&'a self, mail: &Mail<'a>) -> Result<Vec<String>> {
-        let (place, user) = self.place(&mail.route)?;
-        let safe = crate::output::escape;
-        let name = &mail.route.outgoing.name;
-        Ok(vec![
-            format!("would send {} octets", mail.octets.len()),
-            format!(
-                "  from {} (queue {})",
-                safe(mail.envelope.from.as_deref().unwrap_or_default()),
-                mail.route.entry.queue.name
-            ),
-            format!("  to {}", safe(&mail.envelope.to.join(", "))),
-            format!("  through {name}: {place} as {user}"),
-            format!("  Message-ID {}", safe(&mail.message_id)),
-            format!("  configuration {}", self.context.config_path.display()),
-        ])
-    }
-
-    /// The same for programs.
-    pub fn foretell_json(&'a self, mail: &Mail<'a>) -> Result<serde_json::Value> {
-        let (place, user) = self.place(&mail.route)?;
-        Ok(json!({
-            "event": "would-send",
-            "file": mail.file,
-            "queue": mail.route.entry.queue.name,
-            "from": mail.envelope.from.as_deref().unwrap_or_default(),
-            "to": mail.envelope.to,
-            "outgoing_server": mail.route.outgoing.name,
-            "transport": place,
-            "user": user,
-            "size": mail.octets.len(),
-            "message_id": mail.message_id,
-            "config": self.context.config_path.display().to_string(),
-        }))
     }
 }
 
@@ -231,13 +196,13 @@ impl<'a> Post<'a> {
         }
         let mut result = self.try_submit(sender, mail, None, before_end);
         if let (Err(err), Some(refused)) = (&result, self.way)
-            && let Some(other) = office.ways().another(route, refused, err)?
+            && let Some(other) = office.transports.another(route, refused, err)?
         {
             self.close();
             result = self.try_submit(sender, mail, Some(other), before_end);
         }
         if result.is_ok() {
-            office.ways().worked(route, self.way)?;
+            office.transports.worked(route, self.way)?;
         }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
@@ -252,7 +217,7 @@ impl<'a> Post<'a> {
         &mut self,
         sender: Sender<'a>,
         mail: &Mail<'a>,
-        way: Option<Way>,
+        way: Option<SendWay>,
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
         let (office, route) = (self.office, &mail.route);
@@ -264,16 +229,16 @@ impl<'a> Post<'a> {
                 self.close();
                 let way = match way {
                     Some(way) => way,
-                    None => office.ways().choose(route)?,
+                    None => office.transports.choose(route)?,
                 };
                 self.way = Some(way);
-                let host = office.ways().host(route, way).unwrap_or_default();
+                let host = office.transports.host(route, way).unwrap_or_default();
                 let limits = route.limits(&host);
                 Open {
                     sender,
                     way,
                     _slot: pace::slot(office, sender, &limits)?,
-                    transport: office.ways().open(route, way, mail.alone)?,
+                    transport: office.transports.open(route, way, mail.alone)?,
                     limits,
                 }
             }

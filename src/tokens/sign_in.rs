@@ -1,12 +1,12 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
+use super::keep::{Times, Token};
 use super::{Access, REFRESH_REFUSED, Wanted};
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Fault, Kind};
 use crate::http::{self, Agent};
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::shell;
-use crate::tokens::{Times, Token};
 use anyhow::Result;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
@@ -24,7 +24,7 @@ impl Access<'_> {
             {
                 let client_id = wanted.registration.client_id.as_str();
                 oauth::managed_identity(
-                    &Agent::local(self.context.timeout).traced(self.trace()),
+                    &Agent::local(self.means.timeout).traced(self.trace()),
                     (!system).then_some(client_id),
                     &wanted.key.scope,
                     &shell::quote(wanted.registration.app_server),
@@ -45,10 +45,10 @@ impl Access<'_> {
     /// Makes durable what a grant yields. If that fails, the tokens serve this run all the same.
     fn keep(&self, wanted: &Wanted<'_>, granted: Granted) -> AccessToken {
         let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
-        let output = self.context.output;
+        let observer = &self.means.observer;
         match self.save(wanted, &granted) {
-            Ok(()) => output.step(&format!("got a token, good for {minutes} minutes")),
-            Err(err) => output.warn(&self.not_kept(wanted, &err)),
+            Ok(()) => observer.step(&format!("got a token, good for {minutes} minutes")),
+            Err(err) => observer.warn(&self.not_kept(wanted, &err)),
         }
         granted.access
     }
@@ -197,8 +197,7 @@ impl Access<'_> {
     }
 
     fn trace(&self) -> Option<http::Trace> {
-        let output = self.context.output;
-        (output.verbose >= 2).then(|| Arc::new(move |line: &str| output.trace(line)) as _)
+        self.means.trace().map(|trace| Arc::new(trace) as _)
     }
 
     /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
@@ -208,7 +207,7 @@ impl Access<'_> {
         if let Some(agent) = agents.get(&key) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&self.context.net_settings(ca_file))?.traced(self.trace());
+        let agent = Agent::new(&self.means.net_settings(ca_file))?.traced(self.trace());
         agents.insert(key, agent.clone());
         Ok(agent)
     }

@@ -81,7 +81,7 @@ pub fn take_turn(
             .retry_after(Some(wait))
             .into());
         }
-        office.context.output.step(&format!(
+        office.means.observer.step(&format!(
             "`{}` may send again in {:.1} s",
             sender.1,
             wait.as_secs_f32()

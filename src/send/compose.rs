@@ -1,16 +1,15 @@
-//! A message written from the command line's parts: `--to`, `--subject`, `--text` and so on.
+//! A message written from its parts: `--to`, `--subject`, `--text` and so on.
 //!
 //! lettre makes the MIME of it; what a part could smuggle into the header is refused.
 
 use super::input;
-use crate::cli::{AutoArg, SendArgs};
 use crate::fault::{Fault, Kind};
 use crate::mail::addresses;
 use anyhow::Result;
 use lettre::message::header::{Cc, ContentType, HeaderName, HeaderValue, ReplyTo, To};
 use lettre::message::{Attachment, Mailboxes, Message, MultiPart, SinglePart};
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Fields that the parts or the program itself write.
 const OURS: &[&str] = &[
@@ -38,29 +37,43 @@ pub struct Composed {
     pub recipients: Vec<String>,
 }
 
-/// True if the command line holds the parts of a message.
-pub fn is_asked(args: &SendArgs) -> bool {
-    let lists = [
-        &args.parts.to,
-        &args.parts.cc,
-        &args.parts.bcc,
-        &args.parts.reply_to,
-        &args.parts.headers,
-    ];
-    lists.iter().any(|list| !list.is_empty())
-        || [&args.parts.text, &args.parts.html]
-            .iter()
-            .any(|part| part.is_some())
-        || !args.parts.attachments.is_empty()
-        || args.parts.subject.is_some()
-        || args.parts.in_reply_to.is_some()
+/// The parts of a message that is to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// The sender's full name.
+    pub full_name: Option<&'a str>,
+    /// Each a list of addresses, a comma between two.
+    pub to: &'a [String],
+    pub cc: &'a [String],
+    pub bcc: &'a [String],
+    pub reply_to: &'a [String],
+    pub subject: Option<&'a str>,
+    /// A Message-ID.
+    pub in_reply_to: Option<&'a str>,
+    /// A file, or `-` for standard input.
+    pub text: Option<&'a Path>,
+    pub html: Option<&'a Path>,
+    pub attachments: &'a [PathBuf],
+    /// Each `Name: value`.
+    pub headers: &'a [String],
+}
+
+impl Parts<'_> {
+    /// True if nothing is there to write; a full name alone is nothing.
+    pub fn is_empty(&self) -> bool {
+        let lists = [self.to, self.cc, self.bcc, self.reply_to, self.headers];
+        lists.iter().all(|list| list.is_empty())
+            && self.attachments.is_empty()
+            && [self.text, self.html].iter().all(Option::is_none)
+            && [self.subject, self.in_reply_to].iter().all(Option::is_none)
+    }
 }
 
 /// Writes the message that `sender` sends.
-pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
+pub fn compose(parts: &Parts<'_>, sender: &str) -> Result<Composed> {
     let mut recipients = Vec::new();
     let mut builder = Message::builder().from(lettre::message::Mailbox::new(
-        plain(args.full_name.as_deref(), "-F")?,
+        plain(parts.full_name, "-F")?,
         sender.parse().map_err(|e| {
             Fault::usage(format!(
                 "`{}` is no e-mail address: {e}",
@@ -69,10 +82,10 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
         })?,
     ));
     for (option, lists) in [
-        ("--to", &args.parts.to),
-        ("--cc", &args.parts.cc),
-        ("--bcc", &args.parts.bcc),
-        ("--reply-to", &args.parts.reply_to),
+        ("--to", parts.to),
+        ("--cc", parts.cc),
+        ("--bcc", parts.bcc),
+        ("--reply-to", parts.reply_to),
     ] {
         let mut all = Vec::new();
         for list in lists {
@@ -96,22 +109,22 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
     if recipients.is_empty() {
         return Err(Fault::usage("the message has no recipient: give --to, --cc or --bcc").into());
     }
-    if let Some(subject) = plain(args.parts.subject.as_deref(), "--subject")? {
+    if let Some(subject) = plain(parts.subject, "--subject")? {
         builder = builder.subject(subject);
     }
-    if let Some(id) = &args.parts.in_reply_to {
+    if let Some(id) = parts.in_reply_to {
         let id = message_id(id)?;
         builder = builder.in_reply_to(id.clone()).references(id);
     }
-    if args.parts.headers.len() > MOST_HEADERS {
+    if parts.headers.len() > MOST_HEADERS {
         return Err(Fault::usage(format!(
             "--header is given {} times, and a message takes {MOST_HEADERS}",
-            args.parts.headers.len()
+            parts.headers.len()
         ))
         .into());
     }
     let mut seen = HashSet::new();
-    for header in &args.parts.headers {
+    for header in parts.headers {
         let (name, value) = field(header)?;
         if !seen.insert(name.to_string().to_ascii_lowercase()) {
             return Err(Fault::usage(format!("--header gives the field `{name}` twice")).into());
@@ -122,8 +135,8 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
     let addresses = recipients.iter().filter_map(|r| r.parse().ok()).collect();
     let envelope = lettre::address::Envelope::new(None, addresses)
         .map_err(|e| Fault::usage(format!("cannot write the message: {e}")))?;
-    let message = body(args)?
-        .attach(args)?
+    let message = body(parts)?
+        .attach(parts)?
         .build(builder.envelope(envelope))?;
     Ok(Composed {
         octets: message.formatted(),
@@ -131,11 +144,19 @@ pub fn compose(args: &SendArgs, sender: &str) -> Result<Composed> {
     })
 }
 
+/// How a message is marked that a program sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auto {
+    /// As an answer.
+    Replied,
+    Generated,
+}
+
 /// RFC 3834 §5, and Exchange's own field, which keeps out-of-office answers from answering.
-pub fn auto_fields(auto: AutoArg) -> [(&'static str, &'static str); 2] {
+pub fn auto_fields(auto: Auto) -> [(&'static str, &'static str); 2] {
     let word = match auto {
-        AutoArg::Replied => "auto-replied",
-        AutoArg::Generated => "auto-generated",
+        Auto::Replied => "auto-replied",
+        Auto::Generated => "auto-generated",
     };
     [
         ("Auto-Submitted", word),
@@ -228,10 +249,10 @@ enum Body {
     Multi(MultiPart),
 }
 
-fn body(args: &SendArgs) -> Result<Body> {
-    let stdin = [&args.parts.text, &args.parts.html]
+fn body(parts: &Parts<'_>) -> Result<Body> {
+    let stdin = [parts.text, parts.html]
         .iter()
-        .filter(|part| part.as_deref() == Some(Path::new("-")))
+        .filter(|part| **part == Some(Path::new("-")))
         .count();
     if stdin > 1 {
         return Err(Fault::usage("standard input can be --text or --html, not both").into());
@@ -245,7 +266,7 @@ fn body(args: &SendArgs) -> Result<Body> {
             .into()
         })
     };
-    Ok(match (&args.parts.text, &args.parts.html) {
+    Ok(match (parts.text, parts.html) {
         (Some(text), Some(html)) => Body::Multi(MultiPart::alternative_plain_html(
             read(text, "--text")?,
             read(html, "--html")?,
@@ -257,15 +278,15 @@ fn body(args: &SendArgs) -> Result<Body> {
 }
 
 impl Body {
-    fn attach(self, args: &SendArgs) -> Result<Body> {
-        if args.parts.attachments.is_empty() {
+    fn attach(self, parts: &Parts<'_>) -> Result<Body> {
+        if parts.attachments.is_empty() {
             return Ok(self);
         }
         let mut mixed = match self {
             Body::Single(part) => MultiPart::mixed().singlepart(part),
             Body::Multi(part) => MultiPart::mixed().multipart(part),
         };
-        for path in &args.parts.attachments {
+        for path in parts.attachments {
             let octets = input::read_text(path)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let name: String = name.chars().filter(|c| !c.is_control()).collect();

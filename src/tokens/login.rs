@@ -6,7 +6,7 @@ use crate::config::resolve;
 use crate::config::{IncomingVia, MailboxEntry, OutgoingServer, OutgoingVia, Resource};
 use crate::fault::{Fault, Kind};
 use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
-use crate::prompt;
+use crate::secret::Secret;
 use anyhow::{Context as _, Result};
 use std::time::Duration;
 
@@ -44,6 +44,19 @@ pub enum Show<'a> {
     },
 }
 
+/// The person who signs in.
+pub trait Person {
+    /// Shows what `account` is to do.
+    fn show(&self, account: &str, what: Show<'_>);
+
+    /// The address at which a browser elsewhere ended. The code in it is a secret until it is
+    /// redeemed.
+    ///
+    /// # Errors
+    /// `Usage` where nobody can be asked.
+    fn bring_address(&self) -> Result<Secret>;
+}
+
 impl Access<'_> {
     /// Signs the account that reads a mailbox in and keeps its tokens, for `resource` or, without
     /// one, for what the mailbox is read through.
@@ -55,7 +68,7 @@ impl Access<'_> {
         entry: &MailboxEntry<'_>,
         resource: Option<Resource>,
         how: How,
-        show: impl Fn(&str, Show<'_>),
+        person: &dyn Person,
     ) -> Result<SignedIn> {
         let via = self.config.incoming_server(&entry.address.server);
         let usual = match via.map(|server| server.via) {
@@ -70,9 +83,9 @@ impl Access<'_> {
             && let Some(server) = outgoing.and_then(|name| self.config.outgoing_server(name))
             && resolve::signs_in_apart(entry, server)
         {
-            return self.sending_login(server, Some(entry), how, show);
+            return self.sending_login(server, Some(entry), how, person);
         }
-        self.sign_in_by_hand(wanted, how, show)
+        self.sign_in_by_hand(wanted, how, person)
     }
 
     /// The same of the account that `outgoing` sends with for `sender`.
@@ -84,13 +97,17 @@ impl Access<'_> {
         outgoing: &OutgoingServer,
         sender: Option<&MailboxEntry<'_>>,
         how: How,
-        show: impl Fn(&str, Show<'_>),
+        person: &dyn Person,
     ) -> Result<SignedIn> {
         let resource = match outgoing.via {
             OutgoingVia::Graph => Resource::Graph,
             _ => Resource::Smtp,
         };
-        self.sign_in_by_hand(self.sending_wanted(outgoing, sender, resource)?, how, show)
+        self.sign_in_by_hand(
+            self.sending_wanted(outgoing, sender, resource)?,
+            how,
+            person,
+        )
     }
 
     /// True if `sender` is to send through `outgoing`, and cannot before a person signs in for it.
@@ -109,7 +126,7 @@ impl Access<'_> {
         &self,
         mut wanted: Wanted<'_>,
         how: How,
-        show: impl Fn(&str, Show<'_>),
+        person: &dyn Person,
     ) -> Result<SignedIn> {
         let Some(account) = &mut wanted.account else {
             return Err(Fault::usage(format!(
@@ -122,14 +139,13 @@ impl Access<'_> {
         // It has no part in this, nor has an endpoint that is for passwords alone.
         account.password = None;
         let account = account.name.to_owned();
-        let show = |what: Show<'_>| show(&account, what);
         self.tokens.settle()?;
         // Before a person goes to the trouble.
         self.tokens.probe()?;
         let result = match how {
-            How::Device => self.with_device(&wanted, show),
-            How::Browser => self.with_browser(&wanted, Some(Redirect::listen()?), show),
-            How::BrowserElsewhere => self.with_browser(&wanted, None, show),
+            How::Device => self.with_device(&wanted, &account, person),
+            How::Browser => self.with_browser(&wanted, Some(Redirect::listen()?), &account, person),
+            How::BrowserElsewhere => self.with_browser(&wanted, None, &account, person),
         };
         let mut scene = wanted.scene.clone();
         scene.doing = format!("cannot sign `{account}` in");
@@ -144,17 +160,23 @@ impl Access<'_> {
         })
     }
 
-    fn with_device(&self, wanted: &Wanted<'_>, show: impl Fn(Show<'_>)) -> Result<Granted> {
+    fn with_device(
+        &self,
+        wanted: &Wanted<'_>,
+        account: &str,
+        person: &dyn Person,
+    ) -> Result<Granted> {
         let signer = self.client(wanted)?;
         let client = signer.as_client(&wanted.registration);
         let endpoint = wanted.registration.device_authorization_endpoint()?;
         let code = client
             .begin_device(&endpoint, &wanted.key.scope)
             .map_err(fault)?;
-        show(Show::Code {
+        let shown = Show::Code {
             page: &code.verification_uri,
             code: &code.user_code,
-        });
+        };
+        person.show(account, shown);
         Ok(client
             .finish_device(&code, std::thread::sleep)
             .map_err(fault)?)
@@ -166,7 +188,8 @@ impl Access<'_> {
         &self,
         wanted: &Wanted<'_>,
         mut here: Option<Redirect>,
-        show: impl Fn(Show<'_>),
+        account: &str,
+        person: &dyn Person,
     ) -> Result<Granted> {
         let signer = self.client(wanted)?;
         let client = signer.as_client(&wanted.registration);
@@ -181,15 +204,15 @@ impl Access<'_> {
             Some(redirect) => Some(redirect.start_at(&request.url)?),
             None => None,
         };
-        show(Show::Page {
+        let shown = Show::Page {
             page: request.url.as_str(),
             start: start.as_deref(),
-        });
+        };
+        person.show(account, shown);
         let brought = match here {
             Some(redirect) => redirect.wait(&request.asked, PATIENCE)?,
             None => {
-                // Not shown: the code in it is a secret until it is redeemed.
-                let address = prompt::secret("The address at which the browser ends")?;
+                let address = person.bring_address()?;
                 pasted(address.expose(), &request.asked)?
             }
         };

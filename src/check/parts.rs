@@ -1,8 +1,8 @@
 //! Steps that reading and sending have in common.
 
-use crate::check::{Walk, claims, files};
+use super::{Walk, claims, files};
 use crate::config::resolve::{Account, CredentialSource, Registration};
-use crate::config::{Authentication, Config, MailboxEntry};
+use crate::config::{Authentication, Config, MailboxEntry, Purpose};
 use crate::expiry;
 use crate::fault::Fault;
 use crate::oauth::{AccessToken, Claims};
@@ -88,7 +88,7 @@ pub fn look_at_claims(
     walk: &mut Walk,
     name: &'static str,
     registration: &Registration<'_>,
-    purpose: claims::Purpose,
+    purpose: Purpose,
     token: &AccessToken,
 ) -> Promise {
     let Some(found) = Claims::of(token.secret.expose()) else {

@@ -1,7 +1,6 @@
-//! Who sends a message and who gets it, as the command line, the message and the configuration
-//! say; people of this machine included.
+//! Who sends a message and who gets it, as the caller, the message and the configuration say;
+//! people of this machine included.
 
-use crate::cli::SendArgs;
 use crate::config::{Config, named};
 use crate::fault::{Fault, Kind};
 use crate::mail::addresses;
@@ -11,8 +10,8 @@ use anyhow::Result;
 use std::collections::HashSet;
 
 /// Who sends a composed message: `-f`, else `defaults: sender`, else the only address that may.
-pub fn composer(config: &Config, args: &SendArgs) -> Result<String> {
-    if let Some(named) = named_sender(args)? {
+pub fn composer(config: &Config, from: Option<&str>) -> Result<String> {
+    if let Some(named) = named_sender(from)? {
         return Ok(named);
     }
     if let Some(sender) = &config.defaults.sender {
@@ -35,8 +34,8 @@ pub fn composer(config: &Config, args: &SendArgs) -> Result<String> {
 
 /// The address of `-f`. An empty one, as cron and programs that answer by themselves give (RFC
 /// 5321 §4.5.5), counts as none: Exchange takes no empty sender, so somebody stands in.
-fn named_sender(args: &SendArgs) -> Result<Option<String>> {
-    let Some(text) = &args.from else {
+fn named_sender(from: Option<&str>) -> Result<Option<String>> {
+    let Some(text) = from else {
         return Ok(None);
     };
     if matches!(text.trim(), "" | "<>") {
@@ -54,10 +53,10 @@ fn named_sender(args: &SendArgs) -> Result<Option<String>> {
 
 /// `-f`, else the From field; somebody of this machine sends as `defaults: sender`, if that is
 /// set. In From, where nobody could answer them, they stand as the sender's name.
-pub fn sender(config: &Config, args: &SendArgs, draft: &mut Draft) -> Result<String> {
+pub fn sender(config: &Config, from: Option<&str>, draft: &mut Draft) -> Result<String> {
     let machine = machine();
     let stand_in = config.defaults.sender.as_ref().map(|s| s.as_str());
-    let named = match named_sender(args)? {
+    let named = match named_sender(from)? {
         Some(named) => Some(named),
         None => draft.sender()?,
     };

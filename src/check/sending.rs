@@ -1,20 +1,18 @@
 //! The walk of an address that sends: by SMTP up to the sign-in, by Graph up to the permission.
 //! Nothing is sent.
 
-use super::Run;
 use super::parts::{self, Promise};
 use super::reading::walk_to_https;
-use crate::check::claims::Purpose;
-use crate::check::road::{self, Names};
-use crate::check::{Outcome, Walk, files, reword};
-use crate::commands::access::login_to_send;
-use crate::commands::post::{self, Way};
+use super::road::{self, Names};
+use super::run::Run;
+use super::{Outcome, Walk, files, reword};
 use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Authentication, MailboxEntry, OutgoingServer};
 use crate::fault::{Fault, Scene};
 use crate::mail::Transport;
-use crate::mail::smtp::{Server, Smtp};
+use crate::reach::{self, SendWay};
 use crate::submit::{self, Route};
+use crate::tokens::login_to_send;
 use anyhow::Result;
 use std::time::Duration;
 
@@ -32,24 +30,17 @@ const GRAPH: Names = Names {
     sign_in: "",
 };
 
-fn token_steps(way: Way) -> [&'static str; 2] {
+fn token_steps(way: SendWay) -> [&'static str; 2] {
     match way {
-        Way::Smtp => ["smtp token", "smtp claims"],
-        Way::Graph => ["graph token", "graph claims"],
+        SendWay::Smtp => ["smtp token", "smtp claims"],
+        SendWay::Graph => ["graph token", "graph claims"],
     }
 }
 
-fn road(way: Way) -> &'static [&'static str] {
+fn road(way: SendWay) -> &'static [&'static str] {
     match way {
-        Way::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
-        Way::Graph => &["graph name", "graph connection", "graph tls"],
-    }
-}
-
-fn purpose(way: Way) -> Purpose {
-    match way {
-        Way::Smtp => Purpose::Smtp,
-        Way::Graph => Purpose::GraphSend,
+        SendWay::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
+        SendWay::Graph => &["graph name", "graph connection", "graph tls"],
     }
 }
 
@@ -64,10 +55,10 @@ impl Run<'_> {
             let registration = resolve::outgoing(self.config, route.outgoing)?;
             files::of_registration(&registration)?;
             let mut places = Vec::new();
-            for way in Way::of(route.outgoing.via) {
+            for way in SendWay::of(route.outgoing.via) {
                 places.push(match way {
-                    Way::Smtp => route.smtp(&registration.authority)?.to_string(),
-                    Way::Graph => route.graph(&registration.authority)?.to_owned(),
+                    SendWay::Smtp => route.smtp(&registration.authority)?.to_string(),
+                    SendWay::Graph => route.graph(&registration.authority)?.to_owned(),
                 });
             }
             let detail = format!("{} ({})", route.outgoing.name, places.join(" or "));
@@ -77,7 +68,7 @@ impl Run<'_> {
         };
         parts::credential(walk, self.config, &registration);
         let from = walk.steps.len();
-        for (n, way) in Way::of(route.outgoing.via).iter().enumerate() {
+        for (n, way) in SendWay::of(route.outgoing.via).iter().enumerate() {
             let start = walk.steps.len();
             self.send_by(walk, &route, &registration, *way);
             let refusal = walk.steps[start..]
@@ -108,7 +99,7 @@ impl Run<'_> {
         walk: &mut Walk,
         route: &Route<'_>,
         registration: &Registration<'_>,
-        way: Way,
+        way: SendWay,
     ) {
         let account = resolve::person_who_sends(route.outgoing, Some(route.entry.address));
         walk.scene = Scene {
@@ -136,7 +127,7 @@ impl Run<'_> {
         route: &Route<'_>,
         registration: &Registration<'_>,
         account: Option<Account<'_>>,
-        way: Way,
+        way: SendWay,
         fresh: bool,
     ) -> bool {
         let access = if fresh { &self.fresh } else { &self.access };
@@ -149,24 +140,24 @@ impl Run<'_> {
             walk.not_reached(&["send-as"]);
             return false;
         };
-        let purpose = purpose(way);
+        let purpose = way.purpose();
         let promise = parts::look_at_claims(walk, claims_step, registration, purpose, &token);
         if matches!(promise, Promise::Bad) {
             walk.not_reached(road(way));
             walk.not_reached(&["send-as"]);
             return true;
         }
-        let settings = self.context.net_settings(registration.ca_file);
-        if way == Way::Graph {
+        let settings = self.means.net_settings(registration.ca_file);
+        if way == SendWay::Graph {
             let reached = route
                 .graph(&registration.authority)
                 .ok()
-                .zip(self.access.http(registration.ca_file).ok())
+                .zip(self.transports.http(route).ok())
                 .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
             match (reached, promise) {
                 (None, _) => walk.not_reached(&["send-as"]),
                 // Nothing but a message shows whether a scope gives the permission.
-                (_, Promise::Lacks(lacking)) => match post::proven(self.store, route) {
+                (_, Promise::Lacks(lacking)) => match reach::proven(self.store, route) {
                     Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
                     Ok(None) => {
                         let what = format!(
@@ -216,16 +207,11 @@ impl Run<'_> {
         token: &crate::secret::Secret,
     ) -> Option<(Result<()>, Duration)> {
         let endpoint = route.smtp(&registration.authority).ok()?;
-        let trace = |line: &str| self.context.output.trace(line);
-        let settings = self.context.net_settings(registration.ca_file);
+        let settings = self.means.net_settings(registration.ca_file);
         endpoint.name_in(&mut walk.scene);
         road::travel(walk, SMTP, &endpoint.host, settings, |settings| {
-            let server = Server {
-                endpoint: endpoint.clone(),
-                settings: settings.clone(),
-                user: route.user().to_owned(),
-            };
-            let mut smtp = Smtp::new(server, |_| Ok(token.clone()), &trace);
+            let token = |_| Ok(token.clone());
+            let mut smtp = self.transports.smtp(route, settings.clone(), token)?;
             smtp.sign_in()?;
             smtp.close();
             Ok(())
@@ -236,7 +222,7 @@ impl Run<'_> {
     pub fn outgoing(&self, server: &OutgoingServer) -> Walk {
         let mut walk = Walk::default();
         walk.scene.server = Some(server.name.clone());
-        let way = Way::of(server.via)[0];
+        let way = SendWay::of(server.via)[0];
         let [token_step, claims_step] = token_steps(way);
         let Some(registration) = walk.step("configuration", || {
             let registration = resolve::outgoing(self.config, server)?;
@@ -258,7 +244,7 @@ impl Run<'_> {
             return walk;
         }
         parts::credential(&mut walk, self.config, &registration);
-        let purpose = purpose(way);
+        let purpose = way.purpose();
         let get = || self.fresh.sending_access(server, None, purpose.resource());
         match parts::token(&mut walk, token_step, person, get) {
             Some(token) => {

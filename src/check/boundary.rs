@@ -3,10 +3,10 @@
 //! A refusal proves something only of an app that is let in elsewhere, so one of its own
 //! mailboxes is opened first.
 
-use super::Run;
-use super::choose::Border;
 use super::reading::READING;
-use crate::check::{Walk, road};
+use super::run::Run;
+use super::subject::Border;
+use super::{Walk, road};
 use crate::config::{Authentication, resolve};
 use crate::fault::{Fault, Kind, kind_of};
 use std::time::Instant;
@@ -61,9 +61,9 @@ impl Run<'_> {
             let Some((opened, _)) = opened else {
                 return Err(road.into_failure());
             };
-            let mut mailbox = opened?;
-            mailbox.open("INBOX", false)?;
-            mailbox.close();
+            let mut opened = opened?;
+            opened.mailbox().open("INBOX", false)?;
+            opened.mailbox().close();
             Ok(((), format!("{own} opens, so the app is known there")))
         });
         if opens.is_none() {
@@ -82,9 +82,9 @@ impl Run<'_> {
             return walk;
         };
         let start = Instant::now();
-        let result = result.and_then(|mut mailbox| {
-            let folder = mailbox.open("INBOX", false);
-            mailbox.close();
+        let result = result.and_then(|mut opened| {
+            let folder = opened.mailbox().open("INBOX", false);
+            opened.mailbox().close();
             folder
         });
         let took = took + start.elapsed();

@@ -1,8 +1,7 @@
 //! Where messages come from: standard input, files, a Maildir, an mbox file; each bounded.
 
-use crate::cli::SendArgs;
 use crate::fault::Fault;
-use crate::output::Output;
+use crate::means::Observer;
 use anyhow::Result;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
@@ -29,23 +28,33 @@ pub fn one<'a>(octets: Vec<u8>) -> Inputs<'a> {
     }))
 }
 
-/// The messages that the command line names, and about how many they are: read one at a time,
-/// when it is their turn.
-pub fn inputs<'a>(args: &'a SendArgs, output: &'a Output) -> Result<(usize, Inputs<'a>)> {
-    let mut paths: Vec<PathBuf> = args.files.clone();
-    for folder in &args.maildirs {
+/// Where messages are to be read from; from standard input where nothing is named.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    pub files: &'a [PathBuf],
+    pub maildirs: &'a [PathBuf],
+    pub mboxes: &'a [PathBuf],
+    /// A line with a single dot does not end a message on standard input.
+    pub ignore_dots: bool,
+}
+
+/// The messages of these sources, and about how many they are: read one at a time, when it is
+/// their turn.
+pub fn inputs<'a>(sources: Sources<'_>, observer: &'a dyn Observer) -> Result<(usize, Inputs<'a>)> {
+    let mut paths: Vec<PathBuf> = sources.files.to_vec();
+    for folder in sources.maildirs {
         paths.extend(maildir(folder)?);
     }
-    if paths.is_empty() && args.mboxes.is_empty() && args.maildirs.is_empty() {
+    if paths.is_empty() && sources.mboxes.is_empty() && sources.maildirs.is_empty() {
         paths.push("-".into());
     }
-    let ignore_dots = args.ignore_dots || args.options.iter().any(|o| o == "i");
+    let ignore_dots = sources.ignore_dots;
     let from_paths = paths
         .into_iter()
         .map(move |path| match path == Path::new("-") {
             true => Input {
                 name: None,
-                octets: from_stdin(ignore_dots, output),
+                octets: from_stdin(ignore_dots, observer),
             },
             false => Input {
                 octets: read_file(&path),
@@ -54,7 +63,7 @@ pub fn inputs<'a>(args: &'a SendArgs, output: &'a Output) -> Result<(usize, Inpu
         });
     let mut about = from_paths.len();
     let mut mboxes = Vec::new();
-    for path in &args.mboxes {
+    for path in sources.mboxes {
         let file = File::open(path).map_err(|e| cannot_read(path, &e))?;
         // A message of 4 KiB is a common one.
         about += usize::try_from(file.metadata().map_or(0, |m| m.len()) / 4096).unwrap_or(0) + 1;
@@ -199,10 +208,10 @@ impl<R: BufRead> Iterator for Mbox<R> {
     }
 }
 
-fn from_stdin(ignore_dots: bool, output: &Output) -> Result<Vec<u8>> {
+fn from_stdin(ignore_dots: bool, observer: &dyn Observer) -> Result<Vec<u8>> {
     let (octets, left) = read_stdin(ignore_dots)?;
     if left > 0 {
-        output.warn(&format!(
+        observer.warn(&format!(
             "the message ends at a line with a single dot; {left} octets after it are not sent (-i keeps them)"
         ));
     }
