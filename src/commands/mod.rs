@@ -1,6 +1,5 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
-mod access;
 mod apply;
 mod check;
 mod claims;
@@ -12,12 +11,10 @@ mod fetch;
 mod login;
 mod outbox;
 mod person;
-mod post;
 mod quarantine;
 mod queue;
 mod queue_add;
 mod queue_set;
-mod reading;
 mod send;
 mod server;
 mod server_add;
@@ -30,7 +27,6 @@ mod token;
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
 
-pub use access::Access;
 pub use context::Context;
 
 /// Runs one command.

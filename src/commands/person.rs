@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::fault::Fault;
-use crate::output::eprintln_safe;
+use crate::output::{can_ask, eprintln_safe};
 use crate::prompt;
 use crate::provision::Person;
 use crate::secret::Secret;
@@ -16,8 +16,12 @@ const MAX_SECRET: u64 = 64 << 10;
 pub struct Terminal<'a>(pub &'a Context);
 
 impl Person for Terminal<'_> {
-    fn may_ask(&self) -> bool {
-        self.0.may_ask
+    fn cannot_ask(&self) -> Option<&'static str> {
+        match (self.0.may_ask, can_ask()) {
+            (true, _) => None,
+            (false, true) => Some("`--no-input` forbids to ask"),
+            (false, false) => Some("there is no terminal to ask on"),
+        }
     }
 
     fn line(

@@ -11,6 +11,7 @@ use anyhow::Result;
 
 pub fn run(context: &Context, args: &QueueSet) -> Result<()> {
     let required = Required {
+        person: &Terminal(context),
         example: format!(
             "queuemail queue set {} --password-file PATH",
             shell::quote(&args.name)
@@ -25,7 +26,7 @@ pub fn run(context: &Context, args: &QueueSet) -> Result<()> {
         given: &args.values.password.given,
         whose: &whose,
     };
-    let password = password.source(&required, &Terminal(context))?;
+    let password = password.source(&required)?;
     apply_to(context, args.dry_run, |config| {
         let (outcome, address) = provision::set_queue(config, &args.name, |queue| {
             put(&args.queue_priority, &mut queue.priority);

@@ -12,10 +12,11 @@ pub fn run(context: &Context, kind: Option<&ServerAdd>) -> Result<()> {
         Some(ServerAdd::Incoming(args)) => incoming(context, args),
         Some(ServerAdd::Outgoing(args)) => outgoing(context, args),
         None if !context.may_ask => {
-            let example = "queuemail server add incoming --help".to_owned();
-            Err(Required { example }
-                .missing("incoming` or `outgoing")
-                .into())
+            let required = Required {
+                person: &Terminal(context),
+                example: "queuemail server add incoming --help".to_owned(),
+            };
+            Err(required.missing("incoming` or `outgoing").into())
         }
         None if provision::ask_kind(&Terminal(context))? => {
             incoming(context, &IncomingArgs::default())

@@ -39,6 +39,7 @@ fn secrets(context: &Context, args: &ServerSet) -> Result<Secrets> {
         ("password", password),
     ])?;
     let required = Required {
+        person: &Terminal(context),
         example: format!(
             "queuemail server set {} --{} PATH",
             shell::quote(&args.name),
@@ -55,7 +56,7 @@ fn secrets(context: &Context, args: &ServerSet) -> Result<Secrets> {
             given,
             whose: &whose,
         };
-        wanted.source(&required, &Terminal(context))
+        wanted.source(&required)
     };
     Ok(Secrets {
         secret: source("secret", secret)?,

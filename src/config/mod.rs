@@ -2,7 +2,8 @@
 //!
 //! `model` is plain data and `values` the checked texts in it; `load` reads and checks a file and
 //! points at mistakes with file, line, column and a suggestion; `edit` changes one place and leaves
-//! every other byte alone; `cloud` knows which hosts and scopes follow from a login host.
+//! every other byte alone; `cloud` knows which hosts and scopes follow from a login host,
+//! `permission` which permission opens what.
 
 #[cfg(test)]
 mod canary_tests;
@@ -25,6 +26,9 @@ mod model;
 mod names;
 mod parsed;
 mod paths;
+mod permission;
+#[cfg(test)]
+mod permission_tests;
 mod preview;
 mod problem;
 mod refusal;
@@ -51,6 +55,7 @@ pub use mistake::shown;
 pub use model::*;
 pub use names::{Name, named, unknown};
 pub use paths::{absolute_target, resolve_paths};
+pub use permission::Purpose;
 pub use resolve_secret::closed_to_others;
 pub use schema::schema;
 pub use secret_command::{Failure, run_with};

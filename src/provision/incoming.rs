@@ -47,6 +47,7 @@ impl Incoming {
             .as_ref()
             .map_or("NAME".to_owned(), |n| shell::quote(&n.0));
         let required = Required {
+            person,
             example: format!(
                 "queuemail server add incoming {name} --address https://login.microsoftonline.com/TENANT --auth oauth-service --client-id ID --secret-file PATH"
             ),
@@ -76,7 +77,7 @@ impl Incoming {
             given: &self.credential.passphrase,
             whose: &whose,
         };
-        let passphrase = passphrase.source(&required, person)?;
+        let passphrase = passphrase.source(&required)?;
         crate::config::put(&passphrase, &mut server.certificate_passphrase);
         let is_needed = server.authentication == Authentication::OauthService
             && !self.credential.replaces_secret();
@@ -85,7 +86,7 @@ impl Incoming {
             given: &self.secret,
             whose: &whose,
         };
-        server.secret = wanted_secret(&secret, is_needed, &required, person)?;
+        server.secret = wanted_secret(&secret, is_needed, &required)?;
         Ok(server)
     }
 }

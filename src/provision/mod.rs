@@ -35,8 +35,8 @@ use std::path::{Path, PathBuf};
 
 /// Whoever gave the command, where a terminal leads to them.
 pub trait Person {
-    /// Questions may be asked.
-    fn may_ask(&self) -> bool;
+    /// Why no question may be asked; `None` where one may.
+    fn cannot_ask(&self) -> Option<&'static str>;
 
     /// Asks for a line until `check` has nothing against it.
     fn line(
@@ -96,12 +96,13 @@ impl Outcome {
 }
 
 /// What a definition needs that nobody has given. Where it may be asked for, `guide` has done so.
-pub struct Required {
+pub struct Required<'a> {
+    pub person: &'a dyn Person,
     /// A command that would work, for the hint.
     pub example: String,
 }
 
-impl Required {
+impl Required<'_> {
     /// `flag` is the option's name, or `NAME` for a positional value.
     pub fn value<T: Clone>(&self, given: &Option<T>, flag: &str) -> Result<T> {
         match given {
@@ -111,18 +112,15 @@ impl Required {
     }
 
     /// Fails unless questions may be asked.
-    pub fn may_ask(&self, person: &dyn Person, flag: &str) -> Result<()> {
-        match person.may_ask() {
-            true => Ok(()),
-            false => Err(self.missing(flag).into()),
+    pub fn may_ask(&self, flag: &str) -> Result<()> {
+        match self.person.cannot_ask() {
+            None => Ok(()),
+            Some(_) => Err(self.missing(flag).into()),
         }
     }
 
     pub fn missing(&self, flag: &str) -> Fault {
-        let why = match crate::output::can_ask() {
-            true => "`--no-input` forbids to ask",
-            false => "there is no terminal to ask on",
-        };
+        let why = self.person.cannot_ask().unwrap_or("nobody is asked");
         Fault::usage(format!("`{flag}` is needed, and {why}")).hint(&self.example)
     }
 }

@@ -45,6 +45,7 @@ impl Outgoing {
             .as_ref()
             .map_or("NAME".to_owned(), |n| shell::quote(&n.0));
         let required = Required {
+            person,
             example: format!(
                 "queuemail server add outgoing {name} --tenant contoso.onmicrosoft.com --auth oauth-service --app INCOMING --user GUID"
             ),
@@ -76,14 +77,14 @@ impl Outgoing {
             whose: &whose,
         };
         let passphrase = wanted("certificate-passphrase", &self.credential.passphrase);
-        let passphrase = passphrase.source(&required, person)?;
+        let passphrase = passphrase.source(&required)?;
         config::put(&passphrase, &mut server.certificate_passphrase);
         let is_needed = server.client_id.is_some()
             && server.authentication == Authentication::OauthService
             && !self.credential.replaces_secret();
         let secret = wanted("secret", &self.secret);
-        server.secret = wanted_secret(&secret, is_needed, &required, person)?;
-        let password = wanted("password", &self.password).source(&required, person)?;
+        server.secret = wanted_secret(&secret, is_needed, &required)?;
+        let password = wanted("password", &self.password).source(&required)?;
         config::put(&password, &mut server.password);
         Ok(server)
     }

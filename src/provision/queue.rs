@@ -45,6 +45,7 @@ impl Mailbox {
             .as_ref()
             .map_or("QUEUE".to_owned(), |n| shell::quote(&n.0));
         let required = Required {
+            person,
             example: format!(
                 "queuemail queue add {name} --address support@contoso.com --server INCOMING"
             ),
@@ -67,7 +68,7 @@ impl Mailbox {
             given: &self.password,
             whose: &format!("mailbox `{}`", entry.address),
         };
-        if let Some(Change::Set(source)) = password.source(&required, person)? {
+        if let Some(Change::Set(source)) = password.source(&required)? {
             entry.password = Some(source);
         }
         Ok((name, entry))

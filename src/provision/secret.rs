@@ -19,16 +19,12 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     /// The source, if the command says something of it; reads standard input or asks where that is
     /// the source.
-    pub fn source(
-        &self,
-        required: &Required,
-        person: &dyn Person,
-    ) -> Result<Option<Change<SecretSource>>> {
-        let what = self.what;
+    pub fn source(&self, required: &Required<'_>) -> Result<Option<Change<SecretSource>>> {
+        let (what, person) = (self.what, required.person);
         let source = match self.given {
             None => return Ok(None),
             Some(Given::Asked) => {
-                required.may_ask(person, &format!("--{what}-file"))?;
+                required.may_ask(&format!("--{what}-file"))?;
                 return Ok(Some(Change::Set(self.asked(person)?)));
             }
             Some(Given::Stdin) => SecretSource::Plain(person.piped(&format!("--{what}-stdin"))?),
@@ -82,15 +78,14 @@ impl Wanted<'_> {
 pub fn wanted_secret(
     secret: &Wanted<'_>,
     is_needed: bool,
-    required: &Required,
-    person: &dyn Person,
+    required: &Required<'_>,
 ) -> Result<Option<SecretSource>> {
-    match secret.source(required, person)? {
+    match secret.source(required)? {
         Some(Change::Set(source)) => Ok(Some(source)),
         _ if !is_needed => Ok(None),
         _ => {
-            required.may_ask(person, "--secret-file")?;
-            secret.asked(person).map(Some)
+            required.may_ask("--secret-file")?;
+            secret.asked(required.person).map(Some)
         }
     }
 }

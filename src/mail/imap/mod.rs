@@ -25,7 +25,6 @@ mod wire;
 
 pub use connect::open;
 pub use faults::is_not_connected;
-pub use wire::Trace;
 
 use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink, names, utf7};
 use crate::config::AfterFetch;
