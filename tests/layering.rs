@@ -386,6 +386,46 @@ fn commands_in_hints_quote_names_in_one_place() {
     assert!(wrong.is_empty(), "use `shell::quote`\n{}", wrong.join("\n"));
 }
 
+/// A fault's words are for people: its kind and cause decide, so that no reworded sentence changes
+/// what the program does.
+#[test]
+fn nothing_is_decided_by_the_words_of_a_fault() {
+    const READS: &[&str] = &[
+        ".contains(",
+        ".ends_with(",
+        ".find(",
+        ".lines()",
+        ".matches(",
+        ".replace(",
+        ".split",
+        ".starts_with(",
+        ".strip_",
+        ".to_lowercase()",
+        "!=",
+        "==",
+    ];
+    // Which prints them.
+    let lines: Vec<_> = product_lines()
+        .into_iter()
+        .filter(|(_, part, _)| part != "diagnosis")
+        .collect();
+    let mut wrong = Vec::new();
+    for (index, (place, _, line)) in lines.iter().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        // A chain of calls may go on in the next line.
+        let next = lines.get(index + 1).map_or("", |(.., next)| next.trim());
+        for (at, found) in code.match_indices(".what") {
+            let rest = format!("{}{next}", code[at + found.len()..].trim());
+            let rest = rest.trim_start_matches([' ', ')']);
+            let rest = rest.strip_prefix(".as_str()").unwrap_or(rest);
+            if READS.iter().any(|read| rest.trim().starts_with(read)) {
+                wrong.push(format!("{place}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "use `Cause`\n{}", wrong.join("\n"));
+}
+
 /// Every line of the product itself, tests left out: where it stands, in which part, its text.
 fn product_lines() -> Vec<(String, String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -8,7 +8,7 @@ use super::run::Run;
 use super::subject::Border;
 use super::{Walk, road};
 use crate::config::{Authentication, resolve};
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, kind_of};
 use std::time::Instant;
 
 impl Run<'_> {
@@ -120,7 +120,8 @@ impl Run<'_> {
                         "{who} of server `{}` can open mailbox `{address}`",
                         border.server.name
                     ),
-                );
+                )
+                .cause(Cause::MailboxOpen);
                 walk.failed("refused", fault.into(), took);
             }
         }

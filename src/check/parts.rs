@@ -4,7 +4,7 @@ use super::{Walk, claims, files};
 use crate::config::resolve::{Account, CredentialSource, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, Purpose};
 use crate::expiry;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::oauth::{AccessToken, Claims};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -104,7 +104,10 @@ pub fn look_at_claims(
     if let [only] = &misfits[..]
         && service
         && purpose.is_graph()
-        && only.what.contains("lacks the role")
+        && matches!(
+            only.cause,
+            Some(Cause::RoleMissing | Cause::IdentityRoleMissing)
+        )
     {
         let detail = format!(
             "{}, unless Exchange gives it (RBAC for Applications)",

@@ -7,7 +7,7 @@ use super::{Outcome, Walk, mailbox, reword};
 use crate::config::resolve;
 use crate::config::{AfterFetch, Authentication, IncomingServer, MailboxEntry};
 use crate::delivery;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::http::Agent;
 use crate::mail::imap;
 use crate::net;
@@ -15,10 +15,6 @@ use crate::reach::{Opened, ReadWay, is_about_the_way};
 use crate::secret::Secret;
 use anyhow::Result;
 use std::time::Duration;
-
-/// What the refusal of an app with the right claims is told with.
-pub const RIGHT_APP_TOKEN: &str = "though the app's token is right";
-const RIGHT_TOKEN: &str = "though the person's token is right";
 
 /// A road to a host, and what it is called where mail is read.
 pub const READING: Names = Names {
@@ -162,6 +158,9 @@ impl Run<'_> {
         let refused = road::is_refusal(err);
         if refused && let Promise::Lacks(lacking) = &promise {
             reword(err, |fault| format!("{}: {}", fault.what, lacking.what));
+            if let Some(fault) = err.downcast_mut::<Fault>() {
+                fault.cause = lacking.cause;
+            }
         }
         refused
     }
@@ -252,6 +251,7 @@ impl Run<'_> {
             Fault::config(format!(
                 "nothing says where the mail of `{address}` is to be delivered"
             ))
+            .cause(Cause::NoDelivery)
         })?;
         let mut found = Vec::new();
         for folder in entry.folders() {
@@ -297,7 +297,7 @@ fn not_opened(
     walk: &mut Walk,
     entry: &MailboxEntry<'_>,
     authentication: &Authentication,
-    mut err: anyhow::Error,
+    err: anyhow::Error,
     took: Duration,
 ) -> bool {
     if imap::is_not_connected(&err) {
@@ -307,14 +307,19 @@ fn not_opened(
         return true;
     }
     let refused = road::is_refusal(&err);
-    if refused {
-        let why = match authentication {
-            Authentication::OauthService => RIGHT_APP_TOKEN,
-            Authentication::OauthUser => RIGHT_TOKEN,
-        };
-        reword(&mut err, |fault| format!("{}, {why}", fault.what));
-    }
     walk.failed("sign-in", err, took);
+    if refused {
+        let (cause, though) = match authentication {
+            Authentication::OauthService => {
+                (Cause::ImapRefusesApp, "though the app's token is right")
+            }
+            Authentication::OauthUser => (
+                Cause::ImapRefusesPerson,
+                "though the person's token is right",
+            ),
+        };
+        walk.blame("sign-in", cause, though);
+    }
     walk.not_reached(&mailbox::STEPS);
     refused
 }

@@ -1,11 +1,11 @@
 //! Walks everything, several at a time, and reads the walks together: what one of them shows can
 //! be the cause of what failed in another.
 
+use super::Walk;
 use super::road;
 use super::subject::Subject;
-use super::{Walk, reading, reword};
 use crate::config::{Config, MailboxEntry};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::mail::imap;
 use crate::means::Means;
@@ -156,13 +156,9 @@ fn refine_sign_ins(checked: &mut [Checked]) {
         if !welcome.contains(&one.walk.scene.client_id) {
             continue;
         }
-        if let Some(err) = one.walk.failed_at("sign-in") {
-            reword(err, |fault| {
-                fault.what.replace(
-                    reading::RIGHT_APP_TOKEN,
-                    "though it lets the app into other mailboxes",
-                )
-            });
+        if one.walk.cause_at("sign-in") == Some(Cause::ImapRefusesApp) {
+            let though = "though it lets the app into other mailboxes";
+            one.walk.blame("sign-in", Cause::ImapRefusesAppHere, though);
         }
     }
 }
@@ -188,16 +184,11 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
         }
     }
     for one in mailboxes {
-        if let Some(err) = one.walk.failed_at("mailbox") {
-            reword(err, |fault| {
-                format!(
-                    "{}, though mail was fetched from all of them before",
-                    fault.what
-                )
-            });
-            if let Some(fault) = err.downcast_mut::<Fault>() {
-                fault.kind = Kind::TryLater;
-            }
+        let though = "though mail was fetched from all of them before";
+        one.walk.blame("mailbox", Cause::AllMailboxesClosed, though);
+        let failed = one.walk.failed_at("mailbox");
+        if let Some(fault) = failed.and_then(|err| err.downcast_mut::<Fault>()) {
+            fault.kind = Kind::TryLater;
         }
     }
     Ok(())
@@ -206,12 +197,11 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
 /// Exchange knows an app or person that SMTP lets in, so that a refusal by IMAP has another cause.
 /// Of the right to the mailbox SMTP's sign-in says nothing: it is asked for at the first message.
 fn blame_imap(walk: &mut Walk) {
-    if let Some(err) = walk.failed_at("sign-in")
-        && road::is_refusal(err)
+    if walk
+        .failed_at("sign-in")
+        .is_some_and(|err| road::is_refusal(err))
     {
-        reword(err, |fault| {
-            let what = fault.what.split(", though").next().unwrap_or_default();
-            format!("{what}, though SMTP lets the same account in")
-        });
+        let though = "though SMTP lets the same account in";
+        walk.blame("sign-in", Cause::OnlyImapRefuses, though);
     }
 }

@@ -5,10 +5,10 @@ use super::parts::{self, Promise};
 use super::reading::walk_to_https;
 use super::road::{self, Names};
 use super::run::Run;
-use super::{Outcome, Walk, files, reword};
+use super::{Outcome, Walk, files};
 use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Authentication, MailboxEntry, OutgoingServer};
-use crate::fault::{Fault, Scene};
+use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::mail::Transport;
 use crate::reach::{self, SendWay};
 use crate::submit::{self, Route};
@@ -180,20 +180,26 @@ impl Run<'_> {
                 return false;
             }
         };
-        let Err(mut err) = result else {
+        let Err(err) = result else {
             walk.passed("smtp sign-in", format!("as {}", route.user()), took);
             send_as(walk, route, route.user());
             return false;
         };
         let refused = road::is_refusal(&err);
-        if is_bare_refusal(&err) {
-            let though = match registration.authentication {
-                Authentication::OauthService => "though the app's token is right",
-                Authentication::OauthUser => "though the person's token is right",
-            };
-            reword(&mut err, |fault| format!("{}, {though}", fault.what));
-        }
+        let unexplained = cause_of(&err) == Some(Cause::SmtpRefuses);
         walk.failed("smtp sign-in", err, took);
+        if unexplained {
+            let (cause, though) = match registration.authentication {
+                Authentication::OauthService => {
+                    (Cause::SmtpRefusesApp, "though the app's token is right")
+                }
+                Authentication::OauthUser => (
+                    Cause::SmtpRefusesPerson,
+                    "though the person's token is right",
+                ),
+            };
+            walk.blame("smtp sign-in", cause, though);
+        }
         walk.not_reached(&["send-as"]);
         refused
     }
@@ -256,15 +262,6 @@ impl Run<'_> {
     }
 }
 
-/// True for a refusal that gives no reason of its own, such as a switch or a policy.
-fn is_bare_refusal(err: &anyhow::Error) -> bool {
-    road::is_refusal(err)
-        && err
-            .downcast_ref::<Fault>()
-            .and_then(|fault| fault.server_said.as_deref())
-            .is_some_and(|said| said.contains("5.7.3 "))
-}
-
 /// As far as it shows without that something is sent: nothing, where the two differ.
 fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
     let address = route.entry.address.address.as_str();
@@ -276,6 +273,7 @@ fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
         "send-as",
         Fault::usage(format!(
             "whether `{user}` may send as `{address}` shows only when a message is sent"
-        )),
+        ))
+        .cause(Cause::SendAsUntested),
     );
 }

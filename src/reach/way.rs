@@ -1,7 +1,7 @@
 //! Ways to read and to send, and what a token must permit for them.
 
 use crate::config::{Authentication, IncomingVia, OutgoingVia, Purpose, Resource};
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault, Kind, kind_of};
 use crate::oauth::Claims;
 use crate::secret::Secret;
 use crate::submit::Route;
@@ -117,7 +117,8 @@ impl Permission {
             None => {
                 let way = purpose.resource().name();
                 let what = format!("the token has no permission for {way}");
-                Permission::Missing(Fault::new(Kind::SignIn, what).hint(to_grant(purpose)))
+                let missing = Fault::new(Kind::SignIn, what).cause(Cause::PermissionUnnamed);
+                Permission::Missing(missing.hint(to_grant(purpose)))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Mail, Office, Post, verdict, work};
 use crate::delivery::{self, Place};
-use crate::fault::{Errors, Fault, Kind};
+use crate::fault::{Cause, Errors, Fault, Kind};
 use crate::mail::Receipt;
 use crate::outbox::{self, Claim, Destination, Settled, Teller};
 use crate::reach::{Mailboxes, sent};
@@ -292,6 +292,7 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
         Fault::config(format!(
             "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
         ))
+        .cause(Cause::NoDelivery)
         .hint(format!(
             "queuemail queue set {} --address {} --deliver maildir:PATH",
             shell::quote(queue),

@@ -248,15 +248,15 @@ impl<'a> Post<'a> {
         if let Some(max) = open.limits.message_size
             && mail.octets.len() as u64 > u64::from(max)
         {
-            return Ok(Receipt {
-                why: Some(format!(
+            let why = Fault::new(
+                Kind::Refused,
+                format!(
                     "the message has {} octets, and outgoing server `{}` takes {max} (limits: message_size)",
                     mail.octets.len(),
                     sender.0
-                )),
-                kind: Some(Kind::Refused),
-                ..Receipt::of(Outcome::Refused { for_good: true })
-            });
+                ),
+            );
+            return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));
         }
         pace::take_turn(office, sender, &open.limits, mail.envelope.to.len())?;
         open.transport

@@ -3,7 +3,7 @@
 
 use super::{Office, Sender};
 use crate::config::Limits;
-use crate::fault::{Fault, Kind, kind_of};
+use crate::fault::{Cause, Fault};
 use crate::mail::Receipt;
 use crate::state::{Lock, Pace, Store, Wait};
 use anyhow::Result;
@@ -103,6 +103,7 @@ pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
         left.as_secs() + 1,
         sender.1
     ))
+    .cause(Cause::WaitHolds)
     .said(wait.reason)
     .retry_after(Some(left))
     .into())
@@ -114,13 +115,13 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
         Ok(receipt) => receipt
             .server_said
             .as_ref()
-            .filter(|said| is_busy(said))
+            .filter(|_| receipt.is_busy())
             .map(|said| (BUSY_WAIT, said.clone())),
         Err(err) => err.downcast_ref::<Fault>().and_then(|fault| {
             let said = fault.server_said.clone();
-            let busy = kind_of(err) == Kind::TryLater && said.as_ref().is_some_and(|s| is_busy(s));
+            let busy = fault.cause.is_some_and(Cause::is_busy);
             // What `obey_wait` or our own pace says is no new wait.
-            let own = fault.what.starts_with("outgoing server") || said.is_none();
+            let own = fault.cause == Some(Cause::WaitHolds) || said.is_none();
             let wait = fault.retry_after.or(busy.then_some(BUSY_WAIT))?;
             (!own).then(|| (wait, said.unwrap_or_else(|| fault.what.clone())))
         }),
@@ -135,42 +136,4 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
 
 pub fn wait_key(sender: Sender<'_>) -> String {
     format!("sending {} {}", sender.0, sender.1)
-}
-
-/// 432 (RFC 5248: Exchange's too many connections), 421 (the server leaves), and Exchange's
-/// statuses of a mailbox or tenant that sends too much.
-fn is_busy(said: &str) -> bool {
-    let mut words = said.split(' ');
-    let (code, status) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
-    matches!(code, "421" | "432")
-        || (code.starts_with('4')
-            && matches!(status, "4.3.2" | "4.7.500" | "4.5.3")
-            && !said.contains("ecipient"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_busy;
-
-    #[test]
-    fn a_busy_server_is_told_from_a_refusal() {
-        for said in [
-            "432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending",
-            "421 4.3.2 Service not active",
-            "451 4.7.500 Server busy. Please try again later",
-        ] {
-            assert!(is_busy(said), "{said}");
-        }
-        for said in [
-            "450 4.2.0 STOREDRV; mailbox logon failure",
-            "452 4.5.3 Too many recipients",
-            "550 5.1.10 x",
-            "",
-        ] {
-            assert!(!is_busy(said), "{said}");
-        }
-    }
 }

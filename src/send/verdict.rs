@@ -84,17 +84,17 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
 }
 
 fn refused(receipt: Receipt, for_good: bool) -> Fault {
-    let kind = match &receipt.server_said {
+    let kind = match (&receipt.server_said, &receipt.why) {
         _ if !for_good => Kind::TryLater,
-        None if receipt.kind.is_some() => receipt.kind.unwrap_or(Kind::Refused),
-        Some(said) => kind_of_refusal(said),
-        None => worst(&receipt.refused),
+        (Some(_), _) => receipt.kind(),
+        (None, Some(why)) => why.kind,
+        (None, None) => worst(&receipt.refused),
     };
-    let what = receipt.why.unwrap_or_else(|| match &receipt.server_said {
-        Some(_) => "the server refused the message".to_owned(),
-        None => "the server refused every recipient".to_owned(),
-    });
-    let mut fault = Fault::new(kind, what);
+    let what = match &receipt.server_said {
+        Some(_) => "the server refused the message",
+        None => "the server refused every recipient",
+    };
+    let mut fault = told(receipt.why, kind, what);
     fault.server_said = receipt
         .server_said
         .or_else(|| (!receipt.refused.is_empty()).then(|| words(&receipt.refused)));
@@ -102,10 +102,8 @@ fn refused(receipt: Receipt, for_good: bool) -> Fault {
 }
 
 fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
-    let what = receipt
-        .why
-        .unwrap_or_else(|| "the server's answer was none that a message can have".into());
-    let mut fault = Fault::new(Kind::OutcomeUnknown, what);
+    let what = "the server's answer was none that a message can have";
+    let mut fault = told(receipt.why, Kind::OutcomeUnknown, what);
     fault.server_said = receipt.server_said;
     if !receipt.refused.is_empty() {
         let refused = receipt.refused.iter().map(|r| escape(&r.address));
@@ -130,6 +128,17 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
     fault
 }
 
+/// Our own fault, if there is one, as a verdict of this kind; else one in these words.
+fn told(why: Option<Fault>, kind: Kind, what: &str) -> Fault {
+    let why = why.unwrap_or_else(|| Fault::new(kind, what));
+    Fault {
+        kind,
+        hints: Vec::new(),
+        retry_after: None,
+        ..why
+    }
+}
+
 fn worst(refused: &[RefusedRecipient]) -> Kind {
     let kinds = refused.iter().map(RefusedRecipient::kind);
     kinds.max().unwrap_or(Kind::Refused)
@@ -142,17 +151,4 @@ fn words(refused: &[RefusedRecipient]) -> String {
         .map(|r| format!("{}: {}", r.address, r.server_said))
         .collect();
     each.join("; ")
-}
-
-/// What a refusal of the whole message means: whether a person has to give a permission. 5.7.57,
-/// 5.7.60 and 5.2.252 are Exchange's for a sender that may not send, as is Graph's
-/// ErrorSendAsDenied.
-fn kind_of_refusal(said: &str) -> Kind {
-    let mut words = said.split(' ');
-    match (words.next(), words.next()) {
-        (Some("530" | "535"), _) | (_, Some("5.7.57" | "5.7.60" | "5.2.252")) => Kind::SignIn,
-        (Some("ErrorSendAsDenied:"), _) => Kind::SignIn,
-        (Some("ErrorInvalidRecipients:"), _) => Kind::UnknownRecipient,
-        _ => Kind::Refused,
-    }
 }

@@ -14,7 +14,7 @@ pub use login::{How, Person, Show, SignedIn};
 
 use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
-use crate::fault::{Fault, Kind, Scene};
+use crate::fault::{Cause, Fault, Kind, Scene};
 use crate::http::{self, Agent};
 use crate::means::Means;
 use crate::oauth::AccessToken;
@@ -35,9 +35,6 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(60);
 const DATED: Duration = Duration::from_secs(600);
 /// How long we wait for another process beyond the time that its request may take.
 const LOCK_GRACE: Duration = Duration::from_secs(30);
-
-/// Marks the fault of a refresh token that is not accepted any more.
-const REFRESH_REFUSED: &str = "the refresh token is refused";
 
 /// Gives tokens out; shared by threads.
 pub struct Access<'a> {
@@ -268,7 +265,7 @@ impl<'a> Access<'a> {
             if let Some(fault) = err.downcast_mut::<Fault>()
                 && fault.server_said.is_some()
             {
-                if fault.what == REFRESH_REFUSED {
+                if fault.cause == Some(Cause::RefreshRefused) {
                     scene.doing = scene.doing.replacen("get a", "refresh the", 1);
                 }
                 // The scene says what we could not do, and the server why.
@@ -379,6 +376,7 @@ impl<'a> Access<'a> {
         let seconds = left.as_secs() + 1;
         Err(
             Fault::try_later(format!("`{host}` asked us to wait, {seconds} s more"))
+                .cause(Cause::WaitHolds)
                 .said(reason)
                 .retry_after(Some(left))
                 .into(),

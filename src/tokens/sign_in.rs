@@ -1,9 +1,9 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
 use super::keep::{Times, Token};
-use super::{Access, REFRESH_REFUSED, Wanted};
+use super::{Access, Wanted};
 use crate::config::resolve::{self, Account, CredentialSource, Registration};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::http::{self, Agent};
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::shell;
@@ -99,26 +99,26 @@ impl Access<'_> {
                         return Err(err.fault.into());
                     }
                     refused = Some(Fault {
-                        what: REFRESH_REFUSED.to_owned(),
+                        what: "the refresh token is refused".to_owned(),
+                        cause: Some(Cause::RefreshRefused),
                         ..err.fault
                     });
                 }
             }
         }
         let Some(source) = account.password else {
-            let what = match self.tokens.lost(&wanted.key)? {
-                None => format!("nobody has signed in as `{}` yet", account.name),
-                Some(place) => format!(
+            let fault = |what| Fault::new(Kind::SignIn, what);
+            let fault = match self.tokens.lost(&wanted.key)? {
+                None => fault(format!("nobody has signed in as `{}` yet", account.name))
+                    .cause(Cause::NotSignedIn),
+                Some(place) => fault(format!(
                     "the refresh token of `{}` is not in {place} any more",
                     account.name
-                ),
+                )),
             };
             let login = login_name(wanted);
             return Err(refused
-                .unwrap_or_else(|| {
-                    Fault::new(Kind::SignIn, what)
-                        .hint(format!("sign in: `queuemail token login {login}`"))
-                })
+                .unwrap_or_else(|| fault.hint(format!("sign in: `queuemail token login {login}`")))
                 .into());
         };
         let password = source.resolve(&format!("the password of `{}`", account.name))?;

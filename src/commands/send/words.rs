@@ -137,7 +137,7 @@ pub fn tell(
             Ok(_) => receipt
                 .server_said
                 .clone()
-                .or(receipt.why.clone())
+                .or(receipt.why.as_ref().map(ToString::to_string))
                 .unwrap_or_default(),
         };
         output.step(&format!(
