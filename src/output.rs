@@ -1,11 +1,11 @@
 //! Results on stdout, everything else on stderr; server text made safe for a terminal.
 
-use crate::fault::{Fault, Kind};
-use crate::files;
+use crate::fault::{self, Fault, Kind};
 use anyhow::Result;
 use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use std::borrow::Cow;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 /// How this run speaks.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,26 @@ impl Output {
         write_stdout(format!("{}\n", laid_out(text)).as_bytes())
     }
 
-    /// Writes one JSON object and a newline.
+    /// Writes a line of the result behind a mark, which has a colour (ECMA-48 §8.3.117) where this
+    /// run uses any.
+    pub fn marked(&self, mark: &str, color: u8, text: &str) -> Result<()> {
+        let mark = match self.color {
+            true => format!("\x1b[{color}m{mark}\x1b[0m"),
+            false => mark.to_owned(),
+        };
+        write_stdout(format!("  {mark} {}\n", laid_out(text)).as_bytes())
+    }
+
+    /// Writes one JSON object and a newline, as it comes: it need not fit memory.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        self.line(&json(value)?)
+        let mut writer = BufWriter::new(io::stdout().lock());
+        let written = match write_json(&mut writer, value) {
+            Err(err) if !err.is_io() => return Err(err.into()),
+            Err(err) => Err(err.into()),
+            Ok(()) => writer.write_all(b"\n").and_then(|()| writer.flush()),
+        };
+        drop(writer);
+        finish_stdout(written)
     }
 
     /// Writes octets as they are.
@@ -79,7 +96,7 @@ pub fn finish_stdout(written: io::Result<()>) -> Result<()> {
 fn unwritten(err: &io::Error) -> anyhow::Error {
     let what = format!("cannot write to standard output: {err}");
     Fault::new(Kind::CannotWrite, what)
-        .hint(files::remedy(err))
+        .hint(fault::remedy(err))
         .into()
 }
 
@@ -125,16 +142,33 @@ pub fn escape(text: &str) -> String {
 /// # Errors
 /// A value that JSON cannot hold.
 pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
-    let text = serde_json::to_string(value)?;
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match is_unsafe(c) {
+    let mut octets = Vec::new();
+    write_json(&mut octets, value)?;
+    String::from_utf8(octets).map_err(serde::ser::Error::custom)
+}
+
+/// Writes a value as [`json`] has it.
+fn write_json(writer: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(writer, Safe))
+}
+
+/// JSON in one line without what [`is_unsafe`].
+struct Safe;
+
+impl Formatter for Safe {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unsafe(*c)) {
             // All of them have four digits at most.
-            true => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
-            false => safe.push(c),
+            write!(writer, "{}\\u{:04x}", &rest[..at], u32::from(c))?;
+            rest = &rest[at + c.len_utf8()..];
         }
+        writer.write_all(rest.as_bytes())
     }
-    Ok(safe)
 }
 
 /// True for a character that does something to a terminal or to the order of what is read:

@@ -2,6 +2,7 @@
 //! through the real binary against the stand-in.
 
 mod described;
+mod folders;
 mod limits;
 mod listing;
 mod memory;

@@ -1,51 +1,11 @@
 //! Whether a token serves its purpose, by what it says of itself.
 
 use crate::config::resolve::{CredentialSource, Registration};
-use crate::config::{Authentication, Cloud, Resource, is_guid};
+use crate::config::{Authentication, Cloud, Purpose, Resource, is_guid};
 use crate::fault::{Cause, Fault, Kind};
 use crate::oauth::Claims;
 use crate::shell;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// What a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    Imap,
-    Pop,
-    Smtp,
-    GraphRead,
-    GraphWrite,
-    GraphSend,
-    /// Whatever Graph serves of mail.
-    Graph,
-}
-
-impl Purpose {
-    /// The purpose that a resource has where nothing more is known.
-    pub fn of(resource: Resource) -> Purpose {
-        match resource {
-            Resource::Imap => Purpose::Imap,
-            Resource::Pop => Purpose::Pop,
-            Resource::Smtp => Purpose::Smtp,
-            Resource::Graph => Purpose::Graph,
-        }
-    }
-
-    pub fn resource(self) -> Resource {
-        match self {
-            Purpose::Imap => Resource::Imap,
-            Purpose::Pop => Resource::Pop,
-            Purpose::Smtp => Resource::Smtp,
-            Purpose::GraphRead | Purpose::GraphWrite | Purpose::GraphSend | Purpose::Graph => {
-                Resource::Graph
-            }
-        }
-    }
-
-    pub fn is_graph(self) -> bool {
-        self.resource() == Resource::Graph
-    }
-}
 
 /// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
 pub fn service(audience: &str) -> Option<&'static str> {
@@ -118,25 +78,18 @@ fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource
 fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose) -> Option<Fault> {
     let resource = purpose.resource();
     let name = spoken(resource);
-    let service = registration.authentication == Authentication::OauthService;
-    let (held, kind, permission) = match service {
-        true => (&claims.roles, "role", resource.application_permission()),
-        false => (&claims.scopes, "scope", resource.delegated_permission()),
-    };
-    let permission = match purpose {
-        Purpose::GraphSend => "Mail.Send",
-        _ => permission,
-    };
-    let serves = |held: &String| match purpose {
-        Purpose::Graph => held.starts_with("Mail."),
-        Purpose::GraphRead => held.starts_with("Mail.Read") && !held.starts_with("Mail.ReadBasic"),
-        Purpose::GraphWrite => held.starts_with("Mail.ReadWrite"),
-        Purpose::GraphSend => held.starts_with("Mail.Send"),
-        _ => held == permission || held == "full_access_as_app",
-    };
-    if held.iter().any(serves) {
+    let authentication = registration.authentication;
+    if purpose
+        .held(authentication, &claims.roles, &claims.scopes)
+        .is_some()
+    {
         return None;
     }
+    let kind = match authentication {
+        Authentication::OauthService => "role",
+        Authentication::OauthUser => "scope",
+    };
+    let permission = purpose.main_permission(authentication);
     let api = match resource {
         Resource::Graph => "Microsoft Graph",
         _ => "Office 365 Exchange Online",
@@ -146,6 +99,7 @@ fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose
         registration.credential,
         CredentialSource::ManagedIdentity { .. }
     );
+    let service = authentication == Authentication::OauthService;
     let cause = match (service, of_identity) {
         (true, true) => Cause::IdentityRoleMissing,
         (true, false) => Cause::RoleMissing,

@@ -2,6 +2,7 @@
 
 use super::{Walk, reword};
 use crate::config::AfterFetch;
+use crate::fault::{Kind, kind_of};
 use crate::mail::{Folder, Mailbox, refuse_to_move_back};
 use anyhow::Result;
 
@@ -46,14 +47,17 @@ fn rights(mailbox: &mut dyn Mailbox, folders: &[&str], after: &AfterFetch) -> Re
         mailbox.open(folder, true)?;
         mailbox.may_settle(after)?;
     }
-    refuse_to_move_back(mailbox, folders, after)?;
+    refuse_to_move_back(mailbox, folders, after, false)?;
     let AfterFetch::Move(target) = after else {
         return Ok(format!("to {}", what(after)));
     };
-    let names = mailbox.folders()?;
-    Ok(match names.contains(target) {
-        true => format!("to move to {target}"),
-        false => format!("to move to {target}, which the first fetch will make"),
+    Ok(match mailbox.open(target, false) {
+        Err(err) if kind_of(&err) == Kind::Config => {
+            format!("to move to {target}, which the first fetch will make")
+        }
+        Err(err) if kind_of(&err) == Kind::TryLater => return Err(err),
+        // A folder that may not be read may still be moved to.
+        _ => format!("to move to {target}"),
     })
 }
 

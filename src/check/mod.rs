@@ -1,15 +1,27 @@
 //! The walk to a working mailbox: steps, each with its result, the time it took and, where it
 //! fails, its cause. Nothing is changed on the way and nothing is sent.
 //!
+//! - `subject`: what is walked
+//! - `run`: walks all of it, and reads the walks together
+//! - `reading`, `sending`, `boundary`: the walks; `parts`: what they have in common
 //! - `claims`: does a token serve its purpose, by what it says of itself
 //! - `files`: may we read what we must, and nobody else what is secret
 //! - `mailbox`: what an opened mailbox lets us do
 //! - `road`: from a host's name to a signed-in session, watched
 
+mod boundary;
 pub mod claims;
-pub mod files;
-pub mod mailbox;
-pub mod road;
+mod files;
+mod mailbox;
+mod parts;
+mod reading;
+mod road;
+mod run;
+mod sending;
+mod subject;
+
+pub use run::{Checked, walk_all};
+pub use subject::{Border, Subject};
 
 use crate::fault::{Cause, Fault, Kind, Scene, cause_of, kind_of};
 use anyhow::Result;

@@ -1,25 +1,20 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
-mod access;
+mod apply;
 mod check;
 mod claims;
 mod completions;
 mod config;
 mod context;
-mod credential;
 mod explain;
 mod fetch;
-mod guide;
 mod login;
 mod outbox;
-mod post;
-mod provision;
+mod person;
 mod quarantine;
 mod queue;
 mod queue_add;
-
-mod reading;
-mod secret_flags;
+mod queue_set;
 mod send;
 mod server;
 mod server_add;
@@ -32,7 +27,6 @@ mod token;
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
 
-pub use access::Access;
 pub use context::Context;
 
 /// Runs one command.

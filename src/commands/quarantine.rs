@@ -5,7 +5,7 @@ use super::table::{Table, local_time};
 use crate::cli::QuarantineCommand;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Kept};
-use crate::state::{Quarantined, Store};
+use crate::state::{Quarantined, Store, uidvalidity};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use serde_json::json;
@@ -114,7 +114,7 @@ fn show(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
         ("address", message.address.clone()),
         ("folder", message.folder.clone()),
         ("uid", message.remote.to_string()),
-        ("uidvalidity", message.epoch.to_string()),
+        ("uidvalidity", uidvalidity(message.epoch).to_string()),
         ("since", local_time(message.since)),
         ("attempts", message.attempts.to_string()),
         ("reason", message.reason.clone()),
@@ -182,7 +182,7 @@ fn as_json(store: &Store, message: &Quarantined) -> serde_json::Value {
         "address": message.address,
         "folder": message.folder,
         "uid": message.remote.to_string(),
-        "uidvalidity": message.epoch,
+        "uidvalidity": uidvalidity(message.epoch),
         "since": Timestamp::from_second(message.since).ok().map(|t| t.to_string()),
         "attempts": message.attempts,
         "reason": message.reason,

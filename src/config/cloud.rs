@@ -3,7 +3,7 @@
 //! Sources: Microsoft's lists of national clouds and endpoints. What is not published there can
 //! be set in the file (`imap`, `smtp`, `graph`, `scope`).
 
-use super::model::Tenant;
+use super::values::Tenant;
 use crate::net::Endpoint;
 use std::fmt;
 use std::str::FromStr;
@@ -35,26 +35,6 @@ impl Resource {
             Resource::Pop => "pop",
             Resource::Smtp => "smtp",
             Resource::Graph => "graph",
-        }
-    }
-
-    /// The delegated permission that serves it (Exchange's or Graph's name).
-    pub fn delegated_permission(self) -> &'static str {
-        match self {
-            Resource::Imap => "IMAP.AccessAsUser.All",
-            Resource::Pop => "POP.AccessAsUser.All",
-            Resource::Smtp => "SMTP.Send",
-            Resource::Graph => "Mail.ReadWrite",
-        }
-    }
-
-    /// The application permission (role) that serves it.
-    pub fn application_permission(self) -> &'static str {
-        match self {
-            Resource::Imap => "IMAP.AccessAsApp",
-            Resource::Pop => "POP.AccessAsApp",
-            Resource::Smtp => "SMTP.SendAsApp",
-            Resource::Graph => "Mail.ReadWrite",
         }
     }
 }

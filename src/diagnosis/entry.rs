@@ -537,7 +537,6 @@ mod tests {
     #[test]
     fn a_cause_has_one_explanation_or_only_decides() {
         const ONLY_DECIDES: &[Cause] = &[
-            Cause::PermissionUnnamed,
             Cause::ClientRefused,
             Cause::RefreshRefused,
             Cause::ServerBusy,

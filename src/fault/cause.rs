@@ -71,8 +71,6 @@ causes! {
     TokenEnded,
     /// The account has not signed in yet.
     NotSignedIn,
-    /// The token names no permission for a way.
-    PermissionUnnamed,
     /// The server refuses the client's credential, or the client (RFC 6749 §5.2).
     ClientRefused,
     /// The server does not accept the refresh token any more.

@@ -2,13 +2,16 @@
 
 use super::Job;
 use super::look::{Seen, each_folder};
-use crate::mail::{Mailbox, Query, RemoteId};
-use crate::state::Store;
+use super::pile::{Pile, Sorted};
+use crate::mail::{Listed, Mailbox, Query, RemoteId};
+use crate::state::{Standing, Store};
 use anyhow::Result;
-use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+/// So many messages are put back at once.
+const AT_ONCE: usize = 2000;
 
 /// What became of the messages that a folder of the server holds now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
     pub folder: String,
     pub on_server: u64,
@@ -20,7 +23,7 @@ pub struct Audit {
     pub pending: u64,
     /// Passed over: neither on record nor ahead of the mark. Put back, so that the next run takes
     /// them.
-    pub unaccounted: Vec<RemoteId>,
+    pub unaccounted: Sorted,
 }
 
 /// Audits a mailbox, folder by folder. The caller holds its lock.
@@ -32,78 +35,166 @@ pub fn audit(
     mut found: impl FnMut(&Audit) -> Result<()>,
 ) -> Result<()> {
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
-        found(&of_folder(store, mailbox, seen, now)?)
+        found(&of_folder(job, store, mailbox, seen, now)?)
     })
 }
 
-fn of_folder(store: &Store, mailbox: &mut dyn Mailbox, seen: Seen<'_>, now: i64) -> Result<Audit> {
+fn of_folder(
+    job: &Job,
+    store: &Store,
+    mailbox: &mut dyn Mailbox,
+    seen: Seen<'_>,
+    now: i64,
+) -> Result<Audit> {
     let Seen {
         name,
         epoch,
         record,
     } = seen;
-    let mut audit = Audit {
-        folder: name.to_owned(),
-        ..Audit::default()
-    };
-    let listed = mailbox.list(&Query::default())?.ids;
-    let (states, known) = match &record {
-        Some(record) => (
-            store.states(record.id, epoch)?,
-            store.accounted(record.id, epoch, None, &listed)?,
-        ),
-        None => Default::default(),
-    };
-    let mark = record.as_ref().and_then(|r| r.mark.clone());
-    let ahead = ahead(mailbox, mark, epoch)?;
-    for id in listed {
-        audit.on_server += 1;
-        match states.get(&id).map(String::as_str) {
-            Some("delivered") => audit.delivered += 1,
-            Some("quarantined") => audit.quarantined += 1,
-            Some("dropped") => audit.dropped += 1,
-            Some(_) => audit.pending += 1,
-            // Moved away, forgotten, and put back by a person.
-            None if known.contains(&id) => audit.delivered += 1,
-            None if ahead.as_ref().is_some_and(|a| !a.holds(&id)) => audit.unaccounted.push(id),
-            None => audit.pending += 1,
+    let mark = record.as_ref().and_then(|r| r.mark.as_deref());
+    let (mut seen, mut unknown) = (Digests::default(), Pile::new(&job.state));
+    mailbox.list(&Query::default(), &mut |page| {
+        let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
+        let known = match &record {
+            Some(record) => store.accounted(record.id, epoch, &ids)?,
+            None => Default::default(),
+        };
+        for listed in page {
+            let standing = known.get(&listed.id).copied();
+            seen.add(&listed.id, standing.unwrap_or(Standing::Pending));
+            if standing.is_none() && !is_above(&listed.id, mark) {
+                unknown.add(listed)?;
+            }
         }
-    }
-    if let Some(record) = record {
-        store.put_back(record.id, epoch, &audit.unaccounted, now)?;
-    }
-    Ok(audit)
-}
-
-/// What lies ahead of the mark of a folder: not on record, and the next run's to take.
-enum Ahead {
-    /// IMAP's UIDs above this.
-    Above(u32),
-    /// What a listing from the mark gives: the marks of Graph tell nothing by themselves.
-    Listed(HashSet<RemoteId>),
-}
-
-impl Ahead {
-    fn holds(&self, id: &RemoteId) -> bool {
-        match (self, id) {
-            (Ahead::Above(mark), RemoteId::Uid(uid)) => uid > mark,
-            (Ahead::Listed(ids), id) => ids.contains(id),
-            (Ahead::Above(_), RemoteId::Graph(_)) => true,
-        }
-    }
-}
-
-/// `None` where nothing has been fetched yet, so that all lies ahead.
-fn ahead(mailbox: &mut dyn Mailbox, mark: Option<String>, epoch: u32) -> Result<Option<Ahead>> {
-    let Some(mark) = mark else {
-        return Ok(None);
-    };
-    if epoch != 0 {
-        return Ok(mark.parse().ok().map(Ahead::Above));
-    }
-    let listing = mailbox.list(&Query {
-        after: Some(mark),
-        since: None,
+        Ok(())
     })?;
-    Ok(Some(Ahead::Listed(listing.ids.into_iter().collect())))
+    let unknown = unknown.sort()?;
+    let unaccounted = match mark {
+        Some(mark) if !unknown.are_uids() && unknown.count() > 0 => {
+            passed_over(job, mailbox, mark, &unknown)?
+        }
+        _ => unknown,
+    };
+    let [delivered, quarantined, dropped, pending] = seen.counts();
+    if let Some(record) = record {
+        for ids in unaccounted.pages(AT_ONCE) {
+            store.put_back(record.id, epoch, &ids?, now)?;
+        }
+    }
+    Ok(Audit {
+        folder: name.to_owned(),
+        on_server: delivered + quarantined + dropped + pending,
+        delivered,
+        quarantined,
+        dropped,
+        pending: pending.saturating_sub(unaccounted.count()),
+        unaccounted,
+    })
+}
+
+/// Ids, of which there may be a million: of each 62 bits are kept, and its standing. That two of a
+/// million have the same is less likely than one in a million.
+#[derive(Default)]
+struct Digests {
+    hasher: RandomState,
+    found: Vec<u64>,
+}
+
+impl Digests {
+    fn of(&self, id: &RemoteId) -> u64 {
+        self.hasher.hash_one(id) & !3
+    }
+
+    fn add(&mut self, id: &RemoteId, standing: Standing) {
+        self.found.push(self.of(id) | standing as u64);
+    }
+
+    /// Makes [`Digests::holds`] ready to answer.
+    fn sort(&mut self) {
+        self.found.sort_unstable();
+    }
+
+    fn holds(&self, id: &RemoteId) -> bool {
+        let digest = self.of(id);
+        let at = self.found.partition_point(|found| *found < digest);
+        self.found.get(at).is_some_and(|found| found & !3 == digest)
+    }
+
+    /// How many there are of each standing, in the order of [`Standing`]; those added twice are
+    /// counted once.
+    fn counts(mut self) -> [u64; 4] {
+        self.sort();
+        self.found.dedup_by_key(|found| *found & !3);
+        let mut counts = [0; 4];
+        for found in self.found {
+            counts[(found & 3) as usize] += 1;
+        }
+        counts
+    }
+}
+
+/// Whether the next run takes what is not on record: all where nothing has been fetched yet, and
+/// IMAP's UIDs above the mark.
+fn is_above(id: &RemoteId, mark: Option<&str>) -> bool {
+    match (id, mark) {
+        (RemoteId::Uid(uid), Some(mark)) => mark.parse().is_ok_and(|mark: u32| *uid > mark),
+        (RemoteId::Graph(_), Some(_)) => false,
+        (_, None) => true,
+    }
+}
+
+/// Those which a listing from the mark does not give.
+fn passed_over(
+    job: &Job,
+    mailbox: &mut dyn Mailbox,
+    mark: &str,
+    unknown: &Sorted,
+) -> Result<Sorted> {
+    let query = Query {
+        after: Some(mark.to_owned()),
+        since: None,
+    };
+    let mut ahead = Digests::default();
+    mailbox.list(&query, &mut |page| {
+        for listed in page {
+            ahead.add(&listed.id, Standing::Pending);
+        }
+        Ok(())
+    })?;
+    ahead.sort();
+    let mut rest = Pile::new(&job.state);
+    for page in unknown.pages(AT_ONCE) {
+        for id in page? {
+            if !ahead.holds(&id) {
+                rest.add(Listed::from(id))?;
+            }
+        }
+    }
+    rest.sort()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_listed_twice_counts_once() {
+        let ids: Vec<_> = (0..1000)
+            .map(|n| RemoteId::Graph(format!("AAk{n}")))
+            .collect();
+        let mut digests = Digests::default();
+        for (n, id) in ids.iter().chain(&ids[..500]).enumerate() {
+            let standing = match n % 10 {
+                0 => Standing::Quarantined,
+                1 => Standing::Dropped,
+                2 | 3 => Standing::Pending,
+                _ => Standing::Delivered,
+            };
+            digests.add(id, standing);
+        }
+        digests.sort();
+        assert!(ids.iter().all(|id| digests.holds(id)));
+        assert!(!digests.holds(&RemoteId::Graph("AAk1000".into())));
+        assert_eq!(digests.counts(), [600, 100, 100, 200]);
+    }
 }

@@ -174,7 +174,7 @@ impl Committer<'_> {
     fn without_those_known(&mut self, batch: Vec<Staged>, now: i64) -> Result<Vec<Staged>> {
         let mut rest = Vec::with_capacity(batch.len());
         for staged in batch {
-            if staged.identity.placeholder {
+            if staged.identity.is_placeholder(&staged.id) {
                 self.failed(&staged.id, PLACEHOLDER, false, now)?;
             } else if self.folder.record.renumbered
                 && self.store.recognise(

@@ -8,7 +8,7 @@
 use super::fields::Fields;
 use super::machine::{self, Machine};
 use crate::digest::Sha256;
-use crate::mail::authored;
+use crate::mail::{self, RemoteId, authored};
 
 /// The head is searched for its end up to this many octets.
 const HEAD_LIMIT: usize = 256 << 10;
@@ -19,13 +19,37 @@ pub struct Identity {
     pub fingerprint: [u8; 16],
     /// With its angle brackets, as the message has it.
     pub message_id: Option<String>,
-    /// The server's own text in place of a message that it could not convert.
-    pub placeholder: bool,
+    placeholder: Placeholder,
     /// Whether a person or a machine wrote it.
     pub machine: Machine,
     /// The Message-ID that a bounce, or another report of a delivery, is about.
     pub original_message_id: Option<String>,
 }
+
+/// Whether the octets are the server's own, in place of a message that it could not convert.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Placeholder {
+    #[default]
+    No,
+    Yes,
+    /// If one of these numbers of its subject is the UID that was asked for.
+    Numbered(Vec<u32>),
+}
+
+impl Identity {
+    /// Whether this is what Exchange gives by IMAP for an item that it cannot convert. By Graph it
+    /// gives an error.
+    pub fn is_placeholder(&self, id: &RemoteId) -> bool {
+        match (&self.placeholder, id) {
+            (Placeholder::Yes, RemoteId::Uid(_)) => true,
+            (Placeholder::Numbered(numbers), RemoteId::Uid(uid)) => numbers.contains(uid),
+            _ => false,
+        }
+    }
+}
+
+/// A placeholder is short: its head and its text are looked at up to this many octets.
+const PLACEHOLDER_LIMIT: usize = 8 << 10;
 
 /// A bounce's text is searched for the message that it is about up to this many octets.
 const REPORT_LIMIT: usize = 128 << 10;
@@ -39,6 +63,8 @@ pub struct HeadReader {
     state: Progress,
     /// The beginning of a bounce's text.
     report: Vec<u8>,
+    /// The beginning of what may be a placeholder, its head included.
+    opening: Option<Vec<u8>>,
 }
 
 #[derive(Default)]
@@ -92,6 +118,10 @@ impl Text {
 
 impl HeadReader {
     pub fn take(&mut self, octets: &[u8]) {
+        if let Some(opening) = &mut self.opening {
+            let room = PLACEHOLDER_LIMIT.saturating_sub(opening.len());
+            opening.extend_from_slice(&octets[..octets.len().min(room)]);
+        }
         match &mut self.state {
             Progress::Known(identity) => keep_report(&mut self.report, identity, octets),
             Progress::Digesting(identity, text) => {
@@ -119,6 +149,9 @@ impl HeadReader {
             },
             Progress::Head => Identity::default(),
         };
+        if self.opening.is_some_and(|opening| tells_failure(&opening)) {
+            identity.placeholder = Placeholder::Yes;
+        }
         if identity.machine == Machine::Bounce {
             identity.original_message_id = machine::original_message_id(&self.report);
             if !machine::tells_failure(&self.report) {
@@ -152,14 +185,19 @@ impl HeadReader {
         let fields = Fields::of(&self.head[..end]);
         let mut identity = Identity {
             message_id: fields.get("message-id"),
-            placeholder: is_placeholder(&fields),
             machine: Machine::of(&fields),
             ..Identity::default()
         };
         let mut digest = Sha256::new();
         keep_report(&mut self.report, &identity, &self.head[end..]);
         let id = identity.message_id.clone().unwrap_or_default();
-        for part in authored(&self.head[..end]).iter().chain([&id]) {
+        let authored = authored(&self.head[..end]);
+        identity.placeholder = placeholder(&fields, &authored[3]);
+        if was_never_sent(&fields) && identity.placeholder != Placeholder::Yes {
+            let kept = self.head.len().min(PLACEHOLDER_LIMIT);
+            self.opening = Some(self.head[..kept].to_vec());
+        }
+        for part in authored.iter().chain([&id]) {
             digest.update(part.as_bytes());
             digest.update(b"\0");
         }
@@ -184,15 +222,42 @@ fn keep_report(report: &mut Vec<u8>, identity: &Identity, octets: &[u8]) {
     }
 }
 
-/// Exchange answers a fetch of an item that it cannot convert with a message of its own, whose
-/// subject says so and which comes from itself. A customer's mail *about* such an error has
-/// another sender.
-fn is_placeholder(fields: &Fields<'_>) -> bool {
-    fields.get("subject").is_some_and(|s| {
-        s.starts_with("Retrieval using the IMAP4 protocol failed for the following message")
-    }) && fields
-        .get("from")
-        .is_some_and(|f| f.contains("Microsoft Exchange"))
+/// Exchange answers a fetch of an item that it cannot convert with a message of its own, and says so
+/// in the subject, in the mailbox's language. The sender's name differs between versions, and may be
+/// missing; ENVELOPE is the placeholder's own, too. What is the same in every language: it was never
+/// sent, and its subject names the protocol and the UID. A person's mail about such a failure, with
+/// the same words in it, was sent.
+fn placeholder(fields: &Fields<'_>, subject: &str) -> Placeholder {
+    let in_english =
+        subject.starts_with("Retrieval using the IMAP4 protocol failed for the following message");
+    let from_exchange = || {
+        let from = fields.get("from").unwrap_or_default();
+        from.contains("Microsoft Exchange")
+    };
+    if in_english && (was_never_sent(fields) || from_exchange()) {
+        return Placeholder::Yes;
+    }
+    if !was_never_sent(fields) || !subject.contains("IMAP4") {
+        return Placeholder::No;
+    }
+    let numbers = subject.split(|c: char| !c.is_ascii_alphanumeric());
+    Placeholder::Numbered(numbers.filter_map(|number| number.parse().ok()).collect())
+}
+
+/// Whoever sends a message gives it an id, and whoever takes it on its way puts a Received before it
+/// (RFC 5321 §4.4).
+fn was_never_sent(fields: &Fields<'_>) -> bool {
+    fields.get("message-id").is_none() && fields.get("received").is_none()
+}
+
+/// Whether the text of what was never sent begins as Exchange's placeholder does in English.
+fn tells_failure(opening: &[u8]) -> bool {
+    let line = mail::first_line(opening)
+        .to_lowercase()
+        .replace('\u{2019}', "'");
+    ["couldn't", "could not"]
+        .iter()
+        .any(|not| line.starts_with(&format!("the server {not} retrieve the following message")))
 }
 
 fn shortened(digest: Sha256) -> [u8; 16] {
@@ -266,12 +331,71 @@ mod tests {
     #[test]
     fn exchange_s_placeholder_is_not_a_message() {
         let subject =
-            "Subject: Retrieval using the IMAP4 protocol failed for the following message: 7\r\n";
-        let placeholder =
-            format!("From: Microsoft Exchange Server\r\n{subject}\r\nThe server couldn't");
-        let about_it = format!("From: a customer <c@example.com>\r\n{subject}\r\nI saw this");
-        assert!(identity(placeholder.as_bytes(), 10).placeholder);
-        assert!(!identity(about_it.as_bytes(), 10).placeholder);
+            "Subject: Retrieval using the IMAP4 protocol failed for the following message: 7";
+        let german = "Subject: =?utf-8?Q?Fehler_beim_Abrufen_der_folgenden_Nachricht_=C3=BCber?=\r\n =?utf-8?Q?_das_IMAP4-Protokoll:_7?=";
+        let text = "The server couldn't retrieve the following message:\r\n\r\nSubject: \"x\"";
+        let html = "Content-Type: text/html\r\n\r\n<p>The server couldn\u{2019}t retrieve the following message:</p>";
+        let sent = "Received: from a by b\r\nMessage-ID: <1@a>\r\n";
+        let id = "Message-ID: <1@a>\r\n";
+        for (is, message) in [
+            (
+                true,
+                format!("From: Microsoft Exchange Server 2010\r\n{subject}\r\n\r\n{text}"),
+            ),
+            (
+                true,
+                format!("From: \"Microsoft Exchange Server\" <m@x>\r\n{id}{subject}\r\n\r\n{text}"),
+            ),
+            (
+                true,
+                format!("From: Serveur de messagerie\r\n{subject}\r\n\r\nautre"),
+            ),
+            (true, format!("{subject}\r\n\r\n")),
+            (true, format!("From: x\r\nSubject: autre\r\n\r\n{text}")),
+            (true, format!("From: x\r\nSubject: autre\r\n{html}")),
+            (
+                true,
+                format!("From: x\r\n{german}\r\n\r\nDer Server konnte"),
+            ),
+            (true, format!("{german}\r\n\r\n")),
+            // Sent by a person, with the same words.
+            (
+                false,
+                format!("From: c@example.com\r\n{sent}{subject}\r\n\r\n{text}"),
+            ),
+            (
+                false,
+                format!("From: c@example.com\r\n{id}{subject}\r\n\r\n{text}"),
+            ),
+            (
+                false,
+                format!("From: c@example.com\r\n{id}{german}\r\n\r\nDer Server konnte"),
+            ),
+            (
+                false,
+                format!("From: c@example.com\r\n{sent}Subject: Fwd: x\r\n\r\n{text}"),
+            ),
+            // Nobody sent these, and they are none.
+            (
+                false,
+                format!("From: x\r\nSubject: draft\r\n\r\nI saw this: {text}"),
+            ),
+            (
+                false,
+                format!("From: x\r\nSubject: draft 7\r\n\r\n> {text}"),
+            ),
+            (
+                false,
+                "Subject: IMAP4 and POP3, 17 of 70\r\n\r\nx".to_owned(),
+            ),
+        ] {
+            for piece in [1, 10, 10_000] {
+                let identity = identity(message.as_bytes(), piece);
+                assert_eq!(identity.is_placeholder(&RemoteId::Uid(7)), is, "{message}");
+                // By Graph there is none.
+                assert!(!identity.is_placeholder(&RemoteId::Graph("7".into())));
+            }
+        }
     }
 
     proptest! {

@@ -1,15 +1,16 @@
 //! A look at a mailbox that fetches nothing: what a run would do.
 
+use super::pile::{Pile, Sorted};
 use super::visit::{is_of_folder, outstanding};
-use super::{Job, folder_key, mailbox_key};
-use crate::mail::{Mailbox, Query, RemoteId};
-use crate::state::{FolderRecord, Store};
+use super::{Job, folder_key, mailbox_key, uids_went_back};
+use crate::mail::{Mailbox, Query};
+use crate::state::{Epoch, FolderRecord, Store};
 use anyhow::Result;
 
 /// A folder that is looked at.
 pub struct Seen<'a> {
     pub name: &'a str,
-    pub epoch: u32,
+    pub epoch: Epoch,
     /// What is known of it, if it was fetched before.
     pub record: Option<FolderRecord>,
 }
@@ -24,16 +25,24 @@ pub fn each_folder(
 ) -> Result<()> {
     let mut keys = Vec::new();
     let mut one = |name: &str| {
-        let epoch = mailbox.open(name, false)?.epoch;
+        let opened = mailbox.open(name, false)?;
         let key = folder_key(job, name, store, mailbox, &keys)?;
         if keys.contains(&key) {
             return Ok(());
         }
-        let record = store.folder_record(&mailbox_key(&job.address), &key, epoch)?;
+        let mut record =
+            store.folder_record(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
+        if let Some(known) = &record
+            && uids_went_back(mailbox, &opened, store, known)?
+        {
+            record = Some(known.with_uids_gone_back());
+        }
         keys.push(key);
         let seen = Seen {
             name,
-            epoch,
+            epoch: record
+                .as_ref()
+                .map_or_else(|| opened.uidvalidity.into(), |record| record.epoch),
             record,
         };
         look(mailbox, seen)
@@ -54,23 +63,32 @@ pub fn list(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
-    mut found: impl FnMut(&str, u32, &[RemoteId]) -> Result<()>,
+    mut found: impl FnMut(&str, Epoch, &Sorted) -> Result<()>,
 ) -> Result<()> {
-    let mut left = job.limit.map(|limit| limit as usize);
+    let mut left = job.limit.map(u64::from);
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
-        let mut ids = match &seen.record {
-            Some(record) => outstanding(job, store, mailbox, record, seen.epoch)?.ids,
+        let work = match &seen.record {
+            Some(record) => outstanding(job, store, mailbox, record, seen.epoch, |_| true)?,
+            None => None,
+        };
+        let mut ids = match work {
+            Some(work) => work.ids,
+            // Nothing is known of it, or its UIDs went back.
             None => {
                 let all = Query {
                     after: None,
                     since: job.since,
                 };
-                mailbox.list(&all)?.ids
+                let mut pile = Pile::new(&job.state);
+                mailbox.list(&all, &mut |page| {
+                    page.into_iter().try_for_each(|listed| pile.add(listed))
+                })?;
+                pile.sort()?
             }
         };
         if let Some(left) = &mut left {
             ids.truncate(*left);
-            *left -= ids.len();
+            *left -= ids.count();
         }
         found(seen.name, seen.epoch, &ids)
     })

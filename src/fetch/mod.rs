@@ -14,13 +14,14 @@ mod kept;
 mod look;
 mod machine;
 mod pass;
+mod pile;
 mod visit;
 
 use crate::config::{AfterFetch, Target};
 use crate::delivery::{self, Letter};
 use crate::digest::{hex, sha256};
 use crate::mail::{self, Mailbox, RemoteId};
-use crate::state::{FolderRecord, Interrupted, Store};
+use crate::state::{Epoch, FolderRecord, Interrupted, Store, uidvalidity};
 use anyhow::Result;
 use intake::Staged;
 use pass::Pass;
@@ -34,6 +35,7 @@ pub mod fuzz;
 pub use audit::{Audit, audit};
 pub use kept::Kept;
 pub use look::list;
+pub use pile::Sorted;
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
@@ -95,7 +97,7 @@ pub struct Folder<'a> {
     pub name: &'a str,
     /// What the state knows it by.
     pub key: String,
-    pub epoch: u32,
+    pub epoch: Epoch,
     pub record: FolderRecord,
     pub after: &'a AfterFetch,
 }
@@ -106,7 +108,7 @@ impl Folder<'_> {
             queue: self.job.queue.clone(),
             address: self.job.address.clone(),
             folder: self.name.to_owned(),
-            uidvalidity: self.epoch,
+            uidvalidity: uidvalidity(self.epoch),
             uid: staged.id.clone(),
             size: staged.size,
             priority: self.job.priority,
@@ -130,7 +132,7 @@ impl Folder<'_> {
 
 /// Names a message for good: the same on every attempt, on every machine. `folder` is what the
 /// state knows it by.
-pub fn delivery_id(address: &str, folder: &str, epoch: u32, id: &RemoteId) -> String {
+pub fn delivery_id(address: &str, folder: &str, epoch: Epoch, id: &RemoteId) -> String {
     let address = mailbox_key(address);
     let key = format!("{address}\0{folder}\0{epoch}\0{id}");
     hex(&sha256(key.as_bytes())[..16])
@@ -151,6 +153,7 @@ pub trait Reporter: Sync {
     fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str);
     fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
+    fn warn(&self, text: &str);
 }
 
 /// Opens the mailbox; `true` asks for a new token because the server called the last one stale.
@@ -259,6 +262,26 @@ fn folder_key(
         }
     }
     Ok(name.to_owned())
+}
+
+/// Whether the UIDs of the open folder went back under the same UIDVALIDITY, as they do in a mailbox
+/// that was restored: UIDNEXT, which only ever grows (RFC 3501 §2.3.1.1), is no higher than a UID on
+/// record. Where that message is still there, the server tells a wrong UIDNEXT.
+fn uids_went_back(
+    mailbox: &mut dyn Mailbox,
+    opened: &mail::Folder,
+    store: &Store,
+    record: &FolderRecord,
+) -> Result<bool> {
+    let Some(next) = opened.uid_next else {
+        return Ok(false);
+    };
+    match store.highest_uid(record)? {
+        Some(highest) if next <= highest => {
+            Ok(mailbox.present(&[RemoteId::Uid(highest)])?.is_empty())
+        }
+        _ => Ok(false),
+    }
 }
 
 /// A short name of a mailbox for file names.

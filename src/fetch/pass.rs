@@ -8,6 +8,8 @@ pub struct Pass {
     pub names: Names,
     /// The folders that this connection has come to.
     pub seen: Vec<String>,
+    /// What is moved does not come to where it would be fetched again; that was made sure of.
+    pub may_move: bool,
     /// The message that this connection broke over, as far as can be told: its folder and UID.
     broke_over: Option<(String, RemoteId)>,
     /// The same of the connection before.
@@ -27,6 +29,7 @@ impl Pass {
         Pass {
             names: Names::new(tag),
             seen: Vec::new(),
+            may_move: false,
             broke_over: None,
             before: None,
             set_aside: Vec::new(),

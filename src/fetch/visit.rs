@@ -3,12 +3,13 @@
 use super::commit::Committer;
 use super::intake::Intake;
 use super::pass::Pass;
-use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
+use super::pile::{Pile, Sorted};
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
 use crate::fault::{Fault, Kind, Scope};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{Failure, FolderRecord, Store};
+use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, uidvalidity};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::fmt;
@@ -25,6 +26,8 @@ const IN_FLIGHT: usize = 2000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Whole,
+    /// The UIDs of the folder went back.
+    WentBack,
     /// The job's time was up; the connection is of no more use.
     TimeUp,
 }
@@ -52,48 +55,59 @@ struct Fetched {
 
 /// What is to be retrieved, and the mark that holds once all of it is accounted for.
 pub struct Outstanding {
-    pub ids: Vec<RemoteId>,
+    /// First those that failed before. Of UIDs a part of the work moves the mark, which passes over
+    /// all below it: they ascend. Those of Graph are in the order of arrival.
+    pub ids: Sorted,
     mark: Option<String>,
 }
 
+/// What is due again and what is new, of that which is `wanted`. `None` where the UIDs went back:
+/// what is at the mark had left the folder.
 pub fn outstanding(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
     record: &FolderRecord,
-    epoch: u32,
-) -> Result<Outstanding> {
-    let due = store.due(record.id, epoch, now())?;
-    let listing = mailbox.list(&Query {
+    epoch: Epoch,
+    mut wanted: impl FnMut(&RemoteId) -> bool,
+) -> Result<Option<Outstanding>> {
+    let mut pile = Pile::new(&job.state);
+    store.due(record.id, epoch, now(), &mut |id| match wanted(&id) {
+        true => pile.add(id.into()),
+        false => Ok(()),
+    })?;
+    let query = Query {
         after: record.mark.clone(),
         since: job.since,
+    };
+    let listing = mailbox.list(&query, &mut |page| {
+        let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
+        let known = store.accounted(record.id, epoch, &ids)?;
+        page.into_iter()
+            .filter(|listed| !known.contains_key(&listed.id) && wanted(&listed.id))
+            .try_for_each(|listed| pile.add(listed))
     })?;
-    let known = store.accounted(record.id, epoch, record.mark.as_deref(), &listing.ids)?;
-    let new = listing.ids.into_iter().filter(|id| !known.contains(id));
-    let mut ids = due;
-    ids.extend(new);
-    // Of UIDs a part of the work moves the mark, which passes over all below it. Those of Graph are
-    // in the order of arrival.
-    if let Some(RemoteId::Uid(_)) = ids.first() {
-        ids.sort_unstable();
+    if let Some(id) = &listing.at_mark
+        && store.has_left(record, id)?
+    {
+        return Ok(None);
     }
-    Ok(Outstanding {
-        ids,
+    Ok(Some(Outstanding {
+        ids: pile.sort()?,
         // A listing of some days only says nothing of what lies before them.
         mark: listing.mark.filter(|_| job.since.is_none()),
-    })
+    }))
 }
 
 impl Visit<'_> {
     /// Fetches each folder of the job.
     pub fn folders(mut self) -> Result<()> {
         let job = self.job;
-        let folders: Vec<&str> = job.folders.iter().map(String::as_str).collect();
-        mail::refuse_to_move_back(self.mailbox, &folders, &job.after)?;
+        mail::refuse_to_move_back(self.mailbox, &job.folders, &job.after, true)?;
         let mut first = Ok(());
-        for name in folders {
+        for name in &job.folders {
             match self.named(name) {
-                Ok(Ended::Whole) => {}
+                Ok(Ended::Whole | Ended::WentBack) => {}
                 // A folder that is gone, or closed to us, keeps no other back.
                 Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
                 ended => return first_of(first, ended.map(|_| ())),
@@ -111,16 +125,21 @@ impl Visit<'_> {
             return Ok(Ended::Whole);
         }
         self.pass.seen.push(key.clone());
-        let folder = Folder {
+        let mut record = store.open_folder(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
+        let went_back = uids_went_back(self.mailbox, &opened, store, &record)?;
+        if went_back {
+            record = self.begin_again(name, &record)?;
+        }
+        let mut folder = Folder {
             job,
             name,
-            epoch: opened.epoch,
-            record: store.open_folder(&mailbox_key(&job.address), &key, opened.epoch)?,
+            epoch: record.epoch,
+            record,
             key,
             after: &job.after,
         };
-        if folder.record.renumbered {
-            let why = match folder.epoch {
+        if folder.record.renumbered && !went_back {
+            let why = match uidvalidity(folder.epoch) {
                 0 => "its messages have the ids of Graph now".to_owned(),
                 epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
             };
@@ -135,27 +154,57 @@ impl Visit<'_> {
             Err(err) if is_wish(err) => Ok(Ended::Whole),
             _ => self.folder(&folder, &mut told),
         };
+        let ended = match ended {
+            Ok(Ended::WentBack) => {
+                folder.record = self.begin_again(name, &folder.record)?;
+                folder.epoch = folder.record.epoch;
+                self.folder(&folder, &mut told)
+            }
+            ended => ended,
+        };
         match (first_of(told, ended), self.unsettled.take()) {
             (Ok(Ended::Whole), Some(fault)) => Err(fault.into()),
             (ended, _) => ended,
         }
     }
 
+    /// Tells that the UIDs of a folder went back, and begins to look at it again.
+    fn begin_again(&self, name: &str, record: &FolderRecord) -> Result<FolderRecord> {
+        self.reporter.warn(&format!(
+            "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
+            self.job.address
+        ));
+        self.store.uids_went_back(record)
+    }
+
     /// Tells the server what an earlier run recorded and could not tell.
     fn settle_earlier(&mut self, folder: &Folder<'_>) -> Result<()> {
-        let mut rest = self.store.unsettled(folder.record.id, folder.epoch)?;
-        while let Some((_, action)) = rest.first().cloned() {
-            let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(_, a)| *a == action);
-            let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
-            self.settle(folder, &ids, &action)?;
-            rest = later;
+        let mut row = 0;
+        loop {
+            let (id, epoch) = (folder.record.id, folder.epoch);
+            let (last, mut rest) = self.store.unsettled(id, epoch, row, CHUNK)?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            while let Some((_, action)) = rest.first().cloned() {
+                let (now, later): (Vec<_>, Vec<_>) =
+                    rest.into_iter().partition(|(_, a)| *a == action);
+                let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
+                self.settle(folder, &ids, &action)?;
+                rest = later;
+            }
+            row = last;
         }
-        Ok(())
     }
 
     /// Tells the server what became of messages, and puts on record that it knows.
     fn settle(&mut self, folder: &Folder<'_>, ids: &[RemoteId], action: &AfterFetch) -> Result<()> {
         let (id, epoch) = (folder.record.id, folder.epoch);
+        // What an earlier run has promised is done, whatever the configuration says by now.
+        if !self.pass.may_move && *action == self.job.after {
+            mail::refuse_to_move_back(self.mailbox, &self.job.folders, action, false)?;
+            self.pass.may_move = true;
+        }
         let err = match self.mailbox.settle(ids, action) {
             Ok(settled) => {
                 let refused: HashSet<&RemoteId> =
@@ -192,24 +241,38 @@ impl Visit<'_> {
     /// Fetches the open folder; `told` is what came of telling the server about earlier messages.
     fn folder(&mut self, folder: &Folder<'_>, told: &mut Result<()>) -> Result<Ended> {
         let (job, store) = (self.job, self.store);
-        let mut work = outstanding(job, store, self.mailbox, &folder.record, folder.epoch)?;
-        let is_set_aside = |id: &RemoteId| self.pass.is_set_aside(&folder.key, id);
-        let (set_aside, ids): (Vec<_>, Vec<_>) = work.ids.into_iter().partition(is_set_aside);
-        work.ids = ids;
+        let mut set_aside = Vec::new();
+        let pass = &self.pass;
+        let wanted = |id: &RemoteId| {
+            let is_set_aside = pass.is_set_aside(&folder.key, id);
+            if is_set_aside {
+                set_aside.push(id.clone());
+            }
+            !is_set_aside
+        };
+        let (record, epoch) = (&folder.record, folder.epoch);
+        let work = outstanding(job, store, self.mailbox, record, epoch, wanted)?;
+        let Some(mut work) = work else {
+            return Ok(Ended::WentBack);
+        };
         if !set_aside.is_empty() {
             // Nothing may pass over them that are not on record yet.
             work.mark = None;
         }
         let left = job
             .limit
-            .map(|limit| (limit as usize).saturating_sub(self.tally.fetched as usize));
-        let cut = left.is_some_and(|left| left < work.ids.len());
+            .map(|limit| u64::from(limit).saturating_sub(self.tally.fetched));
+        let cut = left.is_some_and(|left| left < work.ids.count());
         if cut {
             work.ids.truncate(left.unwrap_or(0));
             work.mark = None;
         }
-        self.reporter.found(folder, work.ids.len() as u64);
-        if !work.ids.is_empty() {
+        self.reporter.found(folder, work.ids.count());
+        if work.ids.count() > 0 {
+            // What cannot be moved at all would be, in each run, mail that was not moved.
+            if let AfterFetch::Move(_) = folder.after {
+                self.mailbox.may_settle(folder.after)?;
+            }
             let place = delivery::expand(
                 &job.target,
                 &job.queue,
@@ -226,12 +289,16 @@ impl Visit<'_> {
                 Some(_) => CHUNK_IN_TIME,
                 None => CHUNK,
             };
-            for (n, chunk) in work.ids.chunks(size).enumerate() {
+            for (n, chunk) in work.ids.pages(size).enumerate() {
                 // However little time there is, a message is fetched in it.
                 if n > 0 && job.is_over() {
                     return Ok(Ended::TimeUp);
                 }
-                let Some(fetched) = self.chunk(folder, chunk, delivery.as_mut())? else {
+                let mut chunk = chunk?;
+                if work.ids.may_repeat() {
+                    self.leave_out_repeated(folder, &mut chunk)?;
+                }
+                let Some(fetched) = self.chunk(folder, &chunk, delivery.as_mut())? else {
                     return Ok(Ended::TimeUp);
                 };
                 if told.is_ok()
@@ -245,18 +312,22 @@ impl Visit<'_> {
                 }
                 // IMAP's ids ascend: everything up to the last of the chunk is accounted for. One that
                 // nothing came of may never have been: beyond it may be mail that is still to come.
-                let last = chunk.iter().rfind(|id| !fetched.gone.contains(id));
-                if let (Some(RemoteId::Uid(last)), Some(_)) = (last, &work.mark)
-                    && folder.uid_mark().is_none_or(|mark| mark < *last)
-                {
+                // The listing's own mark is not passed over either.
+                let highest: Option<u32> = work.mark.as_ref().and_then(|mark| mark.parse().ok());
+                let last = chunk.iter().filter_map(|id| match id {
+                    RemoteId::Uid(uid) if !fetched.gone.contains(id) => Some(*uid),
+                    _ => None,
+                });
+                let last = last.filter(|uid| highest.is_some_and(|h| *uid <= h)).max();
+                if let Some(last) = last.filter(|last| folder.uid_mark() < Some(*last)) {
                     store.set_mark(folder.record.id, &last.to_string())?;
                 }
             }
         }
         self.charge(folder, &set_aside)?;
-        let is_moved = matches!(work.ids.first(), Some(RemoteId::Uid(_)));
+        // Of UIDs each chunk has moved it.
         if let Some(mark) = work.mark
-            && !is_moved
+            && !work.ids.are_uids()
             && folder.record.mark.as_ref() != Some(&mark)
         {
             store.set_mark(folder.record.id, &mark)?;
@@ -265,6 +336,18 @@ impl Visit<'_> {
             store.close_former_epochs(folder.record.id, folder.epoch)?;
         }
         Ok(Ended::Whole)
+    }
+
+    /// Leaves out what came in an earlier chunk, or comes twice in this one.
+    fn leave_out_repeated(&self, folder: &Folder<'_>, chunk: &mut Vec<RemoteId>) -> Result<()> {
+        let store = self.store;
+        let known = store.accounted(folder.record.id, folder.epoch, chunk)?;
+        let mut seen = HashSet::new();
+        chunk.retain(|id| {
+            let is_open = known.get(id).is_none_or(|s| *s == Standing::Pending);
+            is_open && seen.insert(id.clone())
+        });
+        Ok(())
     }
 
     /// Puts on record that the server breaks off over these messages, now that the others came.

@@ -22,6 +22,19 @@ pub fn authored(head: &[u8]) -> [String; 4] {
     ]
 }
 
+/// The first line of a message's text that holds something, decoded, with white space made single.
+/// Empty where there is none.
+pub fn first_line(message: &[u8]) -> String {
+    let text = MessageParser::default()
+        .parse(message)
+        .and_then(|message| Some(message.body_text(0)?.into_owned()))
+        .unwrap_or_default();
+    text.lines()
+        .map(words)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default()
+}
+
 /// The bare addresses in lower case; `None` where there are none.
 fn addresses(field: Option<&Address<'_>>) -> Option<String> {
     let found: Vec<String> = field?
@@ -77,6 +90,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_line_is_found_in_any_form() {
+        for text in [
+            "\r\n\r\nIt  failed.\r\nSorry.\r\n",
+            "Content-Type: text/html\r\n\r\n<html><body><p>It failed.</p><p>Sorry.</p></body></html>",
+            "Content-Transfer-Encoding: base64\r\n\r\nDQpJdCBmYWlsZWQuDQpTb3JyeS4NCg==\r\n",
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nIt =\r\nfailed.\r\n--b--\r\n",
+        ] {
+            let line = first_line(text.as_bytes());
+            assert!(line.starts_with("It"), "{text}: {line}");
+        }
+        assert_eq!(first_line(b""), "");
+        assert_eq!(first_line(b"Subject: x\r\n\r\n"), "");
+    }
+
+    #[test]
     fn what_cannot_be_read_is_taken_as_it_stands() {
         assert_eq!(
             of("Date: yesterday,  late\r\nFrom: nobody in\r\n particular\r\n\r\n"),
@@ -106,6 +134,7 @@ mod tests {
 
         #[test]
         fn nothing_panics(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            first_line(&octets);
             authored(&octets);
             authored(&[b"Date: ", &octets[..], b"\r\nFrom: ", &octets[..], b"\r\nSubject: =?", &octets[..]].concat());
         }

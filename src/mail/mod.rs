@@ -9,11 +9,12 @@ mod authored;
 pub mod graph;
 pub mod imap;
 pub mod message;
+mod names;
 pub mod sasl;
 pub mod smtp;
 mod utf7;
 
-pub use authored::authored;
+pub use authored::{authored, first_line};
 
 use crate::config::AfterFetch;
 use crate::fault::{Cause, Fault, Kind};
@@ -43,27 +44,50 @@ impl fmt::Display for RemoteId {
 /// An opened folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
-    /// Ids are good within one epoch: IMAP's UIDVALIDITY; 0 for Graph, whose ids outlive it.
-    pub epoch: u32,
+    /// IMAP's UIDVALIDITY; 0 for Graph, whose ids need none.
+    pub uidvalidity: u32,
     /// How many messages it holds.
     pub exists: u32,
+    /// The UID that the next message will have, if the server tells (IMAP's UIDNEXT).
+    pub uid_next: Option<u32>,
 }
 
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// Only what came after this mark of an earlier listing (IMAP: the highest UID).
+    /// Only what came after this mark of an earlier listing (IMAP: the highest UID, below UIDNEXT).
     pub after: Option<String>,
     /// Only what was received on or after this day.
     pub since: Option<jiff::civil::Date>,
 }
 
-/// The messages found, in the order of their arrival, and the mark to go on from next time.
+/// What is known once all of a listing was given.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    pub ids: Vec<RemoteId>,
+    /// To go on from next time.
     pub mark: Option<String>,
+    /// The message at the mark that was asked from, where it was seen to be there (IMAP alone).
+    pub at_mark: Option<RemoteId>,
 }
+
+/// A message of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub id: RemoteId,
+    /// When it was received, in a form that sorts by time and is of printable ASCII; empty where
+    /// the order of the ids tells it (IMAP), or the server does not.
+    pub received: String,
+}
+
+impl From<RemoteId> for Listed {
+    fn from(id: RemoteId) -> Listed {
+        let received = String::new();
+        Listed { id, received }
+    }
+}
+
+/// Takes a page of a listing.
+pub type Page<'a> = dyn FnMut(Vec<Listed>) -> Result<()> + 'a;
 
 /// Takes the octets of messages as they arrive. One message at a time: `begin`, any number of
 /// `write`s, then `end`, or `discard` when it did not arrive whole or nobody asked for it.
@@ -115,8 +139,9 @@ pub trait Mailbox {
     /// Opens a folder; `write` asks for the right to settle in it.
     fn open(&mut self, folder: &str, write: bool) -> Result<Folder>;
 
-    /// Lists messages of the open folder.
-    fn list(&mut self, query: &Query) -> Result<Listing>;
+    /// Lists messages of the open folder, page by page, so that no folder fills memory. They come
+    /// in any order, and one may come again. An error of `page` ends the listing.
+    fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Listing>;
 
     /// Retrieves messages of the open folder into `sink`, in any order, without marking them as
     /// read. Returns those that did not arrive though the connection is well. An error means that
@@ -132,7 +157,8 @@ pub trait Mailbox {
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
 
     /// Marks, moves or deletes messages of the open folder. Those that are gone already count as
-    /// settled. An error is about more than single messages: nothing is known of any of them.
+    /// settled. An error is about more than single messages: nothing is known of any of them. What
+    /// cannot be moved, see [`Mailbox::may_settle`], stays as it is.
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled>;
 
     /// Whether the open folder, opened for writing, has the rights that an action needs, as far
@@ -144,26 +170,24 @@ pub trait Mailbox {
     /// Whether two names are those of one folder, of which the first is there.
     fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool>;
 
-    /// The folders' names, decoded.
-    fn folders(&mut self) -> Result<Vec<String>>;
-
     /// Says goodbye; errors are of no interest any more.
     fn close(&mut self);
 }
 
-/// Refuses to move mail to where it would be fetched again, for ever.
+/// Refuses to move mail to where it would be fetched again, for ever. Unless it goes by the names
+/// alone, the server may be asked for each folder: one has another name in another language.
 pub fn refuse_to_move_back(
     mailbox: &mut dyn Mailbox,
-    folders: &[&str],
+    folders: &[impl AsRef<str>],
     after: &AfterFetch,
+    by_names_alone: bool,
 ) -> Result<()> {
     let AfterFetch::Move(target) = after else {
         return Ok(());
     };
-    for folder in folders {
-        if folder.to_lowercase() == target.to_lowercase()
-            && mailbox.is_one_folder(folder, target)?
-        {
+    for folder in folders.iter().map(AsRef::as_ref) {
+        let may_be = !by_names_alone || names::same_but_for_case(folder, target);
+        if may_be && mailbox.is_one_folder(folder, target)? {
             return Err(Fault::config(format!(
                 "mail that is moved to folder `{target}` would be fetched again from there"
             ))

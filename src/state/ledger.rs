@@ -15,13 +15,47 @@ use std::collections::{HashMap, HashSet};
 /// Row of a folder in the database.
 pub type FolderId = i64;
 
+/// Ids are good within one epoch of a folder: its UIDVALIDITY (RFC 3501 §2.3.1.1) in the lower 32
+/// bits, and above it how often the UIDs were found to have gone back.
+pub type Epoch = i64;
+
+/// One more of these, and the UIDs have gone back once more.
+const WENT_BACK: Epoch = 1 << 32;
+
+/// The UIDVALIDITY of an epoch; 0 for Graph.
+pub fn uidvalidity(epoch: Epoch) -> u32 {
+    u32::try_from(epoch % WENT_BACK).unwrap_or_default()
+}
+
 /// What the ledger knows of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderRecord {
     pub id: FolderId,
+    pub epoch: Epoch,
     pub mark: Option<String>,
     /// Mail was delivered in another epoch and may be here under new ids.
     pub renumbered: bool,
+}
+
+/// What became of a message that is accounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Delivered,
+    Quarantined,
+    /// Dropped from quarantine by a person.
+    Dropped,
+    /// To be tried again, or interrupted.
+    Pending,
+}
+
+fn standing(row: &Row<'_>, column: usize) -> Result<Standing, Error> {
+    let state: String = row.get(column)?;
+    Ok(match state.as_str() {
+        "delivered" => Standing::Delivered,
+        "quarantined" => Standing::Quarantined,
+        "dropped" => Standing::Dropped,
+        _ => Standing::Pending,
+    })
 }
 
 /// A message that is about to be delivered.
@@ -39,7 +73,7 @@ pub struct StagedRecord {
 pub struct Interrupted {
     pub folder: FolderId,
     pub folder_name: String,
-    pub epoch: u32,
+    pub epoch: Epoch,
     pub remote: RemoteId,
     pub size: u64,
     pub intent: String,
@@ -54,38 +88,54 @@ struct Known {
     settled: bool,
 }
 
+impl FolderRecord {
+    /// The record as it is once the UIDs are known to have gone back.
+    pub fn with_uids_gone_back(&self) -> FolderRecord {
+        FolderRecord {
+            id: self.id,
+            epoch: self.epoch + WENT_BACK,
+            mark: None,
+            renumbered: true,
+        }
+    }
+}
+
+/// The record of a folder that has this UIDVALIDITY now.
 fn folder(
     reader: &Reader<'_>,
     address: &str,
     name: &str,
-    epoch: u32,
+    uidvalidity: u32,
 ) -> Result<Option<Known>, Error> {
     const FOLDER: Sql = Sql::both(
-        "SELECT id, CASE WHEN epoch = ?3 THEN mark END, epoch = ?3 AND former = 0,
-                CASE WHEN epoch = ?3 AND former = 0 THEN false
+        "SELECT id, this, CASE WHEN epoch = this THEN mark END, epoch = this AND former = 0,
+                CASE WHEN epoch = this AND former = 0 THEN false
                      ELSE EXISTS (SELECT 1 FROM message m
-                                  WHERE m.folder = folder.id AND m.present <> 0
-                                    AND (m.epoch < ?3 OR m.epoch > ?3)) END
-         FROM folder WHERE address = ?1 AND name = ?2",
+                                  WHERE m.folder = f.id AND m.present <> 0
+                                    AND (m.epoch < this OR m.epoch > this)) END
+         FROM (SELECT id, epoch, mark, former, epoch - epoch % ?4 + ?3 AS this
+               FROM folder WHERE address = ?1 AND name = ?2) f",
     );
-    reader.row(&FOLDER, &values![address, name, epoch], |row| {
+    let values = values![address, name, uidvalidity, WENT_BACK];
+    reader.row(&FOLDER, &values, |row| {
         Ok(Known {
             record: FolderRecord {
                 id: row.get(0)?,
-                mark: mark(row, 1, epoch)?,
-                renumbered: row.get(3)?,
+                epoch: row.get(1)?,
+                mark: mark(row, 2, uidvalidity)?,
+                renumbered: row.get(4)?,
             },
-            settled: row.get(2)?,
+            settled: row.get(3)?,
         })
     })
 }
 
-/// The mark of a folder. Of one with UIDs (its epoch is not 0) it is a UID: anything else is a sign
-/// of damage, and nothing is built on it. That of Graph is for the server to judge.
-fn mark(row: &Row<'_>, column: usize, epoch: u32) -> Result<Option<String>, Error> {
+/// The mark of a folder. Of one with UIDs (its UIDVALIDITY is not 0) it is a UID: anything else is a
+/// sign of damage, and nothing is built on it. That of Graph is for the server to judge.
+fn mark(row: &Row<'_>, column: usize, uidvalidity: u32) -> Result<Option<String>, Error> {
     let mark: Option<String> = row.get(column)?;
     match &mark {
-        Some(mark) if epoch != 0 && mark.parse::<u32>().is_err() => {
+        Some(mark) if uidvalidity != 0 && mark.parse::<u32>().is_err() => {
             Err(row.spoilt(column, format!("the mark `{mark}` is not a UID")))
         }
         _ => Ok(mark),
@@ -93,16 +143,18 @@ fn mark(row: &Row<'_>, column: usize, epoch: u32) -> Result<Option<String>, Erro
 }
 
 impl Store {
-    /// The record of a folder that was opened in `epoch`. A new epoch drops the mark: everything
-    /// is listed again, and what was delivered in the former one is recognised.
-    pub fn open_folder(&self, address: &str, name: &str, epoch: u32) -> Result<FolderRecord> {
+    /// The record of a folder that was opened with this UIDVALIDITY. A new one begins an epoch and
+    /// drops the mark: everything is listed again, and what was delivered in the former one is
+    /// recognised.
+    pub fn open_folder(&self, address: &str, name: &str, uidvalidity: u32) -> Result<FolderRecord> {
         const RECORD: Sql = Sql::both(
             "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
              ON CONFLICT (address, name) DO UPDATE
-             SET epoch = ?3, mark = NULL, former = 1 WHERE folder.epoch <> ?3",
+             SET epoch = folder.epoch - folder.epoch % ?4 + ?3, mark = NULL, former = 1
+             WHERE folder.epoch % ?4 <> ?3",
         );
         const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
-        let known = self.read(|reader| folder(reader, address, name, epoch))?;
+        let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
         if let Some(Known {
             record,
             settled: true,
@@ -111,8 +163,8 @@ impl Store {
             return Ok(record);
         }
         let known = self.transaction(|tx| {
-            tx.run(&RECORD, &values![address, name, epoch])?;
-            let known = folder(tx, address, name, epoch)?;
+            tx.run(&RECORD, &values![address, name, uidvalidity, WENT_BACK])?;
+            let known = folder(tx, address, name, uidvalidity)?;
             match &known {
                 Some(known) if known.record.renumbered => tx.index_fingerprints()?,
                 Some(known) => drop(tx.run(&SETTLE, &values![known.record.id])?),
@@ -125,14 +177,57 @@ impl Store {
             .context("the folder that was just recorded is not there")
     }
 
+    /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What
+    /// was delivered is recognised; what had left the folder may have been put back, under the UID
+    /// that it had: its `present` is 2 until [`Store::close_former_epochs`].
+    pub fn uids_went_back(&self, record: &FolderRecord) -> Result<FolderRecord> {
+        const MAY_BE_BACK: Sql = Sql::both(
+            "UPDATE message SET present = 2
+             WHERE folder = ?1 AND epoch % ?3 = ?2 % ?3 AND present = 0",
+        );
+        const BEGIN: Sql =
+            Sql::both("UPDATE folder SET epoch = ?2, mark = NULL, former = 1 WHERE id = ?1");
+        let began = record.with_uids_gone_back();
+        self.transaction(|tx| {
+            tx.run(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
+            tx.run(&BEGIN, &values![record.id, began.epoch])?;
+            tx.index_fingerprints()
+        })?;
+        Ok(began)
+    }
+
+    /// Whether a message is on record as one that we deleted or moved away.
+    pub fn has_left(&self, record: &FolderRecord, id: &RemoteId) -> Result<bool> {
+        const LEFT: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND present = 0",
+        );
+        self.read(|reader| reader.exists(&LEFT, &values![record.id, record.epoch, id]))
+    }
+
+    /// The highest UID on record in the folder's epoch.
+    pub fn highest_uid(&self, record: &FolderRecord) -> Result<Option<u32>> {
+        const HIGHEST: Sql = Sql::both(
+            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2
+             ORDER BY remote DESC LIMIT 1",
+        );
+        let mark = record.mark.as_deref().and_then(|mark| mark.parse().ok());
+        let remote = self.read(|reader| {
+            reader.row(&HIGHEST, &values![record.id, record.epoch], |row| {
+                row.get(0)
+            })
+        })?;
+        Ok(mark.max(remote))
+    }
+
     /// The record of a folder, without changing anything.
     pub fn folder_record(
         &self,
         address: &str,
         name: &str,
-        epoch: u32,
+        uidvalidity: u32,
     ) -> Result<Option<FolderRecord>> {
-        let known = self.read(|reader| folder(reader, address, name, epoch))?;
+        let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
         Ok(known.map(|known| known.record))
     }
 
@@ -142,53 +237,78 @@ impl Store {
         self.read(|reader| reader.rows(&NAMES, &values![address], |row| row.get(0)))
     }
 
-    /// Those of a listing behind `mark` that are accounted for, in this epoch. Of IMAP's UIDs
-    /// the mark tells where to look; a listing of Graph may hold any message again.
+    /// What became of those on a page of a listing that are accounted for, in this epoch. One that
+    /// was forgotten had been delivered.
     pub fn accounted(
         &self,
         folder: FolderId,
-        epoch: u32,
-        mark: Option<&str>,
+        epoch: Epoch,
         listed: &[RemoteId],
-    ) -> Result<HashSet<RemoteId>> {
-        const BEHIND: Sql = Sql::both(
-            "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2 AND remote > ?3",
+    ) -> Result<HashMap<RemoteId, Standing>> {
+        const BETWEEN: Sql = Sql::both(
+            "SELECT remote, state FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote BETWEEN ?3 AND ?4",
         );
         const REMEMBERED: Sql =
-            Sql::both("SELECT 1 FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
+            Sql::both("SELECT state FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
         const FORGOTTEN: Sql =
             Sql::both("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2");
-        if let Some(RemoteId::Uid(_)) = listed.first() {
-            let after = RemoteId::Uid(mark.and_then(|m| m.parse().ok()).unwrap_or(0));
-            return self.read(|reader| {
-                reader.rows(&BEHIND, &values![folder, epoch, &after], |row| row.get(0))
-            });
+        let bounds = (listed.iter().min(), listed.iter().max());
+        if let (Some(first @ RemoteId::Uid(_)), Some(last)) = bounds {
+            let between = values![folder, epoch, first, last];
+            let mut known: HashMap<RemoteId, Standing> = self.read(|reader| {
+                reader.rows(&BETWEEN, &between, |row| {
+                    Ok((row.get(0)?, standing(row, 1)?))
+                })
+            })?;
+            let listed: HashSet<&RemoteId> = listed.iter().collect();
+            known.retain(|id, _| listed.contains(id));
+            return Ok(known);
         }
         self.read(|reader| {
-            let values = listed.iter().map(|id| values![folder, epoch, id]);
-            let remembered = reader.exist(&REMEMBERED, values)?;
-            let (known, rest): (Vec<_>, Vec<_>) =
-                listed.iter().zip(remembered).partition(|(_, known)| *known);
-            let values = rest.iter().map(|(id, _)| values![folder, id_digest(id)]);
-            let forgotten = reader.exist(&FORGOTTEN, values)?;
-            let again = rest.iter().zip(forgotten).filter(|(_, known)| *known);
-            let known = known.iter().chain(again.map(|(id, _)| id));
-            Ok(known.map(|(id, _)| (*id).clone()).collect())
+            let rows = listed.iter().map(|id| values![folder, epoch, id]);
+            let remembered = reader.row_of_each(&REMEMBERED, rows, |row| standing(row, 0))?;
+            let (known, rest): (Vec<_>, Vec<_>) = listed
+                .iter()
+                .zip(remembered)
+                .partition(|(_, standing)| standing.is_some());
+            let rows = rest.iter().map(|(id, _)| values![folder, id_digest(id)]);
+            // Moved away, forgotten, and put back by a person.
+            let forgotten = reader.row_of_each(&FORGOTTEN, rows, |_| Ok(Standing::Delivered))?;
+            let rest = rest.into_iter().map(|(id, _)| id).zip(forgotten);
+            let known = known.into_iter().chain(rest);
+            Ok(known
+                .filter_map(|(id, standing)| Some((id.clone(), standing?)))
+                .collect())
         })
     }
 
-    /// Failed messages whose time has come; also those whose time is further off than it is ever
-    /// set, because the clock was set back since.
-    pub fn due(&self, folder: FolderId, epoch: u32, now: i64) -> Result<Vec<RemoteId>> {
+    /// Hands over the failed messages whose time has come; also those whose time is further off
+    /// than it is ever set, because the clock was set back since. `each` must not ask the store.
+    pub fn due(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        now: i64,
+        each: &mut dyn FnMut(RemoteId) -> Result<()>,
+    ) -> Result<()> {
         const DUE: Sql = Sql::both(
             "SELECT remote FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed'
-               AND (next_attempt <= ?3 OR next_attempt > ?4)",
+               AND (next_attempt <= ?3 OR next_attempt > ?4)
+             ORDER BY id",
         );
         let times = values![folder, epoch, now, now + LONGEST_BACKOFF];
-        let mut due: Vec<_> = self.read(|reader| reader.rows(&DUE, &times, |row| row.get(0)))?;
-        due.sort_unstable();
-        Ok(due)
+        let mut done = Ok(());
+        self.read(|reader| {
+            reader.rows::<(), ()>(&DUE, &times, |row| {
+                if done.is_ok() {
+                    done = each(row.get(0)?);
+                }
+                Ok(())
+            })
+        })?;
+        done
     }
 
     /// Moves the mark: everything up to it is accounted for.
@@ -202,7 +322,7 @@ impl Store {
     pub fn stage(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         messages: &[StagedRecord],
         now: i64,
     ) -> Result<()> {
@@ -233,7 +353,7 @@ impl Store {
     pub fn delivered<'a>(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
         after: &AfterFetch,
         now: i64,
@@ -265,7 +385,7 @@ impl Store {
     pub fn failed(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         remote: &RemoteId,
         failure: &Failure<'_>,
         now: i64,
@@ -300,7 +420,7 @@ impl Store {
     }
 
     /// Forgets a failed message that is no longer on the server.
-    pub fn gone(&self, folder: FolderId, epoch: u32, remote: &RemoteId) -> Result<()> {
+    pub fn gone(&self, folder: FolderId, epoch: Epoch, remote: &RemoteId) -> Result<()> {
         const GONE: Sql = Sql::both(
             "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
              AND state IN ('failed', 'staged')",
@@ -346,27 +466,37 @@ impl Store {
             .map(drop)
     }
 
-    /// Delivered messages with something still to be done on the server.
-    pub fn unsettled(&self, folder: FolderId, epoch: u32) -> Result<Vec<(RemoteId, AfterFetch)>> {
+    /// Delivered messages with something still to be done on the server: the first `most` whose
+    /// row comes after `row`. Gives the last one's row, too.
+    pub fn unsettled(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        row: i64,
+        most: usize,
+    ) -> Result<(i64, Vec<(RemoteId, AfterFetch)>)> {
         const UNSETTLED: Sql = Sql::both(
-            "SELECT remote, settle FROM message
-             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL",
+            "SELECT remote, settle, id FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL AND id > ?3
+             ORDER BY id LIMIT ?4",
         );
-        let mut unsettled: Vec<(RemoteId, AfterFetch)> = self.read(|reader| {
-            reader.rows(&UNSETTLED, &values![folder, epoch], |row| {
+        let mut last = row;
+        let found = self.read(|reader| {
+            let behind = values![folder, epoch, row, most as u64];
+            reader.rows(&UNSETTLED, &behind, |row| {
                 let settle: String = row.get(1)?;
+                last = row.get(2)?;
                 Ok((row.get(0)?, settle.parse().unwrap_or_default()))
             })
         })?;
-        unsettled.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(unsettled)
+        Ok((last, found))
     }
 
     /// Puts on record that the server has done it, and whether they have left the folder.
     pub fn settled(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         ids: &[RemoteId],
         left: bool,
     ) -> Result<()> {
@@ -386,25 +516,26 @@ impl Store {
     pub fn recognise(
         &self,
         folder: FolderId,
-        epoch: u32,
+        epoch: Epoch,
         remote: &RemoteId,
         fingerprint: &[u8; 16],
         now: i64,
     ) -> Result<bool> {
         const FORMER: Sql = Sql::both(
             "SELECT id FROM message
-             WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3 AND present = 1
+             WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3
+               AND (present = 1 OR (present = 2 AND remote = ?4))
                AND state IN ('delivered', 'quarantined', 'dropped')
-             ORDER BY id LIMIT 1",
+             ORDER BY remote <> ?4, id LIMIT 1",
         );
         const CLEAR: Sql =
             Sql::both("DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
-        const TAKE: Sql =
-            Sql::both("UPDATE message SET epoch = ?2, remote = ?3, changed_at = ?4 WHERE id = ?1");
+        const TAKE: Sql = Sql::both(
+            "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
+        );
         self.transaction(|tx| {
-            let former = tx.row(&FORMER, &values![folder, epoch, fingerprint], |row| {
-                row.get::<i64>(0)
-            })?;
+            let values = values![folder, epoch, fingerprint, remote];
+            let former = tx.row(&FORMER, &values, |row| row.get::<i64>(0))?;
             let Some(former) = former else {
                 return Ok(false);
             };
@@ -416,8 +547,8 @@ impl Store {
     }
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
-    /// deleted or moved by us. A UID is never given again; of an id of Graph, by which a message
-    /// may be put back, a digest stays. How many there were stays, too.
+    /// deleted or moved by us. A UID is not given again within an epoch; of an id of Graph, by which
+    /// a message may be put back, a digest stays. How many there were stays, too.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         const ANY: Sql = Sql::both(
             "SELECT 1 FROM message
@@ -452,19 +583,14 @@ impl Store {
         .map(drop)
     }
 
-    /// The state of every message on record in this epoch.
-    pub fn states(&self, folder: FolderId, epoch: u32) -> Result<HashMap<RemoteId, String>> {
-        const STATES: Sql =
-            Sql::both("SELECT remote, state FROM message WHERE folder = ?1 AND epoch = ?2");
-        self.read(|reader| {
-            reader.rows(&STATES, &values![folder, epoch], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-        })
-    }
-
     /// Puts messages that were passed over among those to be tried, at once.
-    pub fn put_back(&self, folder: FolderId, epoch: u32, ids: &[RemoteId], now: i64) -> Result<()> {
+    pub fn put_back(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        ids: &[RemoteId],
+        now: i64,
+    ) -> Result<()> {
         const PUT_BACK: Sql = Sql::both(
             "INSERT INTO message (folder, epoch, remote, state, next_attempt, reason, changed_at)
              VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)
@@ -482,7 +608,7 @@ impl Store {
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
     /// a message could not be had under its new id it may be one of them, and nothing ends.
-    pub fn close_former_epochs(&self, folder: FolderId, epoch: u32) -> Result<()> {
+    pub fn close_former_epochs(&self, folder: FolderId, epoch: Epoch) -> Result<()> {
         const UNSEEN: Sql = Sql::both(
             "SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND fingerprint IS NULL

@@ -20,15 +20,15 @@ mod waits;
 mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
-pub use ways::Ground;
 
 pub use health::Health;
-pub use ledger::{Failure, FolderRecord, Interrupted, StagedRecord};
+pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
 pub use lock::{Holder, Lock};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
 pub use quarantine::Quarantined;
 pub use waits::Wait;
+pub use ways::Ground;
 
 use crate::config;
 use crate::fault::{Fault, Kind};
@@ -78,7 +78,7 @@ impl Store {
         let cannot_open = |e: db::Error| failure::fault("open", &path, e);
         create_private(&path).map_err(not_opened)?;
         let mut connection = schema::connect(&path, BUSY_TIMEOUT).map_err(cannot_open)?;
-        match schema::owner(&connection).map_err(cannot_open)? {
+        match schema::owner(&mut connection).map_err(cannot_open)? {
             Owner::We => {}
             Owner::Later => return Err(failure::later(&path).into()),
             Owner::Damaged => return Err(failure::lost(&path, "damaged").into()),
@@ -217,6 +217,20 @@ mod tests {
             other.execute_batch("COMMIT").unwrap();
             store.join().unwrap().unwrap();
         });
+    }
+
+    #[test]
+    fn one_that_many_make_at_once_is_ours_at_every_moment() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            std::thread::scope(|scope| {
+                let opened =
+                    [(); 12].map(|()| scope.spawn(|| Store::open(folder.path()).map(drop)));
+                for store in opened {
+                    store.join().unwrap().unwrap();
+                }
+            });
+        }
     }
 
     #[test]

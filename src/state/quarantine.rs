@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::db::{Error, Row, Sql, values};
+use super::ledger::Epoch;
 use crate::mail::RemoteId;
 use anyhow::Result;
 
@@ -12,7 +13,7 @@ pub struct Quarantined {
     pub id: i64,
     pub address: String,
     pub folder: String,
-    pub epoch: u32,
+    pub epoch: Epoch,
     pub remote: RemoteId,
     pub attempts: u32,
     pub reason: String,

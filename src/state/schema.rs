@@ -193,6 +193,8 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE wait ADD COLUMN cause TEXT;
     ALTER TABLE wait ADD COLUMN host  TEXT;
     ALTER TABLE wait ADD COLUMN port  INTEGER;
+",
+    "
     -- guess or proven, where the token names no permission; the reason alone told it before
     ALTER TABLE way ADD COLUMN ground TEXT;
     UPDATE way SET ground = 'guess'
@@ -238,13 +240,11 @@ pub fn connect(path: &Path, busy: Duration) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Finds out whose the database is.
-pub fn owner(connection: &Connection) -> Result<Owner> {
-    // All at one time: another process may make it ours in between.
-    let seen = connection.unchecked_transaction()?;
-    let connection = &*seen;
+/// Finds out whose the database is, all at one moment: another process may be making it.
+pub fn owner(connection: &mut Connection) -> Result<Owner> {
+    let connection = connection.transaction()?;
     let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version = version(connection)?;
+    let version = version(&connection)?;
     if id == APPLICATION_ID {
         return Ok(match version {
             0 => Owner::Damaged,
@@ -352,7 +352,7 @@ pub(super) mod tests {
         drop(earlier);
         for _ in 0..2 {
             let mut now = connect(&path, Duration::ZERO).unwrap();
-            assert_eq!(owner(&now).unwrap(), Owner::We);
+            assert_eq!(owner(&mut now).unwrap(), Owner::We);
             prepare(&mut now, Duration::ZERO).unwrap();
             let mut folders = now
                 .prepare("SELECT delivered, delivered_at, former FROM folder ORDER BY id")

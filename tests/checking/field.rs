@@ -2,7 +2,7 @@
 //! played, and what is said of it compared word for word. Most show in `check`; those that show
 //! when a message is fetched or sent are told there, and some are no fault at all.
 
-use super::{SUPPORT, by_graph, check, office, rewrite, same_words, steps, tame};
+use super::{SUPPORT, by_graph, check, office, office_with, rewrite, same_words, steps, tame};
 use crate::sending::pipe;
 use crate::standin::{GraphFault, ImapFault, SmtpAt, SmtpFault, UidFault};
 use crate::tokens::{CLIENT, Home, Ran};
@@ -330,7 +330,7 @@ fn send_as_denied_for_another_author() {
         "554 5.2.252 SendAsDenied; support@contoso.com not allowed to send as boss@contoso.com; STOREDRV.Submission.Exception:SendAsDeniedException",
         "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
     ] {
-        let home = office();
+        let home = office_with("", "", "any_from: true");
         let fault = SmtpFault::Reply(reply.into());
         home.standin.faults().smtp_next(5, SmtpAt::Dot, fault);
         let ran = pipe(&home, &args, text.as_bytes()).fails(77);

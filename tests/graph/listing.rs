@@ -75,6 +75,28 @@ fn a_listing_without_end_ends() {
 }
 
 #[test]
+fn a_listing_of_empty_pages_or_of_one_huge_page_ends() {
+    let office = Office::new("graph");
+    office.m365.faults().graph.always_more.store(true, SeqCst);
+    office
+        .fetch()
+        .fails(75)
+        .mentions("lists messages without an end");
+    assert!(office.requests("delta") < 200);
+    office.m365.faults().graph.always_more.store(false, SeqCst);
+
+    let entry = |n: usize| format!("{{\"id\":\"A{n}\"}}");
+    let entries: Vec<String> = (0..5001).map(entry).collect();
+    let body = format!("{{\"value\":[{}]}}", entries.join(","));
+    let page = GraphFault::Body(body.into_bytes());
+    office.m365.faults().graph.next(1, "/delta", page);
+    office
+        .fetch()
+        .fails(75)
+        .mentions("lists messages without an end");
+}
+
+#[test]
 fn the_token_is_not_taken_to_another_host() {
     let office = Office::new("graph");
     for n in 0..3 {

@@ -167,3 +167,19 @@ fn a_busy_server_is_left_alone_by_every_process() {
     home.run(&["outbox", "flush"]).succeeds();
     assert_eq!(home.standin.submitted().len(), 1);
 }
+
+/// Nobody is its author, so that it can be sent for nobody; the outbox does not promise it either.
+#[test]
+fn a_message_of_no_octets_is_refused_before_anything_is_connected() {
+    let home = office();
+    for more in [
+        &["-t"][..],
+        &["anna@example.com"],
+        &["--outbox", "anna@example.com"],
+    ] {
+        let ran = pipe(&home, &[&["send"], more].concat(), b"");
+        assert_eq!(ran.code, 65, "{more:?}");
+        ran.says("the message is empty");
+    }
+    assert!(home.standin.submitted().is_empty());
+}

@@ -59,6 +59,16 @@ impl Dovecot {
         self.launch();
     }
 
+    /// Copies a mailbox from one of our folders to another; what was there goes.
+    pub fn copy_mailbox(&self, mailbox: &str, from: &str, to: &str) {
+        fs::create_dir_all(self.folder.join(to)).unwrap();
+        let [from, to] = [from, to].map(|folder| self.folder.join(folder).join(mailbox));
+        if to.exists() {
+            fs::remove_dir_all(&to).unwrap();
+        }
+        run("cp", &["-a", from.to_str().unwrap(), to.to_str().unwrap()]);
+    }
+
     pub fn trust(&self, client_id: &str, kid: &str, public_key_pem: &str) {
         let keys = self.folder.join("keys").join(client_id).join("RS256");
         fs::create_dir_all(&keys).unwrap();

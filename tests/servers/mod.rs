@@ -182,6 +182,16 @@ impl RealServers {
         client.create(folder);
     }
 
+    /// A copy of a mailbox as Dovecot keeps it, its UIDs and UIDVALIDITY included.
+    pub fn back_up(&self, mailbox: &str) {
+        self.dovecot.copy_mailbox(mailbox, "mail", "backup");
+    }
+
+    /// Puts that copy in the mailbox's place. Nobody may be signed in to it.
+    pub fn restore(&self, mailbox: &str) {
+        self.dovecot.copy_mailbox(mailbox, "backup", "mail");
+    }
+
     /// Ends Dovecot and starts it again with the same mail, ports and keys; its sessions end.
     pub fn restart_dovecot(&self) {
         self.dovecot.restart();

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::directory::{App, DeviceState, User};
 use super::faults::Faults;
-use super::mailbox::{Folder, StoredMessage};
+use super::mailbox::{Backup, Folder, StoredMessage};
 use super::records::{GraphCall, Submission, TokenRequest};
 use super::tokens::{self, Subject};
 use super::world::World;
@@ -314,6 +314,24 @@ impl Standin {
                 message.uid = uid;
             }
             folder.uidnext = first + folder.messages.len() as u32;
+        });
+    }
+
+    /// What a backup of a folder holds.
+    pub fn back_up(&self, mailbox: &str, folder: &str) -> Backup {
+        self.with_folder(mailbox, folder, |folder| Backup {
+            uidnext: folder.uidnext,
+            messages: folder.messages.clone(),
+        })
+    }
+
+    /// A mailbox restored from a backup by a server that keeps its UIDVALIDITY: UIDs are given
+    /// again.
+    pub fn restore(&self, mailbox: &str, folder: &str, backup: &Backup) {
+        self.with_folder(mailbox, folder, |folder| {
+            folder.uidnext = backup.uidnext;
+            folder.messages.clone_from(&backup.messages);
+            folder.version += 1;
         });
     }
 

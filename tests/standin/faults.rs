@@ -44,8 +44,12 @@ pub enum TokenFault {
 pub enum UidFault {
     /// `OK FETCH completed.` without data (facts: `BODY.PEEK[]` of a broken item).
     NoData,
+    /// A body of 0 octets, though its size is another.
+    NoOctets,
     /// Exchange's own mail in the message's place.
     Placeholder,
+    /// These octets in the message's place.
+    Instead(Vec<u8>),
     /// `NO` with this text for the whole command.
     No(String),
     /// `BAD` with this text for the whole command.
@@ -81,6 +85,8 @@ pub enum ImapFault {
     LiteralLie(u64),
     /// SEARCH finds nothing, although there is mail.
     NothingFound,
+    /// SEARCH finds these, whatever there is.
+    Finds(std::ops::RangeInclusive<u32>),
     /// These octets come before the answer.
     Garbage(Vec<u8>),
     /// From now on so many octets come at a time, with that pause between.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use super::http::Trick;
@@ -49,6 +49,8 @@ pub struct GraphFaults {
     pub endless: AtomicBool,
     /// `nextLink` leads to another empty page, each time.
     pub always_more: AtomicBool,
+    /// A delta query lists so many messages that are not there.
+    pub crowd: AtomicUsize,
     /// A connection closes after it has sent so many octets; 0 means never.
     pub close_after: AtomicU64,
     /// `nextLink` leads to this host.

@@ -8,6 +8,9 @@ use super::graph_mail::{page, select};
 use super::http::Response;
 use super::mailbox::{Folder, Mailbox};
 
+/// Stands for a slash in a folder's own name, as in Exchange's store.
+const SLASH: &str = "\u{f8ff}";
+
 /// Each with the attribute that it has by IMAP, for its name is in the mailbox's language.
 const WELL_KNOWN: [(&str, Option<&str>); 6] = [
     ("inbox", None),
@@ -79,7 +82,7 @@ pub fn folder_json(mailbox: &mut Mailbox, name: &str) -> Value {
     let shown = folder.name.rsplit('/').next().unwrap_or_default();
     json!({
         "id": folder_id(&folder.name),
-        "displayName": if shown == "INBOX" { "Inbox" } else { shown },
+        "displayName": if shown == "INBOX" { "Inbox".into() } else { shown.replace(SLASH, "/") },
         "parentFolderId": folder_id(name.rsplit_once('/').map_or("", |(parent, _)| parent)),
         "childFolderCount": child_count,
         "unreadItemCount": folder.messages.len() - folder.has_flag("\\Seen"),
@@ -116,8 +119,8 @@ pub fn folders(call: &Call, parent: Option<&str>) -> Response {
                 "The query filter is invalid.",
             );
         };
-        let name = name.replace("''", "'").to_lowercase();
-        found.retain(|f| f["displayName"].as_str().unwrap_or_default().to_lowercase() == name);
+        let name = compared(&name.replace("''", "'"));
+        found.retain(|f| compared(f["displayName"].as_str().unwrap_or_default()) == name);
     }
     let found = found
         .into_iter()
@@ -126,13 +129,18 @@ pub fn folders(call: &Call, parent: Option<&str>) -> Response {
     page(call, found, None)
 }
 
+/// A name as the service compares it: some letters are two others to it.
+fn compared(name: &str) -> String {
+    name.to_lowercase().replace('ß', "ss")
+}
+
 pub fn create(call: &Call, parent: Option<&str>) -> Response {
     let mut store = call.world.store();
     let mailbox = store.existing(&call.mailbox);
     let name = call.json()["displayName"]
         .as_str()
         .unwrap_or_default()
-        .to_string();
+        .replace('/', SLASH);
     let name = match parent.map(|id| folder_name(mailbox, id)) {
         Some(None) => return not_found(),
         Some(Some(parent)) => format!("{parent}/{name}"),

@@ -258,6 +258,14 @@ impl Session<'_> {
                 self.conn.spoiler.drip = Some((size, pause));
                 self.dispatch(command).map(Some)
             }
+            ImapFault::Finds(uids) => {
+                self.conn.put(b"* SEARCH")?;
+                for uid in uids {
+                    self.conn.put(format!(" {uid}").as_bytes())?;
+                }
+                self.conn.put(b"\r\n")?;
+                Ok(Some("OK SEARCH completed.".into()))
+            }
             ImapFault::NothingFound => {
                 self.say(if self.is_new() {
                     "* ESEARCH UID"

@@ -64,6 +64,8 @@ pub fn fetch(session: &mut Session, command: &Command) -> Outcome {
             Some(UidFault::NoData) if wants_body => continue,
             Some(UidFault::No(text)) if wants_body => return Ok(format!("NO {text}")),
             Some(UidFault::Bad(text)) if wants_body => return Ok(format!("BAD {text}")),
+            Some(UidFault::NoOctets) if wants_body => message.bytes = Vec::new().into(),
+            Some(UidFault::Instead(octets)) => message.bytes = octets.clone().into(),
             Some(UidFault::Placeholder) => message.bytes = placeholder(*number, &message).into(),
             Some(UidFault::CutShort) if wants_body => {
                 let (size, uid) = (message.bytes.len(), message.uid);

@@ -23,8 +23,11 @@ impl Message {
         self.flags.iter().any(|own| own.eq_ignore_ascii_case(flag))
     }
 
-    /// Exchange estimates the size and is wrong as a rule; so are we, always.
+    /// Exchange estimates the size and is wrong as a rule; so are we, but for nothing.
     pub fn estimated_size(&self) -> usize {
+        if self.bytes.is_empty() {
+            return 0;
+        }
         self.bytes.len() + self.bytes.len() / 7 + 311
     }
 }
@@ -36,6 +39,12 @@ pub struct StoredMessage {
     pub flags: Vec<String>,
     pub bytes: Vec<u8>,
     pub received: i64,
+}
+
+/// What a backup of a folder holds.
+pub struct Backup {
+    pub uidnext: u32,
+    pub messages: Vec<Message>,
 }
 
 pub struct Folder {

@@ -66,7 +66,7 @@ pub use {
     graph_faults::GraphFault,
     graph_folders::folder_id,
     http::Trick,
-    mailbox::StoredMessage,
+    mailbox::{Backup, StoredMessage},
     records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
 };

@@ -1,7 +1,6 @@
 //! The walks on paper: a line for each step, one sentence where it fails.
 
-use super::Checked;
-use crate::check::{Outcome, Step};
+use crate::check::{Checked, Outcome, Step};
 use crate::commands::Context;
 use crate::diagnosis::{self, Verdict};
 use crate::fault::Kind;
@@ -15,10 +14,7 @@ pub fn all(context: &Context, checked: &[Checked], worst: Option<Kind>) -> Resul
     if context.output.json {
         return context.output.json(&as_json(checked, worst));
     }
-    let marks = Marks {
-        utf8: speaks_utf8(),
-        color: context.output.color,
-    };
+    let utf8 = speaks_utf8();
     let told = checked
         .iter()
         .filter(|one| !context.output.quiet || one.walk.worst().is_some());
@@ -28,22 +24,17 @@ pub fn all(context: &Context, checked: &[Checked], worst: Option<Kind>) -> Resul
         }
         context.output.line(&escape(&one.title))?;
         for step in &one.walk.steps {
-            print(context, &marks, step)?;
+            print(context, utf8, step)?;
         }
     }
     Ok(())
 }
 
-fn print(context: &Context, marks: &Marks, step: &Step) -> Result<()> {
+fn print(context: &Context, utf8: bool, step: &Step) -> Result<()> {
     let line = |detail: &str| {
-        let text = format!(
-            "  {} {:<16} {:>8}  {}",
-            marks.of(&step.outcome),
-            step.name,
-            time(step),
-            escape(detail)
-        );
-        context.output.line(text.trim_end())
+        let (mark, color) = mark(&step.outcome, utf8);
+        let text = format!("{:<16} {:>8}  {}", step.name, time(step), escape(detail));
+        context.output.marked(mark, color, text.trim_end())
     };
     match &step.outcome {
         Outcome::Passed => line(&step.detail),
@@ -137,26 +128,16 @@ fn verdict_json(verdict: &Verdict) -> Value {
     })
 }
 
-struct Marks {
-    utf8: bool,
-    color: bool,
-}
-
-impl Marks {
-    fn of(&self, outcome: &Outcome) -> String {
-        let (mark, ascii, color) = match outcome {
-            Outcome::Passed => ("✓", "ok", "32"),
-            Outcome::Failed(_) => ("✗", "NO", "31"),
-            Outcome::Warned(_) => ("!", "! ", "33"),
-            Outcome::Untested(_) => ("?", "? ", "33"),
-            Outcome::NotReached => ("-", "- ", "2"),
-        };
-        let mark = if self.utf8 { mark } else { ascii };
-        match self.color {
-            true => format!("\x1b[{color}m{mark}\x1b[0m"),
-            false => mark.to_owned(),
-        }
-    }
+/// The mark of an outcome, and its colour.
+fn mark(outcome: &Outcome, utf8: bool) -> (&'static str, u8) {
+    let (mark, ascii, color) = match outcome {
+        Outcome::Passed => ("✓", "ok", 32),
+        Outcome::Failed(_) => ("✗", "NO", 31),
+        Outcome::Warned(_) => ("!", "! ", 33),
+        Outcome::Untested(_) => ("?", "? ", 33),
+        Outcome::NotReached => ("-", "- ", 2),
+    };
+    (if utf8 { mark } else { ascii }, color)
 }
 
 /// By POSIX: the first of these variables that is set decides.

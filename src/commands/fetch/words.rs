@@ -3,12 +3,14 @@
 use super::progress::Progress;
 use crate::commands::status::clock;
 use crate::fault::{Errors, Fault, Kind};
-use crate::fetch::{self, Audit, Delivered, Folder, Job, Reporter, Tally};
+use crate::fetch::{self, Audit, Delivered, Folder, Job, Reporter, Sorted, Tally};
 use crate::mail::RemoteId;
 use crate::output::{Output, escape};
 use crate::shell;
-use crate::state::{Holder, Interrupted, Wait};
+use crate::state::{Epoch, Holder, Interrupted, Wait, uidvalidity};
 use anyhow::Result;
+use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq, Serializer};
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -77,7 +79,7 @@ impl Reporter for Teller<'_> {
                 RemoteId::Uid(uid) => json!(uid),
                 RemoteId::Graph(id) => json!(id),
             },
-            "uidvalidity": epoch,
+            "uidvalidity": uidvalidity(*epoch),
             "size": message.size,
             "priority": job.priority,
             "language": job.language,
@@ -105,6 +107,10 @@ impl Reporter for Teller<'_> {
 
     fn note(&self, text: &str) {
         self.progress.aside(|| self.output.step(text));
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.aside(|| self.output.warn(text));
     }
 }
 
@@ -180,31 +186,72 @@ pub fn summary(output: &Output, tally: &Tally, mailboxes: usize, time: Duration)
     Ok(())
 }
 
+/// Ids, of which there may be a million: each is written as it is read.
+struct Each<'a>(&'a Sorted);
+
+impl Serialize for Each<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(usize::try_from(self.0.count()).ok())?;
+        for ids in self.0.pages(1000) {
+            for id in ids.map_err(S::Error::custom)? {
+                list.serialize_element(&id.to_string())?;
+            }
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+struct WouldFetch<'a> {
+    event: &'static str,
+    queue: &'a str,
+    address: &'a str,
+    folder: &'a str,
+    uidvalidity: u32,
+    uids: Each<'a>,
+    deliver: String,
+    after_fetch: String,
+}
+
+#[derive(Serialize)]
+struct Audited<'a> {
+    event: &'static str,
+    queue: &'a str,
+    address: &'a str,
+    folder: &'a str,
+    on_server: u64,
+    delivered: u64,
+    quarantined: u64,
+    dropped: u64,
+    pending: u64,
+    unaccounted: Each<'a>,
+}
+
 /// What a dry run says of a folder.
 pub fn would_fetch(
     output: &Output,
     job: &Job,
     folder: &str,
-    epoch: u32,
-    ids: &[RemoteId],
+    epoch: Epoch,
+    ids: &Sorted,
 ) -> Result<()> {
     if output.json {
-        return output.json(&json!({
-            "event": "would-fetch",
-            "queue": job.queue,
-            "address": job.address,
-            "folder": folder,
-            "uidvalidity": epoch,
-            "uids": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "deliver": job.target.to_string(),
-            "after_fetch": job.after.to_string(),
-        }));
+        return output.json(&WouldFetch {
+            event: "would-fetch",
+            queue: &job.queue,
+            address: &job.address,
+            folder,
+            uidvalidity: uidvalidity(epoch),
+            uids: Each(ids),
+            deliver: job.target.to_string(),
+            after_fetch: job.after.to_string(),
+        });
     }
     output.line(&format!(
         "{} ({}), {folder}: {} to fetch, to {}, then {}",
         job.queue,
         job.address,
-        messages(ids.len() as u64),
+        messages(ids.count()),
         job.target,
         job.after
     ))
@@ -213,18 +260,18 @@ pub fn would_fetch(
 /// What an audit says of a folder.
 pub fn audited(output: &Output, job: &Job, audit: &Audit) -> Result<()> {
     if output.json {
-        return output.json(&json!({
-            "event": "audit",
-            "queue": job.queue,
-            "address": job.address,
-            "folder": audit.folder,
-            "on_server": audit.on_server,
-            "delivered": audit.delivered,
-            "quarantined": audit.quarantined,
-            "dropped": audit.dropped,
-            "pending": audit.pending,
-            "unaccounted": audit.unaccounted.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        }));
+        return output.json(&Audited {
+            event: "audit",
+            queue: &job.queue,
+            address: &job.address,
+            folder: &audit.folder,
+            on_server: audit.on_server,
+            delivered: audit.delivered,
+            quarantined: audit.quarantined,
+            dropped: audit.dropped,
+            pending: audit.pending,
+            unaccounted: Each(&audit.unaccounted),
+        });
     }
     output.line(&format!(
         "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {} pending, {} unaccounted for",
@@ -236,7 +283,7 @@ pub fn audited(output: &Output, job: &Job, audit: &Audit) -> Result<()> {
         audit.quarantined,
         audit.dropped,
         audit.pending,
-        audit.unaccounted.len()
+        audit.unaccounted.count()
     ))
 }
 

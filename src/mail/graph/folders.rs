@@ -1,21 +1,31 @@
 //! Folders by the names that people know them by.
 //!
 //! The folders that every mailbox has are found by their well-known names, in whatever language
-//! the mailbox shows them; all others by their path of display names, `A/B`.
+//! the mailbox shows them; all others by their path of display names, `A/B`, of which one may hold
+//! a slash itself.
 
 use super::client::{Client, IMMUTABLE, odata_text};
 use super::faults::{Failure, Meaning};
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
+use crate::mail::names;
 use ::http::Method;
 use anyhow::Result;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::HashSet;
 
-/// At most so many folders are listed …
+/// At most so many folders are listed, as Exchange keeps in a mailbox, …
 const MOST_FOLDERS: usize = 10_000;
-/// … and so deep.
+/// … so deep, …
 const DEEPEST: usize = 50;
+/// … on so many pages, of which each parent has one, …
+const MOST_PAGES: usize = 11_000;
+/// … so many in a row without a new one, …
+const BARREN_PAGES: usize = 100;
+/// … and so many octets of paths and ids.
+const MOST_OCTETS: usize = 8 << 20;
+/// So often a part of one path is looked for.
+const MOST_LOOKS: usize = 200;
 const FIELDS: &str = "$select=id,displayName,totalItemCount,childFolderCount";
 
 #[derive(Clone, Debug, Deserialize)]
@@ -51,37 +61,131 @@ fn well_known(name: &str) -> Option<&'static str> {
     })
 }
 
-/// Two names of one folder.
+/// Two names of one folder, as far as the names tell.
 pub fn same(a: &str, b: &str) -> bool {
-    a == b
-        || match (well_known(a), well_known(b)) {
-            (Some(a), Some(b)) => a == b,
-            _ => a.to_lowercase() == b.to_lowercase(),
-        }
+    names::same_but_for_case(a, b)
+        || well_known(a).is_some_and(|known| well_known(b) == Some(known))
 }
 
 /// Finds a folder; `None` if it is not there.
-pub fn find(client: &Client, name: &str) -> Result<Option<Found>, Failure> {
-    walk(client, name, false)
+pub fn find(client: &Client, path: &str) -> Result<Option<Found>, Failure> {
+    let reached = Descent::new(client).down(None, path)?;
+    Ok(reached.folder.filter(|_| reached.rest.is_empty()))
 }
 
 /// Finds a folder, making it, and those above it, where it is missing.
-pub fn find_or_make(client: &Client, name: &str) -> Result<Found, Failure> {
-    walk(client, name, true)?.ok_or_else(|| Fault::config("a folder without a name").into())
+pub fn find_or_make(client: &Client, path: &str) -> Result<Found, Failure> {
+    let reached = Descent::new(client).down(None, path)?;
+    let mut folder = reached.folder;
+    for name in reached.rest.split('/').filter(|name| !name.is_empty()) {
+        folder = Some(make(client, folder.as_ref(), name)?);
+    }
+    folder.ok_or_else(|| Fault::config("a folder without a name").into())
 }
 
-/// Down a path from folder to folder.
-fn walk(client: &Client, path: &str, make_missing: bool) -> Result<Option<Found>, Failure> {
-    let mut parent: Option<Found> = None;
-    for name in path.split('/') {
-        let found = match child(client, parent.as_ref(), name)? {
-            Some(found) => found,
-            None if make_missing => make(client, parent.as_ref(), name)?,
-            None => return Ok(None),
-        };
-        parent = Some(found);
+/// How far a path leads.
+struct Reached<'p> {
+    folder: Option<Found>,
+    /// What is left of the path: nothing where its end was reached.
+    rest: &'p str,
+}
+
+/// The way down a path. A slash parts two folders, or is a part of one's own name (`2025/26`),
+/// which only the mailbox tells: the shortest name is looked for first.
+struct Descent<'a> {
+    client: &'a Client,
+    looks: usize,
+}
+
+impl Descent<'_> {
+    fn new(client: &Client) -> Descent<'_> {
+        Descent { client, looks: 0 }
     }
-    Ok(parent)
+
+    /// From a folder as far as the path leads.
+    fn down<'p>(&mut self, from: Option<Found>, path: &'p str) -> Result<Reached<'p>, Failure> {
+        let mut farthest = Reached {
+            folder: from.clone(),
+            rest: path,
+        };
+        let ends = path.match_indices('/').map(|(at, _)| at);
+        for end in ends.chain([path.len()]) {
+            let (name, rest) = path.split_at(end);
+            let Some(found) = self.child(from.as_ref(), name)? else {
+                continue;
+            };
+            let reached = match rest.strip_prefix('/') {
+                None => Reached {
+                    folder: Some(found),
+                    rest,
+                },
+                Some(rest) => self.down(Some(found), rest)?,
+            };
+            if reached.rest.is_empty() {
+                return Ok(reached);
+            }
+            if reached.rest.len() < farthest.rest.len() {
+                farthest = reached;
+            }
+        }
+        Ok(farthest)
+    }
+
+    /// The folder of this name right below `parent`.
+    fn child(&mut self, parent: Option<&Found>, name: &str) -> Result<Option<Found>, Failure> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        // At the top are the folders that every mailbox has.
+        if parent.is_none()
+            && let Some(known) = well_known(name)
+        {
+            let mut url = self.client.url(&["mailFolders", known]);
+            url.set_query(Some(FIELDS));
+            match self.client.json(&Method::GET, &url, IMMUTABLE, None) {
+                Ok(found) => return checked(found).map(Some),
+                Err(Failure::Refused(refusal)) if refusal.meaning() == Meaning::Gone => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        // Whether the server finds a name in the other form of Unicode is not known.
+        let mut forms = vec![name.to_owned()];
+        for form in [names::composed(name), names::decomposed(name)] {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+        for form in forms {
+            if let Some(found) = self.named(parent, &form)? {
+                return checked(found).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the server finds by this name.
+    fn named(&mut self, parent: Option<&Found>, name: &str) -> Result<Option<Found>, Failure> {
+        self.looks += 1;
+        if self.looks > MOST_LOOKS {
+            return Err(endless(self.client));
+        }
+        let mut url = children(self.client, parent);
+        let filter = odata_text(name);
+        url.set_query(Some(&format!(
+            "{FIELDS}&$filter=displayName%20eq%20{filter}"
+        )));
+        let mut page: Page = self.client.json(&Method::GET, &url, IMMUTABLE, None)?;
+        // The server's comparison is not case-sensitive; nor are Exchange's folder names.
+        let same = |f: &Found| names::same_but_for_case(&f.display_name, name);
+        let exact = page.value.iter().position(|f| f.display_name == name);
+        Ok(match exact.or_else(|| page.value.iter().position(same)) {
+            Some(at) => Some(page.value.swap_remove(at)),
+            // What is one name to the server (`ß` and `ss`) is one to us.
+            None => page.value.pop().filter(|found| {
+                page.value.is_empty() && !(name.is_ascii() && found.display_name.is_ascii())
+            }),
+        })
+    }
 }
 
 fn children(client: &Client, parent: Option<&Found>) -> url::Url {
@@ -89,34 +193,6 @@ fn children(client: &Client, parent: Option<&Found>) -> url::Url {
         None => client.url(&["mailFolders"]),
         Some(parent) => client.url(&["mailFolders", &parent.id, "childFolders"]),
     }
-}
-
-fn child(client: &Client, parent: Option<&Found>, name: &str) -> Result<Option<Found>, Failure> {
-    // At the top are the folders that every mailbox has.
-    if parent.is_none()
-        && let Some(known) = well_known(name)
-    {
-        let mut url = client.url(&["mailFolders", known]);
-        url.set_query(Some(FIELDS));
-        match client.json(&Method::GET, &url, IMMUTABLE, None) {
-            Ok(found) => return checked(found).map(Some),
-            Err(Failure::Refused(refusal)) if refusal.meaning() == Meaning::Gone => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-    let mut url = children(client, parent);
-    let filter = odata_text(name);
-    url.set_query(Some(&format!(
-        "{FIELDS}&$filter=displayName%20eq%20{filter}"
-    )));
-    let page: Page = client.json(&Method::GET, &url, IMMUTABLE, None)?;
-    // The server's comparison is not case-sensitive; nor are Exchange's folder names.
-    let wanted = name.to_lowercase();
-    let found = page
-        .value
-        .into_iter()
-        .find(|folder| folder.display_name.to_lowercase() == wanted);
-    found.map(checked).transpose()
 }
 
 fn make(client: &Client, parent: Option<&Found>, name: &str) -> Result<Found, Failure> {
@@ -133,68 +209,58 @@ fn checked(found: Found) -> Result<Found, Failure> {
 }
 
 /// The paths of all folders, parents first.
-pub fn all(client: &Client) -> Result<Vec<String>, Failure> {
-    let mut names = Vec::new();
+fn all(client: &Client) -> Result<Vec<String>, Failure> {
+    let mut paths: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
+    let (mut pages, mut barren, mut octets) = (0, 0, 0);
     let mut rest: Vec<(Option<Found>, String, usize)> = vec![(None, String::new(), 0)];
     while let Some((parent, prefix, depth)) = rest.pop() {
         let mut url = children(client, parent.as_ref());
         url.set_query(Some(&format!("{FIELDS}&$top=100")));
-        let mut links = HashSet::new();
         loop {
+            if pages >= MOST_PAGES || barren > BARREN_PAGES {
+                return Err(endless(client));
+            }
+            pages += 1;
+            barren += 1;
             let page: Page = client.json(&Method::GET, &url, IMMUTABLE, None)?;
             for folder in page.value {
-                let name = format!("{prefix}{}", folder.display_name);
-                if names.len() >= MOST_FOLDERS || !seen.insert(folder.id.clone()) {
+                if !super::is_id(&folder.id) || !seen.insert(folder.id.clone()) {
                     continue;
                 }
-                names.push(name.clone());
-                if folder.child_folder_count > 0 && depth < DEEPEST && super::is_id(&folder.id) {
-                    rest.push((Some(folder), format!("{name}/"), depth + 1));
+                barren = 0;
+                let path = format!("{prefix}{}", folder.display_name);
+                octets += path.len() + folder.id.len();
+                if paths.len() >= MOST_FOLDERS || octets > MOST_OCTETS {
+                    return Err(endless(client));
+                }
+                paths.push(path.clone());
+                if folder.child_folder_count > 0 && depth < DEEPEST {
+                    rest.push((Some(folder), format!("{path}/"), depth + 1));
                 }
             }
             match page.next {
-                Some(next) if links.insert(next.clone()) => url = client.link(&next)?,
-                _ => break,
+                Some(next) => url = client.link(&next)?,
+                None => break,
             }
         }
     }
-    Ok(names)
+    Ok(paths)
+}
+
+fn endless(client: &Client) -> Failure {
+    Fault::try_later(format!("`{}` lists folders without an end", client.host())).into()
 }
 
 /// What to say of a folder that is not there.
 pub fn missing(client: &Client, name: &str) -> anyhow::Error {
-    let names = match all(client) {
-        Ok(names) => names,
-        Err(failure) => return client.fault("cannot list the folders", failure),
-    };
-    let mut near: Vec<_> = names
-        .iter()
-        .map(|known| {
-            let likeness = strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase());
-            (likeness, known)
-        })
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let (lead, list): (_, Vec<&String>) = match near.is_empty() {
-        true => ("its folders: ", names.iter().collect()),
-        false => (
-            "did you mean ",
-            near.into_iter().map(|(_, name)| name).collect(),
-        ),
-    };
-    let list: Vec<String> = list
-        .into_iter()
-        .take(8)
-        .map(|name| format!("`{}`", crate::output::escape(name)))
-        .collect();
-    Fault::new(
-        Kind::Config,
-        format!("no folder `{name}` in mailbox `{}`", client.user),
-    )
-    .cause(Cause::NoFolder)
-    .hint(format!("{lead}{}", list.join(", ")))
+    let fault = Fault::config(format!("no folder `{name}` in mailbox `{}`", client.user))
+        .cause(Cause::NoFolder);
+    // That it is missing is known also where the others cannot be listed.
+    match all(client).map(|paths| names::hint(name, &paths)) {
+        Ok(Some(hint)) => fault.hint(hint),
+        _ => fault,
+    }
     .into()
 }
 
@@ -207,6 +273,7 @@ mod tests {
         assert!(same("INBOX", "Inbox"));
         assert!(same("Sent Items", "sentitems"));
         assert!(same("A/b", "a/B"));
+        assert!(same("Entwürfe", "ENTWU\u{308}RFE"));
         assert!(!same("INBOX", "Archive"));
         assert!(!same("INBOX/Done", "Done"));
     }

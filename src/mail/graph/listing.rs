@@ -8,11 +8,13 @@
 use super::client::{Client, IMMUTABLE, odata_text};
 use super::faults::{Failure, Meaning};
 use crate::fault::Fault;
-use crate::mail::{Listing, Query, RemoteId};
+use crate::mail::{self, Listed, Query, RemoteId};
 use ::http::Method;
+use anyhow::Result;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 use url::Url;
 
@@ -20,10 +22,16 @@ use url::Url;
 const ROUND: u64 = 7 * 24 * 3600;
 /// Entries on a page; fewer when the server fails on so many.
 const PAGE_SIZES: [u32; 3] = [500, 50, 5];
-/// A listing has at most so many pages: five million messages …
+/// A page has at most so many entries, ten times what is asked for, …
+const MOST_ON_PAGE: usize = 5_000;
+/// … and a listing so many pages, …
 const MOST_PAGES: usize = 10_000;
-/// … and at most so many in a row that list nothing new.
+/// … so many in a row that list nothing new, …
 const BARREN_PAGES: usize = 100;
+/// … so many entries, twice what Exchange keeps in a folder, …
+const MOST: usize = 2_000_000;
+/// … and so many octets of ids; those of Graph have 152.
+const MOST_OCTETS: usize = 512 << 20;
 
 #[derive(Deserialize)]
 struct Page {
@@ -44,18 +52,25 @@ struct Entry {
     removed: Option<IgnoredAny>,
 }
 
-pub fn list(client: &Client, folder: &str, query: &Query) -> Result<Listing, Failure> {
+/// Lists the messages of a folder page by page; gives the mark.
+pub fn list(
+    client: &Client,
+    folder: &str,
+    query: &Query,
+    page: &mut mail::Page<'_>,
+) -> Result<Option<String>> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
+    let fault = |failure| client.fault("cannot list the messages", failure);
     let mark = query.after.as_deref().and_then(read_mark);
     if let Some((began, link)) = mark
         // One that began in the future is of a clock that was set back since.
         && now.checked_sub(began).is_some_and(|age| age < ROUND)
         && let Ok(url) = client.link(link)
     {
-        match walk(client, url, query) {
+        match Walk::new(client, url, query).follow(page)? {
             // The state is lost, or of a folder that another of the same name has replaced:
             // everything is listed again, and what is known is known.
             Err(Failure::Refused(refusal))
@@ -63,7 +78,7 @@ pub fn list(client: &Client, folder: &str, query: &Query) -> Result<Listing, Fai
                     refusal.meaning(),
                     Meaning::SyncStateLost | Meaning::Gone | Meaning::Other
                 ) => {}
-            walked => return walked.map(|(ids, link)| listing(ids, link, began)),
+            walked => return Ok(write_mark(began, walked.map_err(fault)?)),
         }
     }
     let select = "$select=id,receivedDateTime";
@@ -83,8 +98,8 @@ pub fn list(client: &Client, folder: &str, query: &Query) -> Result<Listing, Fai
             url
         }
     };
-    let (ids, link) = walk(client, url, query)?;
-    Ok(listing(ids, link, now))
+    let walked = Walk::new(client, url, query).follow(page)?;
+    Ok(write_mark(now, walked.map_err(fault)?))
 }
 
 /// How many messages of a folder have this Message-ID; no more than a page of them are counted.
@@ -98,11 +113,8 @@ pub fn with_message_id(client: &Client, folder: &str, id: &str) -> Result<usize,
     Ok(page.value.len())
 }
 
-fn listing(ids: Vec<RemoteId>, link: Option<String>, began: u64) -> Listing {
-    Listing {
-        ids,
-        mark: link.map(|link| format!("{began} {link}")),
-    }
+fn write_mark(began: u64, link: Option<String>) -> Option<String> {
+    link.map(|link| format!("{began} {link}"))
 }
 
 fn read_mark(mark: &str) -> Option<(u64, &str)> {
@@ -110,58 +122,112 @@ fn read_mark(mark: &str) -> Option<(u64, &str)> {
     Some((began.parse().ok()?, link))
 }
 
-/// Follows the links from page to page; gives what was found, in order of arrival, and the link
-/// to go on from next time.
-fn walk(
-    client: &Client,
-    first: Url,
-    query: &Query,
-) -> Result<(Vec<RemoteId>, Option<String>), Failure> {
-    let since = query.since.map(|day| format!("{day}T00:00:00Z"));
-    let mut found: Vec<(String, String)> = Vec::new();
-    let mut seen = HashSet::new();
-    let mut links = HashSet::new();
-    let mut url = first;
-    let mut barren = 0;
-    for _ in 0..MOST_PAGES {
-        if !links.insert(url.as_str().to_owned()) || barren > BARREN_PAGES {
-            return Err(endless(client));
+/// The way along the links from page to page. What it remembers of a page is eight octets.
+struct Walk<'a> {
+    client: &'a Client,
+    /// The page to come.
+    url: Url,
+    since: Option<String>,
+    hasher: RandomState,
+    /// The links that were followed, and the ids of each page, digested.
+    seen: HashSet<u64>,
+    pages: usize,
+    entries: usize,
+    octets: usize,
+    barren: usize,
+}
+
+/// What comes after a page.
+enum Then {
+    Next,
+    /// Nothing; next time goes on from here.
+    End(Option<String>),
+}
+
+impl<'a> Walk<'a> {
+    fn new(client: &'a Client, first: Url, query: &Query) -> Walk<'a> {
+        Walk {
+            client,
+            url: first,
+            since: query.since.map(|day| format!("{day}T00:00:00Z")),
+            hasher: RandomState::new(),
+            seen: HashSet::new(),
+            pages: 0,
+            entries: 0,
+            octets: 0,
+            barren: 0,
         }
-        let page = page(client, &url)?;
-        barren += 1;
-        for entry in page.value {
-            if entry.removed.is_some() {
-                barren = 0;
-                continue;
-            }
-            if !super::is_id(&entry.id) {
-                // Passing over it in silence would lose the message.
-                return Err(Fault::try_later(format!(
-                    "`{}` lists a message by an id that is none",
-                    client.host()
-                ))
-                .into());
-            }
-            let received = entry.received.unwrap_or_default();
-            // An entry that does not tell its time may be of these days.
-            let early = !received.is_empty() && since.as_ref().is_some_and(|s| received < *s);
-            if seen.insert(entry.id.clone()) {
-                barren = 0;
-                if !early {
-                    found.push((received, entry.id));
-                }
-            }
-        }
-        match page.next {
-            Some(next) => url = client.link(&next)?,
-            None => {
-                found.sort_by(|a, b| a.0.cmp(&b.0));
-                let ids = found.into_iter().map(|(_, id)| RemoteId::Graph(id));
-                return Ok((ids.collect(), page.delta));
+    }
+
+    /// Hands over each page; gives the link to go on from next time. The outer error is that of
+    /// `page`.
+    fn follow(mut self, page: &mut mail::Page<'_>) -> Result<Result<Option<String>, Failure>> {
+        loop {
+            let (found, then) = match self.next() {
+                Ok(next) => next,
+                Err(failure) => return Ok(Err(failure)),
+            };
+            page(found)?;
+            if let Then::End(link) = then {
+                return Ok(Ok(link));
             }
         }
     }
-    Err(endless(client))
+
+    /// The next page, and what comes after it.
+    fn next(&mut self) -> Result<(Vec<Listed>, Then), Failure> {
+        let link = self.hasher.hash_one(self.url.as_str());
+        if !self.seen.insert(link) || self.pages >= MOST_PAGES || self.barren > BARREN_PAGES {
+            return Err(endless(self.client));
+        }
+        let page = page(self.client, &self.url)?;
+        self.pages += 1;
+        self.entries += page.value.len();
+        self.octets += page.value.iter().map(|e| e.id.len()).sum::<usize>();
+        if page.value.len() > MOST_ON_PAGE || self.entries > MOST || self.octets > MOST_OCTETS {
+            return Err(endless(self.client));
+        }
+        let ids = page.value.iter().map(|e| (&e.id, e.removed.is_some()));
+        let ids = self.hasher.hash_one(ids.collect::<Vec<_>>());
+        let is_new = !page.value.is_empty() && self.seen.insert(ids);
+        self.barren = if is_new { 0 } else { self.barren + 1 };
+        let mut found = Vec::new();
+        for entry in page.value.into_iter().filter(|e| e.removed.is_none()) {
+            found.extend(self.listed(entry)?);
+        }
+        match page.next {
+            Some(next) => {
+                self.url = self.client.link(&next)?;
+                Ok((found, Then::Next))
+            }
+            None => Ok((found, Then::End(page.delta))),
+        }
+    }
+
+    /// A message as it is handed over, unless it is of an earlier day than wanted.
+    fn listed(&self, entry: Entry) -> Result<Option<Listed>, Failure> {
+        if !super::is_id(&entry.id) {
+            // Passing over it in silence would lose the message.
+            return Err(Fault::try_later(format!(
+                "`{}` lists a message by an id that is none",
+                self.client.host()
+            ))
+            .into());
+        }
+        // One that does not tell its time may be of these days.
+        let received = entry.received.filter(|time| is_time(time));
+        let received = received.unwrap_or_default();
+        let early = !received.is_empty() && self.since.as_ref().is_some_and(|s| received < *s);
+        Ok((!early).then_some(Listed {
+            id: RemoteId::Graph(entry.id),
+            received,
+        }))
+    }
+}
+
+/// A time as RFC 3339 has it, or what cannot be told from one by its characters.
+fn is_time(text: &str) -> bool {
+    text.len() <= 40 && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// One page; a smaller one where the server fails, for one broken message can spoil a large one.

@@ -22,20 +22,25 @@ mod settle;
 pub use client::Trace;
 pub use sending::transport;
 
-use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Settled, Sink};
+use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
 use crate::secret::Secret;
 use anyhow::Result;
 use client::Client;
+use folders::Found;
 use settle::Open;
+use std::collections::HashMap;
 
 /// A mailbox with a token for it.
 pub struct GraphMailbox {
     client: Client,
     /// The open folder: the name that it was opened by, and its id.
     folder: Option<(String, String)>,
+    /// Folders by the names that they were looked for, until something is done with them: it asks
+    /// anew the next time.
+    found: HashMap<String, Option<Found>>,
 }
 
 /// A mailbox at the service root `root`; nothing is asked of it yet.
@@ -52,6 +57,7 @@ pub fn open(
     Ok(GraphMailbox {
         client: Client::new(agent, root, user, token, trace)?,
         folder: None,
+        found: HashMap::new(),
     })
 }
 
@@ -60,6 +66,22 @@ impl GraphMailbox {
     pub fn find_sent(&self, message_id: &str) -> Result<usize> {
         listing::with_message_id(&self.client, "sentitems", message_id)
             .map_err(|failure| self.client.fault("cannot look into Sent Items", failure))
+    }
+
+    /// The id of a folder, as it was when this connection first looked for it.
+    fn id(&mut self, name: &str) -> Result<Option<String>> {
+        if let Some((open, id)) = &self.folder
+            && open == name
+        {
+            return Ok(Some(id.clone()));
+        }
+        if !self.found.contains_key(name) {
+            let found = folders::find(&self.client, name)
+                .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
+            self.found.insert(name.to_owned(), found);
+        }
+        let found = self.found.get(name).and_then(Option::as_ref);
+        Ok(found.map(|found| found.id.clone()))
     }
 
     fn opened(&self) -> Result<Open<'_>> {
@@ -74,27 +96,34 @@ impl Mailbox for GraphMailbox {
     /// Graph does not tell beforehand whether we may write; the first settling does.
     fn open(&mut self, folder: &str, _write: bool) -> Result<Folder> {
         self.folder = None;
-        let found = folders::find(&self.client, folder).map_err(|failure| {
-            let what = format!(
-                "cannot open folder `{folder}` of mailbox `{}`",
-                self.client.user
-            );
-            self.client.fault(&what, failure)
-        })?;
+        let found = match self.found.remove(folder).flatten() {
+            Some(found) => Some(found),
+            None => folders::find(&self.client, folder).map_err(|failure| {
+                let what = format!(
+                    "cannot open folder `{folder}` of mailbox `{}`",
+                    self.client.user
+                );
+                self.client.fault(&what, failure)
+            })?,
+        };
         let Some(found) = found else {
             return Err(folders::missing(&self.client, folder));
         };
+        let exists = found.total_item_count;
         self.folder = Some((folder.to_owned(), found.id));
         Ok(Folder {
-            epoch: 0,
-            exists: found.total_item_count,
+            uidvalidity: 0,
+            exists,
+            uid_next: None,
         })
     }
 
-    fn list(&mut self, query: &Query) -> Result<Listing> {
-        let open = self.opened()?;
-        listing::list(&self.client, open.id, query)
-            .map_err(|failure| self.client.fault("cannot list the messages", failure))
+    fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Listing> {
+        let mark = listing::list(&self.client, self.opened()?.id, query, page)?;
+        Ok(Listing {
+            mark,
+            at_mark: None,
+        })
     }
 
     fn retrieve(
@@ -110,8 +139,12 @@ impl Mailbox for GraphMailbox {
     }
 
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled> {
+        let target = match action {
+            AfterFetch::Move(name) => self.found.remove(name).flatten(),
+            _ => None,
+        };
         Ok(Settled {
-            refused: settle::settle(&self.client, &self.opened()?, ids, action)?,
+            refused: settle::settle(&self.client, &self.opened()?, ids, action, target)?,
             left: matches!(action, AfterFetch::Delete | AfterFetch::Move(_)),
         })
     }
@@ -121,25 +154,10 @@ impl Mailbox for GraphMailbox {
         if folders::same(name, other) {
             return Ok(true);
         }
-        let id = |wanted: &str| -> Result<Option<String>> {
-            if let Some((open, id)) = &self.folder
-                && open == wanted
-            {
-                return Ok(Some(id.clone()));
-            }
-            let found = folders::find(&self.client, wanted)
-                .map_err(|failure| self.client.fault("cannot look for a folder", failure))?;
-            Ok(found.map(|found| found.id))
-        };
-        Ok(match id(name)? {
-            Some(found) => id(other)? == Some(found),
+        Ok(match self.id(name)? {
+            Some(found) => self.id(other)? == Some(found),
             None => false,
         })
-    }
-
-    fn folders(&mut self) -> Result<Vec<String>> {
-        folders::all(&self.client)
-            .map_err(|failure| self.client.fault("cannot list the folders", failure))
     }
 
     fn close(&mut self) {}

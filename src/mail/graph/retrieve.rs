@@ -389,6 +389,7 @@ impl Work<'_> {
         let mut piece = vec![0; PIECE];
         while octets.len() <= SMALL {
             match body.read(&mut piece) {
+                // Exchange makes a header for every item: no octets are no message.
                 Ok(0) if octets.is_empty() => {
                     return Ok(heard(events.send(Event::Missing(at, Missing::Silent))));
                 }

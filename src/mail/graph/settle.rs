@@ -8,7 +8,7 @@
 use super::batch::Part;
 use super::client::Client;
 use super::faults::{Failure, Meaning};
-use super::folders;
+use super::folders::{self, Found};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope};
 use crate::mail::RemoteId;
@@ -22,12 +22,14 @@ pub struct Open<'a> {
 }
 
 /// Settles messages; gives those that are as they were, each with its reason. A refusal counts
-/// against a message alone if the folder answers.
+/// against a message alone if the folder answers. `known` is the folder to move to, where it was
+/// found just now.
 pub fn settle(
     client: &Client,
     open: &Open<'_>,
     ids: &[RemoteId],
     action: &AfterFetch,
+    known: Option<Found>,
 ) -> Result<Vec<(RemoteId, Fault)>> {
     let what = match action {
         AfterFetch::Keep => return Ok(Vec::new()),
@@ -37,9 +39,10 @@ pub fn settle(
     };
     let mut target = None;
     if let AfterFetch::Move(name) = action {
-        let found = match folders::same(name, open.name) {
-            true => None,
-            false => Some(folders::find_or_make(client, name).map_err(|f| client.fault(what, f))?),
+        let found = match known {
+            _ if folders::same(name, open.name) => None,
+            Some(known) => Some(known),
+            None => Some(folders::find_or_make(client, name).map_err(|f| client.fault(what, f))?),
         };
         target = found.map(|f| f.id).filter(|id| id != open.id);
         if target.is_none() {

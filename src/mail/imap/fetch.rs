@@ -1,8 +1,8 @@
 //! The items of a FETCH response (RFC 3501 §7.4.2), taken from the wire piece by piece; pure.
 //!
 //! A response is one line, or several that literals stand between. [`Items`] is fed these
-//! pieces, remembers where it is from one to the next, and names the two items that matter: the
-//! UID, and the body, which it never holds. Items come in any order, and unknown ones are passed
+//! pieces, remembers where it is from one to the next, and names the items that matter: the UID,
+//! the size, and the body, which it never holds. Items come in any order, and unknown ones are passed
 //! over, however they are nested.
 
 /// How deep parentheses may nest; they are counted, not recursed into.
@@ -12,6 +12,8 @@ const DEEPEST: u32 = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found<'a> {
     Uid(u32),
+    /// RFC822.SIZE, in octets.
+    Size(u64),
     Body(Body<'a>),
     /// A literal of another item; the piece ends with it.
     Other(u64),
@@ -36,6 +38,7 @@ pub struct Malformed;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Item {
     Uid,
+    Size,
     Body,
     Other,
 }
@@ -47,6 +50,8 @@ pub struct Items {
     depth: u32,
     /// The item whose value comes next.
     item: Option<Item>,
+    /// The last thing found was a literal.
+    after_literal: bool,
     ended: bool,
 }
 
@@ -55,6 +60,10 @@ impl Items {
     /// thing of its piece: the next call takes the piece that follows the literal's octets.
     pub fn next<'a>(&mut self, piece: &mut &'a [u8]) -> Result<Found<'a>, Malformed> {
         if self.ended {
+            return Err(Malformed);
+        }
+        // Else the literal was longer or shorter than it said.
+        if std::mem::take(&mut self.after_literal) && !matches!(piece.first(), Some(b' ' | b')')) {
             return Err(Malformed);
         }
         loop {
@@ -93,6 +102,7 @@ impl Items {
                     None => self.item = Some(name(piece)?),
                     Some(item) => {
                         let value = value(piece)?;
+                        self.after_literal = matches!(value, Value::Literal(_));
                         let whole = self.depth == 1;
                         if whole {
                             self.item = None;
@@ -100,6 +110,12 @@ impl Items {
                         match (item, value) {
                             (Item::Uid, Value::Atom(text)) if whole => {
                                 return super::line::number(text).map(Found::Uid).ok_or(Malformed);
+                            }
+                            (Item::Size, Value::Atom(text)) if whole => {
+                                // A size that is no number is none, and no reason to give up.
+                                if let Some(size) = super::line::number(text) {
+                                    return Ok(Found::Size(size.into()));
+                                }
                             }
                             (Item::Body, Value::Literal(n)) if whole => {
                                 return Ok(Found::Body(Body::Literal(n)));
@@ -153,6 +169,8 @@ fn name(piece: &mut &[u8]) -> Result<Item, Malformed> {
     *piece = rest;
     Ok(if name.eq_ignore_ascii_case(b"UID") {
         Item::Uid
+    } else if name.eq_ignore_ascii_case(b"RFC822.SIZE") {
+        Item::Size
     } else if name.eq_ignore_ascii_case(b"BODY[]") {
         Item::Body
     } else {
@@ -253,7 +271,11 @@ mod tests {
         );
         assert_eq!(
             all(&["(FLAGS (\\Seen $X) BODY[] {10}", " RFC822.SIZE 12 UID 5)"]).unwrap(),
-            ["Body(Literal(10))", "Uid(5)", "End"]
+            ["Body(Literal(10))", "Size(12)", "Uid(5)", "End"]
+        );
+        assert_eq!(
+            all(&["(RFC822.SIZE NIL UID 5)"]).unwrap(),
+            ["Uid(5)", "End"]
         );
         assert_eq!(
             all(&["(body[] NIL uid 7)"]).unwrap(),

@@ -25,9 +25,8 @@ mod wire;
 
 pub use connect::open;
 pub use faults::is_not_connected;
-pub use wire::Trace;
 
-use super::{Folder, Listing, Mailbox, Missing, Query, RemoteId, Settled, Sink, utf7};
+use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink, names, utf7};
 use crate::config::AfterFetch;
 use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
@@ -37,6 +36,9 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use wire::{Cut, Failure, Wire};
+
+/// Messages on a page of a listing.
+const PAGE: usize = 2000;
 
 /// A signed-in session.
 pub struct ImapMailbox {
@@ -120,6 +122,32 @@ impl ImapMailbox {
         faults::failed(&self.place, what, failure)
     }
 
+    fn select(&mut self, folder: &str, write: bool) -> Result<imap::types::Mailbox, Failure> {
+        let name = utf7::encode(folder);
+        self.ask(|session| match write {
+            true => session.select(&name),
+            false => session.examine(&name),
+        })
+    }
+
+    /// The folders' names, decoded.
+    fn folders(&mut self) -> Result<Vec<String>> {
+        self.on_wire(folders::list)
+            .map_err(|failure| self.fault("cannot list the folders", failure))
+    }
+
+    /// A folder of this name in the other form of Unicode, where there is none in this one.
+    fn other_form(&mut self, folder: &str) -> Result<Option<String>, Failure> {
+        if folder.is_ascii() {
+            return Ok(None);
+        }
+        let listed = self.on_wire(folders::list)?;
+        let other = listed.iter().find(|name| names::look_same(name, folder));
+        Ok(other
+            .filter(|_| !listed.iter().any(|name| name == folder))
+            .cloned())
+    }
+
     /// Tells a folder that is not there from one that cannot be opened.
     fn cannot_open(&mut self, folder: &str, failure: Failure) -> anyhow::Error {
         let what = format!(
@@ -146,19 +174,17 @@ impl Mailbox for ImapMailbox {
             let heard = &mut self.wire.borrow_mut().heard;
             (heard.exists, heard.uid_next, heard.permanent) = (0, None, None);
         }
-        let name = utf7::encode(folder);
-        let opened = self.ask(|session| {
-            if write {
-                session.select(&name)
-            } else {
-                session.examine(&name)
-            }
-        });
+        let mut opened = self.select(folder, write);
+        if matches!(opened, Err(Failure::Refused(_)))
+            && let Ok(Some(name)) = self.other_form(folder)
+        {
+            opened = self.select(&name, write);
+        }
         let opened = match opened {
             Ok(opened) => opened,
             Err(failure) => return Err(self.cannot_open(folder, failure)),
         };
-        let Some(epoch) = opened.uid_validity else {
+        let Some(uidvalidity) = opened.uid_validity else {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
@@ -182,12 +208,13 @@ impl Mailbox for ImapMailbox {
         }
         self.folder = Some(folder.to_owned());
         Ok(Folder {
-            epoch,
+            uidvalidity,
             exists: opened.exists,
+            uid_next: self.wire.borrow().heard.uid_next,
         })
     }
 
-    fn list(&mut self, query: &Query) -> Result<Listing> {
+    fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Listing> {
         let after = match &query.after {
             Some(mark) => Some(mark.parse().map_err(|_| {
                 Fault::new(Kind::Bug, format!("`{mark}` is no mark of an IMAP folder"))
@@ -195,15 +222,22 @@ impl Mailbox for ImapMailbox {
             None => None,
         };
         let since = query.since;
-        let uids = self
+        let mut uids = self
             .on_wire(|wire| search::search(wire, after, since))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
+        let is_at_mark = after.is_some() && uids.first().copied() == after;
+        let at_mark = is_at_mark.then(|| RemoteId::Uid(uids.remove(0)));
+        for uids in uids.chunks(PAGE) {
+            page(uids.iter().map(|uid| RemoteId::Uid(*uid).into()).collect())?;
+        }
+        // What has arrived since the folder was opened may be at UIDNEXT or beyond it. So may be
+        // what no server gives, and beyond that mail would be passed over: the mark stays below.
+        let next = self.wire.borrow().heard.uid_next;
+        let is_below = |uid: &&u32| next.is_none_or(|next| **uid < next);
+        let last = uids.iter().rfind(is_below).map(u32::to_string);
         Ok(Listing {
-            mark: uids
-                .last()
-                .map(u32::to_string)
-                .or_else(|| query.after.clone()),
-            ids: uids.into_iter().map(RemoteId::Uid).collect(),
+            mark: last.or_else(|| query.after.clone()),
+            at_mark,
         })
     }
 
@@ -238,13 +272,14 @@ impl Mailbox for ImapMailbox {
         self.settle_uids(&uids, action)
     }
 
-    /// By PERMANENTFLAGS (RFC 3501 §7.1).
+    /// By what the server offers, and by PERMANENTFLAGS (RFC 3501 §7.1).
     fn may_settle(&mut self, action: &AfterFetch) -> Result<()> {
         let flag = match action {
             AfterFetch::Keep => return Ok(()),
             AfterFetch::Seen => "\\Seen",
             AfterFetch::Delete => "\\Deleted",
             AfterFetch::Move(_) => {
+                self.may_move()?;
                 let moves = self.on_wire(|wire| wire.offers("MOVE"));
                 if moves.map_err(|failure| self.fault("cannot talk to the server", failure))? {
                     return Ok(());
@@ -271,20 +306,15 @@ impl Mailbox for ImapMailbox {
         .into())
     }
 
-    /// Exchange finds a folder by its name in any case; where names differ by case alone and are
-    /// not one folder, both are listed.
+    /// Exchange finds a folder by its name in any case; where names differ by case or the form of
+    /// Unicode alone and are not one folder, both are listed.
     fn is_one_folder(&mut self, name: &str, other: &str) -> Result<bool> {
-        if same_folder(name, other) || name.to_lowercase() != other.to_lowercase() {
+        if same_folder(name, other) || !names::same_but_for_case(name, other) {
             return Ok(same_folder(name, other));
         }
         let listed = self.folders()?;
         let is_listed = |wanted: &str| listed.iter().any(|name| name == wanted);
         Ok(!(is_listed(name) && is_listed(other)))
-    }
-
-    fn folders(&mut self) -> Result<Vec<String>> {
-        self.on_wire(folders::list)
-            .map_err(|failure| self.fault("cannot list the folders", failure))
     }
 
     /// The farewell is not waited for: all that was to be done has been answered.
@@ -316,32 +346,11 @@ fn same_folder(a: &str, b: &str) -> bool {
 }
 
 fn no_such_folder(user: &str, folder: &str, names: &[String]) -> Fault {
-    let mut near: Vec<_> = names
-        .iter()
-        .map(|name| {
-            let likeness = strsim::jaro_winkler(&name.to_lowercase(), &folder.to_lowercase());
-            (likeness, name)
-        })
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let list = |names: Vec<&String>| {
-        names
-            .into_iter()
-            .take(8)
-            .map(|name| format!("`{}`", crate::output::escape(name)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
     let fault =
         Fault::config(format!("no folder `{folder}` in mailbox `{user}`")).cause(Cause::NoFolder);
-    if near.is_empty() {
-        fault.hint(format!("its folders: {}", list(names.iter().collect())))
-    } else {
-        fault.hint(format!(
-            "did you mean {}?",
-            list(near.into_iter().map(|(_, name)| name).collect())
-        ))
+    match names::hint(folder, names) {
+        Some(hint) => fault.hint(hint),
+        None => fault,
     }
 }
 

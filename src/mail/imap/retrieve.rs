@@ -5,10 +5,13 @@
 //! before the last one's answer is read: the line is never idle for a round trip. When a set is
 //! refused as a whole, what did not arrive of it is asked for one by one, so that one message
 //! that the server cannot give does not keep back the others.
+//!
+//! A message of 0 octets is one if its size agrees; else the server has given nothing.
 
 use super::faults::{Meaning, meaning};
 use super::fetch::{Body, Found, Items, unquote};
 use super::line::{Line, Status};
+use super::search;
 use super::uid_set;
 use super::wire::{Cut, Failure, Wire};
 use crate::mail::{Missing, RemoteId, Sink};
@@ -35,6 +38,7 @@ pub fn retrieve(
         uids,
         settled: vec![false; uids.len()],
         missing: Vec::new(),
+        empty: Vec::new(),
         waste: 0,
         unavailable: 0,
         available: false,
@@ -48,6 +52,7 @@ pub fn retrieve(
         .map(|at| (at..at + 1, uids[at].to_string()))
         .collect();
     fetching.ask(singles)?;
+    fetching.take_empty()?;
     match fetching.doubt {
         Some(words) if !fetching.available => Err(Failure::Refused(words)),
         _ => Ok(fetching.missing),
@@ -61,6 +66,8 @@ struct Fetching<'a> {
     /// For each UID: it has arrived, or is known not to.
     settled: Vec<bool>,
     missing: Vec<(u32, Missing)>,
+    /// Those that came with a body of 0 octets.
+    empty: Vec<u32>,
     /// Octets passed over since the last tagged line.
     waste: u64,
     /// Messages in a row for which the server said that it is unavailable.
@@ -76,12 +83,15 @@ struct Fetching<'a> {
 /// A message under way, within one FETCH response.
 #[derive(Default)]
 struct Message {
-    /// The position of its UID, once it is known.
+    /// The UID that it was given, and its position, if it is one that we asked for.
+    uid: Option<u32>,
     at: Option<usize>,
-    /// The UID is one that we do not want.
+    /// The UID is one that we do not want, or there were several.
     unwanted: bool,
     /// The sink was told to begin.
     begun: bool,
+    /// Its body was there, with 0 octets.
+    empty: bool,
     /// Its size, when it is too large.
     too_large: Option<u64>,
 }
@@ -217,7 +227,7 @@ impl Fetching<'_> {
             let next = loop {
                 match items.next(&mut piece) {
                     Ok(Found::Uid(uid)) => self.identify(uid, message),
-                    Ok(Found::Body(Body::Nil)) => {}
+                    Ok(Found::Body(Body::Nil) | Found::Size(_)) => {}
                     Ok(Found::Body(Body::Quoted(text))) => {
                         let text = unquote(text);
                         self.quoted(&text, message)?;
@@ -261,9 +271,10 @@ impl Fetching<'_> {
     }
 
     fn identify(&self, uid: u32, message: &mut Message) {
+        let is_another = message.uid.replace(uid).is_some_and(|first| first != uid);
         message.at = self.uids.binary_search(&uid).ok();
         // A second copy of what has arrived is as unwanted as what was not asked for.
-        message.unwanted = message.at.is_none_or(|at| self.settled[at]);
+        message.unwanted |= is_another || message.at.is_none_or(|at| self.settled[at]);
     }
 
     /// The message's octets as a literal.
@@ -272,6 +283,7 @@ impl Fetching<'_> {
             message.too_large = Some(size);
             return self.skip(size);
         }
+        message.empty |= size == 0;
         if size == 0 || message.unwanted || message.begun {
             return self.skip(size);
         }
@@ -287,6 +299,7 @@ impl Fetching<'_> {
 
     /// The message's octets as a quoted string: short ones, from a few servers.
     fn quoted(&mut self, text: &[u8], message: &mut Message) -> Result<(), Cut> {
+        message.empty |= text.is_empty();
         if text.is_empty() || message.unwanted || message.begun {
             return Ok(());
         }
@@ -312,6 +325,34 @@ impl Fetching<'_> {
         } else if let Some(announced) = message.too_large {
             let max = self.wire.limits.message;
             self.miss(at, Missing::TooLarge { announced, max });
+        } else if message.empty {
+            self.empty.push(self.uids[at]);
+        }
+        Ok(())
+    }
+
+    /// Takes those with a body of 0 octets whose size is 0, too, for messages of 0 octets.
+    fn take_empty(&mut self) -> Result<(), Failure> {
+        let mut empty = std::mem::take(&mut self.empty);
+        empty.sort_unstable();
+        empty.dedup();
+        for (_, set) in uid_set::sets(&empty, SET) {
+            let sizes = match search::fetch_sizes(self.wire, &set) {
+                Err(Failure::Refused(words)) if meaning(&words) == Meaning::Other => continue,
+                sizes => sizes?,
+            };
+            let agree = |uid: &u32| empty.binary_search(uid).is_ok();
+            for (uid, _) in sizes.iter().filter(|(uid, size)| *size == 0 && agree(uid)) {
+                let before = self.missing.len();
+                self.missing.retain(|(other, _)| other != uid);
+                if self.missing.len() == before {
+                    continue; // the size of one came twice
+                }
+                self.sink
+                    .begin(Some(0))
+                    .and_then(|()| self.sink.end(&RemoteId::Uid(*uid)))
+                    .map_err(Cut::Sink)?;
+            }
         }
         Ok(())
     }

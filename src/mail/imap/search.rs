@@ -1,30 +1,30 @@
 //! Which UIDs a folder holds: `UID SEARCH`, and its answers in every form.
 
 use super::faults::{Meaning, meaning};
+use super::fetch::{Body, Found, Items};
 use super::line::{self, Line};
 use super::uid_set;
-use super::wire::{Cut, Failure, Wire};
+use super::wire::{Cut, Failure, Piece, Wire};
 use jiff::civil::Date;
 
 /// More UIDs than any folder holds are not taken.
 const MOST: usize = 2_000_000;
 
-/// Finds the UIDs above `after`, ascending, of messages received on or after `since`.
+/// Finds the UIDs from `after` on, ascending, of messages received on or after `since`.
 ///
 /// `n:*` names the last message even when its UID is below `n` (RFC 3501 §9, seq-range), so the
 /// answer is filtered. Neither RETURN nor a charset is asked for: Exchange knows none, and the
 /// old form is understood by all; both `* SEARCH`, on several lines, and `* ESEARCH` (RFC 4731)
 /// are read. No hit in a folder that holds messages is not believed: then the UIDs are fetched.
-/// Where UIDNEXT says that there is nothing above `after`, nothing is asked.
+/// Where UIDNEXT says that there is nothing above `after`, nothing is asked, and nothing found.
 pub fn search(
     wire: &mut Wire,
     after: Option<u32>,
     since: Option<Date>,
 ) -> Result<Vec<u32>, Failure> {
-    let Some(first) = after.unwrap_or(0).checked_add(1) else {
-        return Ok(Vec::new());
-    };
-    if after.is_some() && wire.heard.uid_next == Some(first) {
+    let first = after.unwrap_or(1).max(1);
+    let next = after.map(|after| after.checked_add(1));
+    if next.is_some_and(|next| next.is_none() || next == wire.heard.uid_next) {
         return Ok(Vec::new());
     }
     let mut key = format!("UID {first}:*");
@@ -46,8 +46,9 @@ pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
     for (_, set) in uid_set::sets(uids, usize::MAX) {
         found.extend(run(wire, &format!("UID {set}"))?);
     }
+    found.sort_unstable();
     let mut lost = uids.to_vec();
-    lost.retain(|uid| !found.contains(uid));
+    lost.retain(|uid| found.binary_search(uid).is_err());
     for (_, set) in uid_set::sets(&lost, usize::MAX) {
         match fetch_uids(wire, &set) {
             Ok(there) => found.extend(there),
@@ -73,54 +74,20 @@ pub fn with_message_id(wire: &mut Wire, id: &str) -> Result<Vec<u32>, Failure> {
     run(wire, &format!("HEADER Message-ID \"{quoted}\""))
 }
 
-/// Runs `UID SEARCH key`; the UIDs ascend, each once.
+/// Runs `UID SEARCH key`; the UIDs ascend, each once. A line may hold all UIDs of the largest
+/// folder: it is taken as it comes, and never held.
 pub fn run(wire: &mut Wire, key: &str) -> Result<Vec<u32>, Failure> {
     let mut found = Vec::new();
-    let longest = wire.limits.long_line;
-    wire.run(&format!("UID SEARCH {key}"), longest, |line| {
-        if let Line::Data {
-            number: None,
-            kind,
-            rest,
-        } = line
-        {
-            if kind.eq_ignore_ascii_case(b"SEARCH") {
-                numbers(rest, &mut found)?;
-            } else if kind.eq_ignore_ascii_case(b"ESEARCH") {
-                all_of_esearch(rest, &mut found)?;
-            }
-        }
-        Ok(())
-    })?;
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-/// The second way: the UID of every message of a set.
-fn fetch_uids(wire: &mut Wire, set: &str) -> Result<Vec<u32>, Failure> {
-    use super::fetch::{Found, Items};
-    let mut found = Vec::new();
-    let longest = wire.limits.line;
-    // A line for each message, and each of some 40 octets.
+    let mut answer = Answer::None;
     let usual = wire.limits;
-    let exists = wire.heard.exists.min(MOST as u32);
-    wire.limits.lines = usual.lines.saturating_add(exists);
-    wire.limits.octets = usual.octets.saturating_add(u64::from(exists) * 64);
-    let done = wire.run(&format!("UID FETCH {set} (UID)"), longest, |line| {
-        if let Line::Data {
-            number: Some(_),
-            kind,
-            rest,
-        } = line
-            && kind.eq_ignore_ascii_case(b"FETCH")
-        {
-            let mut piece = rest;
-            if let Ok(Found::Uid(uid)) = Items::default().next(&mut piece) {
-                push(&mut found, uid)?;
-            }
+    wire.limits.octets = usual.octets.max(usual.search);
+    let done = wire.run_search(&format!("UID SEARCH {key}"), |piece| match piece {
+        Piece::Line(line) => {
+            let rest;
+            (answer, rest) = Answer::of(line);
+            answer.take(rest, &mut found)
         }
-        Ok(())
+        Piece::More(rest) => answer.take(rest, &mut found),
     });
     wire.limits = usual;
     done?;
@@ -129,43 +96,150 @@ fn fetch_uids(wire: &mut Wire, set: &str) -> Result<Vec<u32>, Failure> {
     Ok(found)
 }
 
-/// The numbers of a `* SEARCH` line, up to the `(MODSEQ n)` that may end it.
-fn numbers(rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
-    for word in rest.split(|&b| b == b' ').filter(|w| !w.is_empty()) {
-        if word.starts_with(b"(") {
-            break;
+/// Where we are in the line that answers a search.
+enum Answer {
+    /// It is another line, or what is wanted of this one has been taken.
+    None,
+    /// Among the numbers of `* SEARCH 7 8 9 (MODSEQ n)`.
+    Numbers,
+    /// In the set after ALL of `* ESEARCH (TAG "q1") UID ALL 1:3,7`.
+    Set,
+}
+
+impl Answer {
+    /// What a line answers, and where that begins in it.
+    fn of(line: Line<'_>) -> (Answer, &[u8]) {
+        let Line::Data {
+            number: None,
+            kind,
+            rest,
+        } = line
+        else {
+            return (Answer::None, b"");
+        };
+        if kind.eq_ignore_ascii_case(b"SEARCH") {
+            return (Answer::Numbers, rest);
         }
-        match line::number(word) {
-            Some(uid) => push(found, uid)?,
-            None => return Err(Cut::Disorder("a search result that is no number".into())),
+        if kind.eq_ignore_ascii_case(b"ESEARCH") {
+            let mut rest = rest;
+            while !rest.is_empty() {
+                let (word, after) = line::word(rest);
+                if word.eq_ignore_ascii_case(b"ALL") {
+                    return (Answer::Set, after);
+                }
+                rest = after;
+            }
         }
+        (Answer::None, b"")
+    }
+
+    /// Takes whole words of the line.
+    fn take(&mut self, rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
+        match self {
+            Answer::None => {}
+            Answer::Numbers => {
+                for word in rest.split(|&b| b == b' ').filter(|w| !w.is_empty()) {
+                    if word.starts_with(b"(") {
+                        *self = Answer::None;
+                        break;
+                    }
+                    match line::number(word) {
+                        Some(uid) => push(found, uid)?,
+                        None => {
+                            return Err(Cut::Disorder("a search result that is no number".into()));
+                        }
+                    }
+                }
+            }
+            Answer::Set => {
+                let (set, _) = line::word(rest);
+                let ends = set.len() < rest.len();
+                for part in set.split(|&b| b == b',').filter(|part| !part.is_empty()) {
+                    range(part, found)?;
+                }
+                if ends {
+                    *self = Answer::None;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The UIDs of `7` or `1:3`.
+fn range(part: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
+    let odd = || Cut::Disorder("a search result that is no set".into());
+    let (first, last) = match part.iter().position(|&b| b == b':') {
+        Some(at) => (&part[..at], &part[at + 1..]),
+        None => (part, part),
+    };
+    let first = line::number(first).ok_or_else(odd)?;
+    let last = line::number(last).ok_or_else(odd)?;
+    for uid in first.min(last)..=first.max(last) {
+        push(found, uid)?;
     }
     Ok(())
 }
 
-/// The set after ALL in an `* ESEARCH (TAG "q1") UID ALL 1:3,7` line.
-fn all_of_esearch(rest: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
-    let mut words = rest.split(|&b| b == b' ');
-    let Some(set) = words
-        .by_ref()
-        .find(|w| w.eq_ignore_ascii_case(b"ALL"))
-        .and_then(|_| words.next())
-    else {
-        return Ok(());
-    };
-    let odd = || Cut::Disorder("a search result that is no set".into());
-    for part in set.split(|&b| b == b',') {
-        let (first, last) = match part.iter().position(|&b| b == b':') {
-            Some(at) => (&part[..at], &part[at + 1..]),
-            None => (part, part),
-        };
-        let first = line::number(first).ok_or_else(odd)?;
-        let last = line::number(last).ok_or_else(odd)?;
-        for uid in first.min(last)..=first.max(last) {
-            push(found, uid)?;
+/// The second way: the UID of every message of a set.
+fn fetch_uids(wire: &mut Wire, set: &str) -> Result<Vec<u32>, Failure> {
+    let mut found = Vec::new();
+    fetch_items(wire, set, "UID", |uid, _| push(&mut found, uid))?;
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The UIDs of a set's messages with their sizes in octets, as far as the server tells both.
+pub fn fetch_sizes(wire: &mut Wire, set: &str) -> Result<Vec<(u32, u64)>, Failure> {
+    let mut found = Vec::new();
+    fetch_items(wire, set, "UID RFC822.SIZE", |uid, size| {
+        found.extend(size.map(|size| (uid, size)));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Asks for small items of a set's messages; `each` gets the UID, and the size if it came.
+fn fetch_items(
+    wire: &mut Wire,
+    set: &str,
+    items: &str,
+    mut each: impl FnMut(u32, Option<u64>) -> Result<(), Cut>,
+) -> Result<(), Failure> {
+    let longest = wire.limits.line;
+    // A line for each message, and each of some 40 octets.
+    let usual = wire.limits;
+    let exists = wire.heard.exists.min(MOST as u32);
+    wire.limits.lines = usual.lines.saturating_add(exists);
+    wire.limits.octets = usual.octets.saturating_add(u64::from(exists) * 64);
+    let done = wire.run(&format!("UID FETCH {set} ({items})"), longest, |line| {
+        if let Line::Data {
+            number: Some(_),
+            kind,
+            rest,
+        } = line
+            && kind.eq_ignore_ascii_case(b"FETCH")
+        {
+            let (mut items, mut piece) = (Items::default(), rest);
+            let (mut of, mut size) = (None, None);
+            while let Ok(item) = items.next(&mut piece) {
+                match item {
+                    Found::Uid(uid) => of = Some(uid),
+                    Found::Size(octets) => size = Some(octets),
+                    Found::Body(Body::Nil | Body::Quoted(_)) => {}
+                    // What follows a literal is not looked at.
+                    Found::Body(Body::Literal(_)) | Found::Other(_) | Found::End => break,
+                }
+            }
+            if let Some(uid) = of {
+                each(uid, size)?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    });
+    wire.limits = usual;
+    done
 }
 
 fn push(found: &mut Vec<u32>, uid: u32) -> Result<(), Cut> {

@@ -6,10 +6,10 @@
 
 use super::faults::{Meaning, meaning, scope};
 use super::wire::Failure;
-use super::{ImapMailbox, same_folder, search, uid_set};
+use super::{ImapMailbox, search, uid_set};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope, kind_of};
-use crate::mail::{RemoteId, Settled, utf7};
+use crate::mail::{Mailbox, RemoteId, Settled, utf7};
 use anyhow::Result;
 
 /// Messages in one command.
@@ -22,8 +22,8 @@ impl ImapMailbox {
     /// Settles ascending, distinct UIDs of the open folder.
     ///
     /// Without UIDPLUS (RFC 4315) only EXPUNGE is left, which would take away whatever others
-    /// have flagged; then a message to delete, or moved by copying, is flagged `\Deleted` and
-    /// left for the server or a person to expunge.
+    /// have flagged; then a message to delete is flagged `\Deleted` and left for the server or a
+    /// person to expunge, and one to move stays as it is: see [`ImapMailbox::may_move`].
     ///
     /// A set that is refused is halved, for one message in it may be the reason.
     pub(super) fn settle_uids(&mut self, uids: &[u32], action: &AfterFetch) -> Result<Settled> {
@@ -37,6 +37,9 @@ impl ImapMailbox {
             AfterFetch::Delete => "cannot delete messages",
             AfterFetch::Move(_) => "cannot move messages",
         };
+        if target.is_some() && !self.can_move()? {
+            return Ok(Settled::default());
+        }
         // Halves of a set would be copied again.
         let may_halve = match action {
             AfterFetch::Move(_) => self.on_wire(|wire| wire.offers("MOVE")),
@@ -84,7 +87,7 @@ impl ImapMailbox {
         let left = self.on_wire(|wire| match action {
             AfterFetch::Keep | AfterFetch::Seen => Ok(false),
             AfterFetch::Delete => wire.offers("UIDPLUS"),
-            AfterFetch::Move(_) => Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?),
+            AfterFetch::Move(_) => Ok(true),
         });
         let left = left.map_err(|failure| self.fault("cannot talk to the server", failure))?;
         let refused = refused.into_iter();
@@ -109,13 +112,36 @@ impl ImapMailbox {
         .of(Scope::Message)
     }
 
+    /// Whether the server offers MOVE (RFC 6851), or UIDPLUS, by which a copy is made and the message
+    /// expunged.
+    fn can_move(&mut self) -> Result<bool> {
+        self.on_wire(|wire| Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?))
+            .map_err(|failure| self.fault("cannot talk to the server", failure))
+    }
+
+    /// Refuses to move where only COPY is left: the message would stay where it is, and nothing
+    /// could tell the next run for sure that it has been copied.
+    pub(super) fn may_move(&mut self) -> Result<()> {
+        if self.can_move()? {
+            return Ok(());
+        }
+        Err(Fault::config(format!(
+            "`{}` offers neither MOVE nor UIDPLUS: a message could only be copied, perhaps several times, and not moved",
+            self.place.host
+        ))
+        .said(format!(
+            "CAPABILITY {}",
+            self.wire.borrow().heard.offers.as_deref().unwrap_or_default()
+        ))
+        .hint("set `after_fetch` to keep, seen or delete")
+        .into())
+    }
+
     /// The name on the wire of a folder to move to.
-    fn target(&self, folder: &str) -> Result<String> {
+    fn target(&mut self, folder: &str) -> Result<String> {
         // There the messages would get new UIDs, and be fetched again for ever.
-        if self
-            .folder
-            .as_deref()
-            .is_some_and(|open| same_folder(open, folder))
+        if let Some(open) = self.folder.clone()
+            && self.is_one_folder(&open, folder)?
         {
             return Err(Fault::config(format!(
                 "messages cannot be moved from folder `{folder}` to itself"
@@ -141,7 +167,7 @@ impl ImapMailbox {
 
     fn move_to(&mut self, set: &str, folder: &str) -> Result<Vec<u32>, Failure> {
         if self.on_wire(|wire| wire.offers("MOVE"))? {
-            self.fill_folder(folder, |mailbox| {
+            self.fill_folder(folder, |mailbox, folder| {
                 mailbox.ask(|session| session.uid_mv(set, folder))
             })?;
             return self.still(set, "");
@@ -149,7 +175,7 @@ impl ImapMailbox {
         // Those that an earlier run has copied and flagged are not copied again.
         let fresh = self.still(set, "UNDELETED")?;
         for (_, fresh) in uid_set::sets(&fresh, SET) {
-            self.fill_folder(folder, |mailbox| {
+            self.fill_folder(folder, |mailbox, folder| {
                 // The library's own call does not quote the name.
                 let command = format!("UID COPY {fresh} {}", quote(folder));
                 mailbox.ask(|session| session.run_command_and_check_ok(command))
@@ -158,21 +184,26 @@ impl ImapMailbox {
         self.delete(set)
     }
 
-    /// Runs a command that puts messages into a folder; makes the folder once if it is missing.
+    /// Runs a command that puts messages into a folder, by its name on the wire; makes the folder
+    /// once if it is missing.
     fn fill_folder(
         &mut self,
         folder: &str,
-        command: impl Fn(&mut ImapMailbox) -> Result<(), Failure>,
+        command: impl Fn(&mut ImapMailbox, &str) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        match command(self) {
-            Err(Failure::Refused(words)) if meaning(&words) == Meaning::NoFolder => {
-                match self.ask(|session| session.create(folder)) {
-                    // Somebody else may have made it just now.
-                    Ok(()) | Err(Failure::Refused(_)) => command(self),
-                    cut => cut,
-                }
-            }
-            other => other,
+        match command(self, folder) {
+            Err(Failure::Refused(words)) if meaning(&words) == Meaning::NoFolder => {}
+            done => return done,
+        }
+        if let Some(name) = utf7::decode(folder)
+            && let Some(other) = self.other_form(&name)?
+        {
+            return command(self, &utf7::encode(&other));
+        }
+        match self.ask(|session| session.create(folder)) {
+            // Somebody else may have made it just now.
+            Ok(()) | Err(Failure::Refused(_)) => command(self, folder),
+            cut => cut,
         }
     }
 

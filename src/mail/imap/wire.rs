@@ -25,12 +25,12 @@ impl<S: Read + Write> Stream for S {}
 pub struct Limits {
     /// Octets of a line, its small literals included.
     pub line: usize,
-    /// Octets of a line that lists UIDs: a million of them.
-    pub long_line: usize,
     /// Octets of a literal that is no message.
     pub small_literal: u64,
     /// Octets of all lines that answer one command.
     pub octets: u64,
+    /// The same of a search, where there are more: those of two million UIDs.
+    pub search: u64,
     /// Lines that answer one command.
     pub lines: u32,
     /// Octets of a message; a larger one is passed over.
@@ -43,9 +43,9 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             line: 64 << 10,
-            long_line: 8 << 20,
             small_literal: 64 << 10,
             octets: 16 << 20,
+            search: 24 << 20,
             lines: 100_000,
             message: 160 << 20,
             waste: 1 << 30,
@@ -183,17 +183,70 @@ impl Wire {
         loop {
             self.read_response(&mut line, longest)?;
             let parsed = Line::parse(&line);
-            match self.note(parsed)? {
-                Some((of, status)) if of == tag.as_bytes() => return self.verdict(status),
-                Some((of, _)) => {
-                    return Err(Cut::Disorder(format!(
-                        "an answer to `{}` when `{tag}` was asked",
-                        self.text(of)
-                    ))
-                    .into());
-                }
+            match self.note_untagged(parsed, &tag)? {
+                Some(status) => return self.verdict(status),
                 None => each(parsed)?,
             }
+        }
+    }
+
+    /// Runs `UID SEARCH`, whose answer may be a line of any length: `each` gets the first piece of
+    /// it as a line, and what follows as it is. Pieces are cut behind a space or a comma.
+    pub fn run_search(
+        &mut self,
+        command: &str,
+        mut each: impl FnMut(Piece<'_>) -> Result<(), Cut>,
+    ) -> Result<(), Failure> {
+        self.begin();
+        let tag = self.send_command(command)?;
+        let longest = self.limits.line;
+        let too_long = || Cut::TooMuch(format!("a line of over {longest} octets"));
+        let mut line = Vec::new();
+        let mut is_first = true;
+        loop {
+            let room = longest.saturating_sub(line.len());
+            let is_whole = self.read_piece(&mut line, room)?;
+            let cut = match is_whole {
+                true => line.len(),
+                false => {
+                    let end = line.iter().rposition(|&b| matches!(b, b' ' | b','));
+                    end.ok_or_else(too_long)? + 1
+                }
+            };
+            if is_first {
+                self.show("S", line::trim_end(&line[..cut]));
+                if is_whole {
+                    self.read_literals(&mut line, longest)?;
+                }
+                let cut = if is_whole { line.len() } else { cut };
+                let parsed = Line::parse(&line[..cut]);
+                if !is_whole && !is_search(parsed) {
+                    return Err(too_long().into());
+                }
+                match self.note_untagged(parsed, &tag)? {
+                    Some(status) => return self.verdict(status),
+                    None => each(Piece::Line(parsed))?,
+                }
+            } else {
+                each(Piece::More(line::trim_end(&line[..cut])))?;
+            }
+            match is_whole {
+                true => line.clear(),
+                false => drop(line.drain(..cut)),
+            }
+            is_first = is_whole;
+        }
+    }
+
+    /// Notes a line of the answer to the command of this tag; gives the status of a tagged one.
+    fn note_untagged(&mut self, line: Line<'_>, tag: &str) -> Result<Option<Status>, Cut> {
+        match self.note(line)? {
+            Some((of, status)) if of == tag.as_bytes() => Ok(Some(status)),
+            Some((of, _)) => Err(Cut::Disorder(format!(
+                "an answer to `{}` when `{tag}` was asked",
+                self.text(of)
+            ))),
+            None => Ok(None),
         }
     }
 
@@ -260,7 +313,8 @@ impl Wire {
         if let Some(offers) = line::code(text, b"CAPABILITY") {
             self.heard.offers = Some(list(offers));
         }
-        if let Some(next) = line::code(text, b"UIDNEXT").and_then(line::number) {
+        let next = line::code(text, b"UIDNEXT").and_then(line::number);
+        if let Some(next) = next.filter(|&next| next > 0) {
             self.heard.uid_next = Some(next);
         }
         if let Some(flags) = line::code(text, b"PERMANENTFLAGS") {
@@ -284,9 +338,14 @@ impl Wire {
     /// them, which stay in it.
     pub fn read_response(&mut self, into: &mut Vec<u8>, longest: usize) -> Result<(), Cut> {
         into.clear();
+        self.read_line(into, longest)?;
+        self.read_literals(into, longest)
+    }
+
+    /// Reads on behind the first line of a response, while a line of it ends in a literal.
+    fn read_literals(&mut self, into: &mut Vec<u8>, longest: usize) -> Result<(), Cut> {
+        let mut from = 0;
         loop {
-            let from = into.len();
-            self.read_line(into, longest)?;
             let Some(size) = line::literal(&into[from..]).filter(|_| takes_literals(into)) else {
                 return Ok(());
             };
@@ -298,22 +357,36 @@ impl Wire {
                 into.extend_from_slice(octets);
                 Ok(())
             })?;
+            from = into.len();
+            self.read_line(into, longest)?;
         }
     }
 
     /// Adds one line to `into`, its end included.
     pub fn read_line(&mut self, into: &mut Vec<u8>, longest: usize) -> Result<(), Cut> {
         let from = into.len();
-        loop {
+        if !self.read_piece(into, longest)? {
+            return Err(Cut::TooMuch(format!("a line of over {longest} octets")));
+        }
+        if self.trace.is_some() {
+            let shown = line::trim_end(&into[from..]).to_vec();
+            self.show("S", &shown);
+        }
+        Ok(())
+    }
+
+    /// Adds to `into` what is left of a line, its end included, but no more than `most` octets;
+    /// true where the line has ended.
+    fn read_piece(&mut self, into: &mut Vec<u8>, most: usize) -> Result<bool, Cut> {
+        let mut left = most;
+        while left > 0 {
             if self.start == self.end {
                 self.fill()?;
             }
             let ready = &self.buffer[self.start..self.end];
+            let ready = &ready[..ready.len().min(left)];
             let end = ready.iter().position(|&b| b == b'\n').map(|at| at + 1);
             let taken = end.unwrap_or(ready.len());
-            if into.len() - from + taken > longest {
-                return Err(Cut::TooMuch(format!("a line of over {longest} octets")));
-            }
             self.octets += taken as u64;
             if self.octets > self.limits.octets {
                 return Err(Cut::TooMuch(format!(
@@ -323,22 +396,19 @@ impl Wire {
             }
             into.extend_from_slice(&ready[..taken]);
             self.start += taken;
+            left -= taken;
             if end.is_some() {
-                break;
+                self.lines += 1;
+                if self.lines > self.limits.lines {
+                    return Err(Cut::TooMuch(format!(
+                        "over {} lines for one command",
+                        self.limits.lines
+                    )));
+                }
+                return Ok(true);
             }
         }
-        self.lines += 1;
-        if self.lines > self.limits.lines {
-            return Err(Cut::TooMuch(format!(
-                "over {} lines for one command",
-                self.limits.lines
-            )));
-        }
-        if self.trace.is_some() {
-            let shown = line::trim_end(&into[from..]).to_vec();
-            self.show("S", &shown);
-        }
-        Ok(())
+        Ok(false)
     }
 
     /// Hands the next `size` octets to `each` as they come, in pieces as large as the buffer, and
@@ -396,6 +466,23 @@ impl Wire {
             trace(&format!("{who}: {}", escape(&self.text(line))));
         }
     }
+}
+
+/// A line of the answer to a search that is longer than others may be comes in several.
+pub enum Piece<'a> {
+    Line(Line<'a>),
+    /// What follows in the same line.
+    More(&'a [u8]),
+}
+
+fn is_search(line: Line<'_>) -> bool {
+    let Line::Data { number, kind, .. } = line else {
+        return false;
+    };
+    number.is_none()
+        && [&b"SEARCH"[..], b"ESEARCH"]
+            .iter()
+            .any(|name| kind.eq_ignore_ascii_case(name))
 }
 
 /// A server's words without the secrets, at most 1 KiB of them.

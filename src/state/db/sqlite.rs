@@ -154,15 +154,20 @@ impl Reader<'_> {
             .exists(rusqlite::params_from_iter(values))
     }
 
-    /// For each of many values of one statement, whether there is a row.
-    pub fn exist<'v, const N: usize>(
+    /// For each of many values of one statement, what `of` makes of the first row, if there is one.
+    pub fn row_of_each<'v, T, const N: usize>(
         &self,
         sql: &Sql,
         many: impl Iterator<Item = [Value<'v>; N]>,
-    ) -> Result<Vec<bool>, Error> {
+        mut of: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<Option<T>>, Error> {
         let mut statement = self.prepared(sql)?;
-        many.map(|values| statement.exists(rusqlite::params_from_iter(values)))
-            .collect()
+        many.map(|values| {
+            statement
+                .query_row(rusqlite::params_from_iter(values), |row| of(&Row(row)))
+                .optional()
+        })
+        .collect()
     }
 }
 

@@ -631,3 +631,98 @@ fn a_folder_that_is_made_is_durable_in_the_one_above() {
         }
     }
 }
+
+/// A message of no octets is one: it is delivered as any other, once.
+#[test]
+fn a_message_of_no_octets_is_delivered_to_each_kind() {
+    let ready = |deliver: &str| {
+        let desk = Desk::new(Via::Imap, &format!("deliver: {deliver}"));
+        let mut sent = desk.deliver(0..1);
+        desk.m365.deliver(SUPPORT, "INBOX", b"");
+        sent.push(Vec::new());
+        sent.extend(desk.deliver(1..2));
+        (desk, sent)
+    };
+    let again = |desk: &Desk| {
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--audit"]).succeeds().shows("3 delivered");
+    };
+    let (desk, sent) = ready("maildir:mail");
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(".config/queuemail/mail"), "maildir");
+    again(&desk);
+    // It is the same one under another UID.
+    desk.m365.renumber(SUPPORT, "INBOX", 77, 5);
+    again(&desk);
+    assert_same(&sent, &desk.maildir(".config/queuemail/mail"), "maildir");
+
+    let (desk, sent) = ready("mbox:mail");
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &mboxrd(&desk.path(".config/queuemail/mail")), "mbox");
+    again(&desk);
+
+    let (desk, sent) = ready("eml:mail");
+    desk.fetch(&[]).succeeds().says_nothing();
+    let all = files(&desk.path(".config/queuemail/mail"));
+    let eml = all.iter().filter(|(name, _)| name.ends_with(".eml"));
+    let eml: Vec<_> = eml.map(|(_, bytes)| bytes.clone()).collect();
+    assert_same(&sent, &eml, "eml");
+    again(&desk);
+
+    let (desk, sent) = ready("stdout");
+    let ran = desk.fetch(&[]).succeeds();
+    let out = desk.world.write("out.mbox", &ran.stdout);
+    assert_same(&sent, &mboxrd(&out), "stdout");
+    again(&desk);
+
+    let (desk, sent) = ready("stdout:json");
+    let ran = desk.fetch(&[]).succeeds();
+    let lines = ran.stdout.lines();
+    let lines = lines.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let got: Vec<_> = lines
+        .filter_map(|line| Some(STANDARD.decode(line["content"].as_str()?).unwrap()))
+        .collect();
+    assert_same(&sent, &got, "stdout:json");
+    again(&desk);
+
+    let (desk, sent) = ready("command:sh -c 'cat > \"$HOME/got.$QUEUEMAIL_UID\"'");
+    desk.fetch(&[]).succeeds().says_nothing();
+    let all = files(&desk.path(""));
+    let got = all.iter().filter(|(name, _)| name.starts_with("got."));
+    let got: Vec<_> = got.map(|(_, bytes)| bytes.clone()).collect();
+    assert_same(&sent, &got, "command");
+    again(&desk);
+
+    for chunking in [false, true] {
+        let store = MailStore::start(Manner {
+            chunking,
+            ..Manner::default()
+        });
+        let (desk, sent) = ready(store.target().trim_start_matches("deliver: "));
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &store.taken(), "lmtp");
+        again(&desk);
+    }
+}
+
+/// One that is refused is kept with its no octets, and goes out when it is tried again.
+#[test]
+fn a_message_of_no_octets_is_stamped_and_quarantined_as_any_other() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nstamp: true");
+    desk.m365.deliver(SUPPORT, "INBOX", b"");
+    desk.fetch(&[]).succeeds().says_nothing();
+    let stamped = desk.maildir(".config/queuemail/mail");
+    let text = String::from_utf8_lossy(&stamped[0]).into_owned();
+    assert!(text.contains("X-Queuemail-Queue: support"), "{text:?}");
+    assert!(text.ends_with('\n'), "{text:?}");
+
+    let desk = Desk::new(Via::Imap, "deliver: command:sh -c 'exit 65'");
+    desk.m365.deliver(SUPPORT, "INBOX", b"");
+    desk.fetch(&[]).fails(65).mentions("quarantined");
+    let list = desk.world.run(["quarantine", "list", "--json"]).succeeds();
+    let id = list.json()["quarantine"][0]["id"].to_string();
+    desk.world.run(["quarantine", "show", &id]).succeeds();
+    let ran = desk.world.run(["quarantine", "retry", &id]).succeeds();
+    assert_eq!(ran.code, 0);
+    desk.fetch(&[]).fails(65);
+}

@@ -3,6 +3,7 @@
 
 mod campaigns;
 mod deliveries;
+mod large;
 mod mail_store;
 mod oddities;
 mod runs;

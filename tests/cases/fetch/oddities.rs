@@ -56,8 +56,48 @@ fn ok_without_data() {
 }
 
 #[test]
+fn no_octets_of_a_message_that_has_some() {
+    one_bad_message(UidFault::NoOctets, "gives nothing for it");
+}
+
+#[test]
 fn a_placeholder_is_no_message() {
     one_bad_message(UidFault::Placeholder, "placeholder");
+}
+
+/// In whatever language, and from whomever: it was never sent, and names IMAP4 and the UID.
+#[test]
+fn a_placeholder_in_another_language_is_no_message() {
+    let german = "To: Support <support@contoso.example>\r\n\
+        Subject: =?utf-8?Q?Fehler_beim_Abrufen_der_Nachricht_=C3=BCber_IMAP4:_3?=\r\n\
+        MIME-Version: 1.0\r\nContent-Type: text/plain; charset=\"utf-8\"\r\n\
+        Content-Transfer-Encoding: quoted-printable\r\n\r\n\
+        Der Server konnte die folgende Nachricht nicht abrufen:\r\n";
+    one_bad_message(UidFault::Instead(german.into()), "placeholder");
+}
+
+/// Who quotes such a message, its subject and its text, is delivered.
+#[test]
+fn a_persons_mail_about_a_placeholder_is_delivered() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let text = "The server couldn't retrieve the following message:\r\n\r\nSubject: \"x\"\r\n";
+    let subjects = [
+        "Retrieval using the IMAP4 protocol failed for the following message: 1",
+        "Fwd: Retrieval using the IMAP4 protocol failed for the following message: 2",
+        "IMAP4: 3",
+    ];
+    let mut sent = Vec::new();
+    for (n, subject) in subjects.iter().enumerate() {
+        let message = format!(
+            "Received: from mail.customer.example by contoso.example\r\n\
+             From: Anna <anna@customer.example>\r\nMessage-ID: <{n}@customer.example>\r\n\
+             Subject: {subject}\r\n\r\n{text}"
+        );
+        desk.m365.deliver(SUPPORT, "INBOX", message.as_bytes());
+        sent.push(message.into_bytes());
+    }
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "quoted");
 }
 
 #[test]
@@ -207,31 +247,74 @@ fn no_older_message_is_passed_over_for_one_that_is_tried_again() {
     assert_same(&sent, &desk.maildir(MAIL), "all of them");
 }
 
-/// Without UIDPLUS (RFC 4315) a message that is deleted or moved is flagged and stays.
+/// Without MOVE and UIDPLUS a message could only be copied, and the next run could not tell: the
+/// action is refused before anything is fetched, and `check` tells of it.
+#[test]
+fn a_server_that_cannot_move_copies_nothing() {
+    let desk = Desk::new(Via::Imap, &format!("{MAILDIR}\nafter_fetch: move:Archive"));
+    desk.m365.faults().imap_old.store(true, SeqCst);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let sent = desk.deliver(0..3);
+    for _ in 0..2 {
+        desk.fetch(&[])
+            .fails(78)
+            .mentions("offers neither MOVE nor UIDPLUS")
+            .mentions("set `after_fetch` to keep, seen or delete");
+    }
+    assert_same(&[], &desk.maildir(MAIL), "nothing is fetched");
+    assert!(desk.m365.messages(SUPPORT, "Archive").is_empty());
+    desk.world
+        .run(["check"])
+        .fails(78)
+        .shows("offers neither MOVE nor UIDPLUS");
+    desk.world
+        .write_config(desk.world.config().replace("move:Archive", "seen"));
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "another action");
+}
+
+/// What an earlier run could not move any more, because the server has changed, stays.
+#[test]
+fn what_could_not_be_moved_and_now_cannot_be_moved_stays() {
+    let desk = Desk::new(Via::Imap, &format!("{MAILDIR}\nafter_fetch: move:Archive"));
+    let mut sent = desk.deliver(0..3);
+    // After SELECT, SEARCH and FETCH comes the move.
+    let refusal = ImapFault::Reply("NO [NOPERM] not now.".into());
+    desk.m365.faults().imap_at(4, refusal);
+    desk.fetch(&[]).fails(77).mentions("cannot move messages");
+    desk.m365.faults().imap_old.store(true, SeqCst);
+    sent.extend(desk.deliver(3..5));
+    desk.world
+        .write_config(desk.world.config().replace("move:Archive", "keep"));
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "all of it");
+    desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
+}
+
+/// Without UIDPLUS (RFC 4315) a message that is deleted is flagged and stays.
 #[test]
 fn what_is_flagged_and_stays_is_remembered() {
-    for after in ["delete", "move:Archive"] {
-        let desk = Desk::new(Via::Imap, &format!("{MAILDIR}\nafter_fetch: {after}"));
-        desk.m365.faults().imap_old.store(true, SeqCst);
-        let sent = desk.deliver(0..5);
-        desk.fetch(&[]).succeeds().says_nothing();
-        let inbox = desk.m365.messages(SUPPORT, "INBOX");
-        assert!(inbox.iter().all(|m| m.flags == ["\\Deleted"]), "{inbox:?}");
-        assert_eq!(inbox.len(), 5, "{after}");
-        // A season later an audit does not take them for messages that were passed over.
-        desk.state()
-            .execute(
-                "UPDATE message SET changed_at = changed_at - 100 * 86400",
-                [],
-            )
-            .unwrap();
-        desk.fetch(&[]).succeeds().says_nothing();
-        desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
-        // Nor does a change of UIDVALIDITY make them new.
-        desk.m365.renumber(SUPPORT, "INBOX", 77, 1);
-        desk.fetch(&[]).succeeds().says_nothing();
-        assert_same(&sent, &desk.maildir(MAIL), after);
-    }
+    let desk = Desk::new(Via::Imap, &format!("{MAILDIR}\nafter_fetch: delete"));
+    desk.m365.faults().imap_old.store(true, SeqCst);
+    let sent = desk.deliver(0..5);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let inbox = desk.m365.messages(SUPPORT, "INBOX");
+    assert!(inbox.iter().all(|m| m.flags == ["\\Deleted"]), "{inbox:?}");
+    assert_eq!(inbox.len(), 5);
+    // A season later an audit does not take them for messages that were passed over.
+    desk.state()
+        .execute(
+            "UPDATE message SET changed_at = changed_at - 100 * 86400",
+            [],
+        )
+        .unwrap();
+    desk.fetch(&[]).succeeds().says_nothing();
+    desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
+    // Nor does a change of UIDVALIDITY make them new.
+    desk.m365.renumber(SUPPORT, "INBOX", 77, 1);
+    desk.fetch(&[]).succeeds().says_nothing();
+    assert_same(&sent, &desk.maildir(MAIL), "once");
 }
 
 /// A UID that no message has moves the mark past no mail that is still to come.

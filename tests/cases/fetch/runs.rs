@@ -430,6 +430,10 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE wait DROP COLUMN server_said;
                  ALTER TABLE wait DROP COLUMN hints;
                  ALTER TABLE wait DROP COLUMN fingerprint;
+                 ALTER TABLE wait DROP COLUMN cause;
+                 ALTER TABLE wait DROP COLUMN host;
+                 ALTER TABLE wait DROP COLUMN port;
+                 ALTER TABLE way DROP COLUMN ground;
                  PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )

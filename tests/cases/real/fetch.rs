@@ -155,3 +155,33 @@ fn two_folders_whose_names_differ_by_case_are_two() {
     messages.sort();
     assert_same(&messages, &office.delivered("case"));
 }
+
+/// Dovecot gives UIDs again where a mailbox is put back with its index: the same UIDVALIDITY, and
+/// a lower UIDNEXT.
+#[test]
+fn a_mailbox_that_is_restored_loses_and_doubles_nothing() {
+    let office = Office::new();
+    for action in ["keep", "delete"] {
+        let queue = format!("restored-{action}");
+        let mailbox = format!("{queue}@contoso.com");
+        office.add_queue(&queue, &mailbox, &["--after", action]);
+        let messages: Vec<_> = (0..16).map(|seed| odd::sized(seed, 2000)).collect();
+        office.servers.append(&mailbox, "INBOX", &messages[..5]);
+        office.servers.back_up(&mailbox);
+        office.servers.append(&mailbox, "INBOX", &messages[5..12]);
+        office.fetch(&[]).succeeds().says_nothing();
+        office.servers.restore(&mailbox);
+        let uids = office.servers.append(&mailbox, "INBOX", &messages[12..]);
+        assert_eq!(uids, [6, 7, 8, 9], "{action}: they are given again");
+        office
+            .fetch(&["-v"])
+            .succeeds()
+            .mentions("its UIDs went back under the same UIDVALIDITY")
+            .mentions("5 recognised as fetched before");
+        let mut messages = messages;
+        messages.sort();
+        assert_same(&messages, &office.delivered(&queue));
+        office.fetch(&[]).succeeds().says_nothing();
+        assert_same(&messages, &office.delivered(&queue));
+    }
+}

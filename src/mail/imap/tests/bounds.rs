@@ -5,9 +5,9 @@ use super::*;
 fn small() -> Limits {
     Limits {
         line: 1 << 10,
-        long_line: 4 << 10,
         small_literal: 512,
         octets: 16 << 10,
+        search: 16 << 10,
         lines: 100,
         message: 4 << 10,
         waste: 16 << 10,
@@ -47,7 +47,7 @@ fn endure(theirs: &[u8], endless: &[u8]) -> u64 {
         let mut sink = Kept::default();
         match at {
             0 => drop(mailbox.open("INBOX", true)),
-            1 => drop(mailbox.list(&Query::default())),
+            1 => drop(listed(&mut mailbox, &Query::default())),
             2 => drop(mailbox.retrieve(&ids([5, 6, 7]), &mut sink)),
             3 => drop(mailbox.folders()),
             _ => drop(mailbox.settle(&ids([5, 6]), &AfterFetch::Move("Done".into()))),
@@ -66,6 +66,8 @@ fn nothing_is_read_for_ever() {
         "\r\n",
         "* OK still here\r\n",
         "* SEARCH 1 2 3\r\n",
+        "* SEARCH 1 ",
+        "* ESEARCH UID ALL 1,",
         "* LIST () \"/\" {300}\r\n",
         "* 1 FETCH (UID 9 BODY[] {2000}\r\n",
         "* 1 FETCH (BODY[] {12}\r\n",

@@ -5,11 +5,12 @@ use super::*;
 fn list(script: &[(&str, &str)], after: Option<&str>) -> Result<(Vec<RemoteId>, Option<String>)> {
     let (mut mailbox, _) = session(script);
     mailbox.open("INBOX", false)?;
-    let listing = mailbox.list(&Query {
+    let query = Query {
         after: after.map(str::to_owned),
         since: None,
-    })?;
-    Ok((listing.ids, listing.mark))
+    };
+    let (ids, listing) = listed(&mut mailbox, &query)?;
+    Ok((ids, listing.mark))
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn answers_come_in_every_form() {
 
 #[test]
 fn the_last_old_message_is_not_new() {
-    let script = [("UID SEARCH UID 10:*", "* SEARCH 9\r\n{t} OK x\r\n")];
+    let script = [("UID SEARCH UID 9:*", "* SEARCH 9\r\n{t} OK x\r\n")];
     assert_eq!(
         list(&script, Some("9")).unwrap(),
         (vec![], Some("9".into()))
@@ -40,6 +41,27 @@ fn the_last_old_message_is_not_new() {
         (vec![], Some("4294967295".into()))
     );
     assert_eq!(kind_of(&list(&[], Some("x")).unwrap_err()), Kind::Bug);
+}
+
+/// Whether the message at the mark is there is told with what is behind it.
+#[test]
+fn the_message_at_the_mark_is_seen_and_not_listed() {
+    for (found, at_mark, behind) in [
+        ("9 12", Some(9), vec![12]),
+        ("8", None, vec![]),
+        ("12", None, vec![12]),
+    ] {
+        let found = format!("* SEARCH {found}\r\n{{t}} OK x\r\n");
+        let (mut mailbox, _) = session(&[("UID SEARCH UID 9:*", &found)]);
+        mailbox.open("INBOX", false).unwrap();
+        let query = Query {
+            after: Some("9".into()),
+            since: None,
+        };
+        let (found, listing) = listed(&mut mailbox, &query).unwrap();
+        assert_eq!(listing.at_mark, at_mark.map(RemoteId::Uid));
+        assert_eq!(found, ids(behind));
+    }
 }
 
 #[test]
@@ -61,7 +83,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
             after: after.map(str::to_owned),
             since: None,
         };
-        let listing = mailbox.list(&query).unwrap();
+        let (_, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.mark.as_deref(), after);
         let asked = asked.borrow();
         let verbs: Vec<_> = asked.iter().filter_map(|c| c.split(' ').next()).collect();
@@ -78,8 +100,29 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         after: Some("9".into()),
         since: None,
     };
-    mailbox.list(&query).unwrap();
-    assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 10:*");
+    listed(&mut mailbox, &query).unwrap();
+    assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 9:*");
+}
+
+/// It may have arrived since the folder was opened, or be a UID that the server never gives.
+#[test]
+fn a_uid_at_uidnext_or_beyond_is_listed_and_moves_no_mark() {
+    for (there, after, mark) in [
+        ("7 8 4294967295", None, Some("8")),
+        ("7 8 9 10", Some("6"), Some("8")),
+        ("9", Some("7"), Some("7")),
+        ("9", None, None),
+    ] {
+        let opened = "* 3 EXISTS\r\n* OK [UIDVALIDITY 14] v\r\n* OK [UIDNEXT 9] n\r\n{t} OK x\r\n";
+        let found = format!("* SEARCH {there}\r\n{{t}} OK x\r\n");
+        let script = [("EXAMINE", opened), ("UID SEARCH", &found)];
+        let uids: Vec<u32> = there.split(' ').map(|uid| uid.parse().unwrap()).collect();
+        assert_eq!(
+            list(&script, after).unwrap(),
+            (ids(uids), mark.map(str::to_owned)),
+            "{there}"
+        );
+    }
 }
 
 #[test]
@@ -109,14 +152,74 @@ fn a_set_that_explodes_is_refused() {
     assert_eq!(fault(&err).kind, Kind::Refused);
 }
 
+/// A line of a folder's UIDs is as long as the folder is large.
+#[test]
+fn a_million_uids_of_eight_digits_are_listed() {
+    const UIDS: std::ops::RangeInclusive<u32> = 98_000_001..=99_000_000;
+    let text = |separator: &str| {
+        let uids: Vec<String> = UIDS.map(|uid| uid.to_string()).collect();
+        uids.join(separator)
+    };
+    for answer in [
+        format!("* SEARCH {} (MODSEQ 7)\r\n{{t}} OK x\r\n", text(" ")),
+        format!(
+            "* ESEARCH (TAG \"x\") UID ALL {} COUNT 7\r\n{{t}} OK x\r\n",
+            text(",")
+        ),
+    ] {
+        let (found, mark) = list(&[("UID SEARCH", &answer)], None).unwrap();
+        assert_eq!(mark.as_deref(), Some("99000000"));
+        assert!(found == ids(UIDS), "{} found", found.len());
+    }
+}
+
+#[test]
+fn a_long_line_that_lists_no_uids_is_refused() {
+    for answer in [
+        format!("* SEARCH {} x 7\r\n{{t}} OK x\r\n", "5 ".repeat(40_000)),
+        format!("* SEARCH {}\r\n{{t}} OK x\r\n", "5".repeat(70_000)),
+        format!(
+            "* ESEARCH UID ALL {}a,7\r\n{{t}} OK x\r\n",
+            "5,".repeat(40_000)
+        ),
+        format!("* OK {}\r\n{{t}} OK x\r\n", "words ".repeat(12_000)),
+        format!(
+            "* 1 FETCH (FLAGS ({}))\r\n{{t}} OK x\r\n",
+            "x ".repeat(40_000)
+        ),
+        format!("{{t}} OK {}\r\n", "words ".repeat(12_000)),
+    ] {
+        let end = &answer[answer.len() - 30..];
+        assert!(list(&[("UID SEARCH", &answer)], None).is_err(), "{end}");
+    }
+    // What comes between may hold literals.
+    let answer = "* 1 FETCH (X {3}\r\n 9 ) Y {2}\r\n\r\n)\r\n* SEARCH 7\r\n* LIST () \"/\" {1}\r\na\r\n{t} OK x\r\n";
+    assert_eq!(list(&[("UID SEARCH", answer)], None).unwrap().0, ids([7]));
+}
+
+/// Half a number is another, and half a list hides the rest.
+#[test]
+fn no_beginning_of_an_answer_is_a_listing() {
+    for answer in [
+        "* SEARCH 17 18\r\n* SEARCH 190\r\nq1 OK x\r\n",
+        "* ESEARCH (TAG \"q1\") UID ALL 17:18,190\r\nq1 OK x\r\n",
+    ] {
+        for at in 0..answer.len() {
+            for more in ["", "* BYE now\r\n"] {
+                let cut = format!("{}{more}", &answer[..at]);
+                assert!(list(&[("UID SEARCH", &cut)], Some("1")).is_err(), "{cut:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_day_is_asked_for_in_the_servers_form() {
     let (mut mailbox, asked) = session(&[]);
-    mailbox
-        .list(&Query {
-            after: Some("3".into()),
-            since: Some(jiff::civil::date(2026, 3, 1)),
-        })
-        .unwrap();
-    assert_eq!(asked.borrow()[0], "UID SEARCH UID 4:* SINCE 1-Mar-2026");
+    let query = Query {
+        after: Some("3".into()),
+        since: Some(jiff::civil::date(2026, 3, 1)),
+    };
+    listed(&mut mailbox, &query).unwrap();
+    assert_eq!(asked.borrow()[0], "UID SEARCH UID 3:* SINCE 1-Mar-2026");
 }

@@ -201,3 +201,13 @@ fn ids(uids: impl IntoIterator<Item = u32>) -> Vec<RemoteId> {
 fn fault(err: &anyhow::Error) -> &Fault {
     err.downcast_ref::<Fault>().expect("a fault at the root")
 }
+
+/// All that a listing finds, and what it ends with.
+fn listed(mailbox: &mut ImapMailbox, query: &Query) -> Result<(Vec<RemoteId>, Listing)> {
+    let mut found = Vec::new();
+    let listing = mailbox.list(query, &mut |page| {
+        found.extend(page.into_iter().map(|listed| listed.id));
+        Ok(())
+    })?;
+    Ok((found, listing))
+}

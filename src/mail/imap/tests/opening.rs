@@ -13,8 +13,9 @@ fn legal_answers_that_the_library_panics_on_are_no_trouble() {
     assert_eq!(
         mailbox.open("INBOX", true).unwrap(),
         Folder {
-            epoch: 9,
-            exists: 7
+            uidvalidity: 9,
+            exists: 7,
+            uid_next: None
         }
     );
     assert_eq!(mailbox.take_alerts(), ["[ALERT] Grüße"]);

@@ -225,6 +225,56 @@ fn what_cannot_be_read_costs_that_message_only() {
 }
 
 #[test]
+fn nothing_is_a_message_where_its_size_agrees() {
+    let given = [
+        ("(UID {n} BODY[] {0}\r\n)", true),
+        ("(BODY[] \"\" UID {n})", true),
+        ("(UID {n} BODY[] NIL)", false),
+        ("(UID {n})", false),
+    ];
+    for (body, is_a_body) in given {
+        let body = body.replace("{n}", "5");
+        let bodies = format!("* 1 FETCH {body}\r\n{{t}} OK x\r\n");
+        for (size, agrees) in [
+            ("(RFC822.SIZE 0 UID 5)", true),
+            ("(UID 5 RFC822.SIZE 0)", true),
+            ("(UID 5 RFC822.SIZE 311)", false),
+            ("(UID 5 RFC822.SIZE NIL)", false),
+            ("(UID 6 RFC822.SIZE 0)", false),
+            ("(RFC822.SIZE 0)", false),
+        ] {
+            let sizes = format!("* 1 FETCH {size}\r\n* 1 FETCH {size}\r\n{{t}} OK x\r\n");
+            let script = [
+                ("UID FETCH 5 (UID BODY.PEEK[])", bodies.as_str()),
+                ("UID FETCH 5 (UID RFC822.SIZE)", &sizes),
+            ];
+            let (sink, missing, asked) = retrieve(&script, [5]);
+            assert_eq!(asked.len(), if is_a_body { 2 } else { 1 }, "{body}");
+            let (arrived, missing) = (sink.texts(), missing.unwrap());
+            if is_a_body && agrees {
+                assert_eq!((arrived, missing), (vec![(5, "")], vec![]), "{body} {size}");
+            } else {
+                let silent = vec![(RemoteId::Uid(5), Missing::Silent)];
+                assert_eq!((arrived, missing), (vec![], silent), "{body} {size}");
+            }
+        }
+    }
+    // A server that refuses to tell it keeps no other back.
+    let (sink, missing, _) = retrieve(
+        &[
+            (
+                "UID FETCH 5:6 (UID BODY.PEEK[])",
+                "* 1 FETCH (UID 5 BODY[] {0}\r\n)\r\n* 2 FETCH (UID 6 BODY[] {1}\r\nb)\r\n{t} OK x\r\n",
+            ),
+            ("UID FETCH 5 (UID RFC822.SIZE)", "{t} NO x\r\n"),
+        ],
+        5..=6,
+    );
+    assert_eq!(sink.texts(), [(6, "b")]);
+    assert_eq!(missing.unwrap(), [(RemoteId::Uid(5), Missing::Silent)]);
+}
+
+#[test]
 fn a_cut_in_the_middle_discards_and_what_ended_has_arrived() {
     let (sink, result, _) = retrieve(
         &[(
@@ -236,6 +286,67 @@ fn a_cut_in_the_middle_discards_and_what_ended_has_arrived() {
     assert_eq!(kind_of(&result.unwrap_err()), Kind::TryLater);
     assert_eq!(sink.texts(), [(5, "a")]);
     assert_eq!(sink.discarded, 1);
+}
+
+/// However the connection ends: what has arrived is what was closed by the protocol.
+#[test]
+fn no_beginning_of_an_answer_makes_a_message_whole() {
+    let messages = [
+        (5, "* 1 FETCH (UID 5 BODY[] {8}\r\nab)\r\ncd\n)\r\n"),
+        (6, "* 2 FETCH (BODY[] {3}\r\n)\r\n UID 6)\r\n"),
+        (7, "* 3 FETCH (UID 7 BODY[] \"x)\")\r\n"),
+        (8, "* 4 FETCH (BODY[] \"y\" X {2}\r\n)\r UID 8)\n"),
+    ];
+    let answer: String = messages.iter().map(|(_, text)| *text).collect();
+    let whole = |octets: usize| {
+        let mut end = 0;
+        let ends = messages.iter().map(|(uid, text)| {
+            end += text.len();
+            (*uid, end)
+        });
+        let whole = ends.filter(|(_, end)| *end <= octets).map(|(uid, _)| uid);
+        whole.collect::<Vec<u32>>()
+    };
+    for at in 0..=answer.len() {
+        // It closes, says goodbye, or refuses.
+        for (more, says_so) in [
+            ("", false),
+            ("* BYE now\r\n", false),
+            ("{t} NO x\r\n", true),
+        ] {
+            let cut = format!("{}{more}", &answer[..at]);
+            let script = [("UID FETCH 5:8 ", cut.as_str()), ("UID FETCH", "")];
+            let (sink, result, _) = retrieve(&script, 5..=8);
+            let arrived: Vec<u32> = sink.arrived.iter().map(|(uid, _)| *uid).collect();
+            // What is said within a literal is octets of it, and the rest never comes.
+            assert_eq!(arrived, whole(at), "{cut:?}");
+            let all_came = says_so && arrived.len() == messages.len();
+            assert_eq!(result.is_ok(), all_came, "{cut:?}");
+            assert!(sink.open.is_none());
+        }
+    }
+}
+
+/// A literal that is longer or shorter than it says leaves nothing that looks whole.
+#[test]
+fn a_literal_of_another_length_is_no_message() {
+    for size in [1, 2, 4, 6, 8, 9, 12, 30] {
+        let answer = format!(
+            "* 1 FETCH (UID 5 BODY[] {{{size}}}\r\nabcdefg)\r\n* 2 FETCH (UID 6 BODY[] {{1}}\r\na)\r\n{{t}} OK x\r\n"
+        );
+        let (sink, _, _) = retrieve(&[("UID FETCH", &answer)], 5..=6);
+        assert!(sink.arrived.iter().all(|(uid, _)| *uid != 5), "{size}");
+    }
+}
+
+#[test]
+fn a_message_of_two_uids_is_none() {
+    for items in ["UID 5 BODY[] {1}\r\na UID 6", "BODY[] {1}\r\na UID 6 UID 5"] {
+        let answer = format!("* 1 FETCH ({items})\r\n{{t}} OK x\r\n");
+        let (sink, missing, _) = retrieve(&[("UID FETCH", &answer)], 5..=6);
+        assert_eq!(sink.arrived, []);
+        assert_eq!(missing.unwrap().len(), 2);
+    }
 }
 
 #[test]

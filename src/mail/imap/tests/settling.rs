@@ -114,22 +114,58 @@ fn a_refusal_of_the_folder_or_mailbox_is_asked_for_once() {
 fn without_uidplus_nothing_of_others_is_expunged() {
     let (result, asked) = settle(
         "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR",
-        &[
-            ("UID SEARCH UID 5:6 UNDELETED", "* SEARCH 6\r\n{t} OK x\r\n"),
-            ("UID SEARCH UID 5:6 UNDELETED", "* SEARCH\r\n{t} OK x\r\n"),
-        ],
+        &[("UID SEARCH UID 5:6 UNDELETED", "* SEARCH\r\n{t} OK x\r\n")],
+        AfterFetch::Delete,
+    );
+    let settled = result.unwrap();
+    assert!(!settled.left && settled.refused.is_empty(), "{settled:?}");
+    assert_eq!(
+        asked,
+        [
+            "UID STORE 5:6 +FLAGS.SILENT (\\Deleted)",
+            "UID SEARCH UID 5:6 UNDELETED",
+        ]
+    );
+}
+
+#[test]
+fn without_move_a_message_is_copied_and_expunged() {
+    let (result, asked) = settle(
+        "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR UIDPLUS",
+        &[("UID SEARCH UID 5:6 UNDELETED", "* SEARCH 6\r\n{t} OK x\r\n")],
         AfterFetch::Move("Done; \"x\"".into()),
     );
-    assert!(result.is_ok());
+    assert!(result.unwrap().left);
     assert_eq!(
         asked,
         [
             "UID SEARCH UID 5:6 UNDELETED",
             "UID COPY 6 \"Done; \\\"x\\\"\"",
             "UID STORE 5:6 +FLAGS.SILENT (\\Deleted)",
-            "UID SEARCH UID 5:6 UNDELETED",
+            "UID EXPUNGE 5:6",
+            "UID SEARCH UID 5:6",
         ]
     );
+}
+
+/// A copy could be made again in each run.
+#[test]
+fn without_move_and_uidplus_nothing_is_copied() {
+    const OLD: &str = "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR";
+    let action = AfterFetch::Move("Done".into());
+    let (result, asked) = settle(OLD, &[], action.clone());
+    let settled = result.unwrap();
+    assert!(!settled.left && settled.refused.is_empty(), "{settled:?}");
+    assert!(asked.is_empty(), "{asked:?}");
+    let (mut mailbox, _) = session_with(OLD, &[("SELECT", OPEN)]);
+    mailbox.open("INBOX", true).unwrap();
+    let err = mailbox.may_settle(&action).unwrap_err();
+    assert_eq!(kind_of(&err), Kind::Config);
+    assert!(
+        err.to_string().contains("neither MOVE nor UIDPLUS"),
+        "{err}"
+    );
+    mailbox.may_settle(&AfterFetch::Delete).unwrap();
 }
 
 #[test]

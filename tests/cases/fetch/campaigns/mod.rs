@@ -9,6 +9,7 @@ mod ids;
 mod in_flight;
 mod kill;
 mod overlap;
+mod restored;
 mod storage;
 
 use super::{Desk, SUPPORT, Sorted, Via, assert_same, both, files, mboxrd};
