@@ -135,6 +135,22 @@ fn one_driver_knows_the_database() {
     assert!(others.is_empty(), "{}", others.join("\n"));
 }
 
+/// A state in another place has no folder: nobody may be given one, but for what is on its way.
+#[test]
+fn nobody_outside_the_state_knows_its_folder() {
+    let mut wrong = Vec::new();
+    for (place, part, line) in product_lines() {
+        let gives = line.trim_start().starts_with("pub fn ")
+            && line
+                .split_once("->")
+                .is_some_and(|(_, result)| result.contains("Path"));
+        if part == "state" && gives && !line.contains("pub fn scratch(") {
+            wrong.push(format!("{place}: {}", line.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_product_has_no_word_that_panics() {
     let mut wrong = Vec::new();

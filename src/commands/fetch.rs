@@ -129,7 +129,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
 
 /// Removes the octets of messages that are not in quarantine any more.
 fn tidy(store: &Store) -> Result<()> {
-    fetch::Kept::new(store.path()).tidy(|| {
+    fetch::Kept::new(store).tidy(|| {
         let unfinished = store.unfinished()?;
         Ok(unfinished
             .iter()

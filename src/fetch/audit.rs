@@ -52,7 +52,7 @@ fn of_folder(
         record,
     } = seen;
     let mark = record.as_ref().and_then(|r| r.mark.as_deref());
-    let (mut seen, mut unknown) = (Digests::default(), Pile::new(&job.state));
+    let (mut seen, mut unknown) = (Digests::default(), Pile::new(&job.scratch));
     mailbox.list(&Query::default(), &mut |page| {
         let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
         let known = match &record {
@@ -162,7 +162,7 @@ fn passed_over(
         Ok(())
     })?;
     ahead.sort();
-    let mut rest = Pile::new(&job.state);
+    let mut rest = Pile::new(&job.scratch);
     for page in unknown.pages(AT_ONCE) {
         for id in page? {
             if !ahead.holds(&id) {

@@ -56,10 +56,9 @@ pub struct Job {
     pub since: Option<jiff::civil::Date>,
     /// Stop between two messages at this time.
     pub deadline: Option<Instant>,
-    /// A private folder of ours for what has no place of its own to be staged in.
-    pub spool: PathBuf,
-    /// The state folder, where the octets of refused messages are kept.
-    pub state: PathBuf,
+    /// A private folder of ours for what has no place of its own to be staged in, and for what
+    /// memory is not to hold.
+    pub scratch: PathBuf,
 }
 
 impl Job {

@@ -2,7 +2,7 @@
 //!
 //! A folder may hold a million messages, and an id of Graph takes some hundred octets. UIDs stay
 //! in memory, four octets each. Of the ids of Graph only [`HELD`] octets do: what is more goes in
-//! sorted parts into a file without a name in the state folder, which ends with the process.
+//! sorted parts into a file without a name, which ends with the process.
 
 use crate::delivery::cannot_write;
 use crate::files;

@@ -71,7 +71,7 @@ pub fn outstanding(
     epoch: Epoch,
     mut wanted: impl FnMut(&RemoteId) -> bool,
 ) -> Result<Option<Outstanding>> {
-    let mut pile = Pile::new(&job.state);
+    let mut pile = Pile::new(&job.scratch);
     store.due(record.id, epoch, now(), &mut |id| match wanted(&id) {
         true => pile.add(id.into()),
         false => Ok(()),
@@ -280,7 +280,7 @@ impl Visit<'_> {
                 folder.name,
                 &job.language,
             )?;
-            let mut delivery = delivery::open(&place, &job.spool)?;
+            let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
                 .names
                 .sweep(delivery.staging())

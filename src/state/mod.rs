@@ -5,6 +5,7 @@
 //! `db`, so that the store can become another database without a change elsewhere. Commits are
 //! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod blobs;
 mod db;
 mod disk;
 mod failure;
@@ -21,6 +22,7 @@ mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
 
+pub use blobs::{Blob, Blobs, Held, Hold};
 pub use health::Health;
 pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
 pub use lock::{Holder, Lock};
@@ -55,12 +57,19 @@ const LOG: &str = "state.sqlite-wal";
 
 /// The folder of the locks that processes take.
 const LOCKS: &str = "locks";
+/// The folders of bodies.
+const OUTBOX: &str = "outbox";
+const QUARANTINE: &str = "quarantine";
+/// The folder of what is on its way through this machine.
+const SCRATCH: &str = "spool";
 
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
     folder: PathBuf,
     db: Db,
     leases: Leases,
+    outbox: Blobs,
+    quarantine: Blobs,
 }
 
 impl Store {
@@ -89,12 +98,23 @@ impl Store {
             folder: folder.to_owned(),
             db: Db::new(connection, &path, &folder.join(LOG)),
             leases: Leases::new(folder.join(LOCKS)),
+            outbox: Blobs::new(folder.join(OUTBOX)),
+            quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
     }
 
-    /// The state folder, for locks and spools.
-    pub fn path(&self) -> &Path {
-        &self.folder
+    /// A private folder on a disk of this machine, for what is on its way: messages that are staged
+    /// where their destination has no place for them, and what memory is not to hold.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let folder = self.folder.join(SCRATCH);
+        files::create_private_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// Tells this state from every other on this machine.
+    pub fn identity(&self) -> Vec<u8> {
+        let folder = std::fs::canonicalize(&self.folder).unwrap_or_default();
+        folder.into_os_string().into_encoded_bytes()
     }
 
     /// Runs `work`, which changes nothing.
