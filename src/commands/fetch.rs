@@ -7,14 +7,13 @@ mod words;
 use super::Context;
 use super::access::Access;
 use super::reading::{Reading, Way};
-use super::status::wait_key;
 use crate::cli::FetchArgs;
 use crate::config::{self, AfterFetch, Authentication, Config, IncomingVia, MailboxEntry, resolve};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
-use crate::state::{Store, Wait};
+use crate::state::{LockName, Store, Wait, WaitName};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use plan::Plan;
@@ -174,8 +173,8 @@ impl Run<'_> {
         // The way that is gone last, for what an error says.
         let way = Cell::new(Way::Imap);
         let scene = || self.scene(task, way.get());
-        let lock = format!("fetch {}", fetch::mailbox_key(&job.address));
-        let _lock = match self.store.lock(&lock)? {
+        let mailbox = &*fetch::mailbox_key(&job.address);
+        let _lock = match self.store.lock(LockName::Fetch { mailbox })? {
             Ok(lock) => lock,
             Err(holder) => return self.left_alone(task, words::held(job, &holder)),
         };
@@ -191,7 +190,8 @@ impl Run<'_> {
             mailbox.close();
             return done.with_context(scene).map(|()| Ended::Otherwise);
         }
-        if let Some(wait) = self.store.wait(&self.wait_key(job), Timestamp::now())? {
+        let wait = WaitName::Mailbox(mailbox);
+        if let Some(wait) = self.store.wait(wait, Timestamp::now())? {
             return self.left_alone(task, words::waits(job, &wait));
         }
         let before = *tally;
@@ -257,12 +257,9 @@ impl Run<'_> {
         let until = Timestamp::now()
             .saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
         let reason = fault.what.clone();
+        let mailbox = fetch::mailbox_key(&job.address);
         self.store
-            .set_wait(&self.wait_key(job), &Wait { until, reason })
-    }
-
-    fn wait_key(&self, job: &Job) -> String {
-        wait_key(&fetch::mailbox_key(&job.address))
+            .set_wait(WaitName::Mailbox(&mailbox), &Wait { until, reason })
     }
 
     /// Prints what became of every message on the server.

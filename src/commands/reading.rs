@@ -16,7 +16,7 @@ use crate::mail::{self, Mailbox};
 use crate::oauth::Claims;
 use crate::output::escape;
 use crate::secret::Secret;
-use crate::state::Store;
+use crate::state::{Store, WayName};
 use anyhow::{Context as _, Result};
 use std::cell::Cell;
 
@@ -112,9 +112,9 @@ impl<'a> Reading<'a> {
         if server.via != IncomingVia::Auto || !is_about_the_way(err) {
             return Ok(false);
         }
-        let key = key(entry, server);
-        let known = self.store.way(&key)?.is_some();
-        self.store.forget_way(&key)?;
+        let name = name(entry, server);
+        let known = self.store.way(name)?.is_some();
+        self.store.forget_way(name)?;
         Ok(known)
     }
 
@@ -149,10 +149,10 @@ impl<'a> Reading<'a> {
         stale_token: bool,
         way: &Cell<Way>,
     ) -> Result<Box<dyn Mailbox>> {
-        let key = key(entry, server);
+        let name = name(entry, server);
         let address = &entry.address.address;
         let output = &self.context.output;
-        if let Some(known) = self.store.way(&key)? {
+        if let Some(known) = self.store.way(name)? {
             let found = match known.way.as_str() {
                 "graph" => Way::Graph,
                 _ => Way::Imap,
@@ -166,7 +166,7 @@ impl<'a> Reading<'a> {
                 .token(entry, found, stale_token)
                 .and_then(|token| self.connect(entry, server, found, token));
             match opened {
-                Err(err) if is_about_the_way(&err) => self.store.forget_way(&key)?,
+                Err(err) if is_about_the_way(&err) => self.store.forget_way(name)?,
                 opened => return opened,
             }
         }
@@ -179,7 +179,7 @@ impl<'a> Reading<'a> {
                     for (other, err) in &refusals {
                         reason.push_str(&format!("; {} did not: {}", other.name(), brief(err)));
                     }
-                    self.store.set_way(&key, found.name(), &reason)?;
+                    self.store.set_way(name, found.name(), &reason)?;
                     output.step(&format!(
                         "`{address}` is read by {}: {reason}",
                         found.name()
@@ -306,13 +306,12 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// What the state knows a mailbox's way by: another server may have another app.
-fn key(entry: &MailboxEntry<'_>, server: &IncomingServer) -> String {
-    format!(
-        "read {} {}",
-        entry.address.address.as_str().to_lowercase(),
-        server.name
-    )
+/// What the state knows a mailbox's way by.
+fn name<'a>(entry: &MailboxEntry<'a>, server: &'a IncomingServer) -> WayName<'a> {
+    WayName::Reading {
+        mailbox: entry.address.address.as_str(),
+        server: &server.name,
+    }
 }
 
 /// Another way may do better, because this one is closed to us and not merely out of order.

@@ -11,7 +11,7 @@ use crate::config::resolve::{self, Registration};
 use crate::config::{Config, Limits};
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
-use crate::state::Store;
+use crate::state::{Sender, Store};
 use crate::submit::Route;
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -34,9 +34,6 @@ pub struct Mail<'a> {
     /// Nothing else follows it in this run.
     pub alone: bool,
 }
-
-/// What messages share that share a connection: the outgoing server's name and the user.
-type Sender<'a> = (&'a str, &'a str);
 
 /// What all connections of a run share.
 pub struct Office<'a> {
@@ -220,7 +217,10 @@ impl<'a> Post<'a> {
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
         let (office, route) = (self.office, &mail.route);
-        let sender = (route.outgoing.name.as_str(), route.user());
+        let sender = Sender {
+            server: &route.outgoing.name,
+            user: route.user(),
+        };
         let shut = office
             .shut()
             .iter()
@@ -287,7 +287,7 @@ impl<'a> Post<'a> {
                 why: Some(format!(
                     "the message has {} octets, and outgoing server `{}` takes {max} (limits: message_size)",
                     mail.octets.len(),
-                    sender.0
+                    sender.server
                 )),
                 kind: Some(Kind::Refused),
                 ..Receipt::of(Outcome::Refused { for_good: true })

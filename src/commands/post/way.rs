@@ -12,7 +12,7 @@ use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::oauth::Claims;
 use crate::secret::Secret;
-use crate::state::Store;
+use crate::state::{Store, WayName};
 use crate::submit::Route;
 use anyhow::Result;
 
@@ -88,7 +88,7 @@ impl<'a> Ways<'a> {
         Ok(match route.outgoing.via {
             OutgoingVia::Smtp => Some(Way::Smtp),
             OutgoingVia::Graph => Some(Way::Graph),
-            OutgoingVia::Auto => self.office.store.way(&key(route))?.map(|known| {
+            OutgoingVia::Auto => self.office.store.way(name(route))?.map(|known| {
                 let (name, reason) = (known.way.as_str(), known.reason.as_str());
                 let output = &self.office.context.output;
                 output.step(&format!(
@@ -144,7 +144,7 @@ impl<'a> Ways<'a> {
         if route.outgoing.via != OutgoingVia::Auto || !is_about_the_way(err) {
             return Ok(None);
         }
-        self.office.store.forget_way(&key(route))?;
+        self.office.store.forget_way(name(route))?;
         let other = refused.other();
         let Ok(permission) = self.permission(route, other) else {
             return Ok(None);
@@ -171,16 +171,16 @@ impl<'a> Ways<'a> {
         if is_auto
             && way == Some(Way::Graph)
             && store
-                .way(&key(route))?
+                .way(name(route))?
                 .is_some_and(|known| known.reason == GUESS)
         {
-            store.set_way(&key(route), Way::Graph.name(), PROVEN)?;
+            store.set_way(name(route), Way::Graph.name(), PROVEN)?;
         }
         Ok(())
     }
 
     fn remember(&self, route: &Route<'a>, way: Way, reason: &str) -> Result<()> {
-        self.office.store.set_way(&key(route), way.name(), reason)?;
+        self.office.store.set_way(name(route), way.name(), reason)?;
         self.office.context.output.step(&format!(
             "`{}` sends by {}: {reason}",
             route.outgoing.name,
@@ -274,16 +274,15 @@ impl<'a> Ways<'a> {
 
 /// Why Graph is known to take messages of an app whose token names no permission, if it is.
 pub fn proven(store: &Store, route: &Route<'_>) -> Result<Option<&'static str>> {
-    let known = store.way(&key(route))?;
+    let known = store.way(name(route))?;
     Ok(known.filter(|known| known.reason == PROVEN).map(|_| PROVEN))
 }
 
-fn key(route: &Route<'_>) -> String {
-    format!(
-        "send {} {}",
-        route.graph_user().to_lowercase(),
-        route.outgoing.name
-    )
+fn name<'a>(route: &Route<'a>) -> WayName<'a> {
+    WayName::Sending {
+        mailbox: route.graph_user(),
+        server: &route.outgoing.name,
+    }
 }
 
 /// True for the fault of a token that was given and names no permission.
