@@ -85,7 +85,7 @@ fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
         address: to.address.clone(),
         folder: "outbox".to_owned(),
         uidvalidity: 0,
-        uid: crate::mail::RemoteId::Graph(format!("outbox-{}", claim.entry.id)),
+        uid: format!("outbox-{}", claim.entry.id).into(),
         size,
         priority: to.priority,
         language: to.language.clone(),
