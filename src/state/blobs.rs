@@ -35,8 +35,9 @@ pub struct Blob {
 /// A new body that only we work on. It is removed again when this is dropped.
 pub struct NewBlob {
     pub name: String,
-    file: File,
+    // Removed before the lock goes with the file below.
     path: TempPath,
+    file: File,
 }
 
 impl NewBlob {
@@ -97,8 +98,8 @@ impl Blobs {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(NewBlob {
             name: name.into_owned(),
-            file,
             path,
+            file,
         })
     }
 
