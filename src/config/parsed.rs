@@ -4,7 +4,7 @@
 //! value's own line and column to the error.
 
 use super::cloud::Authority;
-use super::model::*;
+use super::values::*;
 use crate::net::Endpoint;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::fmt;

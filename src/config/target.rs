@@ -1,6 +1,6 @@
 //! What is wrong with a delivery, so that no fetch finds it out when mail has come.
 
-use super::check::nearest;
+use super::names::nearest;
 
 /// The placeholders that a delivery may hold.
 const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}"];
