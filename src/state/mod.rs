@@ -21,13 +21,13 @@ mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
+pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blob, Blobs, Held, Hold};
 pub use health::Health;
 pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
 pub use lock::{Holder, Lock};
-pub use names::{LockName, Sender, WaitName, WayName};
+pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
 pub use quarantine::Quarantined;

@@ -1,8 +1,55 @@
-//! What locks, waits and ways are known by. On disk each is a line of words, which released
+//! What tokens, locks, waits and ways are known by. On disk each is a line of words, which released
 //! versions wrote too.
 
-use super::TokenKey;
 use std::fmt;
+
+/// What tokens are kept by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TokenKey {
+    /// `https://<login host>/<tenant>`.
+    pub authority: String,
+    pub client_id: String,
+    /// The person's account in lower case; empty for the client itself.
+    pub account: String,
+    /// Empty for a refresh token, which serves every scope.
+    pub scope: String,
+}
+
+impl TokenKey {
+    /// One line that holds all of it.
+    pub fn text(&self) -> String {
+        format!("{}\t{}", self.subject(), self.scope)
+    }
+
+    /// The key that [`TokenKey::text`] gave.
+    pub fn parse(text: &str) -> TokenKey {
+        let mut parts = text.splitn(4, '\t').map(str::to_owned);
+        let mut next = || parts.next().unwrap_or_default();
+        TokenKey {
+            authority: next(),
+            client_id: next(),
+            account: next(),
+            scope: next(),
+        }
+    }
+
+    /// Who signs in, whatever for: a refresh token, a lock and a wait are kept by it.
+    pub fn subject(&self) -> String {
+        format!("{}\t{}\t{}", self.authority, self.client_id, self.account)
+    }
+
+    /// The key of the subject's refresh token.
+    pub fn of_refresh(&self) -> TokenKey {
+        TokenKey {
+            scope: String::new(),
+            ..self.clone()
+        }
+    }
+
+    pub fn is_refresh(&self) -> bool {
+        self.scope.is_empty()
+    }
+}
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,59 +2,12 @@
 //! process ask for a token while the others wait for its answer.
 
 use super::db::{Error, Row, Sql, values};
-use super::{Lock, LockName, Store, WaitName};
+use super::{Lock, LockName, Store, TokenKey, WaitName};
 use crate::digest::hex;
 use crate::fault::{Cause, Fault, Kind};
 use crate::secret::Secret;
 use anyhow::{Context, Result};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// What tokens are kept by.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TokenKey {
-    /// `https://<login host>/<tenant>`.
-    pub authority: String,
-    pub client_id: String,
-    /// The person's account in lower case; empty for the client itself.
-    pub account: String,
-    /// Empty for a refresh token, which serves every scope.
-    pub scope: String,
-}
-
-impl TokenKey {
-    /// One line that holds all of it.
-    pub fn text(&self) -> String {
-        format!("{}\t{}", self.subject(), self.scope)
-    }
-
-    fn parse(text: &str) -> TokenKey {
-        let mut parts = text.splitn(4, '\t').map(str::to_owned);
-        let mut next = || parts.next().unwrap_or_default();
-        TokenKey {
-            authority: next(),
-            client_id: next(),
-            account: next(),
-            scope: next(),
-        }
-    }
-
-    /// Who signs in, whatever for: a refresh token, a lock and a wait are kept by it.
-    pub fn subject(&self) -> String {
-        format!("{}\t{}\t{}", self.authority, self.client_id, self.account)
-    }
-
-    /// The key of the subject's refresh token.
-    pub fn of_refresh(&self) -> TokenKey {
-        TokenKey {
-            scope: String::new(),
-            ..self.clone()
-        }
-    }
-
-    pub fn is_refresh(&self) -> bool {
-        self.scope.is_empty()
-    }
-}
 
 /// A token as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
