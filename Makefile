@@ -121,7 +121,9 @@ apt-repo: ## Put the Debian packages of releases into APT_REPO=target/apt, signe
 	GPG_KEY='$(GPG_KEY)' packaging/apt-repo '$(APT_REPO)' $(DEBS)
 
 .PHONY: test-release
-test-release: ## Install and run what a release offers: apt repository, RPM, container, Kubernetes
+test-release: ## Install and run what a release offers, as root: apt repository, RPM, container, Kubernetes
+	@[ "$$(id -u)" = 0 ] || \
+		{ echo 'test-release: containers and fresh systems need root: sudo make test-release' >&2; exit 77; }
 	scripts/need test-release
 	$(CARGO) test --locked --test tests release:: -- --ignored
 

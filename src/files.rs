@@ -84,7 +84,7 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 /// The fault of what cannot be done (`verb`) to a file or folder.
-fn cannot(verb: &str, path: &Path, err: &std::io::Error) -> anyhow::Error {
+pub fn cannot(verb: &str, path: &Path, err: &std::io::Error) -> anyhow::Error {
     Fault::new(
         Kind::CannotWrite,
         format!("cannot {verb} `{}`: {err}", path.display()),

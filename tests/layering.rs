@@ -356,6 +356,44 @@ fn one_driver_knows_the_database() {
     assert!(others.is_empty(), "{}", others.join("\n"));
 }
 
+/// A state in another place has no folder: nobody may be given one, but for what is on its way.
+#[test]
+fn nobody_outside_the_state_knows_its_folder() {
+    let mut wrong = Vec::new();
+    for (place, part, line) in product_lines() {
+        let gives = line.trim_start().starts_with("pub fn ")
+            && line
+                .split_once("->")
+                .is_some_and(|(_, result)| result.contains("Path"));
+        if part == "state" && gives && !line.contains("pub fn scratch(") {
+            wrong.push(format!("{place}: {}", line.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// An id is its source's: others compare it, and one more source needs no change of theirs. The pile
+/// keeps numbers apart for they are small, and a placeholder is of IMAP alone.
+#[test]
+fn nobody_looks_into_an_id_of_a_source() {
+    const MAY_LOOK: [&str; 4] = [
+        "src/mail/",
+        "src/state/db/",
+        "src/fetch/pile.rs",
+        "src/fetch/identity.rs",
+    ];
+    let looks = |line: &str| line.contains(".as_number()") || line.contains(".as_text()");
+    let wrong: Vec<String> = product_lines()
+        .into_iter()
+        .filter(|(place, part, line)| {
+            (looks(line) && !MAY_LOOK.iter().any(|may| place.starts_with(may)))
+                || (part == "commands" && line.contains("RemoteId"))
+        })
+        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_product_has_no_word_that_panics() {
     let mut wrong = Vec::new();

@@ -5,7 +5,6 @@ mod progress;
 mod words;
 
 use super::Context;
-use super::status::wait_key;
 use crate::cli::FetchArgs;
 use crate::config::{self, AfterFetch, IncomingVia, MailboxEntry};
 use crate::fault::{Errors, Fault, Scene};
@@ -13,7 +12,7 @@ use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{Store, Wait};
+use crate::state::{LockName, Store, Wait, WaitName};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use plan::Plan;
@@ -126,7 +125,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
 
 /// Removes the octets of messages that are not in quarantine any more.
 fn tidy(store: &Store) -> Result<()> {
-    fetch::Kept::new(store.path()).tidy(|| {
+    fetch::Kept::new(store).tidy(|| {
         let unfinished = store.unfinished()?;
         Ok(unfinished
             .iter()
@@ -174,8 +173,8 @@ impl Run<'_> {
             doing: format!("cannot fetch `{}` (queue `{}`)", job.address, job.queue),
             ..self.mailboxes.scene(&task.entry, way.get())
         };
-        let lock = format!("fetch {}", fetch::mailbox_key(&job.address));
-        let _lock = match self.store.lock(&lock)? {
+        let mailbox = &*fetch::mailbox_key(&job.address);
+        let _lock = match self.store.lock(LockName::Fetch { mailbox })? {
             Ok(lock) => lock,
             Err(holder) => return self.left_alone(task, words::held(job, &holder)),
         };
@@ -192,7 +191,8 @@ impl Run<'_> {
             mailbox.close();
             return done.with_context(scene).map(|()| Ended::Otherwise);
         }
-        if let Some(wait) = self.store.wait(&self.wait_key(job), Timestamp::now())? {
+        let wait = WaitName::Mailbox(mailbox);
+        if let Some(wait) = self.store.wait(wait, Timestamp::now())? {
             return self.left_alone(task, words::waits(job, &wait));
         }
         let before = *tally;
@@ -257,12 +257,9 @@ impl Run<'_> {
         let until = Timestamp::now()
             .saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
         let reason = fault.what.clone();
+        let mailbox = fetch::mailbox_key(&job.address);
         self.store
-            .set_wait(&self.wait_key(job), &Wait { until, reason })
-    }
-
-    fn wait_key(&self, job: &Job) -> String {
-        wait_key(&fetch::mailbox_key(&job.address))
+            .set_wait(WaitName::Mailbox(&mailbox), &Wait { until, reason })
     }
 
     /// Prints what became of every message on the server.

@@ -110,7 +110,7 @@ fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
         let lost = claim
             .as_ref()
             .err()
-            .is_some_and(|_| !store.outbox_folder().join(&entry.file).exists());
+            .is_some_and(|_| !store.outbox_bodies().has(&entry.file));
         match claim {
             Ok(Some(mut claim)) => claim.remove()?,
             Ok(None) => {

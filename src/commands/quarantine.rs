@@ -6,12 +6,9 @@ use crate::cli::QuarantineCommand;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Kept};
 use crate::state::{Quarantined, Store, uidvalidity};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
 
 pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
     let store = context.store()?;
@@ -58,9 +55,9 @@ fn list(context: &Context, store: &Store) -> Result<()> {
     table.print(&context.output)
 }
 
-/// The message's octets, if it got as far as to us.
-fn kept(store: &Store, message: &Quarantined) -> Option<PathBuf> {
-    Kept::new(store.path()).find(&delivery_id(message))
+/// Where the message's octets are, if it got as far as to us.
+fn kept(store: &Store, message: &Quarantined) -> Option<String> {
+    Kept::new(store).place(&delivery_id(message))
 }
 
 fn delivery_id(message: &Quarantined) -> String {
@@ -76,39 +73,34 @@ fn drop_one(store: &Store, id: i64) -> Result<bool> {
     let message = store.quarantine()?.into_iter().find(|m| m.id == id);
     let dropped = store.drop_quarantined(id, Timestamp::now().as_second())?;
     if let Some(message) = message.filter(|_| dropped) {
-        Kept::new(store.path()).remove(&delivery_id(&message))?;
+        Kept::new(store).remove(&delivery_id(&message))?;
     }
     Ok(dropped)
 }
 
 /// Prints the octets as they are.
 fn print(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
-    let path = kept(store, message).ok_or_else(|| {
-        Fault::new(
-            Kind::Refused,
-            format!("of message {} no octets are kept", message.id),
-        )
-        .hint(format!(
-            "it is on the server: `{}` folder `{}`, {}",
-            message.address, message.folder, message.remote
-        ))
-    })?;
-    let cannot = || format!("cannot read `{}`", path.display());
-    let mut file = File::open(&path).with_context(cannot)?;
-    let mut piece = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut piece).with_context(cannot)? {
-            0 => return Ok(()),
-            n => context.output.raw(&piece[..n])?,
-        }
+    let id = delivery_id(message);
+    let kept = Kept::new(store);
+    if kept.place(&id).is_some() {
+        return kept.read(&id, &mut |piece| context.output.raw(piece));
     }
+    Err(Fault::new(
+        Kind::Refused,
+        format!("of message {} no octets are kept", message.id),
+    )
+    .hint(format!(
+        "it is on the server: `{}` folder `{}`, {}",
+        message.address, message.folder, message.remote
+    ))
+    .into())
 }
 
 fn show(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
     if context.output.json {
         return context.output.json(&as_json(store, message));
     }
-    let file = kept(store, message);
+    let place = kept(store, message);
     for (key, value) in [
         ("id", message.id.to_string()),
         ("address", message.address.clone()),
@@ -120,10 +112,7 @@ fn show(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
         ("reason", message.reason.clone()),
         (
             "message",
-            match file {
-                Some(path) => path.display().to_string(),
-                None => "not kept, it is on the server".to_owned(),
-            },
+            place.unwrap_or_else(|| "not kept, it is on the server".to_owned()),
         ),
     ] {
         let value = crate::output::escape(&value);

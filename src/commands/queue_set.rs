@@ -3,7 +3,7 @@
 use super::Context;
 use super::apply::apply_to;
 use super::person::Terminal;
-use crate::cli::QueueSet;
+use crate::cli::{AddressValues, QueueSet};
 use crate::config::{Address, Change, Name, SecretSource, put};
 use crate::provision::{self, Required, Wanted};
 use crate::shell;
@@ -83,18 +83,29 @@ fn put_name(change: &Option<Change<Name>>, slot: &mut Option<String>) {
     }
 }
 
-/// True if an option concerns an address rather than the queue.
+/// True if an option concerns an address rather than the queue. The options are taken apart without
+/// a rest, so that a new one cannot be forgotten.
 fn touches_address(args: &QueueSet) -> bool {
-    let v = &args.values;
+    let AddressValues {
+        priority,
+        extension_language,
+        account,
+        password,
+        sender,
+        outgoing,
+        folders,
+        deliver,
+        after,
+    } = &args.values;
     args.server.is_some()
         || args.no_sender
-        || v.sender
-        || !v.folders.is_empty()
-        || v.password.given.is_some()
-        || v.priority.is_some()
-        || v.extension_language.is_some()
-        || v.account.is_some()
-        || v.outgoing.is_some()
-        || v.deliver.is_some()
-        || v.after.is_some()
+        || *sender
+        || !folders.is_empty()
+        || password.given.is_some()
+        || priority.is_some()
+        || extension_language.is_some()
+        || account.is_some()
+        || outgoing.is_some()
+        || deliver.is_some()
+        || after.is_some()
 }

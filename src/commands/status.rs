@@ -9,7 +9,7 @@ use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::files;
 use crate::shell;
-use crate::state::{Health, OutboxCounts, Store, Wait};
+use crate::state::{Health, OutboxCounts, SendingWait, Store, Wait, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
@@ -83,15 +83,10 @@ fn lines<'a>(config: &'a Config, store: &Store, now: Timestamp) -> Result<Vec<Li
                 queue: &entry.queue.name,
                 address,
                 health: store.health(&key)?,
-                wait: store.wait(&wait_key(&key), now)?,
+                wait: store.wait(WaitName::Mailbox(&key), now)?,
             })
         })
         .collect()
-}
-
-/// What the state knows a mailbox's wait by.
-pub fn wait_key(mailbox: &str) -> String {
-    format!("mailbox {mailbox}")
 }
 
 /// What a monitor should hear of. The kinds: `Refused` where mail may be piling up, `TryLater`
@@ -208,16 +203,14 @@ fn outbox_problems(outbox: &OutboxCounts, now: Timestamp, max_age: u32) -> Vec<F
 
 /// Senders that a server asked to wait.
 fn sending_waits(store: &Store, now: Timestamp) -> Result<Vec<Fault>> {
-    let waits = store.waits("sending ", now)?;
+    let waits = store.sending_waits(now)?.into_iter();
     Ok(waits
-        .into_iter()
-        .filter_map(|(sender, wait)| {
-            let (server, user) = sender.rsplit_once(' ')?;
-            Some(Fault::try_later(format!(
+        .map(|SendingWait { server, user, wait }| {
+            Fault::try_later(format!(
                 "mail of `{user}` through outgoing server `{server}` waits until {}: {}",
                 clock(wait.until),
                 wait.reason
-            )))
+            ))
         })
         .collect())
 }

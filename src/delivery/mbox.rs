@@ -426,7 +426,7 @@ mod tests {
             address: "a@contoso.example".into(),
             folder: "INBOX".into(),
             uidvalidity: 1,
-            uid: RemoteId::Uid(1),
+            uid: RemoteId::from(1),
             size: 1,
             priority: 1,
             language: "en".into(),

@@ -48,7 +48,7 @@ pub struct Letter {
     pub address: String,
     pub folder: String,
     pub uidvalidity: u32,
-    #[serde(serialize_with = "as_uid")]
+    /// What its source names it by: an IMAP server, Graph, or for a report the outbox.
     pub uid: RemoteId,
     pub size: u64,
     pub priority: u32,
@@ -61,13 +61,6 @@ pub struct Letter {
     pub original_message_id: Option<String>,
     /// The same for the same message on every attempt.
     pub delivery_id: String,
-}
-
-fn as_uid<S: serde::Serializer>(id: &RemoteId, s: S) -> Result<S::Ok, S::Error> {
-    match id {
-        RemoteId::Uid(uid) => s.serialize_u32(*uid),
-        RemoteId::Graph(id) => s.serialize_str(id),
-    }
 }
 
 /// How an interrupted delivery is finished. Kept in the state database as JSON.

@@ -52,7 +52,7 @@ fn of_folder(
         record,
     } = seen;
     let mark = record.as_ref().and_then(|r| r.mark.as_deref());
-    let (mut seen, mut unknown) = (Digests::default(), Pile::new(&job.state));
+    let (mut seen, mut unknown) = (Digests::default(), Pile::new(&job.scratch));
     mailbox.list(&Query::default(), &mut |page| {
         let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
         let known = match &record {
@@ -70,7 +70,7 @@ fn of_folder(
     })?;
     let unknown = unknown.sort()?;
     let unaccounted = match mark {
-        Some(mark) if !unknown.are_uids() && unknown.count() > 0 => {
+        Some(mark) if !unknown.ascend() && unknown.count() > 0 => {
             passed_over(job, mailbox, mark, &unknown)?
         }
         _ => unknown,
@@ -134,12 +134,12 @@ impl Digests {
 }
 
 /// Whether the next run takes what is not on record: all where nothing has been fetched yet, and
-/// IMAP's UIDs above the mark.
+/// ids above the mark where they ascend.
 fn is_above(id: &RemoteId, mark: Option<&str>) -> bool {
-    match (id, mark) {
-        (RemoteId::Uid(uid), Some(mark)) => mark.parse().is_ok_and(|mark: u32| *uid > mark),
-        (RemoteId::Graph(_), Some(_)) => false,
-        (_, None) => true,
+    match mark.map(RemoteId::of_mark) {
+        Some(Some(mark)) => id.ascends() && *id > mark,
+        Some(None) => false,
+        None => true,
     }
 }
 
@@ -162,7 +162,7 @@ fn passed_over(
         Ok(())
     })?;
     ahead.sort();
-    let mut rest = Pile::new(&job.state);
+    let mut rest = Pile::new(&job.scratch);
     for page in unknown.pages(AT_ONCE) {
         for id in page? {
             if !ahead.holds(&id) {
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_message_that_is_listed_twice_counts_once() {
         let ids: Vec<_> = (0..1000)
-            .map(|n| RemoteId::Graph(format!("AAk{n}")))
+            .map(|n| RemoteId::from(format!("AAk{n}")))
             .collect();
         let mut digests = Digests::default();
         for (n, id) in ids.iter().chain(&ids[..500]).enumerate() {
@@ -194,7 +194,7 @@ mod tests {
         }
         digests.sort();
         assert!(ids.iter().all(|id| digests.holds(id)));
-        assert!(!digests.holds(&RemoteId::Graph("AAk1000".into())));
+        assert!(!digests.holds(&RemoteId::from("AAk1000".to_owned())));
         assert_eq!(digests.counts(), [600, 100, 100, 200]);
     }
 }

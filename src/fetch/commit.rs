@@ -122,7 +122,7 @@ impl Committer<'_> {
         }
         for (letter, path, why) in rejected {
             if self.failed(&letter.uid, &why.reason, why.for_good, now)? {
-                Kept::new(&self.folder.job.state).take(&letter.delivery_id, path)?;
+                Kept::new(self.store).take(&letter.delivery_id, path)?;
             } else {
                 kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
             }

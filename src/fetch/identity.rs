@@ -40,9 +40,9 @@ impl Identity {
     /// Whether this is what Exchange gives by IMAP for an item that it cannot convert. By Graph it
     /// gives an error.
     pub fn is_placeholder(&self, id: &RemoteId) -> bool {
-        match (&self.placeholder, id) {
-            (Placeholder::Yes, RemoteId::Uid(_)) => true,
-            (Placeholder::Numbered(numbers), RemoteId::Uid(uid)) => numbers.contains(uid),
+        match (&self.placeholder, id.as_number()) {
+            (Placeholder::Yes, Some(_)) => true,
+            (Placeholder::Numbered(numbers), Some(uid)) => numbers.contains(&uid),
             _ => false,
         }
     }
@@ -391,9 +391,9 @@ mod tests {
         ] {
             for piece in [1, 10, 10_000] {
                 let identity = identity(message.as_bytes(), piece);
-                assert_eq!(identity.is_placeholder(&RemoteId::Uid(7)), is, "{message}");
+                assert_eq!(identity.is_placeholder(&RemoteId::from(7)), is, "{message}");
                 // By Graph there is none.
-                assert!(!identity.is_placeholder(&RemoteId::Graph("7".into())));
+                assert!(!identity.is_placeholder(&RemoteId::from("7".to_owned())));
             }
         }
     }

@@ -79,7 +79,7 @@ pub fn list(
                     after: None,
                     since: job.since,
                 };
-                let mut pile = Pile::new(&job.state);
+                let mut pile = Pile::new(&job.scratch);
                 mailbox.list(&all, &mut |page| {
                     page.into_iter().try_for_each(|listed| pile.add(listed))
                 })?;

@@ -25,6 +25,7 @@ use crate::state::{Epoch, FolderRecord, Interrupted, Store, uidvalidity};
 use anyhow::Result;
 use intake::Staged;
 use pass::Pass;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Instant;
 use visit::{Visit, is_cut};
@@ -56,10 +57,9 @@ pub struct Job {
     pub since: Option<jiff::civil::Date>,
     /// Stop between two messages at this time.
     pub deadline: Option<Instant>,
-    /// A private folder of ours for what has no place of its own to be staged in.
-    pub spool: PathBuf,
-    /// The state folder, where the octets of refused messages are kept.
-    pub state: PathBuf,
+    /// A private folder of ours for what has no place of its own to be staged in, and for what
+    /// memory is not to hold.
+    pub scratch: PathBuf,
 }
 
 impl Job {
@@ -120,11 +120,6 @@ impl Folder<'_> {
         }
     }
 
-    /// The mark of a folder with UIDs.
-    fn uid_mark(&self) -> Option<u32> {
-        self.record.mark.as_ref()?.parse().ok()
-    }
-
     fn delivery_id(&self, id: &RemoteId) -> String {
         delivery_id(&self.job.address, &self.key, self.epoch, id)
     }
@@ -151,7 +146,7 @@ pub trait Reporter: Sync {
     fn delivered(&self, delivered: &Delivered<'_>);
     /// A delivery that a crash interrupted is finished.
     fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str);
-    fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool);
+    fn failed(&self, folder: &Folder<'_>, id: &dyn Display, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
     fn warn(&self, text: &str);
 }
@@ -273,13 +268,11 @@ fn uids_went_back(
     store: &Store,
     record: &FolderRecord,
 ) -> Result<bool> {
-    let Some(next) = opened.uid_next else {
+    let Some(next) = &opened.next else {
         return Ok(false);
     };
-    match store.highest_uid(record)? {
-        Some(highest) if next <= highest => {
-            Ok(mailbox.present(&[RemoteId::Uid(highest)])?.is_empty())
-        }
+    match store.highest(record)? {
+        Some(highest) if *next <= highest => Ok(mailbox.present(&[highest])?.is_empty()),
         _ => Ok(false),
     }
 }

@@ -10,7 +10,7 @@ pub struct Pass {
     pub seen: Vec<String>,
     /// What is moved does not come to where it would be fetched again; that was made sure of.
     pub may_move: bool,
-    /// The message that this connection broke over, as far as can be told: its folder and UID.
+    /// The message that this connection broke over, as far as can be told: its folder and id.
     broke_over: Option<(String, RemoteId)>,
     /// The same of the connection before.
     before: Option<(String, RemoteId)>,
@@ -37,11 +37,11 @@ impl Pass {
         }
     }
 
-    /// Notes that the connection broke before this message of a folder came. UIDs come in order; of
-    /// Graph's ids nothing can be told.
+    /// Notes that the connection broke before this message of a folder came. Messages whose ids
+    /// ascend come in order; of others nothing can be told.
     pub fn broke_over(&mut self, folder: &str, next: Option<&RemoteId>) {
         self.broke_over = next
-            .filter(|id| matches!(id, RemoteId::Uid(_)))
+            .filter(|id| id.ascends())
             .map(|id| (folder.to_owned(), id.clone()));
     }
 

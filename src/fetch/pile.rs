@@ -1,8 +1,9 @@
 //! Ids of messages, put in order in bounded memory.
 //!
-//! A folder may hold a million messages, and an id of Graph takes some hundred octets. UIDs stay
-//! in memory, four octets each. Of the ids of Graph only [`HELD`] octets do: what is more goes in
-//! sorted parts into a file without a name in the state folder, which ends with the process.
+//! A folder may hold a million messages, and an id of Graph takes some hundred octets. Ids that are
+//! numbers (IMAP's) stay in memory, four octets each. Of those that are texts (Graph's) only [`HELD`]
+//! octets do: what is more goes in sorted parts into a file without a name, which ends with the
+//! process.
 
 use crate::delivery::cannot_write;
 use crate::files;
@@ -15,7 +16,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Octets of the ids of Graph that are held in memory; a folder of 10,000 messages fits.
+/// Octets of texts that are held in memory; a folder of 10,000 messages of Graph fits.
 const HELD: usize = 4 << 20;
 /// Octets that are read at once of each sorted part.
 const READ: usize = 16 << 10;
@@ -24,7 +25,7 @@ const READ: usize = 16 << 10;
 pub struct Pile {
     /// Where files may be made.
     folder: PathBuf,
-    uids: Vec<u32>,
+    numbers: Vec<u32>,
     lines: Vec<Line>,
     /// Octets of `lines`.
     octets: usize,
@@ -34,8 +35,8 @@ pub struct Pile {
     parts: Option<(File, Vec<u64>)>,
 }
 
-/// A message of Graph in one string: when it was received, a tab, its id. Neither holds a tab or a
-/// line end, so that lines sort by time, then by id.
+/// A message whose id is a text, in one string: when it was received, a tab, its id. Neither holds
+/// a tab or a line end, so that lines sort by time, then by id.
 struct Line(String);
 
 impl Line {
@@ -53,7 +54,7 @@ impl Pile {
     pub fn new(folder: &Path) -> Pile {
         Pile {
             folder: folder.to_owned(),
-            uids: Vec::new(),
+            numbers: Vec::new(),
             lines: Vec::new(),
             octets: 0,
             held: HELD,
@@ -66,13 +67,12 @@ impl Pile {
     /// # Errors
     /// `CannotWrite` where the folder cannot take what memory is not to hold.
     pub fn add(&mut self, message: Listed) -> Result<()> {
-        match message.id {
-            RemoteId::Uid(uid) => self.uids.push(uid),
-            RemoteId::Graph(id) => {
-                let line = [&message.received, "\t", &id].concat();
-                self.octets += line.len();
-                self.lines.push(Line(line));
-            }
+        if let Some(number) = message.id.as_number() {
+            self.numbers.push(number);
+        } else if let Some(text) = message.id.as_text() {
+            let line = [&message.received, "\t", text].concat();
+            self.octets += line.len();
+            self.lines.push(Line(line));
         }
         if self.octets > self.held {
             self.spill().map_err(|e| cannot_write(&self.folder, &e))?;
@@ -99,13 +99,13 @@ impl Pile {
         Ok(())
     }
 
-    /// The messages in order, each once: UIDs ascend, ids of Graph come by their time.
+    /// The messages in order, each once: numbers ascend, texts come by their time.
     ///
     /// # Errors
     /// `CannotWrite` as of [`Pile::add`].
     pub fn sort(mut self) -> Result<Sorted> {
-        self.uids.sort_unstable();
-        self.uids.dedup();
+        self.numbers.sort_unstable();
+        self.numbers.dedup();
         if self.parts.is_none() {
             let mut seen = HashSet::new();
             let new: Vec<bool> = self.lines.iter().map(|l| seen.insert(l.id())).collect();
@@ -113,13 +113,13 @@ impl Pile {
             self.lines.retain(|_| new.next() != Some(false));
             // Those of one time stay as they came.
             self.lines.sort_by(|a, b| a.received().cmp(b.received()));
-            return Ok(Sorted::new(self.uids, Ids::Held(self.lines)));
+            return Ok(Sorted::new(self.numbers, Ids::Held(self.lines)));
         }
         let folder = self.folder.clone();
         let merged = self.spill().and_then(|()| self.merge());
         let (file, count) = merged.map_err(|e| cannot_write(&folder, &e))?;
         Ok(Sorted::new(
-            self.uids,
+            self.numbers,
             Ids::Filed {
                 file,
                 count,
@@ -182,7 +182,7 @@ impl Read for Part<'_> {
 
 /// Ids in order, to be read as often as need be.
 pub struct Sorted {
-    uids: Vec<u32>,
+    numbers: Vec<u32>,
     ids: Ids,
     /// So many of them count.
     count: u64,
@@ -199,14 +199,14 @@ enum Ids {
 }
 
 impl Sorted {
-    fn new(uids: Vec<u32>, ids: Ids) -> Sorted {
-        let of_graph = match &ids {
+    fn new(numbers: Vec<u32>, ids: Ids) -> Sorted {
+        let texts = match &ids {
             Ids::Held(lines) => lines.len() as u64,
             Ids::Filed { count, .. } => *count,
         };
         Sorted {
-            count: uids.len() as u64 + of_graph,
-            uids,
+            count: numbers.len() as u64 + texts,
+            numbers,
             ids,
         }
     }
@@ -215,9 +215,9 @@ impl Sorted {
         self.count
     }
 
-    /// Whether they are UIDs of IMAP.
-    pub fn are_uids(&self) -> bool {
-        !self.uids.is_empty()
+    /// Whether they ascend, see [`RemoteId::ascends`].
+    pub fn ascend(&self) -> bool {
+        !self.numbers.is_empty()
     }
 
     /// Whether a message that was listed under two times may be here twice: so much more would
@@ -244,20 +244,23 @@ impl Sorted {
     }
 
     fn all(&self) -> impl Iterator<Item = Result<RemoteId>> {
-        let uids = self.uids.iter().map(|uid| Ok(RemoteId::Uid(*uid)));
-        let graph: Box<dyn Iterator<Item = Result<RemoteId>>> = match &self.ids {
+        let numbers = self
+            .numbers
+            .iter()
+            .map(|number| Ok(RemoteId::from(*number)));
+        let texts: Box<dyn Iterator<Item = Result<RemoteId>>> = match &self.ids {
             Ids::Held(lines) => {
-                Box::new(lines.iter().map(|l| Ok(RemoteId::Graph(l.id().to_owned()))))
+                Box::new(lines.iter().map(|l| Ok(RemoteId::from(l.id().to_owned()))))
             }
             Ids::Filed { file, folder, .. } => {
                 Box::new(lines(file, 0, u64::MAX).map(move |line| match line {
-                    Ok(line) => Ok(RemoteId::Graph(Line(line).id().to_owned())),
+                    Ok(line) => Ok(RemoteId::from(Line(line).id().to_owned())),
                     Err(e) => Err(cannot_write(folder, &e)),
                 }))
             }
         };
         let count = usize::try_from(self.count).unwrap_or(usize::MAX);
-        uids.chain(graph).take(count)
+        numbers.chain(texts).take(count)
     }
 }
 
@@ -271,7 +274,7 @@ mod tests {
         pile.held = held;
         for (received, id) in messages {
             let received = (*received).to_owned();
-            let id = RemoteId::Graph(id.clone());
+            let id = RemoteId::from(id.clone());
             pile.add(Listed { id, received }).unwrap();
         }
         pile.sort().unwrap()
@@ -284,13 +287,13 @@ mod tests {
     }
 
     #[test]
-    fn uids_ascend_each_once() {
+    fn numbers_ascend_each_once() {
         let mut pile = Pile::new(Path::new("."));
         for uid in [7, 3, 3, 9, 1] {
-            pile.add(RemoteId::Uid(uid).into()).unwrap();
+            pile.add(RemoteId::from(uid).into()).unwrap();
         }
         let mut sorted = pile.sort().unwrap();
-        assert!(sorted.are_uids() && sorted.count() == 4);
+        assert!(sorted.ascend() && sorted.count() == 4);
         assert_eq!(ids(&sorted, 3), ["1", "3", "7", "9"]);
         sorted.truncate(2);
         assert_eq!((sorted.count(), ids(&sorted, 9).len()), (2, 2));

@@ -55,8 +55,8 @@ struct Fetched {
 
 /// What is to be retrieved, and the mark that holds once all of it is accounted for.
 pub struct Outstanding {
-    /// First those that failed before. Of UIDs a part of the work moves the mark, which passes over
-    /// all below it: they ascend. Those of Graph are in the order of arrival.
+    /// In the order of arrival. Where ids ascend, a part of the work moves the mark, which passes
+    /// over all below it. Where they do not, those that failed before are first.
     pub ids: Sorted,
     mark: Option<String>,
 }
@@ -71,7 +71,7 @@ pub fn outstanding(
     epoch: Epoch,
     mut wanted: impl FnMut(&RemoteId) -> bool,
 ) -> Result<Option<Outstanding>> {
-    let mut pile = Pile::new(&job.state);
+    let mut pile = Pile::new(&job.scratch);
     store.due(record.id, epoch, now(), &mut |id| match wanted(&id) {
         true => pile.add(id.into()),
         false => Ok(()),
@@ -280,7 +280,7 @@ impl Visit<'_> {
                 folder.name,
                 &job.language,
             )?;
-            let mut delivery = delivery::open(&place, &job.spool)?;
+            let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
                 .names
                 .sweep(delivery.staging())
@@ -310,24 +310,24 @@ impl Visit<'_> {
                         return Ok(Ended::Whole);
                     }
                 }
-                // IMAP's ids ascend: everything up to the last of the chunk is accounted for. One that
+                // Where ids ascend, everything up to the last of the chunk is accounted for. One that
                 // nothing came of may never have been: beyond it may be mail that is still to come.
                 // The listing's own mark is not passed over either.
-                let highest: Option<u32> = work.mark.as_ref().and_then(|mark| mark.parse().ok());
-                let last = chunk.iter().filter_map(|id| match id {
-                    RemoteId::Uid(uid) if !fetched.gone.contains(id) => Some(*uid),
-                    _ => None,
-                });
-                let last = last.filter(|uid| highest.is_some_and(|h| *uid <= h)).max();
-                if let Some(last) = last.filter(|last| folder.uid_mark() < Some(*last)) {
-                    store.set_mark(folder.record.id, &last.to_string())?;
+                if let Some(end) = work.mark.as_deref().and_then(RemoteId::of_mark) {
+                    let came = |id: &&RemoteId| !fetched.gone.contains(*id);
+                    let is_listed = |id: &&RemoteId| id.ascends() && **id <= end;
+                    let last = chunk.iter().filter(is_listed).filter(came).max();
+                    let mark = folder.record.mark.as_deref().and_then(RemoteId::of_mark);
+                    if let Some(last) = last.filter(|last| mark.is_none_or(|mark| mark < **last)) {
+                        store.set_mark(folder.record.id, &last.to_string())?;
+                    }
                 }
             }
         }
         self.charge(folder, &set_aside)?;
-        // Of UIDs each chunk has moved it.
+        // Where ids ascend, each chunk has moved it.
         if let Some(mark) = work.mark
-            && !work.ids.are_uids()
+            && !work.ids.ascend()
             && folder.record.mark.as_ref() != Some(&mark)
         {
             store.set_mark(folder.record.id, &mark)?;

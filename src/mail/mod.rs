@@ -23,20 +23,64 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io;
 
-/// What names a message within one epoch of one folder.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RemoteId {
-    /// An IMAP UID (RFC 3501 §2.3.1.1).
-    Uid(u32),
-    /// A Graph immutable id.
-    Graph(String),
+/// What names a message within one epoch of one folder: the source's own id, as it gave it.
+///
+/// Only the source itself, and who keeps ids, look into one. All others compare them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct RemoteId(Own);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+enum Own {
+    Number(u32),
+    Text(String),
+}
+
+impl RemoteId {
+    /// Whether ids of its kind ascend in the order of arrival, so that one is a mark of a listing:
+    /// numbers do (IMAP's UIDs, RFC 3501 §2.3.1.1). Texts tell nothing of each other.
+    pub fn ascends(&self) -> bool {
+        self.as_number().is_some()
+    }
+
+    /// The id that a mark is, where ids ascend.
+    pub fn of_mark(mark: &str) -> Option<RemoteId> {
+        mark.parse().ok().map(|number: u32| RemoteId::from(number))
+    }
+
+    pub fn as_number(&self) -> Option<u32> {
+        match self.0 {
+            Own::Number(number) => Some(number),
+            Own::Text(_) => None,
+        }
+    }
+
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.0 {
+            Own::Number(_) => None,
+            Own::Text(text) => Some(text),
+        }
+    }
+}
+
+impl From<u32> for RemoteId {
+    fn from(number: u32) -> RemoteId {
+        RemoteId(Own::Number(number))
+    }
+}
+
+impl From<String> for RemoteId {
+    fn from(text: String) -> RemoteId {
+        RemoteId(Own::Text(text))
+    }
 }
 
 impl fmt::Display for RemoteId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RemoteId::Uid(uid) => write!(f, "{uid}"),
-            RemoteId::Graph(id) => f.write_str(id),
+        match &self.0 {
+            Own::Number(number) => write!(f, "{number}"),
+            Own::Text(text) => f.write_str(text),
         }
     }
 }
@@ -48,8 +92,8 @@ pub struct Folder {
     pub uidvalidity: u32,
     /// How many messages it holds.
     pub exists: u32,
-    /// The UID that the next message will have, if the server tells (IMAP's UIDNEXT).
-    pub uid_next: Option<u32>,
+    /// The id that the next message will have, if the server tells (IMAP's UIDNEXT).
+    pub next: Option<RemoteId>,
 }
 
 /// What to list.
@@ -493,5 +537,23 @@ mod tests {
             serde_json::from_str::<RefusedRecipient>(&now).unwrap(),
             earlier
         );
+    }
+
+    #[test]
+    fn an_id_is_as_its_source_gave_it() {
+        let (number, text) = (RemoteId::from(9), RemoteId::from("9".to_owned()));
+        assert_ne!(number, text);
+        assert_eq!(
+            serde_json::to_string(&[&number, &text]).unwrap(),
+            r#"[9,"9"]"#
+        );
+        assert_eq!(
+            (number.to_string(), text.to_string()),
+            ("9".into(), "9".into())
+        );
+        assert!(number < RemoteId::from(10), "numbers are no words");
+        assert!(number.ascends() && !text.ascends());
+        assert_eq!(RemoteId::of_mark("9"), Some(number));
+        assert_eq!(RemoteId::of_mark("2026-11-29T07:00:00Z AAMk"), None);
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! The order is the promise:
 //!
-//! 1. a message's octets are in a file of their own, the file and its folder synced, before its
-//!    row is on record; only then is it promised ([`keep`]);
-//! 2. whoever works on a message holds the lock of its file, which the kernel releases when they
-//!    die ([`claim`]);
+//! 1. a message's octets, its body, are durable with their name before its row is on record; only
+//!    then is it promised ([`keep`]);
+//! 2. whoever works on a message holds its body, which the state gives to nobody else until they
+//!    let go or die ([`claim`]);
 //! 3. that the end of the message goes out next is on record before it does
 //!    ([`Claim::hand_over`]): a message found in that state without a holder is `unknown` and
 //!    never sent again by itself;
-//! 4. what became of it is on record before its file goes ([`Claim::settle`]).
+//! 4. what became of it is on record before its body goes ([`Claim::settle`]).
 //!
-//! A crash before 1 is complete leaves a file without a row, which [`sweep`] removes: nobody was
+//! A crash before 1 is complete leaves a body without a row, which [`sweep`] removes: nobody was
 //! promised anything.
 
 mod fate;
@@ -20,20 +20,13 @@ mod report;
 pub use report::{Destination, deliver_report};
 
 use crate::fault::{Fault, Kind, kind_of};
-use crate::files;
 use crate::mail::{Envelope, Receipt};
-use crate::state::{OutboxEntry, OutboxState, Store};
-use anyhow::{Context, Result};
+use crate::state::{Held, Hold, OutboxEntry, OutboxState, Store};
+use anyhow::Result;
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs::{self, DirEntry, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tempfile::NamedTempFile;
 
-/// A file without a row is somebody's that is at work; after this time it is nobody's.
+/// A body without a row is somebody's that is at work; after this time it is nobody's.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// A message of the outbox that only we work on, until this is dropped.
@@ -42,7 +35,7 @@ pub struct Claim<'a> {
     pub entry: OutboxEntry,
     /// Somebody died handing it over, and nobody was told yet.
     pub abandoned: bool,
-    file: File,
+    _held: Held,
 }
 
 /// What became of an attempt.
@@ -67,7 +60,7 @@ pub enum Teller {
     Report,
 }
 
-/// Keeps a message, durably; when this returns, it may be promised. Its lock is ours.
+/// Keeps a message, durably; when this returns, it may be promised. It is ours to work on.
 ///
 /// `shared_id`: the same message also leaves for others in a transaction of its own.
 pub fn keep<'a>(
@@ -78,19 +71,10 @@ pub fn keep<'a>(
     shared_id: bool,
     now: i64,
 ) -> Result<Claim<'a>> {
-    let folder = store.outbox_folder();
-    files::create_private_folder(&folder)?;
-    let cannot = |e: io::Error| cannot_keep(store, &e);
-    let temp = locked_file(&folder).map_err(cannot)?;
-    let (mut file, path) = temp.into_parts();
-    file.write_all(octets)
-        .and_then(|()| file.sync_all())
-        .map_err(cannot)?;
-    files::sync_folder(&folder)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let body = store.outbox_bodies().put(octets)?;
     let mut entry = OutboxEntry {
         id: 0,
-        file: name.into_owned(),
+        file: body.name.clone(),
         envelope,
         message_id: message_id.to_owned(),
         shared_id,
@@ -105,30 +89,13 @@ pub fn keep<'a>(
         changed_at: now,
     };
     entry.id = store.outbox_add(&entry)?;
-    // On record: from here on the file stays until the row is gone.
-    let _ = path.keep();
     Ok(Claim {
         store,
         entry,
         abandoned: false,
-        file,
+        // On record: from here on the body stays until the row is gone.
+        _held: body.keep(),
     })
-}
-
-/// A new file that is locked by us: the lock comes before the name is known to anybody through the
-/// row. A sweep that found the file in between has taken its name, and then another one is made.
-fn locked_file(folder: &Path) -> io::Result<NamedTempFile> {
-    loop {
-        let temp = tempfile::Builder::new()
-            .prefix("")
-            .suffix(".eml")
-            .rand_bytes(16)
-            .tempfile_in(folder)?;
-        temp.as_file().lock()?;
-        if temp.as_file().metadata()?.nlink() > 0 {
-            return Ok(temp);
-        }
-    }
 }
 
 /// Takes a message to work on. `None` where another process has it, or it is dealt with. What
@@ -137,37 +104,23 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
     let Some(entry) = store.outbox_entry(id)? else {
         return Ok(None);
     };
-    let path = store.outbox_folder().join(&entry.file);
-    let file = match OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(&path)
-    {
-        Ok(file) => file,
+    let held = match store.outbox_bodies().hold(&entry.file)? {
+        Hold::Ours(held) => held,
+        Hold::Theirs => return Ok(None),
         // Whoever had it is done with it.
-        Err(e) if e.kind() == io::ErrorKind::NotFound && store.outbox_entry(id)?.is_none() => {
-            return Ok(None);
-        }
-        Err(e) => {
+        Hold::Gone if store.outbox_entry(id)?.is_none() => return Ok(None),
+        Hold::Gone => {
+            let place = store.outbox_bodies().place(&entry.file);
             return Err(Fault::new(
                 Kind::CannotWrite,
-                format!(
-                    "cannot read message {id} of the outbox, `{}`: {e}",
-                    path.display()
-                ),
+                format!("the octets of message {id} are lost: `{place}` does not exist"),
             )
             .hint(format!(
-                "if the file is lost, so is the message: queuemail outbox drop {id}"
+                "if it cannot be restored: queuemail outbox drop {id}"
             ))
             .into());
         }
     };
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(e)) => return Err(cannot_keep(store, &e)),
-    }
     // What was read before the lock may be out of date.
     let Some(entry) = store.outbox_entry(id)? else {
         return Ok(None);
@@ -176,7 +129,7 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
         store,
         abandoned: entry.state == OutboxState::Sending,
         entry,
-        file,
+        _held: held,
     };
     if claim.abandoned {
         claim.entry.state = OutboxState::Unknown;
@@ -190,11 +143,8 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
 impl<'a> Claim<'a> {
     /// The message.
     pub fn octets(&self) -> Result<Vec<u8>> {
-        let mut octets = Vec::with_capacity(usize::try_from(self.entry.size).unwrap_or(0));
-        let path = self.store.outbox_folder().join(&self.entry.file);
-        File::open(&path)
-            .and_then(|file| file.take(self.entry.size + 1).read_to_end(&mut octets))
-            .with_context(|| format!("cannot read `{}`", path.display()))?;
+        let bodies = self.store.outbox_bodies();
+        let octets = bodies.octets(&self.entry.file, self.entry.size + 1)?;
         if octets.len() as u64 != self.entry.size {
             return Err(Fault::new(
                 Kind::CannotWrite,
@@ -205,7 +155,10 @@ impl<'a> Claim<'a> {
                     self.entry.size
                 ),
             )
-            .hint(format!("nothing was sent; see `{}`", path.display()))
+            .hint(format!(
+                "nothing was sent; see `{}`",
+                bodies.place(&self.entry.file)
+            ))
             .into());
         }
         Ok(octets)
@@ -260,15 +213,9 @@ impl<'a> Claim<'a> {
             return Ok(settled);
         }
         self.store.outbox_remove(self.entry.id)?;
-        // The row is what counts; a file that stays is swept later.
-        let _ = fs::remove_file(self.store.outbox_folder().join(&self.entry.file));
+        // The row is what counts; a body that stays is swept later.
+        let _ = self.store.outbox_bodies().remove(&self.entry.file);
         Ok(settled)
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        let _ = self.file.unlock();
     }
 }
 
@@ -278,60 +225,43 @@ pub fn may_pass(err: &anyhow::Error) -> bool {
     matches!(kind_of(err), Kind::TryLater | Kind::SignIn | Kind::Refused)
 }
 
-/// Removes files that no row names, left by processes that died before they promised anything.
-/// Whoever still works on one holds its lock; the age alone says little, for clocks are set.
+/// Removes bodies that no row names, left by processes that died before they promised anything.
+/// Whoever still works on one holds it; the age alone says little, for clocks are set.
 pub fn sweep(store: &Store) -> Result<()> {
-    let Ok(folder) = fs::read_dir(store.outbox_folder()) else {
-        return Ok(());
-    };
+    let bodies = store.outbox_bodies();
     let now = SystemTime::now();
-    let old: Vec<_> = folder
-        .flatten()
-        .filter(|file| {
-            let at = file.metadata().and_then(|m| m.modified());
-            at.is_ok_and(|at| now.duration_since(at).unwrap_or_else(|e| e.duration()) > ORPHAN_AGE)
-        })
-        .collect();
+    let age = |at| now.duration_since(at).unwrap_or_else(|e| e.duration());
+    // What cannot be looked at now is swept by a later run.
+    let mut old = bodies.all().unwrap_or_default();
+    old.retain(|body| age(body.at) > ORPHAN_AGE);
     if old.is_empty() {
         return Ok(());
     }
-    let nameless = |files: &mut Vec<(DirEntry, Option<File>)>| -> Result<()> {
-        let named: HashSet<OsString> = store.outbox()?.into_iter().map(|e| e.file.into()).collect();
-        files.retain(|(file, _)| !named.contains(&file.file_name()));
-        Ok(())
-    };
-    let mut old = old.into_iter().map(|file| (file, None)).collect();
-    nameless(&mut old)?;
-    old.retain_mut(|(file, lock)| {
-        *lock = File::open(file.path()).ok();
-        lock.as_ref().is_some_and(|lock| lock.try_lock().is_ok())
-    });
-    if old.is_empty() {
+    let named =
+        || -> Result<HashSet<String>> { Ok(store.outbox()?.into_iter().map(|e| e.file).collect()) };
+    let before = named()?;
+    old.retain(|body| !before.contains(&body.name));
+    let mut held = Vec::new();
+    for body in old {
+        if let Ok(Hold::Ours(lock)) = bodies.hold(&body.name) {
+            held.push((body.name, lock));
+        }
+    }
+    if held.is_empty() {
         return Ok(());
     }
-    // Whoever held a lock until now may have put its row on record.
-    nameless(&mut old)?;
-    for (file, _) in old {
-        let _ = fs::remove_file(file.path());
+    // Whoever held one until now may have put its row on record.
+    let named = named()?;
+    for (name, _) in held.iter().filter(|(name, _)| !named.contains(name)) {
+        let _ = bodies.remove(name);
     }
     Ok(())
-}
-
-fn cannot_keep(store: &Store, err: &io::Error) -> anyhow::Error {
-    Fault::new(
-        Kind::CannotWrite,
-        format!(
-            "cannot keep the message in `{}`: {err}",
-            store.outbox_folder().display()
-        ),
-    )
-    .hint("the message is not kept and was not sent; another state folder: --state-dir")
-    .into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{self, File};
 
     #[test]
     fn one_at_a_time_works_on_a_message() {
@@ -355,18 +285,17 @@ mod tests {
         found.remove().unwrap();
         drop(found);
         assert!(claim(&store, id, 8).unwrap().is_none());
-        assert_eq!(fs::read_dir(store.outbox_folder()).unwrap().count(), 0);
+        assert_eq!(store.outbox_bodies().all().unwrap(), []);
     }
 
     #[test]
     fn a_sweep_takes_what_nobody_works_on_whatever_the_clock_says() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let outbox = store.outbox_folder();
-        files::create_private_folder(&outbox).unwrap();
+        let outbox = folder.path().join("outbox");
         let envelope = Envelope::default();
         drop(keep(&store, envelope, "<1@x>", b"kept", false, 5).unwrap());
-        let being_written = locked_file(&outbox).unwrap();
+        let being_written = store.outbox_bodies().put(b"promised soon").unwrap();
         let left = outbox.join("left.eml");
         let fresh = outbox.join("fresh.eml");
         for path in [&left, &fresh] {
@@ -384,7 +313,7 @@ mod tests {
             }
             sweep(&store).unwrap();
             assert!(!left.exists() && fresh.exists());
-            assert!(being_written.path().exists());
+            assert!(store.outbox_bodies().has(&being_written.name));
             assert_eq!(fs::read_dir(&outbox).unwrap().count(), 3);
         }
     }

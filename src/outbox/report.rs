@@ -12,7 +12,6 @@ use crate::mail::RefusedRecipient;
 use crate::mail::message;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, tz::TimeZone};
-use std::fs;
 use std::io::Write;
 
 /// Where a sender's reports go.
@@ -36,9 +35,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
             return Ok(place);
         }
     }
-    let spool = store.path().join("spool");
-    files::create_private_folder(&spool)?;
-    let mut delivery = delivery::open(&to.place, &spool)?;
+    let mut delivery = delivery::open(&to.place, &store.scratch()?)?;
     let octets = render(claim, to, now)?;
     let letter = letter(claim, to, octets.len() as u64);
     let intent = stage(delivery.as_mut(), &letter, &octets)?;
@@ -88,7 +85,7 @@ fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
         address: to.address.clone(),
         folder: "outbox".to_owned(),
         uidvalidity: 0,
-        uid: crate::mail::RemoteId::Graph(format!("outbox-{}", claim.entry.id)),
+        uid: format!("outbox-{}", claim.entry.id).into(),
         size,
         priority: to.priority,
         language: to.language.clone(),
@@ -113,8 +110,8 @@ fn report_id(claim: &Claim<'_>) -> String {
 fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
     let entry = &claim.entry;
     // What became of the octets since does not stop the report.
-    let path = claim.store.outbox_folder().join(&entry.file);
-    let original = fs::read(&path).unwrap_or_default();
+    let bodies = claim.store.outbox_bodies();
+    let original = bodies.octets(&entry.file, entry.size).unwrap_or_default();
     let header = &original[..message::header_end(&original)];
     let date = |seconds: i64| -> Result<String> {
         let time = Timestamp::from_second(seconds)?.to_zoned_datetime(TimeZone::UTC);

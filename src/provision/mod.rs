@@ -210,3 +210,6 @@ fn resolved(config: &Config, file: &Path) -> Result<Config> {
     config::resolve_paths(&mut config, file)?;
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,7 @@ use crate::means::Means;
 use crate::net;
 use crate::output::escape;
 use crate::secret::Secret;
-use crate::state::Store;
+use crate::state::{Store, WayName};
 use crate::submit::Route;
 use crate::tokens::Access;
 use anyhow::{Context as _, Result};
@@ -136,9 +136,9 @@ impl<'a> Mailboxes<'a> {
         if server.via != IncomingVia::Auto || !is_about_the_way(err) {
             return Ok(false);
         }
-        let key = key(wanted, server);
-        let known = self.store.way(&key)?.is_some();
-        self.store.forget_way(&key)?;
+        let name = name(wanted, server);
+        let known = self.store.way(name)?.is_some();
+        self.store.forget_way(name)?;
         Ok(known)
     }
 
@@ -172,10 +172,10 @@ impl<'a> Mailboxes<'a> {
         stale_token: bool,
         way: &Cell<ReadWay>,
     ) -> Result<Opened> {
-        let key = key(wanted, server);
+        let name = name(wanted, server);
         let address = wanted.name;
         let observer = &self.means.observer;
-        if let Some(known) = self.store.way(&key)? {
+        if let Some(known) = self.store.way(name)? {
             let found = match known.way.as_str() {
                 "graph" => ReadWay::Graph,
                 _ => ReadWay::Imap,
@@ -186,7 +186,7 @@ impl<'a> Mailboxes<'a> {
             ));
             way.set(found);
             match self.open_by(wanted, server, found, stale_token) {
-                Err(err) if is_about_the_way(&err) => self.store.forget_way(&key)?,
+                Err(err) if is_about_the_way(&err) => self.store.forget_way(name)?,
                 opened => return opened,
             }
         }
@@ -199,7 +199,7 @@ impl<'a> Mailboxes<'a> {
                     for (other, err) in &refusals {
                         reason.push_str(&format!("; {} did not: {}", other.name(), brief(err)));
                     }
-                    self.store.set_way(&key, found.name(), &reason)?;
+                    self.store.set_way(name, found.name(), &reason)?;
                     observer.step(&format!(
                         "`{address}` is read by {}: {reason}",
                         found.name()
@@ -360,8 +360,11 @@ impl<'a> Mailboxes<'a> {
 }
 
 /// What the state knows a mailbox's way by: another server may have another app.
-fn key(wanted: &Wanted<'_>, server: &IncomingServer) -> String {
-    format!("read {} {}", wanted.name.to_lowercase(), server.name)
+fn name<'a>(wanted: &Wanted<'a>, server: &'a IncomingServer) -> WayName<'a> {
+    WayName::Reading {
+        mailbox: wanted.name,
+        server: &server.name,
+    }
 }
 
 /// An error in a few words.

@@ -14,7 +14,7 @@ use crate::mail::{Transport, graph};
 use crate::means::Means;
 use crate::net;
 use crate::secret::Secret;
-use crate::state::{Ground, Store};
+use crate::state::{Ground, Store, WayName};
 use crate::submit::Route;
 use crate::tokens::Access;
 use anyhow::Result;
@@ -58,7 +58,7 @@ impl<'a> Transports<'a> {
         Ok(match route.outgoing.via {
             OutgoingVia::Smtp => Some(SendWay::Smtp),
             OutgoingVia::Graph => Some(SendWay::Graph),
-            OutgoingVia::Auto => self.store.way(&key(route))?.map(|known| {
+            OutgoingVia::Auto => self.store.way(name(route))?.map(|known| {
                 let (name, reason) = (known.way.as_str(), known.reason.as_str());
                 self.means.observer.step(&format!(
                     "`{}` sends by {name}: {reason}",
@@ -115,7 +115,7 @@ impl<'a> Transports<'a> {
         if route.outgoing.via != OutgoingVia::Auto || !is_about_the_way(err) {
             return Ok(None);
         }
-        self.store.forget_way(&key(route))?;
+        self.store.forget_way(name(route))?;
         let other = refused.other();
         let Ok(Permission::Held(permission)) = self.permission(route, other) else {
             return Ok(None);
@@ -142,10 +142,10 @@ impl<'a> Transports<'a> {
         if is_auto
             && way == Some(SendWay::Graph)
             && store
-                .way(&key(route))?
+                .way(name(route))?
                 .is_some_and(|known| known.ground == Ground::Guess)
         {
-            store.set_way_by(Ground::Proven, &key(route), SendWay::Graph.name(), PROVEN)?;
+            store.set_way_by(Ground::Proven, name(route), SendWay::Graph.name(), PROVEN)?;
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl<'a> Transports<'a> {
         reason: &str,
     ) -> Result<()> {
         let store = self.store;
-        store.set_way_by(ground, &key(route), way.name(), reason)?;
+        store.set_way_by(ground, name(route), way.name(), reason)?;
         self.means.observer.step(&format!(
             "`{}` sends by {}: {reason}",
             route.outgoing.name,
@@ -257,15 +257,14 @@ impl<'a> Transports<'a> {
 
 /// Why Graph is known to take messages of an app whose token names no permission, if it is.
 pub fn proven(store: &Store, route: &Route<'_>) -> Result<Option<&'static str>> {
-    let known = store.way(&key(route))?;
+    let known = store.way(name(route))?;
     let proven = known.filter(|known| known.ground == Ground::Proven);
     Ok(proven.map(|_| PROVEN))
 }
 
-fn key(route: &Route<'_>) -> String {
-    format!(
-        "send {} {}",
-        route.graph_user().to_lowercase(),
-        route.outgoing.name
-    )
+fn name<'a>(route: &Route<'a>) -> WayName<'a> {
+    WayName::Sending {
+        mailbox: route.graph_user(),
+        server: &route.outgoing.name,
+    }
 }

@@ -24,7 +24,7 @@ use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
 use crate::means::Means;
 use crate::reach::{SendWay, Transports};
-use crate::state::Store;
+use crate::state::{Sender, Store};
 use crate::submit::Route;
 use crate::tokens::login_to_send;
 use anyhow::{Context as _, Result};
@@ -45,9 +45,6 @@ pub struct Mail<'a> {
     /// Nothing else follows it in this run.
     pub alone: bool,
 }
-
-/// What messages share that share a connection: the outgoing server's name and the user.
-type Sender<'a> = (&'a str, &'a str);
 
 /// What all connections of a run share.
 pub struct Office<'a> {
@@ -185,7 +182,10 @@ impl<'a> Post<'a> {
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
         let (office, route) = (self.office, &mail.route);
-        let sender = (route.outgoing.name.as_str(), route.user());
+        let sender = Sender {
+            server: &route.outgoing.name,
+            user: route.user(),
+        };
         let shut = office
             .shut()
             .iter()
@@ -253,7 +253,7 @@ impl<'a> Post<'a> {
                 format!(
                     "the message has {} octets, and outgoing server `{}` takes {max} (limits: message_size)",
                     mail.octets.len(),
-                    sender.0
+                    sender.server
                 ),
             );
             return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));

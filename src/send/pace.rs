@@ -1,11 +1,11 @@
 //! The limits of a mailbox that sends, kept by all processes together, and the waits that its
 //! server asked for.
 
-use super::{Office, Sender};
+use super::Office;
 use crate::config::Limits;
 use crate::fault::{Cause, Fault};
 use crate::mail::Receipt;
-use crate::state::{Lock, Pace, Store, Wait};
+use crate::state::{Lock, LockName, Pace, Sender, Store, Wait, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
@@ -32,17 +32,14 @@ pub fn slot(office: &Office<'_>, sender: Sender<'_>, limits: &Limits) -> Result<
     let deadline = Instant::now() + office.patience;
     loop {
         for number in 0..most.clamp(1, 64) {
-            if let Ok(lock) = office
-                .store
-                .lock(&format!("smtp {} {} {number}", sender.0, sender.1))?
-            {
+            if let Ok(lock) = office.store.lock(LockName::Connection { sender, number })? {
                 return Ok(Slot { _lock: Some(lock) });
             }
         }
         if Instant::now() >= deadline {
             return Err(Fault::try_later(format!(
                 "all {most} connections that outgoing server `{}` allows `{}` are in use",
-                sender.0, sender.1
+                sender.server, sender.user
             ))
             .into());
         }
@@ -64,18 +61,17 @@ pub fn take_turn(
     if pace == Pace::default() {
         return Ok(());
     }
-    let key = format!("{} {}", sender.0, sender.1);
     let deadline = Instant::now() + office.patience;
     loop {
         let wait = office
             .store
-            .take_turn(&key, recipients, pace, Timestamp::now())?;
+            .take_turn(sender, recipients, pace, Timestamp::now())?;
         let Some(wait) = wait else { return Ok(()) };
         if Instant::now() + wait > deadline {
             return Err(Fault::try_later(format!(
                 "`{}` has sent as much as outgoing server `{}` takes; there is room again in {} s",
-                sender.1,
-                sender.0,
+                sender.user,
+                sender.server,
                 wait.as_secs() + 1
             ))
             .retry_after(Some(wait))
@@ -83,7 +79,7 @@ pub fn take_turn(
         }
         office.means.observer.step(&format!(
             "`{}` may send again in {:.1} s",
-            sender.1,
+            sender.user,
             wait.as_secs_f32()
         ));
         std::thread::sleep(wait);
@@ -93,15 +89,15 @@ pub fn take_turn(
 /// An error while the server's wait holds.
 pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
     let now = Timestamp::now();
-    let Some(wait) = store.wait(&wait_key(sender), now)? else {
+    let Some(wait) = store.wait(WaitName::Sending(sender), now)? else {
         return Ok(());
     };
     let left = Duration::try_from(wait.until.duration_since(now)).unwrap_or_default();
     Err(Fault::try_later(format!(
         "outgoing server `{}` asked us to wait, {} s more for `{}`",
-        sender.0,
+        sender.server,
         left.as_secs() + 1,
-        sender.1
+        sender.user
     ))
     .cause(Cause::WaitHolds)
     .said(wait.reason)
@@ -131,9 +127,5 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
     };
     let until =
         Timestamp::now().saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
-    store.set_wait(&wait_key(sender), &Wait { until, reason })
-}
-
-pub fn wait_key(sender: Sender<'_>) -> String {
-    format!("sending {} {}", sender.0, sender.1)
+    store.set_wait(WaitName::Sending(sender), &Wait { until, reason })
 }

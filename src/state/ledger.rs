@@ -135,7 +135,7 @@ fn folder(
 fn mark(row: &Row<'_>, column: usize, uidvalidity: u32) -> Result<Option<String>, Error> {
     let mark: Option<String> = row.get(column)?;
     match &mark {
-        Some(mark) if uidvalidity != 0 && mark.parse::<u32>().is_err() => {
+        Some(mark) if uidvalidity != 0 && RemoteId::of_mark(mark).is_none() => {
             Err(row.spoilt(column, format!("the mark `{mark}` is not a UID")))
         }
         _ => Ok(mark),
@@ -205,13 +205,13 @@ impl Store {
         self.read(|reader| reader.exists(&LEFT, &values![record.id, record.epoch, id]))
     }
 
-    /// The highest UID on record in the folder's epoch.
-    pub fn highest_uid(&self, record: &FolderRecord) -> Result<Option<u32>> {
+    /// The highest id on record in the folder's epoch, where ids ascend.
+    pub fn highest(&self, record: &FolderRecord) -> Result<Option<RemoteId>> {
         const HIGHEST: Sql = Sql::both(
             "SELECT remote FROM message WHERE folder = ?1 AND epoch = ?2
              ORDER BY remote DESC LIMIT 1",
         );
-        let mark = record.mark.as_deref().and_then(|mark| mark.parse().ok());
+        let mark = record.mark.as_deref().and_then(RemoteId::of_mark);
         let remote = self.read(|reader| {
             reader.row(&HIGHEST, &values![record.id, record.epoch], |row| {
                 row.get(0)
@@ -254,7 +254,9 @@ impl Store {
         const FORGOTTEN: Sql =
             Sql::both("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2");
         let bounds = (listed.iter().min(), listed.iter().max());
-        if let (Some(first @ RemoteId::Uid(_)), Some(last)) = bounds {
+        if let (Some(first), Some(last)) = bounds
+            && first.ascends()
+        {
             let between = values![folder, epoch, first, last];
             let mut known: HashMap<RemoteId, Standing> = self.read(|reader| {
                 reader.rows(&BETWEEN, &between, |row| {
@@ -547,8 +549,8 @@ impl Store {
     }
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
-    /// deleted or moved by us. A UID is not given again within an epoch; of an id of Graph, by which
-    /// a message may be put back, a digest stays. How many there were stays, too.
+    /// deleted or moved by us. An id that ascends is not given again within an epoch; of another, by
+    /// which a message may be put back, a digest stays. How many there were stays, too.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         const ANY: Sql = Sql::both(
             "SELECT 1 FROM message
@@ -572,9 +574,7 @@ impl Store {
             let left: Vec<(FolderId, RemoteId)> = tx.rows(&FORGET, &values![before], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
-            let kept = left
-                .iter()
-                .filter(|(_, id)| matches!(id, RemoteId::Graph(_)));
+            let kept = left.iter().filter(|(_, id)| !id.ascends());
             tx.many(
                 &KEEP,
                 kept.map(|(folder, id)| values![*folder, id_digest(id)]),
@@ -643,7 +643,7 @@ impl Store {
 /// answers questions of people.
 const REMEMBERED: i64 = 90 * 86_400;
 
-/// What stays of an id of Graph: 64 bits tell millions of them apart.
+/// What stays of an id that is a text: 64 bits tell millions of them apart.
 fn id_digest(id: &RemoteId) -> i64 {
     let digest = sha256(id.to_string().as_bytes());
     let mut first = [0; 8];

@@ -103,7 +103,7 @@ impl Desk {
 
     fn stage(&self, id: u32) {
         let record = StagedRecord {
-            remote: RemoteId::Uid(id),
+            remote: RemoteId::from(id),
             intent: "{}".into(),
             fingerprint: self.fingerprint(id),
             size: 1,
@@ -121,7 +121,7 @@ impl Desk {
 
     fn deliver(&mut self, ids: &[u32], after: &AfterFetch) {
         let before = self.count("state = 'delivered'");
-        let ids: Vec<RemoteId> = ids.iter().copied().map(RemoteId::Uid).collect();
+        let ids: Vec<RemoteId> = ids.iter().copied().map(RemoteId::from).collect();
         for ids in [&ids[..], &ids[..1]] {
             let ids = ids.iter().zip(iter::repeat("place"));
             self.store
@@ -145,7 +145,7 @@ impl Desk {
                 crate::digest::hex(&print)
             );
             let is_known = self.count(&were) > 0;
-            let remote = RemoteId::Uid(uid);
+            let remote = RemoteId::from(uid);
             let recognised =
                 self.store
                     .recognise(self.folder, self.epoch, &remote, &print, self.now);
@@ -164,7 +164,7 @@ impl Desk {
                     reason: "no",
                     for_good: *for_good,
                 };
-                let id = RemoteId::Uid(*id);
+                let id = RemoteId::from(*id);
                 store.failed(folder, epoch, &id, &failure, now).unwrap();
             }
             Event::Restarted => {
@@ -172,9 +172,9 @@ impl Desk {
                     store.restart(&message).unwrap();
                 }
             }
-            Event::Gone(id) => store.gone(folder, epoch, &RemoteId::Uid(*id)).unwrap(),
+            Event::Gone(id) => store.gone(folder, epoch, &RemoteId::from(*id)).unwrap(),
             Event::PutBack(id) => store
-                .put_back(folder, epoch, &[RemoteId::Uid(*id)], now)
+                .put_back(folder, epoch, &[RemoteId::from(*id)], now)
                 .unwrap(),
             Event::Settled(left) => {
                 let (_, ids) = store.unsettled(folder, epoch, 0, usize::MAX).unwrap();
@@ -243,10 +243,10 @@ impl Desk {
             self.epoch
         );
         let highest: Option<u32> = self.rows.query_row(&highest, [], |row| row.get(0)).unwrap();
-        assert_eq!(store.highest_uid(&record).unwrap(), highest);
+        assert_eq!(store.highest(&record).unwrap(), highest.map(RemoteId::from));
         for id in 1..12 {
             let left = format!("epoch = {} AND remote = {id} AND present = 0", self.epoch);
-            let has_left = store.has_left(&record, &RemoteId::Uid(id)).unwrap();
+            let has_left = store.has_left(&record, &RemoteId::from(id)).unwrap();
             assert_eq!(has_left, self.count(&left) > 0);
         }
         let opened = store.open_folder(ADDRESS, "INBOX", self.uidvalidity);
@@ -280,9 +280,9 @@ fn a_delivered_message_is_not_undone() {
     ] {
         desk.happens(&event);
         desk.check();
-        let ids = [RemoteId::Uid(1)];
+        let ids = [RemoteId::from(1)];
         let known = desk.store.accounted(desk.folder, desk.epoch, &ids).unwrap();
-        let delivered = HashMap::from([(RemoteId::Uid(1), Standing::Delivered)]);
+        let delivered = HashMap::from([(RemoteId::from(1), Standing::Delivered)]);
         assert_eq!(known, delivered, "{event:?}");
     }
 }
@@ -292,7 +292,7 @@ fn a_delivered_message_is_not_undone() {
 #[test]
 fn nothing_reads_the_whole_ledger() {
     let mut desk = Desk::new();
-    let (folder, listed) = (desk.folder, [RemoteId::Graph("AAMk".into())]);
+    let (folder, listed) = (desk.folder, [RemoteId::from("AAMk".to_owned())]);
     desk.stage(1);
     statements::taken();
     for (event, is_list) in [
@@ -324,14 +324,14 @@ fn nothing_reads_the_whole_ledger() {
     store
         .folder_record(ADDRESS, "INBOX", desk.uidvalidity)
         .unwrap();
-    store.highest_uid(&record).unwrap();
+    store.highest(&record).unwrap();
     store.has_left(&record, &listed[0]).unwrap();
     store.folder_names(ADDRESS).unwrap();
     store.interrupted(ADDRESS).unwrap();
     store.due(folder, epoch, now, &mut |_| Ok(())).unwrap();
     store.unsettled(folder, epoch, 0, 10).unwrap();
     store.accounted(folder, epoch, &listed).unwrap();
-    let uids = [RemoteId::Uid(8), RemoteId::Uid(9)];
+    let uids = [RemoteId::from(8), RemoteId::from(9)];
     store.accounted(folder, epoch, &uids).unwrap();
     store.set_mark(folder, "8").unwrap();
     let runs = [
@@ -399,7 +399,7 @@ fn deliver(desk: &Desk, ids: &[RemoteId]) {
 fn what_is_unsettled_is_read_part_by_part() {
     let desk = Desk::new();
     let (store, folder) = (&desk.store, desk.folder);
-    let ids: Vec<_> = [5, 3, 9, 1, 7].map(RemoteId::Uid).into();
+    let ids: Vec<_> = [5, 3, 9, 1, 7].map(RemoteId::from).into();
     deliver(&desk, &ids);
     store.settled(folder, 1, &ids[1..2], false).unwrap();
     let (mut row, mut found) = (0, Vec::new());
@@ -412,13 +412,13 @@ fn what_is_unsettled_is_read_part_by_part() {
         found.extend(part.into_iter().map(|(id, _)| id));
         row = last;
     }
-    assert_eq!(found, [5, 9, 1, 7].map(RemoteId::Uid));
+    assert_eq!(found, [5, 9, 1, 7].map(RemoteId::from));
 }
 
 #[test]
 fn an_error_ends_what_is_due() {
     let desk = Desk::new();
-    let ids: Vec<_> = [4, 2, 8].map(RemoteId::Uid).into();
+    let ids: Vec<_> = [4, 2, 8].map(RemoteId::from).into();
     desk.store.put_back(desk.folder, 1, &ids, 0).unwrap();
     let mut found = Vec::new();
     let mut due = |room: usize| {
@@ -438,8 +438,8 @@ fn an_error_ends_what_is_due() {
 #[test]
 fn a_page_is_told_what_became_of_each() {
     for ids in [
-        [3, 9, 5, 7].map(RemoteId::Uid),
-        ["c", "d", "a", "b"].map(|id| RemoteId::Graph(id.into())),
+        [3, 9, 5, 7].map(RemoteId::from),
+        ["c", "d", "a", "b"].map(|id| RemoteId::from(id.to_owned())),
     ] {
         let desk = Desk::new();
         let (store, folder) = (&desk.store, desk.folder);

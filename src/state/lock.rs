@@ -1,7 +1,7 @@
 //! Locks between processes, released by the kernel when their holder dies: there are no stale
 //! locks and nothing to unlock by hand.
 
-use super::Store;
+use super::{LockName, Store};
 use crate::digest::{hex, sha256};
 use crate::fault::{Fault, Kind};
 use crate::files;
@@ -34,10 +34,12 @@ impl Leases {
         Leases { folder }
     }
 
-    /// Takes the lock of this name, or tells who holds it. A name may hold any characters.
-    pub fn take(&self, name: &str) -> Result<std::result::Result<Lock, Holder>> {
+    /// Takes the lock of this name, or tells who holds it.
+    pub fn take(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
         files::create_private_folder(&self.folder)?;
-        let path = self.folder.join(hex(&sha256(name.as_bytes())[..12]));
+        let path = self
+            .folder
+            .join(hex(&sha256(name.to_string().as_bytes())[..12]));
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -58,8 +60,8 @@ impl Leases {
 }
 
 impl Store {
-    /// Takes the lock of this name, or tells who holds it. A name may hold any characters.
-    pub fn lock(&self, name: &str) -> Result<std::result::Result<Lock, Holder>> {
+    /// Takes the lock of this name, or tells who holds it.
+    pub fn lock(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
         self.leases.take(name)
     }
 }

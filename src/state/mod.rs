@@ -5,12 +5,14 @@
 //! `db`, so that the store can become another database without a change elsewhere. Commits are
 //! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
+mod blobs;
 mod db;
 mod disk;
 mod failure;
 mod health;
 mod ledger;
 mod lock;
+mod names;
 mod outbox;
 mod pace;
 mod quarantine;
@@ -19,15 +21,17 @@ mod tokens;
 mod waits;
 mod ways;
 
-pub use tokens::{KeptToken, SignInLock, TokenKey, TokenRow, Trace};
+pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
+pub use blobs::{Blob, Blobs, Held, Hold};
 pub use health::Health;
 pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
 pub use lock::{Holder, Lock};
+pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
 pub use quarantine::Quarantined;
-pub use waits::Wait;
+pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
 use crate::config;
@@ -56,12 +60,19 @@ const LOG: &str = "state.sqlite-wal";
 
 /// The folder of the locks that processes take.
 const LOCKS: &str = "locks";
+/// The folders of bodies.
+const OUTBOX: &str = "outbox";
+const QUARANTINE: &str = "quarantine";
+/// The folder of what is on its way through this machine.
+const SCRATCH: &str = "spool";
 
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
     folder: PathBuf,
     db: Db,
     leases: Leases,
+    outbox: Blobs,
+    quarantine: Blobs,
 }
 
 impl Store {
@@ -90,12 +101,23 @@ impl Store {
             folder: folder.to_owned(),
             db: Db::new(connection, &path, &folder.join(LOG)),
             leases: Leases::new(folder.join(LOCKS)),
+            outbox: Blobs::new(folder.join(OUTBOX)),
+            quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
     }
 
-    /// The state folder, for locks and spools.
-    pub fn path(&self) -> &Path {
-        &self.folder
+    /// A private folder on a disk of this machine, for what is on its way: messages that are staged
+    /// where their destination has no place for them, and what memory is not to hold.
+    pub fn scratch(&self) -> Result<PathBuf> {
+        let folder = self.folder.join(SCRATCH);
+        files::create_private_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// Tells this state from every other on this machine.
+    pub fn identity(&self) -> Vec<u8> {
+        let folder = std::fs::canonicalize(&self.folder).unwrap_or_default();
+        folder.into_os_string().into_encoded_bytes()
     }
 
     /// Runs `work`, which changes nothing.

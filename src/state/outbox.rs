@@ -1,4 +1,4 @@
-//! The rows of the outbox: what is kept of each message beside its octets, which are in a file.
+//! The rows of the outbox: what is kept of each message beside its octets, which are its body.
 //!
 //! A message whose row is there has been promised to somebody; it leaves the table only when it
 //! was accepted, reported back or dropped by a person.
@@ -9,7 +9,6 @@ use crate::mail::Envelope;
 use crate::mail::RefusedRecipient;
 use anyhow::Result;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 
 /// Seconds of the longest wait between two attempts at a message.
 pub const LONGEST_WAIT: i64 = 24 * 3600;
@@ -59,7 +58,7 @@ impl OutboxState {
 pub struct OutboxEntry {
     /// Names it for people; never given twice.
     pub id: i64,
-    /// The file's name in the folder [`Store::outbox_folder`].
+    /// The name of its body, among [`Store::outbox_bodies`].
     pub file: String,
     /// Who sends, and who is still to get it.
     pub envelope: Envelope,
@@ -128,12 +127,7 @@ fn entry(row: &Row<'_>) -> Result<OutboxEntry, Error> {
 }
 
 impl Store {
-    /// Where the octets of the outbox's messages are.
-    pub fn outbox_folder(&self) -> PathBuf {
-        self.path().join("outbox")
-    }
-
-    /// Puts a message on record, durably; its file must be durable already. Returns its id.
+    /// Puts a message on record, durably; its body must be durable already. Returns its id.
     pub fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
         const ADD: Sql = Sql::both(
             "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
@@ -156,7 +150,7 @@ impl Store {
         self.transaction(|tx| tx.only_row(&ADD, &row, |row| row.get(0)))
     }
 
-    /// Puts on record, durably, how a message stands now. File, size and ids do not change.
+    /// Puts on record, durably, how a message stands now. Body, size and ids do not change.
     pub fn outbox_update(&self, entry: &OutboxEntry) -> Result<()> {
         const UPDATE: Sql = Sql::both(
             "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
@@ -182,7 +176,7 @@ impl Store {
         self.transaction(|tx| tx.run(&UPDATE, &row)).map(drop)
     }
 
-    /// Takes a message off the record: it is dealt with. Its file is then nobody's.
+    /// Takes a message off the record: it is dealt with. Its body is then nobody's.
     pub fn outbox_remove(&self, id: i64) -> Result<()> {
         const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1");
         self.transaction(|tx| tx.run(&REMOVE, &values![id]))

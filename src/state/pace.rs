@@ -1,7 +1,7 @@
 //! What each mailbox has sent of late, so that all processes together keep its limits.
 
-use super::Store;
 use super::db::{Sql, values};
+use super::{Sender, Store};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -18,11 +18,11 @@ pub struct Pace {
 }
 
 impl Store {
-    /// Notes that `mailbox` sends a message to `recipients` people now; or, where that would be
+    /// Notes that `sender` sends a message to `recipients` people now; or, where that would be
     /// above its pace, notes nothing and returns how long to wait before asking again.
     pub fn take_turn(
         &self,
-        mailbox: &str,
+        sender: Sender<'_>,
         recipients: usize,
         pace: Pace,
         now: Timestamp,
@@ -37,6 +37,7 @@ impl Store {
         const SENT: Sql =
             Sql::both("INSERT INTO sent (mailbox, at, recipients) VALUES (?1, ?2, ?3)");
         let now = now.as_millisecond();
+        let mailbox = &sender.to_string();
         let recipients = i64::try_from(recipients).unwrap_or(i64::MAX);
         self.transaction(|tx| {
             tx.run(&OLD, &values![now - DAY, now + MINUTE])?;
@@ -75,6 +76,10 @@ impl Store {
 mod tests {
     use super::*;
 
+    fn sender(server: &str) -> Sender<'_> {
+        Sender { server, user: "u" }
+    }
+
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
@@ -91,7 +96,11 @@ mod tests {
         for second in 0..300 {
             // Two processes that ask all the time.
             for store in [&store, &Store::open(folder.path()).unwrap()] {
-                if store.take_turn("a", 1, pace, at(second)).unwrap().is_none() {
+                if store
+                    .take_turn(sender("a"), 1, pace, at(second))
+                    .unwrap()
+                    .is_none()
+                {
                     sent.push(second);
                 }
             }
@@ -101,10 +110,13 @@ mod tests {
             assert!(window[30] - window[0] >= 60, "{window:?}");
         }
         assert_eq!(
-            store.take_turn("a", 1, pace, at(299)).unwrap(),
+            store.take_turn(sender("a"), 1, pace, at(299)).unwrap(),
             Some(Duration::from_secs(1))
         );
-        assert_eq!(store.take_turn("b", 1, pace, at(299)).unwrap(), None);
+        assert_eq!(
+            store.take_turn(sender("b"), 1, pace, at(299)).unwrap(),
+            None
+        );
     }
 
     #[test]
@@ -115,7 +127,7 @@ mod tests {
             messages_per_minute: None,
             recipients_per_day: Some(10),
         };
-        let turn = |n, second| store.take_turn("a", n, pace, at(second)).unwrap();
+        let turn = |n, second| store.take_turn(sender("a"), n, pace, at(second)).unwrap();
         assert_eq!(turn(6, 0), None);
         assert_eq!(turn(4, 60), None);
         assert_eq!(turn(1, 120), Some(Duration::from_secs(86_400 - 120)));

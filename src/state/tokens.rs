@@ -1,61 +1,13 @@
 //! Tokens, the waits that hosts asked for, sign-ins that failed, and the lock that makes one
 //! process ask for a token while the others wait for its answer.
 
-use super::Lock;
-use super::Store;
 use super::db::{Error, Row, Sql, values};
+use super::{Lock, LockName, Store, TokenKey, WaitName};
 use crate::digest::hex;
 use crate::fault::{Cause, Fault, Kind};
 use crate::secret::Secret;
 use anyhow::{Context, Result};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// What tokens are kept by.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TokenKey {
-    /// `https://<login host>/<tenant>`.
-    pub authority: String,
-    pub client_id: String,
-    /// The person's account in lower case; empty for the client itself.
-    pub account: String,
-    /// Empty for a refresh token, which serves every scope.
-    pub scope: String,
-}
-
-impl TokenKey {
-    /// One line that holds all of it.
-    pub fn text(&self) -> String {
-        format!("{}\t{}", self.subject(), self.scope)
-    }
-
-    fn parse(text: &str) -> TokenKey {
-        let mut parts = text.splitn(4, '\t').map(str::to_owned);
-        let mut next = || parts.next().unwrap_or_default();
-        TokenKey {
-            authority: next(),
-            client_id: next(),
-            account: next(),
-            scope: next(),
-        }
-    }
-
-    /// Who signs in, whatever for: a refresh token, a lock and a wait are kept by it.
-    pub fn subject(&self) -> String {
-        format!("{}\t{}\t{}", self.authority, self.client_id, self.account)
-    }
-
-    /// The key of the subject's refresh token.
-    pub fn of_refresh(&self) -> TokenKey {
-        TokenKey {
-            scope: String::new(),
-            ..self.clone()
-        }
-    }
-
-    pub fn is_refresh(&self) -> bool {
-        self.scope.is_empty()
-    }
-}
 
 /// A token as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +100,12 @@ impl Store {
                 )?;
             }
             if let Some(key) = signed_in {
-                let (wait, failure, refusal) = (wait_key(key), failure_key(key), refusal_key(key));
+                let names = [
+                    WaitName::SignIn(key),
+                    WaitName::SignInFailed(key),
+                    WaitName::PasswordRefused(key),
+                ];
+                let [wait, failure, refusal] = names.map(|name| name.to_string());
                 tx.run(&FORGET, &values![&wait, &failure, &refusal])?;
             }
             Ok(())
@@ -233,11 +190,7 @@ impl Store {
         const TRACES: Sql =
             Sql::both("DELETE FROM token_trace WHERE substr(key, 1, length(?1)) = ?1");
         const TOKENS: Sql = Sql::both("DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1");
-        let waits = [
-            format!("token {beginning}"),
-            format!("token failed {beginning}"),
-            format!("password refused {beginning}"),
-        ];
+        let waits = WaitName::OF_TOKENS.map(|word| format!("{word}{beginning}"));
         let count = self.transaction(|tx| {
             tx.many(&WAITS, waits.iter().map(|beginning| values![beginning]))?;
             tx.run(&TRACES, &values![beginning])?;
@@ -254,7 +207,7 @@ impl Store {
 
     /// Until when the token endpoint asked this client to wait, and why.
     pub fn token_wait(&self, key: &TokenKey) -> Result<Option<(SystemTime, String)>> {
-        let held = self.held(&wait_key(key))?;
+        let held = self.held(WaitName::SignIn(key))?;
         Ok(held.map(|held| (held.until, held.reason)))
     }
 
@@ -264,13 +217,14 @@ impl Store {
             "INSERT INTO wait (key, until, reason) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3",
         );
-        self.transaction(|tx| tx.run(&SET, &values![&wait_key(key), millis(until), reason]))
-            .map(drop)
+        let name = WaitName::SignIn(key).to_string();
+        let row = values![&name, millis(until), reason];
+        self.transaction(|tx| tx.run(&SET, &row)).map(drop)
     }
 
     /// The subject's last failed sign-in.
     pub fn sign_in_failure(&self, key: &TokenKey) -> Result<Option<Failure>> {
-        let held = self.held(&failure_key(key))?;
+        let held = self.held(WaitName::SignInFailed(key))?;
         Ok(held.and_then(|held| {
             Some(Failure {
                 at: held.until,
@@ -280,7 +234,7 @@ impl Store {
     }
 
     pub fn set_sign_in_failure(&self, key: &TokenKey, at: SystemTime, fault: &Fault) -> Result<()> {
-        self.set_fault(&failure_key(key), at, fault, None)
+        self.set_fault(WaitName::SignInFailed(key), at, fault, None)
     }
 
     /// The refusal of a password, if it was this one and holds still; until when, and in which
@@ -290,7 +244,7 @@ impl Store {
         key: &TokenKey,
         password: &Secret,
     ) -> Result<Option<(SystemTime, Fault)>> {
-        let Some(held) = self.held(&refusal_key(key))? else {
+        let Some(held) = self.held(WaitName::PasswordRefused(key))? else {
             return Ok(None);
         };
         let is_over = held.until <= SystemTime::now();
@@ -310,22 +264,22 @@ impl Store {
         fault: &Fault,
     ) -> Result<()> {
         let print = fingerprint(key, password)?;
-        self.set_fault(&refusal_key(key), until, fault, Some(&print))
+        self.set_fault(WaitName::PasswordRefused(key), until, fault, Some(&print))
     }
 
     /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
     pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let lock = self.leases.take(&wait_key(key))?;
+        let lock = self.leases.take(LockName::SignIn(key))?;
         Ok(lock.ok().map(|lock| SignInLock { _lock: lock }))
     }
 
-    fn held(&self, key: &str) -> Result<Option<Held>> {
+    fn held(&self, name: WaitName<'_>) -> Result<Option<Held>> {
         const HELD: Sql = Sql::both(
             "SELECT until, reason, exit_code, server_said, hints, fingerprint, cause, host, port
              FROM wait WHERE key = ?1",
         );
         self.read(|reader| {
-            reader.row(&HELD, &values![key], |row| {
+            reader.row(&HELD, &values![&name.to_string()], |row| {
                 Ok(Held {
                     until: time(row.get(0)?),
                     reason: row.get(1)?,
@@ -343,7 +297,7 @@ impl Store {
 
     fn set_fault(
         &self,
-        key: &str,
+        name: WaitName<'_>,
         until: SystemTime,
         fault: &Fault,
         fingerprint: Option<&String>,
@@ -356,9 +310,10 @@ impl Store {
                  server_said = ?5, hints = ?6, fingerprint = ?7, cause = ?8, host = ?9, port = ?10",
         );
         let hints = fault.hints.join("\n");
+        let key = name.to_string();
         let peer = fault.at.as_deref();
         let row = values![
-            key,
+            &key,
             millis(until),
             &fault.what,
             u32::from(fault.kind.exit_code()),
@@ -417,18 +372,6 @@ impl Held {
         fault.hints.extend(hints.map(str::to_owned));
         Some(fault)
     }
-}
-
-fn wait_key(key: &TokenKey) -> String {
-    format!("token {}", key.subject())
-}
-
-fn failure_key(key: &TokenKey) -> String {
-    format!("token failed {}", key.text())
-}
-
-fn refusal_key(key: &TokenKey) -> String {
-    format!("password refused {}", key.subject())
 }
 
 /// Recognises a password without holding it. Slow on purpose, so that whoever reads the state
@@ -595,13 +538,15 @@ mod tests {
         let earlier = schema::tests::earlier(&folder.path().join("state.sqlite"), 4);
         let json = r#"{"exit_code":77,"what":"it's \u00fc","server_said":null,"hints":["a","b"]}"#;
         let print = fingerprint(&key, &wrong).unwrap();
+        let refused = WaitName::PasswordRefused(&key);
+        let failed = WaitName::SignInFailed(&key);
         for (key, reason) in [
-            (refusal_key(&key), format!("{print}\n{json}")),
-            (failure_key(&key), json.to_owned()),
-            (wait_key(&key), "plain words".to_owned()),
-            (format!("mailbox {}", refusal_key(&key)), "{}".to_owned()),
-            (format!("{} b", failure_key(&key)), "no JSON".to_owned()),
-            (format!("{} c", refusal_key(&key)), "5\n{}".to_owned()),
+            (refused.to_string(), format!("{print}\n{json}")),
+            (failed.to_string(), json.to_owned()),
+            (WaitName::SignIn(&key).to_string(), "plain words".to_owned()),
+            (format!("mailbox {refused}"), "{}".to_owned()),
+            (format!("{failed} b"), "no JSON".to_owned()),
+            (format!("{refused} c"), "5\n{}".to_owned()),
         ] {
             let row = rusqlite::params![key, millis(until), reason];
             earlier

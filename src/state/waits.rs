@@ -1,7 +1,7 @@
 //! Waits that a server asked for, kept so that the next run and other processes wait too.
 
-use super::Store;
 use super::db::{Sql, values};
+use super::{Store, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 
@@ -16,15 +16,24 @@ pub struct Wait {
     pub reason: String,
 }
 
+/// A wait of a [`Sender`](super::Sender).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendingWait {
+    pub server: String,
+    pub user: String,
+    pub wait: Wait,
+}
+
 impl Store {
-    /// The wait that still holds for this key.
-    pub fn wait(&self, key: &str, now: Timestamp) -> Result<Option<Wait>> {
+    /// The wait of this name that still holds.
+    pub fn wait(&self, name: WaitName<'_>, now: Timestamp) -> Result<Option<Wait>> {
         const WAIT: Sql = Sql::both(
             "SELECT until, reason FROM wait WHERE key = ?1 AND until > ?2 AND until <= ?3",
         );
+        let key = name.to_string();
         let now = now.as_millisecond();
         let row: Option<(i64, String)> = self.read(|reader| {
-            reader.row(&WAIT, &values![key, now, now + LONGEST], |row| {
+            reader.row(&WAIT, &values![&key, now, now + LONGEST], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })
         })?;
@@ -34,17 +43,18 @@ impl Store {
         }))
     }
 
-    pub fn set_wait(&self, key: &str, wait: &Wait) -> Result<()> {
+    pub fn set_wait(&self, name: WaitName<'_>, wait: &Wait) -> Result<()> {
         const SET: Sql = Sql::both(
             "INSERT INTO wait (key, until, reason) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3",
         );
-        let row = values![key, wait.until.as_millisecond(), &wait.reason];
+        let key = name.to_string();
+        let row = values![&key, wait.until.as_millisecond(), &wait.reason];
         self.transaction(|tx| tx.run(&SET, &row)).map(drop)
     }
 
-    /// All waits that still hold and whose key begins with `prefix`, the rest of the key first.
-    pub fn waits(&self, prefix: &str, now: Timestamp) -> Result<Vec<(String, Wait)>> {
+    /// All waits of senders that still hold.
+    pub fn sending_waits(&self, now: Timestamp) -> Result<Vec<SendingWait>> {
         const WAITS: Sql =
             Sql::both("SELECT key, until, reason FROM wait WHERE until > ?1 AND until <= ?2");
         let now = now.as_millisecond();
@@ -56,9 +66,15 @@ impl Store {
         Ok(rows
             .into_iter()
             .filter_map(|(key, until, reason)| {
-                let rest = key.strip_prefix(prefix)?.to_owned();
+                let sender = key.strip_prefix(WaitName::OF_SENDING)?;
+                // A server's name may hold a space, a user's does not.
+                let (server, user) = sender.rsplit_once(' ')?;
                 let until = Timestamp::from_millisecond(until).ok()?;
-                Some((rest, Wait { until, reason }))
+                Some(SendingWait {
+                    server: server.to_owned(),
+                    user: user.to_owned(),
+                    wait: Wait { until, reason },
+                })
             })
             .collect())
     }

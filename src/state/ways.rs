@@ -1,7 +1,7 @@
 //! Which way (`via: auto`) was found for a mailbox or a sender.
 
-use super::Store;
 use super::db::{Sql, values};
+use super::{Store, WayName};
 use anyhow::Result;
 
 /// What a way was found by.
@@ -28,10 +28,10 @@ pub struct KnownWay {
 }
 
 impl Store {
-    pub fn way(&self, key: &str) -> Result<Option<KnownWay>> {
+    pub fn way(&self, name: WayName<'_>) -> Result<Option<KnownWay>> {
         const WAY: Sql = Sql::both("SELECT way, reason, ground, found_at FROM way WHERE key = ?1");
         self.read(|reader| {
-            reader.row(&WAY, &values![key], |row| {
+            reader.row(&WAY, &values![&name.to_string()], |row| {
                 Ok(KnownWay {
                     way: row.get(0)?,
                     reason: row.get(1)?,
@@ -46,12 +46,18 @@ impl Store {
         })
     }
 
-    pub fn set_way(&self, key: &str, way: &str, reason: &str) -> Result<()> {
-        self.set_way_by(Ground::Found, key, way, reason)
+    pub fn set_way(&self, name: WayName<'_>, way: &str, reason: &str) -> Result<()> {
+        self.set_way_by(Ground::Found, name, way, reason)
     }
 
     /// As [`Store::set_way`], and says what it was found by.
-    pub fn set_way_by(&self, ground: Ground, key: &str, way: &str, reason: &str) -> Result<()> {
+    pub fn set_way_by(
+        &self,
+        ground: Ground,
+        name: WayName<'_>,
+        way: &str,
+        reason: &str,
+    ) -> Result<()> {
         const SET: Sql = Sql::both(
             "INSERT INTO way (key, way, reason, ground, found_at) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (key) DO UPDATE SET way = ?2, reason = ?3, ground = ?4, found_at = ?5",
@@ -62,14 +68,14 @@ impl Store {
             Ground::Proven => Some("proven"),
         };
         let now = jiff::Timestamp::now().as_millisecond();
-        self.transaction(|tx| tx.run(&SET, &values![key, way, reason, ground, now]))
+        self.transaction(|tx| tx.run(&SET, &values![&name.to_string(), way, reason, ground, now]))
             .map(drop)
     }
 
     /// Forgets a way that failed.
-    pub fn forget_way(&self, key: &str) -> Result<()> {
+    pub fn forget_way(&self, name: WayName<'_>) -> Result<()> {
         const FORGET: Sql = Sql::both("DELETE FROM way WHERE key = ?1");
-        self.transaction(|tx| tx.run(&FORGET, &values![key]))
+        self.transaction(|tx| tx.run(&FORGET, &values![&name.to_string()]))
             .map(drop)
     }
 }
@@ -87,23 +93,28 @@ mod tests {
         earlier
             .execute_batch(
                 "INSERT INTO way VALUES
-                 ('a', 'graph', 'the token names no permission, but Exchange may give one (RBAC for Applications)', 1),
-                 ('b', 'graph', 'a message was accepted though the token names no permission (RBAC for Applications)', 1),
-                 ('c', 'smtp', 'the token has SMTP.SendAsApp', 1);",
+                 ('send a@x.example s', 'graph', 'the token names no permission, but Exchange may give one (RBAC for Applications)', 1),
+                 ('send b@x.example s', 'graph', 'a message was accepted though the token names no permission (RBAC for Applications)', 1),
+                 ('send c@x.example s', 'smtp', 'the token has SMTP.SendAsApp', 1);",
             )
             .unwrap();
         drop(earlier);
         let store = Store::open(folder.path()).unwrap();
-        let ground = |key: &str| store.way(key).unwrap().unwrap().ground;
+        let [a, b, c] =
+            ["a@x.example", "b@x.example", "c@x.example"].map(|mailbox| WayName::Sending {
+                mailbox,
+                server: "s",
+            });
+        let ground = |name| store.way(name).unwrap().unwrap().ground;
         assert_eq!(
-            [ground("a"), ground("b"), ground("c")],
+            [ground(a), ground(b), ground(c)],
             [Ground::Guess, Ground::Proven, Ground::Found]
         );
         store
-            .set_way_by(Ground::Proven, "a", "graph", "other words")
+            .set_way_by(Ground::Proven, a, "graph", "other words")
             .unwrap();
-        assert_eq!(ground("a"), Ground::Proven);
-        store.set_way("a", "smtp", "other words").unwrap();
-        assert_eq!(ground("a"), Ground::Found);
+        assert_eq!(ground(a), Ground::Proven);
+        store.set_way(a, "smtp", "other words").unwrap();
+        assert_eq!(ground(a), Ground::Found);
     }
 }

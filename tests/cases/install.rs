@@ -88,3 +88,55 @@ fn advisories_that_could_not_be_checked_have_codes_of_their_own() {
         assert!(stderr.contains(says), "{fails}: {stderr}");
     }
 }
+
+/// A release is made of a commit: a checkout with changes is refused before anything is built.
+#[test]
+fn a_release_is_refused_from_a_changed_checkout() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let checkout = folder.path();
+    fs::create_dir(checkout.join("scripts")).unwrap();
+    fs::copy(
+        root.join("scripts/release"),
+        checkout.join("scripts/release"),
+    )
+    .unwrap();
+    // Had it gone on, this would have been left.
+    fs::write(
+        checkout.join("scripts/need"),
+        "#!/bin/sh\ntouch went-on\nexit 1\n",
+    )
+    .unwrap();
+    let script = Permissions::from_mode(0o755);
+    fs::set_permissions(checkout.join("scripts/need"), script).unwrap();
+    fs::write(checkout.join("Cargo.toml"), "version = \"0.1.0\"\n").unwrap();
+    fs::write(checkout.join(".gitignore"), "/target\n/went-on\n").unwrap();
+    let git = |words: &[&str]| {
+        let mut git = Command::new("git");
+        git.args([
+            "-c",
+            "user.name=test",
+            "-c",
+            "user.email=test@packager.invalid",
+        ]);
+        let done = git.args(words).current_dir(checkout).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "all"]);
+    let release = || {
+        let script = checkout.join("scripts/release");
+        Command::new(script).current_dir(checkout).output().unwrap()
+    };
+    fs::write(checkout.join("notes"), "not committed").unwrap();
+    let refused = release();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(65), "{said}");
+    assert!(said.contains("?? notes"), "{said}");
+    assert!(!checkout.join("went-on").exists());
+    // The same checkout without the change goes on.
+    fs::remove_file(checkout.join("notes")).unwrap();
+    let _ = release();
+    assert!(checkout.join("went-on").exists());
+}

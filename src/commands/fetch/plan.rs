@@ -35,8 +35,7 @@ pub fn plan<'a>(
     let target = target.map(whole).transpose()?;
     let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
     let since: Option<Day> = parse(args.since.as_deref(), "--since")?;
-    let spool = store.path().join("spool");
-    crate::files::create_private_folder(&spool)?;
+    let scratch = store.scratch()?;
     let mut plan = Plan {
         tasks: Vec::new(),
         homeless: Vec::new(),
@@ -76,8 +75,7 @@ pub fn plan<'a>(
                 limit: args.limit,
                 since: since.map(Day::date),
                 deadline,
-                spool: spool.clone(),
-                state: store.path().to_owned(),
+                scratch: scratch.clone(),
             },
         });
     }

@@ -4,7 +4,6 @@ use super::progress::Progress;
 use crate::commands::status::clock;
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::{self, Audit, Delivered, Folder, Job, Reporter, Sorted, Tally};
-use crate::mail::RemoteId;
 use crate::output::{Output, escape};
 use crate::shell;
 use crate::state::{Epoch, Holder, Interrupted, Wait, uidvalidity};
@@ -12,6 +11,7 @@ use anyhow::Result;
 use serde::Serialize;
 use serde::ser::{Error as _, SerializeSeq, Serializer};
 use serde_json::json;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -75,10 +75,7 @@ impl Reporter for Teller<'_> {
             "queue": job.queue,
             "address": job.address,
             "folder": folder,
-            "uid": match remote {
-                RemoteId::Uid(uid) => json!(uid),
-                RemoteId::Graph(id) => json!(id),
-            },
+            "uid": remote,
             "uidvalidity": uidvalidity(*epoch),
             "size": message.size,
             "priority": job.priority,
@@ -89,7 +86,7 @@ impl Reporter for Teller<'_> {
         }));
     }
 
-    fn failed(&self, folder: &Folder<'_>, id: &RemoteId, reason: &str, quarantined: bool) {
+    fn failed(&self, folder: &Folder<'_>, id: &dyn Display, reason: &str, quarantined: bool) {
         let what = if quarantined {
             "quarantined"
         } else {

@@ -4,7 +4,7 @@ use super::find;
 use crate::commands::Context;
 use crate::commands::table::{Table, local_time};
 use crate::state::{OutboxEntry, OutboxState, Store};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -58,15 +58,14 @@ fn people(entry: &OutboxEntry) -> Vec<String> {
 
 pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
     let entry = find(&store.outbox()?, id)?;
-    let path = store.outbox_folder().join(&entry.file);
+    let bodies = store.outbox_bodies();
     if raw {
-        let octets =
-            std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        return context.output.raw(&octets);
+        return bodies.read(&entry.file, &mut |piece| context.output.raw(piece));
     }
+    let place = bodies.place(&entry.file);
     if context.output.json {
         let mut object = as_json(&entry);
-        object["file"] = json!(path);
+        object["file"] = json!(place);
         return context.output.json(&object);
     }
     let refused: Vec<String> = entry
@@ -86,7 +85,7 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
         ("message-id", entry.message_id.clone()),
         ("size", entry.size.to_string()),
         ("reason", entry.reason.clone()),
-        ("file", path.display().to_string()),
+        ("file", place),
     ] {
         if !value.is_empty() {
             let value = crate::output::escape(&value);

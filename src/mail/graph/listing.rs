@@ -219,7 +219,7 @@ impl<'a> Walk<'a> {
         let received = received.unwrap_or_default();
         let early = !received.is_empty() && self.since.as_ref().is_some_and(|s| received < *s);
         Ok((!early).then_some(Listed {
-            id: RemoteId::Graph(entry.id),
+            id: RemoteId::from(entry.id),
             received,
         }))
     }

@@ -114,7 +114,7 @@ impl Mailbox for GraphMailbox {
         Ok(Folder {
             uidvalidity: 0,
             exists,
-            uid_next: None,
+            next: None,
         })
     }
 
@@ -173,12 +173,6 @@ fn is_id(id: &str) -> bool {
 
 /// The id as Graph has it.
 fn text(id: &RemoteId) -> Result<&str> {
-    match id {
-        RemoteId::Graph(id) => Ok(id),
-        other => Err(no_id(other).into()),
-    }
-}
-
-fn no_id(id: &RemoteId) -> Fault {
-    Fault::new(Kind::Bug, format!("`{id}` is no id of Graph"))
+    let not_ours = || Fault::new(Kind::Bug, format!("`{id}` is no id of Graph"));
+    Ok(id.as_text().ok_or_else(not_ours)?)
 }

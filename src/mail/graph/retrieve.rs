@@ -213,9 +213,7 @@ impl Work<'_> {
 
     /// Brings one message; false when nobody listens. An error is the end of all.
     fn message(&self, at: usize, events: &SyncSender<Event>) -> Result<bool> {
-        let RemoteId::Graph(id) = &self.ids[at] else {
-            return Err(super::no_id(&self.ids[at]).into());
-        };
+        let id = super::text(&self.ids[at])?;
         // By way of the folder: a message that was moved away meanwhile is gone from here.
         let url = self
             .client

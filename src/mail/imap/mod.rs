@@ -210,7 +210,7 @@ impl Mailbox for ImapMailbox {
         Ok(Folder {
             uidvalidity,
             exists: opened.exists,
-            uid_next: self.wire.borrow().heard.uid_next,
+            next: self.wire.borrow().heard.uid_next.map(RemoteId::from),
         })
     }
 
@@ -226,9 +226,9 @@ impl Mailbox for ImapMailbox {
             .on_wire(|wire| search::search(wire, after, since))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
         let is_at_mark = after.is_some() && uids.first().copied() == after;
-        let at_mark = is_at_mark.then(|| RemoteId::Uid(uids.remove(0)));
+        let at_mark = is_at_mark.then(|| RemoteId::from(uids.remove(0)));
         for uids in uids.chunks(PAGE) {
-            page(uids.iter().map(|uid| RemoteId::Uid(*uid).into()).collect())?;
+            page(uids.iter().map(|uid| RemoteId::from(*uid).into()).collect())?;
         }
         // What has arrived since the folder was opened may be at UIDNEXT or beyond it. So may be
         // what no server gives, and beyond that mail would be passed over: the mark stays below.
@@ -255,7 +255,7 @@ impl Mailbox for ImapMailbox {
             })?;
         Ok(missing
             .into_iter()
-            .map(|(uid, why)| (RemoteId::Uid(uid), why))
+            .map(|(uid, why)| (RemoteId::from(uid), why))
             .collect())
     }
 
@@ -264,7 +264,7 @@ impl Mailbox for ImapMailbox {
         let found = self
             .on_wire(|wire| search::present(wire, &uids))
             .map_err(|failure| self.fault("cannot look for messages", failure))?;
-        Ok(found.into_iter().map(RemoteId::Uid).collect())
+        Ok(found.into_iter().map(RemoteId::from).collect())
     }
 
     fn settle(&mut self, ids: &[RemoteId], action: &AfterFetch) -> Result<Settled> {
@@ -328,11 +328,9 @@ impl Mailbox for ImapMailbox {
 fn uids(ids: &[RemoteId]) -> Result<Vec<u32>> {
     let mut uids = Vec::with_capacity(ids.len());
     for id in ids {
-        match id {
-            RemoteId::Uid(uid) if *uid > 0 => uids.push(*uid),
-            other => {
-                return Err(Fault::new(Kind::Bug, format!("`{other}` is no IMAP UID")).into());
-            }
+        match id.as_number() {
+            Some(uid) if uid > 0 => uids.push(uid),
+            _ => return Err(Fault::new(Kind::Bug, format!("`{id}` is no IMAP UID")).into()),
         }
     }
     uids.sort_unstable();

@@ -318,7 +318,7 @@ impl Fetching<'_> {
         if message.begun {
             message.begun = false;
             self.sink
-                .end(&RemoteId::Uid(self.uids[at]))
+                .end(&RemoteId::from(self.uids[at]))
                 .map_err(Cut::Sink)?;
             self.settled[at] = true;
             self.available = true;
@@ -350,7 +350,7 @@ impl Fetching<'_> {
                 }
                 self.sink
                     .begin(Some(0))
-                    .and_then(|()| self.sink.end(&RemoteId::Uid(*uid)))
+                    .and_then(|()| self.sink.end(&RemoteId::from(*uid)))
                     .map_err(Cut::Sink)?;
             }
         }

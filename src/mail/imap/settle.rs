@@ -94,7 +94,7 @@ impl ImapMailbox {
         Ok(Settled {
             left,
             refused: refused
-                .map(|(uid, fault)| (RemoteId::Uid(uid), fault))
+                .map(|(uid, fault)| (RemoteId::from(uid), fault))
                 .collect(),
         })
     }

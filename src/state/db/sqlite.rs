@@ -245,19 +245,21 @@ impl ToSql for Value<'_> {
             Value::Null => ValueRef::Null,
             Value::Int(value) => ValueRef::Integer(*value),
             Value::Text(text) => ValueRef::Text(text.as_bytes()),
-            Value::Id(RemoteId::Uid(uid)) => ValueRef::Integer((*uid).into()),
-            Value::Id(RemoteId::Graph(id)) => ValueRef::Text(id.as_bytes()),
+            Value::Id(id) => match id.as_number() {
+                Some(number) => ValueRef::Integer(number.into()),
+                None => ValueRef::Text(id.as_text().unwrap_or_default().as_bytes()),
+            },
             Value::Blob(octets) => ValueRef::Blob(octets),
         }))
     }
 }
 
-/// A UID is a number in the database, an id of Graph a text.
+/// An id is in the database as its source gave it: a number or a text.
 impl FromSql for RemoteId {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<RemoteId> {
         match value {
-            ValueRef::Integer(_) => u32::column_result(value).map(RemoteId::Uid),
-            _ => String::column_result(value).map(RemoteId::Graph),
+            ValueRef::Integer(_) => u32::column_result(value).map(RemoteId::from),
+            _ => String::column_result(value).map(RemoteId::from),
         }
     }
 }

@@ -432,9 +432,8 @@ impl<'a> Tokens<'a> {
             _ => '_',
         };
         let who: String = who.chars().take(64).map(plain).collect();
-        let folder = std::fs::canonicalize(self.store.path()).unwrap_or_default();
         let mut hash = Sha256::new();
-        hash.update(folder.as_os_str().as_encoded_bytes());
+        hash.update(&self.store.identity());
         hash.update(b"\n");
         hash.update(key.text().as_bytes());
         let hash = hex(&hash.finish()[..8]);

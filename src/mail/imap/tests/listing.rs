@@ -59,7 +59,7 @@ fn the_message_at_the_mark_is_seen_and_not_listed() {
             since: None,
         };
         let (found, listing) = listed(&mut mailbox, &query).unwrap();
-        assert_eq!(listing.at_mark, at_mark.map(RemoteId::Uid));
+        assert_eq!(listing.at_mark, at_mark.map(RemoteId::from));
         assert_eq!(found, ids(behind));
     }
 }

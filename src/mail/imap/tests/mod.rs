@@ -170,12 +170,12 @@ impl Sink for Kept {
     }
 
     fn end(&mut self, id: &RemoteId) -> io::Result<()> {
-        let RemoteId::Uid(uid) = id else { panic!() };
+        let uid = id.as_number().unwrap();
         let octets = self.open.take().unwrap();
-        if self.fail_at == Some(*uid) {
+        if self.fail_at == Some(uid) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.arrived.push((*uid, octets));
+        self.arrived.push((uid, octets));
         Ok(())
     }
 
@@ -195,7 +195,7 @@ impl Kept {
 }
 
 fn ids(uids: impl IntoIterator<Item = u32>) -> Vec<RemoteId> {
-    uids.into_iter().map(RemoteId::Uid).collect()
+    uids.into_iter().map(RemoteId::from).collect()
 }
 
 fn fault(err: &anyhow::Error) -> &Fault {

@@ -15,7 +15,7 @@ fn legal_answers_that_the_library_panics_on_are_no_trouble() {
         Folder {
             uidvalidity: 9,
             exists: 7,
-            uid_next: None
+            next: None
         }
     );
     assert_eq!(mailbox.take_alerts(), ["[ALERT] Grüße"]);

@@ -73,16 +73,16 @@ fn a_message_that_is_not_given_is_missing() {
         missing.unwrap(),
         [
             (
-                RemoteId::Uid(8),
+                RemoteId::from(8),
                 Missing::TooLarge {
                     announced: 51,
                     max: 50
                 }
             ),
-            (RemoteId::Uid(5), Missing::Silent),
-            (RemoteId::Uid(6), Missing::Silent),
-            (RemoteId::Uid(7), Missing::Silent),
-            (RemoteId::Uid(10), Missing::Silent),
+            (RemoteId::from(5), Missing::Silent),
+            (RemoteId::from(6), Missing::Silent),
+            (RemoteId::from(7), Missing::Silent),
+            (RemoteId::from(10), Missing::Silent),
         ]
     );
     assert_eq!(sink.texts(), [(9, "ok")]);
@@ -109,10 +109,10 @@ fn one_poisoned_message_keeps_back_no_other() {
         missing.unwrap(),
         [
             (
-                RemoteId::Uid(2),
+                RemoteId::from(2),
                 Missing::Refused("NO [SERVERBUG] cannot convert".into())
             ),
-            (RemoteId::Uid(4), Missing::Silent),
+            (RemoteId::from(4), Missing::Silent),
         ]
     );
     assert_eq!(sink.texts(), [(1, "a"), (3, "c")]);
@@ -151,7 +151,7 @@ fn a_server_that_gives_nothing_at_all_is_believed_to_be_unavailable() {
     assert_eq!(
         result.unwrap(),
         [(
-            RemoteId::Uid(6),
+            RemoteId::from(6),
             Missing::Refused("NO Server Unavailable. 15".into())
         )]
     );
@@ -173,7 +173,7 @@ fn a_limit_that_one_message_runs_into_is_that_messages() {
     ];
     let (_, result, _) = retrieve(&script, [5, 6]);
     let why = Missing::Refused("NO [LIMIT] too many parts".into());
-    assert_eq!(result.unwrap(), [(RemoteId::Uid(5), why)]);
+    assert_eq!(result.unwrap(), [(RemoteId::from(5), why)]);
 }
 
 #[test]
@@ -216,8 +216,8 @@ fn what_cannot_be_read_costs_that_message_only() {
     assert_eq!(
         missing.unwrap(),
         [
-            (RemoteId::Uid(5), Missing::Silent),
-            (RemoteId::Uid(6), Missing::Silent)
+            (RemoteId::from(5), Missing::Silent),
+            (RemoteId::from(6), Missing::Silent)
         ]
     );
     assert_eq!(sink.texts(), [(7, "c")]);
@@ -254,7 +254,7 @@ fn nothing_is_a_message_where_its_size_agrees() {
             if is_a_body && agrees {
                 assert_eq!((arrived, missing), (vec![(5, "")], vec![]), "{body} {size}");
             } else {
-                let silent = vec![(RemoteId::Uid(5), Missing::Silent)];
+                let silent = vec![(RemoteId::from(5), Missing::Silent)];
                 assert_eq!((arrived, missing), (vec![], silent), "{body} {size}");
             }
         }
@@ -271,7 +271,7 @@ fn nothing_is_a_message_where_its_size_agrees() {
         5..=6,
     );
     assert_eq!(sink.texts(), [(6, "b")]);
-    assert_eq!(missing.unwrap(), [(RemoteId::Uid(5), Missing::Silent)]);
+    assert_eq!(missing.unwrap(), [(RemoteId::from(5), Missing::Silent)]);
 }
 
 #[test]

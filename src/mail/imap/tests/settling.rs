@@ -63,7 +63,7 @@ fn an_ok_that_did_nothing_is_found_out() {
             action,
         );
         let (id, fault) = result.unwrap().refused.remove(0);
-        assert_eq!((id, fault.kind), (RemoteId::Uid(6), Kind::TryLater));
+        assert_eq!((id, fault.kind), (RemoteId::from(6), Kind::TryLater));
         assert!(fault.what.contains("1 of 2"), "{fault}");
     }
 }
@@ -94,7 +94,7 @@ fn one_message_that_is_refused_keeps_no_other_back() {
         let [(id, fault)] = &refused[..] else {
             panic!("{refused:?}")
         };
-        assert_eq!((id, fault.kind), (&RemoteId::Uid(6), Kind::Refused));
+        assert_eq!((id, fault.kind), (&RemoteId::from(6), Kind::Refused));
         assert_eq!(fault.scope(), crate::fault::Scope::Message);
         assert_eq!(fault.server_said.as_deref(), Some("NO it is held"));
     }
