@@ -16,19 +16,10 @@ fn read(text: &str) -> Config {
 
 fn address(address: &str) -> Address {
     Address {
-        address: address.parse().unwrap(),
-        server: "Contoso".to_owned(),
-        priority: None,
         extension_language: Some("no".parse().unwrap()),
-        account: None,
-        password: None,
         sender: true,
-        any_from: false,
-        outgoing_server: None,
         folders: Some(vec!["INBOX".to_owned(), "a, b".to_owned()]),
-        deliver: None,
-        after_fetch: None,
-        stamp: None,
+        ..Address::new(address.parse().unwrap(), "Contoso".to_owned())
     }
 }
 
