@@ -198,6 +198,7 @@ impl Run<'_> {
         let mut result = self.fetch(task, &way, tally);
         if let Err(err) = &result
             && *tally == before
+            && !fetch::is_of_delivery(err)
             && (self.reading().forget(&task.entry, err)?
                 | self.reading().renew(&task.entry, err)?)
         {

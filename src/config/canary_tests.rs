@@ -29,6 +29,14 @@ outgoing_servers:
     certificate_passphrase: {value}
     user: eva@contoso.example
     password: {value}
+webhooks:
+  - url: https://desk.example/in
+    secret: {value}
+    authorization: {value}
+  - url: https://desk.example/other
+    secret:
+      - {value}
+      - {value}
 queues:
   - name: \"Support\"
     addresses:

@@ -5,6 +5,7 @@ use super::check_servers::{incoming, outgoing};
 use super::locate::{Step, steps};
 use super::model::*;
 use super::secret_source::SecretSource;
+use super::webhook;
 use std::collections::{HashMap, HashSet};
 
 /// Something wrong with a value.
@@ -40,6 +41,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
             &mut found,
         );
     }
+    webhook::problems(config, &mut found);
     let known = Known {
         incoming: config.incoming_servers.iter().map(|s| &*s.name).collect(),
         outgoing: config.outgoing_servers.iter().map(|s| &*s.name).collect(),
@@ -292,6 +294,13 @@ impl Config {
                 (at("password"), &s.password),
             ]
         });
+        let webhooks = self.webhooks.iter().enumerate().flat_map(|(i, w)| {
+            let at = move |key| format!("webhooks[{i}].{key}");
+            let secrets = w.secret.iter().flat_map(|secrets| &secrets.0);
+            let secrets = secrets.map(move |source| (at("secret"), source));
+            let authorization = w.authorization.iter();
+            secrets.chain(authorization.map(move |source| (at("authorization"), source)))
+        });
         let queues = self.queues.iter().enumerate().flat_map(|(i, q)| {
             q.addresses
                 .iter()
@@ -302,5 +311,6 @@ impl Config {
             .chain(outgoing)
             .chain(queues)
             .filter_map(|(at, source)| source.as_ref().map(|s| (at, s)))
+            .chain(webhooks)
     }
 }

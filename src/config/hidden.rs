@@ -12,7 +12,7 @@ use crate::secret::{Mask, Secret};
 use std::iter;
 
 /// The keys whose values may be shown. One that is new to the model is hidden until it is here.
-const PLAIN: [&str; 49] = [
+const PLAIN: [&str; 54] = [
     "account",
     "address",
     "addresses",
@@ -24,7 +24,9 @@ const PLAIN: [&str; 49] = [
     "ca_file",
     "certificate",
     "client_id",
+    "cloudevents",
     "connections",
+    "content_type",
     "defaults",
     "deliver",
     "device_authorization_endpoint",
@@ -44,6 +46,7 @@ const PLAIN: [&str; 49] = [
     "outgoing_server",
     "outgoing_servers",
     "priority",
+    "probe",
     "queues",
     "recipient",
     "recipients_per_day",
@@ -56,9 +59,11 @@ const PLAIN: [&str; 49] = [
     "tenant",
     "token_endpoint",
     "token_store",
+    "url",
     "user",
     "version",
     "via",
+    "webhooks",
     "<<",
     "---",
     "...",
@@ -208,7 +213,7 @@ fn is_secret(word: &str) -> bool {
     let lower = word.to_lowercase();
     let is_like = |key| strsim::jaro_winkler(&lower, key) > 0.85;
     !PLAIN.contains(&&*lower)
-        && (["secr", "passw", "passphrase", "pwd", "token"]
+        && (["secr", "passw", "passphrase", "pwd", "token", "authoriz"]
             .iter()
             .any(|part| lower.contains(part))
             || is_like("secret")
@@ -235,9 +240,11 @@ mod tests {
         all.extend(keys::<OutgoingServer>());
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
+        all.extend(keys::<Webhook>());
         let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
         let hidden: std::collections::BTreeSet<&String> = all.iter().filter(hidden).collect();
         let expected = [
+            "authorization",
             "certificate_passphrase",
             "federated_token",
             "password",
@@ -300,6 +307,8 @@ mod tests {
             "? secret\n: VALUE",
             "# old: VALUE",
             "secret_expires: VALUE",
+            "{ url: https://x.example, authorization: VALUE }",
+            "secret: [VALUE, VALUE]",
             "federated_token: VALUE",
             "private_key: VALUE",
         ] {

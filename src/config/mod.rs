@@ -33,6 +33,7 @@ mod secret_source;
 mod target;
 mod token_store;
 mod tree;
+mod webhook;
 mod write;
 
 pub use check::{bad_name, named, nearest};
@@ -49,4 +50,5 @@ pub use secret_command::{Failure, run_with};
 pub use secret_source::SecretSource;
 pub use token_store::TokenStore;
 pub use tree::{Tree, to_yaml};
+pub use webhook::{PostUrl, Webhook, webhook_of};
 pub use write::{Written, check_wanted, preview, update};

@@ -5,6 +5,7 @@
 
 use super::cloud::Authority;
 use super::model::*;
+use super::webhook::PostUrl;
 use crate::net::Endpoint;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::fmt;
@@ -45,6 +46,7 @@ deserialize_from_str!(
     HttpsUrl,
     Language,
     OauthEndpoint,
+    PostUrl,
     ServerUser,
     Target,
     Tenant

@@ -5,6 +5,7 @@ use super::credential::{Credentials, FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::secret_source::SecretSource;
 use super::token_store::TokenStore;
+use super::webhook::Webhook;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt::Display;
@@ -228,6 +229,10 @@ impl Config {
             ),
         )
         .tree(
+            "webhooks",
+            list(self.webhooks.iter().map(Webhook::tree).collect()),
+        )
+        .tree(
             "queues",
             list(self.queues.iter().map(Queue::tree).collect()),
         )
@@ -257,6 +262,24 @@ impl Limits {
             .number("recipients_per_message", self.recipients_per_message)
             .number("recipients_per_day", self.recipients_per_day)
             .number("message_size", self.message_size)
+            .done()
+    }
+}
+
+impl Webhook {
+    fn tree(&self) -> Tree {
+        let secrets = self.secret.as_ref().map(|secrets| match &*secrets.0 {
+            [one] => one.tree(),
+            several => Tree::List(several.iter().map(SecretSource::tree).collect()),
+        });
+        Keys::default()
+            .text("url", &self.url)
+            .tree("secret", secrets)
+            .secret("authorization", self.authorization.as_ref())
+            .path("ca_file", &self.ca_file)
+            .opt("content_type", &self.content_type)
+            .flag("cloudevents", on(self.cloudevents))
+            .flag("probe", on(self.probe))
             .done()
     }
 }

@@ -13,13 +13,15 @@
 
 use super::intake::Staged;
 use super::kept::{self, Kept};
+use super::visit::wait_key;
 use super::{Delivered, Folder, Reporter, Tally};
 use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
-use crate::state::{Failure, StagedRecord, Store};
+use crate::state::{Failure, StagedRecord, Store, Wait};
 use anyhow::Result;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -129,6 +131,9 @@ impl Committer<'_> {
             if !why.for_good {
                 self.later_in_a_row += 1;
             }
+            if let Some(wait) = &why.wait {
+                return Err(self.leave_alone(wait, why.reason.clone())?.into());
+            }
             if self.later_in_a_row >= LATER_LIMIT {
                 return Err(Fault::try_later(format!(
                     "the delivery asks to be tried later, {LATER_LIMIT} times in a row: {}",
@@ -139,6 +144,17 @@ impl Committer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Puts on record that a destination asked to be left alone, and says so.
+    fn leave_alone(&self, wait: &delivery::Wait, reason: String) -> Result<Fault> {
+        let until = Timestamp::now().saturating_add(SignedDuration::try_from(wait.time)?)?;
+        let mut fault = Fault::try_later(reason.clone())
+            .hint("the messages stay on the server and are tried again by a later run");
+        fault.retry_after = Some(wait.time);
+        self.store
+            .set_wait(&wait_key(&wait.place), &Wait { until, reason })?;
+        Ok(fault)
     }
 
     /// Files that an intent names must survive what comes; a message that would be fetched

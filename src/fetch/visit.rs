@@ -6,11 +6,12 @@ use super::pass::Pass;
 use super::pile::{Pile, Sorted};
 use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
 use crate::config::AfterFetch;
-use crate::delivery::{self, Delivery};
+use crate::delivery::{self, Delivery, Place};
 use crate::fault::{Fault, Kind, Scope};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, uidvalidity};
 use anyhow::Result;
+use jiff::Timestamp;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::mpsc;
@@ -279,7 +280,9 @@ impl Visit<'_> {
                 &job.address,
                 folder.name,
                 &job.language,
+                &job.webhooks,
             )?;
+            wait_for(&place, store)?;
             let mut delivery = delivery::open(&place, &job.spool)?;
             self.pass
                 .names
@@ -481,9 +484,7 @@ impl Visit<'_> {
 /// wishes, and what hinders the delivery.
 fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
     match (first, then) {
-        (Err(_), Err(err)) if is_wish(&err) || err.downcast_ref::<CannotDeliver>().is_some() => {
-            Err(err)
-        }
+        (Err(_), Err(err)) if is_wish(&err) || is_of_delivery(&err) => Err(err),
         (first, then) => first.and(then),
     }
 }
@@ -493,6 +494,29 @@ fn is_wish(err: &anyhow::Error) -> bool {
     let waits = |fault: &Fault| fault.retry_after.is_some();
     err.downcast_ref::<mail::TokenExpired>().is_some()
         || err.downcast_ref::<Fault>().is_some_and(waits)
+}
+
+/// Leaves a destination alone that asked for it.
+fn wait_for(place: &Place, store: &Store) -> Result<()> {
+    let Some(name) = place.asks_for_waits() else {
+        return Ok(());
+    };
+    let now = Timestamp::now();
+    let Some(wait) = store.wait(&wait_key(&name), now)? else {
+        return Ok(());
+    };
+    let mut fault = Fault::try_later(format!(
+        "`{name}` asked for a pause until {}: {}",
+        wait.until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        wait.reason
+    ));
+    fault.retry_after = wait.until.duration_since(now).try_into().ok();
+    Err(fault.into())
+}
+
+/// What the state knows the wait of a destination by.
+pub fn wait_key(place: &str) -> String {
+    format!("delivery {place}")
 }
 
 /// Marks an error of the delivery, which a new connection to the mailbox does not mend.
@@ -511,10 +535,14 @@ pub fn is_of_folder(err: &anyhow::Error) -> bool {
         .is_some_and(|fault| fault.scope() <= Scope::Folder)
 }
 
+/// An error of where mail is delivered to, and not of the mailbox.
+pub fn is_of_delivery(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<CannotDeliver>().is_some()
+}
+
 /// A connection that broke, without a wish of the server to be left alone.
 pub fn is_cut(err: &anyhow::Error) -> bool {
-    let ours = err.downcast_ref::<CannotDeliver>().is_some();
-    !ours
+    !is_of_delivery(err)
         && err.downcast_ref::<Fault>().is_some_and(|f| {
             f.kind == Kind::TryLater && f.retry_after.is_none() && f.scope() == Scope::Mailbox
         })

@@ -95,18 +95,22 @@ fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
         message_id: Some(report_id(claim)),
         kind: "bounce",
         original_message_id: Some(claim.entry.message_id.clone()),
-        delivery_id: format!("outbox-{}-{}", claim.entry.id, claim.entry.attempts),
+        delivery_id: digest_of(claim),
     }
 }
 
 /// The same for the same report, so that a repeat is recognised.
 fn report_id(claim: &Claim<'_>) -> String {
+    format!("<{}@queuemail.invalid>", digest_of(claim))
+}
+
+/// Names a report for good, also where those of several state folders go to one place.
+fn digest_of(claim: &Claim<'_>) -> String {
     let key = format!(
         "{} {} {}",
         claim.entry.file, claim.entry.attempts, claim.entry.message_id
     );
-    let id = hex(&sha256(key.as_bytes())[..12]);
-    format!("<{id}@queuemail.invalid>")
+    hex(&sha256(key.as_bytes())[..12])
 }
 
 /// The report: for people, for programs, and the header of the message (RFC 3462, 3464).

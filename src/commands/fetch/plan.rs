@@ -10,6 +10,7 @@ use crate::shell;
 use crate::state::Store;
 use anyhow::Result;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a run is to do.
@@ -36,6 +37,7 @@ pub fn plan<'a>(
     let target = target.map(whole).transpose()?;
     let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
     let since: Option<Day> = parse(args.since.as_deref(), "--since")?;
+    let webhooks: Arc<[config::Webhook]> = config.webhooks.clone().into();
     let spool = store.path().join("spool");
     crate::files::create_private_folder(&spool)?;
     let mut plan = Plan {
@@ -70,6 +72,7 @@ pub fn plan<'a>(
                 priority: entry.priority().0,
                 language: entry.language().to_owned(),
                 folders: folders.into_iter().map(str::to_owned).collect(),
+                webhooks: webhooks.clone(),
                 target: if json { target.in_json() } else { target },
                 after: after.clone().unwrap_or_else(|| entry.after_fetch()),
                 stamp: entry.stamp(),
