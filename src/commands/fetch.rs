@@ -14,7 +14,7 @@ use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
-use crate::state::{Store, Wait};
+use crate::state::Store;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use plan::Plan;
@@ -255,11 +255,9 @@ impl Run<'_> {
         else {
             return Ok(());
         };
-        let until = Timestamp::now()
-            .saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
-        let reason = fault.what.clone();
+        let (wait, now) = (wait.min(LONGEST_WAIT), Timestamp::now());
         self.store
-            .set_wait(&self.wait_key(job), &Wait { until, reason })
+            .keep_wait(&self.wait_key(job), wait, &fault.what, now)
     }
 
     fn wait_key(&self, job: &Job) -> String {

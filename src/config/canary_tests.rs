@@ -255,3 +255,19 @@ fn a_slip_elsewhere_does_not_tell_a_secret() {
         }
     }
 }
+
+#[test]
+fn a_list_in_one_line_is_not_told() {
+    const OTHER: &str = "aN0th3r-cAnArY/of+thE~sAm3";
+    for entry in [
+        format!("{{ url: https://a.example, secret: [{CANARY}, {OTHER}], probe: true }}"),
+        format!("{{ url: https://a.example, authorization: {OTHER}, secret: [{CANARY}] }}"),
+        format!("url: https://a.example\n    secret: [{CANARY},\n      {OTHER}]"),
+        format!("url: https://a.example\n    secret: [{CANARY}, {OTHER}, {OTHER}]"),
+        format!("url: https://a.example\n    secret: [{CANARY}, [{OTHER}]]"),
+    ] {
+        let text = format!("version: 1\nwebhooks:\n  - {entry}\n");
+        has_none(&text, CANARY);
+        has_none(&text, OTHER);
+    }
+}

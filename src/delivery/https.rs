@@ -64,6 +64,10 @@ impl Destination {
         Ok(Destination { url, webhook })
     }
 
+    pub fn wait_key(&self) -> String {
+        format!("delivery {self}")
+    }
+
     fn settings(&self) -> Settings {
         Settings {
             connect_timeout: CONNECTING,
@@ -235,9 +239,13 @@ fn not_answered(to: &Destination, lost: Lost) -> anyhow::Error {
         .into();
     }
     let what = format!("`{to}` cannot be used: {}", lost.fault.what);
-    Fault { what, ..lost.fault }
-        .hint("nothing was removed from the server; check that the receiver runs")
-        .into()
+    let fault = Fault { what, ..lost.fault };
+    match fault.kind {
+        Kind::TryLater => fault
+            .hint("nothing was removed from the server; check that the receiver runs")
+            .into(),
+        _ => fault.into(),
+    }
 }
 
 /// The header fields of a post.
@@ -369,7 +377,7 @@ fn judge(to: &Destination, mask: &Mask, answer: Response<Incoming>) -> Result<St
                 for_good: meaning == Meaning::Never,
                 reason: said,
                 wait: wait.map(|time| Wait {
-                    place: to.to_string(),
+                    key: to.wait_key(),
                     time,
                 }),
             }

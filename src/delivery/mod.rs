@@ -118,8 +118,8 @@ pub struct Rejected {
 /// A wish of a destination to be left alone for so long.
 #[derive(Clone, Debug)]
 pub struct Wait {
-    /// What [`Place::asks_for_waits`] calls the destination.
-    pub place: String,
+    /// See [`Place::wait_key`].
+    pub key: String,
     pub time: Duration,
 }
 

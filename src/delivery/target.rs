@@ -22,10 +22,10 @@ pub enum Place {
 }
 
 impl Place {
-    /// The name of a destination that may ask to be left alone for a while.
-    pub fn asks_for_waits(&self) -> Option<String> {
+    /// What the wait of a destination is kept by, where it is one that may ask for a wait.
+    pub fn wait_key(&self) -> Option<String> {
         match self {
-            Place::Https(to) => Some(to.to_string()),
+            Place::Https(to) => Some(to.wait_key()),
             _ => None,
         }
     }

@@ -73,10 +73,14 @@ fn at_host(mut scene: Scene, fault: Option<&Fault>) -> Scene {
         let port = rest
             .strip_prefix(" port ")
             .and_then(|r| r.split(':').next());
-        // Of a URL, its host.
+        // Of a URL, its host and port.
         let of_url = host.strip_prefix("https://");
-        let of_url = of_url.and_then(|rest| rest.split(['/', ':']).next());
-        let host = of_url.unwrap_or(host).to_owned();
+        let of_url = of_url.and_then(|rest| rest.split('/').next());
+        let (host, of_url) = match of_url.and_then(|of_url| of_url.split_once(':')) {
+            Some((host, port)) => (host.to_owned(), Some(port)),
+            None => (of_url.unwrap_or(host).to_owned(), None),
+        };
+        let port = port.or(of_url);
         if scene.host.as_ref() != Some(&host) {
             // Every other host is asked by HTTPS.
             scene.port = Some("443".to_owned());
@@ -86,6 +90,14 @@ fn at_host(mut scene: Scene, fault: Option<&Fault>) -> Scene {
         scene.host = Some(host);
     }
     scene
+}
+
+/// The scene at the URL that our own words begin with, if they do: mail may be posted to it.
+fn at_url(scene: &Scene, fault: Option<&Fault>) -> Scene {
+    match fault.is_some_and(|f| f.what.starts_with("`https://")) {
+        true => at_host(scene.clone(), fault),
+        false => scene.clone(),
+    }
 }
 
 /// What a failure comes down to: the answer to "what is wrong, who must act, what exactly".
@@ -127,7 +139,7 @@ pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
             entry.who,
             format!("{root}: {}", entry.means),
             entry.remedy(
-                scene,
+                &at_url(scene, fault),
                 fault
                     .and_then(|f| f.server_said.as_deref())
                     .unwrap_or_default(),

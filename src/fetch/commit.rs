@@ -13,15 +13,14 @@
 
 use super::intake::Staged;
 use super::kept::{self, Kept};
-use super::visit::wait_key;
 use super::{Delivered, Folder, Reporter, Tally};
 use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
-use crate::state::{Failure, StagedRecord, Store, Wait};
+use crate::state::{Failure, StagedRecord, Store};
 use anyhow::Result;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -132,7 +131,13 @@ impl Committer<'_> {
                 self.later_in_a_row += 1;
             }
             if let Some(wait) = &why.wait {
-                return Err(self.leave_alone(wait, why.reason.clone())?.into());
+                let now = Timestamp::now();
+                self.store
+                    .keep_wait(&wait.key, wait.time, &why.reason, now)?;
+                let mut fault = Fault::try_later(why.reason)
+                    .hint("the messages stay on the server and are tried again by a later run");
+                fault.retry_after = Some(wait.time);
+                return Err(fault.into());
             }
             if self.later_in_a_row >= LATER_LIMIT {
                 return Err(Fault::try_later(format!(
@@ -144,17 +149,6 @@ impl Committer<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Puts on record that a destination asked to be left alone, and says so.
-    fn leave_alone(&self, wait: &delivery::Wait, reason: String) -> Result<Fault> {
-        let until = Timestamp::now().saturating_add(SignedDuration::try_from(wait.time)?)?;
-        let mut fault = Fault::try_later(reason.clone())
-            .hint("the messages stay on the server and are tried again by a later run");
-        fault.retry_after = Some(wait.time);
-        self.store
-            .set_wait(&wait_key(&wait.place), &Wait { until, reason })?;
-        Ok(fault)
     }
 
     /// Files that an intent names must survive what comes; a message that would be fetched

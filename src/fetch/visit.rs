@@ -6,7 +6,7 @@ use super::pass::Pass;
 use super::pile::{Pile, Sorted};
 use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
 use crate::config::AfterFetch;
-use crate::delivery::{self, Delivery, Place};
+use crate::delivery::{self, Delivery};
 use crate::fault::{Fault, Kind, Scope};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, uidvalidity};
@@ -282,7 +282,9 @@ impl Visit<'_> {
                 &job.language,
                 &job.webhooks,
             )?;
-            wait_for(&place, store)?;
+            if let Some(key) = place.wait_key() {
+                store.respect_wait(&key, Timestamp::now())?;
+            }
             let mut delivery = delivery::open(&place, &job.spool)?;
             self.pass
                 .names
@@ -494,29 +496,6 @@ fn is_wish(err: &anyhow::Error) -> bool {
     let waits = |fault: &Fault| fault.retry_after.is_some();
     err.downcast_ref::<mail::TokenExpired>().is_some()
         || err.downcast_ref::<Fault>().is_some_and(waits)
-}
-
-/// Leaves a destination alone that asked for it.
-fn wait_for(place: &Place, store: &Store) -> Result<()> {
-    let Some(name) = place.asks_for_waits() else {
-        return Ok(());
-    };
-    let now = Timestamp::now();
-    let Some(wait) = store.wait(&wait_key(&name), now)? else {
-        return Ok(());
-    };
-    let mut fault = Fault::try_later(format!(
-        "`{name}` asked for a pause until {}: {}",
-        wait.until.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        wait.reason
-    ));
-    fault.retry_after = wait.until.duration_since(now).try_into().ok();
-    Err(fault.into())
-}
-
-/// What the state knows the wait of a destination by.
-pub fn wait_key(place: &str) -> String {
-    format!("delivery {place}")
 }
 
 /// Marks an error of the delivery, which a new connection to the mailbox does not mend.

@@ -36,6 +36,9 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
             return Ok(place);
         }
     }
+    if let Some(key) = to.place.wait_key() {
+        store.respect_wait(&key, Timestamp::now())?;
+    }
     let spool = store.path().join("spool");
     files::create_private_folder(&spool)?;
     let mut delivery = delivery::open(&to.place, &spool)?;
@@ -45,13 +48,16 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     claim.entry.report = Some(serde_json::to_string(&intent)?);
     claim.entry.changed_at = now;
     store.outbox_update(&claim.entry)?;
-    let place =
-        delivery
-            .deliver(&intent, &letter)
-            .map_err(|err| match err.downcast::<Rejected>() {
-                Ok(why) => anyhow::anyhow!("the destination refused the report: {why}"),
-                Err(err) => err,
-            })?;
+    let place = match delivery.deliver(&intent, &letter) {
+        Ok(place) => place,
+        Err(err) => {
+            let why: Rejected = err.downcast()?;
+            if let Some(wait) = &why.wait {
+                store.keep_wait(&wait.key, wait.time, &why.reason, Timestamp::now())?;
+            }
+            anyhow::bail!("the destination refused the report: {why}");
+        }
+    };
     delivery.flush()?;
     done(claim, now)?;
     Ok(place)

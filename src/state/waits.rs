@@ -2,8 +2,10 @@
 
 use super::Store;
 use super::db::{Sql, values};
+use crate::fault::Fault;
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// No wait that is kept is longer, in milliseconds; one that seems so is of a clock that was
 /// wrong then or is now, and does not hold.
@@ -41,6 +43,25 @@ impl Store {
         );
         let row = values![key, wait.until.as_millisecond(), &wait.reason];
         self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+    }
+
+    /// Keeps a wait that begins now.
+    pub fn keep_wait(&self, key: &str, time: Duration, reason: &str, now: Timestamp) -> Result<()> {
+        let until = now.saturating_add(SignedDuration::try_from(time)?)?;
+        let reason = reason.to_owned();
+        self.set_wait(key, &Wait { until, reason })
+    }
+
+    /// # Errors
+    /// `TryLater` while the wait for this key holds.
+    pub fn respect_wait(&self, key: &str, now: Timestamp) -> Result<()> {
+        let Some(wait) = self.wait(key, now)? else {
+            return Ok(());
+        };
+        let until = wait.until.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let mut fault = Fault::try_later(format!("a wait until {until}: {}", wait.reason));
+        fault.retry_after = wait.until.duration_since(now).try_into().ok();
+        Err(fault.into())
     }
 
     /// All waits that still hold and whose key begins with `prefix`, the rest of the key first.
