@@ -106,6 +106,25 @@ static: ## Build a program that needs no libraries: target/*-linux-musl/release/
 	scripts/need static
 	scripts/build --features vendored-tls --target $(MUSL)
 
+.PHONY: release
+release: ## Make all files of a release: target/dist/VERSION; MINISIGN_KEY=… signs (docs/releasing.md)
+	scripts/need build
+	scripts/release
+
+# Where the repository is, and what goes into it.
+APT_REPO = target/apt
+DEBS = $(wildcard target/dist/*/*.deb)
+
+.PHONY: apt-repo
+apt-repo: ## Put the Debian packages of releases into APT_REPO=target/apt, signed by GPG_KEY=…
+	scripts/need apt-repo
+	GPG_KEY='$(GPG_KEY)' packaging/apt-repo '$(APT_REPO)' $(DEBS)
+
+.PHONY: test-release
+test-release: ## Install and run what a release offers: apt repository, RPM, container, Kubernetes
+	scripts/need test-release
+	$(CARGO) test --locked --test tests release:: -- --ignored
+
 .PHONY: test-package
 test-package: ## Install, run and remove the package under systemd, in a copy of this machine
 	scripts/need test

@@ -2,7 +2,7 @@
 //! certificates, which tell theirs.
 
 use crate::config::{Config, Credentials};
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::shell;
 use crate::x509;
 use jiff::Timestamp;
@@ -76,13 +76,16 @@ impl Expiry {
         } = self;
         let when = near(*at, now)?;
         let name = shell::quote(server);
-        let first = match *kind {
-            "secret" => "make a new one in the app registration",
-            _ => "upload a new one to the app registration",
+        let (cause, first) = match *kind {
+            "secret" => (Cause::SecretEnds, "make a new one in the app registration"),
+            _ => (
+                Cause::CertificateEnds,
+                "upload a new one to the app registration",
+            ),
         };
         let remedy = format!("{first}, then: queuemail server set {name} {options}");
         let what = format!("the {kind} of server `{server}` {when}");
-        Some(Fault::try_later(what).hint(remedy))
+        Some(Fault::try_later(what).cause(cause).hint(remedy))
     }
 }
 

@@ -5,6 +5,10 @@
 //! say and what the *server* said never mix: the server's words are kept verbatim in
 //! [`Fault::server_said`] and escaped only where they are printed.
 
+mod cause;
+
+pub use cause::Cause;
+
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
@@ -66,12 +70,17 @@ pub enum Scope {
 }
 
 /// A failure that somebody decides on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub kind: Kind,
+    /// Why, where somebody decides by it or explains it.
+    pub cause: Option<Cause>,
+    /// The host that it is about. (Boxed, since faults travel inside of results.)
+    pub at: Option<Box<Peer>>,
     /// Where the one who failed knows it; see [`Fault::scope`].
     pub known_scope: Option<Scope>,
-    /// What we could not do and why: a lower-case phrase in the user's names, no period.
+    /// What we could not do and why: a lower-case phrase in the user's names, no period. It is
+    /// for people: nothing is decided by it.
     pub what: String,
     /// The server's words, verbatim and unescaped.
     pub server_said: Option<String>,
@@ -81,6 +90,14 @@ pub struct Fault {
     pub hints: Vec<String>,
 }
 
+/// A host that we spoke to, or tried to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub host: String,
+    /// `None` where it is the one that is configured, or that of HTTPS.
+    pub port: Option<u16>,
+}
+
 /// What to do where the system ran out of open files, processes or memory.
 const SHORTAGE: &str = "let it have more (ulimit -n for open files, -u for processes), or do less at a time (fetch --jobs), and run the same command again";
 
@@ -88,6 +105,8 @@ impl Fault {
     pub fn new(kind: Kind, what: impl Into<String>) -> Fault {
         Fault {
             kind,
+            cause: None,
+            at: None,
             known_scope: None,
             what: what.into(),
             server_said: None,
@@ -106,6 +125,19 @@ impl Fault {
 
     pub fn try_later(what: impl Into<String>) -> Fault {
         Fault::new(Kind::TryLater, what)
+    }
+
+    /// Says why.
+    pub fn cause(mut self, cause: Cause) -> Fault {
+        self.cause = Some(cause);
+        self
+    }
+
+    /// Says which host it is about.
+    pub fn at(mut self, host: &str, port: Option<u16>) -> Fault {
+        let host = host.to_owned();
+        self.at = Some(Box::new(Peer { host, port }));
+        self
     }
 
     /// Says how far it reaches.
@@ -198,6 +230,11 @@ impl fmt::Display for Told {
 }
 
 impl std::error::Error for Told {}
+
+/// Why any error arose, as far as its [`Fault`] says so.
+pub fn cause_of(err: &anyhow::Error) -> Option<Cause> {
+    err.downcast_ref::<Fault>().and_then(|fault| fault.cause)
+}
 
 /// The kind of any error: that of its [`Fault`], else a bug of ours.
 pub fn kind_of(err: &anyhow::Error) -> Kind {

@@ -9,12 +9,14 @@
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
 //!        outbox               the engine: keep, hand over, settle, report
+//!        send                 the engine: connections, limits, waits, verdicts
 //!        check                the walk to a working mailbox, step by step
+//!        reach                opens mailboxes and ways out, by the way that is open to us
 //!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
-//!        tokens               where tokens are kept
+//!        tokens               gives tokens out: kept ones, or by a sign-in
 //!        oauth mail delivery state vault prompt  strangers to each other
-//!        config http net files output secret child digest fault shell
+//!        config http net files means output secret child digest fault shell
 //! ```
 
 #![forbid(unsafe_code)]
@@ -35,13 +37,16 @@ mod files;
 pub mod fuzzing;
 mod http;
 mod mail;
+mod means;
 mod net;
 mod oauth;
 mod outbox;
 mod output;
 mod powershell;
 mod prompt;
+mod reach;
 mod secret;
+mod send;
 mod setup;
 mod shell;
 mod state;

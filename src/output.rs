@@ -2,6 +2,7 @@
 
 use crate::fault::{Fault, Kind};
 use crate::files;
+use crate::means::Observer;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -70,6 +71,24 @@ impl Output {
         if self.verbose >= 2 {
             eprintln_safe(text);
         }
+    }
+}
+
+impl Observer for Output {
+    fn step(&self, text: &str) {
+        Output::step(self, text);
+    }
+
+    fn warn(&self, text: &str) {
+        Output::warn(self, text);
+    }
+
+    fn trace(&self, line: &str) {
+        Output::trace(self, line);
+    }
+
+    fn wants_trace(&self) -> bool {
+        self.verbose >= 2
     }
 }
 

@@ -91,12 +91,13 @@ pub fn check_authors(
         return Ok(());
     };
     let author = author.escape_debug();
+    // As Exchange's SendAsDenied: a permission is missing, here of the configuration.
     Err(Fault::new(
-        Kind::Refused,
+        Kind::SignIn,
         format!("the message is from `{author}` by its From field, and `{sender}` may not send for others"),
     )
     .hint(format!(
-        "put `{sender}` or another sender into From; where it has to send for others, as a mailing list does, give its address `any_from: true` in the configuration"
+        "put `{sender}` or another sender into From; if `{sender}` must send for `{author}` and others, as a mailing list does, give its address `any_from: true` in the configuration"
     ))
     .into())
 }
@@ -299,7 +300,7 @@ queues:
         for author in ["boss@contoso.example", "reads@contoso.example"] {
             let authors = ["support@contoso.example", author];
             let err = may(CONFIG, &authors).unwrap_err();
-            assert_eq!(crate::fault::kind_of(&err), Kind::Refused);
+            assert_eq!(crate::fault::kind_of(&err), Kind::SignIn);
             assert!(err.to_string().contains(author), "{err}");
             assert!(may(&anybody, &authors).is_ok());
         }

@@ -5,7 +5,7 @@
 //! is trusted that is read here: the system's TLS library verifies certificates.
 
 use crate::config;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::files;
 use crate::secret::Secret;
 use crate::shell;
@@ -238,6 +238,7 @@ impl<'a> File<'a> {
 
     fn needs_passphrase(&self, why: &str) -> Fault {
         self.cannot(&format!("{why}, and no passphrase is given"))
+            .cause(Cause::NoPassphrase)
     }
 }
 

@@ -12,6 +12,7 @@ const BASE: &[&str] = &[
     "fault",
     "files",
     "http",
+    "means",
     "net",
     "output",
     "powershell",
@@ -43,6 +44,8 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "oauth",
             "outbox",
             "prompt",
+            "reach",
+            "send",
             "setup",
             "state",
             "submit",
@@ -56,12 +59,37 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         &["fault", "output", "powershell", "shell"],
     ),
     ("fetch", true, &["delivery", "mail", "state"]),
-    ("fuzzing", true, &["delivery", "fetch", "mail", "oauth"]),
     ("outbox", true, &["delivery", "mail", "state"]),
     ("setup", true, &["submit"]),
     ("submit", true, &[]),
     ("expiry", true, &[]),
-    ("check", true, &["expiry", "mail", "oauth"]),
+    (
+        "check",
+        true,
+        &[
+            "delivery",
+            "expiry",
+            "fetch::mailbox_key",
+            "mail",
+            "oauth",
+            "reach",
+            "state",
+            "submit",
+            "tokens",
+        ],
+    ),
+    (
+        "send",
+        true,
+        &[
+            "delivery", "mail", "outbox", "reach", "state", "submit", "tokens",
+        ],
+    ),
+    (
+        "reach",
+        true,
+        &["mail", "oauth", "state", "submit", "tokens"],
+    ),
     // What they keep of a message is all that the next two know of `mail`.
     ("delivery", true, &["mail::RemoteId"]),
     (
@@ -69,11 +97,17 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         true,
         &["mail::Envelope", "mail::RefusedRecipient", "mail::RemoteId"],
     ),
-    ("tokens", true, &["state", "vault"]),
+    ("tokens", true, &["oauth", "state", "vault"]),
     ("vault", true, &[]),
     ("mail", true, &[]),
     ("oauth", true, &[]),
     ("prompt", true, &[]),
+];
+
+/// These print nothing and know no command line: they get values, and tell an `Observer`. Of
+/// `output` they know how text is made safe.
+const ENGINES: &[&str] = &[
+    "check", "fetch", "outbox", "reach", "send", "setup", "tokens",
 ];
 
 /// Words that panic, or that were forgotten.
@@ -115,6 +149,61 @@ fn dependencies_point_one_way() {
         "see the map in CONTRIBUTING.md\n{}",
         wrong.join("\n")
     );
+}
+
+/// Arrows point down only: above the ground nobody comes back to itself.
+#[test]
+fn the_table_has_no_circle() {
+    for (part, ..) in TABLE {
+        let mut reached: Vec<&str> = Vec::new();
+        let mut left = vec![*part];
+        while let Some(at) = left.pop() {
+            let rules = TABLE.iter().filter(|(own, ..)| *own == at);
+            for name in rules.flat_map(|rule| rule.2) {
+                let top = name.split("::").next().unwrap_or_default();
+                assert_ne!(top, *part, "`{part}` comes back to itself by `{at}`");
+                if !reached.contains(&top) {
+                    reached.push(top);
+                    left.push(top);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn engines_print_nothing() {
+    let mut wrong = Vec::new();
+    for (place, part, line) in product_lines() {
+        let prints = named(&line).iter().any(|name| {
+            name.starts_with("output")
+                && !matches!(&**name, "output::escape" | "output::escape_lines")
+        });
+        let writes = ["println!", "print!(", "io::stdout", "io::stderr"]
+            .iter()
+            .any(|word| line.contains(word));
+        if ENGINES.contains(&part.as_str()) && (prints || writes) {
+            wrong.push(format!("{place}: {}", line.trim()));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "tell an `Observer` instead\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// Which way to a host is taken is decided in `reach`, and which cloud it is in, in `config`.
+#[test]
+fn commands_choose_no_way() {
+    let wrong: Vec<String> = product_lines()
+        .into_iter()
+        .filter(|(_, part, line)| {
+            part == "commands" && (line.contains("Way::") || line.contains("Cloud::"))
+        })
+        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Another database is another driver, and nothing else.
@@ -162,6 +251,46 @@ fn commands_in_hints_quote_names_in_one_place() {
         }
     }
     assert!(wrong.is_empty(), "use `shell::quote`\n{}", wrong.join("\n"));
+}
+
+/// A fault's words are for people: its kind and cause decide, so that no reworded sentence changes
+/// what the program does.
+#[test]
+fn nothing_is_decided_by_the_words_of_a_fault() {
+    const READS: &[&str] = &[
+        ".contains(",
+        ".ends_with(",
+        ".find(",
+        ".lines()",
+        ".matches(",
+        ".replace(",
+        ".split",
+        ".starts_with(",
+        ".strip_",
+        ".to_lowercase()",
+        "!=",
+        "==",
+    ];
+    // Which prints them.
+    let lines: Vec<_> = product_lines()
+        .into_iter()
+        .filter(|(_, part, _)| part != "diagnosis")
+        .collect();
+    let mut wrong = Vec::new();
+    for (index, (place, _, line)) in lines.iter().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        // A chain of calls may go on in the next line.
+        let next = lines.get(index + 1).map_or("", |(.., next)| next.trim());
+        for (at, found) in code.match_indices(".what") {
+            let rest = format!("{}{next}", code[at + found.len()..].trim());
+            let rest = rest.trim_start_matches([' ', ')']);
+            let rest = rest.strip_prefix(".as_str()").unwrap_or(rest);
+            if READS.iter().any(|read| rest.trim().starts_with(read)) {
+                wrong.push(format!("{place}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "use `Cause`\n{}", wrong.join("\n"));
 }
 
 /// Every line of the product itself, tests left out: where it stands, in which part, its text.

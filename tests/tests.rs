@@ -13,6 +13,7 @@ mod machine;
 mod mail;
 mod memory;
 mod official;
+mod release;
 mod sending;
 mod servers;
 mod standin;

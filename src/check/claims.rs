@@ -1,51 +1,11 @@
 //! Whether a token serves its purpose, by what it says of itself.
 
 use crate::config::resolve::{CredentialSource, Registration};
-use crate::config::{Authentication, Cloud, Resource, is_guid};
-use crate::fault::{Fault, Kind};
+use crate::config::{Authentication, Cloud, Purpose, Resource, is_guid};
+use crate::fault::{Cause, Fault, Kind};
 use crate::oauth::Claims;
 use crate::shell;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// What a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    Imap,
-    Pop,
-    Smtp,
-    GraphRead,
-    GraphWrite,
-    GraphSend,
-    /// Whatever Graph serves of mail.
-    Graph,
-}
-
-impl Purpose {
-    /// The purpose that a resource has where nothing more is known.
-    pub fn of(resource: Resource) -> Purpose {
-        match resource {
-            Resource::Imap => Purpose::Imap,
-            Resource::Pop => Purpose::Pop,
-            Resource::Smtp => Purpose::Smtp,
-            Resource::Graph => Purpose::Graph,
-        }
-    }
-
-    pub fn resource(self) -> Resource {
-        match self {
-            Purpose::Imap => Resource::Imap,
-            Purpose::Pop => Resource::Pop,
-            Purpose::Smtp => Resource::Smtp,
-            Purpose::GraphRead | Purpose::GraphWrite | Purpose::GraphSend | Purpose::Graph => {
-                Resource::Graph
-            }
-        }
-    }
-
-    pub fn is_graph(self) -> bool {
-        self.resource() == Resource::Graph
-    }
-}
 
 /// The service behind an audience; the GUIDs are well known application IDs of Microsoft's.
 pub fn service(audience: &str) -> Option<&'static str> {
@@ -75,14 +35,15 @@ pub fn misfits(claims: &Claims, registration: &Registration<'_>, purpose: Purpos
         && end <= now.as_secs().try_into().unwrap_or(i64::MAX)
     {
         found.push(misfit(
+            Cause::TokenEnded,
             "the token ends before it begins, by this machine's clock",
         ));
     }
     found
 }
 
-fn misfit(what: impl Into<String>) -> Fault {
-    Fault::new(Kind::SignIn, what)
+fn misfit(cause: Cause, what: impl Into<String>) -> Fault {
+    Fault::new(Kind::SignIn, what).cause(cause)
 }
 
 fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Option<Fault> {
@@ -106,51 +67,55 @@ fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource
         Authentication::OauthService => cloud.application_resource(resource),
         Authentication::OauthUser => cloud.delegated_resource(resource),
     };
-    Some(misfit(format!(
-        "the audience is `{audience}`, but {name} needs `{wanted}` and will refuse this token"
-    )))
+    Some(misfit(
+        Cause::WrongAudience,
+        format!(
+            "the audience is `{audience}`, but {name} needs `{wanted}` and will refuse this token"
+        ),
+    ))
 }
 
 fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose) -> Option<Fault> {
     let resource = purpose.resource();
     let name = spoken(resource);
-    let (held, kind, permission) = match registration.authentication {
-        Authentication::OauthService => (&claims.roles, "role", resource.application_permission()),
-        Authentication::OauthUser => (&claims.scopes, "scope", resource.delegated_permission()),
-    };
-    let permission = match purpose {
-        Purpose::GraphSend => "Mail.Send",
-        _ => permission,
-    };
-    let serves = |held: &String| match purpose {
-        Purpose::Graph => held.starts_with("Mail."),
-        Purpose::GraphRead => held.starts_with("Mail.Read") && !held.starts_with("Mail.ReadBasic"),
-        Purpose::GraphWrite => held.starts_with("Mail.ReadWrite"),
-        Purpose::GraphSend => held.starts_with("Mail.Send"),
-        _ => held == permission || held == "full_access_as_app",
-    };
-    if held.iter().any(serves) {
+    let authentication = registration.authentication;
+    if purpose
+        .held(authentication, &claims.roles, &claims.scopes)
+        .is_some()
+    {
         return None;
     }
+    let kind = match authentication {
+        Authentication::OauthService => "role",
+        Authentication::OauthUser => "scope",
+    };
+    let permission = purpose.main_permission(authentication);
     let api = match resource {
         Resource::Graph => "Microsoft Graph",
         _ => "Office 365 Exchange Online",
     };
     let lacks = format!("token lacks the {kind} `{permission}`, so {name} will refuse it");
-    let fault = match registration.credential {
-        CredentialSource::ManagedIdentity { .. } => misfit(format!("the identity's {lacks}"))
-            .hint(format!(
-                "an administrator runs what this prints: queuemail setup-script {}",
-                shell::quote(registration.server)
-            )),
-        _ => misfit(format!("the {lacks}")).hint(format!(
+    let of_identity = matches!(
+        registration.credential,
+        CredentialSource::ManagedIdentity { .. }
+    );
+    let service = authentication == Authentication::OauthService;
+    let cause = match (service, of_identity) {
+        (true, true) => Cause::IdentityRoleMissing,
+        (true, false) => Cause::RoleMissing,
+        (false, _) => Cause::ScopeMissing,
+    };
+    let fault = match of_identity {
+        true => misfit(cause, format!("the identity's {lacks}")).hint(format!(
+            "an administrator runs what this prints: queuemail setup-script {}",
+            shell::quote(registration.server)
+        )),
+        false => misfit(cause, format!("the {lacks}")).hint(format!(
             "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
             registration.client_id,
         )),
     };
-    let by_exchange =
-        resource == Resource::Graph && registration.authentication == Authentication::OauthService;
-    Some(match by_exchange {
+    Some(match service && resource == Resource::Graph {
         true => fault.hint(
             "a role in Exchange (RBAC for Applications) does as well, and stands in no token",
         ),
@@ -172,11 +137,13 @@ fn identity(claims: &Claims, registration: &Registration<'_>) -> Option<Fault> {
     let app = registration.client_id.as_str();
     match (&claims.tenant, &claims.client_id) {
         (Some(of), _) if is_guid(tenant) && !of.eq_ignore_ascii_case(tenant) => Some(misfit(
+            Cause::WrongTenant,
             format!("the token is of tenant `{of}`, not `{tenant}`"),
         )),
-        (_, Some(of)) if is_guid(app) && !of.eq_ignore_ascii_case(app) => {
-            Some(misfit(format!("the token is of app `{of}`, not `{app}`")))
-        }
+        (_, Some(of)) if is_guid(app) && !of.eq_ignore_ascii_case(app) => Some(misfit(
+            Cause::WrongApp,
+            format!("the token is of app `{of}`, not `{app}`"),
+        )),
         _ => None,
     }
 }

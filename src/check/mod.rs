@@ -1,17 +1,29 @@
 //! The walk to a working mailbox: steps, each with its result, the time it took and, where it
 //! fails, its cause. Nothing is changed on the way and nothing is sent.
 //!
+//! - `subject`: what is walked
+//! - `run`: walks all of it, and reads the walks together
+//! - `reading`, `sending`, `boundary`: the walks; `parts`: what they have in common
 //! - `claims`: does a token serve its purpose, by what it says of itself
 //! - `files`: may we read what we must, and nobody else what is secret
 //! - `mailbox`: what an opened mailbox lets us do
 //! - `road`: from a host's name to a signed-in session, watched
 
+mod boundary;
 pub mod claims;
-pub mod files;
-pub mod mailbox;
-pub mod road;
+mod files;
+mod mailbox;
+mod parts;
+mod reading;
+mod road;
+mod run;
+mod sending;
+mod subject;
 
-use crate::fault::{Fault, Kind, Scene, kind_of};
+pub use run::{Checked, walk_all};
+pub use subject::{Border, Subject};
+
+use crate::fault::{Cause, Fault, Kind, Scene, cause_of, kind_of};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
@@ -35,6 +47,8 @@ pub struct Step {
     pub outcome: Outcome,
     /// What was found, for people.
     pub detail: String,
+    /// The words of a failure before [`Walk::blame`] added to them.
+    plain: Option<String>,
     /// The names and ids that it is about.
     pub scene: Scene,
     pub took: Duration,
@@ -104,6 +118,7 @@ impl Walk {
             name,
             outcome,
             detail,
+            plain: None,
             scene: self.scene.clone(),
             took,
         });
@@ -111,11 +126,34 @@ impl Walk {
 
     /// The error of a step that failed, of the last one of that name.
     pub fn failed_at(&mut self, name: &str) -> Option<&mut anyhow::Error> {
+        let (err, _) = self.failure(name)?;
+        Some(err)
+    }
+
+    /// Says what the failure of a step comes from, by what is known beside it; in the place of
+    /// what was said so before.
+    pub fn blame(&mut self, name: &str, cause: Cause, though: &str) {
+        if let Some((err, plain)) = self.failure(name)
+            && let Some(fault) = err.downcast_mut::<Fault>()
+        {
+            let plain = plain.get_or_insert_with(|| fault.what.clone());
+            fault.what = format!("{plain}, {though}");
+            fault.cause = Some(cause);
+        }
+    }
+
+    /// Why a step failed, the last one of that name.
+    pub fn cause_at(&mut self, name: &str) -> Option<Cause> {
+        self.failed_at(name).and_then(|err| cause_of(err))
+    }
+
+    /// The error of a step that failed, with its plain words.
+    fn failure(&mut self, name: &str) -> Option<(&mut anyhow::Error, &mut Option<String>)> {
         self.steps
             .iter_mut()
             .rev()
             .find_map(|step| match &mut step.outcome {
-                Outcome::Failed(err) if step.name == name => Some(err),
+                Outcome::Failed(err) if step.name == name => Some((err, &mut step.plain)),
                 _ => None,
             })
     }

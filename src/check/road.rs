@@ -2,7 +2,7 @@
 
 use super::Walk;
 use crate::expiry;
-use crate::fault::{Fault, kind_of};
+use crate::fault::{Cause, Fault, kind_of};
 use crate::net::{Settings, Stage, Watch};
 use crate::x509;
 use anyhow::Result;
@@ -94,7 +94,9 @@ fn secured(
     match certificate.as_deref().and_then(x509::not_after) {
         Some(end) if expiry::near(end, now).is_some() => {
             let when = expiry::ends(end, now);
-            let fault = Fault::try_later(format!("the certificate of host `{host}` {when}"));
+            let fault = Fault::try_later(format!("the certificate of host `{host}` {when}"))
+                .cause(Cause::HostCertificateEnds)
+                .at(host, None);
             walk.warned(name, fault, took);
         }
         Some(end) => walk.passed(

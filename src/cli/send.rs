@@ -157,18 +157,6 @@ pub enum AutoArg {
     Generated,
 }
 
-impl SendArgs {
-    /// How the message is to be marked, if at all; `answers` tells that it has In-Reply-To.
-    pub fn auto(&self, answers: bool) -> Option<AutoArg> {
-        let usual = if answers {
-            AutoArg::Replied
-        } else {
-            AutoArg::Generated
-        };
-        self.auto.map(|kind| kind.unwrap_or(usual))
-    }
-}
-
 /// Lets the program stand in for sendmail: called by that name, it sends, and keeps what cannot
 /// leave now. `mailq` is sendmail's other name, for `-bp`; with `-q` alone it sends what is kept.
 pub fn as_sendmail(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {

@@ -2,9 +2,9 @@
 //! it fits the protocol that it was asked for.
 
 use super::Context;
-use crate::check::claims::{Purpose, misfits, service};
-use crate::config::Resource;
+use crate::check::claims::{misfits, service};
 use crate::config::resolve::Registration;
+use crate::config::{Purpose, Resource};
 use crate::oauth::{AccessToken, Claims};
 use crate::output::escape;
 use anyhow::Result;

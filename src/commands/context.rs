@@ -3,19 +3,16 @@
 
 use crate::cli::{ColorWhen, Global};
 use crate::fault::Fault;
-use crate::net;
+use crate::means::Means;
 use crate::output::Output;
 use crate::state::Store;
 use anyhow::Result;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// Connecting may take this long, even where the run should have stopped by then.
-const SHORTEST: Duration = Duration::from_secs(1);
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// The global options with environment and defaults applied.
-#[derive(Clone)]
 pub struct Context {
     pub output: Output,
     /// The configuration file, which may not exist yet.
@@ -26,26 +23,29 @@ pub struct Context {
     state_dir: Option<PathBuf>,
     /// Questions may be asked.
     pub may_ask: bool,
-    pub timeout: Duration,
-    /// When the run is to stop, if that was said.
-    deadline: Option<Instant>,
+    /// For whoever works for this run.
+    pub means: Means,
 }
 
 impl Context {
     pub fn new(global: &Global) -> Result<Context> {
+        let output = Output {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            color: use_color(global.color),
+        };
         Ok(Context {
-            output: Output {
-                json: global.json,
-                quiet: global.quiet,
-                verbose: global.verbose,
-                color: use_color(global.color),
-            },
+            output,
             config_path: config_path(global)?,
             config_option: global.config.clone(),
             state_dir: state_dir(global),
             may_ask: !global.no_input && crate::output::can_ask(),
-            timeout: Duration::from_secs(global.timeout.into()),
-            deadline: None,
+            means: Means {
+                timeout: Duration::from_secs(global.timeout.into()),
+                deadline: None,
+                observer: Arc::new(output),
+            },
         })
     }
 }
@@ -58,27 +58,6 @@ impl Context {
                 .hint("give one, for example --state-dir /var/lib/queuemail")
         })?;
         Store::open(dir)
-    }
-
-    /// The same for a run that is to stop then.
-    pub fn until(&self, deadline: Option<Instant>) -> Context {
-        Context {
-            deadline,
-            ..self.clone()
-        }
-    }
-
-    /// How to reach a host; connecting takes no longer than half a minute, and not much longer than
-    /// the run.
-    pub fn net_settings(&self, ca_file: Option<&Path>) -> net::Settings {
-        let left = |end: Instant| end.saturating_duration_since(Instant::now()).max(SHORTEST);
-        let longest = self.deadline.map_or(Duration::MAX, left);
-        net::Settings {
-            connect_timeout: self.timeout.min(Duration::from_secs(30)).min(longest),
-            io_timeout: self.timeout,
-            ca_file: ca_file.map(Path::to_owned),
-            watch: net::Watch::default(),
-        }
     }
 }
 

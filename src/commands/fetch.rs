@@ -5,15 +5,14 @@ mod progress;
 mod words;
 
 use super::Context;
-use super::access::Access;
-use super::reading::{Reading, Way};
 use super::status::wait_key;
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, Authentication, Config, IncomingVia, MailboxEntry, resolve};
+use crate::config::{self, AfterFetch, IncomingVia, MailboxEntry};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
+use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::Store;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -73,9 +72,8 @@ impl Done {
 /// What the tasks share.
 struct Run<'a> {
     context: &'a Context,
-    config: &'a Config,
     store: &'a Store,
-    access: Access<'a>,
+    mailboxes: Mailboxes<'a>,
     teller: Teller<'a>,
     dry_run: bool,
     audit: bool,
@@ -95,14 +93,13 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let deadline = args
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
-    let context = &context.until(deadline);
+    let means = context.means.until(deadline);
     let Plan { tasks, homeless } =
         plan::plan(&config, &store, args, context.output.json, deadline)?;
     let run = Run {
         context,
-        config: &config,
         store: &store,
-        access: Access::new(context, &config, &store),
+        mailboxes: Mailboxes::new(&means, &config, &store),
         teller: Teller::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,
@@ -172,21 +169,25 @@ impl Run<'_> {
     fn one(&self, task: &Task<'_>, tally: &mut Tally) -> Result<Ended> {
         let job = &task.job;
         // The way that is gone last, for what an error says.
-        let way = Cell::new(Way::Imap);
-        let scene = || self.scene(task, way.get());
+        let way = Cell::default();
+        let scene = || Scene {
+            doing: format!("cannot fetch `{}` (queue `{}`)", job.address, job.queue),
+            ..self.mailboxes.scene(&task.entry, way.get())
+        };
         let lock = format!("fetch {}", fetch::mailbox_key(&job.address));
         let _lock = match self.store.lock(&lock)? {
             Ok(lock) => lock,
             Err(holder) => return self.left_alone(task, words::held(job, &holder)),
         };
         if self.dry_run || self.audit {
-            let mut mailbox = self
-                .reading()
-                .open(&task.entry, &AfterFetch::Keep, false, &way)
+            let mut opened = self
+                .mailboxes
+                .open(&Wanted::of(&task.entry, &AfterFetch::Keep), false, &way)
                 .with_context(scene)?;
+            let mailbox = opened.mailbox();
             let done = match self.audit {
-                true => self.account(job, mailbox.as_mut()),
-                false => self.list(job, mailbox.as_mut()),
+                true => self.account(job, mailbox),
+                false => self.list(job, mailbox),
             };
             mailbox.close();
             return done.with_context(scene).map(|()| Ended::Otherwise);
@@ -199,8 +200,9 @@ impl Run<'_> {
         if let Err(err) = &result
             && *tally == before
             && !fetch::is_of_delivery(err)
-            && (self.reading().forget(&task.entry, err)?
-                | self.reading().renew(&task.entry, err)?)
+            && self
+                .mailboxes
+                .mend(&Wanted::of(&task.entry, &job.after), err)?
         {
             self.context
                 .output
@@ -216,12 +218,7 @@ impl Run<'_> {
             .map(|()| Ended::Fetched)
     }
 
-    fn reading(&self) -> Reading<'_> {
-        Reading::new(self.context, self.config, self.store, &self.access)
-    }
-
-    fn fetch(&self, task: &Task<'_>, way: &Cell<Way>, tally: &mut Tally) -> Result<()> {
-        let reading = self.reading();
+    fn fetch(&self, task: &Task<'_>, way: &Cell<ReadWay>, tally: &mut Tally) -> Result<()> {
         let mut job = task.job.clone();
         if let Some(end) = self.budget_each.map(|longest| Instant::now() + longest) {
             job.deadline = Some(job.deadline.map_or(end, |all| all.min(end)));
@@ -230,7 +227,10 @@ impl Run<'_> {
         fetch::fetch_mailbox(
             job,
             self.store,
-            &mut |stale_token| reading.open(&task.entry, &job.after, stale_token, way),
+            &mut |stale_token| {
+                let wanted = Wanted::of(&task.entry, &job.after);
+                Ok(self.mailboxes.open(&wanted, stale_token, way)?.into())
+            },
             &self.teller,
             tally,
         )
@@ -275,27 +275,6 @@ impl Run<'_> {
             0 => all,
             n => Err(words::passed_over(job, n).into()),
         }
-    }
-
-    fn scene(&self, task: &Task<'_>, way: Way) -> Scene {
-        let server = self.config.incoming_server(&task.entry.address.server);
-        let known = server.map(|server| resolve::incoming(server).scene());
-        let is_person = server.is_some_and(|s| s.authentication == Authentication::OauthUser);
-        let mut scene = Scene {
-            doing: format!(
-                "cannot fetch `{}` (queue `{}`)",
-                task.job.address, task.job.queue
-            ),
-            queue: Some(task.job.queue.clone()),
-            address: Some(task.job.address.clone()),
-            account: is_person.then(|| task.entry.account().to_owned()),
-            protocol: Some(way.name().to_owned()),
-            ..known.unwrap_or_default()
-        };
-        if let (Way::Imap, Some(Ok(endpoint))) = (way, server.map(resolve::imap)) {
-            endpoint.name_in(&mut scene);
-        }
-        scene
     }
 
     /// Prints what would be fetched.

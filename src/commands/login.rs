@@ -1,16 +1,18 @@
 //! `token login`, `token list`, `token forget`: the sign-ins that are kept.
 
-use super::access::{How, Show, SignedIn, login_to_send};
+use super::Context;
 use super::token::{Subject, find, outgoing_of, registration, resource};
-use super::{Access, Context};
 use crate::cli::{ProtocolArg, TokenForget, TokenLogin};
 use crate::config::resolve::{self, Registration};
 use crate::config::{self, Authentication, Resource};
 use crate::fault::{Errors, Fault};
 use crate::oauth::Claims;
 use crate::output::{eprintln_safe, escape};
+use crate::prompt;
+use crate::secret::Secret;
 use crate::state::TokenKey;
-use crate::tokens::Tokens;
+use crate::tokens::keep::Tokens;
+use crate::tokens::{Access, How, Person, Show, SignedIn, login_to_send};
 use crate::vault::Vault;
 use anyhow::Result;
 use std::process::Stdio;
@@ -20,7 +22,7 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let subject = find(&config, &args.name, args.protocol)?;
     let store = context.store()?;
-    let access = Access::new(context, &config, &store).fresh(true);
+    let access = Access::new(&context.means, &config, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
         (true, _) => How::BrowserElsewhere,
         (_, true) => How::Device,
@@ -34,21 +36,6 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
                 .into(),
         );
     }
-    let show = |account: &str, what: Show<'_>| match what {
-        Show::Code { page, code } => eprintln_safe(&format!(
-            "open {page} on any device, enter the code {code} and sign in as {}",
-            escape(account)
-        )),
-        Show::Page { page, start } => {
-            eprintln_safe(&format!(
-                "sign in as {} at this page:\n{page}",
-                escape(account)
-            ));
-            if let Some(start) = start {
-                open_browser(start);
-            }
-        }
-    };
     let SignedIn { account, token } = match &subject {
         Subject::Incoming(name) => {
             return Err(Fault::usage(format!(
@@ -57,12 +44,12 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
             .hint("name a queue or an address: queuemail token login ADDRESS")
             .into());
         }
-        Subject::Outgoing(server) => access.sending_login(server, None, how, show)?,
+        Subject::Outgoing(server) => access.sending_login(server, None, how, &Terminal)?,
         Subject::Mailbox(entry) => match (args.protocol, outgoing_of(&config, entry)) {
             (Some(ProtocolArg::Smtp), Some(server)) => {
-                access.sending_login(server, Some(entry), how, show)?
+                access.sending_login(server, Some(entry), how, &Terminal)?
             }
-            (protocol, _) => access.login(entry, protocol.map(resource), how, show)?,
+            (protocol, _) => access.login(entry, protocol.map(resource), how, &Terminal)?,
         },
     };
     let whose = match &subject {
@@ -103,6 +90,34 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
         false => context
             .output
             .line(&format!("signed in as {}", escape(&user))),
+    }
+}
+
+/// The person at the terminal.
+struct Terminal;
+
+impl Person for Terminal {
+    fn show(&self, account: &str, what: Show<'_>) {
+        match what {
+            Show::Code { page, code } => eprintln_safe(&format!(
+                "open {page} on any device, enter the code {code} and sign in as {}",
+                escape(account)
+            )),
+            Show::Page { page, start } => {
+                eprintln_safe(&format!(
+                    "sign in as {} at this page:\n{page}",
+                    escape(account)
+                ));
+                if let Some(start) = start {
+                    open_browser(start);
+                }
+            }
+        }
+    }
+
+    fn bring_address(&self) -> Result<Secret> {
+        // Not shown while it is typed.
+        prompt::secret("The address at which the browser ends")
     }
 }
 

@@ -1,6 +1,5 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
-mod access;
 mod check;
 mod claims;
 mod completions;
@@ -12,13 +11,10 @@ mod fetch;
 mod guide;
 mod login;
 mod outbox;
-mod post;
 mod provision;
 mod quarantine;
 mod queue;
 mod queue_add;
-
-mod reading;
 mod secret_flags;
 mod send;
 mod server;
@@ -32,7 +28,6 @@ mod token;
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
 
-pub use access::Access;
 pub use context::Context;
 
 /// Runs one command.

@@ -1,25 +1,20 @@
 //! `send`: messages from standard input, files or the command line's parts go out, each with its
 //! own verdict; with `--outbox` (and as sendmail) what cannot leave now is kept.
 
-mod compose;
-mod input;
-mod people;
+pub mod words;
 
-use super::post::{self, Mail, Office, Post, verdict};
 use super::{Context, outbox as outbox_command};
-use crate::cli::{OutboxCommand, SendArgs};
-use crate::config::{self, Config};
-use crate::fault::{Errors, Fault, Kind};
-use crate::mail::message::{Draft, Prepared};
-use crate::mail::{Envelope, Notifications, addresses};
-use crate::outbox::{self, Teller};
-use crate::state::Store;
-use crate::submit::{self, is_local};
+use crate::cli::{AutoArg, OutboxCommand, SendArgs};
+use crate::config;
+use crate::fault::{Errors, Fault};
+use crate::mail::{Notifications, Receipt};
+use crate::outbox::Settled;
+use crate::send::compose::{self, Auto, Parts};
+use crate::send::input::{self, Input, Sources};
+use crate::send::{self, Listener, Mail, Office, Orders, Post, composer};
 use anyhow::Result;
-use input::Input;
-use people::{composer, distinct, machine, sender};
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// Connections at the same time where nothing says how many: as many as Exchange allows.
@@ -28,16 +23,11 @@ const CONNECTIONS: usize = 3;
 /// What all messages of a run share.
 struct Run<'a> {
     context: &'a Context,
-    config: &'a Config,
-    store: &'a Store,
     args: &'a SendArgs,
-    notifications: Notifications,
-    /// Everybody who gets a composed message.
-    composed_for: Vec<String>,
+    orders: Orders<'a>,
     office: &'a Office<'a>,
-    several: bool,
     about: usize,
-    tally: verdict::Tally,
+    tally: words::Tally,
     errors: Mutex<Vec<anyhow::Error>>,
 }
 
@@ -50,15 +40,17 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
     let store = context.store()?;
     let mut composed_for = Vec::new();
-    let (about, inputs) = match compose::is_asked(args) {
-        true => {
-            let composed = compose::compose(args, &composer(&config, args)?)?;
+    let parts = parts(args);
+    let from = args.from.as_deref();
+    let (about, inputs) = match parts.is_empty() {
+        false => {
+            let composed = compose::compose(&parts, &composer(&config, from)?)?;
             composed_for = composed.recipients;
             (1, input::one(composed.octets))
         }
-        false => input::inputs(args, &context.output)?,
+        true => input::inputs(sources(args), &context.output)?,
     };
-    let office = Office::new(context, &config, &store);
+    let office = Office::new(&context.means, &config, &store);
     let office = if args.outbox {
         office.impatient()
     } else {
@@ -66,25 +58,30 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     };
     let run = Run {
         context,
-        config: &config,
-        store: &store,
         args,
-        notifications,
-        composed_for,
+        orders: Orders {
+            from,
+            full_name: args.full_name.as_deref(),
+            recipients: &args.recipients,
+            composed_for,
+            from_header: args.from_header,
+            auto: args.auto.map(|kind| kind.map(marked)),
+            notifications,
+            several: about > 1 || !args.mboxes.is_empty(),
+        },
         office: &office,
-        several: about > 1 || !args.mboxes.is_empty(),
         about,
-        tally: verdict::Tally::default(),
+        tally: words::Tally::default(),
         errors: Mutex::default(),
     };
     let start = Instant::now();
     let jobs = args.jobs.unwrap_or(CONNECTIONS);
-    post::work(&office, inputs, about, jobs, |post, input| {
+    send::work(&office, inputs, about, jobs, |post, input| {
         run.one(post, input);
         run.show_progress();
     });
     run.end_progress();
-    if run.several && context.output.json && !args.dry_run {
+    if run.orders.several && context.output.json && !args.dry_run {
         run.tally.tell(context, start.elapsed())?;
     }
     Errors::none_or(
@@ -100,7 +97,7 @@ impl<'a> Run<'a> {
         let name = input.name.clone();
         let result = input
             .octets
-            .and_then(|octets| self.prepare(octets, name.clone()));
+            .and_then(|octets| self.office.prepare(&self.orders, octets, name.clone()));
         let mails = match result {
             Ok(mails) => mails,
             Err(err) => {
@@ -109,10 +106,13 @@ impl<'a> Run<'a> {
             }
         };
         let outcome = match self.args.outbox && !self.args.dry_run {
-            true => self.keep_and_try(post, mails),
+            true => post.keep_and_try(mails, self),
             false => mails
                 .into_iter()
-                .map(|mail| self.send(post, &mail))
+                .map(|mail| match self.args.dry_run {
+                    true => self.foretell(&mail),
+                    false => post.send(&mail, self),
+                })
                 .collect(),
         };
         for err in outcome.into_iter().filter_map(Result::err) {
@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
 
     fn note(&self, name: Option<&str>, err: anyhow::Error) {
         let err = match name {
-            Some(name) if self.several => err.context(format!("cannot send `{name}`")),
+            Some(name) if self.orders.several => err.context(format!("cannot send `{name}`")),
             _ => err,
         };
         self.errors
@@ -131,157 +131,27 @@ impl<'a> Run<'a> {
             .push(err);
     }
 
-    fn send(&self, post: &mut Post<'a>, mail: &Mail<'a>) -> Result<()> {
-        if self.args.dry_run {
-            return self.foretell(mail);
-        }
-        let result = post.submit(mail, &mut || Ok(()));
-        self.tally.count(mail, &result, None);
-        verdict::tell(self.context, mail, &result, None)?;
-        verdict::judge(mail, result?, || self.office.scene(mail, post.way))
-    }
-
-    /// Keeps a message durably, all its transactions, then tries each once.
-    fn keep_and_try(&self, post: &mut Post<'a>, mails: Vec<Mail<'a>>) -> Vec<Result<()>> {
-        let now = || jiff::Timestamp::now().as_second();
-        let shared = mails.len() > 1;
-        let mut kept = Vec::new();
-        for mail in mails {
-            let envelope = mail.envelope.clone();
-            match outbox::keep(
-                self.store,
-                envelope,
-                &mail.message_id,
-                &mail.octets,
-                shared,
-                now(),
-            ) {
-                Ok(claim) => kept.push((mail, claim)),
-                Err(err) => {
-                    // Nothing is promised: what was kept of it goes again.
-                    self.tally.unreadable();
-                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
-                    return std::iter::once(Err(err)).chain(undone).collect();
-                }
-            }
-        }
-        kept.into_iter()
-            .map(|(mut mail, mut claim)| {
-                mail.kept = Some(claim.entry.id);
-                let result = post.submit(&mail, &mut || claim.hand_over());
-                if let Err(err) = &result
-                    && !outbox::may_pass(err)
-                {
-                    self.tally.count(&mail, &result, None);
-                    claim.remove()?;
-                    return result.map(drop);
-                }
-                let settled = claim.settle(&result, Teller::Caller, now())?;
-                self.tally.count(&mail, &result, Some(&settled));
-                verdict::tell(self.context, &mail, &result, Some(&settled))?;
-                match verdict::less_kept(result, &settled)? {
-                    None => Ok(()),
-                    Some(receipt) => {
-                        verdict::judge(&mail, receipt, || self.office.scene(&mail, post.way))
-                    }
-                }
-            })
-            .collect()
-    }
-
     /// Tells what would be sent; with `--raw` the exact octets, and the rest on standard error.
     fn foretell(&self, mail: &Mail<'a>) -> Result<()> {
         let output = &self.context.output;
         if self.args.raw {
-            for line in self.office.foretell(mail)? {
+            for line in words::foretell(self.context, self.office, mail)? {
                 crate::output::eprintln_safe(&line);
             }
             return output.raw(&mail.octets);
         }
         if output.json {
-            return output.json(&self.office.foretell_json(mail)?);
+            return output.json(&words::foretell_json(self.context, self.office, mail)?);
         }
-        for line in self.office.foretell(mail)? {
+        for line in words::foretell(self.context, self.office, mail)? {
             output.line(&line)?;
         }
         Ok(())
     }
 
-    /// Decides everything about a message that needs no connection.
-    fn prepare(&self, octets: Vec<u8>, name: Option<String>) -> Result<Vec<Mail<'a>>> {
-        let args = self.args;
-        let mut draft = Draft::read(octets)?;
-        let mut found = self.composed_for.clone();
-        for text in &args.recipients {
-            let parsed = addresses::parse(text).map_err(|why| {
-                Fault::usage(format!(
-                    "cannot read the recipient `{}`: {why}",
-                    text.escape_debug()
-                ))
-            })?;
-            found.extend(parsed);
-        }
-        if args.from_header {
-            found.extend(draft.recipients()?);
-        }
-        let to = distinct(self.config, found)?;
-        if to.is_empty() {
-            if args.from_header
-                && let Some(why) = draft.without_header()
-            {
-                return Err(Fault::new(
-                    Kind::Malformed,
-                    format!("the message has no header that names a recipient: {why}"),
-                )
-                .into());
-            }
-            let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
-            return Err(match args.from_header {
-                true => fault.hint("To, Cc and Bcc name nobody"),
-                false => fault.hint("name them, or take them from To, Cc and Bcc with -t"),
-            }
-            .into());
-        }
-        let sender = sender(self.config, args, &mut draft)?;
-        let route = submit::route(self.config, &sender).map_err(|fault| {
-            match is_local(&sender, &machine()) {
-                true => fault.hint("for mail of this machine, as from cron, name a sender in the configuration: `defaults: { sender: ADDRESS }`"),
-                false => fault,
-            }
-        })?;
-        submit::check_authors(self.config, &route, || draft.author_addresses())?;
-        if let Some(auto) = args.auto(draft.answers()) {
-            for (name, value) in compose::auto_fields(auto) {
-                draft.add(name, value);
-            }
-        }
-        let now = jiff::ZonedDateTime::now();
-        let Prepared { octets, message_id } =
-            draft.prepare(&sender, args.full_name.as_deref(), &now)?;
-        let octets = Arc::new(octets);
-        let most = self.office.most_recipients(&route)?;
-        let alone = !self.several && to.len() <= most;
-        Ok(to
-            .chunks(most)
-            .map(|to| Mail {
-                file: name.clone(),
-                route,
-                envelope: Envelope {
-                    from: Some(sender.clone()),
-                    to: to.to_vec(),
-                    notifications: self.notifications.clone(),
-                },
-                octets: Arc::clone(&octets),
-                message_id: message_id.clone(),
-                kept: None,
-                alone,
-            })
-            .collect())
-    }
-
     fn progress_wanted(&self) -> bool {
         let output = &self.context.output;
-        self.several
+        self.orders.several
             && !output.quiet
             && !output.json
             && output.verbose == 0
@@ -304,6 +174,55 @@ impl<'a> Run<'a> {
         if self.progress_wanted() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
+    }
+}
+
+fn parts(args: &SendArgs) -> Parts<'_> {
+    let parts = &args.parts;
+    Parts {
+        full_name: args.full_name.as_deref(),
+        to: &parts.to,
+        cc: &parts.cc,
+        bcc: &parts.bcc,
+        reply_to: &parts.reply_to,
+        subject: parts.subject.as_deref(),
+        in_reply_to: parts.in_reply_to.as_deref(),
+        text: parts.text.as_deref(),
+        html: parts.html.as_deref(),
+        attachments: &parts.attachments,
+        headers: &parts.headers,
+    }
+}
+
+fn sources(args: &SendArgs) -> Sources<'_> {
+    Sources {
+        files: &args.files,
+        maildirs: &args.maildirs,
+        mboxes: &args.mboxes,
+        ignore_dots: args.ignore_dots || args.options.iter().any(|o| o == "i"),
+    }
+}
+
+fn marked(kind: AutoArg) -> Auto {
+    match kind {
+        AutoArg::Replied => Auto::Replied,
+        AutoArg::Generated => Auto::Generated,
+    }
+}
+
+impl Listener for Run<'_> {
+    fn tell(
+        &self,
+        mail: &Mail<'_>,
+        result: &Result<Receipt>,
+        settled: Option<&Settled>,
+    ) -> Result<()> {
+        self.tally.count(mail, result, settled);
+        words::tell(self.context, mail, result, settled)
+    }
+
+    fn not_kept(&self) {
+        self.tally.unreadable();
     }
 }
 

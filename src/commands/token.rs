@@ -1,6 +1,6 @@
 //! `token get`: an access token for this and other programs.
 
-use super::{Access, Context, claims, login};
+use super::{Context, claims, login};
 use crate::cli::{ProtocolArg, TokenCommand, TokenFormat, TokenGet};
 use crate::config::resolve::{self, Registration};
 use crate::config::{self, Config, MailboxEntry, OutgoingServer, Resource};
@@ -8,6 +8,7 @@ use crate::fault::{Errors, Fault};
 use crate::mail::sasl;
 use crate::oauth::AccessToken;
 use crate::shell;
+use crate::tokens::Access;
 use anyhow::Result;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -45,7 +46,7 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
         _ => None,
     };
     let store = context.store()?;
-    let access = Access::new(context, &config, &store).fresh(args.fresh);
+    let access = Access::new(&context.means, &config, &store).fresh(args.fresh);
     let token = match &subject {
         Subject::Mailbox(entry) => match outgoing_of(&config, entry) {
             Some(outgoing) if resource == Resource::Smtp => {

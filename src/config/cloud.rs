@@ -37,26 +37,6 @@ impl Resource {
             Resource::Graph => "graph",
         }
     }
-
-    /// The delegated permission that serves it (Exchange's or Graph's name).
-    pub fn delegated_permission(self) -> &'static str {
-        match self {
-            Resource::Imap => "IMAP.AccessAsUser.All",
-            Resource::Pop => "POP.AccessAsUser.All",
-            Resource::Smtp => "SMTP.Send",
-            Resource::Graph => "Mail.ReadWrite",
-        }
-    }
-
-    /// The application permission (role) that serves it.
-    pub fn application_permission(self) -> &'static str {
-        match self {
-            Resource::Imap => "IMAP.AccessAsApp",
-            Resource::Pop => "POP.AccessAsApp",
-            Resource::Smtp => "SMTP.SendAsApp",
-            Resource::Graph => "Mail.ReadWrite",
-        }
-    }
 }
 
 impl Cloud {

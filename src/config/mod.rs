@@ -2,7 +2,7 @@
 //!
 //! `model` is plain data; `load` reads and checks a file and points at mistakes with file, line,
 //! column and a suggestion; `edit` changes one place and leaves every other byte alone; `cloud`
-//! knows which hosts and scopes follow from a login host.
+//! knows which hosts and scopes follow from a login host, `permission` which permission opens what.
 
 #[cfg(test)]
 mod canary_tests;
@@ -23,6 +23,9 @@ mod mistake;
 mod model;
 mod parsed;
 mod paths;
+mod permission;
+#[cfg(test)]
+mod permission_tests;
 mod preview;
 mod refusal;
 pub mod resolve;
@@ -44,6 +47,7 @@ pub use load::{MAX_SIZE, decode, is_blank, load, owner_hint, parse, read};
 pub use mistake::shown;
 pub use model::*;
 pub use paths::{absolute_target, resolve_paths};
+pub use permission::Purpose;
 pub use resolve_secret::closed_to_others;
 pub use schema::schema;
 pub use secret_command::{Failure, run_with};

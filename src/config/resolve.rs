@@ -4,8 +4,8 @@
 use super::credential::{Credentials, FederatedToken, ManagedIdentity};
 use super::model::{Address, HttpsUrl, MailboxEntry, OauthEndpoint};
 use super::{
-    Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Resource,
-    SecretSource,
+    Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Purpose,
+    Resource, SecretSource,
 };
 use crate::fault::{Fault, Proof, Scene};
 use crate::net::Endpoint;
@@ -472,16 +472,12 @@ pub fn scope(
             let mut scope = match registration.scope {
                 Some(scope) => scope.to_owned(),
                 None => {
-                    let permission = match (resource, sending) {
-                        (Resource::Graph, true) => "Mail.Send",
-                        _ => resource.delegated_permission(),
+                    let purpose = match (resource, sending) {
+                        (Resource::Graph, true) => Purpose::GraphSend,
+                        _ => Purpose::of(resource),
                     };
-                    let shared = resource == Resource::Graph && other_mailbox;
-                    format!(
-                        "{}/{permission}{}",
-                        cloud.delegated_resource(resource),
-                        if shared { ".Shared" } else { "" }
-                    )
+                    let permission = purpose.scope(other_mailbox);
+                    format!("{}/{permission}", cloud.delegated_resource(resource))
                 }
             };
             // Without it no refresh token comes back, and each run would need the password. It is

@@ -77,6 +77,13 @@ impl Destination {
         }
     }
 
+    /// The host's name or address, and its port.
+    fn host(&self) -> (&str, u16) {
+        let url = self.url.url();
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        (host, url.port_or_known_default().unwrap_or(443))
+    }
+
     fn is_plain(&self) -> bool {
         self.url.url().scheme() == "http"
     }
@@ -238,14 +245,20 @@ fn not_answered(to: &Destination, lost: Lost) -> anyhow::Error {
         }
         .into();
     }
-    let what = format!("`{to}` cannot be used: {}", lost.fault.what);
-    let fault = Fault { what, ..lost.fault };
+    let fault = unusable(to, lost.fault);
     match fault.kind {
         Kind::TryLater => fault
             .hint("nothing was removed from the server; check that the receiver runs")
             .into(),
         _ => fault.into(),
     }
+}
+
+/// What keeps everything from the destination, with the host that it is about.
+fn unusable(to: &Destination, fault: Fault) -> Fault {
+    let (host, port) = to.host();
+    let what = format!("`{to}` cannot be used: {}", fault.what);
+    Fault { what, ..fault }.at(host, Some(port))
 }
 
 /// The header fields of a post.
@@ -455,12 +468,10 @@ pub fn probe(to: &Destination) -> Result<String> {
             Meaning::Never | Meaning::Later => Err(Fault::try_later(said).into()),
         };
     }
-    let url = to.url.url();
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let (host, port) = to.host();
     if !to.is_plain() && agent.is_proxied(host) {
         return Ok(format!("{to}: through the proxy, not tried"));
     }
-    let port = url.port_or_known_default().unwrap_or(443);
     let settings = to.settings();
     let reached = match to.is_plain() {
         true => net::connect(host, port, &settings).map(drop),
@@ -470,11 +481,7 @@ pub fn probe(to: &Destination) -> Result<String> {
         }),
     };
     let cannot = |err: anyhow::Error| match err.downcast::<Fault>() {
-        Ok(fault) => Fault {
-            what: format!("`{to}` cannot be used: {}", fault.what),
-            ..fault
-        }
-        .into(),
+        Ok(fault) => unusable(to, fault).into(),
         Err(err) => err,
     };
     reached.map_err(cannot)?;

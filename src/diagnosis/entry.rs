@@ -1,7 +1,7 @@
 //! What an explanation is, and how one is found for a server's words.
 
 use super::{aadsts, entra, graph, mail, own};
-use crate::fault::{Proof, Scene};
+use crate::fault::{Cause, Proof, Scene};
 use crate::powershell;
 use crate::shell;
 
@@ -35,13 +35,15 @@ impl Who {
     }
 }
 
-/// How a server says it.
+/// How a server says it, or we do.
 #[derive(Clone, Copy, Debug)]
 pub enum Says {
     /// One of these AADSTS codes.
     Aadsts(&'static [u64]),
     /// One of these texts, in whatever case; `…` stands for anything between.
     Text(&'static [&'static str]),
+    /// Our fault of this cause, and texts of it as of [`Says::Text`].
+    Own(Cause, &'static [&'static str]),
     /// RFC 6749's `error`, where the code is unknown or absent.
     OauthError(&'static str),
 }
@@ -103,7 +105,7 @@ impl Entry {
                 let code = asked.into_iter().find(|code| codes.contains(code));
                 format!("AADSTS{}", code.unwrap_or(codes[0]))
             }
-            Says::Text(texts) => shown(texts[0]),
+            Says::Text(texts) | Says::Own(_, texts) => shown(texts[0]),
             Says::OauthError(error) => error.to_owned(),
         }
     }
@@ -112,7 +114,9 @@ impl Entry {
     pub fn symptoms(&self) -> Vec<String> {
         match self.says {
             Says::Aadsts(codes) => codes.iter().map(|code| format!("AADSTS{code}")).collect(),
-            Says::Text(texts) => texts.iter().map(|text| shown(text)).collect(),
+            Says::Text(texts) | Says::Own(_, texts) => {
+                texts.iter().map(|text| shown(text)).collect()
+            }
             Says::OauthError(error) => vec![error.to_owned()],
         }
     }
@@ -157,9 +161,11 @@ pub fn for_server_words(said: &str) -> Option<&'static Entry> {
     })
 }
 
-/// The explanation of a failure in our own words.
-pub fn for_own_words(what: &str) -> Option<&'static Entry> {
-    best(what, own::TEXTS.iter())
+/// The explanation of a failure that we found ourselves.
+pub fn for_cause(cause: Cause) -> Option<&'static Entry> {
+    own::TEXTS
+        .iter()
+        .find(|e| matches!(e.says, Says::Own(own, _) if own == cause))
 }
 
 /// The entry of which the longest text fits: it is the most telling one.
@@ -167,7 +173,7 @@ fn best(words: &str, entries: impl Iterator<Item = &'static Entry>) -> Option<&'
     let lower = words.to_lowercase();
     let mut best: Option<(usize, &Entry)> = None;
     for entry in entries {
-        let Says::Text(texts) = entry.says else {
+        let (Says::Text(texts) | Says::Own(_, texts)) = entry.says else {
             continue;
         };
         for text in texts {
@@ -215,8 +221,8 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
     };
     all()
         .filter(|e| match e.says {
-            Says::Text(texts) if is_bare => texts.iter().any(is_word),
-            Says::Text(texts) => texts
+            Says::Text(texts) | Says::Own(_, texts) if is_bare => texts.iter().any(is_word),
+            Says::Text(texts) | Says::Own(_, texts) => texts
                 .iter()
                 .any(|text| text.to_lowercase().contains(&lower)),
             _ => false,
@@ -514,7 +520,7 @@ mod tests {
                         }
                     }
                 }
-                Says::Text(texts) => {
+                Says::Text(texts) | Says::Own(_, texts) => {
                     for text in texts {
                         let reply = text.replace('…', " something ").to_uppercase();
                         assert!(
@@ -525,6 +531,30 @@ mod tests {
                 }
                 Says::OauthError(error) => assert_eq!(find(error).len(), 1, "{error}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_cause_has_one_explanation_or_only_decides() {
+        const ONLY_DECIDES: &[Cause] = &[
+            Cause::PermissionUnnamed,
+            Cause::ClientRefused,
+            Cause::RefreshRefused,
+            Cause::ServerBusy,
+            Cause::ServerLeaves,
+            Cause::WaitHolds,
+            Cause::SendAsDenied,
+            Cause::RecipientsRefused,
+            Cause::SmtpRefuses,
+            Cause::StoreFull,
+        ];
+        for cause in Cause::ALL {
+            let entries = own::TEXTS.iter();
+            let count = entries
+                .filter(|e| matches!(e.says, Says::Own(own, _) if own == *cause))
+                .count();
+            let expected = usize::from(!ONLY_DECIDES.contains(cause));
+            assert_eq!(count, expected, "{cause:?}");
         }
     }
 
@@ -700,9 +730,7 @@ mod tests {
 
     #[test]
     fn whoever_reads_their_own_mailbox_is_told_what_they_can_do() {
-        let what =
-            "folder `INBOX` of mailbox `ann@contoso.com` is read-only: nothing can be marked";
-        let entry = for_own_words(what).unwrap();
+        let entry = for_cause(Cause::ReadOnly).unwrap();
         let ann = Scene {
             address: Some("ann@contoso.com".into()),
             account: Some("ann@contoso.com".into()),

@@ -4,7 +4,8 @@
 //! the program: decisions are made by RFC 6749's `error`, response codes and reply codes.
 //!
 //! - `entry`: what an explanation is, and how one is found for a server's words
-//! - `aadsts`, `mail`, `graph`: the tables of servers' words; `own` that of what we find ourselves
+//! - `aadsts`, `mail`, `graph`: the tables of servers' words; `own` that of what we find ourselves, by its
+//!   cause
 //! - `entra`: the form of Entra's error texts
 
 mod aadsts;
@@ -17,7 +18,7 @@ mod own;
 pub use entra::page;
 pub use entry::{Who, all, find};
 
-use crate::fault::{Fault, Kind, Scene, kind_of};
+use crate::fault::{Fault, Kind, Peer, Scene, kind_of};
 
 /// An error as a person reads it.
 pub struct Report {
@@ -50,7 +51,8 @@ pub fn report(err: &anyhow::Error) -> Report {
     }
     hints.extend(fault.into_iter().flat_map(|f| f.hints.iter().cloned()));
     if hints.is_empty()
-        && let Some(entry) = fault.and_then(|f| entry::for_own_words(&f.what))
+        && let Some(fault) = fault
+        && let Some(entry) = fault.cause.and_then(entry::for_cause)
     {
         hints.extend(entry.hints_for(&at_host(scene, fault), ""));
     }
@@ -65,38 +67,28 @@ pub fn report(err: &anyhow::Error) -> Report {
     }
 }
 
-/// The scene at the host that our own words name first: to get a token and to read a mailbox are
-/// two places.
-fn at_host(mut scene: Scene, fault: Option<&Fault>) -> Scene {
-    let mut words = fault.map_or("", |f| &f.what).split('`').skip(1);
-    if let (Some(host), Some(rest)) = (words.next(), words.next()) {
-        let port = rest
-            .strip_prefix(" port ")
-            .and_then(|r| r.split(':').next());
-        // Of a URL, its host and port.
-        let of_url = host.strip_prefix("https://");
-        let of_url = of_url.and_then(|rest| rest.split('/').next());
-        let (host, of_url) = match of_url.and_then(|of_url| of_url.split_once(':')) {
-            Some((host, port)) => (host.to_owned(), Some(port)),
-            None => (of_url.unwrap_or(host).to_owned(), None),
-        };
-        let port = port.or(of_url);
-        if scene.host.as_ref() != Some(&host) {
-            // Every other host is asked by HTTPS.
-            scene.port = Some("443".to_owned());
-            scene.endpoint = None;
-        }
-        scene.port = port.map(str::to_owned).or(scene.port);
-        scene.host = Some(host);
+/// The scene at the host that the fault is about: to get a token and to read a mailbox are two
+/// places.
+fn at_host(mut scene: Scene, fault: &Fault) -> Scene {
+    let Some(Peer { host, port }) = fault.at.as_deref() else {
+        return scene;
+    };
+    if scene.host.as_ref() != Some(host) {
+        // Every other host is asked by HTTPS.
+        scene.port = Some("443".to_owned());
+        scene.endpoint = None;
     }
+    scene.port = port.map(|port| port.to_string()).or(scene.port);
+    scene.host = Some(host.clone());
     scene
 }
 
-/// The scene at the URL that our own words begin with, if they do: mail may be posted to it.
-fn at_url(scene: &Scene, fault: Option<&Fault>) -> Scene {
-    match fault.is_some_and(|f| f.what.starts_with("`https://")) {
-        true => at_host(scene.clone(), fault),
-        false => scene.clone(),
+/// The same where the fault knows host and port: mail may be posted to any.
+fn at_own_host(scene: &Scene, fault: Option<&Fault>) -> Scene {
+    let knows = |fault: &&Fault| fault.at.as_ref().is_some_and(|at| at.port.is_some());
+    match fault.filter(knows) {
+        Some(fault) => at_host(scene.clone(), fault),
+        None => scene.clone(),
     }
 }
 
@@ -139,7 +131,7 @@ pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
             entry.who,
             format!("{root}: {}", entry.means),
             entry.remedy(
-                &at_url(scene, fault),
+                &at_own_host(scene, fault),
                 fault
                     .and_then(|f| f.server_said.as_deref())
                     .unwrap_or_default(),
@@ -174,7 +166,7 @@ pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
 /// The explanation of a failure: of what we found ourselves, else of the server's words.
 fn entry_for(fault: Option<&Fault>) -> Option<&'static entry::Entry> {
     let fault = fault?;
-    entry::for_own_words(&fault.what).or_else(|| {
+    fault.cause.and_then(entry::for_cause).or_else(|| {
         let said = fault.server_said.as_deref()?;
         entry::for_server_words(said)
     })

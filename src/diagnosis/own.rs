@@ -1,16 +1,19 @@
 //! What we find ourselves, before or beside a server's words: the network, the token's claims,
-//! the rights in a mailbox, files. The texts are parts of our own faults' words.
+//! the rights in a mailbox, files. A fault's cause finds the entry. The texts, parts of our faults'
+//! words, are for who looks an entry up (`explain`, the manual).
 
 use super::entry::{Entry, Says, Who};
+use crate::fault::Cause;
 
-const fn text(
+const fn own(
+    cause: Cause,
     texts: &'static [&'static str],
     means: &'static str,
     who: Who,
     hints: &'static [&'static str],
 ) -> Entry {
     Entry {
-        says: Says::Text(texts),
+        says: Says::Own(cause, texts),
         means,
         who,
         hints,
@@ -24,19 +27,22 @@ const RIGHT: &str =
 
 pub static TEXTS: &[Entry] = &[
     // ---- the network
-    text(
+    own(
+        Cause::HostNotFound,
         &["cannot find host", "failed to lookup address"],
         "the name servers do not know the name, or are not reached",
         Who::Network,
         &["getent hosts {host}"],
     ),
-    text(
+    own(
+        Cause::ConnectionRefused,
         &["cannot connect to…connection refused"],
         "nobody listens on that port",
         Who::Network,
         &["nc -vz {host} {port}"],
     ),
-    text(
+    own(
+        Cause::CannotConnect,
         &[
             "cannot connect to…timed out",
             "cannot connect to…unreachable",
@@ -47,13 +53,15 @@ pub static TEXTS: &[Entry] = &[
         Who::Network,
         &["nc -vz {host} {port}"],
     ),
-    text(
+    own(
+        Cause::CannotReach,
         &["cannot reach"],
         "usually a firewall drops what we send, or a proxy is needed",
         Who::Network,
         &["curl -v https://{host}/", "a proxy is named in HTTPS_PROXY"],
     ),
-    text(
+    own(
+        Cause::CertificateOfAnother,
         &[
             "is not trusted…hostname mismatch",
             "is not trusted…IP address mismatch",
@@ -62,31 +70,36 @@ pub static TEXTS: &[Entry] = &[
         Who::Network,
         &["openssl s_client -connect {host}:{port} -showcerts"],
     ),
-    text(
+    own(
+        Cause::CertificateWithoutNames,
         &["is not trusted…no subjectAltName"],
         "the certificate has the host's name in its subject (CN) alone, where no client may look for it",
         Who::Network,
         &["reissue the certificate of {host} with the extension subjectAltName=DNS:{host}"],
     ),
-    text(
+    own(
+        Cause::CertificateOutOfDate,
         &["is not trusted…expired", "is not trusted…not yet valid"],
         "it has expired or is not valid yet, or this machine's clock is wrong",
         Who::Network,
         &["timedatectl status"],
     ),
-    text(
+    own(
+        Cause::CertificateNotTrusted,
         &["is not trusted"],
         "usually a proxy that inspects TLS, or a private authority",
         Who::Network,
         &["queuemail server set {server} --ca-file PEM, with the authority's certificate in PEM"],
     ),
-    text(
+    own(
+        Cause::TlsFailed,
         &["TLS with…failed", "did not finish the TLS handshake"],
         "usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS",
         Who::You,
         &["queuemail server set {server} {other_tls}"],
     ),
-    text(
+    own(
+        Cause::NotImap,
         &["speaks POP, not IMAP", "does not speak IMAP"],
         "the port is another protocol's",
         Who::You,
@@ -95,7 +108,8 @@ pub static TEXTS: &[Entry] = &[
             "Exchange Online's own: `queuemail server set {server} --imap ''`",
         ],
     ),
-    text(
+    own(
+        Cause::NoOauth,
         &[
             "offers neither XOAUTH2",
             "does not offer to sign in with OAuth",
@@ -104,7 +118,8 @@ pub static TEXTS: &[Entry] = &[
         Who::You,
         &["queuemail server show {server}"],
     ),
-    text(
+    own(
+        Cause::NoStartTls,
         &["refuses STARTTLS", "does not offer STARTTLS"],
         "the port is not one for submission, or a device on the way hides STARTTLS",
         Who::Network,
@@ -113,7 +128,8 @@ pub static TEXTS: &[Entry] = &[
             "if the port starts with TLS: `queuemail server set {server} {other_tls}`",
         ],
     ),
-    text(
+    own(
+        Cause::NoAnswer,
         &[
             "did not greet us in time",
             "did not answer in time",
@@ -123,26 +139,30 @@ pub static TEXTS: &[Entry] = &[
         Who::Network,
         &["nc -v {host} {port}"],
     ),
-    text(
+    own(
+        Cause::ConnectionBroke,
         &["closed the connection", "the connection to…broke"],
         "the host restarts, or something on the way cut us off",
         Who::Nobody,
         &["try again later"],
     ),
-    text(
+    own(
+        Cause::AnswerUnusable,
         &["answer cannot be used", "is not from a token endpoint"],
         "usually a proxy's own page came in its place",
         Who::Network,
         &["NO_PROXY={host} queuemail check {address}, to go round a proxy"],
     ),
     // ---- the token's claims
-    text(
+    own(
+        Cause::WrongAudience,
         &["the audience is"],
         "the token is for another service",
         Who::You,
         &["queuemail server set {server} --scope ''"],
     ),
-    text(
+    own(
+        Cause::RoleMissing,
         &["lacks the role"],
         "the application permission is not there or not consented to",
         Who::Entra,
@@ -151,7 +171,8 @@ pub static TEXTS: &[Entry] = &[
             "add the permission there (IMAP and SMTP have theirs under \"APIs my organization uses\", Office 365 Exchange Online) and grant admin consent; the script that does it: `queuemail setup-script {server}`",
         ],
     ),
-    text(
+    own(
+        Cause::IdentityRoleMissing,
         &["the identity's token lacks the role"],
         "the application permission is not assigned to the managed identity",
         Who::Entra,
@@ -160,7 +181,8 @@ pub static TEXTS: &[Entry] = &[
             "Azure keeps a token that was given out before, without the role, for up to a day",
         ],
     ),
-    text(
+    own(
+        Cause::ScopeMissing,
         &["lacks the scope"],
         "the delegated permission is not there or not consented to",
         Who::Entra,
@@ -169,32 +191,37 @@ pub static TEXTS: &[Entry] = &[
             "add the permission there and grant consent, then sign in again: `queuemail token login {login}`",
         ],
     ),
-    text(
+    own(
+        Cause::WrongTenant,
         &["the token is of tenant"],
         "another tenant signed the app in",
         Who::You,
         &["queuemail server show {server}"],
     ),
-    text(
+    own(
+        Cause::WrongApp,
         &["the token is of app"],
         "another app was signed in",
         Who::You,
         &["queuemail server show {server}"],
     ),
-    text(
+    own(
+        Cause::TokenEnded,
         &["the token ends"],
         "this machine's clock is wrong",
         Who::Network,
         &["timedatectl set-ntp true"],
     ),
-    text(
+    own(
+        Cause::NotSignedIn,
         &["nobody has signed in as"],
         "the account's owner signs in once by hand",
         Who::Person,
         &["queuemail token login {login}"],
     ),
     // ---- the mailbox
-    text(
+    own(
+        Cause::MailboxClosed,
         &["signed in to…but cannot open mailbox"],
         "usually the app or person has no right to it, or one that is newer than an hour and not yet in force; also a wrong address, no licence, IMAP switched off, or a fault of the service",
         Who::Exchange,
@@ -205,13 +232,15 @@ pub static TEXTS: &[Entry] = &[
             "if it worked yesterday for all mailboxes, it is usually a fault of the service: https://status.cloud.microsoft",
         ],
     ),
-    text(
+    own(
+        Cause::OnlyImapRefuses,
         &["though SMTP lets the same"],
         "usually IMAP is off for the mailbox",
         Who::Exchange,
         &["Set-CASMailbox -Identity {mailbox} -ImapEnabled $true"],
     ),
-    text(
+    own(
+        Cause::ImapRefusesApp,
         &["though the app's token is right"],
         "usually Exchange does not know the app, knows it by the Object ID of the App registrations page, or has known it for less than an hour; also IMAP may be off for the mailbox",
         Who::Exchange,
@@ -221,7 +250,8 @@ pub static TEXTS: &[Entry] = &[
             "if it is right, the mailbox may be closed for IMAP: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
         ],
     ),
-    text(
+    own(
+        Cause::ImapRefusesAppHere,
         &["though it lets the app into other mailboxes"],
         "usually IMAP is off for this mailbox, or the address is not its primary one",
         Who::Exchange,
@@ -230,7 +260,8 @@ pub static TEXTS: &[Entry] = &[
             "see its primary address: Get-Mailbox -Identity {mailbox} | Format-List PrimarySmtpAddress",
         ],
     ),
-    text(
+    own(
+        Cause::ImapRefusesPerson,
         &["though the person's token is right"],
         "usually the account has no right to the mailbox, or IMAP is off for it",
         Who::Exchange,
@@ -239,19 +270,22 @@ pub static TEXTS: &[Entry] = &[
             "if the right is there: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
         ],
     ),
-    text(
+    own(
+        Cause::AllMailboxesClosed,
         &["though mail was fetched from all of them before"],
         "usually a fault of the service",
         Who::Nobody,
         &["an outage is shown at https://status.cloud.microsoft"],
     ),
-    text(
+    own(
+        Cause::NoFolder,
         &["no folder…in mailbox"],
         "folders are named as in the mailbox's own language",
         Who::You,
         &["queuemail queue set {queue} --address {address} --folder NAME, once for each folder"],
     ),
-    text(
+    own(
+        Cause::ReadOnly,
         &["is read-only"],
         "the right to the mailbox is a right to read only",
         Who::Exchange,
@@ -260,13 +294,15 @@ pub static TEXTS: &[Entry] = &[
             "or leave the messages as they are: queuemail queue set {queue} --address {address} --after keep",
         ],
     ),
-    text(
+    own(
+        Cause::FlagNotKept,
         &["does not keep the flag"],
         "messages cannot be marked in that folder",
         Who::You,
         &["queuemail queue set {queue} --address {address} --after keep"],
     ),
-    text(
+    own(
+        Cause::SmtpRefusesApp,
         &["refuses SMTP sign-in…though the app's token is right"],
         "usually Exchange does not know the app, or it has no right to this mailbox",
         Who::Exchange,
@@ -275,7 +311,8 @@ pub static TEXTS: &[Entry] = &[
             "if the right is there, look at the app itself: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List",
         ],
     ),
-    text(
+    own(
+        Cause::SmtpRefusesPerson,
         &["refuses SMTP sign-in…though the person's token is right"],
         "usually the account may not submit as this mailbox, or SMTP is off for it",
         Who::Exchange,
@@ -284,14 +321,16 @@ pub static TEXTS: &[Entry] = &[
             "Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false",
         ],
     ),
-    text(
+    own(
+        Cause::SendAsUntested,
         &["shows only when a message is sent"],
         "without the right Exchange refuses the message (SendAsDenied)",
         Who::Exchange,
         &["Get-RecipientPermission -Identity {from} -Trustee {submitter}"],
     ),
     // ---- the boundary
-    text(
+    own(
+        Cause::MailboxOpen,
         &["can open mailbox"],
         "the app should be refused there",
         Who::Exchange,
@@ -301,7 +340,8 @@ pub static TEXTS: &[Entry] = &[
         ],
     ),
     // ---- this machine
-    text(
+    own(
+        Cause::NoPassphrase,
         &["no passphrase is given"],
         "a certificate or its key is protected",
         Who::You,
@@ -309,14 +349,16 @@ pub static TEXTS: &[Entry] = &[
             "put the passphrase into a file (mode 0600), then: `queuemail server set {app_server} --certificate-passphrase-file FILE`",
         ],
     ),
-    text(
+    own(
+        Cause::NoDelivery,
         &["nothing says where the mail of"],
         "the queue has no delivery",
         Who::You,
         &["queuemail queue set {queue} --address {address} --deliver maildir:PATH"],
     ),
     // ---- what ends by itself
-    text(
+    own(
+        Cause::SecretEnds,
         &["the secret of server…expire"],
         "the app signs in no more when it has ended",
         Who::Entra,
@@ -324,7 +366,8 @@ pub static TEXTS: &[Entry] = &[
             "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {server} --secret-stdin --secret-expires DATE",
         ],
     ),
-    text(
+    own(
+        Cause::CertificateEnds,
         &["the certificate of server…expire"],
         "the app signs in no more when it has ended",
         Who::Entra,
@@ -332,7 +375,8 @@ pub static TEXTS: &[Entry] = &[
             "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate, then queuemail server set {server} --certificate FILE",
         ],
     ),
-    text(
+    own(
+        Cause::HostCertificateEnds,
         &["the certificate of host…expire"],
         "TLS ends when it has expired",
         Who::Network,

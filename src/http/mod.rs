@@ -8,7 +8,7 @@ mod tls;
 
 pub use tls::prepare;
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::net::{Patience, Settings};
 use anyhow::Result;
 use http::{HeaderMap, Request, Response};
@@ -194,7 +194,7 @@ impl Agent {
             "if the proxy itself does not speak TLS, its URL begins with http://: HTTPS_PROXY=http://{name}:{port}"
         );
         let mut hints = Vec::new();
-        let mut kind = Kind::TryLater;
+        let (mut kind, mut cause) = (Kind::TryLater, Cause::CannotReach);
         let why = match err {
             ureq::Error::Other(inner) => match inner.downcast::<TlsFailure>() {
                 Ok(failure) => {
@@ -204,6 +204,7 @@ impl Agent {
                     }
                     hints.extend(failure.fault.hints);
                     kind = failure.fault.kind;
+                    cause = failure.fault.cause.unwrap_or(cause);
                     failure.fault.what
                 }
                 Err(other) => return fault(host, ureq::Error::Other(other)),
@@ -227,6 +228,8 @@ impl Agent {
                 kind,
                 format!("cannot reach `{host}` through the proxy `{name}:{port}`: {why}"),
             )
+            .cause(cause)
+            .at(host, None)
         }
     }
 
@@ -384,28 +387,38 @@ fn is_lookup(err: &io::Error) -> bool {
 }
 
 fn not_found(host: &str) -> Fault {
-    Fault::try_later(format!("cannot find host `{host}`")).hint(format!(
-        "check the name and this machine's DNS: getent hosts {host}"
-    ))
+    Fault::try_later(format!("cannot find host `{host}`"))
+        .cause(Cause::HostNotFound)
+        .at(host, None)
+        .hint(format!(
+            "check the name and this machine's DNS: getent hosts {host}"
+        ))
 }
 
 fn fault(host: &str, err: ureq::Error) -> Fault {
+    let unreached = |why: &dyn std::fmt::Display| {
+        Fault::try_later(format!("cannot reach `{host}`: {why}"))
+            .cause(Cause::CannotReach)
+            .at(host, None)
+    };
     match err {
         ureq::Error::Other(inner) => match inner.downcast::<TlsFailure>() {
             Ok(failure) => failure.fault,
-            Err(other) => Fault::try_later(format!("cannot reach `{host}`: {other}")),
+            Err(other) => unreached(&other),
         },
         ureq::Error::HostNotFound => not_found(host),
         ureq::Error::Io(e) if is_lookup(&e) => not_found(host),
-        ureq::Error::Io(e) => Fault::try_later(format!("cannot reach `{host}`: {e}")),
+        ureq::Error::Io(e) => unreached(&e),
         ureq::Error::Timeout(which) => {
             Fault::try_later(format!("`{host}` did not answer in time ({which})"))
+                .cause(Cause::NoAnswer)
+                .at(host, None)
         }
         ureq::Error::BodyExceedsLimit(limit) => Fault::new(
             Kind::Refused,
             format!("the answer of `{host}` is larger than {limit} octets"),
         ),
-        other => Fault::try_later(format!("cannot reach `{host}`: {other}")),
+        other => unreached(&other),
     }
 }
 

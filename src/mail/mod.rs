@@ -17,7 +17,7 @@ mod utf7;
 pub use authored::{authored, first_line};
 
 use crate::config::AfterFetch;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -226,12 +226,14 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// Each recipient that was refused, with the server's words.
     pub refused: Vec<RefusedRecipient>,
-    /// Our words: why we did not hand the message over, or how the connection broke.
-    pub why: Option<String>,
-    /// What our own refusal means to the caller, where it is not the server's.
-    pub kind: Option<Kind>,
+    /// Ours: why we did not hand the message over, or how the connection broke.
+    pub why: Option<Fault>,
     /// The server's last words on the message.
     pub server_said: Option<String>,
+    /// The numbers of these words, where they are an SMTP server's.
+    pub code: Option<Code>,
+    /// What they mean, where a service has a code of its own for that.
+    pub cause: Option<Cause>,
     /// The Message-ID that the server says it used, if it names one.
     pub message_id: Option<String>,
 }
@@ -242,14 +244,22 @@ impl Receipt {
             outcome,
             refused: Vec::new(),
             why: None,
-            kind: None,
             server_said: None,
+            code: None,
+            cause: None,
             message_id: None,
         }
     }
-}
 
-impl Receipt {
+    /// Of a message with which we failed.
+    pub fn failed(outcome: Outcome, why: Fault) -> Receipt {
+        Receipt {
+            server_said: why.server_said.clone(),
+            why: Some(why),
+            ..Receipt::of(outcome)
+        }
+    }
+
     /// True for a refusal after which the same message may be accepted for the same recipients:
     /// the server says so, or it is not about them but about who sends, which a person can mend.
     pub fn may_pass(&self) -> bool {
@@ -258,57 +268,131 @@ impl Receipt {
         };
         let of_recipients = self.why.is_none() && self.server_said.is_none();
         !for_good
-            || self.server_said.as_deref().is_some_and(is_about_submission)
+            || self.code.is_some_and(Code::is_about_submission)
+            || self.cause == Some(Cause::SendAsDenied)
             || (of_recipients && self.refused.iter().any(RefusedRecipient::may_pass))
     }
-}
 
-/// True where a refusal of a whole message is about who sends: as [`is_about_sender`], or about
-/// the mailbox that submits, of which RFC 3463 §3.3 speaks (Exchange: 5.2.0 with a quota for
-/// sending, 5.2.2 full, 5.2.252 no right to send as; Graph: ErrorSendAsDenied).
-fn is_about_submission(said: &str) -> bool {
-    is_about_sender(said)
-        || matches!(enhanced_status(said), Some((5, 2, 0 | 2 | 252)))
-        || said.starts_with("ErrorSendAsDenied:")
-}
-
-/// True where a refusal is about the sender's address, mailbox, sign-in, app or tenant, or about
-/// the host, and not about the message or a recipient.
-fn is_about_sender(said: &str) -> bool {
-    // RFC 4954 §6.
-    if said.starts_with("530") || said.starts_with("535") {
-        return true;
+    /// What a refusal of the whole message means: whether a person has to give a permission.
+    pub fn kind(&self) -> Kind {
+        match (self.cause, self.code) {
+            (Some(Cause::SendAsDenied), _) => Kind::SignIn,
+            (Some(Cause::RecipientsRefused), _) => Kind::UnknownRecipient,
+            (_, Some(code)) if code.needs_permission() => Kind::SignIn,
+            _ => Kind::Refused,
+        }
     }
-    match enhanced_status(said) {
-        // RFC 3463 §3.2: the sender's address; Exchange: a mailbox that may not send any more.
-        Some((5, 1, 7 | 8)) => true,
-        // RFC 3463 §3.4: the host takes nothing, or is wrongly set up.
-        Some((5, 3, 2 | 5)) => true,
-        // RFC 4954 §6, and Exchange's for who may not sign in (30, 57), send as this sender (60),
-        // relay (64), or send so much or at all (233, 501 to 509 and 7xx).
-        Some((5, 7, 8 | 9 | 30 | 57 | 60 | 64 | 233 | 500..=599 | 700..=799)) => true,
-        _ => false,
+
+    /// True where the server takes nothing of this mailbox for now.
+    pub fn is_busy(&self) -> bool {
+        let why = self.why.as_ref().and_then(|why| why.cause);
+        self.code.is_some_and(Code::is_busy) || why.is_some_and(Cause::is_busy)
     }
 }
 
-/// The enhanced status (RFC 3463) that follows a reply code.
-fn enhanced_status(said: &str) -> Option<(u16, u16, u16)> {
-    let mut parts = said.split([' ', '\n']).nth(1)?.split('.');
-    let mut part = || parts.next()?.parse().ok();
-    Some((part()?, part()?, part()?))
+/// An enhanced status (RFC 3463): its class, subject and detail.
+pub type Status = (u16, u16, u16);
+
+/// The numbers of an SMTP server's answer.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Code {
+    /// The reply code (RFC 5321 §4.2).
+    pub reply: u16,
+    /// The enhanced status, where the server gives one (RFC 2034 §4).
+    pub status: Option<Status>,
+}
+
+impl Code {
+    /// Reads the numbers that a reply begins with.
+    pub fn read(said: &str) -> Option<Code> {
+        let mut words = said.split([' ', '\n']);
+        let reply = words.next().filter(|word| word.len() == 3)?.parse().ok()?;
+        let status = words.next().and_then(|word| {
+            let mut parts = word.split('.');
+            let mut part = || {
+                let part = parts.next().filter(|part| part.len() <= 3)?;
+                part.parse().ok()
+            };
+            let status = (part()?, part()?, part()?);
+            (matches!(status.0, 2 | 4 | 5) && parts.next().is_none()).then_some(status)
+        });
+        Some(Code { reply, status })
+    }
+
+    /// 432 (RFC 5248: Exchange's too many connections), 421 (the server leaves), and Exchange's
+    /// statuses of a mailbox or tenant that sends too much.
+    pub fn is_busy(self) -> bool {
+        matches!(self.reply, 421 | 432)
+            || self.reply / 100 == 4 && matches!(self.status, Some((4, 3, 2) | (4, 7, 500)))
+    }
+
+    /// True where a refusal of a whole message is about who sends: as [`Code::is_about_sender`], or
+    /// about the mailbox that submits, of which RFC 3463 §3.3 speaks (Exchange: 5.2.0 with a quota
+    /// for sending, 5.2.2 full, 5.2.252 no right to send as).
+    fn is_about_submission(self) -> bool {
+        self.is_about_sender() || matches!(self.status, Some((5, 2, 0 | 2 | 252)))
+    }
+
+    /// True where a refusal is about the sender's address, mailbox, sign-in, app or tenant, or
+    /// about the host, and not about the message or a recipient.
+    fn is_about_sender(self) -> bool {
+        // RFC 4954 §6.
+        if matches!(self.reply, 530 | 535) {
+            return true;
+        }
+        match self.status {
+            // RFC 3463 §3.2: the sender's address; Exchange: a mailbox that may not send any more.
+            Some((5, 1, 7 | 8)) => true,
+            // RFC 3463 §3.4: the host takes nothing, or is wrongly set up.
+            Some((5, 3, 2 | 5)) => true,
+            // RFC 4954 §6, and Exchange's for who may not sign in (30, 57), send as this sender (60),
+            // relay (64), or send so much or at all (233, 501 to 509 and 7xx).
+            Some((5, 7, 8 | 9 | 30 | 57 | 60 | 64 | 233 | 500..=599 | 700..=799)) => true,
+            _ => false,
+        }
+    }
+
+    /// RFC 4954 §6, and Exchange's statuses of a sender that may not send.
+    fn needs_permission(self) -> bool {
+        matches!(self.reply, 530 | 535)
+            || matches!(self.status, Some((5, 7, 57 | 60) | (5, 2, 252)))
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(from = "KeptRecipient")]
 pub struct RefusedRecipient {
     pub address: String,
     pub for_good: bool,
     pub server_said: String,
+    /// The numbers of these words, where they are an SMTP server's.
+    pub code: Option<Code>,
+}
+
+/// A [`RefusedRecipient`] on record: earlier versions kept the words alone.
+#[derive(Deserialize)]
+struct KeptRecipient {
+    address: String,
+    for_good: bool,
+    server_said: String,
+    code: Option<Code>,
+}
+
+impl From<KeptRecipient> for RefusedRecipient {
+    fn from(kept: KeptRecipient) -> RefusedRecipient {
+        RefusedRecipient {
+            code: kept.code.or_else(|| Code::read(&kept.server_said)),
+            address: kept.address,
+            for_good: kept.for_good,
+            server_said: kept.server_said,
+        }
+    }
 }
 
 impl RefusedRecipient {
     /// True where the same message may be accepted for them later, as [`Receipt::may_pass`].
     pub fn may_pass(&self) -> bool {
-        !self.for_good || is_about_sender(&self.server_said)
+        !self.for_good || self.code.is_some_and(Code::is_about_sender)
     }
 
     /// What the refusal means to the caller. The enhanced status tells an unknown recipient
@@ -318,14 +402,13 @@ impl RefusedRecipient {
         if !self.for_good {
             return Kind::TryLater;
         }
-        let unknown = match enhanced_status(&self.server_said) {
+        let is_unknown = |code: Code| match code.status {
             Some((5, subject, detail)) => subject == 1 && matches!(detail, 0..=4 | 6 | 10),
-            _ => ["550", "551", "553"].contains(&self.server_said.split(' ').next().unwrap_or("")),
+            _ => matches!(code.reply, 550 | 551 | 553),
         };
-        if unknown {
-            Kind::UnknownRecipient
-        } else {
-            Kind::Refused
+        match self.code.is_some_and(is_unknown) {
+            true => Kind::UnknownRecipient,
+            false => Kind::Refused,
         }
     }
 }
@@ -363,4 +446,52 @@ pub trait Transport {
 
     /// Says goodbye.
     fn close(&mut self);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_server_is_told_from_a_refusal() {
+        for (said, is_busy) in [
+            (
+                "432 4.3.2 Concurrent connections limit exceeded. Visit https://aka.ms/concurrent_sending",
+                true,
+            ),
+            ("421 4.3.2 Service not active", true),
+            ("421", true),
+            ("451 4.7.500 Server busy. Please try again later", true),
+            ("450 4.2.0 STOREDRV; mailbox logon failure", false),
+            ("452 4.5.3 Too many recipients", false),
+            ("550 5.1.10 x", false),
+        ] {
+            let code = Code::read(said).unwrap();
+            assert_eq!(code.is_busy(), is_busy, "{said}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_that_a_reply_begins_with() {
+        let status = |said: &str| Code::read(said).map(|code| code.status);
+        assert_eq!(status("550 5.1.10 RESOLVER"), Some(Some((5, 1, 10))));
+        for said in ["550 no", "550 5.1 x", "550 5.1.1.1 x", "550 9.1.1 x", "550"] {
+            assert_eq!(status(said), Some(None), "{said}");
+        }
+        for said in ["", "5.1.1 x", "55 x", "cannot connect", "5500 x"] {
+            assert_eq!(status(said), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_an_earlier_version_put_on_record_has_its_numbers() {
+        let earlier = r#"{"address":"a@x.example","for_good":true,"server_said":"550 5.1.1 no"}"#;
+        let earlier: RefusedRecipient = serde_json::from_str(earlier).unwrap();
+        assert_eq!(earlier.code, Code::read("550 5.1.1"));
+        let now = serde_json::to_string(&earlier).unwrap();
+        assert_eq!(
+            serde_json::from_str::<RefusedRecipient>(&now).unwrap(),
+            earlier
+        );
+    }
 }

@@ -12,9 +12,10 @@ pub use endpoint::{Endpoint, TlsMode};
 pub use patience::Patience;
 pub use tls::{Connector, TlsStream, check_names, over_tls, reason, start_tls, untrusted};
 
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use anyhow::Result;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,14 +74,23 @@ impl fmt::Debug for Watch {
 pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> {
     let end = Instant::now() + settings.connect_timeout;
     let addresses = dial::resolve(host, port, end).map_err(|e| {
-        Fault::try_later(format!("cannot find host `{host}`: {e}")).hint(format!(
-            "check the name and this machine's DNS: getent hosts {host}"
-        ))
+        Fault::try_later(format!("cannot find host `{host}`: {e}"))
+            .cause(Cause::HostNotFound)
+            .at(host, None)
+            .hint(format!(
+                "check the name and this machine's DNS: getent hosts {host}"
+            ))
     })?;
     let watch = &settings.watch;
     watch.tell(|| Stage::Named(addresses.iter().map(SocketAddr::ip).collect()));
     let stream = dial::dial(&addresses, end).map_err(|why| {
+        let cause = match why.kind() {
+            ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
+            _ => Cause::CannotConnect,
+        };
         Fault::try_later(format!("cannot connect to `{host}` port {port}: {why}"))
+            .cause(cause)
+            .at(host, Some(port))
     })?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(settings.io_timeout))?;

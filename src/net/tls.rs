@@ -6,7 +6,7 @@
 
 use super::authorities::{Authorities, Reach, certificates};
 use super::{Settings, Stage, Watch};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::shell;
 use anyhow::{Context, Result};
 use openssl::error::ErrorStack;
@@ -155,6 +155,8 @@ pub fn start_tls<S: Read + Write>(
         }
         HandshakeError::WouldBlock(_) => {
             Fault::try_later(format!("`{host}` did not finish the TLS handshake in time"))
+                .cause(Cause::TlsFailed)
+                .at(host, None)
         }
     })?;
     if let Some(certificate) = tls.ssl().peer_certificate() {
@@ -182,6 +184,8 @@ pub fn check_names(host: &str, certificate: &X509Ref) -> Result<(), Fault> {
         Kind::Refused,
         format!("the certificate of `{host}` is not trusted: it has no subjectAltName with a DNS name, and a name in its subject (CN) does not count (RFC 9525)"),
     )
+    .cause(Cause::CertificateWithoutNames)
+    .at(host, None)
     .hint(format!(
         "whoever runs `{host}` must reissue the certificate with subjectAltName=DNS:{host}"
     )))
@@ -205,14 +209,24 @@ pub fn reason(text: &str) -> &str {
     }
 }
 
-/// What to do about a certificate that is not trusted, by OpenSSL's words (X509_verify_cert_error_string(3)).
-fn remedy(why: &str) -> &'static str {
+/// Why a certificate is not trusted, and what to do about it. OpenSSL's words tell
+/// (X509_verify_cert_error_string(3)): native-tls gives no number with them.
+fn distrust(why: &str) -> (Cause, &'static str) {
     if why.contains("mismatch") {
-        "it is for other names: check the host in the URL, and whether something stands before it"
+        (
+            Cause::CertificateOfAnother,
+            "it is for other names: check the host in the URL, and whether something stands before it",
+        )
     } else if why.contains("expired") || why.contains("not yet valid") {
-        "check this machine's clock (date); if it is right, whoever runs the host must renew the certificate"
+        (
+            Cause::CertificateOutOfDate,
+            "check this machine's clock (date); if it is right, whoever runs the host must renew the certificate",
+        )
     } else {
-        "a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`"
+        (
+            Cause::CertificateNotTrusted,
+            "a proxy that inspects TLS, or a private authority: add its PEM file as `ca_file`",
+        )
     }
 }
 
@@ -221,6 +235,8 @@ fn tls_fault(host: &str, err: &dyn Display) -> Fault {
     let text = err.to_string();
     untrusted(host, &text).unwrap_or_else(|| {
         Fault::try_later(format!("TLS with `{host}` failed: {}", reason(&text)))
+            .cause(Cause::TlsFailed)
+            .at(host, None)
             .hint("usually the wrong port or TLS mode: imaps:// and smtps:// start with TLS, imap:// and smtp:// use STARTTLS")
     })
 }
@@ -232,11 +248,14 @@ pub fn untrusted(host: &str, text: &str) -> Option<Fault> {
         return None;
     }
     let why = reason(text);
+    let (cause, remedy) = distrust(why);
     let fault = Fault::new(
         Kind::Refused,
         format!("the certificate of `{host}` is not trusted: {why}"),
     )
-    .hint(remedy(why));
+    .cause(cause)
+    .at(host, None)
+    .hint(remedy);
     // OpenSSL passes over a file that it cannot use, without a word.
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     Some(match named.filter(|path| certificates(path).is_err()) {

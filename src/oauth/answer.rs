@@ -6,7 +6,7 @@
 //! sends them with an `error` that elsewhere means "for good".
 
 use super::AccessToken;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::secret::{Mask, Secret};
 use oauth2::{RefreshToken, Scope};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -138,6 +138,7 @@ pub fn odd(why: &str) -> Fault {
         Kind::Refused,
         format!("the token endpoint's answer cannot be used: {why}"),
     )
+    .cause(Cause::AnswerUnusable)
     .hint("check that the server's `address` is a login host: https://<login host>/<tenant>")
 }
 
@@ -311,9 +312,17 @@ impl ErrorAnswer {
         };
         let mut said = self.to_string();
         truncate(&mut said, 4000);
+        let mut fault = Fault::new(kind, what).said(said).retry_after(wait);
+        let of_client = matches!(
+            self.error.as_str(),
+            "invalid_client" | "invalid_request" | "unauthorized_client"
+        );
+        if kind == Kind::SignIn && of_client {
+            fault = fault.cause(Cause::ClientRefused);
+        }
         GrantError {
             class,
-            fault: Fault::new(kind, what).said(said).retry_after(wait),
+            fault,
             refresh: None,
         }
     }

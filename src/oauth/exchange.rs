@@ -3,7 +3,7 @@
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer, odd};
 use super::grant::Granted;
 use super::trace;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::http::{self, Agent};
 use crate::secret::Mask;
 use ::http::StatusCode;
@@ -138,6 +138,7 @@ fn framed<T>(
                     return Fault::try_later(
                         "the token endpoint's answer cannot be used: it breaks off",
                     )
+                    .cause(Cause::AnswerUnusable)
                     .into();
                 }
                 _ => odd("it is damaged JSON"),
@@ -156,10 +157,14 @@ impl Frame {
             "" => "no content type".to_owned(),
             text => text.chars().take(80).collect(),
         };
+        let url = url::Url::parse(&self.url).ok();
+        let host = url.as_ref().and_then(|url| url.host_str());
         let fault = Fault::try_later(format!(
             "the answer of `{}` is not from a token endpoint: HTTP status {status}, {content_type}",
             self.url,
-        ));
+        ))
+        .cause(Cause::AnswerUnusable)
+        .at(host.unwrap_or(&self.url), None);
         let wait = self
             .retry_after
             .map(|wait| wait.min(LONGEST_WAIT_OF_A_PAGE));

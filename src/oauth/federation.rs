@@ -4,7 +4,7 @@
 //! Entra compares issuer, subject and audience with the app's federated credential, letter case
 //! included. The token itself is never shown: until it expires, it is as good as a secret.
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::output::escape;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,12 +20,8 @@ const AUDIENCES: [&str; 3] = [
 
 /// Adds to a refusal of the client what in its token does not fit, and what to compare.
 pub fn explained(fault: Fault, jwt: &str, now: Timestamp) -> Fault {
-    // RFC 6749 §5.2; a refusal of something else is not the token's.
-    let said = fault.server_said.as_deref().unwrap_or_default();
-    let of_client = ["invalid_client", "invalid_request", "unauthorized_client"]
-        .iter()
-        .any(|error| said.starts_with(error));
-    if fault.kind != Kind::SignIn || !of_client {
+    // A refusal of something else is not the token's.
+    if fault.cause != Some(Cause::ClientRefused) {
         return fault;
     }
     hints(jwt, now).into_iter().fold(fault, Fault::hint)
@@ -100,11 +96,12 @@ fn ago(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
 
     fn of(claims: &str) -> String {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let jwt = format!("e30.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(claims));
-        let refusal = Fault::new(Kind::SignIn, "refused").said("invalid_client: AADSTS700213: …");
+        let refusal = Fault::new(Kind::SignIn, "refused").cause(Cause::ClientRefused);
         let text = explained(refusal, &jwt, now).hints.join("\n");
         assert!(!text.contains("c2lnbmF0dXJl"));
         text
@@ -141,7 +138,7 @@ mod tests {
     #[test]
     fn another_refusal_is_left_alone() {
         let now = Timestamp::from_second(0).unwrap();
-        let scope = Fault::new(Kind::SignIn, "refused").said("invalid_scope: AADSTS70011");
+        let scope = Fault::new(Kind::SignIn, "refused");
         assert!(explained(scope, "a.b.c", now).hints.is_empty());
         assert!(
             explained(Fault::try_later("down"), "a.b.c", now)

@@ -40,8 +40,11 @@ pub fn after_attempt(
             entry.reason = words(err);
         }
         Ok(receipt) => {
-            let why = [&receipt.why, &receipt.server_said];
-            let why: Vec<&str> = why.into_iter().flatten().map(String::as_str).collect();
+            let ours = receipt.why.as_ref().map(ToString::to_string);
+            let why: Vec<String> = ours
+                .into_iter()
+                .chain(receipt.server_said.clone())
+                .collect();
             let why = why.join(": ");
             match receipt.outcome {
                 Outcome::Unknown => {
@@ -85,12 +88,17 @@ pub fn after_attempt(
                     };
                 }
                 Outcome::Refused { .. } => {
-                    let said = |to: String| RefusedRecipient {
-                        for_good: true,
-                        server_said: verdicts
-                            .get(to.as_str())
-                            .map_or_else(|| why.clone(), |r| r.server_said.clone()),
-                        address: to,
+                    let said = |to: String| match verdicts.get(to.as_str()) {
+                        Some(verdict) => RefusedRecipient {
+                            for_good: true,
+                            ..(*verdict).clone()
+                        },
+                        None => RefusedRecipient {
+                            address: to,
+                            for_good: true,
+                            server_said: why.clone(),
+                            code: receipt.code,
+                        },
                     };
                     let all: Vec<_> = std::mem::take(&mut entry.envelope.to)
                         .into_iter()
@@ -105,12 +113,17 @@ pub fn after_attempt(
     let tried_long = now - entry.kept_at >= GIVE_UP_AFTER && entry.attempts >= GIVE_UP_ATTEMPTS;
     if !entry.envelope.to.is_empty() && tried_long {
         let reason = entry.reason.clone();
-        let given_up = |address: String| RefusedRecipient {
-            for_good: false,
-            server_said: verdicts
-                .get(address.as_str())
-                .map_or_else(|| reason.clone(), |r| r.server_said.clone()),
-            address,
+        let given_up = |address: String| match verdicts.get(address.as_str()) {
+            Some(verdict) => RefusedRecipient {
+                for_good: false,
+                ..(*verdict).clone()
+            },
+            None => RefusedRecipient {
+                address,
+                for_good: false,
+                server_said: reason.clone(),
+                code: result.as_ref().ok().and_then(|receipt| receipt.code),
+            },
         };
         let left = std::mem::take(&mut entry.envelope.to);
         entry.refused.extend(left.into_iter().map(given_up));
@@ -170,7 +183,7 @@ fn words(err: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::Envelope;
+    use crate::mail::{Code, Envelope};
     use proptest::prelude::*;
 
     fn entry(to: &[&str]) -> OutboxEntry {
@@ -201,6 +214,7 @@ mod tests {
             address: address.into(),
             for_good,
             server_said: if for_good { "550 no" } else { "450 later" }.into(),
+            code: Code::read(if for_good { "550" } else { "450" }),
         }
     }
 
@@ -278,7 +292,6 @@ mod tests {
                 "550 5.7.705 Access denied, tenant has exceeded threshold",
                 true,
             ),
-            ("ErrorSendAsDenied: no", true),
             ("554 5.6.0 Corrupt message content", false),
             (
                 "552 5.3.4 Message size exceeds fixed maximum message size",
@@ -291,6 +304,7 @@ mod tests {
         ] {
             let receipt = Receipt {
                 server_said: Some(said.to_owned()),
+                code: Code::read(said),
                 ..Receipt::of(Outcome::Refused { for_good: true })
             };
             let mut entry = entry(&["a"]);
@@ -300,6 +314,7 @@ mod tests {
         // A full mailbox is the recipient's where RCPT is refused.
         let told = |said: &str| RefusedRecipient {
             server_said: said.into(),
+            code: Code::read(said),
             ..refused("a", true)
         };
         assert!(told("550 5.7.60 not as this sender").may_pass());

@@ -200,19 +200,13 @@ fn recipient(address: &str) -> String {
     format!("{kind}; {}", one_line(address))
 }
 
-/// The enhanced status in the server's words, else what its first digit says (RFC 3463).
+/// The enhanced status (RFC 3463) that the server gave, else what follows from the fate.
 fn status(one: &RefusedRecipient) -> String {
-    let is_status = |word: &&str| {
-        let mut parts = word.split('.');
-        matches!(parts.next(), Some("4" | "5"))
-            && parts.clone().count() == 2
-            && parts.all(|p| (1..=3).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
-    };
-    match one.server_said.split([' ', '\n']).find(is_status) {
-        Some(status) => status.to_owned(),
+    match one.code.and_then(|code| code.status) {
+        Some((class @ (4 | 5), subject, detail)) => format!("{class}.{subject}.{detail}"),
         // RFC 3463 §3.5: 4.4.7, the time to deliver it has run out.
-        None if !one.for_good => "4.4.7".to_owned(),
-        None => "5.0.0".to_owned(),
+        _ if !one.for_good => "4.4.7".to_owned(),
+        _ => "5.0.0".to_owned(),
     }
 }
 
@@ -264,6 +258,7 @@ fn machine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::Code;
     use proptest::prelude::*;
 
     #[test]
@@ -273,6 +268,7 @@ mod tests {
                 address: "a@x.example".into(),
                 for_good,
                 server_said: said.into(),
+                code: Code::read(said),
             })
         };
         assert_eq!(

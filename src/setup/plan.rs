@@ -3,7 +3,7 @@
 use crate::config::resolve;
 use crate::config::{
     Authentication, Authority, Cloud, Config, IncomingServer, IncomingVia, OutgoingServer,
-    OutgoingVia,
+    OutgoingVia, Purpose,
 };
 use crate::fault::Fault;
 use crate::submit;
@@ -104,21 +104,11 @@ fn reading(plan: &mut Plan, config: &Config, server: &IncomingServer) {
         .mailboxes()
         .filter(|e| e.address.server == server.name)
         .collect();
-    if service {
-        if by_imap {
-            add(&mut app.exchange_permissions, "IMAP.AccessAsApp");
-        }
-        if by_graph {
-            add(&mut app.graph_permissions, "Mail.ReadWrite");
-        }
-    } else {
-        if by_imap {
-            add(&mut app.delegated_exchange, "IMAP.AccessAsUser.All");
-        }
-        if by_graph {
-            add(&mut app.delegated_graph, "Mail.ReadWrite");
-            add(&mut app.delegated_graph, "Mail.ReadWrite.Shared");
-        }
+    if by_imap {
+        app.needs(Purpose::Imap, server.authentication);
+    }
+    if by_graph {
+        app.needs(Purpose::GraphWrite, server.authentication);
     }
     for entry in &entries {
         let address = entry.address.address.as_str();
@@ -150,18 +140,11 @@ fn sending(plan: &mut Plan, config: &Config, server: &OutgoingServer) -> Result<
     let service = server.authentication == Authentication::OauthService;
     let tenant = plan.tenant(&registration.authority);
     let app = tenant.app(registration.client_id.as_str(), &server.name, service);
-    match (service, by_smtp) {
-        (true, true) => add(&mut app.exchange_permissions, "SMTP.SendAsApp"),
-        (false, true) => add(&mut app.delegated_exchange, "SMTP.Send"),
-        _ => {}
+    if by_smtp {
+        app.needs(Purpose::Smtp, server.authentication);
     }
-    match (service, by_graph) {
-        (true, true) => add(&mut app.graph_permissions, "Mail.Send"),
-        (false, true) => {
-            add(&mut app.delegated_graph, "Mail.Send");
-            add(&mut app.delegated_graph, "Mail.Send.Shared");
-        }
-        _ => {}
+    if by_graph {
+        app.needs(Purpose::GraphSend, server.authentication);
     }
     for entry in config.mailboxes() {
         let through = entry.address.outgoing_server.as_deref() == Some(&server.name);
@@ -277,6 +260,20 @@ impl Tenant {
         };
         if !mailbox.eq_ignore_ascii_case(account) && !self.delegates.contains(&delegate) {
             self.delegates.push(delegate);
+        }
+    }
+}
+
+impl App {
+    fn needs(&mut self, purpose: Purpose, authentication: Authentication) {
+        let list = match (authentication, purpose.is_graph()) {
+            (Authentication::OauthService, false) => &mut self.exchange_permissions,
+            (Authentication::OauthService, true) => &mut self.graph_permissions,
+            (Authentication::OauthUser, false) => &mut self.delegated_exchange,
+            (Authentication::OauthUser, true) => &mut self.delegated_graph,
+        };
+        for name in purpose.permissions(authentication) {
+            add(list, name);
         }
     }
 }

@@ -188,6 +188,12 @@ const MIGRATIONS: &[&str] = &[
 ",
     // From here on a database tells whose it is, which is written after each migration.
     "",
+    "
+    -- of a fault: its cause by name, and the host and port that it is about
+    ALTER TABLE wait ADD COLUMN cause TEXT;
+    ALTER TABLE wait ADD COLUMN host  TEXT;
+    ALTER TABLE wait ADD COLUMN port  INTEGER;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".

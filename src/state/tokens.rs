@@ -5,7 +5,7 @@ use super::Lock;
 use super::Store;
 use super::db::{Error, Row, Sql, values};
 use crate::digest::hex;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::secret::Secret;
 use anyhow::{Context, Result};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -321,7 +321,7 @@ impl Store {
 
     fn held(&self, key: &str) -> Result<Option<Held>> {
         const HELD: Sql = Sql::both(
-            "SELECT until, reason, exit_code, server_said, hints, fingerprint
+            "SELECT until, reason, exit_code, server_said, hints, fingerprint, cause, host, port
              FROM wait WHERE key = ?1",
         );
         self.read(|reader| {
@@ -333,6 +333,9 @@ impl Store {
                     server_said: row.get(3)?,
                     hints: row.get(4)?,
                     fingerprint: row.get(5)?,
+                    cause: row.get(6)?,
+                    host: row.get(7)?,
+                    port: row.get(8)?,
                 })
             })
         })
@@ -346,12 +349,14 @@ impl Store {
         fingerprint: Option<&String>,
     ) -> Result<()> {
         const SET: Sql = Sql::both(
-            "INSERT INTO wait (key, until, reason, exit_code, server_said, hints, fingerprint)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            "INSERT INTO wait (key, until, reason, exit_code, server_said, hints, fingerprint,
+                               cause, host, port)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3, exit_code = ?4,
-                 server_said = ?5, hints = ?6, fingerprint = ?7",
+                 server_said = ?5, hints = ?6, fingerprint = ?7, cause = ?8, host = ?9, port = ?10",
         );
         let hints = fault.hints.join("\n");
+        let peer = fault.at.as_deref();
         let row = values![
             key,
             millis(until),
@@ -360,6 +365,9 @@ impl Store {
             fault.server_said.as_ref(),
             &hints,
             fingerprint,
+            fault.cause.map(Cause::name),
+            peer.map(|peer| &peer.host),
+            peer.and_then(|peer| peer.port).map(u32::from),
         ];
         self.transaction(|tx| tx.run(&SET, &row)).map(drop)
     }
@@ -384,6 +392,9 @@ struct Held {
     hints: Option<String>,
     /// Of the password that was refused.
     fingerprint: Option<String>,
+    cause: Option<String>,
+    host: Option<String>,
+    port: Option<u32>,
 }
 
 impl Held {
@@ -397,6 +408,11 @@ impl Held {
         };
         let mut fault = Fault::new(kind, &*self.reason);
         fault.server_said.clone_from(&self.server_said);
+        fault.cause = self.cause.as_deref().and_then(Cause::named);
+        if let Some(host) = &self.host {
+            let port = self.port.and_then(|port| port.try_into().ok());
+            fault = fault.at(host, port);
+        }
         let hints = self.hints.iter().flat_map(|hints| hints.lines());
         fault.hints.extend(hints.map(str::to_owned));
         Some(fault)
@@ -549,13 +565,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let (key, wrong) = (key("imap"), Secret::new("correct horse"));
-        let fault = Fault::new(Kind::SignIn, "what").said("AADSTS50126");
+        let fault = Fault::new(Kind::SignIn, "what")
+            .cause(Cause::RefreshRefused)
+            .at("login.example", Some(8443))
+            .said("AADSTS50126");
         let later = SystemTime::now() + Duration::from_secs(60);
         store
             .set_refused_password(&key, &wrong, later, &fault)
             .unwrap();
         let (_, known) = store.refused_password(&key, &wrong).unwrap().unwrap();
         assert_eq!(known.server_said.as_deref(), Some("AADSTS50126"));
+        assert_eq!((known.cause, known.at), (fault.cause, fault.at));
         let other = Secret::new("correct horse battery");
         assert!(store.refused_password(&key, &other).unwrap().is_none());
         let wal = std::fs::read(folder.path().join("state.sqlite-wal")).unwrap();

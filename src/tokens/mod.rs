@@ -1,488 +1,437 @@
-//! Where tokens are kept: what is secret in the state database or, if the configuration says so,
-//! in a store outside (`vault`); what is not, always in the database (`state`).
+//! "Give me a valid token for this mailbox or server."
 //!
-//! What always holds of a store outside:
-//! - Wherever a token may be is on record before it is put there, and until it is erased there:
-//!   a crash at any moment leaves nothing behind that nobody knows of.
-//! - A new token gets another name than the one before it, which is erased only when the new one
-//!   was read back and is on record.
-//! - Of several, as a crash may leave them, the newest is used: a refresh token that was rotated
-//!   is not lost once the store has it.
-//! - Nothing secret is written to the database.
-//!
-//! Who saves a token of a subject, or moves it, holds the subject's lock.
+//! A fresh token comes from where tokens are kept (`keep`), by default at the price of one
+//! database read. Otherwise one process
+//! and one thread asks for each subject (app registration and account) while the others wait and
+//! take over what it got, be it a token or a failure. A new refresh token is on disk before
+//! anybody uses the access token that came with it.
 
-mod record;
+pub mod keep;
+mod login;
+mod sign_in;
 
-use crate::config::TokenStore;
-use crate::digest::{Sha256, hex};
-use crate::fault::Fault;
-use crate::output::Output;
+pub use login::{How, Person, Show, SignedIn};
+
+use crate::config::resolve::{self, Account, Registration};
+use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
+use crate::fault::{Cause, Fault, Kind, Scene};
+use crate::http::{self, Agent};
+use crate::means::Means;
+use crate::oauth::AccessToken;
 use crate::secret::Secret;
-use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
-use crate::vault::Vault;
+use crate::shell;
+use crate::state::{SignInLock, Store, TokenKey};
 use anyhow::Result;
-use record::Record;
+use keep::{Times, Token, Tokens};
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long `forget` waits for those who are getting a token.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A process does not repeat a sign-in that failed less than this ago.
+const FAILURE_HOLDS: Duration = Duration::from_secs(60);
+/// A refused token is replaced if it is older than this: a mailbox that stays closed costs the
+/// token endpoint no more than a request in this time.
+const DATED: Duration = Duration::from_secs(600);
+/// How long we wait for another process beyond the time that its request may take.
+const LOCK_GRACE: Duration = Duration::from_secs(30);
 
-/// When a token was obtained, and until when an access token is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
-    pub obtained_at: SystemTime,
-    /// Of an access token.
-    pub expires_at: Option<SystemTime>,
-}
-
-/// A token and its times.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    pub secret: Secret,
-    pub times: Times,
-}
-
-/// What `forget` did.
-pub struct Forgotten {
-    pub tokens: usize,
-    /// What could not be erased outside.
-    pub left: Vec<Fault>,
-}
-
-/// The tokens of a state folder, kept as the configuration says. Shared by threads.
-pub struct Tokens<'a> {
+/// Gives tokens out; shared by threads.
+pub struct Access<'a> {
+    means: Means,
+    config: &'a Config,
     store: &'a Store,
-    wanted: Option<&'a TokenStore>,
-    output: Output,
-    /// Tokens of this run that could not be kept.
-    held: Mutex<HashMap<TokenKey, Token>>,
+    tokens: Tokens<'a>,
+    fresh: bool,
+    began: SystemTime,
+    /// One HTTPS client for each `ca_file`, made when first needed.
+    agents: Mutex<HashMap<Option<PathBuf>, Agent>>,
 }
 
-impl<'a> Tokens<'a> {
-    pub fn new(store: &'a Store, wanted: Option<&'a TokenStore>, output: Output) -> Tokens<'a> {
-        Tokens {
+/// A token that is asked for.
+struct Wanted<'a> {
+    registration: Registration<'a>,
+    /// The person who signs in; `None`: the app itself.
+    account: Option<Account<'a>>,
+    key: TokenKey,
+    scene: Scene,
+}
+
+impl<'a> Access<'a> {
+    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Access<'a> {
+        Access {
+            means: means.clone(),
+            config,
             store,
-            wanted,
-            output,
-            held: Mutex::default(),
+            tokens: Tokens::new(
+                store,
+                config.token_store.as_ref(),
+                Arc::clone(&means.observer),
+            ),
+            fresh: false,
+            began: SystemTime::now(),
+            agents: Mutex::default(),
         }
     }
 
-    /// The token of this key, if its times are `good`: only then is a store outside asked.
+    /// Asks for new tokens even where a cached one is fresh: after a server refused one, or
+    /// because permissions have changed. One obtained since this `Access` was made is new enough.
+    pub fn fresh(mut self, fresh: bool) -> Access<'a> {
+        self.fresh = fresh;
+        self
+    }
+
+    /// A token with which a mailbox can be read (or, with [`Resource::Smtp`], sent from) through
+    /// its incoming server.
     ///
     /// # Errors
-    /// `TryLater` or `Config` where the store cannot be read.
-    pub fn get(&self, key: &TokenKey, good: impl Fn(Times) -> bool) -> Result<Option<Token>> {
-        let held = self.held().get(key).cloned();
-        if let Some(token) = held.filter(|token| good(token.times)) {
-            return Ok(Some(token));
-        }
-        let Some(row) = self.store.token(key)? else {
-            return Ok(None);
-        };
-        let times = Times {
-            obtained_at: row.obtained_at,
-            expires_at: row.expires_at,
-        };
-        if !good(times) {
-            return Ok(None);
-        }
-        match row.secret {
-            Some(secret) => Ok(Some(Token { secret, times })),
-            None => Ok(self.outside(key)?.filter(|token| good(token.times))),
-        }
+    /// A [`Fault`] below a [`Scene`]: `TryLater`, `SignIn`, `Refused` or `Config`.
+    pub fn mailbox_token(&self, entry: &MailboxEntry<'_>, resource: Resource) -> Result<Secret> {
+        Ok(self.mailbox_access(entry, resource)?.secret)
     }
 
-    /// The newest refresh token of this subject.
-    ///
-    /// # Errors
-    /// As [`Tokens::get`].
-    pub fn refresh_token(&self, key: &TokenKey) -> Result<Option<Secret>> {
-        let token = self.newest(&key.of_refresh())?;
-        Ok(token.map(|token| token.secret))
+    /// The same with its times.
+    pub fn mailbox_access(
+        &self,
+        entry: &MailboxEntry<'_>,
+        resource: Resource,
+    ) -> Result<AccessToken> {
+        self.token(&self.mailbox_wanted(entry, resource)?)
     }
 
-    /// Where the subject's refresh token should be, and is not.
-    pub fn lost(&self, key: &TokenKey) -> Result<Option<String>> {
-        let traces = self.store.token_traces(&key.of_refresh())?;
-        let vault = traces.first().and_then(|trace| Vault::decode(&trace.place));
-        Ok(vault.map(|vault| vault.words()))
+    /// True if the token that is at hand for a mailbox was obtained so long ago that permissions
+    /// may have been given since: Entra ID puts them into tokens that it makes later.
+    pub fn is_dated(&self, entry: &MailboxEntry<'_>, resource: Resource) -> Result<bool> {
+        let at_hand = self.cached(&self.mailbox_wanted(entry, resource)?)?;
+        Ok(at_hand.is_some_and(|token| {
+            let age = SystemTime::now().duration_since(token.obtained_at);
+            age.is_ok_and(|age| age > DATED)
+        }))
     }
 
-    /// Keeps the tokens of a sign-in, the refresh token first, if the server gave a new one. What
-    /// cannot be kept is held, and used, as long as this run lasts.
-    ///
-    /// # Errors
-    /// `TryLater`, `CannotWrite` or the database's: what was kept before is untouched.
-    pub fn save(&self, key: &TokenKey, access: &Token, refresh: Option<&Secret>) -> Result<()> {
-        let refresh = refresh.map(|secret| Token {
-            secret: secret.clone(),
-            times: Times {
-                expires_at: None,
-                ..access.times
+    fn mailbox_wanted<'w>(
+        &'w self,
+        entry: &MailboxEntry<'w>,
+        resource: Resource,
+    ) -> Result<Wanted<'w>> {
+        let name = &entry.address.server;
+        let server = self.config.incoming_server(name).ok_or_else(|| {
+            Fault::config(format!(
+                "address `{}` names incoming server `{name}`, which is not there",
+                entry.address.address
+            ))
+        })?;
+        let mut wanted = self.wanted(
+            resolve::incoming(server),
+            || Ok(resolve::reader(entry)),
+            |registration, other| resolve::scope(registration, resource, false, other),
+            Some(entry.address.address.as_str()),
+        )?;
+        wanted.scene.queue = Some(entry.queue.name.clone());
+        wanted.scene.protocol = Some(resource.name().to_owned());
+        Ok(wanted)
+    }
+
+    /// A token of the incoming server's app registration itself.
+    pub fn server_access(&self, server: &str, resource: Resource) -> Result<AccessToken> {
+        let server = self
+            .config
+            .incoming_server(server)
+            .ok_or_else(|| Fault::usage(format!("no incoming server named `{server}`")))?;
+        let mut wanted = self.wanted(
+            resolve::incoming(server),
+            || {
+                Err(Fault::usage(format!(
+                    "incoming server `{}` signs in as a person (oauth-user), so a token is one mailbox's",
+                    server.name
+                ))
+                .hint("name a queue or an address that it reads: queuemail token get ADDRESS"))
             },
-        });
-        let mut tokens = Vec::new();
-        tokens.extend(refresh.map(|token| (key.of_refresh(), token)));
-        tokens.push((key.clone(), access.clone()));
-        self.save_all(&tokens, Some(key))
+            |registration, other| resolve::scope(registration, resource, false, other),
+            None,
+        )?;
+        wanted.scene.protocol = Some(resource.name().to_owned());
+        self.token(&wanted)
     }
 
-    /// Keeps a refresh token that came without an access token.
+    /// A token with which `outgoing` sends; `sender` is the address it sends for.
     ///
     /// # Errors
-    /// As [`Tokens::save`].
-    pub fn renew(&self, key: &TokenKey, refresh: &Secret) -> Result<()> {
-        let token = Token {
-            secret: refresh.clone(),
-            times: Times {
-                obtained_at: SystemTime::now(),
-                expires_at: None,
-            },
-        };
-        self.save_all(&[(key.of_refresh(), token)], None)
+    /// As [`Access::mailbox_token`].
+    pub fn sending_token(
+        &self,
+        outgoing: &OutgoingServer,
+        sender: Option<&MailboxEntry<'_>>,
+        resource: Resource,
+    ) -> Result<Secret> {
+        Ok(self.sending_access(outgoing, sender, resource)?.secret)
     }
 
-    fn save_all(&self, tokens: &[(TokenKey, Token)], signed_in: Option<&TokenKey>) -> Result<()> {
-        self.held().extend(tokens.iter().cloned());
-        match self.wanted {
-            None => {
-                let rows: Vec<_> = tokens
-                    .iter()
-                    .map(|(key, token)| (key.clone(), row_with(token)))
-                    .collect();
-                self.store.save_tokens(&rows, signed_in)?;
-                for (key, _) in tokens {
-                    self.held().remove(key);
-                    self.erase_others(key, None)?;
-                }
+    /// The same with its times.
+    pub fn sending_access(
+        &self,
+        outgoing: &OutgoingServer,
+        sender: Option<&MailboxEntry<'_>>,
+        resource: Resource,
+    ) -> Result<AccessToken> {
+        let wanted = self.sending_wanted(outgoing, sender, resource)?;
+        self.token(&wanted).map_err(|mut err| {
+            // Entra does not know the user, the password or the app: are two settings swapped?
+            if let Some(fault) = err.downcast_mut::<Fault>()
+                && fault.kind == Kind::SignIn
+                && fault.server_said.is_some()
+            {
+                *fault = resolve::swapped(outgoing, fault.clone());
             }
-            Some(wanted) => {
-                for (key, token) in tokens {
-                    let signed_in = signed_in.filter(|of| *of == key);
-                    let put = || self.put(wanted, key, token, signed_in);
-                    match key.is_refresh() {
-                        // It exists once: a store that is busy for a moment shall not cost it.
-                        true => put().or_else(|_| put())?,
-                        false => put()?,
-                    }
-                    self.held().remove(key);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// True if the subject's newest refresh token is nowhere but in this process.
-    pub fn holds_refresh_token(&self, key: &TokenKey) -> bool {
-        self.held().contains_key(&key.of_refresh())
-    }
-
-    /// Every token on record, in the order of their keys, and in which store it is.
-    pub fn list(store: &Store) -> Result<Vec<(KeptToken, Option<Vault>)>> {
-        let kept = store.kept_tokens()?;
-        let with_vault = |kept: KeptToken| {
-            let vault = kept.place.as_deref().and_then(Vault::decode);
-            (kept, vault)
-        };
-        Ok(kept.into_iter().map(with_vault).collect())
-    }
-
-    /// Erases every token whose key begins with this text, wherever it is, and forgets it. Waits
-    /// for those who are just getting one, which would be kept after all.
-    ///
-    /// # Errors
-    /// `TryLater` when somebody takes longer than a minute.
-    pub fn forget(store: &Store, beginning: &str) -> Result<Forgotten> {
-        let kept = store.kept_tokens()?.into_iter().map(|kept| kept.key);
-        let traces = store.token_traces_of_all(beginning)?.into_iter();
-        let mut keys: Vec<TokenKey> = kept.chain(traces.map(|(key, _)| key)).collect();
-        keys.retain(|key| key.text().starts_with(beginning));
-        keys.sort_by_key(TokenKey::subject);
-        keys.dedup_by_key(|key| key.subject());
-        let deadline = Instant::now() + PATIENCE;
-        let mut locks = Vec::new();
-        for key in &keys {
-            locks.push(wait_for_lock(store, key, deadline)?);
-        }
-        let mut left = Vec::new();
-        for (_, trace) in store.token_traces_of_all(beginning)? {
-            if let Err(fault) = erase(&trace) {
-                left.push(fault.hint(format!("erase it there yourself: {}", trace.name)));
-            }
-        }
-        Ok(Forgotten {
-            tokens: store.forget_tokens(beginning)?,
-            left,
+            err
         })
     }
 
-    /// Writes, reads and erases an entry where tokens are kept; tells where that is. `None`: in
-    /// the database.
-    pub fn probe(&self) -> Result<Option<String>, Fault> {
-        let Some(wanted) = self.wanted else {
-            return Ok(None);
+    fn sending_wanted<'w>(
+        &'w self,
+        outgoing: &'w OutgoingServer,
+        sender: Option<&MailboxEntry<'w>>,
+        resource: Resource,
+    ) -> Result<Wanted<'w>> {
+        let registration = resolve::outgoing(self.config, outgoing)?;
+        let address = sender.map(|entry| entry.address);
+        let mut wanted = self.wanted(
+            registration,
+            || resolve::sender(outgoing, address),
+            |registration, other| resolve::scope(registration, resource, true, other),
+            address.map(|a| a.address.as_str()),
+        )?;
+        wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
+        wanted.scene.is_server_account = outgoing.password.is_some();
+        wanted.scene.protocol = Some(resource.name().to_owned());
+        wanted.scene.login = Some(login_to_send(outgoing, sender));
+        Ok(wanted)
+    }
+
+    /// Writes, reads and erases an entry where tokens are kept, if that is outside of the state;
+    /// tells where.
+    pub fn probe_store(&self) -> Result<Option<String>, Fault> {
+        self.tokens.probe()
+    }
+
+    fn wanted<'w>(
+        &self,
+        registration: Registration<'w>,
+        account: impl FnOnce() -> Result<Account<'w>, Fault>,
+        scope: impl FnOnce(&Registration<'_>, bool) -> String,
+        address: Option<&str>,
+    ) -> Result<Wanted<'w>> {
+        let account = match registration.authentication {
+            Authentication::OauthService => None,
+            Authentication::OauthUser => Some(account()?),
         };
-        let vault = Vault::wanted(wanted);
-        vault.probe()?;
-        Ok(Some(vault.words()))
-    }
-
-    /// Moves what is kept elsewhere than the configuration wants it, as after a change of
-    /// `token_store`. What cannot be moved stays, usable, and is warned of. Costs one look into
-    /// the database where there is nothing to do.
-    pub fn settle(&self) -> Result<()> {
-        let mut misplaced: Vec<TokenKey> = Vec::new();
-        if self.wanted.is_some() {
-            misplaced.extend(self.store.tokens_here()?);
-        }
-        let in_database = !misplaced.is_empty();
-        for (key, trace) in self.store.token_traces_of_all("")? {
-            let suits = Vault::decode(&trace.place).is_some_and(|v| v.suits(self.wanted));
-            if !suits && !misplaced.contains(&key) {
-                misplaced.push(key);
-            }
-        }
-        for key in &misplaced {
-            // Whoever holds the lock renews the token, and thereby moves it.
-            let Some(_lock) = self.store.try_lock_sign_in(key)? else {
-                continue;
-            };
-            if let Err(err) = self.relocate(key) {
-                self.output.warn(&format!(
-                    "a kept {} token cannot be moved to where `token_store` says, and stays where it is: {err}",
-                    kind(key)
-                ));
-            }
-        }
-        if in_database {
-            self.store.empty_log()?;
-        }
-        Ok(())
-    }
-
-    fn relocate(&self, key: &TokenKey) -> Result<()> {
-        self.adopt(key)?;
-        let Some(token) = self.newest(key)? else {
-            // Nothing is anywhere.
-            return self.erase_others(key, None);
+        let other_mailbox = match (&account, address) {
+            (Some(account), Some(address)) => !account.name.eq_ignore_ascii_case(address),
+            _ => false,
         };
-        match self.wanted {
-            Some(_) if self.is_settled(key)? => Ok(()),
-            Some(wanted) => self.put(wanted, key, &token, None),
-            None => {
-                self.store
-                    .save_tokens(&[(key.clone(), row_with(&token))], None)?;
-                self.erase_others(key, None)
+        let server = registration.server;
+        let doing = match &account {
+            None => format!("cannot get a token for server `{server}`"),
+            Some(account) => {
+                format!(
+                    "cannot get a token for server `{server}` as `{}`",
+                    account.name
+                )
+            }
+        };
+        let scene = Scene {
+            doing,
+            address: address.map(str::to_owned),
+            account: account.map(|a| a.name.to_owned()),
+            ..registration.scene()
+        };
+        let key = TokenKey {
+            authority: registration.authority.to_string(),
+            client_id: registration.client_id.to_string(),
+            account: account.map(|a| a.name.to_lowercase()).unwrap_or_default(),
+            scope: scope(&registration, other_mailbox),
+        };
+        Ok(Wanted {
+            registration,
+            account,
+            key,
+            scene,
+        })
+    }
+
+    fn token(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
+        self.cached_or_new(wanted).map_err(|mut err| {
+            let mut scene = wanted.scene.clone();
+            if let Some(fault) = err.downcast_mut::<Fault>()
+                && fault.server_said.is_some()
+            {
+                if fault.cause == Some(Cause::RefreshRefused) {
+                    scene.doing = scene.doing.replacen("get a", "refresh the", 1);
+                }
+                // The scene says what we could not do, and the server why.
+                if fault.kind == Kind::SignIn {
+                    fault.what = scene.doing.clone();
+                }
+            }
+            err.context(scene)
+        })
+    }
+
+    fn cached_or_new(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
+        self.tokens.settle()?;
+        if let Some(token) = self.cached(wanted)? {
+            return Ok(token);
+        }
+        let asked = SystemTime::now();
+        let lock = match self.lock_or_token(wanted)? {
+            Waited::Lock(lock) => lock,
+            Waited::Token(token) => return Ok(token),
+        };
+        // Somebody may have been faster, before we held the lock.
+        if let Some(token) = self.cached(wanted)? {
+            return Ok(token);
+        }
+        self.refuse_if_recently_failed(wanted, asked)?;
+        self.refuse_if_asked_to_wait(wanted)?;
+        self.means.observer.step(&format!(
+            "asking {} for a token of {} for {}",
+            wanted.registration.authority.host(),
+            wanted.account.map_or("the app itself", |a| a.name),
+            wanted.key.scope,
+        ));
+        let result = self.sign_in(wanted);
+        if let Err(err) = &result {
+            self.noted(self.remember(wanted, err));
+        }
+        drop(lock);
+        result
+    }
+
+    fn cached(&self, wanted: &Wanted<'_>) -> Result<Option<AccessToken>> {
+        let is_fresh = |token: &AccessToken| {
+            token.is_fresh(SystemTime::now()) && (!self.fresh || token.obtained_at > self.began)
+        };
+        let kept = self.tokens.get(&wanted.key, |times| {
+            access_token(Secret::new(""), times).is_some_and(|token| is_fresh(&token))
+        })?;
+        Ok(kept.and_then(|Token { secret, times }| access_token(secret, times)))
+    }
+
+    /// The subject's lock, or the token that its holder got meanwhile.
+    fn lock_or_token(&self, wanted: &Wanted<'_>) -> Result<Waited> {
+        self.wait_for_lock(wanted, || self.cached(wanted))
+    }
+
+    /// The subject's lock, or what `instead` finds while another process has it.
+    fn wait_for_lock(
+        &self,
+        wanted: &Wanted<'_>,
+        instead: impl Fn() -> Result<Option<AccessToken>>,
+    ) -> Result<Waited> {
+        let deadline = Instant::now() + self.means.timeout + LOCK_GRACE;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(lock) = self.store.try_lock_sign_in(&wanted.key)? {
+                return Ok(Waited::Lock(lock));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(40));
+            if let Some(token) = instead()? {
+                return Ok(Waited::Token(token));
+            }
+            if Instant::now() > deadline {
+                return Err(Fault::try_later(
+                    "another queuemail has been asking for this token all the time",
+                )
+                .into());
             }
         }
     }
 
-    /// A command that took over the entries of another one, as a script that was moved, has
-    /// nothing to be moved.
-    fn adopt(&self, key: &TokenKey) -> Result<()> {
-        let Some(wanted @ TokenStore::Command(_)) = self.wanted else {
+    /// Adopts the failure of whoever asked while we waited, or of this very process shortly ago.
+    fn refuse_if_recently_failed(&self, wanted: &Wanted<'_>, asked: SystemTime) -> Result<()> {
+        let Some(failure) = self.store.sign_in_failure(&wanted.key)? else {
             return Ok(());
         };
-        let vault = Vault::wanted(wanted);
-        for trace in self.store.token_traces(key)?.into_iter().rev() {
-            let of_command = matches!(Vault::decode(&trace.place), Some(Vault::Command(_)));
-            if of_command
-                && trace.place != vault.encode()
-                && let Ok(Some(text)) = vault.get(&trace.name)
-                && Record::read(text.expose(), key).is_some()
-            {
-                let here = Trace {
-                    place: vault.encode(),
-                    name: trace.name.clone(),
-                };
-                self.store.add_token_trace(key, &here)?;
-                self.store.remove_token_trace(&trace)?;
-            }
+        // A failure from the future is of a clock that was set back since.
+        let Ok(age) = SystemTime::now().duration_since(failure.at) else {
+            return Ok(());
+        };
+        if failure.at >= asked || (failure.at >= self.began && age < FAILURE_HOLDS) {
+            return Err(failure.fault.into());
         }
         Ok(())
     }
 
-    /// True if nothing of this key is elsewhere than the configuration wants it.
-    fn is_settled(&self, key: &TokenKey) -> Result<bool> {
-        let here = self.store.token(key)?.is_some_and(|r| r.secret.is_some());
-        let suits = |trace: &Trace| {
-            Vault::decode(&trace.place).is_some_and(|vault| vault.suits(self.wanted))
+    fn refuse_if_asked_to_wait(&self, wanted: &Wanted<'_>) -> Result<()> {
+        let Some((until, reason)) = self.store.token_wait(&wanted.key)? else {
+            return Ok(());
         };
-        Ok(!here && self.store.token_traces(key)?.iter().all(suits))
+        let left = match until.duration_since(SystemTime::now()) {
+            // No wait that we keep is longer, unless the clock was set back.
+            Ok(left) if left <= http::LONGEST_WAIT => left,
+            _ => return Ok(()),
+        };
+        let host = wanted.registration.authority.host();
+        let seconds = left.as_secs() + 1;
+        Err(
+            Fault::try_later(format!("`{host}` asked us to wait, {seconds} s more"))
+                .cause(Cause::WaitHolds)
+                .said(reason)
+                .retry_after(Some(left))
+                .into(),
+        )
     }
 
-    /// The newest token of this key, wherever it is: after a crash, or where a store could not
-    /// be written, there may be an older one on record.
-    fn newest(&self, key: &TokenKey) -> Result<Option<Token>> {
-        if let Some(held) = self.held().get(key) {
-            return Ok(Some(held.clone()));
+    /// A full disk must not hide why a sign-in failed.
+    fn noted(&self, written: Result<()>) {
+        if let Err(err) = written {
+            let words = format!("the next run will not know of this failure: {err:#}");
+            self.means.observer.warn(&words);
         }
-        let here = self.store.token(key)?.and_then(|row| {
-            Some(Token {
-                secret: row.secret?,
-                times: Times {
-                    obtained_at: row.obtained_at,
-                    expires_at: row.expires_at,
-                },
-            })
-        });
-        let there = match (self.outside(key), &here) {
-            (Err(_), Some(_)) => None,
-            (there, _) => there?,
-        };
-        Ok(here
-            .into_iter()
-            .chain(there)
-            .max_by_key(|token| token.times.obtained_at))
     }
 
-    /// The newest token of this key that a store outside has.
-    fn outside(&self, key: &TokenKey) -> Result<Option<Token>> {
-        let found = self.find_outside(key, &self.store.token_traces(key)?)?;
-        Ok(found.map(|(_, token)| token))
-    }
-
-    fn find_outside(&self, key: &TokenKey, traces: &[Trace]) -> Result<Option<(Trace, Token)>> {
-        for trace in traces {
-            let found = vault_of(trace)?.get(&trace.name)?;
-            if let Some(token) = found.and_then(|text| Record::read(text.expose(), key)) {
-                return Ok(Some((trace.clone(), token)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Puts a token into the store outside; then is what was kept before erased.
-    fn put(
-        &self,
-        wanted: &TokenStore,
-        key: &TokenKey,
-        token: &Token,
-        signed_in: Option<&TokenKey>,
-    ) -> Result<()> {
-        let traces = self.store.token_traces(key)?;
-        let vault = traces
-            .first()
-            .and_then(|trace| Vault::decode(&trace.place))
-            .filter(|vault| vault.suits(Some(wanted)))
-            .unwrap_or_else(|| Vault::wanted(wanted));
-        let kept = match &traces[..] {
-            [only] => Some(only.name.clone()),
-            several => self
-                .find_outside(key, several)?
-                .map(|(trace, _)| trace.name),
+    fn remember(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> Result<()> {
+        let Some(fault) = err.downcast_ref::<Fault>() else {
+            return Ok(());
         };
-        let trace = Trace {
-            name: self.another_name(key, kept.as_deref()),
-            place: vault.encode(),
-        };
-        self.store.add_token_trace(key, &trace)?;
-        if let Err(fault) = vault.put(&trace.name, &Record::write(key, token)) {
-            // What is there may be a part of it.
-            if vault.erase(&trace.name).is_ok() {
-                self.store.remove_token_trace(&trace)?;
-            }
-            return Err(fault.into());
-        }
-        let row = TokenRow {
-            secret: None,
-            obtained_at: token.times.obtained_at,
-            expires_at: token.times.expires_at,
-        };
-        self.store.save_tokens(&[(key.clone(), row)], signed_in)?;
-        self.erase_others(key, Some(&trace))
-    }
-
-    /// Erases all that is outside of this key but `kept`. What cannot be erased stays on record,
-    /// and is tried again the next time.
-    fn erase_others(&self, key: &TokenKey, kept: Option<&Trace>) -> Result<()> {
-        for trace in self.store.token_traces(key)? {
-            if Some(&trace) == kept {
-                continue;
-            }
-            match erase(&trace) {
-                Ok(()) => self.store.remove_token_trace(&trace)?,
-                Err(fault) => self.output.warn(&format!(
-                    "an old token stays behind as {}: {}",
-                    trace.name, fault.what
-                )),
-            }
+        let now = SystemTime::now();
+        self.store.set_sign_in_failure(&wanted.key, now, fault)?;
+        if let (Kind::TryLater, Some(wait)) = (fault.kind, fault.retry_after) {
+            let reason = fault.server_said.as_deref().unwrap_or(&fault.what);
+            self.store.set_token_wait(&wanted.key, now + wait, reason)?;
         }
         Ok(())
     }
-
-    /// A name other than `kept`, which says to a person whose token it is, and which no other
-    /// state folder uses.
-    fn another_name(&self, key: &TokenKey, kept: Option<&str>) -> String {
-        let kind = kind(key);
-        let who = match key.account.as_str() {
-            "" => "app",
-            account => account,
-        };
-        let plain = |c: char| match c {
-            c if c.is_ascii_alphanumeric() || "@._-".contains(c) => c,
-            _ => '_',
-        };
-        let who: String = who.chars().take(64).map(plain).collect();
-        let folder = std::fs::canonicalize(self.store.path()).unwrap_or_default();
-        let mut hash = Sha256::new();
-        hash.update(folder.as_os_str().as_encoded_bytes());
-        hash.update(b"\n");
-        hash.update(key.text().as_bytes());
-        let hash = hex(&hash.finish()[..8]);
-        let first = format!("{kind}-{who}-{hash}-1");
-        match kept == Some(first.as_str()) {
-            true => format!("{kind}-{who}-{hash}-2"),
-            false => first,
-        }
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, Token>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<SignInLock> {
-    loop {
-        if let Some(lock) = store.try_lock_sign_in(key)? {
-            return Ok(lock);
-        }
-        if Instant::now() > deadline {
-            let what = "another queuemail is getting a token all the time; nothing is forgotten";
-            return Err(Fault::try_later(what).into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn kind(key: &TokenKey) -> &'static str {
-    match key.is_refresh() {
-        true => "refresh",
-        false => "access",
-    }
-}
-
-fn row_with(token: &Token) -> TokenRow {
-    TokenRow {
-        secret: Some(token.secret.clone()),
-        obtained_at: token.times.obtained_at,
-        expires_at: token.times.expires_at,
-    }
-}
-
-fn vault_of(trace: &Trace) -> Result<Vault, Fault> {
-    Vault::decode(&trace.place).ok_or_else(|| {
-        Fault::config(format!(
-            "a token is in a store that this queuemail does not know: {}",
-            trace.place
-        ))
+fn access_token(secret: Secret, times: Times) -> Option<AccessToken> {
+    Some(AccessToken {
+        secret,
+        obtained_at: times.obtained_at,
+        expires_at: times.expires_at?,
     })
 }
 
-fn erase(trace: &Trace) -> Result<(), Fault> {
-    vault_of(trace)?.erase(&trace.name)
+/// What `token login` is given to sign in the account that sends, as a shell takes it.
+pub fn login_to_send(outgoing: &OutgoingServer, sender: Option<&MailboxEntry<'_>>) -> String {
+    let name = sender.map_or(&*outgoing.name, |entry| entry.address.address.as_str());
+    match sender.is_none_or(|entry| resolve::signs_in_apart(entry, outgoing)) {
+        true => format!("{} --for smtp", shell::quote(name)),
+        false => shell::quote(name),
+    }
+}
+
+enum Waited {
+    Lock(SignInLock),
+    Token(AccessToken),
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn threads_share_it() {
+        fn shared<T: Sync>() {}
+        shared::<super::Access<'_>>();
+    }
 }

@@ -7,7 +7,7 @@
 //! that knows nothing of the user's. A kernel without it has the user's.
 
 use super::ask;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::secret::Secret;
 
 const PACKAGE: Option<&str> = Some("keyutils");
@@ -33,11 +33,11 @@ pub fn put(name: &str, secret: &Secret) -> Result<(), Fault> {
     let words = ["keyctl", "padd", "user", &name, &keyring];
     ask(&words, Some(secret), |_, _| false, PACKAGE)
         .map(drop)
-        .map_err(|fault| match fault.what.contains("quota exceeded") {
-            true => fault.hint(
+        .map_err(|fault| match fault.cause {
+            Some(Cause::StoreFull) => fault.hint(
                 "the kernel gives each user some octets for keys, of which a token takes up to 4000; more: sysctl kernel.keys.maxbytes=200000",
             ),
-            false => fault,
+            _ => fault,
         })
 }
 

@@ -13,7 +13,7 @@ mod desktop;
 mod kernel;
 
 use crate::config::{self, Failure, TokenStore};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
 
@@ -215,11 +215,16 @@ fn ask(
         Some(code) => format!("`{program}` ended with exit code {code}"),
         None => format!("`{program}` was killed"),
     };
-    let said = match said.is_empty() {
+    let words = match said.is_empty() {
         true => String::new(),
         false => format!("; it said: {}", escape(&said)),
     };
-    Err(Fault::new(kind, format!("{how}{said}")))
+    let fault = Fault::new(kind, format!("{how}{words}"));
+    // strerror(3) of EDQUOT: no client gives us its number.
+    Err(match said.contains("quota exceeded") {
+        true => fault.cause(Cause::StoreFull),
+        false => fault,
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `send` by Graph: what goes out, what is refused, and what nobody knows.
 
 use super::{Office, SUPPORT};
-use crate::standin::GraphFault;
+use crate::standin::{GraphFault, SmtpAt, SmtpFault};
 use crate::world::{CLIENT_ID, Ran};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::sync::atomic::Ordering::SeqCst;
@@ -560,6 +560,35 @@ fn an_unknown_outcome_is_kept_and_sent_items_decides() {
     send(&office, &["-t"])
         .fails(75)
         .mentions("asked us to wait");
+}
+
+#[test]
+fn sent_items_are_looked_into_by_the_way_that_a_fetch_found() {
+    let office = Office::new("auto");
+    office.m365.set_imap_enabled(SUPPORT, false);
+    office.fetch().succeeds();
+    let by_imap = |office: &Office| {
+        let log = office.m365.log();
+        log.iter().filter(|l| l.starts_with("IMAP")).count()
+    };
+    let asked = by_imap(&office);
+    assert!(asked > 0);
+    let faults = office.m365.faults();
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
+    send(&office, &["-t", "--outbox"]).fails(76);
+    let ran = office.world.run(["outbox", "retry", "1"]).succeeds();
+    assert!(ran.stdout.contains("holds it"), "{ran}");
+    assert_eq!(by_imap(&office), asked, "IMAP is known to be closed");
+    // Where the way that was found closes, the other one is taken.
+    office.m365.set_imap_enabled(SUPPORT, true);
+    let denied = &office.m365.faults().graph.denied;
+    denied.lock().unwrap().insert(SUPPORT.into());
+    let faults = office.m365.faults();
+    faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
+    send(&office, &["-t", "--outbox"]).fails(76);
+    let ran = office.world.run(["outbox", "retry", "2"]).succeeds();
+    assert!(ran.stdout.contains("holds it"), "{ran}");
+    assert!(by_imap(&office) > asked);
 }
 
 /// Lets the program do all that it does by Graph to send.

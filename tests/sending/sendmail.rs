@@ -190,7 +190,7 @@ fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
         "support@contoso.com, Boss <reads@contoso.com>",
     ] {
         pipe(&home, &args, message(from).as_bytes())
-            .fails(69)
+            .fails(77)
             .says("`support@contoso.com` may not send for others")
             .says("any_from: true");
         pipe(
@@ -198,11 +198,11 @@ fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
             &[&args[..], &["--outbox"]].concat(),
             message(from).as_bytes(),
         )
-        .fails(69);
+        .fails(77);
     }
     // Of who resends it says nothing either.
     let resent = format!("Resent-From: {SUPPORT}\n{}", message("boss@example.com"));
-    pipe(&home, &["send", "a@example.com"], resent.as_bytes()).fails(69);
+    pipe(&home, &["send", "a@example.com"], resent.as_bytes()).fails(77);
     assert!(home.standin.log().is_empty(), "{:?}", home.standin.log());
     for author in ["billing@contoso.com", "boss@example.com"] {
         home.standin.grant_send_as(SUPPORT, author);
@@ -225,7 +225,7 @@ fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
     pipe(&home, &args, message("boss@example.com").as_bytes()).succeeds();
     pipe(&home, &["send", "a@example.com"], resent.as_bytes()).succeeds();
     let other = ["send", "-t", "-f", "billing@contoso.com"];
-    pipe(&home, &other, message("boss@example.com").as_bytes()).fails(69);
+    pipe(&home, &other, message("boss@example.com").as_bytes()).fails(77);
     assert_eq!(home.standin.submitted().len(), 4);
 }
 

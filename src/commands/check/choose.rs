@@ -1,81 +1,11 @@
-//! What a run walks: the mailboxes and servers named, and the mailboxes that must be closed.
+//! Which mailboxes and servers are walked: those named, and those that must be closed.
 
+use crate::check::{Border, Subject};
 use crate::cli::CheckArgs;
 use crate::commands::provision;
-use crate::commands::reading::Way;
-use crate::config::{
-    Authentication, Config, EmailAddress, IncomingServer, MailboxEntry, OutgoingServer,
-};
+use crate::config::{Authentication, Config, EmailAddress, MailboxEntry};
 use crate::fault::Fault;
 use anyhow::Result;
-
-pub enum Subject<'a> {
-    Mailbox(MailboxEntry<'a>),
-    /// A server that no address reads through yet.
-    Incoming(&'a IncomingServer),
-    /// A server that no address sends through yet.
-    Outgoing(&'a OutgoingServer),
-    Boundary(Border<'a>),
-}
-
-/// Who must not get where.
-pub struct Border<'a> {
-    pub server: &'a IncomingServer,
-    /// Whose token is tried, and a mailbox that it must open; for an app, where there is none,
-    /// only the token is there.
-    pub own: Option<MailboxEntry<'a>>,
-    pub address: EmailAddress,
-    pub way: Way,
-}
-
-impl Subject<'_> {
-    pub fn title(&self) -> String {
-        match self {
-            Subject::Mailbox(entry) => {
-                format!("{} (queue {})", entry.address.address, entry.queue.name)
-            }
-            Subject::Incoming(server) => format!("incoming server {}", server.name),
-            Subject::Outgoing(server) => format!("outgoing server {}", server.name),
-            Subject::Boundary(border) => {
-                let way = border.way.name();
-                let whose = match border.account() {
-                    Some(account) => format!(" as {account}"),
-                    None => String::new(),
-                };
-                format!(
-                    "boundary of server {} by {way}{whose}: {}",
-                    border.server.name, border.address
-                )
-            }
-        }
-    }
-
-    pub fn queue(&self) -> Option<String> {
-        match self {
-            Subject::Mailbox(entry) => Some(entry.queue.name.clone()),
-            _ => None,
-        }
-    }
-
-    pub fn name(&self) -> String {
-        match self {
-            Subject::Mailbox(entry) => entry.address.address.to_string(),
-            Subject::Incoming(server) => server.name.clone(),
-            Subject::Outgoing(server) => server.name.clone(),
-            Subject::Boundary(border) => border.address.to_string(),
-        }
-    }
-}
-
-impl Border<'_> {
-    /// The person who signs in; `None`: the app itself.
-    pub fn account(&self) -> Option<&str> {
-        match self.server.authentication {
-            Authentication::OauthService => None,
-            Authentication::OauthUser => self.own.as_ref().map(MailboxEntry::account),
-        }
-    }
-}
 
 /// Everything to walk, in the order of the file; what was named, if anything was.
 pub fn subjects<'a>(config: &'a Config, args: &CheckArgs) -> Result<Vec<Subject<'a>>> {
@@ -183,14 +113,8 @@ fn borders<'a>(
                 }
             };
             for own in owns {
-                for way in Way::of(server.via) {
-                    subjects.push(Subject::Boundary(Border {
-                        server,
-                        own,
-                        address: address.clone(),
-                        way: *way,
-                    }));
-                }
+                let borders = Border::by_each_way(server, own, &address);
+                subjects.extend(borders.map(Subject::Boundary));
             }
         }
     }

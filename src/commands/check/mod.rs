@@ -4,48 +4,14 @@
 //! Nothing is changed on any server and nothing is sent; a token that is got on the way is kept
 //! as any other.
 
-mod boundary;
 mod choose;
-mod parts;
 mod print;
-mod reading;
-mod sending;
 
-use super::{Access, Context};
-use crate::check::{Walk, reword, road};
+use super::Context;
+use crate::check::{self, Checked, Walk};
 use crate::cli::CheckArgs;
-use crate::config::{self, Config, MailboxEntry};
-use crate::fault::{Errors, Fault, Kind, Told};
-use crate::fetch::mailbox_key;
-use crate::mail::imap;
-use crate::state::Store;
-use anyhow::Result;
-use choose::Subject;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-/// How many are walked at a time. Exchange limits what one mailbox takes, not one app.
-const AT_A_TIME: usize = 8;
-
-/// A walk and what it was of.
-struct Checked {
-    title: String,
-    queue: Option<String>,
-    /// The mailbox, or the server's name.
-    name: String,
-    walk: Walk,
-}
-
-/// What the walks share.
-struct Run<'a> {
-    context: &'a Context,
-    config: &'a Config,
-    store: &'a Store,
-    /// For tokens of people, whose password is not tried without need.
-    access: Access<'a>,
-    /// For tokens that are newer than this run: a permission may have been granted since.
-    fresh: Access<'a>,
-}
+use crate::config;
+use crate::fault::{Errors, Told};
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     let config = match config::load(&context.config_path) {
@@ -54,17 +20,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     };
     let subjects = choose::subjects(&config, args)?;
     let store = context.store()?;
-    let run = Run {
-        context,
-        config: &config,
-        store: &store,
-        access: Access::new(context, &config, &store),
-        fresh: Access::new(context, &config, &store).fresh(true),
-    };
-    let mut checked: Vec<Checked> = run.token_store().into_iter().collect();
-    checked.extend(run.all(&subjects));
-    refine_sign_ins(&mut checked);
-    refine_outage(&mut checked, &store)?;
+    let checked = check::walk_all(&context.means, &config, &store, &subjects)?;
     conclude(context, &checked)
 }
 
@@ -88,154 +44,5 @@ fn conclude(context: &Context, checked: &[Checked]) -> Result<(), Errors> {
     match worst {
         Some(kind) => Err(anyhow::Error::new(Told(kind)).into()),
         None => Ok(()),
-    }
-}
-
-impl Run<'_> {
-    /// A store of tokens outside of the state takes, gives back and erases an entry.
-    fn token_store(&self) -> Option<Checked> {
-        self.config.token_store.as_ref()?;
-        let mut walk = Walk::default();
-        walk.step("store", || {
-            let place = self.access.probe_store()?.unwrap_or_default();
-            Ok(((), format!("{place} can be read, written and erased")))
-        });
-        Some(Checked {
-            title: "token store".to_owned(),
-            queue: None,
-            name: "token_store".to_owned(),
-            walk,
-        })
-    }
-
-    /// Walks all, several at a time; the results are in the order of the subjects.
-    fn all(&self, subjects: &[Subject<'_>]) -> Vec<Checked> {
-        let next = AtomicUsize::new(0);
-        let done = Mutex::new(Vec::new());
-        let work = || {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(subject) = subjects.get(index) else {
-                    return;
-                };
-                let checked = self.one(subject);
-                done.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push((index, checked));
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..subjects.len().min(AT_A_TIME) {
-                scope.spawn(work);
-            }
-        });
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_by_key(|(index, _)| *index);
-        done.into_iter().map(|(_, checked)| checked).collect()
-    }
-
-    /// Reading, delivery and, for a sender, sending.
-    fn mailbox(&self, entry: &MailboxEntry<'_>) -> Walk {
-        let mut walk = Walk::default();
-        self.reading(&mut walk, entry);
-        walk.step("delivery", || Ok(((), self.delivery(entry)?)));
-        if entry.address.sender {
-            // What `scene` knows of reading must not answer for sending.
-            let reading = std::mem::take(&mut walk.scene);
-            self.sending(&mut walk, entry);
-            let same = walk.scene.mailbox() == reading.mailbox();
-            walk.scene = reading;
-            if same && walk.has_passed("smtp sign-in") {
-                blame_imap(&mut walk);
-            }
-        }
-        walk
-    }
-
-    fn one(&self, subject: &Subject<'_>) -> Checked {
-        let walk = match subject {
-            Subject::Mailbox(entry) => self.mailbox(entry),
-            Subject::Incoming(server) => self.incoming(server),
-            Subject::Outgoing(server) => self.outgoing(server),
-            Subject::Boundary(border) => self.boundary(border),
-        };
-        Checked {
-            title: subject.title(),
-            queue: subject.queue(),
-            name: subject.name(),
-            walk,
-        }
-    }
-}
-
-/// An app that is let into some mailboxes and refused at others is known to Exchange: there the
-/// cause is the mailbox.
-fn refine_sign_ins(checked: &mut [Checked]) {
-    let welcome: Vec<Option<String>> = checked
-        .iter()
-        .filter(|c| c.walk.has_passed("sign-in"))
-        .map(|c| c.walk.scene.client_id.clone())
-        .collect();
-    for one in checked {
-        if !welcome.contains(&one.walk.scene.client_id) {
-            continue;
-        }
-        if let Some(err) = one.walk.failed_at("sign-in") {
-            reword(err, |fault| {
-                fault.what.replace(
-                    reading::RIGHT_APP_TOKEN,
-                    "though it lets the app into other mailboxes",
-                )
-            });
-        }
-    }
-}
-
-/// When no mailbox opens of several that did before, it is rarely their rights.
-fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
-    let mut mailboxes: Vec<&mut Checked> =
-        checked.iter_mut().filter(|c| c.queue.is_some()).collect();
-    if mailboxes.len() < 2 {
-        return Ok(());
-    }
-    for one in &mut mailboxes {
-        let worked = store
-            .health(&mailbox_key(&one.name))?
-            .last_success
-            .is_some();
-        let down = one
-            .walk
-            .failed_at("mailbox")
-            .is_some_and(|err| imap::is_not_connected(err));
-        if !worked || !down {
-            return Ok(());
-        }
-    }
-    for one in mailboxes {
-        if let Some(err) = one.walk.failed_at("mailbox") {
-            reword(err, |fault| {
-                format!(
-                    "{}, though mail was fetched from all of them before",
-                    fault.what
-                )
-            });
-            if let Some(fault) = err.downcast_mut::<Fault>() {
-                fault.kind = Kind::TryLater;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Exchange knows an app or person that SMTP lets in, so that a refusal by IMAP has another cause.
-/// Of the right to the mailbox SMTP's sign-in says nothing: it is asked for at the first message.
-fn blame_imap(walk: &mut Walk) {
-    if let Some(err) = walk.failed_at("sign-in")
-        && road::is_refusal(err)
-    {
-        reword(err, |fault| {
-            let what = fault.what.split(", though").next().unwrap_or_default();
-            format!("{what}, though SMTP lets the same account in")
-        });
     }
 }

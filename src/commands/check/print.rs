@@ -1,7 +1,6 @@
 //! The walks on paper: a line for each step, one sentence where it fails.
 
-use super::Checked;
-use crate::check::{Outcome, Step};
+use crate::check::{Checked, Outcome, Step};
 use crate::commands::Context;
 use crate::diagnosis::{self, Verdict};
 use crate::fault::Kind;

@@ -4,7 +4,7 @@ use super::Task;
 use crate::cli::FetchArgs;
 use crate::commands::provision;
 use crate::config::{self, AfterFetch, Config, Day, MailboxEntry, Target};
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::fetch::Job;
 use crate::shell;
 use crate::state::Store;
@@ -51,6 +51,7 @@ pub fn plan<'a>(
                 "nothing says where the mail of `{address}` (queue `{}`) is to be delivered",
                 entry.queue.name
             ))
+            .cause(Cause::NoDelivery)
             .hint(format!(
                 "queuemail queue set {} --address {} --deliver maildir:PATH",
                 shell::quote(&entry.queue.name),

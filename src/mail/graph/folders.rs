@@ -6,7 +6,7 @@
 
 use super::client::{Client, IMMUTABLE, odata_text};
 use super::faults::{Failure, Meaning};
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::mail::names;
 use ::http::Method;
 use anyhow::Result;
@@ -254,7 +254,8 @@ fn endless(client: &Client) -> Failure {
 
 /// What to say of a folder that is not there.
 pub fn missing(client: &Client, name: &str) -> anyhow::Error {
-    let fault = Fault::config(format!("no folder `{name}` in mailbox `{}`", client.user));
+    let fault = Fault::config(format!("no folder `{name}` in mailbox `{}`", client.user))
+        .cause(Cause::NoFolder);
     // That it is missing is known also where the others cannot be listed.
     match all(client).map(|paths| names::hint(name, &paths)) {
         Ok(Some(hint)) => fault.hint(hint),

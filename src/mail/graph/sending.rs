@@ -9,7 +9,7 @@ use super::addressed::addressed;
 use super::client::{Client, IMMUTABLE, Trace};
 use super::faults::{Failure, Meaning, Refusal};
 use super::parts::{self, Apart, Attachment};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::http::Agent;
 use crate::mail::{Envelope, Outcome, Receipt, Transport};
 use crate::secret::Secret;
@@ -102,7 +102,9 @@ impl Graph<'_> {
         let receipt = loop {
             let response = match self.client.open(&Method::POST, &url, IMMUTABLE, body) {
                 Ok(response) => response,
-                Err(lost) if lost.handed_over => break unknown(lost.fault.what),
+                Err(lost) if lost.handed_over => {
+                    break Receipt::failed(Outcome::Unknown, lost.fault);
+                }
                 // It may have been this message's fault: the next is tried too.
                 Err(lost) if lost.begun => break later(lost.fault),
                 Err(lost) => return Err(lost.fault.into()),
@@ -157,14 +159,20 @@ impl Graph<'_> {
             }
         };
         let mut receipt = Receipt::of(outcome);
-        receipt.server_said = Some(refusal.words_and_id());
         if outcome == Outcome::Unknown {
-            receipt.why = Some(format!(
+            receipt = unknown(format!(
                 "`{}` answered {}; the message may or may not have been accepted",
                 self.client.host(),
                 refusal.status
             ));
         }
+        receipt.server_said = Some(refusal.words_and_id());
+        let invalid = refusal.code.eq_ignore_ascii_case("ErrorInvalidRecipients");
+        receipt.cause = match (send_as, invalid) {
+            (true, _) => Some(Cause::SendAsDenied),
+            (_, true) => Some(Cause::RecipientsRefused),
+            _ => None,
+        };
         Ok(receipt)
     }
 
@@ -313,23 +321,14 @@ impl Graph<'_> {
 }
 
 fn not_sent(why: String) -> Receipt {
-    Receipt {
-        why: Some(why),
-        ..Receipt::of(Outcome::Refused { for_good: true })
-    }
+    let outcome = Outcome::Refused { for_good: true };
+    Receipt::failed(outcome, Fault::new(Kind::Refused, why))
 }
 
 fn later(fault: Fault) -> Receipt {
-    Receipt {
-        why: Some(fault.what),
-        server_said: fault.server_said,
-        ..Receipt::of(Outcome::Refused { for_good: false })
-    }
+    Receipt::failed(Outcome::Refused { for_good: false }, fault)
 }
 
 fn unknown(why: String) -> Receipt {
-    Receipt {
-        why: Some(why),
-        ..Receipt::of(Outcome::Unknown)
-    }
+    Receipt::failed(Outcome::Unknown, Fault::new(Kind::OutcomeUnknown, why))
 }

@@ -8,7 +8,7 @@ use super::guard::{Findings, Guard};
 use super::line::{Line, Status, trim_end};
 use super::pace::{Pace, Paced};
 use super::wire::{Cut, Failure, Trace, Wire, clean};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::mail::sasl;
 use crate::net::{self, Endpoint, TlsMode};
 use crate::output::escape;
@@ -106,7 +106,11 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
             } else {
                 format!("`{host}` port {port} does not speak IMAP")
             };
-            Err(Fault::config(what).said(text).into())
+            Err(Fault::config(what)
+                .cause(Cause::NotImap)
+                .at(host, Some(*port))
+                .said(text)
+                .into())
         }
     }
 }
@@ -132,6 +136,8 @@ pub(super) fn start_tls(
         // A server that waits for TLS says nothing.
         Cut::Io(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
             Fault::try_later(format!("`{}` did not greet us in time", place.host))
+                .cause(Cause::NoAnswer)
+                .at(&place.host, Some(place.port))
                 .hint(format!(
                     "a port that wants TLS from the start is written imaps://{}:{}",
                     place.host, place.port
@@ -174,6 +180,8 @@ pub(super) fn start_tls(
                     Kind::Refused,
                     format!("`{}` port {} refuses STARTTLS", place.host, place.port),
                 )
+                .cause(Cause::NoStartTls)
+                .at(&place.host, Some(place.port))
                 .said(text(words))
                 .into());
             }
@@ -256,6 +264,8 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
             Kind::Refused,
             format!("`{}` offers neither XOAUTH2 nor OAUTHBEARER", place.host),
         )
+        .cause(Cause::NoOauth)
+        .at(&place.host, Some(place.port))
         .said(format!("CAPABILITY {}", wire.text(offered.as_bytes())))
         .into());
     };

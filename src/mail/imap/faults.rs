@@ -4,7 +4,7 @@
 //! program does next are; `diagnosis` reads the rest for people.
 
 use super::wire::{Cut, Failure};
-use crate::fault::{Fault, Kind, Scope};
+use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
 use crate::mail::TokenExpired;
 use std::io;
 use std::time::Duration;
@@ -46,6 +46,9 @@ pub enum Meaning {
     Other,
 }
 
+/// The one place that reads a server's words. Response codes (RFC 5530) tell where there are some;
+/// Exchange's text alone tells a throttled session, a mailbox that does not open behind a good
+/// sign-in, a token that ran out, and a server that is not ready.
 pub fn meaning(words: &str) -> Meaning {
     let words = words.to_ascii_lowercase();
     let has = |text: &str| words.contains(text);
@@ -108,9 +111,7 @@ fn backoff(words: &str) -> Option<Duration> {
 
 /// True where the token was good and the mailbox could not be opened all the same.
 pub fn is_not_connected(err: &anyhow::Error) -> bool {
-    err.downcast_ref::<Fault>()
-        .and_then(|fault| fault.server_said.as_deref())
-        .is_some_and(|words| meaning(words) == Meaning::NotConnected)
+    cause_of(err) == Some(Cause::MailboxClosed)
 }
 
 /// A command's failure: `what` we could not do, a phrase in the user's names.
@@ -122,18 +123,14 @@ pub fn failed(place: &Place, what: &str, failure: Failure) -> anyhow::Error {
 }
 
 fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
-    let (host, user) = (&place.host, &place.user);
+    let host = &place.host;
     match meaning(&words) {
         Meaning::Throttled(wait) => Fault::try_later(format!("{what}: `{host}` asks to wait"))
             .retry_after(Some(wait.unwrap_or(A_WHILE))),
         Meaning::Limit => {
             Fault::try_later(format!("{what}: `{host}` asks to wait")).retry_after(Some(A_WHILE))
         }
-        Meaning::NotConnected => Fault::new(
-            Kind::SignIn,
-            format!("signed in to `{host}`, but cannot open mailbox `{user}`"),
-        )
-        .of(Scope::Mailbox),
+        Meaning::NotConnected => not_connected(place),
         Meaning::TokenExpired => return expired(place, words),
         Meaning::Unavailable | Meaning::ServerBug => {
             Fault::try_later(format!("{what}: `{host}` is not ready"))
@@ -146,6 +143,16 @@ fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
     .into()
 }
 
+fn not_connected(place: &Place) -> Fault {
+    let (host, user) = (&place.host, &place.user);
+    Fault::new(
+        Kind::SignIn,
+        format!("signed in to `{host}`, but cannot open mailbox `{user}`"),
+    )
+    .cause(Cause::MailboxClosed)
+    .of(Scope::Mailbox)
+}
+
 fn expired(place: &Place, words: String) -> anyhow::Error {
     let fault = Fault::try_later(format!("`{}` ended the session", place.host)).said(words);
     anyhow::Error::new(fault).context(TokenExpired)
@@ -154,6 +161,11 @@ fn expired(place: &Place, words: String) -> anyhow::Error {
 /// The end of a connection.
 pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
     let host = &place.host;
+    let lost = |cause, what| {
+        Fault::try_later(what)
+            .cause(cause)
+            .at(host, Some(place.port))
+    };
     match cut {
         // The sink's own error is the root.
         Cut::Sink(e) => return e.into(),
@@ -163,10 +175,16 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
             ) =>
         {
-            Fault::try_later(format!("`{host}` did not answer in time"))
+            lost(Cause::NoAnswer, format!("`{host}` did not answer in time"))
         }
-        Cut::Io(e) => Fault::try_later(format!("the connection to `{host}` broke: {e}")),
-        Cut::Closed => Fault::try_later(format!("`{host}` closed the connection")),
+        Cut::Io(e) => lost(
+            Cause::ConnectionBroke,
+            format!("the connection to `{host}` broke: {e}"),
+        ),
+        Cut::Closed => lost(
+            Cause::ConnectionBroke,
+            format!("`{host}` closed the connection"),
+        ),
         Cut::Bye(words) => match meaning(&words) {
             Meaning::TokenExpired => return expired(place, words),
             Meaning::Throttled(wait) => Fault::try_later(format!("`{host}` asks to wait"))
@@ -175,15 +193,7 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
             Meaning::Limit => Fault::try_later(format!("`{host}` asks to wait"))
                 .retry_after(Some(A_WHILE))
                 .said(words),
-            Meaning::NotConnected => Fault::new(
-                Kind::SignIn,
-                format!(
-                    "signed in to `{host}`, but cannot open mailbox `{}`",
-                    place.user
-                ),
-            )
-            .of(Scope::Mailbox)
-            .said(words),
+            Meaning::NotConnected => not_connected(place).said(words),
             _ => Fault::try_later(format!("`{host}` ended the session")).said(words),
         },
         Cut::TooMuch(what) => Fault::new(

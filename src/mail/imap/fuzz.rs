@@ -115,11 +115,16 @@ pub fn session(data: &[u8]) {
     if mailbox.open("INBOX", true).is_err() {
         return;
     }
-    let Ok(listing) = mailbox.list(&Query::default()) else {
+    let mut ids = Vec::new();
+    let listed = mailbox.list(&Query::default(), &mut |page| {
+        ids.extend(page.into_iter().map(|listed| listed.id));
+        Ok(())
+    });
+    if listed.is_err() {
         return;
-    };
+    }
     let mut sink = Count::default();
-    let _ = mailbox.retrieve(&listing.ids[..listing.ids.len().min(64)], &mut sink);
+    let _ = mailbox.retrieve(&ids[..ids.len().min(64)], &mut sink);
     assert!(
         sink.octets <= data.len() as u64 + 64,
         "more octets came out than went in"

@@ -25,11 +25,10 @@ mod wire;
 
 pub use connect::open;
 pub use faults::is_not_connected;
-pub use wire::Trace;
 
 use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink, names, utf7};
 use crate::config::AfterFetch;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
 use guard::{Findings, Guard};
@@ -203,6 +202,7 @@ impl Mailbox for ImapMailbox {
                     self.place.user
                 ),
             )
+            .cause(Cause::ReadOnly)
             .said(self.wire.borrow().heard.tagged.clone())
             .into());
         }
@@ -302,6 +302,7 @@ impl Mailbox for ImapMailbox {
                 self.place.user
             ),
         )
+        .cause(Cause::FlagNotKept)
         .into())
     }
 
@@ -345,7 +346,8 @@ fn same_folder(a: &str, b: &str) -> bool {
 }
 
 fn no_such_folder(user: &str, folder: &str, names: &[String]) -> Fault {
-    let fault = Fault::config(format!("no folder `{folder}` in mailbox `{user}`"));
+    let fault =
+        Fault::config(format!("no folder `{folder}` in mailbox `{user}`")).cause(Cause::NoFolder);
     match names::hint(folder, names) {
         Some(hint) => fault.hint(hint),
         None => fault,

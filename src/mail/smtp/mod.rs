@@ -17,7 +17,7 @@ mod transaction;
 mod wire;
 
 use super::{Envelope, Outcome, Receipt, Transport};
-use crate::fault::{Kind, kind_of};
+use crate::fault::{Cause, Kind, kind_of};
 use crate::net::{Endpoint, Settings};
 use crate::secret::Secret;
 use anyhow::Result;
@@ -135,19 +135,12 @@ impl Transport for Smtp<'_> {
                         continue;
                     }
                     // RFC 5321 §3.8: a server that leaves takes nothing else either.
-                    if fault
-                        .server_said
-                        .as_ref()
-                        .is_some_and(|s| s.starts_with("421"))
-                    {
+                    if fault.cause == Some(Cause::ServerLeaves) {
                         return Err(fault.into());
                     }
                     // It may have been this message's fault: the next gets its own connection.
-                    return Ok(Receipt {
-                        why: Some(fault.what),
-                        server_said: fault.server_said,
-                        ..Receipt::of(Outcome::Refused { for_good: false })
-                    });
+                    let outcome = Outcome::Refused { for_good: false };
+                    return Ok(Receipt::failed(outcome, fault));
                 }
             }
         }

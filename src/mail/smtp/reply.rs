@@ -1,6 +1,7 @@
 //! Replies (RFC 5321 §4.2) and what a server offers in its answer to EHLO.
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
+use crate::mail::Code;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -32,6 +33,11 @@ impl Reply {
             .to_owned()
     }
 
+    /// Its numbers; every line has the same (RFC 2034 §4).
+    pub fn numbers(&self) -> Option<Code> {
+        Code::read(&self.said())
+    }
+
     /// 4xx.
     pub fn is_temporary(&self) -> bool {
         self.code / 100 == 4
@@ -49,7 +55,17 @@ impl Reply {
         } else {
             Kind::TryLater
         };
-        Fault::new(kind, what).said(self.said())
+        self.tells(Fault::new(kind, what))
+    }
+
+    /// A fault with the server's words, and what its numbers say of the server.
+    pub fn tells(&self, fault: Fault) -> Fault {
+        let fault = fault.said(self.said());
+        match self.code {
+            421 => fault.cause(Cause::ServerLeaves),
+            _ if self.numbers().is_some_and(Code::is_busy) => fault.cause(Cause::ServerBusy),
+            _ => fault,
+        }
     }
 
     /// The Message-ID in `250 2.0.0 OK <id> [Hostname=…]`, as Exchange answers.

@@ -3,7 +3,7 @@
 use super::Server;
 use super::reply::{Offer, Reply};
 use super::wire::{Result, Wire};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::mail::sasl;
 use crate::net::{self, TlsMode};
 use crate::secret::Secret;
@@ -112,6 +112,8 @@ impl<'a> Session<'a> {
                     self.host
                 ),
             )
+            .cause(Cause::NoStartTls)
+            .at(&self.host, None)
             .hint("check the host and port; for TLS from the first octet use smtps://")
             .into());
         }
@@ -176,6 +178,8 @@ impl<'a> Session<'a> {
                 self.host
             ),
         )
+        .cause(Cause::NoOauth)
+        .at(&self.host, None)
     }
 
     fn refused(&self, user: &str, reply: &Reply, challenge: Option<String>) -> Fault {
@@ -185,12 +189,15 @@ impl<'a> Session<'a> {
             said = format!("{said} ({text})");
         }
         // RFC 4954 §6: 4xx (among them 421, 432 and 454) may pass.
-        let kind = if reply.is_temporary() {
-            Kind::TryLater
-        } else {
-            Kind::SignIn
-        };
-        Fault::new(kind, what).said(said)
+        if reply.is_temporary() {
+            return reply.tells(Fault::try_later(what)).said(said);
+        }
+        let fault = Fault::new(Kind::SignIn, what).said(said);
+        match reply.numbers().and_then(|numbers| numbers.status) {
+            // Exchange names the reasons that it knows by other statuses: a switch, a policy.
+            Some((5, 7, 3)) => fault.cause(Cause::SmtpRefuses),
+            _ => fault,
+        }
     }
 
     /// Sends a line of which `shown` may be told, and reads the reply.

@@ -73,11 +73,8 @@ impl Session<'_> {
         let plan = match plan {
             Ok(plan) => plan,
             Err((kind, why)) => {
-                return Ok(Receipt {
-                    why: Some(why),
-                    kind: Some(kind),
-                    ..Receipt::of(Outcome::Refused { for_good: true })
-                });
+                let outcome = Outcome::Refused { for_good: true };
+                return Ok(Receipt::failed(outcome, Fault::new(kind, why)));
             }
         };
         if std::mem::take(&mut self.begun) {
@@ -283,7 +280,8 @@ impl Session<'_> {
                 self.over = true;
                 Ok(Receipt {
                     server_said: Some(reply.said()),
-                    why: Some(fault.what),
+                    code: reply.numbers(),
+                    why: Some(fault),
                     ..Receipt::of(Outcome::Refused {
                         for_good: !reply.is_temporary(),
                     })
@@ -356,11 +354,7 @@ impl Session<'_> {
     /// The connection broke where the server may have the message.
     fn unknown(&mut self, fault: Fault) -> Receipt {
         self.over = true;
-        Receipt {
-            why: Some(fault.what),
-            server_said: fault.server_said,
-            ..Receipt::of(Outcome::Unknown)
-        }
+        Receipt::failed(Outcome::Unknown, fault)
     }
 
     /// Reads what became of the message; `leaving` where QUIT has gone out with it, `broken` where
@@ -389,6 +383,7 @@ impl Session<'_> {
         }
         Receipt {
             server_said: Some(reply.said()),
+            code: reply.numbers(),
             message_id: (outcome == Outcome::Accepted)
                 .then(|| reply.message_id())
                 .flatten(),
@@ -399,7 +394,8 @@ impl Session<'_> {
     /// The fault of a reply that does not belong to the command: the dialogue is out of step.
     fn astray(&self, line: &str, reply: &Reply) -> Fault {
         let verb = line.split([' ', ':']).next().unwrap_or_default();
-        Fault::try_later(format!("`{}` answers {verb} out of turn", self.host)).said(reply.said())
+        let what = format!("`{}` answers {verb} out of turn", self.host);
+        reply.tells(Fault::try_later(what))
     }
 }
 
@@ -407,16 +403,17 @@ impl Verdicts {
     /// What the replies so far prove: the receipt of a message that nobody gets, because MAIL or
     /// DATA was refused, or each recipient. No later reply, and none that is missing, changes that.
     fn refusal(&self, envelope: &Envelope) -> Option<Receipt> {
-        let (for_good, server_said) = match &self.stopped {
-            Some(reply) => (!reply.is_temporary(), Some(reply.said())),
+        let for_good = match &self.stopped {
+            Some(reply) => !reply.is_temporary(),
             None if self.refused.len() == envelope.to.len() => {
-                (self.refused.iter().all(|r| r.for_good), None)
+                self.refused.iter().all(|r| r.for_good)
             }
             None => return None,
         };
         Some(Receipt {
             refused: self.refused.clone(),
-            server_said,
+            server_said: self.stopped.as_ref().map(Reply::said),
+            code: self.stopped.as_ref().and_then(Reply::numbers),
             ..Receipt::of(Outcome::Refused { for_good })
         })
     }
@@ -434,6 +431,7 @@ impl Verdicts {
                     address: (*address).to_owned(),
                     for_good: !reply.is_temporary(),
                     server_said: reply.said(),
+                    code: reply.numbers(),
                 });
             }
             // Without recipients DATA must be refused; the reason is theirs.

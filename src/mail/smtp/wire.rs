@@ -4,7 +4,7 @@
 //! clear connection, and octets that it had already received are an error.
 
 use super::reply::Reply;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::net;
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
@@ -218,10 +218,8 @@ impl<'a> Wire<'a> {
             };
             match read {
                 Ok(0) => {
-                    return Err(Fault::try_later(format!(
-                        "`{}` closed the connection",
-                        self.host
-                    )));
+                    let what = format!("`{}` closed the connection", self.host);
+                    return Err(self.lost(Cause::ConnectionBroke, what));
                 }
                 Ok(n) => self.unread.extend_from_slice(&chunk[..n]),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -232,13 +230,19 @@ impl<'a> Wire<'a> {
 
     fn broken(&self, err: &io::Error, wait: Duration) -> Fault {
         if matches!(err.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
-            return Fault::try_later(format!(
+            let what = format!(
                 "`{}` did not answer within {} seconds",
                 self.host,
                 wait.as_secs_f32().ceil()
-            ));
+            );
+            return self.lost(Cause::NoAnswer, what);
         }
-        Fault::try_later(format!("the connection to `{}` broke: {err}", self.host))
+        let what = format!("the connection to `{}` broke: {err}", self.host);
+        self.lost(Cause::ConnectionBroke, what)
+    }
+
+    fn lost(&self, cause: Cause, what: String) -> Fault {
+        Fault::try_later(what).cause(cause).at(&self.host, None)
     }
 
     fn nonsense(&self, text: &str) -> Fault {

@@ -279,9 +279,9 @@ fn what_could_not_be_moved_and_now_cannot_be_moved_stays() {
     let desk = Desk::new(Via::Imap, &format!("{MAILDIR}\nafter_fetch: move:Archive"));
     let mut sent = desk.deliver(0..3);
     // After SELECT, SEARCH and FETCH comes the move.
-    let refusal = ImapFault::Reply("NO not now.".into());
+    let refusal = ImapFault::Reply("NO [NOPERM] not now.".into());
     desk.m365.faults().imap_at(4, refusal);
-    desk.fetch(&[]).fails(69).mentions("cannot move messages");
+    desk.fetch(&[]).fails(77).mentions("cannot move messages");
     desk.m365.faults().imap_old.store(true, SeqCst);
     sent.extend(desk.deliver(3..5));
     desk.world

@@ -1,0 +1,130 @@
+//! The boundary: mailboxes that our apps and accounts must not be able to open.
+//!
+//! A refusal proves something only of an app that is let in elsewhere, so one of its own
+//! mailboxes is opened first.
+
+use super::reading::READING;
+use super::run::Run;
+use super::subject::Border;
+use super::{Walk, road};
+use crate::config::{Authentication, resolve};
+use crate::fault::{Cause, Fault, Kind, kind_of};
+use std::time::Instant;
+
+impl Run<'_> {
+    pub fn boundary(&self, border: &Border<'_>) -> Walk {
+        let server = border.server;
+        let registration = resolve::incoming(server);
+        let mut walk = Walk {
+            scene: registration.scene(),
+            ..Walk::default()
+        };
+        // Until the mailbox of our own has opened, remedies are about that one: they let us in.
+        let own = border.own.as_ref().map(|own| &own.address.address);
+        walk.scene.address = own.map(ToString::to_string);
+        walk.scene.account = border.account().map(str::to_owned);
+        let resource = border.way.resource();
+        let token = walk.step("token", || {
+            let token = match (&border.own, server.authentication) {
+                (Some(own), Authentication::OauthUser) => {
+                    self.access.mailbox_access(own, resource)?
+                }
+                _ => self.fresh.server_access(&server.name, resource)?,
+            };
+            let whose = border.account().unwrap_or("the app itself");
+            Ok((token, format!("of {whose}")))
+        });
+        let Some(token) = token else {
+            walk.not_reached(&["own mailbox"]);
+            walk.not_reached(&READING.all()[..3]);
+            walk.not_reached(&["refused"]);
+            return walk;
+        };
+        if server.authentication == Authentication::OauthService {
+            walk.scene.object_id =
+                crate::oauth::Claims::of(token.secret.expose()).and_then(|c| c.object_id);
+        }
+        let Some(own) = &border.own else {
+            walk.untested(
+                "own mailbox",
+                Fault::usage(format!(
+                    "server `{}` has no mailbox of its own yet, so a refusal may have another cause",
+                    server.name
+                )),
+            );
+            return self.refusal(walk, border, &token.secret);
+        };
+        let own = own.address.address.as_str();
+        let opens = walk.step("own mailbox", || {
+            let mut road = Walk::default();
+            let opened = self.open(&mut road, server, border.way, own, &token.secret);
+            let Some((opened, _)) = opened else {
+                return Err(road.into_failure());
+            };
+            let mut opened = opened?;
+            opened.mailbox().open("INBOX", false)?;
+            opened.mailbox().close();
+            Ok(((), format!("{own} opens, so the app is known there")))
+        });
+        if opens.is_none() {
+            walk.not_reached(&READING.all()[..3]);
+            walk.not_reached(&["refused"]);
+            return walk;
+        }
+        self.refusal(walk, border, &token.secret)
+    }
+
+    fn refusal(&self, mut walk: Walk, border: &Border<'_>, token: &crate::secret::Secret) -> Walk {
+        let address = border.address.as_str();
+        walk.scene.address = Some(address.to_owned());
+        let Some((result, took)) = self.open(&mut walk, border.server, border.way, address, token)
+        else {
+            return walk;
+        };
+        let start = Instant::now();
+        let result = result.and_then(|mut opened| {
+            let folder = opened.mailbox().open("INBOX", false);
+            opened.mailbox().close();
+            folder
+        });
+        let took = took + start.elapsed();
+        match result {
+            // Graph tells this apart from a refusal; IMAP does not.
+            Err(err) if kind_of(&err) == Kind::UnknownRecipient => {
+                let said = err
+                    .downcast_ref::<Fault>()
+                    .and_then(|fault| fault.server_said.clone());
+                let fault = Fault::new(
+                    Kind::UnknownRecipient,
+                    format!("there is no mailbox `{address}`, so nothing was refused"),
+                )
+                .said(said.unwrap_or_default())
+                .hint("name a mailbox of the tenant that the app must not open");
+                walk.failed("refused", fault.into(), took);
+            }
+            Err(err) if road::is_refusal(&err) => {
+                let said = err
+                    .downcast_ref::<Fault>()
+                    .and_then(|fault| fault.server_said.clone());
+                walk.passed("refused", said.unwrap_or_default(), took);
+            }
+            Err(err) => walk.failed("refused", err, took),
+            Ok(_) => {
+                let who = match border.account() {
+                    Some(account) => format!("account `{account}`"),
+                    None => format!("app `{}`", border.server.client_id),
+                };
+                let fault = Fault::new(
+                    Kind::SignIn,
+                    format!(
+                        "{who} of server `{}` can open mailbox `{address}`",
+                        border.server.name
+                    ),
+                )
+                .cause(Cause::MailboxOpen);
+                walk.failed("refused", fault.into(), took);
+            }
+        }
+        walk
+    }
+}

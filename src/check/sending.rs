@@ -1,0 +1,279 @@
+//! The walk of an address that sends: by SMTP up to the sign-in, by Graph up to the permission.
+//! Nothing is sent.
+
+use super::parts::{self, Promise};
+use super::reading::walk_to_https;
+use super::road::{self, Names};
+use super::run::Run;
+use super::{Outcome, Walk, files};
+use crate::config::resolve::{self, Account, Registration};
+use crate::config::{Authentication, MailboxEntry, OutgoingServer};
+use crate::fault::{Cause, Fault, Scene, cause_of};
+use crate::mail::Transport;
+use crate::reach::{self, SendWay};
+use crate::submit::{self, Route};
+use crate::tokens::login_to_send;
+use anyhow::Result;
+use std::time::Duration;
+
+const SMTP: Names = Names {
+    name: "smtp name",
+    connection: "smtp connection",
+    tls: "smtp tls",
+    sign_in: "smtp sign-in",
+};
+
+const GRAPH: Names = Names {
+    name: "graph name",
+    connection: "graph connection",
+    tls: "graph tls",
+    sign_in: "",
+};
+
+fn token_steps(way: SendWay) -> [&'static str; 2] {
+    match way {
+        SendWay::Smtp => ["smtp token", "smtp claims"],
+        SendWay::Graph => ["graph token", "graph claims"],
+    }
+}
+
+fn road(way: SendWay) -> &'static [&'static str] {
+    match way {
+        SendWay::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
+        SendWay::Graph => &["graph name", "graph connection", "graph tls"],
+    }
+}
+
+impl Run<'_> {
+    pub fn sending(&self, walk: &mut Walk, entry: &MailboxEntry<'_>) {
+        let address = entry.address.address.as_str();
+        walk.scene.queue = Some(entry.queue.name.clone());
+        walk.scene.address = Some(address.to_owned());
+        walk.scene.server = entry.address.outgoing_server.clone();
+        let Some((route, registration)) = walk.step("outgoing server", || {
+            let route = submit::route(self.config, address)?;
+            let registration = resolve::outgoing(self.config, route.outgoing)?;
+            files::of_registration(&registration)?;
+            let mut places = Vec::new();
+            for way in SendWay::of(route.outgoing.via) {
+                places.push(match way {
+                    SendWay::Smtp => route.smtp(&registration.authority)?.to_string(),
+                    SendWay::Graph => route.graph(&registration.authority)?.to_owned(),
+                });
+            }
+            let detail = format!("{} ({})", route.outgoing.name, places.join(" or "));
+            Ok(((route, registration), detail))
+        }) else {
+            return walk.not_reached(&["send-as"]);
+        };
+        parts::credential(walk, self.config, &registration);
+        let from = walk.steps.len();
+        for (n, way) in SendWay::of(route.outgoing.via).iter().enumerate() {
+            let start = walk.steps.len();
+            self.send_by(walk, &route, &registration, *way);
+            let refusal = walk.steps[start..]
+                .iter()
+                .find_map(|step| match &step.outcome {
+                    Outcome::Failed(err) if road::is_refusal(err) => Some(
+                        err.downcast_ref::<Fault>()
+                            .map_or_else(|| err.to_string(), |fault| fault.what.clone()),
+                    ),
+                    _ => None,
+                });
+            if refusal.is_some() {
+                continue;
+            }
+            // A way that is open makes the closed one before it no fault.
+            if n > 0 && !walk.has_failed_since(start) {
+                let taken = walk.steps.split_off(start);
+                walk.steps.truncate(from);
+                walk.passed("smtp", "closed to us, so graph", Duration::ZERO);
+                walk.steps.extend(taken);
+            }
+            return;
+        }
+    }
+
+    fn send_by(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        way: SendWay,
+    ) {
+        let account = resolve::person_who_sends(route.outgoing, Some(route.entry.address));
+        walk.scene = Scene {
+            queue: Some(route.entry.queue.name.clone()),
+            address: Some(route.entry.address.address.to_string()),
+            mailbox: Some(way.user(route).to_owned()),
+            protocol: Some(way.name().to_owned()),
+            account: account.map(|account| account.name.to_owned()),
+            is_server_account: route.outgoing.password.is_some(),
+            login: Some(login_to_send(route.outgoing, Some(&route.entry))),
+            ..registration.scene()
+        };
+        let from = walk.steps.len();
+        let fresh = registration.authentication == Authentication::OauthService;
+        if self.submit(walk, route, registration, account, way, fresh) && !fresh {
+            walk.steps.truncate(from);
+            self.submit(walk, route, registration, account, way, true);
+        }
+    }
+
+    /// Walks from the token to the right to send; true if another token could do better.
+    fn submit(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        account: Option<Account<'_>>,
+        way: SendWay,
+        fresh: bool,
+    ) -> bool {
+        let access = if fresh { &self.fresh } else { &self.access };
+        let [token_step, claims_step] = token_steps(way);
+        let resource = way.resource();
+        let get = || access.sending_access(route.outgoing, Some(&route.entry), resource);
+        let Some(token) = parts::token(walk, token_step, account, get) else {
+            walk.not_reached(&[claims_step]);
+            walk.not_reached(road(way));
+            walk.not_reached(&["send-as"]);
+            return false;
+        };
+        let purpose = way.purpose();
+        let promise = parts::look_at_claims(walk, claims_step, registration, purpose, &token);
+        if matches!(promise, Promise::Bad) {
+            walk.not_reached(road(way));
+            walk.not_reached(&["send-as"]);
+            return true;
+        }
+        let settings = self.means.net_settings(registration.ca_file);
+        if way == SendWay::Graph {
+            let reached = route
+                .graph(&registration.authority)
+                .ok()
+                .zip(self.transports.http(route).ok())
+                .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
+            match (reached, promise) {
+                (None, _) => walk.not_reached(&["send-as"]),
+                // Nothing but a message shows whether a scope gives the permission.
+                (_, Promise::Lacks(lacking)) => match reach::proven(self.store, route) {
+                    Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
+                    Ok(None) => {
+                        let what = format!(
+                            "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
+                            lacking.what
+                        );
+                        let lacking = Fault { what, ..lacking };
+                        walk.failed("send-as", lacking.into(), Duration::ZERO);
+                    }
+                    Err(err) => walk.failed("send-as", err, Duration::ZERO),
+                },
+                _ => send_as(walk, route, way.user(route)),
+            }
+            return false;
+        }
+        let (result, took) = match self.sign_in(walk, route, registration, &token.secret) {
+            Some(done) => done,
+            None => {
+                walk.not_reached(&["send-as"]);
+                return false;
+            }
+        };
+        let Err(err) = result else {
+            walk.passed("smtp sign-in", format!("as {}", route.user()), took);
+            send_as(walk, route, route.user());
+            return false;
+        };
+        let refused = road::is_refusal(&err);
+        let unexplained = cause_of(&err) == Some(Cause::SmtpRefuses);
+        walk.failed("smtp sign-in", err, took);
+        if unexplained {
+            let (cause, though) = match registration.authentication {
+                Authentication::OauthService => {
+                    (Cause::SmtpRefusesApp, "though the app's token is right")
+                }
+                Authentication::OauthUser => (
+                    Cause::SmtpRefusesPerson,
+                    "though the person's token is right",
+                ),
+            };
+            walk.blame("smtp sign-in", cause, though);
+        }
+        walk.not_reached(&["send-as"]);
+        refused
+    }
+
+    /// Connects, signs in and says goodbye.
+    fn sign_in(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        token: &crate::secret::Secret,
+    ) -> Option<(Result<()>, Duration)> {
+        let endpoint = route.smtp(&registration.authority).ok()?;
+        let settings = self.means.net_settings(registration.ca_file);
+        endpoint.name_in(&mut walk.scene);
+        road::travel(walk, SMTP, &endpoint.host, settings, |settings| {
+            let token = |_| Ok(token.clone());
+            let mut smtp = self.transports.smtp(route, settings.clone(), token)?;
+            smtp.sign_in()?;
+            smtp.close();
+            Ok(())
+        })
+    }
+
+    /// An outgoing server that no address uses yet.
+    pub fn outgoing(&self, server: &OutgoingServer) -> Walk {
+        let mut walk = Walk::default();
+        walk.scene.server = Some(server.name.clone());
+        let way = SendWay::of(server.via)[0];
+        let [token_step, claims_step] = token_steps(way);
+        let Some(registration) = walk.step("configuration", || {
+            let registration = resolve::outgoing(self.config, server)?;
+            let detail = format!("signs in as app {}", registration.client_id);
+            Ok((registration, detail))
+        }) else {
+            walk.not_reached(&["files", token_step, claims_step]);
+            return walk;
+        };
+        let person = resolve::person_who_sends(server, None);
+        walk.scene = Scene {
+            account: person.map(|account| account.name.to_owned()),
+            is_server_account: server.password.is_some(),
+            login: Some(login_to_send(server, None)),
+            ..registration.scene()
+        };
+        if !parts::files(&mut walk, &registration, None) {
+            walk.not_reached(&[token_step, claims_step]);
+            return walk;
+        }
+        parts::credential(&mut walk, self.config, &registration);
+        let purpose = way.purpose();
+        let get = || self.fresh.sending_access(server, None, purpose.resource());
+        match parts::token(&mut walk, token_step, person, get) {
+            Some(token) => {
+                parts::look_at_claims(&mut walk, claims_step, &registration, purpose, &token);
+            }
+            None => walk.not_reached(&[claims_step]),
+        }
+        walk
+    }
+}
+
+/// As far as it shows without that something is sent: nothing, where the two differ.
+fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
+    let address = route.entry.address.address.as_str();
+    if user.eq_ignore_ascii_case(address) {
+        return walk.passed("send-as", "it sends as itself", Duration::ZERO);
+    }
+    walk.scene.mailbox = Some(user.to_owned());
+    walk.untested(
+        "send-as",
+        Fault::usage(format!(
+            "whether `{user}` may send as `{address}` shows only when a message is sent"
+        ))
+        .cause(Cause::SendAsUntested),
+    );
+}

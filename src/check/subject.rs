@@ -1,0 +1,86 @@
+//! What a run walks: mailboxes, servers that nobody uses yet, and mailboxes that must be closed.
+
+use crate::config::{Authentication, EmailAddress, IncomingServer, MailboxEntry, OutgoingServer};
+use crate::reach::ReadWay;
+
+pub enum Subject<'a> {
+    Mailbox(MailboxEntry<'a>),
+    /// A server that no address reads through yet.
+    Incoming(&'a IncomingServer),
+    /// A server that no address sends through yet.
+    Outgoing(&'a OutgoingServer),
+    Boundary(Border<'a>),
+}
+
+/// Who must not get where.
+pub struct Border<'a> {
+    pub server: &'a IncomingServer,
+    /// Whose token is tried, and a mailbox that it must open; for an app, where there is none,
+    /// only the token is there.
+    pub own: Option<MailboxEntry<'a>>,
+    pub address: EmailAddress,
+    pub way: ReadWay,
+}
+
+impl Subject<'_> {
+    pub fn title(&self) -> String {
+        match self {
+            Subject::Mailbox(entry) => {
+                format!("{} (queue {})", entry.address.address, entry.queue.name)
+            }
+            Subject::Incoming(server) => format!("incoming server {}", server.name),
+            Subject::Outgoing(server) => format!("outgoing server {}", server.name),
+            Subject::Boundary(border) => {
+                let way = border.way.name();
+                let whose = match border.account() {
+                    Some(account) => format!(" as {account}"),
+                    None => String::new(),
+                };
+                format!(
+                    "boundary of server {} by {way}{whose}: {}",
+                    border.server.name, border.address
+                )
+            }
+        }
+    }
+
+    pub fn queue(&self) -> Option<String> {
+        match self {
+            Subject::Mailbox(entry) => Some(entry.queue.name.clone()),
+            _ => None,
+        }
+    }
+
+    pub fn name(&self) -> String {
+        match self {
+            Subject::Mailbox(entry) => entry.address.address.to_string(),
+            Subject::Incoming(server) => server.name.clone(),
+            Subject::Outgoing(server) => server.name.clone(),
+            Subject::Boundary(border) => border.address.to_string(),
+        }
+    }
+}
+
+impl<'a> Border<'a> {
+    /// By each way that the server allows.
+    pub fn by_each_way(
+        server: &'a IncomingServer,
+        own: Option<MailboxEntry<'a>>,
+        address: &EmailAddress,
+    ) -> impl Iterator<Item = Border<'a>> {
+        ReadWay::of(server.via).iter().map(move |way| Border {
+            server,
+            own,
+            address: address.clone(),
+            way: *way,
+        })
+    }
+
+    /// The person who signs in; `None`: the app itself.
+    pub fn account(&self) -> Option<&str> {
+        match self.server.authentication {
+            Authentication::OauthService => None,
+            Authentication::OauthUser => self.own.as_ref().map(MailboxEntry::account),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What is told of messages that are sent: to people and to programs.
+
+use crate::commands::Context;
+use crate::mail::{Outcome, Receipt};
+use crate::outbox::Settled;
+use crate::output::escape;
+use crate::send::{Mail, Office};
+use anyhow::Result;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How many messages ended how.
+#[derive(Default)]
+pub struct Tally {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    unknown: AtomicU64,
+    /// Kept in the outbox for later.
+    kept: AtomicU64,
+    /// Could not be read, or not be sent now.
+    failed: AtomicU64,
+    octets: AtomicU64,
+}
+
+impl Tally {
+    pub fn count(&self, mail: &Mail<'_>, result: &Result<Receipt>, settled: Option<&Settled>) {
+        let one = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
+        match result.as_ref().map(|r| r.outcome) {
+            _ if matches!(settled, Some(Settled::Later(_))) => one(&self.kept),
+            Ok(Outcome::Accepted) => {
+                self.octets
+                    .fetch_add(mail.octets.len() as u64, Ordering::Relaxed);
+                one(&self.accepted)
+            }
+            Ok(Outcome::Refused { .. }) => one(&self.refused),
+            Ok(Outcome::Unknown) => one(&self.unknown),
+            Err(_) => one(&self.failed),
+        };
+    }
+
+    /// Counts a message that never became one.
+    pub fn unreadable(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many messages are done with.
+    pub fn done(&self) -> u64 {
+        [
+            &self.accepted,
+            &self.refused,
+            &self.unknown,
+            &self.kept,
+            &self.failed,
+        ]
+        .iter()
+        .map(|counter| counter.load(Ordering::Relaxed))
+        .sum()
+    }
+
+    /// The last JSON line of a run with several messages.
+    pub fn tell(&self, context: &Context, took: Duration) -> Result<()> {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        context.output.json(&json!({
+            "event": "summary",
+            "accepted": count(&self.accepted),
+            "refused": count(&self.refused),
+            "unknown": count(&self.unknown),
+            "kept": count(&self.kept),
+            "failed": count(&self.failed),
+            "bytes": count(&self.octets),
+            "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
+        }))
+    }
+}
+
+/// Tells what became of a message: an object with `--json`, else a line on a terminal or with
+/// `-v`, else nothing. An error is told by whoever gets it.
+pub fn tell(
+    context: &Context,
+    mail: &Mail<'_>,
+    result: &Result<Receipt>,
+    settled: Option<&Settled>,
+) -> Result<()> {
+    let output = &context.output;
+    let kept = matches!(settled, Some(Settled::Later(_)));
+    let nothing = Receipt::of(Outcome::Refused { for_good: false });
+    let receipt = match result {
+        Ok(receipt) => receipt,
+        Err(_) if kept => &nothing,
+        Err(_) => return Ok(()),
+    };
+    if output.json {
+        let again = match settled {
+            Some(Settled::Later(at)) => jiff::Timestamp::from_second(*at)
+                .ok()
+                .map(|t| t.to_string()),
+            _ => None,
+        };
+        let refused: Vec<_> = receipt
+            .refused
+            .iter()
+            .map(|r| {
+                json!({
+                    "address": r.address,
+                    "for_good": r.for_good,
+                    "server_said": r.server_said,
+                })
+            })
+            .collect();
+        return output.json(&json!({
+            "event": "message",
+            "outcome": match receipt.outcome {
+                Outcome::Accepted => "accepted",
+                Outcome::Refused { .. } if kept => "kept",
+                Outcome::Refused { .. } => "refused",
+                Outcome::Unknown => "unknown",
+            },
+            "file": mail.file,
+            "outbox_id": mail.kept.filter(|_| settled.is_some_and(|s| *s != Settled::Gone)),
+            "next_attempt": again,
+            "queue": mail.route.entry.queue.name,
+            "outgoing_server": mail.route.outgoing.name,
+            "from": mail.envelope.from,
+            "to": mail.envelope.to,
+            "refused": refused,
+            "size": mail.octets.len(),
+            "message_id": mail.message_id,
+            "server_message_id": receipt.message_id,
+            "server_said": receipt.server_said,
+        }));
+    }
+    if kept {
+        let reason = match result {
+            Err(err) => format!("{err:#}"),
+            Ok(_) => receipt
+                .server_said
+                .clone()
+                .or(receipt.why.as_ref().map(ToString::to_string))
+                .unwrap_or_default(),
+        };
+        output.step(&format!(
+            "kept as {} in the outbox, to be tried again: {}",
+            mail.kept.unwrap_or_default(),
+            escape(&reason)
+        ));
+    }
+    if receipt.outcome != Outcome::Accepted {
+        return Ok(());
+    }
+    let mut line = format!("accepted: Message-ID {}", escape(&mail.message_id));
+    if let Some(used) = receipt
+        .message_id
+        .as_ref()
+        .filter(|id| **id != mail.message_id)
+    {
+        line += &format!(", which the server replaced by {}", escape(used));
+    }
+    if output.verbose > 0 {
+        output.step(&line);
+    } else if std::io::stdout().is_terminal() && !output.quiet {
+        output.line(&line)?;
+    }
+    Ok(())
+}
+
+/// What would be sent, how and by whom, as lines for people.
+pub fn foretell<'a>(
+    context: &Context,
+    office: &'a Office<'a>,
+    mail: &Mail<'a>,
+) -> Result<Vec<String>> {
+    let (place, user) = office.place(&mail.route)?;
+    let safe = escape;
+    let name = &mail.route.outgoing.name;
+    Ok(vec![
+        format!("would send {} octets", mail.octets.len()),
+        format!(
+            "  from {} (queue {})",
+            safe(mail.envelope.from.as_deref().unwrap_or_default()),
+            mail.route.entry.queue.name
+        ),
+        format!("  to {}", safe(&mail.envelope.to.join(", "))),
+        format!("  through {name}: {place} as {user}"),
+        format!("  Message-ID {}", safe(&mail.message_id)),
+        format!("  configuration {}", context.config_path.display()),
+    ])
+}
+
+/// The same for programs.
+pub fn foretell_json<'a>(
+    context: &Context,
+    office: &'a Office<'a>,
+    mail: &Mail<'a>,
+) -> Result<serde_json::Value> {
+    let (place, user) = office.place(&mail.route)?;
+    Ok(json!({
+        "event": "would-send",
+        "file": mail.file,
+        "queue": mail.route.entry.queue.name,
+        "from": mail.envelope.from.as_deref().unwrap_or_default(),
+        "to": mail.envelope.to,
+        "outgoing_server": mail.route.outgoing.name,
+        "transport": place,
+        "user": user,
+        "size": mail.octets.len(),
+        "message_id": mail.message_id,
+        "config": context.config_path.display().to_string(),
+    }))
+}

@@ -1,0 +1,328 @@
+//! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
+
+use super::{Mail, Office, Post, verdict, work};
+use crate::delivery::{self, Place};
+use crate::fault::{Cause, Errors, Fault, Kind};
+use crate::mail::Receipt;
+use crate::outbox::{self, Claim, Destination, Settled, Teller};
+use crate::reach::{Mailboxes, sent};
+use crate::shell;
+use crate::state::{OutboxEntry, OutboxState};
+use crate::submit::{self, Route};
+use anyhow::Result;
+use jiff::Timestamp;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Connections at the same time, as many as Exchange allows.
+const CONNECTIONS: usize = 3;
+
+/// Hears what becomes of messages; shared by threads.
+pub trait Listener: Sync {
+    /// A message was tried; `settled` tells what the outbox does with it, if it keeps it. An error
+    /// is told by whoever gets it.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn tell(
+        &self,
+        mail: &Mail<'_>,
+        result: &Result<Receipt>,
+        settled: Option<&Settled>,
+    ) -> Result<()>;
+
+    /// A message could not be kept, and nothing is promised.
+    fn not_kept(&self) {}
+
+    /// Sent Items of `user` holds this message, so that it is not sent again.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn found_sent(&self, _entry: &OutboxEntry, _user: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+impl<'a> Post<'a> {
+    /// Sends a message that is kept nowhere.
+    ///
+    /// # Errors
+    /// What its sender has to know, unless every recipient was accepted.
+    pub fn send(&mut self, mail: &Mail<'a>, listener: &dyn Listener) -> Result<()> {
+        let result = self.submit(mail, &mut || Ok(()));
+        listener.tell(mail, &result, None)?;
+        verdict::judge(mail, result?, || self.office.scene(mail, self.way))
+    }
+
+    /// Keeps a message durably, all its transactions, then tries each once.
+    pub fn keep_and_try(
+        &mut self,
+        mails: Vec<Mail<'a>>,
+        listener: &dyn Listener,
+    ) -> Vec<Result<()>> {
+        let shared = mails.len() > 1;
+        let mut kept = Vec::new();
+        for mail in mails {
+            let envelope = mail.envelope.clone();
+            match outbox::keep(
+                self.office.store,
+                envelope,
+                &mail.message_id,
+                &mail.octets,
+                shared,
+                now(),
+            ) {
+                Ok(claim) => kept.push((mail, claim)),
+                Err(err) => {
+                    // Nothing is promised: what was kept of it goes again.
+                    listener.not_kept();
+                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
+                    return std::iter::once(Err(err)).chain(undone).collect();
+                }
+            }
+        }
+        kept.into_iter()
+            .map(|(mail, claim)| self.try_once(mail, claim, listener))
+            .collect()
+    }
+
+    fn try_once(
+        &mut self,
+        mut mail: Mail<'a>,
+        mut claim: Claim<'_>,
+        listener: &dyn Listener,
+    ) -> Result<()> {
+        mail.kept = Some(claim.entry.id);
+        let result = self.submit(&mail, &mut || claim.hand_over());
+        if let Err(err) = &result
+            && !outbox::may_pass(err)
+        {
+            listener.tell(&mail, &result, None)?;
+            claim.remove()?;
+            return result.map(drop);
+        }
+        let settled = claim.settle(&result, Teller::Caller, now())?;
+        listener.tell(&mail, &result, Some(&settled))?;
+        match verdict::less_kept(result, &settled)? {
+            None => Ok(()),
+            Some(receipt) => verdict::judge(&mail, receipt, || self.office.scene(&mail, self.way)),
+        }
+    }
+}
+
+/// Works on messages of the outbox: those that `ready` allows are sent, and reports that are due
+/// delivered. What others work on is theirs.
+///
+/// # Errors
+/// Of each message what somebody has to know; of errors with the same cause the first.
+pub fn flush<'a>(
+    office: &'a Office<'a>,
+    mut entries: Vec<OutboxEntry>,
+    listener: &dyn Listener,
+    ready: impl Fn(&mut Claim<'_>) -> Result<bool> + Sync,
+) -> Result<(), Errors> {
+    let errors: Mutex<Vec<anyhow::Error>> = Mutex::default();
+    // Those that share a way are neighbours, so that they share a connection.
+    entries.sort_by(|a, b| (&a.envelope.from, a.id).cmp(&(&b.envelope.from, b.id)));
+    let about = entries.len();
+    work(
+        office,
+        entries.into_iter(),
+        about,
+        CONNECTIONS,
+        |post, entry| {
+            if let Err(err) = one(post, entry.id, listener, &ready) {
+                let err = err.context(format!("message {} of the outbox", entry.id));
+                errors
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(err);
+            }
+        },
+    );
+    let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fold_same(&mut errors);
+    Errors::none_or(errors)
+}
+
+/// A server that is away is one problem, however many messages wait for it: of errors with the
+/// same cause the first is told.
+fn fold_same(errors: &mut Vec<anyhow::Error>) {
+    let mut seen = HashSet::new();
+    errors.retain(|err| {
+        let Some(fault) = err.downcast_ref::<Fault>() else {
+            return true;
+        };
+        seen.insert(format!(
+            "{:?} {} {:?}",
+            fault.kind, fault.what, fault.server_said
+        ))
+    });
+}
+
+fn one(
+    post: &mut Post<'_>,
+    id: i64,
+    listener: &dyn Listener,
+    ready: &impl Fn(&mut Claim<'_>) -> Result<bool>,
+) -> Result<()> {
+    let office = post.office;
+    let Some(mut claim) = outbox::claim(office.store, id, now())? else {
+        return Ok(());
+    };
+    let mut verdict = Ok(());
+    if ready(&mut claim)? {
+        verdict = attempt(post, &mut claim, listener);
+    } else if claim.abandoned {
+        verdict = Err(unknown(&claim.entry).into());
+    }
+    if !claim.entry.refused.is_empty() {
+        let reported = report(office, &mut claim);
+        verdict = verdict.and(reported);
+    }
+    verdict
+}
+
+fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) -> Result<()> {
+    let office = post.office;
+    let sender = claim.entry.envelope.from.clone().unwrap_or_default();
+    let mail = submit::route(office.config, &sender)
+        .map_err(anyhow::Error::from)
+        .and_then(|route| {
+            Ok(Mail {
+                file: None,
+                route,
+                envelope: claim.entry.envelope.clone(),
+                octets: Arc::new(claim.octets()?),
+                message_id: claim.entry.message_id.clone(),
+                kept: Some(claim.entry.id),
+                alone: false,
+            })
+        });
+    let mail = match mail {
+        Ok(mail) => mail,
+        // The configuration has changed, or the file cannot be read: it counts as an attempt.
+        Err(err) => {
+            let result = Err(err);
+            claim.settle(&result, Teller::Report, now())?;
+            return result.map(|_: Receipt| ());
+        }
+    };
+    let result = post.submit(&mail, &mut || claim.hand_over());
+    let settled = claim.settle(&result, Teller::Report, now())?;
+    listener.tell(&mail, &result, Some(&settled))?;
+    if settled == Settled::Gone {
+        office
+            .means
+            .observer
+            .step(&format!("message {}: sent", claim.entry.id));
+    }
+    verdict::judge(&mail, result?, || office.scene(&mail, post.way))
+}
+
+/// Makes a message ready to be sent again by a person's word. One that may have been accepted is
+/// looked for in Sent Items first, and found means done; with `blindly` it is not looked for.
+///
+/// # Errors
+/// `OutcomeUnknown` where Sent Items cannot tell; why they cannot be looked into.
+pub fn ready_again(
+    office: &Office<'_>,
+    claim: &mut Claim<'_>,
+    blindly: bool,
+    listener: &dyn Listener,
+) -> Result<bool> {
+    if claim.entry.state == OutboxState::Unknown && !blindly {
+        if claim.entry.shared_id {
+            return Err(cannot_tell(&claim.entry).into());
+        }
+        let sender = claim.entry.envelope.from.clone().unwrap_or_default();
+        let route = submit::route(office.config, &sender)?;
+        let mailboxes = Mailboxes::new(&office.means, office.config, office.store);
+        if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
+            claim.remove()?;
+            listener.found_sent(&claim.entry, route.user())?;
+            return Ok(false);
+        }
+    }
+    claim.restart(now())?;
+    Ok(true)
+}
+
+fn cannot_tell(entry: &OutboxEntry) -> Fault {
+    let id = entry.id;
+    Fault::new(
+        Kind::OutcomeUnknown,
+        "Sent Items cannot tell whether it was accepted, for another transaction has the same Message-ID",
+    )
+    .hint(format!(
+        "ask its recipients ({}), then: queuemail outbox retry --blindly {id}, or queuemail outbox drop {id}",
+        entry.envelope.to.join(", ")
+    ))
+}
+
+/// Delivers the report that is due to the queue of the sender, or says why it cannot.
+fn report(office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
+    let id = claim.entry.id;
+    let sender = claim.entry.envelope.from.clone().unwrap_or_default();
+    let place = submit::route(office.config, &sender)
+        .map_err(anyhow::Error::from)
+        .and_then(|route| destination(&route))
+        .and_then(|to| outbox::deliver_report(claim, &to, now()));
+    match place {
+        Ok(place) => {
+            let said = format!("message {id}: its report is in {place}");
+            office.means.observer.step(&said);
+            Ok(())
+        }
+        Err(err) => {
+            Err(err.context(format!("cannot deliver the report on message {id} to the queue of `{sender}`; it stays in the outbox")))
+        }
+    }
+}
+
+fn destination(route: &Route<'_>) -> Result<Destination> {
+    let entry = &route.entry;
+    let address = entry.address.address.as_str();
+    let queue = &entry.queue.name;
+    let target = entry.deliver().ok_or_else(|| {
+        Fault::config(format!(
+            "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
+        ))
+        .cause(Cause::NoDelivery)
+        .hint(format!(
+            "queuemail queue set {} --address {} --deliver maildir:PATH",
+            shell::quote(queue),
+            shell::quote(address)
+        ))
+    })?;
+    let webhooks = &entry.config.webhooks;
+    let place = delivery::expand(target, queue, address, "INBOX", entry.language(), webhooks)?;
+    if matches!(place, Place::Stdout(_)) {
+        return Err(Fault::config(format!(
+            "the mail of `{address}` is delivered to stdout, which keeps no report"
+        ))
+        .into());
+    }
+    Ok(Destination {
+        place,
+        queue: queue.clone(),
+        address: address.to_owned(),
+        priority: entry.priority().0,
+        language: entry.language().to_owned(),
+    })
+}
+
+fn unknown(entry: &OutboxEntry) -> Fault {
+    Fault::new(
+        Kind::OutcomeUnknown,
+        format!("nobody knows whether it was accepted: {}", entry.reason),
+    )
+    .hint(format!(
+        "to look in Sent Items and send it if it is not there: queuemail outbox retry {}",
+        entry.id
+    ))
+}

@@ -1,0 +1,301 @@
+//! How mail leaves, for the commands `send` and `outbox`: the connection and token that messages share, the
+//! limits that are kept and the waits that are obeyed.
+//!
+//! - `input`, `compose`, `people`, `prepare`: from where messages come, and what is made of them
+//! - `pace`: the limits and the waits
+//! - `kept`: what the outbox keeps until it has left
+//! - `verdict`: what became of a message, as the error that its sender gets
+
+pub mod compose;
+pub mod input;
+pub mod kept;
+mod pace;
+mod people;
+mod prepare;
+pub mod verdict;
+
+pub use kept::Listener;
+pub use people::composer;
+pub use prepare::Orders;
+
+use crate::config::resolve::{self, Registration};
+use crate::config::{Config, Limits};
+use crate::fault::{Fault, Kind, Scene};
+use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
+use crate::means::Means;
+use crate::reach::{SendWay, Transports};
+use crate::state::Store;
+use crate::submit::Route;
+use crate::tokens::login_to_send;
+use anyhow::{Context as _, Result};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A message, ready, with its way.
+pub struct Mail<'a> {
+    /// How to name it: its file, if it has one.
+    pub file: Option<String>,
+    pub route: Route<'a>,
+    pub envelope: Envelope,
+    /// Shared by the transactions of one message.
+    pub octets: Arc<Vec<u8>>,
+    pub message_id: String,
+    /// Its id in the outbox, if it is kept there.
+    pub kept: Option<i64>,
+    /// Nothing else follows it in this run.
+    pub alone: bool,
+}
+
+/// What messages share that share a connection: the outgoing server's name and the user.
+type Sender<'a> = (&'a str, &'a str);
+
+/// What all connections of a run share.
+pub struct Office<'a> {
+    means: Means,
+    pub config: &'a Config,
+    pub store: &'a Store,
+    transports: Transports<'a>,
+    /// Senders that failed: the messages after the first are not tried again, lest an account be
+    /// locked.
+    shut: Mutex<Vec<(Sender<'a>, Fault)>>,
+    /// How long a message waits for its turn before it is left for later.
+    patience: Duration,
+}
+
+/// One connection at a time, for messages one after the other.
+pub struct Post<'a> {
+    office: &'a Office<'a>,
+    open: Option<Open<'a>>,
+    /// The way that was taken last, for what an error says.
+    pub way: Option<SendWay>,
+}
+
+struct Open<'a> {
+    sender: Sender<'a>,
+    way: SendWay,
+    transport: Box<dyn Transport + 'a>,
+    limits: Limits,
+    /// Held while we are one of the mailbox's few connections.
+    _slot: pace::Slot,
+}
+
+impl<'a> Office<'a> {
+    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Office<'a> {
+        Office {
+            means: means.clone(),
+            config,
+            store,
+            transports: Transports::new(means, config, store),
+            shut: Mutex::default(),
+            patience: pace::PATIENCE,
+        }
+    }
+
+    /// Does not wait for its turn: whoever calls has somewhere to keep the message.
+    pub fn impatient(mut self) -> Office<'a> {
+        self.patience = Duration::ZERO;
+        self
+    }
+
+    fn shut(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {
+        self.shut.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who, what and where, for an error; `way` is the one that was taken, if it is known.
+    pub fn scene(&'a self, mail: &Mail<'a>, way: Option<SendWay>) -> Scene {
+        let route = &mail.route;
+        let queue = &route.entry.queue.name;
+        let registration = resolve::outgoing(self.config, route.outgoing).ok();
+        let known = registration.as_ref().map(Registration::scene);
+        let ways = &self.transports;
+        let way = way
+            .or_else(|| ways.known(route).ok().flatten())
+            .unwrap_or(SendWay::Smtp);
+        let mut scene = Scene {
+            doing: format!("cannot send for queue `{queue}`"),
+            queue: Some(queue.clone()),
+            address: Some(route.entry.address.address.to_string()),
+            mailbox: Some(way.user(route).to_owned()),
+            from: message::author_of(&mail.octets),
+            account: resolve::person_who_sends(route.outgoing, Some(route.entry.address))
+                .map(|person| person.name.to_owned()),
+            server: Some(route.outgoing.name.clone()),
+            is_outgoing: true,
+            is_server_account: route.outgoing.password.is_some(),
+            login: Some(login_to_send(route.outgoing, Some(&route.entry))),
+            tenant: Some(route.outgoing.tenant.to_string()),
+            protocol: Some(way.name().to_owned()),
+            ..known.unwrap_or_default()
+        };
+        scene.host = ways.host(route, way);
+        if let (SendWay::Smtp, Some(registration)) = (way, registration)
+            && let Ok(endpoint) = route.smtp(&registration.authority)
+        {
+            endpoint.name_in(&mut scene);
+        }
+        scene
+    }
+
+    /// How many recipients a message may have at most. Graph has no envelope, so that a message
+    /// cannot be split there.
+    pub fn most_recipients(&'a self, route: &Route<'a>) -> Result<usize> {
+        let way = self.transports.known(route)?;
+        if way == Some(SendWay::Graph) {
+            return Ok(usize::MAX);
+        }
+        let host = self
+            .transports
+            .host(route, SendWay::Smtp)
+            .unwrap_or_default();
+        let most = route.limits(&host).recipients_per_message;
+        Ok(most.map_or(usize::MAX, |n| n.max(1) as usize))
+    }
+
+    /// Where a message would go, and whose mailbox submits it. Nothing is asked for here: a way
+    /// that is not known yet stays open.
+    pub fn place(&'a self, route: &Route<'a>) -> Result<(String, &'a str)> {
+        let ways = &self.transports;
+        Ok(match ways.known(route)? {
+            Some(way) => (ways.place(route, way)?, way.user(route)),
+            None => {
+                let smtp = ways.place(route, SendWay::Smtp)?;
+                let graph = ways.place(route, SendWay::Graph)?;
+                (format!("{smtp} or {graph}"), route.user())
+            }
+        })
+    }
+}
+
+impl<'a> Post<'a> {
+    pub fn new(office: &'a Office<'a>) -> Post<'a> {
+        Post {
+            office,
+            open: None,
+            way: None,
+        }
+    }
+
+    /// Submits a message; `before_end` is called when its end goes out next.
+    ///
+    /// # Errors
+    /// The way is closed for now, and the message was certainly not accepted.
+    pub fn submit(
+        &mut self,
+        mail: &Mail<'a>,
+        before_end: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Receipt> {
+        let (office, route) = (self.office, &mail.route);
+        let sender = (route.outgoing.name.as_str(), route.user());
+        let shut = office
+            .shut()
+            .iter()
+            .find(|(shut, _)| *shut == sender)
+            .map(|(_, fault)| fault.clone());
+        if let Some(fault) = shut {
+            return Err(anyhow::Error::new(fault).context(office.scene(mail, self.way)));
+        }
+        let mut result = self.try_submit(sender, mail, None, before_end);
+        if let (Err(err), Some(refused)) = (&result, self.way)
+            && let Some(other) = office.transports.another(route, refused, err)?
+        {
+            self.close();
+            result = self.try_submit(sender, mail, Some(other), before_end);
+        }
+        if result.is_ok() {
+            office.transports.worked(route, self.way)?;
+        }
+        if let Err(err) = &result
+            && let Some(fault) = err.downcast_ref::<Fault>()
+        {
+            office.shut().push((sender, fault.clone()));
+        }
+        pace::remember_wait(office.store, sender, &result)?;
+        result.with_context(|| office.scene(mail, self.way))
+    }
+
+    fn try_submit(
+        &mut self,
+        sender: Sender<'a>,
+        mail: &Mail<'a>,
+        way: Option<SendWay>,
+        before_end: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Receipt> {
+        let (office, route) = (self.office, &mail.route);
+        pace::obey_wait(office.store, sender)?;
+        let open = match self.open.take() {
+            Some(open) if open.sender == sender => open,
+            other => {
+                self.open = other;
+                self.close();
+                let way = match way {
+                    Some(way) => way,
+                    None => office.transports.choose(route)?,
+                };
+                self.way = Some(way);
+                let host = office.transports.host(route, way).unwrap_or_default();
+                let limits = route.limits(&host);
+                Open {
+                    sender,
+                    way,
+                    _slot: pace::slot(office, sender, &limits)?,
+                    transport: office.transports.open(route, way, mail.alone)?,
+                    limits,
+                }
+            }
+        };
+        self.way = Some(open.way);
+        let open = self.open.insert(open);
+        if let Some(max) = open.limits.message_size
+            && mail.octets.len() as u64 > u64::from(max)
+        {
+            let why = Fault::new(
+                Kind::Refused,
+                format!(
+                    "the message has {} octets, and outgoing server `{}` takes {max} (limits: message_size)",
+                    mail.octets.len(),
+                    sender.0
+                ),
+            );
+            return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));
+        }
+        pace::take_turn(office, sender, &open.limits, mail.envelope.to.len())?;
+        open.transport
+            .submit_noting(&mail.envelope, &mail.octets, before_end)
+    }
+
+    pub fn close(&mut self) {
+        if let Some(mut open) = self.open.take() {
+            open.transport.close();
+        }
+    }
+}
+
+/// Works on `items` with up to `most` connections at the same time, a connection for about every
+/// `each` items: for a few, the time to connect would be longer than what it saves.
+pub fn work<'a, T: Send>(
+    office: &'a Office<'a>,
+    items: impl Iterator<Item = T> + Send,
+    about: usize,
+    most: usize,
+    act: impl Fn(&mut Post<'a>, T) + Sync,
+) {
+    const EACH: usize = 8;
+    let workers = about.div_ceil(EACH).clamp(1, most.max(1));
+    let items = Mutex::new(items);
+    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let worker = || {
+        let mut post = Post::new(office);
+        while let Some(item) = next() {
+            act(&mut post, item);
+        }
+        post.close();
+    };
+    if workers == 1 {
+        return worker();
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(worker);
+        }
+    });
+}

@@ -1,0 +1,139 @@
+//! The limits of a mailbox that sends, kept by all processes together, and the waits that its
+//! server asked for.
+
+use super::{Office, Sender};
+use crate::config::Limits;
+use crate::fault::{Cause, Fault};
+use crate::mail::Receipt;
+use crate::state::{Lock, Pace, Store, Wait};
+use anyhow::Result;
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+/// How long a message waits for its turn before it is left for later: a minute is what the limit
+/// of messages per minute can ask for.
+pub const PATIENCE: Duration = Duration::from_secs(61);
+
+/// A server that is too busy (421, 432) says no time; Exchange counts by the minute.
+const BUSY_WAIT: Duration = Duration::from_secs(30);
+/// A server that asks for a longer wait is asked again after this time all the same.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// One of the few connections that a mailbox may have; free again when dropped, or when we die.
+pub struct Slot {
+    _lock: Option<Lock>,
+}
+
+/// Waits for one of the mailbox's connections, where their number is limited.
+pub fn slot(office: &Office<'_>, sender: Sender<'_>, limits: &Limits) -> Result<Slot> {
+    let Some(most) = limits.connections else {
+        return Ok(Slot { _lock: None });
+    };
+    let deadline = Instant::now() + office.patience;
+    loop {
+        for number in 0..most.clamp(1, 64) {
+            if let Ok(lock) = office
+                .store
+                .lock(&format!("smtp {} {} {number}", sender.0, sender.1))?
+            {
+                return Ok(Slot { _lock: Some(lock) });
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err(Fault::try_later(format!(
+                "all {most} connections that outgoing server `{}` allows `{}` are in use",
+                sender.0, sender.1
+            ))
+            .into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until the mailbox may send this message.
+pub fn take_turn(
+    office: &Office<'_>,
+    sender: Sender<'_>,
+    limits: &Limits,
+    recipients: usize,
+) -> Result<()> {
+    let pace = Pace {
+        messages_per_minute: limits.messages_per_minute,
+        recipients_per_day: limits.recipients_per_day,
+    };
+    if pace == Pace::default() {
+        return Ok(());
+    }
+    let key = format!("{} {}", sender.0, sender.1);
+    let deadline = Instant::now() + office.patience;
+    loop {
+        let wait = office
+            .store
+            .take_turn(&key, recipients, pace, Timestamp::now())?;
+        let Some(wait) = wait else { return Ok(()) };
+        if Instant::now() + wait > deadline {
+            return Err(Fault::try_later(format!(
+                "`{}` has sent as much as outgoing server `{}` takes; there is room again in {} s",
+                sender.1,
+                sender.0,
+                wait.as_secs() + 1
+            ))
+            .retry_after(Some(wait))
+            .into());
+        }
+        office.means.observer.step(&format!(
+            "`{}` may send again in {:.1} s",
+            sender.1,
+            wait.as_secs_f32()
+        ));
+        std::thread::sleep(wait);
+    }
+}
+
+/// An error while the server's wait holds.
+pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
+    let now = Timestamp::now();
+    let Some(wait) = store.wait(&wait_key(sender), now)? else {
+        return Ok(());
+    };
+    let left = Duration::try_from(wait.until.duration_since(now)).unwrap_or_default();
+    Err(Fault::try_later(format!(
+        "outgoing server `{}` asked us to wait, {} s more for `{}`",
+        sender.0,
+        left.as_secs() + 1,
+        sender.1
+    ))
+    .cause(Cause::WaitHolds)
+    .said(wait.reason)
+    .retry_after(Some(left))
+    .into())
+}
+
+/// What a server asked for holds for every process.
+pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>) -> Result<()> {
+    let asked = match result {
+        Ok(receipt) => receipt
+            .server_said
+            .as_ref()
+            .filter(|_| receipt.is_busy())
+            .map(|said| (BUSY_WAIT, said.clone())),
+        Err(err) => err.downcast_ref::<Fault>().and_then(|fault| {
+            let said = fault.server_said.clone();
+            let busy = fault.cause.is_some_and(Cause::is_busy);
+            // What `obey_wait` or our own pace says is no new wait.
+            let own = fault.cause == Some(Cause::WaitHolds) || said.is_none();
+            let wait = fault.retry_after.or(busy.then_some(BUSY_WAIT))?;
+            (!own).then(|| (wait, said.unwrap_or_else(|| fault.what.clone())))
+        }),
+    };
+    let Some((wait, reason)) = asked else {
+        return Ok(());
+    };
+    let until =
+        Timestamp::now().saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
+    store.set_wait(&wait_key(sender), &Wait { until, reason })
+}
+
+pub fn wait_key(sender: Sender<'_>) -> String {
+    format!("sending {} {}", sender.0, sender.1)
+}

@@ -1,0 +1,119 @@
+//! Makes of a message what is handed over: its envelope and its octets. Everything is decided here
+//! that needs no connection.
+
+use super::compose::{Auto, auto_fields};
+use super::people::{distinct, machine, sender};
+use super::{Mail, Office};
+use crate::fault::{Fault, Kind};
+use crate::mail::message::{Draft, Prepared};
+use crate::mail::{Envelope, Notifications, addresses};
+use crate::submit::{self, is_local};
+use anyhow::Result;
+use std::sync::Arc;
+
+/// What is wanted of all messages of a run.
+#[derive(Clone, Debug)]
+pub struct Orders<'o> {
+    /// The reverse-path; the From field where there is none.
+    pub from: Option<&'o str>,
+    /// The sender's full name, for a message without a From field.
+    pub full_name: Option<&'o str>,
+    /// Who gets each message: lists of addresses, a comma between two.
+    pub recipients: &'o [String],
+    /// And these full addresses.
+    pub composed_for: Vec<String>,
+    /// And those of To, Cc and Bcc.
+    pub from_header: bool,
+    /// Marks each message as sent by a program; as an answer, where nothing is said, if it has
+    /// In-Reply-To.
+    pub auto: Option<Option<Auto>>,
+    pub notifications: Notifications,
+    /// More than one message is to be sent.
+    pub several: bool,
+}
+
+impl<'a> Office<'a> {
+    /// The transactions of a message; `name` is how to name it.
+    ///
+    /// # Errors
+    /// `Malformed`, `UnknownRecipient`, `Refused` or `Config`: why it cannot be sent so.
+    pub fn prepare(
+        &'a self,
+        orders: &Orders<'_>,
+        octets: Vec<u8>,
+        name: Option<String>,
+    ) -> Result<Vec<Mail<'a>>> {
+        let mut draft = Draft::read(octets)?;
+        let mut found = orders.composed_for.clone();
+        for text in orders.recipients {
+            let parsed = addresses::parse(text).map_err(|why| {
+                Fault::usage(format!(
+                    "cannot read the recipient `{}`: {why}",
+                    text.escape_debug()
+                ))
+            })?;
+            found.extend(parsed);
+        }
+        if orders.from_header {
+            found.extend(draft.recipients()?);
+        }
+        let to = distinct(self.config, found)?;
+        if to.is_empty() {
+            return Err(nobody(orders, &draft).into());
+        }
+        let sender = sender(self.config, orders.from, &mut draft)?;
+        let route = submit::route(self.config, &sender).map_err(|fault| {
+            match is_local(&sender, &machine()) {
+                true => fault.hint("for mail of this machine, as from cron, name a sender in the configuration: `defaults: { sender: ADDRESS }`"),
+                false => fault,
+            }
+        })?;
+        submit::check_authors(self.config, &route, || draft.author_addresses())?;
+        if let Some(auto) = orders.auto {
+            let usual = match draft.answers() {
+                true => Auto::Replied,
+                false => Auto::Generated,
+            };
+            for (name, value) in auto_fields(auto.unwrap_or(usual)) {
+                draft.add(name, value);
+            }
+        }
+        let now = jiff::ZonedDateTime::now();
+        let Prepared { octets, message_id } = draft.prepare(&sender, orders.full_name, &now)?;
+        let octets = Arc::new(octets);
+        let most = self.most_recipients(&route)?;
+        let alone = !orders.several && to.len() <= most;
+        Ok(to
+            .chunks(most)
+            .map(|to| Mail {
+                file: name.clone(),
+                route,
+                envelope: Envelope {
+                    from: Some(sender.clone()),
+                    to: to.to_vec(),
+                    notifications: orders.notifications.clone(),
+                },
+                octets: Arc::clone(&octets),
+                message_id: message_id.clone(),
+                kept: None,
+                alone,
+            })
+            .collect())
+    }
+}
+
+fn nobody(orders: &Orders<'_>, draft: &Draft) -> Fault {
+    if orders.from_header
+        && let Some(why) = draft.without_header()
+    {
+        return Fault::new(
+            Kind::Malformed,
+            format!("the message has no header that names a recipient: {why}"),
+        );
+    }
+    let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
+    match orders.from_header {
+        true => fault.hint("To, Cc and Bcc name nobody"),
+        false => fault.hint("name them, or take them from To, Cc and Bcc with -t"),
+    }
+}

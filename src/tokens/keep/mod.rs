@@ -1,0 +1,492 @@
+//! Where tokens are kept: what is secret in the state database or, if the configuration says so,
+//! in a store outside (`vault`); what is not, always in the database (`state`).
+//!
+//! What always holds of a store outside:
+//! - Wherever a token may be is on record before it is put there, and until it is erased there:
+//!   a crash at any moment leaves nothing behind that nobody knows of.
+//! - A new token gets another name than the one before it, which is erased only when the new one
+//!   was read back and is on record.
+//! - Of several, as a crash may leave them, the newest is used: a refresh token that was rotated
+//!   is not lost once the store has it.
+//! - Nothing secret is written to the database.
+//!
+//! Who saves a token of a subject, or moves it, holds the subject's lock.
+
+mod record;
+
+use crate::config::TokenStore;
+use crate::digest::{Sha256, hex};
+use crate::fault::Fault;
+use crate::means::Observer;
+use crate::secret::Secret;
+use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
+use crate::vault::Vault;
+use anyhow::Result;
+use record::Record;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long `forget` waits for those who are getting a token.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When a token was obtained, and until when an access token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    pub obtained_at: SystemTime,
+    /// Of an access token.
+    pub expires_at: Option<SystemTime>,
+}
+
+/// A token and its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub secret: Secret,
+    pub times: Times,
+}
+
+/// What `forget` did.
+pub struct Forgotten {
+    pub tokens: usize,
+    /// What could not be erased outside.
+    pub left: Vec<Fault>,
+}
+
+/// The tokens of a state folder, kept as the configuration says. Shared by threads.
+pub struct Tokens<'a> {
+    store: &'a Store,
+    wanted: Option<&'a TokenStore>,
+    observer: Arc<dyn Observer>,
+    /// Tokens of this run that could not be kept.
+    held: Mutex<HashMap<TokenKey, Token>>,
+}
+
+impl<'a> Tokens<'a> {
+    pub fn new(
+        store: &'a Store,
+        wanted: Option<&'a TokenStore>,
+        observer: Arc<dyn Observer>,
+    ) -> Tokens<'a> {
+        Tokens {
+            store,
+            wanted,
+            observer,
+            held: Mutex::default(),
+        }
+    }
+
+    /// The token of this key, if its times are `good`: only then is a store outside asked.
+    ///
+    /// # Errors
+    /// `TryLater` or `Config` where the store cannot be read.
+    pub fn get(&self, key: &TokenKey, good: impl Fn(Times) -> bool) -> Result<Option<Token>> {
+        let held = self.held().get(key).cloned();
+        if let Some(token) = held.filter(|token| good(token.times)) {
+            return Ok(Some(token));
+        }
+        let Some(row) = self.store.token(key)? else {
+            return Ok(None);
+        };
+        let times = Times {
+            obtained_at: row.obtained_at,
+            expires_at: row.expires_at,
+        };
+        if !good(times) {
+            return Ok(None);
+        }
+        match row.secret {
+            Some(secret) => Ok(Some(Token { secret, times })),
+            None => Ok(self.outside(key)?.filter(|token| good(token.times))),
+        }
+    }
+
+    /// The newest refresh token of this subject.
+    ///
+    /// # Errors
+    /// As [`Tokens::get`].
+    pub fn refresh_token(&self, key: &TokenKey) -> Result<Option<Secret>> {
+        let token = self.newest(&key.of_refresh())?;
+        Ok(token.map(|token| token.secret))
+    }
+
+    /// Where the subject's refresh token should be, and is not.
+    pub fn lost(&self, key: &TokenKey) -> Result<Option<String>> {
+        let traces = self.store.token_traces(&key.of_refresh())?;
+        let vault = traces.first().and_then(|trace| Vault::decode(&trace.place));
+        Ok(vault.map(|vault| vault.words()))
+    }
+
+    /// Keeps the tokens of a sign-in, the refresh token first, if the server gave a new one. What
+    /// cannot be kept is held, and used, as long as this run lasts.
+    ///
+    /// # Errors
+    /// `TryLater`, `CannotWrite` or the database's: what was kept before is untouched.
+    pub fn save(&self, key: &TokenKey, access: &Token, refresh: Option<&Secret>) -> Result<()> {
+        let refresh = refresh.map(|secret| Token {
+            secret: secret.clone(),
+            times: Times {
+                expires_at: None,
+                ..access.times
+            },
+        });
+        let mut tokens = Vec::new();
+        tokens.extend(refresh.map(|token| (key.of_refresh(), token)));
+        tokens.push((key.clone(), access.clone()));
+        self.save_all(&tokens, Some(key))
+    }
+
+    /// Keeps a refresh token that came without an access token.
+    ///
+    /// # Errors
+    /// As [`Tokens::save`].
+    pub fn renew(&self, key: &TokenKey, refresh: &Secret) -> Result<()> {
+        let token = Token {
+            secret: refresh.clone(),
+            times: Times {
+                obtained_at: SystemTime::now(),
+                expires_at: None,
+            },
+        };
+        self.save_all(&[(key.of_refresh(), token)], None)
+    }
+
+    fn save_all(&self, tokens: &[(TokenKey, Token)], signed_in: Option<&TokenKey>) -> Result<()> {
+        self.held().extend(tokens.iter().cloned());
+        match self.wanted {
+            None => {
+                let rows: Vec<_> = tokens
+                    .iter()
+                    .map(|(key, token)| (key.clone(), row_with(token)))
+                    .collect();
+                self.store.save_tokens(&rows, signed_in)?;
+                for (key, _) in tokens {
+                    self.held().remove(key);
+                    self.erase_others(key, None)?;
+                }
+            }
+            Some(wanted) => {
+                for (key, token) in tokens {
+                    let signed_in = signed_in.filter(|of| *of == key);
+                    let put = || self.put(wanted, key, token, signed_in);
+                    match key.is_refresh() {
+                        // It exists once: a store that is busy for a moment shall not cost it.
+                        true => put().or_else(|_| put())?,
+                        false => put()?,
+                    }
+                    self.held().remove(key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True if the subject's newest refresh token is nowhere but in this process.
+    pub fn holds_refresh_token(&self, key: &TokenKey) -> bool {
+        self.held().contains_key(&key.of_refresh())
+    }
+
+    /// Every token on record, in the order of their keys, and in which store it is.
+    pub fn list(store: &Store) -> Result<Vec<(KeptToken, Option<Vault>)>> {
+        let kept = store.kept_tokens()?;
+        let with_vault = |kept: KeptToken| {
+            let vault = kept.place.as_deref().and_then(Vault::decode);
+            (kept, vault)
+        };
+        Ok(kept.into_iter().map(with_vault).collect())
+    }
+
+    /// Erases every token whose key begins with this text, wherever it is, and forgets it. Waits
+    /// for those who are just getting one, which would be kept after all.
+    ///
+    /// # Errors
+    /// `TryLater` when somebody takes longer than a minute.
+    pub fn forget(store: &Store, beginning: &str) -> Result<Forgotten> {
+        let kept = store.kept_tokens()?.into_iter().map(|kept| kept.key);
+        let traces = store.token_traces_of_all(beginning)?.into_iter();
+        let mut keys: Vec<TokenKey> = kept.chain(traces.map(|(key, _)| key)).collect();
+        keys.retain(|key| key.text().starts_with(beginning));
+        keys.sort_by_key(TokenKey::subject);
+        keys.dedup_by_key(|key| key.subject());
+        let deadline = Instant::now() + PATIENCE;
+        let mut locks = Vec::new();
+        for key in &keys {
+            locks.push(wait_for_lock(store, key, deadline)?);
+        }
+        let mut left = Vec::new();
+        for (_, trace) in store.token_traces_of_all(beginning)? {
+            if let Err(fault) = erase(&trace) {
+                left.push(fault.hint(format!("erase it there yourself: {}", trace.name)));
+            }
+        }
+        Ok(Forgotten {
+            tokens: store.forget_tokens(beginning)?,
+            left,
+        })
+    }
+
+    /// Writes, reads and erases an entry where tokens are kept; tells where that is. `None`: in
+    /// the database.
+    pub fn probe(&self) -> Result<Option<String>, Fault> {
+        let Some(wanted) = self.wanted else {
+            return Ok(None);
+        };
+        let vault = Vault::wanted(wanted);
+        vault.probe()?;
+        Ok(Some(vault.words()))
+    }
+
+    /// Moves what is kept elsewhere than the configuration wants it, as after a change of
+    /// `token_store`. What cannot be moved stays, usable, and is warned of. Costs one look into
+    /// the database where there is nothing to do.
+    pub fn settle(&self) -> Result<()> {
+        let mut misplaced: Vec<TokenKey> = Vec::new();
+        if self.wanted.is_some() {
+            misplaced.extend(self.store.tokens_here()?);
+        }
+        let in_database = !misplaced.is_empty();
+        for (key, trace) in self.store.token_traces_of_all("")? {
+            let suits = Vault::decode(&trace.place).is_some_and(|v| v.suits(self.wanted));
+            if !suits && !misplaced.contains(&key) {
+                misplaced.push(key);
+            }
+        }
+        for key in &misplaced {
+            // Whoever holds the lock renews the token, and thereby moves it.
+            let Some(_lock) = self.store.try_lock_sign_in(key)? else {
+                continue;
+            };
+            if let Err(err) = self.relocate(key) {
+                self.observer.warn(&format!(
+                    "a kept {} token cannot be moved to where `token_store` says, and stays where it is: {err}",
+                    kind(key)
+                ));
+            }
+        }
+        if in_database {
+            self.store.empty_log()?;
+        }
+        Ok(())
+    }
+
+    fn relocate(&self, key: &TokenKey) -> Result<()> {
+        self.adopt(key)?;
+        let Some(token) = self.newest(key)? else {
+            // Nothing is anywhere.
+            return self.erase_others(key, None);
+        };
+        match self.wanted {
+            Some(_) if self.is_settled(key)? => Ok(()),
+            Some(wanted) => self.put(wanted, key, &token, None),
+            None => {
+                self.store
+                    .save_tokens(&[(key.clone(), row_with(&token))], None)?;
+                self.erase_others(key, None)
+            }
+        }
+    }
+
+    /// A command that took over the entries of another one, as a script that was moved, has
+    /// nothing to be moved.
+    fn adopt(&self, key: &TokenKey) -> Result<()> {
+        let Some(wanted @ TokenStore::Command(_)) = self.wanted else {
+            return Ok(());
+        };
+        let vault = Vault::wanted(wanted);
+        for trace in self.store.token_traces(key)?.into_iter().rev() {
+            let of_command = matches!(Vault::decode(&trace.place), Some(Vault::Command(_)));
+            if of_command
+                && trace.place != vault.encode()
+                && let Ok(Some(text)) = vault.get(&trace.name)
+                && Record::read(text.expose(), key).is_some()
+            {
+                let here = Trace {
+                    place: vault.encode(),
+                    name: trace.name.clone(),
+                };
+                self.store.add_token_trace(key, &here)?;
+                self.store.remove_token_trace(&trace)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True if nothing of this key is elsewhere than the configuration wants it.
+    fn is_settled(&self, key: &TokenKey) -> Result<bool> {
+        let here = self.store.token(key)?.is_some_and(|r| r.secret.is_some());
+        let suits = |trace: &Trace| {
+            Vault::decode(&trace.place).is_some_and(|vault| vault.suits(self.wanted))
+        };
+        Ok(!here && self.store.token_traces(key)?.iter().all(suits))
+    }
+
+    /// The newest token of this key, wherever it is: after a crash, or where a store could not
+    /// be written, there may be an older one on record.
+    fn newest(&self, key: &TokenKey) -> Result<Option<Token>> {
+        if let Some(held) = self.held().get(key) {
+            return Ok(Some(held.clone()));
+        }
+        let here = self.store.token(key)?.and_then(|row| {
+            Some(Token {
+                secret: row.secret?,
+                times: Times {
+                    obtained_at: row.obtained_at,
+                    expires_at: row.expires_at,
+                },
+            })
+        });
+        let there = match (self.outside(key), &here) {
+            (Err(_), Some(_)) => None,
+            (there, _) => there?,
+        };
+        Ok(here
+            .into_iter()
+            .chain(there)
+            .max_by_key(|token| token.times.obtained_at))
+    }
+
+    /// The newest token of this key that a store outside has.
+    fn outside(&self, key: &TokenKey) -> Result<Option<Token>> {
+        let found = self.find_outside(key, &self.store.token_traces(key)?)?;
+        Ok(found.map(|(_, token)| token))
+    }
+
+    fn find_outside(&self, key: &TokenKey, traces: &[Trace]) -> Result<Option<(Trace, Token)>> {
+        for trace in traces {
+            let found = vault_of(trace)?.get(&trace.name)?;
+            if let Some(token) = found.and_then(|text| Record::read(text.expose(), key)) {
+                return Ok(Some((trace.clone(), token)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts a token into the store outside; then is what was kept before erased.
+    fn put(
+        &self,
+        wanted: &TokenStore,
+        key: &TokenKey,
+        token: &Token,
+        signed_in: Option<&TokenKey>,
+    ) -> Result<()> {
+        let traces = self.store.token_traces(key)?;
+        let vault = traces
+            .first()
+            .and_then(|trace| Vault::decode(&trace.place))
+            .filter(|vault| vault.suits(Some(wanted)))
+            .unwrap_or_else(|| Vault::wanted(wanted));
+        let kept = match &traces[..] {
+            [only] => Some(only.name.clone()),
+            several => self
+                .find_outside(key, several)?
+                .map(|(trace, _)| trace.name),
+        };
+        let trace = Trace {
+            name: self.another_name(key, kept.as_deref()),
+            place: vault.encode(),
+        };
+        self.store.add_token_trace(key, &trace)?;
+        if let Err(fault) = vault.put(&trace.name, &Record::write(key, token)) {
+            // What is there may be a part of it.
+            if vault.erase(&trace.name).is_ok() {
+                self.store.remove_token_trace(&trace)?;
+            }
+            return Err(fault.into());
+        }
+        let row = TokenRow {
+            secret: None,
+            obtained_at: token.times.obtained_at,
+            expires_at: token.times.expires_at,
+        };
+        self.store.save_tokens(&[(key.clone(), row)], signed_in)?;
+        self.erase_others(key, Some(&trace))
+    }
+
+    /// Erases all that is outside of this key but `kept`. What cannot be erased stays on record,
+    /// and is tried again the next time.
+    fn erase_others(&self, key: &TokenKey, kept: Option<&Trace>) -> Result<()> {
+        for trace in self.store.token_traces(key)? {
+            if Some(&trace) == kept {
+                continue;
+            }
+            match erase(&trace) {
+                Ok(()) => self.store.remove_token_trace(&trace)?,
+                Err(fault) => self.observer.warn(&format!(
+                    "an old token stays behind as {}: {}",
+                    trace.name, fault.what
+                )),
+            }
+        }
+        Ok(())
+    }
+
+    /// A name other than `kept`, which says to a person whose token it is, and which no other
+    /// state folder uses.
+    fn another_name(&self, key: &TokenKey, kept: Option<&str>) -> String {
+        let kind = kind(key);
+        let who = match key.account.as_str() {
+            "" => "app",
+            account => account,
+        };
+        let plain = |c: char| match c {
+            c if c.is_ascii_alphanumeric() || "@._-".contains(c) => c,
+            _ => '_',
+        };
+        let who: String = who.chars().take(64).map(plain).collect();
+        let folder = std::fs::canonicalize(self.store.path()).unwrap_or_default();
+        let mut hash = Sha256::new();
+        hash.update(folder.as_os_str().as_encoded_bytes());
+        hash.update(b"\n");
+        hash.update(key.text().as_bytes());
+        let hash = hex(&hash.finish()[..8]);
+        let first = format!("{kind}-{who}-{hash}-1");
+        match kept == Some(first.as_str()) {
+            true => format!("{kind}-{who}-{hash}-2"),
+            false => first,
+        }
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, Token>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<SignInLock> {
+    loop {
+        if let Some(lock) = store.try_lock_sign_in(key)? {
+            return Ok(lock);
+        }
+        if Instant::now() > deadline {
+            let what = "another queuemail is getting a token all the time; nothing is forgotten";
+            return Err(Fault::try_later(what).into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn kind(key: &TokenKey) -> &'static str {
+    match key.is_refresh() {
+        true => "refresh",
+        false => "access",
+    }
+}
+
+fn row_with(token: &Token) -> TokenRow {
+    TokenRow {
+        secret: Some(token.secret.clone()),
+        obtained_at: token.times.obtained_at,
+        expires_at: token.times.expires_at,
+    }
+}
+
+fn vault_of(trace: &Trace) -> Result<Vault, Fault> {
+    Vault::decode(&trace.place).ok_or_else(|| {
+        Fault::config(format!(
+            "a token is in a store that this queuemail does not know: {}",
+            trace.place
+        ))
+    })
+}
+
+fn erase(trace: &Trace) -> Result<(), Fault> {
+    vault_of(trace)?.erase(&trace.name)
+}

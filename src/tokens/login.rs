@@ -1,0 +1,235 @@
+//! A person signs in by hand: with a code on another device, or in a browser.
+
+use super::sign_in::login_name;
+use super::{Access, Wanted};
+use crate::config::resolve;
+use crate::config::{IncomingVia, MailboxEntry, OutgoingServer, OutgoingVia, Resource};
+use crate::fault::{Fault, Kind};
+use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
+use crate::secret::Secret;
+use anyhow::{Context as _, Result};
+use std::time::Duration;
+
+/// How long we wait for a browser to come back.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// How a person signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// With a code on any device.
+    Device,
+    /// In a browser of this host, which comes back to its loopback.
+    Browser,
+    /// In a browser elsewhere; the person brings the address at which it ends.
+    BrowserElsewhere,
+}
+
+/// A sign-in that was made.
+pub struct SignedIn {
+    /// Who was to sign in.
+    pub account: String,
+    pub token: AccessToken,
+}
+
+/// What the person must be shown.
+pub enum Show<'a> {
+    Code {
+        page: &'a str,
+        code: &'a str,
+    },
+    /// The page of the sign-in, and what a browser of this host is to open.
+    Page {
+        page: &'a str,
+        start: Option<&'a str>,
+    },
+}
+
+/// The person who signs in.
+pub trait Person {
+    /// Shows what `account` is to do.
+    fn show(&self, account: &str, what: Show<'_>);
+
+    /// The address at which a browser elsewhere ended. The code in it is a secret until it is
+    /// redeemed.
+    ///
+    /// # Errors
+    /// `Usage` where nobody can be asked.
+    fn bring_address(&self) -> Result<Secret>;
+}
+
+impl Access<'_> {
+    /// Signs the account that reads a mailbox in and keeps its tokens, for `resource` or, without
+    /// one, for what the mailbox is read through.
+    ///
+    /// # Errors
+    /// As [`Access::mailbox_token`]; `Usage` where no person signs in to that server.
+    pub fn login(
+        &self,
+        entry: &MailboxEntry<'_>,
+        resource: Option<Resource>,
+        how: How,
+        person: &dyn Person,
+    ) -> Result<SignedIn> {
+        let via = self.config.incoming_server(&entry.address.server);
+        let usual = match via.map(|server| server.via) {
+            Some(IncomingVia::Graph) => Resource::Graph,
+            _ => Resource::Imap,
+        };
+        let wanted = self.mailbox_wanted(entry, resource.unwrap_or(usual))?;
+        let outgoing = entry.address.outgoing_server.as_deref();
+        // Where the program itself reads, a person can only be signing in to send.
+        if wanted.account.is_none()
+            && resource.is_none()
+            && let Some(server) = outgoing.and_then(|name| self.config.outgoing_server(name))
+            && resolve::signs_in_apart(entry, server)
+        {
+            return self.sending_login(server, Some(entry), how, person);
+        }
+        self.sign_in_by_hand(wanted, how, person)
+    }
+
+    /// The same of the account that `outgoing` sends with for `sender`.
+    ///
+    /// # Errors
+    /// As [`Access::login`].
+    pub fn sending_login(
+        &self,
+        outgoing: &OutgoingServer,
+        sender: Option<&MailboxEntry<'_>>,
+        how: How,
+        person: &dyn Person,
+    ) -> Result<SignedIn> {
+        let resource = match outgoing.via {
+            OutgoingVia::Graph => Resource::Graph,
+            _ => Resource::Smtp,
+        };
+        self.sign_in_by_hand(
+            self.sending_wanted(outgoing, sender, resource)?,
+            how,
+            person,
+        )
+    }
+
+    /// True if `sender` is to send through `outgoing`, and cannot before a person signs in for it.
+    pub fn lacks_login(&self, outgoing: &OutgoingServer, sender: &MailboxEntry<'_>) -> bool {
+        let by_hand = |wanted: &Wanted<'_>| wanted.account.is_some_and(|a| a.password.is_none());
+        let wanted = self.sending_wanted(outgoing, Some(sender), Resource::Smtp);
+        sender.address.sender
+            && outgoing.enabled
+            && wanted.is_ok_and(|wanted| {
+                let kept = self.store.token(&wanted.key.of_refresh());
+                by_hand(&wanted) && kept.is_ok_and(|token| token.is_none())
+            })
+    }
+
+    fn sign_in_by_hand(
+        &self,
+        mut wanted: Wanted<'_>,
+        how: How,
+        person: &dyn Person,
+    ) -> Result<SignedIn> {
+        let Some(account) = &mut wanted.account else {
+            return Err(Fault::usage(format!(
+                "server `{}` signs in as the program itself (oauth-service), so nobody needs to sign in",
+                wanted.registration.server
+            ))
+            .hint(format!("try it: queuemail token get {}", login_name(&wanted)))
+            .into());
+        };
+        // It has no part in this, nor has an endpoint that is for passwords alone.
+        account.password = None;
+        let account = account.name.to_owned();
+        self.tokens.settle()?;
+        // Before a person goes to the trouble.
+        self.tokens.probe()?;
+        let result = match how {
+            How::Device => self.with_device(&wanted, &account, person),
+            How::Browser => self.with_browser(&wanted, Some(Redirect::listen()?), &account, person),
+            How::BrowserElsewhere => self.with_browser(&wanted, None, &account, person),
+        };
+        let mut scene = wanted.scene.clone();
+        scene.doing = format!("cannot sign `{account}` in");
+        let granted = result.context(scene)?;
+        // Nobody else may be redeeming the old refresh token while the new one is written.
+        let _lock = self.wait_for_lock(&wanted, || Ok(None))?;
+        self.save(&wanted, &granted)
+            .with_context(|| format!("cannot keep the sign-in of `{account}`"))?;
+        Ok(SignedIn {
+            account,
+            token: granted.access,
+        })
+    }
+
+    fn with_device(
+        &self,
+        wanted: &Wanted<'_>,
+        account: &str,
+        person: &dyn Person,
+    ) -> Result<Granted> {
+        let signer = self.client(wanted)?;
+        let client = signer.as_client(&wanted.registration);
+        let endpoint = wanted.registration.device_authorization_endpoint()?;
+        let code = client
+            .begin_device(&endpoint, &wanted.key.scope)
+            .map_err(fault)?;
+        let shown = Show::Code {
+            page: &code.verification_uri,
+            code: &code.user_code,
+        };
+        person.show(account, shown);
+        Ok(client
+            .finish_device(&code, std::thread::sleep)
+            .map_err(fault)?)
+    }
+
+    /// With a browser that comes back to `here` or, without it, ends at an address that the person
+    /// brings.
+    fn with_browser(
+        &self,
+        wanted: &Wanted<'_>,
+        mut here: Option<Redirect>,
+        account: &str,
+        person: &dyn Person,
+    ) -> Result<Granted> {
+        let signer = self.client(wanted)?;
+        let client = signer.as_client(&wanted.registration);
+        let request = client.authorization(
+            &wanted.registration.authorization_endpoint()?,
+            here.as_ref().map_or(ELSEWHERE.to_owned(), Redirect::uri),
+            &wanted.key.scope,
+            wanted.account.map_or("", |a| a.name),
+            wanted.registration.is_entra(),
+        )?;
+        let start = match &mut here {
+            Some(redirect) => Some(redirect.start_at(&request.url)?),
+            None => None,
+        };
+        let shown = Show::Page {
+            page: request.url.as_str(),
+            start: start.as_deref(),
+        };
+        person.show(account, shown);
+        let brought = match here {
+            Some(redirect) => redirect.wait(&request.asked, PATIENCE)?,
+            None => {
+                let address = person.bring_address()?;
+                pasted(address.expose(), &request.asked)?
+            }
+        };
+        match brought {
+            Brought::Code(code) => Ok(client
+                .code(code, request, &wanted.key.scope)
+                .map_err(fault)?),
+            Brought::Error { error, description } => Err(Fault::new(
+                Kind::SignIn,
+                "the browser came back with a refusal",
+            )
+            .said(request.hidden(&format!("{error}: {description}")))
+            .into()),
+        }
+    }
+}
+
+fn fault(err: GrantError) -> Fault {
+    err.fault
+}

@@ -1,0 +1,253 @@
+//! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
+
+use super::keep::{Times, Token};
+use super::{Access, Wanted};
+use crate::config::resolve::{self, Account, CredentialSource, Registration};
+use crate::fault::{Cause, Fault, Kind};
+use crate::http::{self, Agent};
+use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
+use crate::shell;
+use anyhow::Result;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// Until when a wrong password is not tried again: it does not become right.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+impl Access<'_> {
+    /// Signs in anew and keeps what that yields.
+    pub(super) fn sign_in(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
+        let granted = match wanted.account {
+            None if let CredentialSource::ManagedIdentity { system } =
+                wanted.registration.credential =>
+            {
+                let client_id = wanted.registration.client_id.as_str();
+                oauth::managed_identity(
+                    &Agent::local(self.means.timeout).traced(self.trace()),
+                    (!system).then_some(client_id),
+                    &wanted.key.scope,
+                    &shell::quote(wanted.registration.app_server),
+                )?
+            }
+            None => {
+                let client = self.client(wanted)?;
+                client
+                    .as_client(&wanted.registration)
+                    .client_credentials(&wanted.key.scope)
+                    .map_err(|e| e.fault)?
+            }
+            Some(account) => self.sign_in_person(wanted, account)?,
+        };
+        Ok(self.keep(wanted, granted))
+    }
+
+    /// Makes durable what a grant yields. If that fails, the tokens serve this run all the same.
+    fn keep(&self, wanted: &Wanted<'_>, granted: Granted) -> AccessToken {
+        let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
+        let observer = &self.means.observer;
+        match self.save(wanted, &granted) {
+            Ok(()) => observer.step(&format!("got a token, good for {minutes} minutes")),
+            Err(err) => observer.warn(&self.not_kept(wanted, &err)),
+        }
+        granted.access
+    }
+
+    /// What remains when tokens cannot be kept.
+    fn not_kept(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> String {
+        let whose = wanted.account.map_or("the app itself", |a| a.name);
+        let words = format!("the token of {whose} serves this run but is not kept: {err:#}");
+        match self.tokens.holds_refresh_token(&wanted.key) {
+            false => words,
+            true => format!(
+                "{words}; neither is the refresh token that came with it: the next run uses the one before it, and if that is refused, sign in: queuemail token login {}",
+                login_name(wanted)
+            ),
+        }
+    }
+
+    pub(super) fn save(&self, wanted: &Wanted<'_>, granted: &Granted) -> Result<()> {
+        let access = Token {
+            secret: granted.access.secret.clone(),
+            times: Times {
+                obtained_at: granted.access.obtained_at,
+                expires_at: Some(granted.access.expires_at),
+            },
+        };
+        self.tokens
+            .save(&wanted.key, &access, granted.refresh.as_ref())
+    }
+
+    /// With the refresh token of an earlier sign-in, else with the configured password.
+    fn sign_in_person(&self, wanted: &Wanted<'_>, account: Account<'_>) -> Result<Granted> {
+        let scope = &wanted.key.scope;
+        let mut refused = None;
+        if let Some(refresh) = self.tokens.refresh_token(&wanted.key)? {
+            let client = self.client(wanted)?;
+            match client
+                .as_client(&wanted.registration)
+                .refresh(&refresh, scope)
+            {
+                Ok(granted) => return Ok(granted),
+                Err(err) => {
+                    if let Some(renewed) = &err.refresh {
+                        self.noted(self.tokens.renew(&wanted.key, renewed));
+                    }
+                    // Only the server's own word ends a refresh token, and nothing erases it: it
+                    // may be the app's secret that is wrong.
+                    if err.class == Class::TryLater || err.fault.server_said.is_none() {
+                        return Err(err.fault.into());
+                    }
+                    refused = Some(Fault {
+                        what: "the refresh token is refused".to_owned(),
+                        cause: Some(Cause::RefreshRefused),
+                        ..err.fault
+                    });
+                }
+            }
+        }
+        let Some(source) = account.password else {
+            let fault = |what| Fault::new(Kind::SignIn, what);
+            let fault = match self.tokens.lost(&wanted.key)? {
+                None => fault(format!("nobody has signed in as `{}` yet", account.name))
+                    .cause(Cause::NotSignedIn),
+                Some(place) => fault(format!(
+                    "the refresh token of `{}` is not in {place} any more",
+                    account.name
+                )),
+            };
+            let login = login_name(wanted);
+            return Err(refused
+                .unwrap_or_else(|| fault.hint(format!("sign in: `queuemail token login {login}`")))
+                .into());
+        };
+        let password = source.resolve(&format!("the password of `{}`", account.name))?;
+        if !self.fresh
+            && let Some((until, earlier)) = self.store.refused_password(&wanted.key, &password)?
+        {
+            return Err(left_alone(until, earlier).into());
+        }
+        let client = self.client(wanted)?;
+        client
+            .as_client(&wanted.registration)
+            .password(account.name, &password, scope)
+            .map_err(|e| {
+                if e.class == Class::Never {
+                    let wait = e.fault.retry_after.unwrap_or(FOR_EVER);
+                    let until = SystemTime::now() + wait;
+                    let refused =
+                        self.store
+                            .set_refused_password(&wanted.key, &password, until, &e.fault);
+                    self.noted(refused);
+                }
+                e.fault.into()
+            })
+    }
+
+    pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
+        let registration = &wanted.registration;
+        let server = registration.server;
+        let credential = match &registration.credential {
+            CredentialSource::None => Credential::None,
+            CredentialSource::Secret(source) => {
+                Credential::Secret(source.resolve(&format!("the secret of server `{server}`"))?)
+            }
+            CredentialSource::Certificate {
+                certificate,
+                private_key,
+                passphrase,
+            } => Credential::Certificate {
+                certificate: certificate.into(),
+                private_key: private_key.map(Into::into),
+                passphrase: match passphrase {
+                    Some(source) => Some(source.resolve(&format!(
+                        "the passphrase of the certificate of server `{server}`"
+                    ))?),
+                    None => None,
+                },
+            },
+            CredentialSource::FederatedToken(source) => Credential::FederatedToken(source.read()?),
+            // Only for the app itself; a person signs in without it.
+            CredentialSource::ManagedIdentity { .. } => Credential::None,
+        };
+        if wanted.account.is_none() && matches!(credential, Credential::None) {
+            return Err(Fault::config(format!("server `{server}` has no secret"))
+                .hint(format!(
+                    "give one: queuemail server set {} --secret-file FILE",
+                    shell::quote(server)
+                ))
+                .into());
+        }
+        let resource = wanted
+            .account
+            .and_then(|account| resolve::v1_resource(registration, account, &wanted.key.scope));
+        Ok(Signer {
+            agent: self.agent(registration)?,
+            token_endpoint: match resource {
+                Some(_) => registration.authority.token_endpoint_v1(),
+                None => registration.token_endpoint(),
+            },
+            credential,
+            resource,
+        })
+    }
+
+    fn agent(&self, registration: &Registration<'_>) -> Result<Agent> {
+        self.http(registration.ca_file)
+    }
+
+    fn trace(&self) -> Option<http::Trace> {
+        self.means.trace().map(|trace| Arc::new(trace) as _)
+    }
+
+    /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
+    pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = ca_file.map(ToOwned::to_owned);
+        if let Some(agent) = agents.get(&key) {
+            return Ok(agent.clone());
+        }
+        let agent = Agent::new(&self.means.net_settings(ca_file))?.traced(self.trace());
+        agents.insert(key, agent.clone());
+        Ok(agent)
+    }
+}
+
+/// What stands for an attempt with a password that was refused before.
+fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
+    let left = until.duration_since(SystemTime::now());
+    let minutes = left.unwrap_or_default().as_secs() / 60 + 1;
+    earlier.hint(match minutes {
+        0..=60 => format!(
+            "an account that is locked is left alone, and the password tried again in {minutes} minutes at the earliest; force one attempt: queuemail token get --fresh"
+        ),
+        _ => "this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
+    })
+}
+
+/// What `token login` is given to sign this account in.
+pub(super) fn login_name(wanted: &Wanted<'_>) -> String {
+    let address = wanted.scene.address.as_deref().unwrap_or_default();
+    let login = wanted.scene.login.clone();
+    login.unwrap_or_else(|| shell::quote(address))
+}
+
+/// What a [`Client`] borrows.
+pub(super) struct Signer {
+    agent: Agent,
+    token_endpoint: String,
+    credential: Credential,
+    resource: Option<&'static str>,
+}
+
+impl Signer {
+    pub(super) fn as_client<'s>(&'s self, registration: &'s Registration<'_>) -> Client<'s> {
+        Client {
+            agent: &self.agent,
+            token_endpoint: &self.token_endpoint,
+            client_id: registration.client_id.as_str(),
+            credential: self.credential.clone(),
+            resource: self.resource,
+        }
+    }
+}
