@@ -192,6 +192,27 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// What a person does about a file or folder that cannot be written.
+pub fn remedy(err: &io::Error) -> &'static str {
+    match err.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space and run the same command again"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "let the user that runs queuemail write there and run the same command again"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "a file may not become so large: raise the limit (ulimit -f; in systemd LimitFSIZE=) and run the same command again"
+        }
+        _ if Errno::from_io_error(err)
+            .is_some_and(|e| [Errno::MFILE, Errno::NFILE].contains(&e)) =>
+        {
+            "too many files are open: raise the limit (ulimit -n), or do less at a time (fetch --jobs), and run the same command again"
+        }
+        _ => "mend the destination and run the same command again",
+    }
+}
+
 /// The errors of a command that goes on with its other work after the first. Never empty.
 #[derive(Debug)]
 pub struct Errors(Vec<anyhow::Error>);

@@ -3,11 +3,12 @@
 
 mod way;
 
+pub use crate::fault::remedy;
 pub use way::{End, real_path};
 
 use crate::fault::{Fault, Kind};
+use crate::shell;
 use anyhow::{Context, Result};
-use rustix::io::Errno;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -134,24 +135,11 @@ pub fn who_else_can_change(about: &Metadata) -> Option<&'static str> {
     (mode & 0o020 != 0 && ![0, own].contains(&group)).then_some("a group")
 }
 
-/// What a person does about a file or folder that cannot be written.
-pub fn remedy(err: &std::io::Error) -> &'static str {
-    match err.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "free some space and run the same command again"
-        }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "let the user that runs queuemail write there and run the same command again"
-        }
-        ErrorKind::FileTooLarge => {
-            "a file may not become so large: raise the limit (ulimit -f; in systemd LimitFSIZE=) and run the same command again"
-        }
-        _ if Errno::from_io_error(err)
-            .is_some_and(|e| [Errno::MFILE, Errno::NFILE].contains(&e)) =>
-        {
-            "too many files are open: raise the limit (ulimit -n), or do less at a time (fetch --jobs), and run the same command again"
-        }
-        _ => "mend the destination and run the same command again",
+/// What to do about a file of another user. Root does not take a service's file from it.
+pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
+    match me {
+        0 => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
+        _ => format!("if it is yours: sudo chown {me} {}", shell::quote(path)),
     }
 }
 

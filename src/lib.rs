@@ -11,6 +11,7 @@
 //!        outbox               the engine: keep, hand over, settle, report
 //!        send                 the engine: connections, limits, waits, verdicts
 //!        check                the walk to a working mailbox, step by step
+//!        provision            servers and queues added, changed, renamed, removed
 //!        reach                opens mailboxes and ways out, by the way that is open to us
 //!        setup                the PowerShell that an administrator of the tenant runs
 //!        submit               who may send, through which server, and how much
@@ -44,6 +45,7 @@ mod outbox;
 mod output;
 mod powershell;
 mod prompt;
+mod provision;
 mod reach;
 mod secret;
 mod send;
@@ -62,9 +64,7 @@ use std::sync::atomic::AtomicBool;
 
 /// The command line's whole definition, for man pages and completions.
 pub fn command() -> clap::Command {
-    let mut definition = cli::definition();
-    definition.build();
-    definition
+    cli::built()
 }
 
 /// Runs the program with the arguments of a process, its name first.

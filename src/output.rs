@@ -1,8 +1,6 @@
 //! Results on stdout, everything else on stderr; server text made safe for a terminal.
 
-use crate::fault::{Fault, Kind};
-use crate::files;
-use crate::means::Observer;
+use crate::fault::{self, Fault, Kind};
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
@@ -74,24 +72,6 @@ impl Output {
     }
 }
 
-impl Observer for Output {
-    fn step(&self, text: &str) {
-        Output::step(self, text);
-    }
-
-    fn warn(&self, text: &str) {
-        Output::warn(self, text);
-    }
-
-    fn trace(&self, line: &str) {
-        Output::trace(self, line);
-    }
-
-    fn wants_trace(&self) -> bool {
-        self.verbose >= 2
-    }
-}
-
 /// True if questions may be asked: standard input and error are terminals.
 pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
@@ -116,7 +96,7 @@ pub fn finish_stdout(written: io::Result<()>) -> Result<()> {
 fn unwritten(err: &io::Error) -> anyhow::Error {
     let what = format!("cannot write to standard output: {err}");
     Fault::new(Kind::CannotWrite, what)
-        .hint(files::remedy(err))
+        .hint(fault::remedy(err))
         .into()
 }
 

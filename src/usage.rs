@@ -1,5 +1,6 @@
 //! What is wrong with a command line, in the words of the house: clap finds it, we say it.
 
+use crate::cli::{self, Refused};
 use crate::fault::Fault;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
@@ -12,6 +13,12 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     let value = one(ContextKind::InvalidValue);
     let wrong = one(ContextKind::InvalidSubcommand);
     let command = command(args, &wrong);
+    if let Some(refused) = std::error::Error::source(err).and_then(|e| e.downcast_ref::<Refused>())
+    {
+        let name = arg.split(' ').next().unwrap_or_default();
+        let name = name.trim_matches(['[', ']', '<', '>']);
+        return Some(Fault::usage(format!("`{name}`{refused}")));
+    }
     let what = match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return None,
         // For a person all commands; for a program one object.
@@ -99,7 +106,7 @@ fn text(err: &clap::Error, kind: ContextKind) -> Vec<String> {
 
 /// The command that was meant where its words are in the other order: `add queue`.
 fn turned_round(args: &[OsString], wrong: &str) -> Option<String> {
-    let definition = crate::command();
+    let definition = cli::built();
     let mut after = args.iter().skip_while(|word| *word != wrong).skip(1);
     let noun = definition.find_subcommand(after.next()?)?;
     let verb = noun.find_subcommand(wrong)?;
@@ -108,12 +115,12 @@ fn turned_round(args: &[OsString], wrong: &str) -> Option<String> {
 
 /// The command that was being read.
 fn command(args: &[OsString], wrong: &str) -> String {
-    path(&crate::command(), args, wrong).0
+    path(&cli::built(), args, wrong).0
 }
 
 /// An option and what stands after it, joined, where that was taken for options of its own.
 fn dashed_value(args: &[OsString], wrong: &str, wrong_command: &str) -> Option<String> {
-    let definition = crate::command();
+    let definition = cli::built();
     let at = path(&definition, args, wrong_command).1;
     args.windows(2).find_map(|two| {
         let (option, value) = (two[0].to_str()?, two[1].to_str()?);

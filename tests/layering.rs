@@ -1,6 +1,7 @@
 //! The map of CONTRIBUTING.md stays true by itself: who in `src/` may name whom, and words that
 //! have no place in a program which meets hostile input.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,15 +28,14 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("lib", true, &["cli", "commands", "diagnosis", "usage"]),
     // Built for the fuzzers alone.
     ("fuzzing", true, &["delivery", "fetch", "mail", "oauth"]),
-    ("cli", false, &[]),
-    ("usage", false, &["command", "fault"]),
+    ("cli", false, &["config", "net"]),
+    ("usage", false, &["cli", "fault"]),
     (
         "commands",
         true,
         &[
             "check",
             "cli",
-            "command",
             "delivery",
             "diagnosis",
             "expiry",
@@ -44,6 +44,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "oauth",
             "outbox",
             "prompt",
+            "provision",
             "reach",
             "send",
             "setup",
@@ -60,6 +61,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ),
     ("fetch", true, &["delivery", "mail", "state"]),
     ("outbox", true, &["delivery", "mail", "state"]),
+    ("provision", true, &[]),
     ("setup", true, &["submit"]),
     ("submit", true, &[]),
     ("expiry", true, &[]),
@@ -104,10 +106,46 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("prompt", true, &[]),
 ];
 
+/// Files that lead to each other, by what they name. None may be added.
+const CIRCLES: &[&[&str]] = &[
+    &["check::reading", "check::run"],
+    &["commands::claims", "commands::login", "commands::token"],
+    &[
+        "diagnosis::aadsts",
+        "diagnosis::entry",
+        "diagnosis::graph",
+        "diagnosis::mail",
+        "diagnosis::own",
+    ],
+    &["oauth::exchange", "oauth::grant"],
+];
+
+/// Files of `commands/` with more than [`LONGEST_COMMAND`] lines. None may be added.
+const LONG_COMMANDS: &[&str] = &[
+    "src/commands/completions.rs",
+    "src/commands/fetch.rs",
+    "src/commands/fetch/words.rs",
+    "src/commands/login.rs",
+    "src/commands/send.rs",
+    "src/commands/send/words.rs",
+    "src/commands/status.rs",
+    "src/commands/token.rs",
+];
+
+/// The lines, without tests, that a command needs which reads its arguments, calls and prints.
+const LONGEST_COMMAND: usize = 200;
+
 /// These print nothing and know no command line: they get values, and tell an `Observer`. Of
 /// `output` they know how text is made safe.
 const ENGINES: &[&str] = &[
-    "check", "fetch", "outbox", "reach", "send", "setup", "tokens",
+    "check",
+    "fetch",
+    "outbox",
+    "provision",
+    "reach",
+    "send",
+    "setup",
+    "tokens",
 ];
 
 /// Words that panic, or that were forgotten.
@@ -148,6 +186,101 @@ fn dependencies_point_one_way() {
         wrong.is_empty(),
         "see the map in CONTRIBUTING.md\n{}",
         wrong.join("\n")
+    );
+}
+
+/// A file can be understood, tested and moved with those that it names, and without others.
+#[test]
+fn files_do_not_name_each_other_in_a_circle() {
+    let found = circles(&names_of_files());
+    let known: Vec<Vec<String>> = CIRCLES
+        .iter()
+        .map(|circle| circle.iter().map(|file| (*file).to_owned()).collect())
+        .collect();
+    let within = |one: &[String], other: &[String]| one.iter().all(|file| other.contains(file));
+    let new: Vec<&Vec<String>> = found
+        .iter()
+        .filter(|circle| !known.iter().any(|other| within(circle, other)))
+        .collect();
+    assert!(
+        new.is_empty(),
+        "what two files share belongs into a third below both\n{new:#?}"
+    );
+    let gone: Vec<&Vec<String>> = known
+        .iter()
+        .filter(|circle| !found.contains(circle))
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "these are smaller now or gone: make `CIRCLES` so too\n{gone:#?}\nfound: {found:#?}"
+    );
+}
+
+#[test]
+fn circles_are_found_behind_groups_and_what_is_passed_on() {
+    let files = [
+        (
+            "a",
+            "pub use one::{Thing, other as another}; pub use two::*;",
+        ),
+        ("a::one", "use super::Second; pub struct Thing;"),
+        (
+            "a::two",
+            "use crate::{b, a::{c::*, one::Thing}}; pub fn Second",
+        ),
+        ("a::c", "fn f() { super::super::b::g() }"),
+        ("b", "use crate::a;"),
+    ];
+    let texts: BTreeMap<String, String> = files
+        .iter()
+        .map(|(module, text)| ((*module).to_owned(), (*text).to_owned()))
+        .collect();
+    let mut names = names_of(&texts);
+    let named = |module: &str| names[module].iter().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!(named("a::one"), ["a::two"]);
+    assert_eq!(named("a::two"), ["a::c", "a::one", "b"]);
+    assert_eq!(named("a::c"), ["b"]);
+    assert_eq!(circles(&names), [["a::one", "a::two"]]);
+    names.clear();
+    assert!(circles(&names).is_empty());
+}
+
+#[test]
+fn parts_do_not_name_each_other_in_a_circle() {
+    let part = |module: &String| module.split("::").next().unwrap_or_default().to_owned();
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (module, named) in names_of_files() {
+        let own = part(&module);
+        let others = named.iter().map(part).filter(|other| *other != own);
+        names.entry(own.clone()).or_default().extend(others);
+    }
+    assert_eq!(circles(&names), Vec::<Vec<String>>::new());
+}
+
+/// A command reads its arguments, calls one part, and prints. What is longer does more.
+#[test]
+fn commands_are_short() {
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, _, _) in product_lines() {
+        let (file, _) = place.rsplit_once(':').expect("a place");
+        if file.starts_with("src/commands/") {
+            *lines.entry(file.to_owned()).or_default() += 1;
+        }
+    }
+    lines.retain(|_, count| *count > LONGEST_COMMAND);
+    let is_known = |file: &str| LONG_COMMANDS.contains(&file);
+    let new: Vec<_> = lines.iter().filter(|(file, _)| !is_known(file)).collect();
+    assert!(
+        new.is_empty(),
+        "move what is not about arguments or printing out of `commands`\n{new:?}"
+    );
+    let gone: Vec<_> = LONG_COMMANDS
+        .iter()
+        .filter(|file| !lines.contains_key(**file))
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "these are short now: take them out of `LONG_COMMANDS`\n{gone:?}"
     );
 }
 
@@ -364,4 +497,161 @@ fn named(line: &str) -> Vec<String> {
         })
         .filter(|name| !name.is_empty())
         .collect()
+}
+
+/// Each file of the product with the files that it names by `crate::…` or `super::…`. Where a
+/// folder's own file passes a name on, the file counts that has it.
+fn names_of_files() -> BTreeMap<String, BTreeSet<String>> {
+    let mut texts: BTreeMap<String, String> = BTreeMap::new();
+    for (place, _, line) in product_lines() {
+        let (file, _) = place.rsplit_once(':').expect("a place");
+        let code = line.split("//").next().unwrap_or_default();
+        let text = texts.entry(module_of(file)).or_default();
+        text.push_str(code.trim());
+        text.push(' ');
+    }
+    names_of(&texts)
+}
+
+fn names_of(texts: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut names = BTreeMap::new();
+    for (module, text) in texts {
+        let mut named = BTreeSet::new();
+        for path in paths(text, module) {
+            named.extend(home(&path, texts));
+        }
+        named.remove(module);
+        names.insert(module.clone(), named);
+    }
+    names
+}
+
+/// `src/a/b.rs` and `src/a/b/mod.rs` are `a::b`.
+fn module_of(file: &str) -> String {
+    let path = file.trim_start_matches("src/").trim_end_matches(".rs");
+    path.trim_end_matches("/mod").replace('/', "::")
+}
+
+/// The paths, seen from the top, that a text names.
+fn paths(text: &str, module: &str) -> Vec<String> {
+    let of_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let mut found = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in text.match_indices(start) {
+            let before = &text[..at];
+            if before.ends_with(of_word) || before.ends_with("super::") {
+                continue;
+            }
+            let mut rest = &text[at..];
+            let mut from: Vec<&str> = module.split("::").collect();
+            if let Some(below) = rest.strip_prefix("crate::") {
+                (rest, from) = (below, Vec::new());
+            }
+            while let Some(below) = rest.strip_prefix("super::") {
+                rest = below;
+                from.pop();
+            }
+            for path in spread(rest) {
+                let steps = from.iter().copied().map(str::to_owned);
+                let path: Vec<String> = steps.chain(path).collect();
+                found.push(path.join("::"));
+            }
+        }
+    }
+    found
+}
+
+/// `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn spread(text: &str) -> Vec<Vec<String>> {
+    let of_word = |c: char| c.is_alphanumeric() || "_*".contains(c);
+    let Some(group) = text.strip_prefix('{') else {
+        let end = text.find(|c| !of_word(c)).unwrap_or(text.len());
+        let word = text[..end].to_owned();
+        return match text[end..].strip_prefix("::") {
+            Some(rest) if rest.starts_with('{') || rest.starts_with(of_word) => spread(rest)
+                .into_iter()
+                .map(|path| [vec![word.clone()], path].concat())
+                .collect(),
+            _ => vec![vec![word]],
+        };
+    };
+    let mut found = Vec::new();
+    let (mut depth, mut start) = (0, 0);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            ',' | '}' if depth == 0 => {
+                let one = group[start..at].trim();
+                if !one.is_empty() {
+                    found.extend(spread(one));
+                }
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The file of what a path names: the longest part of it that is a file, or, where that passes
+/// the rest on, the file below that has it.
+fn home(path: &str, texts: &BTreeMap<String, String>) -> Option<String> {
+    let steps: Vec<&str> = path.split("::").collect();
+    let length = (1..=steps.len())
+        .rev()
+        .find(|n| texts.contains_key(&steps[..*n].join("::")))?;
+    let module = steps[..length].join("::");
+    let Some(name) = steps.get(length).filter(|name| **name != "*") else {
+        return Some(module);
+    };
+    let text = &texts[&module];
+    for (at, _) in text.match_indices("pub use ") {
+        for passed in spread(&text[at + "pub use ".len()..]) {
+            let Some((last, file)) = passed.split_last() else {
+                continue;
+            };
+            let below = format!("{module}::{}", file.join("::"));
+            let has = |word: &str| {
+                let of_word = |c: char| c.is_alphanumeric() || c == '_';
+                texts.get(&below).is_some_and(|text| {
+                    text.match_indices(&format!("pub {word} {name}"))
+                        .any(|(at, found)| !text[at + found.len()..].starts_with(of_word))
+                })
+            };
+            let kinds = ["fn", "struct", "enum", "const", "trait", "type"];
+            if last == *name || last == "*" && kinds.iter().any(|word| has(word)) {
+                return home(&format!("{below}::{name}"), texts);
+            }
+        }
+    }
+    Some(module)
+}
+
+/// The groups of files of which each leads to each other.
+fn circles(names: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reached: BTreeMap<&String, BTreeSet<&String>> = names
+        .keys()
+        .map(|file| {
+            let mut seen = BTreeSet::new();
+            let mut next: Vec<&String> = names[file].iter().collect();
+            while let Some(file) = next.pop() {
+                if seen.insert(file) {
+                    next.extend(names.get(file).into_iter().flatten());
+                }
+            }
+            (file, seen)
+        })
+        .collect();
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for (file, ahead) in &reached {
+        if ahead.contains(file) && !found.iter().any(|circle| circle.contains(file)) {
+            let back = |other: &&&String| reached[**other].contains(file);
+            found.push(ahead.iter().filter(back).map(|f| (*f).clone()).collect());
+        }
+    }
+    found
 }

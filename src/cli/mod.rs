@@ -14,6 +14,7 @@ mod secrets;
 mod send;
 mod server;
 mod token;
+mod typed;
 
 pub use fetch::*;
 pub use files::*;
@@ -24,6 +25,7 @@ pub use secrets::*;
 pub use send::*;
 pub use server::*;
 pub use token::*;
+pub use typed::Refused;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use deferred::Deferred;
@@ -50,6 +52,13 @@ const LONG_HELP: &str = "\
 pub fn definition() -> clap::Command {
     // `queuemail help fetch` is a habit of many; one such command is enough.
     furnish(Cli::command()).disable_help_subcommand(false)
+}
+
+/// The same, all of it there.
+pub fn built() -> clap::Command {
+    let mut definition = definition();
+    definition.build();
+    definition
 }
 
 /// Gives a command and those below it the one form of help.

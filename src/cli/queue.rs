@@ -1,6 +1,8 @@
 //! `queue`: the queues and their addresses.
 
-use super::secrets::PasswordArgs;
+use super::secrets::{Password, SourceArgs};
+use super::typed::{change, value};
+use crate::config::{AfterFetch, Change, EmailAddress, Language, Name, Priority, Target};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -23,8 +25,8 @@ pub enum QueueCommand {
         #[arg(value_name = "QUEUE")]
         name: String,
         /// Remove this address only
-        #[arg(long, value_name = "ADDRESS")]
-        address: Option<String>,
+        #[arg(long, value_name = "ADDRESS", value_parser = value::<EmailAddress>())]
+        address: Option<EmailAddress>,
         /// Show how the file would change, and change nothing
         #[arg(long)]
         dry_run: bool,
@@ -40,22 +42,22 @@ Examples:
       --extension-language de --deliver maildir:/var/mail/support")]
 pub struct QueueAdd {
     /// The queue's name
-    #[arg(value_name = "QUEUE")]
-    pub name: Option<String>,
+    #[arg(value_name = "QUEUE", value_parser = value::<Name>())]
+    pub name: Option<Name>,
     /// Full e-mail address of the mailbox
-    #[arg(long, value_name = "ADDR")]
-    pub address: Option<String>,
+    #[arg(long, value_name = "ADDR", value_parser = value::<EmailAddress>())]
+    pub address: Option<EmailAddress>,
     /// The incoming server that it is read through
-    #[arg(long, value_name = "INCOMING")]
-    pub server: Option<String>,
+    #[arg(long, value_name = "INCOMING", value_parser = value::<Name>())]
+    pub server: Option<Name>,
     #[command(flatten)]
     pub values: AddressValues,
     /// Priority of the queue, for addresses without their own
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub queue_priority: Option<String>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = change::<Priority>())]
+    pub queue_priority: Option<Change<Priority>>,
     /// Language of the queue, for addresses without their own
-    #[arg(long, value_name = "TAG")]
-    pub queue_language: Option<String>,
+    #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
+    pub queue_language: Option<Change<Language>>,
     /// Replace an address that is defined differently
     #[arg(long)]
     pub replace: bool,
@@ -76,22 +78,22 @@ pub struct QueueSet {
     #[arg(value_name = "QUEUE")]
     pub name: String,
     /// The address to change; may be left out when the queue has one
-    #[arg(long, value_name = "ADDRESS")]
-    pub address: Option<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = value::<EmailAddress>())]
+    pub address: Option<EmailAddress>,
     /// The incoming server that it is read through
-    #[arg(long, value_name = "INCOMING")]
-    pub server: Option<String>,
+    #[arg(long, value_name = "INCOMING", value_parser = value::<Name>())]
+    pub server: Option<Name>,
     #[command(flatten)]
     pub values: AddressValues,
     /// The address may no longer be used as a sender
     #[arg(long, conflicts_with = "sender")]
     pub no_sender: bool,
     /// Priority of the queue, for addresses without their own
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub queue_priority: Option<String>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = change::<Priority>())]
+    pub queue_priority: Option<Change<Priority>>,
     /// Language of the queue, for addresses without their own
-    #[arg(long, value_name = "TAG")]
-    pub queue_language: Option<String>,
+    #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
+    pub queue_language: Option<Change<Language>>,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -101,29 +103,29 @@ pub struct QueueSet {
 #[derive(Args, Clone, Debug, Default)]
 pub struct AddressValues {
     /// Priority of the address: a number, the lowest is served first
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub priority: Option<String>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = change::<Priority>())]
+    pub priority: Option<Change<Priority>>,
     /// Language of the address (BCP 47), if it differs from the queue's
-    #[arg(long, value_name = "TAG")]
-    pub extension_language: Option<String>,
+    #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
+    pub extension_language: Option<Change<Language>>,
     /// Account that signs in to read the mailbox [default: the address]
-    #[arg(long, value_name = "ACCOUNT")]
-    pub account: Option<String>,
+    #[arg(long, value_name = "ACCOUNT", value_parser = change::<Name>())]
+    pub account: Option<Change<Name>>,
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub password: SourceArgs<Password>,
     /// Allow the address as a sender
     #[arg(long)]
     pub sender: bool,
     /// The outgoing server that its mail leaves through
-    #[arg(long, value_name = "OUTGOING")]
-    pub outgoing: Option<String>,
+    #[arg(long, value_name = "OUTGOING", value_parser = change::<Name>())]
+    pub outgoing: Option<Change<Name>>,
     /// Folder to fetch; may be repeated [default: INBOX]
     #[arg(long = "folder", value_name = "FOLDER")]
     pub folders: Vec<String>,
     /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, lmtp-plain:HOST:PORT, https://URL, eml:FOLDER, stdout
-    #[arg(long, value_name = "TARGET")]
-    pub deliver: Option<String>,
+    #[arg(long, value_name = "TARGET", value_parser = change::<Target>())]
+    pub deliver: Option<Change<Target>>,
     /// What happens on the server afterwards: keep, seen, delete or move:FOLDER
-    #[arg(long = "after", value_name = "ACTION")]
-    pub after: Option<String>,
+    #[arg(long = "after", value_name = "ACTION", value_parser = change::<AfterFetch>())]
+    pub after: Option<Change<AfterFetch>>,
 }

@@ -1,77 +1,183 @@
 //! Where secrets come from; never the secrets themselves.
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, ValueEnum};
+use super::typed::{change, change_path};
+use crate::config::{Change, Day, Given, ManagedIdentity};
+use clap::builder::{EnumValueParser, OsStringValueParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
+use std::ffi::OsString;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
-/// Where the client secret comes from; never the secret itself.
-#[derive(Args, Clone, Debug, Default)]
-#[group(multiple = false)]
-pub struct SecretArgs {
-    /// Read the client secret from standard input and keep it in the configuration
-    #[arg(long)]
-    pub secret_stdin: bool,
-    /// Read the client secret from this file at each use
-    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
-    pub secret_file: Option<PathBuf>,
-    /// Read the client secret from this environment variable at each use
-    #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
-    pub secret_env: Option<String>,
-    /// Read the client secret from this command at each use (words split as a shell does, no shell run)
-    #[arg(long, value_name = "COMMAND")]
-    pub secret_command: Option<String>,
-    /// Read the client secret from this entry of the system's keyring at each use
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
-    pub secret_keyring: Option<String>,
-    /// Read the client secret from this systemd credential at each use
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
-    pub secret_credential: Option<String>,
+/// A secret whose source is named by a group of options, at most one of which is given.
+pub trait Which: Clone + std::fmt::Debug + Default {
+    const GROUP: &'static str;
+    const FLAGS: &'static [Flag];
+    /// What is read, in the words of the help.
+    const WHAT: &'static str;
+    /// The same, at more length where the option for a file is described.
+    const IN_FULL: &'static str = Self::WHAT;
+    /// The option that has the secret asked for, with its help.
+    const ASKED: Option<(&'static str, &'static str)> = None;
+    /// The option that has the secret read from standard input.
+    const STDIN: &'static str;
+    /// All of them are rare, and stand in the long help alone.
+    const IS_RARE: bool = false;
 }
 
-/// Where a mailbox user's password comes from; never the password itself.
-#[derive(Args, Clone, Debug, Default)]
-#[group(multiple = false)]
-pub struct PasswordArgs {
-    /// Ask for the password and keep it in the configuration
-    #[arg(long)]
-    pub set_password: bool,
-    /// Read the password from standard input and keep it in the configuration
-    #[arg(long)]
-    pub password_stdin: bool,
-    /// Read the password from this file at each use
-    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
-    pub password_file: Option<PathBuf>,
-    /// Read the password from this environment variable at each use
-    #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
-    pub password_env: Option<String>,
-    /// Read the password from this command at each use (words split as a shell does, no shell run)
-    #[arg(long, value_name = "COMMAND")]
-    pub password_command: Option<String>,
-    /// Read the password from this entry of the system's keyring at each use
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
-    pub password_keyring: Option<String>,
-    /// Read the password from this systemd credential at each use
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
-    pub password_credential: Option<String>,
+/// One option that names where a secret is read from at each use.
+pub struct Flag {
+    name: &'static str,
+    /// The kind of the source, as the file has it.
+    kind: &'static str,
+    value: &'static str,
+    from: &'static str,
+    is_rare: bool,
+}
+
+/// The sources of a secret: a new one is a line here.
+macro_rules! flags {
+    ($what:literal) => {
+        flags!($what:
+            "file" "FILE" "this file at each use" false,
+            "env" "VARIABLE" "this environment variable at each use" true,
+            "command" "COMMAND" "this command at each use (words split as a shell does, no shell run)" false,
+            "keyring" "NAME" "this entry of the system's keyring at each use" true,
+            "credential" "NAME" "this systemd credential at each use" true,
+        )
+    };
+    ($what:literal: $($kind:literal $value:literal $from:literal $is_rare:literal,)*) => {
+        &[$(Flag {
+            name: concat!($what, "-", $kind),
+            kind: $kind,
+            value: $value,
+            from: $from,
+            is_rare: $is_rare,
+        }),*]
+    };
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ClientSecret;
+
+impl Which for ClientSecret {
+    const GROUP: &'static str = "SecretArgs";
+    const FLAGS: &'static [Flag] = flags!("secret");
+    const WHAT: &'static str = "the client secret";
+    const STDIN: &'static str = "secret-stdin";
+}
+
+/// Of a mailbox user.
+#[derive(Clone, Debug, Default)]
+pub struct Password;
+
+impl Which for Password {
+    const GROUP: &'static str = "PasswordArgs";
+    const FLAGS: &'static [Flag] = flags!("password");
+    const WHAT: &'static str = "the password";
+    const ASKED: Option<(&'static str, &'static str)> = Some((
+        "set-password",
+        "Ask for the password and keep it in the configuration",
+    ));
+    const STDIN: &'static str = "password-stdin";
+}
+
+/// Of a PFX file or an encrypted key.
+#[derive(Clone, Debug, Default)]
+pub struct Passphrase;
+
+impl Which for Passphrase {
+    const GROUP: &'static str = "PassphraseArgs";
+    const FLAGS: &'static [Flag] = flags!("certificate-passphrase");
+    const WHAT: &'static str = "the passphrase of the certificate";
+    const IN_FULL: &'static str = "the passphrase of the certificate (PFX, or encrypted key)";
+    const STDIN: &'static str = "certificate-passphrase-stdin";
+    const IS_RARE: bool = true;
+}
+
+/// Where a secret comes from.
+#[derive(Clone, Debug, Default)]
+pub struct SourceArgs<W> {
+    pub given: Option<Given>,
+    of: PhantomData<W>,
+}
+
+impl<W: Which> Args for SourceArgs<W> {
+    fn augment_args(command: Command) -> Command {
+        let mut args = Vec::new();
+        let flag = |name, help: String| {
+            let arg = Arg::new(name).long(name).help(help);
+            arg.action(ArgAction::SetTrue).hide_short_help(W::IS_RARE)
+        };
+        args.extend(W::ASKED.map(|(name, help)| flag(name, help.to_owned())));
+        let what = W::WHAT;
+        args.push(flag(
+            W::STDIN,
+            format!("Read {what} from standard input and keep it in the configuration"),
+        ));
+        args.extend(W::FLAGS.iter().map(|flag| {
+            let what = match flag.kind {
+                "file" => W::IN_FULL,
+                _ => W::WHAT,
+            };
+            Arg::new(flag.name)
+                .long(flag.name)
+                .value_name(flag.value)
+                .value_parser(OsStringValueParser::new())
+                .help(format!("Read {what} from {}", flag.from))
+                .hide_short_help(W::IS_RARE || flag.is_rare)
+        }));
+        let names: Vec<_> = args.iter().map(|arg| arg.get_id().clone()).collect();
+        let group = ArgGroup::new(W::GROUP).multiple(false).args(names);
+        command.args(args).group(group)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<W: Which> FromArgMatches for SourceArgs<W> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let is_set = |name: &str| matches.get_flag(name);
+        let given = if W::ASKED.is_some_and(|(name, _)| is_set(name)) {
+            Some(Given::Asked)
+        } else if is_set(W::STDIN) {
+            Some(Given::Stdin)
+        } else {
+            W::FLAGS.iter().find_map(|flag| {
+                let text = matches.get_one::<OsString>(flag.name)?;
+                Some(Given::source(flag.kind, text))
+            })
+        };
+        Ok(SourceArgs {
+            given,
+            of: PhantomData,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// What an OAuth Service server uses in place of a client secret.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CredentialArgs {
     /// The day on which the client secret expires (YYYY-MM-DD), to be warned 30 days before
-    #[arg(long, value_name = "DATE")]
-    pub secret_expires: Option<String>,
+    #[arg(long, value_name = "DATE", value_parser = change::<Day>())]
+    pub secret_expires: Option<Change<Day>>,
     /// Certificate registered with the app, instead of a secret: PEM, or PFX with its key
-    #[arg(long, value_name = "FILE", value_parser = path_or_empty())]
-    pub certificate: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = change_path())]
+    pub certificate: Option<Change<PathBuf>>,
     /// Private key of the certificate (PEM), where it is in a file of its own
-    #[arg(long, value_name = "PEM", value_parser = path_or_empty())]
-    pub private_key: Option<PathBuf>,
+    #[arg(long, value_name = "PEM", value_parser = change_path())]
+    pub private_key: Option<Change<PathBuf>>,
     #[command(flatten)]
-    pub passphrase: PassphraseArgs,
+    pub passphrase: SourceArgs<Passphrase>,
     /// File with a token of another identity provider (workload identity federation)
-    #[arg(long, value_name = "FILE", value_parser = path_or_empty(), hide_short_help = true)]
-    pub federated_token_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", value_parser = change_path(), hide_short_help = true)]
+    pub federated_token_file: Option<Change<PathBuf>>,
     /// Environment variable that holds the name of such a file, like AZURE_FEDERATED_TOKEN_FILE
     #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub federated_token_env_file: Option<String>,
@@ -86,21 +192,9 @@ pub struct CredentialArgs {
     /// Use a managed identity of the Azure host that we run on: the user-assigned one whose client
     /// ID is given, or (system) the host's own
     #[arg(long, value_name = "KIND", hide_short_help = true, num_args = 0..=1,
-          require_equals = true, default_missing_value = "user")]
-    pub managed_identity: Option<IdentityArg>,
-}
-
-impl CredentialArgs {
-    /// True if something here stands for the secret.
-    pub fn replaces_secret(&self) -> bool {
-        let path = |p: &Option<PathBuf>| p.as_ref().is_some_and(|p| !p.as_os_str().is_empty());
-        let text = |t: &Option<String>| t.as_ref().is_some_and(|t| !t.is_empty());
-        path(&self.certificate)
-            || path(&self.federated_token_file)
-            || text(&self.federated_token_env_file)
-            || text(&self.federated_token_command)
-            || self.managed_identity.is_some()
-    }
+          require_equals = true, default_missing_value = "user",
+          value_parser = EnumValueParser::<IdentityArg>::new().map(ManagedIdentity::from))]
+    pub managed_identity: Option<ManagedIdentity>,
 }
 
 /// Which of an Azure host's identities.
@@ -110,31 +204,28 @@ pub enum IdentityArg {
     System,
 }
 
-/// Where the passphrase of a PFX file or an encrypted key comes from; never the passphrase itself.
-#[derive(Args, Clone, Debug, Default)]
-#[group(multiple = false)]
-pub struct PassphraseArgs {
-    /// Read the passphrase of the certificate from standard input and keep it in the configuration
-    #[arg(long, hide_short_help = true)]
-    pub certificate_passphrase_stdin: bool,
-    /// Read the passphrase of the certificate (PFX, or encrypted key) from this file at each use
-    #[arg(long, value_name = "FILE", value_parser = path_or_empty(), hide_short_help = true)]
-    pub certificate_passphrase_file: Option<PathBuf>,
-    /// Read the passphrase of the certificate from this environment variable at each use
-    #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
-    pub certificate_passphrase_env: Option<String>,
-    /// Read the passphrase of the certificate from this command at each use (words split as a shell does, no shell run)
-    #[arg(long, value_name = "COMMAND", hide_short_help = true)]
-    pub certificate_passphrase_command: Option<String>,
-    /// Read the passphrase of the certificate from this entry of the system's keyring at each use
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
-    pub certificate_passphrase_keyring: Option<String>,
-    /// Read the passphrase of the certificate from this systemd credential at each use
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
-    pub certificate_passphrase_credential: Option<String>,
+impl From<IdentityArg> for ManagedIdentity {
+    fn from(arg: IdentityArg) -> ManagedIdentity {
+        match arg {
+            IdentityArg::User => ManagedIdentity::User,
+            IdentityArg::System => ManagedIdentity::System,
+        }
+    }
 }
 
-/// A path, or the empty string, by which `set` takes a key away.
-pub(super) fn path_or_empty() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().map(PathBuf::from)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SecretSource;
+
+    #[test]
+    fn every_source_of_a_secret_has_its_option() {
+        for flags in [ClientSecret::FLAGS, Password::FLAGS, Passphrase::FLAGS] {
+            let kinds: Vec<&str> = flags.iter().map(|flag| flag.kind).collect();
+            assert_eq!(kinds, SecretSource::KINDS);
+        }
+        for kind in SecretSource::KINDS {
+            assert!(SecretSource::of(kind, "word").is_ok(), "{kind}");
+        }
+    }
 }

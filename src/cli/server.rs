@@ -1,6 +1,13 @@
 //! `server`: app registrations to read through, and ways to send.
 
-use super::secrets::{CredentialArgs, PasswordArgs, SecretArgs, path_or_empty};
+use super::secrets::{ClientSecret, CredentialArgs, Password, SourceArgs};
+use super::typed::{change, change_path, change_text, value};
+use crate::config::{
+    Authentication, Authority, Change, ClientId, HttpsUrl, IncomingVia, Name, OauthEndpoint,
+    OutgoingVia, ServerUser, Tenant,
+};
+use crate::net::Endpoint;
+use clap::builder::{EnumValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -49,23 +56,24 @@ Examples:
   pass show contoso | queuemail server add incoming Contoso … --secret-stdin")]
 pub struct IncomingArgs {
     /// A name of your choice, by which queues refer to the server
-    pub name: Option<String>,
+    #[arg(value_parser = value::<Name>())]
+    pub name: Option<Name>,
     /// Login address: https://<login host>/<tenant>, the tenant a GUID or a domain name
-    #[arg(long, value_name = "URL")]
-    pub address: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = value::<Authority>())]
+    pub address: Option<Authority>,
     /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
-    #[arg(long, value_name = "TYPE")]
-    pub auth: Option<AuthArg>,
+    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    pub auth: Option<Authentication>,
     /// Application (client) ID of the app registration
-    #[arg(long, value_name = "ID")]
-    pub client_id: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = value::<ClientId>())]
+    pub client_id: Option<ClientId>,
     #[command(flatten)]
-    pub secret: SecretArgs,
+    pub secret: SourceArgs<ClientSecret>,
     #[command(flatten)]
     pub credential: CredentialArgs,
     /// Read through imap or graph, or find out (auto)
-    #[arg(long, value_name = "WAY")]
-    pub via: Option<IncomingViaArg>,
+    #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<IncomingViaArg>::new().map(IncomingVia::from))]
+    pub via: Option<IncomingVia>,
     #[command(flatten)]
     pub transport: IncomingTransportArgs,
     /// Replace a server of this name that is defined differently
@@ -83,34 +91,35 @@ Examples:
       --auth oauth-service --app Contoso --user support@contoso.com")]
 pub struct OutgoingArgs {
     /// A name of your choice, by which queues refer to the server
-    pub name: Option<String>,
+    #[arg(value_parser = value::<Name>())]
+    pub name: Option<Name>,
     /// Tenant: a GUID or a domain name
-    #[arg(long, value_name = "ID|DOMAIN")]
-    pub tenant: Option<String>,
+    #[arg(long, value_name = "ID|DOMAIN", value_parser = value::<Tenant>())]
+    pub tenant: Option<Tenant>,
     /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
-    #[arg(long, value_name = "TYPE")]
-    pub auth: Option<AuthArg>,
+    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    pub auth: Option<Authentication>,
     /// The mailbox user that sends: its object ID (GUID) or address
-    #[arg(long, value_name = "GUID|ADDRESS")]
-    pub user: Option<String>,
+    #[arg(long, value_name = "GUID|ADDRESS", value_parser = value::<ServerUser>())]
+    pub user: Option<ServerUser>,
     /// Sign in with the app registration of this incoming server
     #[arg(long, value_name = "INCOMING")]
     pub app: Option<String>,
     /// Application (client) ID of its own, instead of --app
-    #[arg(long, value_name = "ID", conflicts_with = "app")]
-    pub client_id: Option<String>,
+    #[arg(long, value_name = "ID", conflicts_with = "app", value_parser = value::<ClientId>())]
+    pub client_id: Option<ClientId>,
     #[command(flatten)]
-    pub secret: SecretArgs,
+    pub secret: SourceArgs<ClientSecret>,
     #[command(flatten)]
     pub credential: CredentialArgs,
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub password: SourceArgs<Password>,
     /// Keep the server in the file but send nothing through it
     #[arg(long)]
     pub disabled: bool,
     /// Send through smtp or graph, or find out (auto)
-    #[arg(long, value_name = "WAY")]
-    pub via: Option<OutgoingViaArg>,
+    #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<OutgoingViaArg>::new().map(OutgoingVia::from))]
+    pub via: Option<OutgoingVia>,
     #[command(flatten)]
     pub transport: OutgoingTransportArgs,
     /// Replace a server of this name that is defined differently
@@ -133,32 +142,32 @@ pub struct ServerSet {
     #[arg(value_name = "SERVER")]
     pub name: String,
     /// Give the server another name, also where queues refer to it
-    #[arg(long, value_name = "NAME")]
-    pub rename: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = value::<Name>())]
+    pub rename: Option<Name>,
     /// Login address (incoming)
-    #[arg(long, value_name = "URL")]
-    pub address: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = value::<Authority>())]
+    pub address: Option<Authority>,
     /// Tenant (outgoing)
-    #[arg(long, value_name = "ID|DOMAIN")]
-    pub tenant: Option<String>,
+    #[arg(long, value_name = "ID|DOMAIN", value_parser = value::<Tenant>())]
+    pub tenant: Option<Tenant>,
     /// Sign in as oauth-service or oauth-user
-    #[arg(long, value_name = "TYPE")]
-    pub auth: Option<AuthArg>,
+    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    pub auth: Option<Authentication>,
     /// Application (client) ID
-    #[arg(long, value_name = "ID")]
-    pub client_id: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = change::<ClientId>())]
+    pub client_id: Option<Change<ClientId>>,
     /// The incoming server whose app registration signs in (outgoing)
-    #[arg(long, value_name = "INCOMING")]
-    pub app: Option<String>,
+    #[arg(long, value_name = "INCOMING", value_parser = change_text())]
+    pub app: Option<Change<String>>,
     /// The mailbox user that sends (outgoing)
-    #[arg(long, value_name = "GUID|ADDRESS")]
-    pub user: Option<String>,
+    #[arg(long, value_name = "GUID|ADDRESS", value_parser = change::<ServerUser>())]
+    pub user: Option<Change<ServerUser>>,
     #[command(flatten)]
-    pub secret: SecretArgs,
+    pub secret: SourceArgs<ClientSecret>,
     #[command(flatten)]
     pub credential: CredentialArgs,
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub password: SourceArgs<Password>,
     /// Send nothing through it (outgoing)
     #[arg(long, conflicts_with = "enabled")]
     pub disabled: bool,
@@ -169,20 +178,20 @@ pub struct ServerSet {
     #[arg(long, value_name = "WAY")]
     pub via: Option<String>,
     /// IMAP host (incoming)
-    #[arg(long, value_name = "URL")]
-    pub imap: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = change::<Endpoint>())]
+    pub imap: Option<Change<Endpoint>>,
     /// Submission host (outgoing)
-    #[arg(long, value_name = "URL")]
-    pub smtp: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = change::<Endpoint>())]
+    pub smtp: Option<Change<Endpoint>>,
     /// Graph service root
-    #[arg(long, value_name = "URL")]
-    pub graph: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = change::<HttpsUrl>())]
+    pub graph: Option<Change<HttpsUrl>>,
     /// OAuth scope
-    #[arg(long, value_name = "SCOPE")]
-    pub scope: Option<String>,
+    #[arg(long, value_name = "SCOPE", value_parser = change_text())]
+    pub scope: Option<Change<String>>,
     /// PEM file of authorities to trust beside the system's
-    #[arg(long, value_name = "PEM", value_parser = path_or_empty())]
-    pub ca_file: Option<PathBuf>,
+    #[arg(long, value_name = "PEM", value_parser = change_path())]
+    pub ca_file: Option<Change<PathBuf>>,
     #[command(flatten)]
     pub endpoints: EndpointArgs,
     /// Show how the file would change, and change nothing
@@ -213,11 +222,11 @@ pub enum OutgoingViaArg {
 #[derive(Args, Clone, Debug, Default)]
 pub struct IncomingTransportArgs {
     /// IMAP host, where the cloud's own does not serve: imaps://HOST[:PORT] or imap://HOST[:PORT]
-    #[arg(long, hide_short_help = true, value_name = "URL")]
-    pub imap: Option<String>,
+    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<Endpoint>())]
+    pub imap: Option<Endpoint>,
     /// Graph service root, where the cloud's own does not serve
-    #[arg(long, hide_short_help = true, value_name = "URL")]
-    pub graph: Option<String>,
+    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<HttpsUrl>())]
+    pub graph: Option<HttpsUrl>,
     /// OAuth scope, where the cloud's own does not serve
     #[arg(long, hide_short_help = true, value_name = "SCOPE")]
     pub scope: Option<String>,
@@ -232,28 +241,57 @@ pub struct IncomingTransportArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct EndpointArgs {
     /// Token endpoint of a provider other than Entra ID
-    #[arg(long, hide_short_help = true, value_name = "URL")]
-    pub token_endpoint: Option<String>,
+    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = change::<OauthEndpoint>())]
+    pub token_endpoint: Option<Change<OauthEndpoint>>,
     /// Authorization endpoint of such a provider, for a sign-in with a browser
-    #[arg(long, hide_short_help = true, value_name = "URL")]
-    pub authorization_endpoint: Option<String>,
+    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = change::<OauthEndpoint>())]
+    pub authorization_endpoint: Option<Change<OauthEndpoint>>,
     /// Device authorization endpoint of such a provider, for a sign-in with a code
-    #[arg(long, hide_short_help = true, value_name = "URL")]
-    pub device_authorization_endpoint: Option<String>,
+    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = change::<OauthEndpoint>())]
+    pub device_authorization_endpoint: Option<Change<OauthEndpoint>>,
 }
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct OutgoingTransportArgs {
     /// Submission host, where the cloud's own does not serve: smtp://HOST[:PORT] or smtps://HOST[:PORT]
-    #[arg(long, hide_short_help = true, value_name = "URL")]
-    pub smtp: Option<String>,
+    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<Endpoint>())]
+    pub smtp: Option<Endpoint>,
     /// Graph service root, where the cloud's own does not serve
-    #[arg(long, hide_short_help = true, value_name = "URL")]
-    pub graph: Option<String>,
+    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<HttpsUrl>())]
+    pub graph: Option<HttpsUrl>,
     /// OAuth scope, where the cloud's own does not serve
     #[arg(long, hide_short_help = true, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// PEM file of authorities to trust beside the system's
     #[arg(long, hide_short_help = true, value_name = "PEM")]
     pub ca_file: Option<PathBuf>,
+}
+
+impl From<AuthArg> for Authentication {
+    fn from(arg: AuthArg) -> Authentication {
+        match arg {
+            AuthArg::OauthService => Authentication::OauthService,
+            AuthArg::OauthUser => Authentication::OauthUser,
+        }
+    }
+}
+
+impl From<IncomingViaArg> for IncomingVia {
+    fn from(arg: IncomingViaArg) -> IncomingVia {
+        match arg {
+            IncomingViaArg::Imap => IncomingVia::Imap,
+            IncomingViaArg::Graph => IncomingVia::Graph,
+            IncomingViaArg::Auto => IncomingVia::Auto,
+        }
+    }
+}
+
+impl From<OutgoingViaArg> for OutgoingVia {
+    fn from(arg: OutgoingViaArg) -> OutgoingVia {
+        match arg {
+            OutgoingViaArg::Smtp => OutgoingVia::Smtp,
+            OutgoingViaArg::Graph => OutgoingVia::Graph,
+            OutgoingViaArg::Auto => OutgoingVia::Auto,
+        }
+    }
 }

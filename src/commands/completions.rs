@@ -7,7 +7,7 @@
 //! shell's own completion of file names.
 
 use super::Context;
-use crate::cli::{CompletionsArgs, Shell};
+use crate::cli::{self, CompletionsArgs, Shell};
 use crate::config::{self, Config};
 use crate::shell;
 use anyhow::Result;
@@ -47,7 +47,7 @@ pub fn run(context: &Context, args: &CompletionsArgs) -> Result<()> {
 
 /// Walks the definition along the words, the program's name first; the last one is unfinished.
 fn candidates(context: &Context, words: &[String]) -> Vec<Candidate> {
-    let definition = crate::command();
+    let definition = cli::built();
     let mut command = &definition;
     let mut position = 0;
     let mut only_positional = false;

@@ -3,7 +3,7 @@
 
 use crate::cli::{ColorWhen, Global};
 use crate::fault::Fault;
-use crate::means::Means;
+use crate::means::{Means, Observer};
 use crate::output::Output;
 use crate::state::Store;
 use anyhow::Result;
@@ -58,6 +58,24 @@ impl Context {
                 .hint("give one, for example --state-dir /var/lib/queuemail")
         })?;
         Store::open(dir)
+    }
+}
+
+impl Observer for Output {
+    fn step(&self, text: &str) {
+        Output::step(self, text);
+    }
+
+    fn warn(&self, text: &str) {
+        Output::warn(self, text);
+    }
+
+    fn trace(&self, line: &str) {
+        Output::trace(self, line);
+    }
+
+    fn wants_trace(&self) -> bool {
+        self.verbose >= 2
     }
 }
 

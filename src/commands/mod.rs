@@ -1,21 +1,20 @@
 //! One file for each thing a user can ask; the only place where the parts meet.
 
+mod apply;
 mod check;
 mod claims;
 mod completions;
 mod config;
 mod context;
-mod credential;
 mod explain;
 mod fetch;
-mod guide;
 mod login;
 mod outbox;
-mod provision;
+mod person;
 mod quarantine;
 mod queue;
 mod queue_add;
-mod secret_flags;
+mod queue_set;
 mod send;
 mod server;
 mod server_add;

@@ -1,13 +1,12 @@
 //! `server list`, `show` and `remove`.
 
 use super::Context;
-use super::provision::{Outcome, apply, unknown};
+use super::apply::apply;
 use super::table::{self, Table};
 use super::{server_add, server_set};
 use crate::cli::ServerCommand;
-use crate::config::{self, Config, Tree};
-use crate::fault::Fault;
-use crate::shell;
+use crate::config::{self, Tree};
+use crate::provision;
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {
@@ -93,8 +92,8 @@ fn credential(server: &Tree) -> String {
 
 fn show(context: &Context, name: &str) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    let tree = server_add::tree_of(&config, name)
-        .ok_or_else(|| unknown("server", name, &config.server_names()))?;
+    let tree = provision::tree_of(&config, name)
+        .ok_or_else(|| config::unknown("server", name, &config.server_names()))?;
     if context.output.json {
         return context.output.json(&tree);
     }
@@ -103,56 +102,6 @@ fn show(context: &Context, name: &str) -> Result<()> {
 
 fn remove(context: &Context, name: &str, dry_run: bool) -> Result<()> {
     apply(context, dry_run, &[("server", name)], |config| {
-        if !config.server_names().contains(&name) {
-            return Err(unknown("server", name, &config.server_names()));
-        }
-        let users = users(config, name);
-        if let Some((first, command)) = users.first() {
-            let others = match users.len() - 1 {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
-            let all: Vec<&str> = users.iter().take(12).map(|(who, _)| who.as_str()).collect();
-            return Err(
-                Fault::usage(format!("server `{name}` is used by {first}{others}"))
-                    .hint(format!("used by: {}", all.join(", ")))
-                    .hint(format!(
-                        "change or remove what uses it first, for example: {command}"
-                    ))
-                    .into(),
-            );
-        }
-        config.incoming_servers.retain(|s| s.name != name);
-        config.outgoing_servers.retain(|s| s.name != name);
-        Ok(Outcome::Removed)
+        provision::remove_server(config, name)
     })
-}
-
-/// Who refers to a server, and a command that takes the reference away.
-fn users(config: &Config, name: &str) -> Vec<(String, String)> {
-    let mut users = Vec::new();
-    for server in &config.outgoing_servers {
-        if server.app.as_deref() == Some(name) {
-            users.push((
-                format!("outgoing server `{}`", server.name),
-                format!("queuemail server remove {}", shell::quote(&server.name)),
-            ));
-        }
-    }
-    for mailbox in config.mailboxes() {
-        let (queue, address) = (&mailbox.queue.name, &mailbox.address.address);
-        if mailbox.address.server == name
-            || mailbox.address.outgoing_server.as_deref() == Some(name)
-        {
-            users.push((
-                format!("address `{address}` of queue `{queue}`"),
-                format!(
-                    "queuemail queue remove {} --address {}",
-                    shell::quote(queue),
-                    shell::quote(address.as_str())
-                ),
-            ));
-        }
-    }
-    users
 }

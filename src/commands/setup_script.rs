@@ -1,6 +1,6 @@
 //! `setup-script`: the PowerShell that an administrator of the tenant must run, ids filled in.
 
-use super::{Context, provision};
+use super::Context;
 use crate::cli::SetupScriptArgs;
 use crate::config;
 use crate::fault::Fault;
@@ -12,7 +12,7 @@ pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
     for name in &args.names {
         let known = config.server_names();
         if !known.contains(&name.as_str()) {
-            return Err(provision::unknown("server", name, &known));
+            return Err(config::unknown("server", name, &known));
         }
     }
     let plan = setup::plan(&config, &args.names)?;

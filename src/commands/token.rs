@@ -121,7 +121,7 @@ fn unknown(config: &Config, name: &str) -> anyhow::Error {
     known.extend(config.mailboxes().map(|m| m.address.address.as_str()));
     known.extend(config.incoming_servers.iter().map(|s| s.name.as_str()));
     known.extend(config.outgoing_servers.iter().map(|s| s.name.as_str()));
-    super::provision::unknown("queue, address or server", name, &known)
+    config::unknown("queue, address or server", name, &known)
 }
 
 /// The outgoing server that an address sends through.

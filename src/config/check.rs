@@ -2,26 +2,15 @@
 //! sign in. Each problem carries the path of the value that it concerns.
 
 use super::check_servers::{incoming, outgoing};
-use super::locate::{Step, steps};
 use super::model::*;
+use super::names::bad_name;
+use super::problem::{Found, Kind, Problem, dangling};
 use super::secret_source::SecretSource;
-use super::webhook;
 use std::collections::{HashMap, HashSet};
-
-/// Something wrong with a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub at: Vec<Step>,
-    /// A phrase that ends where " in FILE" fits.
-    pub problem: String,
-    /// What to know or to do about it.
-    pub note: String,
-    pub hint: Option<String>,
-}
 
 /// Everything wrong, in the order of the file.
 pub fn problems(config: &Config) -> Vec<Problem> {
-    let mut found = Found(Vec::new());
+    let mut found = Found::default();
     if config.version != 1 {
         found.add(
             "version",
@@ -41,7 +30,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
             &mut found,
         );
     }
-    webhook::problems(config, &mut found);
+    webhooks(config, &mut found);
     let known = Known {
         incoming: config.incoming_servers.iter().map(|s| &*s.name).collect(),
         outgoing: config.outgoing_servers.iter().map(|s| &*s.name).collect(),
@@ -60,22 +49,24 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     found.0
 }
 
-/// Collects the problems.
-pub struct Found(Vec<Problem>);
-
-impl Found {
-    pub fn add(&mut self, at: &str, problem: impl Into<String>, note: impl Into<String>) {
-        self.0.push(Problem {
-            at: steps(at),
-            problem: problem.into(),
-            note: note.into(),
-            hint: None,
-        });
-    }
-
-    pub fn hint(&mut self, hint: impl Into<String>) {
-        if let Some(last) = self.0.last_mut() {
-            last.hint = Some(hint.into());
+fn webhooks(config: &Config, found: &mut Found) {
+    for (i, webhook) in config.webhooks.iter().enumerate() {
+        let before = &config.webhooks[..i];
+        if before.iter().any(|other| other.url == webhook.url) {
+            found.add(
+                &format!("webhooks[{i}].url"),
+                format!("webhook `{}` twice", webhook.url),
+                "give everything about a URL under one entry",
+            );
+        }
+        let media_type = webhook.content_type.as_deref().unwrap_or("a/b");
+        let visible = |c: char| c == ' ' || c.is_ascii_graphic();
+        if !media_type.contains('/') || !media_type.chars().all(visible) {
+            found.add(
+                &format!("webhooks[{i}].content_type"),
+                format!("a bad content type of webhook `{}`", webhook.url),
+                "write it like message/rfc822",
+            );
         }
     }
 }
@@ -134,21 +125,6 @@ fn names(config: &Config, found: &mut Found) {
                 );
             }
         }
-    }
-}
-
-/// Why a name cannot be used; there are few restrictions.
-pub fn bad_name(name: &str) -> Option<&'static str> {
-    if name.trim().is_empty() {
-        Some("a name must not be empty")
-    } else if name.trim() != name {
-        Some("a name must not begin or end with a space")
-    } else if name.chars().any(char::is_control) {
-        Some("a name must not hold control characters")
-    } else if name.chars().count() > 200 {
-        Some("a name has at most 200 characters")
-    } else {
-        None
     }
 }
 
@@ -213,67 +189,6 @@ fn moves(config: &Config, address: &Address, at: &str, found: &mut Found) {
             note,
         );
     }
-}
-
-/// Of a server.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Kind {
-    Incoming,
-    Outgoing,
-}
-
-/// A name that leads nowhere, with the near ones.
-pub fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut Found) {
-    // The first problem alone is shown, and to look for near names takes time.
-    if !found.0.is_empty() {
-        return found.add(at, format!("no server `{name}`"), "");
-    }
-    let incoming: Vec<&str> = config.incoming_servers.iter().map(|s| &*s.name).collect();
-    let outgoing: Vec<&str> = config.outgoing_servers.iter().map(|s| &*s.name).collect();
-    let (what, names, other, others) = match kind {
-        Kind::Incoming => ("incoming", incoming, "outgoing", outgoing),
-        Kind::Outgoing => ("outgoing", outgoing, "incoming", incoming),
-    };
-    let note = if name.is_empty() {
-        "the name of a server belongs here".to_owned()
-    } else if others.contains(&name) {
-        format!("`{name}` is an {other} server")
-    } else {
-        match nearest(name, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => String::new(),
-        }
-    };
-    found.add(at, format!("no {what} server `{name}`"), note);
-    found.hint(match names.is_empty() {
-        true => format!("there is no {what} server yet: queuemail server add {what} …"),
-        false => named(&format!("{what} servers"), &names),
-    });
-}
-
-/// "queues in the file: a, b", or that there are none.
-pub fn named(what: &str, names: &[&str]) -> String {
-    const MANY: usize = 12;
-    match names.len() {
-        0 => format!("{what} in the file: none"),
-        n if n > MANY => format!(
-            "{what} in the file: {}, and {} more",
-            names[..MANY].join(", "),
-            n - MANY
-        ),
-        _ => format!("{what} in the file: {}", names.join(", ")),
-    }
-}
-
-/// The known name that was probably meant.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    known
-        .into_iter()
-        .map(|k| (strsim::jaro_winkler(&lower, &k.to_lowercase()), k))
-        .filter(|(score, _)| *score > 0.85)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, k)| k)
 }
 
 impl Config {

@@ -1,11 +1,13 @@
 //! Whether a server can sign in and reach its hosts, as far as the file can tell.
 
-use super::check::{Found, Kind, dangling};
 use super::cloud::{Authority, Cloud};
-use super::credential::{Credentials, ManagedIdentity};
+use super::credential::ManagedIdentity;
 use super::model::*;
+use super::problem::{Found, Kind, dangling};
 use super::resolve;
 use super::secret_source::SecretSource;
+use super::server_credentials::Credentials;
+use super::values::*;
 
 /// The credentials given, a certificate with its key counting once.
 fn given(c: &Credentials) -> Vec<&'static str> {

@@ -3,7 +3,7 @@
 //! Sources: Microsoft's lists of national clouds and endpoints. What is not published there can
 //! be set in the file (`imap`, `smtp`, `graph`, `scope`).
 
-use super::model::Tenant;
+use super::values::Tenant;
 use crate::net::Endpoint;
 use std::fmt;
 use std::str::FromStr;

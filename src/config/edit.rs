@@ -225,7 +225,7 @@ fn scalar(text: &str) -> String {
             .all(|c| c.is_alphanumeric() || "/._-+@: =".contains(c))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
     // A GUID may begin with a digit; it is a string for every parser unless it looks like 1e5.
-    let guid = super::model::is_guid(text)
+    let guid = super::values::is_guid(text)
         && matches!(serde_yaml::from_str(text), Ok(serde_yaml::Value::String(s)) if s == text);
     if plain || guid {
         text.to_owned()

@@ -5,14 +5,13 @@
 //! only where the keys before it on its line, and those that enclose the line, are known and of
 //! no secret.
 
-use super::check;
-use super::mistake::lines;
-use super::secret_source::KINDS;
+use super::names::nearest;
+use super::secret_source::SecretSource;
 use crate::secret::{Mask, Secret};
 use std::iter;
 
 /// The keys whose values may be shown. One that is new to the model is hidden until it is here.
-const PLAIN: [&str; 54] = [
+const PLAIN: &[&str] = &[
     "account",
     "address",
     "addresses",
@@ -84,6 +83,23 @@ enum Key {
     Plain,
 }
 
+/// The lines as YAML breaks them: LF, CR LF and CR.
+pub fn lines(text: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while let Some(end) = rest.find(['\n', '\r']) {
+        lines.push(&rest[..end]);
+        let step = if rest[end..].starts_with("\r\n") {
+            2
+        } else {
+            1
+        };
+        rest = &rest[end + step..];
+    }
+    lines.push(rest);
+    lines
+}
+
 /// How many octets of each line may be shown.
 pub fn visible(text: &str) -> Vec<usize> {
     // The keys that enclose a line, with the column in which each stands.
@@ -117,8 +133,8 @@ pub fn told(words: &str, text: &str) -> String {
     let lines = lines(text).into_iter().zip(visible(text));
     let hidden = lines.map(|(line, shown)| line[shown..].trim_matches(is_frame));
     let parts = hidden.flat_map(|hidden| iter::once(hidden).chain(hidden.split(is_frame)));
-    let sources = || KINDS.iter().copied().chain(["env_file"]);
-    let is_known = |part: &str| PLAIN.contains(&part) || check::nearest(part, sources()).is_some();
+    let sources = || SecretSource::KINDS.iter().copied().chain(["env_file"]);
+    let is_known = |part: &str| PLAIN.contains(&part) || nearest(part, sources()).is_some();
     let repeated = parts.filter(|part| {
         !part.is_empty() && (words.contains(part) || of_words.finds(part)) && !is_known(part)
     });

@@ -1,11 +1,12 @@
 //! Reading the file: bounded, private where it holds a secret, every mistake pointed at.
 
-use super::check::{self, Problem};
+use super::check;
 use super::depth;
 use super::locate::{self, Part};
 use super::mistake::{Mistake, shown};
 use super::model::Config;
 use super::paths::resolve_paths;
+use super::problem::Problem;
 use super::refusal::from_serde;
 use crate::fault::Fault;
 use crate::files;
@@ -114,7 +115,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
             shown(path),
             metadata.uid()
         ))
-        .hint(owner_hint(me, metadata.uid(), path))
+        .hint(files::owner_hint(me, metadata.uid(), path))
         .into());
     }
     if let Some(others) = files::who_else_can_change(metadata) {
@@ -137,14 +138,6 @@ pub fn run_as_owner(path: &Path) -> String {
             "let its owner read and change it: chmod u+rw {}",
             shell::quote(path)
         ),
-    }
-}
-
-/// What to do about a file of another user. Root does not take a service's file from it.
-pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
-    match me {
-        0 => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
-        _ => format!("if it is yours: sudo chown {me} {}", shell::quote(path)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A mistake in the file, shown as a person needs it: what, where, the line with a caret, and
 //! what was probably meant. What may be a secret is hidden.
 
-use super::hidden::{told, visible};
+use super::hidden::{lines, told, visible};
 use crate::fault::Fault;
 use crate::output::escape;
 use std::path::Path;
@@ -109,23 +109,6 @@ fn excerpt(text: &str, line: usize, column: usize, note: &str) -> String {
         shown.trim_end(),
         below.trim_end()
     )
-}
-
-/// The lines as YAML breaks them: LF, CR LF and CR.
-pub fn lines(text: &str) -> Vec<&str> {
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while let Some(end) = rest.find(['\n', '\r']) {
-        lines.push(&rest[..end]);
-        let step = if rest[end..].starts_with("\r\n") {
-            2
-        } else {
-            1
-        };
-        rest = &rest[end + step..];
-    }
-    lines.push(rest);
-    lines
 }
 
 /// How many characters the key or scalar at `column` has; at least one.

@@ -4,8 +4,8 @@
 //! value's own line and column to the error.
 
 use super::cloud::Authority;
-use super::model::*;
-use super::webhook::PostUrl;
+use super::post_url::PostUrl;
+use super::values::*;
 use crate::net::Endpoint;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::fmt;

@@ -2,8 +2,9 @@
 //! starts at the file's folder, so that cron and a shell mean the same file.
 
 use super::credential::FederatedToken;
-use super::model::{Config, Target};
+use super::model::Config;
 use super::secret_source::SecretSource;
+use super::values::Target;
 use crate::fault::Fault;
 use crate::files;
 use anyhow::Result;

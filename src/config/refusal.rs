@@ -1,9 +1,9 @@
 //! What serde_yaml refuses, in words for the person who wrote the file.
 
-use super::check;
 use super::hidden::is_key;
 use super::locate::{self, Part, Step};
 use super::mistake::Mistake;
+use super::names::nearest;
 
 /// Words for what serde_yaml refuses. Its message is `PATH: TEXT at line L column C`.
 pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
@@ -31,7 +31,7 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
     let (problem, note) = if message.starts_with("unknown field ") {
         hint = Some("all keys: man queuemail.yaml".to_owned());
         let (found, known) = split_found(&quoted);
-        let note = match check::nearest(found, known.iter().copied()) {
+        let note = match nearest(found, known.iter().copied()) {
             _ if found == "<<" => "merge keys are not read: write the keys out".to_owned(),
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys here: {}", known.join(", ")),
@@ -44,7 +44,7 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         (problem, note)
     } else if message.starts_with("unknown variant ") {
         let (found, known) = split_found(&quoted);
-        let note = match check::nearest(found, known.iter().copied()) {
+        let note = match nearest(found, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("use {}", known.join(", ")),
         };

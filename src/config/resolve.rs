@@ -1,8 +1,10 @@
 //! Which app registration signs in, at which authority, for which scope: pure functions over the
 //! configuration.
 
-use super::credential::{Credentials, FederatedToken, ManagedIdentity};
-use super::model::{Address, HttpsUrl, MailboxEntry, OauthEndpoint};
+use super::credential::{FederatedToken, ManagedIdentity};
+use super::model::{Address, MailboxEntry};
+use super::server_credentials::Credentials;
+use super::values::{HttpsUrl, OauthEndpoint};
 use super::{
     Authentication, Authority, ClientId, Cloud, Config, IncomingServer, OutgoingServer, Purpose,
     Resource, SecretSource,

@@ -5,10 +5,11 @@
 //! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and
 //! systemd's `$CREDENTIALS_DIRECTORY` such a file of root is taken.
 
-use super::load::{owner_hint, why};
+use super::load::why;
 use super::mistake::shown;
 use super::secret_command::{Failure, run};
 use super::secret_source::SecretSource;
+use super::secret_text::{MAX_SECRET, text_of, without_line_end};
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::output::escape;
@@ -20,8 +21,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
 
-/// The longest secret, in bytes.
-pub const MAX_SECRET: u64 = 64 << 10;
 /// Where container platforms put secrets.
 const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
 
@@ -92,7 +91,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
             shown(path),
             metadata.uid()
         ))
-        .hint(owner_hint(me, metadata.uid(), path)));
+        .hint(files::owner_hint(me, metadata.uid(), path)));
     }
     if mode & forbidden(of_root, mounted) != 0 {
         return Err(Fault::config(format!(
@@ -137,24 +136,6 @@ fn forbidden(of_root: bool, mounted: bool) -> u32 {
 /// The permissions that the file of a private key or other secret may not have.
 pub fn closed_to_others(path: &Path, of_root: bool) -> u32 {
     forbidden(of_root, is_mounted(path))
-}
-
-/// The text of a secret's bytes.
-pub fn text_of(bytes: &[u8]) -> Result<&str, &'static str> {
-    if bytes.len() as u64 > MAX_SECRET {
-        return Err("is too long for a secret");
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
-    if text.contains('\0') {
-        return Err("holds a zero byte");
-    }
-    // Some editors put an invisible mark at the head.
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
-}
-
-fn without_line_end(text: &str) -> &str {
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    text.strip_suffix('\r').unwrap_or(text)
 }
 
 fn from_env(name: &str) -> Result<Secret, Fault> {

@@ -5,9 +5,10 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
+use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
 use super::token_store::TokenStore;
-use super::webhook::PostUrl;
+use super::values::*;
 use crate::net::Endpoint;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use std::borrow::Cow;
@@ -184,5 +185,16 @@ mod tests {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn every_source_of_a_secret_is_in_it() {
+        let mut generator = SchemaSettings::draft2020_12().into_generator();
+        let schema = Value::from(SecretSource::json_schema(&mut generator));
+        let properties = schema["oneOf"][1]["properties"].as_object().unwrap();
+        for kind in SecretSource::KINDS {
+            assert!(properties.contains_key(*kind), "{kind}");
+        }
+        assert_eq!(properties.len(), SecretSource::KINDS.len());
     }
 }

@@ -1,7 +1,7 @@
 //! Programs that print a secret or take one, run without a shell, bounded in time and output.
 
 use super::load::why;
-use super::resolve_secret::{MAX_SECRET, text_of};
+use super::secret_text::{MAX_SECRET, text_of};
 use crate::fault::Fault;
 use crate::output::escape;
 use crate::secret::Secret;

@@ -25,6 +25,27 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
+    /// The keys of a mapping that says where a secret is.
+    pub const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
+
+    /// The source of a kind, one of [`Self::KINDS`], from one text.
+    ///
+    /// # Errors
+    /// A phrase, which holds nothing of the text.
+    pub fn of(kind: &str, text: &str) -> Result<SecretSource, String> {
+        match kind {
+            "file" => Ok(SecretSource::File(text.into())),
+            "env" => Ok(SecretSource::Env(text.to_owned())),
+            "command" => super::command_line::words(text).map(SecretSource::Command),
+            "keyring" => Ok(SecretSource::Keyring(text.to_owned())),
+            "credential" => Ok(SecretSource::Credential(text.to_owned())),
+            _ => Err(format!(
+                "one of {} is needed",
+                SecretSource::KINDS.join(", ")
+            )),
+        }
+    }
+
     /// True if the file itself holds the secret.
     pub fn is_plain(&self) -> bool {
         matches!(self, SecretSource::Plain(_))
@@ -96,9 +117,6 @@ struct SourceVisitor;
 
 const QUOTE: &str = "it reads as a number or a truth value: put it in quotes";
 
-/// The keys of a mapping that says where a secret is.
-pub const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
-
 impl<'de> Visitor<'de> for SourceVisitor {
     type Value = SecretSource;
 
@@ -150,13 +168,15 @@ impl<'de> Visitor<'de> for SourceVisitor {
             "keyring" => SecretSource::Keyring(map.next_value()?),
             "credential" => SecretSource::Credential(map.next_value()?),
             // A key that resembles none may be the secret itself.
-            other if super::check::nearest(other, KINDS.iter().copied()).is_some() => {
-                return Err(A::Error::unknown_field(other, KINDS));
+            other
+                if super::names::nearest(other, SecretSource::KINDS.iter().copied()).is_some() =>
+            {
+                return Err(A::Error::unknown_field(other, SecretSource::KINDS));
             }
             _ => {
                 return Err(A::Error::custom(format!(
                     "no source of a secret; one of {}",
-                    KINDS.join(", ")
+                    SecretSource::KINDS.join(", ")
                 )));
             }
         };
@@ -179,6 +199,22 @@ impl<'de> Visitor<'de> for SourceVisitor {
                 "an empty `{kind}` names no secret"
             ))),
             false => Ok(source),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_read_from_the_file_as_from_an_option() {
+        for kind in SecretSource::KINDS {
+            let value = if *kind == "command" { "[word]" } else { "word" };
+            let read: SecretSource = serde_yaml::from_str(&format!("{kind}: {value}")).unwrap();
+            assert_eq!(SecretSource::of(kind, "word"), Ok(read));
+            let refusal = serde_yaml::from_str::<SecretSource>("[]").unwrap_err();
+            assert!(refusal.to_string().contains(&format!("{{{kind}: ")));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is wrong with a delivery, so that no fetch finds it out when mail has come.
 
-use super::check::nearest;
-use super::webhook::PostUrl;
+use super::names::nearest;
+use super::post_url::PostUrl;
 
 /// The placeholders that a delivery may hold.
 const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}"];

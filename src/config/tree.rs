@@ -1,15 +1,18 @@
 //! The model as a tree of keys in the order in which a person reads them: what `show` prints,
 //! what `add` writes, what an edit compares. Keys that say what holds anyway are left out.
 
-use super::credential::{Credentials, FederatedToken, ManagedIdentity};
+use super::cloud::Authority;
+use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
-use super::secret_source::SecretSource;
+use super::post_url::PostUrl;
+use super::secret_source::{SecretSource, Secrets};
 use super::token_store::TokenStore;
+use super::values::*;
 use super::webhook::Webhook;
+use crate::net::Endpoint;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use std::fmt::Display;
-use std::path::Path;
+use std::path::PathBuf;
 
 /// A value of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,300 +83,225 @@ pub fn to_yaml(tree: &Tree) -> anyhow::Result<String> {
     Ok(serde_yaml::to_string(tree)?)
 }
 
-/// Collects the entries of a mapping.
-#[derive(Default)]
-struct Keys(Vec<(&'static str, Tree)>);
+/// A value that a key may have.
+trait Value {
+    /// The value as the file states it.
+    fn stated(&self) -> Tree;
 
-impl Keys {
-    fn text(mut self, key: &'static str, value: &impl Display) -> Keys {
-        self.0.push((key, Tree::Text(value.to_string())));
-        self
+    /// The same; `None` where it is what holds anyway.
+    fn unusual(&self) -> Option<Tree> {
+        Some(self.stated())
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn stated(&self) -> Tree {
+        self.unusual().unwrap_or(Tree::List(Vec::new()))
     }
 
-    fn opt(self, key: &'static str, value: &Option<impl Display>) -> Keys {
-        match value {
-            Some(value) => self.text(key, value),
-            None => self,
+    /// What is stated where nothing need be is never left out.
+    fn unusual(&self) -> Option<Tree> {
+        self.as_ref().map(T::stated)
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn stated(&self) -> Tree {
+        Tree::List(self.iter().map(T::stated).collect())
+    }
+
+    fn unusual(&self) -> Option<Tree> {
+        (!self.is_empty()).then(|| self.stated())
+    }
+}
+
+impl Value for bool {
+    fn stated(&self) -> Tree {
+        Tree::Flag(*self)
+    }
+
+    fn unusual(&self) -> Option<Tree> {
+        self.then(|| self.stated())
+    }
+}
+
+impl Value for u32 {
+    fn stated(&self) -> Tree {
+        Tree::Number(*self)
+    }
+}
+
+impl Value for Priority {
+    fn stated(&self) -> Tree {
+        Tree::Number(self.0)
+    }
+}
+
+impl Value for PathBuf {
+    fn stated(&self) -> Tree {
+        Tree::Text(self.display().to_string())
+    }
+}
+
+macro_rules! texts {
+    ($($kind:ty)*) => {$(
+        impl Value for $kind {
+            fn stated(&self) -> Tree {
+                Tree::Text(self.to_string())
+            }
+        }
+    )*};
+}
+
+texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl);
+
+/// Words of which one holds anyway.
+macro_rules! choices {
+    ($($kind:ty)*) => {$(
+        impl Value for $kind {
+            fn stated(&self) -> Tree {
+                Tree::Text(self.to_string())
+            }
+
+            fn unusual(&self) -> Option<Tree> {
+                (*self != Self::default()).then(|| self.stated())
+            }
+        }
+    )*};
+}
+
+choices!(IncomingVia OutgoingVia);
+
+impl Value for ManagedIdentity {
+    fn stated(&self) -> Tree {
+        match self {
+            ManagedIdentity::No => Tree::Flag(false),
+            ManagedIdentity::User => Tree::Flag(true),
+            ManagedIdentity::System => Tree::Text("system".to_owned()),
         }
     }
 
-    fn path(self, key: &'static str, value: &Option<impl AsRef<Path>>) -> Keys {
-        self.opt(key, &value.as_ref().map(|p| p.as_ref().display()))
-    }
-
-    fn priority(mut self, value: Option<Priority>) -> Keys {
-        self.0
-            .extend(value.map(|p| ("priority", Tree::Number(p.0))));
-        self
-    }
-
-    fn number(mut self, key: &'static str, value: Option<u32>) -> Keys {
-        self.0.extend(value.map(|n| (key, Tree::Number(n))));
-        self
-    }
-
-    /// A flag, if it differs from what holds anyway.
-    fn flag(mut self, key: &'static str, value: Option<bool>) -> Keys {
-        self.0.extend(value.map(|v| (key, Tree::Flag(v))));
-        self
-    }
-
-    fn tree(mut self, key: &'static str, value: Option<Tree>) -> Keys {
-        self.0.extend(value.map(|v| (key, v)));
-        self
-    }
-
-    fn secret(self, key: &'static str, value: Option<&SecretSource>) -> Keys {
-        self.tree(key, value.map(SecretSource::tree))
-    }
-
-    fn credentials(self, c: &Credentials<'_>) -> Keys {
-        let managed = match c.managed_identity {
-            ManagedIdentity::No => None,
-            ManagedIdentity::User => Some(Tree::Flag(true)),
-            ManagedIdentity::System => Some(Tree::Text("system".to_owned())),
-        };
-        self.secret("secret", c.secret)
-            .opt("secret_expires", &c.secret_expires)
-            .path("certificate", &c.certificate)
-            .path("private_key", &c.private_key)
-            .secret("certificate_passphrase", c.certificate_passphrase)
-            .tree(
-                "federated_token",
-                c.federated_token.map(FederatedToken::tree),
-            )
-            .path("federated_token_file", &c.federated_token_file)
-            .tree("managed_identity", managed)
-    }
-
-    fn done(self) -> Tree {
-        Tree::Map(self.0)
+    fn unusual(&self) -> Option<Tree> {
+        (*self != ManagedIdentity::No).then(|| self.stated())
     }
 }
 
-fn one(kind: &'static str, value: &str) -> Tree {
-    Tree::Map(vec![(kind, Tree::Text(value.to_owned()))])
+fn one(kind: &'static str, value: &impl Value) -> Tree {
+    Tree::Map(vec![(kind, value.stated())])
 }
 
-fn command(words: &[String]) -> Tree {
-    let words = words.iter().cloned().map(Tree::Text).collect();
-    Tree::Map(vec![("command", Tree::List(words))])
-}
-
-impl TokenStore {
-    fn tree(&self) -> Tree {
+impl Value for TokenStore {
+    fn stated(&self) -> Tree {
         match self {
             TokenStore::Keyring => Tree::Text("keyring".to_owned()),
-            TokenStore::Command(words) => command(words),
+            TokenStore::Command(words) => one("command", words),
         }
     }
 }
 
-impl FederatedToken {
-    fn tree(&self) -> Tree {
+impl Value for FederatedToken {
+    fn stated(&self) -> Tree {
         match self {
-            FederatedToken::File(path) => one("file", &path.to_string_lossy()),
+            FederatedToken::File(path) => one("file", path),
             FederatedToken::EnvFile(name) => one("env_file", name),
-            FederatedToken::Command(words) => command(words),
+            FederatedToken::Command(words) => one("command", words),
         }
     }
 }
 
-impl SecretSource {
-    pub fn tree(&self) -> Tree {
+impl Value for SecretSource {
+    fn stated(&self) -> Tree {
         match self {
             SecretSource::Plain(secret) => Tree::Secret(secret.clone()),
-            SecretSource::File(path) => one("file", &path.to_string_lossy()),
+            SecretSource::File(path) => one("file", path),
             SecretSource::Env(name) => one("env", name),
             SecretSource::Keyring(name) => one("keyring", name),
             SecretSource::Credential(name) => one("credential", name),
-            SecretSource::Command(words) => command(words),
+            SecretSource::Command(words) => one("command", words),
         }
     }
 }
 
-fn on(flag: bool) -> Option<bool> {
-    flag.then_some(true)
-}
-
-impl Config {
-    pub fn tree(&self) -> Tree {
-        let list = |items: Vec<Tree>| (!items.is_empty()).then_some(Tree::List(items));
-        let defaults = self.defaults.tree();
-        let mut keys = Keys::default();
-        keys.0.push(("version", Tree::Number(self.version)));
-        keys.tree(
-            "defaults",
-            (!defaults.entries().is_empty()).then_some(defaults),
-        )
-        .tree(
-            "token_store",
-            self.token_store.as_ref().map(TokenStore::tree),
-        )
-        .tree(
-            "incoming_servers",
-            list(
-                self.incoming_servers
-                    .iter()
-                    .map(IncomingServer::tree)
-                    .collect(),
-            ),
-        )
-        .tree(
-            "outgoing_servers",
-            list(
-                self.outgoing_servers
-                    .iter()
-                    .map(OutgoingServer::tree)
-                    .collect(),
-            ),
-        )
-        .tree(
-            "webhooks",
-            list(self.webhooks.iter().map(Webhook::tree).collect()),
-        )
-        .tree(
-            "queues",
-            list(self.queues.iter().map(Queue::tree).collect()),
-        )
-        .done()
+impl Value for Secrets {
+    fn stated(&self) -> Tree {
+        match &*self.0 {
+            [one] => one.stated(),
+            several => Tree::List(several.iter().map(SecretSource::stated).collect()),
+        }
     }
 }
 
-impl Defaults {
-    fn tree(&self) -> Tree {
-        Keys::default()
-            .opt("language", &self.language)
-            .priority(self.priority)
-            .opt("deliver", &self.deliver)
-            .opt("after_fetch", &self.after_fetch)
-            .flag("stamp", self.stamp)
-            .opt("sender", &self.sender)
-            .opt("recipient", &self.recipient)
-            .done()
+/// A server sends unless the file says otherwise.
+struct Enabled(bool);
+
+impl Value for Enabled {
+    fn stated(&self) -> Tree {
+        Tree::Flag(self.0)
+    }
+
+    fn unusual(&self) -> Option<Tree> {
+        (!self.0).then(|| self.stated())
     }
 }
 
-impl Limits {
-    fn tree(&self) -> Tree {
-        Keys::default()
-            .number("messages_per_minute", self.messages_per_minute)
-            .number("connections", self.connections)
-            .number("recipients_per_message", self.recipients_per_message)
-            .number("recipients_per_day", self.recipients_per_day)
-            .number("message_size", self.message_size)
-            .done()
-    }
+/// The keys of each mapping, in the order in which they are shown. That none is missing is seen by
+/// the compiler: the struct is taken apart without a rest.
+macro_rules! mappings {
+    ($($kind:ident { $($key:ident $(as $as:path)?),* $(,)? })*) => {$(
+        impl $kind {
+            pub fn tree(&self) -> Tree {
+                let $kind { $($key),* } = self;
+                let mut keys = Vec::new();
+                $(keys.extend(mappings!(@ $key $($as)?).map(|value| (stringify!($key), value)));)*
+                Tree::Map(keys)
+            }
+        }
+
+        impl Value for $kind {
+            fn stated(&self) -> Tree {
+                self.tree()
+            }
+
+            fn unusual(&self) -> Option<Tree> {
+                let tree = self.tree();
+                (!tree.entries().is_empty()).then_some(tree)
+            }
+        }
+    )*};
+    (@ $key:ident) => { $key.unusual() };
+    (@ $key:ident $as:path) => { $as(*$key).unusual() };
 }
 
-impl Webhook {
-    fn tree(&self) -> Tree {
-        let secrets = self.secret.as_ref().map(|secrets| match &*secrets.0 {
-            [one] => one.tree(),
-            several => Tree::List(several.iter().map(SecretSource::tree).collect()),
-        });
-        Keys::default()
-            .text("url", &self.url)
-            .tree("secret", secrets)
-            .secret("authorization", self.authorization.as_ref())
-            .path("ca_file", &self.ca_file)
-            .opt("content_type", &self.content_type)
-            .flag("cloudevents", on(self.cloudevents))
-            .flag("probe", on(self.probe))
-            .done()
+mappings! {
+    Config {
+        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, queues,
     }
-}
-
-impl IncomingServer {
-    pub fn tree(&self) -> Tree {
-        let via = match self.via {
-            IncomingVia::Imap => None,
-            IncomingVia::Graph => Some("graph"),
-            IncomingVia::Auto => Some("auto"),
-        };
-        Keys::default()
-            .text("name", &self.name)
-            .text("address", &self.address)
-            .text("authentication", &self.authentication)
-            .text("client_id", &self.client_id)
-            .credentials(&self.credentials())
-            .opt("via", &via)
-            .opt("token_endpoint", &self.token_endpoint)
-            .opt("authorization_endpoint", &self.authorization_endpoint)
-            .opt(
-                "device_authorization_endpoint",
-                &self.device_authorization_endpoint,
-            )
-            .opt("imap", &self.imap)
-            .opt("graph", &self.graph)
-            .opt("scope", &self.scope)
-            .path("ca_file", &self.ca_file)
-            .done()
+    Defaults {
+        language, priority, deliver, after_fetch, stamp, sender, recipient,
     }
-}
-
-impl OutgoingServer {
-    pub fn tree(&self) -> Tree {
-        let via = match self.via {
-            OutgoingVia::Smtp => None,
-            OutgoingVia::Graph => Some("graph"),
-            OutgoingVia::Auto => Some("auto"),
-        };
-        Keys::default()
-            .text("name", &self.name)
-            .flag("enabled", (!self.enabled).then_some(false))
-            .text("tenant", &self.tenant)
-            .text("authentication", &self.authentication)
-            .opt("app", &self.app)
-            .opt("client_id", &self.client_id)
-            .credentials(&self.credentials())
-            .opt("user", &self.user)
-            .secret("password", self.password.as_ref())
-            .opt("via", &via)
-            .opt("smtp", &self.smtp)
-            .opt("graph", &self.graph)
-            .opt("scope", &self.scope)
-            .path("ca_file", &self.ca_file)
-            .tree("limits", self.limits.as_ref().map(Limits::tree))
-            .done()
+    IncomingServer {
+        name, address, authentication, client_id, secret, secret_expires, certificate,
+        private_key, certificate_passphrase, federated_token, federated_token_file,
+        managed_identity, via, token_endpoint, authorization_endpoint,
+        device_authorization_endpoint, imap, graph, scope, ca_file,
     }
-}
-
-impl Queue {
-    pub fn tree(&self) -> Tree {
-        let addresses: Vec<Tree> = self.addresses.iter().map(Address::tree).collect();
-        Keys::default()
-            .text("name", &self.name)
-            .opt("language", &self.language)
-            .priority(self.priority)
-            .tree(
-                "addresses",
-                (!addresses.is_empty()).then_some(Tree::List(addresses)),
-            )
-            .done()
+    OutgoingServer {
+        name, enabled as Enabled, tenant, authentication, app, client_id, secret, secret_expires,
+        certificate, private_key, certificate_passphrase, federated_token, federated_token_file,
+        managed_identity, user, password, via, smtp, graph, scope, ca_file, limits,
     }
-}
-
-impl Address {
-    pub fn tree(&self) -> Tree {
-        let folders = self
-            .folders
-            .as_ref()
-            .map(|f| Tree::List(f.iter().cloned().map(Tree::Text).collect()));
-        Keys::default()
-            .text("address", &self.address)
-            .text("server", &self.server)
-            .priority(self.priority)
-            .opt("extension_language", &self.extension_language)
-            .opt("account", &self.account)
-            .secret("password", self.password.as_ref())
-            .flag("sender", on(self.sender))
-            .flag("any_from", on(self.any_from))
-            .opt("outgoing_server", &self.outgoing_server)
-            .tree("folders", folders)
-            .opt("deliver", &self.deliver)
-            .opt("after_fetch", &self.after_fetch)
-            .flag("stamp", self.stamp)
-            .done()
+    Limits {
+        messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,
+    }
+    Webhook {
+        url, secret, authorization, ca_file, content_type, cloudevents, probe,
+    }
+    Queue {
+        name, language, priority, addresses,
+    }
+    Address {
+        address, server, priority, extension_language, account, password, sender, any_from,
+        outgoing_server, folders, deliver, after_fetch, stamp,
     }
 }

@@ -8,7 +8,6 @@
 //! local(8) of Postfix and dovecot-lda do, or not at all.
 
 use super::cannot;
-use crate::config;
 use crate::fault::{Fault, Kind};
 use crate::shell;
 use anyhow::Result;
@@ -126,7 +125,7 @@ fn check_folder(folder: &Path, about: &Metadata, by_group: bool) -> Result<()> {
     let owner = about.uid();
     if owner != 0 {
         return Err(refusal(format!("belongs to another user (uid {owner})"))
-            .hint(config::owner_hint(0, owner, folder))
+            .hint(super::owner_hint(0, owner, folder))
             .into());
     }
     let who = if others_can_change(about, 0o002) {

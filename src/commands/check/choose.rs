@@ -2,8 +2,7 @@
 
 use crate::check::{Border, Subject};
 use crate::cli::CheckArgs;
-use crate::commands::provision;
-use crate::config::{Authentication, Config, EmailAddress, MailboxEntry};
+use crate::config::{self, Authentication, Config, EmailAddress, MailboxEntry};
 use crate::fault::Fault;
 use anyhow::Result;
 
@@ -58,7 +57,7 @@ fn known(config: &Config, name: &str) -> Result<()> {
         return Ok(());
     }
     names.extend(config.mailboxes().map(|e| e.address.address.as_str()));
-    Err(provision::unknown("queue, address or server", name, &names))
+    Err(config::unknown("queue, address or server", name, &names))
 }
 
 /// Each mailbox that must be closed, for each app and person that reads for us.

@@ -2,7 +2,6 @@
 
 use super::Task;
 use crate::cli::FetchArgs;
-use crate::commands::provision;
 use crate::config::{self, AfterFetch, Config, Day, MailboxEntry, Target};
 use crate::fault::{Cause, Fault};
 use crate::fetch::Job;
@@ -119,7 +118,7 @@ fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<MailboxEntry<'
         if before == wanted.len() && !all.iter().any(|entry| is_named(entry, name)) {
             let mut known: Vec<&str> = config.queues.iter().map(|q| q.name.as_str()).collect();
             known.extend(all.iter().map(|e| e.address.address.as_str()));
-            return Err(provision::unknown("queue or address", name, &known));
+            return Err(config::unknown("queue or address", name, &known));
         }
     }
     Ok(all

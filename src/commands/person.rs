@@ -1,0 +1,84 @@
+//! Questions of a command, answered on the terminal or by standard input.
+
+use super::Context;
+use crate::fault::Fault;
+use crate::output::{can_ask, eprintln_safe};
+use crate::prompt;
+use crate::provision::Person;
+use crate::secret::Secret;
+use anyhow::Result;
+use std::io::{IsTerminal, Read};
+
+/// The longest secret taken from standard input, in bytes.
+const MAX_SECRET: u64 = 64 << 10;
+
+/// The terminal of a run.
+pub struct Terminal<'a>(pub &'a Context);
+
+impl Person for Terminal<'_> {
+    fn cannot_ask(&self) -> Option<&'static str> {
+        match (self.0.may_ask, can_ask()) {
+            (true, _) => None,
+            (false, true) => Some("`--no-input` forbids to ask"),
+            (false, false) => Some("there is no terminal to ask on"),
+        }
+    }
+
+    fn line(
+        &self,
+        question: &str,
+        proposal: Option<&str>,
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<String> {
+        prompt::line(question, proposal, check)
+    }
+
+    fn optional_line(
+        &self,
+        question: &str,
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<Option<String>> {
+        prompt::optional_line(question, check)
+    }
+
+    fn choice(&self, question: &str, choices: &[String], first: usize) -> Result<usize> {
+        prompt::choice(question, choices, first)
+    }
+
+    fn secret(&self, question: &str) -> Result<Secret> {
+        prompt::secret(question)
+    }
+
+    fn piped(&self, flag: &str) -> Result<Secret> {
+        let flag = format!("`{flag}`");
+        let stdin = std::io::stdin();
+        if stdin.is_terminal() {
+            return Err(Fault::usage(format!(
+                "{flag} reads a pipe or a file, and standard input is a terminal"
+            ))
+            .hint("leave it out to be asked, with nothing shown on the screen")
+            .into());
+        }
+        let mut text = zeroize::Zeroizing::new(Vec::new());
+        stdin.lock().take(MAX_SECRET + 1).read_to_end(&mut text)?;
+        let refuse = |why: &str| Fault::usage(format!("{flag}: {why}"));
+        let text = std::str::from_utf8(&text).map_err(|_| refuse("standard input is not UTF-8"))?;
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            return Err(refuse("standard input is empty").into());
+        }
+        if text.len() as u64 > MAX_SECRET || line.contains(['\n', '\r', '\0']) {
+            return Err(refuse("standard input must hold one line").into());
+        }
+        Ok(Secret::new(line))
+    }
+
+    fn tell(&self, text: &str) {
+        eprintln_safe(text);
+    }
+
+    fn warn(&self, text: &str) {
+        self.0.output.warn(text);
+    }
+}

@@ -1,0 +1,178 @@
+//! The questions about a mailbox and its queue.
+
+use super::{ask, ask_any, choose, introduce, password};
+use crate::config::{
+    AfterFetch, Authentication, Config, EmailAddress, Language, Name, Priority, Queue, Target,
+};
+use crate::fault::Fault;
+use crate::provision::{Mailbox, Person};
+use anyhow::Result;
+
+/// Where mail goes if nobody says otherwise.
+const MAILDIR: &str = "maildir:~/Mail/{queue}";
+
+/// What is said of a mailbox, with what was missing asked for.
+pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<Mailbox> {
+    if config.incoming_servers.is_empty() {
+        return Err(Fault::usage("there is no server to read mailboxes through")
+            .hint("add one first: queuemail server add incoming")
+            .into());
+    }
+    let mut said = given;
+    introduce(person, "a queue, or an address to one");
+    let name = match &said.queue {
+        Some(name) => name.clone(),
+        None => ask_any(person, "Name of the queue", None)?,
+    };
+    let existing = config.queue(&name.0);
+    said.queue = Some(name);
+    let address = match &said.address {
+        Some(address) => address.clone(),
+        None => {
+            let free = |address: &EmailAddress| is_free(config, address, said.replace);
+            ask(person, "Full e-mail address of the mailbox", None, free)?
+        }
+    };
+    said.address = Some(address.clone());
+    let server = match &said.server {
+        Some(server) => server.clone(),
+        None => server(person, config)?,
+    };
+    said.server = Some(server.clone());
+    values_of_queue(person, config, existing, &mut said)?;
+    if config
+        .incoming_server(&server.0)
+        .is_some_and(|s| s.authentication == Authentication::OauthUser)
+    {
+        let address = address.as_str();
+        if said.account.is_none() {
+            let account = ask_any::<Name>(person, "Account that signs in", Some(address))?;
+            said.account = Some(account).filter(|account| account.0 != address);
+        }
+        let account = said.account.as_ref().map_or(address, |account| &account.0);
+        password(person, &mut said.password, &format!("`{account}`"))?;
+    }
+    let defaults = &config.defaults;
+    if said.deliver.is_none() {
+        let usual = defaults.deliver.as_ref();
+        let question =
+            "Deliver to: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER";
+        let proposal = usual.map_or(MAILDIR, Target::as_str);
+        let target = ask_any::<Target>(person, question, Some(proposal))?;
+        said.deliver = Some(target).filter(|target| Some(target) != usual);
+    }
+    if said.after.is_none() {
+        let usual = defaults.after_fetch.clone().unwrap_or_default();
+        said.after = Some(after(person, &usual)?).filter(|action| *action != usual);
+    }
+    if !said.sender && said.outgoing.is_none() && !config.outgoing_servers.is_empty() {
+        let mut choices = vec![("no", "")];
+        choices.extend(
+            config
+                .outgoing_servers
+                .iter()
+                .map(|s| (s.name.as_str(), "yes, through this server")),
+        );
+        let chosen = choose(person, "Send mail as this address", &choices, 0)?;
+        if let Some((name, _)) = choices.get(chosen).filter(|_| chosen > 0) {
+            said.sender = true;
+            said.outgoing = Some(Name((*name).to_owned()));
+        }
+    }
+    Ok(said)
+}
+
+/// Priority and language. Those of a queue that is there already stay; an address may differ.
+fn values_of_queue(
+    person: &dyn Person,
+    config: &Config,
+    existing: Option<&Queue>,
+    said: &mut Mailbox,
+) -> Result<()> {
+    let defaults = &config.defaults;
+    let usual = existing.and_then(|q| q.priority).or(defaults.priority);
+    let usual = usual.unwrap_or(Priority::DEFAULT);
+    let slot = match existing {
+        Some(_) => &mut said.priority,
+        None => &mut said.queue_priority,
+    };
+    if slot.is_none() {
+        let question = "Priority, a number: the lowest is served first";
+        let answer = ask_any::<Priority>(person, question, Some(&usual.to_string()))?;
+        *slot = Some(answer).filter(|answer| *answer != usual);
+    }
+    let usual = existing
+        .and_then(|q| q.language.as_ref())
+        .or(defaults.language.as_ref());
+    let usual = usual.map_or("en", Language::as_str);
+    let slot = match existing {
+        Some(_) => &mut said.extension_language,
+        None => &mut said.queue_language,
+    };
+    if slot.is_none() {
+        let answer = ask_any::<Language>(person, "Language, such as de or pt-BR", Some(usual))?;
+        *slot = Some(answer).filter(|answer| answer.as_str() != usual);
+    }
+    Ok(())
+}
+
+/// An address is fed into one queue, once.
+fn is_free(config: &Config, address: &EmailAddress, replace: bool) -> Result<(), String> {
+    let wanted = address.as_str().to_lowercase();
+    let taken = config
+        .mailboxes()
+        .find(|m| m.address.address.as_str().to_lowercase() == wanted);
+    match taken {
+        Some(m) if !replace => Err(format!(
+            "`{address}` is in queue `{}` already",
+            m.queue.name
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The incoming server, chosen by its name.
+fn server(person: &dyn Person, config: &Config) -> Result<Name> {
+    let words: Vec<String> = config
+        .incoming_servers
+        .iter()
+        .map(|s| format!("{}, tenant {}", s.authentication, s.address.tenant))
+        .collect();
+    let choices: Vec<(&str, &str)> = config
+        .incoming_servers
+        .iter()
+        .zip(&words)
+        .map(|(server, words)| (server.name.as_str(), words.as_str()))
+        .collect();
+    let chosen = choose(person, "Server to read it through", &choices, 0)?;
+    let name = choices.get(chosen).map_or("", |(name, _)| name);
+    Ok(Name(name.to_owned()))
+}
+
+fn after(person: &dyn Person, usual: &AfterFetch) -> Result<AfterFetch> {
+    let choices = [
+        ("keep", "leave the message on the server as it is"),
+        ("seen", "mark it as read"),
+        ("move", "move it to another folder"),
+        ("delete", "delete it"),
+    ];
+    let first = match usual {
+        AfterFetch::Keep => 0,
+        AfterFetch::Seen => 1,
+        AfterFetch::Move(_) => 2,
+        AfterFetch::Delete => 3,
+    };
+    let chosen = choose(person, "After a message is delivered", &choices, first)?;
+    Ok(match chosen {
+        0 => AfterFetch::Keep,
+        1 => AfterFetch::Seen,
+        2 => {
+            let proposal = match usual {
+                AfterFetch::Move(folder) => folder,
+                _ => "Done",
+            };
+            AfterFetch::Move(person.line("Folder", Some(proposal), &|_| Ok(()))?)
+        }
+        _ => AfterFetch::Delete,
+    })
+}

@@ -1,0 +1,305 @@
+//! The questions about a server.
+
+use super::{ask, ask_any, ask_optional, choose, file, introduce, password};
+use crate::config::{
+    self, Authentication, Authority, Change, ClientId, Config, Day, Given, IncomingVia,
+    ManagedIdentity, Name, OutgoingVia, Tenant,
+};
+use crate::provision::{Credential, Incoming, Outgoing, Person};
+use anyhow::Result;
+
+const WORLDWIDE: &str = "https://login.microsoftonline.com";
+
+/// The kind of server: true for incoming.
+pub fn kind(person: &dyn Person) -> Result<bool> {
+    let choices = [
+        (
+            "incoming",
+            "an app registration through which mailboxes are read",
+        ),
+        ("outgoing", "a way for mail to leave"),
+    ];
+    Ok(choose(person, "Kind of server", &choices, 0)? == 0)
+}
+
+/// What is said of an incoming server, with what was missing asked for.
+pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Incoming> {
+    let mut said = given;
+    introduce(
+        person,
+        "an incoming server: an app registration through which mailboxes are read",
+    );
+    name(person, config, &mut said.name, said.replace)?;
+    let address = match &said.address {
+        Some(address) => address.clone(),
+        None => {
+            let others = config
+                .incoming_servers
+                .first()
+                .map(|s| s.address.to_string());
+            let question =
+                "Tenant: a domain name or GUID; of another cloud, its whole login address";
+            let text = person.line(question, others.as_deref(), &|text| {
+                login_address(text).map(drop)
+            })?;
+            login_address(&text).map_err(anyhow::Error::msg)?
+        }
+    };
+    let cloud = address.cloud();
+    said.address = Some(address);
+    let service = authentication(person, &mut said.authentication)?;
+    if said.client_id.is_none() {
+        said.client_id = Some(client_id(person, cloud.is_some())?);
+    }
+    if service {
+        credential(person, &mut said.secret, &mut said.credential)?;
+    }
+    if said.via.is_none() {
+        let ways = [
+            (
+                IncomingVia::Imap,
+                "imap",
+                "the app's permission is IMAP.AccessAsApp or IMAP.AccessAsUser.All",
+            ),
+            (
+                IncomingVia::Graph,
+                "graph",
+                "the app's permission is Mail.ReadWrite",
+            ),
+            (IncomingVia::Auto, "auto", "whichever of the two works"),
+        ];
+        said.via = Some(way(person, "Read mailboxes through", &ways)?);
+    }
+    if cloud.is_none() {
+        let (imap, graph) = match said.via {
+            Some(IncomingVia::Graph) => (false, true),
+            Some(IncomingVia::Auto) => (true, true),
+            _ => (true, false),
+        };
+        if imap && said.imap.is_none() {
+            let question = "IMAP host: imaps://HOST, or imap://HOST for STARTTLS";
+            said.imap = Some(ask_any(person, question, None)?);
+        }
+        if graph && said.graph.is_none() {
+            let question = "Graph's service root: https://HOST";
+            said.graph = Some(ask_any(person, question, None)?);
+        }
+    }
+    Ok(said)
+}
+
+/// What is said of an outgoing server, with what was missing asked for.
+pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
+    let mut said = given;
+    introduce(person, "an outgoing server: a way for mail to leave");
+    name(person, config, &mut said.name, said.replace)?;
+    if said.tenant.is_none() {
+        let known = config.incoming_servers.first();
+        let known = known.map(|s| s.address.tenant.to_string());
+        let question = "Tenant: a domain name or GUID";
+        said.tenant = Some(ask_any::<Tenant>(person, question, known.as_deref())?);
+    }
+    let service = authentication(person, &mut said.authentication)?;
+    if said.app.is_none() && said.client_id.is_none() {
+        match app(person, config, service)? {
+            Some(app) => said.app = Some(app),
+            None => said.client_id = Some(client_id(person, true)?),
+        }
+    }
+    if service && said.client_id.is_some() {
+        credential(person, &mut said.secret, &mut said.credential)?;
+    }
+    if said.user.is_none() {
+        let question = "Mailbox user that sends: address or object ID (empty: each sender its own)";
+        said.user = ask_optional(person, question)?;
+    }
+    if !service {
+        let account = match &said.user {
+            Some(user) => format!("`{user}`"),
+            None => "the account".to_owned(),
+        };
+        password(person, &mut said.password, &account)?;
+    }
+    if said.via.is_none() {
+        let ways = [
+            (
+                OutgoingVia::Smtp,
+                "smtp",
+                "SMTP AUTH is on for the mailbox; the permission is SMTP.SendAsApp or SMTP.Send",
+            ),
+            (
+                OutgoingVia::Graph,
+                "graph",
+                "the app's permission is Mail.Send",
+            ),
+            (OutgoingVia::Auto, "auto", "whichever of the two works"),
+        ];
+        said.via = Some(way(person, "Send through", &ways)?);
+    }
+    Ok(said)
+}
+
+/// A name that no server has yet.
+fn name(
+    person: &dyn Person,
+    config: &Config,
+    slot: &mut Option<Name>,
+    replace: bool,
+) -> Result<()> {
+    if slot.is_some() {
+        return Ok(());
+    }
+    let free = |name: &Name| match config.server_names().contains(&name.0.as_str()) && !replace {
+        true => Err(format!("there is a server `{name}` already")),
+        false => Ok(()),
+    };
+    let question = "Name of the server, by which queues refer to it";
+    *slot = Some(ask(person, question, None, free)?);
+    Ok(())
+}
+
+/// A login address, or the tenant of one in the worldwide cloud.
+fn login_address(text: &str) -> Result<Authority, String> {
+    match text.contains("://") {
+        true => text.parse(),
+        false => {
+            let tenant: Tenant = text.parse()?;
+            format!("{WORLDWIDE}/{tenant}").parse()
+        }
+    }
+}
+
+/// True for oauth-service.
+fn authentication(person: &dyn Person, slot: &mut Option<Authentication>) -> Result<bool> {
+    let given = match *slot {
+        Some(given) => given,
+        None => {
+            let choices = [
+                (
+                    "oauth-service",
+                    "the program signs in as itself, with application permissions",
+                ),
+                (
+                    "oauth-user",
+                    "a person's account signs in, with delegated permissions",
+                ),
+            ];
+            match choose(person, "Authentication type", &choices, 0)? {
+                0 => Authentication::OauthService,
+                _ => Authentication::OauthUser,
+            }
+        }
+    };
+    *slot = Some(given);
+    Ok(given == Authentication::OauthService)
+}
+
+fn client_id(person: &dyn Person, microsoft: bool) -> Result<ClientId> {
+    ask(
+        person,
+        "Application (client) ID",
+        None,
+        |id: &ClientId| match microsoft && !config::is_guid(id.as_str()) {
+            true => Err(format!(
+                "`{id}` is no GUID: the page of the app registration shows it"
+            )),
+            false => Ok(()),
+        },
+    )
+}
+
+/// The incoming server whose app registration signs in; none for one of its own.
+fn app(person: &dyn Person, config: &Config, service: bool) -> Result<Option<String>> {
+    let wanted = match service {
+        true => Authentication::OauthService,
+        false => Authentication::OauthUser,
+    };
+    let fitting: Vec<_> = config
+        .incoming_servers
+        .iter()
+        .filter(|server| server.authentication == wanted)
+        .collect();
+    if fitting.is_empty() {
+        return Ok(None);
+    }
+    let words: Vec<String> = fitting
+        .iter()
+        .map(|server| format!("client {} of {}", server.client_id, server.address.tenant))
+        .collect();
+    let mut choices: Vec<(&str, &str)> = fitting
+        .iter()
+        .zip(&words)
+        .map(|(server, words)| (server.name.as_str(), words.as_str()))
+        .collect();
+    choices.push(("another", "an app registration of its own"));
+    let chosen = choose(person, "App registration to sign in with", &choices, 0)?;
+    Ok(fitting.get(chosen).map(|server| server.name.clone()))
+}
+
+/// What the app proves itself with, unless an option says so. A typed secret is asked for at the
+/// very end, when all else is right.
+fn credential(
+    person: &dyn Person,
+    secret: &mut Option<Given>,
+    other: &mut Credential,
+) -> Result<()> {
+    if secret.is_none() && !other.replaces_secret() {
+        let choices = [
+            (
+                "secret",
+                "asked for at the end, and kept in the configuration, which becomes private",
+            ),
+            ("secret in a file", "read at each use"),
+            (
+                "secret of a command",
+                "such as a password manager, run at each use",
+            ),
+            (
+                "systemd credential",
+                "what LoadCredential= gives to a service",
+            ),
+            (
+                "certificate",
+                "a PEM or PFX file and its private key; safer than a secret",
+            ),
+            ("managed identity", "of the Azure host that this is"),
+        ];
+        match choose(person, "The app proves itself with a", &choices, 0)? {
+            0 => {}
+            1 => *secret = Some(Given::source("file", file(person, "File of the secret")?)),
+            2 => {
+                let question = "Command that prints the secret (words split as a shell does)";
+                let check = |text: &str| config::command_words(text).map(drop);
+                let text = person.line(question, None, &check)?;
+                *secret = Some(Given::source("command", text));
+            }
+            3 => {
+                let name = ask_any::<Name>(person, "Name of the credential", None)?;
+                *secret = Some(Given::source("credential", name.0));
+            }
+            4 => {
+                let certificate = file(person, "Certificate (PEM or PFX)")?;
+                other.certificate = Some(Change::Set(certificate));
+                let question = "Its private key, a PEM file (empty: in the same file)";
+                let key = person.optional_line(question, &|_| Ok(()))?;
+                other.private_key = key.map(|key| Change::Set(key.into()));
+            }
+            _ => other.managed_identity = Some(ManagedIdentity::User),
+        }
+    }
+    if !other.replaces_secret() && other.secret_expires.is_none() {
+        let question = "Day on which the secret expires, YYYY-MM-DD (empty: no warning before)";
+        let day = ask_optional::<Day>(person, question)?;
+        other.secret_expires = day.map(Change::Set);
+    }
+    Ok(())
+}
+
+fn way<T: Copy>(person: &dyn Person, question: &str, ways: &[(T, &str, &str)]) -> Result<T> {
+    let choices: Vec<_> = ways
+        .iter()
+        .map(|(_, name, words)| (*name, *words))
+        .collect();
+    let chosen = choose(person, question, &choices, 0)?;
+    Ok(ways[chosen.min(ways.len() - 1)].0)
+}

@@ -1,0 +1,212 @@
+//! Servers and queues of the configuration: added, changed, given another name, removed.
+//!
+//! All works on the model ([`Config`] in, changed [`Config`] out); who calls has it read and
+//! written. A definition that is not complete ([`Incoming`], [`Outgoing`], [`Mailbox`]) gets what it
+//! lacks from a [`Person`], with whose answers it is what a command line could have said, which
+//! `line` shows.
+
+mod credential;
+mod guide;
+mod incoming;
+mod line;
+mod outgoing;
+mod queue;
+mod secret;
+mod server;
+
+pub use credential::{Credential, one_stdin};
+pub use guide::{ask_incoming, ask_kind, ask_mailbox, ask_outgoing, known};
+pub use incoming::Incoming;
+pub use line::{incoming_line, outgoing_line, queue_line};
+pub use outgoing::Outgoing;
+pub use queue::{Mailbox, add_mailbox, pick, remove_queue, set_queue};
+pub use secret::Wanted;
+use secret::wanted_secret;
+pub use server::{
+    Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, remove_server, set_server,
+    tree_of,
+};
+
+use crate::config::{self, Config, Target, Tree};
+use crate::fault::Fault;
+use crate::secret::Secret;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+/// Whoever gave the command, where a terminal leads to them.
+pub trait Person {
+    /// Why no question may be asked; `None` where one may.
+    fn cannot_ask(&self) -> Option<&'static str>;
+
+    /// Asks for a line until `check` has nothing against it.
+    fn line(
+        &self,
+        question: &str,
+        proposal: Option<&str>,
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<String>;
+
+    /// Asks for a line that may be left empty.
+    fn optional_line(
+        &self,
+        question: &str,
+        check: &dyn Fn(&str) -> Result<(), String>,
+    ) -> Result<Option<String>>;
+
+    /// Asks to choose one of several, `first` being marked at the start; the number of the choice.
+    fn choice(&self, question: &str, choices: &[String], first: usize) -> Result<usize>;
+
+    /// Asks for a secret, which is not shown.
+    fn secret(&self, question: &str) -> Result<Secret>;
+
+    /// The secret on standard input, as the option `flag` says.
+    fn piped(&self, flag: &str) -> Result<Secret>;
+
+    /// Tells something beside the questions.
+    fn tell(&self, text: &str);
+
+    fn warn(&self, text: &str);
+}
+
+/// What became of the thing that a command names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Created,
+    Changed,
+    Unchanged,
+    Removed,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Created => "created",
+            Outcome::Changed => "changed",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Removed => "removed",
+        }
+    }
+
+    fn of(before: &Config, after: &Config) -> Outcome {
+        match before == after {
+            true => Outcome::Unchanged,
+            false => Outcome::Changed,
+        }
+    }
+}
+
+/// What a definition needs that nobody has given. Where it may be asked for, `guide` has done so.
+pub struct Required<'a> {
+    pub person: &'a dyn Person,
+    /// A command that would work, for the hint.
+    pub example: String,
+}
+
+impl Required<'_> {
+    /// `flag` is the option's name, or `NAME` for a positional value.
+    pub fn value<T: Clone>(&self, given: &Option<T>, flag: &str) -> Result<T> {
+        match given {
+            Some(value) => Ok(value.clone()),
+            None => Err(self.missing(flag).into()),
+        }
+    }
+
+    /// Fails unless questions may be asked.
+    pub fn may_ask(&self, flag: &str) -> Result<()> {
+        match self.person.cannot_ask() {
+            None => Ok(()),
+            Some(_) => Err(self.missing(flag).into()),
+        }
+    }
+
+    pub fn missing(&self, flag: &str) -> Fault {
+        let why = self.person.cannot_ask().unwrap_or("nobody is asked");
+        Fault::usage(format!("`{flag}` is needed, and {why}")).hint(&self.example)
+    }
+}
+
+/// A path typed in a shell: relative to where the shell is, while one in the file is relative
+/// to the file.
+fn typed_path(path: &Path) -> Result<PathBuf> {
+    if path.starts_with("~") {
+        return Ok(path.to_owned());
+    }
+    if path.as_os_str().is_empty() {
+        return Err(Fault::usage("the name of a file is empty").into());
+    }
+    if path.to_str().is_none() {
+        return Err(Fault::usage(format!(
+            "`{}` is not UTF-8, which the configuration file must be",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(std::path::absolute(path)?)
+}
+
+/// Changes the path of a file where another is typed.
+pub fn put_path(
+    change: &Option<config::Change<PathBuf>>,
+    slot: &mut Option<PathBuf>,
+) -> Result<()> {
+    match change {
+        None => {}
+        Some(config::Change::Unset) => *slot = None,
+        Some(config::Change::Set(path)) => *slot = Some(typed_path(path)?),
+    }
+    Ok(())
+}
+
+/// A delivery typed in a shell; its path becomes absolute.
+pub fn typed_target(target: &Target) -> Result<Target> {
+    if target.as_str().contains(":~") {
+        return Ok(target.clone());
+    }
+    config::absolute_target(target, &std::env::current_dir()?)
+}
+
+/// Where two definitions differ, in words that show no secret.
+fn differences(file: &Tree, asked: &Tree) -> Vec<String> {
+    let mut keys: Vec<&str> = file.entries().iter().map(|(k, _)| *k).collect();
+    keys.extend(asked.entries().iter().map(|(k, _)| *k));
+    let mut seen = Vec::new();
+    let mut found = Vec::new();
+    for key in keys {
+        if seen.contains(&key) || key == "addresses" {
+            continue;
+        }
+        seen.push(key);
+        let (old, new) = (file.get(key), asked.get(key));
+        if old == new {
+            continue;
+        }
+        let words = |tree: &Tree| format!("`{}`", tree.words());
+        found.push(match (old, new) {
+            (Some(Tree::Secret(_)), Some(Tree::Secret(_))) => format!("another {key}"),
+            (Some(old), Some(new)) => format!("{key} is {}, here {}", words(old), words(new)),
+            (Some(old), None) => format!("{key} is {}, here not given", words(old)),
+            (None, Some(new)) => format!("{key} is not set, here {}", words(new)),
+            (None, None) => continue,
+        });
+    }
+    found
+}
+
+/// The refusal to overwrite what is defined differently.
+fn different(what: &str, differences: &[String], set: &str) -> anyhow::Error {
+    Fault::usage(format!(
+        "{what} is there already, defined differently: {}",
+        differences.join("; ")
+    ))
+    .hint(format!(
+        "add --replace to put the new definition in its place, or change single values: {set}"
+    ))
+    .into()
+}
+
+/// The configuration of `file` with its paths made absolute, for comparing.
+fn resolved(config: &Config, file: &Path) -> Result<Config> {
+    let mut config = config.clone();
+    config::resolve_paths(&mut config, file)?;
+    Ok(config)
+}

@@ -1,0 +1,215 @@
+//! Servers of the configuration: put in, changed, renamed, removed.
+
+use super::{Outcome, differences, different, resolved};
+use crate::config::{
+    self, Config, IncomingServer, IncomingVia, Name, OutgoingServer, OutgoingVia, Tree,
+};
+use crate::fault::Fault;
+use crate::shell;
+use anyhow::Result;
+use std::path::Path;
+
+/// A server of either kind, to be changed.
+pub enum Entry<'a> {
+    Incoming(&'a mut IncomingServer),
+    Outgoing(&'a mut OutgoingServer),
+}
+
+/// Puts an incoming server into the configuration of `file`.
+///
+/// # Errors
+/// One of that name is there with another definition, and `replace` is not set; the
+/// configuration would have a mistake.
+pub fn add_incoming(
+    config: &mut Config,
+    file: &Path,
+    server: &IncomingServer,
+    replace: bool,
+) -> Result<Outcome> {
+    let mut wanted = config.clone();
+    let mut servers = wanted.incoming_servers.iter_mut();
+    match servers.find(|s| s.name == server.name) {
+        Some(slot) => *slot = server.clone(),
+        None => wanted.incoming_servers.push(server.clone()),
+    }
+    put(config, wanted, file, &server.name, replace)
+}
+
+/// The same for an outgoing server.
+pub fn add_outgoing(
+    config: &mut Config,
+    file: &Path,
+    server: &OutgoingServer,
+    replace: bool,
+) -> Result<Outcome> {
+    let mut wanted = config.clone();
+    let mut servers = wanted.outgoing_servers.iter_mut();
+    match servers.find(|s| s.name == server.name) {
+        Some(slot) => *slot = server.clone(),
+        None => wanted.outgoing_servers.push(server.clone()),
+    }
+    put(config, wanted, file, &server.name, replace)
+}
+
+fn put(
+    config: &mut Config,
+    wanted: Config,
+    file: &Path,
+    name: &str,
+    replace: bool,
+) -> Result<Outcome> {
+    config::check_wanted(&wanted)?;
+    let old = tree_of(&resolved(config, file)?, name);
+    let new = tree_of(&resolved(&wanted, file)?, name);
+    let outcome = match (old, new) {
+        (Some(old), Some(new)) if old == new => return Ok(Outcome::Unchanged),
+        (Some(old), Some(new)) if !replace => {
+            return Err(different(
+                &format!("server `{name}`"),
+                &differences(&old, &new),
+                &format!("queuemail server set {} …", shell::quote(name)),
+            ));
+        }
+        (Some(_), _) => Outcome::Changed,
+        (None, _) => Outcome::Created,
+    };
+    *config = wanted;
+    Ok(outcome)
+}
+
+/// The definition of a server of either kind.
+pub fn tree_of(config: &Config, name: &str) -> Option<Tree> {
+    let incoming = config.incoming_server(name).map(IncomingServer::tree);
+    incoming.or_else(|| config.outgoing_server(name).map(OutgoingServer::tree))
+}
+
+/// Changes a server, and gives it another name, also where others refer to it.
+pub fn set_server(
+    config: &mut Config,
+    name: &str,
+    rename: &Option<Name>,
+    change: impl FnOnce(Entry<'_>) -> Result<()>,
+) -> Result<Outcome> {
+    let before = config.clone();
+    let mut incoming = config.incoming_servers.iter_mut();
+    let mut outgoing = config.outgoing_servers.iter_mut();
+    if let Some(server) = incoming.find(|s| s.name == name) {
+        change(Entry::Incoming(server))?;
+    } else if let Some(server) = outgoing.find(|s| s.name == name) {
+        change(Entry::Outgoing(server))?;
+    } else {
+        return Err(config::unknown("server", name, &config.server_names()));
+    }
+    if let Some(new) = rename {
+        rename_server(config, name, &new.0);
+    }
+    Ok(Outcome::of(&before, config))
+}
+
+fn rename_server(config: &mut Config, old: &str, new: &str) {
+    let swap = |name: &mut String| {
+        if name == old {
+            *name = new.to_owned();
+        }
+    };
+    let was_incoming = config.incoming_server(old).is_some();
+    config
+        .incoming_servers
+        .iter_mut()
+        .for_each(|s| swap(&mut s.name));
+    config.outgoing_servers.iter_mut().for_each(|s| {
+        swap(&mut s.name);
+        if let (true, Some(app)) = (was_incoming, &mut s.app) {
+            swap(app);
+        }
+    });
+    for address in config.queues.iter_mut().flat_map(|q| &mut q.addresses) {
+        if was_incoming {
+            swap(&mut address.server);
+        } else if let Some(name) = &mut address.outgoing_server {
+            swap(name);
+        }
+    }
+}
+
+/// The way of an incoming server by its name; the default by an empty one.
+pub fn incoming_way(text: &str) -> Result<IncomingVia> {
+    match text {
+        "imap" | "" => Ok(IncomingVia::Imap),
+        "graph" => Ok(IncomingVia::Graph),
+        "auto" => Ok(IncomingVia::Auto),
+        other => Err(bad_way(other, "imap, graph or auto", "incoming")),
+    }
+}
+
+/// The same of an outgoing server.
+pub fn outgoing_way(text: &str) -> Result<OutgoingVia> {
+    match text {
+        "smtp" | "" => Ok(OutgoingVia::Smtp),
+        "graph" => Ok(OutgoingVia::Graph),
+        "auto" => Ok(OutgoingVia::Auto),
+        other => Err(bad_way(other, "smtp, graph or auto", "outgoing")),
+    }
+}
+
+fn bad_way(text: &str, ways: &str, kind: &str) -> anyhow::Error {
+    Fault::usage(format!(
+        "`--via`: `{text}` is no way of an {kind} server: use {ways}"
+    ))
+    .into()
+}
+
+/// Removes a server that nothing refers to.
+pub fn remove_server(config: &mut Config, name: &str) -> Result<Outcome> {
+    if !config.server_names().contains(&name) {
+        return Err(config::unknown("server", name, &config.server_names()));
+    }
+    let users = users(config, name);
+    if let Some((first, command)) = users.first() {
+        let others = match users.len() - 1 {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let all: Vec<&str> = users.iter().take(12).map(|(who, _)| who.as_str()).collect();
+        return Err(
+            Fault::usage(format!("server `{name}` is used by {first}{others}"))
+                .hint(format!("used by: {}", all.join(", ")))
+                .hint(format!(
+                    "change or remove what uses it first, for example: {command}"
+                ))
+                .into(),
+        );
+    }
+    config.incoming_servers.retain(|s| s.name != name);
+    config.outgoing_servers.retain(|s| s.name != name);
+    Ok(Outcome::Removed)
+}
+
+/// Who refers to a server, and a command that takes the reference away.
+fn users(config: &Config, name: &str) -> Vec<(String, String)> {
+    let mut users = Vec::new();
+    for server in &config.outgoing_servers {
+        if server.app.as_deref() == Some(name) {
+            users.push((
+                format!("outgoing server `{}`", server.name),
+                format!("queuemail server remove {}", shell::quote(&server.name)),
+            ));
+        }
+    }
+    for mailbox in config.mailboxes() {
+        let (queue, address) = (&mailbox.queue.name, &mailbox.address.address);
+        if mailbox.address.server == name
+            || mailbox.address.outgoing_server.as_deref() == Some(name)
+        {
+            users.push((
+                format!("address `{address}` of queue `{queue}`"),
+                format!(
+                    "queuemail queue remove {} --address {}",
+                    shell::quote(queue),
+                    shell::quote(address.as_str())
+                ),
+            ));
+        }
+    }
+    users
+}
