@@ -9,7 +9,7 @@
 //! is not the message's fault, and no attempt of its own.
 
 use super::handover::Taker;
-use super::target::percent;
+use super::percent::{is_unreserved, percent};
 use super::{Letter, Rejected, Wait, cannot_write};
 use crate::config::{PostUrl, SecretSource, Webhook, webhook_of};
 use crate::digest::hmac_sha256;
@@ -305,8 +305,8 @@ fn fields(to: &Destination, link: &Link, message: &File, letter: &Letter) -> io:
         put("ce-type", "queuemail.message".to_owned());
         let source = format!(
             "/{}/{}",
-            percent(&letter.queue, is_word),
-            percent(&letter.address, is_word)
+            percent(&letter.queue, is_unreserved),
+            percent(&letter.address, is_unreserved)
         );
         put("ce-source", source);
     }
@@ -321,10 +321,6 @@ fn visible(value: &str) -> String {
     percent(value, |octet| {
         octet.is_ascii_graphic() && !b"\"%".contains(&octet)
     })
-}
-
-fn is_word(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-._~@".contains(&octet)
 }
 
 /// The signatures of Standard Webhooks 1.0, one of each key: HMAC-SHA256 of `id.timestamp.body`.

@@ -21,6 +21,7 @@ mod lmtp;
 mod maildir;
 mod mbox;
 mod mboxrd;
+mod percent;
 mod probe;
 mod stamp;
 mod stdout;

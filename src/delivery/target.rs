@@ -2,6 +2,7 @@
 
 use super::https::Destination;
 use super::lmtp::Address;
+use super::percent::{is_unreserved, percent};
 use super::stdout::Form;
 use crate::config::{self, Target, Webhook};
 use crate::fault::Fault;
@@ -124,21 +125,6 @@ fn fill(template: &str, values: &[(&str, &str)], tame: fn(&str) -> String) -> Re
     }
     filled.push_str(rest);
     Ok(filled)
-}
-
-/// A text in which every octet that is not kept is written as `%XX`.
-pub fn percent(text: &str, keeps: fn(u8) -> bool) -> String {
-    text.bytes()
-        .map(|octet| match keeps(octet) {
-            true => char::from(octet).to_string(),
-            false => format!("%{octet:02X}"),
-        })
-        .collect()
-}
-
-/// What means nothing in a URL (RFC 3986 §2.3), and `@`, which means nothing in a path.
-fn is_unreserved(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-._~@".contains(&octet)
 }
 
 /// A value as one harmless path component.
