@@ -1,6 +1,10 @@
 //! Digests and random octets, and how both are written: what names files, messages and requests.
 
 use crate::fault::{Fault, Kind};
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
+use std::io::{self, Read};
 
 pub use openssl::sha::{Sha256, sha256};
 
@@ -18,6 +22,17 @@ pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
     openssl::rand::rand_bytes(&mut octets)
         .map_err(|_| Fault::new(Kind::Bug, "the system gives no random numbers"))?;
     Ok(octets)
+}
+
+/// HMAC-SHA256 (RFC 2104) of a text of any length, which is read piece by piece.
+///
+/// # Errors
+/// Those of reading, and of the system's library.
+pub fn hmac_sha256(key: &[u8], mut text: impl Read) -> io::Result<Vec<u8>> {
+    let key = PKey::hmac(key)?;
+    let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
+    io::copy(&mut text, &mut signer)?;
+    Ok(signer.sign_to_vec()?)
 }
 
 /// A random GUID (RFC 9562 §5.4).
@@ -42,6 +57,14 @@ pub fn guid() -> Result<String, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 4231 §4.3.
+    #[test]
+    fn an_hmac_is_that_of_the_rfc() {
+        let mac = hmac_sha256(b"Jefe", &b"what do ya want for nothing?"[..]).unwrap();
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(hex(&mac), expected);
+    }
 
     #[test]
     fn a_guid_has_its_version_and_variant() {

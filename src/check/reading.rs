@@ -256,7 +256,8 @@ impl Run<'_> {
         let mut found = Vec::new();
         for folder in entry.folders() {
             let queue = &entry.queue.name;
-            let place = delivery::expand(target, queue, address, folder, entry.language())?;
+            let (language, webhooks) = (entry.language(), &self.config.webhooks);
+            let place = delivery::expand(target, queue, address, folder, language, webhooks)?;
             found.push(delivery::probe(&place)?);
         }
         found.dedup();

@@ -122,7 +122,7 @@ pub struct AddressValues {
     /// Folder to fetch; may be repeated [default: INBOX]
     #[arg(long = "folder", value_name = "FOLDER")]
     pub folders: Vec<String>,
-    /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, lmtp-plain:HOST:PORT, eml:FOLDER, stdout
+    /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, lmtp-plain:HOST:PORT, https://URL, eml:FOLDER, stdout
     #[arg(long, value_name = "TARGET", value_parser = change::<Target>())]
     pub deliver: Option<Change<Target>>,
     /// What happens on the server afterwards: keep, seen, delete or move:FOLDER

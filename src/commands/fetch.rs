@@ -12,7 +12,7 @@ use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{LockName, Store, Wait, WaitName};
+use crate::state::{LockName, Store, WaitName};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use plan::Plan;
@@ -199,6 +199,7 @@ impl Run<'_> {
         let mut result = self.fetch(task, &way, tally);
         if let Err(err) = &result
             && *tally == before
+            && !fetch::is_of_delivery(err)
             && self
                 .mailboxes
                 .mend(&Wanted::of(&task.entry, &job.after), err)?
@@ -254,12 +255,10 @@ impl Run<'_> {
         else {
             return Ok(());
         };
-        let until = Timestamp::now()
-            .saturating_add(jiff::SignedDuration::try_from(wait.min(LONGEST_WAIT))?)?;
-        let reason = fault.what.clone();
+        let (wait, now) = (wait.min(LONGEST_WAIT), Timestamp::now());
         let mailbox = fetch::mailbox_key(&job.address);
         self.store
-            .set_wait(WaitName::Mailbox(&mailbox), &Wait { until, reason })
+            .keep_wait(WaitName::Mailbox(&mailbox), wait, &fault.what, now)
     }
 
     /// Prints what became of every message on the server.

@@ -29,6 +29,14 @@ outgoing_servers:
     certificate_passphrase: {value}
     user: eva@contoso.example
     password: {value}
+webhooks:
+  - url: https://desk.example/in
+    secret: {value}
+    authorization: {value}
+  - url: https://desk.example/other
+    secret:
+      - {value}
+      - {value}
 queues:
   - name: \"Support\"
     addresses:
@@ -245,5 +253,21 @@ fn a_slip_elsewhere_does_not_tell_a_secret() {
                 has_none(&format!("{}{put}{}", &text[..at], &text[at..]), CANARY);
             }
         }
+    }
+}
+
+#[test]
+fn a_list_in_one_line_is_not_told() {
+    const OTHER: &str = "aN0th3r-cAnArY/of+thE~sAm3";
+    for entry in [
+        format!("{{ url: https://a.example, secret: [{CANARY}, {OTHER}], probe: true }}"),
+        format!("{{ url: https://a.example, authorization: {OTHER}, secret: [{CANARY}] }}"),
+        format!("url: https://a.example\n    secret: [{CANARY},\n      {OTHER}]"),
+        format!("url: https://a.example\n    secret: [{CANARY}, {OTHER}, {OTHER}]"),
+        format!("url: https://a.example\n    secret: [{CANARY}, [{OTHER}]]"),
+    ] {
+        let text = format!("version: 1\nwebhooks:\n  - {entry}\n");
+        has_none(&text, CANARY);
+        has_none(&text, OTHER);
     }
 }

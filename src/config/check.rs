@@ -30,6 +30,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
             &mut found,
         );
     }
+    webhooks(config, &mut found);
     let known = Known {
         incoming: config.incoming_servers.iter().map(|s| &*s.name).collect(),
         outgoing: config.outgoing_servers.iter().map(|s| &*s.name).collect(),
@@ -46,6 +47,28 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         }
     }
     found.0
+}
+
+fn webhooks(config: &Config, found: &mut Found) {
+    for (i, webhook) in config.webhooks.iter().enumerate() {
+        let before = &config.webhooks[..i];
+        if before.iter().any(|other| other.url == webhook.url) {
+            found.add(
+                &format!("webhooks[{i}].url"),
+                format!("webhook `{}` twice", webhook.url),
+                "give everything about a URL under one entry",
+            );
+        }
+        let media_type = webhook.content_type.as_deref().unwrap_or("a/b");
+        let visible = |c: char| c == ' ' || c.is_ascii_graphic();
+        if !media_type.contains('/') || !media_type.chars().all(visible) {
+            found.add(
+                &format!("webhooks[{i}].content_type"),
+                format!("a bad content type of webhook `{}`", webhook.url),
+                "write it like message/rfc822",
+            );
+        }
+    }
 }
 
 // ---- names -----------------------------------------------------------------------------------
@@ -186,6 +209,13 @@ impl Config {
                 (at("password"), &s.password),
             ]
         });
+        let webhooks = self.webhooks.iter().enumerate().flat_map(|(i, w)| {
+            let at = move |key| format!("webhooks[{i}].{key}");
+            let secrets = w.secret.iter().flat_map(|secrets| &secrets.0);
+            let secrets = secrets.map(move |source| (at("secret"), source));
+            let authorization = w.authorization.iter();
+            secrets.chain(authorization.map(move |source| (at("authorization"), source)))
+        });
         let queues = self.queues.iter().enumerate().flat_map(|(i, q)| {
             q.addresses
                 .iter()
@@ -196,5 +226,6 @@ impl Config {
             .chain(outgoing)
             .chain(queues)
             .filter_map(|(at, source)| source.as_ref().map(|s| (at, s)))
+            .chain(webhooks)
     }
 }

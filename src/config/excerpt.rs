@@ -97,6 +97,7 @@ fn without(config: &Config, [one, other]: &[Range<usize>; 2], shift: isize) -> C
         token_store: config.token_store.clone(),
         incoming_servers: config.incoming_servers.clone(),
         outgoing_servers: config.outgoing_servers.clone(),
+        webhooks: config.webhooks.clone(),
         queues,
     }
 }

@@ -23,7 +23,9 @@ const PLAIN: &[&str] = &[
     "ca_file",
     "certificate",
     "client_id",
+    "cloudevents",
     "connections",
+    "content_type",
     "defaults",
     "deliver",
     "device_authorization_endpoint",
@@ -43,6 +45,7 @@ const PLAIN: &[&str] = &[
     "outgoing_server",
     "outgoing_servers",
     "priority",
+    "probe",
     "queues",
     "recipient",
     "recipients_per_day",
@@ -55,9 +58,11 @@ const PLAIN: &[&str] = &[
     "tenant",
     "token_endpoint",
     "token_store",
+    "url",
     "user",
     "version",
     "via",
+    "webhooks",
     "<<",
     "---",
     "...",
@@ -224,7 +229,7 @@ fn is_secret(word: &str) -> bool {
     let lower = word.to_lowercase();
     let is_like = |key| strsim::jaro_winkler(&lower, key) > 0.85;
     !PLAIN.contains(&&*lower)
-        && (["secr", "passw", "passphrase", "pwd", "token"]
+        && (["secr", "passw", "passphrase", "pwd", "token", "authoriz"]
             .iter()
             .any(|part| lower.contains(part))
             || is_like("secret")
@@ -251,9 +256,11 @@ mod tests {
         all.extend(keys::<OutgoingServer>());
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
+        all.extend(keys::<Webhook>());
         let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
         let hidden: std::collections::BTreeSet<&String> = all.iter().filter(hidden).collect();
         let expected = [
+            "authorization",
             "certificate_passphrase",
             "federated_token",
             "password",
@@ -316,6 +323,8 @@ mod tests {
             "? secret\n: VALUE",
             "# old: VALUE",
             "secret_expires: VALUE",
+            "{ url: https://x.example, authorization: VALUE }",
+            "secret: [VALUE, VALUE]",
             "federated_token: VALUE",
             "private_key: VALUE",
         ] {

@@ -7,6 +7,7 @@ use super::credential::{FederatedToken, ManagedIdentity};
 use super::secret_source::SecretSource;
 use super::token_store::TokenStore;
 use super::values::*;
+use super::webhook::Webhook;
 use crate::net::Endpoint;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -31,6 +32,9 @@ pub struct Config {
     /// Ways for mail to leave.
     #[serde(default)]
     pub outgoing_servers: Vec<OutgoingServer>,
+    /// What goes with mail that is posted to a URL.
+    #[serde(default)]
+    pub webhooks: Vec<Webhook>,
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
@@ -44,8 +48,8 @@ pub struct Defaults {
     pub language: Option<Language>,
     /// A number; the lowest value is served first. 100 where absent.
     pub priority: Option<Priority>,
-    /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER or
-    /// stdout; {queue}, {address}, {folder} and {language} expand.
+    /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL,
+    /// eml:FOLDER or stdout; {queue}, {address}, {folder} and {language} expand.
     pub deliver: Option<Target>,
     /// What happens on the server after a delivery: keep, seen, delete or move:FOLDER.
     pub after_fetch: Option<AfterFetch>,
@@ -285,7 +289,8 @@ pub struct Address {
     pub outgoing_server: Option<String>,
     /// `INBOX` where absent.
     pub folders: Option<Vec<String>>,
-    /// Where its mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER or stdout.
+    /// Where its mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL,
+    /// eml:FOLDER or stdout.
     pub deliver: Option<Target>,
     /// What happens on the server after a delivery: keep, seen, delete or move:FOLDER.
     pub after_fetch: Option<AfterFetch>,

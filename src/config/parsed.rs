@@ -4,6 +4,7 @@
 //! value's own line and column to the error.
 
 use super::cloud::Authority;
+use super::post_url::PostUrl;
 use super::values::*;
 use crate::net::Endpoint;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -45,6 +46,7 @@ deserialize_from_str!(
     HttpsUrl,
     Language,
     OauthEndpoint,
+    PostUrl,
     ServerUser,
     Target,
     Tenant

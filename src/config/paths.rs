@@ -55,6 +55,15 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         secret(&mut s.password)?;
         path(&mut s.ca_file)?;
     }
+    for w in &mut config.webhooks {
+        path(&mut w.ca_file)?;
+        secret(&mut w.authorization)?;
+        for source in w.secret.iter_mut().flat_map(|secrets| &mut secrets.0) {
+            if let SecretSource::File(p) = source {
+                *p = absolute(p, folder)?;
+            }
+        }
+    }
     for a in config.queues.iter_mut().flat_map(|q| &mut q.addresses) {
         secret(&mut a.password)?;
         target(&mut a.deliver)?;

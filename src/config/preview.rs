@@ -84,7 +84,7 @@ fn masked_line(line: &str, known: &HashSet<String>) -> (String, bool) {
                 out.push_str(scalar);
                 return (out, true);
             }
-            Some('|' | '>' | '&' | '*' | '!') => {
+            Some('|' | '>' | '&' | '*' | '!' | '[') => {
                 out.push_str("(set)");
                 return (out, true);
             }
@@ -105,21 +105,26 @@ fn masked_line(line: &str, known: &HashSet<String>) -> (String, bool) {
 
 /// The text up to and with the colon of the next key that holds a secret, and what follows it.
 fn next_secret(text: &str) -> Option<(&str, &str)> {
-    ["secret", "certificate_passphrase", "password"]
-        .iter()
-        .filter_map(|key| {
-            text.match_indices(key).find_map(|(at, _)| {
-                let before = text[..at].chars().next_back();
-                let after = text[at + key.len()..]
-                    .trim_start_matches(['"', '\''])
-                    .trim_start_matches([' ', '\t']);
-                let begins = before.is_none_or(|c| " \t{,-\"'?".contains(c));
-                let colon = text.len() - after.len() + 1;
-                (begins && after.starts_with(':')).then_some(colon)
-            })
+    [
+        "secret",
+        "certificate_passphrase",
+        "password",
+        "authorization",
+    ]
+    .iter()
+    .filter_map(|key| {
+        text.match_indices(key).find_map(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            let after = text[at + key.len()..]
+                .trim_start_matches(['"', '\''])
+                .trim_start_matches([' ', '\t']);
+            let begins = before.is_none_or(|c| " \t{,-\"'?".contains(c));
+            let colon = text.len() - after.len() + 1;
+            (begins && after.starts_with(':')).then_some(colon)
         })
-        .min()
-        .map(|colon| text.split_at(colon))
+    })
+    .min()
+    .map(|colon| text.split_at(colon))
 }
 
 /// Where a scalar at the start of the text ends.

@@ -5,7 +5,8 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
-use super::secret_source::SecretSource;
+use super::post_url::PostUrl;
+use super::secret_source::{SecretSource, Secrets};
 use super::token_store::TokenStore;
 use super::values::*;
 use crate::net::Endpoint;
@@ -60,7 +61,8 @@ text! {
     OauthEndpoint: { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]://[^#]+$" };
     Endpoint: { "type": "string", "pattern": "^(imap|smtp)s?://[^/?#]+/?$" };
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
-    Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+)$" };
+    Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
+    PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
@@ -125,6 +127,24 @@ text! {
     };
 }
 
+/// A secret, or a list of two.
+impl JsonSchema for Secrets {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secrets".into()
+    }
+
+    fn json_schema(made: &mut SchemaGenerator) -> Schema {
+        let one = SecretSource::json_schema(made);
+        json_schema!({
+            "anyOf": [one, { "type": "array", "items": one, "minItems": 1, "maxItems": 2 }]
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +180,7 @@ mod tests {
             ("Limits", keys::<Limits>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
+            ("Webhook", keys::<super::super::Webhook>()),
         ] {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());

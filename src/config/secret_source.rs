@@ -2,7 +2,7 @@
 //! systemd credential that holds it.
 
 use crate::secret::Secret;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::path::PathBuf;
@@ -55,6 +55,61 @@ impl SecretSource {
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<SecretSource, D::Error> {
         de.deserialize_any(SourceVisitor)
+    }
+}
+
+/// One secret, or a list of them: the first is in use, the others are also valid while it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets(pub Vec<SecretSource>);
+
+impl<'de> Deserialize<'de> for Secrets {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Secrets, D::Error> {
+        de.deserialize_any(SecretsVisitor)
+    }
+}
+
+struct SecretsVisitor;
+
+/// Whatever is not a list is one secret.
+macro_rules! one_secret {
+    ($($visit:ident($type:ty)),*) => {$(
+        fn $visit<E: Error>(self, value: $type) -> Result<Secrets, E> {
+            Ok(Secrets(vec![SourceVisitor.$visit(value)?]))
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for SecretsVisitor {
+    type Value = Secrets;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SourceVisitor.expecting(f)?;
+        f.write_str(", or a list of two such")
+    }
+
+    one_secret!(
+        visit_str(&str),
+        visit_u64(u64),
+        visit_i64(i64),
+        visit_u128(u128),
+        visit_i128(i128),
+        visit_f64(f64),
+        visit_bool(bool)
+    );
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Secrets, A::Error> {
+        Ok(Secrets(vec![SourceVisitor.visit_map(map)?]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Secrets, A::Error> {
+        let mut all = Vec::new();
+        while let Some(one) = list.next_element()? {
+            all.push(one);
+        }
+        match all.len() {
+            1 | 2 => Ok(Secrets(all)),
+            n => Err(A::Error::custom(format!("one secret or two, not {n}"))),
+        }
     }
 }
 

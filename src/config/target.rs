@@ -1,6 +1,7 @@
 //! What is wrong with a delivery, so that no fetch finds it out when mail has come.
 
 use super::names::nearest;
+use super::post_url::PostUrl;
 
 /// The placeholders that a delivery may hold.
 const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}"];
@@ -8,6 +9,7 @@ const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}
 /// The mistake in a delivery's words after the colon, if there is one.
 pub fn mistake(kind: &str, rest: &str) -> Option<String> {
     bad_placeholder(rest).or_else(|| match kind {
+        "http" | "https" => bad_url(&format!("{kind}:{rest}")),
         "command" => super::command_line::words(rest)
             .err()
             .map(|why| format!("`command:{rest}`: {why}")),
@@ -33,6 +35,23 @@ fn bad_placeholder(text: &str) -> Option<String> {
             PLACEHOLDERS.join(", ")
         ),
     })
+}
+
+/// Why no mail can be posted to a URL, whatever its placeholders become.
+fn bad_url(text: &str) -> Option<String> {
+    let mut filled = text.to_owned();
+    for name in PLACEHOLDERS {
+        filled = filled.replace(name, "x");
+    }
+    let host = text.split('/').nth(2).unwrap_or_default();
+    match filled.parse::<PostUrl>() {
+        Err(why) => Some(why),
+        // The secrets of a webhook belong to one host.
+        Ok(_) if host.contains('{') => Some(format!(
+            "`{host}`: placeholders belong into the path of a URL"
+        )),
+        Ok(_) => None,
+    }
 }
 
 /// True for a socket's path, and for a host with a port.

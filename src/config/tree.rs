@@ -4,9 +4,11 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
-use super::secret_source::SecretSource;
+use super::post_url::PostUrl;
+use super::secret_source::{SecretSource, Secrets};
 use super::token_store::TokenStore;
 use super::values::*;
+use super::webhook::Webhook;
 use crate::net::Endpoint;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -152,7 +154,7 @@ macro_rules! texts {
 }
 
 texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
-texts!(ServerUser EmailAddress Language Target AfterFetch);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl);
 
 /// Words of which one holds anyway.
 macro_rules! choices {
@@ -221,6 +223,15 @@ impl Value for SecretSource {
     }
 }
 
+impl Value for Secrets {
+    fn stated(&self) -> Tree {
+        match &*self.0 {
+            [one] => one.stated(),
+            several => Tree::List(several.iter().map(SecretSource::stated).collect()),
+        }
+    }
+}
+
 /// A server sends unless the file says otherwise.
 struct Enabled(bool);
 
@@ -264,7 +275,7 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, incoming_servers, outgoing_servers, queues,
+        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, queues,
     }
     Defaults {
         language, priority, deliver, after_fetch, stamp, sender, recipient,
@@ -282,6 +293,9 @@ mappings! {
     }
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,
+    }
+    Webhook {
+        url, secret, authorization, ca_file, content_type, cloudevents, probe,
     }
     Queue {
         name, language, priority, addresses,

@@ -197,12 +197,14 @@ checked_string!(
 
 checked_string!(
     /// Where fetched mail comes to rest: `maildir:PATH`, `mbox:PATH`, `command:CMD`,
-    /// `lmtp:HOST:PORT`, `lmtp-plain:HOST:PORT`, `lmtp:/socket`, `eml:FOLDER`, `stdout` or `stdout:json`.
+    /// `lmtp:HOST:PORT`, `lmtp-plain:HOST:PORT`, `lmtp:/socket`, `https://URL`, `eml:FOLDER`, `stdout`
+    /// or `stdout:json`.
     Target,
     |text| {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         match kind {
             _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
+            "http" | "https" => super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err),
             "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" if !rest.is_empty() => {
                 super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err)
             }
@@ -210,7 +212,7 @@ checked_string!(
                 Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
             }
             _ => Err(format!(
-                "`{text}` is no delivery: use maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER or stdout"
+                "`{text}` is no delivery: use maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER or stdout"
             )),
         }
     }

@@ -140,5 +140,11 @@ fn verdict(name: &str, status: Option<ExitStatus>, words: &Words) -> Result<Stri
     if !said.is_empty() {
         reason.push_str(&format!(" and wrote: {said}"));
     }
-    Err(Rejected { for_good, reason }.into())
+    let wait = None;
+    Err(Rejected {
+        for_good,
+        reason,
+        wait,
+    }
+    .into())
 }

@@ -99,6 +99,7 @@ impl Taker for Lmtp {
         let verdict = session.hand_over(message).map_err(|e| Rejected {
             for_good: false,
             reason: format!("`{}` broke off over this message: {e}", self.address),
+            wait: None,
         })?;
         self.session = session.if_usable();
         verdict?;
@@ -268,6 +269,7 @@ impl Reply {
         Rejected {
             for_good,
             reason: format!("the mail store said: {}", self.text),
+            wait: None,
         }
     }
 }

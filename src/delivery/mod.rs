@@ -16,10 +16,12 @@
 mod command;
 mod eml;
 mod handover;
+mod https;
 mod lmtp;
 mod maildir;
 mod mbox;
 mod mboxrd;
+mod percent;
 mod probe;
 mod stamp;
 mod stdout;
@@ -33,6 +35,7 @@ use handover::Handover;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -102,6 +105,16 @@ pub struct Rejected {
     /// Trying again will not help.
     pub for_good: bool,
     pub reason: String,
+    /// The destination asks to be left alone, with whatever is for it.
+    pub wait: Option<Wait>,
+}
+
+/// A wish of a destination to be left alone for so long.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// See [`Place::may_ask_to_wait`].
+    pub destination: String,
+    pub time: Duration,
 }
 
 impl std::fmt::Display for Rejected {
@@ -151,6 +164,7 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
             Box::new(Handover::to(command::Program { words }, spool))
         }
         Place::Lmtp(address) => Box::new(Handover::to(lmtp::Lmtp::new(address.clone()), spool)),
+        Place::Https(to) => Box::new(Handover::to(https::Https::new(to.clone()), spool)),
         Place::Stdout(form) => Box::new(Handover::to(stdout::Stdout(*form), spool)),
     })
 }

@@ -27,6 +27,7 @@ pub fn probe(place: &Place) -> Result<String> {
             super::lmtp::probe(address)?;
             Ok(format!("{address}: takes mail"))
         }
+        Place::Https(to) => super::https::probe(to),
         Place::Stdout(_) => Ok("standard output".to_owned()),
     }
 }

@@ -1,8 +1,10 @@
 //! What a target like `maildir:/var/mail/{queue}` names, and how its placeholders expand.
 
+use super::https::Destination;
 use super::lmtp::Address;
+use super::percent::{is_unreserved, percent};
 use super::stdout::Form;
-use crate::config::{self, Target};
+use crate::config::{self, Target, Webhook};
 use crate::fault::Fault;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -16,10 +18,21 @@ pub enum Place {
     /// The program and its arguments.
     Command(Vec<String>),
     Lmtp(Address),
+    Https(Box<Destination>),
     Stdout(Form),
 }
 
-/// Expands the placeholders of a target. A value cannot leave the folder that the target names:
+impl Place {
+    /// The destination, if it is one that may ask to be left alone for a time.
+    pub fn may_ask_to_wait(&self) -> Option<String> {
+        match self {
+            Place::Https(to) => Some(to.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// Expands the placeholders of a target; `webhooks` say what goes with a post. A value cannot leave the folder that the target names:
 /// `/`, a dot at its start, control characters and `%` are percent-encoded, so that different
 /// values also stay different.
 pub fn expand(
@@ -28,6 +41,7 @@ pub fn expand(
     address: &str,
     folder: &str,
     language: &str,
+    webhooks: &[Webhook],
 ) -> Result<Place> {
     let values = [
         ("queue", queue),
@@ -39,7 +53,7 @@ pub fn expand(
         .as_str()
         .split_once(':')
         .unwrap_or((target.as_str(), ""));
-    let path = || -> Result<PathBuf> { Ok(fill(rest, &values)?.into()) };
+    let path = || -> Result<PathBuf> { Ok(fill(rest, &values, tame)?.into()) };
     Ok(match kind {
         "maildir" => Place::Maildir(path()?),
         "mbox" => Place::Mbox(path()?),
@@ -49,14 +63,21 @@ pub fn expand(
                 .map_err(|why| Fault::config(format!("`command:{rest}`: {why}")))?;
             let words = words
                 .iter()
-                .map(|word| fill(word, &values))
+                .map(|word| fill(word, &values, tame))
                 .collect::<Result<Vec<_>>>()?;
             Place::Command(words)
         }
         "stdout" if rest == "json" => Place::Stdout(Form::JsonLines),
         "stdout" => Place::Stdout(Form::Mboxrd),
         "lmtp" | "lmtp-plain" => {
-            Place::Lmtp(lmtp_address(&fill(rest, &values)?, kind == "lmtp-plain")?)
+            let address = fill(rest, &values, tame)?;
+            Place::Lmtp(lmtp_address(&address, kind == "lmtp-plain")?)
+        }
+        "http" | "https" => {
+            let url = fill(target.as_str(), &values, |value| {
+                percent(value, is_unreserved)
+            })?;
+            Place::Https(Box::new(Destination::new(&url, webhooks)?))
         }
         other => return Err(Fault::config(format!("`{other}:` is no delivery")).into()),
     })
@@ -83,7 +104,7 @@ fn lmtp_address(text: &str, plain: bool) -> Result<Address> {
 }
 
 /// Replaces each `{name}`; an unknown name is an error, since it would become a folder.
-fn fill(template: &str, values: &[(&str, &str)]) -> Result<String> {
+fn fill(template: &str, values: &[(&str, &str)], tame: fn(&str) -> String) -> Result<String> {
     let mut filled = String::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {
@@ -129,7 +150,7 @@ mod tests {
 
     fn maildir(template: &str, queue: &str, folder: &str) -> PathBuf {
         let target: Target = format!("maildir:{template}").parse().unwrap();
-        match expand(&target, queue, "support@contoso.com", folder, "de").unwrap() {
+        match expand(&target, queue, "support@contoso.com", folder, "de", &[]).unwrap() {
             Place::Maildir(path) => path,
             other => panic!("not a maildir: {other:?}"),
         }

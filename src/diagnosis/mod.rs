@@ -83,6 +83,15 @@ fn at_host(mut scene: Scene, fault: &Fault) -> Scene {
     scene
 }
 
+/// The same where the fault knows host and port: mail may be posted to any.
+fn at_own_host(scene: &Scene, fault: Option<&Fault>) -> Scene {
+    let knows = |fault: &&Fault| fault.at.as_ref().is_some_and(|at| at.port.is_some());
+    match fault.filter(knows) {
+        Some(fault) => at_host(scene.clone(), fault),
+        None => scene.clone(),
+    }
+}
+
 /// What a failure comes down to: the answer to "what is wrong, who must act, what exactly".
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -122,7 +131,7 @@ pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
             entry.who,
             format!("{root}: {}", entry.means),
             entry.remedy(
-                scene,
+                &at_own_host(scene, fault),
                 fault
                     .and_then(|f| f.server_said.as_deref())
                     .unwrap_or_default(),

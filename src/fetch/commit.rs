@@ -18,8 +18,9 @@ use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
-use crate::state::{Failure, StagedRecord, Store};
+use crate::state::{Failure, StagedRecord, Store, WaitName};
 use anyhow::Result;
+use jiff::Timestamp;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -128,6 +129,15 @@ impl Committer<'_> {
             }
             if !why.for_good {
                 self.later_in_a_row += 1;
+            }
+            if let Some(wait) = &why.wait {
+                let now = Timestamp::now();
+                let name = WaitName::Destination(&wait.destination);
+                self.store.keep_wait(name, wait.time, &why.reason, now)?;
+                let mut fault = Fault::try_later(why.reason)
+                    .hint("the messages stay on the server and are tried again by a later run");
+                fault.retry_after = Some(wait.time);
+                return Err(fault.into());
             }
             if self.later_in_a_row >= LATER_LIMIT {
                 return Err(Fault::try_later(format!(

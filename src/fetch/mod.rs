@@ -17,7 +17,7 @@ mod pass;
 mod pile;
 mod visit;
 
-use crate::config::{AfterFetch, Target};
+use crate::config::{AfterFetch, Target, Webhook};
 use crate::delivery::{self, Letter};
 use crate::digest::{hex, sha256};
 use crate::mail::{self, Mailbox, RemoteId};
@@ -27,6 +27,7 @@ use intake::Staged;
 use pass::Pass;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 use visit::{Visit, is_cut};
 
@@ -37,6 +38,7 @@ pub use audit::{Audit, audit};
 pub use kept::Kept;
 pub use look::list;
 pub use pile::Sorted;
+pub use visit::is_of_delivery;
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
@@ -48,6 +50,8 @@ pub struct Job {
     pub language: String,
     pub folders: Vec<String>,
     pub target: Target,
+    /// What goes with mail that is posted to a URL.
+    pub webhooks: Arc<[Webhook]>,
     pub after: AfterFetch,
     /// Put `X-Queuemail-*` header fields before each message.
     pub stamp: bool,

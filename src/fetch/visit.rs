@@ -9,8 +9,9 @@ use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
 use crate::fault::{Fault, Kind, Scope};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, uidvalidity};
+use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
+use jiff::Timestamp;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::mpsc;
@@ -279,7 +280,11 @@ impl Visit<'_> {
                 &job.address,
                 folder.name,
                 &job.language,
+                &job.webhooks,
             )?;
+            if let Some(destination) = place.may_ask_to_wait() {
+                store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
+            }
             let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
                 .names
@@ -481,9 +486,7 @@ impl Visit<'_> {
 /// wishes, and what hinders the delivery.
 fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
     match (first, then) {
-        (Err(_), Err(err)) if is_wish(&err) || err.downcast_ref::<CannotDeliver>().is_some() => {
-            Err(err)
-        }
+        (Err(_), Err(err)) if is_wish(&err) || is_of_delivery(&err) => Err(err),
         (first, then) => first.and(then),
     }
 }
@@ -511,10 +514,14 @@ pub fn is_of_folder(err: &anyhow::Error) -> bool {
         .is_some_and(|fault| fault.scope() <= Scope::Folder)
 }
 
+/// An error of where mail is delivered to, and not of the mailbox.
+pub fn is_of_delivery(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<CannotDeliver>().is_some()
+}
+
 /// A connection that broke, without a wish of the server to be left alone.
 pub fn is_cut(err: &anyhow::Error) -> bool {
-    let ours = err.downcast_ref::<CannotDeliver>().is_some();
-    !ours
+    !is_of_delivery(err)
         && err.downcast_ref::<Fault>().is_some_and(|f| {
             f.kind == Kind::TryLater && f.retry_after.is_none() && f.scope() == Scope::Mailbox
         })

@@ -15,7 +15,7 @@ use http::{HeaderMap, Request, Response};
 use proxy::Proxies;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tls::TlsFailure;
 use ureq::unversioned::resolver::DefaultResolver;
@@ -262,10 +262,23 @@ impl Agent {
     /// # Errors
     /// A [`Lost`] with a [`Fault`] as of [`Agent::call`].
     pub fn open(&self, request: Request<Vec<u8>>) -> Result<Response<Incoming>, Lost> {
+        let (parts, body) = request.into_parts();
+        let length = body.len() as u64;
+        self.open_from(Request::from_parts(parts, io::Cursor::new(body)), length)
+    }
+
+    /// The same with a body of so many octets, which is read as it is sent.
+    ///
+    /// # Errors
+    /// As [`Agent::open`].
+    pub fn open_from(
+        &self,
+        request: Request<impl Read + 'static>,
+        length: u64,
+    ) -> Result<Response<Incoming>, Lost> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let (mut parts, body) = request.into_parts();
-        let length = body.len();
-        let gone = Arc::new(AtomicUsize::new(0));
+        let gone = Arc::new(AtomicU64::new(0));
         if length > 0 || parts.method == http::Method::POST {
             parts
                 .headers
@@ -274,7 +287,7 @@ impl Agent {
         let body = match length {
             0 => ureq::SendBody::none(),
             _ => ureq::SendBody::from_owned_reader(Outgoing {
-                body: io::Cursor::new(body),
+                body,
                 gone: Arc::clone(&gone),
             }),
         };
@@ -307,15 +320,15 @@ impl Agent {
 }
 
 /// A body on its way that tells how much of it has gone.
-struct Outgoing {
-    body: io::Cursor<Vec<u8>>,
-    gone: Arc<AtomicUsize>,
+struct Outgoing<R> {
+    body: R,
+    gone: Arc<AtomicU64>,
 }
 
-impl Read for Outgoing {
+impl<R: Read> Read for Outgoing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let octets = self.body.read(buffer)?;
-        self.gone.fetch_add(octets, Ordering::Relaxed);
+        self.gone.fetch_add(octets as u64, Ordering::Relaxed);
         Ok(octets)
     }
 }

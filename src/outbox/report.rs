@@ -10,6 +10,7 @@ use crate::digest::{hex, sha256};
 use crate::files;
 use crate::mail::RefusedRecipient;
 use crate::mail::message;
+use crate::state::WaitName;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, tz::TimeZone};
 use std::io::Write;
@@ -35,6 +36,9 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
             return Ok(place);
         }
     }
+    if let Some(destination) = to.place.may_ask_to_wait() {
+        store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
+    }
     let mut delivery = delivery::open(&to.place, &store.scratch()?)?;
     let octets = render(claim, to, now)?;
     let letter = letter(claim, to, octets.len() as u64);
@@ -42,13 +46,17 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     claim.entry.report = Some(serde_json::to_string(&intent)?);
     claim.entry.changed_at = now;
     store.outbox_update(&claim.entry)?;
-    let place =
-        delivery
-            .deliver(&intent, &letter)
-            .map_err(|err| match err.downcast::<Rejected>() {
-                Ok(why) => anyhow::anyhow!("the destination refused the report: {why}"),
-                Err(err) => err,
-            })?;
+    let place = match delivery.deliver(&intent, &letter) {
+        Ok(place) => place,
+        Err(err) => {
+            let why: Rejected = err.downcast()?;
+            if let Some(wait) = &why.wait {
+                let name = WaitName::Destination(&wait.destination);
+                store.keep_wait(name, wait.time, &why.reason, Timestamp::now())?;
+            }
+            anyhow::bail!("the destination refused the report: {why}");
+        }
+    };
     delivery.flush()?;
     done(claim, now)?;
     Ok(place)
@@ -92,18 +100,22 @@ fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
         message_id: Some(report_id(claim)),
         kind: "bounce",
         original_message_id: Some(claim.entry.message_id.clone()),
-        delivery_id: format!("outbox-{}-{}", claim.entry.id, claim.entry.attempts),
+        delivery_id: digest_of(claim),
     }
 }
 
 /// The same for the same report, so that a repeat is recognised.
 fn report_id(claim: &Claim<'_>) -> String {
+    format!("<{}@queuemail.invalid>", digest_of(claim))
+}
+
+/// Names a report for good, also where those of several state folders go to one place.
+fn digest_of(claim: &Claim<'_>) -> String {
     let key = format!(
         "{} {} {}",
         claim.entry.file, claim.entry.attempts, claim.entry.message_id
     );
-    let id = hex(&sha256(key.as_bytes())[..12]);
-    format!("<{id}@queuemail.invalid>")
+    hex(&sha256(key.as_bytes())[..12])
 }
 
 /// The report: for people, for programs, and the header of the message (RFC 3462, 3464).

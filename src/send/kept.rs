@@ -299,7 +299,8 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
             shell::quote(address)
         ))
     })?;
-    let place = delivery::expand(target, queue, address, "INBOX", entry.language())?;
+    let webhooks = &entry.config.webhooks;
+    let place = delivery::expand(target, queue, address, "INBOX", entry.language(), webhooks)?;
     if matches!(place, Place::Stdout(_)) {
         return Err(Fault::config(format!(
             "the mail of `{address}` is delivered to stdout, which keeps no report"

@@ -94,6 +94,8 @@ pub enum WaitName<'a> {
     Mailbox(&'a str),
     /// To send.
     Sending(Sender<'a>),
+    /// To deliver there.
+    Destination(&'a str),
     /// To ask for tokens of a subject.
     SignIn(&'a TokenKey),
     /// A sign-in that failed; its time is when it did.
@@ -115,6 +117,7 @@ impl fmt::Display for WaitName<'_> {
         match self {
             WaitName::Mailbox(mailbox) => write!(f, "mailbox {mailbox}"),
             WaitName::Sending(sender) => write!(f, "{}{sender}", WaitName::OF_SENDING),
+            WaitName::Destination(place) => write!(f, "delivery {place}"),
             WaitName::SignIn(key) => write!(f, "{sign_in}{}", key.subject()),
             WaitName::SignInFailed(key) => write!(f, "{failed}{}", key.text()),
             WaitName::PasswordRefused(key) => write!(f, "{refused}{}", key.subject()),

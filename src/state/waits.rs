@@ -2,8 +2,10 @@
 
 use super::db::{Sql, values};
 use super::{Store, WaitName};
+use crate::fault::Fault;
 use anyhow::Result;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// No wait that is kept is longer, in milliseconds; one that seems so is of a clock that was
 /// wrong then or is now, and does not hold.
@@ -51,6 +53,31 @@ impl Store {
         let key = name.to_string();
         let row = values![&key, wait.until.as_millisecond(), &wait.reason];
         self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+    }
+
+    /// Keeps a wait that begins now.
+    pub fn keep_wait(
+        &self,
+        name: WaitName<'_>,
+        time: Duration,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let until = now.saturating_add(SignedDuration::try_from(time)?)?;
+        let reason = reason.to_owned();
+        self.set_wait(name, &Wait { until, reason })
+    }
+
+    /// # Errors
+    /// `TryLater` while the wait of this name holds.
+    pub fn respect_wait(&self, name: WaitName<'_>, now: Timestamp) -> Result<()> {
+        let Some(wait) = self.wait(name, now)? else {
+            return Ok(());
+        };
+        let until = wait.until.strftime("%Y-%m-%dT%H:%M:%SZ");
+        let mut fault = Fault::try_later(format!("a wait until {until}: {}", wait.reason));
+        fault.retry_after = wait.until.duration_since(now).try_into().ok();
+        Err(fault.into())
     }
 
     /// All waits of senders that still hold.

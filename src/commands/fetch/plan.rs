@@ -9,6 +9,7 @@ use crate::shell;
 use crate::state::Store;
 use anyhow::Result;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a run is to do.
@@ -35,6 +36,7 @@ pub fn plan<'a>(
     let target = target.map(whole).transpose()?;
     let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
     let since: Option<Day> = parse(args.since.as_deref(), "--since")?;
+    let webhooks: Arc<[config::Webhook]> = config.webhooks.clone().into();
     let scratch = store.scratch()?;
     let mut plan = Plan {
         tasks: Vec::new(),
@@ -69,6 +71,7 @@ pub fn plan<'a>(
                 priority: entry.priority().0,
                 language: entry.language().to_owned(),
                 folders: folders.into_iter().map(str::to_owned).collect(),
+                webhooks: webhooks.clone(),
                 target: if json { target.in_json() } else { target },
                 after: after.clone().unwrap_or_else(|| entry.after_fetch()),
                 stamp: entry.stamp(),

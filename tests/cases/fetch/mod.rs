@@ -6,8 +6,10 @@ mod deliveries;
 mod large;
 mod mail_store;
 mod oddities;
+mod receiver;
 mod runs;
 mod strangers;
+mod webhooks;
 
 use crate::standin::{App, Standin};
 use crate::world::{Run, World};

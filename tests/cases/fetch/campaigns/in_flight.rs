@@ -1,11 +1,14 @@
-//! Deliveries whose effect cannot be looked at: a command, and a mail store (LMTP). Killed at any
-//! call, the message in flight may come again, and no other.
+//! Deliveries whose effect cannot be looked at: a command, a mail store (LMTP), and a URL. Killed at
+//! any call, the message in flight may come again, and no other; to a URL under the same key.
 
 use super::kill::{MESSAGES, calls, killed_at};
 use super::{Campaign, Desk, Via, assert_same, both, files};
 use crate::cases::fetch::mail_store::{MailStore, Manner};
+use crate::cases::fetch::receiver::{Receiver, Reply};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+const KEY: &str = "whsec_a2V5IG9mIHRoZSBjYW1wYWlnbiwgMzIgb2N0ZXRzIQ==";
 
 /// Kills fetches at desks of a kind; `taken` says what a desk's delivery got.
 fn at_calls<T>(
@@ -70,5 +73,30 @@ fn mail_store() {
     };
     both(|via| {
         at_calls(via, "a mail store", new, |_, store| store.taken());
+    });
+}
+
+#[test]
+fn url() {
+    let new = |via| {
+        let receiver = Receiver::tls(&["localhost"], |_| Reply::new("204 No Content", "", ""));
+        let desk = Desk::new(via, &format!("deliver: {}", receiver.url()));
+        let authority = receiver.ca_pem.clone().unwrap_or_default();
+        let authority = desk.world.write("receiver.pem", authority);
+        let (url, file) = (receiver.url(), authority.display());
+        let webhook =
+            format!("webhooks:\n  - url: {url}\n    ca_file: {file}\n    secret: {KEY}\n");
+        desk.world.write_config(desk.world.config() + &webhook);
+        (desk, receiver)
+    };
+    both(|via| {
+        at_calls(via, "a URL", new, |_, receiver| {
+            let posts = receiver.posts();
+            let of_keys: BTreeSet<_> = posts.iter().map(|p| (p.key(), &p.body)).collect();
+            assert_eq!(of_keys.len(), MESSAGES, "one key for one message");
+            let keys: BTreeSet<_> = posts.iter().map(|p| p.key()).collect();
+            assert_eq!(keys.len(), MESSAGES, "the same key for the same message");
+            receiver.bodies()
+        });
     });
 }

@@ -1,0 +1,194 @@
+//! A receiver of posts (HTTP/1.1), plain or in TLS, that answers as a test says.
+
+use crate::standin::tls;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Like `POST /in HTTP/1.1`.
+    pub line: String,
+    /// The names in lower case.
+    pub fields: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Post {
+    #[track_caller]
+    pub fn field(&self, name: &str) -> &str {
+        let field = self.fields.iter().find(|(own, _)| own == name);
+        field.map_or_else(|| panic!("no {name} in {self:?}"), |(_, value)| value)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.iter().any(|(own, _)| own == name)
+    }
+
+    pub fn key(&self) -> &str {
+        self.field("idempotency-key")
+    }
+}
+
+/// What a receiver does with a post.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    octets: Vec<u8>,
+    /// It takes so long, …
+    after: Duration,
+    /// … and the connection ends then.
+    ends: bool,
+}
+
+impl Reply {
+    /// Like `204 No Content`, with more header fields and a body.
+    pub fn new(status: &str, fields: &str, body: &str) -> Reply {
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\n{fields}Content-Length: {length}\r\n\r\n");
+        Reply {
+            octets: [head.as_bytes(), body.as_bytes()].concat(),
+            after: Duration::ZERO,
+            ends: false,
+        }
+    }
+
+    pub fn ok() -> Reply {
+        Reply::new("200 OK", "", "taken")
+    }
+
+    /// Ends the connection after these octets of an answer.
+    pub fn cut(octets: &str) -> Reply {
+        Reply {
+            octets: octets.as_bytes().to_vec(),
+            after: Duration::ZERO,
+            ends: true,
+        }
+    }
+
+    /// The same, but the connection ends after it, as the head does not say.
+    pub fn and_ends(self) -> Reply {
+        Reply { ends: true, ..self }
+    }
+
+    pub fn after(self, after: Duration) -> Reply {
+        Reply { after, ..self }
+    }
+}
+
+type Manner = dyn FnMut(&Post) -> Reply + Send;
+
+/// A receiver on a port of its own. Its threads end with the process.
+pub struct Receiver {
+    port: u16,
+    posts: Arc<Mutex<Vec<Post>>>,
+    manner: Arc<Mutex<Box<Manner>>>,
+    /// PEM of the authority of its certificate.
+    pub ca_pem: Option<String>,
+}
+
+impl Receiver {
+    /// Plain HTTP.
+    pub fn plain(manner: impl FnMut(&Post) -> Reply + Send + 'static) -> Receiver {
+        Receiver::start(None, Box::new(manner))
+    }
+
+    /// HTTPS, with a certificate for these names.
+    pub fn tls(names: &[&str], manner: impl FnMut(&Post) -> Reply + Send + 'static) -> Receiver {
+        Receiver::start(Some(tls::make(names)), Box::new(manner))
+    }
+
+    fn start(tls: Option<tls::Tls>, manner: Box<Manner>) -> Receiver {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (acceptor, ca_pem) = tls.map(|tls| (tls.acceptor, tls.ca_pem)).unzip();
+        let receiver = Receiver {
+            port: listener.local_addr().unwrap().port(),
+            posts: Arc::default(),
+            manner: Arc::new(Mutex::new(manner)),
+            ca_pem,
+        };
+        let (posts, manner) = (receiver.posts.clone(), receiver.manner.clone());
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (posts, manner) = (posts.clone(), manner.clone());
+                let acceptor = acceptor.clone();
+                // A client that was killed, or that does not trust us, is no matter.
+                std::thread::spawn(move || match acceptor {
+                    None => serve(client, &posts, &manner),
+                    Some(acceptor) => match acceptor.accept(client) {
+                        Ok(client) => serve(client, &posts, &manner),
+                        Err(_) => Ok(()),
+                    },
+                });
+            }
+        });
+        receiver
+    }
+
+    pub fn url(&self) -> String {
+        let scheme = match self.ca_pem {
+            Some(_) => "https",
+            None => "http",
+        };
+        format!("{scheme}://localhost:{}/in", self.port)
+    }
+
+    /// From now on it behaves so.
+    pub fn behaves(&self, manner: impl FnMut(&Post) -> Reply + Send + 'static) {
+        *self.manner.lock().unwrap() = Box::new(manner);
+    }
+
+    /// What came, in order.
+    pub fn posts(&self) -> Vec<Post> {
+        self.posts.lock().unwrap().clone()
+    }
+
+    /// The bodies that came.
+    pub fn bodies(&self) -> Vec<Vec<u8>> {
+        self.posts().into_iter().map(|post| post.body).collect()
+    }
+}
+
+fn serve<S: Read + Write>(
+    client: S,
+    posts: &Mutex<Vec<Post>>,
+    manner: &Mutex<Box<Manner>>,
+) -> io::Result<()> {
+    let mut client = BufReader::new(client);
+    loop {
+        let mut post = Post {
+            line: String::new(),
+            fields: Vec::new(),
+            body: Vec::new(),
+        };
+        if client.read_line(&mut post.line)? == 0 {
+            return Ok(());
+        }
+        let mut line = String::new();
+        loop {
+            line.clear();
+            client.read_line(&mut line)?;
+            let Some((name, value)) = line.trim_end().split_once(':') else {
+                break;
+            };
+            let value = value.trim().to_owned();
+            post.fields.push((name.to_lowercase(), value));
+        }
+        let length = post
+            .fields
+            .iter()
+            .find(|(name, _)| name == "content-length");
+        let length = length.map_or(0, |(_, length)| length.parse().unwrap());
+        post.body = vec![0; length];
+        client.read_exact(&mut post.body)?;
+        let reply = (manner.lock().unwrap())(&post);
+        posts.lock().unwrap().push(post);
+        std::thread::sleep(reply.after);
+        client.get_mut().write_all(&reply.octets)?;
+        client.get_mut().flush()?;
+        if reply.ends {
+            return Ok(());
+        }
+    }
+}
