@@ -126,7 +126,6 @@ const LONG_COMMANDS: &[&str] = &[
     "src/commands/fetch/words.rs",
     "src/commands/login.rs",
     "src/commands/send.rs",
-    "src/commands/send/words.rs",
     "src/commands/status.rs",
     "src/commands/token.rs",
 ];

@@ -12,7 +12,7 @@ use crate::prompt;
 use crate::secret::Secret;
 use crate::state::TokenKey;
 use crate::tokens::keep::Tokens;
-use crate::tokens::{Access, How, Person, Show, SignedIn, login_to_send};
+use crate::tokens::{Access, How, Screen, Show, SignedIn, login_to_send};
 use crate::vault::Vault;
 use anyhow::Result;
 use std::process::Stdio;
@@ -93,10 +93,10 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
     }
 }
 
-/// The person at the terminal.
+/// The terminal, and the browser that it opens.
 struct Terminal;
 
-impl Person for Terminal {
+impl Screen for Terminal {
     fn show(&self, account: &str, what: Show<'_>) {
         match what {
             Show::Code { page, code } => eprintln_safe(&format!(

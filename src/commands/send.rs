@@ -1,6 +1,7 @@
 //! `send`: messages from standard input, files or the command line's parts go out, each with its
 //! own verdict; with `--outbox` (and as sendmail) what cannot leave now is kept.
 
+mod tally;
 pub mod words;
 
 use super::{Context, outbox as outbox_command};
@@ -16,6 +17,7 @@ use anyhow::Result;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+use tally::Tally;
 
 /// Connections at the same time where nothing says how many: as many as Exchange allows.
 const CONNECTIONS: usize = 3;
@@ -27,7 +29,7 @@ struct Run<'a> {
     orders: Orders<'a>,
     office: &'a Office<'a>,
     about: usize,
-    tally: words::Tally,
+    tally: Tally,
     errors: Mutex<Vec<anyhow::Error>>,
 }
 
@@ -71,7 +73,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         },
         office: &office,
         about,
-        tally: words::Tally::default(),
+        tally: Tally::default(),
         errors: Mutex::default(),
     };
     let start = Instant::now();

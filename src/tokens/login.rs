@@ -44,8 +44,8 @@ pub enum Show<'a> {
     },
 }
 
-/// The person who signs in.
-pub trait Person {
+/// Where the person who signs in reads and types.
+pub trait Screen {
     /// Shows what `account` is to do.
     fn show(&self, account: &str, what: Show<'_>);
 
@@ -68,7 +68,7 @@ impl Access<'_> {
         entry: &MailboxEntry<'_>,
         resource: Option<Resource>,
         how: How,
-        person: &dyn Person,
+        screen: &dyn Screen,
     ) -> Result<SignedIn> {
         let via = self.config.incoming_server(&entry.address.server);
         let usual = match via.map(|server| server.via) {
@@ -83,9 +83,9 @@ impl Access<'_> {
             && let Some(server) = outgoing.and_then(|name| self.config.outgoing_server(name))
             && resolve::signs_in_apart(entry, server)
         {
-            return self.sending_login(server, Some(entry), how, person);
+            return self.sending_login(server, Some(entry), how, screen);
         }
-        self.sign_in_by_hand(wanted, how, person)
+        self.sign_in_by_hand(wanted, how, screen)
     }
 
     /// The same of the account that `outgoing` sends with for `sender`.
@@ -97,7 +97,7 @@ impl Access<'_> {
         outgoing: &OutgoingServer,
         sender: Option<&MailboxEntry<'_>>,
         how: How,
-        person: &dyn Person,
+        screen: &dyn Screen,
     ) -> Result<SignedIn> {
         let resource = match outgoing.via {
             OutgoingVia::Graph => Resource::Graph,
@@ -106,7 +106,7 @@ impl Access<'_> {
         self.sign_in_by_hand(
             self.sending_wanted(outgoing, sender, resource)?,
             how,
-            person,
+            screen,
         )
     }
 
@@ -126,7 +126,7 @@ impl Access<'_> {
         &self,
         mut wanted: Wanted<'_>,
         how: How,
-        person: &dyn Person,
+        screen: &dyn Screen,
     ) -> Result<SignedIn> {
         let Some(account) = &mut wanted.account else {
             return Err(Fault::usage(format!(
@@ -143,9 +143,9 @@ impl Access<'_> {
         // Before a person goes to the trouble.
         self.tokens.probe()?;
         let result = match how {
-            How::Device => self.with_device(&wanted, &account, person),
-            How::Browser => self.with_browser(&wanted, Some(Redirect::listen()?), &account, person),
-            How::BrowserElsewhere => self.with_browser(&wanted, None, &account, person),
+            How::Device => self.with_device(&wanted, &account, screen),
+            How::Browser => self.with_browser(&wanted, Some(Redirect::listen()?), &account, screen),
+            How::BrowserElsewhere => self.with_browser(&wanted, None, &account, screen),
         };
         let mut scene = wanted.scene.clone();
         scene.doing = format!("cannot sign `{account}` in");
@@ -164,7 +164,7 @@ impl Access<'_> {
         &self,
         wanted: &Wanted<'_>,
         account: &str,
-        person: &dyn Person,
+        screen: &dyn Screen,
     ) -> Result<Granted> {
         let signer = self.client(wanted)?;
         let client = signer.as_client(&wanted.registration);
@@ -176,7 +176,7 @@ impl Access<'_> {
             page: &code.verification_uri,
             code: &code.user_code,
         };
-        person.show(account, shown);
+        screen.show(account, shown);
         Ok(client
             .finish_device(&code, std::thread::sleep)
             .map_err(fault)?)
@@ -189,7 +189,7 @@ impl Access<'_> {
         wanted: &Wanted<'_>,
         mut here: Option<Redirect>,
         account: &str,
-        person: &dyn Person,
+        screen: &dyn Screen,
     ) -> Result<Granted> {
         let signer = self.client(wanted)?;
         let client = signer.as_client(&wanted.registration);
@@ -208,11 +208,11 @@ impl Access<'_> {
             page: request.url.as_str(),
             start: start.as_deref(),
         };
-        person.show(account, shown);
+        screen.show(account, shown);
         let brought = match here {
             Some(redirect) => redirect.wait(&request.asked, PATIENCE)?,
             None => {
-                let address = person.bring_address()?;
+                let address = screen.bring_address()?;
                 pasted(address.expose(), &request.asked)?
             }
         };

@@ -10,7 +10,7 @@ pub mod keep;
 mod login;
 mod sign_in;
 
-pub use login::{How, Person, Show, SignedIn};
+pub use login::{How, Screen, Show, SignedIn};
 
 use crate::config::resolve::{self, Account, Registration};
 use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
