@@ -108,7 +108,6 @@ const TABLE: &[(&str, bool, &[&str])] = &[
 
 /// Files that lead to each other, by what they name. None may be added.
 const CIRCLES: &[&[&str]] = &[
-    &["check::reading", "check::run"],
     &["commands::claims", "commands::login", "commands::token"],
     &[
         "diagnosis::aadsts",
