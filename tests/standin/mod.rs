@@ -1,6 +1,6 @@
 //! A stand-in of Microsoft 365 for tests and the demo: Entra ID, Exchange's IMAP and SMTP.
 //!
-//! It behaves as the real services were seen to, their mistakes included; the worse ones are
+//! It behaves as the real services are documented and reported to, their mistakes included; the worse ones are
 //! knobs in [`Faults`]. All listens on free ports of 127.0.0.1, with TLS from a CA of its own, and
 //! ends when the [`Standin`] is dropped.
 //!

@@ -55,8 +55,7 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
     let defaults = &config.defaults;
     if said.deliver.is_none() {
         let usual = defaults.deliver.as_ref();
-        let question =
-            "Deliver to: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, eml:FOLDER";
+        let question = "Deliver to: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER";
         let proposal = usual.map_or(MAILDIR, Target::as_str);
         let target = ask_any::<Target>(person, question, Some(proposal))?;
         said.deliver = Some(target).filter(|target| Some(target) != usual);
