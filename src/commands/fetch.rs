@@ -12,7 +12,7 @@ use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{LockName, Store, WaitName};
+use crate::state::{Lock, LockName, Store, WaitName};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use plan::Plan;
@@ -174,7 +174,7 @@ impl Run<'_> {
             ..self.mailboxes.scene(&task.entry, way.get())
         };
         let mailbox = &*fetch::mailbox_key(&job.address);
-        let _lock = match self.store.lock(LockName::Fetch { mailbox })? {
+        let lock = match self.store.lock(LockName::Fetch { mailbox })? {
             Ok(lock) => lock,
             Err(holder) => return self.left_alone(task, words::held(job, &holder)),
         };
@@ -185,7 +185,7 @@ impl Run<'_> {
                 .with_context(scene)?;
             let mailbox = opened.mailbox();
             let done = match self.audit {
-                true => self.account(job, mailbox),
+                true => self.account(job, &lock, mailbox),
                 false => self.list(job, mailbox),
             };
             mailbox.close();
@@ -196,7 +196,7 @@ impl Run<'_> {
             return self.left_alone(task, words::waits(job, &wait));
         }
         let before = *tally;
-        let mut result = self.fetch(task, &way, tally);
+        let mut result = self.fetch(task, &lock, &way, tally);
         if let Err(err) = &result
             && *tally == before
             && !fetch::is_of_delivery(err)
@@ -207,7 +207,7 @@ impl Run<'_> {
             self.context
                 .output
                 .step(&format!("`{}`: {err:#}; trying anew", job.address));
-            result = self.fetch(task, &way, tally);
+            result = self.fetch(task, &lock, &way, tally);
         }
         result
             .or_else(|err| {
@@ -218,7 +218,13 @@ impl Run<'_> {
             .map(|()| Ended::Fetched)
     }
 
-    fn fetch(&self, task: &Task<'_>, way: &Cell<ReadWay>, tally: &mut Tally) -> Result<()> {
+    fn fetch(
+        &self,
+        task: &Task<'_>,
+        lock: &Lock,
+        way: &Cell<ReadWay>,
+        tally: &mut Tally,
+    ) -> Result<()> {
         let mut job = task.job.clone();
         if let Some(end) = self.budget_each.map(|longest| Instant::now() + longest) {
             job.deadline = Some(job.deadline.map_or(end, |all| all.min(end)));
@@ -227,6 +233,7 @@ impl Run<'_> {
         fetch::fetch_mailbox(
             job,
             self.store,
+            lock,
             &mut |stale_token| {
                 let wanted = Wanted::of(&task.entry, &job.after);
                 Ok(self.mailboxes.open(&wanted, stale_token, way)?.into())
@@ -262,9 +269,9 @@ impl Run<'_> {
     }
 
     /// Prints what became of every message on the server.
-    fn account(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
+    fn account(&self, job: &Job, lock: &Lock, mailbox: &mut dyn Mailbox) -> Result<()> {
         let mut passed_over = 0;
-        let all = fetch::audit(job, self.store, mailbox, fetch::now(), |audit| {
+        let all = fetch::audit(job, self.store, lock, mailbox, fetch::now(), |audit| {
             passed_over += audit.unaccounted.count();
             words::audited(&self.context.output, job, audit)
         });

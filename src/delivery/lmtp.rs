@@ -30,6 +30,8 @@ const CONNECTING: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For the reply to a whole message, which a store may scan first (RFC 5321 §4.5.3.2.6).
 const STORING: Duration = Duration::from_secs(600);
+/// For all that one message needs, connecting included, however well its octets go out.
+const LONGEST: Duration = Duration::from_secs(840);
 /// Octets of one reply line, and lines of one reply.
 const MAX_LINE: u64 = 4096;
 const MAX_LINES: usize = 100;
@@ -74,13 +76,14 @@ impl Lmtp {
     /// A session in which the store was told the recipient, and what it said to that. One that the
     /// store has ended since the last message is opened again.
     fn address(&mut self, recipient: &str) -> Result<(Session, Addressed)> {
+        let end = Instant::now() + LONGEST;
         if let Some(mut session) = self.session.take()
-            && let Ok(addressed) = session.address(recipient)
+            && let Ok(addressed) = session.until(end).address(recipient)
         {
             return Ok((session, addressed));
         }
         let anew = || {
-            let mut session = Session::open(&self.address)?;
+            let mut session = Session::open(&self.address, end)?;
             let addressed = session.address(recipient)?;
             Ok((session, addressed))
         };
@@ -89,6 +92,11 @@ impl Lmtp {
 }
 
 impl Taker for Lmtp {
+    /// [`LONGEST`], and a minute.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(900)
+    }
+
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let (mut session, addressed) = self.address(&letter.address)?;
         if let Err(refusal) = addressed {
@@ -109,7 +117,8 @@ impl Taker for Lmtp {
 
 /// Whether the store greets and answers; nothing is handed over.
 pub fn probe(address: &Address) -> Result<()> {
-    let mut session = Session::open(address).map_err(|e| broken(address, e))?;
+    let end = Instant::now() + LONGEST;
+    let mut session = Session::open(address, end).map_err(|e| broken(address, e))?;
     let _ = session.say("QUIT");
     Ok(())
 }
@@ -140,6 +149,8 @@ impl Drop for Lmtp {
 struct Stream {
     socket: Socket,
     patience: Patience,
+    /// All uses together are over then.
+    end: Instant,
 }
 
 /// The stream as it is, or TLS over it.
@@ -200,7 +211,8 @@ impl Stream {
         work: impl FnOnce(&mut Socket, Option<Duration>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let late = || io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time");
-        let left = self.patience.left();
+        let all = self.end.saturating_duration_since(Instant::now());
+        let left = self.patience.left().min(all);
         if left.is_zero() {
             return Err(late());
         }
@@ -275,11 +287,11 @@ impl Reply {
 }
 
 impl Session {
-    fn open(address: &Address) -> Result<Session> {
+    fn open(address: &Address, end: Instant) -> Result<Session> {
         let (host, port, plain) = match address {
             Address::Unix(path) => {
                 let socket = Socket::Unix(connect_unix(path, CONNECTING)?);
-                return Ok(Session::greet(socket)?);
+                return Ok(Session::greet(socket, end)?);
             }
             Address::Tcp { host, port, plain } => (host, *port, *plain),
         };
@@ -292,20 +304,21 @@ impl Session {
         let connect = || ways::connect(host, port, &settings);
         let tcp = connect()?;
         if plain || tcp.peer_addr()?.ip().to_canonical().is_loopback() {
-            return Ok(Session::greet(Socket::Tcp(tcp))?);
+            return Ok(Session::greet(Socket::Tcp(tcp), end)?);
         }
         let first = Cell::new(Some(tcp));
         ways::over_tls(&settings, |connector| {
             let tcp = first.take().map_or_else(connect, Ok)?;
-            Session::greet(Socket::Tcp(tcp))?.start_tls(host, connector)
+            Session::greet(Socket::Tcp(tcp), end)?.start_tls(host, connector)
         })
     }
 
     /// Reads the greeting, and what the store offers.
-    fn greet(socket: Socket) -> io::Result<Session> {
+    fn greet(socket: Socket, end: Instant) -> io::Result<Session> {
         let stream = Channel::Clear(Stream {
             socket,
             patience: Patience::new(PATIENCE),
+            end,
         });
         let mut session = Session {
             stream: BufReader::new(stream),
@@ -317,6 +330,12 @@ impl Session {
         session.expect(220)?;
         session.hello()?;
         Ok(session)
+    }
+
+    /// The same session for another message, with which it is over by then.
+    fn until(&mut self, end: Instant) -> &mut Session {
+        self.stream.get_mut().clear().end = end;
+        self
     }
 
     fn hello(&mut self) -> io::Result<()> {
@@ -512,6 +531,10 @@ mod tests {
     use proptest::prelude::*;
     use std::net::TcpListener;
 
+    fn in_time() -> Instant {
+        Instant::now() + LONGEST
+    }
+
     fn stuffed(message: &[u8], buffer: usize) -> Vec<u8> {
         let mut out = Vec::new();
         dot_stuffed(BufReader::with_capacity(buffer, message), &mut out).unwrap();
@@ -546,7 +569,7 @@ mod tests {
                     stream.write_all(reply.as_bytes()).unwrap();
                 }
             });
-            let mut session = Session::open(&Address::Unix(path)).unwrap();
+            let mut session = Session::open(&Address::Unix(path), in_time()).unwrap();
             session.address("a@x.example").unwrap().unwrap();
             let mut message = tempfile::tempfile().unwrap();
             message.write_all(b"Subject: x\r\n\r\nx\r\n").unwrap();
@@ -609,6 +632,7 @@ mod tests {
             stream: BufReader::new(Channel::Clear(Stream {
                 socket: Socket::Unix(ours),
                 patience: Patience::new(Duration::from_millis(300)),
+                end: in_time(),
             })),
             starttls: false,
             chunking: false,
@@ -619,6 +643,33 @@ mod tests {
         let err = session.reply().err().unwrap();
         assert_eq!(err.kind(), io::ErrorKind::TimedOut, "{err}");
         assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    /// A store that takes octets for ever, and is quick enough for each of them.
+    #[test]
+    fn all_that_a_message_needs_has_an_end() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        std::thread::spawn(move || {
+            let line = format!("250-{}\r\n", "x".repeat(4000));
+            while theirs.write_all(line.as_bytes()).is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let mut session = Session {
+            stream: BufReader::new(Channel::Clear(Stream {
+                socket: Socket::Unix(ours),
+                patience: Patience::new(LONGEST),
+                end: Instant::now() + Duration::from_millis(300),
+            })),
+            starttls: false,
+            chunking: false,
+            eight_bit: false,
+            over: false,
+        };
+        let began = Instant::now();
+        let err = session.reply().err().unwrap();
+        assert_eq!(err.kind(), io::ErrorKind::TimedOut, "{err}");
+        assert!(began.elapsed() < Duration::from_secs(1));
     }
 
     /// Speaks with a store that offers this, says that when TLS is to start, and then starts it. What
@@ -664,7 +715,7 @@ mod tests {
         };
         let session = ways::over_tls(&settings, |connector| {
             let tcp = TcpStream::connect(address)?;
-            Session::greet(Socket::Tcp(tcp))?.start_tls("localhost", connector)
+            Session::greet(Socket::Tcp(tcp), in_time())?.start_tls("localhost", connector)
         });
         (session, store.join().unwrap())
     }

@@ -4,7 +4,7 @@ use super::Job;
 use super::look::{Seen, each_folder};
 use super::pile::{Pile, Sorted};
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
-use crate::state::{Standing, Store};
+use crate::state::{Lock, Standing, Store};
 use anyhow::Result;
 use std::hash::{BuildHasher, RandomState};
 
@@ -26,22 +26,24 @@ pub struct Audit {
     pub unaccounted: Sorted,
 }
 
-/// Audits a mailbox, folder by folder. The caller holds its lock.
+/// Audits a mailbox, of which `lock` is, folder by folder.
 pub fn audit(
     job: &Job,
     store: &Store,
+    lock: &Lock,
     mailbox: &mut dyn Mailbox,
     now: i64,
     mut found: impl FnMut(&Audit) -> Result<()>,
 ) -> Result<()> {
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
-        found(&of_folder(job, store, mailbox, seen, now)?)
+        found(&of_folder(job, store, lock, mailbox, seen, now)?)
     })
 }
 
 fn of_folder(
     job: &Job,
     store: &Store,
+    lock: &Lock,
     mailbox: &mut dyn Mailbox,
     seen: Seen<'_>,
     now: i64,
@@ -78,7 +80,7 @@ fn of_folder(
     let [delivered, quarantined, dropped, pending] = seen.counts();
     if let Some(record) = record {
         for ids in unaccounted.pages(AT_ONCE) {
-            store.put_back(record.id, epoch, &ids?, now)?;
+            store.put_back(lock, record.id, epoch, &ids?, now)?;
         }
     }
     Ok(Audit {

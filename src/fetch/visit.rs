@@ -4,12 +4,12 @@ use super::commit::Committer;
 use super::intake::Intake;
 use super::pass::Pass;
 use super::pile::{Pile, Sorted};
-use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, uids_went_back};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
 use crate::fault::{Fault, Kind, Scope};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, WaitName, uidvalidity};
+use crate::state::{Epoch, Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -37,6 +37,8 @@ enum Ended {
 pub struct Visit<'a> {
     pub job: &'a Job,
     pub store: &'a Store,
+    /// The mailbox's.
+    pub lock: &'a Lock,
     pub mailbox: &'a mut dyn Mailbox,
     pub pass: &'a mut Pass,
     pub reporter: &'a dyn Reporter,
@@ -73,7 +75,7 @@ pub fn outstanding(
     mut wanted: impl FnMut(&RemoteId) -> bool,
 ) -> Result<Option<Outstanding>> {
     let mut pile = Pile::new(&job.scratch);
-    store.due(record.id, epoch, now(), &mut |id| match wanted(&id) {
+    store.due(record.id, epoch, store.now(), &mut |id| match wanted(&id) {
         true => pile.add(id.into()),
         false => Ok(()),
     })?;
@@ -119,20 +121,22 @@ impl Visit<'_> {
 
     /// Fetches the folder of this name, unless it is among those `seen` by this run.
     fn named(&mut self, name: &str) -> Result<Ended> {
-        let (job, store) = (self.job, self.store);
+        let (job, store, lock) = (self.job, self.store, self.lock);
         let opened = self.mailbox.open(name, job.after != AfterFetch::Keep)?;
         let key = folder_key(job, name, store, self.mailbox, &self.pass.seen)?;
         if self.pass.seen.contains(&key) {
             return Ok(Ended::Whole);
         }
         self.pass.seen.push(key.clone());
-        let mut record = store.open_folder(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
+        let mut record =
+            store.open_folder(lock, &mailbox_key(&job.address), &key, opened.uidvalidity)?;
         let went_back = uids_went_back(self.mailbox, &opened, store, &record)?;
         if went_back {
             record = self.begin_again(name, &record)?;
         }
         let mut folder = Folder {
             job,
+            lock,
             name,
             epoch: record.epoch,
             record,
@@ -175,7 +179,7 @@ impl Visit<'_> {
             "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
             self.job.address
         ));
-        self.store.uids_went_back(record)
+        self.store.uids_went_back(self.lock, record)
     }
 
     /// Tells the server what an earlier run recorded and could not tell.
@@ -206,6 +210,7 @@ impl Visit<'_> {
             mail::refuse_to_move_back(self.mailbox, &self.job.folders, action, false)?;
             self.pass.may_move = true;
         }
+        folder.lock.check()?;
         let err = match self.mailbox.settle(ids, action) {
             Ok(settled) => {
                 let refused: HashSet<&RemoteId> =
@@ -285,6 +290,12 @@ impl Visit<'_> {
             if let Some(destination) = place.may_ask_to_wait() {
                 store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
             }
+            if store.is_shared() {
+                place.may_be_shared()?;
+            }
+            if let Some(root) = delivery::fixed_part(&job.target) {
+                store.check_place(&root)?;
+            }
             let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
                 .names
@@ -324,7 +335,7 @@ impl Visit<'_> {
                     let last = chunk.iter().filter(is_listed).filter(came).max();
                     let mark = folder.record.mark.as_deref().and_then(RemoteId::of_mark);
                     if let Some(last) = last.filter(|last| mark.is_none_or(|mark| mark < **last)) {
-                        store.set_mark(folder.record.id, &last.to_string())?;
+                        store.set_mark(folder.lock, folder.record.id, &last.to_string())?;
                     }
                 }
             }
@@ -335,10 +346,10 @@ impl Visit<'_> {
             && !work.ids.ascend()
             && folder.record.mark.as_ref() != Some(&mark)
         {
-            store.set_mark(folder.record.id, &mark)?;
+            store.set_mark(folder.lock, folder.record.id, &mark)?;
         }
         if folder.record.renumbered && !cut && set_aside.is_empty() && job.since.is_none() {
-            store.close_former_epochs(folder.record.id, folder.epoch)?;
+            store.close_former_epochs(folder.lock, folder.record.id, folder.epoch)?;
         }
         Ok(Ended::Whole)
     }
@@ -363,7 +374,9 @@ impl Visit<'_> {
         };
         for id in set_aside {
             let (record, epoch) = (folder.record.id, folder.epoch);
-            let quarantined = self.store.failed(record, epoch, id, &failure, now())?;
+            let quarantined =
+                self.store
+                    .failed(folder.lock, record, epoch, id, &failure, self.store.now())?;
             match quarantined {
                 true => self.tally.quarantined += 1,
                 false => self.tally.failed += 1,
@@ -393,6 +406,7 @@ impl Visit<'_> {
             accounted: HashSet::new(),
             delivered: Vec::new(),
             later_in_a_row: 0,
+            restarted: self.pass.restarted.clone(),
         };
         let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT);
         let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
@@ -437,7 +451,12 @@ impl Visit<'_> {
                 .cloned()
                 .collect::<Vec<_>>()
             {
-                committer.failed(&id, "the server said nothing of this message", false, now())?;
+                committer.failed(
+                    &id,
+                    "the server said nothing of this message",
+                    false,
+                    self.store.now(),
+                )?;
             }
         }
         let delivered = std::mem::take(&mut committer.delivered);
@@ -462,7 +481,8 @@ impl Visit<'_> {
         let folder = committer.folder;
         for (id, why) in missing {
             if !present.contains(id) {
-                self.store.gone(folder.record.id, folder.epoch, id)?;
+                self.store
+                    .gone(folder.lock, folder.record.id, folder.epoch, id)?;
                 committer.accounted.insert(id.clone());
                 gone.insert(id.clone());
                 continue;
@@ -476,7 +496,7 @@ impl Visit<'_> {
                     format!("the message is too large: {announced} octets, the limit is {max}")
                 }
             };
-            committer.failed(id, &reason, false, now())?;
+            committer.failed(id, &reason, false, self.store.now())?;
         }
         Ok(gone)
     }

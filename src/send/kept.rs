@@ -309,6 +309,7 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
     }
     Ok(Destination {
         place,
+        root: delivery::fixed_part(target),
         queue: queue.clone(),
         address: address.to_owned(),
         priority: entry.priority().0,

@@ -4,8 +4,8 @@
 //! everything is accounted for, so that a listing starts behind it; messages behind the mark
 //! whose row says `failed` are tried again.
 
-use super::Store;
 use super::db::{Error, Reader, Row, Sql, values};
+use super::{Lock, Store};
 use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
@@ -146,7 +146,13 @@ impl Store {
     /// The record of a folder that was opened with this UIDVALIDITY. A new one begins an epoch and
     /// drops the mark: everything is listed again, and what was delivered in the former one is
     /// recognised.
-    pub fn open_folder(&self, address: &str, name: &str, uidvalidity: u32) -> Result<FolderRecord> {
+    pub fn open_folder(
+        &self,
+        lock: &Lock,
+        address: &str,
+        name: &str,
+        uidvalidity: u32,
+    ) -> Result<FolderRecord> {
         const RECORD: Sql = Sql::both(
             "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
              ON CONFLICT (address, name) DO UPDATE
@@ -162,7 +168,7 @@ impl Store {
         {
             return Ok(record);
         }
-        let known = self.transaction(|tx| {
+        let known = self.intend(lock, |tx| {
             tx.run(&RECORD, &values![address, name, uidvalidity, WENT_BACK])?;
             let known = folder(tx, address, name, uidvalidity)?;
             match &known {
@@ -180,7 +186,7 @@ impl Store {
     /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What
     /// was delivered is recognised; what had left the folder may have been put back, under the UID
     /// that it had: its `present` is 2 until [`Store::close_former_epochs`].
-    pub fn uids_went_back(&self, record: &FolderRecord) -> Result<FolderRecord> {
+    pub fn uids_went_back(&self, lock: &Lock, record: &FolderRecord) -> Result<FolderRecord> {
         const MAY_BE_BACK: Sql = Sql::both(
             "UPDATE message SET present = 2
              WHERE folder = ?1 AND epoch % ?3 = ?2 % ?3 AND present = 0",
@@ -188,7 +194,7 @@ impl Store {
         const BEGIN: Sql =
             Sql::both("UPDATE folder SET epoch = ?2, mark = NULL, former = 1 WHERE id = ?1");
         let began = record.with_uids_gone_back();
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             tx.run(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
             tx.run(&BEGIN, &values![record.id, began.epoch])?;
             tx.index_fingerprints()
@@ -314,15 +320,16 @@ impl Store {
     }
 
     /// Moves the mark: everything up to it is accounted for.
-    pub fn set_mark(&self, folder: FolderId, mark: &str) -> Result<()> {
+    pub fn set_mark(&self, lock: &Lock, folder: FolderId, mark: &str) -> Result<()> {
         const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
-        self.transaction(|tx| tx.run(&MARK, &values![folder, mark]))
+        self.intend(lock, |tx| tx.run(&MARK, &values![folder, mark]))
             .map(drop)
     }
 
     /// Puts on record, durably, that these are about to be delivered.
     pub fn stage(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         messages: &[StagedRecord],
@@ -335,7 +342,7 @@ impl Store {
              SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7
              WHERE message.state <> 'delivered'",
         );
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             let rows = messages.iter().map(|message| {
                 let StagedRecord {
                     remote,
@@ -356,7 +363,7 @@ impl Store {
         &self,
         folder: FolderId,
         epoch: Epoch,
-        messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
+        messages: impl Iterator<Item = (&'a RemoteId, &'a str)> + Clone,
         after: &AfterFetch,
         now: i64,
     ) -> Result<()> {
@@ -371,8 +378,9 @@ impl Store {
              WHERE id = ?1",
         );
         let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
-        self.transaction(|tx| {
+        self.fact(|tx| {
             let rows = messages
+                .clone()
                 .map(|(remote, place)| values![folder, epoch, remote, settle.as_ref(), place, now]);
             let count = tx.many(&DELIVERED, rows)?;
             if count > 0 {
@@ -386,6 +394,7 @@ impl Store {
     /// after [`MAX_ATTEMPTS`], it is quarantined. Returns true when it is.
     pub fn failed(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         remote: &RemoteId,
@@ -402,7 +411,7 @@ impl Store {
              SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
              WHERE message.state <> 'delivered'",
         );
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             let earlier = tx.row(&ATTEMPTS, &values![folder, epoch, remote], |row| row.get(0))?;
             let attempts: u32 = earlier.unwrap_or(0) + 1;
             let quarantine = failure.for_good || attempts >= MAX_ATTEMPTS;
@@ -422,12 +431,18 @@ impl Store {
     }
 
     /// Forgets a failed message that is no longer on the server.
-    pub fn gone(&self, folder: FolderId, epoch: Epoch, remote: &RemoteId) -> Result<()> {
+    pub fn gone(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        remote: &RemoteId,
+    ) -> Result<()> {
         const GONE: Sql = Sql::both(
             "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
              AND state IN ('failed', 'staged')",
         );
-        self.transaction(|tx| tx.run(&GONE, &values![folder, epoch, remote]))
+        self.intend(lock, |tx| tx.run(&GONE, &values![folder, epoch, remote]))
             .map(drop)
     }
 
@@ -453,18 +468,18 @@ impl Store {
     }
 
     /// Puts an interrupted delivery back among those to be tried, at once.
-    pub fn restart(&self, message: &Interrupted) -> Result<()> {
+    pub fn restart(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        remote: &RemoteId,
+    ) -> Result<()> {
         const RESTART: Sql = Sql::both(
             "UPDATE message SET state = 'failed', intent = NULL, next_attempt = 0
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'staged'",
         );
-        let Interrupted {
-            folder,
-            epoch,
-            remote,
-            ..
-        } = message;
-        self.transaction(|tx| tx.run(&RESTART, &values![*folder, *epoch, remote]))
+        self.intend(lock, |tx| tx.run(&RESTART, &values![folder, epoch, remote]))
             .map(drop)
     }
 
@@ -506,7 +521,7 @@ impl Store {
             "UPDATE message SET settle = NULL, present = ?4
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
         );
-        self.transaction(|tx| {
+        self.fact(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, !left]);
             tx.many(&SETTLED, rows)
         })
@@ -517,6 +532,7 @@ impl Store {
     /// `true` is returned. Each row recognises one message.
     pub fn recognise(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         remote: &RemoteId,
@@ -535,7 +551,7 @@ impl Store {
         const TAKE: Sql = Sql::both(
             "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
         );
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             let values = values![folder, epoch, fingerprint, remote];
             let former = tx.row(&FORMER, &values, |row| row.get::<i64>(0))?;
             let Some(former) = former else {
@@ -586,6 +602,7 @@ impl Store {
     /// Puts messages that were passed over among those to be tried, at once.
     pub fn put_back(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         ids: &[RemoteId],
@@ -599,7 +616,7 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, now]);
             tx.many(&PUT_BACK, rows)
         })
@@ -608,7 +625,7 @@ impl Store {
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
     /// a message could not be had under its new id it may be one of them, and nothing ends.
-    pub fn close_former_epochs(&self, folder: FolderId, epoch: Epoch) -> Result<()> {
+    pub fn close_former_epochs(&self, lock: &Lock, folder: FolderId, epoch: Epoch) -> Result<()> {
         const UNSEEN: Sql = Sql::both(
             "SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND fingerprint IS NULL
@@ -627,7 +644,7 @@ impl Store {
              WHERE folder = ?1 AND epoch <> ?2 AND (state = 'failed' OR state = 'quarantined')",
         );
         const CLOSE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             if tx.exists(&UNSEEN, &values![folder, epoch])? {
                 return Ok(());
             }

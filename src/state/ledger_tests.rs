@@ -82,7 +82,10 @@ impl Desk {
     fn new() -> Desk {
         let place = tempfile::tempdir().unwrap();
         let store = Store::open(place.path()).unwrap();
-        let folder = store.open_folder(ADDRESS, "INBOX", 1).unwrap().id;
+        let folder = store
+            .open_folder(&Lock::FREE, ADDRESS, "INBOX", 1)
+            .unwrap()
+            .id;
         let rows = rusqlite::Connection::open(place.path().join("state.sqlite")).unwrap();
         Desk {
             place,
@@ -109,7 +112,7 @@ impl Desk {
             size: 1,
         };
         self.store
-            .stage(self.folder, self.epoch, &[record], self.now)
+            .stage(&Lock::FREE, self.folder, self.epoch, &[record], self.now)
             .unwrap();
     }
 
@@ -146,9 +149,14 @@ impl Desk {
             );
             let is_known = self.count(&were) > 0;
             let remote = RemoteId::from(uid);
-            let recognised =
-                self.store
-                    .recognise(self.folder, self.epoch, &remote, &print, self.now);
+            let recognised = self.store.recognise(
+                &Lock::FREE,
+                self.folder,
+                self.epoch,
+                &remote,
+                &print,
+                self.now,
+            );
             assert_eq!(recognised.unwrap(), is_known, "{id} by {by}");
         }
     }
@@ -165,16 +173,23 @@ impl Desk {
                     for_good: *for_good,
                 };
                 let id = RemoteId::from(*id);
-                store.failed(folder, epoch, &id, &failure, now).unwrap();
+                store
+                    .failed(&Lock::FREE, folder, epoch, &id, &failure, now)
+                    .unwrap();
             }
             Event::Restarted => {
                 for message in store.interrupted(ADDRESS).unwrap() {
-                    store.restart(&message).unwrap();
+                    let (folder, epoch) = (message.folder, message.epoch);
+                    store
+                        .restart(&Lock::FREE, folder, epoch, &message.remote)
+                        .unwrap();
                 }
             }
-            Event::Gone(id) => store.gone(folder, epoch, &RemoteId::from(*id)).unwrap(),
+            Event::Gone(id) => store
+                .gone(&Lock::FREE, folder, epoch, &RemoteId::from(*id))
+                .unwrap(),
             Event::PutBack(id) => store
-                .put_back(folder, epoch, &[RemoteId::from(*id)], now)
+                .put_back(&Lock::FREE, folder, epoch, &[RemoteId::from(*id)], now)
                 .unwrap(),
             Event::Settled(left) => {
                 let (_, ids) = store.unsettled(folder, epoch, 0, usize::MAX).unwrap();
@@ -195,7 +210,7 @@ impl Desk {
                 self.uidvalidity += 1;
                 let was = self.count("present > 0") > 0;
                 let record = store
-                    .open_folder(ADDRESS, "INBOX", self.uidvalidity)
+                    .open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity)
                     .unwrap();
                 assert_eq!((record.renumbered, record.mark), (was, None));
                 self.epoch = record.epoch;
@@ -203,13 +218,17 @@ impl Desk {
             }
             Event::WentBack(recognised, by) => {
                 let record = store.folder_record(ADDRESS, "INBOX", self.uidvalidity);
-                let record = store.uids_went_back(&record.unwrap().unwrap()).unwrap();
+                let record = store
+                    .uids_went_back(&Lock::FREE, &record.unwrap().unwrap())
+                    .unwrap();
                 assert_eq!(uidvalidity(record.epoch), self.uidvalidity);
                 assert!(record.epoch > epoch);
                 self.epoch = record.epoch;
                 self.recognise(*recognised, *by);
             }
-            Event::Closed => store.close_former_epochs(folder, epoch).unwrap(),
+            Event::Closed => store
+                .close_former_epochs(&Lock::FREE, folder, epoch)
+                .unwrap(),
             Event::Later(days) => self.now += days * DAY,
             Event::Forgotten => {
                 let before = self.count("state = 'delivered'");
@@ -249,7 +268,7 @@ impl Desk {
             let has_left = store.has_left(&record, &RemoteId::from(id)).unwrap();
             assert_eq!(has_left, self.count(&left) > 0);
         }
-        let opened = store.open_folder(ADDRESS, "INBOX", self.uidvalidity);
+        let opened = store.open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity);
         assert_eq!(opened.unwrap(), record);
     }
 }
@@ -319,7 +338,7 @@ fn nothing_reads_the_whole_ledger() {
     }
     let (store, epoch, now) = (&desk.store, desk.epoch, desk.now);
     let record = store
-        .open_folder(ADDRESS, "INBOX", desk.uidvalidity)
+        .open_folder(&Lock::FREE, ADDRESS, "INBOX", desk.uidvalidity)
         .unwrap();
     store
         .folder_record(ADDRESS, "INBOX", desk.uidvalidity)
@@ -333,7 +352,7 @@ fn nothing_reads_the_whole_ledger() {
     store.accounted(folder, epoch, &listed).unwrap();
     let uids = [RemoteId::from(8), RemoteId::from(9)];
     store.accounted(folder, epoch, &uids).unwrap();
-    store.set_mark(folder, "8").unwrap();
+    store.set_mark(&Lock::FREE, folder, "8").unwrap();
     let runs = [
         (ADDRESS.to_owned(), None),
         (ADDRESS.to_owned(), Some("no".to_owned())),
@@ -388,7 +407,9 @@ fn deliver(desk: &Desk, ids: &[RemoteId]) {
             size: 1,
         })
         .collect();
-    desk.store.stage(desk.folder, 1, &staged, 0).unwrap();
+    desk.store
+        .stage(&Lock::FREE, desk.folder, 1, &staged, 0)
+        .unwrap();
     let places = ids.iter().map(|id| (id, "x"));
     desk.store
         .delivered(desk.folder, 1, places, &AfterFetch::Seen, 0)
@@ -419,7 +440,9 @@ fn what_is_unsettled_is_read_part_by_part() {
 fn an_error_ends_what_is_due() {
     let desk = Desk::new();
     let ids: Vec<_> = [4, 2, 8].map(RemoteId::from).into();
-    desk.store.put_back(desk.folder, 1, &ids, 0).unwrap();
+    desk.store
+        .put_back(&Lock::FREE, desk.folder, 1, &ids, 0)
+        .unwrap();
     let mut found = Vec::new();
     let mut due = |room: usize| {
         found.clear();
@@ -444,7 +467,9 @@ fn a_page_is_told_what_became_of_each() {
         let desk = Desk::new();
         let (store, folder) = (&desk.store, desk.folder);
         deliver(&desk, &ids[..2]);
-        store.put_back(folder, 1, &ids[2..3], 0).unwrap();
+        store
+            .put_back(&Lock::FREE, folder, 1, &ids[2..3], 0)
+            .unwrap();
         let known = store.accounted(folder, 1, &ids[1..]).unwrap();
         let expected = [
             (ids[1].clone(), Standing::Delivered),

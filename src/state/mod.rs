@@ -10,11 +10,15 @@ mod db;
 mod disk;
 mod failure;
 mod health;
+mod heartbeat;
+mod lease;
 mod ledger;
 mod lock;
+mod moment;
 mod names;
 mod outbox;
 mod pace;
+mod places;
 mod quarantine;
 mod schema;
 mod tokens;
@@ -23,10 +27,12 @@ mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
-pub use blobs::{Blob, Blobs, Held, Hold};
+pub use blobs::{Blob, Blobs, Hold};
 pub use health::Health;
+pub use lease::Holder;
 pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
-pub use lock::{Holder, Lock};
+pub use lock::Lock;
+pub use moment::Moment;
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
@@ -35,12 +41,13 @@ pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
 use crate::config;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, kind_of};
 use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
 use db::{Db, Durable, Reader, Tx};
-use lock::Leases;
+use lock::{Files, Locks};
+use places::Places;
 use rustix::fs::OFlags;
 use schema::Owner;
 use std::fmt::Display;
@@ -48,10 +55,15 @@ use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is true is tried again after these pauses while a shared database is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The database's file in the state folder.
 const DATABASE: &str = "state.sqlite";
@@ -69,8 +81,9 @@ const SCRATCH: &str = "spool";
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
     folder: PathBuf,
-    db: Db,
-    leases: Leases,
+    db: Arc<Db>,
+    locks: Locks,
+    places: Places,
     outbox: Blobs,
     quarantine: Blobs,
 }
@@ -99,8 +112,9 @@ impl Store {
         schema::prepare(&mut connection, BUSY_TIMEOUT).map_err(cannot_open)?;
         Ok(Store {
             folder: folder.to_owned(),
-            db: Db::new(connection, &path, &folder.join(LOG)),
-            leases: Leases::new(folder.join(LOCKS)),
+            db: Arc::new(Db::new(connection, &path, &folder.join(LOG))),
+            locks: Locks::Files(Files::new(folder.join(LOCKS))),
+            places: Places::default(),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
@@ -130,18 +144,67 @@ impl Store {
         failure::spoilt(&self.folder.join(DATABASE), what, err)
     }
 
+    /// Whether several hosts share this state.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.locks, Locks::Leases(_))
+    }
+
+    /// Unix time in seconds: the database's where several hosts share it, so that none of their
+    /// clocks counts.
+    pub fn now(&self) -> i64 {
+        let shared = match &self.locks {
+            Locks::Leases(leases) => leases.now(),
+            Locks::Files(_) => None,
+        };
+        shared.unwrap_or_else(|| jiff::Timestamp::now().as_second())
+    }
+
     /// Runs `work` in one durable transaction.
-    fn transaction<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
-        self.db.write(Durable::Now, work)
+    fn transaction<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.db.write(Durable::Now, None, work)
+    }
+
+    /// Runs `work`, which says what comes next, in one durable transaction. It is undone where
+    /// another host has the lock by now.
+    fn intend<T>(
+        &self,
+        lock: &Lock,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let written = self.db.write(Durable::Now, lock.fence(), work);
+        if let Err(err) = &written {
+            lock.heed(err);
+        }
+        written
+    }
+
+    /// Runs `work`, which says what has happened, in one durable transaction. That is true whoever
+    /// holds the lock by now, and nobody else knows it: while a shared database is away, it is tried
+    /// again for [`Locks::patience`].
+    fn fact<T>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        let began = Moment::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let written = self.db.write(Durable::Now, None, &mut work);
+            match &written {
+                Err(err) if kind_of(err) == Kind::TryLater => {}
+                _ => return written,
+            }
+            if began.elapsed() >= self.locks.patience() {
+                return written;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
     /// wait for the disk.
     fn transaction_in_passing<T>(
         &self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        self.db.write(Durable::InPassing, work)
+        self.db.write(Durable::InPassing, None, work)
     }
 }
 

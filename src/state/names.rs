@@ -75,6 +75,8 @@ pub enum LockName<'a> {
     Connection { sender: Sender<'a>, number: u32 },
     /// Asks for tokens of a subject.
     SignIn(&'a TokenKey),
+    /// Works on a message of the outbox, which has this body.
+    Message { body: &'a str },
 }
 
 impl fmt::Display for LockName<'_> {
@@ -83,6 +85,7 @@ impl fmt::Display for LockName<'_> {
             LockName::Fetch { mailbox } => write!(f, "fetch {mailbox}"),
             LockName::Connection { sender, number } => write!(f, "smtp {sender} {number}"),
             LockName::SignIn(key) => write!(f, "token {}", key.subject()),
+            LockName::Message { body } => write!(f, "outbox {body}"),
         }
     }
 }

@@ -299,6 +299,7 @@ impl<'a> Access<'a> {
             wanted.account.map_or("the app itself", |a| a.name),
             wanted.key.scope,
         ));
+        lock.check()?;
         let result = self.sign_in(wanted);
         if let Err(err) = &result {
             self.noted(self.remember(wanted, err));

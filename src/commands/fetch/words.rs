@@ -116,6 +116,9 @@ pub fn held(job: &Job, holder: &Holder) -> Fault {
     let mut who = "another queuemail".to_owned();
     if let Some(pid) = holder.pid {
         who.push_str(&format!(" (process {pid}"));
+        if let Some(host) = &holder.host {
+            who.push_str(&format!(" on {}", escape(host)));
+        }
         if let Some(since) = holder.since {
             let since = since.to_zoned_datetime(jiff::tz::TimeZone::system());
             who.push_str(&format!(", since {}", since.strftime("%H:%M")));

@@ -35,6 +35,13 @@ pub enum Durable {
     InPassing,
 }
 
+/// What a write rests on: it is undone unless the lease of this name still has this number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    pub name: String,
+    pub number: i64,
+}
+
 /// A value in a statement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {

@@ -1,6 +1,6 @@
 //! The driver of SQLite: one connection, which the threads of a process share.
 
-use super::{Durable, Sql, Value};
+use super::{Durable, Fence, Sql, Value};
 use crate::mail::RemoteId;
 use crate::state::failure;
 use anyhow::Result;
@@ -61,10 +61,11 @@ impl Db {
     pub fn write<T>(
         &self,
         durable: Durable,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>,
+        _fence: Option<&Fence>,
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T, Error>,
     ) -> Result<T> {
         let mut connection = self.connection();
-        let all = || {
+        let mut all = || {
             let synchronous = match durable {
                 Durable::Now => "FULL",
                 Durable::InPassing => "NORMAL",
@@ -189,6 +190,14 @@ impl Tx<'_> {
             .prepared(sql)?
             .execute(rusqlite::params_from_iter(values))?;
         Ok(changed as u64)
+    }
+
+    pub fn later(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<(), Error> {
+        self.run(sql, values).map(drop)
+    }
+
+    pub fn is_repeat(&self) -> bool {
+        false
     }
 
     /// Runs one statement with many values; gives the number of rows that all changed.
