@@ -12,7 +12,7 @@ use std::time::Duration;
 const SOONER: u32 = 5;
 
 /// Opens the heartbeat's connection.
-type Open = Box<dyn Fn() -> Result<Db> + Send>;
+pub type Open = Box<dyn Fn() -> Result<Db> + Send + Sync>;
 
 /// Ends when it is dropped.
 pub struct Heartbeat {

@@ -7,6 +7,7 @@
 //! it carries its fence.
 
 use super::db::Fence;
+use super::heartbeat::{Heartbeat, Open};
 use super::lease::{Holder, Lease, Leases};
 use super::moment::Moment;
 use super::{LockName, Store};
@@ -17,7 +18,9 @@ use anyhow::Result;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 const PATIENCE: u32 = 10;
@@ -96,7 +99,43 @@ impl Drop for Lock {
 /// Where locks are.
 pub enum Locks {
     Files(Files),
-    Leases(Leases),
+    Leases(Shared),
+}
+
+/// The leases of a process, with what renews them.
+pub struct Shared {
+    leases: Leases,
+    /// How the heartbeat, which begins with the first lease, opens its connection.
+    open: Mutex<Option<Open>>,
+    heartbeat: OnceLock<Heartbeat>,
+}
+
+impl Shared {
+    pub fn new(leases: Leases, open: Open) -> Shared {
+        Shared {
+            leases,
+            open: Mutex::new(Some(open)),
+            heartbeat: OnceLock::new(),
+        }
+    }
+
+    fn take(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
+        let taken = self.leases.take(&name.to_string())?;
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(open) = open {
+            let start = || Heartbeat::start(self.leases.clone(), open);
+            self.heartbeat.get_or_init(start);
+        }
+        Ok(taken.map(|lease| Lock(Right::Lease(lease))))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Leases;
+
+    fn deref(&self) -> &Leases {
+        &self.leases
+    }
 }
 
 impl Locks {
@@ -113,10 +152,7 @@ impl Locks {
     pub fn take(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
         match self {
             Locks::Files(files) => files.take(name),
-            Locks::Leases(leases) => {
-                let taken = leases.take(&name.to_string())?;
-                Ok(taken.map(|lease| Lock(Right::Lease(lease))))
-            }
+            Locks::Leases(leases) => leases.take(name),
         }
     }
 }
