@@ -12,6 +12,7 @@ mod check_servers;
 mod cloud;
 mod command_line;
 mod credential;
+mod database_url;
 mod depth;
 mod edit;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use crate::files::owner_hint;
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};
+pub use database_url::{DatabaseUrl, PORT as DATABASE_PORT};
 pub use given::{Change, Given, put};
 pub use load::{MAX_SIZE, decode, is_blank, load, parse, read};
 pub use mistake::shown;

@@ -10,7 +10,9 @@
 //! once another host has claimed the lease.
 
 use super::db::{Db, Durable, Error, Fence, Row, Sql, Tx, values};
+use super::failure;
 use super::moment::Moment;
+use crate::digest::{hex, random};
 use crate::fault::{Cause, Fault};
 use anyhow::Result;
 use std::collections::HashMap;
@@ -27,7 +29,6 @@ const GOOD_MEASUREMENT: Duration = Duration::from_secs(2);
 /// Who claims: a process, for as long as its state is open.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Also in the name of its connections (`application_name`), after `queuemail/`.
     pub id: String,
     pub host: String,
 }
@@ -81,6 +82,23 @@ pub struct Lease {
     fence: Fence,
 }
 
+impl Run {
+    /// # Errors
+    /// Where the system gives no random numbers.
+    pub fn new() -> Result<Run> {
+        let host = rustix::system::uname();
+        Ok(Run {
+            id: hex(&random::<8>()?),
+            host: host.nodename().to_string_lossy().into_owned(),
+        })
+    }
+
+    /// What the database calls the connections of this run (`application_name`).
+    pub fn program(&self) -> String {
+        format!("queuemail/{}", self.id)
+    }
+}
+
 impl Leases {
     pub fn new(db: Arc<Db>, run: Run, period: Duration) -> Leases {
         Leases(Arc::new(Held {
@@ -114,7 +132,7 @@ impl Leases {
         let run = &held.run;
         let pid = i64::from(std::process::id());
         let mut sent = Moment::now();
-        let claimed = held.db.write(Durable::Now, None, |tx| {
+        let claimed = write(&held.db, Durable::Now, |tx| {
             sent = Moment::now();
             // Whose answer was lost may be ours.
             let again = tx.is_repeat() && !held.leases().contains_key(name);
@@ -163,9 +181,10 @@ impl Leases {
         if mine.is_empty() {
             return Ok(());
         }
-        let fences = serde_json::to_string(&mine)?;
+        let fences: Vec<String> = mine.iter().map(i64::to_string).collect();
+        let fences = fences.join(",");
         let mut sent = Moment::now();
-        let renewed: Vec<(i64, i64)> = db.write(Durable::Now, None, |tx| {
+        let renewed: Vec<(i64, i64)> = write(db, Durable::Now, |tx| {
             sent = Moment::now();
             tx.later(&SEEN, &values![&held.run.id])?;
             let values = values![&held.run.id, millis(held.period), &fences];
@@ -298,7 +317,7 @@ impl Drop for Lease {
         if is_good {
             let values = values![&self.fence.name, self.fence.number];
             let release = |tx: &mut Tx<'_>| tx.later(&RELEASE, &values);
-            let _ = self.held.db.write(Durable::InPassing, None, release);
+            let _ = write(&self.held.db, Durable::InPassing, release);
         }
     }
 }
@@ -307,6 +326,15 @@ impl std::fmt::Debug for Lease {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.fence.fmt(f)
     }
+}
+
+fn write<T>(
+    db: &Db,
+    durable: Durable,
+    work: impl FnMut(&mut Tx<'_>) -> Result<T, Error>,
+) -> Result<T> {
+    let done = db.write(durable, None, work);
+    done.map_err(|e| failure::fault("write", db.place(), &e).into())
 }
 
 /// Who holds a lease; true where nobody does.
@@ -378,7 +406,7 @@ const CLAIM: Sql = Sql::both(
 const RENEW: Sql = Sql::both(
     "UPDATE lease SET until = clock_timestamp() + ?2 * interval '1 millisecond'
      WHERE holder = ?1
-       AND fence IN (SELECT value::bigint FROM json_array_elements_text(?3::json))
+       AND fence = ANY (string_to_array(?3, ',')::bigint[])
      RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 );
 
@@ -390,3 +418,7 @@ const HOLDER: Sql = Sql::both(
             CASE WHEN lease.until < clock_timestamp() THEN 1::bigint ELSE 0::bigint END
      FROM lease LEFT JOIN run ON run.id = lease.holder WHERE lease.name = ?1",
 );
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

@@ -1,10 +1,10 @@
 //! Leases of two hosts, which are two stores of one database.
 
 use super::*;
+use crate::digest;
 use crate::fault::cause_of;
 use crate::mail::RemoteId;
 use crate::state::engines_tests::Engine;
-use crate::digest;
 use crate::state::lock::{Locks, Shared};
 use crate::state::{Lock, LockName, Moment, StagedRecord, Store};
 use std::iter;
@@ -38,7 +38,8 @@ fn one_of_two_hosts_has_it_until_it_lets_go() {
     assert_eq!(holder.pid, Some(std::process::id()));
     let host = rustix::system::uname();
     assert_eq!(holder.host.as_deref(), host.nodename().to_str().ok());
-    let age = Moment::now().elapsed().as_secs() as i64 + b.now() - holder.since.unwrap().as_second();
+    let age =
+        Moment::now().elapsed().as_secs() as i64 + b.now() - holder.since.unwrap().as_second();
     assert!((0..60).contains(&age), "{holder:?}");
     let other = b.lock(LockName::Fetch { mailbox: "b@x" }).unwrap().unwrap();
     drop(lock);
@@ -94,7 +95,10 @@ fn intentions_are_fenced_and_facts_are_not() {
     assert_eq!(cause_of(&err), Some(Cause::LeaseLost), "{err:#}");
     assert!(lock.check().is_err(), "it knows now");
     assert!(a.set_mark(&lock, folder.id, "2").is_err());
-    assert!(a.gone(&lock, folder.id, folder.epoch, &RemoteId::from(1)).is_err());
+    assert!(
+        a.gone(&lock, folder.id, folder.epoch, &RemoteId::from(1))
+            .is_err()
+    );
     let open = "SELECT count(*) FROM message WHERE state = 'staged'";
     assert_eq!(engine.number(open), Some(1));
     let id = RemoteId::from(1);
@@ -106,7 +110,11 @@ fn intentions_are_fenced_and_facts_are_not() {
     delivered(&a).unwrap();
     assert_eq!(engine.number(open), Some(0));
     stage(&b, &taken, 1).unwrap();
-    assert_eq!(engine.number(open), Some(0), "what is delivered is not about to be");
+    assert_eq!(
+        engine.number(open),
+        Some(0),
+        "what is delivered is not about to be"
+    );
     delivered(&b).unwrap();
     assert_eq!(engine.number("SELECT delivered FROM folder"), Some(1));
 }
@@ -224,9 +232,14 @@ fn what_a_holder_that_vanished_is_still_at_is_ended() {
 fn the_time_is_the_databases() {
     let engine = Engine::postgres();
     let (a, b) = (engine.open(), engine.open());
-    let locks = [a.lock(LockName::Fetch { mailbox: "a" }), b.lock(LockName::Fetch { mailbox: "b" })];
+    let locks = [
+        a.lock(LockName::Fetch { mailbox: "a" }),
+        b.lock(LockName::Fetch { mailbox: "b" }),
+    ];
     assert!(locks.iter().flatten().all(Result::is_ok));
-    let theirs = engine.number("SELECT extract(epoch FROM clock_timestamp())::bigint").unwrap();
+    let theirs = engine
+        .number("SELECT extract(epoch FROM clock_timestamp())::bigint")
+        .unwrap();
     for store in [&a, &b] {
         assert!((theirs - 2..=theirs + 2).contains(&store.now()));
     }

@@ -169,11 +169,11 @@ impl Store {
             return Ok(record);
         }
         let known = self.intend(lock, |tx| {
-            tx.run(&RECORD, &values![address, name, uidvalidity, WENT_BACK])?;
+            tx.later(&RECORD, &values![address, name, uidvalidity, WENT_BACK])?;
             let known = folder(tx, address, name, uidvalidity)?;
             match &known {
                 Some(known) if known.record.renumbered => tx.index_fingerprints()?,
-                Some(known) => drop(tx.run(&SETTLE, &values![known.record.id])?),
+                Some(known) => tx.later(&SETTLE, &values![known.record.id])?,
                 None => {}
             }
             Ok(known)
@@ -195,8 +195,8 @@ impl Store {
             Sql::both("UPDATE folder SET epoch = ?2, mark = NULL, former = 1 WHERE id = ?1");
         let began = record.with_uids_gone_back();
         self.intend(lock, |tx| {
-            tx.run(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
-            tx.run(&BEGIN, &values![record.id, began.epoch])?;
+            tx.later(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
+            tx.later(&BEGIN, &values![record.id, began.epoch])?;
             tx.index_fingerprints()
         })?;
         Ok(began)
@@ -322,8 +322,7 @@ impl Store {
     /// Moves the mark: everything up to it is accounted for.
     pub fn set_mark(&self, lock: &Lock, folder: FolderId, mark: &str) -> Result<()> {
         const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
-        self.intend(lock, |tx| tx.run(&MARK, &values![folder, mark]))
-            .map(drop)
+        self.intend(lock, |tx| tx.later(&MARK, &values![folder, mark]))
     }
 
     /// Puts on record, durably, that these are about to be delivered.
@@ -352,9 +351,8 @@ impl Store {
                 } = message;
                 values![folder, epoch, remote, intent, fingerprint, *size, now]
             });
-            tx.many(&STAGE, rows)
+            tx.many_later(&STAGE, rows)
         })
-        .map(drop)
     }
 
     /// Puts on record, durably, that these are delivered, and what is to be done on the server;
@@ -384,7 +382,7 @@ impl Store {
                 .map(|(remote, place)| values![folder, epoch, remote, settle.as_ref(), place, now]);
             let count = tx.many(&DELIVERED, rows)?;
             if count > 0 {
-                tx.run(&COUNT, &values![folder, count, now])?;
+                tx.later(&COUNT, &values![folder, count, now])?;
             }
             Ok(())
         })
@@ -411,7 +409,18 @@ impl Store {
              SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
              WHERE message.state <> 'delivered'",
         );
+        const DONE: Sql = Sql::both(
+            "SELECT state = 'quarantined' FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND changed_at = ?4 AND reason = ?5
+               AND state IN ('failed', 'quarantined')",
+        );
         self.intend(lock, |tx| {
+            if tx.is_repeat() {
+                let done = values![folder, epoch, remote, now, failure.reason];
+                if let Some(quarantined) = tx.row(&DONE, &done, |row| row.get(0))? {
+                    return Ok(quarantined);
+                }
+            }
             let earlier = tx.row(&ATTEMPTS, &values![folder, epoch, remote], |row| row.get(0))?;
             let attempts: u32 = earlier.unwrap_or(0) + 1;
             let quarantine = failure.for_good || attempts >= MAX_ATTEMPTS;
@@ -442,8 +451,7 @@ impl Store {
             "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
              AND state IN ('failed', 'staged')",
         );
-        self.intend(lock, |tx| tx.run(&GONE, &values![folder, epoch, remote]))
-            .map(drop)
+        self.intend(lock, |tx| tx.later(&GONE, &values![folder, epoch, remote]))
     }
 
     /// The deliveries of a mailbox that a crash may have interrupted.
@@ -479,8 +487,9 @@ impl Store {
             "UPDATE message SET state = 'failed', intent = NULL, next_attempt = 0
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'staged'",
         );
-        self.intend(lock, |tx| tx.run(&RESTART, &values![folder, epoch, remote]))
-            .map(drop)
+        self.intend(lock, |tx| {
+            tx.later(&RESTART, &values![folder, epoch, remote])
+        })
     }
 
     /// Delivered messages with something still to be done on the server: the first `most` whose
@@ -523,9 +532,8 @@ impl Store {
         );
         self.fact(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, !left]);
-            tx.many(&SETTLED, rows)
+            tx.many_later(&SETTLED, rows)
         })
-        .map(drop)
     }
 
     /// Recognises a message that a former epoch dealt with: its row becomes this message's, and
@@ -551,15 +559,23 @@ impl Store {
         const TAKE: Sql = Sql::both(
             "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
         );
+        const DONE: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND fingerprint = ?3 AND remote = ?4
+               AND state IN ('delivered', 'quarantined', 'dropped')",
+        );
         self.intend(lock, |tx| {
             let values = values![folder, epoch, fingerprint, remote];
+            if tx.is_repeat() && tx.exists(&DONE, &values)? {
+                return Ok(true);
+            }
             let former = tx.row(&FORMER, &values, |row| row.get::<i64>(0))?;
             let Some(former) = former else {
                 return Ok(false);
             };
             // It may have failed under its new id before.
-            tx.run(&CLEAR, &values![folder, epoch, remote])?;
-            tx.run(&TAKE, &values![former, epoch, remote, now])?;
+            tx.later(&CLEAR, &values![folder, epoch, remote])?;
+            tx.later(&TAKE, &values![former, epoch, remote, now])?;
             Ok(true)
         })
     }
@@ -591,12 +607,11 @@ impl Store {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
             let kept = left.iter().filter(|(_, id)| !id.ascends());
-            tx.many(
+            tx.many_later(
                 &KEEP,
                 kept.map(|(folder, id)| values![*folder, id_digest(id)]),
             )
         })
-        .map(drop)
     }
 
     /// Puts messages that were passed over among those to be tried, at once.
@@ -618,9 +633,8 @@ impl Store {
         }
         self.intend(lock, |tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, now]);
-            tx.many(&PUT_BACK, rows)
+            tx.many_later(&PUT_BACK, rows)
         })
-        .map(drop)
     }
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
@@ -648,10 +662,9 @@ impl Store {
             if tx.exists(&UNSEEN, &values![folder, epoch])? {
                 return Ok(());
             }
-            tx.run(&LEAVE, &values![folder, epoch])?;
-            tx.run(&CLEAR, &values![folder, epoch])?;
-            tx.run(&CLOSE, &values![folder])?;
-            Ok(())
+            tx.later(&LEAVE, &values![folder, epoch])?;
+            tx.later(&CLEAR, &values![folder, epoch])?;
+            tx.later(&CLOSE, &values![folder])
         })
     }
 }

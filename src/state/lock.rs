@@ -17,8 +17,8 @@ use crate::files;
 use anyhow::Result;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::ops::Deref;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -121,7 +121,11 @@ impl Shared {
 
     fn take(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
         let taken = self.leases.take(&name.to_string())?;
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let open = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(open) = open {
             let start = || Heartbeat::start(self.leases.clone(), open);
             self.heartbeat.get_or_init(start);
