@@ -21,7 +21,7 @@ pub fn fault(verb: &str, place: &Place, err: &Error) -> Fault {
                 Why::Server { code } => {
                     let what =
                         format!("cannot {verb} the state database `{place}`: SQLSTATE {code}");
-                    Fault::new(kind, what).said(&err.to_string()).hint(hint)
+                    Fault::new(kind, what).said(err.to_string()).hint(hint)
                 }
                 _ => Fault::new(kind, what).hint(hint),
             }
