@@ -13,6 +13,7 @@ mod queue;
 mod secrets;
 mod send;
 mod server;
+mod state;
 mod token;
 mod typed;
 
@@ -24,6 +25,7 @@ pub use queue::*;
 pub use secrets::*;
 pub use send::*;
 pub use server::*;
+pub use state::*;
 pub use token::*;
 pub use typed::Refused;
 
@@ -173,6 +175,9 @@ pub enum Command {
     /// Send what is kept to be sent, look at it, and decide about it
     #[command(subcommand)]
     Outbox(Deferred<OutboxCommand>),
+    /// Look at where the state is kept, and make the tables of one in a database
+    #[command(subcommand)]
+    State(Deferred<StateCommand>),
     /// Explain an error code or a server's text: what it means, who must act, what to do
     Explain(Deferred<ExplainArgs>),
     /// Look at the configuration file

@@ -86,7 +86,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let servers = config.incoming_servers.iter();
     let by_https = servers.filter(|server| server.via == IncomingVia::Graph);
     let _preparation = http::prepare(by_https.map(|server| server.ca_file.clone()));
-    let store = context.store()?;
+    let store = context.store(&config)?;
     tidy(&store)?;
     let start = Instant::now();
     let deadline = args

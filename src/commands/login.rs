@@ -21,7 +21,7 @@ use std::time::SystemTime;
 pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let subject = find(&config, &args.name, args.protocol)?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let access = Access::new(&context.means, &config, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
         (true, _) => How::BrowserElsewhere,
@@ -140,7 +140,7 @@ fn open_browser(page: &str) {
 }
 
 pub fn list(context: &Context) -> Result<()> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     let now = SystemTime::now();
     let mut listed = Vec::new();
     for (kept, vault) in Tokens::list(&store)? {
@@ -196,7 +196,7 @@ pub fn list(context: &Context) -> Result<()> {
 }
 
 pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     let beginnings = match &args.name {
         None => vec![String::new()],
         Some(name) => subjects(context, name)?,

@@ -17,7 +17,7 @@ use serde_json::json;
 use std::collections::HashMap;
 
 pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     match command {
         OutboxCommand::List => Ok(show::list(context, &store)?),
         OutboxCommand::Show { id, raw } => Ok(show::show(context, &store, *id, *raw)?),

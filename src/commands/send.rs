@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     refuse_other_modes(args)?;
     let notifications = notifications(args)?;
     let config = config::load(&context.config_path)?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let mut composed_for = Vec::new();
     let parts = parts(args);
     let from = args.from.as_deref();

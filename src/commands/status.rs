@@ -26,7 +26,7 @@ struct Line<'a> {
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let now = Timestamp::now();
     let lines = lines(&config, &store, now)?;
     let outbox = store.outbox_counts()?;

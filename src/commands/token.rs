@@ -45,7 +45,7 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
         TokenFormat::Xoauth2 => Some(sasl_user(&subject)?),
         _ => None,
     };
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let access = Access::new(&context.means, &config, &store).fresh(args.fresh);
     let token = match &subject {
         Subject::Mailbox(entry) => match outgoing_of(&config, entry) {

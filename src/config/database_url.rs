@@ -67,6 +67,9 @@ impl DatabaseUrl {
     fn read_url(&mut self, rest: &str) -> Result<(), String> {
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        if database.contains('@') || query.contains('@') {
+            return Err(ESCAPE.to_owned());
+        }
         let (who, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = match who.split_once(':') {
             Some((user, password)) => (user, Some(password)),
@@ -114,7 +117,9 @@ impl DatabaseUrl {
                         port => port.parse().ok().filter(|port| *port > 0).ok_or(()),
                     })
                     .collect::<Result<_, ()>>()
-                    .map_err(|()| format!("`{value}` is no port"))?;
+                    .map_err(|()| {
+                        format!("what stands in the place of a port is none; {ESCAPE}")
+                    })?;
             }
             "user" => self.user = text(),
             "password" => self.password = text().map(Secret::new),
@@ -126,24 +131,17 @@ impl DatabaseUrl {
             "sslkey" => self.private_key = path(),
             "sslmode" => match value {
                 "verify-full" => self.tls = true,
-                _ => {
-                    return Err(format!(
-                        "`sslmode={value}` is not offered: the server's certificate is always checked in full (verify-full), and TLS is left out on this machine alone"
-                    ));
-                }
+                _ => return Err(SSLMODE.to_owned()),
             },
             "channel_binding" => match value {
                 "require" => self.channel_binding = true,
                 "prefer" => {}
-                _ => {
-                    return Err(format!(
-                        "`channel_binding={value}` is not offered: require, or leave it out"
-                    ));
-                }
+                _ => return Err("`channel_binding` may be `require`, or be left out".to_owned()),
             },
             // The first that can be written to is what is taken anyway.
             "target_session_attrs" if matches!(value, "read-write" | "primary" | "any") => {}
-            _ => return Err(format!("`{key}` is not understood: {KEYS} may stand there")),
+            // It may be a part of a password.
+            _ => return Err(format!("one of its keys is not known: {KEYS} are")),
         }
         Ok(())
     }
@@ -170,6 +168,10 @@ pub const PORT: u16 = 5432;
 
 /// No text of this kind is longer, in octets.
 const LONGEST: usize = 4 << 10;
+
+const ESCAPE: &str = "in a user's name and a password `/` is written `%2F`, `?` `%3F`, `@` `%40`";
+
+const SSLMODE: &str = "`sslmode` may be `verify-full`, or be left out: the server's certificate is always checked in full, and only on this machine is there no TLS";
 
 const KEYS: &str = "host, port, user, password, dbname, passfile, service, sslmode, sslrootcert, sslcert, sslkey and channel_binding";
 
@@ -298,6 +300,11 @@ mod tests {
             "postgres://a:hunter2@b/c?sslmode=require",
             "postgres://a:hunter2@b/c?options=-c",
             "postgres://a:hunter2%zz@b/c",
+            "postgres://a:hunter2/more@b/c",
+            "postgres://a:more/hunter2@b/c",
+            "postgres://a:5/hunter2@b/c",
+            "postgres://a:5?hunter2=1@b/c",
+            "postgres://a:5?hunter2=1/c",
             "host=b password='hunter2",
             "host=b password hunter2",
             "host=a,b port=1,2,3 password=hunter2",

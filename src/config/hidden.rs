@@ -55,6 +55,7 @@ const PLAIN: &[&str] = &[
     "server",
     "smtp",
     "stamp",
+    "state",
     "tenant",
     "token_endpoint",
     "token_store",

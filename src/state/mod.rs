@@ -10,6 +10,7 @@ mod db;
 mod disk;
 #[cfg(test)]
 mod engines_tests;
+mod facts;
 mod failure;
 mod health;
 mod heartbeat;
@@ -31,6 +32,7 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blob, Blobs, Hold};
 pub use db::postgres::{Place, Wish};
+pub use facts::Facts;
 pub use health::Health;
 pub use lease::Holder;
 pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
@@ -188,6 +190,11 @@ impl Store {
         })
     }
 
+    /// What makes the state in a database, for whoever runs it.
+    pub fn script() -> String {
+        schema::postgres::script()
+    }
+
     fn connect(place: Place) -> Result<db::postgres::Db> {
         db::postgres::Db::open(place.clone())
             .map_err(|e| failure::fault("open", At::Server(&place), &e).into())
@@ -198,9 +205,14 @@ impl Store {
             .map_err(|e| failure::fault("open", At::Server(db.place()), &e).into())
     }
 
-    /// True where hosts share it.
+    /// True where hosts may share it.
     pub fn is_shared(&self) -> bool {
         self.identity.is_some()
+    }
+
+    /// True where a secret may be kept in it. Whoever runs a database can read it, and its backups.
+    pub fn keeps_secrets(&self) -> bool {
+        !self.is_shared()
     }
 
     /// A private folder on a disk of this machine, for what is on its way: messages that are staged

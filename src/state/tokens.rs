@@ -78,6 +78,9 @@ impl Store {
 
     /// Keeps tokens in one durable transaction, each in place of the one of its key. After a
     /// sign-in, for `signed_in`, the waits and failures of its subject are forgotten.
+    ///
+    /// # Errors
+    /// `Bug` where a secret is to be kept that must not ([`Store::keeps_secrets`]).
     pub fn save_tokens(
         &self,
         tokens: &[(TokenKey, TokenRow)],
@@ -96,6 +99,11 @@ impl Store {
              WHERE token.obtained_at <= ?5",
         );
         const FORGET: Sql = Sql::both("DELETE FROM wait WHERE key IN (?1, ?2, ?3)");
+        if !self.keeps_secrets() && tokens.iter().any(|(_, row)| row.secret.is_some()) {
+            return Err(
+                Fault::new(Kind::Bug, "a token was to be kept in a shared database").into(),
+            );
+        }
         self.transaction(|tx| {
             for (key, row) in tokens {
                 let secret = row.secret.as_ref().map(Secret::expose);
@@ -414,7 +422,7 @@ fn time(millis: i64) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::engines_tests::on_both;
+    use crate::state::engines_tests::{Engine, on_both};
     use crate::state::schema;
 
     fn key(scope: &str) -> TokenKey {
@@ -444,30 +452,51 @@ mod tests {
 
     #[test]
     fn tokens_are_kept_by_scope_and_the_refresh_token_by_subject() {
-        on_both(|engine| {
-            let store = engine.open();
-            let (imap, graph) = (key("imap"), key("graph"));
-            let person = imap.of_refresh();
-            let rows = [
-                (imap.clone(), token("a")),
-                (person.clone(), refresh("refresh 1")),
-            ];
-            store.save_tokens(&rows, Some(&imap)).unwrap();
+        let engine = Engine::sqlite();
+        let store = engine.open();
+        let (imap, graph) = (key("imap"), key("graph"));
+        let person = imap.of_refresh();
+        let rows = [
+            (imap.clone(), token("a")),
+            (person.clone(), refresh("refresh 1")),
+        ];
+        store.save_tokens(&rows, Some(&imap)).unwrap();
+        store
+            .save_tokens(&[(graph.clone(), token("b"))], Some(&graph))
+            .unwrap();
+        let other = engine.open();
+        assert_eq!(other.token(&imap).unwrap(), Some(token("a")));
+        assert_eq!(other.token(&graph).unwrap(), Some(token("b")));
+        assert_eq!(
+            other.token(&graph.of_refresh()).unwrap(),
+            Some(refresh("refresh 1"))
+        );
+        assert_eq!(other.token(&key("smtp")).unwrap(), None);
+        assert_eq!(other.kept_tokens().unwrap().len(), 3);
+        assert_eq!(other.forget_tokens(&imap.subject()).unwrap(), 3);
+        assert_eq!(other.token(&person).unwrap(), None);
+    }
+
+    #[test]
+    fn a_database_that_hosts_share_is_given_no_secret() {
+        let engine = Engine::postgres();
+        let store = engine.open();
+        let row = |at: i64, secret: Option<Secret>| TokenRow {
+            secret,
+            obtained_at: time(at),
+            expires_at: None,
+        };
+        let secret = row(5, Some(Secret::new("s")));
+        let err = store.save_tokens(&[(key("imap"), secret)], None);
+        assert!(err.is_err());
+        // What a store outside has is known here; the older of two does not take its place.
+        for at in [5, 9, 7] {
             store
-                .save_tokens(&[(graph.clone(), token("b"))], Some(&graph))
+                .save_tokens(&[(key("imap"), row(at, None))], None)
                 .unwrap();
-            let other = engine.open();
-            assert_eq!(other.token(&imap).unwrap(), Some(token("a")));
-            assert_eq!(other.token(&graph).unwrap(), Some(token("b")));
-            assert_eq!(
-                other.token(&graph.of_refresh()).unwrap(),
-                Some(refresh("refresh 1"))
-            );
-            assert_eq!(other.token(&key("smtp")).unwrap(), None);
-            assert_eq!(other.kept_tokens().unwrap().len(), 3);
-            assert_eq!(other.forget_tokens(&imap.subject()).unwrap(), 3);
-            assert_eq!(other.token(&person).unwrap(), None);
-        });
+        }
+        let kept = engine.open().token(&key("imap")).unwrap();
+        assert_eq!(kept, Some(row(9, None)));
     }
 
     #[test]
@@ -537,8 +566,12 @@ mod tests {
                 let wal = std::fs::read(engine.folder().join("state.sqlite-wal")).unwrap();
                 assert!(!String::from_utf8_lossy(&wal).contains("correct horse"));
             }
+            let row = TokenRow {
+                secret: None,
+                ..token("t")
+            };
             store
-                .save_tokens(&[(key.clone(), token("t"))], Some(&key))
+                .save_tokens(&[(key.clone(), row)], Some(&key))
                 .unwrap();
             assert!(store.refused_password(&key, &wrong).unwrap().is_none());
         });

@@ -1,7 +1,8 @@
 //! An instance of PostgreSQL in a temporary folder: its socket is there, its port on loopback.
 //!
 //! Over the socket everybody is let in; over TCP by a password (SCRAM), but `weak_md5` by md5,
-//! `weak_clear` in clear text, and `of_certificate` by a certificate. Nothing is synced to disk.
+//! `weak_clear` in clear text, and `of_certificate` by a certificate. Nothing is synced to
+//! disk, so that what was committed outlives the server, and not the machine.
 
 use super::process::{Process, read};
 use std::fs;
@@ -65,7 +66,7 @@ impl Postgres {
         let port = port.unwrap_or(5432);
         let mut settings = format!(
             "listen_addresses = '{addresses}'\nport = {port}\nunix_socket_directories = '{}'\n\
-             fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 200\n\
+             fsync = off\nfull_page_writes = off\nmax_connections = 200\n\
              shared_buffers = 32MB\nautovacuum = off\n",
             folder.display()
         );
@@ -180,7 +181,7 @@ fn is_root() -> bool {
 }
 
 /// The command as a user without rights: PostgreSQL refuses to be root.
-fn as_nobody(words: &[&str]) -> Vec<String> {
+pub fn as_nobody(words: &[&str]) -> Vec<String> {
     let drop = [
         "setpriv",
         "--reuid=nobody",
@@ -192,7 +193,7 @@ fn as_nobody(words: &[&str]) -> Vec<String> {
     drop.chain(words).map(|word| (*word).to_owned()).collect()
 }
 
-fn give(path: &Path) {
+pub fn give(path: &Path) {
     if is_root() {
         run(&["chown", "nobody:nogroup", path.to_str().unwrap()].map(str::to_owned));
     }

@@ -19,7 +19,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
         Err(err) => return unreadable(context, err),
     };
     let subjects = choose::subjects(&config, args)?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let checked = check::walk_all(&context.means, &config, &store, &subjects)?;
     conclude(context, &checked)
 }

@@ -135,7 +135,7 @@ impl Db {
     /// Where it is.
     pub fn place(&self) -> At<'_> {
         match self {
-            Db::Sqlite(db) => At::File(db.path()),
+            Db::Sqlite(db) => db.place(),
             Db::Postgres(db) => At::Server(db.place()),
         }
     }

@@ -1,6 +1,6 @@
 //! The driver of SQLite: one connection, which the threads of a process share.
 
-use super::{Cell, Durable, Error, Row, Sql, Tx, Value};
+use super::{At, Cell, Durable, Error, Row, Sql, Tx, Value};
 use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, TransactionBehavior};
@@ -41,9 +41,8 @@ impl Db {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The database's file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn place(&self) -> At<'_> {
+        At::File(&self.path)
     }
 
     pub fn read<T>(

@@ -183,6 +183,9 @@ const DUPLICATE_TABLE: &str = "42P07";
 /// There is no such table.
 const NO_TABLE: &str = "42P01";
 
+/// Gives the version that the tables have.
+pub const SELECT_VERSION: &str = "SELECT version FROM meta";
+
 /// What the tables say of themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {

@@ -111,10 +111,7 @@ impl From<tokio_postgres::Error> for Error {
             return Error::new(Why::Strange, err.to_string());
         };
         match source.downcast_ref::<std::io::Error>() {
-            Some(io) => match io
-                .get_ref()
-                .and_then(|e| e.downcast_ref::<super::wire::Refusal>())
-            {
+            Some(io) => match io.get_ref().and_then(|e| e.downcast_ref::<Refusal>()) {
                 Some(refusal) => refusal.error(),
                 None => Error::new(Why::Lost, format!("the connection broke: {io}")),
             },
@@ -122,3 +119,47 @@ impl From<tokio_postgres::Error> for Error {
         }
     }
 }
+
+/// What is not done, whatever the server says.
+#[derive(Debug)]
+pub enum Refusal {
+    TooLarge(usize),
+    WeakMethod(&'static str),
+    UnknownMethod(u32),
+    NoPassword,
+}
+
+impl Refusal {
+    fn error(&self) -> Error {
+        let why = match self {
+            Refusal::TooLarge(_) => Why::Strange,
+            Refusal::WeakMethod(_) => Why::WeakMethod,
+            Refusal::UnknownMethod(_) => Why::NotSignedIn,
+            Refusal::NoPassword => Why::NoPassword,
+        };
+        Error::new(why, self.to_string())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::TooLarge(size) => write!(f, "the server sent a message of {size} octets"),
+            Refusal::WeakMethod(name) => {
+                write!(
+                    f,
+                    "the server asks for the password by `{name}`, which gives it away"
+                )
+            }
+            Refusal::UnknownMethod(number) => {
+                write!(
+                    f,
+                    "the server asks to be signed in to by an unknown method ({number})"
+                )
+            }
+            Refusal::NoPassword => f.write_str("the server asks for a password"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -4,8 +4,7 @@
 //! The library answers whatever it is asked for. Each message has a letter, its length with those
 //! four octets, and its text (PostgreSQL, "Message Formats").
 
-use super::error::{Error, Why};
-use std::fmt;
+use super::error::Refusal;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,50 +21,6 @@ const OK: u32 = 0;
 const CLEAR: u32 = 3;
 const MD5: u32 = 5;
 const SASL: [u32; 3] = [10, 11, 12];
-
-/// What is not done, whatever the server says.
-#[derive(Debug)]
-pub enum Refusal {
-    TooLarge(usize),
-    WeakMethod(&'static str),
-    UnknownMethod(u32),
-    NoPassword,
-}
-
-impl Refusal {
-    pub fn error(&self) -> Error {
-        let why = match self {
-            Refusal::TooLarge(_) => Why::Strange,
-            Refusal::WeakMethod(_) => Why::WeakMethod,
-            Refusal::UnknownMethod(_) => Why::NotSignedIn,
-            Refusal::NoPassword => Why::NoPassword,
-        };
-        Error::new(why, self.to_string())
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::TooLarge(size) => write!(f, "the server sent a message of {size} octets"),
-            Refusal::WeakMethod(name) => {
-                write!(
-                    f,
-                    "the server asks for the password by `{name}`, which gives it away"
-                )
-            }
-            Refusal::UnknownMethod(number) => {
-                write!(
-                    f,
-                    "the server asks to be signed in to by an unknown method ({number})"
-                )
-            }
-            Refusal::NoPassword => f.write_str("the server asks for a password"),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Where the messages begin in what comes.
 #[derive(Clone, Debug)]
