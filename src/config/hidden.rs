@@ -37,6 +37,7 @@ const PLAIN: &[&str] = &[
     "imap",
     "incoming_servers",
     "language",
+    "lease",
     "limits",
     "managed_identity",
     "message_size",

@@ -41,6 +41,7 @@ deserialize_from_str!(
     Authority,
     ClientId,
     Day,
+    Lease,
     EmailAddress,
     Endpoint,
     HttpsUrl,

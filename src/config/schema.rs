@@ -66,6 +66,7 @@ text! {
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     DatabaseUrl: { "type": "string", "pattern": "^(postgres(ql)?://.*|[^:]*=.*)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
+    Lease: { "type": "string", "pattern": "^[0-9]{1,3}s$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {

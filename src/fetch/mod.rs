@@ -20,6 +20,7 @@ mod visit;
 use crate::config::{AfterFetch, Target, Webhook};
 use crate::delivery::{self, Intent, Letter};
 use crate::digest::{hex, sha256};
+use crate::fault::{Kind, kind_of};
 use crate::mail::{self, Mailbox, RemoteId};
 use crate::state::{Epoch, FolderRecord, Interrupted, Lock, Store, uidvalidity};
 use anyhow::Result;
@@ -173,8 +174,11 @@ pub fn fetch_mailbox(
     tally: &mut Tally,
 ) -> Result<()> {
     let done = visits(job, store, lock, open, reporter, tally);
-    // Whatever else went wrong: another host goes on from here.
-    done.or_else(|err| lock.check().and(Err(err)))
+    done.or_else(|err| match kind_of(&err) {
+        Kind::TryLater => Err(err),
+        // Whatever went wrong, another host may have had a part in it, and goes on from here.
+        _ => lock.check().and(Err(err)),
+    })
 }
 
 fn visits(

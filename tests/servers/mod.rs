@@ -282,7 +282,7 @@ fn new_folder() -> PathBuf {
 
 /// A port on loopback that nobody takes before the server it is for: it lies below those that
 /// the kernel gives to whoever asks for any, and this process gives it once.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const RANGE: std::ops::Range<u32> = 10_000..32_000;
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(64);

@@ -24,7 +24,7 @@ pub fn fault(verb: &str, place: &Place, err: &Error) -> Fault {
                 Why::Server { code } => {
                     let what =
                         format!("cannot {verb} the state database `{place}`: SQLSTATE {code}");
-                    let fault = Fault::new(kind, what).said(&err.to_string()).hint(hint);
+                    let fault = Fault::new(kind, what).said(err.to_string()).hint(hint);
                     match code.as_str() {
                         LEASE_LOST => fault.cause(Cause::LeaseLost),
                         _ => fault,

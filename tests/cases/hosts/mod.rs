@@ -10,16 +10,92 @@ mod places;
 mod takeover;
 
 use super::fetch::{Desk, SUPPORT, Via};
-use crate::servers::postgres::{self, Database};
+use crate::servers::postgres::Postgres;
 use crate::servers::proxy::Line;
+use crate::servers::{self, free_port};
 use crate::world::{Run, Running, World};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A lease holds so long, in seconds, in these tests.
 pub const LEASE: u64 = 3;
+
+const ROLE: &str = "hosts";
+const PASSWORD: &str = "known-to-both";
+
+/// A database with the tables of a state.
+pub struct State {
+    server: Server,
+    name: String,
+}
+
+enum Server {
+    Shared(&'static Postgres),
+    Own(Postgres),
+}
+
+impl State {
+    /// On the server that all tests share.
+    fn new() -> State {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        static MADE: OnceLock<()> = OnceLock::new();
+        let server = &servers::database().server;
+        MADE.get_or_init(|| make(server, "hosts"));
+        let name = format!("hosts{}", COUNT.fetch_add(1, SeqCst));
+        let sql = format!("CREATE DATABASE {name} OWNER {ROLE} TEMPLATE hosts");
+        server.psql("postgres", &sql);
+        State {
+            server: Server::Shared(server),
+            name,
+        }
+    }
+
+    /// On a server of its own.
+    fn alone() -> State {
+        let server = Postgres::start(Some(free_port()), None);
+        make(&server, "hosts");
+        State {
+            server: Server::Own(server),
+            name: "hosts".to_owned(),
+        }
+    }
+
+    pub fn server(&self) -> &Postgres {
+        match &self.server {
+            Server::Shared(server) => server,
+            Server::Own(server) => server,
+        }
+    }
+
+    /// What psql prints of this.
+    pub fn sql(&self, sql: &str) -> String {
+        self.server().psql(&self.name, sql)
+    }
+
+    /// Where it is, by a port that leads to its server.
+    fn url(&self, port: u16) -> String {
+        url(&self.name, port)
+    }
+}
+
+fn url(name: &str, port: u16) -> String {
+    format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{port}/{name}")
+}
+
+/// Makes a database of `ROLE` with the tables.
+fn make(server: &Postgres, name: &str) {
+    let role = format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'");
+    server.psql("postgres", &role);
+    server.psql("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
+    World::new()
+        .run(["state", "init"])
+        .env("QUEUEMAIL_STATE", url(name, server.port()))
+        .succeeds();
+}
 
 /// One of the hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +109,7 @@ pub struct Fleet {
     /// The stand-in, and the home of host A.
     pub desk: Desk,
     other: World,
-    pub database: Database,
+    pub database: State,
     pub line: Line,
     shared: TempDir,
 }
@@ -41,20 +117,29 @@ pub struct Fleet {
 impl Fleet {
     /// `address`: more keys of the queue's address, one a line; `{shared}` is a folder of both hosts.
     pub fn new(via: Via, address: &str) -> Fleet {
+        Fleet::with(State::new(), via, address)
+    }
+
+    /// The same with a server of its own.
+    pub fn alone(via: Via, address: &str) -> Fleet {
+        Fleet::with(State::alone(), via, address)
+    }
+
+    fn with(database: State, via: Via, address: &str) -> Fleet {
         let shared = tempfile::Builder::new()
             .prefix("queuemail-shared-")
             .tempdir()
             .unwrap();
         let address = address.replace("{shared}", &shared.path().display().to_string());
         let desk = Desk::new(via, &address);
-        let database = postgres::database();
-        let line = Line::to(database.port());
+        let port = database.server().port();
+        let line = Line::to(port);
         let config = desk.world.config();
         let state = |port: u16| {
             let url = database.url(port);
             format!("state:\n  postgres: {url}\n  lease: {LEASE}s\n")
         };
-        let other = World::with_config(&format!("{config}{}", state(database.port())));
+        let other = World::with_config(&format!("{config}{}", state(port)));
         desk.world.write_config(config + &state(line.port));
         Fleet {
             desk,
@@ -84,7 +169,9 @@ impl Fleet {
         fs::create_dir_all(&temporary).unwrap();
         let name = name(at);
         let named = ["unshare", "--uts", "--", "sh", "-c"];
-        let named = named.into_iter().chain(["hostname \"$0\" && exec \"$@\"", name]);
+        let named = named
+            .into_iter()
+            .chain(["hostname \"$0\" && exec \"$@\"", name]);
         let named = named.filter(|_| rustix::process::geteuid().is_root());
         let named = named.map(str::to_owned);
         world

@@ -60,8 +60,15 @@ fn an_interrupted_delivery_is_not_finished_on_another_disk() {
     let away = fleet.shared("away");
     fs::rename(fleet.shared("mail"), &away).unwrap();
     fs::create_dir_all(fleet.shared("mail/.staging")).unwrap();
-    fleet.fetch(At::B).fails(73).mentions("mount the shared storage");
-    assert_eq!(fleet.database.sql(staged), "3", "nothing is taken for delivered");
+    fleet
+        .fetch(At::B)
+        .fails(73)
+        .mentions("mount the shared storage");
+    assert_eq!(
+        fleet.database.sql(staged),
+        "3",
+        "nothing is taken for delivered"
+    );
     fs::remove_dir_all(fleet.shared("mail")).unwrap();
     fs::rename(&away, fleet.shared("mail")).unwrap();
     fleet.fetch(At::B).succeeds();
@@ -74,13 +81,15 @@ fn an_interrupted_delivery_is_not_finished_on_another_disk() {
     assert_same(&sent, &got, "on the shared storage");
 }
 
+/// Also where it is named on the command line alone.
 #[test]
 fn an_mbox_is_refused() {
-    let fleet = Fleet::new(Via::Imap, "deliver: mbox:{shared}/mail");
+    let fleet = Fleet::new(Via::Imap, "deliver: eml:{shared}/mail");
     fleet.desk.deliver(0..1);
+    let target = format!("mbox:{}", fleet.shared("mbox").display());
     fleet
-        .fetch(At::A)
+        .run(At::A, &["fetch", "--deliver", &target])
         .fails(78)
         .mentions("several hosts cannot deliver to one mbox");
-    assert!(!fleet.shared("mail").exists());
+    assert!(!fleet.shared("mbox").exists());
 }

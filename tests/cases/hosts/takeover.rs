@@ -18,7 +18,10 @@ fn hanging(fleet: &Fleet) -> Running {
 }
 
 fn with_command(script: &str) -> Fleet {
-    let fleet = Fleet::new(Via::Imap, "deliver: 'command:/bin/sh {shared}/take.sh {shared}'");
+    let fleet = Fleet::new(
+        Via::Imap,
+        "deliver: 'command:/bin/sh {shared}/take.sh {shared}'",
+    );
     std::fs::write(fleet.shared("take.sh"), script).unwrap();
     std::fs::create_dir(fleet.shared("taken")).unwrap();
     fleet
@@ -40,10 +43,14 @@ fn a_held_mailbox_is_passed_over_and_who_holds_it_is_told_when_it_was_named() {
         true => format!("(process {} on {}, since ", running.pid(), name(At::A)),
         false => format!("(process {} on ", running.pid()),
     };
-    ran.mentions("is being fetched by another queuemail").mentions(&who);
+    ran.mentions("is being fetched by another queuemail")
+        .mentions(&who);
     std::fs::write(fleet.shared("go"), "").unwrap();
     assert_eq!(running.ends().code, 0);
-    fleet.run(At::B, &["fetch", "support"]).succeeds().says_nothing();
+    fleet
+        .run(At::B, &["fetch", "support"])
+        .succeeds()
+        .says_nothing();
     let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
     assert_same(&sent, &taken, "once");
 }
@@ -65,10 +72,17 @@ fn who_died_is_waited_for() {
         ran = fleet.run(At::B, &["fetch", "support", "-v"]).ends();
     }
     assert_eq!(ran.code, 0, "{ran}");
-    assert!(killed.elapsed() >= Duration::from_secs(LEASE - 1), "it was waited for");
+    assert!(
+        killed.elapsed() >= Duration::from_secs(LEASE - 1),
+        "it was waited for"
+    );
     // What it was about to hand over may be on its way, and the others are fetched.
     let ran = ran.mentions("another host may still be delivering message 1; it is left alone for ");
-    let taken = || files(&fleet.shared("taken")).into_values().collect::<Vec<_>>();
+    let taken = || {
+        files(&fleet.shared("taken"))
+            .into_values()
+            .collect::<Vec<_>>()
+    };
     let came = taken();
     assert_eq!(came.iter().filter(|m| **m != sent[0]).count(), 2, "{ran}");
     let before = came.len();
@@ -121,7 +135,11 @@ fn a_hosts_wrong_clock_changes_nothing() {
         let taken = || files(&fleet.shared("taken")).len();
         assert_eq!(taken(), sent.len());
         at(At::B, b).succeeds();
-        assert_eq!(taken(), sent.len(), "clocks at {a} and {b}: it is waited for");
+        assert_eq!(
+            taken(),
+            sent.len(),
+            "clocks at {a} and {b}: it is waited for"
+        );
         fleet.hand_overs_end();
         at(At::B, b).succeeds();
         assert_eq!(taken(), sent.len() + 1, "clocks at {a} and {b}: it is over");
@@ -144,7 +162,11 @@ fn what_is_true_is_put_on_record_once_the_database_is_back() {
     fleet.leases_end();
     fleet.fetch(At::B).succeeds();
     let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
-    assert_same(&sent, &taken.sorted(), "each once: nobody had to wait for the first");
+    assert_same(
+        &sent,
+        &taken.sorted(),
+        "each once: nobody had to wait for the first",
+    );
 }
 
 /// It does not come back: the run ends, and says what may come again.

@@ -4,7 +4,9 @@ use super::{At, Campaign, Desks, Kind, Via};
 use crate::killed;
 
 fn at_calls(kind: Kind, via: Via) {
-    let mut campaign = Campaign::new(format!("host killed, another takes over, {kind:?}, {via:?}"));
+    let mut campaign = Campaign::new(format!(
+        "host killed, another takes over, {kind:?}, {via:?}"
+    ));
     let first = Desks::new(kind, via);
     let log = first.fleet.desk.path("strace.log");
     let tracing = killed::tracing(&log);

@@ -4,7 +4,6 @@
 
 mod kill;
 mod partition;
-mod sending;
 mod server;
 
 use super::{At, Fleet, SUPPORT};
@@ -38,6 +37,15 @@ const TAKE: &str = "cat > \"$1/part.$$\" && mv \"$1/part.$$\" \"$1/$QUEUEMAIL_DE
 
 impl Desks {
     fn new(kind: Kind, via: Via) -> Desks {
+        Desks::with(kind, |address| Fleet::new(via, address))
+    }
+
+    /// The same with a database server of their own.
+    fn alone(kind: Kind) -> Desks {
+        Desks::with(kind, |address| Fleet::alone(Via::Imap, address))
+    }
+
+    fn with(kind: Kind, fleet: impl FnOnce(&str) -> Fleet) -> Desks {
         let store = (kind == Kind::Lmtp).then(|| MailStore::start(Manner::default()));
         let target = match &store {
             Some(store) => store.target(),
@@ -47,7 +55,7 @@ impl Desks {
                 _ => "deliver: 'command:/bin/sh {shared}/take.sh {shared}/taken'".to_owned(),
             },
         };
-        let fleet = Fleet::new(via, &format!("{target}\nafter_fetch: seen"));
+        let fleet = fleet(&format!("{target}\nafter_fetch: seen"));
         std::fs::create_dir(fleet.shared("taken")).unwrap();
         std::fs::write(fleet.shared("take.sh"), TAKE).unwrap();
         let sent = fleet.desk.deliver(0..MESSAGES);
@@ -80,13 +88,25 @@ impl Desks {
             }
             _ => {
                 let taken = files(&self.fleet.shared("taken"));
-                let whole = taken.into_iter().filter(|(name, _)| !name.starts_with("part."));
+                let whole = taken
+                    .into_iter()
+                    .filter(|(name, _)| !name.starts_with("part."));
                 let whole: Vec<_> = whole.collect();
-                let ids: BTreeSet<&str> =
-                    whole.iter().filter_map(|(name, _)| name.split('.').next()).collect();
+                let ids: BTreeSet<&str> = whole
+                    .iter()
+                    .filter_map(|(name, _)| name.split('.').next())
+                    .collect();
                 let different: BTreeSet<&Vec<u8>> = whole.iter().map(|(_, bytes)| bytes).collect();
-                assert_eq!(ids.len(), different.len(), "the same id for the same message");
-                whole.into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>().sorted()
+                assert_eq!(
+                    ids.len(),
+                    different.len(),
+                    "the same id for the same message"
+                );
+                whole
+                    .into_iter()
+                    .map(|(_, bytes)| bytes)
+                    .collect::<Vec<_>>()
+                    .sorted()
             }
         }
     }
@@ -123,11 +143,18 @@ impl Desks {
                 "{story}: there is something left to do for {at:?}\n{ran}"
             );
         }
-        let open = self.fleet.database.sql("SELECT count(*) FROM message WHERE state <> 'delivered'");
+        let open = self
+            .fleet
+            .database
+            .sql("SELECT count(*) FROM message WHERE state <> 'delivered'");
         assert_eq!(open, "0", "{story}");
         let all = self.fleet.desk.m365.messages(SUPPORT, "INBOX");
         let seen = all.iter().filter(|m| m.flags.iter().any(|f| f == "\\Seen"));
-        assert_eq!(seen.count(), self.sent.len(), "{story}: the server was told");
+        assert_eq!(
+            seen.count(),
+            self.sent.len(),
+            "{story}: the server was told"
+        );
         assert_eq!(came.len(), self.came().len(), "{story}: nothing more came");
     }
 }

@@ -38,7 +38,9 @@ fn campaign(kind: Kind, fault: Fault, sample: usize) {
     let mut campaign = Campaign::new(format!("host {fault:?}, {kind:?}"));
     let places: Vec<(u64, Until)> = (1..=pieces(kind))
         .flat_map(|n| [Until::Soon, Until::TakenOver, Until::HandedOver].map(|until| (n, until)))
-        .filter(|(_, until)| *until != Until::HandedOver || !matches!(kind, Kind::Maildir | Kind::Eml))
+        .filter(|(_, until)| {
+            *until != Until::HandedOver || !matches!(kind, Kind::Maildir | Kind::Eml)
+        })
         .collect();
     for (n, until) in campaign.some_of(&places, sample) {
         if once(kind, fault, *n, *until) {

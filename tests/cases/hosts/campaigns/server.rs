@@ -1,14 +1,14 @@
 //! The database ends as in a power cut, in the middle of a run, and comes back: what it has committed
 //! it still has.
 
-use super::{At, Campaign, Desks, Kind, Via, ended_well};
+use super::{At, Campaign, Desks, Kind, ended_well};
 use std::time::Duration;
 
 fn campaign(kind: Kind, sample: usize) {
     let mut campaign = Campaign::new(format!("database killed and started again, {kind:?}"));
     let places: Vec<u64> = (1..60).collect();
     for n in campaign.some_of(&places, sample) {
-        let desks = Desks::of_its_own(kind, Via::Imap);
+        let desks = Desks::alone(kind);
         let line = &desks.fleet.line;
         let story = format!("{kind:?}, the database ends at piece {n}");
         line.freeze_at(*n);
