@@ -113,9 +113,9 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         done.failed(&address, err);
     }
     done.errors
-        .extend(store.record_runs(&done.runs, fetch::now()).err());
+        .extend(store.record_runs(&done.runs, store.now()).err());
     if !args.dry_run {
-        done.errors.extend(store.forget_left(fetch::now()).err());
+        done.errors.extend(store.forget_left(store.now()).err());
     }
     if !args.dry_run && !args.audit {
         words::summary(&context.output, &done.tally, tasks.len(), start.elapsed())?;
@@ -271,7 +271,7 @@ impl Run<'_> {
     /// Prints what became of every message on the server.
     fn account(&self, job: &Job, lock: &Lock, mailbox: &mut dyn Mailbox) -> Result<()> {
         let mut passed_over = 0;
-        let all = fetch::audit(job, self.store, lock, mailbox, fetch::now(), |audit| {
+        let all = fetch::audit(job, self.store, lock, mailbox, self.store.now(), |audit| {
             passed_over += audit.unaccounted.count();
             words::audited(&self.context.output, job, audit)
         });

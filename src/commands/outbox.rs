@@ -12,7 +12,6 @@ use crate::outbox::{self, Settled};
 use crate::send::{Listener, Mail, Office, kept};
 use crate::state::{OutboxEntry, Store};
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -23,14 +22,14 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         OutboxCommand::Show { id, raw } => Ok(show::show(context, &store, *id, *raw)?),
         OutboxCommand::Flush => {
             outbox::sweep(&store)?;
-            let due = store.outbox_due(now())?;
+            let due = store.outbox_due(store.now())?;
             if due.is_empty() {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
             let office = Office::new(&context.means, &config, &store);
             kept::flush(&office, due, &Told(context), |claim| {
-                Ok(claim.entry.is_due(now()))
+                Ok(claim.entry.is_due(store.now()))
             })
         }
         OutboxCommand::Retry { ids, all, blindly } => {
@@ -43,10 +42,6 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         }
         OutboxCommand::Drop { ids } => Ok(give_up(context, &store, ids)?),
     }
-}
-
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }
 
 /// Tells people and programs what became of messages.
@@ -106,7 +101,7 @@ fn find(kept: &[OutboxEntry], id: i64) -> Result<OutboxEntry> {
 fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
     let chosen = choose(store, ids, false)?;
     for entry in &chosen {
-        let claim = outbox::claim(store, entry.id, now());
+        let claim = outbox::claim(store, entry.id, store.now());
         let lost = claim
             .as_ref()
             .err()

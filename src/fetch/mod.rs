@@ -336,8 +336,3 @@ fn uids_went_back(
 fn tag(address: &str) -> String {
     hex(&sha256(mailbox_key(address).as_bytes())[..5])
 }
-
-/// Unix time in seconds.
-pub fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
-}

@@ -10,7 +10,6 @@ use crate::shell;
 use crate::state::{OutboxEntry, OutboxState};
 use crate::submit::{self, Route};
 use anyhow::Result;
-use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -43,10 +42,6 @@ pub trait Listener: Sync {
     }
 }
 
-fn now() -> i64 {
-    Timestamp::now().as_second()
-}
-
 impl<'a> Post<'a> {
     /// Sends a message that is kept nowhere.
     ///
@@ -74,7 +69,7 @@ impl<'a> Post<'a> {
                 &mail.message_id,
                 &mail.octets,
                 shared,
-                now(),
+                self.office.store.now(),
             ) {
                 Ok(claim) => kept.push((mail, claim)),
                 Err(err) => {
@@ -105,7 +100,7 @@ impl<'a> Post<'a> {
             claim.remove()?;
             return result.map(drop);
         }
-        let settled = claim.settle(&result, Teller::Caller, now())?;
+        let settled = claim.settle(&result, Teller::Caller, self.office.store.now())?;
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::less_kept(result, &settled)? {
             None => Ok(()),
@@ -171,7 +166,7 @@ fn one(
     ready: &impl Fn(&mut Claim<'_>) -> Result<bool>,
 ) -> Result<()> {
     let office = post.office;
-    let Some(mut claim) = outbox::claim(office.store, id, now())? else {
+    let Some(mut claim) = outbox::claim(office.store, id, office.store.now())? else {
         return Ok(());
     };
     let mut verdict = Ok(());
@@ -208,12 +203,12 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
         // The configuration has changed, or the file cannot be read: it counts as an attempt.
         Err(err) => {
             let result = Err(err);
-            claim.settle(&result, Teller::Report, now())?;
+            claim.settle(&result, Teller::Report, office.store.now())?;
             return result.map(|_: Receipt| ());
         }
     };
     let result = post.submit(&mail, &mut || claim.hand_over());
-    let settled = claim.settle(&result, Teller::Report, now())?;
+    let settled = claim.settle(&result, Teller::Report, office.store.now())?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
         office
@@ -248,7 +243,7 @@ pub fn ready_again(
             return Ok(false);
         }
     }
-    claim.restart(now())?;
+    claim.restart(office.store.now())?;
     Ok(true)
 }
 
@@ -271,7 +266,7 @@ fn report(office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
     let place = submit::route(office.config, &sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| destination(&route))
-        .and_then(|to| outbox::deliver_report(claim, &to, now()));
+        .and_then(|to| outbox::deliver_report(claim, &to, office.store.now()));
     match place {
         Ok(place) => {
             let said = format!("message {id}: its report is in {place}");

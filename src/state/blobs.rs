@@ -69,6 +69,10 @@ impl Store {
         if !self.is_shared() {
             return self.outbox.hold(body);
         }
+        // Bodies are files: what is not here is another host's to send.
+        if !self.outbox.has(body) {
+            return Ok(Hold::Theirs);
+        }
         Ok(match self.lock(LockName::Message { body })? {
             Ok(lock) => Hold::Ours(lock),
             Err(_) => Hold::Theirs,

@@ -219,11 +219,23 @@ impl Leases {
         self.0.period
     }
 
-    /// The database's time in Unix seconds, whatever the clock of this host is set to. `None` before
-    /// anything was claimed.
+    /// The database's time in Unix seconds, whatever the clock of this host is set to. `None` where
+    /// it cannot be asked.
     pub fn now(&self) -> Option<i64> {
-        let clock = *lock(&self.0.clock);
-        clock.map(|clock| (clock.time + millis(clock.at.elapsed())).div_euclid(1000))
+        let held = &self.0;
+        let known = |clock: Option<Clock>| {
+            clock.map(|clock| (clock.time + millis(clock.at.elapsed())).div_euclid(1000))
+        };
+        let now = *lock(&held.clock);
+        known(now).or_else(|| {
+            let sent = Moment::now();
+            let time = held
+                .db
+                .read(|reader| reader.only_row(&TIME, &[], |row| row.get(0)));
+            held.measured(time.ok()?, sent);
+            let now = *lock(&held.clock);
+            known(now)
+        })
     }
 }
 
@@ -402,6 +414,8 @@ const CLAIM: Sql = Sql::both(
                     FOR UPDATE SKIP LOCKED)
      RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 );
+
+const TIME: Sql = Sql::both("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
 
 const RENEW: Sql = Sql::both(
     "UPDATE lease SET until = clock_timestamp() + ?2 * interval '1 millisecond'

@@ -638,7 +638,8 @@ impl Store {
     }
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
-    /// a message could not be had under its new id it may be one of them, and nothing ends.
+    /// a message could not be had under its new id it may be one of them, and nothing ends; nor while
+    /// one is still being delivered.
     pub fn close_former_epochs(&self, lock: &Lock, folder: FolderId, epoch: Epoch) -> Result<()> {
         const UNSEEN: Sql = Sql::both(
             "SELECT 1 FROM message
@@ -646,6 +647,8 @@ impl Store {
              UNION ALL
              SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'quarantined' AND fingerprint IS NULL
+             UNION ALL
+             SELECT 1 FROM message WHERE folder = ?1 AND state = 'staged'
              LIMIT 1",
         );
         const LEAVE: Sql = Sql::both(

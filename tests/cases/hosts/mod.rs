@@ -40,7 +40,7 @@ enum Server {
 
 impl State {
     /// On the server that all tests share.
-    fn new() -> State {
+    pub fn new() -> State {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         static MADE: OnceLock<()> = OnceLock::new();
         let server = &servers::database().server;
@@ -77,7 +77,7 @@ impl State {
     }
 
     /// Where it is, by a port that leads to its server.
-    fn url(&self, port: u16) -> String {
+    pub fn url(&self, port: u16) -> String {
         url(&self.name, port)
     }
 }

@@ -4,6 +4,7 @@
 
 mod kill;
 mod partition;
+mod sending;
 mod server;
 
 use super::{At, Fleet, SUPPORT};
