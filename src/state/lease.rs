@@ -12,6 +12,7 @@
 use super::db::{Db, Durable, Error, Fence, Row, Sql, Tx, values};
 use super::failure;
 use super::moment::Moment;
+use super::names::LockName;
 use crate::digest::{hex, random};
 use crate::fault::{Cause, Fault};
 use anyhow::Result;
@@ -34,7 +35,7 @@ pub struct Run {
 }
 
 /// Who holds a lock, as far as it has written that down.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holder {
     /// Where several hosts share the state.
     pub host: Option<String>,
@@ -118,12 +119,21 @@ impl Leases {
                 Claim::Ours(lease) => return Ok(Ok(lease)),
                 Claim::Theirs(holder) => return Ok(Err(holder)),
                 Claim::Free(_) => std::thread::sleep(PAUSE),
+                Claim::Unknown => self.know(name)?,
             }
         }
         Ok(match self.claim(name)? {
             Claim::Ours(lease) => Ok(lease),
             Claim::Theirs(holder) | Claim::Free(holder) => Err(holder),
+            Claim::Unknown => Err(Holder::default()),
         })
+    }
+
+    /// Makes the row of a lease that was never claimed. Alone, so that nobody waits for the end of a
+    /// transaction that has just made it.
+    fn know(&self, name: &str) -> Result<()> {
+        let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![name]);
+        write(&self.0.db, Durable::Now, know)
     }
 
     fn claim(&self, name: &str) -> Result<Claim> {
@@ -140,8 +150,7 @@ impl Leases {
                 &RUN,
                 &values![&run.id, &run.host, pid, env!("CARGO_PKG_VERSION")],
             )?;
-            tx.later(&KNOW, &values![name])?;
-            tx.later(&END_SESSIONS, &values![name, &run.id])?;
+            tx.later(&END_SESSIONS, &values![name, &run.id, period])?;
             let row = values![name, &run.id, period, again];
             let ours = tx.row(&CLAIM, &row, |row| {
                 Ok((row.get::<i64>(0)?, row.get::<i64>(1)?))
@@ -169,8 +178,17 @@ impl Leases {
                     fence,
                 })
             }
-            Err((holder, true)) => Claim::Free(holder),
-            Err((holder, false)) => Claim::Theirs(holder),
+            Err(None) => Claim::Unknown,
+            Err(Some((holder, true))) => Claim::Free(holder),
+            Err(Some((holder, false))) => Claim::Theirs(holder),
+        })
+    }
+
+    /// Forgets leases and runs of long ago.
+    pub fn tidy(&self) -> Result<()> {
+        write(&self.0.db, Durable::InPassing, |tx| {
+            tx.later(&TIDY_LEASES, &[])?;
+            tx.later(&TIDY_RUNS, &[])
         })
     }
 
@@ -245,6 +263,8 @@ enum Claim {
     Theirs(Holder),
     /// It is free, but a transaction that rests on it has not ended.
     Free(Holder),
+    /// Nobody has ever claimed it.
+    Unknown,
 }
 
 impl Held {
@@ -328,7 +348,11 @@ impl Drop for Lease {
         drop(leases);
         if is_good {
             let values = values![&self.fence.name, self.fence.number];
-            let release = |tx: &mut Tx<'_>| tx.later(&RELEASE, &values);
+            let sql = match self.fence.name.starts_with(LockName::OF_A_MESSAGE) {
+                true => &REMOVE,
+                false => &RELEASE,
+            };
+            let release = |tx: &mut Tx<'_>| tx.later(sql, &values);
             let _ = write(&self.held.db, Durable::InPassing, release);
         }
     }
@@ -349,8 +373,8 @@ fn write<T>(
     done.map_err(|e| failure::fault("write", db.place(), &e).into())
 }
 
-/// Who holds a lease; true where nobody does.
-fn holder(tx: &Tx<'_>, name: &str) -> Result<(Holder, bool), Error> {
+/// Who held a lease last; true where it is over.
+fn holder(tx: &Tx<'_>, name: &str) -> Result<Option<(Holder, bool)>, Error> {
     let holder = |row: &Row<'_>| {
         let holder = Holder {
             host: row.get(0)?,
@@ -361,13 +385,7 @@ fn holder(tx: &Tx<'_>, name: &str) -> Result<(Holder, bool), Error> {
         };
         Ok((holder, row.get(3)?))
     };
-    let nobody = Holder {
-        host: None,
-        pid: None,
-        since: None,
-    };
-    let found = tx.row(&HOLDER, &values![name], holder)?;
-    Ok(found.unwrap_or((nobody, true)))
+    tx.row(&HOLDER, &values![name], holder)
 }
 
 fn millis(time: Duration) -> i64 {
@@ -392,16 +410,21 @@ const KNOW: Sql = Sql::both(
      ON CONFLICT (name) DO NOTHING",
 );
 
-/// Ends what the sessions of a holder that vanished are still at: the rows that they have locked
-/// would be so until the database finds out that nobody is there. Some services allow it to nobody.
+/// Ends what the sessions of a holder that vanished are still at, and what began so long ago that
+/// nobody waits for it any more: the rows that they have locked would be so until the database finds
+/// out that nobody is there. Some services allow this to nobody.
 const END_SESSIONS: Sql = Sql::both(
     "SELECT CASE WHEN has_function_privilege('pg_terminate_backend(integer, bigint)', 'EXECUTE')
                  THEN pg_terminate_backend(session.pid) END
-     FROM lease JOIN pg_stat_activity session
-       ON session.application_name = 'queuemail/' || lease.holder
-     WHERE lease.name = ?1 AND lease.holder <> ?2 AND lease.until < clock_timestamp()
-       AND session.usename = current_user AND session.datname = current_database()
-       AND session.state <> 'idle' AND session.pid <> pg_backend_pid()",
+     FROM pg_stat_activity session
+     WHERE session.usename = current_user AND session.datname = current_database()
+       AND session.application_name LIKE 'queuemail/%'
+       AND session.state <> 'idle' AND session.pid <> pg_backend_pid()
+       AND (session.xact_start < clock_timestamp() - ?3 * interval '1 millisecond'
+            OR EXISTS (SELECT 1 FROM lease
+                       WHERE lease.name = ?1 AND lease.holder <> ?2
+                         AND lease.until < clock_timestamp()
+                         AND session.application_name = 'queuemail/' || lease.holder))",
 );
 
 /// While a transaction that rests on the lease commits just now, its row is locked and passed over.

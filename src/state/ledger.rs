@@ -5,7 +5,7 @@
 //! whose row says `failed` are tried again.
 
 use super::db::{Error, Reader, Row, Sql, values};
-use super::{Lock, Store};
+use super::{Lock, Locks, Store};
 use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
@@ -598,6 +598,9 @@ impl Store {
         const KEEP: Sql = Sql::both(
             "INSERT INTO forgotten_id (folder, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         );
+        if let Locks::Leases(leases) = &self.locks {
+            leases.tidy()?;
+        }
         let before = now - REMEMBERED;
         if !self.read(|reader| reader.exists(&ANY, &values![before]))? {
             return Ok(());

@@ -79,13 +79,18 @@ pub enum LockName<'a> {
     Message { body: &'a str },
 }
 
+impl LockName<'_> {
+    /// The first word of [`LockName::Message`]. The name of a body follows.
+    pub const OF_A_MESSAGE: &'static str = "outbox ";
+}
+
 impl fmt::Display for LockName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LockName::Fetch { mailbox } => write!(f, "fetch {mailbox}"),
             LockName::Connection { sender, number } => write!(f, "smtp {sender} {number}"),
             LockName::SignIn(key) => write!(f, "token {}", key.subject()),
-            LockName::Message { body } => write!(f, "outbox {body}"),
+            LockName::Message { body } => write!(f, "{}{body}", LockName::OF_A_MESSAGE),
         }
     }
 }
