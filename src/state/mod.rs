@@ -20,6 +20,8 @@ mod outbox;
 mod pace;
 mod quarantine;
 mod schema;
+#[cfg(test)]
+mod statements_tests;
 mod tokens;
 mod waits;
 mod ways;
