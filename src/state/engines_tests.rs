@@ -108,6 +108,11 @@ impl Engine {
             .unwrap_or_else(|e| panic!("{sql:?}: {e}"))
     }
 
+    /// Runs statements of a test in PostgreSQL.
+    pub fn script(&self, sql: &str) {
+        server().psql(self.database.as_ref().unwrap(), sql);
+    }
+
     /// A message's id, as it stands in a statement.
     pub fn id(&self, uid: u32) -> String {
         match self.is_sqlite() {

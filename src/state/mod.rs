@@ -24,6 +24,8 @@ mod pace;
 mod places;
 mod quarantine;
 mod schema;
+#[cfg(test)]
+mod statements_tests;
 mod tokens;
 mod waits;
 mod ways;

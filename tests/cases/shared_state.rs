@@ -2,8 +2,11 @@
 //! may befall a server, or the way to it, costs no message and brings none twice.
 
 use super::fetch::{Desk, Via, assert_same};
+use crate::sending;
 use crate::servers::pgbouncer::PgBouncer;
 use crate::servers::{Database, database, postgres, proxy};
+use crate::standin::{SmtpAt, SmtpFault};
+use crate::tokens::{self, Home};
 use crate::world::{Ran, Run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -294,7 +297,7 @@ fn who_does_not_get_in_is_told_why() {
         (
             socket.replace("user=queue", "user=nobody_much"),
             78,
-            &["42501", "GRANT"],
+            &["42501", "granted SELECT"],
         ),
         (
             format!("postgres://{ROLE}@127.0.0.1:{closed}/x"),
@@ -423,6 +426,86 @@ fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
     }
     office.run(&["fetch"]).succeeds().says_nothing();
     assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
+}
+
+#[test]
+fn of_several_hosts_the_first_that_answers_is_taken() {
+    let office = Office::ready();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = closed.local_addr().unwrap().port();
+    let port = office.database.server.port();
+    let url = office.by_tls(ROLE, PASSWORD, port).replace(
+        &format!("localhost:{port}"),
+        &format!("localhost:{closed},localhost:{port}"),
+    );
+    office.fetches_once(&url, 0..3);
+}
+
+#[test]
+fn what_is_kept_to_be_sent_leaves_once() {
+    let office = Office::ready();
+    let home = sending::office();
+    let config = fs::read_to_string(home.path("config.yaml")).unwrap();
+    let key = format!(
+        "version: 1\nstate: {{ postgres: '{}' }}",
+        office.by_socket()
+    );
+    home.write("config.yaml", &config.replacen("version: 1", &key, 1));
+    let away = SmtpFault::Reply("421 4.3.2 Service not active".into());
+    home.standin.faults().smtp_next(1, SmtpAt::Connect, away);
+    let send = || {
+        sending::pipe(
+            &home,
+            &["send", "-t", "--outbox"],
+            sending::MESSAGE.as_bytes(),
+        )
+    };
+    send().succeeds();
+    assert_eq!(
+        office.psql("SELECT state, attempts FROM outbox"),
+        "waiting|1"
+    );
+    home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 0, "its time has not come");
+    office.psql("UPDATE outbox SET next_attempt = 0; DELETE FROM wait");
+    home.run(&["outbox", "flush"]).succeeds();
+    home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 1);
+    assert_eq!(office.psql("SELECT count(*) FROM outbox"), "0");
+    send().succeeds();
+    assert_eq!(home.standin.submitted().len(), 2);
+}
+
+#[test]
+fn no_token_is_kept_in_the_database() {
+    let office = Office::ready();
+    let home = Home::new();
+    let state = format!("state: {{ postgres: '{}' }}", office.by_socket());
+    home.person(&state, "");
+    for args in [
+        &["token", "login", "support@contoso.com", "--device"][..],
+        &["token", "get", "support@contoso.com"],
+    ] {
+        home.run(args)
+            .fails(78)
+            .says("a state in a database keeps no tokens");
+    }
+    home.person(&state, tokens::PASSWORD);
+    for _ in 0..2 {
+        home.run(&["token", "get", "support@contoso.com"])
+            .succeeds();
+    }
+    assert_eq!(office.psql("SELECT count(*) FROM token"), "0");
+    // A store that all hosts can ask keeps them.
+    home.person(
+        &format!("{state}\n{}", tokens::store::COMMAND),
+        tokens::PASSWORD,
+    );
+    tokens::store::script(&home);
+    home.run(&["token", "get", "support@contoso.com"])
+        .succeeds();
+    let kept = "SELECT count(*), count(access_token), count(refresh_token) FROM token";
+    assert_eq!(office.psql(kept), "2|0|0");
 }
 
 #[test]
