@@ -397,15 +397,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Who this process is, for those who find its leases.
-const RUN: Sql = Sql::both(
+const RUN: Sql = Sql::postgres(
     "INSERT INTO run (id, host, pid, version, began, seen)
      VALUES (?1, ?2, ?3, ?4, clock_timestamp(), clock_timestamp())
      ON CONFLICT (id) DO UPDATE SET seen = clock_timestamp()",
 );
 
-const SEEN: Sql = Sql::both("UPDATE run SET seen = clock_timestamp() WHERE id = ?1");
+const SEEN: Sql = Sql::postgres("UPDATE run SET seen = clock_timestamp() WHERE id = ?1");
 
-const KNOW: Sql = Sql::both(
+const KNOW: Sql = Sql::postgres(
     "INSERT INTO lease (name, fence, until, claimed_at) VALUES (?1, 0, '-infinity', '-infinity')
      ON CONFLICT (name) DO NOTHING",
 );
@@ -413,7 +413,7 @@ const KNOW: Sql = Sql::both(
 /// Ends what the sessions of a holder that vanished are still at, and what began so long ago that
 /// nobody waits for it any more: the rows that they have locked would be so until the database finds
 /// out that nobody is there. Some services allow this to nobody.
-const END_SESSIONS: Sql = Sql::both(
+const END_SESSIONS: Sql = Sql::postgres(
     "SELECT CASE WHEN has_function_privilege('pg_terminate_backend(integer, bigint)', 'EXECUTE')
                  THEN pg_terminate_backend(session.pid) END
      FROM pg_stat_activity session
@@ -428,7 +428,7 @@ const END_SESSIONS: Sql = Sql::both(
 );
 
 /// While a transaction that rests on the lease commits just now, its row is locked and passed over.
-const CLAIM: Sql = Sql::both(
+const CLAIM: Sql = Sql::postgres(
     "UPDATE lease SET holder = ?2, fence = nextval('lease_fence'), claimed_at = clock_timestamp(),
             until = clock_timestamp() + ?3 * interval '1 millisecond'
      WHERE name IN (SELECT name FROM lease
@@ -438,19 +438,37 @@ const CLAIM: Sql = Sql::both(
      RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 );
 
-const TIME: Sql = Sql::both("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+const TIME: Sql = Sql::postgres("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
 
-const RENEW: Sql = Sql::both(
+const RENEW: Sql = Sql::postgres(
     "UPDATE lease SET until = clock_timestamp() + ?2 * interval '1 millisecond'
      WHERE holder = ?1
        AND fence = ANY (string_to_array(?3, ',')::bigint[])
      RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 );
 
-const RELEASE: Sql =
-    Sql::both("UPDATE lease SET holder = NULL, until = '-infinity' WHERE name = ?1 AND fence = ?2");
+/// A message of the outbox has a lease of its own, which nobody needs again soon.
+const REMOVE: Sql = Sql::postgres("DELETE FROM lease WHERE name = ?1 AND fence = ?2");
 
-const HOLDER: Sql = Sql::both(
+/// What was claimed so long ago, and what ended so long ago, nobody asks for; when a mailbox was
+/// fetched last stays.
+const TIDY_LEASES: Sql = Sql::postgres(
+    "DELETE FROM lease
+     WHERE claimed_at < clock_timestamp() - interval '7 days' AND until < clock_timestamp()
+       AND name NOT LIKE 'fetch %'",
+);
+
+const TIDY_RUNS: Sql = Sql::postgres(
+    "DELETE FROM run
+     WHERE seen < clock_timestamp() - interval '1 day'
+       AND id NOT IN (SELECT holder FROM lease WHERE holder IS NOT NULL)",
+);
+
+const RELEASE: Sql = Sql::postgres(
+    "UPDATE lease SET holder = NULL, until = '-infinity' WHERE name = ?1 AND fence = ?2",
+);
+
+const HOLDER: Sql = Sql::postgres(
     "SELECT run.host, run.pid, extract(epoch FROM lease.claimed_at)::bigint,
             CASE WHEN lease.until < clock_timestamp() THEN 1::bigint ELSE 0::bigint END
      FROM lease LEFT JOIN run ON run.id = lease.holder WHERE lease.name = ?1",

@@ -78,7 +78,7 @@ impl Store {
     }
 
     fn place(&self, folder: &Path) -> Result<Option<Place>> {
-        const PLACE: Sql = Sql::both("SELECT id, host FROM place WHERE path = ?1");
+        const PLACE: Sql = Sql::postgres("SELECT id, host FROM place WHERE path = ?1");
         if let Some(place) = self.places.known().get(folder) {
             return Ok(Some(place.clone()));
         }
@@ -99,7 +99,7 @@ impl Store {
 
     /// Puts the mark of a folder on record, unless there is one; gives the one that is.
     fn keep_place(&self, folder: &Path, id: &str, host: &str) -> Result<Place> {
-        const KEEP: Sql = Sql::both(
+        const KEEP: Sql = Sql::postgres(
             "INSERT INTO place (path, id, host) VALUES (?1, ?2, ?3) ON CONFLICT (path) DO NOTHING",
         );
         let path = folder.to_string_lossy();

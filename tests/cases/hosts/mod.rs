@@ -213,12 +213,6 @@ impl Fleet {
              UPDATE outbox SET changed_at = changed_at - 1000 WHERE state = 'sending'",
         );
     }
-
-    /// Lets the time of the next attempt come for what failed.
-    pub fn make_due(&self) {
-        self.database
-            .sql("UPDATE message SET next_attempt = 0 WHERE state = 'failed'");
-    }
 }
 
 /// What a host is called in messages, as far as it can be told.
