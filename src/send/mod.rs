@@ -73,7 +73,7 @@ struct Open<'a> {
     transport: Box<dyn Transport + 'a>,
     limits: Limits,
     /// Held while we are one of the mailbox's few connections.
-    _slot: pace::Slot,
+    slot: pace::Slot,
 }
 
 impl<'a> Office<'a> {
@@ -237,7 +237,7 @@ impl<'a> Post<'a> {
                 Open {
                     sender,
                     way,
-                    _slot: pace::slot(office, sender, &limits)?,
+                    slot: pace::slot(office, sender, &limits)?,
                     transport: office.transports.open(route, way, mail.alone)?,
                     limits,
                 }
@@ -258,6 +258,7 @@ impl<'a> Post<'a> {
             );
             return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));
         }
+        open.slot.check()?;
         pace::take_turn(office, sender, &open.limits, mail.envelope.to.len())?;
         open.transport
             .submit_noting(&mail.envelope, &mail.octets, before_end)

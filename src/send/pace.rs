@@ -21,19 +21,26 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// One of the few connections that a mailbox may have; free again when dropped, or when we die.
 pub struct Slot {
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
+}
+
+impl Slot {
+    /// See [`Lock::check`].
+    pub fn check(&self) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), Lock::check)
+    }
 }
 
 /// Waits for one of the mailbox's connections, where their number is limited.
 pub fn slot(office: &Office<'_>, sender: Sender<'_>, limits: &Limits) -> Result<Slot> {
     let Some(most) = limits.connections else {
-        return Ok(Slot { _lock: None });
+        return Ok(Slot { lock: None });
     };
     let deadline = Instant::now() + office.patience;
     loop {
         for number in 0..most.clamp(1, 64) {
             if let Ok(lock) = office.store.lock(LockName::Connection { sender, number })? {
-                return Ok(Slot { _lock: Some(lock) });
+                return Ok(Slot { lock: Some(lock) });
             }
         }
         if Instant::now() >= deadline {
@@ -43,7 +50,7 @@ pub fn slot(office: &Office<'_>, sender: Sender<'_>, limits: &Limits) -> Result<
             ))
             .into());
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(office.store.longest_pause());
     }
 }
 

@@ -406,7 +406,7 @@ const RUN: Sql = Sql::postgres(
 const SEEN: Sql = Sql::postgres("UPDATE run SET seen = clock_timestamp() WHERE id = ?1");
 
 const KNOW: Sql = Sql::postgres(
-    "INSERT INTO lease (name, fence, until, claimed_at) VALUES (?1, 0, '-infinity', '-infinity')
+    "INSERT INTO lease (name, fence, until) VALUES (?1, 0, '-infinity')
      ON CONFLICT (name) DO NOTHING",
 );
 

@@ -196,6 +196,15 @@ impl Files {
 }
 
 impl Store {
+    /// Who waits for a lock asks for it again after such a pause at most.
+    pub fn longest_pause(&self) -> Duration {
+        Duration::from_millis(match self.locks {
+            Locks::Files(_) => 40,
+            // It costs a question to the database.
+            Locks::Leases(_) => 200,
+        })
+    }
+
     /// Takes the lock of this name, or tells who holds it.
     pub fn lock(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
         self.locks.take(name)

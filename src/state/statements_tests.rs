@@ -63,7 +63,10 @@ fn every_statement_is_understood() {
     let sqlite = rusqlite::Connection::open(engine.folder().join("state.sqlite")).unwrap();
     let mut all = String::new();
     for (index, [text, postgres]) in statements.iter().enumerate() {
-        if let Err(err) = sqlite.prepare(text) {
+        // One of PostgreSQL alone has none.
+        if !text.is_empty()
+            && let Err(err) = sqlite.prepare(text)
+        {
             panic!("{err}\n{text}");
         }
         all += &format!("PREPARE s{index} AS {};\n", postgres.replace('?', "$"));

@@ -336,7 +336,7 @@ impl<'a> Access<'a> {
                 return Ok(Waited::Lock(lock));
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(40));
+            pause = (pause * 2).min(self.store.longest_pause());
             if let Some(token) = instead()? {
                 return Ok(Waited::Token(token));
             }

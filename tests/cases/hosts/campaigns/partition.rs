@@ -98,30 +98,30 @@ fn once(kind: Kind, fault: Fault, n: u64, until: Until) -> bool {
 
 #[test]
 fn maildir() {
-    campaign(Kind::Maildir, Fault::CutOff, 5);
+    campaign(Kind::Maildir, Fault::CutOff, 3);
 }
 
 #[test]
 fn eml_frozen() {
-    campaign(Kind::Eml, Fault::Frozen, 4);
+    campaign(Kind::Eml, Fault::Frozen, 2);
 }
 
 #[test]
 fn lmtp() {
-    campaign(Kind::Lmtp, Fault::CutOff, 5);
+    campaign(Kind::Lmtp, Fault::CutOff, 3);
 }
 
 #[test]
 fn command() {
-    campaign(Kind::Command, Fault::CutOff, 4);
+    campaign(Kind::Command, Fault::CutOff, 2);
 }
 
 #[test]
 fn maildir_frozen() {
-    campaign(Kind::Maildir, Fault::Frozen, 4);
+    campaign(Kind::Maildir, Fault::Frozen, 2);
 }
 
 #[test]
 fn lmtp_frozen() {
-    campaign(Kind::Lmtp, Fault::Frozen, 4);
+    campaign(Kind::Lmtp, Fault::Frozen, 2);
 }

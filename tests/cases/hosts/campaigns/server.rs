@@ -34,10 +34,10 @@ fn campaign(kind: Kind, sample: usize) {
 
 #[test]
 fn maildir() {
-    campaign(Kind::Maildir, 3);
+    campaign(Kind::Maildir, 2);
 }
 
 #[test]
 fn lmtp() {
-    campaign(Kind::Lmtp, 3);
+    campaign(Kind::Lmtp, 2);
 }
