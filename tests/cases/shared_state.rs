@@ -408,24 +408,69 @@ fn a_line_that_breaks_each_time_but_holds_long_enough_is_taken_up_again() {
 fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
     let office = Office::ready_alone();
     let server = &office.database.server;
-    let mut sent = office.desk.deliver(0..400);
-    for (round, pause) in [150, 350, 600].into_iter().enumerate() {
-        let run = std::thread::scope(|scope| {
+    let mut sent = Vec::new();
+    let mut codes = Vec::new();
+    for (round, folder) in ["tmp", "new", "new"].into_iter().enumerate() {
+        sent.extend(office.desk.deliver(1000 * round..1000 * round + 300));
+        let folder = office.desk.path(MAIL).join(folder);
+        let count = || fs::read_dir(&folder).map_or(0, Iterator::count);
+        let before = count();
+        let ran = std::thread::scope(|scope| {
             let run = scope.spawn(|| office.run(&["--timeout", "3", "fetch"]).ends());
-            std::thread::sleep(Duration::from_millis(pause));
+            while count() <= before && !run.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             server.stop();
             run.join().unwrap()
         });
-        assert!([0, 75].contains(&run.code), "{run}");
+        assert!([0, 75].contains(&ran.code), "{ran}");
+        codes.push(ran.code);
         server.launch();
-        sent.extend(
-            office
-                .desk
-                .deliver(1000 * (round + 1)..1000 * (round + 1) + 200),
-        );
     }
+    assert!(codes.contains(&75), "no run was met: {codes:?}");
     office.run(&["fetch"]).succeeds().says_nothing();
     assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
+}
+
+#[test]
+fn a_standby_is_passed_over_and_taken_once_it_leads() {
+    let office = Office::ready_alone();
+    let server = &office.database.server;
+    let standby = server.standby();
+    let sockets = |hosts: [&postgres::Postgres; 2]| {
+        let [one, other] = hosts.map(|host| host.socket().display().to_string());
+        format!("host={one},{other} port=5432 dbname=alone user={ROLE}")
+    };
+    office.fetches_once(&sockets([&standby, server]), 0..10);
+    let alone = format!(
+        "host={} dbname=alone user={ROLE}",
+        standby.socket().display()
+    );
+    office.desk.deliver(10..11);
+    let ran = office
+        .run_at(&alone, &["--timeout", "5", "fetch"])
+        .fails(75);
+    tells(ran, &["25006", "standby"]);
+    office.run(&["fetch"]).succeeds();
+    // The one that leads goes, when the other has all that it had.
+    let position = server.psql("alone", "SELECT pg_current_wal_lsn()");
+    let has_all = format!("SELECT pg_last_wal_replay_lsn() >= '{position}'");
+    while standby.psql("alone", &has_all) != "t" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.stop();
+    let hosts = sockets([server, &standby]);
+    let ran = office
+        .run_at(&hosts, &["--timeout", "5", "fetch"])
+        .fails(75);
+    tells(ran, &["standby"]);
+    standby.psql("alone", "SELECT pg_promote()");
+    let before = office.desk.maildir(MAIL);
+    office.run_at(&hosts, &["fetch"]).succeeds().says_nothing();
+    assert_same(&before, &office.desk.maildir(MAIL), "nothing twice");
+    office.desk.deliver(20..25);
+    office.run_at(&hosts, &["fetch"]).succeeds().says_nothing();
+    assert_eq!(office.desk.maildir(MAIL).len(), 16);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::place::{Host, Place};
 use super::request::{Answer, Request};
 use super::wire::{Watch, Watched, WatchedTls};
 use crate::fault::{Cause, Fault};
-use crate::net::{self, Watch as Nobody};
+use crate::net;
 use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 use std::cell::Cell;
 use std::fs;
@@ -14,12 +14,13 @@ use std::future::poll_fn;
 use std::path::PathBuf;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres::tls::NoTls;
+use tokio_postgres::tls::{NoTls, TlsConnect};
 use tokio_postgres::{Client, Config};
 
 /// The oldest version that is spoken to.
@@ -81,63 +82,51 @@ impl Connection {
         }
         let watch = Watch::new(place.password.is_some());
         let left = || end.saturating_duration_since(Instant::now());
-        let silent = |_| Error::silent(place.connect);
-        let (client, end, version) = match host {
+        let begun = match host {
             Host::Socket(path) => {
                 config.ssl_mode(SslMode::Disable);
                 runtime.block_on(async {
                     let stream = timeout(left(), UnixStream::connect(path))
                         .await
-                        .map_err(silent)?
+                        .map_err(|_| Error::silent(place.connect))?
                         .map_err(|e| unreached(path, &e))?;
                     let stream = Watched::new(stream, Some(watch));
-                    let both = timeout(left(), config.connect_raw(stream, NoTls)).await;
-                    let (client, connection) = both.map_err(silent)??;
-                    let version = version(connection.parameter("server_version"));
-                    Ok::<_, Error>((client, tokio::spawn(connection), version))
-                })?
+                    begin(&config, stream, NoTls, left(), Error::from).await
+                })
             }
             Host::Name { name, port } => {
                 let settings = net::Settings {
                     connect_timeout: left(),
                     io_timeout: place.wait,
                     ca_file: None,
-                    watch: Nobody::default(),
+                    watch: net::Watch::default(),
                 };
                 let stream = net::connect(name, *port, &settings).map_err(network)?;
+                let broken = |e: std::io::Error| Error::new(Why::Lost, e.to_string());
+                stream.set_nonblocking(true).map_err(broken)?;
                 let tls = match place.wants_tls(name) {
                     true => Some(connector(place)?),
                     false => None,
                 };
-                config.ssl_mode(match tls {
-                    Some(_) => SslMode::Require,
-                    None => SslMode::Disable,
-                });
-                let broken = |e: std::io::Error| Error::new(Why::Lost, e.to_string());
-                stream.set_nonblocking(true).map_err(broken)?;
                 runtime.block_on(async {
                     let stream = TcpStream::from_std(stream).map_err(broken)?;
                     let Some(tls) = tls else {
+                        config.ssl_mode(SslMode::Disable);
                         let stream = Watched::new(stream, Some(watch));
-                        let both = timeout(left(), config.connect_raw(stream, NoTls)).await;
-                        let (client, connection) = both.map_err(silent)??;
-                        let version = version(connection.parameter("server_version"));
-                        return Ok::<_, Error>((client, tokio::spawn(connection), version));
+                        return begin(&config, stream, NoTls, left(), Error::from).await;
                     };
+                    config.ssl_mode(SslMode::Require);
                     let stream = Watched::new(stream, None);
-                    let tls = WatchedTls {
-                        tls: postgres_native_tls::TlsConnector::new(tls, name),
-                        watch,
-                    };
-                    let both = timeout(left(), config.connect_raw(stream, tls)).await;
-                    let (client, connection) = both
-                        .map_err(silent)?
-                        .map_err(|e| untrusted(name, *port, e))?;
-                    let version = version(connection.parameter("server_version"));
-                    Ok((client, tokio::spawn(connection), version))
-                })?
+                    let tls = postgres_native_tls::TlsConnector::new(tls, name);
+                    let failed = |e| untrusted(name, *port, e);
+                    begin(&config, stream, WatchedTls { tls, watch }, left(), failed).await
+                })
             }
         };
+        let (client, end, version) = begun.map_err(|err| match err.why {
+            Why::Silent => Error::silent(place.connect),
+            _ => err,
+        })?;
         let connection = Connection {
             runtime,
             client: Some(client),
@@ -237,6 +226,33 @@ impl Drop for Connection {
                 .block_on(async { timeout(FAREWELL, end).await });
         }
     }
+}
+
+/// What a connection is made of: who asks, what ends with it, and the server's version.
+type Begun = (
+    Client,
+    JoinHandle<Result<(), tokio_postgres::Error>>,
+    Option<u32>,
+);
+
+/// Signs in over a stream, and lets the connection work in this runtime.
+async fn begin<S, T>(
+    config: &Config,
+    stream: S,
+    tls: T,
+    left: Duration,
+    failed: impl FnOnce(tokio_postgres::Error) -> Error,
+) -> Result<Begun, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: TlsConnect<S, Stream: Send + 'static>,
+{
+    let (client, connection) = timeout(left, config.connect_raw(stream, tls))
+        .await
+        .map_err(|_| Error::silent(left))?
+        .map_err(failed)?;
+    let version = version(connection.parameter("server_version"));
+    Ok((client, tokio::spawn(connection), version))
 }
 
 fn version(text: Option<&str>) -> Option<u32> {
