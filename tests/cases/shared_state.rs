@@ -522,6 +522,26 @@ fn what_is_kept_to_be_sent_leaves_once() {
 }
 
 #[test]
+fn a_program_that_mail_goes_to_does_not_get_the_password() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    let seen = world.path("seen");
+    let to = format!("command: sh -c 'env >{}; cat >/dev/null'", seen.display());
+    let config = world.config();
+    world.write_config(config.replace("maildir:mail", &format!("\"{to}\"")));
+    let port = office.database.server.port();
+    let with = office.by_tls(ROLE, PASSWORD, port);
+    let without = with.replace(&format!(":{PASSWORD}@"), "@");
+    for (number, url) in [with, without].iter().enumerate() {
+        office.desk.deliver(number..number + 1);
+        let run = office.run_at(url, &["fetch"]).env("PGPASSWORD", PASSWORD);
+        run.succeeds().says_nothing();
+        let seen = fs::read_to_string(&seen).unwrap();
+        assert!(seen.contains("PATH=") && !seen.contains(PASSWORD), "{seen}");
+    }
+}
+
+#[test]
 fn no_token_is_kept_in_the_database() {
     let office = Office::ready();
     let home = Home::new();
