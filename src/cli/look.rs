@@ -11,6 +11,7 @@ Examples:
   queuemail check Contoso                      all that is read or sent through a server
   queuemail check -q                           from cron: only what is not well
   queuemail check --boundary ceo@contoso.com   proves that no app of ours can read that mailbox
+  queuemail check --report report.txt          writes an anonymised report to give to the developers
 
 Nothing is changed and nothing is sent. The exit code is that of the worst step; 75 where something
 works that will expire within 30 days. With --boundary, being refused is good, and a mailbox that
@@ -22,6 +23,9 @@ pub struct CheckArgs {
     /// Prove that these mailboxes are closed to the apps of the servers named, else of all
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub boundary: Vec<String>,
+    /// Write an anonymised report of every step to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
