@@ -208,16 +208,27 @@ fn refuses_a_later_state(standin: &Standin, machine: &Machine) {
     assert_all_fetched(standin, &machine.path(MAILDIR));
 }
 
-/// Gives a database that nobody has open another version of its tables, in the place where SQLite has
-/// that (<https://sqlite.org/fileformat.html>, §1.3.15: `user_version`); gives the one before.
+/// Gives a database that nobody has open another version of its tables; gives the one before.
 fn schema_of(database: &Path, version: u32) -> u32 {
-    let log = fs::metadata(database.with_extension("sqlite-wal"));
-    assert!(log.is_err(), "the database is open");
-    let mut octets = fs::read(database).unwrap();
-    let field: &mut [u8; 4] = (&mut octets[60..64]).try_into().unwrap();
-    let before = u32::from_be_bytes(*field);
-    *field = version.to_be_bytes();
-    fs::write(database, octets).unwrap();
+    // SQLite would follow the way to the copy's root as a link of this machine.
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().join("state.sqlite");
+    let log = "sqlite-wal";
+    fs::copy(database, &here).unwrap();
+    if database.with_extension(log).exists() {
+        fs::copy(database.with_extension(log), here.with_extension(log)).unwrap();
+    }
+    let state = rusqlite::Connection::open(&here).unwrap();
+    let before = state
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    state.pragma_update(None, "user_version", version).unwrap();
+    state.close().unwrap();
+    assert!(!here.with_extension(log).exists(), "all is in the database");
+    fs::write(database, fs::read(here).unwrap()).unwrap();
+    for extension in [log, "sqlite-shm"] {
+        let _ = fs::remove_file(database.with_extension(extension));
+    }
     before
 }
 
