@@ -17,7 +17,8 @@ const fn text(
     }
 }
 
-const CLAIMS: &str = "show what the token contains: `queuemail token get {address} --for graph --format claims`";
+const CLAIMS: &str =
+    "show what the token contains: `queuemail token get {address} --for graph --format claims`";
 
 pub static TEXTS: &[Entry] = &[
     text(
