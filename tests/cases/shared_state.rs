@@ -119,7 +119,7 @@ fn the_tables_are_made_by_init_and_never_by_fetch() {
     office
         .run(&["state", "init"])
         .succeeds()
-        .shows("there already");
+        .shows("already exist");
     let shown = office.run(&["--json", "state", "show"]).succeeds().json();
     assert_eq!(shown["database"], "PostgreSQL");
     assert_eq!(shown["counts"]["delivered"], 0, "{shown}");
@@ -142,7 +142,7 @@ fn the_sql_for_whoever_runs_the_server_makes_the_same() {
     office
         .run(&["state", "init"])
         .succeeds()
-        .shows("there already");
+        .shows("already exist");
     office.fetches_once(&office.by_socket(), 0..3);
 }
 
@@ -179,7 +179,7 @@ fn mail_comes_once_by_tls_with_a_password_in_the_file() {
     world.write_config(mistake);
     tells(
         world.run(["fetch"]).fails(78),
-        &["`sslmode` may be `verify-full`"],
+        &["`sslmode` can be `verify-full`"],
     );
 }
 
@@ -204,7 +204,7 @@ fn mail_comes_once_through_a_pooler_that_gives_each_transaction_another_connecti
     office
         .run_at(&url, &["state", "init"])
         .succeeds()
-        .shows("there already");
+        .shows("already exist");
 }
 
 #[test]
@@ -334,12 +334,12 @@ fn what_does_not_go_with_a_state_in_a_database_is_refused() {
         (
             "maildir:mail",
             "mbox:mail",
-            "an mbox beside a state in a database",
+            "an mbox together with a state in a database",
         ),
         (
             "version: 1",
             "version: 1\ntoken_store: keyring",
-            "a keyring beside a state in a database",
+            "a keyring together with a state in a database",
         ),
     ] {
         let config = whole.replacen(from, to, 1);
@@ -553,7 +553,7 @@ fn no_token_is_kept_in_the_database() {
     ] {
         home.run(args)
             .fails(78)
-            .says("a state in a database keeps no tokens");
+            .says("a state in a database does not keep tokens");
     }
     home.person(&state, tokens::PASSWORD);
     for _ in 0..2 {
@@ -593,7 +593,10 @@ fn a_file_of_passwords_is_read_when_it_is_private() {
     mode(0o600);
     run(&path).succeeds().says_nothing();
     mode(0o644);
-    tells(run(&path).fails(78), &["open to others", "chmod 600"]);
+    tells(
+        run(&path).fails(78),
+        &["other users can read it", "chmod 600"],
+    );
 }
 
 impl Office {

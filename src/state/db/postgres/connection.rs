@@ -117,9 +117,13 @@ impl Connection {
                     };
                     config.ssl_mode(SslMode::Require);
                     let stream = Watched::new(stream, None);
-                    let tls = postgres_native_tls::TlsConnector::new(tls, name);
+                    let tls = WatchedTls {
+                        connector: tls,
+                        host: name.clone(),
+                        watch,
+                    };
                     let failed = |e| untrusted(name, *port, e);
-                    begin(&config, stream, WatchedTls { tls, watch }, left(), failed).await
+                    begin(&config, stream, tls, left(), failed).await
                 })
             }
         };
@@ -270,7 +274,7 @@ fn network(err: anyhow::Error) -> Error {
 fn unreached(path: &std::path::Path, err: &std::io::Error) -> Error {
     let what = format!("cannot connect to `{}`: {err}", path.display());
     let hint = format!(
-        "is the server running, and is this its socket: ls -l {}",
+        "check that the server runs and that this is its socket: ls -l {}",
         crate::shell::quote(path)
     );
     let fault = Fault::try_later(&*what)
@@ -282,6 +286,9 @@ fn unreached(path: &std::path::Path, err: &std::io::Error) -> Error {
 /// What a handshake, or what came behind it, ended with.
 fn untrusted(host: &str, port: u16, err: tokio_postgres::Error) -> Error {
     let source = std::error::Error::source(&err);
+    if let Some(fault) = source.and_then(|e| e.downcast_ref::<Fault>()) {
+        return network(fault.clone().into());
+    }
     let Some(tls) = source.and_then(|e| e.downcast_ref::<native_tls::Error>()) else {
         return err.into();
     };
