@@ -1,6 +1,7 @@
 //! What every command needs to know of this run: where the files are, how to speak, how long
 //! to wait.
 
+use crate::child;
 use crate::cli::{ColorWhen, Global};
 use crate::config::{self, Config, DatabaseUrl, SharedState};
 use crate::digest::{self, hex};
@@ -90,6 +91,11 @@ impl Context {
         let Some(url) = given.as_ref().or(state.map(|state| &state.postgres)) else {
             return Ok(None);
         };
+        // No program that is started has a business with them.
+        if url.holds_password() {
+            child::withhold("QUEUEMAIL_STATE");
+        }
+        child::withhold("PGPASSWORD");
         let file = |of: fn(&SharedState) -> &Option<PathBuf>| state.and_then(|s| of(s).as_deref());
         let wish = Wish {
             url,

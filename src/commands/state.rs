@@ -21,7 +21,7 @@ fn init(context: &Context) -> Result<()> {
     let state = config.as_ref().and_then(|config| config.state.as_ref());
     let Some(place) = context.place(state)? else {
         return Err(
-            Fault::config("the state is in a folder, which is made when it is first used")
+            Fault::config("the state is in a folder, which queuemail makes at its first use")
                 .hint("for one in a database: `state: {postgres: URL}` in the configuration, or QUEUEMAIL_STATE=URL")
                 .into(),
         );
@@ -33,8 +33,8 @@ fn init(context: &Context) -> Result<()> {
             .output
             .json(&json!({ "event": "init", "made": made, "place": words })),
         false => context.output.line(&match made {
-            true => format!("made the tables of the state in the database `{words}`"),
-            false => format!("the tables are there already in the database `{words}`"),
+            true => format!("made the tables of the state in database `{words}`"),
+            false => format!("the tables already exist in database `{words}`"),
         }),
     }
 }

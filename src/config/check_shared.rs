@@ -13,7 +13,7 @@ pub fn problems(config: &Config, found: &mut Found) {
     if state.connections.is_some_and(|n| !(1..=100).contains(&n)) {
         found.add(
             "state.connections",
-            "a bad number of connections",
+            "an invalid number of connections",
             "from 1 to 100",
         );
     }
@@ -32,8 +32,8 @@ fn unfit(config: &Config, found: &mut Found) {
     if config.token_store == Some(TokenStore::Keyring) {
         found.add(
             "token_store",
-            "a keyring beside a state in a database",
-            "the keyring is of one machine: name a command, which all hosts can run, or leave it out",
+            "a keyring together with a state in a database",
+            "a keyring belongs to one machine: use a command that all hosts can run, or remove `token_store`",
         );
     }
     let addresses = config.queues.iter().enumerate().flat_map(|(i, queue)| {
@@ -48,8 +48,8 @@ fn unfit(config: &Config, found: &mut Found) {
         {
             found.add(
                 &at,
-                "an mbox beside a state in a database",
-                "the lock of an mbox does not hold between hosts: deliver to maildir, eml, lmtp, command or https",
+                "an mbox together with a state in a database",
+                "the lock of an mbox does not work between hosts: use maildir, eml, lmtp, command or https",
             );
         }
     }

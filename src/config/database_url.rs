@@ -59,7 +59,7 @@ impl DatabaseUrl {
             None => return Err("it must begin with postgres://".to_owned()),
         }
         if url.ports.len() > 1 && url.ports.len() != url.hosts.len() {
-            return Err("there must be one port for all hosts, or one for each".to_owned());
+            return Err("one port for all hosts, or one for each host, is needed".to_owned());
         }
         Ok(url)
     }
@@ -117,9 +117,7 @@ impl DatabaseUrl {
                         port => port.parse().ok().filter(|port| *port > 0).ok_or(()),
                     })
                     .collect::<Result<_, ()>>()
-                    .map_err(|()| {
-                        format!("what stands in the place of a port is none; {ESCAPE}")
-                    })?;
+                    .map_err(|()| format!("invalid port; {ESCAPE}"))?;
             }
             "user" => self.user = text(),
             "password" => self.password = text().map(Secret::new),
@@ -136,12 +134,12 @@ impl DatabaseUrl {
             "channel_binding" => match value {
                 "require" => self.channel_binding = true,
                 "prefer" => {}
-                _ => return Err("`channel_binding` may be `require`, or be left out".to_owned()),
+                _ => return Err("`channel_binding` can be `require` or absent".to_owned()),
             },
             // The first that can be written to is what is taken anyway.
             "target_session_attrs" if matches!(value, "read-write" | "primary" | "any") => {}
             // It may be a part of a password.
-            _ => return Err(format!("one of its keys is not known: {KEYS} are")),
+            _ => return Err(format!("unknown key; the known ones are {KEYS}")),
         }
         Ok(())
     }
@@ -169,9 +167,10 @@ pub const PORT: u16 = 5432;
 /// No text of this kind is longer, in octets.
 const LONGEST: usize = 4 << 10;
 
-const ESCAPE: &str = "in a user's name and a password `/` is written `%2F`, `?` `%3F`, `@` `%40`";
+const ESCAPE: &str =
+    "in a user name or password, write `%2F` for `/`, `%3F` for `?` and `%40` for `@`";
 
-const SSLMODE: &str = "`sslmode` may be `verify-full`, or be left out: the server's certificate is always checked in full, and only on this machine is there no TLS";
+const SSLMODE: &str = "`sslmode` can be `verify-full` or absent: queuemail always checks the whole certificate of the server, and uses no TLS only on this machine";
 
 const KEYS: &str = "host, port, user, password, dbname, passfile, service, sslmode, sslrootcert, sslcert, sslkey and channel_binding";
 

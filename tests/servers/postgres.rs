@@ -34,15 +34,7 @@ impl Postgres {
     /// # Panics
     /// Where PostgreSQL is not installed: nothing is left out without a word.
     pub fn start(port: Option<u16>, tls: Option<&Tls<'_>>) -> Postgres {
-        let folder = tempfile::Builder::new()
-            .prefix("queuemail-postgres-")
-            .tempdir()
-            .unwrap()
-            .keep()
-            .join("s");
-        fs::create_dir(&folder).unwrap();
-        fs::set_permissions(folder.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
-        give(&folder);
+        let folder = new_folder();
         let data = folder.join("data");
         run(&as_nobody(&[
             &program("initdb"),
@@ -55,7 +47,7 @@ impl Postgres {
             "--pgdata",
             data.to_str().unwrap(),
         ]));
-        let doors = "local all all trust\n\
+        let doors = "local all all trust\nlocal replication all trust\n\
                      host all weak_md5 127.0.0.1/32 md5\n\
                      host all weak_clear 127.0.0.1/32 password\n\
                      hostssl all of_certificate 127.0.0.1/32 cert\n\
@@ -92,6 +84,39 @@ impl Postgres {
         };
         server.launch();
         server
+    }
+
+    /// Starts a standby of this one, with a socket alone.
+    pub fn standby(&self) -> Postgres {
+        let folder = new_folder();
+        let data = folder.join("data");
+        run(&as_nobody(&[
+            &program("pg_basebackup"),
+            "--checkpoint=fast",
+            "--no-sync",
+            "--write-recovery-conf",
+            "--host",
+            self.folder.to_str().unwrap(),
+            "--port",
+            &self.port.to_string(),
+            "--username",
+            ADMIN,
+            "--pgdata",
+            data.to_str().unwrap(),
+        ]));
+        let path = data.join("postgresql.auto.conf");
+        let own = format!(
+            "listen_addresses = ''\nport = 5432\nunix_socket_directories = '{}'\n",
+            folder.display()
+        );
+        fs::write(&path, fs::read_to_string(&path).unwrap() + &own).unwrap();
+        let standby = Postgres {
+            process: Mutex::new(None),
+            folder,
+            port: 5432,
+        };
+        standby.launch();
+        standby
     }
 
     /// Starts it (again).
@@ -158,6 +183,20 @@ impl Postgres {
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     }
+}
+
+/// A folder of its own for a server; the one above goes with it.
+fn new_folder() -> PathBuf {
+    let folder = tempfile::Builder::new()
+        .prefix("queuemail-postgres-")
+        .tempdir()
+        .unwrap()
+        .keep()
+        .join("s");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(folder.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    give(&folder);
+    folder
 }
 
 /// A program of PostgreSQL, which Debian keeps in a folder for each version.

@@ -50,14 +50,14 @@ pub fn spoilt(place: &Place, what: &str, err: &dyn Display) -> Fault {
 /// The fault of a database in which there is no state.
 pub fn no_schema(place: &Place) -> Fault {
     Fault::config(format!("there is no state in the database `{place}`"))
-        .hint("if it is to hold one, and none that had one is lost: queuemail state init")
+        .hint("for a new state: queuemail state init; if a state was lost, restore a backup first")
 }
 
 /// The fault of tables that cannot be made since others have their names.
 pub fn taken(fault: Fault) -> Fault {
     Fault {
         kind: Kind::Config,
-        hints: vec!["the database holds tables of another program: give queuemail a database, or a schema, of its own (ALTER ROLE … SET search_path)".to_owned()],
+        hints: vec!["the database contains tables of another program: give queuemail its own database, or its own schema (ALTER ROLE … SET search_path)".to_owned()],
         ..fault
     }
 }
@@ -70,7 +70,7 @@ pub fn later(place: &Place, version: i64) -> Fault {
             "the state in the database `{place}` is of a later version of queuemail ({version})"
         ),
     )
-    .hint("use that version: an older one could take its mail for new")
+    .hint("use that version: an older one could fetch all mail again")
 }
 
 /// The fault of a state that was moved elsewhere.
@@ -78,39 +78,42 @@ pub fn moved(place: &Place, to: &str) -> Fault {
     Fault::config(format!(
         "the state in the database `{place}` was moved to `{to}`"
     ))
-    .hint("name that one in the configuration (`state`), or nothing where it is a folder: with this one, mail would be fetched twice")
+    .hint("set `state` in the configuration to the new place, or remove it for a folder; with the old state, queuemail would fetch all mail again")
 }
 
-const DAMAGED: &str = "something else has changed the database: bring back a copy from a backup; \
-     without one every message that is still on a server is delivered again";
+const DAMAGED: &str = "another program has changed the database: restore a backup; \
+     without one, queuemail delivers every message that is still on a server again";
+
+const AGAIN: &str =
+    "run the same command again: what is recorded stays, and queuemail continues there";
 
 fn remedy(place: &Place, err: &postgres::Error) -> (Kind, String) {
     let psql = || format!("psql {}", shell::quote(place.to_string()));
     let later = |hint: &str| (Kind::TryLater, hint.to_owned());
     match &err.why {
         Why::Server { code } => of_code(place, code),
-        Why::Lost => later("run the same command again: what was recorded stays, and the rest is done then"),
-        Why::Silent => later("see whether the server is up and what holds it up (pg_stat_activity), and run the same command again"),
-        Why::Standby => later("none of the hosts takes changes: one must be promoted, or another be named in `state`"),
+        Why::Lost => later(AGAIN),
+        Why::Silent => later("check that the server runs and what blocks it (pg_stat_activity), then run the same command again"),
+        Why::Standby => later("no host accepts changes: promote one, or name another host in `state`"),
         Why::TooOld => (
             Kind::Config,
-            "the state needs a newer server; nothing else that speaks its protocol will do".to_owned(),
+            "upgrade the server, or use another one".to_owned(),
         ),
         Why::NoPassword => (
             Kind::SignIn,
-            "give it in PGPASSFILE or ~/.pgpass (host:port:database:user:password, chmod 600), in PGPASSWORD, or in the URL".to_owned(),
+            "set the password in PGPASSFILE or ~/.pgpass (host:port:database:user:password, chmod 600), in PGPASSWORD, or in the URL".to_owned(),
         ),
         Why::WeakMethod => (
             Kind::SignIn,
-            "whoever runs the server must let this role sign in by scram-sha-256, cert or peer (pg_hba.conf), and set its password anew with password_encryption = scram-sha-256".to_owned(),
+            "ask the database administrator to allow scram-sha-256, cert or peer for this role (pg_hba.conf), and to set its password again with password_encryption = scram-sha-256".to_owned(),
         ),
         Why::NotSignedIn => (
             Kind::SignIn,
-            format!("see whether its own client can sign in: {}", psql()),
+            format!("check whether psql can sign in: {}", psql()),
         ),
         Why::Strange => (
             Kind::Config,
-            "is it a PostgreSQL server that listens there, with TLS if it is another machine?".to_owned(),
+            "check that a PostgreSQL server listens there, with TLS if it is another machine".to_owned(),
         ),
         // Told by its own fault.
         Why::Network(about) => (about.kind, String::new()),
@@ -119,48 +122,45 @@ fn remedy(place: &Place, err: &postgres::Error) -> (Kind, String) {
 
 /// By its class and code (PostgreSQL, appendix A).
 fn of_code(place: &Place, code: &str) -> (Kind, String) {
-    let again = "run the same command again: what was recorded stays, and the rest is done then";
     let hint = match code {
         "53300" => {
-            "the server has no connection left: fewer processes, fewer `connections` in `state`, or a larger max_connections"
+            "the server has no free connection: run fewer processes, set fewer `connections` in `state`, or raise max_connections"
         }
         "25006" => {
-            "the server is a standby, or was told to take no changes: name the one that leads in `state`, or wait until it does"
+            "the server is a standby or read-only: name the primary in `state`, or promote this one"
         }
         "55P03" | "57014" => {
-            "another process holds what is needed, or the server is very slow: see pg_stat_activity, and run the same command again"
+            "another process holds a lock, or the server is very slow: check pg_stat_activity, then run the same command again"
         }
-        "40001" | "40P01" => again,
-        LEASE_LOST => "another process has taken over in the meantime, and goes on with it",
+        "40001" | "40P01" => AGAIN,
+        LEASE_LOST => "another host has taken over this mailbox and continues",
         "53100" | "58030" => {
-            return (Kind::CannotWrite, "the server's disk is full or fails: whoever runs it must make room; nothing is lost, run the same command again then".to_owned());
+            return (Kind::CannotWrite, "the disk of the server is full or fails: free some space, then run the same command again; nothing is lost".to_owned());
         }
         "3D000" => {
-            return (Kind::Config, "whoever runs the server must make the database (createdb), then: queuemail state init".to_owned());
+            return (Kind::Config, "ask the database administrator to create the database (createdb), then: queuemail state init".to_owned());
         }
         "42P01" | "3F000" | "42703" | "42883" => {
-            return (Kind::Config, "the tables are not there, or not all: queuemail state init makes them, where none that had them is lost".to_owned());
+            return (Kind::Config, "tables are missing; for a new state: queuemail state init; if a state was lost, restore a backup".to_owned());
         }
         "42501" => {
             return (
                 Kind::Config,
                 format!(
-                    "the role may not: it must own the tables, or be granted SELECT, INSERT, UPDATE, DELETE on them and USAGE on their sequences; psql {}",
+                    "the role needs to own the tables, or to be granted SELECT, INSERT, UPDATE, DELETE on them and USAGE on their sequences: psql {}",
                     shell::quote(place.to_string())
                 ),
             );
         }
-        _ if code.starts_with("08") || code.starts_with("57P") => again,
+        _ if code.starts_with("08") || code.starts_with("57P") => AGAIN,
         _ if code.starts_with("28") => {
-            return (Kind::SignIn, "check the role and its password (PGPASSFILE, PGPASSWORD or the URL), and what the server lets in (pg_hba.conf)".to_owned());
+            return (Kind::SignIn, "check the role and its password (PGPASSFILE, PGPASSWORD or the URL), and pg_hba.conf on the server".to_owned());
         }
-        _ if code.starts_with("53") => {
-            "the server has run short of something: whoever runs it finds it in its log"
-        }
+        _ if code.starts_with("53") => "the server ran out of a resource: see its log",
         _ => {
             return (
                 Kind::Bug,
-                "this is a mistake of queuemail, or the tables are not its own".to_owned(),
+                "this is a bug in queuemail, or another program changed the tables".to_owned(),
             );
         }
     };

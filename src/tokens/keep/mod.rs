@@ -53,8 +53,8 @@ pub struct Forgotten {
 }
 
 fn no_place() -> Fault {
-    Fault::config("a state in a database keeps no tokens, since whoever runs it could read them")
-        .hint("name a store that all hosts can ask: `token_store: {command: [PROGRAM, …]}` in the configuration")
+    Fault::config("a state in a database does not keep tokens: its administrators could read them")
+        .hint("set a token store that all hosts can use: `token_store: {command: [PROGRAM, …]}` in the configuration")
 }
 
 /// The tokens of a state folder, kept as the configuration says. Shared by threads.

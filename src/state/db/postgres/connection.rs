@@ -6,7 +6,7 @@ use super::place::{Host, Place};
 use super::request::{Answer, Request};
 use super::wire::{Watch, Watched, WatchedTls};
 use crate::fault::{Cause, Fault};
-use crate::net::{self, Watch as Nobody};
+use crate::net;
 use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 use std::cell::Cell;
 use std::fs;
@@ -14,12 +14,13 @@ use std::future::poll_fn;
 use std::path::PathBuf;
 use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres::tls::NoTls;
+use tokio_postgres::tls::{NoTls, TlsConnect};
 use tokio_postgres::{Client, Config};
 
 /// The oldest version that is spoken to.
@@ -81,63 +82,55 @@ impl Connection {
         }
         let watch = Watch::new(place.password.is_some());
         let left = || end.saturating_duration_since(Instant::now());
-        let silent = |_| Error::silent(place.connect);
-        let (client, end, version) = match host {
+        let begun = match host {
             Host::Socket(path) => {
                 config.ssl_mode(SslMode::Disable);
                 runtime.block_on(async {
                     let stream = timeout(left(), UnixStream::connect(path))
                         .await
-                        .map_err(silent)?
+                        .map_err(|_| Error::silent(place.connect))?
                         .map_err(|e| unreached(path, &e))?;
                     let stream = Watched::new(stream, Some(watch));
-                    let both = timeout(left(), config.connect_raw(stream, NoTls)).await;
-                    let (client, connection) = both.map_err(silent)??;
-                    let version = version(connection.parameter("server_version"));
-                    Ok::<_, Error>((client, tokio::spawn(connection), version))
-                })?
+                    begin(&config, stream, NoTls, left(), Error::from).await
+                })
             }
             Host::Name { name, port } => {
                 let settings = net::Settings {
                     connect_timeout: left(),
                     io_timeout: place.wait,
                     ca_file: None,
-                    watch: Nobody::default(),
+                    watch: net::Watch::default(),
                 };
                 let stream = net::connect(name, *port, &settings).map_err(network)?;
+                let broken = |e: std::io::Error| Error::new(Why::Lost, e.to_string());
+                stream.set_nonblocking(true).map_err(broken)?;
                 let tls = match place.wants_tls(name) {
                     true => Some(connector(place)?),
                     false => None,
                 };
-                config.ssl_mode(match tls {
-                    Some(_) => SslMode::Require,
-                    None => SslMode::Disable,
-                });
-                let broken = |e: std::io::Error| Error::new(Why::Lost, e.to_string());
-                stream.set_nonblocking(true).map_err(broken)?;
                 runtime.block_on(async {
                     let stream = TcpStream::from_std(stream).map_err(broken)?;
                     let Some(tls) = tls else {
+                        config.ssl_mode(SslMode::Disable);
                         let stream = Watched::new(stream, Some(watch));
-                        let both = timeout(left(), config.connect_raw(stream, NoTls)).await;
-                        let (client, connection) = both.map_err(silent)??;
-                        let version = version(connection.parameter("server_version"));
-                        return Ok::<_, Error>((client, tokio::spawn(connection), version));
+                        return begin(&config, stream, NoTls, left(), Error::from).await;
                     };
+                    config.ssl_mode(SslMode::Require);
                     let stream = Watched::new(stream, None);
                     let tls = WatchedTls {
-                        tls: postgres_native_tls::TlsConnector::new(tls, name),
+                        connector: tls,
+                        host: name.clone(),
                         watch,
                     };
-                    let both = timeout(left(), config.connect_raw(stream, tls)).await;
-                    let (client, connection) = both
-                        .map_err(silent)?
-                        .map_err(|e| untrusted(name, *port, e))?;
-                    let version = version(connection.parameter("server_version"));
-                    Ok((client, tokio::spawn(connection), version))
-                })?
+                    let failed = |e| untrusted(name, *port, e);
+                    begin(&config, stream, tls, left(), failed).await
+                })
             }
         };
+        let (client, end, version) = begun.map_err(|err| match err.why {
+            Why::Silent => Error::silent(place.connect),
+            _ => err,
+        })?;
         let connection = Connection {
             runtime,
             client: Some(client),
@@ -239,6 +232,33 @@ impl Drop for Connection {
     }
 }
 
+/// What a connection is made of: who asks, what ends with it, and the server's version.
+type Begun = (
+    Client,
+    JoinHandle<Result<(), tokio_postgres::Error>>,
+    Option<u32>,
+);
+
+/// Signs in over a stream, and lets the connection work in this runtime.
+async fn begin<S, T>(
+    config: &Config,
+    stream: S,
+    tls: T,
+    left: Duration,
+    failed: impl FnOnce(tokio_postgres::Error) -> Error,
+) -> Result<Begun, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: TlsConnect<S, Stream: Send + 'static>,
+{
+    let (client, connection) = timeout(left, config.connect_raw(stream, tls))
+        .await
+        .map_err(|_| Error::silent(left))?
+        .map_err(failed)?;
+    let version = version(connection.parameter("server_version"));
+    Ok((client, tokio::spawn(connection), version))
+}
+
 fn version(text: Option<&str>) -> Option<u32> {
     let digits = text?.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
@@ -254,7 +274,7 @@ fn network(err: anyhow::Error) -> Error {
 fn unreached(path: &std::path::Path, err: &std::io::Error) -> Error {
     let what = format!("cannot connect to `{}`: {err}", path.display());
     let hint = format!(
-        "is the server running, and is this its socket: ls -l {}",
+        "check that the server runs and that this is its socket: ls -l {}",
         crate::shell::quote(path)
     );
     let fault = Fault::try_later(&*what)
@@ -266,6 +286,9 @@ fn unreached(path: &std::path::Path, err: &std::io::Error) -> Error {
 /// What a handshake, or what came behind it, ended with.
 fn untrusted(host: &str, port: u16, err: tokio_postgres::Error) -> Error {
     let source = std::error::Error::source(&err);
+    if let Some(fault) = source.and_then(|e| e.downcast_ref::<Fault>()) {
+        return network(fault.clone().into());
+    }
     let Some(tls) = source.and_then(|e| e.downcast_ref::<native_tls::Error>()) else {
         return err.into();
     };

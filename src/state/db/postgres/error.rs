@@ -148,13 +148,13 @@ impl fmt::Display for Refusal {
             Refusal::WeakMethod(name) => {
                 write!(
                     f,
-                    "the server asks for the password by `{name}`, which gives it away"
+                    "the server asks for the password by `{name}`, which exposes it"
                 )
             }
             Refusal::UnknownMethod(number) => {
                 write!(
                     f,
-                    "the server asks to be signed in to by an unknown method ({number})"
+                    "the server asks for an unknown authentication method ({number})"
                 )
             }
             Refusal::NoPassword => f.write_str("the server asks for a password"),

@@ -274,7 +274,7 @@ fn service(name: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Data
     let path = variable("PGSERVICEFILE").map(PathBuf::from).or(own);
     let Some(path) = path else {
         return Err(Fault::config(format!(
-            "the service `{name}` is nowhere: neither PGSERVICEFILE nor HOME is set"
+            "cannot find service `{name}`: neither PGSERVICEFILE nor HOME is set"
         ))
         .into());
     };
@@ -299,9 +299,9 @@ fn service(name: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Data
         }
     }
     if !is_found {
-        let what = format!("there is no service `{name}` in `{}`", path.display());
+        let what = format!("no service `{name}` in `{}`", path.display());
         return Err(Fault::config(what)
-            .hint(format!("its part begins with a line [{name}]"))
+            .hint(format!("add a section that begins with [{name}]"))
             .into());
     }
     if url.holds_password() {
@@ -374,7 +374,7 @@ fn check_private(path: &Path) -> Result<(), Fault> {
     match fs::metadata(path).is_ok_and(open) {
         false => Ok(()),
         true => Err(Fault::config(format!(
-            "`{}` holds passwords and is open to others",
+            "`{}` contains passwords, and other users can read it",
             path.display()
         ))
         .hint(format!("chmod 600 {}", shell::quote(path)))),
@@ -472,6 +472,6 @@ mod tests {
         assert_eq!(found("postgres://role:own@db/mail").as_deref(), Some("own"));
         let open = file(folder.path(), "open", text, 0o640);
         let err = place("postgres://role@db/mail", &[("PGPASSFILE", &open)]).unwrap_err();
-        assert!(err.to_string().contains("open to others"), "{err}");
+        assert!(err.to_string().contains("other users can read it"), "{err}");
     }
 }

@@ -5,6 +5,8 @@
 //! four octets, and its text (PostgreSQL, "Message Formats").
 
 use super::error::Refusal;
+use openssl::x509::X509;
+use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -149,24 +151,84 @@ impl<S: TlsStream + Unpin> TlsStream for Watched<S> {
     }
 }
 
-/// Makes TLS, and watches what comes in it.
+/// TLS with a server.
+pub struct Tls<S>(tokio_native_tls::TlsStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tls<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tls<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Tls<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        match self.0.get_ref().tls_server_end_point() {
+            Ok(Some(digest)) => ChannelBinding::tls_server_end_point(digest),
+            _ => ChannelBinding::none(),
+        }
+    }
+}
+
+/// Makes TLS with the host of this name, and watches what comes in it.
 pub struct WatchedTls {
-    pub tls: postgres_native_tls::TlsConnector,
+    pub connector: native_tls::TlsConnector,
+    pub host: String,
     pub watch: Watch,
+}
+
+impl WatchedTls {
+    /// Checks what native-tls has no option for; nothing of ours was sent yet.
+    fn check<S>(
+        &self,
+        stream: &native_tls::TlsStream<S>,
+    ) -> Result<(), Box<dyn Error + Sync + Send>>
+    where
+        S: io::Read + io::Write,
+    {
+        if let Some(certificate) = stream.peer_certificate()? {
+            let certificate = X509::from_der(&certificate.to_der()?)?;
+            crate::net::check_names(&self.host, &certificate)?;
+        }
+        Ok(())
+    }
 }
 
 impl<S> TlsConnect<S> for WatchedTls
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    type Stream = Watched<postgres_native_tls::TlsStream<S>>;
-    type Error = native_tls::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, native_tls::Error>> + Send>>;
+    type Stream = Watched<Tls<S>>;
+    type Error = Box<dyn Error + Sync + Send>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Stream, Self::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
-            let stream = self.tls.connect(stream).await?;
-            Ok(Watched::new(stream, Some(self.watch)))
+            let connector = tokio_native_tls::TlsConnector::from(self.connector.clone());
+            let stream = connector.connect(&self.host, stream).await?;
+            self.check(stream.get_ref())?;
+            Ok(Watched::new(Tls(stream), Some(self.watch)))
         })
     }
 }
