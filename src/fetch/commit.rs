@@ -199,12 +199,12 @@ impl Committer<'_> {
         let again: Vec<String> = delivered
             .iter()
             .filter(|(_, intent, _)| self.store.is_shared() && intent.in_flight().is_some())
-            .map(|(letter, ..)| format!("{} (delivery id {})", letter.uid, letter.delivery_id))
+            .map(|(letter, ..)| format!("{} (delivery ID {})", letter.uid, letter.delivery_id))
             .collect();
         match err.downcast::<Fault>() {
             Ok(fault) if !again.is_empty() => fault
                 .hint(format!(
-                    "delivered, not on record, and perhaps delivered again under the same id: message {}",
+                    "delivered but not recorded, so it may be delivered again with the same delivery ID: message {}",
                     again.join(", ")
                 ))
                 .into(),

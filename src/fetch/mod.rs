@@ -21,6 +21,7 @@ use crate::config::{AfterFetch, Target, Webhook};
 use crate::delivery::{self, Intent, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Kind, kind_of};
+use crate::files::folder_of;
 use crate::mail::{self, Mailbox, RemoteId};
 use crate::state::{Epoch, FolderRecord, Interrupted, Lock, Store, uidvalidity};
 use anyhow::Result;
@@ -235,7 +236,7 @@ fn finish_interrupted(
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<HashSet<String>> {
-    let mut restarted = HashSet::new();
+    let (mut restarted, mut checked) = (HashSet::new(), HashSet::new());
     for message in store.interrupted(&mailbox_key(&job.address))? {
         let intent: Intent = serde_json::from_str(&message.intent)
             .map_err(|e| store.spoilt("the record of an interrupted delivery", &e))?;
@@ -246,13 +247,15 @@ fn finish_interrupted(
         {
             let left = longest - since;
             reporter.note(&format!(
-                "`{}` folder `{}`: another host may still be delivering message {}; it is left alone for {left} s more",
+                "`{}` folder `{}`: another host may still be delivering message {}; it is retried in {left} s",
                 job.address, message.folder_name, message.remote
             ));
             continue;
         }
         for file in intent.targets() {
-            store.check_places_of(file)?;
+            if checked.insert(folder_of(file).to_owned()) {
+                store.check_places_of(file)?;
+            }
         }
         lock.check()?;
         match delivery::recover(&intent, since)? {

@@ -331,7 +331,7 @@ impl Lease {
         };
         Fault::try_later(format!("another host may have taken over by now: {why}"))
             .cause(Cause::LeaseLost)
-            .hint("whoever is next finishes what was begun: run it again")
+            .hint("the next run finishes what was started: run the same command again")
             .into()
     }
 }

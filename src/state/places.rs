@@ -132,8 +132,8 @@ fn compare(folder: &Path, place: &Place, here: Option<String>) -> Result<()> {
     )
     .hint("mount the shared storage there, on each host at the same path")
     .hint(format!(
-        "if it is the same folder and its mark was lost: copy {} from {host}",
-        shell::quote(&folder.join(MARK))
+        "if it is the same folder and only its mark is missing: copy {} from {host}",
+        shell::quote(folder.join(MARK))
     ))
     .into())
 }

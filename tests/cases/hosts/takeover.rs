@@ -77,7 +77,7 @@ fn who_died_is_waited_for() {
         "it was waited for"
     );
     // What it was about to hand over may be on its way, and the others are fetched.
-    let ran = ran.mentions("another host may still be delivering message 1; it is left alone for ");
+    let ran = ran.mentions("another host may still be delivering message 1; it is retried in ");
     let taken = || {
         files(&fleet.shared("taken"))
             .into_values()
@@ -180,7 +180,7 @@ fn what_cannot_be_put_on_record_is_said() {
     let ran = running.ends();
     assert_eq!(ran.code, 75, "{ran}");
     ran.mentions(
-        "hint: delivered, not on record, and perhaps delivered again under the same id: message 1 (delivery id ",
+        "hint: delivered but not recorded, so it may be delivered again with the same delivery ID: message 1 (delivery ID ",
     );
     assert_eq!(files(&fleet.shared("taken")).len(), 1);
 }
