@@ -469,7 +469,7 @@ const RELEASE: Sql = Sql::postgres(
 );
 
 const HOLDER: Sql = Sql::postgres(
-    "SELECT run.host, run.pid, extract(epoch FROM lease.claimed_at)::bigint,
+    "SELECT run.host, run.pid, floor(extract(epoch FROM lease.claimed_at))::bigint,
             CASE WHEN lease.until < clock_timestamp() THEN 1::bigint ELSE 0::bigint END
      FROM lease LEFT JOIN run ON run.id = lease.holder WHERE lease.name = ?1",
 );
