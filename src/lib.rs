@@ -17,7 +17,7 @@
 //!        submit               who may send, through which server, and how much
 //!        tokens               gives tokens out: kept ones, or by a sign-in
 //!        oauth mail delivery state vault prompt  strangers to each other
-//!        config http net files means output secret child digest fault shell
+//!        config http dialogue net files means output secret child digest fault shell
 //! ```
 
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@ mod commands;
 mod config;
 mod delivery;
 mod diagnosis;
+mod dialogue;
 mod digest;
 mod expiry;
 mod fault;

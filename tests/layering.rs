@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const BASE: &[&str] = &[
     "child",
     "config",
+    "dialogue",
     "digest",
     "fault",
     "files",
