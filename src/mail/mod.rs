@@ -7,6 +7,7 @@
 pub mod addresses;
 mod authored;
 pub mod graph;
+pub mod header;
 pub mod imap;
 pub mod message;
 mod names;

@@ -4,7 +4,8 @@
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer};
 use super::exchange::exchange;
 use super::redirect::Asked;
-use super::{AccessToken, assertion, federation};
+use super::token::Granted;
+use super::{assertion, federation};
 use crate::fault::Fault;
 use crate::http::Agent;
 use crate::secret::{Mask, Secret};
@@ -48,14 +49,6 @@ pub struct Client<'a> {
     /// What the token is for, where the token endpoint is one of Entra's version 1: that takes a
     /// resource in the place of scopes.
     pub resource: Option<&'a str>,
-}
-
-/// What a grant yields.
-#[derive(Debug)]
-pub struct Granted {
-    pub access: AccessToken,
-    /// Replaces the one that was used, if any.
-    pub refresh: Option<Secret>,
 }
 
 /// A sign-in with a browser that is under way.

@@ -1,9 +1,9 @@
 //! What became of a message, as the error that its sender gets and the exit code of it.
 
 use super::Mail;
+use super::outbox::Settled;
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
-use crate::outbox::Settled;
 use crate::output::escape;
 use crate::shell;
 use anyhow::Result;

@@ -3,7 +3,7 @@
 use crate::dialogue::Offer;
 use crate::fault::Kind;
 use crate::mail::Envelope;
-use crate::mail::message;
+use crate::mail::header;
 
 /// How a message travels so that it arrives as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
 /// Header fields in UTF-8 (RFC 6532). Other 8-bit text there is nobody's standard; it goes out
 /// as it is.
 fn has_utf8_header(octets: &[u8]) -> bool {
-    let header = &octets[..message::header_end(octets)];
+    let header = &octets[..header::header_end(octets)];
     !header.is_ascii() && std::str::from_utf8(header).is_ok()
 }
 
