@@ -61,7 +61,7 @@ pub use permission::Purpose;
 pub use post_url::PostUrl;
 pub use resolve_secret::closed_to_others;
 pub use schema::schema;
-pub use secret_command::{Failure, run_with};
+pub use secret_command::{NoSecret, run_with};
 pub use secret_source::SecretSource;
 pub use server_credentials::{Credentials, CredentialsMut};
 pub use token_store::TokenStore;

@@ -18,7 +18,7 @@ const BOUNDS: Bounds = Bounds {
 };
 
 /// Why a program gave no secret.
-pub enum Failure {
+pub enum NoSecret {
     /// There is no such program.
     NotThere,
     /// It ended with this exit code (`None`: by a signal) and said this on standard error.
@@ -27,7 +27,7 @@ pub enum Failure {
 }
 
 /// Runs a program without a shell; the first line of its standard output.
-pub fn run(words: &[&str]) -> Result<Secret, Failure> {
+pub fn run(words: &[&str]) -> Result<Secret, NoSecret> {
     let output = run_with(words, None, &[])?;
     Ok(Secret::new(
         output.expose().lines().next().unwrap_or_default(),
@@ -40,8 +40,8 @@ pub fn run_with(
     words: &[&str],
     input: Option<&Secret>,
     environment: &[(&str, &str)],
-) -> Result<Secret, Failure> {
-    let other = |what: String| Failure::Other(Fault::config(what));
+) -> Result<Secret, NoSecret> {
+    let other = |what: String| NoSecret::Other(Fault::config(what));
     let Some((program, arguments)) = words.split_first() else {
         return Err(other("the command names no program".to_owned()));
     };
@@ -50,8 +50,8 @@ pub fn run_with(
     command.args(arguments).envs(environment.iter().copied());
     let input = input.cloned().map_or(Input::Nothing, Input::Secret);
     let running = child::start(command, input, BOUNDS).map_err(|e| match e.kind() {
-        ErrorKind::NotFound => Failure::NotThere,
-        _ => Failure::Other(
+        ErrorKind::NotFound => NoSecret::NotThere,
+        _ => NoSecret::Other(
             Fault::config(format!("cannot run command `{name}`: {}", why(&e))).by_system(&e),
         ),
     })?;
@@ -59,13 +59,13 @@ pub fn run_with(
         .end()
         .map_err(|e| other(format!("command `{name}`: {}", why(&e))))?;
     let Some(status) = ended.status else {
-        return Err(Failure::Other(Fault::try_later(format!(
+        return Err(NoSecret::Other(Fault::try_later(format!(
             "command `{name}` did not end within {} seconds",
             BOUNDS.time.as_secs()
         ))));
     };
     if !status.success() {
-        return Err(Failure::Ended(status.code(), ended.words()));
+        return Err(NoSecret::Ended(status.code(), ended.words()));
     }
     let output = ended.output();
     let text =

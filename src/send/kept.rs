@@ -107,7 +107,7 @@ impl<'a> Post<'a> {
         }
         let settled = claim.settle(&result, ReportTo::Caller, now())?;
         listener.tell(&mail, &result, Some(&settled))?;
-        match verdict::less_kept(result, &settled)? {
+        match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),
             Some(receipt) => verdict::judge(&mail, receipt, || self.office.scene(&mail, self.way)),
         }
