@@ -15,7 +15,7 @@ pub use reply::{Offer, Reply};
 
 use crate::net::{Connector, Stream};
 use anyhow::Result;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 /// Octets of one reply line; RFC 5321 §4.5.3.1.5 has 512.
@@ -118,7 +118,6 @@ impl Dialogue {
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(Broken::Closed),
                 Ok(n) => self.unread.extend_from_slice(&chunk[..n]),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(Broken::Io(e)),
             }
         }

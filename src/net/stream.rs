@@ -188,15 +188,23 @@ impl Timed {
             grow(&mut self.buffer);
         }
         (self.start, self.end) = (0, 0);
-        let left = Some(self.left()?);
-        if self.read_timeout != left {
-            self.socket.set_read_timeout(left)?;
-            self.read_timeout = left;
+        loop {
+            let left = Some(self.left()?);
+            if self.read_timeout != left {
+                self.socket.set_read_timeout(left)?;
+                self.read_timeout = left;
+            }
+            let since = Instant::now();
+            let read = self.socket.read(&mut self.buffer);
+            match self.spend(since, read) {
+                // A signal is no end.
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                read => {
+                    self.end = read?;
+                    return Ok(());
+                }
+            }
         }
-        let since = Instant::now();
-        let read = self.socket.read(&mut self.buffer);
-        self.end = self.spend(since, read)?;
-        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::output::escape;
 use crate::secret::{Mask, Secret};
 use anyhow::Result;
 use std::cell::{Cell, RefCell};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::rc::Rc;
 
 /// A command may take this many read time-outs in all, and longer the more octets come.
@@ -208,7 +208,6 @@ fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
         match stream.read(&mut octet) {
             Ok(0) => return Err(Cut::Closed),
             Ok(_) => line.push(octet[0]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(Cut::Io(e)),
         }
     }

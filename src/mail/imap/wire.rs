@@ -439,18 +439,15 @@ impl Wire {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        loop {
-            match self.stream.read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Err(Cut::Closed),
-                Ok(n) => {
-                    self.end += n;
-                    if self.end == self.buffer.len() {
-                        grow(&mut self.buffer);
-                    }
-                    return Ok(());
+        let read = self.stream.read(&mut self.buffer[self.end..]);
+        match read.map_err(Cut::Io)? {
+            0 => Err(Cut::Closed),
+            n => {
+                self.end += n;
+                if self.end == self.buffer.len() {
+                    grow(&mut self.buffer);
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Cut::Io(e)),
+                Ok(())
             }
         }
     }
