@@ -7,29 +7,29 @@ use crate::fault::{Cause, Scene};
 /// Who can put it right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// Whoever configures queuemail.
+    /// The reader, who configures queuemail.
     You,
     /// The administrator of the Entra ID tenant: app registration, consent, policies.
     Entra,
     /// The administrator of Exchange Online: service principal, mailbox rights, protocols.
     Exchange,
-    /// The person whose account signs in.
+    /// The person who signs in.
     Person,
-    /// Whoever runs the network: proxies, clocks, name servers.
+    /// The administrator of the network: proxies, clocks, name servers.
     Network,
-    /// Nobody: it passes, or Microsoft repairs it.
+    /// Nobody: it is temporary, or Microsoft repairs it.
     Nobody,
 }
 
 impl Who {
     pub fn describe(self) -> &'static str {
         match self {
-            Who::You => "whoever configures queuemail",
-            Who::Entra => "an administrator of the Entra ID tenant",
+            Who::You => "you",
+            Who::Entra => "an Entra ID administrator",
             Who::Exchange => "an Exchange administrator",
-            Who::Person => "the person whose account signs in",
-            Who::Network => "whoever runs the network",
-            Who::Nobody => "nobody; it passes by itself or Microsoft repairs it",
+            Who::Person => "the person who signs in",
+            Who::Network => "a network administrator",
+            Who::Nobody => "nobody: it is temporary, or Microsoft repairs it",
         }
     }
 }
