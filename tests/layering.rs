@@ -20,6 +20,7 @@ const BASE: &[&str] = &[
     "powershell",
     "secret",
     "shell",
+    "system",
     "x509",
 ];
 
