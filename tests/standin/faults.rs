@@ -184,6 +184,8 @@ pub struct Faults {
     pub imap_esearch: AtomicBool,
     /// Texts after tags contain octets above 127 that are no UTF-8.
     pub imap_eight_bit: AtomicBool,
+    /// SELECT tells this UIDNEXT, whatever there is; 0 leaves the true one.
+    pub imap_uidnext: AtomicU32,
     /// Each fetch renders a message a little differently, as Exchange may.
     pub imap_rerender: AtomicBool,
     /// The next N sign-ins end in `User is authenticated but not connected.`

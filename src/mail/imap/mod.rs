@@ -173,6 +173,7 @@ impl Mailbox for ImapMailbox {
         {
             let heard = &mut self.wire.borrow_mut().heard;
             (heard.exists, heard.uid_next, heard.permanent) = (0, None, None);
+            heard.next_is_wrong = false;
         }
         let mut opened = self.select(folder, write);
         if matches!(opened, Err(Failure::Refused(_)))
