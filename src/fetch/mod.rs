@@ -38,7 +38,7 @@ pub use audit::{Audit, audit};
 pub use kept::Kept;
 pub use look::list;
 pub use pile::Sorted;
-pub use visit::is_of_delivery;
+pub use visit::{destination_waits, is_of_delivery};
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]

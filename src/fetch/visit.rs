@@ -7,7 +7,7 @@ use super::pile::{Pile, Sorted};
 use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
-use crate::fault::{Fault, Kind, Scope};
+use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
 use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
 use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
@@ -105,16 +105,18 @@ impl Visit<'_> {
     pub fn folders(mut self) -> Result<()> {
         let job = self.job;
         mail::refuse_to_move_back(self.mailbox, &job.folders, &job.after, true)?;
-        let mut first = Ok(());
+        let (mut first, mut waits) = (Ok(()), Ok(()));
         for name in &job.folders {
             match self.named(name) {
                 Ok(Ended::Whole | Ended::WentBack) => {}
+                // Nothing was begun, and another folder may be delivered to another place.
+                Err(err) if destination_waits(&err) => waits = waits.and(Err(err)),
                 // A folder that is gone, or closed to us, keeps no other back.
                 Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
-                ended => return first_of(first, ended.map(|_| ())),
+                ended => return first_of(first, ended.map(|_| ())).and(waits),
             }
         }
-        first
+        first.and(waits)
     }
 
     /// Fetches the folder of this name, unless it is among those `seen` by this run.
@@ -165,6 +167,7 @@ impl Visit<'_> {
         };
         match (first_of(told, ended), self.unsettled.take()) {
             (Ok(Ended::Whole), Some(fault)) => Err(fault.into()),
+            (Err(err), Some(fault)) if destination_waits(&err) => Err(fault.into()),
             (ended, _) => ended,
         }
     }
@@ -283,7 +286,10 @@ impl Visit<'_> {
                 &job.webhooks,
             )?;
             if let Some(destination) = place.may_ask_to_wait() {
-                store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
+                let wait = WaitName::Destination(&destination);
+                store
+                    .respect_wait(wait, Timestamp::now())
+                    .map_err(|err| err.context(CannotDeliver(job.target.to_string())))?;
             }
             let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
@@ -486,6 +492,8 @@ impl Visit<'_> {
 /// wishes, and what hinders the delivery.
 fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
     match (first, then) {
+        // That is no news, and where nobody named the mailbox, it is not told.
+        (Err(first), Err(err)) if destination_waits(&err) => Err(first),
         (Err(_), Err(err)) if is_wish(&err) || is_of_delivery(&err) => Err(err),
         (first, then) => first.and(then),
     }
@@ -517,6 +525,11 @@ pub fn is_of_folder(err: &anyhow::Error) -> bool {
 /// An error of where mail is delivered to, and not of the mailbox.
 pub fn is_of_delivery(err: &anyhow::Error) -> bool {
     err.downcast_ref::<CannotDeliver>().is_some()
+}
+
+/// The destination asked earlier to be left alone for a time, which has not passed.
+pub fn destination_waits(err: &anyhow::Error) -> bool {
+    is_of_delivery(err) && cause_of(err) == Some(Cause::WaitHolds)
 }
 
 /// A connection that broke, without a wish of the server to be left alone.
