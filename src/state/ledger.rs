@@ -550,17 +550,24 @@ impl Store {
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
     /// deleted or moved by us. An id that ascends is not given again within an epoch; of another, by
-    /// which a message may be put back, a digest stays. How many there were stays, too.
+    /// which a message may be put back, a digest stays. How many there were stays, too. That at the
+    /// folder's mark is never forgotten: where it is seen in the folder again, UIDs went back.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         const ANY: Sql = Sql::both(
-            "SELECT 1 FROM message
-             WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 1",
+            "SELECT 1 FROM message m
+             WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+               AND NOT EXISTS (SELECT 1 FROM folder f
+                               WHERE f.id = m.folder AND f.epoch = m.epoch
+                                 AND f.mark = CAST(m.remote AS TEXT)) LIMIT 1",
         );
         // So many at once that no other process waits long.
         const FORGET: Sql = Sql::both(
             "DELETE FROM message
-             WHERE id IN (SELECT id FROM message
-                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 10000)
+             WHERE id IN (SELECT id FROM message m
+                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+                            AND NOT EXISTS (SELECT 1 FROM folder f
+                                            WHERE f.id = m.folder AND f.epoch = m.epoch
+                                              AND f.mark = CAST(m.remote AS TEXT)) LIMIT 10000)
              RETURNING folder, remote",
         );
         const KEEP: Sql = Sql::both(
@@ -639,8 +646,8 @@ impl Store {
     }
 }
 
-/// How long a message is remembered that left its folder, in seconds: 90 days. Nothing needs it; it
-/// answers questions of people.
+/// How long a message is remembered that left its folder, in seconds: 90 days. It answers questions of
+/// people, and recognises mail that a restored mailbox brings back.
 const REMEMBERED: i64 = 90 * 86_400;
 
 /// What stays of an id that is a text: 64 bits tell millions of them apart.

@@ -415,6 +415,27 @@ fn what_is_unsettled_is_read_part_by_part() {
     assert_eq!(found, [5, 9, 1, 7].map(RemoteId::from));
 }
 
+/// Where the message at the mark is seen again, UIDs went back: that it left is never forgotten.
+#[test]
+fn the_row_at_the_mark_is_not_forgotten() {
+    let desk = Desk::new();
+    let (store, folder) = (&desk.store, desk.folder);
+    let ids: Vec<_> = [7, 8, 9].map(RemoteId::from).into();
+    deliver(&desk, &ids);
+    store.settled(folder, 1, &ids, true).unwrap();
+    store.set_mark(folder, "9").unwrap();
+    for _ in 0..2 {
+        store.forget_left(100 * DAY).unwrap();
+        let record = store.folder_record(ADDRESS, "INBOX", 1).unwrap().unwrap();
+        assert!(store.has_left(&record, &ids[2]).unwrap());
+        assert_eq!(desk.count("present = 0"), 1);
+    }
+    // The mark has moved on.
+    store.set_mark(folder, "10").unwrap();
+    store.forget_left(100 * DAY).unwrap();
+    assert_eq!(desk.count("present = 0"), 0);
+}
+
 #[test]
 fn an_error_ends_what_is_due() {
     let desk = Desk::new();
