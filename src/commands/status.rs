@@ -155,6 +155,12 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
             .hint(check),
         );
     }
+    if let Some((refused, reason)) = &health.refused {
+        found.push(Fault::try_later(format!(
+            "{} of `{address}` (queue `{queue}`) delivered, and still to be marked, moved or deleted on the server, which refused it: {reason}",
+            count(*refused)
+        )));
+    }
     if let Some(wait) = wait {
         found.push(Fault::try_later(format!(
             "`{address}` (queue `{queue}`) waits until {}: {}",

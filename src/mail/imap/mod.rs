@@ -32,6 +32,7 @@ use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
 use guard::{Findings, Guard};
+use retrieve::Part;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -134,6 +135,25 @@ impl ImapMailbox {
     fn folders(&mut self) -> Result<Vec<String>> {
         self.on_wire(folders::list)
             .map_err(|failure| self.fault("cannot list the folders", failure))
+    }
+
+    fn retrieve_part(
+        &mut self,
+        ids: &[RemoteId],
+        part: Part,
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        let uids = uids(ids)?;
+        let missing = self
+            .on_wire(|wire| retrieve::retrieve(wire, &uids, part, sink))
+            .map_err(|failure| match failure {
+                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
+                refused => self.fault("cannot retrieve the messages", refused),
+            })?;
+        Ok(missing
+            .into_iter()
+            .map(|(uid, why)| (RemoteId::from(uid), why))
+            .collect())
     }
 
     /// A folder of this name in the other form of Unicode, where there is none in this one.
@@ -247,17 +267,15 @@ impl Mailbox for ImapMailbox {
         ids: &[RemoteId],
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>> {
-        let uids = uids(ids)?;
-        let missing = self
-            .on_wire(|wire| retrieve::retrieve(wire, &uids, sink))
-            .map_err(|failure| match failure {
-                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
-                refused => self.fault("cannot retrieve the messages", refused),
-            })?;
-        Ok(missing
-            .into_iter()
-            .map(|(uid, why)| (RemoteId::from(uid), why))
-            .collect())
+        self.retrieve_part(ids, Part::Whole, sink)
+    }
+
+    fn retrieve_heads(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        self.retrieve_part(ids, Part::Header, sink)
     }
 
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
