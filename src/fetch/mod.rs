@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use visit::{Visit, is_cut};
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
 pub use audit::{Audit, audit};

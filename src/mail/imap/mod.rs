@@ -10,7 +10,7 @@ mod connect;
 mod faults;
 mod fetch;
 mod folders;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod guard;
 mod line;

@@ -7,7 +7,7 @@
 //! submits it.
 
 mod content;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod reply;
 mod session;
