@@ -384,6 +384,12 @@ fn write_metrics(
             |l| Some(l.health.quarantined as i64),
         ),
         (
+            "queuemail_refused_messages",
+            "gauge",
+            "Messages delivered that the server refuses to mark, move or delete.",
+            |l| Some(l.health.refused.as_ref().map_or(0, |(n, _)| *n as i64)),
+        ),
+        (
             "queuemail_wait_until_timestamp_seconds",
             "gauge",
             "Until when the server asked to be left alone.",

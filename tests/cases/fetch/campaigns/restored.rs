@@ -333,6 +333,14 @@ fn a_message_that_the_server_refuses_to_delete_is_not_asked_for_in_each_run() {
         .fails(75)
         .mentions("1 message of `support@contoso.example` (queue `support`) delivered, and still to be marked, moved or deleted")
         .mentions("it is on hold");
+    let metrics = desk.path("metrics");
+    desk.world
+        .run(["status", "--metrics", metrics.to_str().unwrap()])
+        .succeeds();
+    let metrics = std::fs::read_to_string(metrics).unwrap();
+    let sample =
+        "queuemail_refused_messages{queue=\"support\",address=\"support@contoso.example\"} 1\n";
+    assert!(metrics.contains(sample), "{metrics}");
     for attempts in 2..12 {
         state
             .execute("UPDATE message SET next_attempt = 0", [])
