@@ -157,7 +157,7 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
     }
     if let Some((refused, reason)) = &health.refused {
         found.push(Fault::try_later(format!(
-            "{} of `{address}` (queue `{queue}`) delivered, and still to be marked, moved or deleted on the server, which refused it: {reason}",
+            "the server refuses to mark, move or delete {} of `{address}` (queue `{queue}`) after the delivery: {reason}",
             count(*refused)
         )));
     }
@@ -386,7 +386,7 @@ fn write_metrics(
         (
             "queuemail_refused_messages",
             "gauge",
-            "Messages delivered that the server refuses to mark, move or delete.",
+            "Delivered messages that the server refuses to mark, move or delete.",
             |l| Some(l.health.refused.as_ref().map_or(0, |(n, _)| *n as i64)),
         ),
         (

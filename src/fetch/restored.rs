@@ -117,7 +117,7 @@ pub fn compare(mailbox: &mut dyn Mailbox, delivered: &[Unsettled]) -> Result<Com
     doubtful.retain(|id| present.contains(id));
     let not_shown = doubtful.into_iter().map(|id| {
         let what = format!(
-            "message {id} was delivered, and stays as it is on the server: it cannot be read again, so that nothing tells whether it is still the same"
+            "cannot mark, move or delete the delivered message {id}: the server does not return it again, so queuemail cannot confirm that it is the same message"
         );
         (id, Fault::try_later(what).of(Scope::Message))
     });

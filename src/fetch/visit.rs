@@ -227,7 +227,7 @@ impl Visit<'_> {
         self.store.refused(id, epoch, &reasons, now())?;
         if let Some((_, fault)) = refused.into_iter().next() {
             self.unsettled.get_or_insert(fault.hint(
-                "it was delivered; the server is told again after a minute, then after longer, and twice a day in the end",
+                "queuemail delivered the message; it retries after 1 minute, then less often, but at least every 12 hours",
             ));
         }
         Ok(())
