@@ -33,7 +33,9 @@ pub use db::postgres::{Place, Wish};
 pub use blobs::{Blob, Blobs, Held, Hold};
 pub use facts::Facts;
 pub use health::Health;
-pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
+pub use ledger::{
+    Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, Unsettled, uidvalidity,
+};
 pub use lock::{Holder, Lock};
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
