@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use words::Teller;
+use words::ReportTo;
 
 /// A server that asks for a longer wait is asked again after this time all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -73,7 +73,7 @@ struct Run<'a> {
     context: &'a Context,
     store: &'a Store,
     mailboxes: Mailboxes<'a>,
-    teller: Teller<'a>,
+    report_to: ReportTo<'a>,
     dry_run: bool,
     audit: bool,
     deadline: Option<Instant>,
@@ -99,7 +99,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         context,
         store: &store,
         mailboxes: Mailboxes::new(&means, &config, &store),
-        teller: Teller::new(&context.output),
+        report_to: ReportTo::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,
         deadline,
@@ -108,7 +108,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
             .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let mut done = run.all(&tasks, args.jobs);
-    run.teller.end();
+    run.report_to.end();
     for (address, err) in homeless {
         done.failed(&address, err);
     }
@@ -209,13 +209,17 @@ impl Run<'_> {
                 .step(&format!("`{}`: {err:#}; trying anew", job.address));
             result = self.fetch(task, &lock, &way, tally);
         }
-        result
-            .or_else(|err| {
+        match result {
+            Err(err) if fetch::destination_waits(&err) && !task.named => {
+                self.pass_over(&format!("`{}`: {err:#}", job.address));
+                Ok(Ended::Otherwise)
+            }
+            Err(err) => {
                 self.remember_wait(job, &err)?;
-                Err(err)
-            })
-            .with_context(scene)
-            .map(|()| Ended::Fetched)
+                Err(err).with_context(scene)
+            }
+            Ok(()) => Ok(Ended::Fetched),
+        }
     }
 
     fn fetch(
@@ -238,7 +242,7 @@ impl Run<'_> {
                 let wanted = Wanted::of(&task.entry, &job.after);
                 Ok(self.mailboxes.open(&wanted, stale_token, way)?.into())
             },
-            &self.teller,
+            &self.report_to,
             tally,
         )
     }
@@ -248,14 +252,20 @@ impl Run<'_> {
         if task.named {
             return Err(why.into());
         }
-        self.context
-            .output
-            .step(&format!("{}; passed over", why.what));
+        self.pass_over(&why.what);
         Ok(Ended::Otherwise)
     }
 
-    /// A wait that the server asked for holds for the next run too.
+    fn pass_over(&self, why: &str) {
+        self.context.output.step(&format!("{why}; passed over"));
+    }
+
+    /// A wait that the mailbox's server asked for holds for the next run too. That of a destination
+    /// is on record where it was asked for, and others may be delivered to another.
     fn remember_wait(&self, job: &Job, err: &anyhow::Error) -> Result<()> {
+        if fetch::is_of_delivery(err) {
+            return Ok(());
+        }
         let Some((fault, wait)) = err
             .downcast_ref::<Fault>()
             .and_then(|f| Some((f, f.retry_after?)))

@@ -2,7 +2,7 @@
 
 use super::pile::{Pile, Sorted};
 use super::visit::{is_of_folder, outstanding};
-use super::{Job, folder_key, mailbox_key, uids_went_back};
+use super::{Job, folder_key, mailbox_key, restored};
 use crate::mail::{Mailbox, Query};
 use crate::state::{Epoch, FolderRecord, Store};
 use anyhow::Result;
@@ -33,7 +33,7 @@ pub fn each_folder(
         let mut record =
             store.folder_record(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
         if let Some(known) = &record
-            && uids_went_back(mailbox, &opened, store, known)?
+            && restored::by_any_sign(mailbox, &opened, store, known, store.now())?
         {
             record = Some(known.with_uids_gone_back());
         }

@@ -13,12 +13,12 @@ mod redirect;
 mod token;
 mod trace;
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
 pub use answer::{Class, GrantError};
 pub use claims::Claims;
-pub use grant::{Client, Credential, Granted};
+pub use grant::{Client, Credential};
 pub use managed_identity::managed_identity;
 pub use redirect::{Brought, ELSEWHERE, Redirect, pasted};
-pub use token::AccessToken;
+pub use token::{AccessToken, Granted};

@@ -37,7 +37,9 @@ pub use db::postgres::{Place, Wish};
 pub use facts::Facts;
 pub use health::Health;
 pub use lease::Holder;
-pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
+pub use ledger::{
+    Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, Unsettled, uidvalidity,
+};
 pub use lock::Lock;
 pub use moment::Moment;
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};

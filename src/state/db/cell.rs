@@ -53,10 +53,10 @@ impl Column for String {
     }
 }
 
-impl Column for Vec<u8> {
-    fn of(cell: Cell<'_>) -> Option<Vec<u8>> {
+impl Column for [u8; 16] {
+    fn of(cell: Cell<'_>) -> Option<[u8; 16]> {
         match cell {
-            Cell::Blob(octets) => Some(octets.to_owned()),
+            Cell::Blob(octets) => octets.try_into().ok(),
             _ => None,
         }
     }

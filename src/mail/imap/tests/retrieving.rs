@@ -12,7 +12,7 @@ fn retrieve(
     mailbox.wire.borrow_mut().limits.message = 50;
     let mut sink = Kept::default();
     let result = mailbox.retrieve(&ids(uids), &mut sink);
-    let asked = asked.borrow().clone();
+    let asked = asked.lock().unwrap().clone();
     (sink, result, asked)
 }
 
@@ -438,12 +438,12 @@ proptest! {
             read: 0,
             chunk,
             endless: None,
-            served: Rc::default(),
+            served: Arc::default(),
         };
-        let mut wire = Wire::new(Box::new(peer), Pace::new(Duration::from_secs(60)), None);
+        let mut wire = Wire::new(Stream::new(peer, Duration::from_secs(60)), None);
         let uids: Vec<u32> = messages.keys().copied().collect();
         let mut sink = Kept::default();
-        let missing = crate::mail::imap::retrieve::retrieve(&mut wire, &uids, &mut sink).unwrap();
+        let missing = retrieve::retrieve(&mut wire, &uids, Part::Whole, &mut sink).unwrap();
         prop_assert_eq!(missing, []);
         sink.arrived.sort();
         let expected: Vec<_> = messages.into_iter().map(|(uid, (octets, _, _))| (uid, octets)).collect();
