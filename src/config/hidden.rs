@@ -33,12 +33,15 @@ const PLAIN: &[&str] = &[
     "extension_language",
     "federated_token_file",
     "folders",
+    "from",
     "graph",
     "imap",
     "incoming_servers",
     "language",
+    "larger",
     "limits",
     "managed_identity",
+    "max_size",
     "message_size",
     "messages_per_minute",
     "name",
@@ -51,13 +54,17 @@ const PLAIN: &[&str] = &[
     "recipients_per_day",
     "recipients_per_message",
     "scope",
+    "select",
     "sender",
     "server",
     "smtp",
     "stamp",
+    "start",
+    "subject",
     "tenant",
     "token_endpoint",
     "token_store",
+    "unread",
     "url",
     "user",
     "version",
@@ -176,7 +183,7 @@ fn of_content(content: &str) -> (usize, Option<Key>) {
     if PLAIN.contains(&key) {
         let shown = of_value(&content[end..]);
         let of_value = match key {
-            "folders" => Key::Lists,
+            "folders" | "from" | "subject" => Key::Lists,
             _ => Key::Plain,
         };
         return (end + shown, Some(of_value));
@@ -263,6 +270,7 @@ mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<Select>());
         let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
         let hidden: std::collections::BTreeSet<&String> = all.iter().filter(hidden).collect();
         let expected = [

@@ -246,6 +246,7 @@ pub(super) mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<crate::config::Select>());
         for key in all {
             let shown = |l: &str| {
                 l.trim_start_matches([' ', '#', '-'])

@@ -5,6 +5,7 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::secret_source::SecretSource;
+use super::select::Select;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -258,6 +259,8 @@ pub struct Queue {
     pub language: Option<Language>,
     /// A number; the lowest value is served first.
     pub priority: Option<Priority>,
+    /// Where fetching its mailboxes begins: all, now or a date; all where absent.
+    pub start: Option<Start>,
     /// The mailboxes that feed it.
     #[serde(default)]
     pub addresses: Vec<Address>,
@@ -289,6 +292,10 @@ pub struct Address {
     pub outgoing_server: Option<String>,
     /// `INBOX` where absent.
     pub folders: Option<Vec<String>>,
+    /// Where fetching it begins: all, now or a date. Overrides the queue's.
+    pub start: Option<Start>,
+    /// Which of its messages are fetched; all where absent.
+    pub select: Option<Select>,
     /// Where its mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL,
     /// eml:FOLDER or stdout.
     pub deliver: Option<Target>,
@@ -312,6 +319,8 @@ impl Address {
             any_from: false,
             outgoing_server: None,
             folders: None,
+            start: None,
+            select: None,
             deliver: None,
             after_fetch: None,
             stamp: None,
@@ -454,6 +463,11 @@ impl<'a> MailboxEntry<'a> {
             Some(folders) => folders.iter().map(String::as_str).collect(),
             None => vec!["INBOX"],
         }
+    }
+
+    /// Where fetching it begins.
+    pub fn start(&self) -> Start {
+        self.address.start.or(self.queue.start).unwrap_or_default()
     }
 
     /// Where its mail goes; `None` where neither the address nor the defaults say so.

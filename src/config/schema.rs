@@ -7,6 +7,7 @@ use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Size};
 use super::token_store::TokenStore;
 use super::values::*;
 use crate::net::Endpoint;
@@ -65,6 +66,14 @@ text! {
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
+    Start: { "type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$" };
+    Author: { "type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$" };
+    Size: {
+        "anyOf": [
+            { "type": "integer", "minimum": 1 },
+            { "type": "string", "pattern": "^[0-9]+ *([kK]i?[bB]|[mMgG]i?[bB])?$" }
+        ]
+    };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {
         "oneOf": [
@@ -180,6 +189,7 @@ mod tests {
             ("Limits", keys::<Limits>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
+            ("Select", keys::<super::super::Select>()),
             ("Webhook", keys::<super::super::Webhook>()),
         ] {
             keys.sort();

@@ -6,6 +6,7 @@ use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Larger, Select, Size};
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -154,7 +155,7 @@ macro_rules! texts {
 }
 
 texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
-texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size);
 
 /// Words of which one holds anyway.
 macro_rules! choices {
@@ -171,7 +172,7 @@ macro_rules! choices {
     )*};
 }
 
-choices!(IncomingVia OutgoingVia);
+choices!(IncomingVia OutgoingVia Larger);
 
 impl Value for ManagedIdentity {
     fn stated(&self) -> Tree {
@@ -298,10 +299,13 @@ mappings! {
         url, secret, authorization, ca_file, content_type, cloudevents, probe,
     }
     Queue {
-        name, language, priority, addresses,
+        name, language, priority, start, addresses,
     }
     Address {
         address, server, priority, extension_language, account, password, sender, any_from,
-        outgoing_server, folders, deliver, after_fetch, stamp,
+        outgoing_server, folders, start, select, deliver, after_fetch, stamp,
+    }
+    Select {
+        unread, from, subject, max_size, larger,
     }
 }

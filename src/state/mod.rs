@@ -25,7 +25,9 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blob, Blobs, Held, Hold};
 pub use health::Health;
-pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
+pub use ledger::{
+    Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, uidvalidity,
+};
 pub use lock::{Holder, Lock};
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};

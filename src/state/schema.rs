@@ -203,6 +203,13 @@ const MIGRATIONS: &[&str] = &[
     UPDATE way SET ground = 'proven'
     WHERE reason = 'a message was accepted though the token names no permission (RBAC for Applications)';
 ",
+    "
+    -- a message may also be `skipped`: it was there before fetching began. Its fingerprint is then
+    -- of its Message-ID alone, and this is when the server received it (Unix seconds)
+    ALTER TABLE message ADD COLUMN received INTEGER;
+    -- what was there before fetching began (JSON), until all of it is on record as skipped
+    ALTER TABLE folder ADD COLUMN start TEXT;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".
