@@ -34,7 +34,7 @@ mod expiry;
 mod fault;
 mod fetch;
 mod files;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod http;
 mod mail;

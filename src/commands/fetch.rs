@@ -209,13 +209,17 @@ impl Run<'_> {
                 .step(&format!("`{}`: {err:#}; trying anew", job.address));
             result = self.fetch(task, &way, tally);
         }
-        result
-            .or_else(|err| {
+        match result {
+            Err(err) if fetch::destination_waits(&err) && !task.named => {
+                self.pass_over(&format!("`{}`: {err:#}", job.address));
+                Ok(Ended::Otherwise)
+            }
+            Err(err) => {
                 self.remember_wait(job, &err)?;
-                Err(err)
-            })
-            .with_context(scene)
-            .map(|()| Ended::Fetched)
+                Err(err).with_context(scene)
+            }
+            Ok(()) => Ok(Ended::Fetched),
+        }
     }
 
     fn fetch(&self, task: &Task<'_>, way: &Cell<ReadWay>, tally: &mut Tally) -> Result<()> {
@@ -241,14 +245,20 @@ impl Run<'_> {
         if task.named {
             return Err(why.into());
         }
-        self.context
-            .output
-            .step(&format!("{}; passed over", why.what));
+        self.pass_over(&why.what);
         Ok(Ended::Otherwise)
     }
 
-    /// A wait that the server asked for holds for the next run too.
+    fn pass_over(&self, why: &str) {
+        self.context.output.step(&format!("{why}; passed over"));
+    }
+
+    /// A wait that the mailbox's server asked for holds for the next run too. That of a destination
+    /// is on record where it was asked for, and others may be delivered to another.
     fn remember_wait(&self, job: &Job, err: &anyhow::Error) -> Result<()> {
+        if fetch::is_of_delivery(err) {
+            return Ok(());
+        }
         let Some((fault, wait)) = err
             .downcast_ref::<Fault>()
             .and_then(|f| Some((f, f.retry_after?)))

@@ -103,13 +103,13 @@ impl Screen for Terminal {
                 "open {page} on any device, enter the code {code} and sign in as {}",
                 escape(account)
             )),
-            Show::Page { page, start } => {
+            Show::Page { page, here } => {
                 eprintln_safe(&format!(
                     "sign in as {} at this page:\n{page}",
                     escape(account)
                 ));
-                if let Some(start) = start {
-                    open_browser(start);
+                if here {
+                    open_browser(page);
                 }
             }
         }

@@ -155,6 +155,12 @@ fn problems(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
             .hint(check),
         );
     }
+    if let Some((refused, reason)) = &health.refused {
+        found.push(Fault::try_later(format!(
+            "the server refuses to mark, move or delete {} of `{address}` (queue `{queue}`) after the delivery: {reason}",
+            count(*refused)
+        )));
+    }
     if let Some(wait) = wait {
         found.push(Fault::try_later(format!(
             "`{address}` (queue `{queue}`) waits until {}: {}",
@@ -376,6 +382,12 @@ fn write_metrics(
             "gauge",
             "Messages in quarantine.",
             |l| Some(l.health.quarantined as i64),
+        ),
+        (
+            "queuemail_refused_messages",
+            "gauge",
+            "Delivered messages that the server refuses to mark, move or delete.",
+            |l| Some(l.health.refused.as_ref().map_or(0, |(n, _)| *n as i64)),
         ),
         (
             "queuemail_wait_until_timestamp_seconds",

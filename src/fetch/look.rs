@@ -4,7 +4,7 @@ use super::pile::Sorted;
 use super::sift::Sift;
 use super::start::Horizon;
 use super::visit::{is_of_folder, outstanding};
-use super::{Job, folder_key, mailbox_key, uids_went_back};
+use super::{Job, folder_key, mailbox_key, now, restored};
 use crate::mail::Mailbox;
 use crate::state::{Epoch, FolderRecord, Store};
 use anyhow::Result;
@@ -35,7 +35,7 @@ pub fn each_folder(
         let mut record =
             store.folder_record(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
         if let Some(known) = &record
-            && uids_went_back(mailbox, &opened, store, known)?
+            && restored::by_any_sign(mailbox, &opened, store, known, now())?
         {
             record = Some(known.with_uids_gone_back());
         }

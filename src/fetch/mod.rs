@@ -14,6 +14,7 @@ mod look;
 mod machine;
 mod pass;
 mod pile;
+mod restored;
 mod sift;
 mod start;
 mod visit;
@@ -32,14 +33,14 @@ use std::sync::Arc;
 use std::time::Instant;
 use visit::{Visit, is_cut};
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
 pub use audit::{Audit, audit};
 pub use kept::Kept;
 pub use look::{Listing, list};
 pub use pile::Sorted;
-pub use visit::is_of_delivery;
+pub use visit::{destination_waits, is_of_delivery};
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
@@ -272,24 +273,6 @@ fn folder_key(
         }
     }
     Ok(name.to_owned())
-}
-
-/// Whether the UIDs of the open folder went back under the same UIDVALIDITY, as they do in a mailbox
-/// that was restored: UIDNEXT, which only ever grows (RFC 3501 §2.3.1.1), is no higher than a UID on
-/// record. Where that message is still there, the server tells a wrong UIDNEXT.
-fn uids_went_back(
-    mailbox: &mut dyn Mailbox,
-    opened: &mail::Folder,
-    store: &Store,
-    record: &FolderRecord,
-) -> Result<bool> {
-    let Some(next) = &opened.next else {
-        return Ok(false);
-    };
-    match store.highest(record)? {
-        Some(highest) if *next <= highest => Ok(mailbox.present(&[highest])?.is_empty()),
-        _ => Ok(false),
-    }
 }
 
 /// A short name of a mailbox for file names.

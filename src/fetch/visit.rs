@@ -4,13 +4,15 @@ use super::commit::Committer;
 use super::intake::Intake;
 use super::pass::Pass;
 use super::pile::Sorted;
+use super::restored::{self, Compared};
 use super::sift::{Found, Sift};
 use super::start::{self, Horizon};
-use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
-use crate::fault::{Fault, Kind, Scope};
+use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
 use crate::mail::{self, Listed, Mailbox, Missing, RemoteId};
+use crate::output::escape;
 use crate::state::{Failure, FolderRecord, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -114,16 +116,18 @@ impl Visit<'_> {
     pub fn folders(mut self) -> Result<()> {
         let job = self.job;
         mail::refuse_to_move_back(self.mailbox, &job.folders, &job.after, true)?;
-        let mut first = Ok(());
+        let (mut first, mut waits) = (Ok(()), Ok(()));
         for name in &job.folders {
             match self.named(name) {
                 Ok(Ended::Whole | Ended::WentBack) => {}
+                // Nothing was begun, and another folder may be delivered to another place.
+                Err(err) if destination_waits(&err) => waits = waits.and(Err(err)),
                 // A folder that is gone, or closed to us, keeps no other back.
                 Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
-                ended => return first_of(first, ended.map(|_| ())),
+                ended => return first_of(first, ended.map(|_| ())).and(waits),
             }
         }
-        first
+        first.and(waits)
     }
 
     /// Fetches the folder of this name, unless it is among those `seen` by this run.
@@ -139,7 +143,7 @@ impl Visit<'_> {
         let valid = opened.uidvalidity;
         let start = start::at_first(job, store, self.mailbox, &address, &key, valid)?;
         let mut record = store.open_folder(&address, &key, valid, start.as_deref())?;
-        let went_back = uids_went_back(self.mailbox, &opened, store, &record)?;
+        let went_back = restored::by_next(self.mailbox, &opened, store, &record)?;
         if went_back {
             record = self.begin_again(name, &record)?;
         }
@@ -180,11 +184,16 @@ impl Visit<'_> {
             self.include_skipped(&folder)?;
         }
         // New mail comes even where the server cannot be told of what came before.
-        let mut told = match job.catch_up {
-            true => Ok(()),
+        let earlier = match job.catch_up {
+            true => Ok(Ended::Whole),
             false => self.settle_earlier(&folder),
         };
+        let (mut told, went_back) = match earlier {
+            Ok(ended) => (Ok(()), ended == Ended::WentBack),
+            Err(err) => (Err(err), false),
+        };
         let ended = match &told {
+            _ if went_back => Ok(Ended::WentBack),
             Err(err) if is_wish(err) => Ok(Ended::Whole),
             _ => self.folder(&folder, &mut told),
         };
@@ -198,6 +207,7 @@ impl Visit<'_> {
         };
         match (first_of(told, ended), self.unsettled.take()) {
             (Ok(Ended::Whole), Some(fault)) => Err(fault.into()),
+            (Err(err), Some(fault)) if destination_waits(&err) => Err(fault.into()),
             (ended, _) => ended,
         }
     }
@@ -256,24 +266,50 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Tells the server what an earlier run recorded and could not tell.
-    fn settle_earlier(&mut self, folder: &Folder<'_>) -> Result<()> {
+    /// Tells the server what an earlier run recorded and could not tell, once each message is seen
+    /// to be the one that was delivered. Nothing is told of those among which another one is.
+    fn settle_earlier(&mut self, folder: &Folder<'_>) -> Result<Ended> {
         let mut row = 0;
         loop {
             let (id, epoch) = (folder.record.id, folder.epoch);
-            let (last, mut rest) = self.store.unsettled(id, epoch, row, CHUNK)?;
+            let (last, mut rest) = self.store.unsettled(id, epoch, row, CHUNK, now())?;
             if rest.is_empty() {
-                return Ok(());
+                return Ok(Ended::Whole);
             }
-            while let Some((_, action)) = rest.first().cloned() {
-                let (now, later): (Vec<_>, Vec<_>) =
-                    rest.into_iter().partition(|(_, a)| *a == action);
-                let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
+            let Compared::Same(not_shown) = restored::compare(self.mailbox, &rest)? else {
+                return Ok(Ended::WentBack);
+            };
+            rest.retain(|message| !not_shown.iter().any(|(id, _)| *id == message.remote));
+            self.refused(folder, not_shown)?;
+            while let Some(action) = rest.first().map(|message| message.action.clone()) {
+                let (now, later): (Vec<_>, Vec<_>) = rest
+                    .into_iter()
+                    .partition(|message| message.action == action);
+                let ids: Vec<RemoteId> = now.into_iter().map(|message| message.remote).collect();
                 self.settle(folder, &ids, &action)?;
                 rest = later;
             }
             row = last;
         }
+    }
+
+    /// Puts on record of which messages the server cannot be told, each for a reason of its own.
+    fn refused(&mut self, folder: &Folder<'_>, refused: Vec<(RemoteId, Fault)>) -> Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let (id, epoch) = (folder.record.id, folder.epoch);
+        let reasons: Vec<_> = refused
+            .iter()
+            .map(|(id, fault)| (id.clone(), in_words(fault)))
+            .collect();
+        self.store.refused(id, epoch, &reasons, now())?;
+        if let Some((_, fault)) = refused.into_iter().next() {
+            self.unsettled.get_or_insert(fault.hint(
+                "queuemail delivered the message; it retries after 1 minute, then less often, but at least every 12 hours",
+            ));
+        }
+        Ok(())
     }
 
     /// Tells the server what became of messages, and puts on record that it knows.
@@ -294,10 +330,7 @@ impl Visit<'_> {
                     .cloned()
                     .collect();
                 self.store.settled(id, epoch, &done, settled.left)?;
-                if let Some((_, fault)) = settled.refused.into_iter().next() {
-                    self.unsettled.get_or_insert(fault);
-                }
-                return Ok(());
+                return self.refused(folder, settled.refused);
             }
             Err(err) => err,
         };
@@ -375,7 +408,10 @@ impl Visit<'_> {
                 &job.webhooks,
             )?;
             if let Some(destination) = place.may_ask_to_wait() {
-                store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
+                let wait = WaitName::Destination(&destination);
+                store
+                    .respect_wait(wait, Timestamp::now())
+                    .map_err(|err| err.context(CannotDeliver(job.target.to_string())))?;
             }
             let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
@@ -580,8 +616,18 @@ impl Visit<'_> {
 /// wishes, and what hinders the delivery.
 fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
     match (first, then) {
+        // That is no news, and where nobody named the mailbox, it is not told.
+        (Err(first), Err(err)) if destination_waits(&err) => Err(first),
         (Err(_), Err(err)) if is_wish(&err) || is_of_delivery(&err) => Err(err),
         (first, then) => first.and(then),
+    }
+}
+
+/// Why the server cannot be told of a message, for the record.
+fn in_words(fault: &Fault) -> String {
+    match &fault.server_said {
+        Some(said) => format!("{fault}: {}", escape(said)),
+        None => fault.to_string(),
     }
 }
 
@@ -611,6 +657,11 @@ pub fn is_of_folder(err: &anyhow::Error) -> bool {
 /// An error of where mail is delivered to, and not of the mailbox.
 pub fn is_of_delivery(err: &anyhow::Error) -> bool {
     err.downcast_ref::<CannotDeliver>().is_some()
+}
+
+/// The destination asked earlier to be left alone for a time, which has not passed.
+pub fn destination_waits(err: &anyhow::Error) -> bool {
+    is_of_delivery(err) && cause_of(err) == Some(Cause::WaitHolds)
 }
 
 /// A connection that broke, without a wish of the server to be left alone.

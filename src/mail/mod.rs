@@ -232,6 +232,16 @@ pub trait Mailbox {
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>>;
 
+    /// As [`Mailbox::retrieve`], but of each message the header alone, where the source gives it by
+    /// itself.
+    fn retrieve_heads(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        self.retrieve(ids, sink)
+    }
+
     /// Which of these are still in the open folder.
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
 

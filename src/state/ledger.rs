@@ -92,6 +92,15 @@ pub struct SkippedRecord {
 /// it, in seconds.
 const RECEIVED_ALIKE: i64 = 86_400;
 
+/// A message that is delivered, and of which the server is still to be told.
+#[derive(Clone, Debug)]
+pub struct Unsettled {
+    pub remote: RemoteId,
+    pub action: AfterFetch,
+    /// What it is recognised by; a row that has none is taken for no message.
+    pub fingerprint: Option<[u8; 16]>,
+}
+
 /// A delivery that a crash may have interrupted.
 #[derive(Clone, Debug)]
 pub struct Interrupted {
@@ -539,7 +548,7 @@ impl Store {
     ) -> Result<()> {
         const DELIVERED: Sql = Sql::both(
             "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
-                    next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
+                    attempts = 0, next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
         );
         const COUNT: Sql = Sql::both(
@@ -645,30 +654,68 @@ impl Store {
             .map(drop)
     }
 
-    /// Delivered messages with something still to be done on the server: the first `most` whose
-    /// row comes after `row`. Gives the last one's row, too.
+    /// Delivered messages with something still to be done on the server, of which the server is to
+    /// be told by now: the first `most` whose row comes after `row`. Gives the last one's row, too.
     pub fn unsettled(
         &self,
         folder: FolderId,
         epoch: Epoch,
         row: i64,
         most: usize,
-    ) -> Result<(i64, Vec<(RemoteId, AfterFetch)>)> {
+        now: i64,
+    ) -> Result<(i64, Vec<Unsettled>)> {
         const UNSETTLED: Sql = Sql::both(
-            "SELECT remote, settle, id FROM message
+            "SELECT remote, settle, fingerprint, id FROM message
              WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL AND id > ?3
+               AND (next_attempt IS NULL OR next_attempt <= ?5 OR next_attempt > ?6)
              ORDER BY id LIMIT ?4",
         );
         let mut last = row;
+        let longest = now + LONGEST_BACKOFF;
         let found = self.read(|reader| {
-            let behind = values![folder, epoch, row, most as u64];
+            let behind = values![folder, epoch, row, most as u64, now, longest];
             reader.rows(&UNSETTLED, &behind, |row| {
                 let settle: String = row.get(1)?;
-                last = row.get(2)?;
-                Ok((row.get(0)?, settle.parse().unwrap_or_default()))
+                last = row.get(3)?;
+                Ok(Unsettled {
+                    remote: row.get(0)?,
+                    action: settle.parse().unwrap_or_default(),
+                    fingerprint: row.get(2)?,
+                })
             })
         })?;
         Ok((last, found))
+    }
+
+    /// Puts on record that the server refused to do it with these, why, and when it is told again:
+    /// after a minute first, then after five times as long each, twice a day in the end. It is for
+    /// a person to end that: the message is delivered, and only the server still holds it.
+    pub fn refused(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        messages: &[(RemoteId, String)],
+        now: i64,
+    ) -> Result<()> {
+        const ATTEMPTS: Sql = Sql::both(
+            "SELECT attempts FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND settle IS NOT NULL",
+        );
+        const REFUSED: Sql = Sql::both(
+            "UPDATE message SET attempts = ?4, next_attempt = ?5, reason = ?6
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND settle IS NOT NULL",
+        );
+        self.transaction(|tx| {
+            for (remote, reason) in messages {
+                let which = values![folder, epoch, remote];
+                let earlier: Option<u32> = tx.row(&ATTEMPTS, &which, |row| row.get(0))?;
+                let attempts = earlier.unwrap_or(0).saturating_add(1);
+                let next = now + backoff(attempts);
+                let row = values![folder, epoch, remote, attempts, next, reason];
+                tx.run(&REFUSED, &row)?;
+            }
+            Ok(())
+        })
     }
 
     /// Puts on record that the server has done it, and whether they have left the folder.
@@ -680,7 +727,7 @@ impl Store {
         left: bool,
     ) -> Result<()> {
         const SETTLED: Sql = Sql::both(
-            "UPDATE message SET settle = NULL, present = ?4
+            "UPDATE message SET settle = NULL, present = ?4, next_attempt = NULL, reason = NULL
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
         );
         self.transaction(|tx| {
@@ -720,17 +767,24 @@ impl Store {
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
     /// deleted or moved by us. An id that ascends is not given again within an epoch; of another, by
-    /// which a message may be put back, a digest stays. How many there were stays, too.
+    /// which a message may be put back, a digest stays. How many there were stays, too. That at the
+    /// folder's mark is never forgotten: where it is seen in the folder again, UIDs went back.
     pub fn forget_left(&self, now: i64) -> Result<()> {
         const ANY: Sql = Sql::both(
-            "SELECT 1 FROM message
-             WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 1",
+            "SELECT 1 FROM message m
+             WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+               AND NOT EXISTS (SELECT 1 FROM folder f
+                               WHERE f.id = m.folder AND f.epoch = m.epoch
+                                 AND f.mark = CAST(m.remote AS TEXT)) LIMIT 1",
         );
         // So many at once that no other process waits long.
         const FORGET: Sql = Sql::both(
             "DELETE FROM message
-             WHERE id IN (SELECT id FROM message
-                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 10000)
+             WHERE id IN (SELECT id FROM message m
+                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+                            AND NOT EXISTS (SELECT 1 FROM folder f
+                                            WHERE f.id = m.folder AND f.epoch = m.epoch
+                                              AND f.mark = CAST(m.remote AS TEXT)) LIMIT 10000)
              RETURNING folder, remote",
         );
         const KEEP: Sql = Sql::both(
@@ -829,8 +883,8 @@ fn take_row(
     Ok(())
 }
 
-/// How long a message is remembered that left its folder, in seconds: 90 days. Nothing needs it; it
-/// answers questions of people.
+/// How long a message is remembered that left its folder, in seconds: 90 days. It answers questions of
+/// people, and recognises mail that a restored mailbox brings back.
 const REMEMBERED: i64 = 90 * 86_400;
 
 /// What stays of an id that is a text: 64 bits tell millions of them apart.

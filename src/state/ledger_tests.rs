@@ -238,8 +238,9 @@ impl Desk {
                 assert_eq!(self.count(&of), before.saturating_sub((*most).into()));
             }
             Event::Settled(left) => {
-                let (_, ids) = store.unsettled(folder, epoch, 0, usize::MAX).unwrap();
-                let ids: Vec<_> = ids.into_iter().map(|(id, _)| id).collect();
+                let unsettled = store.unsettled(folder, epoch, 0, usize::MAX, now);
+                let unsettled = unsettled.unwrap().1.into_iter();
+                let ids: Vec<_> = unsettled.map(|message| message.remote).collect();
                 store.settled(folder, epoch, &ids, *left).unwrap();
             }
             Event::Released => {
@@ -394,7 +395,9 @@ fn nothing_reads_the_whole_ledger() {
     store.folder_names(ADDRESS).unwrap();
     store.interrupted(ADDRESS).unwrap();
     store.due(folder, epoch, now, &mut |_| Ok(())).unwrap();
-    store.unsettled(folder, epoch, 0, 10).unwrap();
+    store.unsettled(folder, epoch, 0, 10, now).unwrap();
+    let refused = [(RemoteId::from(1), "no".to_owned())];
+    store.refused(folder, epoch, &refused, now).unwrap();
     store.accounted(folder, epoch, &listed).unwrap();
     let uids = [RemoteId::from(8), RemoteId::from(9)];
     store.accounted(folder, epoch, &uids).unwrap();
@@ -474,15 +477,67 @@ fn what_is_unsettled_is_read_part_by_part() {
     store.settled(folder, 1, &ids[1..2], false).unwrap();
     let (mut row, mut found) = (0, Vec::new());
     loop {
-        let (last, part) = store.unsettled(folder, 1, row, 2).unwrap();
+        let (last, part) = store.unsettled(folder, 1, row, 2, 0).unwrap();
         if part.is_empty() {
             break;
         }
         assert!(part.len() <= 2);
-        found.extend(part.into_iter().map(|(id, _)| id));
+        found.extend(part.into_iter().map(|message| message.remote));
         row = last;
     }
     assert_eq!(found, [5, 9, 1, 7].map(RemoteId::from));
+}
+
+/// Where the message at the mark is seen again, UIDs went back: that it left is never forgotten.
+#[test]
+fn the_row_at_the_mark_is_not_forgotten() {
+    let desk = Desk::new();
+    let (store, folder) = (&desk.store, desk.folder);
+    let ids: Vec<_> = [7, 8, 9].map(RemoteId::from).into();
+    deliver(&desk, &ids);
+    store.settled(folder, 1, &ids, true).unwrap();
+    store.set_mark(folder, "9").unwrap();
+    for _ in 0..2 {
+        store.forget_left(100 * DAY).unwrap();
+        let record = store.folder_record(ADDRESS, "INBOX", 1).unwrap().unwrap();
+        assert!(store.has_left(&record, &ids[2]).unwrap());
+        assert_eq!(desk.count("present = 0"), 1);
+    }
+    // The mark has moved on.
+    store.set_mark(folder, "10").unwrap();
+    store.forget_left(100 * DAY).unwrap();
+    assert_eq!(desk.count("present = 0"), 0);
+}
+
+/// What the server refuses is not to be told in each run.
+#[test]
+fn what_the_server_refused_is_told_again_later_each_time() {
+    let desk = Desk::new();
+    let (store, folder) = (&desk.store, desk.folder);
+    let ids: Vec<_> = [7, 8].map(RemoteId::from).into();
+    deliver(&desk, &ids);
+    let due = |now| store.unsettled(folder, 1, 0, 10, now).unwrap().1.len();
+    let mut now = 1000;
+    for wait in [
+        60, 300, 1500, 7500, 37_500, 43_200, 43_200, 43_200, 43_200, 43_200,
+    ] {
+        assert_eq!(due(now), 2);
+        let refused = [(ids[1].clone(), "it is on hold".to_owned())];
+        store.refused(folder, 1, &refused, now).unwrap();
+        assert_eq!((due(now + wait - 1), due(now + wait)), (1, 2), "{wait} s");
+        let refused = store.health(ADDRESS).unwrap().refused;
+        assert_eq!(refused, Some((1, "it is on hold".to_owned())));
+        // A clock that was set back holds nothing up.
+        assert_eq!(due(now - 10 * DAY), 2);
+        now += wait;
+    }
+    store.settled(folder, 1, &ids, true).unwrap();
+    assert_eq!(store.health(ADDRESS).unwrap().refused, None);
+    // What is settled is not refused any more.
+    store
+        .refused(folder, 1, &[(ids[0].clone(), "x".to_owned())], now)
+        .unwrap();
+    assert_eq!(store.health(ADDRESS).unwrap().refused, None);
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 pub use blobs::{Blob, Blobs, Held, Hold};
 pub use health::Health;
 pub use ledger::{
-    Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, uidvalidity,
+    Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
+    uidvalidity,
 };
 pub use lock::{Holder, Lock};
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};

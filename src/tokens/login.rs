@@ -37,10 +37,12 @@ pub enum Show<'a> {
         page: &'a str,
         code: &'a str,
     },
-    /// The page of the sign-in, and what a browser of this host is to open.
+    /// The page of the sign-in, and whether a browser of this host is to open it. Others on the host
+    /// can read the arguments of a browser. What they find in it lets nobody in: the code verifier,
+    /// without which no code is of use, stays with us (RFC 7636; RFC 8252 §8.1).
     Page {
         page: &'a str,
-        start: Option<&'a str>,
+        here: bool,
     },
 }
 
@@ -187,7 +189,7 @@ impl Access<'_> {
     fn with_browser(
         &self,
         wanted: &Wanted<'_>,
-        mut here: Option<Redirect>,
+        here: Option<Redirect>,
         account: &str,
         screen: &dyn Screen,
     ) -> Result<Granted> {
@@ -200,13 +202,9 @@ impl Access<'_> {
             wanted.account.map_or("", |a| a.name),
             wanted.registration.is_entra(),
         )?;
-        let start = match &mut here {
-            Some(redirect) => Some(redirect.start_at(&request.url)?),
-            None => None,
-        };
         let shown = Show::Page {
             page: request.url.as_str(),
-            start: start.as_deref(),
+            here: here.is_some(),
         };
         screen.show(account, shown);
         let brought = match here {

@@ -3,6 +3,8 @@
 //! not unknown. `QUEUEMAIL_SOAK` takes every call, not some of them.
 
 use super::{MESSAGE, later, office, outbox};
+use crate::campaign::Campaign;
+use crate::standin::{SmtpAt, SmtpFault};
 use crate::tokens::Home;
 use std::collections::HashMap;
 use std::fs::File;
@@ -256,4 +258,56 @@ fn a_report_is_delivered_once_however_often_its_delivery_is_killed() {
     }
     assert!(home.standin.submitted().is_empty());
     println!("campaign: report killed at {kills} calls, {n} reports: 0 lost, 0 twice");
+}
+
+/// A reply that ends too soon is none: what became of a message is known by a whole reply alone.
+#[test]
+fn replies_that_are_cut() {
+    let mut campaign = Campaign::new("replies that are cut, SMTP");
+    let places: Vec<(SmtpAt, String)> = [
+        (SmtpAt::Connect, "220 mail.example ESMTP\r\n"),
+        (
+            SmtpAt::Ehlo,
+            "250-mail.example\r\n250-STARTTLS\r\n250 SIZE\r\n",
+        ),
+        (SmtpAt::StartTls, "220 go ahead\r\n"),
+        (SmtpAt::Auth, "235 2.7.0 in\r\n"),
+        (SmtpAt::Mail, "250 2.1.0 ok\r\n"),
+        (SmtpAt::Rcpt, "250 2.1.5 ok\r\n"),
+        (SmtpAt::Data, "354 go ahead\r\n"),
+        (
+            SmtpAt::Dot,
+            "250-2.0.0 taken\r\n250 2.0.0 <9@mail.example>\r\n",
+        ),
+    ]
+    .into_iter()
+    .flat_map(|(at, whole)| (0..whole.len()).map(move |end| (at, whole[..end].to_owned())))
+    .collect();
+    let home = office();
+    for (n, (at, part)) in campaign.some_of(&places, 12).enumerate() {
+        let faults = home.standin.faults();
+        // Where messages go in chunks, there is no DATA.
+        let without = (*at == SmtpAt::Data).then(|| "CHUNKING".to_owned());
+        *faults.smtp_without.lock().unwrap() = without.into_iter().collect();
+        faults.smtp_next(9, *at, SmtpFault::Cut(part.clone()));
+        let ran = super::pipe(
+            &home,
+            &["send", "-t", "--timeout", "2"],
+            message(n).as_bytes(),
+        );
+        let story = format!("{at:?} {part:?}: {ran:?}");
+        let is_accepted = accepted(&home).get(&id(n)).copied().unwrap_or(0);
+        match at {
+            SmtpAt::Dot => assert_eq!((ran.code, is_accepted), (76, 1), "{story}"),
+            // Where the message goes with the envelope, nobody knows what became of it.
+            SmtpAt::Mail | SmtpAt::Rcpt | SmtpAt::Data => {
+                assert!(matches!(ran.code, 75 | 76) && is_accepted == 0, "{story}");
+            }
+            _ => assert_eq!((ran.code, is_accepted), (75, 0), "{story}"),
+        }
+        campaign.fault();
+        faults.smtp_clear();
+        super::change_state(&home, "DELETE FROM wait");
+    }
+    campaign.end(8);
 }

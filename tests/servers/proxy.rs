@@ -140,3 +140,27 @@ pub fn connect(port: Option<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
     });
     (url, targets)
 }
+
+/// An HTTP proxy that lets nobody through: it answers with this status, and repeats what it was
+/// asked, with the credentials for it. Gives the host and port. Ends with the process.
+pub fn echo(status: u16) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut octet = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut octet).unwrap_or(0) == 1 {
+                head.push(octet[0]);
+            }
+            let body = String::from_utf8_lossy(&head);
+            let line = body.replace("\r\n", " ");
+            let answer = format!(
+                "HTTP/1.1 {status} {line}\r\nX-Echo: {line}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            client.write_all(answer.as_bytes()).ok();
+        }
+    });
+    own
+}

@@ -11,7 +11,7 @@ mod batch;
 mod client;
 mod faults;
 mod folders;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod listing;
 mod parts;

@@ -27,7 +27,7 @@ pub enum Found<'a> {
     End,
 }
 
-/// The value of `BODY[]`, or of a part of it.
+/// The value of `BODY[]`, of `BODY[HEADER]` or of a part of them: only one is asked for at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// So many octets follow this piece.
@@ -197,7 +197,7 @@ fn name(piece: &mut &[u8]) -> Result<Item, Malformed> {
         Item::Uid
     } else if name.eq_ignore_ascii_case(b"RFC822.SIZE") {
         Item::Size
-    } else if name.eq_ignore_ascii_case(b"BODY[]") {
+    } else if name.eq_ignore_ascii_case(b"BODY[]") || name.eq_ignore_ascii_case(b"BODY[HEADER]") {
         Item::Body
     } else if name.eq_ignore_ascii_case(b"FLAGS") {
         Item::Flags

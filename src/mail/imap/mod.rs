@@ -11,7 +11,7 @@ mod describe;
 mod faults;
 mod fetch;
 mod folders;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod guard;
 mod line;
@@ -35,6 +35,7 @@ use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
 use guard::{Findings, Guard};
+use retrieve::Part;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -139,6 +140,25 @@ impl ImapMailbox {
             .map_err(|failure| self.fault("cannot list the folders", failure))
     }
 
+    fn retrieve_part(
+        &mut self,
+        ids: &[RemoteId],
+        part: Part,
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        let uids = uids(ids)?;
+        let missing = self
+            .on_wire(|wire| retrieve::retrieve(wire, &uids, part, sink))
+            .map_err(|failure| match failure {
+                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
+                refused => self.fault("cannot retrieve the messages", refused),
+            })?;
+        Ok(missing
+            .into_iter()
+            .map(|(uid, why)| (RemoteId::from(uid), why))
+            .collect())
+    }
+
     /// A folder of this name in the other form of Unicode, where there is none in this one.
     fn other_form(&mut self, folder: &str) -> Result<Option<String>, Failure> {
         if folder.is_ascii() {
@@ -176,6 +196,7 @@ impl Mailbox for ImapMailbox {
         {
             let heard = &mut self.wire.borrow_mut().heard;
             (heard.exists, heard.uid_next, heard.permanent) = (0, None, None);
+            heard.next_is_wrong = false;
         }
         let mut opened = self.select(folder, write);
         if matches!(opened, Err(Failure::Refused(_)))
@@ -277,17 +298,15 @@ impl Mailbox for ImapMailbox {
         ids: &[RemoteId],
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>> {
-        let uids = uids(ids)?;
-        let missing = self
-            .on_wire(|wire| retrieve::retrieve(wire, &uids, sink))
-            .map_err(|failure| match failure {
-                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
-                refused => self.fault("cannot retrieve the messages", refused),
-            })?;
-        Ok(missing
-            .into_iter()
-            .map(|(uid, why)| (RemoteId::from(uid), why))
-            .collect())
+        self.retrieve_part(ids, Part::Whole, sink)
+    }
+
+    fn retrieve_heads(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        self.retrieve_part(ids, Part::Header, sink)
     }
 
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {

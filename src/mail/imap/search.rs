@@ -20,7 +20,8 @@ const MOST: usize = 2_000_000;
 /// answer is filtered. Neither RETURN nor a charset is asked for: Exchange knows none, and the
 /// old form is understood by all; both `* SEARCH`, on several lines, and `* ESEARCH` (RFC 4731)
 /// are read. No hit in a folder that holds messages is not believed: then the UIDs are fetched.
-/// Where UIDNEXT says that there is nothing above `after`, nothing is asked, and nothing found.
+/// Where UIDNEXT says that there is nothing above `after`, nothing is asked, and nothing found,
+/// unless a message was seen where it says that there is none.
 pub fn search(
     wire: &mut Wire,
     after: Option<u32>,
@@ -29,7 +30,8 @@ pub fn search(
 ) -> Result<Vec<u32>, Failure> {
     let first = after.unwrap_or(1).max(1);
     let next = after.map(|after| after.checked_add(1));
-    if next.is_some_and(|next| next.is_none() || next == wire.heard.uid_next) {
+    let is_end = |next| next == wire.heard.uid_next && !wire.heard.next_is_wrong;
+    if next.is_some_and(|next| next.is_none() || is_end(next)) {
         return Ok(Vec::new());
     }
     let mut key = format!("UID {first}:*");
@@ -47,6 +49,7 @@ pub fn search(
         found = fetch_uids(wire, "1:*")?;
     }
     found.retain(|&uid| uid >= first);
+    judge_next(wire, &found);
     Ok(found)
 }
 
@@ -85,6 +88,14 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// Notes whether these UIDs show that the server tells a wrong UIDNEXT.
+fn judge_next(wire: &mut Wire, found: &[u32]) {
+    let next = wire.heard.uid_next;
+    wire.heard.next_is_wrong |= found
+        .iter()
+        .any(|uid| next.is_some_and(|next| *uid >= next));
+}
+
 /// Which of these UIDs the folder still holds. One that the search does not find is asked for by
 /// another command: who is taken to be gone is never asked for again.
 pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
@@ -95,16 +106,35 @@ pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
     found.sort_unstable();
     let mut lost = uids.to_vec();
     lost.retain(|uid| found.binary_search(uid).is_err());
-    for (_, set) in uid_set::sets(&lost, usize::MAX) {
-        match fetch_uids(wire, &set) {
-            Ok(there) => found.extend(there),
-            // Some say so of a UID that is gone.
-            Err(Failure::Refused(words))
-                if matches!(meaning(&words), Meaning::Gone | Meaning::Other) => {}
-            Err(failure) => return Err(failure),
+    for (range, set) in uid_set::sets(&lost, usize::MAX) {
+        found.extend(match fetch_uids(wire, &set) {
+            Err(Failure::Refused(words)) if may_be_gone(&words) => match range.len() {
+                1 => Vec::new(),
+                _ => one_by_one(wire, &lost[range])?,
+            },
+            there => there?,
+        });
+    }
+    judge_next(wire, &found);
+    Ok(found)
+}
+
+/// Those of a refused set that the folder holds. One of them may be the reason, and of the others
+/// the refusal says nothing: only of a UID that is asked for alone it is believed.
+fn one_by_one(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
+    let mut found = Vec::new();
+    for uid in uids {
+        match fetch_uids(wire, &uid.to_string()) {
+            Err(Failure::Refused(words)) if may_be_gone(&words) => {}
+            there => found.extend(there?),
         }
     }
     Ok(found)
+}
+
+/// Some refuse to fetch a UID that is gone, with or without a response code.
+fn may_be_gone(words: &str) -> bool {
+    matches!(meaning(words), Meaning::Gone | Meaning::Other)
 }
 
 /// The messages with this Message-ID. A server finds it as a part of the field's value too, so

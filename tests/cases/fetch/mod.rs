@@ -6,7 +6,7 @@ mod deliveries;
 mod large;
 mod mail_store;
 mod oddities;
-mod receiver;
+pub mod receiver;
 mod runs;
 mod select;
 mod start;
