@@ -10,6 +10,7 @@
 //!        fetch                the engine: list, deliver, record, settle
 //!        outbox               the engine: keep, hand over, settle, report
 //!        send                 the engine: connections, limits, waits, verdicts
+//!        relay                one SMTP session of a client of this machine, into the outbox
 //!        check                the walk to a working mailbox, step by step
 //!        provision            servers and queues added, changed, renamed, removed
 //!        reach                opens mailboxes and ways out, by the way that is open to us
@@ -47,6 +48,7 @@ mod powershell;
 mod prompt;
 mod provision;
 mod reach;
+mod relay;
 mod secret;
 mod send;
 mod setup;

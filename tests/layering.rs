@@ -27,7 +27,11 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("main", false, &[]),
     ("lib", true, &["cli", "commands", "diagnosis", "usage"]),
     // Built for the fuzzers alone.
-    ("fuzzing", true, &["delivery", "fetch", "mail", "oauth"]),
+    (
+        "fuzzing",
+        true,
+        &["delivery", "fetch", "mail", "oauth", "relay"],
+    ),
     ("cli", false, &["config", "net"]),
     ("usage", false, &["cli", "fault"]),
     (
@@ -46,6 +50,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "prompt",
             "provision",
             "reach",
+            "relay",
             "send",
             "setup",
             "state",
@@ -87,6 +92,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "delivery", "mail", "outbox", "reach", "state", "submit", "tokens",
         ],
     ),
+    ("relay", true, &["mail", "send", "state"]),
     (
         "reach",
         true,
@@ -141,6 +147,7 @@ const ENGINES: &[&str] = &[
     "outbox",
     "provision",
     "reach",
+    "relay",
     "send",
     "setup",
     "tokens",

@@ -178,6 +178,7 @@ mod tests {
             ("IncomingServer", keys::<IncomingServer>()),
             ("OutgoingServer", keys::<OutgoingServer>()),
             ("Limits", keys::<Limits>()),
+            ("Relay", keys::<Relay>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
             ("Webhook", keys::<super::super::Webhook>()),

@@ -6,11 +6,13 @@ mod dial;
 mod endpoint;
 mod patience;
 mod tls;
+mod unix;
 
 pub use authorities::certificates;
 pub use endpoint::{Endpoint, TlsMode};
 pub use patience::Patience;
 pub use tls::{Connector, TlsStream, check_names, over_tls, reason, start_tls, untrusted};
+pub use unix::connect_unix;
 
 use crate::fault::{Cause, Fault};
 use anyhow::Result;

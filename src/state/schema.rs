@@ -202,6 +202,11 @@ const MIGRATIONS: &[&str] = &[
     UPDATE way SET ground = 'proven'
     WHERE reason = 'a message was accepted though the token names no permission (RBAC for Applications)';
 ",
+    "
+    -- who handed the message to the relay, as in `uid=33 gid=33 pid=4711`: by what it is counted,
+    -- then what else is known; NULL where our own user kept it
+    ALTER TABLE outbox ADD COLUMN submitter TEXT;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".

@@ -16,6 +16,9 @@ mod tests;
 mod transaction;
 mod wire;
 
+pub use content::stuff;
+pub use reply::Reply;
+
 use super::{Envelope, Outcome, Receipt, Transport};
 use crate::fault::{Cause, Kind, kind_of};
 use crate::net::{Endpoint, Settings};
