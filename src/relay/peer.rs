@@ -1,9 +1,10 @@
 //! Who is at the other end of a session: the kernel says it, and nobody else.
 
 use crate::fault::{Fault, Kind};
+use crate::system::{self, Connected};
 use anyhow::Result;
 use rustix::fs::{FileType, fstat};
-use rustix::net::{self, AddressFamily, SocketAddrUnix, sockopt};
+use rustix::net::{self, AddressFamily};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
@@ -32,17 +33,11 @@ impl Peer {
         if kind != FileType::Socket {
             return Ok(Peer::Ourselves);
         }
-        if sockopt::socket_domain(fd).map_err(cannot)? == AddressFamily::UNIX {
-            // Who connected came to a socket with a name; one of a pair has none.
-            let own = net::getsockname(fd).map_err(cannot)?;
-            if SocketAddrUnix::try_from(own).is_ok_and(|own| own.is_unnamed()) {
-                return Ok(Peer::Ourselves);
-            }
-            let who = sockopt::socket_peercred(fd).map_err(cannot)?;
-            return Ok(Peer::User {
-                uid: who.uid.as_raw(),
-                gid: who.gid.as_raw(),
-                pid: who.pid.as_raw_nonzero().get(),
+        let own = net::getsockname(fd).map_err(cannot)?;
+        if own.address_family() == AddressFamily::UNIX {
+            return Ok(match system::connected(fd).map_err(cannot)? {
+                Some(Connected { uid, gid, pid }) => Peer::User { uid, gid, pid },
+                None => Peer::Ourselves,
             });
         }
         let address = net::getpeername(fd).map_err(cannot)?;
