@@ -20,7 +20,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use words::Teller;
+use words::ReportTo;
 
 /// A server that asks for a longer wait is asked again after this time all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -73,7 +73,7 @@ struct Run<'a> {
     context: &'a Context,
     store: &'a Store,
     mailboxes: Mailboxes<'a>,
-    teller: Teller<'a>,
+    report_to: ReportTo<'a>,
     dry_run: bool,
     audit: bool,
     deadline: Option<Instant>,
@@ -99,7 +99,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         context,
         store: &store,
         mailboxes: Mailboxes::new(&means, &config, &store),
-        teller: Teller::new(&context.output),
+        report_to: ReportTo::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,
         deadline,
@@ -108,7 +108,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
             .map(|seconds| Duration::from_secs(seconds.into())),
     };
     let mut done = run.all(&tasks, args.jobs);
-    run.teller.end();
+    run.report_to.end();
     for (address, err) in homeless {
         done.failed(&address, err);
     }
@@ -231,7 +231,7 @@ impl Run<'_> {
                 let wanted = Wanted::of(&task.entry, &job.after);
                 Ok(self.mailboxes.open(&wanted, stale_token, way)?.into())
             },
-            &self.teller,
+            &self.report_to,
             tally,
         )
     }

@@ -8,7 +8,7 @@ use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::mail::Receipt;
-use crate::outbox::{self, Settled};
+use crate::send::outbox::{self, Settled};
 use crate::send::{Listener, Mail, Office, kept};
 use crate::state::{OutboxEntry, Store};
 use anyhow::Result;

@@ -7,7 +7,6 @@
 
 mod audit;
 mod commit;
-mod fields;
 mod identity;
 mod intake;
 mod kept;

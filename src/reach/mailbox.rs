@@ -346,14 +346,8 @@ impl<'a> Mailboxes<'a> {
                 Opened::Imap(Box::new(mailbox))
             }
             ReadWay::Graph => Opened::Graph(Box::new(
-                graph::open(
-                    self.http(server)?,
-                    resolve::graph(server)?,
-                    name,
-                    token,
-                    self.means.trace().map(|trace| Box::new(trace) as _),
-                )
-                .with_context(|| format!("incoming server `{}`", server.name))?,
+                graph::open(self.http(server)?, resolve::graph(server)?, name, token)
+                    .with_context(|| format!("incoming server `{}`", server.name))?,
             )),
         })
     }

@@ -226,7 +226,6 @@ impl<'a> Transports<'a> {
                 route.graph(&registration.authority)?,
                 way.user(route),
                 token,
-                self.means.trace().map(|trace| Box::new(trace) as _),
             )?),
         })
     }

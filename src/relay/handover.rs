@@ -1,16 +1,16 @@
 //! The other side of the relay: a message of somebody to whom the configuration is closed goes to
 //! the service by its Unix socket, as any client's would. The service knows by the kernel who it is.
 
+use crate::dialogue::{Broken, Dialogue, Dots, Reply};
 use crate::fault::{Fault, Kind};
 use crate::files;
+use crate::mail::addresses;
 use crate::mail::message::Draft;
-use crate::mail::{addresses, smtp};
-use crate::net::connect_unix;
+use crate::net::{Stream, connect_unix};
 use crate::send::Orders;
 use anyhow::Result;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -23,9 +23,6 @@ const KEEPING: Duration = Duration::from_secs(300);
 /// How long a relay that is full, or just starting, is asked again.
 const AGAIN: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(250);
-/// Octets of a reply line, and lines of a reply.
-const MAX_LINE: u64 = 4096;
-const MAX_LINES: usize = 100;
 
 const SEE: &str = "the message was not kept; see: systemctl status queuemail-relay.socket";
 
@@ -84,10 +81,9 @@ pub fn hand_over(relay: &Relay, orders: &Orders<'_>, octets: Vec<u8>) -> Result<
         client.ask(&format!("RCPT TO:<{to}>"), 250, Kind::UnknownRecipient)?;
     }
     client.ask("DATA", 354, Kind::Refused)?;
-    client.give(&octets)?;
-    let said = client.ask(".", 250, Kind::Malformed)?;
+    let said = client.give(&octets)?;
     // The message is kept; nothing depends on how the session ends.
-    let _ = client.stream.get_mut().write_all(b"QUIT\r\n");
+    let _ = client.dialogue.write(b"QUIT\r\n");
     Ok(said)
 }
 
@@ -155,7 +151,7 @@ fn connected(socket: &Path) -> Result<Client> {
 }
 
 struct Client {
-    stream: BufReader<UnixStream>,
+    dialogue: Dialogue,
     socket: PathBuf,
     /// The message's end may have been seen.
     handed_over: bool,
@@ -163,19 +159,13 @@ struct Client {
 
 impl Client {
     fn open(socket: &Path) -> Result<Client, Fault> {
-        let connect = || -> std::io::Result<UnixStream> {
-            let stream = connect_unix(socket, PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            Ok(stream)
-        };
-        let stream = connect().map_err(|e| unreached(socket, &e))?;
+        let stream = connect_unix(socket, PATIENCE).map_err(|e| unreached(socket, &e))?;
         let mut client = Client {
-            stream: BufReader::new(stream),
+            dialogue: Dialogue::new(Stream::new(stream, PATIENCE)),
             socket: socket.to_owned(),
             handed_over: false,
         };
-        client.reply(220, Kind::Refused)?;
+        client.reply(220, PATIENCE, Kind::Refused)?;
         client.ask("EHLO localhost", 250, Kind::Refused)?;
         Ok(client)
     }
@@ -184,74 +174,58 @@ impl Client {
     /// good.
     fn ask(&mut self, line: &str, code: u16, kind: Kind) -> Result<String, Fault> {
         self.write(format!("{line}\r\n").as_bytes())?;
-        if line == "." {
-            self.handed_over = true;
-            let _ = self.stream.get_ref().set_read_timeout(Some(KEEPING));
-        }
-        self.reply(code, kind)
+        self.reply(code, PATIENCE, kind)
     }
 
-    /// The message, its lines ended and its dots doubled.
-    fn give(&mut self, octets: &[u8]) -> Result<(), Fault> {
-        smtp::stuff(octets, |piece| self.write(piece))?;
-        match octets.is_empty() || octets.ends_with(b"\r\n") {
-            true => Ok(()),
-            false => self.write(b"\r\n"),
-        }
+    /// The message, its lines ended and its dots doubled, and its end; gives what is said to it.
+    fn give(&mut self, octets: &[u8]) -> Result<String, Fault> {
+        let mut out = Vec::with_capacity(octets.len() + octets.len() / 64);
+        let mut dots = Dots::new();
+        dots.write(octets, &mut out);
+        self.write(&out)?;
+        self.write(dots.end())?;
+        self.handed_over = true;
+        self.reply(250, KEEPING, Kind::Malformed)
     }
 
     fn write(&mut self, octets: &[u8]) -> Result<(), Fault> {
-        let written = self.stream.get_mut().write_all(octets);
-        match written {
-            Ok(()) => Ok(()),
-            // What it said before it went tells more.
-            Err(e) => match self.reply(0, Kind::Refused) {
-                Err(fault) if fault.server_said.is_some() => Err(fault),
-                _ => Err(self.gone(&e.to_string())),
-            },
+        self.dialogue.allow(PATIENCE);
+        let Err(e) = self.dialogue.write(octets) else {
+            return Ok(());
+        };
+        // What it said before it went tells more.
+        match self.reply(0, PATIENCE, Kind::Refused) {
+            Err(fault) if fault.server_said.is_some() => Err(fault),
+            _ => Err(self.gone(&e.to_string())),
         }
     }
 
-    fn reply(&mut self, code: u16, kind: Kind) -> Result<String, Fault> {
-        let mut words: Vec<String> = Vec::new();
-        for _ in 0..MAX_LINES {
-            let mut line = Vec::new();
-            let mut limited = (&mut self.stream).take(MAX_LINE);
-            let read = limited.read_until(b'\n', &mut line);
-            if let Err(e) = &read {
-                return Err(self.gone(&e.to_string()));
-            }
-            if !line.ends_with(b"\n") {
-                return Err(self.gone("it closed the connection"));
-            }
-            let line = String::from_utf8_lossy(&line);
-            let Some((found, last, text)) = smtp::Reply::split(line.trim_end()) else {
-                return Err(self.gone("it does not speak SMTP"));
-            };
-            words.push(text.to_owned());
-            if last {
-                let said = words.join(" ");
-                return match found == code {
-                    true => Ok(said),
-                    false => Err(self.refused(found, &said, kind)),
-                };
-            }
+    fn reply(&mut self, code: u16, wait: Duration, kind: Kind) -> Result<String, Fault> {
+        let reply = self.dialogue.reply(wait, |_| {});
+        let reply = reply.map_err(|broken| match broken {
+            Broken::Io(e) => self.gone(&e.to_string()),
+            Broken::Closed => self.gone("it closed the connection"),
+            Broken::Nonsense(_) => self.gone("it does not speak SMTP"),
+        })?;
+        match reply.code == code {
+            true => Ok(reply.said()),
+            false => Err(self.refused(&reply, kind)),
         }
-        Err(self.gone("its reply has no end"))
     }
 
-    fn refused(&self, code: u16, said: &str, kind: Kind) -> Fault {
+    fn refused(&self, reply: &Reply, kind: Kind) -> Fault {
         let what = format!(
             "the relay at `{}` refuses the message",
             self.socket.display()
         );
-        let kind = match (code / 100, said.get(..3)) {
+        let status = reply.lines.first().and_then(|line| line.get(..3));
+        let kind = match (reply.code / 100, status) {
             (5, Some("5.7")) => Kind::Refused,
             (5, Some("5.1")) => Kind::UnknownRecipient,
             (5, _) => kind,
             _ => Kind::TryLater,
         };
-        Fault::new(kind, what).said(format!("{code} {said}"))
+        Fault::new(kind, what).said(reply.said())
     }
 
     fn gone(&self, why: &str) -> Fault {

@@ -2,8 +2,8 @@
 
 use crate::commands::Context;
 use crate::mail::{Outcome, Receipt};
-use crate::outbox::Settled;
 use crate::send::Mail;
+use crate::send::outbox::Settled;
 use anyhow::Result;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,8 +2,8 @@
 
 use crate::commands::Context;
 use crate::mail::{Outcome, Receipt};
-use crate::outbox::Settled;
 use crate::output::escape;
+use crate::send::outbox::Settled;
 use crate::send::{Mail, Office};
 use anyhow::Result;
 use serde_json::json;
