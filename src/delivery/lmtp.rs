@@ -348,6 +348,7 @@ mod tests {
     use openssl::x509::X509;
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
     #[test]

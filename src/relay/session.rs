@@ -469,26 +469,24 @@ type Line<'i> = (&'i [u8], &'i [u8]);
 /// The line is too long, or it could be two lines to somebody else.
 fn line_of(input: &[u8]) -> Result<Option<Line<'_>>, Refusal> {
     let end = input.iter().position(|&o| matches!(o, b'\n' | 0));
-    let (line, rest) = match end {
-        _ if end.unwrap_or(input.len()) > MAX_LINE => {
-            return Err(Refusal::new(500, "5.5.2", "the line is too long"));
-        }
-        None => (input, None),
-        Some(at) if input[at] == 0 => return Err(foul("a NUL")),
-        Some(at) => match input[..at].strip_suffix(b"\r") {
-            Some(line) => (line, Some(&input[at + 1..])),
-            None => return Err(foul("a bare LF")),
-        },
-    };
-    // At the end of what has come so far, an LF may follow.
-    let inside = match rest {
-        Some(_) => line,
-        None => line.strip_suffix(b"\r").unwrap_or(line),
-    };
-    if inside.contains(&b'\r') {
+    let line = &input[..end.unwrap_or(input.len())];
+    // The last octet may be a CR to which an LF belongs, that has come or will come. What is found
+    // first does not depend on how much has come.
+    let known = &line[..line.len().min(MAX_LINE + 1)];
+    if known.strip_suffix(b"\r").unwrap_or(known).contains(&b'\r') {
         return Err(foul("a bare CR"));
     }
-    Ok(rest.map(|rest| (line, rest)))
+    if line.len() > MAX_LINE {
+        return Err(Refusal::new(500, "5.5.2", "the line is too long"));
+    }
+    match end {
+        None => Ok(None),
+        Some(at) if input[at] == 0 => Err(foul("a NUL")),
+        Some(at) => match line.strip_suffix(b"\r") {
+            Some(line) => Ok(Some((line, &input[at + 1..]))),
+            None => Err(foul("a bare LF")),
+        },
+    }
 }
 
 fn foul(what: &str) -> Refusal {

@@ -99,8 +99,9 @@ pub fn sync_filesystem(folder: &File) -> Option<io::Result<()>> {
 /// See [`super`].
 pub fn connected(socket: impl AsFd) -> rustix::io::Result<Option<Connected>> {
     // Who connects comes to a socket with a name, if only an abstract one.
-    let own = rustix::net::getsockname(&socket)?;
-    if SocketAddrUnix::try_from(own)?.is_unnamed() {
+    let own = SocketAddrUnix::try_from(rustix::net::getsockname(&socket)?)?;
+    let is_empty = |name: Option<&[u8]>| name.is_none_or(<[u8]>::is_empty);
+    if is_empty(own.path_bytes()) && is_empty(own.abstract_name()) {
         return Ok(None);
     }
     let who = rustix::net::sockopt::socket_peercred(socket)?;
