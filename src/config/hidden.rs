@@ -42,17 +42,21 @@ const PLAIN: &[&str] = &[
     "limits",
     "managed_identity",
     "max_size",
+    "megabytes_per_user",
     "message_size",
     "messages_per_minute",
+    "messages_per_user",
     "name",
     "outgoing_server",
     "outgoing_servers",
+    "password_file",
     "priority",
     "probe",
     "queues",
     "recipient",
     "recipients_per_day",
     "recipients_per_message",
+    "relay",
     "scope",
     "select",
     "sender",
@@ -271,6 +275,7 @@ mod tests {
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
         all.extend(keys::<Select>());
+        all.extend(keys::<Relay>());
         let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
         let hidden: std::collections::BTreeSet<&String> = all.iter().filter(hidden).collect();
         let expected = [

@@ -8,7 +8,7 @@ use super::model::Config;
 use super::paths::resolve_paths;
 use super::problem::Problem;
 use super::refusal::from_serde;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::files;
 use crate::shell;
 use anyhow::Result;
@@ -45,10 +45,12 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
         let what = format!("cannot read {}: {}", shown(path), why(&e));
         let fault = Fault::config(what).by_system(&e);
         match e.kind() {
-            std::io::ErrorKind::NotFound => fault.hint(
+            std::io::ErrorKind::NotFound => fault.cause(Cause::ConfigNotOurs).hint(
                 "make it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",
             ),
-            std::io::ErrorKind::PermissionDenied => fault.hint(run_as_owner(path)),
+            std::io::ErrorKind::PermissionDenied => {
+                fault.cause(Cause::ConfigNotOurs).hint(run_as_owner(path))
+            }
             _ => fault,
         }
     };
@@ -115,6 +117,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
             shown(path),
             metadata.uid()
         ))
+        .cause(Cause::ConfigNotOurs)
         .hint(files::owner_hint(me, metadata.uid(), path))
         .into());
     }
@@ -146,11 +149,16 @@ pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Resul
     if metadata.permissions().mode() & 0o077 != 0
         && config.secret_sources().any(|(_, s)| s.is_plain())
     {
-        return Err(Fault::config(format!(
+        let fault = Fault::config(format!(
             "{} holds a secret, and other users can read it",
             shown(path)
         ))
-        .hint(format!("chmod 600 {}", shell::quote(path)))
+        .hint(format!("chmod 600 {}", shell::quote(path)));
+        let me = rustix::process::geteuid().as_raw();
+        return Err(match metadata.uid() == me {
+            true => fault,
+            false => fault.cause(Cause::ConfigNotOurs),
+        }
         .into());
     }
     Ok(())
@@ -223,7 +231,7 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue, Webhook};
+    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue, Relay, Webhook};
 
     /// The keys of a type, as serde names them when it refuses another.
     pub(in crate::config) fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
@@ -247,6 +255,7 @@ pub(super) mod tests {
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
         all.extend(keys::<crate::config::Select>());
+        all.extend(keys::<Relay>());
         for key in all {
             let shown = |l: &str| {
                 l.trim_start_matches([' ', '#', '-'])

@@ -36,6 +36,9 @@ pub struct Config {
     /// What goes with mail that is posted to a URL.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
+    /// Who may hand mail to the relay (`sendmail -bs`), and how much.
+    #[serde(default)]
+    pub relay: Relay,
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
@@ -243,6 +246,19 @@ pub struct Limits {
     pub recipients_per_day: Option<u32>,
     /// Octets of a message.
     pub message_size: Option<u32>,
+}
+
+/// Who may hand mail to the relay, and how much.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// A file with a line `USER:PASSWORD` for each client that signs in. Where it is set, clients
+    /// that connect by TCP must sign in.
+    pub password_file: Option<PathBuf>,
+    /// Messages of one user that are in the outbox at the same time; 1000 where absent.
+    pub messages_per_user: Option<u32>,
+    /// The same in units of 1,048,576 bytes; 1024 where absent.
+    pub megabytes_per_user: Option<u32>,
 }
 
 fn yes() -> bool {

@@ -187,6 +187,7 @@ mod tests {
             ("IncomingServer", keys::<IncomingServer>()),
             ("OutgoingServer", keys::<OutgoingServer>()),
             ("Limits", keys::<Limits>()),
+            ("Relay", keys::<Relay>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
             ("Select", keys::<super::super::Select>()),

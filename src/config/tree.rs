@@ -276,7 +276,8 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, queues,
+        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, relay,
+        queues,
     }
     Defaults {
         language, priority, deliver, after_fetch, stamp, sender, recipient,
@@ -294,6 +295,9 @@ mappings! {
     }
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,
+    }
+    Relay {
+        password_file, messages_per_user, megabytes_per_user,
     }
     Webhook {
         url, secret, authorization, ca_file, content_type, cloudevents, probe,

@@ -210,6 +210,11 @@ const MIGRATIONS: &[&str] = &[
     -- what was there before fetching began (JSON), until all of it is on record as skipped
     ALTER TABLE folder ADD COLUMN start TEXT;
 ",
+    "
+    -- who handed the message to the relay, as in `uid=33 gid=33 pid=4711`: by what it is counted,
+    -- then what else is known; NULL where our own user kept it
+    ALTER TABLE outbox ADD COLUMN submitter TEXT;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".
