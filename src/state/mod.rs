@@ -34,7 +34,8 @@ pub use blobs::{Blob, Blobs, Held, Hold};
 pub use facts::Facts;
 pub use health::Health;
 pub use ledger::{
-    Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, Unsettled, uidvalidity,
+    Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
+    uidvalidity,
 };
 pub use lock::{Holder, Lock};
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};

@@ -108,7 +108,7 @@ fn what_a_lease_guards_is_written_while_it_is_held() {
 fn what_a_lost_connection_was_about_is_done_once() {
     let engine = Engine::postgres();
     let store = engine.open();
-    let folder = store.open_folder("a@x.example", "INBOX", 1).unwrap();
+    let folder = store.open_folder("a@x.example", "INBOX", 1, None).unwrap();
     let mut is_first = true;
     let repeats = store.db.write(Durable::Now, None, |tx| {
         const COUNT: Sql = Sql::both("UPDATE folder SET delivered = delivered + 1 WHERE id = ?1");

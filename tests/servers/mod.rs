@@ -16,7 +16,7 @@ mod dovecot;
 pub mod pgbouncer;
 mod postfix;
 pub mod postgres;
-mod process;
+pub mod process;
 pub mod proxy;
 pub mod raw_imap;
 
@@ -282,7 +282,7 @@ fn new_folder() -> PathBuf {
 
 /// A port on loopback that nobody takes before the server it is for: it lies below those that
 /// the kernel gives to whoever asks for any, and this process gives it once.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const RANGE: std::ops::Range<u32> = 10_000..32_000;
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(64);
@@ -297,7 +297,7 @@ fn free_port() -> u16 {
 }
 
 /// Runs a small command to its end.
-fn run(program: &str, args: &[&str]) {
+pub fn run(program: &str, args: &[&str]) {
     let output = std::process::Command::new(program).args(args).output();
     let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
     assert!(
