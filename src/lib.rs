@@ -9,6 +9,7 @@
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
 //!        send                 the engine: connections, limits, waits, verdicts, and the outbox
+//!        relay                one SMTP session of a client of this machine, into the outbox
 //!        check                the walk to a working mailbox, step by step
 //!        provision            servers and queues added, changed, renamed, removed
 //!        reach                opens mailboxes and ways out, by the way that is open to us
@@ -46,6 +47,7 @@ mod powershell;
 mod prompt;
 mod provision;
 mod reach;
+mod relay;
 mod secret;
 mod send;
 mod setup;

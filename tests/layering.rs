@@ -29,7 +29,11 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("main", false, &[]),
     ("lib", true, &["cli", "commands", "diagnosis", "usage"]),
     // Built for the fuzzers alone.
-    ("fuzzing", true, &["delivery", "fetch", "mail", "oauth"]),
+    (
+        "fuzzing",
+        true,
+        &["delivery", "fetch", "mail", "oauth", "relay"],
+    ),
     ("cli", false, &["config", "net"]),
     ("usage", false, &["cli", "fault"]),
     (
@@ -47,6 +51,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "prompt",
             "provision",
             "reach",
+            "relay",
             "send",
             "setup",
             "state",
@@ -91,6 +96,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         true,
         &["delivery", "mail", "send::outbox", "state"],
     ),
+    ("relay", true, &["mail", "send", "state"]),
     (
         "reach",
         true,
@@ -134,6 +140,7 @@ const ENGINES: &[&str] = &[
     "fetch",
     "provision",
     "reach",
+    "relay",
     "send",
     "send::outbox",
     "setup",

@@ -5,9 +5,10 @@ use super::road::{self, Names};
 use super::run::Run;
 use super::{Outcome, Walk, mailbox, reword};
 use crate::config::resolve;
-use crate::config::{AfterFetch, Authentication, IncomingServer, MailboxEntry};
+use crate::config::{AfterFetch, Authentication, IncomingServer, MailboxEntry, Start};
 use crate::delivery;
 use crate::fault::{Cause, Fault};
+use crate::fetch::mailbox_key;
 use crate::http::Agent;
 use crate::mail::imap;
 use crate::net;
@@ -147,7 +148,8 @@ impl Run<'_> {
         if way == ReadWay::Imap {
             walk.passed("sign-in", format!("as {}", entry.account()), took);
         }
-        mailbox::walk(walk, opened.mailbox(), &entry.folders(), &after);
+        let waiting = |folder: &str| self.waiting(entry, folder);
+        mailbox::walk(walk, opened.mailbox(), &entry.folders(), &after, &waiting);
         opened.mailbox().close();
         let failed = mailbox::STEPS
             .into_iter()
@@ -163,6 +165,22 @@ impl Run<'_> {
             }
         }
         refused
+    }
+
+    /// What the first fetch does with the messages that wait in a folder; empty after it.
+    fn waiting(&self, entry: &MailboxEntry<'_>, folder: &str) -> Result<String> {
+        let address = mailbox_key(entry.address.address.as_str());
+        let known = self.store.folder_names(&address)?;
+        if known.iter().any(|name| name.eq_ignore_ascii_case(folder)) {
+            return Ok(String::new());
+        }
+        Ok(match entry.start() {
+            Start::All => ", which the first fetch delivers".to_owned(),
+            Start::Now => ", which the first fetch skips: start is now".to_owned(),
+            Start::On(day) => {
+                format!(", of which the first fetch skips what was received before {day}")
+            }
+        })
     }
 
     /// Connects to a server's host and, by IMAP, signs in to a mailbox.

@@ -117,7 +117,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     if !args.dry_run {
         done.errors.extend(store.forget_left(store.now()).err());
     }
-    if !args.dry_run && !args.audit {
+    if !args.dry_run && !args.audit && !args.catch_up {
         words::summary(&context.output, &done.tally, tasks.len(), start.elapsed())?;
     }
     words::conclude(&done.tally, done.errors)
@@ -294,8 +294,8 @@ impl Run<'_> {
     /// Prints what would be fetched.
     fn list(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
         let output = &self.context.output;
-        fetch::list(job, self.store, mailbox, |folder, epoch, ids| {
-            words::would_fetch(output, job, folder, epoch, ids)
+        fetch::list(job, self.store, mailbox, |listing| {
+            words::would_fetch(output, job, listing)
         })
     }
 }

@@ -28,9 +28,7 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
             }
             let config = config::load(&context.config_path)?;
             let office = Office::new(&context.means, &config, &store);
-            kept::flush(&office, due, &Told(context), |claim| {
-                Ok(claim.entry.is_due(store.now()))
-            })
+            kept::flush_due(&office, due, &Told(context))
         }
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;

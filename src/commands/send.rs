@@ -1,6 +1,7 @@
 //! `send`: messages from standard input, files or the command line's parts go out, each with its
 //! own verdict; with `--outbox` (and as sendmail) what cannot leave now is kept.
 
+mod relay;
 mod tally;
 pub mod words;
 
@@ -37,9 +38,17 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     if args.mode.as_deref() == Some("p") {
         return outbox_command::run(context, &OutboxCommand::List);
     }
+    if args.smtp_session || args.mode.as_deref() == Some("s") {
+        return Ok(relay::session(context)?);
+    }
     refuse_other_modes(args)?;
     let notifications = notifications(args)?;
-    let config = config::load(&context.config_path)?;
+    let config = match config::load(&context.config_path) {
+        Err(err) if args.outbox && !args.dry_run && relay::is_for_others(&err) => {
+            return relay::hand_over(context, args, err);
+        }
+        config => config?,
+    };
     let store = context.store(&config)?;
     let mut composed_for = Vec::new();
     let parts = parts(args);
@@ -232,7 +241,6 @@ impl Listener for Run<'_> {
 fn refuse_other_modes(args: &SendArgs) -> Result<(), Fault> {
     let what = match args.mode.as_deref() {
         None | Some("m") => return Ok(()),
-        Some("s") => "speak SMTP on standard input",
         Some("d" | "D") => "run as a mail server",
         Some("i") => "keep aliases",
         Some(_) => "do anything but send",

@@ -1,6 +1,7 @@
 //! What the types cannot see: names that clash or lead nowhere, and combinations that cannot
 //! sign in. Each problem carries the path of the value that it concerns.
 
+use super::check_select::selection;
 use super::check_servers::{incoming, outgoing};
 use super::check_shared;
 use super::model::*;
@@ -172,6 +173,9 @@ fn references(config: &Config, known: &Known<'_>, address: &Address, at: &str, f
             format!("bad folders of address `{}`", address.address),
             "name at least one folder, or leave the key out for INBOX",
         );
+    }
+    if let Some(select) = &address.select {
+        selection(select, &address.address, &format!("{at}.select"), found);
     }
     moves(config, address, at, found);
 }

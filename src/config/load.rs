@@ -8,7 +8,7 @@ use super::model::Config;
 use super::paths::resolve_paths;
 use super::problem::Problem;
 use super::refusal::from_serde;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::files;
 use crate::shell;
 use anyhow::Result;
@@ -57,10 +57,12 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
         let what = format!("cannot read {}: {}", shown(path), why(&e));
         let fault = Fault::config(what).by_system(&e);
         match e.kind() {
-            std::io::ErrorKind::NotFound => fault.hint(
+            std::io::ErrorKind::NotFound => fault.cause(Cause::ConfigNotOurs).hint(
                 "make it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",
             ),
-            std::io::ErrorKind::PermissionDenied => fault.hint(run_as_owner(path)),
+            std::io::ErrorKind::PermissionDenied => {
+                fault.cause(Cause::ConfigNotOurs).hint(run_as_owner(path))
+            }
             _ => fault,
         }
     };
@@ -127,6 +129,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
             shown(path),
             metadata.uid()
         ))
+        .cause(Cause::ConfigNotOurs)
         .hint(files::owner_hint(me, metadata.uid(), path))
         .into());
     }
@@ -156,11 +159,16 @@ pub fn run_as_owner(path: &Path) -> String {
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
     if metadata.permissions().mode() & 0o077 != 0 && config.plain_secrets().next().is_some() {
-        return Err(Fault::config(format!(
+        let fault = Fault::config(format!(
             "{} holds a secret, and other users can read it",
             shown(path)
         ))
-        .hint(format!("chmod 600 {}", shell::quote(path)))
+        .hint(format!("chmod 600 {}", shell::quote(path)));
+        let me = rustix::process::geteuid().as_raw();
+        return Err(match metadata.uid() == me {
+            true => fault,
+            false => fault.cause(Cause::ConfigNotOurs),
+        }
         .into());
     }
     Ok(())
@@ -234,7 +242,7 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 pub(super) mod tests {
     use super::*;
     use crate::config::{
-        Address, Defaults, IncomingServer, OutgoingServer, Queue, SharedState, Webhook,
+        Address, Defaults, IncomingServer, OutgoingServer, Queue, Relay, SharedState, Webhook,
     };
 
     /// The keys of a type, as serde names them when it refuses another.
@@ -259,6 +267,8 @@ pub(super) mod tests {
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
         all.extend(keys::<SharedState>());
+        all.extend(keys::<crate::config::Select>());
+        all.extend(keys::<Relay>());
         for key in all {
             let shown = |l: &str| {
                 l.trim_start_matches([' ', '#', '-'])

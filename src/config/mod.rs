@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod canary_tests;
 mod check;
+mod check_select;
 mod check_servers;
 mod check_shared;
 mod cloud;
@@ -45,6 +46,7 @@ mod schema;
 mod secret_command;
 mod secret_source;
 mod secret_text;
+mod select;
 mod server_credentials;
 mod shared_state;
 mod target;
@@ -71,6 +73,7 @@ pub use resolve_secret::closed_to_others;
 pub use schema::schema;
 pub use secret_command::{NoSecret, run_with};
 pub use secret_source::SecretSource;
+pub use select::{Author, Condition, Larger, Select, Verdict};
 pub use server_credentials::{Credentials, CredentialsMut};
 pub use shared_state::SharedState;
 pub use token_store::TokenStore;

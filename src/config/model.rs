@@ -5,6 +5,7 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::secret_source::SecretSource;
+use super::select::Select;
 use super::shared_state::SharedState;
 use super::token_store::TokenStore;
 use super::values::*;
@@ -38,6 +39,9 @@ pub struct Config {
     /// What goes with mail that is posted to a URL.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
+    /// Who may hand mail to the relay (`sendmail -bs`), and how much.
+    #[serde(default)]
+    pub relay: Relay,
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
@@ -247,6 +251,19 @@ pub struct Limits {
     pub message_size: Option<u32>,
 }
 
+/// Who may hand mail to the relay, and how much.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// A file with a line `USER:PASSWORD` for each client that signs in. Where it is set, clients
+    /// that connect by TCP must sign in.
+    pub password_file: Option<PathBuf>,
+    /// Messages of one user that are in the outbox at the same time; 1000 where absent.
+    pub messages_per_user: Option<u32>,
+    /// The same in units of 1,048,576 bytes; 1024 where absent.
+    pub megabytes_per_user: Option<u32>,
+}
+
 fn yes() -> bool {
     true
 }
@@ -261,6 +278,8 @@ pub struct Queue {
     pub language: Option<Language>,
     /// A number; the lowest value is served first.
     pub priority: Option<Priority>,
+    /// Where fetching its mailboxes begins: all, now or a date; all where absent.
+    pub start: Option<Start>,
     /// The mailboxes that feed it.
     #[serde(default)]
     pub addresses: Vec<Address>,
@@ -292,6 +311,10 @@ pub struct Address {
     pub outgoing_server: Option<String>,
     /// `INBOX` where absent.
     pub folders: Option<Vec<String>>,
+    /// Where fetching it begins: all, now or a date. Overrides the queue's.
+    pub start: Option<Start>,
+    /// Which of its messages are fetched; all where absent.
+    pub select: Option<Select>,
     /// Where its mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL,
     /// eml:FOLDER or stdout.
     pub deliver: Option<Target>,
@@ -315,6 +338,8 @@ impl Address {
             any_from: false,
             outgoing_server: None,
             folders: None,
+            start: None,
+            select: None,
             deliver: None,
             after_fetch: None,
             stamp: None,
@@ -457,6 +482,11 @@ impl<'a> MailboxEntry<'a> {
             Some(folders) => folders.iter().map(String::as_str).collect(),
             None => vec!["INBOX"],
         }
+    }
+
+    /// Where fetching it begins.
+    pub fn start(&self) -> Start {
+        self.address.start.or(self.queue.start).unwrap_or_default()
     }
 
     /// Where its mail goes; `None` where neither the address nor the defaults say so.

@@ -60,6 +60,7 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         secret(&mut s.password)?;
         path(&mut s.ca_file)?;
     }
+    path(&mut config.relay.password_file)?;
     for w in &mut config.webhooks {
         path(&mut w.ca_file)?;
         secret(&mut w.authorization)?;

@@ -8,6 +8,7 @@ use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Size};
 use super::token_store::TokenStore;
 use super::values::*;
 use crate::net::Endpoint;
@@ -68,6 +69,14 @@ text! {
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Lease: { "type": "string", "pattern": "^[0-9]{1,3}s$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
+    Start: { "type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$" };
+    Author: { "type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$" };
+    Size: {
+        "anyOf": [
+            { "type": "integer", "minimum": 1 },
+            { "type": "string", "pattern": "^[0-9]+ *([kK]i?[bB]|[mMgG]i?[bB])?$" }
+        ]
+    };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {
         "oneOf": [
@@ -181,8 +190,10 @@ mod tests {
             ("IncomingServer", keys::<IncomingServer>()),
             ("OutgoingServer", keys::<OutgoingServer>()),
             ("Limits", keys::<Limits>()),
+            ("Relay", keys::<Relay>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
+            ("Select", keys::<super::super::Select>()),
             ("Webhook", keys::<super::super::Webhook>()),
             ("SharedState", keys::<super::super::SharedState>()),
         ] {

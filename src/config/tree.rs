@@ -7,6 +7,7 @@ use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Larger, Select, Size};
 use super::shared_state::SharedState;
 use super::token_store::TokenStore;
 use super::values::*;
@@ -155,8 +156,8 @@ macro_rules! texts {
     )*};
 }
 
-texts!(String Authority Authentication ClientId Tenant Day Endpoint Lease HttpsUrl OauthEndpoint);
-texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl);
+texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint Lease);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size);
 
 /// Words of which one holds anyway.
 macro_rules! choices {
@@ -173,7 +174,7 @@ macro_rules! choices {
     )*};
 }
 
-choices!(IncomingVia OutgoingVia);
+choices!(IncomingVia OutgoingVia Larger);
 
 impl Value for ManagedIdentity {
     fn stated(&self) -> Tree {
@@ -287,7 +288,8 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, state, incoming_servers, outgoing_servers, webhooks, queues,
+        version, defaults, token_store, state, incoming_servers, outgoing_servers, webhooks, relay,
+        queues,
     }
     Defaults {
         language, priority, deliver, after_fetch, stamp, sender, recipient,
@@ -309,14 +311,20 @@ mappings! {
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,
     }
+    Relay {
+        password_file, messages_per_user, megabytes_per_user,
+    }
     Webhook {
         url, secret, authorization, ca_file, content_type, cloudevents, probe,
     }
     Queue {
-        name, language, priority, addresses,
+        name, language, priority, start, addresses,
     }
     Address {
         address, server, priority, extension_language, account, password, sender, any_from,
-        outgoing_server, folders, deliver, after_fetch, stamp,
+        outgoing_server, folders, start, select, deliver, after_fetch, stamp,
+    }
+    Select {
+        unread, from, subject, max_size, larger,
     }
 }

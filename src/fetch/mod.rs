@@ -15,9 +15,11 @@ mod machine;
 mod pass;
 mod pile;
 mod restored;
+mod sift;
+mod start;
 mod visit;
 
-use crate::config::{AfterFetch, Target, Webhook};
+use crate::config::{AfterFetch, Day, Select, Start, Target, Webhook};
 use crate::delivery::{self, Intent, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Kind, kind_of};
@@ -39,7 +41,7 @@ pub mod fuzz;
 
 pub use audit::{Audit, audit};
 pub use kept::Kept;
-pub use look::list;
+pub use look::{Listing, list};
 pub use pile::Sorted;
 pub use visit::{destination_waits, is_of_delivery};
 
@@ -61,7 +63,15 @@ pub struct Job {
     /// At most so many messages in this run.
     pub limit: Option<u32>,
     /// Only what was received on or after this day.
-    pub since: Option<jiff::civil::Date>,
+    pub since: Option<Day>,
+    /// Where fetching a folder begins that is not on record yet.
+    pub start: Start,
+    /// Which messages are fetched; all without it.
+    pub select: Option<Select>,
+    /// Fetch nothing: skip what is there.
+    pub catch_up: bool,
+    /// Fetch also what was skipped.
+    pub include_skipped: bool,
     /// Stop between two messages at this time.
     pub deadline: Option<Instant>,
     /// A private folder of ours for what has no place of its own to be staged in, and for what
@@ -155,6 +165,8 @@ pub trait Reporter: Sync {
     fn delivered(&self, delivered: &Delivered<'_>);
     /// A delivery that a crash interrupted is finished.
     fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str);
+    /// All that was there before fetching began is on record as skipped: so many messages now.
+    fn skipped(&self, folder: &Folder<'_>, messages: u64);
     fn failed(&self, folder: &Folder<'_>, id: &dyn Display, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
     fn warn(&self, text: &str);

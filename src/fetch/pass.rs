@@ -12,6 +12,8 @@ pub struct Pass {
     /// The delivery ids of messages that are fetched again since nobody knew what became of them:
     /// another host may still come to tell.
     pub restarted: HashSet<String>,
+    /// The folders of which the skipped messages are fetched, too.
+    pub included: Vec<String>,
     /// What is moved does not come to where it would be fetched again; that was made sure of.
     pub may_move: bool,
     /// The message that this connection broke over, as far as can be told: its folder and id.
@@ -34,6 +36,7 @@ impl Pass {
             names: Names::new(tag),
             seen: Vec::new(),
             restarted: HashSet::new(),
+            included: Vec::new(),
             may_move: false,
             broke_over: None,
             before: None,

@@ -27,7 +27,7 @@ pub use server::{
     tree_of,
 };
 
-use crate::config::{self, Config, Target, Tree};
+use crate::config::{self, Config, EmailAddress, Target, Tree};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use anyhow::Result;
@@ -61,6 +61,9 @@ pub trait Person {
 
     /// The secret on standard input, as the option `flag` says.
     fn piped(&self, flag: &str) -> Result<Secret>;
+
+    /// How many messages wait in the folders of a mailbox of this configuration, if it can be read.
+    fn waiting(&self, config: &Config, address: &EmailAddress) -> Result<u64>;
 
     /// Tells something beside the questions.
     fn tell(&self, text: &str);

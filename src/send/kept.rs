@@ -12,9 +12,13 @@ use crate::submit::{self, Route};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Connections at the same time, as many as Exchange allows.
 const CONNECTIONS: usize = 3;
+
+/// A flush leaves to the next one what comes in after this time.
+const LONGEST_FLUSH: Duration = Duration::from_secs(600);
 
 /// Hears what becomes of messages; shared by threads.
 pub trait Listener: Sync {
@@ -42,6 +46,52 @@ pub trait Listener: Sync {
     }
 }
 
+impl<'a> Office<'a> {
+    /// Keeps a message durably, all its transactions or none.
+    fn keep(
+        &self,
+        mails: Vec<Mail<'a>>,
+        submitter: Option<&str>,
+    ) -> Result<Vec<(Mail<'a>, Claim<'a>)>, Vec<anyhow::Error>> {
+        let shared = mails.len() > 1;
+        let mut kept: Vec<(Mail<'a>, Claim<'a>)> = Vec::new();
+        for mail in mails {
+            match outbox::keep(
+                self.store,
+                mail.envelope.clone(),
+                &mail.message_id,
+                &mail.octets,
+                shared,
+                submitter,
+                self.store.now(),
+            ) {
+                Ok(claim) => kept.push((mail, claim)),
+                Err(err) => {
+                    // Nothing is promised: what was kept of it goes again.
+                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
+                    let undone = undone.filter_map(Result::err);
+                    return Err(std::iter::once(err).chain(undone).collect());
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Keeps a message durably for a later flush, all its transactions or none. Returns their ids.
+    ///
+    /// # Errors
+    /// It is not kept, and nothing is promised.
+    pub fn keep_for_later(&self, mails: Vec<Mail<'a>>, submitter: &str) -> Result<Vec<i64>> {
+        match self.keep(mails, Some(submitter)) {
+            Ok(kept) => Ok(kept.iter().map(|(_, claim)| claim.entry.id).collect()),
+            Err(errors) => Err(errors
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Fault::new(Kind::Bug, "it is not kept").into())),
+        }
+    }
+}
+
 impl<'a> Post<'a> {
     /// Sends a message that is kept nowhere.
     ///
@@ -59,30 +109,16 @@ impl<'a> Post<'a> {
         mails: Vec<Mail<'a>>,
         listener: &dyn Listener,
     ) -> Vec<Result<()>> {
-        let shared = mails.len() > 1;
-        let mut kept = Vec::new();
-        for mail in mails {
-            let envelope = mail.envelope.clone();
-            match outbox::keep(
-                self.office.store,
-                envelope,
-                &mail.message_id,
-                &mail.octets,
-                shared,
-                self.office.store.now(),
-            ) {
-                Ok(claim) => kept.push((mail, claim)),
-                Err(err) => {
-                    // Nothing is promised: what was kept of it goes again.
-                    listener.not_kept();
-                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
-                    return std::iter::once(Err(err)).chain(undone).collect();
-                }
+        match self.office.keep(mails, None) {
+            Ok(kept) => kept
+                .into_iter()
+                .map(|(mail, claim)| self.try_once(mail, claim, listener))
+                .collect(),
+            Err(errors) => {
+                listener.not_kept();
+                errors.into_iter().map(Err).collect()
             }
         }
-        kept.into_iter()
-            .map(|(mail, claim)| self.try_once(mail, claim, listener))
-            .collect()
     }
 
     fn try_once(
@@ -140,6 +176,35 @@ pub fn flush<'a>(
         },
     );
     let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fold_same(&mut errors);
+    Errors::none_or(errors)
+}
+
+/// Works on the messages that are due, `due` first, then on those that came in meanwhile: whoever
+/// keeps one while a flush runs need not start another. Each is tried once.
+///
+/// # Errors
+/// As [`flush`].
+pub fn flush_due<'a>(
+    office: &'a Office<'a>,
+    mut due: Vec<OutboxEntry>,
+    listener: &dyn Listener,
+) -> Result<(), Errors> {
+    let start = Instant::now();
+    let mut tried = HashSet::new();
+    let mut errors = Vec::new();
+    while !due.is_empty() {
+        tried.extend(due.iter().map(|entry| entry.id));
+        let is_due = |claim: &mut Claim<'_>| Ok(claim.entry.is_due(office.store.now()));
+        if let Err(more) = flush(office, due, listener, is_due) {
+            errors.extend(more.sorted());
+        }
+        if start.elapsed() > LONGEST_FLUSH {
+            break;
+        }
+        due = office.store.outbox_due(office.store.now())?;
+        due.retain(|entry| !tried.contains(&entry.id));
+    }
     fold_same(&mut errors);
     Errors::none_or(errors)
 }

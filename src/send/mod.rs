@@ -17,7 +17,7 @@ mod prepare;
 pub mod verdict;
 
 pub use kept::Listener;
-pub use people::composer;
+pub use people::{composer, machine};
 pub use prepare::Orders;
 
 use crate::config::resolve::{self, Registration};
@@ -94,6 +94,11 @@ impl<'a> Office<'a> {
     pub fn impatient(mut self) -> Office<'a> {
         self.patience = Duration::ZERO;
         self
+    }
+
+    /// What the run gives to whoever works for it.
+    pub fn means(&self) -> &Means {
+        &self.means
     }
 
     fn shut(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {

@@ -86,7 +86,7 @@ mod tests {
         on_both(|engine| {
             let store = engine.open();
             store
-                .open_folder(&crate::state::Lock::FREE, "a@x.example", "INBOX", 1)
+                .open_folder(&crate::state::Lock::FREE, "a@x.example", "INBOX", 1, None)
                 .unwrap();
             let facts = store.facts().unwrap();
             assert_eq!(facts.id.is_some(), store.is_shared());

@@ -82,7 +82,7 @@ fn intentions_are_fenced_and_facts_are_not() {
     let engine = Engine::postgres();
     let (a, b) = (engine.open(), engine.open());
     let lock = take(&a);
-    let folder = a.open_folder(&lock, "a@x", "INBOX", 7).unwrap();
+    let folder = a.open_folder(&lock, "a@x", "INBOX", 7, None).unwrap();
     let stage = |store: &Store, lock: &Lock, uid| {
         store.stage(lock, folder.id, folder.epoch, &[record(uid)], 1)
     };
@@ -124,7 +124,7 @@ fn a_lease_that_is_over_fences() {
     let engine = Engine::postgres();
     let a = engine.open();
     let lock = take(&a);
-    let folder = a.open_folder(&lock, "a@x", "INBOX", 7).unwrap();
+    let folder = a.open_folder(&lock, "a@x", "INBOX", 7, None).unwrap();
     end_all(&engine);
     let err = a.set_mark(&lock, folder.id, "2").unwrap_err();
     assert_eq!(cause_of(&err), Some(Cause::LeaseLost), "{err:#}");

@@ -4,7 +4,7 @@
 //! everything is accounted for, so that a listing starts behind it; messages behind the mark
 //! whose row says `failed` are tried again.
 
-use super::db::{Error, Reader, Row, Sql, values};
+use super::db::{Error, Reader, Row, Sql, Tx, values};
 use super::{Lock, Locks, Store};
 use crate::config::AfterFetch;
 use crate::digest::sha256;
@@ -33,8 +33,15 @@ pub struct FolderRecord {
     pub id: FolderId,
     pub epoch: Epoch,
     pub mark: Option<String>,
-    /// Mail was delivered in another epoch and may be here under new ids.
+    /// Mail was dealt with in another epoch and may be here under new ids, …
     pub renumbered: bool,
+    /// … and some of it was skipped.
+    pub skipped_before: bool,
+    /// What was there before fetching began, while not all of it is on record as skipped; only the
+    /// engine reads it.
+    pub start: Option<String>,
+    /// It was not on record before it was opened.
+    pub is_new: bool,
 }
 
 /// What became of a message that is accounted for.
@@ -44,6 +51,8 @@ pub enum Standing {
     Quarantined,
     /// Dropped from quarantine by a person.
     Dropped,
+    /// There before fetching began.
+    Skipped,
     /// To be tried again, or interrupted.
     Pending,
 }
@@ -54,6 +63,7 @@ fn standing(row: &Row<'_>, column: usize) -> Result<Standing, Error> {
         "delivered" => Standing::Delivered,
         "quarantined" => Standing::Quarantined,
         "dropped" => Standing::Dropped,
+        "skipped" => Standing::Skipped,
         _ => Standing::Pending,
     })
 }
@@ -67,6 +77,20 @@ pub struct StagedRecord {
     pub fingerprint: [u8; 16],
     pub size: u64,
 }
+
+/// A message that is skipped.
+#[derive(Clone, Debug)]
+pub struct SkippedRecord {
+    pub remote: RemoteId,
+    /// Of what is known of it without its being retrieved.
+    pub fingerprint: [u8; 16],
+    /// When the server received it (Unix seconds), if it says so.
+    pub received: Option<i64>,
+}
+
+/// Servers tell the time at which a message was received alike, but for what a wrong zone makes of
+/// it, in seconds.
+const RECEIVED_ALIKE: i64 = 86_400;
 
 /// A message that is delivered, and of which the server is still to be told.
 #[derive(Clone, Debug)]
@@ -105,6 +129,9 @@ impl FolderRecord {
             epoch: self.epoch + WENT_BACK,
             mark: None,
             renumbered: true,
+            skipped_before: false,
+            start: self.start.clone(),
+            is_new: false,
         }
     }
 }
@@ -121,8 +148,13 @@ fn folder(
                 CASE WHEN epoch = this AND former = 0 THEN false
                      ELSE EXISTS (SELECT 1 FROM message m
                                   WHERE m.folder = f.id AND m.present <> 0
-                                    AND (m.epoch < this OR m.epoch > this)) END
-         FROM (SELECT id, epoch, mark, former, epoch - epoch % ?4 + ?3 AS this
+                                    AND (m.epoch < this OR m.epoch > this)) END,
+                CASE WHEN epoch = this AND former = 0 THEN false
+                     ELSE EXISTS (SELECT 1 FROM message m
+                                  WHERE m.folder = f.id AND m.present <> 0 AND m.state = 'skipped'
+                                    AND (m.epoch < this OR m.epoch > this)) END,
+                start
+         FROM (SELECT id, epoch, mark, former, start, epoch - epoch % ?4 + ?3 AS this
                FROM folder WHERE address = ?1 AND name = ?2) f",
     );
     let values = values![address, name, uidvalidity, WENT_BACK];
@@ -133,6 +165,9 @@ fn folder(
                 epoch: row.get(1)?,
                 mark: mark(row, 2, uidvalidity)?,
                 renumbered: row.get(4)?,
+                skipped_before: row.get(5)?,
+                start: row.get(6)?,
+                is_new: false,
             },
             settled: row.get(3)?,
         })
@@ -154,22 +189,24 @@ fn mark(row: &Row<'_>, column: usize, uidvalidity: u32) -> Result<Option<String>
 impl Store {
     /// The record of a folder that was opened with this UIDVALIDITY. A new one begins an epoch and
     /// drops the mark: everything is listed again, and what was delivered in the former one is
-    /// recognised.
+    /// recognised. A folder that is new goes on record with its `start`.
     pub fn open_folder(
         &self,
         lock: &Lock,
         address: &str,
         name: &str,
         uidvalidity: u32,
+        start: Option<&str>,
     ) -> Result<FolderRecord> {
         const RECORD: Sql = Sql::both(
-            "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
+            "INSERT INTO folder (address, name, epoch, start) VALUES (?1, ?2, ?3, ?5)
              ON CONFLICT (address, name) DO UPDATE
              SET epoch = folder.epoch - folder.epoch % ?4 + ?3, mark = NULL, former = 1
              WHERE folder.epoch % ?4 <> ?3",
         );
         const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
         let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
+        let is_new = known.is_none();
         if let Some(Known {
             record,
             settled: true,
@@ -178,7 +215,8 @@ impl Store {
             return Ok(record);
         }
         let known = self.intend(lock, |tx| {
-            tx.later(&RECORD, &values![address, name, uidvalidity, WENT_BACK])?;
+            let row = values![address, name, uidvalidity, WENT_BACK, start];
+            tx.later(&RECORD, &row)?;
             let known = folder(tx, address, name, uidvalidity)?;
             match &known {
                 Some(known) if known.record.renumbered => tx.index_fingerprints()?,
@@ -188,7 +226,10 @@ impl Store {
             Ok(known)
         })?;
         known
-            .map(|known| known.record)
+            .map(|known| FolderRecord {
+                is_new,
+                ..known.record
+            })
             .context("the folder that was just recorded is not there")
     }
 
@@ -202,11 +243,16 @@ impl Store {
         );
         const BEGIN: Sql =
             Sql::both("UPDATE folder SET epoch = ?2, mark = NULL, former = 1 WHERE id = ?1");
-        let began = record.with_uids_gone_back();
-        self.intend(lock, |tx| {
+        const SKIPPED: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0 LIMIT 1",
+        );
+        let mut began = record.with_uids_gone_back();
+        began.skipped_before = self.intend(lock, |tx| {
             tx.later(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
             tx.later(&BEGIN, &values![record.id, began.epoch])?;
-            tx.index_fingerprints()
+            tx.index_fingerprints()?;
+            tx.exists(&SKIPPED, &values![record.id, began.epoch])
         })?;
         Ok(began)
     }
@@ -332,6 +378,135 @@ impl Store {
     pub fn set_mark(&self, lock: &Lock, folder: FolderId, mark: &str) -> Result<()> {
         const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
         self.intend(lock, |tx| tx.later(&MARK, &values![folder, mark]))
+    }
+
+    /// Puts on record what is there before fetching begins (again), until all of it is skipped.
+    pub fn set_start(&self, lock: &Lock, folder: FolderId, start: &str) -> Result<()> {
+        const START: Sql = Sql::both("UPDATE folder SET start = ?2 WHERE id = ?1");
+        self.intend(lock, |tx| tx.run(&START, &values![folder, start]))
+            .map(drop)
+    }
+
+    /// All that was there before fetching began is on record as skipped; with a mark, up to which
+    /// everything is accounted for.
+    pub fn started(&self, lock: &Lock, folder: FolderId, mark: Option<&str>) -> Result<()> {
+        const STARTED: Sql =
+            Sql::both("UPDATE folder SET start = NULL, mark = coalesce(?2, mark) WHERE id = ?1");
+        self.intend(lock, |tx| tx.run(&STARTED, &values![folder, mark]))
+            .map(drop)
+    }
+
+    /// Puts on record that these are skipped, unless they are dealt with; gives their number. This
+    /// is not waited for: what follows it, as [`Store::started`], is durable after it.
+    pub fn skip(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        messages: &[SkippedRecord],
+        now: i64,
+    ) -> Result<u64> {
+        const SKIP: Sql = Sql::both(
+            "INSERT INTO message (folder, epoch, remote, state, fingerprint, received, changed_at)
+             VALUES (?1, ?2, ?3, 'skipped', ?4, ?5, ?6)
+             ON CONFLICT (folder, epoch, remote) DO UPDATE
+             SET state = 'skipped', intent = NULL, reason = NULL, next_attempt = NULL,
+                 fingerprint = ?4, received = ?5, changed_at = ?6
+             WHERE message.state = 'failed'",
+        );
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        self.intend_in_passing(lock, |tx| {
+            let rows = messages.iter().map(|message| {
+                let SkippedRecord {
+                    remote,
+                    fingerprint,
+                    received,
+                } = message;
+                values![folder, epoch, remote, fingerprint, *received, now]
+            });
+            tx.many(&SKIP, rows)
+        })
+    }
+
+    /// Puts what was skipped among the messages to be tried, at once: the first `most`, and those
+    /// alone that were received at `since` (Unix seconds) or later, or of which that is not known.
+    /// Gives their number.
+    pub fn include_skipped(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        since: Option<i64>,
+        most: Option<u32>,
+    ) -> Result<u64> {
+        const INCLUDE: Sql = Sql::both(
+            "UPDATE message SET state = 'failed', next_attempt = 0, reason = 'skipped before'
+             WHERE id IN (SELECT id FROM message
+                          WHERE folder = ?1 AND epoch = ?2 AND state = 'skipped'
+                            AND (received IS NULL OR received >= ?3)
+                          ORDER BY coalesce(received, 0), id LIMIT ?4)",
+        );
+        let most = most.map_or(i64::MAX, i64::from);
+        let row = values![folder, epoch, since.unwrap_or(i64::MIN), most];
+        self.intend(lock, |tx| tx.run(&INCLUDE, &row))
+    }
+
+    /// Recognises messages that were skipped in a former epoch: the row of each becomes this
+    /// message's. Gives those that are recognised; each row recognises one.
+    pub fn recognise_skipped(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        messages: &[SkippedRecord],
+        now: i64,
+    ) -> Result<HashSet<RemoteId>> {
+        const FORMER: Sql = Sql::both(
+            "SELECT id FROM message
+             WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3
+               AND (present = 1 OR (present = 2 AND remote = ?4))
+               AND state = 'skipped'
+               AND coalesce(abs(received - ?5), 0) <= ?6
+             ORDER BY remote <> ?4, coalesce(abs(received - ?5), 0), id LIMIT 1",
+        );
+        let mut found = HashSet::new();
+        self.intend_in_passing(lock, |tx| {
+            for message in messages {
+                let SkippedRecord {
+                    remote,
+                    fingerprint,
+                    received,
+                } = message;
+                let alike = values![
+                    folder,
+                    epoch,
+                    fingerprint,
+                    remote,
+                    *received,
+                    RECEIVED_ALIKE
+                ];
+                let former = tx.row(&FORMER, &alike, |row| row.get::<i64>(0))?;
+                if let Some(former) = former {
+                    take_row(tx, former, folder, epoch, remote, now)?;
+                    found.insert(remote.clone());
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Ends the recognition of what was skipped in a former epoch: what was not found again is no
+    /// longer there.
+    pub fn close_skipped(&self, lock: &Lock, folder: FolderId, epoch: Epoch) -> Result<()> {
+        const LEAVE: Sql = Sql::both(
+            "UPDATE message SET present = 0
+             WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0",
+        );
+        self.intend_in_passing(lock, |tx| tx.run(&LEAVE, &values![folder, epoch]))
+            .map(drop)
     }
 
     /// Puts on record, durably, that these are about to be delivered.
@@ -601,11 +776,6 @@ impl Store {
                AND state IN ('delivered', 'quarantined', 'dropped')
              ORDER BY remote <> ?4, id LIMIT 1",
         );
-        const CLEAR: Sql =
-            Sql::both("DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
-        const TAKE: Sql = Sql::both(
-            "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
-        );
         const DONE: Sql = Sql::both(
             "SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND fingerprint = ?3 AND remote = ?4
@@ -620,9 +790,7 @@ impl Store {
             let Some(former) = former else {
                 return Ok(false);
             };
-            // It may have failed under its new id before.
-            tx.later(&CLEAR, &values![folder, epoch, remote])?;
-            tx.later(&TAKE, &values![former, epoch, remote, now])?;
+            take_row(tx, former, folder, epoch, remote, now)?;
             Ok(true)
         })
     }
@@ -740,6 +908,25 @@ impl Store {
             tx.later(&CLOSE, &values![folder])
         })
     }
+}
+
+/// Makes the row `former` that of this message.
+fn take_row(
+    tx: &mut Tx<'_>,
+    former: i64,
+    folder: FolderId,
+    epoch: Epoch,
+    remote: &RemoteId,
+    now: i64,
+) -> Result<(), Error> {
+    const CLEAR: Sql =
+        Sql::both("DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
+    const TAKE: Sql = Sql::both(
+        "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
+    );
+    // It may have failed under its new id before.
+    tx.later(&CLEAR, &values![folder, epoch, remote])?;
+    tx.later(&TAKE, &values![former, epoch, remote, now])
 }
 
 /// How long a message is remembered that left its folder, in seconds: 90 days. It answers questions of

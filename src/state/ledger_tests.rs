@@ -21,6 +21,10 @@ enum Event {
     Restarted,
     Gone(u32),
     PutBack(u32),
+    /// These were there before fetching began.
+    Skipped(Vec<u32>),
+    /// At most so many of them are to be fetched after all.
+    Included(u32),
     Settled(bool),
     Released,
     Dropped,
@@ -52,6 +56,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Restarted),
         1 => id().prop_map(Event::Gone),
         1 => id().prop_map(Event::PutBack),
+        2 => proptest::collection::vec(id(), 1..5).prop_map(Event::Skipped),
+        1 => (0..4u32).prop_map(Event::Included),
         2 => any::<bool>().prop_map(Event::Settled),
         1 => Just(Event::Released),
         1 => Just(Event::Dropped),
@@ -81,7 +87,7 @@ impl Desk<'_> {
     fn new(engine: &Engine) -> Desk<'_> {
         let store = engine.open();
         let folder = store
-            .open_folder(&Lock::FREE, ADDRESS, "INBOX", 1)
+            .open_folder(&Lock::FREE, ADDRESS, "INBOX", 1, None)
             .unwrap()
             .id;
         Desk {
@@ -131,6 +137,47 @@ impl Desk<'_> {
         }
     }
 
+    fn skipped(&self, id: u32) -> SkippedRecord {
+        SkippedRecord {
+            remote: RemoteId::from(id),
+            fingerprint: [100 + id as u8; 16],
+            received: Some(i64::from(id) * 1000),
+        }
+    }
+
+    /// Finds one that was skipped under a UID that is greater by so much.
+    fn recognise_skipped(&self, id: u32, by: u32) {
+        let row = SkippedRecord {
+            remote: RemoteId::from(id + by),
+            ..self.skipped(id)
+        };
+        let were = format!(
+            "epoch <> {} AND state = 'skipped' AND fingerprint = {}
+             AND (present = 1 OR (present = 2 AND remote = {}))",
+            self.epoch,
+            self.engine.octets(&row.fingerprint),
+            self.engine.id(id + by)
+        );
+        let is_known = self.count(&were) > 0;
+        // At another time it is another message.
+        let later = SkippedRecord {
+            received: row.received.map(|time| time + 2 * RECEIVED_ALIKE),
+            ..row.clone()
+        };
+        let known = |row: SkippedRecord| {
+            let known = self.store.recognise_skipped(
+                &Lock::FREE,
+                self.folder,
+                self.epoch,
+                &[row],
+                self.now,
+            );
+            !known.unwrap().is_empty()
+        };
+        assert!(!known(later), "{id} by {by}, later");
+        assert_eq!(known(row), is_known, "{id} by {by}");
+    }
+
     /// Finds so many messages under UIDs that are greater by so much than they were.
     fn recognise(&self, number: u32, by: u32) {
         for id in 1..=number {
@@ -154,6 +201,9 @@ impl Desk<'_> {
                 self.now,
             );
             assert_eq!(recognised.unwrap(), is_known, "{id} by {by}");
+            if !is_known {
+                self.recognise_skipped(id, by);
+            }
         }
     }
 
@@ -187,6 +237,21 @@ impl Desk<'_> {
             Event::PutBack(id) => store
                 .put_back(&Lock::FREE, folder, epoch, &[RemoteId::from(*id)], now)
                 .unwrap(),
+            Event::Skipped(ids) => {
+                let open = format!("epoch = {epoch} AND state <> 'failed'");
+                let (before, dealt_with) = (self.count("state = 'skipped'"), self.count(&open));
+                let rows: Vec<_> = ids.iter().map(|id| self.skipped(*id)).collect();
+                let skipped = store.skip(&Lock::FREE, folder, epoch, &rows, now).unwrap();
+                assert_eq!(self.count("state = 'skipped'"), before + skipped);
+                assert_eq!(self.count(&open), dealt_with + skipped);
+            }
+            Event::Included(most) => {
+                let of = format!("epoch = {epoch} AND state = 'skipped'");
+                let before = self.count(&of);
+                let included = store.include_skipped(&Lock::FREE, folder, epoch, None, Some(*most));
+                assert_eq!(included.unwrap(), before.min((*most).into()));
+                assert_eq!(self.count(&of), before.saturating_sub((*most).into()));
+            }
             Event::Settled(left) => {
                 let unsettled = store.unsettled(folder, epoch, 0, usize::MAX, now);
                 let unsettled = unsettled.unwrap().1.into_iter();
@@ -207,7 +272,7 @@ impl Desk<'_> {
                 self.uidvalidity += 1;
                 let was = self.count("present > 0") > 0;
                 let record = store
-                    .open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity)
+                    .open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity, None)
                     .unwrap();
                 assert_eq!((record.renumbered, record.mark), (was, None));
                 self.epoch = record.epoch;
@@ -254,6 +319,8 @@ impl Desk<'_> {
         let record = record.unwrap().unwrap();
         assert_eq!(record.epoch, self.epoch);
         assert_eq!(record.renumbered, self.count(&former) > 0);
+        let skipped = format!("{former} AND state = 'skipped'");
+        assert_eq!(record.skipped_before, self.count(&skipped) > 0);
         let highest = format!(
             "SELECT max(CAST(remote AS BIGINT)) FROM message WHERE epoch = {}",
             self.epoch
@@ -270,7 +337,7 @@ impl Desk<'_> {
             let has_left = store.has_left(&record, &RemoteId::from(id)).unwrap();
             assert_eq!(has_left, self.count(&left) > 0);
         }
-        let opened = store.open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity);
+        let opened = store.open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity, None);
         assert_eq!(opened.unwrap(), record);
     }
 }
@@ -394,6 +461,8 @@ fn nothing_reads_the_whole_ledger() {
         (Event::Restarted, false),
         (Event::Gone(3), false),
         (Event::PutBack(4), false),
+        (Event::Skipped(vec![5, 6]), false),
+        (Event::Included(1), false),
         (Event::Released, true),
         (Event::Failed(2, true), false),
         (Event::Dropped, true),
@@ -409,7 +478,7 @@ fn nothing_reads_the_whole_ledger() {
     }
     let (store, epoch, now) = (&desk.store, desk.epoch, desk.now);
     let record = store
-        .open_folder(&Lock::FREE, ADDRESS, "INBOX", desk.uidvalidity)
+        .open_folder(&Lock::FREE, ADDRESS, "INBOX", desk.uidvalidity, None)
         .unwrap();
     store
         .folder_record(ADDRESS, "INBOX", desk.uidvalidity)
@@ -426,6 +495,8 @@ fn nothing_reads_the_whole_ledger() {
     let uids = [RemoteId::from(8), RemoteId::from(9)];
     store.accounted(folder, epoch, &uids).unwrap();
     store.set_mark(&Lock::FREE, folder, "8").unwrap();
+    store.set_start(&Lock::FREE, folder, "{}").unwrap();
+    store.started(&Lock::FREE, folder, Some("9")).unwrap();
     let runs = [
         (ADDRESS.to_owned(), None),
         (ADDRESS.to_owned(), Some("no".to_owned())),
@@ -468,7 +539,10 @@ fn check_plans(desk: &Desk<'_>, is_list: bool) -> usize {
             assert!(!(is_in_order && is_sorted), "{step}\n{sql}");
             let is_part = step.ends_with("(folder=?)") || step.ends_with("(folder=? AND epoch=?)");
             let is_ledger = step.contains("INDEX sqlite_autoindex_message_1");
-            let may = sql.contains("epoch <> ?2") || sql.contains("epoch % ?3 = ?2 % ?3") || is_end;
+            let may = sql.contains("state = 'skipped'")
+                || sql.contains("epoch <> ?2")
+                || sql.contains("epoch % ?3 = ?2 % ?3")
+                || is_end;
             assert!(!(is_part && is_ledger) || may, "{step}\n{sql}");
         }
     }

@@ -38,7 +38,8 @@ pub use facts::Facts;
 pub use health::Health;
 pub use lease::Holder;
 pub use ledger::{
-    Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, Unsettled, uidvalidity,
+    Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
+    uidvalidity,
 };
 pub use lock::Lock;
 pub use moment::Moment;
@@ -269,6 +270,19 @@ impl Store {
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
         let written = self.write(Durable::Now, lock.fence(), work);
+        if let Err(err) = &written {
+            lock.heed(err);
+        }
+        written
+    }
+
+    /// The same, which does not wait for the disk.
+    fn intend_in_passing<T>(
+        &self,
+        lock: &Lock,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let written = self.write(Durable::InPassing, lock.fence(), work);
         if let Err(err) = &written {
             lock.heed(err);
         }

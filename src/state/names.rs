@@ -77,6 +77,8 @@ pub enum LockName<'a> {
     SignIn(&'a TokenKey),
     /// Works on a message of the outbox, which has this body.
     Message { body: &'a str },
+    /// Serves one of the sessions that a submitter may have, of this number.
+    Session { who: &'a str, number: u32 },
 }
 
 impl LockName<'_> {
@@ -91,6 +93,7 @@ impl fmt::Display for LockName<'_> {
             LockName::Connection { sender, number } => write!(f, "smtp {sender} {number}"),
             LockName::SignIn(key) => write!(f, "token {}", key.subject()),
             LockName::Message { body } => write!(f, "{}{body}", LockName::OF_A_MESSAGE),
+            LockName::Session { who, number } => write!(f, "session {who} {number}"),
         }
     }
 }

@@ -115,7 +115,7 @@ fn what_a_lost_connection_was_about_is_done_once() {
     let engine = Engine::postgres();
     let store = engine.open();
     let folder = store
-        .open_folder(&super::Lock::FREE, "a@x.example", "INBOX", 1)
+        .open_folder(&super::Lock::FREE, "a@x.example", "INBOX", 1, None)
         .unwrap();
     let mut is_first = true;
     let repeats = store.db.write(Durable::Now, None, |tx| {

@@ -16,7 +16,7 @@ mod dovecot;
 pub mod pgbouncer;
 mod postfix;
 pub mod postgres;
-mod process;
+pub mod process;
 pub mod proxy;
 pub mod raw_imap;
 
@@ -297,7 +297,7 @@ pub fn free_port() -> u16 {
 }
 
 /// Runs a small command to its end.
-fn run(program: &str, args: &[&str]) {
+pub fn run(program: &str, args: &[&str]) {
     let output = std::process::Command::new(program).args(args).output();
     let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
     assert!(

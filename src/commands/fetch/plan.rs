@@ -2,7 +2,7 @@
 
 use super::Task;
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, Config, Day, MailboxEntry, Target};
+use crate::config::{self, AfterFetch, Config, Day, MailboxEntry, Start, Target};
 use crate::fault::{Cause, Fault};
 use crate::fetch::Job;
 use crate::shell;
@@ -76,7 +76,14 @@ pub fn plan<'a>(
                 after: after.clone().unwrap_or_else(|| entry.after_fetch()),
                 stamp: entry.stamp(),
                 limit: args.limit,
-                since: since.map(Day::date),
+                since,
+                start: match args.include_skipped {
+                    true => Start::All,
+                    false => entry.start(),
+                },
+                select: entry.address.select.clone(),
+                catch_up: args.catch_up,
+                include_skipped: args.include_skipped,
                 deadline,
                 scratch: scratch.clone(),
             },

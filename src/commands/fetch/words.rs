@@ -3,10 +3,10 @@
 use super::progress::Progress;
 use crate::commands::status::clock;
 use crate::fault::{Errors, Fault, Kind};
-use crate::fetch::{self, Audit, Delivered, Folder, Job, Reporter, Sorted, Tally};
+use crate::fetch::{self, Audit, Delivered, Folder, Job, Listing, Reporter, Sorted, Tally};
 use crate::output::{Output, escape};
 use crate::shell;
-use crate::state::{Epoch, Holder, Interrupted, Wait, uidvalidity};
+use crate::state::{Holder, Interrupted, Wait, uidvalidity};
 use anyhow::Result;
 use serde::Serialize;
 use serde::ser::{Error as _, SerializeSeq, Serializer};
@@ -99,6 +99,35 @@ impl Reporter for ReportTo<'_> {
                 folder.name,
                 escape(reason)
             ));
+        });
+    }
+
+    /// Who asked for it is told on standard output.
+    fn skipped(&self, folder: &Folder<'_>, count: u64) {
+        let job = folder.job;
+        let about = format!("{} ({}), {}", job.queue, job.address, folder.name);
+        self.progress.aside(|| {
+            if self.output.json {
+                let _ = self.output.json(&json!({
+                    "event": "skipped",
+                    "queue": job.queue,
+                    "address": job.address,
+                    "folder": folder.name,
+                    "skipped": count,
+                }));
+            } else if job.catch_up {
+                let _ = self
+                    .output
+                    .line(&format!("{about}: {} skipped", messages(count)));
+            } else {
+                self.output.step(&format!(
+                    "{about}: {} skipped: older than the start ({}); to fetch skipped messages: \
+                     queuemail fetch --include-skipped {}",
+                    messages(count),
+                    job.start,
+                    shell::quote(&job.address)
+                ));
+            }
         });
     }
 
@@ -209,6 +238,7 @@ struct WouldFetch<'a> {
     folder: &'a str,
     uidvalidity: u32,
     uids: Each<'a>,
+    skipped: u64,
     deliver: String,
     after_fetch: String,
 }
@@ -223,18 +253,20 @@ struct Audited<'a> {
     delivered: u64,
     quarantined: u64,
     dropped: u64,
+    skipped: u64,
+    not_selected: u64,
     pending: u64,
     unaccounted: Each<'a>,
 }
 
 /// What a dry run says of a folder.
-pub fn would_fetch(
-    output: &Output,
-    job: &Job,
-    folder: &str,
-    epoch: Epoch,
-    ids: &Sorted,
-) -> Result<()> {
+pub fn would_fetch(output: &Output, job: &Job, listing: &Listing<'_>) -> Result<()> {
+    let Listing {
+        folder,
+        epoch,
+        ids,
+        skipped,
+    } = *listing;
     if output.json {
         return output.json(&WouldFetch {
             event: "would-fetch",
@@ -243,18 +275,23 @@ pub fn would_fetch(
             folder,
             uidvalidity: uidvalidity(epoch),
             uids: Each(ids),
+            skipped,
             deliver: job.target.to_string(),
             after_fetch: job.after.to_string(),
         });
     }
-    output.line(&format!(
+    let mut text = format!(
         "{} ({}), {folder}: {} to fetch, to {}, then {}",
         job.queue,
         job.address,
         messages(ids.count()),
         job.target,
         job.after
-    ))
+    );
+    if skipped > 0 {
+        text.push_str(&format!("; {} to be skipped", messages(skipped)));
+    }
+    output.line(&text)
 }
 
 /// What an audit says of a folder.
@@ -269,12 +306,23 @@ pub fn audited(output: &Output, job: &Job, audit: &Audit) -> Result<()> {
             delivered: audit.delivered,
             quarantined: audit.quarantined,
             dropped: audit.dropped,
+            skipped: audit.skipped,
+            not_selected: audit.not_selected,
             pending: audit.pending,
             unaccounted: Each(&audit.unaccounted),
         });
     }
+    let mut others = String::new();
+    for (count, what) in [
+        (audit.skipped, "skipped"),
+        (audit.not_selected, "not selected"),
+    ] {
+        if count > 0 {
+            others.push_str(&format!("{count} {what}, "));
+        }
+    }
     output.line(&format!(
-        "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {} pending, {} unaccounted for",
+        "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {others}{} pending, {} unaccounted for",
         job.queue,
         job.address,
         audit.folder,

@@ -41,6 +41,7 @@ CREATE TABLE folder (
     delivered    bigint NOT NULL DEFAULT 0,
     delivered_at bigint,
     former       smallint NOT NULL DEFAULT 0,
+    start        text,
     UNIQUE (address, name)
 );
 CREATE TABLE message (
@@ -60,6 +61,7 @@ CREATE TABLE message (
     size         bigint,
     delivered_to text,
     changed_at   bigint NOT NULL,
+    received     bigint,
     UNIQUE (folder, epoch, remote)
 );
 CREATE INDEX message_open ON message (folder, state, epoch)
@@ -105,7 +107,8 @@ CREATE TABLE outbox (
     refused      text NOT NULL,
     report       text,
     kept_at      bigint NOT NULL,
-    changed_at   bigint NOT NULL
+    changed_at   bigint NOT NULL,
+    submitter    text
 );
 CREATE TABLE sent (
     mailbox    text COLLATE "C" NOT NULL,

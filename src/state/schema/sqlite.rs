@@ -203,6 +203,18 @@ const MIGRATIONS: &[&str] = &[
     UPDATE way SET ground = 'proven'
     WHERE reason = 'a message was accepted though the token names no permission (RBAC for Applications)';
 ",
+    "
+    -- a message may also be `skipped`: it was there before fetching began. Its fingerprint is then
+    -- of its Message-ID alone, and this is when the server received it (Unix seconds)
+    ALTER TABLE message ADD COLUMN received INTEGER;
+    -- what was there before fetching began (JSON), until all of it is on record as skipped
+    ALTER TABLE folder ADD COLUMN start TEXT;
+",
+    "
+    -- who handed the message to the relay, as in `uid=33 gid=33 pid=4711`: by what it is counted,
+    -- then what else is known; NULL where our own user kept it
+    ALTER TABLE outbox ADD COLUMN submitter TEXT;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".
