@@ -9,7 +9,7 @@ use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::mail::Receipt;
 use crate::outbox::{self, Settled};
-use crate::send::{Listener, Mail, Office, kept};
+use crate::send::{Listener, Mail, Sending, kept};
 use crate::state::{OutboxEntry, Store};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -28,17 +28,17 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
-            let office = Office::new(&context.means, &config, &store);
-            kept::flush(&office, due, &Told(context), |claim| {
+            let sending = Sending::new(&context.means, &config, &store);
+            kept::flush(&sending, due, &Told(context), |claim| {
                 Ok(claim.entry.is_due(now()))
             })
         }
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;
             let config = config::load(&context.config_path)?;
-            let office = Office::new(&context.means, &config, &store);
-            kept::flush(&office, chosen, &Told(context), |claim| {
-                kept::ready_again(&office, claim, *blindly, &Told(context))
+            let sending = Sending::new(&context.means, &config, &store);
+            kept::flush(&sending, chosen, &Told(context), |claim| {
+                kept::ready_again(&sending, claim, *blindly, &Told(context))
             })
         }
         OutboxCommand::Drop { ids } => Ok(give_up(context, &store, ids)?),

@@ -12,7 +12,7 @@ use crate::mail::{Notifications, Receipt};
 use crate::outbox::Settled;
 use crate::send::compose::{self, Auto, Parts};
 use crate::send::input::{self, Input, Sources};
-use crate::send::{self, Listener, Mail, Office, Orders, Post, composer};
+use crate::send::{self, Listener, Mail, Sending, Orders, Post, composer};
 use anyhow::Result;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,7 @@ struct Run<'a> {
     context: &'a Context,
     args: &'a SendArgs,
     orders: Orders<'a>,
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     about: usize,
     tally: Tally,
     errors: Mutex<Vec<anyhow::Error>>,
@@ -52,11 +52,11 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         }
         true => input::inputs(sources(args), &context.output)?,
     };
-    let office = Office::new(&context.means, &config, &store);
-    let office = if args.outbox {
-        office.impatient()
+    let sending = Sending::new(&context.means, &config, &store);
+    let sending = if args.outbox {
+        sending.impatient()
     } else {
-        office
+        sending
     };
     let run = Run {
         context,
@@ -71,14 +71,14 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
             notifications,
             several: about > 1 || !args.mboxes.is_empty(),
         },
-        office: &office,
+        sending: &sending,
         about,
         tally: Tally::default(),
         errors: Mutex::default(),
     };
     let start = Instant::now();
     let jobs = args.jobs.unwrap_or(CONNECTIONS);
-    send::work(&office, inputs, about, jobs, |post, input| {
+    send::work(&sending, inputs, about, jobs, |post, input| {
         run.one(post, input);
         run.show_progress();
     });
@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
         let name = input.name.clone();
         let result = input
             .octets
-            .and_then(|octets| self.office.prepare(&self.orders, octets, name.clone()));
+            .and_then(|octets| self.sending.prepare(&self.orders, octets, name.clone()));
         let mails = match result {
             Ok(mails) => mails,
             Err(err) => {
@@ -137,15 +137,15 @@ impl<'a> Run<'a> {
     fn foretell(&self, mail: &Mail<'a>) -> Result<()> {
         let output = &self.context.output;
         if self.args.raw {
-            for line in words::foretell(self.context, self.office, mail)? {
+            for line in words::foretell(self.context, self.sending, mail)? {
                 crate::output::eprintln_safe(&line);
             }
             return output.raw(&mail.octets);
         }
         if output.json {
-            return output.json(&words::foretell_json(self.context, self.office, mail)?);
+            return output.json(&words::foretell_json(self.context, self.sending, mail)?);
         }
-        for line in words::foretell(self.context, self.office, mail)? {
+        for line in words::foretell(self.context, self.sending, mail)? {
             output.line(&line)?;
         }
         Ok(())

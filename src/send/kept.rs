@@ -1,6 +1,6 @@
 //! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
 
-use super::{Mail, Office, Post, verdict, work};
+use super::{Mail, Sending, Post, verdict, work};
 use crate::delivery::{self, Place};
 use crate::fault::{Cause, Errors, Fault, Kind};
 use crate::mail::Receipt;
@@ -55,7 +55,7 @@ impl<'a> Post<'a> {
     pub fn send(&mut self, mail: &Mail<'a>, listener: &dyn Listener) -> Result<()> {
         let result = self.submit(mail, &mut || Ok(()));
         listener.tell(mail, &result, None)?;
-        verdict::judge(mail, result?, || self.office.scene(mail, self.way))
+        verdict::judge(mail, result?, || self.sending.scene(mail, self.way))
     }
 
     /// Keeps a message durably, all its transactions, then tries each once.
@@ -69,7 +69,7 @@ impl<'a> Post<'a> {
         for mail in mails {
             let envelope = mail.envelope.clone();
             match outbox::keep(
-                self.office.store,
+                self.sending.store,
                 envelope,
                 &mail.message_id,
                 &mail.octets,
@@ -109,7 +109,7 @@ impl<'a> Post<'a> {
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::less_kept(result, &settled)? {
             None => Ok(()),
-            Some(receipt) => verdict::judge(&mail, receipt, || self.office.scene(&mail, self.way)),
+            Some(receipt) => verdict::judge(&mail, receipt, || self.sending.scene(&mail, self.way)),
         }
     }
 }
@@ -120,7 +120,7 @@ impl<'a> Post<'a> {
 /// # Errors
 /// Of each message what somebody has to know; of errors with the same cause the first.
 pub fn flush<'a>(
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     mut entries: Vec<OutboxEntry>,
     listener: &dyn Listener,
     ready: impl Fn(&mut Claim<'_>) -> Result<bool> + Sync,
@@ -130,7 +130,7 @@ pub fn flush<'a>(
     entries.sort_by(|a, b| (&a.envelope.from, a.id).cmp(&(&b.envelope.from, b.id)));
     let about = entries.len();
     work(
-        office,
+        sending,
         entries.into_iter(),
         about,
         CONNECTIONS,
@@ -170,8 +170,8 @@ fn one(
     listener: &dyn Listener,
     ready: &impl Fn(&mut Claim<'_>) -> Result<bool>,
 ) -> Result<()> {
-    let office = post.office;
-    let Some(mut claim) = outbox::claim(office.store, id, now())? else {
+    let sending = post.sending;
+    let Some(mut claim) = outbox::claim(sending.store, id, now())? else {
         return Ok(());
     };
     let mut verdict = Ok(());
@@ -181,16 +181,16 @@ fn one(
         verdict = Err(unknown(&claim.entry).into());
     }
     if !claim.entry.refused.is_empty() {
-        let reported = report(office, &mut claim);
+        let reported = report(sending, &mut claim);
         verdict = verdict.and(reported);
     }
     verdict
 }
 
 fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) -> Result<()> {
-    let office = post.office;
+    let sending = post.sending;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let mail = submit::route(office.config, &sender)
+    let mail = submit::route(sending.config, &sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| {
             Ok(Mail {
@@ -216,12 +216,12 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
     let settled = claim.settle(&result, Teller::Report, now())?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
-        office
+        sending
             .means
             .observer
             .step(&format!("message {}: sent", claim.entry.id));
     }
-    verdict::judge(&mail, result?, || office.scene(&mail, post.way))
+    verdict::judge(&mail, result?, || sending.scene(&mail, post.way))
 }
 
 /// Makes a message ready to be sent again by a person's word. One that may have been accepted is
@@ -230,7 +230,7 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
 /// # Errors
 /// `OutcomeUnknown` where Sent Items cannot tell; why they cannot be looked into.
 pub fn ready_again(
-    office: &Office<'_>,
+    sending: &Sending<'_>,
     claim: &mut Claim<'_>,
     blindly: bool,
     listener: &dyn Listener,
@@ -240,8 +240,8 @@ pub fn ready_again(
             return Err(cannot_tell(&claim.entry).into());
         }
         let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-        let route = submit::route(office.config, &sender)?;
-        let mailboxes = Mailboxes::new(&office.means, office.config, office.store);
+        let route = submit::route(sending.config, &sender)?;
+        let mailboxes = Mailboxes::new(&sending.means, sending.config, sending.store);
         if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
             claim.remove()?;
             listener.found_sent(&claim.entry, route.user())?;
@@ -265,17 +265,17 @@ fn cannot_tell(entry: &OutboxEntry) -> Fault {
 }
 
 /// Delivers the report that is due to the queue of the sender, or says why it cannot.
-fn report(office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
+fn report(sending: &Sending<'_>, claim: &mut Claim<'_>) -> Result<()> {
     let id = claim.entry.id;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let place = submit::route(office.config, &sender)
+    let place = submit::route(sending.config, &sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| destination(&route))
         .and_then(|to| outbox::deliver_report(claim, &to, now()));
     match place {
         Ok(place) => {
             let said = format!("message {id}: its report is in {place}");
-            office.means.observer.step(&said);
+            sending.means.observer.step(&said);
             Ok(())
         }
         Err(err) => {

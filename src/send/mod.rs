@@ -47,7 +47,7 @@ pub struct Mail<'a> {
 }
 
 /// What all connections of a run share.
-pub struct Office<'a> {
+pub struct Sending<'a> {
     means: Means,
     pub config: &'a Config,
     pub store: &'a Store,
@@ -61,7 +61,7 @@ pub struct Office<'a> {
 
 /// One connection at a time, for messages one after the other.
 pub struct Post<'a> {
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     open: Option<Open<'a>>,
     /// The way that was taken last, for what an error says.
     pub way: Option<SendWay>,
@@ -76,9 +76,9 @@ struct Open<'a> {
     _slot: pace::Slot,
 }
 
-impl<'a> Office<'a> {
-    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Office<'a> {
-        Office {
+impl<'a> Sending<'a> {
+    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Sending<'a> {
+        Sending {
             means: means.clone(),
             config,
             store,
@@ -89,7 +89,7 @@ impl<'a> Office<'a> {
     }
 
     /// Does not wait for its turn: whoever calls has somewhere to keep the message.
-    pub fn impatient(mut self) -> Office<'a> {
+    pub fn impatient(mut self) -> Sending<'a> {
         self.patience = Duration::ZERO;
         self
     }
@@ -164,9 +164,9 @@ impl<'a> Office<'a> {
 }
 
 impl<'a> Post<'a> {
-    pub fn new(office: &'a Office<'a>) -> Post<'a> {
+    pub fn new(sending: &'a Sending<'a>) -> Post<'a> {
         Post {
-            office,
+            sending,
             open: None,
             way: None,
         }
@@ -181,36 +181,36 @@ impl<'a> Post<'a> {
         mail: &Mail<'a>,
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
-        let (office, route) = (self.office, &mail.route);
+        let (sending, route) = (self.sending, &mail.route);
         let sender = Sender {
             server: &route.outgoing.name,
             user: route.user(),
         };
-        let shut = office
+        let shut = sending
             .shut()
             .iter()
             .find(|(shut, _)| *shut == sender)
             .map(|(_, fault)| fault.clone());
         if let Some(fault) = shut {
-            return Err(anyhow::Error::new(fault).context(office.scene(mail, self.way)));
+            return Err(anyhow::Error::new(fault).context(sending.scene(mail, self.way)));
         }
         let mut result = self.try_submit(sender, mail, None, before_end);
         if let (Err(err), Some(refused)) = (&result, self.way)
-            && let Some(other) = office.transports.another(route, refused, err)?
+            && let Some(other) = sending.transports.another(route, refused, err)?
         {
             self.close();
             result = self.try_submit(sender, mail, Some(other), before_end);
         }
         if result.is_ok() {
-            office.transports.worked(route, self.way)?;
+            sending.transports.worked(route, self.way)?;
         }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
         {
-            office.shut().push((sender, fault.clone()));
+            sending.shut().push((sender, fault.clone()));
         }
-        pace::remember_wait(office.store, sender, &result)?;
-        result.with_context(|| office.scene(mail, self.way))
+        pace::remember_wait(sending.store, sender, &result)?;
+        result.with_context(|| sending.scene(mail, self.way))
     }
 
     fn try_submit(
@@ -220,8 +220,8 @@ impl<'a> Post<'a> {
         way: Option<SendWay>,
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
-        let (office, route) = (self.office, &mail.route);
-        pace::obey_wait(office.store, sender)?;
+        let (sending, route) = (self.sending, &mail.route);
+        pace::obey_wait(sending.store, sender)?;
         let open = match self.open.take() {
             Some(open) if open.sender == sender => open,
             other => {
@@ -229,16 +229,16 @@ impl<'a> Post<'a> {
                 self.close();
                 let way = match way {
                     Some(way) => way,
-                    None => office.transports.choose(route)?,
+                    None => sending.transports.choose(route)?,
                 };
                 self.way = Some(way);
-                let host = office.transports.host(route, way).unwrap_or_default();
+                let host = sending.transports.host(route, way).unwrap_or_default();
                 let limits = route.limits(&host);
                 Open {
                     sender,
                     way,
-                    _slot: pace::slot(office, sender, &limits)?,
-                    transport: office.transports.open(route, way, mail.alone)?,
+                    _slot: pace::slot(sending, sender, &limits)?,
+                    transport: sending.transports.open(route, way, mail.alone)?,
                     limits,
                 }
             }
@@ -258,7 +258,7 @@ impl<'a> Post<'a> {
             );
             return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));
         }
-        pace::take_turn(office, sender, &open.limits, mail.envelope.to.len())?;
+        pace::take_turn(sending, sender, &open.limits, mail.envelope.to.len())?;
         open.transport
             .submit_noting(&mail.envelope, &mail.octets, before_end)
     }
@@ -273,7 +273,7 @@ impl<'a> Post<'a> {
 /// Works on `items` with up to `most` connections at the same time, a connection for about every
 /// `each` items: for a few, the time to connect would be longer than what it saves.
 pub fn work<'a, T: Send>(
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     items: impl Iterator<Item = T> + Send,
     about: usize,
     most: usize,
@@ -284,7 +284,7 @@ pub fn work<'a, T: Send>(
     let items = Mutex::new(items);
     let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
-        let mut post = Post::new(office);
+        let mut post = Post::new(sending);
         while let Some(item) = next() {
             act(&mut post, item);
         }

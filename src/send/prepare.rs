@@ -3,7 +3,7 @@
 
 use super::compose::{Auto, auto_fields};
 use super::people::{distinct, machine, sender};
-use super::{Mail, Office};
+use super::{Mail, Sending};
 use crate::fault::{Fault, Kind};
 use crate::mail::message::{Draft, Prepared};
 use crate::mail::{Envelope, Notifications, addresses};
@@ -32,7 +32,7 @@ pub struct Orders<'o> {
     pub several: bool,
 }
 
-impl<'a> Office<'a> {
+impl<'a> Sending<'a> {
     /// The transactions of a message; `name` is how to name it.
     ///
     /// # Errors

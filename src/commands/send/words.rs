@@ -4,7 +4,7 @@ use crate::commands::Context;
 use crate::mail::{Outcome, Receipt};
 use crate::outbox::Settled;
 use crate::output::escape;
-use crate::send::{Mail, Office};
+use crate::send::{Mail, Sending};
 use anyhow::Result;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -102,10 +102,10 @@ pub fn tell(
 /// What would be sent, how and by whom, as lines for people.
 pub fn foretell<'a>(
     context: &Context,
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     mail: &Mail<'a>,
 ) -> Result<Vec<String>> {
-    let (place, user) = office.place(&mail.route)?;
+    let (place, user) = sending.place(&mail.route)?;
     let safe = escape;
     let name = &mail.route.outgoing.name;
     Ok(vec![
@@ -125,10 +125,10 @@ pub fn foretell<'a>(
 /// The same for programs.
 pub fn foretell_json<'a>(
     context: &Context,
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     mail: &Mail<'a>,
 ) -> Result<serde_json::Value> {
-    let (place, user) = office.place(&mail.route)?;
+    let (place, user) = sending.place(&mail.route)?;
     Ok(json!({
         "event": "would-send",
         "file": mail.file,
