@@ -6,13 +6,11 @@ use super::reading::walk_to_https;
 use super::road::{self, Names};
 use super::run::Run;
 use super::{Outcome, Walk, files};
-use crate::config::resolve::{self, Account, Registration};
-use crate::config::{Authentication, MailboxEntry, OutgoingServer};
+use crate::config::Authentication;
 use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::mail::Transport;
+use crate::office::{Account, MailboxEntry, Outgoing, Registration, Route, login_to_send};
 use crate::reach::{self, SendWay};
-use crate::submit::{self, Route};
-use crate::tokens::login_to_send;
 use anyhow::Result;
 use std::time::Duration;
 
@@ -51,14 +49,14 @@ impl Run<'_> {
         walk.scene.address = Some(address.to_owned());
         walk.scene.server = entry.address.outgoing_server.clone();
         let Some((route, registration)) = walk.step("outgoing server", || {
-            let route = submit::route(self.config, address)?;
-            let registration = resolve::outgoing(self.config, route.outgoing)?;
-            files::of_registration(&registration)?;
+            let route = self.office.route_of(*entry)?;
+            let registration = route.outgoing.registration()?;
+            files::of_registration(registration)?;
             let mut places = Vec::new();
             for way in SendWay::of(route.outgoing.via) {
                 places.push(match way {
-                    SendWay::Smtp => route.smtp(&registration.authority)?.to_string(),
-                    SendWay::Graph => route.graph(&registration.authority)?.to_owned(),
+                    SendWay::Smtp => route.outgoing.smtp()?.to_string(),
+                    SendWay::Graph => route.outgoing.graph()?.to_owned(),
                 });
             }
             let detail = format!("{} ({})", route.outgoing.name, places.join(" or "));
@@ -66,11 +64,11 @@ impl Run<'_> {
         }) else {
             return walk.not_reached(&["send-as"]);
         };
-        parts::credential(walk, self.config, &registration);
+        parts::credential(walk, &route.outgoing.name, &route.outgoing.credentials());
         let from = walk.steps.len();
         for (n, way) in SendWay::of(route.outgoing.via).iter().enumerate() {
             let start = walk.steps.len();
-            self.send_by(walk, &route, &registration, *way);
+            self.send_by(walk, &route, registration, *way);
             let refusal = walk.steps[start..]
                 .iter()
                 .find_map(|step| match &step.outcome {
@@ -101,7 +99,7 @@ impl Run<'_> {
         registration: &Registration<'_>,
         way: SendWay,
     ) {
-        let account = resolve::person_who_sends(route.outgoing, Some(route.entry.address));
+        let account = route.outgoing.person(Some(route.entry.address));
         walk.scene = Scene {
             queue: Some(route.entry.queue.name.clone()),
             address: Some(route.entry.address.address.to_string()),
@@ -150,7 +148,8 @@ impl Run<'_> {
         let settings = self.means.net_settings(registration.ca_file);
         if way == SendWay::Graph {
             let reached = route
-                .graph(&registration.authority)
+                .outgoing
+                .graph()
                 .ok()
                 .zip(self.transports.http(route).ok())
                 .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
@@ -212,7 +211,7 @@ impl Run<'_> {
         registration: &Registration<'_>,
         token: &crate::secret::Secret,
     ) -> Option<(Result<()>, Duration)> {
-        let endpoint = route.smtp(&registration.authority).ok()?;
+        let endpoint = route.outgoing.smtp().ok()?;
         let settings = self.means.net_settings(registration.ca_file);
         endpoint.name_in(&mut walk.scene);
         road::travel(walk, SMTP, &endpoint.host, settings, |settings| {
@@ -225,36 +224,36 @@ impl Run<'_> {
     }
 
     /// An outgoing server that no address uses yet.
-    pub fn outgoing(&self, server: &OutgoingServer) -> Walk {
+    pub fn outgoing(&self, server: &Outgoing<'_>) -> Walk {
         let mut walk = Walk::default();
         walk.scene.server = Some(server.name.clone());
         let way = SendWay::of(server.via)[0];
         let [token_step, claims_step] = token_steps(way);
         let Some(registration) = walk.step("configuration", || {
-            let registration = resolve::outgoing(self.config, server)?;
+            let registration = server.registration()?;
             let detail = format!("signs in as app {}", registration.client_id);
             Ok((registration, detail))
         }) else {
             walk.not_reached(&["files", token_step, claims_step]);
             return walk;
         };
-        let person = resolve::person_who_sends(server, None);
+        let person = server.person(None);
         walk.scene = Scene {
             account: person.map(|account| account.name.to_owned()),
             is_server_account: server.password.is_some(),
             login: Some(login_to_send(server, None)),
             ..registration.scene()
         };
-        if !parts::files(&mut walk, &registration, None) {
+        if !parts::files(&mut walk, registration, None) {
             walk.not_reached(&[token_step, claims_step]);
             return walk;
         }
-        parts::credential(&mut walk, self.config, &registration);
+        parts::credential(&mut walk, &server.name, &server.credentials());
         let purpose = way.purpose();
         let get = || self.fresh.sending_access(server, None, purpose.resource());
         match parts::token(&mut walk, token_step, person, get) {
             Some(token) => {
-                parts::look_at_claims(&mut walk, claims_step, &registration, purpose, &token);
+                parts::look_at_claims(&mut walk, claims_step, registration, purpose, &token);
             }
             None => walk.not_reached(&[claims_step]),
         }

@@ -3,9 +3,9 @@
 
 use super::Context;
 use crate::check::claims::{misfits, service};
-use crate::config::resolve::Registration;
 use crate::config::{Purpose, Resource};
 use crate::oauth::{AccessToken, Claims};
+use crate::office::Registration;
 use crate::output::escape;
 use anyhow::Result;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -191,12 +191,12 @@ fn names(config: &Config, kind: &str) -> Vec<(String, String)> {
                 .collect()
         }
         "ADDRESS" => {
-            let mailboxes = config.mailboxes();
-            let name = |m: config::MailboxEntry| {
-                let help = format!("address of queue {}", m.queue.name);
-                (m.address.address.to_string(), help)
+            let addresses = config.addresses();
+            let name = |(queue, address): (&config::Queue, &config::Address)| {
+                let help = format!("address of queue {}", queue.name);
+                (address.address.to_string(), help)
             };
-            mailboxes.map(name).collect()
+            addresses.map(name).collect()
         }
         "INCOMING" => incoming().collect(),
         "OUTGOING" => outgoing().collect(),

@@ -6,11 +6,12 @@ mod words;
 
 use super::Context;
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, IncomingVia, MailboxEntry};
+use crate::config::{self, AfterFetch, IncomingVia};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::http;
 use crate::mail::Mailbox;
+use crate::office::{MailboxEntry, Office};
 use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{LockName, Store, WaitName};
 use anyhow::{Context as _, Result};
@@ -83,7 +84,8 @@ struct Run<'a> {
 
 pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
-    let servers = config.incoming_servers.iter();
+    let office = Office::link(&config)?;
+    let servers = office.incoming.iter();
     let by_https = servers.filter(|server| server.via == IncomingVia::Graph);
     let _preparation = http::prepare(by_https.map(|server| server.ca_file.clone()));
     let store = context.store()?;
@@ -94,11 +96,11 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         .map(|seconds| start + Duration::from_secs(seconds.into()));
     let means = context.means.until(deadline);
     let Plan { tasks, homeless } =
-        plan::plan(&config, &store, args, context.output.json, deadline)?;
+        plan::plan(&office, &store, args, context.output.json, deadline)?;
     let run = Run {
         context,
         store: &store,
-        mailboxes: Mailboxes::new(&means, &config, &store),
+        mailboxes: Mailboxes::new(&means, &office, &store),
         teller: Teller::new(&context.output),
         dry_run: args.dry_run,
         audit: args.audit,

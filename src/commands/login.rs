@@ -1,18 +1,18 @@
 //! `token login`, `token list`, `token forget`: the sign-ins that are kept.
 
 use super::Context;
-use super::token::{Subject, find, outgoing_of, registration, resource};
+use super::token::resource;
 use crate::cli::{ProtocolArg, TokenForget, TokenLogin};
-use crate::config::resolve::{self, Registration};
 use crate::config::{self, Authentication, Resource};
 use crate::fault::{Errors, Fault};
 use crate::oauth::Claims;
+use crate::office::{Office, Registration, Subject, login_to_send};
 use crate::output::{eprintln_safe, escape};
 use crate::prompt;
 use crate::secret::Secret;
 use crate::state::TokenKey;
 use crate::tokens::keep::Tokens;
-use crate::tokens::{Access, How, Screen, Show, SignedIn, login_to_send};
+use crate::tokens::{Access, How, Screen, Show, SignedIn};
 use crate::vault::Vault;
 use anyhow::Result;
 use std::process::Stdio;
@@ -20,9 +20,10 @@ use std::time::SystemTime;
 
 pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    let subject = find(&config, &args.name, args.protocol)?;
+    let office = Office::link(&config)?;
+    let subject = office.subject(&args.name, args.protocol == Some(ProtocolArg::Smtp))?;
     let store = context.store()?;
-    let access = Access::new(&context.means, &config, &store).fresh(true);
+    let access = Access::new(&context.means, &office, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
         (true, _) => How::BrowserElsewhere,
         (_, true) => How::Device,
@@ -37,26 +38,23 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
         );
     }
     let SignedIn { account, token } = match &subject {
-        Subject::Incoming(name) => {
+        Subject::Incoming(server) => {
             return Err(Fault::usage(format!(
-                "`{name}` is a server, and a person signs in for a mailbox"
+                "`{}` is a server, and a person signs in for a mailbox",
+                server.name
             ))
             .hint("name a queue or an address: queuemail token login ADDRESS")
             .into());
         }
         Subject::Outgoing(server) => access.sending_login(server, None, how, &Terminal)?,
-        Subject::Mailbox(entry) => match (args.protocol, outgoing_of(&config, entry)) {
+        Subject::Mailbox(entry) => match (args.protocol, entry.outgoing) {
             (Some(ProtocolArg::Smtp), Some(server)) => {
                 access.sending_login(server, Some(entry), how, &Terminal)?
             }
             (protocol, _) => access.login(entry, protocol.map(resource), how, &Terminal)?,
         },
     };
-    let whose = match &subject {
-        Subject::Mailbox(entry) => entry.address.address.as_str(),
-        Subject::Outgoing(server) => &server.name,
-        Subject::Incoming(name) => name,
-    };
+    let whose = subject.name();
     let signed_in = Claims::of(token.secret.expose()).and_then(|c| c.user);
     if let Some(user) = &signed_in
         && !user.eq_ignore_ascii_case(&account)
@@ -67,7 +65,7 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
         ));
     }
     if let Subject::Mailbox(entry) = &subject
-        && let Some(server) = outgoing_of(&config, entry)
+        && let Some(server) = entry.outgoing
         && access.lacks_login(server, entry)
     {
         context.output.warn(&format!(
@@ -222,24 +220,25 @@ pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
 /// What the keys of all tokens of `name` begin with.
 fn subjects(context: &Context, name: &str) -> Result<Vec<String>> {
     let config = config::load(&context.config_path)?;
-    let subject = find(&config, name, None)?;
-    let registration = registration(&config, &subject, Resource::Imap)?;
+    let office = Office::link(&config)?;
+    let subject = office.subject(name, false)?;
+    let registration = subject.registration(Resource::Imap)?;
     let client = |of: &Registration<'_>| format!("{}\t{}\t", of.authority, of.client_id);
     let person = |of: &Registration<'_>, account: &str| {
         format!("{}{}\t", client(of), account.to_lowercase())
     };
     let Subject::Mailbox(entry) = subject else {
-        return Ok(vec![client(&registration)]);
+        return Ok(vec![client(registration)]);
     };
     let mut found = vec![match registration.authentication {
-        Authentication::OauthUser => person(&registration, entry.account()),
-        Authentication::OauthService => client(&registration),
+        Authentication::OauthUser => person(registration, entry.account()),
+        Authentication::OauthService => client(registration),
     }];
-    if let Some(server) = outgoing_of(&config, &entry)
-        && resolve::signs_in_apart(&entry, server)
+    if let Some(server) = entry.outgoing
+        && entry.signs_in_apart(server)
     {
-        let account = resolve::sender(server, Some(entry.address))?;
-        found.push(person(&resolve::outgoing(&config, server)?, account.name));
+        let account = server.account(Some(entry.address))?;
+        found.push(person(server.registration()?, account.name));
     }
     Ok(found)
 }

@@ -8,6 +8,7 @@ use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::mail::Receipt;
+use crate::office::Office;
 use crate::outbox::{self, Settled};
 use crate::send::{Listener, Mail, Sending, kept};
 use crate::state::{OutboxEntry, Store};
@@ -28,7 +29,8 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
-            let sending = Sending::new(&context.means, &config, &store);
+            let office = Office::link(&config)?;
+            let sending = Sending::new(&context.means, &office, &store);
             kept::flush(&sending, due, &Told(context), |claim| {
                 Ok(claim.entry.is_due(now()))
             })
@@ -36,7 +38,8 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;
             let config = config::load(&context.config_path)?;
-            let sending = Sending::new(&context.means, &config, &store);
+            let office = Office::link(&config)?;
+            let sending = Sending::new(&context.means, &office, &store);
             kept::flush(&sending, chosen, &Told(context), |claim| {
                 kept::ready_again(&sending, claim, *blindly, &Told(context))
             })

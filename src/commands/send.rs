@@ -9,10 +9,11 @@ use crate::cli::{AutoArg, OutboxCommand, SendArgs};
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::mail::{Notifications, Receipt};
+use crate::office::Office;
 use crate::outbox::Settled;
 use crate::send::compose::{self, Auto, Parts};
 use crate::send::input::{self, Input, Sources};
-use crate::send::{self, Listener, Mail, Sending, Orders, Post, composer};
+use crate::send::{self, Listener, Mail, Orders, Post, Sending, composer};
 use anyhow::Result;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -40,19 +41,20 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     refuse_other_modes(args)?;
     let notifications = notifications(args)?;
     let config = config::load(&context.config_path)?;
+    let office = Office::link(&config)?;
     let store = context.store()?;
     let mut composed_for = Vec::new();
     let parts = parts(args);
     let from = args.from.as_deref();
     let (about, inputs) = match parts.is_empty() {
         false => {
-            let composed = compose::compose(&parts, &composer(&config, from)?)?;
+            let composed = compose::compose(&parts, &composer(&office, from)?)?;
             composed_for = composed.recipients;
             (1, input::one(composed.octets))
         }
         true => input::inputs(sources(args), &context.output)?,
     };
-    let sending = Sending::new(&context.means, &config, &store);
+    let sending = Sending::new(&context.means, &office, &store);
     let sending = if args.outbox {
         sending.impatient()
     } else {

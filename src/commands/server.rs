@@ -92,8 +92,7 @@ fn credential(server: &Tree) -> String {
 
 fn show(context: &Context, name: &str) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    let tree = provision::tree_of(&config, name)
-        .ok_or_else(|| config::unknown("server", name, &config.server_names()))?;
+    let tree = provision::tree_of_server(&config, name)?;
     if context.output.json {
         return context.output.json(&tree);
     }

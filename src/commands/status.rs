@@ -3,11 +3,12 @@
 use super::Context;
 use super::table::Table;
 use crate::cli::StatusArgs;
-use crate::config::{self, Config};
+use crate::config;
 use crate::expiry::{self, Expiry};
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::files;
+use crate::office::Office;
 use crate::shell;
 use crate::state::{Health, OutboxCounts, SendingWait, Store, Wait, WaitName};
 use anyhow::Result;
@@ -28,9 +29,10 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
     let store = context.store()?;
     let now = Timestamp::now();
-    let lines = lines(&config, &store, now)?;
+    let office = Office::link(&config)?;
+    let lines = lines(&office, &store, now)?;
     let outbox = store.outbox_counts()?;
-    let ends = expiry::of_servers(&config, |_| true);
+    let ends = expiry::of_servers(&config);
     if let Some(path) = &args.metrics {
         write_metrics(path, &lines, &outbox, &ends)?;
     }
@@ -71,8 +73,8 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     Ok(())
 }
 
-fn lines<'a>(config: &'a Config, store: &Store, now: Timestamp) -> Result<Vec<Line<'a>>> {
-    let mut entries: Vec<_> = config.mailboxes().collect();
+fn lines<'a>(office: &'a Office<'a>, store: &Store, now: Timestamp) -> Result<Vec<Line<'a>>> {
+    let mut entries: Vec<_> = office.mailboxes().collect();
     entries.sort_by_key(|entry| entry.priority());
     entries
         .into_iter()

@@ -1,10 +1,10 @@
 //! Whether a server can sign in and reach its hosts, as far as the file can tell.
 
+use super::app::authority_of;
 use super::cloud::{Authority, Cloud};
 use super::credential::ManagedIdentity;
 use super::model::*;
 use super::problem::{Found, Kind, dangling};
-use super::resolve;
 use super::secret_source::SecretSource;
 use super::server_credentials::Credentials;
 use super::values::*;
@@ -166,7 +166,7 @@ pub fn outgoing(config: &Config, server: &OutgoingServer, at: &str, found: &mut 
         }
     }
     // What cannot be found out is told where it is needed.
-    let authority = resolve::outgoing(config, server).ok().map(|r| r.authority);
+    let authority = authority_of(config, server);
     let cloud = authority.as_ref().and_then(Authority::cloud);
     if let (Some(id), Some(_)) = (&server.client_id, cloud) {
         guid(id, at, found);

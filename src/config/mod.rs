@@ -5,6 +5,7 @@
 //! every other byte alone; `cloud` knows which hosts and scopes follow from a login host,
 //! `permission` which permission opens what.
 
+mod app;
 #[cfg(test)]
 mod canary_tests;
 mod check;
@@ -27,13 +28,10 @@ mod names;
 mod parsed;
 mod paths;
 mod permission;
-#[cfg(test)]
-mod permission_tests;
 mod post_url;
 mod preview;
 mod problem;
 mod refusal;
-pub mod resolve;
 mod resolve_secret;
 mod schema;
 mod secret_command;
@@ -48,6 +46,7 @@ mod webhook;
 mod write;
 
 pub use crate::files::owner_hint;
+pub use app::{App, app_of, swapped};
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};
@@ -55,7 +54,7 @@ pub use given::{Change, Given, put};
 pub use load::{MAX_SIZE, decode, is_blank, load, parse, read};
 pub use mistake::shown;
 pub use model::*;
-pub use names::{Name, named, unknown};
+pub use names::{Name, named, no_server, unknown};
 pub use paths::{absolute_target, resolve_paths};
 pub use permission::Purpose;
 pub use post_url::PostUrl;

@@ -1,14 +1,14 @@
 //! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
 
-use super::{Mail, Sending, Post, verdict, work};
+use super::{Mail, Post, Sending, verdict, work};
 use crate::delivery::{self, Place};
 use crate::fault::{Cause, Errors, Fault, Kind};
 use crate::mail::Receipt;
+use crate::office::Route;
 use crate::outbox::{self, Claim, Destination, Settled, Teller};
 use crate::reach::{Mailboxes, sent};
 use crate::shell;
 use crate::state::{OutboxEntry, OutboxState};
-use crate::submit::{self, Route};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -190,7 +190,9 @@ fn one(
 fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) -> Result<()> {
     let sending = post.sending;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let mail = submit::route(sending.config, &sender)
+    let mail = sending
+        .office
+        .route(&sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| {
             Ok(Mail {
@@ -240,8 +242,8 @@ pub fn ready_again(
             return Err(cannot_tell(&claim.entry).into());
         }
         let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-        let route = submit::route(sending.config, &sender)?;
-        let mailboxes = Mailboxes::new(&sending.means, sending.config, sending.store);
+        let route = sending.office.route(&sender)?;
+        let mailboxes = Mailboxes::new(&sending.means, sending.office, sending.store);
         if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
             claim.remove()?;
             listener.found_sent(&claim.entry, route.user())?;
@@ -268,7 +270,9 @@ fn cannot_tell(entry: &OutboxEntry) -> Fault {
 fn report(sending: &Sending<'_>, claim: &mut Claim<'_>) -> Result<()> {
     let id = claim.entry.id;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let place = submit::route(sending.config, &sender)
+    let place = sending
+        .office
+        .route(&sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| destination(&route))
         .and_then(|to| outbox::deliver_report(claim, &to, now()));
@@ -299,7 +303,7 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
             shell::quote(address)
         ))
     })?;
-    let webhooks = &entry.config.webhooks;
+    let webhooks = entry.webhooks;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language(), webhooks)?;
     if matches!(place, Place::Stdout(_)) {
         return Err(Fault::config(format!(

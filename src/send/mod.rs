@@ -18,15 +18,13 @@ pub use kept::Listener;
 pub use people::composer;
 pub use prepare::Orders;
 
-use crate::config::resolve::{self, Registration};
-use crate::config::{Config, Limits};
+use crate::config::Limits;
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
 use crate::means::Means;
+use crate::office::{Office, Registration, Route, login_to_send};
 use crate::reach::{SendWay, Transports};
 use crate::state::{Sender, Store};
-use crate::submit::Route;
-use crate::tokens::login_to_send;
 use anyhow::{Context as _, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,7 +47,7 @@ pub struct Mail<'a> {
 /// What all connections of a run share.
 pub struct Sending<'a> {
     means: Means,
-    pub config: &'a Config,
+    pub office: &'a Office<'a>,
     pub store: &'a Store,
     transports: Transports<'a>,
     /// Senders that failed: the messages after the first are not tried again, lest an account be
@@ -77,12 +75,12 @@ struct Open<'a> {
 }
 
 impl<'a> Sending<'a> {
-    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Sending<'a> {
+    pub fn new(means: &Means, office: &'a Office<'a>, store: &'a Store) -> Sending<'a> {
         Sending {
             means: means.clone(),
-            config,
+            office,
             store,
-            transports: Transports::new(means, config, store),
+            transports: Transports::new(means, office, store),
             shut: Mutex::default(),
             patience: pace::PATIENCE,
         }
@@ -102,8 +100,8 @@ impl<'a> Sending<'a> {
     pub fn scene(&'a self, mail: &Mail<'a>, way: Option<SendWay>) -> Scene {
         let route = &mail.route;
         let queue = &route.entry.queue.name;
-        let registration = resolve::outgoing(self.config, route.outgoing).ok();
-        let known = registration.as_ref().map(Registration::scene);
+        let registration = route.outgoing.registration().ok();
+        let known = registration.map(Registration::scene);
         let ways = &self.transports;
         let way = way
             .or_else(|| ways.known(route).ok().flatten())
@@ -114,7 +112,9 @@ impl<'a> Sending<'a> {
             address: Some(route.entry.address.address.to_string()),
             mailbox: Some(way.user(route).to_owned()),
             from: message::author_of(&mail.octets),
-            account: resolve::person_who_sends(route.outgoing, Some(route.entry.address))
+            account: route
+                .outgoing
+                .person(Some(route.entry.address))
                 .map(|person| person.name.to_owned()),
             server: Some(route.outgoing.name.clone()),
             is_outgoing: true,
@@ -125,8 +125,8 @@ impl<'a> Sending<'a> {
             ..known.unwrap_or_default()
         };
         scene.host = ways.host(route, way);
-        if let (SendWay::Smtp, Some(registration)) = (way, registration)
-            && let Ok(endpoint) = route.smtp(&registration.authority)
+        if way == SendWay::Smtp
+            && let Ok(endpoint) = route.outgoing.smtp()
         {
             endpoint.name_in(&mut scene);
         }

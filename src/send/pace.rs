@@ -32,7 +32,10 @@ pub fn slot(sending: &Sending<'_>, sender: Sender<'_>, limits: &Limits) -> Resul
     let deadline = Instant::now() + sending.patience;
     loop {
         for number in 0..most.clamp(1, 64) {
-            if let Ok(lock) = sending.store.lock(LockName::Connection { sender, number })? {
+            if let Ok(lock) = sending
+                .store
+                .lock(LockName::Connection { sender, number })?
+            {
                 return Ok(Slot { _lock: Some(lock) });
             }
         }

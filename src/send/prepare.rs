@@ -7,7 +7,7 @@ use super::{Mail, Sending};
 use crate::fault::{Fault, Kind};
 use crate::mail::message::{Draft, Prepared};
 use crate::mail::{Envelope, Notifications, addresses};
-use crate::submit::{self, is_local};
+use crate::office::is_local;
 use anyhow::Result;
 use std::sync::Arc;
 
@@ -57,18 +57,19 @@ impl<'a> Sending<'a> {
         if orders.from_header {
             found.extend(draft.recipients()?);
         }
-        let to = distinct(self.config, found)?;
+        let to = distinct(self.office.defaults(), found)?;
         if to.is_empty() {
             return Err(nobody(orders, &draft).into());
         }
-        let sender = sender(self.config, orders.from, &mut draft)?;
-        let route = submit::route(self.config, &sender).map_err(|fault| {
+        let sender = sender(self.office.defaults(), orders.from, &mut draft)?;
+        let route = self.office.route(&sender).map_err(|fault| {
             match is_local(&sender, &machine()) {
                 true => fault.hint("for mail of this machine, as from cron, name a sender in the configuration: `defaults: { sender: ADDRESS }`"),
                 false => fault,
             }
         })?;
-        submit::check_authors(self.config, &route, || draft.author_addresses())?;
+        self.office
+            .check_authors(&route, || draft.author_addresses())?;
         if let Some(auto) = orders.auto {
             let usual = match draft.answers() {
                 true => Auto::Replied,

@@ -2,13 +2,13 @@
 
 use super::Task;
 use crate::cli::FetchArgs;
-use crate::config::{self, AfterFetch, Config, Day, MailboxEntry, Target};
+use crate::config::{self, AfterFetch, Day, Target};
 use crate::fault::{Cause, Fault};
 use crate::fetch::Job;
+use crate::office::Office;
 use crate::shell;
 use crate::state::Store;
 use anyhow::Result;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,20 +23,20 @@ pub struct Plan<'a> {
 /// The mailboxes that were asked for. With `json` nothing but JSON goes to standard output,
 /// messages included.
 pub fn plan<'a>(
-    config: &'a Config,
+    office: &'a Office<'a>,
     store: &Store,
     args: &FetchArgs,
     json: bool,
     deadline: Option<Instant>,
 ) -> Result<Plan<'a>> {
-    let chosen = choose(config, &args.names)?;
+    let chosen = office.chosen(&args.names)?;
     let target: Option<Target> = parse(args.deliver.as_deref(), "--deliver")?;
     // What is interrupted is finished by a run that starts in another folder.
     let whole = |target| config::absolute_target(&target, &std::env::current_dir()?);
     let target = target.map(whole).transpose()?;
     let after: Option<AfterFetch> = parse(args.after.as_deref(), "--after")?;
     let since: Option<Day> = parse(args.since.as_deref(), "--since")?;
-    let webhooks: Arc<[config::Webhook]> = config.webhooks.clone().into();
+    let webhooks: Arc<[config::Webhook]> = office.webhooks().into();
     let scratch = store.scratch()?;
     let mut plan = Plan {
         tasks: Vec::new(),
@@ -97,36 +97,4 @@ where
                 .map_err(|e| Fault::usage(format!("`{option}`: {e}")).into())
         })
         .transpose()
-}
-
-/// The mailboxes of the queues and addresses named; all where none is.
-fn choose<'a>(config: &'a Config, names: &[String]) -> Result<Vec<MailboxEntry<'a>>> {
-    let all: Vec<_> = config.mailboxes().collect();
-    if names.is_empty() {
-        return Ok(all);
-    }
-    let mut wanted = HashSet::new();
-    for name in names {
-        let before = wanted.len();
-        for (index, entry) in all.iter().enumerate() {
-            if is_named(entry, name) {
-                wanted.insert(index);
-            }
-        }
-        if before == wanted.len() && !all.iter().any(|entry| is_named(entry, name)) {
-            let mut known: Vec<&str> = config.queues.iter().map(|q| q.name.as_str()).collect();
-            known.extend(all.iter().map(|e| e.address.address.as_str()));
-            return Err(config::unknown("queue or address", name, &known));
-        }
-    }
-    Ok(all
-        .into_iter()
-        .enumerate()
-        .filter(|(index, _)| wanted.contains(index))
-        .map(|(_, entry)| entry)
-        .collect())
-}
-
-fn is_named(entry: &MailboxEntry<'_>, name: &str) -> bool {
-    entry.queue.name == name || entry.address.address.as_str().eq_ignore_ascii_case(name)
 }

@@ -4,7 +4,6 @@
 //! Nothing is changed on any server and nothing is sent; a token that is got on the way is kept
 //! as any other.
 
-mod choose;
 mod print;
 
 use super::Context;
@@ -12,15 +11,17 @@ use crate::check::{self, Checked, Walk};
 use crate::cli::CheckArgs;
 use crate::config;
 use crate::fault::{Errors, Told};
+use crate::office::Office;
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     let config = match config::load(&context.config_path) {
         Ok(config) => config,
         Err(err) => return unreadable(context, err),
     };
-    let subjects = choose::subjects(&config, args)?;
+    let office = Office::link(&config)?;
+    let subjects = check::subjects(&office, &args.names, &args.boundary)?;
     let store = context.store()?;
-    let checked = check::walk_all(&context.means, &config, &store, &subjects)?;
+    let checked = check::walk_all(&context.means, &office, &store, &subjects)?;
     conclude(context, &checked)
 }
 

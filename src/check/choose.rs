@@ -1,23 +1,28 @@
 //! Which mailboxes and servers are walked: those named, and those that must be closed.
 
-use crate::check::{Border, Subject};
-use crate::cli::CheckArgs;
-use crate::config::{self, Authentication, Config, EmailAddress, MailboxEntry};
+use super::{Border, Subject};
+use crate::config::{Authentication, EmailAddress};
 use crate::fault::Fault;
+use crate::office::{MailboxEntry, Office};
 use anyhow::Result;
 
-/// Everything to walk, in the order of the file; what was named, if anything was.
-pub fn subjects<'a>(config: &'a Config, args: &CheckArgs) -> Result<Vec<Subject<'a>>> {
+/// Everything to walk, in the order of the file: what was named, else all; and the mailboxes
+/// `boundary`, which must be closed.
+///
+/// # Errors
+/// `Usage` where a name is of nothing, or a mailbox that must be closed is one of ours.
+pub fn subjects<'a>(
+    office: &'a Office<'a>,
+    names: &[String],
+    boundary: &[String],
+) -> Result<Vec<Subject<'a>>> {
     let mut subjects = Vec::new();
-    let all = args.names.is_empty();
-    if !all || args.boundary.is_empty() {
-        let named = |name: &str| all || args.names.iter().any(|n| n == name);
-        for name in &args.names {
-            known(config, name)?;
-        }
-        for entry in config.mailboxes() {
-            let address = entry.address.address.as_str();
-            let by_address = args.names.iter().any(|n| n.eq_ignore_ascii_case(address));
+    let all = names.is_empty();
+    if !all || boundary.is_empty() {
+        let named = |name: &str| all || names.iter().any(|n| n == name);
+        office.check_names(names)?;
+        for entry in office.mailboxes() {
+            let by_address = names.iter().any(|name| entry.is_of(name));
             let outgoing = entry.address.outgoing_server.as_deref();
             if by_address
                 || named(&entry.queue.name)
@@ -27,48 +32,33 @@ pub fn subjects<'a>(config: &'a Config, args: &CheckArgs) -> Result<Vec<Subject<
                 subjects.push(Subject::Mailbox(entry));
             }
         }
-        for server in &config.incoming_servers {
-            let used = config.mailboxes().any(|e| e.address.server == server.name);
+        for server in &office.incoming {
+            let used = office.mailboxes().any(|e| e.address.server == server.name);
             if !used && named(&server.name) {
                 subjects.push(Subject::Incoming(server));
             }
         }
-        for server in &config.outgoing_servers {
+        for server in &office.outgoing {
             let name = Some(&server.name);
-            let used = config
-                .mailboxes()
-                .any(|e| e.address.sender && e.address.outgoing_server.as_ref() == name);
+            let used = office
+                .senders()
+                .any(|e| e.address.outgoing_server.as_ref() == name);
             if !used && server.enabled && named(&server.name) {
                 subjects.push(Subject::Outgoing(server));
             }
         }
     }
-    borders(config, args, &mut subjects)?;
+    borders(office, names, boundary, &mut subjects)?;
     Ok(subjects)
-}
-
-fn known(config: &Config, name: &str) -> Result<()> {
-    let is_address = config
-        .mailboxes()
-        .any(|e| e.address.address.as_str().eq_ignore_ascii_case(name));
-    let mut names = config.queue_names();
-    names.extend(config.server_names());
-    if is_address || names.contains(&name) {
-        return Ok(());
-    }
-    names.extend(config.mailboxes().map(|e| e.address.address.as_str()));
-    Err(config::unknown("queue, address or server", name, &names))
 }
 
 /// Each mailbox that must be closed, for each app and person that reads for us.
 fn borders<'a>(
-    config: &'a Config,
-    args: &CheckArgs,
+    office: &'a Office<'a>,
+    names: &[String],
+    boundary: &[String],
     subjects: &mut Vec<Subject<'a>>,
 ) -> Result<()> {
-    if args.boundary.is_empty() {
-        return Ok(());
-    }
     let concerned: Vec<&str> = subjects
         .iter()
         .filter_map(|subject| match subject {
@@ -77,17 +67,11 @@ fn borders<'a>(
             _ => None,
         })
         .collect();
-    for text in &args.boundary {
+    for text in boundary {
         let address: EmailAddress = text
             .parse()
             .map_err(|e| Fault::usage(format!("`--boundary`: {e}")))?;
-        let ours = |e: &MailboxEntry<'_>| {
-            e.address
-                .address
-                .as_str()
-                .eq_ignore_ascii_case(address.as_str())
-        };
-        if let Some(entry) = config.mailboxes().find(ours) {
+        if let Some(entry) = office.mailboxes().find(|e| e.is_of(address.as_str())) {
             return Err(Fault::usage(format!(
                 "`{address}` is an address of queue `{}`, which we are to read",
                 entry.queue.name
@@ -95,11 +79,11 @@ fn borders<'a>(
             .hint("name mailboxes that must be closed to us, such as a manager's")
             .into());
         }
-        for server in &config.incoming_servers {
-            if !args.names.is_empty() && !concerned.contains(&server.name.as_str()) {
+        for server in &office.incoming {
+            if !names.is_empty() && !concerned.contains(&server.name.as_str()) {
                 continue;
             }
-            let mut own: Vec<MailboxEntry<'a>> = config
+            let mut own: Vec<MailboxEntry<'a>> = office
                 .mailboxes()
                 .filter(|e| e.address.server == server.name)
                 .collect();
