@@ -21,7 +21,6 @@ pub use line::{incoming_line, outgoing_line, queue_line};
 pub use outgoing::Outgoing;
 pub use queue::{Mailbox, add_mailbox, pick, remove_queue, set_queue, tree_of_queue};
 pub use secret::Wanted;
-use secret::wanted_secret;
 pub use server::{
     Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, remove_server, set_server,
     tree_of_server,
