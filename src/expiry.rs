@@ -1,8 +1,9 @@
 //! What will stop working by itself: client secrets, whose end the configuration records, and
 //! certificates, which tell theirs.
 
-use crate::config::{Config, Credentials};
+use crate::config::Credentials;
 use crate::fault::{Cause, Fault};
+use crate::office::Office;
 use crate::shell;
 use crate::x509;
 use jiff::Timestamp;
@@ -23,9 +24,9 @@ pub struct Expiry {
 }
 
 /// The ends of secrets and certificates of all servers, as far as they are known.
-pub fn of_servers(config: &Config) -> Vec<Expiry> {
-    let incoming = config.incoming_servers.iter();
-    let outgoing = config.outgoing_servers.iter();
+pub fn of_servers(office: &Office<'_>) -> Vec<Expiry> {
+    let incoming = office.incoming.iter();
+    let outgoing = office.outgoing.iter();
     incoming
         .map(|s| (s.name.as_str(), s.credentials()))
         .chain(outgoing.map(|s| (s.name.as_str(), s.credentials())))

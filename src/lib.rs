@@ -36,6 +36,7 @@ mod fetch;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod health;
 mod http;
 mod mail;
 mod means;
@@ -53,9 +54,11 @@ mod send;
 mod setup;
 mod shell;
 mod state;
+mod tell;
 mod tokens;
 mod usage;
 mod vault;
+mod wording;
 mod x509;
 
 use std::ffi::OsString;

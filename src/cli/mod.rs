@@ -4,6 +4,8 @@
 //! what may stand there (`QUEUE`, `ADDRESS`, `SERVER`, `INCOMING`, `OUTGOING`). First lines are
 //! imperative and end without a period; in the long help the examples come first.
 
+pub mod bash;
+pub mod complete;
 mod deferred;
 mod fetch;
 mod files;

@@ -4,14 +4,13 @@
 //! Nothing is changed on any server and nothing is sent; a token that is got on the way is kept
 //! as any other.
 
-mod print;
-
 use super::Context;
 use crate::check::{self, Checked, Walk};
 use crate::cli::CheckArgs;
 use crate::config;
 use crate::fault::{Errors, Told};
 use crate::office::Office;
+use crate::tell;
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     let config = match config::load(&context.config_path) {
@@ -41,7 +40,7 @@ fn unreadable(context: &Context, err: anyhow::Error) -> Result<(), Errors> {
 
 fn conclude(context: &Context, checked: &[Checked]) -> Result<(), Errors> {
     let worst = checked.iter().filter_map(|c| c.walk.worst()).max();
-    print::all(context, checked, worst)?;
+    tell::check::all(&context.output, checked, worst)?;
     match worst {
         Some(kind) => Err(anyhow::Error::new(Told(kind)).into()),
         None => Ok(()),

@@ -1,11 +1,12 @@
 //! `quarantine`: what was given up on, and what a person decides about it.
 
 use super::Context;
-use super::table::{Table, local_time};
 use crate::cli::QuarantineCommand;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Kept};
 use crate::state::{Quarantined, Store, uidvalidity};
+use crate::tell::table::Table;
+use crate::wording::local_time;
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;

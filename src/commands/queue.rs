@@ -2,13 +2,13 @@
 
 use super::Context;
 use super::apply::apply;
-use super::table::{self, Table};
 use super::{queue_add, queue_set};
 use crate::cli::QueueCommand;
 use crate::config::{self, Config, EmailAddress, Priority, Queue, Tree};
 use crate::fault::Errors;
 use crate::office::{MailboxEntry, Office};
 use crate::provision;
+use crate::tell::table::{self, Table};
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &QueueCommand) -> Result<(), Errors> {

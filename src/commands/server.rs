@@ -2,11 +2,11 @@
 
 use super::Context;
 use super::apply::apply;
-use super::table::{self, Table};
 use super::{server_add, server_set};
 use crate::cli::ServerCommand;
 use crate::config::{self, Tree};
 use crate::provision;
+use crate::tell::table::{self, Table};
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {

@@ -1,22 +1,25 @@
-//! `token get`: an access token for this and other programs.
+//! `token`: access tokens for this and other programs, and the ones that are kept.
 
-use super::{Context, claims, login};
-use crate::cli::{ProtocolArg, TokenCommand, TokenFormat, TokenGet};
+use super::{Context, login};
+use crate::cli::{ProtocolArg, TokenCommand, TokenForget, TokenFormat, TokenGet};
 use crate::config::{self, Resource};
 use crate::fault::{Errors, Fault};
 use crate::mail::sasl;
-use crate::oauth::AccessToken;
 use crate::office::{Office, Subject};
-use crate::tokens::Access;
+use crate::tell;
+use crate::tokens::keep::Tokens;
+use crate::tokens::{self, Access};
 use anyhow::Result;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub fn run(context: &Context, command: TokenCommand) -> Result<(), Errors> {
     match command {
         TokenCommand::Get(args) => get(context, &args)?,
-        TokenCommand::Login(args) => login::login(context, &args)?,
-        TokenCommand::List => login::list(context)?,
-        TokenCommand::Forget(args) => login::forget(context, &args)?,
+        TokenCommand::Login(args) => login::run(context, &args)?,
+        TokenCommand::List => {
+            let kept = Tokens::list(&context.store()?)?;
+            tell::token::list(&context.output, &kept)?;
+        }
+        TokenCommand::Forget(args) => forget(context, &args)?,
     }
     Ok(())
 }
@@ -25,13 +28,11 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
     let subject = office.subject(&args.name, args.protocol == Some(ProtocolArg::Smtp))?;
-    let resource = args.protocol.map_or(
-        match &subject {
-            Subject::Outgoing(_) => Resource::Smtp,
-            _ => Resource::Imap,
-        },
-        resource,
-    );
+    let usual = match &subject {
+        Subject::Outgoing(_) => Resource::Smtp,
+        _ => Resource::Imap,
+    };
+    let resource = args.protocol.map_or(usual, Resource::from);
     // Before a token is asked for: an account that the SASL string needs.
     let user = match args.format {
         TokenFormat::Xoauth2 => Some(sasl_user(&subject)?),
@@ -39,25 +40,31 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
     };
     let store = context.store()?;
     let access = Access::new(&context.means, &office, &store).fresh(args.fresh);
-    let token = match &subject {
-        Subject::Mailbox(entry) => match entry.outgoing {
-            Some(outgoing) if resource == Resource::Smtp => {
-                access.sending_access(outgoing, Some(entry), resource)?
-            }
-            _ => access.mailbox_access(entry, resource)?,
-        },
-        Subject::Incoming(server) => access.server_access(server, resource)?,
-        Subject::Outgoing(server) => access.sending_access(server, None, resource)?,
+    let token = access.access_of(&subject, resource)?;
+    let output = &context.output;
+    let object = |form: Option<(&str, &str)>| {
+        output.json(&tell::token::object(&subject, resource, &token, form))
     };
-    print(context, args, &subject, resource, &token, user)
-}
-
-pub fn resource(protocol: ProtocolArg) -> Resource {
-    match protocol {
-        ProtocolArg::Imap => Resource::Imap,
-        ProtocolArg::Smtp => Resource::Smtp,
-        ProtocolArg::Pop => Resource::Pop,
-        ProtocolArg::Graph => Resource::Graph,
+    // With --json, a form of the token stands in the object under its name.
+    let form = |name: &str, text: &str| match output.json {
+        true => object(Some((name, text))),
+        false => output.line(text),
+    };
+    match args.format {
+        TokenFormat::Token if !output.json => output.line(token.secret.expose()),
+        TokenFormat::Token | TokenFormat::Json => object(None),
+        TokenFormat::Xoauth2 => {
+            let response = sasl::xoauth2(user.unwrap_or_default(), &token.secret)?;
+            form("xoauth2", sasl::base64(&response).expose())
+        }
+        TokenFormat::Header => form(
+            "header",
+            &format!("Authorization: Bearer {}", token.secret.expose()),
+        ),
+        TokenFormat::Claims => {
+            let registration = subject.registration(resource)?;
+            tell::claims::print(output, registration, resource, &token)
+        }
     }
 }
 
@@ -81,75 +88,25 @@ fn sasl_user<'a>(subject: &Subject<'a>) -> Result<&'a str, Fault> {
     }
 }
 
-fn print(
-    context: &Context,
-    args: &TokenGet,
-    subject: &Subject<'_>,
-    resource: Resource,
-    token: &AccessToken,
-    user: Option<&str>,
-) -> Result<()> {
-    let output = &context.output;
-    let secret = token.secret.expose();
-    // With --json, a form of the token stands in the object under its name.
-    let form = |name: &str, text: &str| match output.json {
-        true => print_json(context, subject, resource, token, Some((name, text))),
-        false => output.line(text),
+fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
+    let store = context.store()?;
+    let forgotten = match &args.name {
+        None => tokens::forget(&store, None)?,
+        Some(name) => {
+            let config = config::load(&context.config_path)?;
+            let office = Office::link(&config)?;
+            tokens::forget(&store, Some(&office.subject(name, false)?))?
+        }
     };
-    match args.format {
-        TokenFormat::Token if !output.json => output.line(secret),
-        TokenFormat::Token | TokenFormat::Json => {
-            print_json(context, subject, resource, token, None)
-        }
-        TokenFormat::Xoauth2 => {
-            let response = sasl::xoauth2(user.unwrap_or_default(), &token.secret)?;
-            form("xoauth2", sasl::base64(&response).expose())
-        }
-        TokenFormat::Header => form("header", &format!("Authorization: Bearer {secret}")),
-        TokenFormat::Claims => {
-            let registration = subject.registration(resource)?;
-            claims::print(context, registration, resource, token)
-        }
+    let (tokens, left) = (forgotten.tokens, forgotten.left);
+    match context.output.json {
+        true => context.output.json(&serde_json::json!({
+            "event": "forget", "tokens": tokens, "left_behind": left.len(),
+        }))?,
+        false => context.output.line(&match tokens {
+            1 => "forgot 1 token".to_owned(),
+            _ => format!("forgot {tokens} tokens"),
+        })?,
     }
-}
-
-fn print_json(
-    context: &Context,
-    subject: &Subject<'_>,
-    resource: Resource,
-    token: &AccessToken,
-    form: Option<(&str, &str)>,
-) -> Result<()> {
-    let now = SystemTime::now();
-    let mut object = serde_json::json!({
-        "access_token": token.secret.expose(),
-        "token_type": "Bearer",
-        "for": resource.name(),
-        "expires_at": rfc3339(token.expires_at),
-        "expires_in": token.remaining(now).as_secs(),
-    });
-    match subject {
-        Subject::Mailbox(entry) => {
-            object["queue"] = entry.queue.name.as_str().into();
-            object["address"] = entry.address.address.as_str().into();
-        }
-        server => object["server"] = server.name().into(),
-    }
-    if let Some((name, text)) = form {
-        object[name] = text.into();
-    }
-    context.output.json(&object)
-}
-
-/// An instant as machines read it (RFC 3339, UTC).
-pub fn rfc3339(time: SystemTime) -> String {
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|s| jiff::Timestamp::from_second(s).ok())
-        .map(|t| t.to_string())
-        .unwrap_or_default()
+    Errors::none_or(left.into_iter().map(Into::into).collect())
 }

@@ -8,7 +8,7 @@
 use super::way::{Permission, ReadWay, is_about_the_way, to_grant};
 use crate::config::{AfterFetch, Authentication, IncomingVia};
 use crate::fault::{Fault, Kind, Scene, kind_of};
-use crate::http::Agent;
+use crate::http::{self, Agent, Preparation};
 use crate::mail::Mailbox;
 use crate::mail::graph::{self, GraphMailbox};
 use crate::mail::imap::{self, ImapMailbox};
@@ -21,6 +21,14 @@ use crate::state::{Store, WayName};
 use crate::tokens::Access;
 use anyhow::{Context as _, Result};
 use std::cell::Cell;
+
+/// Begins what takes time before mailboxes that are read by Graph can be opened; it goes on beside
+/// other work until it is dropped.
+pub fn prepare(office: &Office<'_>) -> Preparation {
+    let servers = office.incoming.iter();
+    let by_https = servers.filter(|server| server.via == IncomingVia::Graph);
+    http::prepare(by_https.map(|server| server.ca_file.clone()))
+}
 
 /// Opens mailboxes; shared by threads.
 pub struct Mailboxes<'a> {

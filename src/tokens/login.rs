@@ -5,7 +5,7 @@ use super::{Access, Wanted};
 use crate::config::{IncomingVia, OutgoingVia, Resource};
 use crate::fault::{Fault, Kind};
 use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
-use crate::office::{MailboxEntry, Outgoing};
+use crate::office::{MailboxEntry, Outgoing, Subject};
 use crate::secret::Secret;
 use anyhow::{Context as _, Result};
 use std::time::Duration;
@@ -58,12 +58,40 @@ pub trait Screen {
 }
 
 impl Access<'_> {
+    /// Signs in who must sign in by hand for what a name stands for.
+    ///
+    /// # Errors
+    /// As [`Access::login`]; `Usage` for an incoming server, which is nobody's mailbox.
+    pub fn login_of(
+        &self,
+        subject: &Subject<'_>,
+        resource: Option<Resource>,
+        how: How,
+        screen: &dyn Screen,
+    ) -> Result<SignedIn> {
+        match subject {
+            Subject::Incoming(server) => Err(Fault::usage(format!(
+                "`{}` is a server, and a person signs in for a mailbox",
+                server.name
+            ))
+            .hint("name a queue or an address: queuemail token login ADDRESS")
+            .into()),
+            Subject::Outgoing(server) => self.sending_login(server, None, how, screen),
+            Subject::Mailbox(entry) => match (resource, entry.outgoing) {
+                (Some(Resource::Smtp), Some(server)) => {
+                    self.sending_login(server, Some(entry), how, screen)
+                }
+                _ => self.login(entry, resource, how, screen),
+            },
+        }
+    }
+
     /// Signs the account that reads a mailbox in and keeps its tokens, for `resource` or, without
     /// one, for what the mailbox is read through.
     ///
     /// # Errors
     /// As [`Access::mailbox_token`]; `Usage` where no person signs in to that server.
-    pub fn login(
+    fn login(
         &self,
         entry: &MailboxEntry<'_>,
         resource: Option<Resource>,
@@ -90,7 +118,7 @@ impl Access<'_> {
     ///
     /// # Errors
     /// As [`Access::login`].
-    pub fn sending_login<'w>(
+    fn sending_login<'w>(
         &self,
         outgoing: &'w Outgoing<'w>,
         sender: Option<&MailboxEntry<'w>>,

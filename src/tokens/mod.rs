@@ -6,10 +6,12 @@
 //! take over what it got, be it a token or a failure. A new refresh token is on disk before
 //! anybody uses the access token that came with it.
 
+mod forget;
 pub mod keep;
 mod login;
 mod sign_in;
 
+pub use forget::forget;
 pub use login::{How, Screen, Show, SignedIn};
 
 use crate::config::{Authentication, Resource};
@@ -18,7 +20,7 @@ use crate::http::{self, Agent};
 use crate::means::Means;
 use crate::oauth::AccessToken;
 use crate::office::{
-    Account, Incoming, MailboxEntry, Office, Outgoing, Registration, login_to_send, scope,
+    Account, Incoming, MailboxEntry, Office, Outgoing, Registration, Subject, login_to_send, scope,
 };
 use crate::secret::Secret;
 use crate::state::{SignInLock, Store, TokenKey};
@@ -74,6 +76,23 @@ impl<'a> Access<'a> {
     pub fn fresh(mut self, fresh: bool) -> Access<'a> {
         self.fresh = fresh;
         self
+    }
+
+    /// A token of what a name stands for.
+    ///
+    /// # Errors
+    /// As [`Access::mailbox_token`].
+    pub fn access_of(&self, subject: &Subject<'_>, resource: Resource) -> Result<AccessToken> {
+        match subject {
+            Subject::Mailbox(entry) => match entry.outgoing {
+                Some(server) if resource == Resource::Smtp => {
+                    self.sending_access(server, Some(entry), resource)
+                }
+                _ => self.mailbox_access(entry, resource),
+            },
+            Subject::Incoming(server) => self.server_access(server, resource),
+            Subject::Outgoing(server) => self.sending_access(server, None, resource),
+        }
     }
 
     /// A token with which a mailbox can be read (or, with [`Resource::Smtp`], sent from) through

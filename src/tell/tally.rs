@@ -1,8 +1,8 @@
 //! How many messages of a run ended how.
 
-use crate::commands::Context;
 use crate::mail::{Outcome, Receipt};
 use crate::outbox::Settled;
+use crate::output::Output;
 use crate::send::Mail;
 use anyhow::Result;
 use serde_json::json;
@@ -58,9 +58,9 @@ impl Tally {
     }
 
     /// The last JSON line of a run with several messages.
-    pub fn tell(&self, context: &Context, took: Duration) -> Result<()> {
+    pub fn tell(&self, output: &Output, took: Duration) -> Result<()> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        context.output.json(&json!({
+        output.json(&json!({
             "event": "summary",
             "accepted": count(&self.accepted),
             "refused": count(&self.refused),

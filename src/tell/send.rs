@@ -1,23 +1,22 @@
 //! What is told of messages that are sent: to people and to programs.
 
-use crate::commands::Context;
 use crate::mail::{Outcome, Receipt};
 use crate::outbox::Settled;
-use crate::output::escape;
+use crate::output::{Output, escape};
 use crate::send::{Mail, Sending};
 use anyhow::Result;
 use serde_json::json;
 use std::io::IsTerminal;
+use std::path::Path;
 
 /// Tells what became of a message: an object with `--json`, else a line on a terminal or with
 /// `-v`, else nothing. An error is told by whoever gets it.
 pub fn tell(
-    context: &Context,
+    output: &Output,
     mail: &Mail<'_>,
     result: &Result<Receipt>,
     settled: Option<&Settled>,
 ) -> Result<()> {
-    let output = &context.output;
     let kept = matches!(settled, Some(Settled::Later(_)));
     let nothing = Receipt::of(Outcome::Refused { for_good: false });
     let receipt = match result {
@@ -101,7 +100,7 @@ pub fn tell(
 
 /// What would be sent, how and by whom, as lines for people.
 pub fn foretell<'a>(
-    context: &Context,
+    config_path: &Path,
     sending: &'a Sending<'a>,
     mail: &Mail<'a>,
 ) -> Result<Vec<String>> {
@@ -118,13 +117,13 @@ pub fn foretell<'a>(
         format!("  to {}", safe(&mail.envelope.to.join(", "))),
         format!("  through {name}: {place} as {user}"),
         format!("  Message-ID {}", safe(&mail.message_id)),
-        format!("  configuration {}", context.config_path.display()),
+        format!("  configuration {}", config_path.display()),
     ])
 }
 
 /// The same for programs.
 pub fn foretell_json<'a>(
-    context: &Context,
+    config_path: &Path,
     sending: &'a Sending<'a>,
     mail: &Mail<'a>,
 ) -> Result<serde_json::Value> {
@@ -140,6 +139,6 @@ pub fn foretell_json<'a>(
         "user": user,
         "size": mail.octets.len(),
         "message_id": mail.message_id,
-        "config": context.config_path.display().to_string(),
+        "config": config_path.display().to_string(),
     }))
 }
