@@ -317,7 +317,7 @@ fn names_are_looked_up_in_one_place() {
         ".incoming_server(",
         ".outgoing_server(",
         ".queue(name",
-        "app_of(",
+        "Apps::of(",
         "queue.name == name",
         "s.name == name",
         "server_names()",

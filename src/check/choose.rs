@@ -23,26 +23,22 @@ pub fn subjects<'a>(
         office.check_names(names)?;
         for entry in office.mailboxes() {
             let by_address = names.iter().any(|name| entry.is_of(name));
-            let outgoing = entry.address.outgoing_server.as_deref();
             if by_address
                 || named(&entry.queue.name)
-                || named(&entry.address.server)
-                || outgoing.is_some_and(named)
+                || named(&entry.incoming.name)
+                || entry.outgoing.is_some_and(|server| named(&server.name))
             {
                 subjects.push(Subject::Mailbox(entry));
             }
         }
         for server in &office.incoming {
-            let used = office.mailboxes().any(|e| e.address.server == server.name);
+            let used = office.mailboxes().any(|e| e.reads_through(server));
             if !used && named(&server.name) {
                 subjects.push(Subject::Incoming(server));
             }
         }
         for server in &office.outgoing {
-            let name = Some(&server.name);
-            let used = office
-                .senders()
-                .any(|e| e.address.outgoing_server.as_ref() == name);
+            let used = office.mailboxes().any(|e| e.sends_through(server));
             if !used && server.enabled && named(&server.name) {
                 subjects.push(Subject::Outgoing(server));
             }
@@ -62,7 +58,7 @@ fn borders<'a>(
     let concerned: Vec<&str> = subjects
         .iter()
         .filter_map(|subject| match subject {
-            Subject::Mailbox(entry) => Some(entry.address.server.as_str()),
+            Subject::Mailbox(entry) => Some(entry.incoming.name.as_str()),
             Subject::Incoming(server) => Some(server.name.as_str()),
             _ => None,
         })
@@ -85,7 +81,7 @@ fn borders<'a>(
             }
             let mut own: Vec<MailboxEntry<'a>> = office
                 .mailboxes()
-                .filter(|e| e.address.server == server.name)
+                .filter(|e| e.reads_through(server))
                 .collect();
             let owns: Vec<Option<MailboxEntry<'a>>> = match server.authentication {
                 Authentication::OauthService => vec![own.first().copied()],

@@ -11,6 +11,7 @@ use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::mail::Transport;
 use crate::office::{Account, MailboxEntry, Outgoing, Registration, Route, login_to_send};
 use crate::reach::{self, SendWay};
+use crate::secret::Secret;
 use anyhow::Result;
 use std::time::Duration;
 
@@ -145,39 +146,60 @@ impl Run<'_> {
             walk.not_reached(&["send-as"]);
             return true;
         }
-        let settings = self.means.net_settings(registration.ca_file);
-        if way == SendWay::Graph {
-            let reached = route
-                .outgoing
-                .graph()
-                .ok()
-                .zip(self.transports.http(route).ok())
-                .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
-            match (reached, promise) {
-                (None, _) => walk.not_reached(&["send-as"]),
-                // Nothing but a message shows whether a scope gives the permission.
-                (_, Promise::Lacks(lacking)) => match reach::proven(self.store, route) {
-                    Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
-                    Ok(None) => {
-                        let what = format!(
-                            "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
-                            lacking.what
-                        );
-                        let lacking = Fault { what, ..lacking };
-                        walk.failed("send-as", lacking.into(), Duration::ZERO);
-                    }
-                    Err(err) => walk.failed("send-as", err, Duration::ZERO),
-                },
-                _ => send_as(walk, route, way.user(route)),
+        match way {
+            SendWay::Graph => {
+                self.by_graph(walk, route, registration, promise);
+                false
             }
-            return false;
+            SendWay::Smtp => self.by_smtp(walk, route, registration, &token.secret),
         }
-        let (result, took) = match self.sign_in(walk, route, registration, &token.secret) {
-            Some(done) => done,
-            None => {
-                walk.not_reached(&["send-as"]);
-                return false;
+    }
+
+    /// Walks to Graph's host; of the right to send the token tells, or a message that was accepted.
+    fn by_graph(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        promise: Promise,
+    ) {
+        let settings = self.means.net_settings(registration.ca_file);
+        let root = route.outgoing.graph().ok();
+        let reached = root
+            .zip(self.transports.http(route).ok())
+            .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
+        if reached.is_none() {
+            return walk.not_reached(&["send-as"]);
+        }
+        let Promise::Lacks(lacking) = promise else {
+            return send_as(walk, route, SendWay::Graph.user(route));
+        };
+        // Nothing but a message shows whether a scope gives the permission.
+        match reach::proven(self.store, route) {
+            Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
+            Ok(None) => {
+                let what = format!(
+                    "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
+                    lacking.what
+                );
+                let lacking = Fault { what, ..lacking };
+                walk.failed("send-as", lacking.into(), Duration::ZERO);
             }
+            Err(err) => walk.failed("send-as", err, Duration::ZERO),
+        }
+    }
+
+    /// Signs in by SMTP; true if another token could do better.
+    fn by_smtp(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        token: &Secret,
+    ) -> bool {
+        let Some((result, took)) = self.sign_in(walk, route, registration, token) else {
+            walk.not_reached(&["send-as"]);
+            return false;
         };
         let Err(err) = result else {
             walk.passed("smtp sign-in", format!("as {}", route.user()), took);
@@ -209,7 +231,7 @@ impl Run<'_> {
         walk: &mut Walk,
         route: &Route<'_>,
         registration: &Registration<'_>,
-        token: &crate::secret::Secret,
+        token: &Secret,
     ) -> Option<(Result<()>, Duration)> {
         let endpoint = route.outgoing.smtp().ok()?;
         let settings = self.means.net_settings(registration.ca_file);

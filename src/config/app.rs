@@ -1,10 +1,11 @@
 //! As which app an outgoing server signs in: its own, or that of an incoming server.
 
 use super::{
-    Authentication, Authority, ClientId, Config, IncomingServer, OutgoingServer, no_server,
+    Authentication, Authority, ClientId, Config, IncomingServer, OutgoingServer, Tenant, no_server,
 };
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::shell;
+use std::collections::{BTreeSet, HashMap};
 
 /// The app that an outgoing server signs in as.
 pub enum App<'a> {
@@ -16,71 +17,141 @@ pub enum App<'a> {
     Of(&'a IncomingServer),
 }
 
-/// The app of an outgoing server: its own, else that of the incoming server named by `app`, else
-/// that of the one incoming server of the same tenant.
-///
-/// # Errors
-/// `Config`, naming what to write, where none or several fit.
-pub fn app_of<'a>(config: &'a Config, server: &'a OutgoingServer) -> Result<App<'a>, Fault> {
-    if let Some(client_id) = &server.client_id {
-        let login = login_host(config, server)?;
-        return Ok(App::Own { client_id, login });
-    }
-    let app = match &server.app {
-        Some(name) => config
-            .incoming_server(name)
-            .ok_or_else(|| Fault::config(no_server("incoming", name)))?,
-        None => only_app(config, server)?,
-    };
-    Ok(App::Of(app))
+/// The incoming servers of a file, by what an outgoing one finds its app by.
+pub struct Apps<'a> {
+    all: &'a [IncomingServer],
+    by_name: HashMap<&'a str, &'a IncomingServer>,
+    by_tenant: HashMap<(&'a Tenant, Authentication), Vec<&'a IncomingServer>>,
+    /// The login hosts of each tenant, and of the whole file.
+    hosts: HashMap<&'a Tenant, BTreeSet<&'a str>>,
+    all_hosts: BTreeSet<&'a str>,
 }
 
-/// Where an outgoing server signs in, if that is clear.
-pub fn authority_of(config: &Config, server: &OutgoingServer) -> Option<Authority> {
-    let login = match app_of(config, server).ok()? {
-        App::Own { login, .. } => login,
-        App::Of(app) => app.address.login.clone(),
-    };
-    Some(Authority {
-        login,
-        tenant: server.tenant.clone(),
-    })
+/// Why an outgoing server has no app.
+enum NoApp<'f> {
+    /// There is no incoming server of this name.
+    Unknown(&'f str),
+    NoneFits,
+    Several(&'f [&'f IncomingServer]),
+    Hosts(&'f BTreeSet<&'f str>),
 }
 
-fn only_app<'a>(config: &'a Config, server: &OutgoingServer) -> Result<&'a IncomingServer, Fault> {
-    let of_tenant = |authentication: Authentication| -> Vec<&IncomingServer> {
-        config
-            .incoming_servers
-            .iter()
-            .filter(|s| s.address.tenant == server.tenant && s.authentication == authentication)
-            .collect()
-    };
-    let mut fitting = of_tenant(server.authentication);
-    if fitting.is_empty() && server.authentication == Authentication::OauthUser {
-        fitting = of_tenant(Authentication::OauthService);
+impl<'a> Apps<'a> {
+    pub fn of(config: &'a Config) -> Apps<'a> {
+        let all = &config.incoming_servers[..];
+        let mut apps = Apps {
+            all,
+            by_name: all.iter().map(|s| (&*s.name, s)).collect(),
+            by_tenant: HashMap::new(),
+            hosts: HashMap::new(),
+            all_hosts: BTreeSet::new(),
+        };
+        for server in all {
+            let Authority { login, tenant } = &server.address;
+            let fitting = apps.by_tenant.entry((tenant, server.authentication));
+            fitting.or_default().push(server);
+            apps.hosts.entry(tenant).or_default().insert(login);
+            apps.all_hosts.insert(login);
+        }
+        apps
     }
-    let name = &server.name;
-    match fitting[..] {
-        [one] => Ok(one),
-        [] => Err(swapped(server, Fault::config(format!(
-            "outgoing server `{name}` has no app registration to sign in as: no {} incoming server has tenant `{}`",
-            server.authentication, server.tenant
-        )))
-        .hint(format!(
-            "name one: queuemail server set {} --app INCOMING, or give its own: --client-id ID --secret-file FILE",
-            shell::quote(name)
-        ))
-        .hint(known("incoming servers", config.incoming_servers.iter().map(|s| s.name.as_str())))),
-        _ => Err(Fault::config(format!(
-            "outgoing server `{name}` could sign in as several incoming servers of tenant `{}`",
-            server.tenant
-        ))
-        .hint(format!(
-            "name one: queuemail server set {} --app {}",
-            shell::quote(name),
-            shell::quote(&fitting[0].name)
-        ))
-        .hint(known("these fit", fitting.iter().map(|s| s.name.as_str())))),
+
+    /// The app of an outgoing server: its own, else that of the incoming server named by `app`,
+    /// else that of the one incoming server of the same tenant; if it is clear.
+    pub fn find(&self, server: &'a OutgoingServer) -> Option<App<'a>> {
+        self.app(server).ok()
+    }
+
+    /// Where an outgoing server signs in, if that is clear.
+    pub fn authority(&self, server: &OutgoingServer) -> Option<Authority> {
+        let login = match self.app(server).ok()? {
+            App::Own { login, .. } => login,
+            App::Of(app) => app.address.login.clone(),
+        };
+        Some(Authority {
+            login,
+            tenant: server.tenant.clone(),
+        })
+    }
+
+    /// Why an outgoing server has no app, and what to write.
+    pub fn fault(&self, server: &OutgoingServer) -> Fault {
+        let name = &server.name;
+        let quoted = shell::quote(name);
+        match self.app(server) {
+            Ok(_) => Fault::new(Kind::Bug, format!("server `{name}` has an app after all")),
+            Err(NoApp::Unknown(app)) => Fault::config(no_server("incoming", app)),
+            Err(NoApp::NoneFits) => swapped(server, Fault::config(format!(
+                "outgoing server `{name}` has no app registration to sign in as: no {} incoming server has tenant `{}`",
+                server.authentication, server.tenant
+            )))
+            .hint(format!(
+                "name one: queuemail server set {quoted} --app INCOMING, or give its own: --client-id ID --secret-file FILE"
+            ))
+            .hint(known("incoming servers", self.all.iter().map(|s| s.name.as_str()))),
+            Err(NoApp::Several(fitting)) => Fault::config(format!(
+                "outgoing server `{name}` could sign in as several incoming servers of tenant `{}`",
+                server.tenant
+            ))
+            .hint(format!(
+                "name one: queuemail server set {quoted} --app {}",
+                shell::quote(&fitting[0].name)
+            ))
+            .hint(known("these fit", fitting.iter().map(|s| s.name.as_str()))),
+            Err(NoApp::Hosts(hosts)) => {
+                let hosts: Vec<&str> = hosts.iter().copied().collect();
+                Fault::config(format!(
+                    "the login host of outgoing server `{name}` is not clear: {}",
+                    hosts.join(", ")
+                ))
+                .hint(format!(
+                    "name the incoming server that it signs in as: queuemail server set {quoted} --app INCOMING"
+                ))
+            }
+        }
+    }
+
+    fn app<'n, 's: 'n>(&'n self, server: &'s OutgoingServer) -> Result<App<'s>, NoApp<'n>>
+    where
+        'a: 's,
+    {
+        if let Some(client_id) = &server.client_id {
+            let login = self.login_host(server)?.to_owned();
+            return Ok(App::Own { client_id, login });
+        }
+        if let Some(name) = &server.app {
+            let app = self.by_name.get(name.as_str());
+            return app.map_or(Err(NoApp::Unknown(name)), |app| Ok(App::Of(app)));
+        }
+        let mut fitting = self.of_tenant(server, server.authentication);
+        if fitting.is_empty() && server.authentication == Authentication::OauthUser {
+            fitting = self.of_tenant(server, Authentication::OauthService);
+        }
+        match fitting {
+            [one] => Ok(App::Of(one)),
+            [] => Err(NoApp::NoneFits),
+            several => Err(NoApp::Several(several)),
+        }
+    }
+
+    fn of_tenant<'n>(
+        &'n self,
+        server: &'n OutgoingServer,
+        authentication: Authentication,
+    ) -> &'n [&'a IncomingServer] {
+        let fitting = self.by_tenant.get(&(&server.tenant, authentication));
+        fitting.map_or(&[], Vec::as_slice)
+    }
+
+    /// The login host of an outgoing server that has its own registration: that of the incoming
+    /// servers of its tenant, else the only one in the file, else the worldwide cloud's.
+    fn login_host<'n>(&'n self, server: &'n OutgoingServer) -> Result<&'n str, NoApp<'n>> {
+        let hosts = self.hosts.get(&server.tenant).unwrap_or(&self.all_hosts);
+        match (hosts.first(), hosts.len()) {
+            (None, _) => Ok("https://login.microsoftonline.com"),
+            (Some(one), 1) => Ok(one),
+            _ => Err(NoApp::Hosts(hosts)),
+        }
     }
 }
 
@@ -94,39 +165,6 @@ pub fn swapped(server: &OutgoingServer, fault: Fault) -> Fault {
             shell::quote(&server.name)
         )),
         _ => fault,
-    }
-}
-
-/// The login host of an outgoing server that has its own registration: that of the incoming
-/// servers of its tenant, else the only one in the file, else the worldwide cloud's.
-fn login_host(config: &Config, server: &OutgoingServer) -> Result<String, Fault> {
-    let hosts = |all: bool| {
-        let mut hosts: Vec<&str> = config
-            .incoming_servers
-            .iter()
-            .filter(|s| all || s.address.tenant == server.tenant)
-            .map(|s| s.address.login.as_str())
-            .collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        hosts
-    };
-    let mut found = hosts(false);
-    if found.is_empty() {
-        found = hosts(true);
-    }
-    match found[..] {
-        [] => Ok("https://login.microsoftonline.com".to_owned()),
-        [one] => Ok(one.to_owned()),
-        _ => Err(Fault::config(format!(
-            "the login host of outgoing server `{}` is not clear: {}",
-            server.name,
-            found.join(", ")
-        ))
-        .hint(format!(
-            "name the incoming server that it signs in as: queuemail server set {} --app INCOMING",
-            shell::quote(&server.name)
-        ))),
     }
 }
 

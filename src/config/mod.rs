@@ -46,7 +46,7 @@ mod webhook;
 mod write;
 
 pub use crate::files::owner_hint;
-pub use app::{App, app_of, swapped};
+pub use app::{App, Apps, swapped};
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};

@@ -320,7 +320,7 @@ impl Address {
 }
 
 /// Who signs in.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Authentication {
     /// The program itself: client credentials, application permissions (RFC 6749 §4.4).

@@ -82,6 +82,15 @@ impl<'a> MailboxEntry<'a> {
         }
     }
 
+    pub fn reads_through(&self, server: &Incoming<'_>) -> bool {
+        std::ptr::eq(self.incoming, server)
+    }
+
+    /// True if it may send, and does so through this server.
+    pub fn sends_through(&self, server: &Outgoing<'_>) -> bool {
+        self.address.sender && self.outgoing.is_some_and(|own| std::ptr::eq(own, server))
+    }
+
     /// Whether a person must sign in for what it sends through `outgoing`, and by another sign-in
     /// than for reading it.
     pub fn signs_in_apart(&self, outgoing: &Outgoing<'a>) -> bool {

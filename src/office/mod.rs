@@ -23,7 +23,7 @@ pub use route::{Route, is_local};
 pub use scope::{scope, v1_resource};
 pub use servers::{Account, Incoming, Outgoing};
 
-use crate::config::{Config, Defaults, TokenStore, Webhook, no_server};
+use crate::config::{Apps, Config, Defaults, TokenStore, Webhook, no_server};
 use crate::fault::Fault;
 use std::collections::HashMap;
 
@@ -50,11 +50,12 @@ impl<'a> Office<'a> {
     /// # Errors
     /// `Config` where a name leads nowhere; loading a file has refused that already.
     pub fn link(config: &'a Config) -> Result<Office<'a>, Fault> {
+        let apps = Apps::of(config);
         let incoming: Vec<_> = config.incoming_servers.iter().map(Incoming::new).collect();
         let outgoing: Vec<_> = config
             .outgoing_servers
             .iter()
-            .map(|server| Outgoing::new(config, server))
+            .map(|server| Outgoing::new(config, server, apps.find(server)))
             .collect();
         let readers = places(incoming.iter().map(|server| &*server.name));
         let senders = places(outgoing.iter().map(|server| &*server.name));

@@ -1,8 +1,8 @@
 //! Which app registration signs in, at which authority, with what.
 
 use crate::config::{
-    App, Authentication, Authority, ClientId, Config, Credentials, FederatedToken, IncomingServer,
-    ManagedIdentity, OauthEndpoint, OutgoingServer, SecretSource, app_of,
+    App, Authentication, Authority, ClientId, Credentials, FederatedToken, IncomingServer,
+    ManagedIdentity, OauthEndpoint, OutgoingServer, SecretSource,
 };
 use crate::fault::{Fault, Proof, Scene};
 use crate::shell;
@@ -75,17 +75,11 @@ impl<'a> Registration<'a> {
         }
     }
 
-    /// That of an outgoing server, with its own app or another server's.
-    ///
-    /// # Errors
-    /// `Config`, naming what to write, where none or several fit.
-    pub(super) fn of_outgoing(
-        config: &'a Config,
-        server: &'a OutgoingServer,
-    ) -> Result<Registration<'a>, Fault> {
-        let app = match app_of(config, server)? {
+    /// That of an outgoing server: with its own app, or another server's.
+    pub(super) fn of_outgoing(server: &'a OutgoingServer, app: App<'a>) -> Registration<'a> {
+        let app = match app {
             App::Own { client_id, login } => {
-                return Ok(Registration {
+                return Registration {
                     server: &server.name,
                     is_outgoing: true,
                     app_server: &server.name,
@@ -99,12 +93,12 @@ impl<'a> Registration<'a> {
                     scope: server.scope.as_deref(),
                     ca_file: server.ca_file.as_deref(),
                     endpoints: Endpoints::default(),
-                });
+                };
             }
             App::Of(app) => Registration::of_incoming(app),
         };
         // A registration signs a person in as a public client unless it has a credential.
-        Ok(Registration {
+        Registration {
             server: &server.name,
             is_outgoing: true,
             authority: Authority {
@@ -115,7 +109,7 @@ impl<'a> Registration<'a> {
             scope: server.scope.as_deref(),
             ca_file: server.ca_file.as_deref().or(app.ca_file),
             ..app
-        })
+        }
     }
 
     /// Its names and ids, for an error.

@@ -2,10 +2,10 @@
 
 use super::registration::Registration;
 use crate::config::{
-    Address, Authentication, Authority, Cloud, Config, HttpsUrl, IncomingServer, OutgoingServer,
-    SecretSource, swapped,
+    Address, App, Apps, Authentication, Authority, Cloud, Config, HttpsUrl, IncomingServer,
+    OutgoingServer, SecretSource, swapped,
 };
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::net::Endpoint;
 use crate::shell;
 use std::ops::Deref;
@@ -90,11 +90,15 @@ impl Deref for Outgoing<'_> {
 }
 
 impl<'a> Outgoing<'a> {
-    pub(super) fn new(config: &'a Config, entry: &'a OutgoingServer) -> Outgoing<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        entry: &'a OutgoingServer,
+        app: Option<App<'a>>,
+    ) -> Outgoing<'a> {
         Outgoing {
             config,
             entry,
-            registration: Registration::of_outgoing(config, entry).ok(),
+            registration: app.map(|app| Registration::of_outgoing(entry, app)),
         }
     }
 
@@ -104,13 +108,8 @@ impl<'a> Outgoing<'a> {
     /// # Errors
     /// `Config`, naming what to write, where none or several fit.
     pub fn registration(&self) -> Result<&Registration<'a>, Fault> {
-        if let Some(registration) = &self.registration {
-            return Ok(registration);
-        }
-        Err(match Registration::of_outgoing(self.config, self.entry) {
-            Err(fault) => fault,
-            Ok(_) => Fault::new(Kind::Bug, format!("server `{}` lost its app", self.name)),
-        })
+        let known = self.registration.as_ref();
+        known.ok_or_else(|| Apps::of(self.config).fault(self.entry))
     }
 
     /// Who signs in for what is sent, if that is a person.

@@ -99,7 +99,7 @@ fn reading(plan: &mut Plan, office: &Office<'_>, server: &Incoming<'_>) {
     let app = tenant.app(server.client_id.as_str(), &server.name, service);
     let entries: Vec<_> = office
         .mailboxes()
-        .filter(|e| e.address.server == server.name)
+        .filter(|e| e.reads_through(server))
         .collect();
     if by_imap {
         app.needs(Purpose::Imap, server.authentication);
@@ -144,8 +144,7 @@ fn sending(plan: &mut Plan, office: &Office<'_>, server: &Outgoing<'_>) -> Resul
         app.needs(Purpose::GraphSend, server.authentication);
     }
     for entry in office.mailboxes() {
-        let through = entry.address.outgoing_server.as_deref() == Some(&server.name);
-        if !entry.address.sender || !through {
+        if !entry.sends_through(server) {
             continue;
         }
         let address = entry.address.address.as_str();

@@ -4,8 +4,9 @@ use crate::mail::{Outcome, Receipt};
 use crate::outbox::Settled;
 use crate::output::{Output, escape};
 use crate::send::{Mail, Sending};
+use crate::wording::stamp;
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -25,44 +26,7 @@ pub fn tell(
         Err(_) => return Ok(()),
     };
     if output.json {
-        let again = match settled {
-            Some(Settled::Later(at)) => jiff::Timestamp::from_second(*at)
-                .ok()
-                .map(|t| t.to_string()),
-            _ => None,
-        };
-        let refused: Vec<_> = receipt
-            .refused
-            .iter()
-            .map(|r| {
-                json!({
-                    "address": r.address,
-                    "for_good": r.for_good,
-                    "server_said": r.server_said,
-                })
-            })
-            .collect();
-        return output.json(&json!({
-            "event": "message",
-            "outcome": match receipt.outcome {
-                Outcome::Accepted => "accepted",
-                Outcome::Refused { .. } if kept => "kept",
-                Outcome::Refused { .. } => "refused",
-                Outcome::Unknown => "unknown",
-            },
-            "file": mail.file,
-            "outbox_id": mail.kept.filter(|_| settled.is_some_and(|s| *s != Settled::Gone)),
-            "next_attempt": again,
-            "queue": mail.route.entry.queue.name,
-            "outgoing_server": mail.route.outgoing.name,
-            "from": mail.envelope.from,
-            "to": mail.envelope.to,
-            "refused": refused,
-            "size": mail.octets.len(),
-            "message_id": mail.message_id,
-            "server_message_id": receipt.message_id,
-            "server_said": receipt.server_said,
-        }));
+        return output.json(&object(mail, receipt, settled));
     }
     if kept {
         let reason = match result {
@@ -98,6 +62,46 @@ pub fn tell(
     Ok(())
 }
 
+/// What became of a message, for programs.
+fn object(mail: &Mail<'_>, receipt: &Receipt, settled: Option<&Settled>) -> Value {
+    let next = match settled {
+        Some(Settled::Later(at)) => Some(*at),
+        _ => None,
+    };
+    let refused: Vec<Value> = receipt
+        .refused
+        .iter()
+        .map(|r| {
+            json!({
+                "address": r.address,
+                "for_good": r.for_good,
+                "server_said": r.server_said,
+            })
+        })
+        .collect();
+    json!({
+        "event": "message",
+        "outcome": match receipt.outcome {
+            Outcome::Accepted => "accepted",
+            Outcome::Refused { .. } if next.is_some() => "kept",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Unknown => "unknown",
+        },
+        "file": mail.file,
+        "outbox_id": mail.kept.filter(|_| settled.is_some_and(|s| *s != Settled::Gone)),
+        "next_attempt": next.and_then(stamp),
+        "queue": mail.route.entry.queue.name,
+        "outgoing_server": mail.route.outgoing.name,
+        "from": mail.envelope.from,
+        "to": mail.envelope.to,
+        "refused": refused,
+        "size": mail.octets.len(),
+        "message_id": mail.message_id,
+        "server_message_id": receipt.message_id,
+        "server_said": receipt.server_said,
+    })
+}
+
 /// What would be sent, how and by whom, as lines for people.
 pub fn foretell<'a>(
     config_path: &Path,
@@ -126,7 +130,7 @@ pub fn foretell_json<'a>(
     config_path: &Path,
     sending: &'a Sending<'a>,
     mail: &Mail<'a>,
-) -> Result<serde_json::Value> {
+) -> Result<Value> {
     let (place, user) = sending.place(&mail.route)?;
     Ok(json!({
         "event": "would-send",
