@@ -37,7 +37,6 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         &[
             "check",
             "cli",
-            "delivery",
             "diagnosis",
             "fetch",
             "health",
@@ -111,9 +110,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     (
         "send",
         true,
-        &[
-            "delivery", "mail", "office", "outbox", "reach", "state", "tokens",
-        ],
+        &["delivery", "mail", "office", "outbox", "reach", "state"],
     ),
     (
         "reach",

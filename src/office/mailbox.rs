@@ -14,7 +14,7 @@ pub struct MailboxEntry<'a> {
     pub address: &'a Address,
     /// Through which it is read.
     pub incoming: &'a Incoming<'a>,
-    /// Through which it sends, if it may.
+    /// Through which it sends where it may, if that is said.
     pub outgoing: Option<&'a Outgoing<'a>>,
     pub(super) defaults: &'a Defaults,
     /// What goes with its mail where that is posted to a URL.
