@@ -67,10 +67,10 @@ pub fn words(typed: &[String]) -> (Vec<String>, Replaced) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::words;
 
     fn check(line: &str, own: &str, value: &str, inserted: &str) {
-        let (words, replaced) = super::words(&[line.to_owned(), own.to_owned()]);
+        let (words, replaced) = words(&[line.to_owned(), own.to_owned()]);
         assert!(
             value.starts_with(words.last().unwrap().as_str()),
             "{words:?}"
