@@ -8,9 +8,10 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// True for a full address that is safe within a command or a header field: no control
-/// character, no blank outside quotes, no angle bracket.
+/// character, and outside quotes no blank, no angle bracket and nothing that separates addresses.
 pub fn is_mailbox(text: &str) -> bool {
     let mut quoted = false;
+    let mut in_literal = false;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
@@ -20,6 +21,9 @@ pub fn is_mailbox(text: &str) -> bool {
             ' ' if quoted => {}
             '<' | '>' if quoted => {}
             '<' | '>' => return false,
+            '[' if !quoted => in_literal = true,
+            // An IPv6 address is a domain only in brackets; elsewhere `:` begins a group.
+            ',' | ':' | ';' if !quoted && !in_literal => return false,
             c if c.is_control() || c.is_whitespace() => return false,
             _ => {}
         }
@@ -73,6 +77,7 @@ impl Parser<'_> {
                     self.entry = Entry::default();
                     self.in_group = true;
                 }
+                ':' if self.entry.angle.is_none() => return Err("a group within a group".into()),
                 ';' if self.in_group => {
                     self.end_entry()?;
                     self.in_group = false;
@@ -295,6 +300,8 @@ mod tests {
             "Team: a@x.example",
             "Team: a@x.example; b@x.example",
             ": a@x.example;",
+            "Team: Other: a@x.example;",
+            "Team: a@::1;",
             "<a@x.example<b@x.example>>",
         ] {
             assert!(parse(list).is_err(), "{list}: {:?}", parse(list));
@@ -314,10 +321,14 @@ mod tests {
             "a@x.example\0",
             "\"a\r\"@x.example",
             "\"a@x.example",
+            "a@::1",
+            "a@x.example,b@x.example",
         ] {
             assert!(!is_mailbox(bad), "{bad:?}");
         }
-        assert!(is_mailbox(r#""a b"@x.example"#));
+        for good in [r#""a b"@x.example"#, r#""a:b,c"@x.example"#, "a@[IPv6:::1]"] {
+            assert!(is_mailbox(good), "{good:?}");
+        }
     }
 
     proptest! {
