@@ -1,6 +1,9 @@
 //! What a name stands for that was given on the command line.
 
-use super::{Incoming, MailboxEntry, Office, Outgoing, Registration};
+use super::link::Office;
+use super::mailbox::MailboxEntry;
+use super::registration::Registration;
+use super::servers::{Incoming, Outgoing};
 use crate::config::{Resource, unknown};
 use crate::fault::Fault;
 use crate::shell;

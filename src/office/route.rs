@@ -1,7 +1,9 @@
 //! Who may send, and through which outgoing server: decided from the configuration alone, before
 //! anything is connected.
 
-use super::{MailboxEntry, Office, Outgoing};
+use super::link::Office;
+use super::mailbox::MailboxEntry;
+use super::servers::Outgoing;
 use crate::config::{Cloud, Limits, named};
 use crate::fault::{Fault, Kind};
 use crate::shell;

@@ -1,6 +1,7 @@
 //! What a token is asked for: the scope, or the resource in its place.
 
-use super::{Account, Registration};
+use super::registration::Registration;
+use super::servers::Account;
 use crate::config::{Authentication, Cloud, Purpose, Resource};
 
 /// The scope to ask for. `other_mailbox`: a person reads or sends for a mailbox that is not

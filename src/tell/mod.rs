@@ -6,6 +6,7 @@ pub mod fetch;
 pub mod metrics;
 pub mod outbox;
 mod progress;
+pub mod quarantine;
 pub mod send;
 pub mod status;
 pub mod table;
