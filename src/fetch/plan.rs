@@ -2,9 +2,8 @@
 
 use super::Job;
 use crate::config::{AfterFetch, Day, Target, Webhook};
-use crate::fault::{Cause, Fault};
+use crate::fault::Fault;
 use crate::office::{MailboxEntry, Office};
-use crate::shell;
 use crate::state::Store;
 use anyhow::Result;
 use std::sync::Arc;
@@ -75,19 +74,15 @@ pub fn plan<'a>(office: &'a Office<'a>, store: &Store, orders: &Orders<'_>) -> R
     };
     for entry in chosen {
         let address = entry.address.address.as_str();
-        let Some(target) = orders.target.clone().or_else(|| entry.deliver().cloned()) else {
-            let fault = Fault::config(format!(
-                "nothing says where the mail of `{address}` (queue `{}`) is to be delivered",
-                entry.queue.name
-            ))
-            .cause(Cause::NoDelivery)
-            .hint(format!(
-                "queuemail queue set {} --address {} --deliver maildir:PATH",
-                shell::quote(&entry.queue.name),
-                shell::quote(address)
-            ));
-            plan.without_place.push((address.to_owned(), fault.into()));
-            continue;
+        let target = match &orders.target {
+            Some(target) => target.clone(),
+            None => match entry.destination() {
+                Ok(target) => target.clone(),
+                Err(fault) => {
+                    plan.without_place.push((address.to_owned(), fault.into()));
+                    continue;
+                }
+            },
         };
         let folders = entry.folders();
         if let Some(why) = after.as_ref().and_then(|after| after.repeats(&folders)) {

@@ -4,6 +4,7 @@ use super::servers::{Account, Incoming, Outgoing};
 use crate::config::{
     Address, AfterFetch, Authentication, Defaults, Language, Priority, Queue, Target, Webhook,
 };
+use crate::fault::{Cause, Fault};
 use crate::shell;
 
 /// One mailbox with everything that holds for it: the address's own value, else its queue's,
@@ -60,6 +61,25 @@ impl<'a> MailboxEntry<'a> {
             .deliver
             .as_ref()
             .or(self.defaults.deliver.as_ref())
+    }
+
+    /// The same where it is needed.
+    ///
+    /// # Errors
+    /// `Config`, with what to do, where nothing says so.
+    pub fn destination(&self) -> Result<&'a Target, Fault> {
+        self.deliver().ok_or_else(|| {
+            let (queue, address) = (&self.queue.name, &self.address.address);
+            Fault::config(format!(
+                "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
+            ))
+            .cause(Cause::NoDelivery)
+            .hint(format!(
+                "queuemail queue set {} --address {} --deliver maildir:PATH",
+                shell::quote(queue),
+                shell::quote(address.as_str())
+            ))
+        })
     }
 
     pub fn after_fetch(&self) -> AfterFetch {

@@ -2,12 +2,11 @@
 
 use super::{Mail, Post, Sending, verdict, work};
 use crate::delivery::{self, Place};
-use crate::fault::{Cause, Errors, Fault, Kind};
+use crate::fault::{Errors, Fault, Kind};
 use crate::mail::Receipt;
 use crate::office::Route;
 use crate::outbox::{self, Claim, Destination, Settled, Teller};
 use crate::reach::{Mailboxes, sent};
-use crate::shell;
 use crate::state::{OutboxEntry, OutboxState};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -292,17 +291,7 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
     let entry = &route.entry;
     let address = entry.address.address.as_str();
     let queue = &entry.queue.name;
-    let target = entry.deliver().ok_or_else(|| {
-        Fault::config(format!(
-            "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
-        ))
-        .cause(Cause::NoDelivery)
-        .hint(format!(
-            "queuemail queue set {} --address {} --deliver maildir:PATH",
-            shell::quote(queue),
-            shell::quote(address)
-        ))
-    })?;
+    let target = entry.destination()?;
     let webhooks = entry.webhooks;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language(), webhooks)?;
     if matches!(place, Place::Stdout(_)) {
