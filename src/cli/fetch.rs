@@ -7,39 +7,39 @@ use clap::Args;
 Examples:
   queuemail fetch                       from cron: every queue, silent when all is well
   queuemail fetch support -v            one queue, telling what is done
-  queuemail fetch --dry-run             what would be fetched, touching nothing")]
+  queuemail fetch --dry-run             shows what would be fetched; changes nothing")]
 pub struct FetchArgs {
     /// Queues or addresses to fetch [default: all]
     #[arg(value_name = "QUEUE|ADDRESS")]
     pub names: Vec<String>,
-    /// Deliver here instead of where the configuration says
+    /// Deliver here instead of to the configured target
     #[arg(long, value_name = "TARGET")]
     pub deliver: Option<String>,
-    /// Do this on the server instead of what the configuration says
+    /// Do this on the server instead of the configured action
     #[arg(long, value_name = "ACTION")]
     pub after: Option<String>,
-    /// Fetch this many addresses at a time
+    /// Fetch this many addresses at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub jobs: usize,
     /// Fetch at most this many messages of each address
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
-    /// Fetch only what was received on or after this day (YYYY-MM-DD); a run without this takes the
-    /// rest
+    /// Fetch only messages received on or after this day (YYYY-MM-DD); a run without this option
+    /// fetches the rest
     #[arg(long, value_name = "DATE")]
     pub since: Option<String>,
-    /// Say what would be fetched and change nothing, here or on the server
+    /// Show what would be fetched, and change nothing here or on the server
     #[arg(long)]
     pub dry_run: bool,
-    /// Fetch nothing; account for every message that the server holds, and put back what was
-    /// passed over
+    /// Fetch nothing; compare every message on the server with the records, and let the next run
+    /// fetch missed messages
     #[arg(long, conflicts_with_all = ["dry_run", "deliver", "after", "limit", "since"])]
     pub audit: bool,
-    /// Stop between two messages after this many seconds; the next run takes the rest
+    /// Stop between two messages after this many seconds; the next run fetches the rest
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub budget: Option<u32>,
-    /// Stop with an address between two messages after this many seconds and go on with the next
-    /// one, so that a large or slow mailbox does not keep the others waiting
+    /// Stop each address between two messages after this many seconds and continue with the next
+    /// address, so that a large or slow mailbox does not delay the others
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub budget_each: Option<u32>,
 }

@@ -11,7 +11,7 @@ pub enum ConfigCommand {
     Show,
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
-    /// Check a configuration file and point at mistakes
+    /// Check a configuration file and show each problem with its place
     Validate {
         /// The file to check; `-` reads standard input [default: the one in use]
         file: Option<PathBuf>,
@@ -30,7 +30,7 @@ configuration.")]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,
-    /// What is typed so far: print what may come next instead of the script
+    /// The words typed so far: print what can follow instead of the script
     ///
     /// For zsh and fish the words, the last one unfinished; for bash the line up to the cursor and
     /// the word that bash would replace.

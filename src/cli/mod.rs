@@ -36,12 +36,12 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  queuemail server add incoming Contoso      from the app registration to a server
-  queuemail queue add support                from a mailbox to a queue
-  queuemail check                            every step to the mailbox, each with its remedy
-  queuemail fetch                            from cron: every queue, silent when all is well
+  queuemail server add incoming Contoso      adds an app registration
+  queuemail queue add support                adds a mailbox
+  queuemail check                            tests each step to the mailbox, with hints
+  queuemail fetch                            from cron: every queue; prints only problems
   queuemail send -t < reply.eml              as sendmail does
-  queuemail explain 535 5.7.139              what a refusal means, and who must act";
+  queuemail explain 535 5.7.139              what a refusal means, and how to fix it";
 
 /// What a long help shows, in this order: the examples stand before the options.
 const LONG_HELP: &str = "\
@@ -99,20 +99,20 @@ pub struct Cli {
 pub struct Global {
     /// Use this configuration file
     ///
-    /// Without it: $QUEUEMAIL_CONFIG, then $XDG_CONFIG_HOME/queuemail/config.yaml
+    /// Default: $QUEUEMAIL_CONFIG, then $XDG_CONFIG_HOME/queuemail/config.yaml
     /// (~/.config/queuemail/config.yaml), then /etc/queuemail/config.yaml.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Keep the state in this folder
     ///
-    /// The state: what was delivered, tokens, waits, quarantine and outbox. Without the option:
+    /// The state: what was delivered, tokens, waits, quarantine and outbox. Default:
     /// $QUEUEMAIL_STATE_DIR, then $XDG_STATE_HOME/queuemail (~/.local/state/queuemail).
     #[arg(long, global = true, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
-    /// Say what is done; -vv shows the protocol, secrets masked
+    /// Show what is done; -vv shows the protocol, with secrets masked
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say nothing but errors
+    /// Print only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Print results and errors as JSON
@@ -123,7 +123,7 @@ pub struct Global {
     pub no_input: bool,
     /// Colour the output: auto, always or never
     ///
-    /// With auto, colours are for a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    /// auto uses colours on a terminal, unless NO_COLOR is set or TERM is `dumb`.
     #[arg(
         long,
         global = true,
@@ -132,10 +132,10 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: ColorWhen,
-    /// Give up on a reply after this many seconds
+    /// Wait at most this many seconds for a reply
     ///
-    /// Holds for every read and write on a connection; a connection itself must stand within 30
-    /// seconds, or within this time if it is shorter. From 1 to 86400.
+    /// Applies to every read and write on a connection. Connecting may take 30 seconds, or this
+    /// time if it is shorter. From 1 to 86400.
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=86400))]
     pub timeout: u32,
 }
@@ -149,7 +149,7 @@ pub enum ColorWhen {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Manage the servers: app registrations to read through, and ways to send
+    /// Manage the servers: app registrations for reading, and servers for sending
     #[command(subcommand)]
     Server(Deferred<ServerCommand>),
     /// Manage the queues and their addresses
@@ -158,26 +158,26 @@ pub enum Command {
     /// Get OAuth tokens for this and other programs
     #[command(subcommand)]
     Token(Deferred<TokenCommand>),
-    /// Fetch the new mail of every queue, the urgent ones first
+    /// Fetch the new mail of every queue, urgent queues first
     Fetch(Deferred<FetchArgs>),
     /// Send a message, as sendmail does
     // Defined at once: what is deferred comes after the global options, and its own headings too.
     Send(Box<SendArgs>),
-    /// Walk every step to a working mailbox, and say what is wrong, who must act and how
+    /// Test every step to a working mailbox; say what is wrong, who can fix it and how
     Check(Deferred<CheckArgs>),
-    /// Print the PowerShell that an Exchange and Entra administrator must run, ids filled in
+    /// Print the PowerShell script that an Exchange and Entra ID administrator must run
     SetupScript(Deferred<SetupScriptArgs>),
-    /// Show how every mailbox fares, or check it for a monitor
+    /// Show the state of every mailbox, or check it for a monitor
     Status(Deferred<StatusArgs>),
-    /// Look at the messages that could not be delivered, and decide about them
+    /// Show, retry or drop the messages that could not be delivered
     #[command(subcommand)]
     Quarantine(Deferred<QuarantineCommand>),
-    /// Send what is kept to be sent, look at it, and decide about it
+    /// Show, send, retry or drop the messages that wait to be sent
     #[command(subcommand)]
     Outbox(Deferred<OutboxCommand>),
-    /// Explain an error code or a server's text: what it means, who must act, what to do
+    /// Explain an error code or a server's text: what it means, who can fix it and how
     Explain(Deferred<ExplainArgs>),
-    /// Look at the configuration file
+    /// Show or check the configuration file
     #[command(subcommand)]
     Config(Deferred<ConfigCommand>),
     /// Print a completion script for a shell

@@ -5,23 +5,23 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[command(after_long_help = "\
 Examples:
-  * * * * *  queuemail outbox flush      in a crontab: silent when all is well
-  queuemail outbox retry 12              after an unknown outcome: looks in Sent Items first")]
+  * * * * *  queuemail outbox flush      in a crontab: prints only problems
+  queuemail outbox retry 12              after an unknown outcome: checks Sent Items first")]
 pub enum OutboxCommand {
-    /// List what is kept
+    /// List the messages in the outbox
     List,
-    /// Show one message and how it stands
+    /// Show one message and its state
     Show {
         /// Its number in the list
         id: i64,
-        /// Print the message's exact octets
+        /// Print the message byte for byte
         #[arg(long)]
         raw: bool,
     },
-    /// Send what is due
+    /// Send the messages that are due
     Flush,
-    /// Send now, whatever the time of the next attempt; one with an unknown outcome only if Sent
-    /// Items does not hold it
+    /// Send now, before the time of the next attempt; a message with an unknown outcome only if it
+    /// is not in Sent Items
     Retry {
         /// Their numbers in the list
         #[arg(required_unless_present = "all")]
@@ -29,11 +29,11 @@ pub enum OutboxCommand {
         /// All of them
         #[arg(long, conflicts_with = "ids")]
         all: bool,
-        /// Send one with an unknown outcome without looking in Sent Items; it may arrive twice
+        /// Send a message with an unknown outcome without checking Sent Items; it may arrive twice
         #[arg(long)]
         blindly: bool,
     },
-    /// Give messages up; they are not sent and nobody is told
+    /// Drop messages; they are not sent, and no report is made
     Drop {
         /// Their numbers in the list
         #[arg(required = true)]

@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// Add a queue, or an address to a queue that exists
+    /// Add a queue, or an address to an existing queue
     Add(Box<QueueAdd>),
-    /// List the queues and their addresses, the urgent ones first
+    /// List the queues and their addresses, urgent ones first
     List,
     /// Show one queue
     Show {
@@ -47,7 +47,7 @@ pub struct QueueAdd {
     /// Full e-mail address of the mailbox
     #[arg(long, value_name = "ADDR", value_parser = value::<EmailAddress>())]
     pub address: Option<EmailAddress>,
-    /// The incoming server that it is read through
+    /// The incoming server of the mailbox
     #[arg(long, value_name = "INCOMING", value_parser = value::<Name>())]
     pub server: Option<Name>,
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub struct QueueAdd {
     /// Language of the queue, for addresses without their own
     #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
     pub queue_language: Option<Change<Language>>,
-    /// Replace an address that is defined differently
+    /// Replace an address that has other values
     #[arg(long)]
     pub replace: bool,
     /// Show how the file would change, and change nothing
@@ -70,22 +70,22 @@ pub struct QueueAdd {
 #[command(after_long_help = "\
 Examples:
   queuemail queue set support --queue-priority 10
-  queuemail queue set support --address support@contoso.com --priority ''   the queue's again
+  queuemail queue set support --address support@contoso.com --priority ''   that of the queue
 
-An empty value takes the key out of the file, and the default holds again.")]
+An empty value removes the key from the file, and the default applies again.")]
 pub struct QueueSet {
     /// The queue's name
     #[arg(value_name = "QUEUE")]
     pub name: String,
-    /// The address to change; may be left out when the queue has one
+    /// The address to change; optional if the queue has only one
     #[arg(long, value_name = "ADDRESS", value_parser = value::<EmailAddress>())]
     pub address: Option<EmailAddress>,
-    /// The incoming server that it is read through
+    /// The incoming server of the mailbox
     #[arg(long, value_name = "INCOMING", value_parser = value::<Name>())]
     pub server: Option<Name>,
     #[command(flatten)]
     pub values: AddressValues,
-    /// The address may no longer be used as a sender
+    /// Do not allow the address as a sender
     #[arg(long, conflicts_with = "sender")]
     pub no_sender: bool,
     /// Priority of the queue, for addresses without their own
@@ -99,10 +99,10 @@ pub struct QueueSet {
     pub dry_run: bool,
 }
 
-/// What an address may hold beside its mailbox and server.
+/// What an address may contain in addition to its mailbox and server.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AddressValues {
-    /// Priority of the address: a number, the lowest is served first
+    /// Priority of the address: a number, the lowest goes first
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = change::<Priority>())]
     pub priority: Option<Change<Priority>>,
     /// Language of the address (BCP 47), if it differs from the queue's
@@ -116,7 +116,7 @@ pub struct AddressValues {
     /// Allow the address as a sender
     #[arg(long)]
     pub sender: bool,
-    /// The outgoing server that its mail leaves through
+    /// The outgoing server that its mail is sent through
     #[arg(long, value_name = "OUTGOING", value_parser = change::<Name>())]
     pub outgoing: Option<Change<Name>>,
     /// Folder to fetch; may be repeated [default: INBOX]

@@ -76,7 +76,7 @@ impl Which for Password {
     const WHAT: &'static str = "the password";
     const ASKED: Option<(&'static str, &'static str)> = Some((
         "set-password",
-        "Ask for the password and keep it in the configuration",
+        "Ask for the password and write it to the configuration",
     ));
     const STDIN: &'static str = "password-stdin";
 }
@@ -112,7 +112,7 @@ impl<W: Which> Args for SourceArgs<W> {
         let what = W::WHAT;
         args.push(flag(
             W::STDIN,
-            format!("Read {what} from standard input and keep it in the configuration"),
+            format!("Read {what} from standard input and write it to the configuration"),
         ));
         args.extend(W::FLAGS.iter().map(|flag| {
             let what = match flag.kind {

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 Examples:
   queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
   queuemail send -f support@contoso.com customer@example.com < reply.eml
-  queuemail send -t --file reply-1.eml --file reply-2.eml  several on one connection
-  queuemail send -t --maildir replies --outbox             what cannot leave now is kept
+  queuemail send -t --file reply-1.eml --file reply-2.eml  several messages, one connection
+  queuemail send -t --maildir replies --outbox             keeps what cannot be sent now
   queuemail send --to anna@example.com --subject 'Your order' --text reply.txt --attach bill.pdf
 
 Called by the name sendmail, the program sends without the word `send`, and with --outbox; `-q`
-alone sends what is kept, and the flags of sendmail that mean nothing here are passed over.
-Many messages leave on up to three connections, and their order is then not certain; --jobs 1
-keeps it. With --outbox an exit code of 0 says that each message has left or is kept.")]
+alone sends what is in the outbox, and sendmail flags without a meaning here are ignored.
+Many messages use up to three connections, which can change their order; --jobs 1 keeps the order.
+With --outbox, exit code 0 means that each message is sent or kept.")]
 pub struct SendArgs {
-    /// Recipients, also beside those that -t finds
+    /// Recipients, in addition to those of -t
     #[arg(value_name = "RECIPIENT")]
     pub recipients: Vec<String>,
     /// Keep what cannot be sent now, for `queuemail outbox flush` to send
@@ -27,83 +27,83 @@ pub struct SendArgs {
     /// Take the recipients from the message's To, Cc and Bcc
     #[arg(short = 't', overrides_with = "from_header")]
     pub from_header: bool,
-    /// Do not end a message on standard input at a line with a single dot
+    /// Do not end a message on standard input at a line with only a dot
     #[arg(short = 'i', overrides_with = "ignore_dots")]
     pub ignore_dots: bool,
     /// Envelope sender [default: the From field]
     #[arg(short = 'f', long, short_alias = 'r', value_name = "FROM")]
     pub from: Option<String>,
-    /// The sender's full name, for a message that has no From field
+    /// The sender's full name, for a message without a From field
     #[arg(short = 'F', value_name = "NAME", hide_short_help = true)]
     pub full_name: Option<String>,
-    /// Tell of the delivery: never, or some of success,failure,delay (where the server can)
+    /// Request reports: never, or some of success,failure,delay (if the server supports it)
     #[arg(short = 'N', value_name = "WHEN", hide_short_help = true)]
     pub notify: Option<String>,
-    /// What comes back with a failure: full or hdrs (where the server can)
+    /// What a failure report contains: full or hdrs (if the server supports it)
     #[arg(short = 'R', value_name = "WHAT", hide_short_help = true)]
     pub returned: Option<String>,
-    /// An envelope id that comes back with such a message (where the server can)
+    /// An envelope ID for such reports (if the server supports it)
     #[arg(short = 'V', value_name = "ID", hide_short_help = true)]
     pub envelope_id: Option<String>,
     /// Read the message from this file, `-` is standard input; may be repeated
     #[arg(long = "file", value_name = "MESSAGE")]
     pub files: Vec<PathBuf>,
-    /// Send every message of this Maildir, and leave it as it is; may be repeated
+    /// Send every message of this Maildir, without changing it; may be repeated
     #[arg(long = "maildir", value_name = "FOLDER")]
     pub maildirs: Vec<PathBuf>,
-    /// Send every message of this mbox file, and leave it as it is; may be repeated
+    /// Send every message of this mbox file, without changing it; may be repeated
     #[arg(long = "mbox", value_name = "FILE")]
     pub mboxes: Vec<PathBuf>,
     /// Use up to this many connections for many messages [default: 3]
     #[arg(long, value_name = "N", value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
     pub jobs: Option<usize>,
-    /// Say what would be sent and by whom, and send nothing
+    /// Show what would be sent and through which server, and send nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// With --dry-run: print the message's exact octets, and the rest on standard error
+    /// With --dry-run: print the message byte for byte, and the rest on standard error
     #[arg(long, requires = "dry_run", hide_short_help = true)]
     pub raw: bool,
     #[command(flatten)]
     pub parts: ComposeArgs,
     /// Mark the message as sent by a program: replied or generated
     ///
-    /// Other programs then do not answer it (RFC 3834; Exchange heeds X-Auto-Response-Suppress).
-    /// Without a value it is an answer if it has In-Reply-To.
+    /// Other programs then do not answer it (RFC 3834; Exchange obeys X-Auto-Response-Suppress).
+    /// Without a value, a message with In-Reply-To is a reply.
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, hide_possible_values = true, hide_short_help = true)]
     pub auto: Option<Option<AutoArg>>,
     /// sendmail's modes: -bm, the only one, sends a message
     #[arg(short = 'b', value_name = "MODE", hide = true)]
     pub mode: Option<String>,
-    /// sendmail's options: -oi is -i; the others say nothing here
+    /// sendmail's options: -oi is -i; the others have no effect
     #[arg(short = 'o', value_name = "OPTION", hide = true)]
     pub options: Vec<String>,
     /// sendmail's long options
     #[arg(short = 'O', value_name = "OPTION=VALUE", hide = true)]
     pub long_options: Vec<String>,
-    /// sendmail's body type; we look at the message itself
+    /// sendmail's body type; queuemail reads the message instead
     #[arg(short = 'B', value_name = "TYPE", hide = true)]
     pub body_type: Option<String>,
-    /// sendmail's tag for a log that we don't keep
+    /// sendmail's tag for its log; no effect
     #[arg(short = 'L', value_name = "TAG", hide = true)]
     pub log_tag: Option<String>,
-    /// sendmail's file for a log of what is said
+    /// sendmail's file for a log of the dialogue; no effect
     #[arg(short = 'X', value_name = "FILE", hide = true)]
     pub log_file: Option<PathBuf>,
     /// sendmail's choice between its two configurations
     #[arg(short = 'A', value_name = "c|m", hide = true)]
     pub configuration: Option<String>,
-    /// sendmail's way to tell of errors, which we tell on standard error and by the exit status
+    /// sendmail's error mode; errors go to standard error and the exit code
     #[arg(short = 'e', value_name = "MODE", hide = true)]
     pub error_mode: Option<String>,
     /// sendmail's configuration file
     #[arg(short = 'C', value_name = "FILE", hide = true)]
     pub configuration_file: Option<PathBuf>,
-    /// sendmail's flags that say nothing here: the database of aliases, a flag of AIX
+    /// sendmail's flags without an effect: the database of aliases, a flag of AIX
     #[arg(short = 'I', hide = true)]
     pub alias_database: bool,
     #[arg(short = 'x', hide = true)]
     pub nothing: bool,
-    /// sendmail's flags that say nothing here: initial submission, relaying, me too, verbatim
+    /// sendmail's flags without an effect: initial submission, relaying, me too, verbatim
     #[arg(short = 'U', hide = true)]
     pub initial: bool,
     #[arg(short = 'G', hide = true)]
@@ -125,7 +125,7 @@ pub struct ComposeArgs {
     /// A copy to these people
     #[arg(long, value_name = "ADDRESSES")]
     pub cc: Vec<String>,
-    /// A copy that the others do not see
+    /// A copy that other recipients do not see
     #[arg(long, value_name = "ADDRESSES")]
     pub bcc: Vec<String>,
     /// The subject
@@ -134,7 +134,7 @@ pub struct ComposeArgs {
     /// The text, in UTF-8, from this file, `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub text: Option<PathBuf>,
-    /// The text as HTML; with --text the reader's program chooses
+    /// The text as HTML; with --text, the reader's program chooses
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
     /// Attach this file; may be repeated
@@ -146,7 +146,7 @@ pub struct ComposeArgs {
     /// The Message-ID of the message that this one answers
     #[arg(long, value_name = "ID")]
     pub in_reply_to: Option<String>,
-    /// A header field of your own; may be repeated
+    /// An additional header field; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum ServerCommand {
-    /// Add a server; without options, on a terminal, by questions
+    /// Add a server; without options, on a terminal, asks for all values
     Add {
         #[command(subcommand)]
         kind: Option<ServerAdd>,
@@ -28,7 +28,7 @@ pub enum ServerCommand {
     },
     /// Change values of a server
     Set(Box<ServerSet>),
-    /// Remove a server that nothing refers to
+    /// Remove a server that is not in use
     Remove {
         /// The server's name
         #[arg(value_name = "SERVER")]
@@ -41,9 +41,9 @@ pub enum ServerCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum ServerAdd {
-    /// Add an app registration through which mailboxes are read
+    /// Add an app registration for reading mailboxes
     Incoming(Box<IncomingArgs>),
-    /// Add a way for mail to leave
+    /// Add a server for sending mail
     Outgoing(Box<OutgoingArgs>),
 }
 
@@ -55,13 +55,13 @@ Examples:
       --client-id 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 --secret-file /etc/queuemail/contoso.secret
   pass show contoso | queuemail server add incoming Contoso … --secret-stdin")]
 pub struct IncomingArgs {
-    /// A name of your choice, by which queues refer to the server
+    /// A name of your choice; queues refer to the server by it
     #[arg(value_parser = value::<Name>())]
     pub name: Option<Name>,
     /// Login address: https://<login host>/<tenant>, the tenant a GUID or a domain name
     #[arg(long, value_name = "URL", value_parser = value::<Authority>())]
     pub address: Option<Authority>,
-    /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
+    /// Sign in as the app (oauth-service) or as a person (oauth-user)
     #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
     pub auth: Option<Authentication>,
     /// Application (client) ID of the app registration
@@ -71,12 +71,12 @@ pub struct IncomingArgs {
     pub secret: SourceArgs<ClientSecret>,
     #[command(flatten)]
     pub credential: CredentialArgs,
-    /// Read through imap or graph, or find out (auto)
+    /// Read through imap, graph or the first that works (auto)
     #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<IncomingViaArg>::new().map(IncomingVia::from))]
     pub via: Option<IncomingVia>,
     #[command(flatten)]
     pub transport: IncomingTransportArgs,
-    /// Replace a server of this name that is defined differently
+    /// Replace a server of this name that has other values
     #[arg(long)]
     pub replace: bool,
     /// Show how the file would change, and change nothing
@@ -90,13 +90,13 @@ Examples:
   queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com \\
       --auth oauth-service --app Contoso --user support@contoso.com")]
 pub struct OutgoingArgs {
-    /// A name of your choice, by which queues refer to the server
+    /// A name of your choice; queues refer to the server by it
     #[arg(value_parser = value::<Name>())]
     pub name: Option<Name>,
     /// Tenant: a GUID or a domain name
     #[arg(long, value_name = "ID|DOMAIN", value_parser = value::<Tenant>())]
     pub tenant: Option<Tenant>,
-    /// Sign in as the program itself (oauth-service) or as a person's account (oauth-user)
+    /// Sign in as the app (oauth-service) or as a person (oauth-user)
     #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
     pub auth: Option<Authentication>,
     /// The mailbox user that sends: its object ID (GUID) or address
@@ -105,7 +105,7 @@ pub struct OutgoingArgs {
     /// Sign in with the app registration of this incoming server
     #[arg(long, value_name = "INCOMING")]
     pub app: Option<String>,
-    /// Application (client) ID of its own, instead of --app
+    /// Application (client) ID, instead of --app
     #[arg(long, value_name = "ID", conflicts_with = "app", value_parser = value::<ClientId>())]
     pub client_id: Option<ClientId>,
     #[command(flatten)]
@@ -117,12 +117,12 @@ pub struct OutgoingArgs {
     /// Keep the server in the file but send nothing through it
     #[arg(long)]
     pub disabled: bool,
-    /// Send through smtp or graph, or find out (auto)
+    /// Send through smtp, graph or the first that works (auto)
     #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<OutgoingViaArg>::new().map(OutgoingVia::from))]
     pub via: Option<OutgoingVia>,
     #[command(flatten)]
     pub transport: OutgoingTransportArgs,
-    /// Replace a server of this name that is defined differently
+    /// Replace a server of this name that has other values
     #[arg(long)]
     pub replace: bool,
     /// Show how the file would change, and change nothing
@@ -134,14 +134,14 @@ pub struct OutgoingArgs {
 #[command(after_long_help = "\
 Examples:
   queuemail server set Contoso --secret-stdin < contoso.secret
-  queuemail server set Contoso --via ''                        the default way again
+  queuemail server set Contoso --via ''                        the default transport
 
-An empty value takes the key out of the file, and the default holds again.")]
+An empty value removes the key from the file, and the default applies again.")]
 pub struct ServerSet {
     /// The server's name
     #[arg(value_name = "SERVER")]
     pub name: String,
-    /// Give the server another name, also where queues refer to it
+    /// Rename the server, also where queues refer to it
     #[arg(long, value_name = "NAME", value_parser = value::<Name>())]
     pub rename: Option<Name>,
     /// Login address (incoming)
@@ -174,7 +174,7 @@ pub struct ServerSet {
     /// Send through it again (outgoing)
     #[arg(long)]
     pub enabled: bool,
-    /// The way: imap, smtp, graph or auto
+    /// The transport: imap, smtp, graph or auto
     #[arg(long, value_name = "WAY")]
     pub via: Option<String>,
     /// IMAP host (incoming)
@@ -189,7 +189,7 @@ pub struct ServerSet {
     /// OAuth scope
     #[arg(long, value_name = "SCOPE", value_parser = change_text())]
     pub scope: Option<Change<String>>,
-    /// PEM file of authorities to trust beside the system's
+    /// PEM file of authorities to trust in addition to the system's
     #[arg(long, value_name = "PEM", value_parser = change_path())]
     pub ca_file: Option<Change<PathBuf>>,
     #[command(flatten)]
@@ -221,16 +221,16 @@ pub enum OutgoingViaArg {
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct IncomingTransportArgs {
-    /// IMAP host, where the cloud's own does not serve: imaps://HOST[:PORT] or imap://HOST[:PORT]
+    /// IMAP host, if not the default of the cloud: imaps://HOST[:PORT] or imap://HOST[:PORT]
     #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<Endpoint>())]
     pub imap: Option<Endpoint>,
-    /// Graph service root, where the cloud's own does not serve
+    /// Graph service root, if not the default of the cloud
     #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<HttpsUrl>())]
     pub graph: Option<HttpsUrl>,
-    /// OAuth scope, where the cloud's own does not serve
+    /// OAuth scope, if not the default of the cloud
     #[arg(long, hide_short_help = true, value_name = "SCOPE")]
     pub scope: Option<String>,
-    /// PEM file of authorities to trust beside the system's
+    /// PEM file of authorities to trust in addition to the system's
     #[arg(long, hide_short_help = true, value_name = "PEM")]
     pub ca_file: Option<PathBuf>,
     #[command(flatten)]
@@ -253,16 +253,16 @@ pub struct EndpointArgs {
 
 #[derive(Args, Clone, Debug, Default)]
 pub struct OutgoingTransportArgs {
-    /// Submission host, where the cloud's own does not serve: smtp://HOST[:PORT] or smtps://HOST[:PORT]
+    /// Submission host, if not the default of the cloud: smtp://HOST[:PORT] or smtps://HOST[:PORT]
     #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<Endpoint>())]
     pub smtp: Option<Endpoint>,
-    /// Graph service root, where the cloud's own does not serve
+    /// Graph service root, if not the default of the cloud
     #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<HttpsUrl>())]
     pub graph: Option<HttpsUrl>,
-    /// OAuth scope, where the cloud's own does not serve
+    /// OAuth scope, if not the default of the cloud
     #[arg(long, hide_short_help = true, value_name = "SCOPE")]
     pub scope: Option<String>,
-    /// PEM file of authorities to trust beside the system's
+    /// PEM file of authorities to trust in addition to the system's
     #[arg(long, hide_short_help = true, value_name = "PEM")]
     pub ca_file: Option<PathBuf>,
 }

@@ -5,13 +5,13 @@ use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
-    /// Print an access token, from the cache while it is fresh
+    /// Print an access token, from the cache while it is valid
     Get(TokenGet),
-    /// Sign a person in by hand, once; the runs after it need nobody
+    /// Sign a person in, once; later runs need no person
     Login(TokenLogin),
-    /// List the tokens that are kept, without showing them
+    /// List the stored tokens, without showing them
     List,
-    /// Forget kept tokens
+    /// Erase stored tokens
     Forget(TokenForget),
 }
 
@@ -19,27 +19,27 @@ pub enum TokenCommand {
 #[command(after_long_help = "\
 Examples:
   queuemail token login support@contoso.com             in the browser if there is one
-  queuemail token login support@contoso.com --device    with a code, on any other device
-  queuemail token login support --no-browser            where a policy forbids codes, and the browser is elsewhere
-  queuemail token login support --for smtp              where its outgoing server signs in by itself
+  queuemail token login support@contoso.com --device    with a code, on any device
+  queuemail token login support --no-browser            with the browser of another host
+  queuemail token login support --for smtp              if sending needs a separate sign-in
 
-With --no-browser the last page, at http://localhost, cannot be reached. Its address is all that counts:
-copy it from the browser and paste it; it is not shown.")]
+With --no-browser the last page, at http://localhost, shows an error. Only its address matters: copy it
+from the browser and paste it; it is not shown.")]
 pub struct TokenLogin {
     /// A queue or an address whose server is of type oauth-user, or an outgoing server
     #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
     pub name: String,
-    /// The protocol to sign in for; smtp: to what the address sends through, by SMTP or Graph
-    /// [default: what it is read by; of an outgoing server: smtp]
+    /// The protocol to sign in for; smtp: for sending, by SMTP or Graph
+    /// [default: the one for reading; for an outgoing server: smtp]
     #[arg(long = "for", value_name = "PROTOCOL")]
     pub protocol: Option<ProtocolArg>,
-    /// Show a code to enter at a page on any device
+    /// Show a code to enter on a web page on any device
     #[arg(long, conflicts_with = "browser")]
     pub device: bool,
-    /// Open a page in this host's browser, which comes back to a port of localhost
+    /// Open the sign-in page in the browser of this host
     #[arg(long)]
     pub browser: bool,
-    /// Show a page for the browser of another host, and ask for the address at which it ends
+    /// Show the sign-in page for the browser of another host, and ask for its last address
     #[arg(long, conflicts_with_all = ["device", "browser"])]
     pub no_browser: bool,
 }
@@ -49,7 +49,7 @@ pub struct TokenForget {
     /// A queue, an address or a server
     #[arg(required_unless_present = "all", value_name = "QUEUE|ADDRESS|SERVER")]
     pub name: Option<String>,
-    /// Forget every token
+    /// Erase every token
     #[arg(long, conflicts_with = "name")]
     pub all: bool,
 }
@@ -66,13 +66,13 @@ pub struct TokenGet {
     /// A queue, an address or a server
     #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
     pub name: String,
-    /// The protocol that the token is for [default: imap; of an outgoing server: smtp]
+    /// The protocol of the token [default: imap; for an outgoing server: smtp]
     #[arg(long = "for", value_name = "PROTOCOL")]
     pub protocol: Option<ProtocolArg>,
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "token")]
     pub format: TokenFormat,
-    /// Ask for a new token even if the cached one is fresh
+    /// Get a new token even if the cached one is valid
     #[arg(long)]
     pub fresh: bool,
 }
@@ -95,7 +95,7 @@ pub enum TokenFormat {
     Xoauth2,
     /// An HTTP header field, `Authorization: Bearer …`
     Header,
-    /// What the token says of itself, in plain words
+    /// The contents of the token, in plain words
     Claims,
 }
 

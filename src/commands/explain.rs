@@ -1,4 +1,4 @@
-//! `explain`: what a code or a server's text means, who must act and what to do; offline.
+//! `explain`: what a code or a server's text means, who can fix it and how; offline.
 
 use super::Context;
 use crate::cli::ExplainArgs;
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<()> {
         context.output.line(&format!("{title}: {}", entry.means))?;
         context
             .output
-            .line(&format!("who acts: {}", entry.who.describe()))?;
+            .line(&format!("who can fix it: {}", entry.who.describe()))?;
         for hint in hints {
             context.output.line(&format!("hint: {hint}"))?;
         }

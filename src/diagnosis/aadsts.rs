@@ -22,22 +22,22 @@ const fn code(
 const LOGIN: &str = "sign in again: `queuemail token login {login}`";
 const APP_ONLY: &str = "{if_person}or let the program sign in as itself: `{set_service}`";
 const FEDERATED: &str = "{if_federated}compare issuer, subject and audience of the other identity provider's token with the federated credential of app {client_id}, letter case included";
-const OWN_SCOPE: &str = "use the cloud's own scope: queuemail server set {server} --scope ''";
-const CONSENT: &str = "an administrator grants consent at https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
-const POLICY: &str = "an administrator finds the policy in the sign-in logs by the correlation id, and excludes this account or app from it";
+const OWN_SCOPE: &str = "use the cloud's default scope: queuemail server set {server} --scope ''";
+const CONSENT: &str = "ask an Entra ID administrator to grant consent: https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
+const POLICY: &str = "ask an Entra ID administrator to find the policy in the sign-in logs by the correlation ID, and to exclude this account or app from it";
 
 const CONSENT_PAGE: &str = "https://{login_host}/{tenant}/adminconsent?client_id={client_id}";
-const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy, by correlation id {correlation}";
+const SIGN_IN_LOGS: &str = "the sign-in logs at https://entra.microsoft.com show which policy: search for correlation ID {correlation}";
 
 /// By AADSTS code.
 pub static CODES: &[Entry] = &[
     // ---- the client's credential
     code(
         &[7000215, 70002],
-        "the client secret is not one of this app's",
+        "the client secret does not belong to this app",
         Who::You,
         &[
-            "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value anew: `queuemail server set {app_server} --secret-stdin`",
+            "usually the secret's ID (a GUID) was copied instead of its Value, or a shell damaged it; store the Value again: `queuemail server set {app_server} --secret-stdin`",
             "the Value is shown only once: create a new secret in the app registration if it is lost",
         ],
     )
@@ -53,7 +53,7 @@ pub static CODES: &[Entry] = &[
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {app_server} --secret-stdin"),
     code(
         &[7000218],
-        "the request held no secret, and the app registration is a confidential client",
+        "the request contained no secret, but the app registration is a confidential client",
         Who::Entra,
         &[
             "give the secret: `queuemail server set {app_server} --secret-stdin`",
@@ -63,7 +63,7 @@ pub static CODES: &[Entry] = &[
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Allow public client flows"),
     code(
         &[700025],
-        "a secret was sent, and the app registration is a public client",
+        "the request contained a secret, but the app registration is a public client",
         Who::You,
         &[
             "queuemail server set {app_server} --secret-file ''",
@@ -76,28 +76,28 @@ pub static CODES: &[Entry] = &[
         Who::Entra,
         &[
             "upload the certificate of server {app_server} (its public part) under Certificates & secrets of app {client_id}",
-            "or the private key is another one's: both must print the same: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY`",
+            "or the private key does not match the certificate: both commands must print the same: `openssl x509 -noout -pubkey -in CERTIFICATE` and `openssl pkey -pubout -in KEY`",
         ],
     )
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate: that of server {app_server}"),
     code(
         &[50012],
-        "the signature of the assertion, or who made it, is not accepted",
+        "the signature or the issuer of the client assertion is not accepted",
         Who::Entra,
         &[
-            "{if_certificate}upload the certificate of server {app_server} (its public part) under Certificates & secrets of app {client_id}; one that has expired is not accepted either",
+            "{if_certificate}upload the certificate of server {app_server} (its public part) under Certificates & secrets of app {client_id}; Entra ID refuses an expired certificate too",
             FEDERATED,
-            "{if_federated}the issuer's keys must be readable for Entra ID, at the `jwks_uri` of ISSUER/.well-known/openid-configuration",
+            "{if_federated}check that Entra ID can read the issuer's keys at the `jwks_uri` of ISSUER/.well-known/openid-configuration",
             "{if_secret}store the Value of a secret again: `queuemail server set {app_server} --secret-stdin`",
         ],
     ),
     code(
         &[700024],
-        "the client assertion is outside its time of validity",
+        "the client assertion is not valid yet or has expired",
         Who::Network,
         &[
             "set this machine's clock: timedatectl set-ntp true",
-            "{if_federated}or the token of the other identity provider has expired: whoever writes its file must renew it",
+            "{if_federated}or the token of the other identity provider has expired: renew the file that contains it",
         ],
     )
     .act("timedatectl set-ntp true"),
@@ -112,11 +112,11 @@ pub static CODES: &[Entry] = &[
     // ---- the app and its tenant
     code(
         &[700016, 700011],
-        "the application is not known in this tenant",
+        "the tenant does not know the application",
         Who::You,
         &[
             "check the client ID {client_id}: it is the Application (client) ID, not an object ID",
-            "check the tenant {tenant}: the app must be registered there or consented to",
+            "check the tenant {tenant}: register the app there, or grant consent to it",
             CONSENT,
         ],
     )
@@ -140,7 +140,7 @@ pub static CODES: &[Entry] = &[
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Overview/appId/{client_id}, Managed application in local directory, Properties"),
     code(
         &[90002],
-        "the tenant is not known at this login host",
+        "the login host does not know the tenant",
         Who::You,
         &[
             "check the spelling of the tenant {tenant}, or the cloud: login.microsoftonline.com (worldwide), login.microsoftonline.us (US Government), login.partner.microsoftonline.cn (China)",
@@ -158,7 +158,7 @@ pub static CODES: &[Entry] = &[
     .act("{set_cloud}"),
     code(
         &[50059, 90019, 50128],
-        "the request does not tell which tenant it means",
+        "the request does not name a tenant",
         Who::You,
         &[
             "give the tenant's GUID or domain: `{set_tenant}DOMAIN`",
@@ -174,7 +174,7 @@ pub static CODES: &[Entry] = &[
     ),
     code(
         &[9001023, 90124, 90130],
-        "this grant is not possible at /common or /consumers",
+        "/common and /consumers do not support this grant",
         Who::You,
         &[
             "use the tenant's own address: `{set_tenant}DOMAIN`",
@@ -195,7 +195,7 @@ pub static CODES: &[Entry] = &[
         Who::You,
         &[
             "set the password of {account}: `{set_password}`",
-            "the account must be the user principal name, not an alias; repeated tries lock it",
+            "use the user principal name as the account, not an alias; repeated wrong tries lock the account",
         ],
     )
     .act("{set_password}"),
@@ -204,16 +204,16 @@ pub static CODES: &[Entry] = &[
         "the user does not exist in this tenant",
         Who::You,
         &[
-            "check the tenant {tenant} and the account {account}: it must be the user principal name, an alias does not sign in",
+            "check the tenant {tenant} and the account {account}: use the user principal name, not an alias",
         ],
     )
-    .act("{set_account} NAME, with the user principal name, for an alias does not sign in"),
+    .act("{set_account} NAME, with the user principal name, not an alias"),
     code(
         &[50053],
         "the account is locked after too many wrong passwords, or the network address is blocked",
         Who::Person,
         &[
-            "stop every job that signs in as {account} with an old password, then wait for the lock to end or let an administrator unblock the account",
+            "stop every job that signs in as {account} with an old password, then wait until the lock ends, or ask an Entra ID administrator to unblock the account",
         ],
     ),
     code(
@@ -227,10 +227,10 @@ pub static CODES: &[Entry] = &[
     ),
     code(
         &[50056],
-        "no password is stored for this account in the cloud, usually because it is federated",
+        "Entra ID stores no password for this account, usually because it is federated",
         Who::You,
         &[
-            "sign in without a password here: `queuemail token login {login}`",
+            "sign in in the browser: `queuemail token login {login}`",
             APP_ONLY,
         ],
     ),
@@ -246,20 +246,20 @@ pub static CODES: &[Entry] = &[
     .act("{set_account} PERSON, a person with full access to the mailbox"),
     code(
         &[50076, 50074, 50158],
-        "another factor than the password is demanded",
+        "the sign-in needs multi-factor authentication",
         Who::You,
         &[
-            "a password alone cannot sign in; sign in once by hand: `queuemail token login {login}`",
+            "a password alone is not enough; sign in once in the browser: `queuemail token login {login}`",
             APP_ONLY,
         ],
     )
     .act("queuemail token login {login}"),
     code(
         &[50079, 50072, 53004],
-        "the account must first be registered for multi-factor authentication",
+        "the account is not registered for multi-factor authentication yet",
         Who::Person,
         &[
-            "{account} signs in once at https://aka.ms/mfasetup, then `queuemail token login {login}`",
+            "sign in once as {account} at https://aka.ms/mfasetup, then run `queuemail token login {login}`",
             APP_ONLY,
         ],
     )
@@ -282,13 +282,13 @@ pub static CODES: &[Entry] = &[
     .act("queuemail token login {login}"),
     code(
         &[50020, 50014, 51004],
-        "the account is of another tenant and no guest here",
+        "the account belongs to another tenant and is not a guest in this one",
         Who::You,
         &["use the account's home tenant instead of {tenant}: `{set_tenant}TENANT`"],
     ),
     code(
         &[50000],
-        "the token service has a fault of its own",
+        "the token service has an internal error",
         Who::Nobody,
         &["try again later; an outage is shown at https://status.cloud.microsoft"],
     ),
@@ -302,7 +302,7 @@ pub static CODES: &[Entry] = &[
     .act(SIGN_IN_LOGS),
     code(
         &[53000, 53001, 53002, 50005, 50097, 530032],
-        "a policy demands a managed device or an approved app, which a command line is not",
+        "a policy requires a managed device or an approved app; a command-line program is neither",
         Who::Entra,
         &[POLICY, APP_ONLY],
     )
@@ -313,7 +313,7 @@ pub static CODES: &[Entry] = &[
         Who::Entra,
         &[
             "sign in with another grant: `queuemail token login {login}`",
-            "or an administrator replaces security defaults by Conditional Access policies",
+            "or ask an Entra ID administrator to replace security defaults with Conditional Access policies",
         ],
     )
     .act(SIGN_IN_LOGS),
@@ -324,7 +324,7 @@ pub static CODES: &[Entry] = &[
         Who::Entra,
         &[
             CONSENT,
-            "check that the permissions are of the resource asked for: IMAP and SMTP need those of \"Office 365 Exchange Online\", Graph its own",
+            "check that the permissions belong to the right resource: IMAP and SMTP need permissions of \"Office 365 Exchange Online\", Graph needs permissions of \"Microsoft Graph\"",
         ],
     )
     .act(CONSENT_PAGE),
@@ -346,7 +346,7 @@ pub static CODES: &[Entry] = &[
     ),
     code(
         &[500011, 50001],
-        "the resource in the scope is not known in this tenant",
+        "the tenant does not know the resource in the scope",
         Who::You,
         &[
             OWN_SCOPE,
@@ -359,8 +359,8 @@ pub static CODES: &[Entry] = &[
         "the service that the token is for is disabled in this tenant: its subscription has ended, or an administrator has switched it off",
         Who::Entra,
         &[
-            "see whether the tenant still has Exchange Online licences: https://admin.microsoft.com",
-            "else switch it on: Enterprise applications at https://entra.microsoft.com, \"Office 365 Exchange Online\" (for Graph \"Microsoft Graph\"), Properties, Enabled for users to sign in",
+            "check that the tenant still has Exchange Online licences: https://admin.microsoft.com",
+            "if it has, switch the service on: Enterprise applications at https://entra.microsoft.com, \"Office 365 Exchange Online\" (for Graph \"Microsoft Graph\"), Properties, Enabled for users to sign in",
         ],
     ),
     code(
@@ -369,7 +369,7 @@ pub static CODES: &[Entry] = &[
         Who::You,
         &[
             OWN_SCOPE,
-            "oauth-service takes one resource followed by /.default, like https://outlook.office365.com/.default",
+            "oauth-service needs one resource followed by /.default, for example https://outlook.office365.com/.default",
         ],
     )
     .act("queuemail server set {server} --scope ''"),
@@ -398,42 +398,42 @@ pub static CODES: &[Entry] = &[
         &[900561],
         "the request arrived with another HTTP method",
         Who::Network,
-        &["usually a proxy turned it into another one: check HTTPS_PROXY and NO_PROXY"],
+        &["usually a proxy changed the method: check HTTPS_PROXY and NO_PROXY"],
     ),
     code(
         &[1002016],
         "the connection used TLS 1.0, 1.1 or an old cipher",
         Who::Network,
         &[
-            "queuemail asks for TLS 1.2 at least, so a proxy in between breaks it open: bypass it with NO_PROXY={host}",
+            "queuemail uses TLS 1.2 or later, so a proxy made this connection: bypass the proxy with NO_PROXY={host}",
         ],
     )
-    .act("NO_PROXY={host} queuemail check: queuemail asks for TLS 1.2 at least, so a proxy on the way made that connection"),
+    .act("NO_PROXY={host} queuemail check: queuemail uses TLS 1.2 or later, so a proxy made that connection"),
     code(
         &[50196],
-        "the client asked for tokens in a loop",
+        "the client requested tokens in a loop",
         Who::You,
         &[
-            "wait some minutes; check that no job asks with `--fresh` all the time, and that the state folder is kept between runs",
+            "wait some minutes; check that no job always uses `--fresh`, and that the state folder is kept between runs",
         ],
     ),
     code(
         &[90006, 90012, 90024, 90033, 50033, 90055],
-        "the token service has a passing fault",
+        "the token service has a temporary error",
         Who::Nobody,
         &["try again later; an outage is shown at https://status.cloud.microsoft"],
     ),
     code(
         &[80001, 80002, 80005, 80007, 80010, 80014],
-        "the agent on premises that checks passwords cannot be reached or fails",
+        "the on-premises agent that checks passwords fails or cannot be reached",
         Who::Entra,
         &[
-            "try again later; if it lasts, the directory team looks at the pass-through authentication agents",
+            "try again later; if the error stays, ask the directory team to check the pass-through authentication agents",
         ],
     ),
     code(
         &[90072, 700005, 16000],
-        "the account or code belongs to another tenant, or the account is not clear",
+        "the account or code belongs to another tenant, or the account is ambiguous",
         Who::You,
         &[
             "use the account's home tenant instead of {tenant}: `{set_tenant}TENANT`",
@@ -443,15 +443,15 @@ pub static CODES: &[Entry] = &[
     // ---- signing in by hand
     code(
         &[501481, 50147, 501491],
-        "the code was asked for by another sign-in",
+        "the code belongs to another sign-in",
         Who::Person,
-        &["begin again, and finish one sign-in before the next: `queuemail token login {login}`"],
+        &["start again, and finish one sign-in before the next: `queuemail token login {login}`"],
     ),
     code(
         &[54005],
         "the code was used already or has expired",
         Who::Person,
-        &["begin again: `queuemail token login {login}`"],
+        &["start again: `queuemail token login {login}`"],
     ),
     code(
         &[50011, 70004, 900971],
@@ -464,7 +464,7 @@ pub static CODES: &[Entry] = &[
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, Mobile and desktop applications: http://localhost"),
     code(
         &[9002327, 9002326],
-        "the redirect address is registered as that of a single-page application",
+        "the redirect address is registered for a single-page application",
         Who::Entra,
         &[
             "move http://localhost from \"Single-page application\" to \"Mobile and desktop applications\" in Authentication of app {client_id}",
@@ -473,7 +473,7 @@ pub static CODES: &[Entry] = &[
     .act("https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Authentication/appId/{client_id}, http://localhost from Single-page application to Mobile and desktop applications"),
     code(
         &[70016],
-        "the sign-in with a device code is not finished yet",
+        "the device code sign-in is not finished yet",
         Who::Person,
         &["open the page and enter the code that `queuemail token login` shows"],
     ),
@@ -481,13 +481,13 @@ pub static CODES: &[Entry] = &[
         &[70018, 70019, 70020],
         "the device code is wrong or has expired",
         Who::Person,
-        &["begin again: `queuemail token login {login} --device`"],
+        &["start again: `queuemail token login {login} --device`"],
     ),
     code(
         &[50134],
         "the sign-in went to another data centre",
         Who::Person,
-        &["begin again: `queuemail token login {login}`"],
+        &["start again: `queuemail token login {login}`"],
     ),
 ];
 
@@ -520,10 +520,10 @@ pub static ERRORS: &[Entry] = &[
     ),
     error(
         "unauthorized_client",
-        "the app may not use this grant, or is not known in the tenant",
+        "the app may not use this grant, or the tenant does not know the app",
         Who::Entra,
         &[
-            "check client ID {client_id} and tenant {tenant}; the app must be registered or consented to there",
+            "check client ID {client_id} and tenant {tenant}; register the app there, or grant consent to it",
         ],
     ),
     error(
@@ -534,7 +534,7 @@ pub static ERRORS: &[Entry] = &[
     ),
     error(
         "interaction_required",
-        "a person must take part in the sign-in",
+        "the sign-in needs a person",
         Who::Person,
         &[LOGIN],
     ),
@@ -560,7 +560,7 @@ pub static ERRORS: &[Entry] = &[
         "expired_token",
         "the device code has expired",
         Who::Person,
-        &["begin again: `queuemail token login {login} --device`"],
+        &["start again: `queuemail token login {login} --device`"],
     ),
     error(
         "invalid_scope",
@@ -570,13 +570,13 @@ pub static ERRORS: &[Entry] = &[
     ),
     error(
         "invalid_resource",
-        "the resource in the scope is not known in this tenant",
+        "the tenant does not know the resource in the scope",
         Who::You,
         &[OWN_SCOPE, "or the tenant has no Exchange Online"],
     ),
     error(
         "invalid_request",
-        "the request lacks something or holds something malformed",
+        "the request is incomplete or malformed",
         Who::You,
         &["check the values of server {server}: `queuemail server show {server}`"],
     ),
@@ -588,13 +588,13 @@ pub static ERRORS: &[Entry] = &[
     ),
     error(
         "temporarily_unavailable",
-        "the authorization server cannot answer now",
+        "the authorization server is temporarily unavailable",
         Who::Nobody,
         &["try again later; an outage is shown at https://status.cloud.microsoft"],
     ),
     error(
         "server_error",
-        "the authorization server has a fault of its own",
+        "the authorization server has an internal error",
         Who::Nobody,
         &["try again later; an outage is shown at https://status.cloud.microsoft"],
     ),

@@ -8,29 +8,29 @@ use crate::shell;
 /// Who can put it right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// Whoever configures queuemail.
+    /// The reader, who configures queuemail.
     You,
     /// The administrator of the Entra ID tenant: app registration, consent, policies.
     Entra,
     /// The administrator of Exchange Online: service principal, mailbox rights, protocols.
     Exchange,
-    /// The person whose account signs in.
+    /// The person who signs in.
     Person,
-    /// Whoever runs the network: proxies, clocks, name servers.
+    /// The administrator of the network: proxies, clocks, name servers.
     Network,
-    /// Nobody: it passes, or Microsoft repairs it.
+    /// Nobody: it is temporary, or Microsoft repairs it.
     Nobody,
 }
 
 impl Who {
     pub fn describe(self) -> &'static str {
         match self {
-            Who::You => "whoever configures queuemail",
-            Who::Entra => "an administrator of the Entra ID tenant",
+            Who::You => "you",
+            Who::Entra => "an Entra ID administrator",
             Who::Exchange => "an Exchange administrator",
-            Who::Person => "the person whose account signs in",
-            Who::Network => "whoever runs the network",
-            Who::Nobody => "nobody; it passes by itself or Microsoft repairs it",
+            Who::Person => "the person who signs in",
+            Who::Network => "a network administrator",
+            Who::Nobody => "nobody: it is temporary, or Microsoft repairs it",
         }
     }
 }
@@ -565,12 +565,12 @@ mod tests {
                 "BAD User is authenticated but not connected.",
                 "mailbox cannot be opened",
             ),
-            ("* BYE Session invalidated - AccessTokenExpired", "ran out"),
+            ("* BYE Session invalidated - AccessTokenExpired", "expired during"),
             (
                 "BAD Request is throttled. Suggested Backoff Time: 299910 milliseconds",
-                "budget",
+                "limit of operations",
             ),
-            ("NO Server Unavailable. 15", "cannot be reached"),
+            ("NO Server Unavailable. 15", "cannot reach"),
             (
                 "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information.",
                 "for the whole tenant",
@@ -585,7 +585,7 @@ mod tests {
             ),
             (
                 "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.",
-                "a password was offered",
+                "used a password",
             ),
             (
                 "535 5.7.3 Authentication unsuccessful [AM0PR01CA0123.eurprd01.prod.exchangelabs.com]",
@@ -593,7 +593,7 @@ mod tests {
             ),
             (
                 "430 4.2.0 STOREDRV; mailbox logon failure; STOREDRV.Submission.Exception:MapiExceptionLogonFailed",
-                "may not open the mailbox",
+                "may not open the sending mailbox",
             ),
             (
                 "554 5.2.252 SendAsDenied; a@contoso.com not allowed to send as b@contoso.com",
@@ -628,7 +628,7 @@ mod tests {
                 "550 5.7.504 [a@contoso.com]: Recipient address rejected: Access denied",
                 "recipient's address",
             ),
-            ("550 5.7.506 Access Denied, Bad HELO", "greeted"),
+            ("550 5.7.506 Access Denied, Bad HELO", "in its greeting"),
             (
                 "550 5.7.508 Access denied, [2001:db8::1] has exceeded permitted limits within /64 range",
                 "too many messages",
@@ -643,7 +643,7 @@ mod tests {
             ),
             (
                 "550 5.1.90 Your message can't be sent because you've reached your daily limit for message recipients",
-                "within a day",
+                "daily limit",
             ),
             (
                 "550 5.7.705 Access denied, tenant has exceeded threshold",
@@ -651,7 +651,7 @@ mod tests {
             ),
             (
                 "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; Failed to process message due to a permanent exception with message [BeginDiagnosticData]WASCL UserAction verdict is not None. Actual verdict is RefuseQuota.",
-                "within a day",
+                "daily limit",
             ),
             (
                 "554 5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; WASCL UserAction verdict is not None. Actual verdict is Suspend",
@@ -663,7 +663,7 @@ mod tests {
             ),
             (
                 "451 4.7.500 Server busy. Please try again later from [192.0.2.1]. (AS77712104)",
-                "slowed down",
+                "limits mail",
             ),
             (
                 "invalid_client: AADSTS50012: Client assertion contains an invalid signature.",

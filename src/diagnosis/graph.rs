@@ -17,7 +17,8 @@ const fn text(
     }
 }
 
-const CLAIMS: &str = "see what the token says of itself: `queuemail token get {address} --for graph --format claims`";
+const CLAIMS: &str =
+    "show what the token contains: `queuemail token get {address} --for graph --format claims`";
 
 pub static TEXTS: &[Entry] = &[
     text(
@@ -26,7 +27,7 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             "grant it: Add-RecipientPermission {from} -Trustee {submitter} -AccessRights SendAs",
-            "or let From be the mailbox that sends, {mailbox}",
+            "or use the sending mailbox, {mailbox}, in From",
         ],
     ),
     text(
@@ -35,12 +36,12 @@ pub static TEXTS: &[Entry] = &[
             "Authorization_RequestDenied",
             "Access is denied",
         ],
-        "the permission is missing or not consented to, or a scope (RBAC for Applications, access policy) leaves this mailbox out",
+        "the permission is missing or not consented to, or a scope (RBAC for Applications, access policy) excludes this mailbox",
         Who::Exchange,
         &[
             CLAIMS,
-            "{if_app}an Exchange administrator checks the scope: Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {mailbox}",
-            "{if_person}whoever signs in needs a right to the mailbox: Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess",
+            "{if_app}ask an Exchange administrator to check the scope: Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {mailbox}",
+            "{if_person}the person who signs in needs a right to the mailbox: Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess",
         ],
     )
     .act("{if_app}Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {mailbox}"),
@@ -53,11 +54,11 @@ pub static TEXTS: &[Entry] = &[
     .act("Get-Mailbox -Identity {mailbox}"),
     text(
         &["ErrorInvalidUser", "Request_ResourceNotFound"],
-        "the user is not known in this tenant",
+        "the tenant does not know the user",
         Who::You,
         &[
             "check the address {mailbox} and the tenant {tenant}",
-            "if `user` of server {server} holds an application ID, put it into `client_id` and its secret into `secret`; `user` is the mailbox user's object ID or address",
+            "if `user` of server {server} is an application ID, move it to `client_id` and its secret to `secret`; `user` is the mailbox user's object ID or address",
         ],
     ),
     text(
@@ -66,11 +67,11 @@ pub static TEXTS: &[Entry] = &[
             "Invalid audience",
             "Access token validation failure",
         ],
-        "the token is for another service than Graph",
+        "the token is not for Graph but for another service",
         Who::You,
         &[
             CLAIMS,
-            "use the cloud's own scope: queuemail server set {server} --scope ''",
+            "use the cloud's default scope: queuemail server set {server} --scope ''",
         ],
     ),
     text(
@@ -80,21 +81,21 @@ pub static TEXTS: &[Entry] = &[
             "TooManyRequests",
             "activityLimitReached",
         ],
-        "Graph limits how much is asked of it",
+        "Graph limits the number of requests",
         Who::Nobody,
         &[
-            "the wait that the server asks for is remembered; the next run goes on where this one stopped",
+            "queuemail waits as long as the server asked; the next run continues where this one stopped",
         ],
     ),
     text(
         &["ErrorMimeContentInvalidBase64String"],
         "Graph could not read the message",
         Who::Nobody,
-        &["this is a mistake of queuemail; `-vv` shows the request, please report it"],
+        &["this is a bug in queuemail; report it with the output of `-vv`, which shows the request"],
     ),
     text(
         &["ErrorMessageSizeExceeded", "RequestEntityTooLarge"],
-        "the message is larger than Graph takes in one request",
+        "the message is larger than Graph accepts in one request",
         Who::You,
         &["send it through SMTP: `queuemail server set {server} --via smtp`"],
     ),
@@ -106,17 +107,17 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["ErrorMailboxMoveInProgress"],
-        "Exchange moves the mailbox to another database, which may take hours",
+        "Exchange is moving the mailbox to another database, which can take hours",
         Who::Nobody,
-        &["nothing is lost; the next run goes on where this one stopped"],
+        &["nothing is lost; the next run continues where this one stopped"],
     ),
     text(
         &["ErrorExceededMessageLimit"],
-        "the mailbox has sent as many messages, or to as many recipients, as it may within a day",
+        "the mailbox has reached its daily limit of messages or recipients",
         Who::Nobody,
         &[
-            "wait until the day is over; a new tenant or one on trial may send less",
-            "if {mailbox} has not sent that much, somebody else may be sending as it: let an administrator look at its sign-ins",
+            "wait until the day is over; new and trial tenants have a lower limit",
+            "if {mailbox} has not sent that much, somebody else may be sending as it: ask an administrator to check its sign-ins",
         ],
     ),
     text(
@@ -125,7 +126,7 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             "unblock {mailbox} on the restricted entities page: https://security.microsoft.com/restrictedentities",
-            "a mailbox of outlook.com is unblocked by its owner, who follows the instructions in its Inbox",
+            "the owner of an outlook.com mailbox can unblock it with the instructions in its Inbox",
         ],
     ),
     text(
@@ -136,14 +137,14 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["syncStateNotFound"],
-        "the mark of the last listing has expired",
+        "the position of the last listing has expired",
         Who::Nobody,
-        &["the next run lists the folder anew; nothing is delivered twice"],
+        &["the next run lists the folder again; nothing is delivered twice"],
     ),
     text(
         &["ErrorItemNotFound"],
-        "the message was moved or deleted meanwhile",
+        "somebody moved or deleted the message in the meantime",
         Who::Nobody,
-        &["nothing is to be done"],
+        &["no action is needed"],
     ),
 ];

@@ -19,33 +19,33 @@ const fn text(
 }
 
 const CLAIMS: &str =
-    "see what the token says of itself: `queuemail token get {address} --format claims`";
+    "show what the token contains: `queuemail token get {address} --format claims`";
 const SMTP_SWITCH: &str =
     "allow it for this mailbox: Set-CASMailbox {mailbox} -SmtpClientAuthenticationDisabled $false";
 const VIA_GRAPH: &str = "or send without SMTP: `queuemail server set {server} --via graph`";
-const MAILBOX_RIGHT: &str = "usually whoever signs in has no right to this mailbox; an Exchange administrator can check and grant it:\n        Get-MailboxPermission -Identity {mailbox}\n        Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess";
+const MAILBOX_RIGHT: &str = "usually the app or person that signs in has no right to this mailbox; ask an Exchange administrator to check and grant it:\n        Get-MailboxPermission -Identity {mailbox}\n        Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess";
 const RIGHT: &str =
     "Add-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess";
 const SMTP_ON: &str = "Set-CASMailbox -Identity {mailbox} -SmtpClientAuthenticationDisabled $false";
-const OBJECT_ID: &str = "{if_app}the service principal's Object ID is the one under Enterprise applications, not App registrations";
-const WAIT: &str = "nothing is lost; the next run goes on where this one stopped";
+const OBJECT_ID: &str = "{if_app}use the Object ID from Enterprise applications for the service principal, not the one from App registrations";
+const WAIT: &str = "nothing is lost; the next run continues where this one stopped";
 
 pub static TEXTS: &[Entry] = &[
     // ---- IMAP and POP
     text(
         &["User is authenticated but not connected"],
-        "the token is accepted, but the mailbox cannot be opened: usually the app or person has no right to it; also a wrong address, no licence, IMAP switched off, too many connections, or a fault of the service",
+        "the token is accepted, but the mailbox cannot be opened: usually the app or person has no right to it; also a wrong address, no licence, IMAP switched off, too many connections, or a service outage",
         Who::Exchange,
         &[
             MAILBOX_RIGHT,
             OBJECT_ID,
-            "if it worked yesterday for all mailboxes, it is usually a fault of the service: https://status.cloud.microsoft",
+            "if it worked yesterday for all mailboxes, it is usually a service outage: https://status.cloud.microsoft",
         ],
     )
     .act(RIGHT),
     text(
         &["Session invalidated", "AccessTokenExpired"],
-        "the access token ran out in the middle of the session",
+        "the access token expired during the session",
         Who::Nobody,
         &[WAIT],
     ),
@@ -55,10 +55,10 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             CLAIMS,
-            "{if_app}if audience and role fit, an Exchange administrator checks that the app is registered there with the right Object ID:\n        Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List",
+            "{if_app}if audience and role are right, ask an Exchange administrator to check that the app is registered in Exchange with the right Object ID:\n        Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List",
             OBJECT_ID,
-            "check that IMAP is on: Get-CASMailbox {mailbox} | Format-List ImapEnabled",
-            "what was changed less than an hour ago may not hold yet; then ask for a new token: `queuemail token get {address} --fresh`",
+            "check that IMAP is enabled: Get-CASMailbox {mailbox} | Format-List ImapEnabled",
+            "a change can take an hour to apply; then get a new token: `queuemail token get {address} --fresh`",
         ],
     ),
     text(
@@ -67,34 +67,34 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             CLAIMS,
-            "check that POP is on: Get-CASMailbox {mailbox} | Format-List PopEnabled",
+            "check that POP is enabled: Get-CASMailbox {mailbox} | Format-List PopEnabled",
             OBJECT_ID,
         ],
     ),
     text(
         &["LOGIN failed", "LOGINDISABLED"],
-        "a password was offered, and Basic authentication is switched off",
+        "the client used a password, but Basic authentication is disabled",
         Who::You,
         &["use a token: `queuemail token get {address} --format xoauth2`"],
     ),
     text(
         &["Request is throttled", "Suggested backoff time"],
-        "the mailbox's or the client's budget of operations is used up",
+        "the mailbox or the client has exceeded its limit of operations",
         Who::Nobody,
         &[
-            "the wait that the server asks for is remembered; fetch less often or with fewer --jobs",
+            "queuemail waits as long as the server asked; fetch less often or with fewer --jobs",
             WAIT,
         ],
     ),
     text(
         &["Server Unavailable"],
-        "the mailbox's server cannot be reached from Exchange's front end",
+        "Exchange's front end cannot reach the server of the mailbox",
         Who::Nobody,
         &["try again later; an outage is shown at https://status.cloud.microsoft"],
     ),
     text(
         &["Command received in Invalid state"],
-        "the session fell back to not being signed in",
+        "the server no longer treats the session as signed in",
         Who::Nobody,
         &[WAIT],
     ),
@@ -110,9 +110,9 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["Command Argument Error"],
-        "Exchange does not understand the command's arguments",
+        "Exchange does not accept the arguments of the command",
         Who::Nobody,
-        &["this is a mistake of queuemail; `-vv` shows the command, please report it"],
+        &["this is a bug in queuemail; report it with the output of `-vv`, which shows the command"],
     ),
     text(
         &["Protocol Error. 19"],
@@ -120,12 +120,12 @@ pub static TEXTS: &[Entry] = &[
         Who::You,
         &[
             "queuemail server set {server} {usual_imap}",
-            "Exchange Online's own: `queuemail server set {server} --imap ''`",
+            "or use Exchange Online: `queuemail server set {server} --imap ''`",
         ],
     ),
     text(
         &["Retrieval using the IMAP4 protocol failed"],
-        "Exchange could not convert the message and sent a text of its own in its place",
+        "Exchange could not convert the message and sent a placeholder instead",
         Who::Person,
         &[
             "open the message in Outlook, or read the mailbox through Graph: `queuemail server set {server} --via graph`",
@@ -137,7 +137,7 @@ pub static TEXTS: &[Entry] = &[
             "SmtpClientAuthentication is disabled for the Tenant",
             "5.7.139…disabled for the Tenant",
         ],
-        "SMTP sign-in is switched off for the whole tenant, which is the default for tenants made after January 2020",
+        "SMTP sign-in is disabled for the whole tenant; this is the default for tenants created after January 2020",
         Who::Exchange,
         &[SMTP_SWITCH, VIA_GRAPH],
     )
@@ -147,7 +147,7 @@ pub static TEXTS: &[Entry] = &[
             "SmtpClientAuthentication is disabled",
             "5.7.139…disabled for the Mailbox",
         ],
-        "SMTP sign-in is switched off for this mailbox",
+        "SMTP sign-in is disabled for this mailbox",
         Who::Exchange,
         &[SMTP_SWITCH, VIA_GRAPH],
     )
@@ -158,7 +158,7 @@ pub static TEXTS: &[Entry] = &[
             "5.7.30…basic authentication is not supported",
             "5.7.139…user credentials were incorrect",
         ],
-        "a password was offered, and Basic authentication is switched off",
+        "the client used a password, but Basic authentication is disabled",
         Who::You,
         &["sign in with a token: `queuemail token get {address} --for smtp --format xoauth2`"],
     ),
@@ -171,22 +171,22 @@ pub static TEXTS: &[Entry] = &[
         "a policy of the tenant (Conditional Access, authentication policy or security defaults) blocks the SMTP sign-in",
         Who::Entra,
         &[
-            "an administrator finds the policy in the sign-in logs of {mailbox}",
+            "ask an Entra ID administrator to find the policy in the sign-in logs of {mailbox}",
             SMTP_SWITCH,
             VIA_GRAPH,
         ],
     )
-    .act("the sign-in logs at https://entra.microsoft.com show which policy stops {mailbox}; IMAP and Graph are not concerned"),
+    .act("the sign-in logs at https://entra.microsoft.com show which policy blocks {mailbox}; IMAP and Graph are not affected"),
     text(
         &[
             "535 5.7.3",
             "535-5.7.3",
             "5.7.3 Authentication unsuccessful",
         ],
-        "the token is refused: wrong audience, `SMTP.SendAsApp` or `SMTP.Send` missing (a Graph permission never helps SMTP), no service principal or mailbox right in Exchange",
+        "the token is refused: wrong audience, `SMTP.SendAsApp` or `SMTP.Send` missing (a Graph permission does not work for SMTP), no service principal or mailbox right in Exchange",
         Who::Exchange,
         &[
-            "see what the token says of itself: `queuemail token get {address} --for smtp --format claims`",
+            "show what the token contains: `queuemail token get {address} --for smtp --format claims`",
             MAILBOX_RIGHT,
             OBJECT_ID,
             VIA_GRAPH,
@@ -199,11 +199,11 @@ pub static TEXTS: &[Entry] = &[
             "MapiExceptionLogonFailed",
             "Cannot open mailbox",
         ],
-        "signed in, but the app or person may not open the mailbox that submits, or it does not exist",
+        "the sign-in worked, but the app or person may not open the sending mailbox, or it does not exist",
         Who::Exchange,
         &[
             MAILBOX_RIGHT,
-            "see whether it exists: Get-Mailbox -Identity {mailbox}",
+            "check that it exists: Get-Mailbox -Identity {mailbox}",
         ],
     )
     .act(RIGHT),
@@ -213,7 +213,7 @@ pub static TEXTS: &[Entry] = &[
             "Sender thread limit exceeded",
             "432 4.3.2",
         ],
-        "more than three connections submit for one mailbox at a time",
+        "more than three connections send for one mailbox at the same time",
         Who::Nobody,
         &["try again later; another program may be sending as {mailbox} too"],
     ),
@@ -225,11 +225,11 @@ pub static TEXTS: &[Entry] = &[
             "5.1.92",
             "daily limit for message recipients",
         ],
-        "the mailbox has sent to as many recipients as it may within a day, usually 10,000",
+        "the mailbox has reached its daily limit of recipients, usually 10,000",
         Who::Nobody,
         &[
-            "wait until the day is over: nobody can lift the limit; mass mail needs another service, such as High Volume Email",
-            "if {mailbox} has not sent that much, somebody else may be sending as it: let an administrator look at its sign-ins",
+            "wait until the day is over: the limit cannot be raised; mass mail needs another service, such as High Volume Email",
+            "if {mailbox} has not sent that much, somebody else may be sending as it: ask an administrator to check its sign-ins",
         ],
     ),
     text(
@@ -243,7 +243,7 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             "grant it: Add-RecipientPermission {from} -Trustee {submitter} -AccessRights SendAs",
-            "or let From be the mailbox that submits, {mailbox}",
+            "or use the sending mailbox, {mailbox}, in From",
         ],
     ),
     text(
@@ -258,20 +258,20 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["5.7.57", "Client not authenticated"],
-        "the host saw no sign-in before the message",
+        "the client did not sign in before it sent the message",
         Who::You,
         &[
             "queuemail server set {server} {usual_smtp}",
-            "Exchange Online's own: `queuemail server set {server} --smtp ''`",
+            "or use Exchange Online: `queuemail server set {server} --smtp ''`",
         ],
     ),
     text(
         &["5.7.64", "Relay access denied"],
-        "the host is for relaying through a connector, not for submission",
+        "the host relays through a connector and does not accept submissions",
         Who::You,
         &[
             "queuemail server set {server} {usual_smtp}",
-            "Exchange Online's own: `queuemail server set {server} --smtp ''`",
+            "or use Exchange Online: `queuemail server set {server} --smtp ''`",
         ],
     ),
     text(
@@ -293,27 +293,27 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["OutboundSpamException…RefuseQuota"],
-        "the mailbox or the tenant has sent as much as Microsoft lets it within a day; new tenants and those on trial may send little",
+        "the mailbox or the tenant has reached its daily limit; new and trial tenants have a low limit",
         Who::Nobody,
-        &["wait until the day is over: nobody can lift the limit"],
+        &["wait until the day is over: the limit cannot be raised"],
     ),
     text(
         &["5.7.504", "5.7.505", "banned recipient"],
-        "the recipient's address is not valid there, or takes no mail",
+        "the recipient's address does not exist or does not accept mail",
         Who::You,
         &["check the recipient's address"],
     ),
     text(
         &["5.7.506", "Bad HELO"],
-        "the host was greeted with its own name, or with one that is not ours",
+        "the client used the server's name, or an invalid name, in its greeting",
         Who::Network,
-        &["set this machine's own name: hostnamectl set-hostname NAME.DOMAIN"],
+        &["set the name of this machine: hostnamectl set-hostname NAME.DOMAIN"],
     ),
     text(
         &["5.7.507", "rejected by recipient", "5.7.513"],
         "the recipient's organization blocks the network address that the message came from",
         Who::Nobody,
-        &["ask the recipient to allow it: nobody on this side can"],
+        &["ask the recipient's organization to allow it: only they can"],
     ),
     text(
         &["5.7.508", "exceeded permitted limits within"],
@@ -323,15 +323,15 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["5.7.509", "does not pass DMARC"],
-        "the domain in From is not proven by SPF or DKIM, and its DMARC policy has such mail refused",
+        "neither SPF nor DKIM proves the domain in From, and its DMARC policy asks hosts to refuse such mail",
         Who::Exchange,
         &[
-            "sign the domain of {from}: https://security.microsoft.com/dkimv2, and let its SPF record hold include:spf.protection.outlook.com",
+            "sign the domain of {from}: https://security.microsoft.com/dkimv2, and add include:spf.protection.outlook.com to its SPF record",
         ],
     ),
     text(
         &["5.7.510", "does not accept email over IPv6"],
-        "the recipient's host takes no mail over IPv6",
+        "the recipient's host does not accept mail over IPv6",
         Who::Network,
         &["send through Exchange Online: `queuemail server set {server} --smtp ''`"],
     ),
@@ -339,15 +339,15 @@ pub static TEXTS: &[Entry] = &[
         &["5.7.511", "5.7.606", "banned sending IP"],
         "the network address that the message came from is banned",
         Who::Network,
-        &["ask for its removal at https://sender.office.com, or for 5.7.511 at delist@microsoft.com with the whole reply"],
+        &["request its removal at https://sender.office.com; for 5.7.511, send the whole reply to delist@microsoft.com"],
     ),
     text(
         &["5.7.705", "5.7.708", "tenant has exceeded threshold", "traffic not accepted from this IP"],
         "Microsoft has stopped the whole tenant from sending, for suspicious or bulk mail, or because its subscription is new or was renewed late",
         Who::Exchange,
         &[
-            "find and secure the accounts that send too much, then let Microsoft's support unblock the tenant: https://admin.microsoft.com",
-            "see which: https://security.microsoft.com/restrictedentities",
+            "find and secure the accounts that send too much, then ask Microsoft's support to unblock the tenant: https://admin.microsoft.com",
+            "see which accounts: https://security.microsoft.com/restrictedentities",
         ],
     ),
     text(
@@ -358,19 +358,19 @@ pub static TEXTS: &[Entry] = &[
     ),
     text(
         &["4.7.500", "Server busy. Please try again later"],
-        "the network address that the message came from is slowed down until more is known of it",
+        "Exchange limits mail from a network address that it does not know well yet",
         Who::Nobody,
-        &["try again later; what is in the outbox is tried again by itself"],
+        &["try again later; `queuemail outbox flush` retries what is in the outbox"],
     ),
     text(
         &["5.6.211", "Single text value size"],
-        "a header field of the message is longer than Exchange takes (32 KiB)",
+        "a header field of the message is longer than Exchange accepts (32 KiB)",
         Who::You,
         &["shorten the field that the server names: with many recipients, put them into Bcc or send several messages"],
     ),
     text(
         &["external recipient rate", "5.7.233"],
-        "the tenant has sent to as many external recipients as it may within a day",
+        "the tenant has reached its daily limit of external recipients",
         Who::Nobody,
         &["wait until the day is over"],
     ),

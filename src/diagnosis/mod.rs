@@ -92,7 +92,7 @@ fn at_own_host(scene: &Scene, fault: Option<&Fault>) -> Scene {
     }
 }
 
-/// What a failure comes down to: the answer to "what is wrong, who must act, what exactly".
+/// What a failure comes down to: the answer to "what is wrong, who can fix it, with what".
 #[derive(Clone, Debug)]
 pub struct Verdict {
     pub who: Who,
@@ -111,8 +111,9 @@ impl Verdict {
     pub fn sentence(&self) -> String {
         let Verdict { wrong, remedy, .. } = self;
         match self.who {
-            Who::Nobody => format!("{wrong}; nobody has to act: {remedy}"),
-            who => format!("{wrong}; {} acts: {remedy}", who.describe()),
+            Who::Nobody => format!("{wrong}; no fix is needed: {remedy}"),
+            Who::You => format!("{wrong}; fix: {remedy}"),
+            who => format!("{wrong}; fix, by {}: {remedy}", who.describe()),
         }
     }
 }

@@ -30,14 +30,14 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::HostNotFound,
         &["cannot find host", "failed to lookup address"],
-        "the name servers do not know the name, or are not reached",
+        "the name servers do not know the name, or cannot be reached",
         Who::Network,
         &["getent hosts {host}"],
     ),
     own(
         Cause::ConnectionRefused,
         &["cannot connect to…connection refused"],
-        "nobody listens on that port",
+        "no program listens on that port",
         Who::Network,
         &["nc -vz {host} {port}"],
     ),
@@ -49,16 +49,16 @@ pub static TEXTS: &[Entry] = &[
             "cannot connect to…no route",
             "cannot connect to",
         ],
-        "usually a firewall drops what we send",
+        "usually a firewall drops the packets",
         Who::Network,
         &["nc -vz {host} {port}"],
     ),
     own(
         Cause::CannotReach,
         &["cannot reach"],
-        "usually a firewall drops what we send, or a proxy is needed",
+        "usually a firewall drops the packets, or a proxy is needed",
         Who::Network,
-        &["curl -v https://{host}/", "a proxy is named in HTTPS_PROXY"],
+        &["curl -v https://{host}/", "set the proxy in HTTPS_PROXY"],
     ),
     own(
         Cause::CertificateOfAnother,
@@ -66,28 +66,28 @@ pub static TEXTS: &[Entry] = &[
             "is not trusted…hostname mismatch",
             "is not trusted…IP address mismatch",
         ],
-        "the certificate is another host's: a wrong host name, or a proxy in between",
+        "the certificate belongs to another host: the host name is wrong, or a proxy answers instead",
         Who::Network,
         &["openssl s_client -connect {host}:{port} -showcerts"],
     ),
     own(
         Cause::CertificateWithoutNames,
         &["is not trusted…no subjectAltName"],
-        "the certificate has the host's name in its subject (CN) alone, where no client may look for it",
+        "the certificate has the host's name only in its subject (CN), which clients must ignore",
         Who::Network,
         &["reissue the certificate of {host} with the extension subjectAltName=DNS:{host}"],
     ),
     own(
         Cause::CertificateOutOfDate,
         &["is not trusted…expired", "is not trusted…not yet valid"],
-        "it has expired or is not valid yet, or this machine's clock is wrong",
+        "the certificate has expired or is not valid yet, or the clock of this machine is wrong",
         Who::Network,
         &["timedatectl status"],
     ),
     own(
         Cause::CertificateNotTrusted,
         &["is not trusted"],
-        "usually a proxy that inspects TLS, or a private authority",
+        "usually a proxy inspects TLS, or the certificate comes from a private authority",
         Who::Network,
         &["queuemail server set {server} --ca-file PEM, with the authority's certificate in PEM"],
     ),
@@ -101,11 +101,11 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::NotImap,
         &["speaks POP, not IMAP", "does not speak IMAP"],
-        "the port is another protocol's",
+        "the port belongs to another protocol",
         Who::You,
         &[
             "queuemail server set {server} {usual_imap}",
-            "Exchange Online's own: `queuemail server set {server} --imap ''`",
+            "or use Exchange Online: `queuemail server set {server} --imap ''`",
         ],
     ),
     own(
@@ -114,14 +114,14 @@ pub static TEXTS: &[Entry] = &[
             "offers neither XOAUTH2",
             "does not offer to sign in with OAuth",
         ],
-        "the host takes no tokens, so it is not Exchange Online",
+        "the host does not accept tokens, so it is not Exchange Online",
         Who::You,
         &["queuemail server show {server}"],
     ),
     own(
         Cause::NoStartTls,
         &["refuses STARTTLS", "does not offer STARTTLS"],
-        "the port is not one for submission, or a device on the way hides STARTTLS",
+        "the port is not for submission, or a device on the network hides STARTTLS",
         Who::Network,
         &[
             "openssl s_client -starttls {protocol} -connect {host}:{port}",
@@ -142,16 +142,16 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::ConnectionBroke,
         &["closed the connection", "the connection to…broke"],
-        "the host restarts, or something on the way cut us off",
+        "the host restarted, or a device on the network closed the connection",
         Who::Nobody,
         &["try again later"],
     ),
     own(
         Cause::AnswerUnusable,
         &["answer cannot be used", "is not from a token endpoint"],
-        "usually a proxy's own page came in its place",
+        "usually a proxy answered with its own page",
         Who::Network,
-        &["NO_PROXY={host} queuemail check {address}, to go round a proxy"],
+        &["NO_PROXY={host} queuemail check {address}, to bypass a proxy"],
     ),
     // ---- the token's claims
     own(
@@ -164,11 +164,11 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::RoleMissing,
         &["lacks the role"],
-        "the application permission is not there or not consented to",
+        "the application permission is missing, or nobody has consented to it",
         Who::Entra,
         &[
             PERMISSIONS_PAGE,
-            "add the permission there (IMAP and SMTP have theirs under \"APIs my organization uses\", Office 365 Exchange Online) and grant admin consent; the script that does it: `queuemail setup-script {server}`",
+            "add the permission there (for IMAP and SMTP: \"APIs my organization uses\", Office 365 Exchange Online) and grant admin consent; or use the script of `queuemail setup-script {server}`",
         ],
     ),
     own(
@@ -178,13 +178,13 @@ pub static TEXTS: &[Entry] = &[
         Who::Entra,
         &[
             "queuemail setup-script {server}",
-            "Azure keeps a token that was given out before, without the role, for up to a day",
+            "Azure caches tokens: a token without the role stays in use for up to a day",
         ],
     ),
     own(
         Cause::ScopeMissing,
         &["lacks the scope"],
-        "the delegated permission is not there or not consented to",
+        "the delegated permission is missing, or nobody has consented to it",
         Who::Entra,
         &[
             PERMISSIONS_PAGE,
@@ -208,14 +208,14 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::TokenEnded,
         &["the token ends"],
-        "this machine's clock is wrong",
+        "the clock of this machine is wrong",
         Who::Network,
         &["timedatectl set-ntp true"],
     ),
     own(
         Cause::NotSignedIn,
         &["nobody has signed in as"],
-        "the account's owner signs in once by hand",
+        "the owner of the account must sign in once",
         Who::Person,
         &["queuemail token login {login}"],
     ),
@@ -223,81 +223,81 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::MailboxClosed,
         &["signed in to…but cannot open mailbox"],
-        "usually the app or person has no right to it, or one that is newer than an hour and not yet in force; also a wrong address, no licence, IMAP switched off, or a fault of the service",
+        "usually the app or person has no right to it, or the right is less than an hour old and does not apply yet; other causes: a wrong address, no licence, IMAP disabled, or a service outage",
         Who::Exchange,
         &[
             RIGHT,
-            "see who has rights: Get-MailboxPermission -Identity {mailbox}",
-            "if the right is there, IMAP may be off: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
-            "if it worked yesterday for all mailboxes, it is usually a fault of the service: https://status.cloud.microsoft",
+            "show who has rights: Get-MailboxPermission -Identity {mailbox}",
+            "if the right exists, IMAP may be disabled: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
+            "if it worked yesterday for all mailboxes, it is usually a service outage: https://status.cloud.microsoft",
         ],
     ),
     own(
         Cause::OnlyImapRefuses,
         &["though SMTP lets the same"],
-        "usually IMAP is off for the mailbox",
+        "usually IMAP is disabled for the mailbox",
         Who::Exchange,
         &["Set-CASMailbox -Identity {mailbox} -ImapEnabled $true"],
     ),
     own(
         Cause::ImapRefusesApp,
         &["though the app's token is right"],
-        "usually Exchange does not know the app, knows it by the Object ID of the App registrations page, or has known it for less than an hour; also IMAP may be off for the mailbox",
+        "usually Exchange does not know the app, knows it by the Object ID of the App registrations page, or has known it for less than an hour; IMAP may also be disabled for the mailbox",
         Who::Exchange,
         &[
             "New-ServicePrincipal -AppId {client_id} -ObjectId {object_id} -DisplayName {server}",
-            "if it is there with another ObjectId, remove it first: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Remove-ServicePrincipal",
-            "if it is right, the mailbox may be closed for IMAP: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
+            "if it exists with another ObjectId, remove it first: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Remove-ServicePrincipal",
+            "if it is right, IMAP may be disabled for the mailbox: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
         ],
     ),
     own(
         Cause::ImapRefusesAppHere,
         &["though it lets the app into other mailboxes"],
-        "usually IMAP is off for this mailbox, or the address is not its primary one",
+        "usually IMAP is disabled for this mailbox, or the address is not its primary address",
         Who::Exchange,
         &[
             "Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
-            "see its primary address: Get-Mailbox -Identity {mailbox} | Format-List PrimarySmtpAddress",
+            "show its primary address: Get-Mailbox -Identity {mailbox} | Format-List PrimarySmtpAddress",
         ],
     ),
     own(
         Cause::ImapRefusesPerson,
         &["though the person's token is right"],
-        "usually the account has no right to the mailbox, or IMAP is off for it",
+        "usually the account has no right to the mailbox, or IMAP is disabled for it",
         Who::Exchange,
         &[
             RIGHT,
-            "if the right is there: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
+            "if the right exists: Set-CASMailbox -Identity {mailbox} -ImapEnabled $true",
         ],
     ),
     own(
         Cause::AllMailboxesClosed,
         &["though mail was fetched from all of them before"],
-        "usually a fault of the service",
+        "usually a service outage",
         Who::Nobody,
         &["an outage is shown at https://status.cloud.microsoft"],
     ),
     own(
         Cause::NoFolder,
         &["no folder…in mailbox"],
-        "folders are named as in the mailbox's own language",
+        "folder names are in the language of the mailbox",
         Who::You,
         &["queuemail queue set {queue} --address {address} --folder NAME, once for each folder"],
     ),
     own(
         Cause::ReadOnly,
         &["is read-only"],
-        "the right to the mailbox is a right to read only",
+        "the app or person may only read the mailbox",
         Who::Exchange,
         &[
             RIGHT,
-            "or leave the messages as they are: queuemail queue set {queue} --address {address} --after keep",
+            "or do not change the messages: queuemail queue set {queue} --address {address} --after keep",
         ],
     ),
     own(
         Cause::FlagNotKept,
         &["does not keep the flag"],
-        "messages cannot be marked in that folder",
+        "the server does not let messages in that folder be marked",
         Who::You,
         &["queuemail queue set {queue} --address {address} --after keep"],
     ),
@@ -308,13 +308,13 @@ pub static TEXTS: &[Entry] = &[
         Who::Exchange,
         &[
             RIGHT,
-            "if the right is there, look at the app itself: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List",
+            "if the right exists, check the registration of the app: Get-ServicePrincipal | Where-Object AppId -eq {client_id} | Format-List",
         ],
     ),
     own(
         Cause::SmtpRefusesPerson,
         &["refuses SMTP sign-in…though the person's token is right"],
-        "usually the account may not submit as this mailbox, or SMTP is off for it",
+        "usually the account may not send as this mailbox, or SMTP is disabled for it",
         Who::Exchange,
         &[
             RIGHT,
@@ -324,7 +324,7 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::SendAsUntested,
         &["shows only when a message is sent"],
-        "without the right Exchange refuses the message (SendAsDenied)",
+        "without the right, Exchange refuses the message (SendAsDenied)",
         Who::Exchange,
         &["Get-RecipientPermission -Identity {from} -Trustee {submitter}"],
     ),
@@ -332,21 +332,21 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::MailboxOpen,
         &["can open mailbox"],
-        "the app should be refused there",
+        "Exchange should refuse the app there",
         Who::Exchange,
         &[
             "Remove-MailboxPermission -Identity {mailbox} -User {principal} -AccessRights FullAccess",
-            "see who else has rights: Get-MailboxPermission -Identity {mailbox}",
+            "show who else has rights: Get-MailboxPermission -Identity {mailbox}",
         ],
     ),
     // ---- this machine
     own(
         Cause::NoPassphrase,
         &["no passphrase is given"],
-        "a certificate or its key is protected",
+        "the certificate or its key needs a passphrase",
         Who::You,
         &[
-            "put the passphrase into a file (mode 0600), then: `queuemail server set {app_server} --certificate-passphrase-file FILE`",
+            "write the passphrase to a file (mode 0600), then: `queuemail server set {app_server} --certificate-passphrase-file FILE`",
         ],
     ),
     own(
@@ -360,7 +360,7 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::SecretEnds,
         &["the secret of server…expire"],
-        "the app signs in no more when it has ended",
+        "the app cannot sign in after that date",
         Who::Entra,
         &[
             "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, New client secret, then queuemail server set {server} --secret-stdin --secret-expires DATE",
@@ -369,7 +369,7 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::CertificateEnds,
         &["the certificate of server…expire"],
-        "the app signs in no more when it has ended",
+        "the app cannot sign in after that date",
         Who::Entra,
         &[
             "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/Credentials/appId/{client_id}, Certificates, Upload certificate, then queuemail server set {server} --certificate FILE",
@@ -378,7 +378,7 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::HostCertificateEnds,
         &["the certificate of host…expire"],
-        "TLS ends when it has expired",
+        "TLS connections fail after that date",
         Who::Network,
         &["openssl s_client -connect {host}:{port} -showcerts"],
     ),

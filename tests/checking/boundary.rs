@@ -34,7 +34,7 @@ fn an_open_mailbox_is_a_cross_with_the_remedy() {
     assert_eq!(
         open["verdict"]["sentence"],
         format!(
-            "app `{CLIENT}` of server `Contoso` can open mailbox `{CEO}`: the app should be refused there; an Exchange administrator acts: Remove-MailboxPermission -Identity {CEO} -User {OBJECT_ID} -AccessRights FullAccess"
+            "app `{CLIENT}` of server `Contoso` can open mailbox `{CEO}`: Exchange should refuse the app there; fix, by an Exchange administrator: Remove-MailboxPermission -Identity {CEO} -User {OBJECT_ID} -AccessRights FullAccess"
         )
     );
 }

@@ -277,7 +277,7 @@ fn a_certificate_of_other_names_has_a_remedy_of_its_own() {
         let words = step.to_string();
         assert!(words.contains(&format!("{said} mismatch")), "{words}");
         assert!(
-            words.contains("the certificate is another host's"),
+            words.contains("the certificate belongs to another host"),
             "{words}"
         );
         let ran = home.run(&["fetch", "--deliver", "stdout"]);

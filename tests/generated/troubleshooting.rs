@@ -58,7 +58,7 @@ fn section(entry: &Value) -> String {
     let mut text = format!("\n### {}\n\n", symptoms.join(", "));
     let means = entry["means"].as_str().expect("means");
     let who = entry["who"].as_str().expect("who");
-    text += &format!("{}. Who acts: {who}.\n\n", capital(means));
+    text += &format!("{}. Who can fix it: {who}.\n\n", capital(means));
     for hint in entry["hints"].as_array().expect("hints") {
         let mut lines = hint.as_str().expect("a hint").lines();
         text += &format!("- {}\n", lines.next().unwrap_or_default());

@@ -34,7 +34,7 @@ fn codes_replies_and_texts() {
     ] {
         let ran = home.run(&[&["explain"], words].concat()).succeeds();
         assert!(ran.out.contains(says), "{words:?}: {}", ran.out);
-        assert!(ran.out.contains("\nwho acts: "), "{}", ran.out);
+        assert!(ran.out.contains("\nwho can fix it: "), "{}", ran.out);
         assert!(ran.out.contains("\nhint: "), "{}", ran.out);
         assert_eq!(ran.err, "");
     }

@@ -190,13 +190,13 @@ fn what_entra_says_of_a_managed_identity_is_explained() {
     azure.answers = vec![(400, body.into())];
     let (ran, _) = azure.get();
     ran.fails(77)
-        .says("hint: use the cloud's own scope: queuemail server set contoso --scope ''")
+        .says("hint: use the cloud's default scope: queuemail server set contoso --scope ''")
         .never_says("az vm");
     // The older word for it.
     azure.answers = vec![(400, body.replace("500011", "50001"))];
     let (ran, _) = azure.get();
     ran.fails(77)
-        .says("hint: use the cloud's own scope: queuemail server set contoso --scope ''");
+        .says("hint: use the cloud's default scope: queuemail server set contoso --scope ''");
 }
 
 /// Docker Desktop, a proxy: what is no JSON is not the service's.
@@ -221,7 +221,7 @@ fn a_managed_identity_without_a_role_gets_it_by_the_script() {
     let (ran, _) = azure.run(&["check", "support"]);
     let told = "lacks the role `IMAP.AccessAsApp`, so IMAP will refuse it";
     assert!(ran.out.contains(told), "{ran:?}");
-    let acts = "an administrator of the Entra ID tenant acts: queuemail setup-script contoso";
+    let acts = "fix, by an Entra ID administrator: queuemail setup-script contoso";
     assert!(ran.out.contains(acts), "{}", ran.out);
     assert!(!ran.out.contains("entra.microsoft.com"), "{}", ran.out);
     let (ran, _) = azure.run(&["token", "get", "support", "--format", "claims"]);

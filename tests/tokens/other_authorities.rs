@@ -83,7 +83,7 @@ queues:
     file("via: imap", "");
     faults.token_next(1, TokenFault::Aadsts(65001));
     get(&[]).fails(77).says(&format!(
-        "hint: an administrator grants consent at {host}/{}/adminconsent?client_id={CLIENT}",
+        "hint: ask an Entra ID administrator to grant consent: {host}/{}/adminconsent?client_id={CLIENT}",
         home.standin.tenant()
     ));
     faults.token_next(1, TokenFault::Aadsts(50059));
