@@ -57,6 +57,10 @@ lint: ## Check format, clippy, and dependencies where cargo-deny is installed
 		echo 'lint: cargo-deny is not installed, dependencies are not checked (cargo install cargo-deny)'; \
 	fi
 
+.PHONY: elsewhere
+elsewhere: ## Check that the Rust sources compile for macOS and FreeBSD (nothing is run)
+	scripts/elsewhere
+
 .PHONY: advisories
 advisories: ## Check the dependencies against RustSec's advisories (needs cargo-deny and the network)
 	scripts/advisories
@@ -87,6 +91,9 @@ install-files:
 		'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/queuemail.fish'
 	install -D -m 644 examples/queuemail.yaml \
 		'$(DESTDIR)$(PREFIX)/share/doc/queuemail/examples/queuemail.yaml'
+	@install -m 644 README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md \
+		'$(DESTDIR)$(PREFIX)/share/doc/queuemail'
+	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/queuemail/docs' docs/*.md
 	@[ -z '$(SENDMAIL)' ] || { mkdir -p '$(DESTDIR)$(PREFIX)/sbin' && \
 		ln -sfn ../bin/queuemail '$(DESTDIR)$(PREFIX)/sbin/sendmail'; }
 
@@ -96,9 +103,10 @@ deb: build ## Make a Debian package: target/package/queuemail_*.deb; MAINTAINER=
 	packaging/deb $(BINARY)
 
 .PHONY: reproducible
-reproducible: ## Build program and package twice, in two folders: the same bytes?
+reproducible: ## Make all files of a release twice, in two folders: the same bytes?
 	scripts/need build
 	scripts/need deb
+	scripts/need release
 	scripts/reproducible
 
 .PHONY: static

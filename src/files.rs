@@ -8,6 +8,7 @@ pub use way::{End, real_path};
 
 use crate::fault::{Fault, Kind};
 use crate::shell;
+use crate::system;
 use anyhow::{Context, Result};
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read, Write};
@@ -158,9 +159,10 @@ const FEW: usize = 8;
 /// Makes files in `folder` durable, with their names.
 pub fn sync_files(folder: &Path, files: &[&Path]) -> std::io::Result<()> {
     let directory = File::open(folder)?;
-    #[cfg(target_os = "linux")]
-    if files.len() > FEW {
-        return Ok(rustix::fs::syncfs(&directory)?);
+    if files.len() > FEW
+        && let Some(synced) = system::sync_filesystem(&directory)
+    {
+        return synced;
     }
     for path in files {
         File::open(path)?.sync_all()?;

@@ -54,6 +54,7 @@ mod send;
 mod setup;
 mod shell;
 mod state;
+mod system;
 mod tell;
 mod tokens;
 mod usage;
@@ -117,14 +118,13 @@ fn misread(err: &clap::Error, args: &[OsString], json: bool) -> ExitCode {
 /// A crash must not write secrets to a disk. Where the limit cannot be lowered, we go on: the
 /// system's administrator has decided otherwise.
 fn no_core_dumps() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    use rustix::process::{Resource, Rlimit, setrlimit};
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
     let _ = setrlimit(Resource::Core, none);
-    // Also keeps other processes of the same user from reading our memory.
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    system::hide_memory();
 }
 
 /// A file that may not grow so far (`ulimit -f`) is to fail the write, as on a full disk, and not to

@@ -3,6 +3,7 @@
 mod boundary;
 mod by_graph;
 mod field;
+mod report;
 mod situations;
 mod walk;
 

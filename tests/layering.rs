@@ -19,6 +19,7 @@ const BASE: &[&str] = &[
     "powershell",
     "secret",
     "shell",
+    "system",
     "wording",
     "x509",
 ];

@@ -4,6 +4,7 @@
 //! - `subject`, `choose`: what is walked
 //! - `run`: walks all of it, and reads the walks together
 //! - `reading`, `sending`, `boundary`: the walks; `parts`: what they have in common
+//! - `report`: the walks without what tells whose they are
 //! - `claims`: does a token serve its purpose, by what it says of itself
 //! - `files`: may we read what we must, and nobody else what is secret
 //! - `mailbox`: what an opened mailbox lets us do
@@ -16,6 +17,7 @@ mod files;
 mod mailbox;
 mod parts;
 mod reading;
+pub mod report;
 mod road;
 mod run;
 mod sending;

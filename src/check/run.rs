@@ -2,6 +2,7 @@
 //! be the cause of what failed in another.
 
 use super::Walk;
+use super::report::{Heard, Line};
 use super::road;
 use super::subject::Subject;
 use crate::fault::{Cause, Fault, Kind};
@@ -14,18 +15,22 @@ use crate::state::Store;
 use crate::tokens::Access;
 use anyhow::Result;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many are walked at a time. Exchange limits what one mailbox takes, not one app.
 const AT_A_TIME: usize = 8;
 
 /// A walk and what it was of.
 pub struct Checked {
+    /// What kind of thing was walked, for people.
+    pub kind: &'static str,
     pub title: String,
     pub queue: Option<String>,
     /// The mailbox, or the server's name.
     pub name: String,
     pub walk: Walk,
+    /// What was said on the wire, if somebody listened.
+    pub heard: Vec<Line>,
 }
 
 /// What the walks share.
@@ -39,9 +44,12 @@ pub(super) struct Run<'a> {
     pub fresh: Access<'a>,
     pub mailboxes: Mailboxes<'a>,
     pub transports: Transports<'a>,
+    heard: Option<Arc<Heard>>,
 }
 
 /// Walks everything, in the order of the subjects; the store of tokens first, where there is one.
+/// With `heard`, which observes in the place of the one in `means`, what was said on the wire is
+/// kept.
 ///
 /// # Errors
 /// The state's. What a walk finds is in the walk.
@@ -50,7 +58,15 @@ pub fn walk_all(
     office: &Office<'_>,
     store: &Store,
     subjects: &[Subject<'_>],
+    heard: Option<Arc<Heard>>,
 ) -> Result<Vec<Checked>> {
+    let means = &match &heard {
+        Some(heard) => Means {
+            observer: Arc::<Heard>::clone(heard),
+            ..means.clone()
+        },
+        None => means.clone(),
+    };
     let run = Run {
         means,
         office,
@@ -59,6 +75,7 @@ pub fn walk_all(
         fresh: Access::new(means, office, store).fresh(true),
         mailboxes: Mailboxes::new(means, office, store),
         transports: Transports::new(means, office, store),
+        heard,
     };
     let mut checked: Vec<Checked> = run.token_store().into_iter().collect();
     checked.extend(run.all(subjects));
@@ -77,10 +94,12 @@ impl Run<'_> {
             Ok(((), format!("{place} can be read, written and erased")))
         });
         Some(Checked {
+            kind: "token store",
             title: "token store".to_owned(),
             queue: None,
             name: "token_store".to_owned(),
             walk,
+            heard: Vec::new(),
         })
     }
 
@@ -129,6 +148,9 @@ impl Run<'_> {
     }
 
     fn one(&self, subject: &Subject<'_>) -> Checked {
+        if let Some(heard) = &self.heard {
+            heard.begin();
+        }
         let walk = match subject {
             Subject::Mailbox(entry) => self.mailbox(entry),
             Subject::Incoming(server) => self.incoming(server),
@@ -136,10 +158,16 @@ impl Run<'_> {
             Subject::Boundary(border) => self.boundary(border),
         };
         Checked {
+            kind: subject.kind(),
             title: subject.title(),
             queue: subject.queue(),
             name: subject.name(),
             walk,
+            heard: self
+                .heard
+                .as_ref()
+                .map(|heard| heard.end())
+                .unwrap_or_default(),
         }
     }
 }

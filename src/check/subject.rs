@@ -45,6 +45,16 @@ impl Subject<'_> {
         }
     }
 
+    /// What kind of thing it is, for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Subject::Mailbox(_) => "mailbox",
+            Subject::Incoming(_) => "incoming server",
+            Subject::Outgoing(_) => "outgoing server",
+            Subject::Boundary(_) => "closed mailbox",
+        }
+    }
+
     pub fn queue(&self) -> Option<String> {
         match self {
             Subject::Mailbox(entry) => Some(entry.queue.name.clone()),

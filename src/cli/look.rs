@@ -11,6 +11,7 @@ Examples:
   queuemail check Contoso                      all mailboxes of a server
   queuemail check -q                           from cron: only problems
   queuemail check --boundary ceo@contoso.com   proves that no configured app can read it
+  queuemail check --report report.txt          writes an anonymised report for the developers
 
 check changes nothing and sends nothing. The exit code is that of the worst step, and 75 if everything
 works but something expires within 30 days. With --boundary a refusal is the good result, and the exit
@@ -22,6 +23,9 @@ pub struct CheckArgs {
     /// Prove that the apps of these servers, or of all servers, cannot open these mailboxes
     #[arg(long, value_name = "ADDR", num_args = 1..)]
     pub boundary: Vec<String>,
+    /// Write an anonymised report of every step to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -29,6 +29,7 @@ pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
     let check = CheckArgs {
         names: address.into_iter().collect(),
         boundary: Vec::new(),
+        report: None,
     };
     super::check::run(context, &check)
 }

@@ -6,6 +6,7 @@ use super::handover::Taker;
 use super::{Letter, cannot_write, mboxrd};
 use crate::fault::{Fault, Kind};
 use crate::output;
+use crate::system;
 use anyhow::Result;
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
@@ -49,7 +50,7 @@ impl Taker for Stdout {
 
 /// Syncs a file; pipes and terminals have nothing to sync, and say so.
 fn make_durable() -> io::Result<()> {
-    match rustix::fs::fdatasync(io::stdout()) {
+    match system::sync_content(io::stdout()) {
         Ok(()) | Err(Errno::INVAL | Errno::ROFS | Errno::NOTSUP) => Ok(()),
         Err(e) => Err(e.into()),
     }
@@ -58,9 +59,11 @@ fn make_durable() -> io::Result<()> {
 /// True if nobody gave us a standard output. Rust then opens /dev/null, for reading too, in its
 /// place, and mail would vanish without an error; `>/dev/null` in a shell is for writing alone.
 fn is_closed() -> bool {
-    let null = rustix::fs::makedev(1, 3);
+    let Ok(null) = rustix::fs::stat("/dev/null") else {
+        return false;
+    };
     let out = io::stdout();
-    rustix::fs::fstat(&out).is_ok_and(|stat| stat.st_rdev == null)
+    rustix::fs::fstat(&out).is_ok_and(|stat| stat.st_rdev == null.st_rdev)
         && rustix::fs::fcntl_getfl(&out).is_ok_and(|flags| flags.contains(OFlags::RDWR))
 }
 

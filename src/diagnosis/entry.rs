@@ -565,7 +565,10 @@ mod tests {
                 "BAD User is authenticated but not connected.",
                 "mailbox cannot be opened",
             ),
-            ("* BYE Session invalidated - AccessTokenExpired", "expired during"),
+            (
+                "* BYE Session invalidated - AccessTokenExpired",
+                "expired during",
+            ),
             (
                 "BAD Request is throttled. Suggested Backoff Time: 299910 milliseconds",
                 "limit of operations",

@@ -1,5 +1,6 @@
 //! The tables, and how a database of an earlier version becomes one of this version.
 
+use crate::system;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -271,6 +272,9 @@ pub fn owner(connection: &mut Connection) -> Result<Owner> {
 pub fn prepare(connection: &mut Connection, busy: Duration) -> Result<()> {
     use_log(connection, busy)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    if system::FSYNC_STOPS_SHORT {
+        connection.pragma_update(None, "fullfsync", true)?;
+    }
     connection.pragma_update(None, "foreign_keys", true)?;
     // What is deleted may be a token: it is overwritten.
     connection.pragma_update(None, "secure_delete", true)?;

@@ -53,6 +53,7 @@ fn make_install_puts_everything_in_its_place() {
         let installed = fs::read(prefix.join(installed)).unwrap();
         assert_eq!(installed, fs::read(root.join(source)).unwrap(), "{source}");
     }
+    links_lead_somewhere(&prefix.join("share/doc/queuemail"));
     // Called by that name, the program sends.
     let sendmail = Command::new(prefix.join("sbin/sendmail"))
         .args(["-i", "--help"])
@@ -60,6 +61,30 @@ fn make_install_puts_everything_in_its_place() {
         .unwrap();
     let help = String::from_utf8_lossy(&sendmail.stdout);
     assert!(help.contains("sendmail"), "{help}");
+}
+
+/// Demands that every link of the installed documents to another document is to one that is there.
+fn links_lead_somewhere(folder: &Path) {
+    let mut count = 0;
+    for folder in [folder, &folder.join("docs")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            for link in text.split("](").skip(1) {
+                let link = link.split([')', '#']).next().unwrap();
+                if link.is_empty() || link.contains("://") {
+                    continue;
+                }
+                let to = folder.join(link);
+                assert!(to.exists(), "{}: {link}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 40, "only {count} links were found");
 }
 
 /// Nobody takes a check that did not take place for a good one.

@@ -1,17 +1,19 @@
 #!/bin/sh
-# boot.sh FOLDER: becomes systemd, the first process of a throw-away copy of this machine.
+# boot.sh FOLDER ROOT: becomes systemd, the first process of a throw-away copy of the machine whose
+# files are in ROOT: of this one, with `/`.
 #
 # To be run in new mount, process, IPC, host name and control group namespaces. The copy shows the
 # machine's files, and keeps what changes in memory: /run/changes holds every file that differs.
 # It shares the network, so that servers on loopback are in reach, and nothing else.
 set -eu
 folder=$1
+from=$2
 
 mount --make-rprivate /
 mount -t tmpfs copy "$folder"
 mkdir "$folder/changes" "$folder/work" "$folder/root"
 mount -t overlay copy "$folder/root" \
-    -o "lowerdir=/,upperdir=$folder/changes,workdir=$folder/work"
+    -o "lowerdir=$from,upperdir=$folder/changes,workdir=$folder/work"
 cd "$folder/root"
 
 # A container's policy that packages may start and stop nothing is not the copy's.

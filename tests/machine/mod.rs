@@ -1,4 +1,5 @@
-//! A throw-away copy of this machine with a systemd of its own, for what the package installs.
+//! A throw-away copy of a machine, mostly this one, with a systemd of its own, for what a package
+//! installs.
 //!
 //! The copy is what `boot.sh` makes: the same files, whose changes are kept in memory, other
 //! processes, the same network. It ends, and is forgotten, with the value.
@@ -28,8 +29,13 @@ pub struct Done {
 }
 
 impl Machine {
-    /// Starts the copy and waits until its systemd answers.
+    /// Starts a copy of this machine and waits until its systemd answers.
     pub fn boot() -> Machine {
+        Machine::boot_from(Path::new("/"))
+    }
+
+    /// The same of a system in a folder, which has a systemd.
+    pub fn boot_from(system: &Path) -> Machine {
         let folder = tempfile::Builder::new()
             .prefix("queuemail-machine-")
             .tempdir()
@@ -37,7 +43,7 @@ impl Machine {
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let root = folder.path().join("copy");
         fs::create_dir(&root).unwrap();
-        let control_group = new_control_group();
+        let control_group = new_control_group(folder.path());
         let boot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/boot.sh");
         // The shell enters the control group, which is then the root of the copy's own.
         let process = Command::new("sh")
@@ -57,6 +63,7 @@ impl Machine {
             ])
             .args(["--uts", "--ipc", "sh"])
             .args([&boot, &root])
+            .arg(system)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -85,6 +92,14 @@ impl Machine {
     #[track_caller]
     pub fn run(&self, command: &str) -> String {
         self.fails(0, command).stdout
+    }
+
+    /// A path in the copy, as the machine outside sees it.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        Path::new("/proc")
+            .join(&self.first)
+            .join("root")
+            .join(inside.trim_start_matches('/'))
     }
 
     /// Runs a shell command and demands this exit code.
@@ -183,8 +198,8 @@ impl Drop for Machine {
     }
 }
 
-/// A control group of version 2 for the copy.
-fn new_control_group() -> PathBuf {
+/// A control group of version 2 for the copy, named after its folder.
+fn new_control_group(folder: &Path) -> PathBuf {
     let mounts = fs::read_to_string("/proc/mounts").unwrap();
     let root = mounts
         .lines()
@@ -192,7 +207,7 @@ fn new_control_group() -> PathBuf {
         .find(|fields| fields.get(2) == Some(&"cgroup2"))
         .map(|fields| PathBuf::from(fields[1]))
         .expect("a hierarchy of control groups, version 2");
-    let group = root.join(format!("queuemail-test-{}", std::process::id()));
+    let group = root.join(folder.file_name().unwrap());
     fs::create_dir(&group).unwrap();
     group
 }
