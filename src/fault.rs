@@ -4,6 +4,9 @@
 //! code, a retry, the remedy printed. The contexts above it say what we were doing. What *we*
 //! say and what the *server* said never mix: the server's words are kept verbatim in
 //! [`Fault::server_said`] and escaped only where they are printed.
+//!
+//! anyhow carries a fault up and the contexts with it. It decides nothing: kinds and causes are ours,
+//! and `diagnosis` prints them, not its `Debug`.
 
 mod cause;
 

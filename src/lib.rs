@@ -8,8 +8,7 @@
 //! main → lib → cli, usage     parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
-//!        outbox               the engine: keep, hand over, settle, report
-//!        send                 the engine: connections, limits, waits, verdicts
+//!        send                 the engine: connections, limits, waits, verdicts, and the outbox
 //!        check                the walk to a working mailbox, step by step
 //!        provision            servers and queues added, changed, renamed, removed
 //!        reach                opens mailboxes and ways out, by the way that is open to us
@@ -17,7 +16,7 @@
 //!        submit               who may send, through which server, and how much
 //!        tokens               gives tokens out: kept ones, or by a sign-in
 //!        oauth mail delivery state vault prompt  strangers to each other
-//!        config http net files means output secret child digest fault shell
+//!        config http dialogue net files means output secret child digest fault shell
 //! ```
 
 #![forbid(unsafe_code)]
@@ -29,6 +28,7 @@ mod commands;
 mod config;
 mod delivery;
 mod diagnosis;
+mod dialogue;
 mod digest;
 mod expiry;
 mod fault;
@@ -43,7 +43,6 @@ mod means;
 mod net;
 mod oauth;
 mod office;
-mod outbox;
 mod output;
 mod powershell;
 mod prompt;

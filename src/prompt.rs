@@ -1,5 +1,8 @@
 //! Questions on a terminal; the only file that names dialoguer. Whoever calls has made sure that
 //! questions may be asked.
+//!
+//! dialoguer asks for lines, choices and a yes. Secrets are read here: the crate takes what is typed
+//! into text that is not erased from memory, and Ctrl-C leaves a terminal that shows nothing.
 
 use crate::fault::Fault;
 use crate::secret::Secret;

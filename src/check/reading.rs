@@ -265,10 +265,7 @@ pub fn walk_to_https(
         return Some(());
     }
     let (reached, _) = road::travel(walk, names, host, settings, |settings| {
-        net::over_tls(settings, |connector| {
-            let tcp = net::connect(host, port, settings)?;
-            net::start_tls(tcp, host, connector).map(|_| ())
-        })
+        net::try_tls(host, port, settings)
     })?;
     reached.ok()
 }

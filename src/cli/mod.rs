@@ -3,6 +3,10 @@
 //! Man pages are generated from here, and completions answer from here: the name of a value says
 //! what may stand there (`QUEUE`, `ADDRESS`, `SERVER`, `INCOMING`, `OUTGOING`). First lines are
 //! imperative and end without a period; in the long help the examples come first.
+//!
+//! clap reads the words and writes help and man pages. What is wrong with them is said by
+//! [`crate::usage`], in the form of all our errors; what may be completed by
+//! `commands/completions`, for clap does not know the names in the configuration.
 
 pub mod bash;
 pub mod complete;

@@ -7,7 +7,7 @@ use crate::fault::{Errors, Fault};
 use crate::fetch::{self, Orders, Work};
 use crate::office::Office;
 use crate::reach;
-use crate::tell::fetch::{Teller, summary};
+use crate::tell::fetch::{ReportTo, summary};
 use anyhow::Result;
 use std::time::{Duration, Instant};
 
@@ -18,9 +18,9 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let store = context.store()?;
     let start = Instant::now();
     let orders = orders(args, start, context.output.json)?;
-    let teller = Teller::new(&context.output);
-    let done = fetch::run(&context.means, &office, &store, &orders, &teller)?;
-    teller.end();
+    let report_to = ReportTo::new(&context.output);
+    let done = fetch::run(&context.means, &office, &store, &orders, &report_to)?;
+    report_to.end();
     if orders.work == Work::Fetch {
         let took = start.elapsed();
         summary(&context.output, &done.tally, done.mailboxes, took)?;

@@ -6,7 +6,7 @@ use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::mail::Receipt;
 use crate::office::Office;
-use crate::outbox::{self, Settled};
+use crate::send::outbox::{self, Settled};
 use crate::send::{Listener, Mail, Sending, kept};
 use crate::state::{OutboxEntry, Store};
 use crate::tell;

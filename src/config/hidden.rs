@@ -201,9 +201,8 @@ fn of_value(value: &str) -> usize {
     for (at, separator) in value.char_indices().filter(|(_, c)| is_separator(*c)) {
         let before = value[..at].trim_end_matches([' ', '\t']);
         let word = before.trim_end_matches(['"', '\'']);
-        let start = word.rfind(|c: char| is_frame(c)).map_or(0, |n| n + 1);
         let is_quoted = word.len() < before.len();
-        let word = &word[start..];
+        let word = word.rsplit(is_frame).next().unwrap_or_default();
         let next = value[at + separator.len_utf8()..].chars().next();
         let is_value = separator == ':' && !is_quoted && next.is_some_and(|c| !c.is_whitespace());
         let is_plain = PLAIN.contains(&word) || word.is_empty();
@@ -246,6 +245,13 @@ mod tests {
     fn shown(text: &str) -> Vec<&str> {
         let lines = lines(text).into_iter().zip(visible(text));
         lines.map(|(line, shown)| &line[..shown]).collect()
+    }
+
+    #[test]
+    fn a_curly_quote_within_a_value_is_read() {
+        for line in ["name: a \u{2019}b: c", "name: 4\u{2019}*:@"] {
+            assert!(line.starts_with(shown(line)[0]), "{line}");
+        }
     }
 
     #[test]
@@ -337,7 +343,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read(text in "([ \\-?]{0,4}(secret|name|passwort|\\PC{0,9})[:=： ]{0,2}[\"'{}\\[\\],é\\\\a \n\r]{0,9}){0,5}") {
+        fn any_text_is_read(text in "([ \\-?]{0,4}(secret|name|passwort|\\PC{0,9})[:=： ]{0,2}[\"'\u{2019}{}\\[\\],é\\\\a \n\r]{0,9}){0,5}") {
             for (line, shown) in lines(&text).into_iter().zip(visible(&text)) {
                 prop_assert!(line.is_char_boundary(shown));
             }

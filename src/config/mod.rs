@@ -4,6 +4,10 @@
 //! points at mistakes with file, line, column and a suggestion; `edit` changes one place and leaves
 //! every other byte alone; `cloud` knows which hosts and scopes follow from a login host,
 //! `permission` which permission opens what.
+//!
+//! serde_yaml (the package yaml_serde) reads the file, and its words for what it refuses are made ours
+//! by `refusal`. It writes no file that exists: it would lose comments and order, so `edit` does that
+//! with yaml-edit. Nor does it tell where a value stands that it has read: `locate` asks it again.
 
 mod app;
 #[cfg(test)]
@@ -60,7 +64,7 @@ pub use permission::Purpose;
 pub use post_url::PostUrl;
 pub use resolve_secret::closed_to_others;
 pub use schema::schema;
-pub use secret_command::{Failure, run_with};
+pub use secret_command::{NoSecret, run_with};
 pub use secret_source::SecretSource;
 pub use server_credentials::{Credentials, CredentialsMut};
 pub use token_store::TokenStore;

@@ -7,7 +7,7 @@
 
 use super::load::why;
 use super::mistake::shown;
-use super::secret_command::{Failure, run};
+use super::secret_command::{NoSecret, run};
 use super::secret_source::SecretSource;
 use super::secret_text::{MAX_SECRET, text_of, without_line_end};
 use crate::fault::{Fault, Kind};
@@ -190,9 +190,9 @@ fn from_keyring(name: &str) -> Result<Secret, Fault> {
     for words in &clients {
         match run(words) {
             Ok(secret) if !secret.is_empty() => return Ok(secret),
-            Ok(_) | Err(Failure::NotThere) => {}
-            Err(Failure::Ended(_, stderr)) => said = saying(&stderr),
-            Err(Failure::Other(fault)) => return Err(fault),
+            Ok(_) | Err(NoSecret::NotThere) => {}
+            Err(NoSecret::Ended(_, stderr)) => said = saying(&stderr),
+            Err(NoSecret::Other(fault)) => return Err(fault),
         }
     }
     let quoted = shell::quote(name);
@@ -221,9 +221,9 @@ fn from_command(words: &[String]) -> Result<Secret, Fault> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let program = escape(words.first().copied().unwrap_or_default());
     run(&words).map_err(|failure| match failure {
-        Failure::NotThere => Fault::config(format!("command `{program}` is not there"))
+        NoSecret::NotThere => Fault::config(format!("command `{program}` is not there"))
             .hint("give its full path: cron has a short PATH"),
-        Failure::Ended(code, stderr) => {
+        NoSecret::Ended(code, stderr) => {
             let kind = match code {
                 Some(75) => Kind::TryLater,
                 _ => Kind::Config,
@@ -237,7 +237,7 @@ fn from_command(words: &[String]) -> Result<Secret, Fault> {
                 format!("command `{program}` {how}{}", saying(&stderr)),
             )
         }
-        Failure::Other(fault) => fault,
+        NoSecret::Other(fault) => fault,
     })
 }
 

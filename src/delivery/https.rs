@@ -467,10 +467,7 @@ pub fn probe(to: &Destination) -> Result<String> {
     let settings = to.settings();
     let reached = match to.is_plain() {
         true => net::connect(host, port, &settings).map(drop),
-        false => net::over_tls(&settings, |connector| {
-            let tcp = net::connect(host, port, &settings)?;
-            net::start_tls(tcp, host, connector).map(drop)
-        }),
+        false => net::try_tls(host, port, &settings),
     };
     let cannot = |err: anyhow::Error| match err.downcast::<Fault>() {
         Ok(fault) => unusable(to, fault).into(),

@@ -53,7 +53,7 @@ pub fn expand(
         .as_str()
         .split_once(':')
         .unwrap_or((target.as_str(), ""));
-    let path = || -> Result<PathBuf> { Ok(fill(rest, &values, tame)?.into()) };
+    let path = || -> Result<PathBuf> { Ok(fill(rest, &values, component)?.into()) };
     Ok(match kind {
         "maildir" => Place::Maildir(path()?),
         "mbox" => Place::Mbox(path()?),
@@ -63,14 +63,14 @@ pub fn expand(
                 .map_err(|why| Fault::config(format!("`command:{rest}`: {why}")))?;
             let words = words
                 .iter()
-                .map(|word| fill(word, &values, tame))
+                .map(|word| fill(word, &values, component))
                 .collect::<Result<Vec<_>>>()?;
             Place::Command(words)
         }
         "stdout" if rest == "json" => Place::Stdout(Form::JsonLines),
         "stdout" => Place::Stdout(Form::Mboxrd),
         "lmtp" | "lmtp-plain" => {
-            let address = fill(rest, &values, tame)?;
+            let address = fill(rest, &values, component)?;
             Place::Lmtp(lmtp_address(&address, kind == "lmtp-plain")?)
         }
         "http" | "https" => {
@@ -104,7 +104,7 @@ fn lmtp_address(text: &str, plain: bool) -> Result<Address> {
 }
 
 /// Replaces each `{name}`; an unknown name is an error, since it would become a folder.
-fn fill(template: &str, values: &[(&str, &str)], tame: fn(&str) -> String) -> Result<String> {
+fn fill(template: &str, values: &[(&str, &str)], spell: fn(&str) -> String) -> Result<String> {
     let mut filled = String::new();
     let mut rest = template;
     while let Some(open) = rest.find('{') {
@@ -120,7 +120,7 @@ fn fill(template: &str, values: &[(&str, &str)], tame: fn(&str) -> String) -> Re
                     .into(),
             );
         };
-        filled.push_str(&tame(value));
+        filled.push_str(&spell(value));
         rest = &rest[open + close + 1..];
     }
     filled.push_str(rest);
@@ -128,19 +128,19 @@ fn fill(template: &str, values: &[(&str, &str)], tame: fn(&str) -> String) -> Re
 }
 
 /// A value as one harmless path component.
-fn tame(value: &str) -> String {
-    let mut tamed = String::new();
+fn component(value: &str) -> String {
+    let mut spelt = String::new();
     for (index, c) in value.char_indices() {
         if c == '/' || c == '%' || c.is_control() || (index == 0 && c == '.') {
             let mut buffer = [0; 4];
             for octet in c.encode_utf8(&mut buffer).bytes() {
-                tamed.push_str(&format!("%{octet:02X}"));
+                spelt.push_str(&format!("%{octet:02X}"));
             }
         } else {
-            tamed.push(c);
+            spelt.push(c);
         }
     }
-    tamed
+    spelt
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
         #[test]
         fn different_values_stay_different(a in ".*", b in ".*") {
             prop_assume!(a != b);
-            prop_assert_ne!(tame(&a), tame(&b));
+            prop_assert_ne!(component(&a), component(&b));
         }
     }
 }

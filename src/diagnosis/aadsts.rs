@@ -2,22 +2,7 @@
 //!
 //! Meanings are from Microsoft's reference of error codes; the advice is ours.
 
-use super::entry::{Entry, Says, Who};
-
-const fn code(
-    codes: &'static [u64],
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry {
-        says: Says::Aadsts(codes),
-        means,
-        who,
-        hints,
-        act: None,
-    }
-}
+use super::entry::{Entry, Who, code, error};
 
 const LOGIN: &str = "sign in again: `queuemail token login {login}`";
 const APP_ONLY: &str = "{if_person}or let the program sign in as itself: `{set_service}`";
@@ -490,21 +475,6 @@ pub static CODES: &[Entry] = &[
         &["start again: `queuemail token login {login}`"],
     ),
 ];
-
-const fn error(
-    name: &'static str,
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry {
-        says: Says::OauthError(name),
-        means,
-        who,
-        hints,
-        act: None,
-    }
-}
 
 /// By RFC 6749's `error`, for a code that is not in the table or absent.
 pub static ERRORS: &[Entry] = &[

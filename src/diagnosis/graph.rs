@@ -1,21 +1,6 @@
 //! Microsoft Graph: its error codes, and those of Exchange behind it.
 
-use super::entry::{Entry, Says, Who};
-
-const fn text(
-    texts: &'static [&'static str],
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry {
-        says: Says::Text(texts),
-        means,
-        who,
-        hints,
-        act: None,
-    }
-}
+use super::entry::{Entry, Who, text};
 
 const CLAIMS: &str =
     "show what the token contains: `queuemail token get {address} --for graph --format claims`";

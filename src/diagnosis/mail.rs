@@ -1,22 +1,7 @@
 //! Exchange Online over IMAP, POP and SMTP: texts of refusals as they were seen. Of several that
 //! fit, the longest holds.
 
-use super::entry::{Entry, Says, Who};
-
-const fn text(
-    texts: &'static [&'static str],
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry {
-        says: Says::Text(texts),
-        means,
-        who,
-        hints,
-        act: None,
-    }
-}
+use super::entry::{Entry, Who, text};
 
 const CLAIMS: &str =
     "show what the token contains: `queuemail token get {address} --format claims`";

@@ -3,7 +3,7 @@
 //! It reads errors and nobody reads it but `lib`, `check` and `explain`, so that advice can never steer
 //! the program: decisions are made by RFC 6749's `error`, response codes and reply codes.
 //!
-//! - `entry`: what an explanation is, and how one is found for a server's words
+//! - `entry`: what an explanation is; `hints`: real names in its hints; `find`: which one fits
 //! - `aadsts`, `mail`, `graph`: the tables of servers' words; `own` that of what we find ourselves, by its
 //!   cause
 //! - `entra`: the form of Entra's error texts
@@ -11,12 +11,15 @@
 mod aadsts;
 mod entra;
 mod entry;
+mod find;
 mod graph;
+mod hints;
 mod mail;
 mod own;
 
 pub use entra::page;
-pub use entry::{Who, all, find};
+pub use entry::Who;
+pub use find::{all, find};
 
 use crate::fault::{Fault, Kind, Peer, Scene, kind_of};
 
@@ -44,7 +47,7 @@ pub fn report(err: &anyhow::Error) -> Report {
     let said = fault.and_then(|f| f.server_said.as_deref());
     let mut hints = Vec::new();
     if let Some(said) = said {
-        match entry::for_server_words(said) {
+        match find::for_server_words(said) {
             Some(entry) => hints.extend(entry.hints_for(&scene, said)),
             None => hints.extend(entra::more_at(said)),
         }
@@ -52,7 +55,7 @@ pub fn report(err: &anyhow::Error) -> Report {
     hints.extend(fault.into_iter().flat_map(|f| f.hints.iter().cloned()));
     if hints.is_empty()
         && let Some(fault) = fault
-        && let Some(entry) = fault.cause.and_then(entry::for_cause)
+        && let Some(entry) = fault.cause.and_then(find::for_cause)
     {
         hints.extend(entry.hints_for(&at_host(scene, fault), ""));
     }
@@ -167,9 +170,9 @@ pub fn verdict(err: &anyhow::Error, scene: &Scene) -> Verdict {
 /// The explanation of a failure: of what we found ourselves, else of the server's words.
 fn entry_for(fault: Option<&Fault>) -> Option<&'static entry::Entry> {
     let fault = fault?;
-    fault.cause.and_then(entry::for_cause).or_else(|| {
+    fault.cause.and_then(find::for_cause).or_else(|| {
         let said = fault.server_said.as_deref()?;
-        entry::for_server_words(said)
+        find::for_server_words(said)
     })
 }
 

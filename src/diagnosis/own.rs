@@ -2,24 +2,8 @@
 //! the rights in a mailbox, files. A fault's cause finds the entry. The texts, parts of our faults'
 //! words, are for who looks an entry up (`explain`, the manual).
 
-use super::entry::{Entry, Says, Who};
+use super::entry::{Entry, Who, own};
 use crate::fault::Cause;
-
-const fn own(
-    cause: Cause,
-    texts: &'static [&'static str],
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry {
-        says: Says::Own(cause, texts),
-        means,
-        who,
-        hints,
-        act: None,
-    }
-}
 
 const PERMISSIONS_PAGE: &str = "https://entra.microsoft.com/#view/Microsoft_AAD_RegisteredApps/ApplicationMenuBlade/~/CallAnAPI/appId/{client_id}";
 const RIGHT: &str =

@@ -5,9 +5,9 @@
 //! wrote in the header: Message-ID, Date, From, To and Subject. Where there is no Message-ID, the
 //! text is looked at, too.
 
-use super::fields::Fields;
 use super::machine::{self, Machine};
 use crate::digest::Sha256;
+use crate::mail::header::Fields;
 use crate::mail::{self, RemoteId, authored};
 
 /// The head is searched for its end up to this many octets.

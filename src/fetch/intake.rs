@@ -29,7 +29,7 @@ pub struct Intake<'a> {
     names: &'a mut Names,
     /// Where whole messages go on to.
     next: SyncSender<Staged>,
-    open: Option<Open>,
+    open: Option<Arriving>,
     /// Why the disk refused, for the error that the mailbox reports.
     pub failure: Option<anyhow::Error>,
     /// When to stop between two messages.
@@ -40,7 +40,7 @@ pub struct Intake<'a> {
     pub time_up: bool,
 }
 
-struct Open {
+struct Arriving {
     file: File,
     path: PathBuf,
     size: u64,
@@ -86,7 +86,7 @@ impl Sink for Intake<'_> {
             .open(&path)
         {
             Ok(file) => {
-                self.open = Some(Open {
+                self.open = Some(Arriving {
                     file,
                     path,
                     size: 0,

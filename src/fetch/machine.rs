@@ -1,6 +1,6 @@
 //! Whether a person or a machine wrote a message: a router must not answer the latter.
 
-use super::fields::Fields;
+use crate::mail::header::{Fields, fields};
 
 /// Who wrote a message, as far as its header says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,49 +86,37 @@ impl Machine {
 /// Whether a report says that a message did not arrive: of one that did, or is late, the actions
 /// say that (RFC 3464 §2.3.3). What has none is not of that form, and about a failure.
 pub fn tells_failure(report: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(report);
-    let mut actions = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(name, _)| name.eq_ignore_ascii_case("action"))
-        .map(|(_, value)| value.trim_start())
+    let mut actions = fields(report)
+        .filter(|field| field.is("action"))
+        .map(|field| field.words())
         .peekable();
     let is_failed = |value: &str| {
         value
             .get(..6)
             .is_some_and(|v| v.eq_ignore_ascii_case("failed"))
     };
-    actions.peek().is_none() || actions.any(is_failed)
+    actions.peek().is_none() || actions.any(|action| is_failed(&action))
 }
 
 /// The Message-ID of the message that a bounce encloses: the first one behind the head of the part
 /// with the message, or its header (RFC 6522 §3). Where no part is one, the last in the text.
 pub fn original_message_id(report: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(report);
     let mut found = None;
     let mut is_enclosed = false;
-    let mut lines = text.lines().peekable();
-    while let Some(line) = lines.next() {
-        let Some((name, value)) = line.split_once(':') else {
-            continue;
-        };
-        let mut value = value.trim();
-        if name.eq_ignore_ascii_case("content-type") {
-            let kind = value.to_ascii_lowercase();
+    for field in fields(report) {
+        if field.is("content-type") {
+            let kind = field.words().to_ascii_lowercase();
             is_enclosed |= ["message/rfc822", "message/global", "text/rfc822-headers"]
                 .iter()
                 .any(|enclosed| kind.starts_with(enclosed))
                 && !kind.starts_with("message/global-delivery-status");
         }
-        if !name.eq_ignore_ascii_case("message-id") {
+        if !field.is("message-id") {
             continue;
         }
-        // Long ids are folded onto the next line.
-        if value.is_empty() {
-            value = lines.peek().map_or("", |next| next.trim());
-        }
-        if value.starts_with('<') && value.ends_with('>') {
-            found = Some(value.to_owned());
+        let id = field.words();
+        if id.starts_with('<') && id.ends_with('>') {
+            found = Some(id);
             if is_enclosed {
                 break;
             }

@@ -10,7 +10,6 @@
 
 mod audit;
 mod commit;
-mod fields;
 mod identity;
 mod intake;
 mod kept;

@@ -1,4 +1,8 @@
 //! TLS for HTTPS, by native-tls, beneath ureq.
+//!
+//! native-tls shakes hands and verifies. That a name in a certificate's subject alone does not count,
+//! and that a connection ended without `close_notify`, is found here, for it has no option for
+//! either. The mail protocols do not use it: see [`crate::net::over_tls`]'s file.
 
 use crate::fault::Fault;
 use crate::net::{self, Patience};

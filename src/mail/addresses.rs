@@ -2,6 +2,9 @@
 //!
 //! Strict where a lenient reader would lose a recipient in silence: what is not understood is
 //! an error that shows it. Display names are not decoded, for nobody needs them here.
+//!
+//! lettre checks and writes single addresses. Its reader of lists knows no groups, which messages
+//! have, so lists are read here.
 
 use lettre::Address;
 use std::iter::Peekable;

@@ -6,6 +6,7 @@
 //! formats. Nothing else.
 
 use super::addresses;
+use super::header::{self, header_end, line_end, starts_with_empty_line};
 use crate::digest;
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
@@ -298,27 +299,6 @@ fn malformed(what: impl Into<String>) -> Fault {
     Fault::new(Kind::Malformed, what)
 }
 
-/// Where the header ends: at the first empty line, or with the message.
-pub fn header_end(octets: &[u8]) -> usize {
-    let mut at = 0;
-    while at < octets.len() && !starts_with_empty_line(&octets[at..]) {
-        at = line_end(octets, at);
-    }
-    at
-}
-
-fn starts_with_empty_line(octets: &[u8]) -> bool {
-    octets.starts_with(b"\n") || octets.starts_with(b"\r\n")
-}
-
-/// The place after the line that begins at `at`.
-fn line_end(octets: &[u8], at: usize) -> usize {
-    octets[at..]
-        .iter()
-        .position(|&b| b == b'\n')
-        .map_or(octets.len(), |n| at + n + 1)
-}
-
 /// Converts what is Unix text throughout: all of it, or all of the header or of the body where
 /// a program joined them. PHP puts a CRLF after a body of whatever lines.
 fn lines_of_text(octets: Vec<u8>) -> Vec<u8> {
@@ -364,25 +344,19 @@ fn text_to_lines(text: &[u8]) -> Vec<u8> {
 /// body; a line among the fields that is none is an error, for what follows might be lost.
 fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
-    let mut at = 0;
-    let mut line_number = 0;
-    while at < octets.len() && !starts_with_empty_line(&octets[at..]) {
-        line_number += 1;
-        let end = line_end(octets, at);
-        let line = &octets[at..end];
-        match (field_name(line), fields.last_mut()) {
-            (Some((name, value)), _) => fields.push(Field {
-                name,
-                whole: at..end,
-                value: at + value..end,
+    for field in header::fields(&octets[..header_end(octets)]) {
+        let at = field.whole.start;
+        match field.name() {
+            Some(name) => fields.push(Field {
+                name: String::from_utf8_lossy(name).into_owned(),
+                value: field.value(),
+                whole: field.whole,
             }),
-            (None, Some(field)) if matches!(line[0], b' ' | b'\t') => {
-                field.whole.end = end;
-                field.value.end = end;
-            }
-            (None, None) => return Ok(fields),
-            (None, Some(_)) => {
-                let line = String::from_utf8_lossy(&line[..line.len().min(60)]);
+            None if fields.is_empty() => return Ok(fields),
+            None => {
+                let line_number = octets[..at].split(|&b| b == b'\n').count();
+                let end = line_end(octets, at).min(at + 60);
+                let line = String::from_utf8_lossy(&octets[at..end]);
                 return Err(malformed(format!(
                     "line {line_number} of the message is no header field: `{}`",
                     crate::output::escape(line.trim_end())
@@ -391,7 +365,6 @@ fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
                 .into());
             }
         }
-        at = end;
     }
     Ok(fields)
 }
@@ -456,15 +429,6 @@ fn refuse_late_header(octets: &[u8]) -> Result<()> {
         .into()),
         false => Ok(()),
     }
-}
-
-/// The name of the field that a line begins, and where its value begins.
-fn field_name(line: &[u8]) -> Option<(String, usize)> {
-    let colon = line.iter().position(|&b| b == b':')?;
-    // RFC 5322 §4.5.8: blanks before the colon are obsolete, and allowed.
-    let name = line[..colon].trim_ascii_end();
-    let visible = !name.is_empty() && name.iter().all(|b| matches!(b, 33..=126));
-    visible.then(|| (String::from_utf8_lossy(name).into_owned(), colon + 1))
 }
 
 /// The address in From of a message, the first where there are several; `None` where none can be

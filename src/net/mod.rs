@@ -1,16 +1,20 @@
-//! One way to a host: a transport URL, a TCP connection with time-outs, and TLS that is always
-//! verified. There is no way to switch certificate checks off.
+//! One way to a host: a transport URL, a connection whose every wait has an end, and TLS that is
+//! always verified. There is no way to switch certificate checks off.
 
 mod authorities;
 mod dial;
 mod endpoint;
 mod patience;
+mod stream;
 mod tls;
 
 pub use authorities::certificates;
 pub use endpoint::{Endpoint, TlsMode};
 pub use patience::Patience;
-pub use tls::{Connector, TlsStream, check_names, over_tls, reason, start_tls, untrusted};
+#[cfg(any(test, fuzzing))]
+pub use stream::Socket;
+pub use stream::{SMALL_BUFFER, Stream, grow, is_late, try_tls};
+pub use tls::{Connector, check_names, over_tls, reason, untrusted};
 
 use crate::fault::{Cause, Fault};
 use anyhow::Result;
@@ -26,7 +30,7 @@ use std::time::{Duration, Instant};
 pub struct Settings {
     /// For the TCP connection, the lookup of the host's name included; and for the TLS handshake.
     pub connect_timeout: Duration,
-    /// For each read and write.
+    /// For each read and write of a [`Stream`] that is given it.
     pub io_timeout: Duration,
     /// A PEM file of authorities added to the system's.
     pub ca_file: Option<PathBuf>,
@@ -70,7 +74,8 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// Opens a TCP connection to the first address of the host that answers.
+/// Opens a TCP connection to the first address of the host that answers. A [`Stream`] gives its
+/// reads and writes a time.
 pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> {
     let end = Instant::now() + settings.connect_timeout;
     let addresses = dial::resolve(host, port, end).map_err(|e| {
@@ -93,8 +98,6 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
             .at(host, Some(port))
     })?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(settings.io_timeout))?;
-    stream.set_write_timeout(Some(settings.io_timeout))?;
     if let Ok(address) = stream.peer_addr() {
         watch.tell(|| Stage::Connected(address));
     }

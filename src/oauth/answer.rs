@@ -5,7 +5,7 @@
 //! the HTTP status. The one exception are AADSTS codes of faults that pass by themselves: Entra
 //! sends them with an `error` that elsewhere means "for good".
 
-use super::AccessToken;
+use super::token::{AccessToken, Granted};
 use crate::fault::{Cause, Fault, Kind};
 use crate::secret::{Mask, Secret};
 use oauth2::{RefreshToken, Scope};
@@ -78,7 +78,7 @@ fn seconds<'de, D: Deserializer<'de>>(de: D) -> Result<Option<u64>, D::Error> {
 impl TokenAnswer {
     /// The tokens, if they can be used without harm: of type Bearer, of known life, of sane
     /// length and characters (RFC 6750 §2.1), since they end in header fields and SASL strings.
-    pub fn checked(&self, asked_at: SystemTime) -> Result<(AccessToken, Option<Secret>), Fault> {
+    pub fn checked(&self, asked_at: SystemTime) -> Result<Granted, Fault> {
         if !self.token_type.0.eq_ignore_ascii_case("bearer") {
             return Err(odd("its token_type is not Bearer"));
         }
@@ -99,13 +99,13 @@ impl TokenAnswer {
             }
             _ => None,
         };
-        let token = AccessToken {
+        let access = AccessToken {
             secret: access,
             obtained_at: SystemTime::now(),
             // Counted from the question: what the network took is not ours.
             expires_at: asked_at + life,
         };
-        Ok((token, refresh))
+        Ok(Granted { access, refresh })
     }
 
     /// The refresh token, if it is usable.
@@ -363,7 +363,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn token(json: &str) -> Result<(AccessToken, Option<Secret>), String> {
+    fn token(json: &str) -> Result<Granted, String> {
         let answer: TokenAnswer = serde_json::from_str(json).map_err(|e| e.to_string())?;
         answer.checked(UNIX_EPOCH).map_err(|f| f.what)
     }
@@ -374,7 +374,10 @@ mod tests {
 
     #[test]
     fn entras_answer() {
-        let (token, refresh) = token(
+        let Granted {
+            access: token,
+            refresh,
+        } = token(
             r#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJ0","refresh_token":"1.A"}"#,
         )
         .unwrap();
@@ -390,7 +393,10 @@ mod tests {
             r#"{"token_type":"Bearer","expires_on":"3600","access_token":"t"}"#,
             r#"{"token_type":"Bearer","expires_in":3600.9,"access_token":"t","refresh_token":""}"#,
         ] {
-            let (token, refresh) = token(json).unwrap();
+            let Granted {
+                access: token,
+                refresh,
+            } = token(json).unwrap();
             assert_eq!(refresh, None);
             assert_eq!(token.expires_at, UNIX_EPOCH + Duration::from_secs(3600));
         }
@@ -470,7 +476,7 @@ mod tests {
             r#"{{"token_type":"Bearer","access_token":"t","expires_in":{}}}"#,
             u64::MAX
         );
-        let (token, _) = token(&json).unwrap();
+        let token = token(&json).unwrap().access;
         assert_eq!(
             token.expires_at,
             UNIX_EPOCH + Duration::from_secs(LONGEST_LIFE)
@@ -570,7 +576,7 @@ mod tests {
                 r#"{{"token_type":{kind},"access_token":{},"expires_in":{life}}}"#,
                 serde_json::Value::from(token_text)
             );
-            if let Ok((token, _)) = token(&json) {
+            if let Ok(Granted { access: token, .. }) = token(&json) {
                 prop_assert!(token.secret.expose().bytes().all(|b| b.is_ascii_graphic()));
                 prop_assert!(token.expires_at > UNIX_EPOCH);
             }

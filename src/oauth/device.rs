@@ -4,7 +4,8 @@
 
 use super::answer::{Class, GrantError, TokenAnswer, odd};
 use super::exchange::{ask, form};
-use super::grant::{Client, Credential, Granted};
+use super::grant::{Client, Credential};
+use super::token::Granted;
 use crate::fault::{Fault, Kind};
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
@@ -81,8 +82,7 @@ impl Client<'_> {
             let request = form(self.token_endpoint, &fields)?;
             match ask::<TokenAnswer>(self.agent, request) {
                 Ok(answer) => {
-                    let (access, refresh) = answer.checked(asked_at)?;
-                    return Ok(Granted { access, refresh });
+                    return Ok(answer.checked(asked_at)?);
                 }
                 Err(GrantError {
                     class: Class::Pending { slow_down },

@@ -1,7 +1,7 @@
 //! One question to a token endpoint and its answer, whatever the grant.
 
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer, odd};
-use super::grant::Granted;
+use super::token::Granted;
 use super::trace;
 use crate::fault::{Cause, Fault};
 use crate::http::{self, Agent};
@@ -38,13 +38,10 @@ pub fn exchange(
 ) -> Result<Granted, GrantError> {
     let asked_at = SystemTime::now();
     let answer = framed(agent, tried_password, send)?;
-    match answer.checked(asked_at) {
-        Ok((access, refresh)) => Ok(Granted { access, refresh }),
-        Err(fault) => Err(GrantError {
-            refresh: answer.renewed().map(Box::new),
-            ..fault.into()
-        }),
-    }
+    answer.checked(asked_at).map_err(|fault| GrantError {
+        refresh: answer.renewed().map(Box::new),
+        ..fault.into()
+    })
 }
 
 /// Posts a form (or, without one, gets) and reads the answer as `T`: for what the oauth2 crate

@@ -1,10 +1,17 @@
 //! The grants: one exchange with the token endpoint each. The only file that names the oauth2
 //! crate's client.
+//!
+//! The crate writes the requests of RFC 6749 and the challenge of RFC 7636, and makes the page where
+//! a person signs in. It does not do more: `exchange` carries a request, because ours has bounds, a
+//! proxy and a trace; `answer` reads what comes, because Entra says more than RFC 6749 and a token is
+//! checked before it is used; `device` polls, because the crate's polling does not stop at a fatal
+//! answer; `assertion` signs, which the crate has nothing for.
 
 use super::answer::{ErrorAnswer, GrantError, TokenAnswer};
 use super::exchange::exchange;
 use super::redirect::Asked;
-use super::{AccessToken, assertion, federation};
+use super::token::Granted;
+use super::{assertion, federation};
 use crate::fault::Fault;
 use crate::http::Agent;
 use crate::secret::{Mask, Secret};
@@ -48,14 +55,6 @@ pub struct Client<'a> {
     /// What the token is for, where the token endpoint is one of Entra's version 1: that takes a
     /// resource in the place of scopes.
     pub resource: Option<&'a str>,
-}
-
-/// What a grant yields.
-#[derive(Debug)]
-pub struct Granted {
-    pub access: AccessToken,
-    /// Replaces the one that was used, if any.
-    pub refresh: Option<Secret>,
 }
 
 /// A sign-in with a browser that is under way.

@@ -10,7 +10,7 @@
 //! All speak plain HTTP that never leaves the host, and only with those do we.
 
 use super::answer::{TokenAnswer, truncate};
-use super::grant::Granted;
+use super::token::Granted;
 use super::trace;
 use crate::fault::{Fault, Kind};
 use crate::http::{Agent, retry_after};
@@ -105,10 +105,9 @@ fn granted(response: &Response<Vec<u8>>, asked_at: SystemTime) -> Result<Granted
             false => Fault::new(Kind::Refused, format!("{what}: it is no token")),
         }
     })?;
-    let (access, _) = answer.checked(asked_at)?;
     Ok(Granted {
-        access,
         refresh: None,
+        ..answer.checked(asked_at)?
     })
 }
 

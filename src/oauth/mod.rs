@@ -18,7 +18,7 @@ pub mod fuzz;
 
 pub use answer::{Class, GrantError};
 pub use claims::Claims;
-pub use grant::{Client, Credential, Granted};
+pub use grant::{Client, Credential};
 pub use managed_identity::managed_identity;
 pub use redirect::{Brought, ELSEWHERE, Redirect, pasted};
-pub use token::AccessToken;
+pub use token::{AccessToken, Granted};

@@ -1,4 +1,4 @@
-//! What an access token is, and when it counts as used up.
+//! What a grant yields: an access token, when that counts as used up, and a refresh token.
 
 use crate::secret::Secret;
 use std::time::{Duration, SystemTime};
@@ -32,6 +32,14 @@ impl AccessToken {
     pub fn remaining(&self, now: SystemTime) -> Duration {
         self.expires_at.duration_since(now).unwrap_or_default()
     }
+}
+
+/// What a grant yields.
+#[derive(Debug)]
+pub struct Granted {
+    pub access: AccessToken,
+    /// Replaces the one that was used, if any.
+    pub refresh: Option<Secret>,
 }
 
 #[cfg(test)]

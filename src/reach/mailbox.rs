@@ -344,14 +344,8 @@ impl<'a> Mailboxes<'a> {
                 Opened::Imap(Box::new(mailbox))
             }
             ReadWay::Graph => Opened::Graph(Box::new(
-                graph::open(
-                    self.http(server)?,
-                    server.graph()?,
-                    name,
-                    token,
-                    self.means.trace().map(|trace| Box::new(trace) as _),
-                )
-                .with_context(|| format!("incoming server `{}`", server.name))?,
+                graph::open(self.http(server)?, server.graph()?, name, token)
+                    .with_context(|| format!("incoming server `{}`", server.name))?,
             )),
         })
     }

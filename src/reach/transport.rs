@@ -223,7 +223,6 @@ impl<'a> Transports<'a> {
                 route.outgoing.graph()?,
                 way.user(route),
                 token,
-                self.means.trace().map(|trace| Box::new(trace) as _),
             )?),
         })
     }

@@ -1,11 +1,11 @@
 //! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
 
+use super::outbox::{self, Claim, Destination, ReportTo, Settled};
 use super::{Mail, Post, Sending, verdict, work};
 use crate::delivery::{self, Place};
 use crate::fault::{Errors, Fault, Kind};
 use crate::mail::Receipt;
 use crate::office::Route;
-use crate::outbox::{self, Claim, Destination, Settled, Teller};
 use crate::reach::{Mailboxes, sent};
 use crate::state::{OutboxEntry, OutboxState};
 use anyhow::Result;
@@ -104,9 +104,9 @@ impl<'a> Post<'a> {
             claim.remove()?;
             return result.map(drop);
         }
-        let settled = claim.settle(&result, Teller::Caller, now())?;
+        let settled = claim.settle(&result, ReportTo::Caller, now())?;
         listener.tell(&mail, &result, Some(&settled))?;
-        match verdict::less_kept(result, &settled)? {
+        match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),
             Some(receipt) => verdict::judge(&mail, receipt, || self.sending.scene(&mail, self.way)),
         }
@@ -209,12 +209,12 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
         // The configuration has changed, or the file cannot be read: it counts as an attempt.
         Err(err) => {
             let result = Err(err);
-            claim.settle(&result, Teller::Report, now())?;
+            claim.settle(&result, ReportTo::Queue, now())?;
             return result.map(|_: Receipt| ());
         }
     };
     let result = post.submit(&mail, &mut || claim.hand_over());
-    let settled = claim.settle(&result, Teller::Report, now())?;
+    let settled = claim.settle(&result, ReportTo::Queue, now())?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
         sending

@@ -4,11 +4,13 @@
 //! - `input`, `compose`, `people`, `prepare`: from where messages come, and what is made of them
 //! - `pace`: the limits and the waits
 //! - `kept`: what the outbox keeps until it has left
+//! - `outbox`: how it keeps it, whatever happens; knows no way to a host and nothing else of `send`
 //! - `verdict`: what became of a message, as the error that its sender gets
 
 pub mod compose;
 pub mod input;
 pub mod kept;
+pub mod outbox;
 mod pace;
 mod people;
 mod prepare;

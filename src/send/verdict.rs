@@ -1,16 +1,16 @@
 //! What became of a message, as the error that its sender gets and the exit code of it.
 
 use super::Mail;
+use super::outbox::Settled;
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
-use crate::outbox::Settled;
 use crate::output::escape;
 use crate::shell;
 use anyhow::Result;
 
 /// Narrows a verdict down to what the caller has to know of a message that the outbox keeps:
 /// what is tried again by itself is no error.
-pub fn less_kept(result: Result<Receipt>, settled: &Settled) -> Result<Option<Receipt>> {
+pub fn told_to_caller(result: Result<Receipt>, settled: &Settled) -> Result<Option<Receipt>> {
     if !matches!(settled, Settled::Later(_)) {
         return result.map(Some);
     }

@@ -14,15 +14,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Tells of messages as they come, for all mailboxes of a run.
-pub struct Teller<'a> {
+pub struct ReportTo<'a> {
     output: &'a Output,
     progress: Progress,
     octets: AtomicU64,
 }
 
-impl<'a> Teller<'a> {
-    pub fn new(output: &'a Output) -> Teller<'a> {
-        Teller {
+impl<'a> ReportTo<'a> {
+    pub fn new(output: &'a Output) -> ReportTo<'a> {
+        ReportTo {
             output,
             progress: Progress::new(output),
             octets: AtomicU64::new(0),
@@ -34,7 +34,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-impl Reporter for Teller<'_> {
+impl Reporter for ReportTo<'_> {
     fn found(&self, folder: &Folder<'_>, messages: u64) {
         self.progress.found(&folder.job.address, messages);
     }

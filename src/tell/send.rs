@@ -1,8 +1,8 @@
 //! What is told of messages that are sent: to people and to programs.
 
 use crate::mail::{Outcome, Receipt};
-use crate::outbox::Settled;
 use crate::output::{Output, escape};
+use crate::send::outbox::Settled;
 use crate::send::{Mail, Sending};
 use crate::wording::stamp;
 use anyhow::Result;

@@ -1,9 +1,9 @@
 //! How many messages of a run ended how.
 
 use crate::mail::{Outcome, Receipt};
-use crate::outbox::Settled;
 use crate::output::Output;
 use crate::send::Mail;
+use crate::send::outbox::Settled;
 use anyhow::Result;
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};

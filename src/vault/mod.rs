@@ -12,7 +12,7 @@ mod command;
 mod desktop;
 mod kernel;
 
-use crate::config::{self, Failure, TokenStore};
+use crate::config::{self, NoSecret, TokenStore};
 use crate::fault::{Cause, Fault, Kind};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
@@ -192,8 +192,8 @@ fn ask(
     };
     let (code, said) = match config::run_with(words, input, environment) {
         Ok(output) => return Ok(Some(output)),
-        Err(Failure::Other(fault)) => return Err(fault),
-        Err(Failure::NotThere) => {
+        Err(NoSecret::Other(fault)) => return Err(fault),
+        Err(NoSecret::NotThere) => {
             let fault = Fault::config(format!("command `{program}` is not there"));
             return Err(match package {
                 Some(package) => fault.hint(format!(
@@ -202,7 +202,7 @@ fn ask(
                 None => fault.hint("give its full path: cron has a short PATH"),
             });
         }
-        Err(Failure::Ended(code, said)) => (code, said),
+        Err(NoSecret::Ended(code, said)) => (code, said),
     };
     if code.is_some_and(|code| is_missing(code, &said)) {
         return Ok(None);

@@ -22,9 +22,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// Gets a line for each call and answer; no secret is in it.
-pub type Trace = Box<dyn Fn(&str) + Send + Sync>;
-
 /// Every id that we get and give outlives a move (facts: ids change with the folder otherwise).
 pub const IMMUTABLE: &str = r#"IdType="ImmutableId""#;
 /// Largest JSON answer, in octets.
@@ -45,7 +42,6 @@ pub struct Client {
     pub user: String,
     /// With what a server may repeat and nobody may see.
     token: Mutex<(Secret, Arc<Mask>)>,
-    trace: Option<Trace>,
     /// No call before this time.
     not_before: Mutex<Option<Instant>>,
     /// The token has been accepted.
@@ -56,17 +52,12 @@ pub struct Client {
 pub type Body<'a> = Option<(&'static str, &'a [u8])>;
 
 impl Client {
-    /// `root` is the service root: without a path, v1.0 is added.
+    /// `root` is the service root: without a path, v1.0 is added. `agent` is told each call and
+    /// answer; no secret is in that.
     ///
     /// # Errors
     /// `Config` where it is no URL.
-    pub fn new(
-        agent: Agent,
-        root: &str,
-        user: &str,
-        token: Secret,
-        trace: Option<Trace>,
-    ) -> Result<Client> {
+    pub fn new(agent: Agent, root: &str, user: &str, token: Secret) -> Result<Client> {
         let bad = |e: &dyn std::fmt::Display| {
             Fault::config(format!("`{root}` is no address of Graph: {e}"))
         };
@@ -82,7 +73,6 @@ impl Client {
             root: url,
             user: user.to_owned(),
             token: Mutex::new(masked(token, None)),
-            trace,
             not_before: Mutex::new(None),
             known_good: AtomicBool::new(false),
         })
@@ -165,7 +155,8 @@ impl Client {
         }
         let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
         let request = request.body(octets).map_err(|e| lost(&e))?;
-        self.tell(|| format!("graph > {method} {} [{id}]", self.hidden(&shown(url))));
+        self.agent
+            .tell(|| format!("graph > {method} {} [{id}]", self.hidden(&shown(url))));
         let response = self.agent.open(request).map_err(|mut lost| {
             // The service may have seen it, and then knows it by this alone.
             if lost.handed_over {
@@ -173,7 +164,7 @@ impl Client {
             }
             lost
         });
-        self.tell(|| match &response {
+        self.agent.tell(|| match &response {
             Ok(response) => format!(
                 "graph < {} [{id}] request-id {}",
                 response.status(),
@@ -291,7 +282,8 @@ impl Client {
         if wait > SHORT {
             return false;
         }
-        self.tell(|| format!("graph: waiting {} s, as asked", wait.as_secs_f32()));
+        self.agent
+            .tell(|| format!("graph: waiting {} s, as asked", wait.as_secs_f32()));
         let until = Instant::now() + wait;
         let mut not_before = self
             .not_before
@@ -342,14 +334,15 @@ impl Client {
             .header(CONTENT_TYPE, "application/octet-stream")
             .body(octets.to_vec())
             .map_err(|_| Fault::try_later("the address of an upload session cannot be read"))?;
-        self.tell(|| format!("graph > PUT (an upload session) {content_range}"));
+        self.agent
+            .tell(|| format!("graph > PUT (an upload session) {content_range}"));
         let response = self.agent.open(request).map_err(|lost| lost.fault)?;
         if !response.status().is_success() {
             let own = Mask::new([Secret::new(address)]);
             return Err(self.refusal(response).without(&own).into());
         }
         let status = response.status().as_u16();
-        self.tell(|| format!("graph < {status}"));
+        self.agent.tell(|| format!("graph < {status}"));
         response.into_body().read_all(ERROR_LIMIT)?;
         Ok(status)
     }
@@ -432,12 +425,6 @@ impl Client {
         self.request_id(response)
             .map_or_else(String::new, |id| format!(" (request-id {id})"))
     }
-
-    fn tell(&self, line: impl FnOnce() -> String) {
-        if let Some(trace) = &self.trace {
-            trace(&line());
-        }
-    }
 }
 
 /// A token with the mask of it and of the one before.
@@ -484,7 +471,7 @@ mod tests {
             watch: Default::default(),
         };
         let agent = Agent::new(&settings).unwrap();
-        Client::new(agent, root, "Ä b@contoso.example", Secret::new("t"), None).unwrap()
+        Client::new(agent, root, "Ä b@contoso.example", Secret::new("t")).unwrap()
     }
 
     #[test]

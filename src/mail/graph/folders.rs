@@ -21,7 +21,7 @@ const DEEPEST: usize = 50;
 /// … on so many pages, of which each parent has one, …
 const MOST_PAGES: usize = 11_000;
 /// … so many in a row without a new one, …
-const BARREN_PAGES: usize = 100;
+const MOST_WITHOUT_NEWS: usize = 100;
 /// … and so many octets of paths and ids.
 const MOST_OCTETS: usize = 8 << 20;
 /// So often a part of one path is looked for.
@@ -212,23 +212,23 @@ fn checked(found: Found) -> Result<Found, Failure> {
 fn all(client: &Client) -> Result<Vec<String>, Failure> {
     let mut paths: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
-    let (mut pages, mut barren, mut octets) = (0, 0, 0);
+    let (mut pages, mut without_news, mut octets) = (0, 0, 0);
     let mut rest: Vec<(Option<Found>, String, usize)> = vec![(None, String::new(), 0)];
     while let Some((parent, prefix, depth)) = rest.pop() {
         let mut url = children(client, parent.as_ref());
         url.set_query(Some(&format!("{FIELDS}&$top=100")));
         loop {
-            if pages >= MOST_PAGES || barren > BARREN_PAGES {
+            if pages >= MOST_PAGES || without_news > MOST_WITHOUT_NEWS {
                 return Err(endless(client));
             }
             pages += 1;
-            barren += 1;
+            without_news += 1;
             let page: Page = client.json(&Method::GET, &url, IMMUTABLE, None)?;
             for folder in page.value {
                 if !super::is_id(&folder.id) || !seen.insert(folder.id.clone()) {
                     continue;
                 }
-                barren = 0;
+                without_news = 0;
                 let path = format!("{prefix}{}", folder.display_name);
                 octets += path.len() + folder.id.len();
                 if paths.len() >= MOST_FOLDERS || octets > MOST_OCTETS {

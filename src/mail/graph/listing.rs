@@ -27,7 +27,7 @@ const MOST_ON_PAGE: usize = 5_000;
 /// … and a listing so many pages, …
 const MOST_PAGES: usize = 10_000;
 /// … so many in a row that list nothing new, …
-const BARREN_PAGES: usize = 100;
+const MOST_WITHOUT_NEWS: usize = 100;
 /// … so many entries, twice what Exchange keeps in a folder, …
 const MOST: usize = 2_000_000;
 /// … and so many octets of ids; those of Graph have 152.
@@ -134,7 +134,7 @@ struct Walk<'a> {
     pages: usize,
     entries: usize,
     octets: usize,
-    barren: usize,
+    without_news: usize,
 }
 
 /// What comes after a page.
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
             pages: 0,
             entries: 0,
             octets: 0,
-            barren: 0,
+            without_news: 0,
         }
     }
 
@@ -177,7 +177,10 @@ impl<'a> Walk<'a> {
     /// The next page, and what comes after it.
     fn next(&mut self) -> Result<(Vec<Listed>, Then), Failure> {
         let link = self.hasher.hash_one(self.url.as_str());
-        if !self.seen.insert(link) || self.pages >= MOST_PAGES || self.barren > BARREN_PAGES {
+        if !self.seen.insert(link)
+            || self.pages >= MOST_PAGES
+            || self.without_news > MOST_WITHOUT_NEWS
+        {
             return Err(endless(self.client));
         }
         let page = page(self.client, &self.url)?;
@@ -190,7 +193,7 @@ impl<'a> Walk<'a> {
         let ids = page.value.iter().map(|e| (&e.id, e.removed.is_some()));
         let ids = self.hasher.hash_one(ids.collect::<Vec<_>>());
         let is_new = !page.value.is_empty() && self.seen.insert(ids);
-        self.barren = if is_new { 0 } else { self.barren + 1 };
+        self.without_news = if is_new { 0 } else { self.without_news + 1 };
         let mut found = Vec::new();
         for entry in page.value.into_iter().filter(|e| e.removed.is_none()) {
             found.extend(self.listed(entry)?);

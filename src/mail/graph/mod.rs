@@ -19,7 +19,6 @@ mod retrieve;
 mod sending;
 mod settle;
 
-pub use client::Trace;
 pub use sending::transport;
 
 use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink};
@@ -30,7 +29,7 @@ use crate::secret::Secret;
 use anyhow::Result;
 use client::Client;
 use folders::Found;
-use settle::Open;
+use settle::OpenFolder;
 use std::collections::HashMap;
 
 /// A mailbox with a token for it.
@@ -47,15 +46,9 @@ pub struct GraphMailbox {
 ///
 /// # Errors
 /// `Config` where `root` is no address.
-pub fn open(
-    agent: Agent,
-    root: &str,
-    user: &str,
-    token: Secret,
-    trace: Option<Trace>,
-) -> Result<GraphMailbox> {
+pub fn open(agent: Agent, root: &str, user: &str, token: Secret) -> Result<GraphMailbox> {
     Ok(GraphMailbox {
-        client: Client::new(agent, root, user, token, trace)?,
+        client: Client::new(agent, root, user, token)?,
         folder: None,
         found: HashMap::new(),
     })
@@ -84,9 +77,9 @@ impl GraphMailbox {
         Ok(found.map(|found| found.id.clone()))
     }
 
-    fn opened(&self) -> Result<Open<'_>> {
+    fn opened(&self) -> Result<OpenFolder<'_>> {
         match &self.folder {
-            Some((name, id)) => Ok(Open { name, id }),
+            Some((name, id)) => Ok(OpenFolder { name, id }),
             None => Err(Fault::new(Kind::Bug, "no folder is open").into()),
         }
     }

@@ -83,7 +83,7 @@ impl Walk<'_> {
     /// Looks at a part; gives what is to be taken of it as a whole.
     fn part(&mut self, range: Range<usize>, place: Place, level: usize) -> Option<Attachment> {
         let part = &self.message[range.clone()];
-        let head = crate::mail::message::header_end(part);
+        let head = crate::mail::header::header_end(part);
         // The head alone is parsed: a body of any size costs nothing.
         let fields = MessageParser::default().parse_headers(&part[..head]);
         let kind = fields.as_ref().and_then(|fields| fields.content_type());

@@ -6,7 +6,7 @@
 //! messages that were never sent, and a gateway's 504 for messages that were.
 
 use super::addressed::addressed;
-use super::client::{Client, IMMUTABLE, Trace};
+use super::client::{Client, IMMUTABLE};
 use super::faults::{Failure, Meaning, Refusal};
 use super::parts::{self, Apart, Attachment};
 use crate::fault::{Cause, Fault, Kind};
@@ -51,10 +51,9 @@ pub fn transport<'a>(
     root: &str,
     user: &str,
     token: impl Fn(bool) -> Result<Secret> + 'a,
-    trace: Option<Trace>,
 ) -> Result<Graph<'a>> {
     Ok(Graph {
-        client: Client::new(agent, root, user, Secret::new(""), trace)?,
+        client: Client::new(agent, root, user, Secret::new(""))?,
         token: Box::new(token),
     })
 }

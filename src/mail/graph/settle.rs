@@ -16,7 +16,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 /// The open folder.
-pub struct Open<'a> {
+pub struct OpenFolder<'a> {
     pub name: &'a str,
     pub id: &'a str,
 }
@@ -26,7 +26,7 @@ pub struct Open<'a> {
 /// found just now.
 pub fn settle(
     client: &Client,
-    open: &Open<'_>,
+    open: &OpenFolder<'_>,
     ids: &[RemoteId],
     action: &AfterFetch,
     known: Option<Found>,

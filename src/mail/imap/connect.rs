@@ -6,17 +6,15 @@ use super::ImapMailbox;
 use super::faults::{self, Place};
 use super::guard::{Findings, Guard};
 use super::line::{Line, Status, trim_end};
-use super::pace::{Pace, Paced};
 use super::wire::{Cut, Failure, Trace, Wire, clean};
 use crate::fault::{Cause, Fault, Kind};
 use crate::mail::sasl;
-use crate::net::{self, Endpoint, TlsMode};
+use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
 use anyhow::Result;
 use std::cell::{Cell, RefCell};
-use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::io::{Read, Write};
 use std::rc::Rc;
 
 /// A command may take this many read time-outs in all, and longer the more octets come.
@@ -42,18 +40,18 @@ pub fn open(
         port: endpoint.port,
         user: user.to_owned(),
     };
-    let pace = Pace::new(settings.io_timeout * PATIENCE);
     // It may know the token from a session before.
     let secrets = Mask::new([token.clone()]);
-    let tls = net::over_tls(settings, |connector| {
+    let stream = net::over_tls(settings, |connector| {
         let tcp = net::connect(&endpoint.host, endpoint.port, settings)?;
-        let mut stream = Paced::new(tcp, Rc::clone(&pace));
+        let mut stream =
+            Stream::new(tcp, settings.io_timeout * PATIENCE).with_longest_wait(settings.io_timeout);
         if endpoint.tls == TlsMode::StartTls {
             start_tls(&mut stream, &place, trace.as_ref(), &secrets)?;
         }
-        net::start_tls(stream, &endpoint.host, connector)
+        stream.start_tls(&endpoint.host, connector)
     })?;
-    let mut wire = Wire::new(Box::new(tls), pace, trace);
+    let mut wire = Wire::new(stream, trace);
     wire.mask(token.clone());
     if endpoint.tls == TlsMode::Implicit {
         greet(&mut wire, &place)?;
@@ -118,7 +116,7 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
 /// The dialogue before TLS (RFC 3501 §6.2.1), read octet by octet so that nothing that was sent
 /// in clear is taken for a part of the session in TLS; what follows the tagged line is refused.
 pub(super) fn start_tls(
-    stream: &mut Paced<TcpStream>,
+    stream: &mut Stream,
     place: &Place,
     trace: Option<&Trace>,
     secrets: &Mask,
@@ -134,7 +132,7 @@ pub(super) fn start_tls(
     let cut = |cut: Cut| faults::cut_off(place, cut);
     let greeting = clear_line(stream).map_err(|why| match why {
         // A server that waits for TLS says nothing.
-        Cut::Io(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+        Cut::Io(e) if net::is_late(&e) => {
             Fault::try_later(format!("`{}` did not greet us in time", place.host))
                 .cause(Cause::NoAnswer)
                 .at(&place.host, Some(place.port))
@@ -161,7 +159,7 @@ pub(super) fn start_tls(
                 status: Status::Ok,
                 ..
             } => {
-                if stream.has_more().map_err(|e| cut(Cut::Io(e)))? {
+                if stream.unread() > 0 {
                     return Err(Fault::new(
                         Kind::Refused,
                         format!(
@@ -210,7 +208,6 @@ fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
         match stream.read(&mut octet) {
             Ok(0) => return Err(Cut::Closed),
             Ok(_) => line.push(octet[0]),
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(Cut::Io(e)),
         }
     }

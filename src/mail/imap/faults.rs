@@ -6,7 +6,7 @@
 use super::wire::{Cut, Failure};
 use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
 use crate::mail::TokenExpired;
-use std::io;
+use crate::net;
 use std::time::Duration;
 
 /// How long to wait where the server does not say.
@@ -169,12 +169,7 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
     match cut {
         // The sink's own error is the root.
         Cut::Sink(e) => return e.into(),
-        Cut::Io(e)
-            if matches!(
-                e.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-            ) =>
-        {
+        Cut::Io(e) if net::is_late(&e) => {
             lost(Cause::NoAnswer, format!("`{host}` did not answer in time"))
         }
         Cut::Io(e) => lost(

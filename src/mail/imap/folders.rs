@@ -7,6 +7,12 @@ use crate::mail::utf7;
 /// Lists all folders that can be opened. A name that is no modified UTF-7 is kept as it came.
 pub fn list(wire: &mut Wire) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
+    each(wire, |name, _| names.push(name))?;
+    Ok(names)
+}
+
+/// Gives each folder's name and the line that names it, which holds its attributes.
+fn each(wire: &mut Wire, mut folder: impl FnMut(String, &[u8])) -> Result<(), Failure> {
     let longest = wire.limits.line;
     wire.run("LIST \"\" \"*\"", longest, |line| {
         if let Line::Data {
@@ -17,11 +23,10 @@ pub fn list(wire: &mut Wire) -> Result<Vec<String>, Failure> {
             && kind.eq_ignore_ascii_case(b"LIST")
             && let Some(name) = name(rest)
         {
-            names.push(name);
+            folder(name, rest);
         }
         Ok(())
-    })?;
-    Ok(names)
+    })
 }
 
 /// What the folder of sent mail is called, where no attribute tells it: Exchange's English name,
@@ -38,23 +43,9 @@ const SENT: [&str; 5] = [
 pub fn sent(wire: &mut Wire) -> Result<Option<String>, Failure> {
     let mut marked = None;
     let mut names = Vec::new();
-    let longest = wire.limits.line;
-    wire.run("LIST \"\" \"*\"", longest, |line| {
-        if let Line::Data {
-            number: None,
-            kind,
-            rest,
-        } = line
-            && kind.eq_ignore_ascii_case(b"LIST")
-            && let Some(name) = name(rest)
-        {
-            if has_attribute(rest, b"\\Sent") {
-                marked = Some(name);
-            } else {
-                names.push(name);
-            }
-        }
-        Ok(())
+    each(wire, |name, rest| match has_attribute(rest, b"\\Sent") {
+        true => marked = Some(name),
+        false => names.push(name),
     })?;
     Ok(marked.or_else(|| {
         let usual = SENT

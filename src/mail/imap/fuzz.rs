@@ -4,9 +4,9 @@ use super::connect::{greet, sign_in};
 use super::faults::Place;
 use super::fetch::Items;
 use super::line::{self, Line};
-use super::pace::Pace;
 use super::wire::Wire;
 use crate::mail::{Mailbox, Query, RemoteId, Sink};
+use crate::net::{Socket, Stream};
 use crate::secret::Secret;
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -61,6 +61,16 @@ impl Write for Peer {
     }
 }
 
+impl Socket for Peer {
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Holds that each message begins, flows and ends in this order.
 #[derive(Default)]
 struct Count {
@@ -105,7 +115,7 @@ pub fn session(data: &[u8]) {
         port: 993,
         user: "support@contoso.com".to_owned(),
     };
-    let mut wire = Wire::new(Box::new(peer), Pace::new(Duration::from_secs(60)), None);
+    let mut wire = Wire::new(Stream::new(peer, Duration::from_secs(60)), None);
     if greet(&mut wire, &place).is_err() {
         return;
     }

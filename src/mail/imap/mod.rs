@@ -14,7 +14,6 @@ mod folders;
 pub mod fuzz;
 mod guard;
 mod line;
-mod pace;
 mod retrieve;
 mod search;
 mod settle;

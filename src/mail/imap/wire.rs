@@ -5,20 +5,16 @@
 //! lines of the command in progress, message bodies apart, and keeps what the server said besides.
 
 use super::line::{self, Line, Status};
-use super::pace::{self, Pace};
+use crate::net::{SMALL_BUFFER, Stream, grow};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
 use std::io::{self, Read, Write};
-use std::rc::Rc;
 
 /// Gets each line of the protocol, every secret masked.
 pub type Trace = Box<dyn Fn(&str)>;
 
 /// So much of a server's text is kept or shown, in octets.
 const LONGEST_TEXT: usize = 1 << 10;
-
-pub trait Stream: Read + Write {}
-impl<S: Read + Write> Stream for S {}
 
 /// What a server may send us.
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +101,7 @@ pub struct Heard {
 }
 
 pub struct Wire {
-    stream: Box<dyn Stream>,
-    pace: Rc<Pace>,
+    stream: Stream,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -121,11 +116,10 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(stream: Box<dyn Stream>, pace: Rc<Pace>, trace: Option<Trace>) -> Wire {
+    pub fn new(stream: Stream, trace: Option<Trace>) -> Wire {
         Wire {
             stream,
-            pace,
-            buffer: vec![0; pace::SMALL],
+            buffer: vec![0; SMALL_BUFFER],
             start: 0,
             end: 0,
             octets: 0,
@@ -148,7 +142,7 @@ impl Wire {
         self.octets = 0;
         self.lines = 0;
         self.heard.warnings.clear();
-        self.pace.restart();
+        self.stream.renew();
     }
 
     /// Sends lines as they are; `shown` is their form in the trace.
@@ -445,18 +439,15 @@ impl Wire {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        loop {
-            match self.stream.read(&mut self.buffer[self.end..]) {
-                Ok(0) => return Err(Cut::Closed),
-                Ok(n) => {
-                    self.end += n;
-                    if self.end == self.buffer.len() {
-                        pace::grow(&mut self.buffer);
-                    }
-                    return Ok(());
+        let read = self.stream.read(&mut self.buffer[self.end..]);
+        match read.map_err(Cut::Io)? {
+            0 => Err(Cut::Closed),
+            n => {
+                self.end += n;
+                if self.end == self.buffer.len() {
+                    grow(&mut self.buffer);
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(Cut::Io(e)),
+                Ok(())
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The octets of a message as SMTP sees them: what they need, and how they go out.
 
-use super::reply::Offer;
+use crate::dialogue::Offer;
 use crate::fault::Kind;
 use crate::mail::Envelope;
-use crate::mail::message;
+use crate::mail::header;
 
 /// How a message travels so that it arrives as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
 /// Header fields in UTF-8 (RFC 6532). Other 8-bit text there is nobody's standard; it goes out
 /// as it is.
 fn has_utf8_header(octets: &[u8]) -> bool {
-    let header = &octets[..message::header_end(octets)];
+    let header = &octets[..header::header_end(octets)];
     !header.is_ascii() && std::str::from_utf8(header).is_ok()
 }
 
@@ -99,64 +99,12 @@ fn not_lines(octets: &[u8]) -> Option<&'static str> {
     (before == b'\r').then_some("a bare CR")
 }
 
-/// Gives the octets to `put` with each dot at the start of a line doubled (RFC 5321 §4.5.2),
-/// without the final dot. Lines must end in CRLF.
-pub fn stuff<E>(mut octets: &[u8], mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-    if octets.starts_with(b".") {
-        put(b".")?;
-    }
-    while let Some(at) = octets.windows(3).position(|w| w == b"\r\n.") {
-        put(&octets[..at + 3])?;
-        put(b".")?;
-        octets = &octets[at + 3..];
-    }
-    put(octets)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn stuffed(octets: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let put = |part: &[u8]| -> Result<(), ()> {
-            out.extend_from_slice(part);
-            Ok(())
-        };
-        stuff(octets, put).unwrap();
-        out
-    }
-
-    /// What a receiver does (RFC 5321 §4.5.2), written the other way round: line by line.
-    fn received(data: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut start = 0;
-        while start < data.len() {
-            let end = data[start..]
-                .windows(2)
-                .position(|w| w == b"\r\n")
-                .map_or(data.len(), |at| start + at + 2);
-            let line = &data[start..end];
-            if line == b".\r\n" {
-                assert_eq!(end, data.len(), "the message ended early");
-                return out;
-            }
-            out.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
-            start = end;
-        }
-        panic!("the message did not end");
-    }
-
     proptest! {
-        #[test]
-        fn stuffing_survives_the_receiver(lines in proptest::collection::vec("[.a]{0,4}", 0..9)) {
-            let message: String = lines.iter().map(|l| format!("{l}\r\n")).collect();
-            let mut data = stuffed(message.as_bytes());
-            data.extend_from_slice(b".\r\n");
-            prop_assert_eq!(received(&data), message.as_bytes());
-        }
-
         #[test]
         fn data_never_carries_what_is_not_lines(octets in proptest::collection::vec(proptest::sample::select(b"\r\n\0.a".to_vec()), 0..12)) {
             let everything = Offer { eight_bit: true, utf8: true, chunking: true, binary: true, ..Offer::default() };

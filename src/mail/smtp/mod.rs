@@ -1,15 +1,25 @@
 //! Mail leaves over SMTP submission (RFC 6409) with an access token.
 //!
-//! The dialogue is our own, on a stream that we hold: nothing of before TLS is believed, each
-//! recipient has its own fate, and what the server did not answer is not guessed. One
-//! connection and one token serve many messages. `wire` reads and writes, `reply` understands,
-//! `session` gets a connection ready, `content` decides how a message travels, `transaction`
-//! submits it.
+//! Nothing of before TLS is believed, each recipient has its own fate, and what the server did not
+//! answer is not guessed. One connection and one token serve many messages. `wire` reads and writes
+//! ([`crate::dialogue`]), `session` gets a connection ready, `content` decides how a message
+//! travels, `transaction` submits it.
+//!
+//! lettre reads and writes addresses ([`super::addresses`]) and builds messages (`send/compose`),
+//! but its own transport (`SmtpConnection` of 0.11) is not taken:
+//!
+//! - One refused recipient ends the transaction for all of them.
+//! - A connection that breaks after the final dot is an error like any other, and whoever repeats
+//!   the message then sends it twice (RFC 1047).
+//! - Its time-out is one of each read, so that a server that sends an octet now and then holds us
+//!   for ever.
+//! - Octets that come in clear behind the answer to STARTTLS are not refused.
+//! - It ends each message with a line end and a dot, also one that has its last line end; it knows no
+//!   PIPELINING, CHUNKING, BINARYMIME and DSN; it tells nobody what was said.
 
 mod content;
 #[cfg(fuzzing)]
 pub mod fuzz;
-mod reply;
 mod session;
 #[cfg(test)]
 mod tests;

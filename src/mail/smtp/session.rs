@@ -1,8 +1,8 @@
 //! From a TCP connection to a signed-in session: greeting, EHLO, STARTTLS, EHLO anew, AUTH.
 
 use super::Server;
-use super::reply::{Offer, Reply};
 use super::wire::{Result, Wire};
+use crate::dialogue::{Offer, Reply};
 use crate::fault::{Cause, Fault, Kind};
 use crate::mail::sasl;
 use crate::net::{self, TlsMode};

@@ -1,9 +1,9 @@
 //! One mail transaction: MAIL, RCPT, then DATA or BDAT, and what became of it.
 
 use super::content::{self, Plan};
-use super::reply::Reply;
 use super::session::{QUIT_WAIT, Session};
 use super::wire::Result;
+use crate::dialogue::{Dots, Reply};
 use crate::fault::{Fault, Kind};
 use crate::mail::{Envelope, Outcome, Receipt, RefusedRecipient};
 use std::fmt::Write;
@@ -210,26 +210,23 @@ impl Session<'_> {
 
     /// Sends the message after a 354.
     fn send_data(&mut self, message: &[u8], before_end: BeforeEnd<'_>) -> Result<Receipt> {
-        let mut block = Vec::with_capacity(BLOCK);
+        let mut dots = Dots::new();
+        let mut block = Vec::with_capacity(BLOCK + BLOCK / 32);
         let mut sent = 0;
-        let result = content::stuff(message, |mut part| {
-            while !part.is_empty() {
-                let (now, later) = part.split_at(part.len().min(BLOCK - block.len()));
-                block.extend_from_slice(now);
-                part = later;
-                if block.len() == BLOCK {
-                    self.send_block(&block)?;
-                    sent += block.len();
-                    block.clear();
-                }
+        // The last block is apart: only with it is the whole message handed over.
+        let (first, last) = message.split_at(start_of_last(message));
+        for piece in first.chunks(BLOCK) {
+            block.clear();
+            dots.write(piece, &mut block);
+            if let Err(fault) = self.send_block(&block) {
+                return self.cut_off(fault);
             }
-            Ok(())
-        });
-        if let Err(fault) = result {
-            return self.cut_off(fault);
+            sent += block.len();
         }
         self.about_to_end(before_end)?;
-        block.extend_from_slice(b".\r\n");
+        block.clear();
+        dots.write(last, &mut block);
+        block.extend_from_slice(dots.end());
         self.wire.note(
             "C: ",
             &format!("({} octets of message)", sent + block.len()),
@@ -241,8 +238,7 @@ impl Session<'_> {
     fn send_chunk(&mut self, message: &[u8], before_end: BeforeEnd<'_>) -> Result<Receipt> {
         let command = format!("BDAT {} LAST\r\n", message.len());
         self.wire.note("C: ", command.trim_end());
-        // The last block is apart: only with it is the whole message handed over.
-        let last = message.len().saturating_sub(1) / BLOCK * BLOCK;
+        let last = start_of_last(message);
         let mut result = self.send_block(command.as_bytes());
         for block in message[..last].chunks(BLOCK) {
             result = result.and_then(|()| self.send_block(block));
@@ -441,6 +437,11 @@ impl Verdicts {
         }
         true
     }
+}
+
+/// Where the last block of a message begins.
+fn start_of_last(message: &[u8]) -> usize {
+    message.len().saturating_sub(1) / BLOCK * BLOCK
 }
 
 /// No address may end a command early, whoever gave it to us.

@@ -27,7 +27,7 @@ fn endure(theirs: &[u8], endless: &[u8]) -> u64 {
         .enumerate()
     {
         let answer = theirs.to_vec();
-        let started = Rc::new(Cell::new(false));
+        let started = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let begun = started.clone();
         let (mut wire, served) = wire(b"", Some(endless), move |line| {
             let (tag, command) = split(line);
@@ -37,7 +37,7 @@ fn endure(theirs: &[u8], endless: &[u8]) -> u64 {
             if command == "CAPABILITY" {
                 return format!("{OLD_EXCHANGE}\r\n{tag} OK x\r\n").into_bytes();
             }
-            if command.starts_with(name) && !begun.replace(true) {
+            if command.starts_with(name) && !begun.swap(true, Ordering::Relaxed) {
                 return answer.clone();
             }
             Vec::new()
@@ -53,7 +53,7 @@ fn endure(theirs: &[u8], endless: &[u8]) -> u64 {
             _ => drop(mailbox.settle(&ids([5, 6]), &AfterFetch::Move("Done".into()))),
         }
         assert!(sink.open.is_none());
-        total += served.get();
+        total += served.load(Ordering::Relaxed);
     }
     total
 }

@@ -85,7 +85,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         };
         let (_, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.mark.as_deref(), after);
-        let asked = asked.borrow();
+        let asked = asked.lock().unwrap();
         let verbs: Vec<_> = asked.iter().filter_map(|c| c.split(' ').next()).collect();
         assert_eq!(verbs, commands, "UIDNEXT {next} after {after:?}");
     }
@@ -101,7 +101,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         since: None,
     };
     listed(&mut mailbox, &query).unwrap();
-    assert_eq!(asked.borrow().last().unwrap(), "UID SEARCH UID 9:*");
+    assert_eq!(asked.lock().unwrap().last().unwrap(), "UID SEARCH UID 9:*");
 }
 
 /// It may have arrived since the folder was opened, or be a UID that the server never gives.
@@ -221,5 +221,8 @@ fn a_day_is_asked_for_in_the_servers_form() {
         since: Some(jiff::civil::date(2026, 3, 1)),
     };
     listed(&mut mailbox, &query).unwrap();
-    assert_eq!(asked.borrow()[0], "UID SEARCH UID 3:* SINCE 1-Mar-2026");
+    assert_eq!(
+        asked.lock().unwrap()[0],
+        "UID SEARCH UID 3:* SINCE 1-Mar-2026"
+    );
 }

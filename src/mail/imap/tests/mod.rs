@@ -10,21 +10,22 @@ mod start_tls;
 
 use super::connect::{greet, sign_in};
 use super::faults::Place;
-use super::pace::Pace;
 use super::wire::{Limits, Wire};
 use super::*;
 use crate::fault::kind_of;
 use crate::mail::TokenExpired;
+use crate::net::{Socket, Stream};
 use crate::secret::Secret;
 use proptest::prelude::*;
-use std::cell::Cell;
 use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const TOKEN: &str = "eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.c2VjcmV0.c2lnbmF0dXJl";
 const OLD_EXCHANGE: &str = "* CAPABILITY IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+";
 
-type Answer = Box<dyn FnMut(&str) -> Vec<u8>>;
+type Answer = Box<dyn FnMut(&str) -> Vec<u8> + Send>;
 
 /// Answers each line of ours by a function, and then what it says for ever, or closes.
 struct Peer {
@@ -35,7 +36,7 @@ struct Peer {
     /// The most octets that one read gives.
     chunk: usize,
     endless: Option<Vec<u8>>,
-    served: Rc<Cell<u64>>,
+    served: Arc<AtomicU64>,
 }
 
 impl Read for Peer {
@@ -49,7 +50,7 @@ impl Read for Peer {
         let n = out.len().min(self.theirs.len() - self.read).min(self.chunk);
         out[..n].copy_from_slice(&self.theirs[self.read..self.read + n]);
         self.read += n;
-        self.served.set(self.served.get() + n as u64);
+        self.served.fetch_add(n as u64, Ordering::Relaxed);
         Ok(n)
     }
 }
@@ -70,6 +71,16 @@ impl Write for Peer {
     }
 }
 
+impl Socket for Peer {
+    fn set_read_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_write_timeout(&self, _: Option<Duration>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn place() -> Place {
     Place {
         host: "outlook.office365.com".into(),
@@ -81,9 +92,9 @@ fn place() -> Place {
 fn wire(
     theirs: &[u8],
     endless: Option<&[u8]>,
-    answer: impl FnMut(&str) -> Vec<u8> + 'static,
-) -> (Wire, Rc<Cell<u64>>) {
-    let served = Rc::new(Cell::new(0));
+    answer: impl FnMut(&str) -> Vec<u8> + Send + 'static,
+) -> (Wire, Arc<AtomicU64>) {
+    let served = Arc::new(AtomicU64::new(0));
     let peer = Peer {
         answer: Box::new(answer),
         ours: Vec::new(),
@@ -93,8 +104,8 @@ fn wire(
         endless: endless.map(<[u8]>::to_vec),
         served: served.clone(),
     };
-    let pace = Pace::new(Duration::from_secs(60));
-    (Wire::new(Box::new(peer), pace, None), served)
+    let stream = Stream::new(peer, Duration::from_secs(60));
+    (Wire::new(stream, None), served)
 }
 
 /// A line of ours as its tag and its command.
@@ -105,15 +116,15 @@ fn split(line: &str) -> (&str, &str) {
 /// A session with a server that answers as Exchange does, and to some commands as given: how they
 /// begin, and the answer, in which `{t}` is the tag. Of several entries with the same beginning
 /// each is used once, and the last one stays. Also what was asked after the sign-in.
-fn session(script: &[(&str, &str)]) -> (ImapMailbox, Rc<RefCell<Vec<String>>>) {
+fn session(script: &[(&str, &str)]) -> (ImapMailbox, Arc<Mutex<Vec<String>>>) {
     session_with(OLD_EXCHANGE, script)
 }
 
 fn session_with(
     capability: &str,
     script: &[(&str, &str)],
-) -> (ImapMailbox, Rc<RefCell<Vec<String>>>) {
-    let asked = Rc::new(RefCell::new(Vec::new()));
+) -> (ImapMailbox, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
     let log = asked.clone();
     let mut script: Vec<(String, String)> = script
         .iter()
@@ -122,7 +133,7 @@ fn session_with(
     let capability = capability.to_owned();
     let (wire, _) = wire(b"", None, move |line| {
         let (tag, command) = split(line);
-        log.borrow_mut().push(command.to_owned());
+        log.lock().unwrap().push(command.to_owned());
         let found = script
             .iter()
             .position(|(begin, _)| command.starts_with(begin));
@@ -144,7 +155,7 @@ fn session_with(
         answer.replace("{t}", tag).into_bytes()
     });
     let mailbox = sign_in(wire, place(), &Secret::new(TOKEN)).unwrap();
-    asked.borrow_mut().clear();
+    asked.lock().unwrap().clear();
     (mailbox, asked)
 }
 

@@ -54,7 +54,7 @@ fn a_folder_that_is_not_there_names_those_that_are_near() {
     let err = mailbox.open("Gesendte Elemente", true).unwrap_err();
     assert_eq!(fault(&err).kind, Kind::Config);
     assert_eq!(fault(&err).hints, ["did you mean `Gesendete Elemente`?"]);
-    assert_eq!(asked.borrow()[0], "SELECT \"Gesendte Elemente\"");
+    assert_eq!(asked.lock().unwrap()[0], "SELECT \"Gesendte Elemente\"");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn retrieve(
     mailbox.wire.borrow_mut().limits.message = 50;
     let mut sink = Kept::default();
     let result = mailbox.retrieve(&ids(uids), &mut sink);
-    let asked = asked.borrow().clone();
+    let asked = asked.lock().unwrap().clone();
     (sink, result, asked)
 }
 
@@ -438,9 +438,9 @@ proptest! {
             read: 0,
             chunk,
             endless: None,
-            served: Rc::default(),
+            served: Arc::default(),
         };
-        let mut wire = Wire::new(Box::new(peer), Pace::new(Duration::from_secs(60)), None);
+        let mut wire = Wire::new(Stream::new(peer, Duration::from_secs(60)), None);
         let uids: Vec<u32> = messages.keys().copied().collect();
         let mut sink = Kept::default();
         let missing = crate::mail::imap::retrieve::retrieve(&mut wire, &uids, &mut sink).unwrap();

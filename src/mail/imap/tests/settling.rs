@@ -13,9 +13,9 @@ fn settle(
     script.push(("SELECT", OPEN));
     let (mut mailbox, asked) = session_with(capability, &script);
     mailbox.open("INBOX", true).unwrap();
-    asked.borrow_mut().clear();
+    asked.lock().unwrap().clear();
     let result = mailbox.settle(&ids([5, 6]), &action);
-    let mut asked = asked.borrow().clone();
+    let mut asked = asked.lock().unwrap().clone();
     asked.retain(|command| command != "CAPABILITY"); // see `signing_in`
     (result, asked)
 }

@@ -6,12 +6,12 @@ use super::*;
 fn try_with(
     capability: &'static str,
     answers: &'static [&'static str],
-) -> (Result<ImapMailbox>, Rc<RefCell<Vec<String>>>) {
-    let sent = Rc::new(RefCell::new(Vec::new()));
+) -> (Result<ImapMailbox>, Arc<Mutex<Vec<String>>>) {
+    let sent = Arc::new(Mutex::new(Vec::new()));
     let log = sent.clone();
     let mut answers = answers.iter();
     let (wire, _) = wire(b"", None, move |line| {
-        log.borrow_mut().push(line.to_owned());
+        log.lock().unwrap().push(line.to_owned());
         let tag = split(line).0;
         if line.ends_with("CAPABILITY") {
             return format!("{capability}\r\n{tag} OK done\r\n").into_bytes();
@@ -29,7 +29,7 @@ fn the_token_goes_with_the_command_where_that_is_offered() {
     let token = crate::mail::sasl::xoauth2("support@contoso.com", &Secret::new(TOKEN)).unwrap();
     let token = crate::mail::sasl::base64(&token);
     assert_eq!(
-        *sent.borrow(),
+        *sent.lock().unwrap(),
         [
             "q1 CAPABILITY".to_owned(),
             format!("a1 AUTHENTICATE XOAUTH2 {}", token.expose()),
@@ -40,12 +40,12 @@ fn the_token_goes_with_the_command_where_that_is_offered() {
 /// Greets, signs in and deletes a message with a server that greets so and says
 /// `after` when it takes the token; gives what it was asked.
 fn asked_of(greeting: &str, after: &'static str) -> Vec<String> {
-    let sent = Rc::new(RefCell::new(Vec::new()));
+    let sent = Arc::new(Mutex::new(Vec::new()));
     let log = sent.clone();
     let (mut wire, _) = wire(greeting.as_bytes(), None, move |line| {
         let (tag, command) = split(line);
         let verb = command.split(' ').next().unwrap_or_default();
-        log.borrow_mut().push(verb.to_owned());
+        log.lock().unwrap().push(verb.to_owned());
         let told = match verb {
             "CAPABILITY" => {
                 "* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 SASL-IR UIDPLUS\r\n{t} OK done\r\n"
@@ -58,7 +58,7 @@ fn asked_of(greeting: &str, after: &'static str) -> Vec<String> {
     greet(&mut wire, &place()).unwrap();
     let mut mailbox = sign_in(wire, place(), &Secret::new(TOKEN)).unwrap();
     mailbox.settle(&ids([5]), &AfterFetch::Delete).unwrap();
-    sent.borrow().clone()
+    sent.lock().unwrap().clone()
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn two_steps_are_taken_where_they_are_needed() {
         let (session, sent) =
             try_with("* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED", answers);
         assert!(session.is_ok(), "{ready}");
-        assert_eq!(sent.borrow()[1], "a1 AUTHENTICATE XOAUTH2");
-        assert!(sent.borrow()[2].starts_with("dXNlcj1"));
+        assert_eq!(sent.lock().unwrap()[1], "a1 AUTHENTICATE XOAUTH2");
+        assert!(sent.lock().unwrap()[2].starts_with("dXNlcj1"));
     }
 }
 
@@ -107,8 +107,8 @@ fn oauthbearer_is_taken_where_only_that_is_offered() {
             "{t} NO no\r\n",
         ],
     );
-    assert!(sent.borrow()[1].starts_with("a1 AUTHENTICATE OAUTHBEARER bixhPX"));
-    assert_eq!(sent.borrow()[2], "AQ==");
+    assert!(sent.lock().unwrap()[1].starts_with("a1 AUTHENTICATE OAUTHBEARER bixhPX"));
+    assert_eq!(sent.lock().unwrap()[2], "AQ==");
     assert_eq!(kind_of(&session.err().unwrap()), Kind::SignIn);
 }
 
@@ -122,7 +122,7 @@ fn a_refusal_keeps_the_servers_words_and_its_json() {
         ],
     );
     let err = session.err().unwrap();
-    assert_eq!(sent.borrow()[2], "");
+    assert_eq!(sent.lock().unwrap()[2], "");
     assert_eq!(fault(&err).kind, Kind::SignIn);
     assert_eq!(
         fault(&err).server_said.as_deref(),
@@ -157,7 +157,7 @@ fn no_token_is_sent_to_a_server_without_oauth() {
         fault(&err).server_said.as_deref(),
         Some("CAPABILITY IMAP4rev1 AUTH=PLAIN")
     );
-    assert_eq!(sent.borrow().len(), 1);
+    assert_eq!(sent.lock().unwrap().len(), 1);
 }
 
 #[test]
@@ -180,15 +180,11 @@ fn the_token_is_in_no_trace_and_no_error() {
         read: 0,
         chunk: usize::MAX,
         endless: None,
-        served: Rc::default(),
+        served: Arc::default(),
     };
     let trace: crate::mail::imap::wire::Trace =
         Box::new(move |line| log.borrow_mut().push_str(line));
-    let wire = Wire::new(
-        Box::new(peer),
-        Pace::new(Duration::from_secs(60)),
-        Some(trace),
-    );
+    let wire = Wire::new(Stream::new(peer, Duration::from_secs(60)), Some(trace));
     let err = sign_in(wire, place(), &Secret::new(TOKEN)).err().unwrap();
     let all = format!("{} {err:?} {:?}", shown.borrow(), fault(&err));
     assert!(all.contains("AUTHENTICATE XOAUTH2 (secret)"));

@@ -1,7 +1,6 @@
 //! The dialogue in clear before TLS, over a real socket.
 
 use super::super::connect::start_tls;
-use super::super::pace::Paced;
 use super::*;
 use crate::secret::Mask;
 use std::io::{BufRead, BufReader};
@@ -11,9 +10,6 @@ use std::net::{TcpListener, TcpStream};
 fn speak(greeting: &'static str, answer: &'static str) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
     let server = std::thread::spawn(move || {
         let (mut peer, _) = listener.accept().unwrap();
         peer.write_all(greeting.as_bytes()).unwrap();
@@ -24,7 +20,8 @@ fn speak(greeting: &'static str, answer: &'static str) -> Result<()> {
         peer.write_all(answer.as_bytes()).unwrap();
         line
     });
-    let mut stream = Paced::new(stream, Pace::new(Duration::from_secs(5)));
+    let mut stream =
+        Stream::new(stream, Duration::from_secs(5)).with_longest_wait(Duration::from_millis(300));
     let result = start_tls(&mut stream, &place(), None, &Mask::default());
     drop(stream);
     let line = server.join().unwrap();

@@ -1,6 +1,6 @@
 //! Where a message stands after an attempt: gone, later, unknown or given up.
 
-use super::{Settled, Teller};
+use super::{ReportTo, Settled};
 use crate::digest;
 use crate::fault::Fault;
 use crate::mail::{Outcome, Receipt, RefusedRecipient};
@@ -24,7 +24,7 @@ const LONGEST_WAIT: i64 = 4 * 3600;
 pub fn after_attempt(
     entry: &mut OutboxEntry,
     result: &Result<Receipt>,
-    teller: Teller,
+    report_to: ReportTo,
     now: i64,
 ) -> Settled {
     // Nothing was kept later than now: the clock was ahead then.
@@ -56,7 +56,7 @@ pub fn after_attempt(
                     // Whom the server refused before that has it not, whatever Sent Items hold.
                     let open = |to: &String| !verdicts.contains_key(to.as_str());
                     entry.envelope.to.retain(open);
-                    if teller == Teller::Report {
+                    if report_to == ReportTo::Queue {
                         let untold = receipt.refused.iter().cloned();
                         entry.refused.extend(untold.map(|r| RefusedRecipient {
                             for_good: true,
@@ -68,14 +68,14 @@ pub fn after_attempt(
                 Outcome::Accepted => {
                     entry.shared_id = true;
                     entry.envelope.to.clear();
-                    sort_out(entry, &receipt.refused, teller);
+                    sort_out(entry, &receipt.refused, report_to);
                 }
                 Outcome::Refused { .. } if receipt.may_pass() => {
                     let gone = |r: &&RefusedRecipient| !r.may_pass();
                     let left = |to: &String| !verdicts.get(to.as_str()).is_some_and(gone);
                     entry.envelope.to.retain(left);
                     let gone: Vec<_> = receipt.refused.iter().filter(gone).cloned().collect();
-                    sort_out(entry, &gone, teller);
+                    sort_out(entry, &gone, report_to);
                     entry.reason = match why.is_empty() {
                         true => receipt
                             .refused
@@ -105,7 +105,7 @@ pub fn after_attempt(
                         .map(said)
                         .collect();
                     entry.reason = all.first().map_or(why.clone(), |r| r.server_said.clone());
-                    sort_out(entry, &all, teller);
+                    sort_out(entry, &all, report_to);
                 }
             }
         }
@@ -143,12 +143,12 @@ pub fn after_attempt(
 }
 
 /// Keeps those refused for now among the recipients, and the others for the report.
-fn sort_out(entry: &mut OutboxEntry, refused: &[RefusedRecipient], teller: Teller) {
+fn sort_out(entry: &mut OutboxEntry, refused: &[RefusedRecipient], report_to: ReportTo) {
     for one in refused {
         if one.may_pass() {
             entry.reason = format!("{}: {}", one.address, one.server_said);
             entry.envelope.to.push(one.address.clone());
-        } else if teller == Teller::Report {
+        } else if report_to == ReportTo::Queue {
             entry.refused.push(one.clone());
         }
     }
@@ -225,7 +225,7 @@ mod tests {
             refused: vec![refused("b", true), refused("c", false)],
             ..Receipt::of(Outcome::Accepted)
         });
-        let settled = after_attempt(&mut entry, &receipt, Teller::Report, 1000);
+        let settled = after_attempt(&mut entry, &receipt, ReportTo::Queue, 1000);
         assert!(matches!(settled, Settled::Later(at) if (1048..=1072).contains(&at)));
         assert_eq!(entry.envelope.to, ["c"]);
         assert_eq!(entry.refused, [refused("b", true)]);
@@ -236,7 +236,7 @@ mod tests {
             refused: vec![refused("c", false)],
             ..Receipt::of(Outcome::Refused { for_good: false })
         });
-        let settled = after_attempt(&mut entry, &receipt, Teller::Report, later);
+        let settled = after_attempt(&mut entry, &receipt, ReportTo::Queue, later);
         assert_eq!(settled, Settled::Failed);
         assert_eq!(entry.refused, [refused("b", true), refused("c", false)]);
         assert_eq!(entry.envelope.to, [""; 0]);
@@ -248,7 +248,7 @@ mod tests {
         let receipt = Ok(Receipt::of(Outcome::Unknown));
         let far = 1000 + 2 * GIVE_UP_AFTER;
         assert_eq!(
-            after_attempt(&mut entry, &receipt, Teller::Report, far),
+            after_attempt(&mut entry, &receipt, ReportTo::Queue, far),
             Settled::Unknown
         );
         assert_eq!(
@@ -264,7 +264,7 @@ mod tests {
             ..Receipt::of(Outcome::Unknown)
         });
         let mut entry = entry(&["a", "b", "c"]);
-        after_attempt(&mut entry, &broken, Teller::Report, 1000);
+        after_attempt(&mut entry, &broken, ReportTo::Queue, 1000);
         assert_eq!(
             (entry.state, entry.envelope.to),
             (OutboxState::Unknown, vec!["a".to_owned()])
@@ -308,7 +308,7 @@ mod tests {
                 ..Receipt::of(Outcome::Refused { for_good: true })
             };
             let mut entry = entry(&["a"]);
-            let settled = after_attempt(&mut entry, &Ok(receipt), Teller::Caller, 1000);
+            let settled = after_attempt(&mut entry, &Ok(receipt), ReportTo::Caller, 1000);
             assert_eq!(matches!(settled, Settled::Later(_)), is_kept, "{said}");
         }
         // A full mailbox is the recipient's where RCPT is refused.
@@ -327,7 +327,7 @@ mod tests {
         loop {
             entry.attempts += 1;
             let away = Err(Fault::try_later("away").into());
-            match after_attempt(entry, &away, Teller::Report, now) {
+            match after_attempt(entry, &away, ReportTo::Queue, now) {
                 Settled::Later(at) => now = at,
                 settled => {
                     assert_eq!(settled, Settled::Failed);
@@ -366,7 +366,7 @@ mod tests {
     fn a_wait_that_the_server_asked_for_is_kept() {
         let mut entry = entry(&["a"]);
         let fault = Fault::try_later("x").retry_after(Some(Duration::from_secs(7200)));
-        let settled = after_attempt(&mut entry, &Err(fault.into()), Teller::Caller, 1000);
+        let settled = after_attempt(&mut entry, &Err(fault.into()), ReportTo::Caller, 1000);
         assert_eq!(settled, Settled::Later(8200));
     }
 
@@ -398,7 +398,7 @@ mod tests {
             };
             let mut entry = entry(&to);
             entry.attempts = attempts;
-            let settled = after_attempt(&mut entry, &result, Teller::Report, 1000 + age);
+            let settled = after_attempt(&mut entry, &result, ReportTo::Queue, 1000 + age);
             let mut found = accepted;
             found.extend(entry.envelope.to.iter().map(String::as_str));
             found.extend(entry.refused.iter().map(|r| r.address.as_str()));

@@ -8,8 +8,7 @@ use super::Claim;
 use crate::delivery::{self, Delivery, Intent, Letter, Place, Rejected};
 use crate::digest::{hex, sha256};
 use crate::files;
-use crate::mail::RefusedRecipient;
-use crate::mail::message;
+use crate::mail::{RefusedRecipient, header};
 use crate::state::WaitName;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, tz::TimeZone};
@@ -124,7 +123,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
     // What became of the octets since does not stop the report.
     let bodies = claim.store.outbox_bodies();
     let original = bodies.octets(&entry.file, entry.size).unwrap_or_default();
-    let header = &original[..message::header_end(&original)];
+    let header = &original[..header::header_end(&original)];
     let date = |seconds: i64| -> Result<String> {
         let time = Timestamp::from_second(seconds)?.to_zoned_datetime(TimeZone::UTC);
         Ok(jiff::fmt::rfc2822::to_string(&time)?)

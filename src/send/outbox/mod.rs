@@ -51,13 +51,13 @@ pub enum Settled {
     Failed,
 }
 
-/// Who hears of recipients that are refused for good.
+/// Whom recipients that are refused for good are reported to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Teller {
+pub enum ReportTo {
     /// The caller, who waits for the first attempt.
     Caller,
-    /// The sender's queue, by a report.
-    Report,
+    /// The sender's queue, by a message.
+    Queue,
 }
 
 /// Keeps a message, durably; when this returns, it may be promised. It is ours to work on.
@@ -175,13 +175,13 @@ impl<'a> Claim<'a> {
     pub fn settle(
         &mut self,
         result: &Result<Receipt>,
-        teller: Teller,
+        report_to: ReportTo,
         now: i64,
     ) -> Result<Settled> {
         let entry = &mut self.entry;
         entry.attempts += 1;
         entry.changed_at = now;
-        let settled = fate::after_attempt(entry, result, teller, now);
+        let settled = fate::after_attempt(entry, result, report_to, now);
         self.record(settled)
     }
 

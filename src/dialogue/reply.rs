@@ -1,7 +1,7 @@
 //! Replies (RFC 5321 §4.2) and what a server offers in its answer to EHLO.
 
+use super::Code;
 use crate::fault::{Cause, Fault, Kind};
-use crate::mail::Code;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -11,8 +11,20 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// The reply with one more line, or begun with it, and whether that is its last. `None` for a
+    /// line that is none of this reply.
+    pub fn add(reply: Option<Reply>, line: &str) -> Option<(Reply, bool)> {
+        let (code, is_last, text) = Reply::split(line)?;
+        let mut reply = reply.unwrap_or(Reply {
+            code,
+            lines: Vec::new(),
+        });
+        reply.lines.push(text.to_owned());
+        (reply.code == code).then_some((reply, is_last))
+    }
+
     /// Splits a line into its code, whether it is the reply's last, and its text.
-    pub fn split(line: &str) -> Option<(u16, bool, &str)> {
+    fn split(line: &str) -> Option<(u16, bool, &str)> {
         let code = line.get(..3)?;
         if !code.bytes().all(|b| b.is_ascii_digit()) || !matches!(code.as_bytes()[0], b'2'..=b'5') {
             return None;
