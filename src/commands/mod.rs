@@ -2,7 +2,6 @@
 
 mod apply;
 mod check;
-mod claims;
 mod completions;
 mod config;
 mod context;
@@ -21,7 +20,6 @@ mod server_add;
 mod server_set;
 mod setup_script;
 mod status;
-mod table;
 mod token;
 
 use crate::cli::{Cli, Command};
