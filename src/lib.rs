@@ -37,11 +37,13 @@ mod fetch;
 mod files;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod health;
 mod http;
 mod mail;
 mod means;
 mod net;
 mod oauth;
+mod office;
 mod output;
 mod powershell;
 mod prompt;
@@ -53,11 +55,12 @@ mod send;
 mod setup;
 mod shell;
 mod state;
-mod submit;
 mod system;
+mod tell;
 mod tokens;
 mod usage;
 mod vault;
+mod wording;
 mod x509;
 
 use std::ffi::OsString;

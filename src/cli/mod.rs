@@ -8,6 +8,8 @@
 //! [`crate::usage`], in the form of all our errors; what may be completed by
 //! `commands/completions`, for clap does not know the names in the configuration.
 
+pub mod bash;
+pub mod complete;
 mod deferred;
 mod fetch;
 mod files;

@@ -2,7 +2,6 @@
 
 mod apply;
 mod check;
-mod claims;
 mod completions;
 mod config;
 mod context;
@@ -22,7 +21,6 @@ mod server_set;
 mod setup_script;
 mod state;
 mod status;
-mod table;
 mod token;
 
 use crate::cli::{Cli, Command};

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::config::{AfterFetch, Config, EmailAddress};
 use crate::fault::Fault;
+use crate::office::Office;
 use crate::output::{can_ask, eprintln_safe};
 use crate::prompt;
 use crate::provision::Person;
@@ -79,8 +80,9 @@ impl Person for Terminal<'_> {
 
     fn waiting(&self, config: &Config, address: &EmailAddress) -> Result<u64> {
         let store = self.0.store(config)?;
-        let mailboxes = Mailboxes::new(&self.0.means, config, &store);
-        let entry = config
+        let office = Office::link(config)?;
+        let mailboxes = Mailboxes::new(&self.0.means, &office, &store);
+        let entry = office
             .mailboxes()
             .find(|entry| entry.address.address == *address);
         let entry = entry.context("the mailbox is not in the configuration")?;

@@ -1,6 +1,7 @@
 //! What the types cannot see: names that clash or lead nowhere, and combinations that cannot
 //! sign in. Each problem carries the path of the value that it concerns.
 
+use super::app::Apps;
 use super::check_select::selection;
 use super::check_servers::{incoming, outgoing};
 use super::check_shared;
@@ -25,9 +26,11 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     for (i, server) in config.incoming_servers.iter().enumerate() {
         incoming(server, &format!("incoming_servers[{i}]"), &mut found);
     }
+    let apps = Apps::of(config);
     for (i, server) in config.outgoing_servers.iter().enumerate() {
         outgoing(
             config,
+            &apps,
             server,
             &format!("outgoing_servers[{i}]"),
             &mut found,

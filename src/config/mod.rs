@@ -9,6 +9,7 @@
 //! by `refusal`. It writes no file that exists: it would lose comments and order, so `edit` does that
 //! with yaml-edit. Nor does it tell where a value stands that it has read: `locate` asks it again.
 
+mod app;
 #[cfg(test)]
 mod canary_tests;
 mod check;
@@ -34,13 +35,10 @@ mod names;
 mod parsed;
 mod paths;
 mod permission;
-#[cfg(test)]
-mod permission_tests;
 mod post_url;
 mod preview;
 mod problem;
 mod refusal;
-pub mod resolve;
 mod resolve_secret;
 mod schema;
 mod secret_command;
@@ -57,6 +55,7 @@ mod webhook;
 mod write;
 
 pub use crate::files::owner_hint;
+pub use app::{App, Apps, swapped};
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};
@@ -65,7 +64,7 @@ pub use given::{Change, Given, put};
 pub use load::{MAX_SIZE, decode, is_blank, load, load_if_shared, parse, read};
 pub use mistake::shown;
 pub use model::*;
-pub use names::{Name, named, unknown};
+pub use names::{Name, named, no_server, unknown};
 pub use paths::{absolute_target, resolve_paths};
 pub use permission::Purpose;
 pub use post_url::PostUrl;

@@ -348,7 +348,7 @@ impl Address {
 }
 
 /// Who signs in.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Authentication {
     /// The program itself: client credentials, application permissions (RFC 6749 §4.4).
@@ -406,25 +406,11 @@ impl fmt::Display for OutgoingVia {
     }
 }
 
-/// One mailbox with everything that holds for it: the address's own value, else its queue's,
-/// else the file's default, else ours.
-#[derive(Clone, Copy, Debug)]
-pub struct MailboxEntry<'a> {
-    pub config: &'a Config,
-    pub queue: &'a Queue,
-    pub address: &'a Address,
-}
-
 impl Config {
-    /// Every mailbox of every queue, in the order of the file.
-    pub fn mailboxes(&self) -> impl Iterator<Item = MailboxEntry<'_>> {
-        self.queues.iter().flat_map(move |queue| {
-            queue.addresses.iter().map(move |address| MailboxEntry {
-                config: self,
-                queue,
-                address,
-            })
-        })
+    /// Every address of every queue, in the order of the file.
+    pub fn addresses(&self) -> impl Iterator<Item = (&Queue, &Address)> {
+        let queues = self.queues.iter();
+        queues.flat_map(|queue| queue.addresses.iter().map(move |address| (queue, address)))
     }
 
     pub fn incoming_server(&self, name: &str) -> Option<&IncomingServer> {
@@ -448,67 +434,5 @@ impl Config {
 
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.iter().find(|q| q.name == name)
-    }
-}
-
-impl<'a> MailboxEntry<'a> {
-    pub fn priority(&self) -> Priority {
-        self.address
-            .priority
-            .or(self.queue.priority)
-            .or(self.config.defaults.priority)
-            .unwrap_or(Priority::DEFAULT)
-    }
-
-    pub fn language(&self) -> &'a str {
-        self.address
-            .extension_language
-            .as_ref()
-            .or(self.queue.language.as_ref())
-            .or(self.config.defaults.language.as_ref())
-            .map_or("en", Language::as_str)
-    }
-
-    /// The account that signs in.
-    pub fn account(&self) -> &'a str {
-        self.address
-            .account
-            .as_deref()
-            .unwrap_or(self.address.address.as_str())
-    }
-
-    pub fn folders(&self) -> Vec<&'a str> {
-        match &self.address.folders {
-            Some(folders) => folders.iter().map(String::as_str).collect(),
-            None => vec!["INBOX"],
-        }
-    }
-
-    /// Where fetching it begins.
-    pub fn start(&self) -> Start {
-        self.address.start.or(self.queue.start).unwrap_or_default()
-    }
-
-    /// Where its mail goes; `None` where neither the address nor the defaults say so.
-    pub fn deliver(&self) -> Option<&'a Target> {
-        self.address
-            .deliver
-            .as_ref()
-            .or(self.config.defaults.deliver.as_ref())
-    }
-
-    pub fn after_fetch(&self) -> AfterFetch {
-        self.address
-            .after_fetch
-            .clone()
-            .or_else(|| self.config.defaults.after_fetch.clone())
-            .unwrap_or_default()
-    }
-
-    pub fn stamp(&self) -> bool {
-        self.address
-            .stamp
-            .or(self.config.defaults.stamp)
-            .unwrap_or(false)
     }
 }

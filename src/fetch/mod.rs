@@ -4,6 +4,9 @@
 //! into files, deliver and record (see `commit`), then mark, move or delete on the server what
 //! is on record as delivered. A connection that breaks is opened again while that may help (`pass`).
 //! Nothing here prints or reads the configuration file.
+//!
+//! A run (`run`) does so with every mailbox that is planned (`plan`), several at a time; `verdict` has
+//! what it tells at its end.
 
 mod audit;
 mod commit;
@@ -14,9 +17,12 @@ mod look;
 mod machine;
 mod pass;
 mod pile;
+mod plan;
 mod restored;
+mod run;
 mod sift;
 mod start;
+mod verdict;
 mod visit;
 
 use crate::config::{AfterFetch, Day, Select, Start, Target, Webhook};
@@ -43,6 +49,9 @@ pub use audit::{Audit, audit};
 pub use kept::Kept;
 pub use look::{Listing, list};
 pub use pile::Sorted;
+pub use plan::{Orders, Work};
+pub use run::run;
+pub use verdict::conclude;
 pub use visit::{destination_waits, is_of_delivery};
 
 /// One mailbox, and what is to be done with its mail.
@@ -170,6 +179,18 @@ pub trait Reporter: Sync {
     fn failed(&self, folder: &Folder<'_>, id: &dyn Display, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
     fn warn(&self, text: &str);
+
+    /// Of a folder that is only looked into: what would be fetched.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn would_fetch(&self, job: &Job, listing: &Listing<'_>) -> Result<()>;
+
+    /// Of a folder that is only looked into: what became of its messages.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn audited(&self, job: &Job, audit: &Audit) -> Result<()>;
 }
 
 /// Opens the mailbox; `true` asks for a new token because the server called the last one stale.

@@ -19,12 +19,11 @@ pub use guide::{ask_incoming, ask_kind, ask_mailbox, ask_outgoing, known};
 pub use incoming::Incoming;
 pub use line::{incoming_line, outgoing_line, queue_line};
 pub use outgoing::Outgoing;
-pub use queue::{Mailbox, add_mailbox, pick, remove_queue, set_queue};
+pub use queue::{Mailbox, add_mailbox, pick, remove_queue, set_queue, tree_of_queue};
 pub use secret::Wanted;
-use secret::wanted_secret;
 pub use server::{
     Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, remove_server, set_server,
-    tree_of,
+    tree_of_server,
 };
 
 use crate::config::{self, Config, EmailAddress, Target, Tree};

@@ -219,6 +219,14 @@ pub fn remove_queue(
     Ok(Outcome::Removed)
 }
 
+/// The definition of a queue.
+///
+/// # Errors
+/// `Usage` where there is none of this name.
+pub fn tree_of_queue(config: &Config, name: &str) -> Result<Tree> {
+    Ok(config.queues[place(config, name)?].tree())
+}
+
 fn place(config: &Config, name: &str) -> Result<usize> {
     let place = config.queues.iter().position(|q| q.name == name);
     place.ok_or_else(|| config::unknown("queue", name, &config.queue_names()))

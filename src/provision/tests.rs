@@ -146,7 +146,7 @@ fn what_is_missing_comes_from_whoever_answers() {
     let add = |config: &mut Config, said| add_mailbox(config, file, said, &queue, &entry);
     assert_eq!(add(&mut config, &said).unwrap(), Outcome::Created);
     assert_eq!(add(&mut config, &said).unwrap(), Outcome::Unchanged);
-    assert_eq!(config.mailboxes().count(), 1);
+    assert_eq!(config.addresses().count(), 1);
 }
 
 #[test]

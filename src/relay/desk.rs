@@ -7,7 +7,7 @@ use super::session::{Desk, Message, Refusal};
 use crate::config::Relay;
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::Notifications;
-use crate::send::{Office, Orders};
+use crate::send::{Orders, Sending};
 use crate::state::{Lock, LockName};
 use anyhow::Result;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Bounds {
 
 /// Takes the messages of one session.
 pub struct Counter<'a> {
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     bounds: Bounds,
     passwords: Passwords,
     /// By what the submitter is counted, and what else is on record of them.
@@ -55,7 +55,7 @@ impl<'a> Counter<'a> {
     /// # Errors
     /// The state cannot be used.
     pub fn open(
-        office: &'a Office<'a>,
+        sending: &'a Sending<'a>,
         peer: &Peer,
         bounds: Bounds,
         passwords: Passwords,
@@ -67,9 +67,9 @@ impl<'a> Counter<'a> {
         }
         for number in 0..bounds.sessions {
             let name = LockName::Session { who: &who, number };
-            if let Ok(session) = office.store.lock(name)? {
+            if let Ok(session) = sending.store.lock(name)? {
                 return Ok(Ok(Counter {
-                    office,
+                    sending,
                     bounds,
                     passwords,
                     who,
@@ -99,7 +99,7 @@ impl<'a> Counter<'a> {
                 "the relay refused a message of {} for now: {err:#}",
                 self.who
             );
-            self.office.means().observer.warn(&said);
+            self.sending.means().observer.warn(&said);
         }
         let text = match err.downcast_ref::<Fault>() {
             Some(fault) => fault.what.clone(),
@@ -109,7 +109,7 @@ impl<'a> Counter<'a> {
     }
 
     fn within_bounds(&self, size: u64) -> Result<(), Refusal> {
-        let share = self.office.store.outbox_share(&self.who);
+        let share = self.sending.store.outbox_share(&self.who);
         let (messages, octets) = share.map_err(|err| self.refusal(&err))?;
         let who = &self.who;
         let full = |what: String| {
@@ -134,12 +134,12 @@ impl<'a> Counter<'a> {
 impl Desk for Counter<'_> {
     fn sender(&mut self, from: &str, size: u64) -> Result<(), Refusal> {
         self.within_bounds(size)?;
-        let checked = self.office.check_sender(from);
+        let checked = self.sending.check_sender(from);
         checked.map_err(|err| self.refusal(&err))
     }
 
     fn recipient(&mut self, to: &str) -> Result<(), Refusal> {
-        let checked = self.office.check_recipient(to);
+        let checked = self.sending.check_recipient(to);
         checked.map_err(|err| self.refusal(&err))
     }
 
@@ -157,9 +157,9 @@ impl Desk for Counter<'_> {
             several: false,
         };
         let kept = self
-            .office
+            .sending
             .prepare(&orders, message.octets, None)
-            .and_then(|mails| self.office.keep_for_later(mails, &self.submitter()));
+            .and_then(|mails| self.sending.keep_for_later(mails, &self.submitter()));
         let ids = kept.map_err(|err| self.refusal(&err))?;
         let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
         let ids = ids.join(",");
@@ -167,14 +167,14 @@ impl Desk for Counter<'_> {
             "message {ids}: kept in the outbox, from {}",
             self.submitter()
         );
-        self.office.means().observer.step(&said);
+        self.sending.means().observer.step(&said);
         Ok(ids)
     }
 
     fn signs_in(&mut self, user: &str, password: &str) -> bool {
         if !self.passwords.knows(user, password) {
             let said = format!("a wrong user or password, from {}", self.submitter());
-            self.office.means().observer.warn(&said);
+            self.sending.means().observer.warn(&said);
             std::thread::sleep(WRONG_PASSWORD);
             return false;
         }

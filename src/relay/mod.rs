@@ -28,8 +28,8 @@ mod wire;
 pub use handover::{Relay, hand_over, pass_on};
 pub use owner::run_as_owner;
 
-use crate::config::Config;
-use crate::send::{Office, machine};
+use crate::office::Office;
+use crate::send::{Sending, machine};
 use anyhow::Result;
 use desk::{Bounds, Counter};
 use passwords::Passwords;
@@ -46,8 +46,8 @@ const MESSAGE_SIZE: u32 = 35 << 20;
 ///
 /// # Errors
 /// The session could not begin, and the client was told to come later.
-pub fn serve<'a>(office: &'a Office<'a>, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    let relay = &office.config.relay;
+pub fn serve<'a>(sending: &'a Sending<'a>, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let relay = sending.office.relay();
     let begin = || {
         let peer = Peer::of(from)?;
         let (passwords, access) = match (&relay.password_file, &peer) {
@@ -55,7 +55,7 @@ pub fn serve<'a>(office: &'a Office<'a>, from: BorrowedFd<'_>, to: BorrowedFd<'_
             (Some(file), Peer::Host(_)) => (Passwords::load(file)?, Access::MustSignIn),
             (Some(file), _) => (Passwords::load(file)?, Access::MaySignIn),
         };
-        let counter = Counter::open(office, &peer, Bounds::of(relay), passwords)?;
+        let counter = Counter::open(sending, &peer, Bounds::of(relay), passwords)?;
         anyhow::Ok((peer, access, counter))
     };
     let (peer, access, counter) = begin().inspect_err(|_| not_now(from, to))?;
@@ -64,7 +64,7 @@ pub fn serve<'a>(office: &'a Office<'a>, from: BorrowedFd<'_>, to: BorrowedFd<'_
         Ok(mut counter) => {
             let mut session = Session::new(Settings {
                 host: machine(),
-                max_size: message_size(office.config) as usize,
+                max_size: message_size(sending.office) as usize,
                 access,
                 scripted: peer == Peer::Ourselves,
             });
@@ -87,12 +87,9 @@ pub fn not_now(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
 }
 
 /// What the most generous of the servers takes.
-fn message_size(config: &Config) -> u32 {
-    let sizes = config.outgoing_servers.iter().map(|server| {
-        let limits = server.limits.as_ref();
-        limits.and_then(|limits| limits.message_size)
-    });
-    sizes
+fn message_size(office: &Office<'_>) -> u32 {
+    office
+        .message_sizes()
         .map(|size| size.unwrap_or(MESSAGE_SIZE))
         .max()
         .unwrap_or(MESSAGE_SIZE)

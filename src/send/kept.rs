@@ -1,14 +1,13 @@
 //! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
 
 use super::outbox::{self, Claim, Destination, ReportTo, Settled};
-use super::{Mail, Office, Post, verdict, work};
+use super::{Mail, Post, Sending, verdict, work};
 use crate::delivery::{self, Place};
-use crate::fault::{Cause, Errors, Fault, Kind};
+use crate::fault::{Errors, Fault, Kind};
 use crate::mail::Receipt;
+use crate::office::Route;
 use crate::reach::{Mailboxes, sent};
-use crate::shell;
 use crate::state::{OutboxEntry, OutboxState};
-use crate::submit::{self, Route};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +45,7 @@ pub trait Listener: Sync {
     }
 }
 
-impl<'a> Office<'a> {
+impl<'a> Sending<'a> {
     /// Keeps a message durably, all its transactions or none.
     fn keep(
         &self,
@@ -100,7 +99,7 @@ impl<'a> Post<'a> {
     pub fn send(&mut self, mail: &Mail<'a>, listener: &dyn Listener) -> Result<()> {
         let result = self.submit(mail, &mut || Ok(()));
         listener.tell(mail, &result, None)?;
-        verdict::judge(mail, result?, || self.office.scene(mail, self.way))
+        verdict::judge(mail, result?, || self.sending.scene(mail, self.way))
     }
 
     /// Keeps a message durably, all its transactions, then tries each once.
@@ -109,7 +108,7 @@ impl<'a> Post<'a> {
         mails: Vec<Mail<'a>>,
         listener: &dyn Listener,
     ) -> Vec<Result<()>> {
-        match self.office.keep(mails, None) {
+        match self.sending.keep(mails, None) {
             Ok(kept) => kept
                 .into_iter()
                 .map(|(mail, claim)| self.try_once(mail, claim, listener))
@@ -136,11 +135,11 @@ impl<'a> Post<'a> {
             claim.remove()?;
             return result.map(drop);
         }
-        let settled = claim.settle(&result, ReportTo::Caller, self.office.store.now())?;
+        let settled = claim.settle(&result, ReportTo::Caller, self.sending.store.now())?;
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),
-            Some(receipt) => verdict::judge(&mail, receipt, || self.office.scene(&mail, self.way)),
+            Some(receipt) => verdict::judge(&mail, receipt, || self.sending.scene(&mail, self.way)),
         }
     }
 }
@@ -151,7 +150,7 @@ impl<'a> Post<'a> {
 /// # Errors
 /// Of each message what somebody has to know; of errors with the same cause the first.
 pub fn flush<'a>(
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     mut entries: Vec<OutboxEntry>,
     listener: &dyn Listener,
     ready: impl Fn(&mut Claim<'_>) -> Result<bool> + Sync,
@@ -161,7 +160,7 @@ pub fn flush<'a>(
     entries.sort_by(|a, b| (&a.envelope.from, a.id).cmp(&(&b.envelope.from, b.id)));
     let about = entries.len();
     work(
-        office,
+        sending,
         entries.into_iter(),
         about,
         CONNECTIONS,
@@ -186,7 +185,7 @@ pub fn flush<'a>(
 /// # Errors
 /// As [`flush`].
 pub fn flush_due<'a>(
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     mut due: Vec<OutboxEntry>,
     listener: &dyn Listener,
 ) -> Result<(), Errors> {
@@ -195,14 +194,14 @@ pub fn flush_due<'a>(
     let mut errors = Vec::new();
     while !due.is_empty() {
         tried.extend(due.iter().map(|entry| entry.id));
-        let is_due = |claim: &mut Claim<'_>| Ok(claim.entry.is_due(office.store.now()));
-        if let Err(more) = flush(office, due, listener, is_due) {
+        let is_due = |claim: &mut Claim<'_>| Ok(claim.entry.is_due(sending.store.now()));
+        if let Err(more) = flush(sending, due, listener, is_due) {
             errors.extend(more.sorted());
         }
         if start.elapsed() > LONGEST_FLUSH {
             break;
         }
-        due = office.store.outbox_due(office.store.now())?;
+        due = sending.store.outbox_due(sending.store.now())?;
         due.retain(|entry| !tried.contains(&entry.id));
     }
     fold_same(&mut errors);
@@ -230,8 +229,8 @@ fn one(
     listener: &dyn Listener,
     ready: &impl Fn(&mut Claim<'_>) -> Result<bool>,
 ) -> Result<()> {
-    let office = post.office;
-    let Some(mut claim) = outbox::claim(office.store, id, office.store.now())? else {
+    let sending = post.sending;
+    let Some(mut claim) = outbox::claim(sending.store, id, sending.store.now())? else {
         return Ok(());
     };
     let mut verdict = Ok(());
@@ -241,16 +240,18 @@ fn one(
         verdict = Err(unknown(&claim.entry).into());
     }
     if !claim.entry.refused.is_empty() {
-        let reported = report(office, &mut claim);
+        let reported = report(sending, &mut claim);
         verdict = verdict.and(reported);
     }
     verdict
 }
 
 fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) -> Result<()> {
-    let office = post.office;
+    let sending = post.sending;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let mail = submit::route(office.config, &sender)
+    let mail = sending
+        .office
+        .route(&sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| {
             Ok(Mail {
@@ -268,20 +269,20 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
         // The configuration has changed, or the file cannot be read: it counts as an attempt.
         Err(err) => {
             let result = Err(err);
-            claim.settle(&result, ReportTo::Queue, office.store.now())?;
+            claim.settle(&result, ReportTo::Queue, sending.store.now())?;
             return result.map(|_: Receipt| ());
         }
     };
     let result = post.submit(&mail, &mut || claim.hand_over());
-    let settled = claim.settle(&result, ReportTo::Queue, office.store.now())?;
+    let settled = claim.settle(&result, ReportTo::Queue, sending.store.now())?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
-        office
+        sending
             .means
             .observer
             .step(&format!("message {}: sent", claim.entry.id));
     }
-    verdict::judge(&mail, result?, || office.scene(&mail, post.way))
+    verdict::judge(&mail, result?, || sending.scene(&mail, post.way))
 }
 
 /// Makes a message ready to be sent again by a person's word. One that may have been accepted is
@@ -290,7 +291,7 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
 /// # Errors
 /// `OutcomeUnknown` where Sent Items cannot tell; why they cannot be looked into.
 pub fn ready_again(
-    office: &Office<'_>,
+    sending: &Sending<'_>,
     claim: &mut Claim<'_>,
     blindly: bool,
     listener: &dyn Listener,
@@ -300,15 +301,15 @@ pub fn ready_again(
             return Err(cannot_tell(&claim.entry).into());
         }
         let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-        let route = submit::route(office.config, &sender)?;
-        let mailboxes = Mailboxes::new(&office.means, office.config, office.store);
+        let route = sending.office.route(&sender)?;
+        let mailboxes = Mailboxes::new(&sending.means, sending.office, sending.store);
         if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
             claim.remove()?;
             listener.found_sent(&claim.entry, route.user())?;
             return Ok(false);
         }
     }
-    claim.restart(office.store.now())?;
+    claim.restart(sending.store.now())?;
     Ok(true)
 }
 
@@ -325,17 +326,19 @@ fn cannot_tell(entry: &OutboxEntry) -> Fault {
 }
 
 /// Delivers the report that is due to the queue of the sender, or says why it cannot.
-fn report(office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
+fn report(sending: &Sending<'_>, claim: &mut Claim<'_>) -> Result<()> {
     let id = claim.entry.id;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let place = submit::route(office.config, &sender)
+    let place = sending
+        .office
+        .route(&sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| destination(&route))
-        .and_then(|to| outbox::deliver_report(claim, &to, office.store.now()));
+        .and_then(|to| outbox::deliver_report(claim, &to, sending.store.now()));
     match place {
         Ok(place) => {
             let said = format!("message {id}: its report is in {place}");
-            office.means.observer.step(&said);
+            sending.means.observer.step(&said);
             Ok(())
         }
         Err(err) => {
@@ -348,18 +351,8 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
     let entry = &route.entry;
     let address = entry.address.address.as_str();
     let queue = &entry.queue.name;
-    let target = entry.deliver().ok_or_else(|| {
-        Fault::config(format!(
-            "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
-        ))
-        .cause(Cause::NoDelivery)
-        .hint(format!(
-            "queuemail queue set {} --address {} --deliver maildir:PATH",
-            shell::quote(queue),
-            shell::quote(address)
-        ))
-    })?;
-    let webhooks = &entry.config.webhooks;
+    let target = entry.destination()?;
+    let webhooks = entry.webhooks;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language(), webhooks)?;
     if matches!(place, Place::Stdout(_)) {
         return Err(Fault::config(format!(

@@ -3,11 +3,11 @@
 
 use super::compose::{Auto, auto_fields};
 use super::people::{distinct, machine, sender};
-use super::{Mail, Office};
+use super::{Mail, Sending};
 use crate::fault::{Fault, Kind};
 use crate::mail::message::{Draft, Prepared};
 use crate::mail::{Envelope, Notifications, addresses};
-use crate::submit::{self, is_local};
+use crate::office::is_local;
 use anyhow::Result;
 use std::sync::Arc;
 
@@ -72,15 +72,15 @@ impl Orders<'_> {
     }
 }
 
-impl<'a> Office<'a> {
+impl<'a> Sending<'a> {
     /// Whether a sender may be named, as far as that can be said before the message is there.
     ///
     /// # Errors
     /// `Refused` or `Config`: why not.
     pub fn check_sender(&self, from: &str) -> Result<()> {
-        let stands_in = self.config.defaults.sender.is_some() && is_local(from, &machine());
+        let stands_in = self.office.defaults().sender.is_some() && is_local(from, &machine());
         if !(from.is_empty() || stands_in) {
-            submit::route(self.config, from)?;
+            self.office.route(from)?;
         }
         Ok(())
     }
@@ -90,7 +90,7 @@ impl<'a> Office<'a> {
     /// # Errors
     /// `UnknownRecipient`: why not.
     pub fn check_recipient(&self, to: &str) -> Result<()> {
-        distinct(self.config, vec![to.to_owned()]).map(drop)
+        distinct(self.office.defaults(), vec![to.to_owned()]).map(drop)
     }
 
     /// The transactions of a message; `name` is how to name it.
@@ -104,18 +104,19 @@ impl<'a> Office<'a> {
         name: Option<String>,
     ) -> Result<Vec<Mail<'a>>> {
         let mut draft = Draft::read(octets)?;
-        let to = distinct(self.config, orders.everybody(&draft)?)?;
+        let to = distinct(self.office.defaults(), orders.everybody(&draft)?)?;
         if to.is_empty() {
             return Err(orders.nobody(&draft).into());
         }
-        let sender = sender(self.config, orders.from, &mut draft)?;
-        let route = submit::route(self.config, &sender).map_err(|fault| {
+        let sender = sender(self.office.defaults(), orders.from, &mut draft)?;
+        let route = self.office.route(&sender).map_err(|fault| {
             match is_local(&sender, &machine()) {
                 true => fault.hint("for mail of this machine, as from cron, name a sender in the configuration: `defaults: { sender: ADDRESS }`"),
                 false => fault,
             }
         })?;
-        submit::check_authors(self.config, &route, || draft.author_addresses())?;
+        self.office
+            .check_authors(&route, || draft.author_addresses())?;
         if let Some(auto) = orders.auto {
             let usual = match draft.answers() {
                 true => Auto::Replied,

@@ -1,15 +1,16 @@
 //! `send --smtp-session`; and sendmail for those to whom the configuration is closed: their mail
 //! goes to the relay of this machine.
 
-use super::{parts, sources};
+use super::options::{parts, sources};
 use crate::cli::SendArgs;
 use crate::commands::Context;
 use crate::config;
 use crate::fault::{Cause, Errors, Fault};
 use crate::mail::Notifications;
+use crate::office::Office;
 use crate::relay::{self, Relay};
 use crate::send::input::{self, Input};
-use crate::send::{Office, Orders};
+use crate::send::{Orders, Sending};
 use anyhow::Result;
 use std::io::{stdin, stdout};
 use std::os::fd::AsFd;
@@ -35,8 +36,9 @@ pub fn session(context: &Context) -> Result<()> {
             return Err(err);
         }
     };
-    let office = Office::new(&context.means, &config, &store);
-    relay::serve(&office, stdin.as_fd(), stdout.as_fd())
+    let office = Office::link(&config)?;
+    let sending = Sending::new(&context.means, &office, &store);
+    relay::serve(&sending, stdin.as_fd(), stdout.as_fd())
 }
 
 /// True where the configuration is not for the caller, who need not have one.

@@ -183,13 +183,12 @@ fn values_of_queue(
 fn is_free(config: &Config, address: &EmailAddress, replace: bool) -> Result<(), String> {
     let wanted = address.as_str().to_lowercase();
     let taken = config
-        .mailboxes()
-        .find(|m| m.address.address.as_str().to_lowercase() == wanted);
+        .addresses()
+        .find(|(_, other)| other.address.as_str().to_lowercase() == wanted);
     match taken {
-        Some(m) if !replace => Err(format!(
-            "`{address}` is in queue `{}` already",
-            m.queue.name
-        )),
+        Some((queue, _)) if !replace => {
+            Err(format!("`{address}` is in queue `{}` already", queue.name))
+        }
         _ => Ok(()),
     }
 }

@@ -46,6 +46,7 @@ pub struct Token {
 }
 
 /// What `forget` did.
+#[derive(Default)]
 pub struct Forgotten {
     pub tokens: usize,
     /// What could not be erased outside.

@@ -1,7 +1,8 @@
 //! The table of permissions, walked through everybody who asks it.
 
-use super::{Authentication, Purpose, Resource, parse, resolve};
+use super::{Office, scope};
 use crate::check::claims::misfits;
+use crate::config::{Authentication, Config, Purpose, Resource, parse};
 use crate::oauth::Claims;
 use crate::setup;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::path::Path;
 const BOTH: [Authentication; 2] = [Authentication::OauthService, Authentication::OauthUser];
 
 /// A mailbox that is read and sent from by these ways.
-fn config(authentication: Authentication, reads: &str, sends: &str) -> super::Config {
+fn config(authentication: Authentication, reads: &str, sends: &str) -> Config {
     let yaml = format!(
         "version: 1
 incoming_servers:
@@ -51,8 +52,9 @@ fn claims(authentication: Authentication, held: &str) -> Claims {
 /// True if `check` finds that a token with this permission alone lacks what the purpose needs.
 fn lacks(purpose: Purpose, authentication: Authentication, held: &str) -> bool {
     let config = config(authentication, "auto", "auto");
-    let registration = resolve::incoming(&config.incoming_servers[0]);
-    misfits(&claims(authentication, held), &registration, purpose)
+    let office = Office::link(&config).unwrap();
+    let registration = &office.incoming[0].registration;
+    misfits(&claims(authentication, held), registration, purpose)
         .iter()
         .any(|fault| fault.what.contains("lacks the"))
 }
@@ -92,7 +94,8 @@ fn the_script_grants_what_opens_the_ways_and_nothing_else() {
     ];
     for who in BOTH {
         for (reads, sends, purposes) in ways {
-            let plan = setup::plan(&config(who, reads, sends), &[]).unwrap();
+            let config = config(who, reads, sends);
+            let plan = setup::plan(&Office::link(&config).unwrap(), &[]).unwrap();
             let app = &plan.tenants[0].apps[0];
             let granted: Vec<&String> = app
                 .exchange_permissions
@@ -110,7 +113,8 @@ fn the_script_grants_what_opens_the_ways_and_nothing_else() {
 #[test]
 fn a_person_asks_for_what_opens_the_way() {
     let config = config(Authentication::OauthUser, "auto", "auto");
-    let registration = resolve::incoming(&config.incoming_servers[0]);
+    let office = Office::link(&config).unwrap();
+    let registration = &office.incoming[0].registration;
     let ways = [
         (Resource::Imap, false, Purpose::Imap),
         (Resource::Pop, false, Purpose::Pop),
@@ -120,7 +124,7 @@ fn a_person_asks_for_what_opens_the_way() {
     ];
     for (resource, sending, purpose) in ways {
         for other in [false, true] {
-            let scope = resolve::scope(&registration, resource, sending, other);
+            let scope = scope(registration, resource, sending, other);
             let asked = scope.split([' ', '/']).find(|word| {
                 purpose
                     .permissions(Authentication::OauthUser)

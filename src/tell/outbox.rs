@@ -1,18 +1,16 @@
-//! The outbox for people and programs to look at.
+//! The messages of the outbox.
 
-use super::find;
-use crate::commands::Context;
-use crate::commands::table::{Table, local_time};
-use crate::state::{OutboxEntry, OutboxState, Store};
+use super::table::Table;
+use crate::output::{Output, escape};
+use crate::state::{OutboxEntry, OutboxState};
+use crate::wording::{local_time, stamp};
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::json;
 
-pub fn list(context: &Context, store: &Store) -> Result<()> {
-    let all = store.outbox()?;
-    if context.output.json {
+pub fn list(output: &Output, all: &[OutboxEntry]) -> Result<()> {
+    if output.json {
         let all: Vec<_> = all.iter().map(as_json).collect();
-        return context.output.json(&json!({ "outbox": all }));
+        return output.json(&json!({ "outbox": all }));
     }
     let mut table = Table::new(&[
         "ID",
@@ -24,7 +22,7 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
         "RECIPIENTS",
         "REASON",
     ]);
-    for entry in &all {
+    for entry in all {
         let to = people(entry);
         let to = match to.len() {
             0..=2 => to.join(", "),
@@ -42,7 +40,7 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
             entry.reason.clone(),
         ]);
     }
-    table.print(&context.output)
+    table.print(output)
 }
 
 /// When it is tried again by itself.
@@ -56,17 +54,12 @@ fn people(entry: &OutboxEntry) -> Vec<String> {
     entry.envelope.to.iter().chain(refused).cloned().collect()
 }
 
-pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
-    let entry = find(&store.outbox()?, id)?;
-    let bodies = store.outbox_bodies();
-    if raw {
-        return bodies.read(&entry.file, &mut |piece| context.output.raw(piece));
-    }
-    let place = bodies.place(&entry.file);
-    if context.output.json {
-        let mut object = as_json(&entry);
+/// One message, whose octets are at `place`.
+pub fn show(output: &Output, entry: &OutboxEntry, place: String) -> Result<()> {
+    if output.json {
+        let mut object = as_json(entry);
         object["file"] = json!(place);
-        return context.output.json(&object);
+        return output.json(&object);
     }
     let refused: Vec<String> = entry
         .refused
@@ -74,11 +67,12 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
         .map(|r| format!("{}: {}", r.address, r.server_said))
         .collect();
     for (key, value) in [
-        ("id", id.to_string()),
+        ("id", entry.id.to_string()),
         ("state", entry.state.word().to_owned()),
         ("since", local_time(entry.kept_at)),
-        ("next attempt", next_attempt(&entry).unwrap_or_default()),
+        ("next attempt", next_attempt(entry).unwrap_or_default()),
         ("attempts", entry.attempts.to_string()),
+        ("submitted by", entry.submitter.clone().unwrap_or_default()),
         ("submitted by", entry.submitter.clone().unwrap_or_default()),
         ("sender", entry.envelope.from.clone().unwrap_or_default()),
         ("to", entry.envelope.to.join(", ")),
@@ -89,21 +83,20 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
         ("file", place),
     ] {
         if !value.is_empty() {
-            let value = crate::output::escape(&value);
-            context.output.line(&format!("{key}: {value}"))?;
+            output.line(&format!("{key}: {}", escape(&value)))?;
         }
     }
     Ok(())
 }
 
 fn as_json(entry: &OutboxEntry) -> serde_json::Value {
-    let stamp = |at: i64| Timestamp::from_second(at).ok().map(|t| t.to_string());
     json!({
         "id": entry.id,
         "state": entry.state.word(),
         "since": stamp(entry.kept_at),
         "next_attempt": stamp(entry.next_attempt).filter(|_| entry.state == OutboxState::Waiting),
         "attempts": entry.attempts,
+        "submitter": entry.submitter,
         "submitter": entry.submitter,
         "from": entry.envelope.from,
         "to": entry.envelope.to,

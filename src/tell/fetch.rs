@@ -1,12 +1,11 @@
-//! What a fetch says: of each message, of mailboxes that are passed over, at the end.
+//! What a fetch says: of each message, of each folder that is looked into, at the end.
 
 use super::progress::Progress;
-use crate::commands::status::clock;
-use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::{self, Audit, Delivered, Folder, Job, Listing, Reporter, Sorted, Tally};
 use crate::output::{Output, escape};
 use crate::shell;
-use crate::state::{Holder, Interrupted, Wait, uidvalidity};
+use crate::state::{Interrupted, uidvalidity};
+use crate::wording::messages;
 use anyhow::Result;
 use serde::Serialize;
 use serde::ser::{Error as _, SerializeSeq, Serializer};
@@ -138,45 +137,81 @@ impl Reporter for ReportTo<'_> {
     fn warn(&self, text: &str) {
         self.progress.aside(|| self.output.warn(text));
     }
-}
 
-/// The fault of a mailbox that another process is fetching.
-pub fn held(job: &Job, holder: &Holder) -> Fault {
-    let mut who = "another queuemail".to_owned();
-    if let Some(pid) = holder.pid {
-        who.push_str(&format!(" (process {pid}"));
-        if let Some(host) = &holder.host {
-            who.push_str(&format!(" on {}", escape(host)));
+    fn would_fetch(&self, job: &Job, listing: &Listing<'_>) -> Result<()> {
+        let Listing {
+            folder,
+            epoch,
+            ids,
+            skipped,
+        } = *listing;
+        let output = self.output;
+        if output.json {
+            return output.json(&WouldFetch {
+                event: "would-fetch",
+                queue: &job.queue,
+                address: &job.address,
+                folder,
+                uidvalidity: uidvalidity(epoch),
+                uids: Each(ids),
+                skipped,
+                deliver: job.target.to_string(),
+                after_fetch: job.after.to_string(),
+            });
         }
-        if let Some(since) = holder.since {
-            let since = since.to_zoned_datetime(jiff::tz::TimeZone::system());
-            who.push_str(&format!(", since {}", since.strftime("%H:%M")));
+        let mut text = format!(
+            "{} ({}), {folder}: {} to fetch, to {}, then {}",
+            job.queue,
+            job.address,
+            messages(ids.count()),
+            job.target,
+            job.after
+        );
+        if skipped > 0 {
+            text.push_str(&format!("; {} to be skipped", messages(skipped)));
         }
-        who.push(')');
+        output.line(&text)
     }
-    Fault::try_later(format!(
-        "`{}` (queue `{}`) is being fetched by {who}",
-        job.address, job.queue
-    ))
-    .hint("run it again when that one is done; a run that names no queue passes over it silently")
-}
 
-/// The fault of a mailbox whose server asked for a wait.
-pub fn waits(job: &Job, wait: &Wait) -> Fault {
-    Fault::try_later(format!(
-        "`{}` (queue `{}`) is left alone until {}: {}",
-        job.address,
-        job.queue,
-        clock(wait.until),
-        wait.reason
-    ))
-    .hint("the server asked for it; a run that names no queue passes over it silently")
-}
-
-fn messages(count: u64) -> String {
-    match count {
-        1 => "1 message".to_owned(),
-        n => format!("{n} messages"),
+    fn audited(&self, job: &Job, audit: &Audit) -> Result<()> {
+        let output = self.output;
+        if output.json {
+            return output.json(&Audited {
+                event: "audit",
+                queue: &job.queue,
+                address: &job.address,
+                folder: &audit.folder,
+                on_server: audit.on_server,
+                delivered: audit.delivered,
+                quarantined: audit.quarantined,
+                dropped: audit.dropped,
+                skipped: audit.skipped,
+                not_selected: audit.not_selected,
+                pending: audit.pending,
+                unaccounted: Each(&audit.unaccounted),
+            });
+        }
+        let mut others = String::new();
+        for (count, what) in [
+            (audit.skipped, "skipped"),
+            (audit.not_selected, "not selected"),
+        ] {
+            if count > 0 {
+                others.push_str(&format!("{count} {what}, "));
+            }
+        }
+        output.line(&format!(
+            "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {others}{} pending, {} unaccounted for",
+            job.queue,
+            job.address,
+            audit.folder,
+            messages(audit.on_server),
+            audit.delivered,
+            audit.quarantined,
+            audit.dropped,
+            audit.pending,
+            audit.unaccounted.count()
+        ))
     }
 }
 
@@ -257,131 +292,4 @@ struct Audited<'a> {
     not_selected: u64,
     pending: u64,
     unaccounted: Each<'a>,
-}
-
-/// What a dry run says of a folder.
-pub fn would_fetch(output: &Output, job: &Job, listing: &Listing<'_>) -> Result<()> {
-    let Listing {
-        folder,
-        epoch,
-        ids,
-        skipped,
-    } = *listing;
-    if output.json {
-        return output.json(&WouldFetch {
-            event: "would-fetch",
-            queue: &job.queue,
-            address: &job.address,
-            folder,
-            uidvalidity: uidvalidity(epoch),
-            uids: Each(ids),
-            skipped,
-            deliver: job.target.to_string(),
-            after_fetch: job.after.to_string(),
-        });
-    }
-    let mut text = format!(
-        "{} ({}), {folder}: {} to fetch, to {}, then {}",
-        job.queue,
-        job.address,
-        messages(ids.count()),
-        job.target,
-        job.after
-    );
-    if skipped > 0 {
-        text.push_str(&format!("; {} to be skipped", messages(skipped)));
-    }
-    output.line(&text)
-}
-
-/// What an audit says of a folder.
-pub fn audited(output: &Output, job: &Job, audit: &Audit) -> Result<()> {
-    if output.json {
-        return output.json(&Audited {
-            event: "audit",
-            queue: &job.queue,
-            address: &job.address,
-            folder: &audit.folder,
-            on_server: audit.on_server,
-            delivered: audit.delivered,
-            quarantined: audit.quarantined,
-            dropped: audit.dropped,
-            skipped: audit.skipped,
-            not_selected: audit.not_selected,
-            pending: audit.pending,
-            unaccounted: Each(&audit.unaccounted),
-        });
-    }
-    let mut others = String::new();
-    for (count, what) in [
-        (audit.skipped, "skipped"),
-        (audit.not_selected, "not selected"),
-    ] {
-        if count > 0 {
-            others.push_str(&format!("{count} {what}, "));
-        }
-    }
-    output.line(&format!(
-        "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {others}{} pending, {} unaccounted for",
-        job.queue,
-        job.address,
-        audit.folder,
-        messages(audit.on_server),
-        audit.delivered,
-        audit.quarantined,
-        audit.dropped,
-        audit.pending,
-        audit.unaccounted.count()
-    ))
-}
-
-/// The fault of an audit that found messages passed over.
-pub fn passed_over(job: &Job, count: u64) -> Fault {
-    Fault::try_later(format!("{} had been passed over", messages(count))).hint(format!(
-        "they are put back: queuemail fetch {}",
-        shell::quote(&job.address)
-    ))
-}
-
-/// An error in one line, for `status`: our words and the server's.
-pub fn in_short(err: &anyhow::Error) -> String {
-    let said = err
-        .downcast_ref::<Fault>()
-        .and_then(|f| f.server_said.as_deref());
-    let what = err.root_cause().to_string();
-    match said {
-        Some(said) => format!("{what}: {said}"),
-        None => what,
-    }
-}
-
-/// What there is to report at the end beside the errors of single mailboxes.
-pub fn conclude(tally: &Tally, mut errors: Vec<anyhow::Error>) -> Result<(), Errors> {
-    if tally.failed > 0 {
-        errors.push(
-            Fault::try_later(format!(
-                "{} could not be fetched now",
-                messages(tally.failed)
-            ))
-            .hint(match tally.failed {
-                1 => "it stays on the server and is tried again by a later run",
-                _ => "they stay on the server and are tried again by a later run",
-            })
-            .into(),
-        );
-    }
-    if tally.quarantined > 0 {
-        errors.push(
-            Fault::new(
-                Kind::Malformed,
-                format!("{} put into quarantine", messages(tally.quarantined)),
-            )
-            .hint(match tally.quarantined {
-                1 => "it stays on the server and is not tried again; see: queuemail quarantine list",
-                _ => "they stay on the server and are not tried again; see: queuemail quarantine list",
-            })
-            .into(),
-        );
-    }
-    Errors::none_or(errors)
 }

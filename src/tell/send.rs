@@ -1,23 +1,23 @@
 //! What is told of messages that are sent: to people and to programs.
 
-use crate::commands::Context;
 use crate::mail::{Outcome, Receipt};
-use crate::output::escape;
+use crate::output::{Output, escape};
 use crate::send::outbox::Settled;
-use crate::send::{Mail, Office};
+use crate::send::{Mail, Sending};
+use crate::wording::stamp;
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::IsTerminal;
+use std::path::Path;
 
 /// Tells what became of a message: an object with `--json`, else a line on a terminal or with
 /// `-v`, else nothing. An error is told by whoever gets it.
 pub fn tell(
-    context: &Context,
+    output: &Output,
     mail: &Mail<'_>,
     result: &Result<Receipt>,
     settled: Option<&Settled>,
 ) -> Result<()> {
-    let output = &context.output;
     let kept = matches!(settled, Some(Settled::Later(_)));
     let nothing = Receipt::of(Outcome::Refused { for_good: false });
     let receipt = match result {
@@ -26,44 +26,7 @@ pub fn tell(
         Err(_) => return Ok(()),
     };
     if output.json {
-        let again = match settled {
-            Some(Settled::Later(at)) => jiff::Timestamp::from_second(*at)
-                .ok()
-                .map(|t| t.to_string()),
-            _ => None,
-        };
-        let refused: Vec<_> = receipt
-            .refused
-            .iter()
-            .map(|r| {
-                json!({
-                    "address": r.address,
-                    "for_good": r.for_good,
-                    "server_said": r.server_said,
-                })
-            })
-            .collect();
-        return output.json(&json!({
-            "event": "message",
-            "outcome": match receipt.outcome {
-                Outcome::Accepted => "accepted",
-                Outcome::Refused { .. } if kept => "kept",
-                Outcome::Refused { .. } => "refused",
-                Outcome::Unknown => "unknown",
-            },
-            "file": mail.file,
-            "outbox_id": mail.kept.filter(|_| settled.is_some_and(|s| *s != Settled::Gone)),
-            "next_attempt": again,
-            "queue": mail.route.entry.queue.name,
-            "outgoing_server": mail.route.outgoing.name,
-            "from": mail.envelope.from,
-            "to": mail.envelope.to,
-            "refused": refused,
-            "size": mail.octets.len(),
-            "message_id": mail.message_id,
-            "server_message_id": receipt.message_id,
-            "server_said": receipt.server_said,
-        }));
+        return output.json(&object(mail, receipt, settled));
     }
     if kept {
         let reason = match result {
@@ -99,13 +62,53 @@ pub fn tell(
     Ok(())
 }
 
+/// What became of a message, for programs.
+fn object(mail: &Mail<'_>, receipt: &Receipt, settled: Option<&Settled>) -> Value {
+    let next = match settled {
+        Some(Settled::Later(at)) => Some(*at),
+        _ => None,
+    };
+    let refused: Vec<Value> = receipt
+        .refused
+        .iter()
+        .map(|r| {
+            json!({
+                "address": r.address,
+                "for_good": r.for_good,
+                "server_said": r.server_said,
+            })
+        })
+        .collect();
+    json!({
+        "event": "message",
+        "outcome": match receipt.outcome {
+            Outcome::Accepted => "accepted",
+            Outcome::Refused { .. } if next.is_some() => "kept",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Unknown => "unknown",
+        },
+        "file": mail.file,
+        "outbox_id": mail.kept.filter(|_| settled.is_some_and(|s| *s != Settled::Gone)),
+        "next_attempt": next.and_then(stamp),
+        "queue": mail.route.entry.queue.name,
+        "outgoing_server": mail.route.outgoing.name,
+        "from": mail.envelope.from,
+        "to": mail.envelope.to,
+        "refused": refused,
+        "size": mail.octets.len(),
+        "message_id": mail.message_id,
+        "server_message_id": receipt.message_id,
+        "server_said": receipt.server_said,
+    })
+}
+
 /// What would be sent, how and by whom, as lines for people.
 pub fn foretell<'a>(
-    context: &Context,
-    office: &'a Office<'a>,
+    config_path: &Path,
+    sending: &'a Sending<'a>,
     mail: &Mail<'a>,
 ) -> Result<Vec<String>> {
-    let (place, user) = office.place(&mail.route)?;
+    let (place, user) = sending.place(&mail.route)?;
     let safe = escape;
     let name = &mail.route.outgoing.name;
     Ok(vec![
@@ -118,17 +121,17 @@ pub fn foretell<'a>(
         format!("  to {}", safe(&mail.envelope.to.join(", "))),
         format!("  through {name}: {place} as {user}"),
         format!("  Message-ID {}", safe(&mail.message_id)),
-        format!("  configuration {}", context.config_path.display()),
+        format!("  configuration {}", config_path.display()),
     ])
 }
 
 /// The same for programs.
 pub fn foretell_json<'a>(
-    context: &Context,
-    office: &'a Office<'a>,
+    config_path: &Path,
+    sending: &'a Sending<'a>,
     mail: &Mail<'a>,
-) -> Result<serde_json::Value> {
-    let (place, user) = office.place(&mail.route)?;
+) -> Result<Value> {
+    let (place, user) = sending.place(&mail.route)?;
     Ok(json!({
         "event": "would-send",
         "file": mail.file,
@@ -140,6 +143,6 @@ pub fn foretell_json<'a>(
         "user": user,
         "size": mail.octets.len(),
         "message_id": mail.message_id,
-        "config": context.config_path.display().to_string(),
+        "config": config_path.display().to_string(),
     }))
 }

@@ -1,8 +1,8 @@
-//! How far a fetch has come, on a terminal.
+//! How far a run has come, on a terminal.
 
 use crate::output::Output;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 
 /// One line on standard error: messages and octets fetched of those found so far, how fast, and
 /// what is left. Nothing where nobody watches, or where something else is printed.
@@ -54,6 +54,38 @@ impl Progress {
     pub fn end(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+}
+
+/// The same of messages that are sent, where nothing is known of each: how many are done.
+pub struct Count {
+    about: usize,
+    wanted: bool,
+}
+
+impl Count {
+    /// Of about so many messages; of a single one nothing is shown.
+    pub fn new(output: &Output, about: usize, several: bool) -> Count {
+        let wanted = several
+            && !output.quiet
+            && !output.json
+            && output.verbose == 0
+            && std::io::stderr().is_terminal()
+            && !std::io::stdout().is_terminal();
+        Count { about, wanted }
+    }
+
+    pub fn show(&self, done: u64) {
+        if self.wanted {
+            let about = self.about;
+            let _ = write!(std::io::stderr(), "\r{done} of about {about} messages");
+        }
+    }
+
+    pub fn end(&self) {
+        if self.wanted {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
 }

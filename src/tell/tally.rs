@@ -1,7 +1,7 @@
 //! How many messages of a run ended how.
 
-use crate::commands::Context;
 use crate::mail::{Outcome, Receipt};
+use crate::output::Output;
 use crate::send::Mail;
 use crate::send::outbox::Settled;
 use anyhow::Result;
@@ -58,9 +58,9 @@ impl Tally {
     }
 
     /// The last JSON line of a run with several messages.
-    pub fn tell(&self, context: &Context, took: Duration) -> Result<()> {
+    pub fn tell(&self, output: &Output, took: Duration) -> Result<()> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        context.output.json(&json!({
+        output.json(&json!({
             "event": "summary",
             "accepted": count(&self.accepted),
             "refused": count(&self.refused),

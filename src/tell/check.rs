@@ -1,40 +1,39 @@
 //! The walks on paper: a line for each step, one sentence where it fails.
 
 use crate::check::{Checked, Outcome, Step};
-use crate::commands::Context;
 use crate::diagnosis::{self, Verdict};
 use crate::fault::Kind;
-use crate::output::escape;
+use crate::output::{Output, escape, escape_lines};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Prints all walks; with `-q` those that did not end well.
-pub fn all(context: &Context, checked: &[Checked], worst: Option<Kind>) -> Result<()> {
-    if context.output.json {
-        return context.output.json(&as_json(checked, worst));
+pub fn all(output: &Output, checked: &[Checked], worst: Option<Kind>) -> Result<()> {
+    if output.json {
+        return output.json(&as_json(checked, worst));
     }
     let utf8 = speaks_utf8();
     let told = checked
         .iter()
-        .filter(|one| !context.output.quiet || one.walk.worst().is_some());
+        .filter(|one| !output.quiet || one.walk.worst().is_some());
     for (index, one) in told.enumerate() {
         if index > 0 {
-            context.output.line("")?;
+            output.line("")?;
         }
-        context.output.line(&escape(&one.title))?;
+        output.line(&escape(&one.title))?;
         for step in &one.walk.steps {
-            print(context, utf8, step)?;
+            print(output, utf8, step)?;
         }
     }
     Ok(())
 }
 
-fn print(context: &Context, utf8: bool, step: &Step) -> Result<()> {
+fn print(output: &Output, utf8: bool, step: &Step) -> Result<()> {
     let line = |detail: &str| {
         let (mark, color) = mark(&step.outcome, utf8);
         let text = format!("{:<16} {:>8}  {}", step.name, time(step), escape(detail));
-        context.output.marked(mark, color, text.trim_end())
+        output.marked(mark, color, text.trim_end())
     };
     match &step.outcome {
         Outcome::Passed => line(&step.detail),
@@ -42,25 +41,19 @@ fn print(context: &Context, utf8: bool, step: &Step) -> Result<()> {
         Outcome::Untested(err) => {
             line(&step.detail)?;
             let verdict = diagnosis::verdict(err, &step.scene);
-            context
-                .output
-                .line(&format!("      to look: {}", escape(&verdict.remedy)))
+            output.line(&format!("      to look: {}", escape(&verdict.remedy)))
         }
         Outcome::Warned(err) | Outcome::Failed(err) => {
             line(err.to_string().lines().next().unwrap_or_default())?;
             let verdict = diagnosis::verdict(err, &step.scene);
             if let Some(said) = &verdict.server_said {
-                context
-                    .output
-                    .line(&format!("      server said: {}", escape(said)))?;
+                output.line(&format!("      server said: {}", escape(said)))?;
             }
-            context
-                .output
-                .line(&format!("      {}", escape(&verdict.sentence())))?;
-            if context.output.verbose > 0 {
+            output.line(&format!("      {}", escape(&verdict.sentence())))?;
+            if output.verbose > 0 {
                 for hint in &verdict.hints {
-                    let hint = crate::output::escape_lines(hint);
-                    context.output.line(&format!("      hint: {hint}"))?;
+                    let hint = escape_lines(hint);
+                    output.line(&format!("      hint: {hint}"))?;
                 }
             }
             Ok(())

@@ -4,9 +4,6 @@
 //! Nothing is changed on any server and nothing is sent; a token that is got on the way is kept
 //! as any other.
 
-mod choose;
-mod print;
-
 use super::Context;
 use crate::check::report::{self, Heard};
 use crate::check::{self, Checked, Walk};
@@ -14,6 +11,8 @@ use crate::cli::CheckArgs;
 use crate::config;
 use crate::fault::{Errors, Fault, Kind, Told};
 use crate::files;
+use crate::office::Office;
+use crate::tell;
 use anyhow::Result;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,13 +22,14 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
         Ok(config) => config,
         Err(err) => return unreadable(context, args, err),
     };
-    let subjects = choose::subjects(&config, args)?;
+    let office = Office::link(&config)?;
+    let subjects = check::subjects(&office, &args.names, &args.boundary)?;
     let store = context.store(&config)?;
     let heard = args.report.as_ref().map(|_| {
         let observer = Arc::clone(&context.means.observer);
         Arc::new(Heard::new(observer))
     });
-    let checked = check::walk_all(&context.means, &config, &store, &subjects, heard)?;
+    let checked = check::walk_all(&context.means, &office, &store, &subjects, heard)?;
     conclude(context, args, &checked)
 }
 
@@ -51,7 +51,7 @@ fn unreadable(context: &Context, args: &CheckArgs, err: anyhow::Error) -> Result
 
 fn conclude(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<(), Errors> {
     let worst = checked.iter().filter_map(|c| c.walk.worst()).max();
-    print::all(context, checked, worst)?;
+    tell::check::all(&context.output, checked, worst)?;
     let told = worst.map(|kind| anyhow::Error::new(Told(kind)));
     let unwritten = args
         .report

@@ -1,23 +1,22 @@
 //! `token get --format claims`: what a token says of itself, in plain words, and at once whether
 //! it fits the protocol that it was asked for.
 
-use super::Context;
 use crate::check::claims::{misfits, service};
-use crate::config::resolve::Registration;
 use crate::config::{Purpose, Resource};
 use crate::oauth::{AccessToken, Claims};
-use crate::output::escape;
+use crate::office::Registration;
+use crate::output::{Output, escape};
+use crate::wording::rfc3339;
 use anyhow::Result;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Prints the claims on stdout and what does not fit as warnings.
 pub fn print(
-    context: &Context,
+    output: &Output,
     registration: &Registration<'_>,
     resource: Resource,
     token: &AccessToken,
 ) -> Result<()> {
-    let output = &context.output;
     let found = Claims::of(token.secret.expose());
     let is_readable = found.is_some();
     let claims = found.unwrap_or_default();
@@ -41,7 +40,7 @@ pub fn print(
             "object_id": claims.object_id,
             "roles": claims.roles,
             "scopes": claims.scopes,
-            "expires_at": super::token::rfc3339(token.expires_at),
+            "expires_at": rfc3339(token.expires_at),
             "warnings": warnings,
         }))?;
     } else if !is_readable {

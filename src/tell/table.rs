@@ -1,9 +1,8 @@
-//! Aligned columns, `key: value` lines and times for people; hostile names cannot move the cursor.
+//! Aligned columns and `key: value` lines for people; hostile names cannot move the cursor.
 
 use crate::config::Tree;
 use crate::output::{Output, escape};
 use anyhow::Result;
-use jiff::Timestamp;
 
 /// Rows under a heading, each column as wide as its widest cell.
 pub struct Table {
@@ -48,18 +47,6 @@ impl Table {
 /// A key's value in one line, `-` where it is not set.
 pub fn cell(tree: &Tree, key: &str) -> String {
     tree.get(key).map_or("-".to_owned(), Tree::words)
-}
-
-/// Local date and time, to the minute; `seconds` of Unix time.
-pub fn local_time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(
-        |_| seconds.to_string(),
-        |t| {
-            t.to_zoned_datetime(jiff::tz::TimeZone::system())
-                .strftime("%Y-%m-%d %H:%M")
-                .to_string()
-        },
-    )
 }
 
 /// Prints a mapping as `key: value` lines, the mappings of a list indented below their key.
