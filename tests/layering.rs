@@ -97,7 +97,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         &["mail", "oauth", "state", "submit", "tokens"],
     ),
     // What they keep of a message is all that the next two know of `mail`.
-    ("delivery", true, &["mail::RemoteId"]),
+    ("delivery", true, &["mail::RemoteId", "mail::Summary"]),
     (
         "state",
         true,

@@ -295,6 +295,21 @@ fn fields(to: &Destination, link: &Link, message: &File, letter: &Letter) -> io:
     if let Some(id) = &letter.message_id {
         put("queuemail-message-id", visible(id));
     }
+    // To and References may be longer than what a receiver takes.
+    let summary = &letter.summary;
+    let of_header = [
+        ("queuemail-from", &summary.from),
+        ("queuemail-date", &summary.date),
+        ("queuemail-in-reply-to", &summary.in_reply_to),
+    ];
+    for (name, value) in of_header {
+        if let Some(value) = value {
+            put(name, visible(value));
+        }
+    }
+    if let Some(subject) = &summary.subject {
+        put("queuemail-subject", visible_start(subject));
+    }
     if webhook.is_some_and(|webhook| webhook.cloudevents) {
         put("ce-specversion", "1.0".to_owned());
         put("ce-id", id.clone());
@@ -317,6 +332,19 @@ fn visible(value: &str) -> String {
     percent(value, |octet| {
         octet.is_ascii_graphic() && !b"\"%".contains(&octet)
     })
+}
+
+/// The same of as much of a text as a header field may hold.
+fn visible_start(text: &str) -> String {
+    let mut start = String::new();
+    for c in text.chars() {
+        let next = visible(c.encode_utf8(&mut [0; 4]));
+        if start.len() + next.len() > LONGEST_VALUE {
+            break;
+        }
+        start.push_str(&next);
+    }
+    start
 }
 
 /// The signatures of Standard Webhooks 1.0, one of each key: HMAC-SHA256 of `id.timestamp.body`.

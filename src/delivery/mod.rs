@@ -29,7 +29,7 @@ mod target;
 
 use crate::fault::{Fault, Kind};
 use crate::files::{self, End, folder_of};
-use crate::mail::RemoteId;
+use crate::mail::{RemoteId, Summary};
 use anyhow::Result;
 use handover::Handover;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,9 @@ pub struct Letter {
     pub priority: u32,
     pub language: String,
     pub message_id: Option<String>,
+    /// What its header says.
+    #[serde(flatten)]
+    pub summary: Summary,
     /// `ordinary`, `auto-reply`, `auto-generated`, `bounce` or `list`: what a router must know.
     pub kind: &'static str,
     /// Of a bounce: the Message-ID of the message that it is about.

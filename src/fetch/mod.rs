@@ -117,6 +117,7 @@ impl Folder<'_> {
             priority: self.job.priority,
             language: self.job.language.clone(),
             message_id: staged.identity.message_id.clone(),
+            summary: staged.identity.summary.clone(),
             kind: staged.identity.machine.name(),
             original_message_id: staged.identity.original_message_id.clone(),
             delivery_id: self.delivery_id(&staged.id),

@@ -13,10 +13,12 @@ pub mod message;
 mod names;
 pub mod sasl;
 pub mod smtp;
+mod summary;
 mod utf7;
 
 pub use crate::dialogue::Code;
-pub use authored::{authored, first_line};
+pub use authored::{first_line, read_head};
+pub use summary::Summary;
 
 use crate::config::AfterFetch;
 use crate::fault::{Cause, Fault, Kind};

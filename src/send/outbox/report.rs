@@ -8,7 +8,7 @@ use super::Claim;
 use crate::delivery::{self, Delivery, Intent, Letter, Place, Rejected};
 use crate::digest::{hex, sha256};
 use crate::files;
-use crate::mail::{RefusedRecipient, header};
+use crate::mail::{self, RefusedRecipient, header};
 use crate::state::WaitName;
 use anyhow::{Context, Result};
 use jiff::{Timestamp, tz::TimeZone};
@@ -40,7 +40,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     }
     let mut delivery = delivery::open(&to.place, &store.scratch()?)?;
     let octets = render(claim, to, now)?;
-    let letter = letter(claim, to, octets.len() as u64);
+    let letter = letter(claim, to, &octets);
     let intent = stage(delivery.as_mut(), &letter, &octets)?;
     claim.entry.report = Some(serde_json::to_string(&intent)?);
     claim.entry.changed_at = now;
@@ -86,17 +86,18 @@ fn stage(delivery: &mut dyn Delivery, letter: &Letter, octets: &[u8]) -> Result<
     Ok(intent)
 }
 
-fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
+fn letter(claim: &Claim<'_>, to: &Destination, octets: &[u8]) -> Letter {
     Letter {
         queue: to.queue.clone(),
         address: to.address.clone(),
         folder: "outbox".to_owned(),
         uidvalidity: 0,
         uid: format!("outbox-{}", claim.entry.id).into(),
-        size,
+        size: octets.len() as u64,
         priority: to.priority,
         language: to.language.clone(),
         message_id: Some(report_id(claim)),
+        summary: mail::read_head(&octets[..header::header_end(octets)]).1,
         kind: "bounce",
         original_message_id: Some(claim.entry.message_id.clone()),
         delivery_id: digest_of(claim),

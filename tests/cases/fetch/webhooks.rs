@@ -61,6 +61,10 @@ fn each_message_is_posted_as_it_is_under_its_delivery_id() {
             assert_eq!(post.field("queuemail-priority"), "10");
             assert_eq!(post.field("queuemail-language"), "de");
             assert_eq!(post.field("queuemail-kind"), "ordinary");
+            assert!(post.field("queuemail-from").ends_with("@customer.example"));
+            assert!(post.field("queuemail-subject").starts_with("Case%20"));
+            assert_eq!(post.field("queuemail-date"), "2026-11-23T10:00:00Z");
+            assert!(!post.has("queuemail-in-reply-to"));
             assert!(!post.has("webhook-signature"), "there is no key");
             assert!(!post.has("authorization"));
         }
