@@ -1,5 +1,8 @@
-//! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `quarantine`.
+//! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `history`,
+//! `quarantine`.
 
+use super::typed::value;
+use crate::config::Moment;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -80,6 +83,42 @@ pub struct StatusArgs {
     /// Write metrics for Prometheus' textfile collector to this file
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail history --since 2h                      what came and went in the last two hours
+  queuemail history '<20261129.1@contoso.com>'      where a message went
+  queuemail history customer@example.com --sent     what was sent to somebody, and what became of it
+  queuemail history invoice --queue sales --json    for programs
+
+A word with an @ is a Message-ID or an address (of a mailbox, a sender or a recipient), and must match
+completely. Any other text is searched in From and Subject of the newest 20,000 messages of the period.
+A message that waits in the outbox or in quarantine is not in the history yet.")]
+pub struct HistoryArgs {
+    /// A Message-ID, an address, or text in From or Subject [default: all messages]
+    #[arg(value_name = "MESSAGE-ID|ADDRESS|TEXT")]
+    pub word: Option<String>,
+    /// From this time: a day (2026-11-29), a time (2026-11-29T08:00:00Z), or how long ago (7d, 12h,
+    /// 30m)
+    #[arg(long, value_name = "TIME", value_parser = value::<Moment>())]
+    pub since: Option<Moment>,
+    /// Until this time; a day is included
+    #[arg(long, value_name = "TIME", value_parser = value::<Moment>())]
+    pub until: Option<Moment>,
+    /// Only messages of this queue
+    #[arg(long, value_name = "QUEUE")]
+    pub queue: Option<String>,
+    /// Only sent messages
+    #[arg(long, conflicts_with = "received")]
+    pub sent: bool,
+    /// Only received messages
+    #[arg(long)]
+    pub received: bool,
+    /// Show at most this many messages, the newest
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
 }
 
 #[derive(Debug, Subcommand)]

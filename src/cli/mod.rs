@@ -171,6 +171,8 @@ pub enum Command {
     SetupScript(Deferred<SetupScriptArgs>),
     /// Show the state of every mailbox, or check it for a monitor
     Status(Deferred<StatusArgs>),
+    /// Show what was received and sent
+    History(Deferred<HistoryArgs>),
     /// Show, retry or drop the messages that could not be delivered
     #[command(subcommand)]
     Quarantine(Deferred<QuarantineCommand>),

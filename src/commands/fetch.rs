@@ -116,6 +116,8 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         .extend(store.record_runs(&done.runs, fetch::now()).err());
     if !args.dry_run {
         done.errors.extend(store.forget_left(fetch::now()).err());
+        let forgot = store.forget_history(config.recording(), fetch::now());
+        done.errors.extend(forgot.err());
     }
     if !args.dry_run && !args.audit {
         words::summary(&context.output, &done.tally, tasks.len(), start.elapsed())?;

@@ -8,6 +8,7 @@ mod config;
 mod context;
 mod explain;
 mod fetch;
+mod history;
 mod login;
 mod outbox;
 mod person;
@@ -42,6 +43,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Check(args) => check::run(&context, &args),
         Command::SetupScript(args) => Ok(setup_script::run(&context, &args)?),
         Command::Status(args) => status::run(&context, &args),
+        Command::History(args) => Ok(history::run(&context, &args)?),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
         Command::Outbox(command) => outbox::run(&context, &command),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),

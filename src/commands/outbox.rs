@@ -120,7 +120,7 @@ fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
                 ))
                 .into());
             }
-            Err(_) if lost => store.outbox_remove(entry.id)?,
+            Err(_) if lost => store.outbox_remove(entry.id, None)?,
             Err(err) => return Err(err),
         }
         context

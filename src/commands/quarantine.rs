@@ -41,7 +41,9 @@ fn list(context: &Context, store: &Store) -> Result<()> {
         let all: Vec<_> = all.iter().map(|m| as_json(store, m)).collect();
         return context.output.json(&json!({ "quarantine": all }));
     }
-    let mut table = Table::new(&["ID", "SINCE", "ADDRESS", "FOLDER", "UID", "REASON"]);
+    let mut table = Table::new(&[
+        "ID", "SINCE", "ADDRESS", "FOLDER", "UID", "FROM", "SUBJECT", "REASON",
+    ]);
     for message in &all {
         table.row(vec![
             message.id.to_string(),
@@ -49,10 +51,17 @@ fn list(context: &Context, store: &Store) -> Result<()> {
             message.address.clone(),
             message.folder.clone(),
             message.remote.to_string(),
+            or_dash(&message.about.from),
+            or_dash(&message.about.subject),
             message.reason.clone(),
         ]);
     }
     table.print(&context.output)
+}
+
+/// What is not known of a message that did not get as far as to us.
+fn or_dash(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(|| "-".to_owned())
 }
 
 /// Where the message's octets are, if it got as far as to us.
@@ -107,6 +116,9 @@ fn show(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
         ("folder", message.folder.clone()),
         ("uid", message.remote.to_string()),
         ("uidvalidity", uidvalidity(message.epoch).to_string()),
+        ("from", or_dash(&message.about.from)),
+        ("subject", or_dash(&message.about.subject)),
+        ("message-id", or_dash(&message.about.message_id)),
         ("since", local_time(message.since)),
         ("attempts", message.attempts.to_string()),
         ("reason", message.reason.clone()),
@@ -173,6 +185,9 @@ fn as_json(store: &Store, message: &Quarantined) -> serde_json::Value {
         "uid": message.remote.to_string(),
         "uidvalidity": uidvalidity(message.epoch),
         "since": Timestamp::from_second(message.since).ok().map(|t| t.to_string()),
+        "from": message.about.from,
+        "subject": message.about.subject,
+        "message_id": message.about.message_id,
         "attempts": message.attempts,
         "reason": message.reason,
         "message": kept(store, message),

@@ -26,6 +26,12 @@ pub struct Config {
     pub defaults: Defaults,
     /// Where tokens are kept: keyring, or a command; the state database where absent.
     pub token_store: Option<TokenStore>,
+    /// What the history says of messages.
+    #[serde(default)]
+    pub history: History,
+    /// How long the history keeps what it says of a message, as `400d`; 0d keeps no history. 400d
+    /// where absent.
+    pub keep_history: Option<Days>,
     /// App registrations through which mailboxes are read.
     #[serde(default)]
     pub incoming_servers: Vec<IncomingServer>,
@@ -38,6 +44,45 @@ pub struct Config {
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
+}
+
+impl Config {
+    /// What is put on record of messages, and for how long.
+    pub fn recording(&self) -> Recording {
+        Recording {
+            days: self.keep_history.unwrap_or(Days::OF_HISTORY),
+            subject: self.history.subject.unwrap_or(true),
+        }
+    }
+}
+
+/// What is put on record of messages, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recording {
+    pub days: Days,
+    /// Subjects, too.
+    pub subject: bool,
+}
+
+impl Recording {
+    /// Whether there is a history at all.
+    pub fn is_on(self) -> bool {
+        self.days.0 > 0
+    }
+
+    /// What is older than this is forgotten; `now` and the answer are Unix seconds.
+    pub fn start(self, now: i64) -> i64 {
+        now - i64::from(self.days.0) * 86_400
+    }
+}
+
+/// What the history says of messages.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// False keeps no subject, neither in the history nor for the list of the quarantine; true
+    /// where absent.
+    pub subject: Option<bool>,
 }
 
 /// What holds where a queue or an address says nothing else.

@@ -41,6 +41,7 @@ deserialize_from_str!(
     Authority,
     ClientId,
     Day,
+    Days,
     EmailAddress,
     Endpoint,
     HttpsUrl,

@@ -65,6 +65,7 @@ text! {
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
+    Days: { "type": "string", "pattern": "^[0-9]{1,5}d$" };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {
         "oneOf": [

@@ -153,7 +153,7 @@ macro_rules! texts {
     )*};
 }
 
-texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
+texts!(String Authority Authentication ClientId Tenant Day Days Endpoint HttpsUrl OauthEndpoint);
 texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl);
 
 /// Words of which one holds anyway.
@@ -275,7 +275,10 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, queues,
+        version, defaults, token_store, history, keep_history, incoming_servers, outgoing_servers, webhooks, queues,
+    }
+    History {
+        subject,
     }
     Defaults {
         language, priority, deliver, after_fetch, stamp, sender, recipient,

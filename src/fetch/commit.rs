@@ -18,7 +18,7 @@ use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
-use crate::state::{Failure, StagedRecord, Store, WaitName};
+use crate::state::{Arrived, Failure, StagedRecord, Store, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -89,12 +89,13 @@ impl Committer<'_> {
             work.push((letter, intent));
         }
         self.make_durable(&work)?;
-        self.put_on_record(&batch, &work, now)?;
+        let records = self.put_on_record(&batch, &work, now)?;
         let mut delivered = Vec::with_capacity(batch.len());
         let mut rejected = Vec::new();
-        for ((letter, intent), staged) in work.into_iter().zip(&batch) {
+        let batch = batch.iter().zip(&records);
+        for ((letter, intent), (staged, record)) in work.into_iter().zip(batch) {
             match self.delivery.deliver(&intent, &letter) {
-                Ok(place) => delivered.push((letter, place)),
+                Ok(place) => delivered.push((letter, place, &record.about)),
                 Err(err) => match err.downcast::<Rejected>() {
                     Ok(why) => rejected.push((letter, &staged.path, why)),
                     Err(err) => return Err(err),
@@ -102,15 +103,29 @@ impl Committer<'_> {
             }
         }
         self.delivery.flush()?;
+        let arrived: Vec<(&RemoteId, Arrived<'_>)> = delivered
+            .iter()
+            .map(|(letter, place, about)| {
+                let arrived = Arrived {
+                    about,
+                    size: letter.size,
+                    place,
+                    delivery_id: &letter.delivery_id,
+                };
+                (&letter.uid, arrived)
+            })
+            .collect();
+        let mailbox = super::mailbox_key(&self.folder.job.address);
         self.store.delivered(
             self.folder.record.id,
             self.folder.epoch,
-            delivered.iter().map(|(l, place)| (&l.uid, place.as_str())),
+            &arrived,
             self.folder.after,
+            &self.folder.job.origin(&mailbox, &self.folder.key),
             now,
         )?;
         self.delivery.recorded();
-        for (letter, place) in delivered {
+        for (letter, place, _) in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;
             self.later_in_a_row = 0;
@@ -162,7 +177,12 @@ impl Committer<'_> {
             .map_err(|e| delivery::cannot_write(self.delivery.staging(), &e))
     }
 
-    fn put_on_record(&self, batch: &[Staged], work: &[(Letter, Intent)], now: i64) -> Result<()> {
+    fn put_on_record(
+        &self,
+        batch: &[Staged],
+        work: &[(Letter, Intent)],
+        now: i64,
+    ) -> Result<Vec<StagedRecord>> {
         let records = batch
             .iter()
             .zip(work)
@@ -172,11 +192,13 @@ impl Committer<'_> {
                     intent: serde_json::to_string(intent)?,
                     fingerprint: staged.identity.fingerprint,
                     size: staged.size,
+                    about: self.folder.about(staged),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
         self.store
-            .stage(self.folder.record.id, self.folder.epoch, &records, now)
+            .stage(self.folder.record.id, self.folder.epoch, &records, now)?;
+        Ok(records)
     }
 
     /// Takes out what is not to be delivered: mail that was delivered under a former id, and

@@ -16,11 +16,11 @@ mod pass;
 mod pile;
 mod visit;
 
-use crate::config::{AfterFetch, Target, Webhook};
+use crate::config::{AfterFetch, Recording, Target, Webhook};
 use crate::delivery::{self, Letter};
 use crate::digest::{hex, sha256};
 use crate::mail::{self, Mailbox, RemoteId};
-use crate::state::{Epoch, FolderRecord, Interrupted, Store, uidvalidity};
+use crate::state::{About, Arrived, Epoch, FolderRecord, Interrupted, Origin, Store, uidvalidity};
 use anyhow::Result;
 use intake::Staged;
 use pass::Pass;
@@ -54,6 +54,8 @@ pub struct Job {
     pub after: AfterFetch,
     /// Put `X-Queuemail-*` header fields before each message.
     pub stamp: bool,
+    /// What the history says of it.
+    pub recording: Recording,
     /// At most so many messages in this run.
     pub limit: Option<u32>,
     /// Only what was received on or after this day.
@@ -66,6 +68,16 @@ pub struct Job {
 }
 
 impl Job {
+    /// Where its messages come from, for the history.
+    fn origin<'a>(&'a self, mailbox: &'a str, folder: &'a str) -> Origin<'a> {
+        Origin {
+            queue: &self.queue,
+            address: mailbox,
+            folder,
+            recording: self.recording,
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.deadline.is_some_and(|end| Instant::now() >= end)
     }
@@ -122,6 +134,19 @@ impl Folder<'_> {
             original_message_id: staged.identity.original_message_id.clone(),
             delivery_id: self.delivery_id(&staged.id),
         }
+    }
+
+    /// What is on record of a message until it is delivered, and then in the history.
+    fn about(&self, staged: &Staged) -> About {
+        let identity = &staged.identity;
+        About {
+            message_id: identity.message_id.clone(),
+            from: identity.summary.from.clone(),
+            sender: identity.summary.sender.clone(),
+            subject: identity.summary.subject.clone(),
+            sha256: Some(hex(&staged.sha256)),
+        }
+        .within(self.job.recording)
     }
 
     fn delivery_id(&self, id: &RemoteId) -> String {
@@ -215,11 +240,20 @@ fn finish_interrupted(
             .map_err(|e| store.spoilt("the record of an interrupted delivery", &e))?;
         match delivery::recover(&intent, now() - message.since)? {
             Some(place) => {
+                let address = mailbox_key(&job.address);
+                let folder = &message.folder_name;
+                let arrived = Arrived {
+                    about: &message.about,
+                    size: message.size,
+                    place: &place,
+                    delivery_id: &delivery_id(&address, folder, message.epoch, &message.remote),
+                };
                 store.delivered(
                     message.folder,
                     message.epoch,
-                    std::iter::once((&message.remote, place.as_str())),
+                    &[(&message.remote, arrived)],
                     &job.after,
+                    &job.origin(&address, folder),
                     now(),
                 )?;
                 tally.fetched += 1;

@@ -1,7 +1,7 @@
 //! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
 
 use super::outbox::{self, Claim, Destination, ReportTo, Settled};
-use super::{Mail, Office, Post, verdict, work};
+use super::{Mail, Office, Post, record, verdict, work};
 use crate::delivery::{self, Place};
 use crate::fault::{Cause, Errors, Fault, Kind};
 use crate::mail::Receipt;
@@ -54,6 +54,7 @@ impl<'a> Post<'a> {
     /// What its sender has to know, unless every recipient was accepted.
     pub fn send(&mut self, mail: &Mail<'a>, listener: &dyn Listener) -> Result<()> {
         let result = self.submit(mail, &mut || Ok(()));
+        self.office.record(mail, &result);
         listener.tell(mail, &result, None)?;
         verdict::judge(mail, result?, || self.office.scene(mail, self.way))
     }
@@ -105,7 +106,9 @@ impl<'a> Post<'a> {
             claim.remove()?;
             return result.map(drop);
         }
-        let settled = claim.settle(&result, ReportTo::Caller, now())?;
+        let sent =
+            |settled: &Settled| record::of_attempt(self.office, &mail, &result, Some(settled));
+        let settled = claim.settle(&result, ReportTo::Caller, now(), &sent)?;
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),
@@ -208,12 +211,13 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
         // The configuration has changed, or the file cannot be read: it counts as an attempt.
         Err(err) => {
             let result = Err(err);
-            claim.settle(&result, ReportTo::Queue, now())?;
+            claim.settle(&result, ReportTo::Queue, now(), &|_| None)?;
             return result.map(|_: Receipt| ());
         }
     };
     let result = post.submit(&mail, &mut || claim.hand_over());
-    let settled = claim.settle(&result, ReportTo::Queue, now())?;
+    let sent = |settled: &Settled| record::of_attempt(office, &mail, &result, Some(settled));
+    let settled = claim.settle(&result, ReportTo::Queue, now(), &sent)?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
         office
@@ -243,7 +247,10 @@ pub fn ready_again(
         let route = submit::route(office.config, &sender)?;
         let mailboxes = Mailboxes::new(&office.means, office.config, office.store);
         if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
-            claim.remove()?;
+            // What it says is a help; what was found is the fact.
+            let octets = claim.octets().unwrap_or_default();
+            let sent = record::of_found(office, &route, &claim.entry, &octets);
+            claim.remove_sent(&sent, now())?;
             listener.found_sent(&claim.entry, route.user())?;
             return Ok(false);
         }

@@ -5,6 +5,7 @@
 //! - `pace`: the limits and the waits
 //! - `kept`: what the outbox keeps until it has left
 //! - `outbox`: how it keeps it, whatever happens; knows no way to a host and nothing else of `send`
+//! - `record`: what the history says of them
 //! - `verdict`: what became of a message, as the error that its sender gets
 
 pub mod compose;
@@ -14,6 +15,7 @@ pub mod outbox;
 mod pace;
 mod people;
 mod prepare;
+mod record;
 pub mod verdict;
 
 pub use kept::Listener;

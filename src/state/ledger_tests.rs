@@ -1,6 +1,7 @@
 //! The ledger's counts, held against its rows.
 
 use super::*;
+use crate::config::{Days, Recording};
 use crate::state::Health;
 use crate::state::db::statements;
 use proptest::prelude::*;
@@ -107,6 +108,7 @@ impl Desk {
             intent: "{}".into(),
             fingerprint: self.fingerprint(id),
             size: 1,
+            about: About::default(),
         };
         self.store
             .stage(self.folder, self.epoch, &[record], self.now)
@@ -123,9 +125,10 @@ impl Desk {
         let before = self.count("state = 'delivered'");
         let ids: Vec<RemoteId> = ids.iter().copied().map(RemoteId::from).collect();
         for ids in [&ids[..], &ids[..1]] {
-            let ids = ids.iter().zip(iter::repeat("place"));
+            let about = About::default();
+            let ids: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
             self.store
-                .delivered(self.folder, self.epoch, ids, after, self.now)
+                .delivered(self.folder, self.epoch, &ids, after, &ORIGIN, self.now)
                 .unwrap();
         }
         if self.count("state = 'delivered'") > before {
@@ -378,6 +381,25 @@ fn check_plans(desk: &Desk, is_list: bool) -> usize {
     run.len()
 }
 
+const ORIGIN: Origin<'_> = Origin {
+    queue: "q",
+    address: ADDRESS,
+    folder: "INBOX",
+    recording: Recording {
+        days: Days::OF_HISTORY,
+        subject: true,
+    },
+};
+
+fn arrived(about: &About) -> Arrived<'_> {
+    Arrived {
+        about,
+        size: 1,
+        place: "place",
+        delivery_id: "id",
+    }
+}
+
 fn deliver(desk: &Desk, ids: &[RemoteId]) {
     let staged: Vec<_> = ids
         .iter()
@@ -386,12 +408,14 @@ fn deliver(desk: &Desk, ids: &[RemoteId]) {
             intent: String::new(),
             fingerprint: [0; 16],
             size: 1,
+            about: About::default(),
         })
         .collect();
     desk.store.stage(desk.folder, 1, &staged, 0).unwrap();
-    let places = ids.iter().map(|id| (id, "x"));
+    let about = About::default();
+    let arrived: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
     desk.store
-        .delivered(desk.folder, 1, places, &AfterFetch::Seen, 0)
+        .delivered(desk.folder, 1, &arrived, &AfterFetch::Seen, &ORIGIN, 0)
         .unwrap();
 }
 

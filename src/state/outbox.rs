@@ -5,6 +5,7 @@
 
 use super::Store;
 use super::db::{Error, Row, Sql, values};
+use super::history::{self, Sent};
 use crate::mail::Envelope;
 use crate::mail::RefusedRecipient;
 use anyhow::Result;
@@ -152,6 +153,11 @@ impl Store {
 
     /// Puts on record, durably, how a message stands now. Body, size and ids do not change.
     pub fn outbox_update(&self, entry: &OutboxEntry) -> Result<()> {
+        self.outbox_attempted(entry, None)
+    }
+
+    /// The same after an attempt, with what the history is to say of it.
+    pub fn outbox_attempted(&self, entry: &OutboxEntry, sent: Option<&Sent>) -> Result<()> {
         const UPDATE: Sql = Sql::both(
             "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
                     next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, kept_at = ?10,
@@ -173,14 +179,22 @@ impl Store {
             entry.kept_at,
             entry.changed_at,
         ];
-        self.transaction(|tx| tx.run(&UPDATE, &row)).map(drop)
+        self.transaction(|tx| {
+            tx.run(&UPDATE, &row)?;
+            sent.map_or(Ok(()), |sent| {
+                history::write_sent(tx, sent, entry.changed_at)
+            })
+        })
     }
 
-    /// Takes a message off the record: it is dealt with. Its body is then nobody's.
-    pub fn outbox_remove(&self, id: i64) -> Result<()> {
+    /// Takes a message off the record: it is dealt with. Its body is then nobody's. `sent` is what
+    /// the history is to say of it, and when it was (Unix seconds).
+    pub fn outbox_remove(&self, id: i64, sent: Option<(&Sent, i64)>) -> Result<()> {
         const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1");
-        self.transaction(|tx| tx.run(&REMOVE, &values![id]))
-            .map(drop)
+        self.transaction(|tx| {
+            tx.run(&REMOVE, &values![id])?;
+            sent.map_or(Ok(()), |(sent, at)| history::write_sent(tx, sent, at))
+        })
     }
 
     pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {

@@ -5,6 +5,7 @@ mod dry_run;
 mod expiry;
 mod fetch;
 mod fleet;
+mod history;
 mod hostile_input;
 mod install;
 mod provisioning;

@@ -75,6 +75,7 @@ pub fn plan<'a>(
                 target: if json { target.in_json() } else { target },
                 after: after.clone().unwrap_or_else(|| entry.after_fetch()),
                 stamp: entry.stamp(),
+                recording: config.recording(),
                 limit: args.limit,
                 since: since.map(Day::date),
                 deadline,

@@ -55,7 +55,6 @@ impl Reporter for ReportTo<'_> {
         }
     }
 
-    /// What its header says is not known any more.
     fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str) {
         let Interrupted {
             folder_name: folder,
@@ -80,7 +79,9 @@ impl Reporter for ReportTo<'_> {
             "size": message.size,
             "priority": job.priority,
             "language": job.language,
-            "message_id": null,
+            "message_id": message.about.message_id,
+            "from": message.about.from,
+            "subject": message.about.subject,
             "delivery_id": fetch::delivery_id(&job.address, folder, *epoch, remote),
             "delivered_to": delivered_to,
         }));

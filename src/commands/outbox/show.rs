@@ -3,6 +3,7 @@
 use super::find;
 use crate::commands::Context;
 use crate::commands::table::{Table, local_time};
+use crate::send::outbox;
 use crate::state::{OutboxEntry, OutboxState, Store};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use serde_json::json;
 pub fn list(context: &Context, store: &Store) -> Result<()> {
     let all = store.outbox()?;
     if context.output.json {
-        let all: Vec<_> = all.iter().map(as_json).collect();
+        let all: Vec<_> = all.iter().map(|entry| as_json(store, entry)).collect();
         return context.output.json(&json!({ "outbox": all }));
     }
     let mut table = Table::new(&[
@@ -20,11 +21,13 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
         "STATE",
         "NEXT",
         "TRIES",
-        "SENDER",
+        "FROM",
         "RECIPIENTS",
+        "SUBJECT",
         "REASON",
     ]);
     for entry in &all {
+        let said = outbox::summary(store, entry);
         let to = people(entry);
         let to = match to.len() {
             0..=2 => to.join(", "),
@@ -37,8 +40,11 @@ pub fn list(context: &Context, store: &Store) -> Result<()> {
             entry.state.word().to_owned(),
             next,
             entry.attempts.to_string(),
-            entry.envelope.from.clone().unwrap_or_default(),
+            said.from
+                .or_else(|| entry.envelope.from.clone())
+                .unwrap_or_default(),
             to,
+            said.subject.unwrap_or_default(),
             entry.reason.clone(),
         ]);
     }
@@ -64,7 +70,7 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
     }
     let place = bodies.place(&entry.file);
     if context.output.json {
-        let mut object = as_json(&entry);
+        let mut object = as_json(store, &entry);
         object["file"] = json!(place);
         return context.output.json(&object);
     }
@@ -73,6 +79,7 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
         .iter()
         .map(|r| format!("{}: {}", r.address, r.server_said))
         .collect();
+    let said = outbox::summary(store, &entry);
     for (key, value) in [
         ("id", id.to_string()),
         ("state", entry.state.word().to_owned()),
@@ -80,7 +87,9 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
         ("next attempt", next_attempt(&entry).unwrap_or_default()),
         ("attempts", entry.attempts.to_string()),
         ("sender", entry.envelope.from.clone().unwrap_or_default()),
+        ("from", said.from.unwrap_or_default()),
         ("to", entry.envelope.to.join(", ")),
+        ("subject", said.subject.unwrap_or_default()),
         ("refused", refused.join("; ")),
         ("message-id", entry.message_id.clone()),
         ("size", entry.size.to_string()),
@@ -95,7 +104,8 @@ pub fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> 
     Ok(())
 }
 
-fn as_json(entry: &OutboxEntry) -> serde_json::Value {
+fn as_json(store: &Store, entry: &OutboxEntry) -> serde_json::Value {
+    let said = outbox::summary(store, entry);
     let stamp = |at: i64| Timestamp::from_second(at).ok().map(|t| t.to_string());
     json!({
         "id": entry.id,
@@ -104,7 +114,9 @@ fn as_json(entry: &OutboxEntry) -> serde_json::Value {
         "next_attempt": stamp(entry.next_attempt).filter(|_| entry.state == OutboxState::Waiting),
         "attempts": entry.attempts,
         "from": entry.envelope.from,
+        "from_header": said.from,
         "to": entry.envelope.to,
+        "subject": said.subject,
         "refused": entry.refused,
         "message_id": entry.message_id,
         "size": entry.size,
