@@ -233,15 +233,15 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Reads the newest rows of a statement. Where not all of them `match` the question, no more than
-    /// the budget is read.
+    /// Reads the newest rows of a statement; gives the number of those that match the question. Where
+    /// not all of them do, no more than the budget is read.
     fn read(
         &mut self,
         reader: &Reader<'_>,
         sql: &Sql,
         values: &[Value<'_>],
         all_match: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<u32, Error> {
         let most = self.question.most;
         // One more tells that there are more.
         let enough = u32::try_from(most + 1).unwrap_or(u32::MAX);
@@ -270,11 +270,7 @@ impl Reading<'_> {
                 self.answer.is_partial = true;
             }
         }
-        Ok(())
-    }
-
-    fn has_enough(&self) -> bool {
-        self.answer.found.len() > self.question.most || self.budget == 0
+        Ok(found)
     }
 
     fn matches(&self, row: &Row<'_>) -> Result<bool, Error> {
@@ -343,6 +339,7 @@ impl Reading<'_> {
             true => self.read(reader, &ALL, &values![since, until], no_text && sent),
             false => self.read(reader, &SENT, &values![since, until], no_text),
         }
+        .map(drop)
     }
 
     /// Reads what a word names: a Message-ID or an address.
@@ -389,20 +386,24 @@ impl Reading<'_> {
              ORDER BY h.at DESC, h.id DESC LIMIT ?3"
         );
         let Question {
-            since, mut until, ..
+            since,
+            mut until,
+            most,
+            ..
         } = *self.question;
+        let mut found = 0;
         loop {
             let last: Option<i64> = reader.row(&LAST, &values![since, until], |row| row.get(0))?;
             let Some(last) = last else {
                 return Ok(());
             };
-            if self.has_enough() {
-                self.answer.is_partial |= self.budget == 0;
+            if found > most || self.answer.is_partial {
                 return Ok(());
             }
             let week = last.div_euclid(WEEK);
-            self.read(reader, &OF_MESSAGE, &values![week, id], false)?;
-            self.read(reader, &OF_SENDER, &values![week, address], false)?;
+            for (sql, name) in [(&OF_MESSAGE, id), (&OF_SENDER, address)] {
+                found += self.read(reader, sql, &values![week, name], false)? as usize;
+            }
             until = week.saturating_mul(WEEK);
         }
     }
