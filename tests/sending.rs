@@ -7,6 +7,7 @@ mod history;
 mod limits;
 mod outbox;
 mod outcomes;
+pub mod relay;
 mod sendmail;
 
 use crate::standin::Standin;

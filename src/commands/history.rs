@@ -1,15 +1,14 @@
 //! `history`: what was delivered and what was sent, for the questions of people.
 
 use super::Context;
-use super::table::{Table, local_time};
 use crate::cli::HistoryArgs;
-use crate::state::{LOOKED_AT, Past, Question, What};
+use crate::state::{LOOKED_AT, Question, What};
+use crate::tell;
 use anyhow::Result;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
 pub fn run(context: &Context, args: &HistoryArgs) -> Result<()> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     let now = Timestamp::now();
     let word = args.word.as_deref().map(str::trim);
     let question = Question {
@@ -33,27 +32,7 @@ pub fn run(context: &Context, args: &HistoryArgs) -> Result<()> {
             args.limit
         ));
     }
-    if context.output.json {
-        let found: Vec<_> = answer.found.iter().map(as_json).collect();
-        return context.output.json(&json!({
-            "history": found,
-            "complete": !answer.is_partial && !answer.has_more,
-        }));
-    }
-    let mut table = Table::new(&[
-        "TIME",
-        "QUEUE",
-        "WHAT",
-        "FROM",
-        "TO",
-        "SUBJECT",
-        "MESSAGE-ID",
-        "DESTINATION",
-    ]);
-    for past in &answer.found {
-        table.row(row(past));
-    }
-    table.print(&context.output)
+    tell::history::list(&context.output, &answer)
 }
 
 /// What a word looks for: with an `@` and no blank it is an address or a Message-ID.
@@ -63,59 +42,6 @@ fn what(word: &str) -> What<'_> {
         true => What::Exactly(word),
         false => What::Text(word),
     }
-}
-
-fn row(past: &Past) -> Vec<String> {
-    let about = &past.about;
-    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-    let to = match &past.recipients[..] {
-        [] => past.address.clone(),
-        [one] => one.address.clone(),
-        [first, others @ ..] => format!("{} and {} more", first.address, others.len()),
-    };
-    vec![
-        local_time(past.at),
-        past.queue.clone(),
-        past.outcome
-            .clone()
-            .unwrap_or_else(|| "received".to_owned()),
-        text(&about.from.clone().or_else(|| about.sender.clone())),
-        to,
-        text(&about.subject),
-        text(&about.message_id),
-        past.place.clone(),
-    ]
-}
-
-fn as_json(past: &Past) -> Value {
-    let about = &past.about;
-    let mut object = json!({
-        "direction": if past.is_sent { "sent" } else { "received" },
-        "time": Timestamp::from_second(past.at).ok().map(|t| t.to_string()),
-        "queue": past.queue,
-        "address": past.address,
-        "message_id": about.message_id,
-        "from": about.from,
-        "subject": about.subject,
-        "size": past.size,
-        "sha256": about.sha256,
-    });
-    match past.is_sent {
-        true => {
-            object["sender"] = json!(about.sender);
-            object["recipients"] = json!(past.recipients);
-            object["outcome"] = json!(past.outcome);
-            object["outgoing_server"] = json!(past.place);
-            object["server_message_id"] = json!(past.server_id);
-            object["server_said"] = json!(past.server_said);
-        }
-        false => {
-            object["folder"] = json!(past.folder);
-            object["delivered_to"] = json!(past.place);
-            object["delivery_id"] = json!(past.delivery_id);
-        }
-    }
-    object
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 //! because the way to the server was closed, never is unless it is given up.
 
 use super::outbox::Settled;
-use super::{Mail, Office};
+use super::{Mail, Sending};
 use crate::digest::{hex, sha256};
 use crate::mail::{self, Outcome, Receipt, header};
+use crate::office::Route;
 use crate::state::{About, OutboxEntry, Recipient, Sent};
-use crate::submit::Route;
 use anyhow::Result;
 use jiff::Timestamp;
 
@@ -21,7 +21,7 @@ const WAITING: &str = "waiting";
 /// The row of an attempt; `settled` tells what the outbox does with the message, if it keeps it.
 /// `None` where nothing has become of it yet.
 pub fn of_attempt(
-    office: &Office<'_>,
+    sending: &Sending<'_>,
     mail: &Mail<'_>,
     result: &Result<Receipt>,
     settled: Option<&Settled>,
@@ -64,7 +64,7 @@ pub fn of_attempt(
         server_id: receipt.message_id.clone(),
         server_said: receipt.server_said.clone().or_else(why),
         ..of_octets(
-            office,
+            sending,
             &mail.route,
             &mail.octets,
             &mail.message_id,
@@ -75,7 +75,7 @@ pub fn of_attempt(
 
 /// The row of a message that Sent Items hold, of which nobody knew.
 pub fn of_found(
-    office: &Office<'_>,
+    sending: &Sending<'_>,
     route: &Route<'_>,
     entry: &OutboxEntry,
     octets: &[u8],
@@ -88,7 +88,7 @@ pub fn of_found(
         recipients: entry.envelope.to.iter().map(recipient).collect(),
         server_said: Some("found in Sent Items".to_owned()),
         ..of_octets(
-            office,
+            sending,
             route,
             octets,
             &entry.message_id,
@@ -98,7 +98,7 @@ pub fn of_found(
 }
 
 fn of_octets(
-    office: &Office<'_>,
+    sending: &Sending<'_>,
     route: &Route<'_>,
     octets: &[u8],
     message_id: &str,
@@ -121,11 +121,11 @@ fn of_octets(
         outcome: ACCEPTED,
         server_id: None,
         server_said: None,
-        recording: office.config.recording(),
+        recording: sending.office.recording(),
     }
 }
 
-impl Office<'_> {
+impl Sending<'_> {
     /// Puts on record what became of a message that is kept nowhere. It is sent or not by now: that
     /// the history does not say so is told, and no error.
     pub fn record(&self, mail: &Mail<'_>, result: &Result<Receipt>) {

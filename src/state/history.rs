@@ -63,8 +63,10 @@ impl About {
     }
 }
 
+/// The start of a text. PostgreSQL takes no NUL, and nobody needs another control character.
 fn cut(text: &str, most: usize) -> String {
-    text.chars().take(most).collect()
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(most).map(plain).collect()
 }
 
 /// The mailbox that messages were delivered from.
@@ -412,21 +414,24 @@ impl Reading<'_> {
 impl Store {
     /// Answers a question.
     pub fn history(&self, question: &Question<'_>) -> Result<Answer> {
-        let mut reading = Reading {
-            question,
-            text: String::new(),
-            budget: LOOKED_AT,
-            answer: Answer::default(),
-            seen: HashSet::new(),
+        let text = match question.what {
+            What::Text(text) => text.to_lowercase(),
+            What::All | What::Exactly(_) => String::new(),
         };
-        if let What::Text(text) = question.what {
-            reading.text = text.to_lowercase();
-        }
-        self.read(|reader| match question.what {
-            What::Exactly(word) => reading.exactly(reader, word),
-            What::All | What::Text(_) => reading.in_time(reader),
+        let mut answer = self.read(|reader| {
+            let mut reading = Reading {
+                question,
+                text: text.clone(),
+                budget: LOOKED_AT,
+                answer: Answer::default(),
+                seen: HashSet::new(),
+            };
+            match question.what {
+                What::Exactly(word) => reading.exactly(reader, word)?,
+                What::All | What::Text(_) => reading.in_time(reader)?,
+            }
+            Ok(reading.answer)
         })?;
-        let mut answer = reading.answer;
         answer
             .found
             .sort_by_key(|past| std::cmp::Reverse((past.at, past.id)));
@@ -507,10 +512,10 @@ pub(super) fn write_arrived<'a>(
             arrived.delivery_id,
         ]
     });
-    tx.many(&ARRIVED, rows).map(drop)
+    tx.many_later(&ARRIVED, rows)
 }
 
-/// Writes the row of a message that was sent, or not; a few that are old go in its place.
+/// Writes the row of a message that was sent, or not, unless it was written before; a few that are old go in its place.
 pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), Error> {
     const SENT: Sql = Sql::both(
         "INSERT INTO history (sent, at, week, author, sender, subject, queue, address, folder,
@@ -518,6 +523,9 @@ pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), E
                               server_said)
          VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, '', ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          RETURNING id",
+    );
+    const THERE: Sql = Sql::both(
+        "SELECT 1 FROM history WHERE week = ?1 AND message_id = ?2 AND at = ?3 AND sent = 1",
     );
     const RECIPIENT: Sql = Sql::both(
         "INSERT INTO history_recipient (address, at, history) VALUES (?1, ?2, ?3)
@@ -548,6 +556,10 @@ pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), E
         server_id.as_ref(),
         server_said.as_ref(),
     ];
+    let key = values![now.div_euclid(WEEK), about.message_id.as_ref(), now];
+    if tx.is_repeat() && tx.exists(&THERE, &key)? {
+        return Ok(());
+    }
     let id: i64 = tx.only_row(&SENT, &row, |row| row.get(0))?;
     let addresses: Vec<String> = sent
         .recipients
@@ -555,7 +567,7 @@ pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), E
         .map(|recipient| recipient.address.to_lowercase())
         .collect();
     let rows = addresses.iter().map(|address| values![address, now, id]);
-    tx.many(&RECIPIENT, rows)?;
+    tx.many_later(&RECIPIENT, rows)?;
     forget(tx, recording.start(now), FEW).map(drop)
 }
 

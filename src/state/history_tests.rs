@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Days;
 use crate::state::db::statements;
+use crate::state::engines_tests::{Engine, on_both};
 use rusqlite::Connection;
 
 const RECORDING: Recording = Recording {
@@ -11,15 +12,13 @@ const RECORDING: Recording = Recording {
 };
 
 struct Desk {
-    folder: tempfile::TempDir,
     store: Store,
 }
 
 impl Desk {
-    fn new() -> Desk {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        Desk { folder, store }
+    fn new(engine: &Engine) -> Desk {
+        let store = engine.open();
+        Desk { store }
     }
 
     fn receive(&self, queue: &str, sender: &str, n: i64, at: i64) {
@@ -98,102 +97,103 @@ fn about(what: What<'_>) -> Question<'_> {
 
 #[test]
 fn what_was_received_and_sent_is_found() {
-    let desk = Desk::new();
-    let weeks = [1, 2, WEEK, 5 * WEEK];
-    for (n, at) in weeks.iter().enumerate() {
-        let queue = ["support", "sales"][n % 2];
-        desk.receive(queue, "anna@x.example", n as i64, *at);
-    }
-    desk.send(&["Bert@x.example", "anna@x.example"], 3 * WEEK);
-    let all = [5 * WEEK, 3 * WEEK, WEEK, 2, 1];
-    assert_eq!(desk.found(&about(What::All)), all);
-    for (word, want) in [
-        ("anna@x.example", &all[..]),
-        ("Anna@X.example", &all),
-        ("support@contoso.com", &all),
-        ("bert@x.example", &[3 * WEEK]),
-        ("<2@x.example>", &[WEEK]),
-        ("2@x.example", &[WEEK]),
-        ("<2@X.example>", &[]),
-        ("<server1814400@prod.outlook.com>", &[3 * WEEK]),
-        ("nobody@x.example", &[]),
-    ] {
-        assert_eq!(desk.found(&about(What::Exactly(word))), want, "{word}");
-    }
-    assert_eq!(desk.found(&about(What::Text("GRÖSSE"))), [0; 0]);
-    assert_eq!(desk.found(&about(What::Text("GRÖßE 3"))), [5 * WEEK]);
-    assert_eq!(desk.found(&about(What::Text("müller"))).len(), 4);
-    for what in [What::All, What::Exactly("anna@x.example"), What::Text("m")] {
-        let narrow = Question {
-            queue: Some("support"),
-            since: 1,
-            until: 4 * WEEK,
-            sent: false,
-            ..about(what)
-        };
-        assert_eq!(desk.found(&narrow), [WEEK, 1], "{what:?}");
-        let newest = Question {
-            most: 1,
-            ..narrow.clone()
-        };
-        let answer = desk.ask(&newest);
-        assert_eq!((answer.found.len(), answer.has_more), (1, true), "{what:?}");
-        assert_eq!(answer.found[0].at, WEEK);
-    }
+    on_both(|engine| {
+        let desk = Desk::new(engine);
+        let weeks = [1, 2, WEEK, 5 * WEEK];
+        for (n, at) in weeks.iter().enumerate() {
+            let queue = ["support", "sales"][n % 2];
+            desk.receive(queue, "anna@x.example", n as i64, *at);
+        }
+        desk.send(&["Bert@x.example", "anna@x.example"], 3 * WEEK);
+        let all = [5 * WEEK, 3 * WEEK, WEEK, 2, 1];
+        assert_eq!(desk.found(&about(What::All)), all);
+        for (word, want) in [
+            ("anna@x.example", &all[..]),
+            ("Anna@X.example", &all),
+            ("support@contoso.com", &all),
+            ("bert@x.example", &[3 * WEEK]),
+            ("<2@x.example>", &[WEEK]),
+            ("2@x.example", &[WEEK]),
+            ("<2@X.example>", &[]),
+            ("<server1814400@prod.outlook.com>", &[3 * WEEK]),
+            ("nobody@x.example", &[]),
+        ] {
+            assert_eq!(desk.found(&about(What::Exactly(word))), want, "{word}");
+        }
+        assert_eq!(desk.found(&about(What::Text("GRÖSSE"))), [0; 0]);
+        assert_eq!(desk.found(&about(What::Text("GRÖßE 3"))), [5 * WEEK]);
+        assert_eq!(desk.found(&about(What::Text("müller"))).len(), 4);
+        for what in [What::All, What::Exactly("anna@x.example"), What::Text("m")] {
+            let narrow = Question {
+                queue: Some("support"),
+                since: 1,
+                until: 4 * WEEK,
+                sent: false,
+                ..about(what)
+            };
+            assert_eq!(desk.found(&narrow), [WEEK, 1], "{what:?}");
+            let newest = Question {
+                most: 1,
+                ..narrow.clone()
+            };
+            let answer = desk.ask(&newest);
+            assert_eq!((answer.found.len(), answer.has_more), (1, true), "{what:?}");
+            assert_eq!(answer.found[0].at, WEEK);
+        }
+    });
 }
 
 #[test]
 fn a_search_for_text_is_bounded_and_says_so() {
-    let desk = Desk::new();
-    for n in 0..10 {
-        desk.receive("support", "anna@x.example", n, n);
-    }
-    let question = about(What::Text("größe 1"));
-    let read = |budget| {
-        let mut reading = Reading {
-            question: &question,
-            text: "größe 1".to_owned(),
-            budget,
-            answer: Answer::default(),
-            seen: HashSet::new(),
+    on_both(|engine| {
+        let desk = Desk::new(engine);
+        for n in 0..10 {
+            desk.receive("support", "anna@x.example", n, n);
+        }
+        let question = about(What::Text("größe 1"));
+        let read = |budget| {
+            let mut reading = Reading {
+                question: &question,
+                text: "größe 1".to_owned(),
+                budget,
+                answer: Answer::default(),
+                seen: HashSet::new(),
+            };
+            desk.store.read(|reader| reading.in_time(reader)).unwrap();
+            (reading.answer.found.len(), reading.answer.is_partial)
         };
-        desk.store.read(|reader| reading.in_time(reader)).unwrap();
-        (reading.answer.found.len(), reading.answer.is_partial)
-    };
-    assert_eq!(read(5), (0, true));
-    assert_eq!(read(11), (1, false));
+        assert_eq!(read(5), (0, true));
+        assert_eq!(read(11), (1, false));
+    });
 }
 
 #[test]
 fn what_is_old_is_forgotten_step_by_step() {
-    let desk = Desk::new();
-    let now = 1_800_000_000;
-    for age in [1, 399, 400, 401, 500] {
-        let at = now - age * 86_400;
-        desk.receive("support", "anna@x.example", age, at);
-    }
-    desk.send(&["a@x.example"], now - 500 * 86_400);
-    desk.store.forget_history(RECORDING, now).unwrap();
-    let days: Vec<i64> = desk
-        .found(&about(What::All))
-        .iter()
-        .map(|at| (now - at) / 86_400)
-        .collect();
-    assert_eq!(days, [1, 399, 400]);
-    let rows = Connection::open(desk.folder.path().join("state.sqlite")).unwrap();
-    let recipients: i64 = rows
-        .query_row("SELECT count(*) FROM history_recipient", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    assert_eq!(recipients, 0);
-    // Without a history nothing is written, and what is there goes.
-    let none = Recording {
-        days: Days(0),
-        ..RECORDING
-    };
-    desk.store.forget_history(none, now).unwrap();
-    assert_eq!(desk.found(&about(What::All)), [0; 0]);
+    on_both(|engine| {
+        let desk = Desk::new(engine);
+        let now = 1_800_000_000;
+        for age in [1, 399, 400, 401, 500] {
+            let at = now - age * 86_400;
+            desk.receive("support", "anna@x.example", age, at);
+        }
+        desk.send(&["a@x.example"], now - 500 * 86_400);
+        desk.store.forget_history(RECORDING, now).unwrap();
+        let days: Vec<i64> = desk
+            .found(&about(What::All))
+            .iter()
+            .map(|at| (now - at) / 86_400)
+            .collect();
+        assert_eq!(days, [1, 399, 400]);
+        let recipients = engine.number("SELECT count(*) FROM history_recipient");
+        assert_eq!(recipients, Some(0));
+        // Without a history nothing is written, and what is there goes.
+        let none = Recording {
+            days: Days(0),
+            ..RECORDING
+        };
+        desk.store.forget_history(none, now).unwrap();
+        assert_eq!(desk.found(&about(What::All)), [0; 0]);
+    });
 }
 
 #[test]
@@ -216,7 +216,8 @@ fn subjects_are_cut_or_not_kept() {
 /// A million rows are no slower than a few: each statement reads one end of an index, in its order.
 #[test]
 fn no_question_reads_the_whole_history() {
-    let desk = Desk::new();
+    let engine = Engine::sqlite();
+    let desk = Desk::new(&engine);
     desk.receive("support", "anna@x.example", 1, 1);
     desk.send(&["a@x.example"], 2);
     desk.store.forget_history(RECORDING, 1_800_000_000).unwrap();
@@ -228,7 +229,7 @@ fn no_question_reads_the_whole_history() {
             ..about(what)
         });
     }
-    let rows = Connection::open(desk.folder.path().join("state.sqlite")).unwrap();
+    let rows = Connection::open(engine.folder().join("state.sqlite")).unwrap();
     desk.ask(&Question {
         received: false,
         ..about(What::All)

@@ -2,7 +2,7 @@
 
 use super::db::{Sql, values};
 use super::{Store, WaitName};
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Store {
         );
         let key = name.to_string();
         let row = values![&key, wait.until.as_millisecond(), &wait.reason];
-        self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+        self.transaction(|tx| tx.later(&SET, &row))
     }
 
     /// Keeps a wait that begins now.
@@ -75,7 +75,8 @@ impl Store {
             return Ok(());
         };
         let until = wait.until.strftime("%Y-%m-%dT%H:%M:%SZ");
-        let mut fault = Fault::try_later(format!("a wait until {until}: {}", wait.reason));
+        let mut fault = Fault::try_later(format!("a wait until {until}: {}", wait.reason))
+            .cause(Cause::WaitHolds);
         fault.retry_after = wait.until.duration_since(now).try_into().ok();
         Err(fault.into())
     }
