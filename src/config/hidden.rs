@@ -41,6 +41,7 @@ const PLAIN: &[&str] = &[
     "keep_history",
     "language",
     "larger",
+    "lease",
     "limits",
     "managed_identity",
     "max_size",

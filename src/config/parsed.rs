@@ -44,6 +44,7 @@ deserialize_from_str!(
     ClientId,
     Day,
     Days,
+    Lease,
     EmailAddress,
     Endpoint,
     HttpsUrl,

@@ -7,6 +7,7 @@ mod fetch;
 mod fleet;
 mod history;
 mod hostile_input;
+mod hosts;
 mod install;
 mod provisioning;
 mod questions;
