@@ -1,7 +1,8 @@
 //! Deliveries that hand a message over to somebody else: a command, a mail store, a reader.
 //!
 //! What became of a message can then not be seen after a crash. So one at a time is handed over,
-//! and recorded before the next; one that was in flight is handed over again.
+//! and recorded before the next; one that was in flight is handed over again. Whoever knows a
+//! message again may get more at a time: see [`super::in_flight`].
 
 use super::{Delivery, Intent, Letter, cannot_write};
 use anyhow::Result;
@@ -35,20 +36,11 @@ impl<T: Taker> Delivery for Handover<T> {
     }
 
     fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
-        Ok(Intent::Again {
-            spool: staged.to_owned(),
-        })
+        Ok(again(staged))
     }
 
     fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
-        let Intent::Again { spool } = intent else {
-            return Err(super::not_ours(intent));
-        };
-        let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
-        let place = self.taker.take(message, letter)?;
-        // What is delivered is delivered: a file that cannot be removed is swept by a later run.
-        let _ = std::fs::remove_file(spool);
-        Ok(place)
+        hand_over(intent, |message| self.taker.take(message, letter))
     }
 
     fn group(&self) -> usize {
@@ -58,4 +50,26 @@ impl<T: Taker> Delivery for Handover<T> {
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// A message that is handed over again after a crash.
+pub(super) fn again(staged: &Path) -> Intent {
+    Intent::Again {
+        spool: staged.to_owned(),
+    }
+}
+
+/// Gives a staged message to whoever takes it, and removes it once it is taken.
+pub(super) fn hand_over(
+    intent: &Intent,
+    take: impl FnOnce(File) -> Result<String>,
+) -> Result<String> {
+    let Intent::Again { spool } = intent else {
+        return Err(super::not_ours(intent));
+    };
+    let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
+    let place = take(message)?;
+    // What is delivered is delivered: a file that cannot be removed is swept by a later run.
+    let _ = std::fs::remove_file(spool);
+    Ok(place)
 }

@@ -2,13 +2,13 @@
 //!
 //! A post has the message's delivery id as its key, in `Idempotency-Key` and, as Standard Webhooks
 //! 1.0 has it, in `webhook-id`: the same at each attempt. So whoever answers need not take a message
-//! twice, though it may come again when the answer to it was lost.
+//! twice, though it may come again when the answer to it was lost; and several are in flight.
 //!
 //! An answer counts when its whole head is read. It says what is wrong with a message (which is then
 //! this message's alone), that it is not the time, or that nobody takes mail at this URL; the last
 //! is not the message's fault, and no attempt of its own.
 
-use super::handover::Taker;
+use super::in_flight::Taker;
 use super::percent::{is_unreserved, percent};
 use super::{Letter, Rejected, Wait, cannot_write};
 use crate::config::{PostUrl, SecretSource, Webhook, webhook_of};
@@ -26,6 +26,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
@@ -152,7 +154,7 @@ impl Destination {
 /// Posts to one URL.
 pub struct Https {
     to: Box<Destination>,
-    link: Option<Link>,
+    link: OnceLock<Link>,
 }
 
 /// What a first message makes, for all that follow.
@@ -163,30 +165,34 @@ struct Link {
     /// What an answer may repeat, and no message of ours does.
     mask: Mask,
     /// A connection may be left from an earlier message.
-    used: bool,
+    used: AtomicBool,
 }
 
 impl Https {
     pub fn new(to: Box<Destination>) -> Https {
-        Https { to, link: None }
+        let link = OnceLock::new();
+        Https { to, link }
+    }
+
+    fn link(&self) -> Result<&Link> {
+        if let Some(link) = self.link.get() {
+            return Ok(link);
+        }
+        let mut mask = Mask::default();
+        let link = Link {
+            agent: self.to.agent()?,
+            fields: self.to.constant(&mut mask)?,
+            keys: self.to.keys(&mut mask)?,
+            mask,
+            used: AtomicBool::new(false),
+        };
+        Ok(self.link.get_or_init(|| link))
     }
 }
 
 impl Taker for Https {
-    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
-        if self.link.is_none() {
-            let mut mask = Mask::default();
-            self.link = Some(Link {
-                agent: self.to.agent()?,
-                fields: self.to.constant(&mut mask)?,
-                keys: self.to.keys(&mut mask)?,
-                mask,
-                used: false,
-            });
-        }
-        let Some(link) = &mut self.link else {
-            return Err(Fault::new(Kind::Bug, "no link to post by").into());
-        };
+    fn take(&self, message: File, letter: &Letter) -> Result<String> {
+        let link = self.link()?;
         let answer = post(&self.to, link, &message, letter)?;
         judge(&self.to, &link.mask, answer)
     }
@@ -195,7 +201,7 @@ impl Taker for Https {
 /// Posts a message and returns what was answered.
 fn post(
     to: &Destination,
-    link: &mut Link,
+    link: &Link,
     mut message: &File,
     letter: &Letter,
 ) -> Result<Response<Incoming>> {
@@ -204,7 +210,7 @@ fn post(
     let fields = fields(to, link, message, letter).map_err(|e| cannot_read(&e))?;
     // A receiver may have ended the connection after the message before: with the same key the
     // post may be repeated at once.
-    let again = std::mem::replace(&mut link.used, true);
+    let again = link.used.swap(true, Ordering::Relaxed);
     let mut lost = None;
     for _ in 0..=usize::from(again) {
         message.rewind().map_err(|e| cannot_read(&e))?;

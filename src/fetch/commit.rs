@@ -14,7 +14,7 @@
 use super::intake::Staged;
 use super::kept::{self, Kept};
 use super::{Delivered, Folder, Reporter, Tally};
-use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
+use crate::delivery::{self, Delivery, Intent, Letter, Rejected, Wait};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
@@ -22,7 +22,7 @@ use crate::state::{Failure, StagedRecord, Store, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -90,18 +90,39 @@ impl Committer<'_> {
         }
         self.make_durable(&work)?;
         self.put_on_record(&batch, &work, now)?;
+        let outcomes = self.delivery.deliver_all(&work);
         let mut delivered = Vec::with_capacity(batch.len());
         let mut rejected = Vec::new();
-        for ((letter, intent), staged) in work.into_iter().zip(&batch) {
-            match self.delivery.deliver(&intent, &letter) {
-                Ok(place) => delivered.push((letter, place)),
-                Err(err) => match err.downcast::<Rejected>() {
-                    Ok(why) => rejected.push((letter, &staged.path, why)),
-                    Err(err) => return Err(err),
-                },
+        // What keeps everything from the destination.
+        let mut broken = None;
+        for (((letter, _), staged), outcome) in work.into_iter().zip(&batch).zip(outcomes) {
+            match outcome.map_err(|err| err.downcast::<Rejected>()) {
+                Ok(place) => {
+                    self.later_in_a_row = 0;
+                    delivered.push((letter, place));
+                }
+                Err(Ok(why)) => {
+                    self.later_in_a_row += u32::from(!why.for_good);
+                    rejected.push((letter, &staged.path, why));
+                }
+                Err(Err(err)) => {
+                    broken.get_or_insert(err);
+                }
             }
         }
-        self.delivery.flush()?;
+        // What became of the others is put on record before anything is told of that.
+        if let Err(err) = self.delivery.flush() {
+            return Err(broken.unwrap_or(err));
+        }
+        self.record_delivered(delivered, now)?;
+        let enough = self.record_rejected(rejected, now)?;
+        match broken.or(enough.map(Fault::into)) {
+            Some(err) => Err(err),
+            None => Ok(()),
+        }
+    }
+
+    fn record_delivered(&mut self, delivered: Vec<(Letter, String)>, now: i64) -> Result<()> {
         self.store.delivered(
             self.folder.record.id,
             self.folder.epoch,
@@ -113,7 +134,6 @@ impl Committer<'_> {
         for (letter, place) in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;
-            self.later_in_a_row = 0;
             self.reporter.delivered(&Delivered {
                 letter: &letter,
                 delivered_to: &place,
@@ -121,34 +141,53 @@ impl Committer<'_> {
             self.accounted.insert(letter.uid.clone());
             self.delivered.push(letter.uid);
         }
+        Ok(())
+    }
+
+    /// Puts on record which messages were refused or put off, and returns why nothing more is
+    /// delivered here in this run, if so.
+    fn record_rejected(
+        &mut self,
+        rejected: Vec<(Letter, &PathBuf, Rejected)>,
+        now: i64,
+    ) -> Result<Option<Fault>> {
+        let mut wait: Option<(Wait, String)> = None;
+        let mut put_off = String::new();
         for (letter, path, why) in rejected {
             if self.failed(&letter.uid, &why.reason, why.for_good, now)? {
                 Kept::new(self.store).take(&letter.delivery_id, path)?;
             } else {
                 kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
             }
+            if let Some(asked) = why.wait
+                && wait
+                    .as_ref()
+                    .is_none_or(|(longest, _)| longest.time < asked.time)
+            {
+                wait = Some((asked, why.reason.clone()));
+            }
             if !why.for_good {
-                self.later_in_a_row += 1;
-            }
-            if let Some(wait) = &why.wait {
-                let now = Timestamp::now();
-                let name = WaitName::Destination(&wait.destination);
-                self.store.keep_wait(name, wait.time, &why.reason, now)?;
-                let mut fault = Fault::try_later(why.reason)
-                    .hint("the messages stay on the server and are tried again by a later run");
-                fault.retry_after = Some(wait.time);
-                return Err(fault.into());
-            }
-            if self.later_in_a_row >= LATER_LIMIT {
-                return Err(Fault::try_later(format!(
-                    "the delivery asks to be tried later, {LATER_LIMIT} times in a row: {}",
-                    why.reason
-                ))
-                .hint("the messages stay on the server and are tried again by a later run")
-                .into());
+                put_off = why.reason;
             }
         }
-        Ok(())
+        let fault = match wait {
+            Some((wait, reason)) => {
+                let name = WaitName::Destination(&wait.destination);
+                self.store
+                    .keep_wait(name, wait.time, &reason, Timestamp::now())?;
+                let mut fault = Fault::try_later(reason);
+                fault.retry_after = Some(wait.time);
+                fault
+            }
+            None if self.later_in_a_row >= LATER_LIMIT => Fault::try_later(format!(
+                "the delivery asks to be tried later, {} times in a row: {put_off}",
+                self.later_in_a_row
+            )),
+            None => return Ok(None),
+        };
+        Ok(Some(fault.hint(
+            "the messages stay on the server and are tried again by a later run",
+        )))
     }
 
     /// Files that an intent names must survive what comes; a message that would be fetched

@@ -23,7 +23,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnecto
 
 const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
-/// Connections that are kept for the next requests: four for each of some mailboxes at once.
+/// Connections that are kept for the next requests: some for each of several mailboxes at once.
 const KEPT: usize = 64;
 /// For all octets of an answer together we wait so many time-outs, and as long as a very slow line
 /// needs for them.
@@ -167,6 +167,8 @@ impl Agent {
             .max_redirects_will_error(false)
             .timeout_connect(Some(timeout.min(Duration::from_secs(3))))
             .timeout_global(Some(timeout))
+            .max_idle_connections(KEPT)
+            .max_idle_connections_per_host(KEPT)
             .proxy(None)
             .build();
         let resolver = DefaultResolver::default();
