@@ -15,4 +15,5 @@ mod schema;
 mod secrets;
 mod server_add;
 mod setup_script;
+mod tickets;
 mod usage;

@@ -14,7 +14,7 @@
 mod authority;
 mod dovecot;
 mod postfix;
-mod process;
+pub mod process;
 pub mod proxy;
 pub mod raw_imap;
 
@@ -113,6 +113,11 @@ impl RealServers {
     /// POP3 within TLS, for peers that know nothing else.
     pub fn pop3s_port(&self) -> u16 {
         self.dovecot.pop3s
+    }
+
+    /// From now on this Sieve script sorts what LMTP brings for a mailbox.
+    pub fn sieve(&self, mailbox: &str, script: &str) {
+        self.dovecot.sieve(mailbox, script);
     }
 
     /// Where Dovecot takes mail by LMTP.
@@ -248,7 +253,7 @@ fn new_folder() -> PathBuf {
 
 /// A port on loopback that nobody takes before the server it is for: it lies below those that
 /// the kernel gives to whoever asks for any, and this process gives it once.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const RANGE: std::ops::Range<u32> = 10_000..32_000;
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(64);
