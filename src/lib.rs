@@ -9,6 +9,7 @@
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
 //!        send                 the engine: connections, limits, waits, verdicts, and the outbox
+//!        relay                one SMTP session of a client of this machine, into the outbox
 //!        check                the walk to a working mailbox, step by step
 //!        provision            servers and queues added, changed, renamed, removed
 //!        reach                opens mailboxes and ways out, by the way that is open to us
@@ -36,26 +37,30 @@ mod fetch;
 mod files;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod health;
 mod http;
 mod mail;
 mod means;
 mod net;
 mod oauth;
+mod office;
 mod output;
 mod powershell;
 mod prompt;
 mod provision;
 mod reach;
+mod relay;
 mod secret;
 mod send;
 mod setup;
 mod shell;
 mod state;
-mod submit;
 mod system;
+mod tell;
 mod tokens;
 mod usage;
 mod vault;
+mod wording;
 mod x509;
 
 use std::ffi::OsString;

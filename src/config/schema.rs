@@ -4,9 +4,11 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Size};
 use super::token_store::TokenStore;
 use super::values::*;
 use crate::net::Endpoint;
@@ -63,8 +65,17 @@ text! {
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
     Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
+    DatabaseUrl: { "type": "string", "pattern": "^(postgres(ql)?://.*|[^:]*=.*)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
+    Start: { "type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$" };
+    Author: { "type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$" };
+    Size: {
+        "anyOf": [
+            { "type": "integer", "minimum": 1 },
+            { "type": "string", "pattern": "^[0-9]+ *([kK]i?[bB]|[mMgG]i?[bB])?$" }
+        ]
+    };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {
         "oneOf": [
@@ -178,9 +189,12 @@ mod tests {
             ("IncomingServer", keys::<IncomingServer>()),
             ("OutgoingServer", keys::<OutgoingServer>()),
             ("Limits", keys::<Limits>()),
+            ("Relay", keys::<Relay>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
+            ("Select", keys::<super::super::Select>()),
             ("Webhook", keys::<super::super::Webhook>()),
+            ("SharedState", keys::<super::super::SharedState>()),
         ] {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());

@@ -3,9 +3,12 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Larger, Select, Size};
+use super::shared_state::SharedState;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -154,7 +157,7 @@ macro_rules! texts {
 }
 
 texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
-texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size);
 
 /// Words of which one holds anyway.
 macro_rules! choices {
@@ -171,7 +174,7 @@ macro_rules! choices {
     )*};
 }
 
-choices!(IncomingVia OutgoingVia);
+choices!(IncomingVia OutgoingVia Larger);
 
 impl Value for ManagedIdentity {
     fn stated(&self) -> Tree {
@@ -219,6 +222,16 @@ impl Value for SecretSource {
             SecretSource::Keyring(name) => one("keyring", name),
             SecretSource::Credential(name) => one("credential", name),
             SecretSource::Command(words) => one("command", words),
+        }
+    }
+}
+
+impl Value for DatabaseUrl {
+    fn stated(&self) -> Tree {
+        match (self.shown(), self.given()) {
+            (Some(text), _) => Tree::Text(text.to_owned()),
+            (None, Some(secret)) => Tree::Secret(secret.clone()),
+            (None, None) => Tree::Text(String::new()),
         }
     }
 }
@@ -275,7 +288,8 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, queues,
+        version, defaults, token_store, state, incoming_servers, outgoing_servers, webhooks, relay,
+        queues,
     }
     Defaults {
         language, priority, deliver, after_fetch, stamp, sender, recipient,
@@ -291,17 +305,26 @@ mappings! {
         certificate, private_key, certificate_passphrase, federated_token, federated_token_file,
         managed_identity, user, password, via, smtp, graph, scope, ca_file, limits,
     }
+    SharedState {
+        postgres, connections, ca_file, certificate, private_key,
+    }
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,
+    }
+    Relay {
+        password_file, messages_per_user, megabytes_per_user,
     }
     Webhook {
         url, secret, authorization, ca_file, content_type, cloudevents, probe,
     }
     Queue {
-        name, language, priority, addresses,
+        name, language, priority, start, addresses,
     }
     Address {
         address, server, priority, extension_language, account, password, sender, any_from,
-        outgoing_server, folders, deliver, after_fetch, stamp,
+        outgoing_server, folders, start, select, deliver, after_fetch, stamp,
+    }
+    Select {
+        unread, from, subject, max_size, larger,
     }
 }

@@ -15,5 +15,6 @@ mod schema;
 mod secrets;
 mod server_add;
 mod setup_script;
+mod shared_state;
 mod tickets;
 mod usage;

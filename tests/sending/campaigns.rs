@@ -9,7 +9,7 @@ use crate::tokens::Home;
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 
 /// What changes files, the database, or what the server sees.
 const CALLS: &str =
@@ -20,6 +20,12 @@ type Call = (String, usize);
 
 /// Runs the program under strace; killed at a call, or to its end. Gives the calls it made.
 fn run(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (ExitStatus, Vec<Call>) {
+    let (output, calls) = run_and_hear(home, args, stdin, at);
+    (output.status, calls)
+}
+
+/// The same, with what it said.
+fn run_and_hear(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (Output, Vec<Call>) {
     let own = home.command(args);
     let log = home.path("strace.log");
     let mut command = Command::new("strace");
@@ -52,7 +58,7 @@ fn run(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (ExitStatu
         *count += 1;
         Some((name.to_owned(), *count))
     });
-    (output.status, calls.collect())
+    (output, calls.collect())
 }
 
 /// The calls at which to kill: some of them, spread evenly, or all.
@@ -166,6 +172,58 @@ fn sendmail_killed_at_every_step_keeps_its_promise() {
     }
     let every = home.standin.submitted().len();
     assert_eq!(every, counts[0] + counts[1]);
+}
+
+/// What a session answered with 250 is kept, though it was killed right after that.
+#[test]
+fn a_session_killed_at_every_step_keeps_its_promise() {
+    let home = office();
+    let args = ["send", "--smtp-session"];
+    let script = |n: usize| {
+        let text = message(n).replace('\n', "\r\n");
+        format!(
+            "EHLO x\r\nMAIL FROM:<support@contoso.com>\r\nRCPT TO:<anna@example.com>\r\nDATA\r\n{text}.\r\nQUIT\r\n"
+        )
+    };
+    run(&home, &args, &script(0), None);
+    let (status, calls) = run(&home, &args, &script(1), None);
+    assert!(status.success() && calls.len() > 20, "{status}: {calls:?}");
+    let mut promised = vec![0, 1];
+    let mut kills = 0;
+    let mut n = 2;
+    let chosen = chosen(&calls);
+    for call in &chosen {
+        let (output, _) = run_and_hear(&home, &args, &script(n), Some(call));
+        kills += usize::from(killed(output.status));
+        if String::from_utf8_lossy(&output.stdout).contains("250 2.0.0 ok: queued as ") {
+            promised.push(n);
+        }
+        n += 1;
+    }
+    assert!(
+        kills * 10 >= chosen.len() * 8,
+        "{kills} of {}",
+        chosen.len()
+    );
+    let kept: Vec<String> = outbox(&home)
+        .iter()
+        .map(|kept| kept["message_id"].as_str().unwrap().to_owned())
+        .collect();
+    for n in 0..n {
+        let times = kept.iter().filter(|kept| **kept == id(n)).count();
+        let least = usize::from(promised.contains(&n));
+        assert!(
+            (least..=1).contains(&times),
+            "message {n} is kept {times} times"
+        );
+    }
+    assert!(settle(&home).is_empty());
+    assert_eq!(accepted(&home).len(), kept.len());
+    println!(
+        "campaign: SMTP session killed at {kills} calls: {} promised, {} kept, 0 lost",
+        promised.len(),
+        kept.len()
+    );
 }
 
 #[test]

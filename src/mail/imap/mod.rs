@@ -7,6 +7,7 @@
 //! library sees. `ENABLE IMAP4rev2` is never sent: it changes the answers.
 
 mod connect;
+mod describe;
 mod faults;
 mod fetch;
 mod folders;
@@ -25,7 +26,10 @@ mod wire;
 pub use connect::open;
 pub use faults::is_not_connected;
 
-use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink, names, utf7};
+use super::{
+    Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink,
+    Traits, names, utf7,
+};
 use crate::config::AfterFetch;
 use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
@@ -241,9 +245,9 @@ impl Mailbox for ImapMailbox {
             })?),
             None => None,
         };
-        let since = query.since;
+        let (since, select) = (query.since, query.select.as_ref());
         let mut uids = self
-            .on_wire(|wire| search::search(wire, after, since))
+            .on_wire(|wire| search::search(wire, after, since, select))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
         let is_at_mark = after.is_some() && uids.first().copied() == after;
         let at_mark = is_at_mark.then(|| RemoteId::from(uids.remove(0)));
@@ -259,6 +263,34 @@ impl Mailbox for ImapMailbox {
             mark: last.or_else(|| query.after.clone()),
             at_mark,
         })
+    }
+
+    /// By UIDNEXT; where the server does not tell it, by the highest UID.
+    fn horizon(&mut self) -> Result<Horizon> {
+        let next = self.wire.borrow().heard.uid_next;
+        let highest = match next {
+            Some(next) => Some(next - 1),
+            None => self
+                .on_wire(|wire| search::search(wire, None, None, None))
+                .map_err(|failure| self.fault("cannot list the messages", failure))?
+                .last()
+                .copied(),
+        };
+        Ok(Horizon {
+            highest: Some(RemoteId::from(highest.unwrap_or(0))),
+            ..Horizon::default()
+        })
+    }
+
+    fn describe(&mut self, ids: &[RemoteId], detail: Detail) -> Result<Vec<(RemoteId, Traits)>> {
+        let uids = uids(ids)?;
+        let found = self
+            .on_wire(|wire| describe::describe(wire, &uids, detail))
+            .map_err(|failure| self.fault("cannot look at the messages", failure))?;
+        Ok(found
+            .into_iter()
+            .map(|(uid, traits)| (RemoteId::from(uid), traits))
+            .collect())
     }
 
     fn retrieve(

@@ -243,7 +243,14 @@ impl Fetching<'_> {
             let next = loop {
                 match items.next(&mut piece) {
                     Ok(Found::Uid(uid)) => self.identify(uid, message),
-                    Ok(Found::Body(Body::Nil) | Found::Size(_)) => {}
+                    Ok(Found::Head(Body::Literal(size))) => break Some((size, false)),
+                    Ok(
+                        Found::Body(Body::Nil)
+                        | Found::Head(_)
+                        | Found::Size(_)
+                        | Found::Seen
+                        | Found::Date(_),
+                    ) => {}
                     Ok(Found::Body(Body::Quoted(text))) => {
                         let text = unquote(text);
                         self.quoted(&text, message)?;

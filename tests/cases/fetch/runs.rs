@@ -437,6 +437,8 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE wait DROP COLUMN host;
                  ALTER TABLE wait DROP COLUMN port;
                  ALTER TABLE way DROP COLUMN ground;
+                 ALTER TABLE message DROP COLUMN received;
+                 ALTER TABLE folder DROP COLUMN start;
                  PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )

@@ -7,7 +7,7 @@ fn list(script: &[(&str, &str)], after: Option<&str>) -> Result<(Vec<RemoteId>, 
     mailbox.open("INBOX", false)?;
     let query = Query {
         after: after.map(str::to_owned),
-        since: None,
+        ..Query::default()
     };
     let (ids, listing) = listed(&mut mailbox, &query)?;
     Ok((ids, listing.mark))
@@ -56,7 +56,7 @@ fn the_message_at_the_mark_is_seen_and_not_listed() {
         mailbox.open("INBOX", false).unwrap();
         let query = Query {
             after: Some("9".into()),
-            since: None,
+            ..Query::default()
         };
         let (found, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.at_mark, at_mark.map(RemoteId::from));
@@ -81,7 +81,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         mailbox.open("INBOX", false).unwrap();
         let query = Query {
             after: after.map(str::to_owned),
-            since: None,
+            ..Query::default()
         };
         let (_, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.mark.as_deref(), after);
@@ -98,7 +98,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
     mailbox.open("B", false).unwrap();
     let query = Query {
         after: Some("9".into()),
-        since: None,
+        ..Query::default()
     };
     listed(&mut mailbox, &query).unwrap();
     assert_eq!(asked.lock().unwrap().last().unwrap(), "UID SEARCH UID 9:*");
@@ -219,6 +219,7 @@ fn a_day_is_asked_for_in_the_servers_form() {
     let query = Query {
         after: Some("3".into()),
         since: Some(jiff::civil::date(2026, 3, 1)),
+        ..Query::default()
     };
     listed(&mut mailbox, &query).unwrap();
     assert_eq!(
@@ -278,7 +279,7 @@ fn a_wrong_uidnext_is_not_believed_once_it_is_seen_to_be() {
     let (mut mailbox, _) = session(&script);
     let query = Query {
         after: Some("7".into()),
-        since: None,
+        ..Query::default()
     };
     mailbox.open("INBOX", false).unwrap();
     assert_eq!(listed(&mut mailbox, &query).unwrap().0, ids([]));

@@ -1,0 +1,16 @@
+//! What is said: tables and lines for people, JSON for programs. Commands call it; nobody else prints.
+
+pub mod check;
+pub mod claims;
+pub mod fetch;
+pub mod metrics;
+pub mod outbox;
+mod progress;
+pub mod quarantine;
+pub mod send;
+pub mod status;
+pub mod table;
+pub mod tally;
+pub mod token;
+
+pub use progress::Count;
