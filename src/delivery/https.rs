@@ -191,6 +191,11 @@ impl Https {
 }
 
 impl Taker for Https {
+    /// For all but large messages on slow lines; a post has a key, by which a repeat is recognised.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(180)
+    }
+
     fn take(&self, message: File, letter: &Letter) -> Result<String> {
         let link = self.link()?;
         let answer = post(&self.to, link, &message, letter)?;

@@ -6,12 +6,13 @@
 //! nobody takes mail, one message finds out.
 
 use super::handover::{again, hand_over};
-use super::{Delivery, Intent, Letter, Rejected};
+use super::{Delivery, Intent, Letter, May, Rejected};
 use crate::fault::{Fault, Kind};
 use anyhow::Result;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 /// So many messages of a mailbox are in flight at most.
 const AT_ONCE: usize = 8;
@@ -19,6 +20,9 @@ const AT_ONCE: usize = 8;
 /// Takes messages over, several at a time, and returns where each went, as [`Delivery::deliver`] does.
 pub trait Taker: Send + Sync {
     fn take(&self, message: File, letter: &Letter) -> Result<String>;
+
+    /// As [`super::handover::Taker::longest`].
+    fn longest(&self) -> Duration;
 }
 
 /// A delivery to a [`Taker`].
@@ -46,7 +50,7 @@ impl<T: Taker> Delivery for InFlight<T> {
     }
 
     fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
-        Ok(again(staged))
+        Ok(again(staged, self.taker.longest()))
     }
 
     fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
@@ -54,9 +58,10 @@ impl<T: Taker> Delivery for InFlight<T> {
     }
 
     /// All of them are begun at once, so of each there is an outcome.
-    fn deliver_all(&mut self, work: &[(Letter, Intent)]) -> Vec<Result<String>> {
+    fn deliver_all(&mut self, work: &[(Letter, Intent)], may: &May<'_>) -> Vec<Result<String>> {
         let taker = &self.taker;
         let one = |(letter, intent): &(Letter, Intent)| {
+            may(intent)?;
             hand_over(intent, |message| taker.take(message, letter))
         };
         let outcomes: Vec<_> = match work {
