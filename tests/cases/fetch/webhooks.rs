@@ -444,7 +444,8 @@ fn a_receiver_that_is_down_is_left_alone() {
             let receiver = Receiver::plain(move |_| {
                 count += 1;
                 match count <= taken {
-                    true => Reply::ok(),
+                    // While the first is waited for, the others gather.
+                    true => Reply::ok().after(Duration::from_millis(400)),
                     false => Reply::new("503 No", "", ""),
                 }
             });
