@@ -33,6 +33,9 @@ const BATCH_OCTETS: u64 = 16 << 20;
 /// … or when its first message has waited so long.
 const BATCH_WAIT: Duration = Duration::from_millis(500);
 
+/// A message, and how it will be delivered.
+type Planned = (Letter, Intent);
+
 /// Delivers what one retrieval brings.
 pub struct Committer<'a> {
     pub store: &'a Store,
@@ -313,8 +316,8 @@ impl Committer<'_> {
     fn without_those_told_of(
         &mut self,
         batch: Vec<Staged>,
-        work: Vec<(Letter, Intent)>,
-    ) -> Result<(Vec<Staged>, Vec<(Letter, Intent)>)> {
+        work: Vec<Planned>,
+    ) -> Result<(Vec<Staged>, Vec<Planned>)> {
         let mut rest = (Vec::with_capacity(batch.len()), Vec::new());
         for (staged, (letter, intent)) in batch.into_iter().zip(work) {
             if intent.in_flight().is_some() && self.is_told_of(&letter)? {
