@@ -78,8 +78,8 @@ pub struct Fault {
     pub kind: Kind,
     /// Why, where somebody decides by it or explains it.
     pub cause: Option<Cause>,
-    /// The host that it is about. (Boxed, since faults travel inside of results.)
-    pub at: Option<Box<Peer>>,
+    /// What it is about. (Boxed, since faults travel inside of results.)
+    pub about: Option<Box<About>>,
     /// Where the one who failed knows it; see [`Fault::scope`].
     pub known_scope: Option<Scope>,
     /// What we could not do and why: a lower-case phrase in the user's names, no period. It is
@@ -91,6 +91,14 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// What to do next, pasteable; `diagnosis` adds those that follow from `server_said`.
     pub hints: Vec<String>,
+}
+
+/// What a fault is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    peer: Option<Peer>,
+    /// What the state knows an app, or a person's account in one, by.
+    sign_in: Option<String>,
 }
 
 /// A host that we spoke to, or tried to.
@@ -109,7 +117,7 @@ impl Fault {
         Fault {
             kind,
             cause: None,
-            at: None,
+            about: None,
             known_scope: None,
             what: what.into(),
             server_said: None,
@@ -139,8 +147,23 @@ impl Fault {
     /// Says which host it is about.
     pub fn at(mut self, host: &str, port: Option<u16>) -> Fault {
         let host = host.to_owned();
-        self.at = Some(Box::new(Peer { host, port }));
+        self.about.get_or_insert_default().peer = Some(Peer { host, port });
         self
+    }
+
+    /// The host that it is about.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.about.as_ref()?.peer.as_ref()
+    }
+
+    /// Says whose sign-in failed, by what the state knows an app, or a person's account in one, by.
+    pub fn set_sign_in(&mut self, subject: String) {
+        self.about.get_or_insert_default().sign_in = Some(subject);
+    }
+
+    /// Whose sign-in failed.
+    pub fn sign_in(&self) -> Option<&str> {
+        self.about.as_ref()?.sign_in.as_deref()
     }
 
     /// Says how far it reaches.
@@ -228,6 +251,12 @@ impl Errors {
         } else {
             Err(Errors(errors))
         }
+    }
+
+    /// The errors of two works.
+    pub fn both(one: Result<(), Errors>, other: Result<(), Errors>) -> Result<(), Errors> {
+        let all = [one, other].into_iter().filter_map(Result::err);
+        Errors::none_or(all.flat_map(|errors| errors.0).collect())
     }
 
     /// The mildest first, so that the last one printed gives the exit code.

@@ -8,6 +8,7 @@
 //! main → lib → cli, usage     parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        incidents            what fails, and who is told of it when
 //!        send                 the engine: connections, limits, waits, verdicts, and the outbox
 //!        check                the walk to a working mailbox, step by step
 //!        provision            servers and queues added, changed, renamed, removed
@@ -37,6 +38,7 @@ mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod incidents;
 mod mail;
 mod means;
 mod net;

@@ -42,6 +42,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "diagnosis",
             "expiry",
             "fetch",
+            "incidents",
             "mail",
             "oauth",
             "prompt",
@@ -61,6 +62,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         &["fault", "output", "powershell", "shell"],
     ),
     ("fetch", true, &["delivery", "mail", "state"]),
+    ("incidents", true, &["delivery", "state"]),
     ("provision", true, &[]),
     ("setup", true, &["submit"]),
     ("submit", true, &[]),
@@ -132,6 +134,7 @@ const LONGEST_COMMAND: usize = 200;
 const ENGINES: &[&str] = &[
     "check",
     "fetch",
+    "incidents",
     "provision",
     "reach",
     "send",

@@ -1,16 +1,20 @@
 //! `fetch`: every mailbox once, the urgent ones first, several at a time.
 
+mod changes;
 mod plan;
 mod progress;
 mod words;
 
 use super::Context;
-use crate::cli::FetchArgs;
+use crate::cli::{FetchArgs, Report};
 use crate::config::{self, AfterFetch, IncomingVia, MailboxEntry};
 use crate::fault::{Errors, Fault, Scene};
 use crate::fetch::{self, Job, Tally};
 use crate::http;
+use crate::incidents::{self, End, Seen, Watch};
 use crate::mail::Mailbox;
+use crate::means::Means;
+use crate::output::Output;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{LockName, Store, WaitName};
 use anyhow::{Context as _, Result};
@@ -18,7 +22,7 @@ use jiff::Timestamp;
 use plan::Plan;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use words::ReportTo;
 
@@ -45,32 +49,53 @@ enum Ended {
 #[derive(Default)]
 struct Done {
     tally: Tally,
-    errors: Vec<anyhow::Error>,
-    /// For the record: each mailbox that was tried, and what went wrong.
-    runs: Vec<(String, Option<String>)>,
+    /// What kept mailboxes (in lower case) from being fetched.
+    errors: Vec<(String, anyhow::Error)>,
+    /// How it went with each mailbox.
+    seen: Vec<Seen>,
 }
 
 impl Done {
-    fn take(&mut self, job: &Job, tally: Tally, result: Result<Ended>) {
+    fn take(&mut self, job: &Job, sign_in: Option<String>, tally: Tally, result: Result<Ended>) {
         self.tally.add(&tally);
         let mailbox = fetch::mailbox_key(&job.address);
-        match result {
-            Ok(Ended::Fetched) => self.runs.push((mailbox, None)),
-            Ok(Ended::Otherwise) => {}
-            Err(err) => self.failed(&job.address, err),
-        }
+        let end = match result {
+            Ok(Ended::Fetched) => End::Well,
+            Ok(Ended::Otherwise) => End::Passed,
+            Err(err) => self.failed(&mailbox, err),
+        };
+        self.seen.push(Seen {
+            mailbox,
+            sign_in,
+            end,
+            messages: tally.failed + tally.quarantined,
+        });
     }
 
-    fn failed(&mut self, address: &str, err: anyhow::Error) {
-        let mailbox = fetch::mailbox_key(address);
-        self.runs.push((mailbox, Some(words::in_short(&err))));
-        self.errors.push(err);
+    fn failed(&mut self, mailbox: &str, err: anyhow::Error) -> End {
+        let end = End::Failed {
+            name: incidents::name_of(&err, mailbox),
+            why: incidents::in_short(&err),
+            is_refusal: incidents::is_refusal(&err),
+        };
+        self.errors.push((mailbox.to_owned(), err));
+        end
+    }
+
+    /// For the record: each mailbox that was tried, and what went wrong.
+    fn runs(&self) -> Vec<(String, Option<String>)> {
+        let runs = self.seen.iter().filter_map(|seen| match &seen.end {
+            End::Well => Some((seen.mailbox.clone(), None)),
+            End::Failed { why, .. } => Some((seen.mailbox.clone(), Some(why.clone()))),
+            End::Passed => None,
+        });
+        runs.collect()
     }
 }
 
 /// What the tasks share.
 struct Run<'a> {
-    context: &'a Context,
+    output: Output,
     store: &'a Store,
     mailboxes: Mailboxes<'a>,
     report_to: ReportTo<'a>,
@@ -92,14 +117,22 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let deadline = args
         .budget
         .map(|seconds| start + Duration::from_secs(seconds.into()));
-    let means = context.means.until(deadline);
+    let by_change = args.report == Report::Changes;
+    let output = match by_change {
+        true => changes::silent(context.output),
+        false => context.output,
+    };
+    let means = Means {
+        observer: Arc::new(output),
+        ..context.means.until(deadline)
+    };
     let Plan { tasks, homeless } =
         plan::plan(&config, &store, args, context.output.json, deadline)?;
     let run = Run {
-        context,
+        output,
         store: &store,
         mailboxes: Mailboxes::new(&means, &config, &store),
-        report_to: ReportTo::new(&context.output),
+        report_to: ReportTo::new(&output),
         dry_run: args.dry_run,
         audit: args.audit,
         deadline,
@@ -110,17 +143,40 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let mut done = run.all(&tasks, args.jobs);
     run.report_to.end();
     for (address, err) in homeless {
-        done.failed(&address, err);
+        let mailbox = fetch::mailbox_key(&address);
+        let end = done.failed(&mailbox, err);
+        done.seen.push(Seen::of(mailbox, end));
     }
-    done.errors
-        .extend(store.record_runs(&done.runs, fetch::now()).err());
+    let mut others = Vec::new();
+    others.extend(store.record_runs(&done.runs(), fetch::now()).err());
     if !args.dry_run {
-        done.errors.extend(store.forget_left(fetch::now()).err());
+        others.extend(store.forget_left(fetch::now()).err());
     }
+    let Done {
+        tally,
+        errors,
+        seen,
+    } = done;
+    let of_messages = words::of_messages(&tally);
+    let mut notices = Vec::new();
     if !args.dry_run && !args.audit {
-        words::summary(&context.output, &done.tally, tasks.len(), start.elapsed())?;
+        words::summary(&output, &tally, tasks.len(), start.elapsed())?;
+        let is_well = errors.is_empty() && of_messages.is_empty() && others.is_empty();
+        match Watch::new(&means, &config, &store).after_run(seen, is_well) {
+            Ok(told) => notices = told,
+            Err(err) => others.push(err),
+        }
     }
-    words::conclude(&done.tally, done.errors)
+    let mut all = match by_change {
+        true => changes::tell(&output, &notices, errors, of_messages)?,
+        false => errors
+            .into_iter()
+            .map(|(_, err)| err)
+            .chain(of_messages)
+            .collect(),
+    };
+    all.extend(others);
+    Errors::none_or(all)
 }
 
 /// Removes the octets of messages that are not in quarantine any more.
@@ -146,9 +202,10 @@ impl Run<'_> {
                 }
                 let mut tally = Tally::default();
                 let result = self.one(task, &mut tally);
+                let sign_in = self.mailboxes.subject(&task.entry).ok();
                 done.lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .take(&task.job, tally, result);
+                    .take(&task.job, sign_in, tally, result);
             }
         };
         let workers = jobs.clamp(1, tasks.len().max(1));
@@ -204,8 +261,7 @@ impl Run<'_> {
                 .mailboxes
                 .mend(&Wanted::of(&task.entry, &job.after), err)?
         {
-            self.context
-                .output
+            self.output
                 .step(&format!("`{}`: {err:#}; trying anew", job.address));
             result = self.fetch(task, &way, tally);
         }
@@ -241,9 +297,7 @@ impl Run<'_> {
         if task.named {
             return Err(why.into());
         }
-        self.context
-            .output
-            .step(&format!("{}; passed over", why.what));
+        self.output.step(&format!("{}; passed over", why.what));
         Ok(Ended::Otherwise)
     }
 
@@ -266,7 +320,7 @@ impl Run<'_> {
         let mut passed_over = 0;
         let all = fetch::audit(job, self.store, mailbox, fetch::now(), |audit| {
             passed_over += audit.unaccounted.count();
-            words::audited(&self.context.output, job, audit)
+            words::audited(&self.output, job, audit)
         });
         match passed_over {
             0 => all,
@@ -276,7 +330,7 @@ impl Run<'_> {
 
     /// Prints what would be fetched.
     fn list(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
-        let output = &self.context.output;
+        let output = &self.output;
         fetch::list(job, self.store, mailbox, |folder, epoch, ids| {
             words::would_fetch(output, job, folder, epoch, ids)
         })

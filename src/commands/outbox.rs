@@ -7,6 +7,7 @@ use super::send::words;
 use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
+use crate::incidents::{self, Watch};
 use crate::mail::Receipt;
 use crate::send::outbox::{self, Settled};
 use crate::send::{Listener, Mail, Office, kept};
@@ -24,14 +25,16 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         OutboxCommand::Flush => {
             outbox::sweep(&store)?;
             let due = store.outbox_due(now())?;
-            if due.is_empty() {
+            if due.is_empty() && !incidents::may_change(&store)? {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
             let office = Office::new(&context.means, &config, &store);
-            kept::flush(&office, due, &Told(context), |claim| {
+            let flushed = kept::flush(&office, due, &Told(context), |claim| {
                 Ok(claim.entry.is_due(now()))
-            })
+            });
+            let watched = Watch::new(&context.means, &config, &store).after_flush();
+            Errors::both(flushed, watched.map(drop).map_err(Errors::from))
         }
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;

@@ -15,6 +15,7 @@ const PLAIN: &[&str] = &[
     "account",
     "address",
     "addresses",
+    "after",
     "after_fetch",
     "any_from",
     "app",
@@ -42,6 +43,7 @@ const PLAIN: &[&str] = &[
     "message_size",
     "messages_per_minute",
     "name",
+    "notify",
     "outgoing_server",
     "outgoing_servers",
     "priority",
@@ -50,6 +52,7 @@ const PLAIN: &[&str] = &[
     "recipient",
     "recipients_per_day",
     "recipients_per_message",
+    "repeat",
     "scope",
     "sender",
     "server",
@@ -263,12 +266,15 @@ mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<Notify>());
         let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
         let hidden: std::collections::BTreeSet<&String> = all.iter().filter(hidden).collect();
         let expected = [
             "authorization",
             "certificate_passphrase",
+            "command",
             "federated_token",
+            "heartbeat",
             "password",
             "private_key",
             "secret",

@@ -223,7 +223,9 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue, Webhook};
+    use crate::config::{
+        Address, Defaults, IncomingServer, Notify, OutgoingServer, Queue, Webhook,
+    };
 
     /// The keys of a type, as serde names them when it refuses another.
     pub(in crate::config) fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
@@ -246,6 +248,7 @@ pub(super) mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<Notify>());
         for key in all {
             let shown = |l: &str| {
                 l.trim_start_matches([' ', '#', '-'])

@@ -4,6 +4,7 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::notify::Notify;
 use super::secret_source::SecretSource;
 use super::token_store::TokenStore;
 use super::values::*;
@@ -35,6 +36,8 @@ pub struct Config {
     /// What goes with mail that is posted to a URL.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
+    /// Who is told when something fails.
+    pub notify: Option<Notify>,
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,

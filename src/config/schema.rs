@@ -5,8 +5,10 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
+use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::span::Span;
 use super::token_store::TokenStore;
 use super::values::*;
 use crate::net::Endpoint;
@@ -63,6 +65,8 @@ text! {
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
     Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
+    PingUrl: { "type": "string", "pattern": "^https?://[^\\s#@]+$" };
+    Span: { "type": "string", "pattern": "^[0-9]+[smhd]$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
@@ -181,6 +185,7 @@ mod tests {
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
             ("Webhook", keys::<super::super::Webhook>()),
+            ("Notify", keys::<super::super::Notify>()),
         ] {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());

@@ -4,8 +4,11 @@
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::model::*;
+use super::notify::Notify;
+use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::span::Span;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -154,7 +157,14 @@ macro_rules! texts {
 }
 
 texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
-texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Span);
+
+/// Whoever knows it can speak in our name.
+impl Value for PingUrl {
+    fn stated(&self) -> Tree {
+        Tree::Secret(Secret::new(self.url().as_str()))
+    }
+}
 
 /// Words of which one holds anyway.
 macro_rules! choices {
@@ -275,7 +285,8 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, queues,
+        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, notify,
+        queues,
     }
     Defaults {
         language, priority, deliver, after_fetch, stamp, sender, recipient,
@@ -296,6 +307,9 @@ mappings! {
     }
     Webhook {
         url, secret, authorization, ca_file, content_type, cloudevents, probe,
+    }
+    Notify {
+        command, url, after, repeat, heartbeat,
     }
     Queue {
         name, language, priority, addresses,

@@ -40,6 +40,7 @@ use std::time::Duration;
 #[cfg(fuzzing)]
 pub mod fuzz;
 
+pub use https::announce;
 pub use probe::probe;
 pub use stamp::stamp;
 pub use target::{Place, expand};

@@ -10,6 +10,7 @@ mod db;
 mod disk;
 mod failure;
 mod health;
+mod incidents;
 mod ledger;
 mod lock;
 mod names;
@@ -25,6 +26,7 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blob, Blobs, Held, Hold};
 pub use health::Health;
+pub use incidents::{Event, Incident, IncidentKind, IncidentName};
 pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
 pub use lock::{Holder, Lock};
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};

@@ -203,6 +203,27 @@ const MIGRATIONS: &[&str] = &[
     UPDATE way SET ground = 'proven'
     WHERE reason = 'a message was accepted though the token names no permission (RBAC for Applications)';
 ",
+    "
+    CREATE TABLE incident (
+        -- host, sign-in, mailbox, messages, outbox or notifier, and which of them
+        kind      TEXT NOT NULL,
+        subject   TEXT NOT NULL,
+        -- Unix seconds, as all times here
+        opened_at INTEGER NOT NULL,
+        -- when the last notice was due; NULL before the first
+        told_at   INTEGER,
+        -- when it was over, while the notice of that is still to be sent
+        closed_at INTEGER,
+        -- the notice that is still to be sent: opened, repeated or recovered
+        unsent    TEXT,
+        -- when somebody began to send it
+        tried_at  INTEGER,
+        reason    TEXT NOT NULL,
+        -- the addresses in lower case that it concerns (JSON)
+        mailboxes TEXT NOT NULL,
+        PRIMARY KEY (kind, subject)
+    ) STRICT;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".

@@ -311,7 +311,7 @@ impl Store {
         );
         let hints = fault.hints.join("\n");
         let key = name.to_string();
-        let peer = fault.at.as_deref();
+        let peer = fault.peer();
         let row = values![
             &key,
             millis(until),
@@ -518,7 +518,7 @@ mod tests {
             .unwrap();
         let (_, known) = store.refused_password(&key, &wrong).unwrap().unwrap();
         assert_eq!(known.server_said.as_deref(), Some("AADSTS50126"));
-        assert_eq!((known.cause, known.at), (fault.cause, fault.at));
+        assert_eq!((known.cause, known.peer()), (fault.cause, fault.peer()));
         let other = Secret::new("correct horse battery");
         assert!(store.refused_password(&key, &other).unwrap().is_none());
         let wal = std::fs::read(folder.path().join("state.sqlite-wal")).unwrap();

@@ -3,6 +3,7 @@
 
 mod campaigns;
 mod deliveries;
+mod incidents;
 mod large;
 mod mail_store;
 mod oddities;
