@@ -253,6 +253,11 @@ impl Errors {
         }
     }
 
+    /// True if one of them is a monitor's state.
+    pub fn is_of_plugin(&self) -> bool {
+        self.0.iter().any(|err| err.is::<Plugin>())
+    }
+
     /// The errors of two works.
     pub fn both(one: Result<(), Errors>, other: Result<(), Errors>) -> Result<(), Errors> {
         let all = [one, other].into_iter().filter_map(Result::err);
@@ -283,6 +288,52 @@ impl fmt::Display for Told {
 }
 
 impl std::error::Error for Told {}
+
+/// A state in the sense of the Monitoring Plugins' guidelines, which give it its own exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plugin {
+    Ok,
+    Warning,
+    Critical,
+    /// The state cannot be told.
+    Unknown,
+}
+
+impl Plugin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Plugin::Ok => "OK",
+            Plugin::Warning => "WARNING",
+            Plugin::Critical => "CRITICAL",
+            Plugin::Unknown => "UNKNOWN",
+        }
+    }
+
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Plugin::Ok => 0,
+            Plugin::Warning => 1,
+            Plugin::Critical => 2,
+            Plugin::Unknown => 3,
+        }
+    }
+
+    /// Ends the run with its exit code; its words are told already.
+    pub fn end(self) -> Result<(), Errors> {
+        match self {
+            Plugin::Ok => Ok(()),
+            _ => Err(anyhow::Error::from(self).into()),
+        }
+    }
+}
+
+impl fmt::Display for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::error::Error for Plugin {}
 
 /// Why any error arose, as far as its [`Fault`] says so.
 pub fn cause_of(err: &anyhow::Error) -> Option<Cause> {

@@ -85,6 +85,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut exit_code = 0;
     for err in errors.sorted() {
+        if let Some(state) = err.downcast_ref::<fault::Plugin>() {
+            return ExitCode::from(state.exit_code());
+        }
         let report = diagnosis::report(&err);
         if !err.is::<fault::Told>() {
             print_report(&report, json);

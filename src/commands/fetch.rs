@@ -16,7 +16,7 @@ use crate::mail::Mailbox;
 use crate::means::Means;
 use crate::output::Output;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{LockName, Store, WaitName};
+use crate::state::{LockName, Ran, Store, WaitName};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use plan::Plan;
@@ -53,10 +53,19 @@ struct Done {
     errors: Vec<(String, anyhow::Error)>,
     /// How it went with each mailbox.
     seen: Vec<Seen>,
+    /// The same for the record, of those that were tried.
+    runs: Vec<Ran>,
 }
 
 impl Done {
-    fn take(&mut self, job: &Job, sign_in: Option<String>, tally: Tally, result: Result<Ended>) {
+    fn take(
+        &mut self,
+        job: &Job,
+        sign_in: Option<String>,
+        tally: Tally,
+        took: Duration,
+        result: Result<Ended>,
+    ) {
         self.tally.add(&tally);
         let mailbox = fetch::mailbox_key(&job.address);
         let end = match result {
@@ -64,6 +73,16 @@ impl Done {
             Ok(Ended::Otherwise) => End::Passed,
             Err(err) => self.failed(&mailbox, err),
         };
+        if end != End::Passed {
+            self.runs.push(Ran {
+                mailbox: mailbox.clone(),
+                error: end.why().map(str::to_owned),
+                took: u64::try_from(took.as_millis()).ok(),
+                fetched: tally.fetched,
+                failed: tally.failed,
+                quarantined: tally.quarantined,
+            });
+        }
         self.seen.push(Seen {
             mailbox,
             sign_in,
@@ -80,16 +99,6 @@ impl Done {
         };
         self.errors.push((mailbox.to_owned(), err));
         end
-    }
-
-    /// For the record: each mailbox that was tried, and what went wrong.
-    fn runs(&self) -> Vec<(String, Option<String>)> {
-        let runs = self.seen.iter().filter_map(|seen| match &seen.end {
-            End::Well => Some((seen.mailbox.clone(), None)),
-            End::Failed { why, .. } => Some((seen.mailbox.clone(), Some(why.clone()))),
-            End::Passed => None,
-        });
-        runs.collect()
     }
 }
 
@@ -145,10 +154,12 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     for (address, err) in homeless {
         let mailbox = fetch::mailbox_key(&address);
         let end = done.failed(&mailbox, err);
+        let why = end.why().map(str::to_owned);
+        done.runs.push(Ran::new(mailbox.clone(), why));
         done.seen.push(Seen::of(mailbox, end));
     }
     let mut others = Vec::new();
-    others.extend(store.record_runs(&done.runs(), fetch::now()).err());
+    others.extend(store.record_runs(&done.runs, fetch::now()).err());
     if !args.dry_run {
         others.extend(store.forget_left(fetch::now()).err());
     }
@@ -156,6 +167,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
         tally,
         errors,
         seen,
+        ..
     } = done;
     let of_messages = words::of_messages(&tally);
     let mut notices = Vec::new();
@@ -200,12 +212,16 @@ impl Run<'_> {
                 if self.deadline.is_some_and(|d| Instant::now() >= d) {
                     return;
                 }
-                let mut tally = Tally::default();
+                let (mut tally, began) = (Tally::default(), Instant::now());
                 let result = self.one(task, &mut tally);
                 let sign_in = self.mailboxes.subject(&task.entry).ok();
-                done.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take(&task.job, sign_in, tally, result);
+                done.lock().unwrap_or_else(PoisonError::into_inner).take(
+                    &task.job,
+                    sign_in,
+                    tally,
+                    began.elapsed(),
+                    result,
+                );
             }
         };
         let workers = jobs.clamp(1, tasks.len().max(1));

@@ -1,20 +1,21 @@
 //! `status`: how every mailbox fares, for a person, a monitor or Prometheus.
 
+mod metrics;
+mod nagios;
+mod of_mailboxes;
+
 use super::Context;
 use super::table::Table;
-use crate::cli::StatusArgs;
+use crate::cli::{StatusArgs, StatusFormat};
 use crate::config::{self, Config};
 use crate::expiry::{self, Expiry};
 use crate::fault::{Errors, Fault, Kind};
 use crate::fetch::mailbox_key;
-use crate::files;
 use crate::shell;
-use crate::state::{Health, OutboxCounts, SendingWait, Store, Wait, WaitName};
+use crate::state::{Health, Incident, OutboxCounts, SendingWait, Store, Wait, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
-use std::fmt::Write;
-use std::path::Path;
 
 /// One mailbox and what is known of it.
 struct Line<'a> {
@@ -25,14 +26,34 @@ struct Line<'a> {
 }
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
+    match args.format {
+        StatusFormat::Text => look(context, args),
+        // Whatever goes wrong, a monitor gets its line.
+        StatusFormat::Nagios => match look(context, args) {
+            Err(errors) if !errors.is_of_plugin() => nagios::unknown(&context.output, errors),
+            told => told,
+        },
+    }
+}
+
+fn look(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
     let store = context.store()?;
     let now = Timestamp::now();
     let lines = lines(&config, &store, now)?;
     let outbox = store.outbox_counts()?;
     let ends = expiry::of_servers(&config, |_| true);
+    let mut incidents = store.incidents()?;
+    incidents.retain(|incident| incident.told_at.is_some() && incident.closed_at.is_none());
     if let Some(path) = &args.metrics {
-        write_metrics(path, &lines, &outbox, &ends)?;
+        let known = metrics::Known {
+            lines: &lines,
+            outbox: &outbox,
+            ends: &ends,
+            counters: &store.counters()?,
+            incidents: &incidents,
+        };
+        known.write(path)?;
     }
     let problems: Vec<Fault> = lines
         .iter()
@@ -41,6 +62,10 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
         .chain(ends.iter().filter_map(|end| end.warning(now)))
         .chain(sending_waits(&store, now)?)
         .collect();
+    if args.format == StatusFormat::Nagios {
+        let output = &context.output;
+        return nagios::tell(output, &lines, &outbox, &problems, now, args.max_age);
+    }
     if context.output.json {
         let mailboxes: Vec<_> = lines.iter().map(as_json).collect();
         let problems: Vec<_> = problems.iter().map(|p| &p.what).collect();
@@ -53,6 +78,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
                 "oldest": time(outbox.oldest),
             },
             "expiries": ends_json(&ends),
+            "incidents": incidents.iter().map(incident_json).collect::<Vec<_>>(),
             "problems": problems,
         }))?;
     } else if !args.check && args.metrics.is_none() {
@@ -304,6 +330,15 @@ fn ends_json(ends: &[Expiry]) -> Vec<serde_json::Value> {
         .collect()
 }
 
+fn incident_json(incident: &Incident) -> serde_json::Value {
+    json!({
+        "incident": incident.name.to_string(),
+        "since": time(Some(incident.opened_at)),
+        "reason": incident.reason,
+        "mailboxes": incident.mailboxes,
+    })
+}
+
 fn time(at: Option<i64>) -> Option<String> {
     at.and_then(|at| Timestamp::from_second(at).ok())
         .map(|t| t.to_string())
@@ -324,133 +359,6 @@ fn as_json(line: &Line<'_>) -> serde_json::Value {
         "waits_until": line.wait.as_ref().map(|w| w.until.to_string()),
         "waits_for": line.wait.as_ref().map(|w| &w.reason),
     })
-}
-
-/// Prometheus' text format, for the node exporter's textfile collector, replaced atomically.
-fn write_metrics(
-    path: &Path,
-    lines: &[Line<'_>],
-    outbox: &OutboxCounts,
-    ends: &[Expiry],
-) -> Result<()> {
-    /// Name, type, help and value; `None` leaves the sample out.
-    type Metric = (
-        &'static str,
-        &'static str,
-        &'static str,
-        fn(&Line<'_>) -> Option<i64>,
-    );
-    const METRICS: &[Metric] = &[
-        (
-            "queuemail_last_success_timestamp_seconds",
-            "gauge",
-            "End of the last run that fetched the mailbox without an error.",
-            |l| l.health.last_success,
-        ),
-        (
-            "queuemail_last_message_timestamp_seconds",
-            "gauge",
-            "When the last message was delivered.",
-            |l| l.health.last_message,
-        ),
-        (
-            "queuemail_last_run_failed",
-            "gauge",
-            "1 if the last run of the mailbox ended with an error.",
-            |l| Some(l.health.last_error.is_some().into()),
-        ),
-        (
-            "queuemail_delivered_messages",
-            "gauge",
-            "Messages on record as delivered.",
-            |l| Some(l.health.delivered as i64),
-        ),
-        (
-            "queuemail_pending_messages",
-            "gauge",
-            "Messages known and not yet delivered.",
-            |l| Some(l.health.backlog as i64),
-        ),
-        (
-            "queuemail_quarantined_messages",
-            "gauge",
-            "Messages in quarantine.",
-            |l| Some(l.health.quarantined as i64),
-        ),
-        (
-            "queuemail_wait_until_timestamp_seconds",
-            "gauge",
-            "Until when the server asked to be left alone.",
-            |l| l.wait.as_ref().map(|w| w.until.as_second()),
-        ),
-    ];
-    let mut text = String::new();
-    for (name, kind, help, value) in METRICS {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-        for line in lines {
-            if let Some(value) = value(line) {
-                let _ = writeln!(
-                    text,
-                    "{name}{{queue=\"{}\",address=\"{}\"}} {value}",
-                    label(line.queue),
-                    label(line.address)
-                );
-            }
-        }
-    }
-    text.push_str(
-        "# HELP queuemail_outbox_messages Messages kept to be sent.\n# TYPE queuemail_outbox_messages gauge\n",
-    );
-    for (state, n) in [
-        ("waiting", outbox.waiting),
-        ("unknown", outbox.unknown),
-        ("failed", outbox.failed),
-    ] {
-        let _ = writeln!(text, "queuemail_outbox_messages{{state=\"{state}\"}} {n}");
-    }
-    if let Some(oldest) = outbox.oldest {
-        let _ = writeln!(
-            text,
-            "# HELP queuemail_outbox_oldest_timestamp_seconds When the oldest message of the outbox came in.\n\
-             # TYPE queuemail_outbox_oldest_timestamp_seconds gauge\n\
-             queuemail_outbox_oldest_timestamp_seconds {oldest}"
-        );
-    }
-    const ENDS: &str = "queuemail_secret_expiry_timestamp_seconds";
-    let _ = writeln!(
-        text,
-        "# HELP {ENDS} When a server's secret or certificate expires.\n# TYPE {ENDS} gauge"
-    );
-    for Expiry {
-        kind, server, at, ..
-    } in ends
-    {
-        let _ = writeln!(
-            text,
-            "{ENDS}{{server=\"{}\",credential=\"{kind}\"}} {}",
-            label(server),
-            at.as_second()
-        );
-    }
-    files::replace(path, text.as_bytes(), 0o644).map_err(|e| {
-        let why = format!("{e:#}");
-        // The name of a temporary file says nothing to anybody.
-        let why = why.split(" at path ").next().unwrap_or_default();
-        Fault::new(
-            Kind::CannotWrite,
-            format!("cannot write the metrics to `{}`: {why}", path.display()),
-        )
-        .hint("make the folder, and let the user that runs queuemail write there")
-        .into()
-    })
-}
-
-/// A label's value as Prometheus' text format escapes it.
-fn label(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
 }
 
 /// A time span in one unit.

@@ -34,6 +34,16 @@ pub enum End {
     Passed,
 }
 
+impl End {
+    /// What failed.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            End::Failed { why, .. } => Some(why),
+            End::Well | End::Passed => None,
+        }
+    }
+}
+
 /// What a run has seen of a mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {

@@ -17,6 +17,8 @@ macro_rules! named {
         }
 
         impl $kind {
+            pub const ALL: &[$kind] = &[$($kind::$value,)+];
+
             pub fn name(self) -> &'static str {
                 match self {
                     $($kind::$value => $name,)+
@@ -24,10 +26,7 @@ macro_rules! named {
             }
 
             fn named(name: &str) -> Option<$kind> {
-                match name {
-                    $($name => Some($kind::$value),)+
-                    _ => None,
-                }
+                $kind::ALL.iter().copied().find(|own| own.name() == name)
             }
         }
     };

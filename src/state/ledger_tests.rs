@@ -1,8 +1,8 @@
 //! The ledger's counts, held against its rows.
 
 use super::*;
-use crate::state::Health;
 use crate::state::db::statements;
+use crate::state::{Health, Ran};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::iter;
@@ -335,8 +335,8 @@ fn nothing_reads_the_whole_ledger() {
     store.accounted(folder, epoch, &uids).unwrap();
     store.set_mark(folder, "8").unwrap();
     let runs = [
-        (ADDRESS.to_owned(), None),
-        (ADDRESS.to_owned(), Some("no".to_owned())),
+        Ran::new(ADDRESS.to_owned(), None),
+        Ran::new(ADDRESS.to_owned(), Some("no".to_owned())),
     ];
     store.record_runs(&runs, now).unwrap();
     store.health(ADDRESS).unwrap();

@@ -6,6 +6,7 @@
 //! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
 mod blobs;
+mod counters;
 mod db;
 mod disk;
 mod failure;
@@ -25,7 +26,8 @@ mod ways;
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blob, Blobs, Held, Hold};
-pub use health::Health;
+pub use counters::Counter;
+pub use health::{Health, Ran};
 pub use incidents::{Event, Incident, IncidentKind, IncidentName};
 pub use ledger::{Epoch, Failure, FolderRecord, Interrupted, StagedRecord, Standing, uidvalidity};
 pub use lock::{Holder, Lock};
@@ -273,7 +275,7 @@ mod tests {
         let log = || std::fs::metadata(folder.path().join(LOG)).map_or(0, |log| log.len());
         let runs = |n: usize, now| {
             let store = Store::open(folder.path()).unwrap();
-            let address = |i| (format!("{i}-{}@contoso.com", "a".repeat(200)), None);
+            let address = |i| Ran::new(format!("{i}-{}@contoso.com", "a".repeat(200)), None);
             store
                 .record_runs(&(0..n).map(address).collect::<Vec<_>>(), now)
                 .unwrap();

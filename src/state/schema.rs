@@ -223,6 +223,16 @@ const MIGRATIONS: &[&str] = &[
         mailboxes TEXT NOT NULL,
         PRIMARY KEY (kind, subject)
     ) STRICT;
+    -- what only ever grows, for metrics
+    CREATE TABLE counter (
+        name    TEXT NOT NULL,
+        -- whose it is: an address in lower case, or the service that asked for a wait
+        subject TEXT NOT NULL,
+        value   INTEGER NOT NULL,
+        PRIMARY KEY (name, subject)
+    ) STRICT;
+    -- how long the last run took, in milliseconds
+    ALTER TABLE mailbox ADD COLUMN took INTEGER;
 ",
 ];
 

@@ -1,6 +1,7 @@
 //! Tokens, the waits that hosts asked for, sign-ins that failed, and the lock that makes one
 //! process ask for a token while the others wait for its answer.
 
+use super::counters::{self, Counter};
 use super::db::{Error, Row, Sql, values};
 use super::{Lock, LockName, Store, TokenKey, WaitName};
 use crate::digest::hex;
@@ -217,9 +218,16 @@ impl Store {
             "INSERT INTO wait (key, until, reason) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3",
         );
-        let name = WaitName::SignIn(key).to_string();
+        let wait = WaitName::SignIn(key);
+        let name = wait.to_string();
         let row = values![&name, millis(until), reason];
-        self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+        self.transaction(|tx| {
+            if let Some(service) = wait.service() {
+                counters::add(tx, Counter::Throttled, service, 1)?;
+            }
+            tx.run(&SET, &row)
+        })
+        .map(drop)
     }
 
     /// The subject's last failed sign-in.

@@ -117,7 +117,11 @@ fn a_day_without_a_host_is_three_notices() {
         assert_eq!(notice["incident"], "host 127.0.0.1");
         assert_eq!(notice["mailboxes"], serde_json::json!([OTHER, SUPPORT]));
     }
-    assert_eq!(told[0]["seconds"], 360, "the fourth run after 5 minutes");
+    let first = told[0]["seconds"].as_i64().unwrap();
+    assert!(
+        (360..480).contains(&first),
+        "the fourth failed run, and not the third: {first} s"
+    );
     assert!(told[2]["seconds"].as_i64() >= Some(86_400), "{}", told[2]);
 }
 

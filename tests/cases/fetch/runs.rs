@@ -417,6 +417,8 @@ fn a_database_of_an_earlier_version_goes_on() {
         state
             .execute_batch(
                 "DROP TABLE incident;
+                 DROP TABLE counter;
+                 ALTER TABLE mailbox DROP COLUMN took;
                  DROP TABLE forgotten_id;
                  UPDATE folder SET name = 'Inbox';
                  DROP INDEX message_left;
