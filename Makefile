@@ -32,9 +32,11 @@ test: ## Run every test, with real Dovecot and Postfix (as root, or by sudo)
 SECONDS = 40
 
 .PHONY: soak
-soak: ## Every fault campaign of `make test`, whole, with counts; SECONDS=… for each at most
+soak: ## Every fault campaign of `make test`, whole, with counts, and a minute of each fuzzer; SECONDS=… for each campaign at most
 	scripts/need test
 	QUEUEMAIL_SOAK=$(SECONDS) RUST_TEST_NOCAPTURE=1 scripts/test --test tests campaigns
+	QUEUEMAIL_SOAK=$(SECONDS) RUST_TEST_NOCAPTURE=1 scripts/test --lib campaigns
+	scripts/fuzz 60
 
 .PHONY: fuzz
 fuzz: ## Fuzz every reader of hostile input, guided by coverage; SECONDS=… for each

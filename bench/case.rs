@@ -5,6 +5,7 @@ use crate::mail::odd;
 use crate::measure::{self, Run};
 use crate::office::{A, A300, B, B50, Corpus, HUGE, ODD, Office, SENDER};
 use crate::peers::{After, FETCHERS, Fetcher, Ports, SENDERS};
+use crate::relay;
 use crate::servers::proxy::{self, Cut};
 use crate::table::{Row, print};
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ pub const NAMES: &[&str] = &[
     "memory",
     "token",
     "send",
+    "relay",
     "fetch-a-40ms",
     "fetch-b-40ms",
     "chatty-40ms",
@@ -72,6 +74,7 @@ pub fn run(name: &str, office: &Office) {
             far(),
         ),
         "send" => send(office, "send 200 messages of 4 KiB", 200, near),
+        "relay" => relay::keep(office, &office.servers),
         "send-40ms" => send(
             office,
             "send 50 messages of 4 KiB, round trip 40 ms",

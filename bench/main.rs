@@ -12,6 +12,7 @@ mod graph;
 mod measure;
 mod office;
 mod peers;
+mod relay;
 mod table;
 
 #[path = "../tests/mail/mod.rs"]

@@ -31,6 +31,14 @@ about() {
     fi
 }
 
+# install_units FOLDER: systemd's units, with what the program is kept from.
+install_units() {
+    install -d "$1/queuemail-.service.d" "$1/queuemail-relay@.service.d"
+    install -m 644 packaging/systemd/*.service packaging/systemd/*.timer packaging/systemd/*.socket "$1"
+    install -m 644 packaging/systemd/sandbox.conf "$1/queuemail-.service.d"
+    install -m 644 packaging/systemd/session.conf "$1/queuemail-relay@.service.d"
+}
+
 # pack FOLDER: a tar archive of all in it on standard output; the same files give the same bytes.
 pack() {
     tar -C "$1" --create --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" \

@@ -1,8 +1,9 @@
 //! What will stop working by itself: client secrets, whose end the configuration records, and
 //! certificates, which tell theirs.
 
-use crate::config::{Config, Credentials};
+use crate::config::Credentials;
 use crate::fault::{Cause, Fault};
+use crate::office::Office;
 use crate::shell;
 use crate::x509;
 use jiff::Timestamp;
@@ -22,39 +23,37 @@ pub struct Expiry {
     pub at: Timestamp,
 }
 
-/// The ends of secrets and certificates, as far as they are known, of the servers that are
-/// `wanted` by their names.
-pub fn of_servers(config: &Config, wanted: impl Fn(&str) -> bool) -> Vec<Expiry> {
-    let incoming = config.incoming_servers.iter();
-    let outgoing = config.outgoing_servers.iter();
+/// The ends of secrets and certificates of all servers, as far as they are known.
+pub fn of_servers(office: &Office<'_>) -> Vec<Expiry> {
+    let incoming = office.incoming.iter();
+    let outgoing = office.outgoing.iter();
     incoming
         .map(|s| (s.name.as_str(), s.credentials()))
         .chain(outgoing.map(|s| (s.name.as_str(), s.credentials())))
-        .filter(|(name, _)| wanted(name))
-        .flat_map(|(name, c)| {
-            let expiry = |kind, options, at| Expiry {
-                kind,
-                server: name.to_owned(),
-                options,
-                at,
-            };
-            let secret = c.secret_expires.map(|day| {
-                expiry(
-                    "secret",
-                    "--secret-stdin --secret-expires DATE",
-                    day.begins(),
-                )
-            });
-            let certificate = of_certificate(&c).map(|at| {
-                let options = match c.private_key {
-                    Some(_) => "--certificate PEM --private-key PEM",
-                    None => "--certificate FILE",
-                };
-                expiry("certificate", options, at)
-            });
-            secret.into_iter().chain(certificate)
-        })
+        .flat_map(|(name, credentials)| of_server(name, &credentials))
         .collect()
+}
+
+/// The same of one server.
+pub fn of_server(name: &str, c: &Credentials<'_>) -> Vec<Expiry> {
+    let expiry = |kind, options, at| Expiry {
+        kind,
+        server: name.to_owned(),
+        options,
+        at,
+    };
+    let secret = c.secret_expires.map(|day| {
+        let options = "--secret-stdin --secret-expires DATE";
+        expiry("secret", options, day.begins())
+    });
+    let certificate = of_certificate(c).map(|at| {
+        let options = match c.private_key {
+            Some(_) => "--certificate PEM --private-key PEM",
+            None => "--certificate FILE",
+        };
+        expiry("certificate", options, at)
+    });
+    secret.into_iter().chain(certificate).collect()
 }
 
 /// The end of a certificate; `None` where it cannot be read, which signing in tells.

@@ -1,11 +1,12 @@
 //! Doors for the fuzzers in `fuzz/`, one for each kind of hostile input: built with `--cfg
-//! fuzzing` alone, which `cargo fuzz` sets. Each takes any bytes and must come back: no panic, no
+//! fuzzing`, which `cargo fuzz` sets, and for tests. Each takes any bytes and must come back: no panic, no
 //! hang, no memory beyond the bounds that its reader promises. Where a property holds for all
 //! inputs, the door asserts it.
 
 pub use crate::mail::graph::fuzz as graph;
 pub use crate::mail::imap::fuzz as imap;
 pub use crate::mail::smtp::fuzz as smtp;
+pub use crate::relay::fuzz as relay;
 
 use crate::delivery;
 use crate::mail::{addresses, message::Draft};
@@ -59,3 +60,6 @@ pub fn token_answers(data: &[u8]) {
 pub fn mbox(data: &[u8]) {
     delivery::fuzz::mbox(data);
 }
+
+#[cfg(test)]
+mod doubling;

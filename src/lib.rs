@@ -10,6 +10,7 @@
 //!        fetch                the engine: list, deliver, record, settle
 //!        incidents            what fails, and who is told of it when
 //!        send                 the engine: connections, limits, waits, verdicts, and the outbox
+//!        relay                one SMTP session of a client of this machine, into the outbox
 //!        check                the walk to a working mailbox, step by step
 //!        provision            servers and queues added, changed, renamed, removed
 //!        reach                opens mailboxes and ways out, by the way that is open to us
@@ -35,29 +36,33 @@ mod expiry;
 mod fault;
 mod fetch;
 mod files;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+mod health;
 mod http;
 mod incidents;
 mod mail;
 mod means;
 mod net;
 mod oauth;
+mod office;
 mod output;
 mod powershell;
 mod prompt;
 mod provision;
 mod reach;
+mod relay;
 mod secret;
 mod send;
 mod setup;
 mod shell;
 mod state;
-mod submit;
 mod system;
+mod tell;
 mod tokens;
 mod usage;
 mod vault;
+mod wording;
 mod x509;
 
 use std::ffi::OsString;

@@ -6,6 +6,7 @@ mod compose;
 mod limits;
 mod outbox;
 mod outcomes;
+pub mod relay;
 mod sendmail;
 
 use crate::standin::Standin;

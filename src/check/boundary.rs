@@ -7,14 +7,14 @@ use super::reading::READING;
 use super::run::Run;
 use super::subject::Border;
 use super::{Walk, road};
-use crate::config::{Authentication, resolve};
+use crate::config::Authentication;
 use crate::fault::{Cause, Fault, Kind, kind_of};
 use std::time::Instant;
 
 impl Run<'_> {
     pub fn boundary(&self, border: &Border<'_>) -> Walk {
         let server = border.server;
-        let registration = resolve::incoming(server);
+        let registration = &server.registration;
         let mut walk = Walk {
             scene: registration.scene(),
             ..Walk::default()
@@ -29,7 +29,7 @@ impl Run<'_> {
                 (Some(own), Authentication::OauthUser) => {
                     self.access.mailbox_access(own, resource)?
                 }
-                _ => self.fresh.server_access(&server.name, resource)?,
+                _ => self.fresh.server_access(server, resource)?,
             };
             let whose = border.account().unwrap_or("the app itself");
             Ok((token, format!("of {whose}")))

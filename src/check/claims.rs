@@ -1,9 +1,9 @@
 //! Whether a token serves its purpose, by what it says of itself.
 
-use crate::config::resolve::{CredentialSource, Registration};
 use crate::config::{Authentication, Cloud, Purpose, Resource, is_guid};
 use crate::fault::{Cause, Fault, Kind};
 use crate::oauth::Claims;
+use crate::office::{CredentialSource, Registration};
 use crate::shell;
 use std::time::{SystemTime, UNIX_EPOCH};
 

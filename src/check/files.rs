@@ -1,9 +1,9 @@
 //! Files that a server's entry names: readable for us, and what is secret for nobody else.
 
 use crate::config::SecretSource;
-use crate::config::resolve::{CredentialSource, Registration};
 use crate::fault::Fault;
 use crate::files;
+use crate::office::{CredentialSource, Registration};
 use crate::shell;
 use crate::{net, x509};
 use anyhow::Result;

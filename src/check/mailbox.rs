@@ -9,8 +9,15 @@ use anyhow::Result;
 /// The steps of a mailbox, in order.
 pub const STEPS: [&str; 3] = ["mailbox", "folders", "rights"];
 
-/// Walks them: the mailbox opens, its folders are there, and their rights do for `after`.
-pub fn walk(walk: &mut Walk, mailbox: &mut dyn Mailbox, folders: &[&str], after: &AfterFetch) {
+/// Walks them: the mailbox opens, its folders are there, and their rights do for `after`. What is
+/// to be said of the messages that wait in a folder, `waiting` says by its name.
+pub fn walk(
+    walk: &mut Walk,
+    mailbox: &mut dyn Mailbox,
+    folders: &[&str],
+    after: &AfterFetch,
+    waiting: &dyn Fn(&str) -> Result<String>,
+) {
     let opened = walk.step("mailbox", || {
         let inbox = mailbox.open("INBOX", false)?;
         Ok(((), format!("INBOX holds {}", count(&inbox))))
@@ -22,7 +29,11 @@ pub fn walk(walk: &mut Walk, mailbox: &mut dyn Mailbox, folders: &[&str], after:
         let mut found = Vec::new();
         for folder in folders {
             let opened = mailbox.open(folder, false)?;
-            found.push(format!("{folder} ({})", count(&opened)));
+            let waiting = match opened.exists {
+                0 => String::new(),
+                _ => waiting(folder)?,
+            };
+            found.push(format!("{folder} ({}{waiting})", count(&opened)));
         }
         Ok(((), found.join(", ")))
     });

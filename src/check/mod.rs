@@ -1,7 +1,7 @@
 //! The walk to a working mailbox: steps, each with its result, the time it took and, where it
 //! fails, its cause. Nothing is changed on the way and nothing is sent.
 //!
-//! - `subject`: what is walked
+//! - `subject`, `choose`: what is walked
 //! - `run`: walks all of it, and reads the walks together
 //! - `reading`, `sending`, `boundary`: the walks; `parts`: what they have in common
 //! - `report`: the walks without what tells whose they are
@@ -11,6 +11,7 @@
 //! - `road`: from a host's name to a signed-in session, watched
 
 mod boundary;
+mod choose;
 pub mod claims;
 mod files;
 mod mailbox;
@@ -22,6 +23,7 @@ mod run;
 mod sending;
 mod subject;
 
+pub use choose::subjects;
 pub use run::{Checked, walk_all};
 pub use subject::{Border, Subject};
 

@@ -1,11 +1,11 @@
 //! Steps that reading and sending have in common.
 
 use super::{Walk, claims, files};
-use crate::config::resolve::{Account, CredentialSource, Registration};
-use crate::config::{Authentication, Config, MailboxEntry, Purpose};
+use crate::config::{Authentication, Credentials, Purpose};
 use crate::expiry;
 use crate::fault::{Cause, Fault};
 use crate::oauth::{AccessToken, Claims};
+use crate::office::{Account, CredentialSource, MailboxEntry, Registration};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
@@ -41,9 +41,9 @@ pub fn files(
 }
 
 /// Tells of a secret or certificate that will end, where we know when.
-pub fn credential(walk: &mut Walk, config: &Config, registration: &Registration<'_>) {
+pub fn credential(walk: &mut Walk, server: &str, credentials: &Credentials<'_>) {
     let now = Timestamp::now();
-    for end in expiry::of_servers(config, |name| name == registration.server) {
+    for end in expiry::of_server(server, credentials) {
         match end.warning(now) {
             Some(fault) => walk.warned(end.kind, fault, Duration::ZERO),
             None => walk.passed(end.kind, expiry::ends(end.at, now), Duration::ZERO),

@@ -4,13 +4,14 @@ use super::parts::{self, Promise};
 use super::road::{self, Names};
 use super::run::Run;
 use super::{Outcome, Walk, mailbox, reword};
-use crate::config::resolve;
-use crate::config::{AfterFetch, Authentication, IncomingServer, MailboxEntry};
+use crate::config::{AfterFetch, Authentication, Start};
 use crate::delivery;
 use crate::fault::{Cause, Fault};
+use crate::fetch::mailbox_key;
 use crate::http::Agent;
 use crate::mail::imap;
 use crate::net;
+use crate::office::{Incoming, MailboxEntry};
 use crate::reach::{Opened, ReadWay, is_about_the_way};
 use crate::secret::Secret;
 use anyhow::Result;
@@ -39,15 +40,8 @@ fn road(way: ReadWay) -> &'static [&'static str] {
 
 impl Run<'_> {
     pub fn reading(&self, walk: &mut Walk, entry: &MailboxEntry<'_>) {
-        let Some(server) = self.config.incoming_server(&entry.address.server) else {
-            let missing = format!("there is no incoming server `{}`", entry.address.server);
-            return walk.failed(
-                "configuration",
-                Fault::config(missing).into(),
-                Duration::ZERO,
-            );
-        };
-        let registration = resolve::incoming(server);
+        let server = entry.incoming;
+        let registration = &server.registration;
         walk.scene = registration.scene();
         walk.scene.queue = Some(entry.queue.name.clone());
         walk.scene.address = Some(entry.address.address.to_string());
@@ -55,16 +49,16 @@ impl Run<'_> {
             walk.scene.account = Some(entry.account().to_owned());
         }
         let ways = ReadWay::of(server.via);
-        if !configuration(walk, server, ways) || !parts::files(walk, &registration, Some(entry)) {
+        if !configuration(walk, server, ways) || !parts::files(walk, registration, Some(entry)) {
             walk.not_reached(&["token", "claims"]);
             walk.not_reached(road(ways[0]));
             return walk.not_reached(&mailbox::STEPS);
         }
-        parts::credential(walk, self.config, &registration);
+        parts::credential(walk, &server.name, &server.credentials());
         let from = walk.steps.len();
         for (n, way) in ways.iter().enumerate() {
             let start = walk.steps.len();
-            self.read_by(walk, entry, server, *way);
+            self.read_by(walk, entry, *way);
             let Some(why) = closed(walk, start) else {
                 // A way that is open makes the closed one before it no fault.
                 if n > 0 && !walk.has_failed_since(start) {
@@ -91,45 +85,33 @@ impl Run<'_> {
 
     /// An app asks for a token anew, which costs nothing and shows that its secret works. A
     /// person's password is tried only where the token that we have does not do.
-    fn read_by(
-        &self,
-        walk: &mut Walk,
-        entry: &MailboxEntry<'_>,
-        server: &IncomingServer,
-        way: ReadWay,
-    ) {
+    fn read_by(&self, walk: &mut Walk, entry: &MailboxEntry<'_>, way: ReadWay) {
         let from = walk.steps.len();
         walk.scene.protocol = Some(way.name().to_owned());
-        let fresh = server.authentication == Authentication::OauthService;
-        if self.read(walk, entry, server, way, fresh) && !fresh {
+        let fresh = entry.incoming.authentication == Authentication::OauthService;
+        if self.read(walk, entry, way, fresh) && !fresh {
             walk.steps.truncate(from);
-            self.read(walk, entry, server, way, true);
+            self.read(walk, entry, way, true);
         }
     }
 
     /// Walks from the token to the rights; true if another token could do better.
-    fn read(
-        &self,
-        walk: &mut Walk,
-        entry: &MailboxEntry<'_>,
-        server: &IncomingServer,
-        way: ReadWay,
-        fresh: bool,
-    ) -> bool {
-        let registration = resolve::incoming(server);
+    fn read(&self, walk: &mut Walk, entry: &MailboxEntry<'_>, way: ReadWay, fresh: bool) -> bool {
+        let server = entry.incoming;
+        let registration = &server.registration;
         let after = entry.after_fetch();
         let purpose = way.purpose(after != AfterFetch::Keep);
         let access = if fresh { &self.fresh } else { &self.access };
         let get = || access.mailbox_access(entry, purpose.resource());
         let person = server.authentication == Authentication::OauthUser;
-        let account = person.then(|| resolve::reader(entry));
+        let account = person.then(|| entry.reader());
         let Some(token) = parts::token(walk, "token", account, get) else {
             walk.not_reached(&["claims"]);
             walk.not_reached(road(way));
             walk.not_reached(&mailbox::STEPS);
             return false;
         };
-        let promise = parts::look_at_claims(walk, "claims", &registration, purpose, &token);
+        let promise = parts::look_at_claims(walk, "claims", registration, purpose, &token);
         if matches!(promise, Promise::Bad) {
             walk.not_reached(road(way));
             walk.not_reached(&mailbox::STEPS);
@@ -147,7 +129,8 @@ impl Run<'_> {
         if way == ReadWay::Imap {
             walk.passed("sign-in", format!("as {}", entry.account()), took);
         }
-        mailbox::walk(walk, opened.mailbox(), &entry.folders(), &after);
+        let waiting = |folder: &str| self.waiting(entry, folder);
+        mailbox::walk(walk, opened.mailbox(), &entry.folders(), &after, &waiting);
         opened.mailbox().close();
         let failed = mailbox::STEPS
             .into_iter()
@@ -165,11 +148,27 @@ impl Run<'_> {
         refused
     }
 
+    /// What the first fetch does with the messages that wait in a folder; empty after it.
+    fn waiting(&self, entry: &MailboxEntry<'_>, folder: &str) -> Result<String> {
+        let address = mailbox_key(entry.address.address.as_str());
+        let known = self.store.folder_names(&address)?;
+        if known.iter().any(|name| name.eq_ignore_ascii_case(folder)) {
+            return Ok(String::new());
+        }
+        Ok(match entry.start() {
+            Start::All => ", which the first fetch delivers".to_owned(),
+            Start::Now => ", which the first fetch skips: start is now".to_owned(),
+            Start::On(day) => {
+                format!(", of which the first fetch skips what was received before {day}")
+            }
+        })
+    }
+
     /// Connects to a server's host and, by IMAP, signs in to a mailbox.
     pub fn open(
         &self,
         walk: &mut Walk,
-        server: &IncomingServer,
+        server: &Incoming<'_>,
         way: ReadWay,
         address: &str,
         token: &Secret,
@@ -181,12 +180,12 @@ impl Run<'_> {
         };
         match way {
             ReadWay::Imap => {
-                let endpoint = self.known(walk, resolve::imap(server), way)?;
+                let endpoint = self.known(walk, server.imap(), way)?;
                 endpoint.name_in(&mut walk.scene);
                 road::travel(walk, READING, &endpoint.host, settings, open)
             }
             ReadWay::Graph => {
-                let root = self.known(walk, resolve::graph(server), way)?;
+                let root = self.known(walk, server.graph(), way)?;
                 let agent = self
                     .mailboxes
                     .http(server)
@@ -211,19 +210,18 @@ impl Run<'_> {
     }
 
     /// An incoming server that no address uses yet.
-    pub fn incoming(&self, server: &IncomingServer) -> Walk {
-        let registration = resolve::incoming(server);
+    pub fn incoming(&self, server: &Incoming<'_>) -> Walk {
+        let registration = &server.registration;
         let mut walk = Walk {
             scene: registration.scene(),
             ..Walk::default()
         };
         let ways = ReadWay::of(server.via);
-        if !configuration(&mut walk, server, ways) || !parts::files(&mut walk, &registration, None)
-        {
+        if !configuration(&mut walk, server, ways) || !parts::files(&mut walk, registration, None) {
             walk.not_reached(&["token", "claims"]);
             return walk;
         }
-        parts::credential(&mut walk, self.config, &registration);
+        parts::credential(&mut walk, &server.name, &server.credentials());
         if server.authentication == Authentication::OauthUser {
             walk.untested(
                 "token",
@@ -235,10 +233,10 @@ impl Run<'_> {
             return walk;
         }
         let purpose = ways[0].purpose(false);
-        let get = || self.fresh.server_access(&server.name, purpose.resource());
+        let get = || self.fresh.server_access(server, purpose.resource());
         match parts::token(&mut walk, "token", None, get) {
             Some(token) => {
-                parts::look_at_claims(&mut walk, "claims", &registration, purpose, &token);
+                parts::look_at_claims(&mut walk, "claims", registration, purpose, &token);
             }
             None => walk.not_reached(&["claims"]),
         }
@@ -256,7 +254,7 @@ impl Run<'_> {
         let mut found = Vec::new();
         for folder in entry.folders() {
             let queue = &entry.queue.name;
-            let (language, webhooks) = (entry.language(), &self.config.webhooks);
+            let (language, webhooks) = (entry.language(), entry.webhooks);
             let place = delivery::expand(target, queue, address, folder, language, webhooks)?;
             found.push(delivery::probe(&place)?);
         }
@@ -335,13 +333,13 @@ fn closed(walk: &Walk, start: usize) -> Option<String> {
     })
 }
 
-fn configuration(walk: &mut Walk, server: &IncomingServer, ways: &[ReadWay]) -> bool {
+fn configuration(walk: &mut Walk, server: &Incoming<'_>, ways: &[ReadWay]) -> bool {
     walk.step("configuration", || {
         let mut places = Vec::new();
         for way in ways {
             places.push(match way {
-                ReadWay::Imap => resolve::imap(server)?.to_string(),
-                ReadWay::Graph => resolve::graph(server)?.to_owned(),
+                ReadWay::Imap => server.imap()?.to_string(),
+                ReadWay::Graph => server.graph()?.to_owned(),
             });
         }
         let detail = format!("server {} ({})", server.name, places.join(" or "));

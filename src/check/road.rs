@@ -1,4 +1,8 @@
 //! From a host's name to a signed-in session: the stages of one connection become steps.
+//!
+//! By IMAP and SMTP it is the connection that `reach` opens for whoever fetches or sends, watched. The
+//! HTTPS client of Graph connects when it is first asked for something and tells no stages, so there a
+//! connection beside it shows them.
 
 use super::Walk;
 use crate::expiry;

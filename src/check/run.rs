@@ -5,11 +5,11 @@ use super::Walk;
 use super::report::{Heard, Line};
 use super::road;
 use super::subject::Subject;
-use crate::config::{Config, MailboxEntry};
 use crate::fault::{Cause, Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::mail::imap;
 use crate::means::Means;
+use crate::office::{MailboxEntry, Office};
 use crate::reach::{Mailboxes, Transports};
 use crate::state::Store;
 use crate::tokens::Access;
@@ -36,7 +36,7 @@ pub struct Checked {
 /// What the walks share.
 pub(super) struct Run<'a> {
     pub means: &'a Means,
-    pub config: &'a Config,
+    pub office: &'a Office<'a>,
     pub store: &'a Store,
     /// For tokens of people, whose password is not tried without need.
     pub access: Access<'a>,
@@ -55,7 +55,7 @@ pub(super) struct Run<'a> {
 /// The state's. What a walk finds is in the walk.
 pub fn walk_all(
     means: &Means,
-    config: &Config,
+    office: &Office<'_>,
     store: &Store,
     subjects: &[Subject<'_>],
     heard: Option<Arc<Heard>>,
@@ -69,12 +69,12 @@ pub fn walk_all(
     };
     let run = Run {
         means,
-        config,
+        office,
         store,
-        access: Access::new(means, config, store),
-        fresh: Access::new(means, config, store).fresh(true),
-        mailboxes: Mailboxes::new(means, config, store),
-        transports: Transports::new(means, config, store),
+        access: Access::new(means, office, store),
+        fresh: Access::new(means, office, store).fresh(true),
+        mailboxes: Mailboxes::new(means, office, store),
+        transports: Transports::new(means, office, store),
         heard,
     };
     let mut checked: Vec<Checked> = run.token_store().into_iter().collect();
@@ -87,7 +87,7 @@ pub fn walk_all(
 impl Run<'_> {
     /// A store of tokens outside of the state takes, gives back and erases an entry.
     fn token_store(&self) -> Option<Checked> {
-        self.config.token_store.as_ref()?;
+        self.office.token_store()?;
         let mut walk = Walk::default();
         walk.step("store", || {
             let place = self.access.probe_store()?.unwrap_or_default();

@@ -6,13 +6,12 @@ use super::reading::walk_to_https;
 use super::road::{self, Names};
 use super::run::Run;
 use super::{Outcome, Walk, files};
-use crate::config::resolve::{self, Account, Registration};
-use crate::config::{Authentication, MailboxEntry, OutgoingServer};
+use crate::config::Authentication;
 use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::mail::Transport;
+use crate::office::{Account, MailboxEntry, Outgoing, Registration, Route, login_to_send};
 use crate::reach::{self, SendWay};
-use crate::submit::{self, Route};
-use crate::tokens::login_to_send;
+use crate::secret::Secret;
 use anyhow::Result;
 use std::time::Duration;
 
@@ -51,14 +50,14 @@ impl Run<'_> {
         walk.scene.address = Some(address.to_owned());
         walk.scene.server = entry.address.outgoing_server.clone();
         let Some((route, registration)) = walk.step("outgoing server", || {
-            let route = submit::route(self.config, address)?;
-            let registration = resolve::outgoing(self.config, route.outgoing)?;
-            files::of_registration(&registration)?;
+            let route = self.office.route_of(*entry)?;
+            let registration = route.outgoing.registration()?;
+            files::of_registration(registration)?;
             let mut places = Vec::new();
             for way in SendWay::of(route.outgoing.via) {
                 places.push(match way {
-                    SendWay::Smtp => route.smtp(&registration.authority)?.to_string(),
-                    SendWay::Graph => route.graph(&registration.authority)?.to_owned(),
+                    SendWay::Smtp => route.outgoing.smtp()?.to_string(),
+                    SendWay::Graph => route.outgoing.graph()?.to_owned(),
                 });
             }
             let detail = format!("{} ({})", route.outgoing.name, places.join(" or "));
@@ -66,11 +65,11 @@ impl Run<'_> {
         }) else {
             return walk.not_reached(&["send-as"]);
         };
-        parts::credential(walk, self.config, &registration);
+        parts::credential(walk, &route.outgoing.name, &route.outgoing.credentials());
         let from = walk.steps.len();
         for (n, way) in SendWay::of(route.outgoing.via).iter().enumerate() {
             let start = walk.steps.len();
-            self.send_by(walk, &route, &registration, *way);
+            self.send_by(walk, &route, registration, *way);
             let refusal = walk.steps[start..]
                 .iter()
                 .find_map(|step| match &step.outcome {
@@ -101,7 +100,7 @@ impl Run<'_> {
         registration: &Registration<'_>,
         way: SendWay,
     ) {
-        let account = resolve::person_who_sends(route.outgoing, Some(route.entry.address));
+        let account = route.outgoing.person(Some(route.entry.address));
         walk.scene = Scene {
             queue: Some(route.entry.queue.name.clone()),
             address: Some(route.entry.address.address.to_string()),
@@ -147,38 +146,60 @@ impl Run<'_> {
             walk.not_reached(&["send-as"]);
             return true;
         }
-        let settings = self.means.net_settings(registration.ca_file);
-        if way == SendWay::Graph {
-            let reached = route
-                .graph(&registration.authority)
-                .ok()
-                .zip(self.transports.http(route).ok())
-                .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
-            match (reached, promise) {
-                (None, _) => walk.not_reached(&["send-as"]),
-                // Nothing but a message shows whether a scope gives the permission.
-                (_, Promise::Lacks(lacking)) => match reach::proven(self.store, route) {
-                    Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
-                    Ok(None) => {
-                        let what = format!(
-                            "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
-                            lacking.what
-                        );
-                        let lacking = Fault { what, ..lacking };
-                        walk.failed("send-as", lacking.into(), Duration::ZERO);
-                    }
-                    Err(err) => walk.failed("send-as", err, Duration::ZERO),
-                },
-                _ => send_as(walk, route, way.user(route)),
+        match way {
+            SendWay::Graph => {
+                self.by_graph(walk, route, registration, promise);
+                false
             }
-            return false;
+            SendWay::Smtp => self.by_smtp(walk, route, registration, &token.secret),
         }
-        let (result, took) = match self.sign_in(walk, route, registration, &token.secret) {
-            Some(done) => done,
-            None => {
-                walk.not_reached(&["send-as"]);
-                return false;
+    }
+
+    /// Walks to Graph's host; of the right to send the token tells, or a message that was accepted.
+    fn by_graph(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        promise: Promise,
+    ) {
+        let settings = self.means.net_settings(registration.ca_file);
+        let root = route.outgoing.graph().ok();
+        let reached = root
+            .zip(self.transports.http(route).ok())
+            .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
+        if reached.is_none() {
+            return walk.not_reached(&["send-as"]);
+        }
+        let Promise::Lacks(lacking) = promise else {
+            return send_as(walk, route, SendWay::Graph.user(route));
+        };
+        // Nothing but a message shows whether a scope gives the permission.
+        match reach::proven(self.store, route) {
+            Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
+            Ok(None) => {
+                let what = format!(
+                    "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
+                    lacking.what
+                );
+                let lacking = Fault { what, ..lacking };
+                walk.failed("send-as", lacking.into(), Duration::ZERO);
             }
+            Err(err) => walk.failed("send-as", err, Duration::ZERO),
+        }
+    }
+
+    /// Signs in by SMTP; true if another token could do better.
+    fn by_smtp(
+        &self,
+        walk: &mut Walk,
+        route: &Route<'_>,
+        registration: &Registration<'_>,
+        token: &Secret,
+    ) -> bool {
+        let Some((result, took)) = self.sign_in(walk, route, registration, token) else {
+            walk.not_reached(&["send-as"]);
+            return false;
         };
         let Err(err) = result else {
             walk.passed("smtp sign-in", format!("as {}", route.user()), took);
@@ -210,9 +231,9 @@ impl Run<'_> {
         walk: &mut Walk,
         route: &Route<'_>,
         registration: &Registration<'_>,
-        token: &crate::secret::Secret,
+        token: &Secret,
     ) -> Option<(Result<()>, Duration)> {
-        let endpoint = route.smtp(&registration.authority).ok()?;
+        let endpoint = route.outgoing.smtp().ok()?;
         let settings = self.means.net_settings(registration.ca_file);
         endpoint.name_in(&mut walk.scene);
         road::travel(walk, SMTP, &endpoint.host, settings, |settings| {
@@ -225,36 +246,36 @@ impl Run<'_> {
     }
 
     /// An outgoing server that no address uses yet.
-    pub fn outgoing(&self, server: &OutgoingServer) -> Walk {
+    pub fn outgoing(&self, server: &Outgoing<'_>) -> Walk {
         let mut walk = Walk::default();
         walk.scene.server = Some(server.name.clone());
         let way = SendWay::of(server.via)[0];
         let [token_step, claims_step] = token_steps(way);
         let Some(registration) = walk.step("configuration", || {
-            let registration = resolve::outgoing(self.config, server)?;
+            let registration = server.registration()?;
             let detail = format!("signs in as app {}", registration.client_id);
             Ok((registration, detail))
         }) else {
             walk.not_reached(&["files", token_step, claims_step]);
             return walk;
         };
-        let person = resolve::person_who_sends(server, None);
+        let person = server.person(None);
         walk.scene = Scene {
             account: person.map(|account| account.name.to_owned()),
             is_server_account: server.password.is_some(),
             login: Some(login_to_send(server, None)),
             ..registration.scene()
         };
-        if !parts::files(&mut walk, &registration, None) {
+        if !parts::files(&mut walk, registration, None) {
             walk.not_reached(&[token_step, claims_step]);
             return walk;
         }
-        parts::credential(&mut walk, self.config, &registration);
+        parts::credential(&mut walk, &server.name, &server.credentials());
         let purpose = way.purpose();
         let get = || self.fresh.sending_access(server, None, purpose.resource());
         match parts::token(&mut walk, token_step, person, get) {
             Some(token) => {
-                parts::look_at_claims(&mut walk, claims_step, &registration, purpose, &token);
+                parts::look_at_claims(&mut walk, claims_step, registration, purpose, &token);
             }
             None => walk.not_reached(&[claims_step]),
         }

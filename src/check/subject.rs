@@ -1,20 +1,21 @@
 //! What a run walks: mailboxes, servers that nobody uses yet, and mailboxes that must be closed.
 
-use crate::config::{Authentication, EmailAddress, IncomingServer, MailboxEntry, OutgoingServer};
+use crate::config::{Authentication, EmailAddress};
+use crate::office::{Incoming, MailboxEntry, Outgoing};
 use crate::reach::ReadWay;
 
 pub enum Subject<'a> {
     Mailbox(MailboxEntry<'a>),
     /// A server that no address reads through yet.
-    Incoming(&'a IncomingServer),
+    Incoming(&'a Incoming<'a>),
     /// A server that no address sends through yet.
-    Outgoing(&'a OutgoingServer),
+    Outgoing(&'a Outgoing<'a>),
     Boundary(Border<'a>),
 }
 
 /// Who must not get where.
 pub struct Border<'a> {
-    pub server: &'a IncomingServer,
+    pub server: &'a Incoming<'a>,
     /// Whose token is tried, and a mailbox that it must open; for an app, where there is none,
     /// only the token is there.
     pub own: Option<MailboxEntry<'a>>,
@@ -74,7 +75,7 @@ impl Subject<'_> {
 impl<'a> Border<'a> {
     /// By each way that the server allows.
     pub fn by_each_way(
-        server: &'a IncomingServer,
+        server: &'a Incoming<'a>,
         own: Option<MailboxEntry<'a>>,
         address: &EmailAddress,
     ) -> impl Iterator<Item = Border<'a>> {

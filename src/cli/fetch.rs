@@ -8,7 +8,9 @@ Examples:
   queuemail fetch --report changes      from cron: every queue; prints what begins to fail, still
                                         fails after a day, or works again
   queuemail fetch support -v            one queue, telling what is done
-  queuemail fetch --dry-run             shows what would be fetched; changes nothing")]
+  queuemail fetch --dry-run             shows what would be fetched; changes nothing
+  queuemail fetch support --catch-up    skips what is there; later runs deliver what arrives
+  queuemail fetch support --include-skipped --since 2026-11-01   also fetches skipped messages")]
 pub struct FetchArgs {
     /// Queues or addresses to fetch [default: all]
     #[arg(value_name = "QUEUE|ADDRESS")]
@@ -29,6 +31,13 @@ pub struct FetchArgs {
     /// fetches the rest
     #[arg(long, value_name = "DATE")]
     pub since: Option<String>,
+    /// Fetch nothing, and skip all messages that are there now; later runs deliver what arrives
+    /// afterwards
+    #[arg(long, conflicts_with_all = ["dry_run", "audit", "deliver", "after", "limit", "since"])]
+    pub catch_up: bool,
+    /// Also fetch the messages that were skipped; with `--since`, those received on or after that day
+    #[arg(long, conflicts_with_all = ["dry_run", "audit", "catch_up"])]
+    pub include_skipped: bool,
     /// Show what would be fetched, and change nothing here or on the server
     #[arg(long)]
     pub dry_run: bool,

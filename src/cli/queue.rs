@@ -2,7 +2,9 @@
 
 use super::secrets::{Password, SourceArgs};
 use super::typed::{change, value};
-use crate::config::{AfterFetch, Change, EmailAddress, Language, Name, Priority, Target};
+use crate::config::{
+    AfterFetch, Change, Condition, EmailAddress, Language, Name, Priority, Start, Target,
+};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -39,7 +41,9 @@ Examples:
   queuemail queue add support --address support@contoso.com --server Contoso \\
       --priority 5 --deliver maildir:/var/mail/support
   queuemail queue add support --address hilfe@contoso.com --server Contoso \\
-      --extension-language de --deliver maildir:/var/mail/support")]
+      --extension-language de --deliver maildir:/var/mail/support
+  queuemail queue add orders --address office@contoso.com --server Contoso \\
+      --start now --select unread=true --select from=@fabrikam.com")]
 pub struct QueueAdd {
     /// The queue's name
     #[arg(value_name = "QUEUE", value_parser = value::<Name>())]
@@ -58,6 +62,9 @@ pub struct QueueAdd {
     /// Language of the queue, for addresses without their own
     #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
     pub queue_language: Option<Change<Language>>,
+    /// Where fetching begins, for addresses without their own: all, now or a date
+    #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
+    pub queue_start: Option<Change<Start>>,
     /// Replace an address that has other values
     #[arg(long)]
     pub replace: bool,
@@ -71,8 +78,11 @@ pub struct QueueAdd {
 Examples:
   queuemail queue set support --queue-priority 10
   queuemail queue set support --address support@contoso.com --priority ''   that of the queue
+  queuemail queue set support --select unread=true --select max_size=25MB
+  queuemail queue set support --select ''   every message
 
-An empty value removes the key from the file, and the default applies again.")]
+An empty value removes the key from the file, and the default applies again.
+The values of `--select` and `--folder` replace all values in the file.")]
 pub struct QueueSet {
     /// The queue's name
     #[arg(value_name = "QUEUE")]
@@ -94,6 +104,9 @@ pub struct QueueSet {
     /// Language of the queue, for addresses without their own
     #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
     pub queue_language: Option<Change<Language>>,
+    /// Where fetching begins, for addresses without their own: all, now or a date
+    #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
+    pub queue_start: Option<Change<Start>>,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -122,6 +135,14 @@ pub struct AddressValues {
     /// Folder to fetch; may be repeated [default: INBOX]
     #[arg(long = "folder", value_name = "FOLDER")]
     pub folders: Vec<String>,
+    /// Where fetching begins: all, now (with what arrives after the first fetch) or a date
+    /// (YYYY-MM-DD, as the server received it) [default: all]
+    #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
+    pub start: Option<Change<Start>>,
+    /// Fetch only messages with this: unread=true, from=ADDRESS or @DOMAIN, subject=TEXT,
+    /// max_size=25MB, larger=skip or quarantine; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = change::<Condition>())]
+    pub select: Vec<Change<Condition>>,
     /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, lmtp-plain:HOST:PORT, https://URL, eml:FOLDER, stdout
     #[arg(long, value_name = "TARGET", value_parser = change::<Target>())]
     pub deliver: Option<Change<Target>>,

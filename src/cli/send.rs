@@ -12,6 +12,7 @@ Examples:
   queuemail send -t --file reply-1.eml --file reply-2.eml  several messages, one connection
   queuemail send -t --maildir replies --outbox             keeps what cannot be sent now
   queuemail send --to anna@example.com --subject 'Your order' --text reply.txt --attach bill.pdf
+  queuemail send --smtp-session                            SMTP on standard input and output
 
 Called by the name sendmail, the program sends without the word `send`, and with --outbox; `-q`
 alone sends what is in the outbox, and sendmail flags without a meaning here are ignored.
@@ -24,6 +25,12 @@ pub struct SendArgs {
     /// Keep what cannot be sent now, for `queuemail outbox flush` to send
     #[arg(long)]
     pub outbox: bool,
+    /// Speak SMTP on standard input and output, and keep each message in the outbox
+    ///
+    /// One session, the same as `sendmail -bs`, for programs that only speak SMTP.
+    /// queuemail-relay.socket or the program itself starts it. `queuemail outbox flush` sends the mail.
+    #[arg(long, conflicts_with_all = ["from_header", "recipients", "files", "maildirs", "mboxes", "dry_run"])]
+    pub smtp_session: bool,
     /// Take the recipients from the message's To, Cc and Bcc
     #[arg(short = 't', overrides_with = "from_header")]
     pub from_header: bool,
@@ -71,7 +78,7 @@ pub struct SendArgs {
     /// Without a value, a message with In-Reply-To is a reply.
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, hide_possible_values = true, hide_short_help = true)]
     pub auto: Option<Option<AutoArg>>,
-    /// sendmail's modes: -bm, the only one, sends a message
+    /// sendmail's modes: -bm sends a message, -bs is --smtp-session, -bp lists the outbox
     #[arg(short = 'b', value_name = "MODE", hide = true)]
     pub mode: Option<String>,
     /// sendmail's options: -oi is -i; the others have no effect
@@ -117,7 +124,7 @@ pub struct SendArgs {
 /// The parts of a message that is written from the command line.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Write a message")]
-#[group(multiple = true, conflicts_with_all = ["files", "maildirs", "mboxes", "from_header", "recipients"])]
+#[group(multiple = true, conflicts_with_all = ["smtp_session", "files", "maildirs", "mboxes", "from_header", "recipients"])]
 pub struct ComposeArgs {
     /// Write a message to these people, a comma between two; may be repeated
     #[arg(long, value_name = "ADDRESSES")]

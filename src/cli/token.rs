@@ -1,5 +1,6 @@
 //! `token`: OAuth tokens for this and other programs.
 
+use crate::config::Resource;
 use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
@@ -96,4 +97,15 @@ pub enum TokenFormat {
     Header,
     /// The contents of the token, in plain words
     Claims,
+}
+
+impl From<ProtocolArg> for Resource {
+    fn from(protocol: ProtocolArg) -> Resource {
+        match protocol {
+            ProtocolArg::Imap => Resource::Imap,
+            ProtocolArg::Smtp => Resource::Smtp,
+            ProtocolArg::Pop => Resource::Pop,
+            ProtocolArg::Graph => Resource::Graph,
+        }
+    }
 }

@@ -55,7 +55,7 @@ fn validate(context: &Context, file: Option<&Path>) -> Result<()> {
         ("incoming_servers", config.incoming_servers.len()),
         ("outgoing_servers", config.outgoing_servers.len()),
         ("queues", config.queues.len()),
-        ("addresses", config.mailboxes().count()),
+        ("addresses", config.addresses().count()),
     ];
     if context.output.json {
         let mut object = serde_json::Map::new();

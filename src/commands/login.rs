@@ -1,28 +1,24 @@
-//! `token login`, `token list`, `token forget`: the sign-ins that are kept.
+//! `token login`: a person signs in by hand.
 
 use super::Context;
-use super::token::{Subject, find, outgoing_of, registration, resource};
-use crate::cli::{ProtocolArg, TokenForget, TokenLogin};
-use crate::config::resolve::{self, Registration};
-use crate::config::{self, Authentication, Resource};
-use crate::fault::{Errors, Fault};
+use crate::cli::{ProtocolArg, TokenLogin};
+use crate::config::{self, Resource};
+use crate::fault::Fault;
 use crate::oauth::Claims;
+use crate::office::{Office, Subject, login_to_send};
 use crate::output::{eprintln_safe, escape};
 use crate::prompt;
 use crate::secret::Secret;
-use crate::state::TokenKey;
-use crate::tokens::keep::Tokens;
-use crate::tokens::{Access, How, Screen, Show, SignedIn, login_to_send};
-use crate::vault::Vault;
+use crate::tokens::{Access, How, Screen, Show, SignedIn};
 use anyhow::Result;
 use std::process::Stdio;
-use std::time::SystemTime;
 
-pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
+pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    let subject = find(&config, &args.name, args.protocol)?;
-    let store = context.store()?;
-    let access = Access::new(&context.means, &config, &store).fresh(true);
+    let office = Office::link(&config)?;
+    let subject = office.subject(&args.name, args.protocol == Some(ProtocolArg::Smtp))?;
+    let store = context.store(&config)?;
+    let access = Access::new(&context.means, &office, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
         (true, _) => How::BrowserElsewhere,
         (_, true) => How::Device,
@@ -36,27 +32,9 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
                 .into(),
         );
     }
-    let SignedIn { account, token } = match &subject {
-        Subject::Incoming(name) => {
-            return Err(Fault::usage(format!(
-                "`{name}` is a server, and a person signs in for a mailbox"
-            ))
-            .hint("name a queue or an address: queuemail token login ADDRESS")
-            .into());
-        }
-        Subject::Outgoing(server) => access.sending_login(server, None, how, &Terminal)?,
-        Subject::Mailbox(entry) => match (args.protocol, outgoing_of(&config, entry)) {
-            (Some(ProtocolArg::Smtp), Some(server)) => {
-                access.sending_login(server, Some(entry), how, &Terminal)?
-            }
-            (protocol, _) => access.login(entry, protocol.map(resource), how, &Terminal)?,
-        },
-    };
-    let whose = match &subject {
-        Subject::Mailbox(entry) => entry.address.address.as_str(),
-        Subject::Outgoing(server) => &server.name,
-        Subject::Incoming(name) => name,
-    };
+    let resource = args.protocol.map(Resource::from);
+    let SignedIn { account, token } = access.login_of(&subject, resource, how, &Terminal)?;
+    let whose = subject.name();
     let signed_in = Claims::of(token.secret.expose()).and_then(|c| c.user);
     if let Some(user) = &signed_in
         && !user.eq_ignore_ascii_case(&account)
@@ -67,7 +45,7 @@ pub fn login(context: &Context, args: &TokenLogin) -> Result<()> {
         ));
     }
     if let Subject::Mailbox(entry) = &subject
-        && let Some(server) = outgoing_of(&config, entry)
+        && let Some(server) = entry.outgoing
         && access.lacks_login(server, entry)
     {
         context.output.warn(&format!(
@@ -103,13 +81,13 @@ impl Screen for Terminal {
                 "open {page} on any device, enter the code {code} and sign in as {}",
                 escape(account)
             )),
-            Show::Page { page, start } => {
+            Show::Page { page, here } => {
                 eprintln_safe(&format!(
                     "sign in as {} at this page:\n{page}",
                     escape(account)
                 ));
-                if let Some(start) = start {
-                    open_browser(start);
+                if here {
+                    open_browser(page);
                 }
             }
         }
@@ -137,109 +115,4 @@ fn open_browser(page: &str) {
             .stderr(Stdio::null())
             .spawn();
     }
-}
-
-pub fn list(context: &Context) -> Result<()> {
-    let store = context.store()?;
-    let now = SystemTime::now();
-    let mut listed = Vec::new();
-    for (kept, vault) in Tokens::list(&store)? {
-        let TokenKey {
-            authority,
-            client_id,
-            account,
-            scope,
-        } = &kept.key;
-        let is_refresh = kept.key.is_refresh();
-        let kind = if is_refresh { "refresh" } else { "access" };
-        if context.output.json {
-            listed.push(serde_json::json!({
-                "kind": kind,
-                "authority": authority,
-                "client_id": client_id,
-                "account": account,
-                "scope": scope,
-                "obtained_at": super::token::rfc3339(kept.obtained_at),
-                "expires_at": kept.expires_at.map(super::token::rfc3339),
-                "store": vault.as_ref().map_or("database", Vault::kind),
-            }));
-            continue;
-        }
-        let who = match account.as_str() {
-            "" => "the app itself",
-            account => account,
-        };
-        let state = match kept.expires_at {
-            Some(at) => match at.duration_since(now) {
-                Ok(left) => format!("for {scope}, expires in {} minutes", left.as_secs() / 60),
-                Err(_) => format!("for {scope}, expired"),
-            },
-            None => {
-                let age = now.duration_since(kept.obtained_at).unwrap_or_default();
-                format!("renewed {} days ago", age.as_secs() / 86400)
-            }
-        };
-        let place = match vault {
-            None => String::new(),
-            Some(vault) => format!(", in {}", vault.words()),
-        };
-        context.output.line(&escape(&format!(
-            "{kind} token of {who}, app {client_id} at {authority}: {state}{place}"
-        )))?;
-    }
-    match context.output.json {
-        true => context
-            .output
-            .json(&serde_json::json!({ "tokens": listed })),
-        false => Ok(()),
-    }
-}
-
-pub fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
-    let store = context.store()?;
-    let beginnings = match &args.name {
-        None => vec![String::new()],
-        Some(name) => subjects(context, name)?,
-    };
-    let (mut tokens, mut left) = (0, Vec::new());
-    for beginning in beginnings {
-        let forgotten = Tokens::forget(&store, &beginning)?;
-        tokens += forgotten.tokens;
-        left.extend(forgotten.left);
-    }
-    match context.output.json {
-        true => context.output.json(&serde_json::json!({
-            "event": "forget", "tokens": tokens, "left_behind": left.len(),
-        }))?,
-        false => context.output.line(&match tokens {
-            1 => "forgot 1 token".to_owned(),
-            _ => format!("forgot {tokens} tokens"),
-        })?,
-    }
-    Errors::none_or(left.into_iter().map(Into::into).collect())
-}
-
-/// What the keys of all tokens of `name` begin with.
-fn subjects(context: &Context, name: &str) -> Result<Vec<String>> {
-    let config = config::load(&context.config_path)?;
-    let subject = find(&config, name, None)?;
-    let registration = registration(&config, &subject, Resource::Imap)?;
-    let client = |of: &Registration<'_>| format!("{}\t{}\t", of.authority, of.client_id);
-    let person = |of: &Registration<'_>, account: &str| {
-        format!("{}{}\t", client(of), account.to_lowercase())
-    };
-    let Subject::Mailbox(entry) = subject else {
-        return Ok(vec![client(&registration)]);
-    };
-    let mut found = vec![match registration.authentication {
-        Authentication::OauthUser => person(&registration, entry.account()),
-        Authentication::OauthService => client(&registration),
-    }];
-    if let Some(server) = outgoing_of(&config, &entry)
-        && resolve::signs_in_apart(&entry, server)
-    {
-        let account = resolve::sender(server, Some(entry.address))?;
-        found.push(person(&resolve::outgoing(&config, server)?, account.name));
-    }
-    Ok(found)
 }

@@ -2,7 +2,6 @@
 
 mod apply;
 mod check;
-mod claims;
 mod completions;
 mod config;
 mod context;
@@ -20,8 +19,8 @@ mod server;
 mod server_add;
 mod server_set;
 mod setup_script;
+mod state;
 mod status;
-mod table;
 mod token;
 
 use crate::cli::{Cli, Command};
@@ -44,6 +43,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
         Command::Outbox(command) => outbox::run(&context, &command),
+        Command::State(command) => Ok(state::run(&context, &command)?),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }

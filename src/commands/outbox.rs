@@ -1,27 +1,26 @@
 //! `outbox`: what is kept to be sent goes out, is looked at, and decided about.
 
-mod show;
-
 use super::Context;
-use super::send::words;
 use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::incidents::{self, Watch};
 use crate::mail::Receipt;
+use crate::office::Office;
 use crate::send::outbox::{self, Settled};
-use crate::send::{Listener, Mail, Office, kept};
+use crate::send::{Listener, Mail, Sending, kept};
 use crate::state::{OutboxEntry, Store};
+use crate::tell;
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::HashMap;
 
 pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     match command {
-        OutboxCommand::List => Ok(show::list(context, &store)?),
-        OutboxCommand::Show { id, raw } => Ok(show::show(context, &store, *id, *raw)?),
+        OutboxCommand::List => Ok(tell::outbox::list(&context.output, &store.outbox()?)?),
+        OutboxCommand::Show { id, raw } => Ok(show(context, &store, *id, *raw)?),
         OutboxCommand::Flush => {
             outbox::sweep(&store)?;
             let due = store.outbox_due(now())?;
@@ -29,19 +28,19 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
-            let office = Office::new(&context.means, &config, &store);
-            let flushed = kept::flush(&office, due, &Told(context), |claim| {
-                Ok(claim.entry.is_due(now()))
-            });
-            let watched = Watch::new(&context.means, &config, &store).after_flush();
+            let office = Office::link(&config)?;
+            let sending = Sending::new(&context.means, &office, &store);
+            let flushed = kept::flush_due(&sending, due, &Told(context));
+            let watched = Watch::new(&context.means, &office, &store).after_flush();
             Errors::both(flushed, watched.map(drop).map_err(Errors::from))
         }
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;
             let config = config::load(&context.config_path)?;
-            let office = Office::new(&context.means, &config, &store);
-            kept::flush(&office, chosen, &Told(context), |claim| {
-                kept::ready_again(&office, claim, *blindly, &Told(context))
+            let office = Office::link(&config)?;
+            let sending = Sending::new(&context.means, &office, &store);
+            kept::flush(&sending, chosen, &Told(context), |claim| {
+                kept::ready_again(&sending, claim, *blindly, &Told(context))
             })
         }
         OutboxCommand::Drop { ids } => Ok(give_up(context, &store, ids)?),
@@ -62,7 +61,7 @@ impl Listener for Told<'_> {
         result: &Result<Receipt>,
         settled: Option<&Settled>,
     ) -> Result<()> {
-        words::tell(self.0, mail, result, settled)
+        tell::send::tell(&self.0.output, mail, result, settled)
     }
 
     fn found_sent(&self, entry: &OutboxEntry, user: &str) -> Result<()> {
@@ -77,6 +76,15 @@ impl Listener for Told<'_> {
                 "message {id}: Sent Items of `{user}` holds it; it was sent and is not sent again"
             )),
         }
+    }
+}
+
+fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
+    let entry = find(&store.outbox()?, id)?;
+    let bodies = store.outbox_bodies();
+    match raw {
+        true => bodies.read(&entry.file, &mut |piece| context.output.raw(piece)),
+        false => tell::outbox::show(&context.output, &entry, bodies.place(&entry.file)),
     }
 }
 

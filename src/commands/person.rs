@@ -1,12 +1,16 @@
 //! Questions of a command, answered on the terminal or by standard input.
 
 use super::Context;
+use crate::config::{AfterFetch, Config, EmailAddress};
 use crate::fault::Fault;
+use crate::office::Office;
 use crate::output::{can_ask, eprintln_safe};
 use crate::prompt;
 use crate::provision::Person;
+use crate::reach::{Mailboxes, Wanted};
 use crate::secret::Secret;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use std::cell::Cell;
 use std::io::{IsTerminal, Read};
 
 /// The longest secret taken from standard input, in bytes.
@@ -72,6 +76,25 @@ impl Person for Terminal<'_> {
             return Err(refuse("standard input must hold one line").into());
         }
         Ok(Secret::new(line))
+    }
+
+    fn waiting(&self, config: &Config, address: &EmailAddress) -> Result<u64> {
+        let store = self.0.store(config)?;
+        let office = Office::link(config)?;
+        let mailboxes = Mailboxes::new(&self.0.means, &office, &store);
+        let entry = office
+            .mailboxes()
+            .find(|entry| entry.address.address == *address);
+        let entry = entry.context("the mailbox is not in the configuration")?;
+        let wanted = Wanted::of(&entry, &AfterFetch::Keep);
+        let mut opened = mailboxes.open(&wanted, false, &Cell::default())?;
+        let mailbox = opened.mailbox();
+        let mut count = 0;
+        for folder in entry.folders() {
+            count += u64::from(mailbox.open(folder, false)?.exists);
+        }
+        mailbox.close();
+        Ok(count)
     }
 
     fn tell(&self, text: &str) {

@@ -1,20 +1,26 @@
 //! `quarantine`: what was given up on, and what a person decides about it.
 
 use super::Context;
-use super::table::{Table, local_time};
 use crate::cli::QuarantineCommand;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Kept};
-use crate::state::{Quarantined, Store, uidvalidity};
+use crate::state::{Quarantined, Store};
+use crate::tell;
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     match command {
-        QuarantineCommand::List => list(context, &store),
-        QuarantineCommand::Show { id, raw: false } => show(context, &store, &find(&store, *id)?),
+        QuarantineCommand::List => {
+            let all = store.quarantine()?;
+            tell::quarantine::list(&context.output, &all, |message| kept(&store, message))
+        }
+        QuarantineCommand::Show { id, raw: false } => {
+            let message = find(&store, *id)?;
+            tell::quarantine::show(&context.output, &message, kept(&store, &message))
+        }
         QuarantineCommand::Show { id, raw: true } => print(context, &store, &find(&store, *id)?),
         QuarantineCommand::Retry { ids, all } => change(
             context,
@@ -33,26 +39,6 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
             |id| drop_one(&store, id),
         ),
     }
-}
-
-fn list(context: &Context, store: &Store) -> Result<()> {
-    let all = store.quarantine()?;
-    if context.output.json {
-        let all: Vec<_> = all.iter().map(|m| as_json(store, m)).collect();
-        return context.output.json(&json!({ "quarantine": all }));
-    }
-    let mut table = Table::new(&["ID", "SINCE", "ADDRESS", "FOLDER", "UID", "REASON"]);
-    for message in &all {
-        table.row(vec![
-            message.id.to_string(),
-            local_time(message.since),
-            message.address.clone(),
-            message.folder.clone(),
-            message.remote.to_string(),
-            message.reason.clone(),
-        ]);
-    }
-    table.print(&context.output)
 }
 
 /// Where the message's octets are, if it got as far as to us.
@@ -96,31 +82,6 @@ fn print(context: &Context, store: &Store, message: &Quarantined) -> Result<()> 
     .into())
 }
 
-fn show(context: &Context, store: &Store, message: &Quarantined) -> Result<()> {
-    if context.output.json {
-        return context.output.json(&as_json(store, message));
-    }
-    let place = kept(store, message);
-    for (key, value) in [
-        ("id", message.id.to_string()),
-        ("address", message.address.clone()),
-        ("folder", message.folder.clone()),
-        ("uid", message.remote.to_string()),
-        ("uidvalidity", uidvalidity(message.epoch).to_string()),
-        ("since", local_time(message.since)),
-        ("attempts", message.attempts.to_string()),
-        ("reason", message.reason.clone()),
-        (
-            "message",
-            place.unwrap_or_else(|| "not kept, it is on the server".to_owned()),
-        ),
-    ] {
-        let value = crate::output::escape(&value);
-        context.output.line(&format!("{key}: {value}"))?;
-    }
-    Ok(())
-}
-
 fn change(
     context: &Context,
     store: &Store,
@@ -162,19 +123,5 @@ fn unknown(store: &Store, id: i64) -> Result<Fault> {
     Ok(match known.is_empty() {
         true => fault.hint("the quarantine is empty"),
         false => fault.hint(format!("in quarantine: {}", known.join(", "))),
-    })
-}
-
-fn as_json(store: &Store, message: &Quarantined) -> serde_json::Value {
-    json!({
-        "id": message.id,
-        "address": message.address,
-        "folder": message.folder,
-        "uid": message.remote.to_string(),
-        "uidvalidity": uidvalidity(message.epoch),
-        "since": Timestamp::from_second(message.since).ok().map(|t| t.to_string()),
-        "attempts": message.attempts,
-        "reason": message.reason,
-        "message": kept(store, message),
     })
 }

@@ -2,12 +2,13 @@
 
 use super::Context;
 use super::apply::apply;
-use super::table::{self, Table};
 use super::{queue_add, queue_set};
 use crate::cli::QueueCommand;
-use crate::config::{self, Config, EmailAddress, MailboxEntry, Priority, Queue, Tree};
+use crate::config::{self, Config, EmailAddress, Priority, Queue, Tree};
 use crate::fault::Errors;
+use crate::office::{MailboxEntry, Office};
 use crate::provision;
+use crate::tell::table::{self, Table};
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &QueueCommand) -> Result<(), Errors> {
@@ -28,29 +29,20 @@ pub fn run(context: &Context, command: &QueueCommand) -> Result<(), Errors> {
 /// The most urgent address decides a queue's place.
 fn urgency(config: &Config, queue: &Queue) -> u32 {
     let own = queue.priority.or(config.defaults.priority);
-    let priority = |address| {
-        let mailbox = MailboxEntry {
-            config,
-            queue,
-            address,
-        };
-        mailbox.priority().0
-    };
-    queue
-        .addresses
-        .iter()
-        .map(priority)
-        .min()
-        .unwrap_or(own.map_or(Priority::DEFAULT.0, |p| p.0))
+    let own = own.unwrap_or(Priority::DEFAULT);
+    let addresses = queue.addresses.iter();
+    let most_urgent = addresses.map(|a| a.priority.unwrap_or(own)).min();
+    most_urgent.unwrap_or(own).0
 }
 
 fn list(context: &Context) -> Result<()> {
     let config = config::load(&context.config_path)?;
+    let office = Office::link(&config)?;
     if context.output.json {
         let mut queues: Vec<&Queue> = config.queues.iter().collect();
         queues.sort_by_key(|queue| urgency(&config, queue));
         let queues = queues.into_iter().map(Queue::tree).collect();
-        let mut mailboxes: Vec<_> = config.mailboxes().collect();
+        let mut mailboxes: Vec<_> = office.mailboxes().collect();
         mailboxes.sort_by_key(|mailbox| mailbox.priority().0);
         return context.output.json(&Tree::Map(vec![
             ("queues", Tree::List(queues)),
@@ -61,7 +53,7 @@ fn list(context: &Context) -> Result<()> {
         ]));
     }
     let mut rows: Vec<(u32, Vec<String>)> = Vec::new();
-    for mailbox in config.mailboxes() {
+    for mailbox in office.mailboxes() {
         let priority = mailbox.priority().0;
         let deliver = mailbox.deliver().map_or("-", |t| t.as_str());
         rows.push((
@@ -108,13 +100,11 @@ fn holds(mailbox: &MailboxEntry<'_>) -> Tree {
 
 fn show(context: &Context, name: &str) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    let queue = config
-        .queue(name)
-        .ok_or_else(|| config::unknown("queue", name, &config.queue_names()))?;
+    let tree = provision::tree_of_queue(&config, name)?;
     if context.output.json {
-        return context.output.json(&queue.tree());
+        return context.output.json(&tree);
     }
-    table::print_tree(&context.output, &queue.tree())
+    table::print_tree(&context.output, &tree)
 }
 
 fn remove(

@@ -56,10 +56,18 @@ fn mailbox(args: &QueueAdd) -> Result<Mailbox> {
         sender: values.sender,
         outgoing: given(&values.outgoing, "--outgoing")?,
         folders: values.folders.clone(),
+        start: given(&values.start, "--start")?,
+        select: values
+            .select
+            .iter()
+            .map(|one| given(&Some(one.clone()), "--select"))
+            .filter_map(Result::transpose)
+            .collect::<Result<_>>()?,
         deliver: given(&values.deliver, "--deliver")?,
         after: given(&values.after, "--after")?,
         queue_priority: given(&args.queue_priority, "--queue-priority")?,
         queue_language: given(&args.queue_language, "--queue-language")?,
+        queue_start: given(&args.queue_start, "--queue-start")?,
         replace: args.replace,
     })
 }

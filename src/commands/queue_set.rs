@@ -4,7 +4,8 @@ use super::Context;
 use super::apply::apply_to;
 use super::person::Terminal;
 use crate::cli::{AddressValues, QueueSet};
-use crate::config::{Address, Change, Name, SecretSource, put};
+use crate::config::{Address, Change, Condition, Name, SecretSource, Select, put};
+use crate::fault::Fault;
 use crate::provision::{self, Required, Wanted};
 use crate::shell;
 use anyhow::Result;
@@ -31,6 +32,7 @@ pub fn run(context: &Context, args: &QueueSet) -> Result<()> {
         let (outcome, address) = provision::set_queue(config, &args.name, |queue| {
             put(&args.queue_priority, &mut queue.priority);
             put(&args.queue_language, &mut queue.language);
+            put(&args.queue_start, &mut queue.start);
             if args.address.is_none() && !touches_address(args) {
                 return Ok(None);
             }
@@ -66,6 +68,10 @@ fn set(
             _ => Some(v.folders.clone()),
         };
     }
+    put(&v.start, &mut entry.start);
+    if !v.select.is_empty() {
+        entry.select = selection(&v.select)?;
+    }
     match &v.deliver {
         None => {}
         Some(Change::Unset) => entry.deliver = None,
@@ -73,6 +79,22 @@ fn set(
     }
     put(&v.after, &mut entry.after_fetch);
     Ok(())
+}
+
+/// What `--select` says: an empty value takes the selection away.
+fn selection(conditions: &[Change<Condition>]) -> Result<Option<Select>> {
+    let set = conditions.iter().map(|condition| match condition {
+        Change::Set(condition) => Some(condition.clone()),
+        Change::Unset => None,
+    });
+    match conditions {
+        [Change::Unset] => Ok(None),
+        _ => set.collect::<Option<Select>>().map(Some).ok_or_else(|| {
+            Fault::usage("`--select` is empty and has conditions, too")
+                .hint("give `--select ''` alone to fetch every message")
+                .into()
+        }),
+    }
 }
 
 fn put_name(change: &Option<Change<Name>>, slot: &mut Option<String>) {
@@ -94,6 +116,8 @@ fn touches_address(args: &QueueSet) -> bool {
         sender,
         outgoing,
         folders,
+        start,
+        select,
         deliver,
         after,
     } = &args.values;
@@ -101,6 +125,8 @@ fn touches_address(args: &QueueSet) -> bool {
         || args.no_sender
         || *sender
         || !folders.is_empty()
+        || start.is_some()
+        || !select.is_empty()
         || password.given.is_some()
         || priority.is_some()
         || extension_language.is_some()

@@ -2,11 +2,11 @@
 
 use super::Context;
 use super::apply::apply;
-use super::table::{self, Table};
 use super::{server_add, server_set};
 use crate::cli::ServerCommand;
 use crate::config::{self, Tree};
 use crate::provision;
+use crate::tell::table::{self, Table};
 use anyhow::Result;
 
 pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {
@@ -92,8 +92,7 @@ fn credential(server: &Tree) -> String {
 
 fn show(context: &Context, name: &str) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    let tree = provision::tree_of(&config, name)
-        .ok_or_else(|| config::unknown("server", name, &config.server_names()))?;
+    let tree = provision::tree_of_server(&config, name)?;
     if context.output.json {
         return context.output.json(&tree);
     }

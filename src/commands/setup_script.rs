@@ -4,18 +4,14 @@ use super::Context;
 use crate::cli::SetupScriptArgs;
 use crate::config;
 use crate::fault::Fault;
+use crate::office::Office;
 use crate::setup;
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
     let config = config::load(&context.config_path)?;
-    for name in &args.names {
-        let known = config.server_names();
-        if !known.contains(&name.as_str()) {
-            return Err(config::unknown("server", name, &known));
-        }
-    }
-    let plan = setup::plan(&config, &args.names)?;
+    let office = Office::link(&config)?;
+    let plan = setup::plan(&office, &args.names)?;
     if plan.tenants.is_empty() {
         return Err(Fault::config("there is no server of Entra ID to set up")
             .hint("queuemail server add incoming NAME --address … --auth … --client-id …")

@@ -1,11 +1,15 @@
 //! What the types cannot see: names that clash or lead nowhere, and combinations that cannot
 //! sign in. Each problem carries the path of the value that it concerns.
 
+use super::app::Apps;
+use super::check_select::selection;
 use super::check_servers::{incoming, outgoing};
+use super::check_shared;
 use super::model::*;
 use super::names::bad_name;
 use super::problem::{Found, Kind, Problem, dangling};
 use super::secret_source::SecretSource;
+use crate::secret::Secret;
 use std::collections::{HashMap, HashSet};
 
 /// Everything wrong, in the order of the file.
@@ -22,9 +26,11 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     for (i, server) in config.incoming_servers.iter().enumerate() {
         incoming(server, &format!("incoming_servers[{i}]"), &mut found);
     }
+    let apps = Apps::of(config);
     for (i, server) in config.outgoing_servers.iter().enumerate() {
         outgoing(
             config,
+            &apps,
             server,
             &format!("outgoing_servers[{i}]"),
             &mut found,
@@ -32,6 +38,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     }
     webhooks(config, &mut found);
     notify(config, &mut found);
+    check_shared::problems(config, &mut found);
     let known = Known {
         incoming: config.incoming_servers.iter().map(|s| &*s.name).collect(),
         outgoing: config.outgoing_servers.iter().map(|s| &*s.name).collect(),
@@ -182,6 +189,9 @@ fn references(config: &Config, known: &Known<'_>, address: &Address, at: &str, f
             "name at least one folder, or leave the key out for INBOX",
         );
     }
+    if let Some(select) = &address.select {
+        selection(select, &address.address, &format!("{at}.select"), found);
+    }
     moves(config, address, at, found);
 }
 
@@ -239,5 +249,18 @@ impl Config {
             .chain(queues)
             .filter_map(|(at, source)| source.as_ref().map(|s| (at, s)))
             .chain(webhooks)
+    }
+
+    /// Every secret that stands in the file itself.
+    pub fn plain_secrets(&self) -> impl Iterator<Item = &Secret> {
+        let plain = self
+            .secret_sources()
+            .filter_map(|(_, source)| match source {
+                SecretSource::Plain(secret) => Some(secret),
+                _ => None,
+            });
+        let url = self.state.iter().map(|state| &state.postgres);
+        let url = url.filter(|url| url.holds_password());
+        plain.chain(url.flat_map(|url| url.given().into_iter().chain(&url.password)))
     }
 }

@@ -28,6 +28,7 @@ fn queue(name: &str) -> Queue {
         name: name.to_owned(),
         language: None,
         priority: Some(Priority(5)),
+        start: None,
         addresses: vec![address("new@contoso.com")],
     }
 }

@@ -34,33 +34,45 @@ const PLAIN: &[&str] = &[
     "extension_language",
     "federated_token_file",
     "folders",
+    "from",
     "graph",
     "imap",
     "incoming_servers",
     "language",
+    "larger",
     "limits",
     "managed_identity",
+    "max_size",
+    "megabytes_per_user",
     "message_size",
     "messages_per_minute",
+    "messages_per_user",
     "name",
     "notify",
     "outgoing_server",
     "outgoing_servers",
+    "password_file",
     "priority",
     "probe",
     "queues",
     "recipient",
     "recipients_per_day",
     "recipients_per_message",
+    "relay",
     "repeat",
     "scope",
+    "select",
     "sender",
     "server",
     "smtp",
     "stamp",
+    "start",
+    "state",
+    "subject",
     "tenant",
     "token_endpoint",
     "token_store",
+    "unread",
     "url",
     "user",
     "version",
@@ -179,7 +191,7 @@ fn of_content(content: &str) -> (usize, Option<Key>) {
     if PLAIN.contains(&key) {
         let shown = of_value(&content[end..]);
         let of_value = match key {
-            "folders" => Key::Lists,
+            "folders" | "from" | "subject" => Key::Lists,
             _ => Key::Plain,
         };
         return (end + shown, Some(of_value));
@@ -267,6 +279,8 @@ mod tests {
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
         all.extend(keys::<Notify>());
+        all.extend(keys::<Select>());
+        all.extend(keys::<Relay>());
         let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
         let hidden: std::collections::BTreeSet<&String> = all.iter().filter(hidden).collect();
         let expected = [

@@ -8,7 +8,7 @@ use super::model::Config;
 use super::paths::resolve_paths;
 use super::problem::Problem;
 use super::refusal::from_serde;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use crate::files;
 use crate::shell;
 use anyhow::Result;
@@ -34,6 +34,18 @@ pub fn load(path: &Path) -> Result<Config> {
     Ok(config)
 }
 
+/// As [`load`], where the file says that the state is in a database; `None` where it does not, or
+/// cannot be read.
+///
+/// # Errors
+/// As [`load`], where it may say so.
+pub fn load_if_shared(path: &Path) -> Result<Option<Config>> {
+    match read(path) {
+        Ok((text, _)) if text.contains("state") => load(path).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Reads and checks the text of a file. Paths stay as written.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
     find_mistake(text).map_err(|mistake| mistake.fault(text, path).into())
@@ -45,10 +57,12 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
         let what = format!("cannot read {}: {}", shown(path), why(&e));
         let fault = Fault::config(what).by_system(&e);
         match e.kind() {
-            std::io::ErrorKind::NotFound => fault.hint(
+            std::io::ErrorKind::NotFound => fault.cause(Cause::ConfigNotOurs).hint(
                 "make it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",
             ),
-            std::io::ErrorKind::PermissionDenied => fault.hint(run_as_owner(path)),
+            std::io::ErrorKind::PermissionDenied => {
+                fault.cause(Cause::ConfigNotOurs).hint(run_as_owner(path))
+            }
             _ => fault,
         }
     };
@@ -115,6 +129,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
             shown(path),
             metadata.uid()
         ))
+        .cause(Cause::ConfigNotOurs)
         .hint(files::owner_hint(me, metadata.uid(), path))
         .into());
     }
@@ -143,14 +158,17 @@ pub fn run_as_owner(path: &Path) -> String {
 
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
-    if metadata.permissions().mode() & 0o077 != 0
-        && config.secret_sources().any(|(_, s)| s.is_plain())
-    {
-        return Err(Fault::config(format!(
+    if metadata.permissions().mode() & 0o077 != 0 && config.plain_secrets().next().is_some() {
+        let fault = Fault::config(format!(
             "{} holds a secret, and other users can read it",
             shown(path)
         ))
-        .hint(format!("chmod 600 {}", shell::quote(path)))
+        .hint(format!("chmod 600 {}", shell::quote(path)));
+        let me = rustix::process::geteuid().as_raw();
+        return Err(match metadata.uid() == me {
+            true => fault,
+            false => fault.cause(Cause::ConfigNotOurs),
+        }
         .into());
     }
     Ok(())
@@ -224,7 +242,8 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 pub(super) mod tests {
     use super::*;
     use crate::config::{
-        Address, Defaults, IncomingServer, Notify, OutgoingServer, Queue, Webhook,
+        Address, Defaults, IncomingServer, Notify, OutgoingServer, Queue, Relay, SharedState,
+        Webhook,
     };
 
     /// The keys of a type, as serde names them when it refuses another.
@@ -249,6 +268,9 @@ pub(super) mod tests {
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
         all.extend(keys::<Notify>());
+        all.extend(keys::<SharedState>());
+        all.extend(keys::<crate::config::Select>());
+        all.extend(keys::<Relay>());
         for key in all {
             let shown = |l: &str| {
                 l.trim_start_matches([' ', '#', '-'])

@@ -9,13 +9,17 @@
 //! by `refusal`. It writes no file that exists: it would lose comments and order, so `edit` does that
 //! with yaml-edit. Nor does it tell where a value stands that it has read: `locate` asks it again.
 
+mod app;
 #[cfg(test)]
 mod canary_tests;
 mod check;
+mod check_select;
 mod check_servers;
+mod check_shared;
 mod cloud;
 mod command_line;
 mod credential;
+mod database_url;
 mod depth;
 mod edit;
 #[cfg(test)]
@@ -32,20 +36,19 @@ mod notify;
 mod parsed;
 mod paths;
 mod permission;
-#[cfg(test)]
-mod permission_tests;
 mod ping_url;
 mod post_url;
 mod preview;
 mod problem;
 mod refusal;
-pub mod resolve;
 mod resolve_secret;
 mod schema;
 mod secret_command;
 mod secret_source;
 mod secret_text;
+mod select;
 mod server_credentials;
+mod shared_state;
 mod span;
 mod target;
 mod token_store;
@@ -55,14 +58,16 @@ mod webhook;
 mod write;
 
 pub use crate::files::owner_hint;
+pub use app::{App, Apps, swapped};
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};
+pub use database_url::{DatabaseUrl, PORT as DATABASE_PORT};
 pub use given::{Change, Given, put};
-pub use load::{MAX_SIZE, decode, is_blank, load, parse, read};
+pub use load::{MAX_SIZE, decode, is_blank, load, load_if_shared, parse, read};
 pub use mistake::shown;
 pub use model::*;
-pub use names::{Name, named, unknown};
+pub use names::{Name, named, no_server, unknown};
 pub use notify::Notify;
 pub use paths::{absolute_target, resolve_paths};
 pub use permission::Purpose;
@@ -72,7 +77,9 @@ pub use resolve_secret::closed_to_others;
 pub use schema::schema;
 pub use secret_command::{NoSecret, run_with};
 pub use secret_source::SecretSource;
+pub use select::{Author, Condition, Larger, Select, Verdict};
 pub use server_credentials::{Credentials, CredentialsMut};
+pub use shared_state::SharedState;
 pub use span::Span;
 pub use token_store::TokenStore;
 pub use tree::{Tree, to_yaml};

@@ -6,6 +6,8 @@ use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::notify::Notify;
 use super::secret_source::SecretSource;
+use super::select::Select;
+use super::shared_state::SharedState;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -27,6 +29,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// Where tokens are kept: keyring, or a command; the state database where absent.
     pub token_store: Option<TokenStore>,
+    /// Where the state is kept, if not in a folder of this machine: a PostgreSQL database.
+    pub state: Option<SharedState>,
     /// App registrations through which mailboxes are read.
     #[serde(default)]
     pub incoming_servers: Vec<IncomingServer>,
@@ -38,6 +42,9 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// Who is told when something fails.
     pub notify: Option<Notify>,
+    /// Who may hand mail to the relay (`sendmail -bs`), and how much.
+    #[serde(default)]
+    pub relay: Relay,
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
@@ -247,6 +254,19 @@ pub struct Limits {
     pub message_size: Option<u32>,
 }
 
+/// Who may hand mail to the relay, and how much.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Relay {
+    /// A file with a line `USER:PASSWORD` for each client that signs in. Where it is set, clients
+    /// that connect by TCP must sign in.
+    pub password_file: Option<PathBuf>,
+    /// Messages of one user that are in the outbox at the same time; 1000 where absent.
+    pub messages_per_user: Option<u32>,
+    /// The same in units of 1,048,576 bytes; 1024 where absent.
+    pub megabytes_per_user: Option<u32>,
+}
+
 fn yes() -> bool {
     true
 }
@@ -261,6 +281,8 @@ pub struct Queue {
     pub language: Option<Language>,
     /// A number; the lowest value is served first.
     pub priority: Option<Priority>,
+    /// Where fetching its mailboxes begins: all, now or a date; all where absent.
+    pub start: Option<Start>,
     /// The mailboxes that feed it.
     #[serde(default)]
     pub addresses: Vec<Address>,
@@ -292,6 +314,10 @@ pub struct Address {
     pub outgoing_server: Option<String>,
     /// `INBOX` where absent.
     pub folders: Option<Vec<String>>,
+    /// Where fetching it begins: all, now or a date. Overrides the queue's.
+    pub start: Option<Start>,
+    /// Which of its messages are fetched; all where absent.
+    pub select: Option<Select>,
     /// Where its mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL,
     /// eml:FOLDER or stdout.
     pub deliver: Option<Target>,
@@ -315,6 +341,8 @@ impl Address {
             any_from: false,
             outgoing_server: None,
             folders: None,
+            start: None,
+            select: None,
             deliver: None,
             after_fetch: None,
             stamp: None,
@@ -323,7 +351,7 @@ impl Address {
 }
 
 /// Who signs in.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
 #[serde(rename_all = "kebab-case")]
 pub enum Authentication {
     /// The program itself: client credentials, application permissions (RFC 6749 §4.4).
@@ -381,25 +409,11 @@ impl fmt::Display for OutgoingVia {
     }
 }
 
-/// One mailbox with everything that holds for it: the address's own value, else its queue's,
-/// else the file's default, else ours.
-#[derive(Clone, Copy, Debug)]
-pub struct MailboxEntry<'a> {
-    pub config: &'a Config,
-    pub queue: &'a Queue,
-    pub address: &'a Address,
-}
-
 impl Config {
-    /// Every mailbox of every queue, in the order of the file.
-    pub fn mailboxes(&self) -> impl Iterator<Item = MailboxEntry<'_>> {
-        self.queues.iter().flat_map(move |queue| {
-            queue.addresses.iter().map(move |address| MailboxEntry {
-                config: self,
-                queue,
-                address,
-            })
-        })
+    /// Every address of every queue, in the order of the file.
+    pub fn addresses(&self) -> impl Iterator<Item = (&Queue, &Address)> {
+        let queues = self.queues.iter();
+        queues.flat_map(|queue| queue.addresses.iter().map(move |address| (queue, address)))
     }
 
     pub fn incoming_server(&self, name: &str) -> Option<&IncomingServer> {
@@ -423,62 +437,5 @@ impl Config {
 
     pub fn queue(&self, name: &str) -> Option<&Queue> {
         self.queues.iter().find(|q| q.name == name)
-    }
-}
-
-impl<'a> MailboxEntry<'a> {
-    pub fn priority(&self) -> Priority {
-        self.address
-            .priority
-            .or(self.queue.priority)
-            .or(self.config.defaults.priority)
-            .unwrap_or(Priority::DEFAULT)
-    }
-
-    pub fn language(&self) -> &'a str {
-        self.address
-            .extension_language
-            .as_ref()
-            .or(self.queue.language.as_ref())
-            .or(self.config.defaults.language.as_ref())
-            .map_or("en", Language::as_str)
-    }
-
-    /// The account that signs in.
-    pub fn account(&self) -> &'a str {
-        self.address
-            .account
-            .as_deref()
-            .unwrap_or(self.address.address.as_str())
-    }
-
-    pub fn folders(&self) -> Vec<&'a str> {
-        match &self.address.folders {
-            Some(folders) => folders.iter().map(String::as_str).collect(),
-            None => vec!["INBOX"],
-        }
-    }
-
-    /// Where its mail goes; `None` where neither the address nor the defaults say so.
-    pub fn deliver(&self) -> Option<&'a Target> {
-        self.address
-            .deliver
-            .as_ref()
-            .or(self.config.defaults.deliver.as_ref())
-    }
-
-    pub fn after_fetch(&self) -> AfterFetch {
-        self.address
-            .after_fetch
-            .clone()
-            .or_else(|| self.config.defaults.after_fetch.clone())
-            .unwrap_or_default()
-    }
-
-    pub fn stamp(&self) -> bool {
-        self.address
-            .stamp
-            .or(self.config.defaults.stamp)
-            .unwrap_or(false)
     }
 }

@@ -53,6 +53,11 @@ pub fn named(what: &str, names: &[&str]) -> String {
     }
 }
 
+/// What is wrong with the name of a server that is not there; `kind` is incoming or outgoing.
+pub fn no_server(kind: &str, name: &str) -> String {
+    format!("no {kind} server `{name}`")
+}
+
 /// The known name that was probably meant.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();

@@ -6,6 +6,7 @@
 use super::cloud::Authority;
 use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
+use super::select::{Author, Size};
 use super::span::Span;
 use super::values::*;
 use crate::net::Endpoint;
@@ -40,6 +41,7 @@ macro_rules! deserialize_from_str {
 
 deserialize_from_str!(
     AfterFetch,
+    Author,
     Authority,
     ClientId,
     Day,
@@ -52,9 +54,35 @@ deserialize_from_str!(
     PostUrl,
     ServerUser,
     Span,
+    Start,
     Target,
     Tenant
 );
+
+/// A size may be a bare number.
+struct Octets;
+
+impl Visitor<'_> for Octets {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a size like 25MB")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
+        text.parse().map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, n: u64) -> Result<Size, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Size, D::Error> {
+        de.deserialize_any(Octets)
+    }
+}
 
 struct WholeNumber;
 

@@ -48,6 +48,11 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
             *p = absolute(p, folder)?;
         }
     }
+    if let Some(state) = &mut config.state {
+        path(&mut state.ca_file)?;
+        path(&mut state.certificate)?;
+        path(&mut state.private_key)?;
+    }
     for s in &mut config.incoming_servers {
         path(&mut s.ca_file)?;
     }
@@ -55,6 +60,7 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         secret(&mut s.password)?;
         path(&mut s.ca_file)?;
     }
+    path(&mut config.relay.password_file)?;
     for w in &mut config.webhooks {
         path(&mut w.ca_file)?;
         secret(&mut w.authorization)?;

@@ -2,7 +2,7 @@
 
 use super::locate::{Step, steps};
 use super::model::Config;
-use super::names::{named, nearest};
+use super::names::{named, nearest, no_server};
 
 /// Something wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut F
             None => String::new(),
         }
     };
-    found.add(at, format!("no {what} server `{name}`"), note);
+    found.add(at, no_server(what, name), note);
     found.hint(match names.is_empty() {
         true => format!("there is no {what} server yet: queuemail server add {what} …"),
         false => named(&format!("{what} servers"), &names),

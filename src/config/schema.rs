@@ -4,10 +4,12 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Size};
 use super::span::Span;
 use super::token_store::TokenStore;
 use super::values::*;
@@ -67,8 +69,17 @@ text! {
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     PingUrl: { "type": "string", "pattern": "^https?://[^\\s#@]+$" };
     Span: { "type": "string", "pattern": "^[0-9]+[smhd]$" };
+    DatabaseUrl: { "type": "string", "pattern": "^(postgres(ql)?://.*|[^:]*=.*)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
+    Start: { "type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$" };
+    Author: { "type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$" };
+    Size: {
+        "anyOf": [
+            { "type": "integer", "minimum": 1 },
+            { "type": "string", "pattern": "^[0-9]+ *([kK]i?[bB]|[mMgG]i?[bB])?$" }
+        ]
+    };
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {
         "oneOf": [
@@ -182,10 +193,13 @@ mod tests {
             ("IncomingServer", keys::<IncomingServer>()),
             ("OutgoingServer", keys::<OutgoingServer>()),
             ("Limits", keys::<Limits>()),
+            ("Relay", keys::<Relay>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
+            ("Select", keys::<super::super::Select>()),
             ("Webhook", keys::<super::super::Webhook>()),
             ("Notify", keys::<super::super::Notify>()),
+            ("SharedState", keys::<super::super::SharedState>()),
         ] {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());

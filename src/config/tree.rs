@@ -3,11 +3,14 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::notify::Notify;
 use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::select::{Author, Larger, Select, Size};
+use super::shared_state::SharedState;
 use super::span::Span;
 use super::token_store::TokenStore;
 use super::values::*;
@@ -157,7 +160,7 @@ macro_rules! texts {
 }
 
 texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
-texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Span);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size Span);
 
 /// Whoever knows it can speak in our name.
 impl Value for PingUrl {
@@ -181,7 +184,7 @@ macro_rules! choices {
     )*};
 }
 
-choices!(IncomingVia OutgoingVia);
+choices!(IncomingVia OutgoingVia Larger);
 
 impl Value for ManagedIdentity {
     fn stated(&self) -> Tree {
@@ -229,6 +232,16 @@ impl Value for SecretSource {
             SecretSource::Keyring(name) => one("keyring", name),
             SecretSource::Credential(name) => one("credential", name),
             SecretSource::Command(words) => one("command", words),
+        }
+    }
+}
+
+impl Value for DatabaseUrl {
+    fn stated(&self) -> Tree {
+        match (self.shown(), self.given()) {
+            (Some(text), _) => Tree::Text(text.to_owned()),
+            (None, Some(secret)) => Tree::Secret(secret.clone()),
+            (None, None) => Tree::Text(String::new()),
         }
     }
 }
@@ -285,7 +298,8 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, notify,
+        version, defaults, token_store, state, incoming_servers, outgoing_servers, webhooks, relay,
+        notify,
         queues,
     }
     Defaults {
@@ -302,8 +316,14 @@ mappings! {
         certificate, private_key, certificate_passphrase, federated_token, federated_token_file,
         managed_identity, user, password, via, smtp, graph, scope, ca_file, limits,
     }
+    SharedState {
+        postgres, connections, ca_file, certificate, private_key,
+    }
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,
+    }
+    Relay {
+        password_file, messages_per_user, megabytes_per_user,
     }
     Webhook {
         url, secret, authorization, ca_file, content_type, cloudevents, probe,
@@ -312,10 +332,13 @@ mappings! {
         command, url, after, repeat, heartbeat,
     }
     Queue {
-        name, language, priority, addresses,
+        name, language, priority, start, addresses,
     }
     Address {
         address, server, priority, extension_language, account, password, sender, any_from,
-        outgoing_server, folders, deliver, after_fetch, stamp,
+        outgoing_server, folders, start, select, deliver, after_fetch, stamp,
+    }
+    Select {
+        unread, from, subject, max_size, larger,
     }
 }

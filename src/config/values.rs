@@ -261,6 +261,41 @@ impl fmt::Display for Day {
     }
 }
 
+/// Where fetching a mailbox begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Start {
+    /// With all messages that are there.
+    #[default]
+    All,
+    /// With what arrives after the first fetch has opened the folder.
+    Now,
+    /// With what was received on this day (UTC) or later, by the server's date.
+    On(Day),
+}
+
+impl FromStr for Start {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Start, String> {
+        match text {
+            "all" => Ok(Start::All),
+            "now" => Ok(Start::Now),
+            _ => text.parse().map(Start::On).map_err(|_| {
+                format!("`{text}` is not a start: use all, now or a date like 2026-11-30")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Start::All => f.write_str("all"),
+            Start::Now => f.write_str("now"),
+            Start::On(day) => write!(f, "{day}"),
+        }
+    }
+}
+
 /// A number; the lowest value is served first. Range: 0 to 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority(pub u32);

@@ -14,13 +14,10 @@ use crate::dialogue::{Broken, Dialogue, Dots, Offer, Reply};
 use crate::fault::{Fault, Kind};
 use crate::net::{self as ways, Connector, Settings, Stream, Watch};
 use anyhow::Result;
-use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType, sockopt};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// For connecting, to whichever address of the host answers.
@@ -133,16 +130,6 @@ impl Drop for Lmtp {
     }
 }
 
-/// The library's own connect would wait for ever for a store that hangs, once the callers before
-/// us have filled its queue.
-fn connect_unix(path: &Path, time: Duration) -> io::Result<UnixStream> {
-    let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(time))?;
-    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket.into())
-}
-
 struct Session {
     dialogue: Dialogue,
     offer: Offer,
@@ -165,7 +152,7 @@ impl Session {
     fn open(address: &Address) -> Result<Session> {
         let (host, port, plain) = match address {
             Address::Unix(path) => {
-                let socket = connect_unix(path, CONNECTING)?;
+                let socket = ways::connect_unix(path, CONNECTING)?;
                 return Ok(Session::greet(Stream::new(socket, PATIENCE))?);
             }
             Address::Tcp { host, port, plain } => (host, *port, *plain),
@@ -361,6 +348,7 @@ mod tests {
     use openssl::x509::X509;
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
     use std::time::Instant;
 
     #[test]
@@ -392,19 +380,6 @@ mod tests {
             assert_eq!(session.hand_over(message).is_ok(), accepted, "{last:?}");
             served.join().unwrap();
         }
-    }
-
-    #[test]
-    fn a_store_that_takes_nobody_in_is_given_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lmtp");
-        let store = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
-        net::bind(&store, &SocketAddrUnix::new(&path).unwrap()).unwrap();
-        net::listen(&store, 0).unwrap();
-        let time = Duration::from_millis(200);
-        let waiting: Vec<_> = (0..4).map(|_| connect_unix(&path, time)).collect();
-        assert!(waiting.iter().any(Result::is_ok));
-        assert!(waiting.iter().any(Result::is_err));
     }
 
     #[test]

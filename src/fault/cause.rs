@@ -119,6 +119,8 @@ causes! {
     StoreFull,
     /// A certificate or key is protected, and its passphrase is not given.
     NoPassphrase,
+    /// The configuration is another user's, closed to this one, or not there.
+    ConfigNotOurs,
     /// The queue has no delivery.
     NoDelivery,
     // ---- what ends by itself

@@ -3,10 +3,14 @@
 use super::Job;
 use super::look::{Seen, each_folder};
 use super::pile::{Pile, Sorted};
+use super::sift::Sift;
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
 use crate::state::{Standing, Store};
 use anyhow::Result;
 use std::hash::{BuildHasher, RandomState};
+
+/// The bits of a digest that hold a standing.
+const STANDING: u64 = 7;
 
 /// So many messages are put back at once.
 const AT_ONCE: usize = 2000;
@@ -19,6 +23,10 @@ pub struct Audit {
     pub quarantined: u64,
     /// Dropped from quarantine by a person.
     pub dropped: u64,
+    /// There before fetching began.
+    pub skipped: u64,
+    /// Not on record, for they are not selected.
+    pub not_selected: u64,
     /// Failed before, or arrived since the last run: the next run takes them.
     pub pending: u64,
     /// Passed over: neither on record nor ahead of the mark. Put back, so that the next run takes
@@ -52,6 +60,8 @@ fn of_folder(
         record,
     } = seen;
     let mark = record.as_ref().and_then(|r| r.mark.as_deref());
+    let selected = selected(job, store, mailbox)?;
+    let mut not_selected = 0;
     let (mut seen, mut unknown) = (Digests::default(), Pile::new(&job.scratch));
     mailbox.list(&Query::default(), &mut |page| {
         let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
@@ -62,7 +72,14 @@ fn of_folder(
         for listed in page {
             let standing = known.get(&listed.id).copied();
             seen.add(&listed.id, standing.unwrap_or(Standing::Pending));
-            if standing.is_none() && !is_above(&listed.id, mark) {
+            let is_left = selected.as_ref().is_some_and(|all| !all.holds(&listed.id));
+            if standing.is_none() && is_left {
+                not_selected += 1;
+            } else if standing.is_none()
+                // Where ids do not ascend, what is selected is found wherever it is.
+                && (selected.is_none() || listed.id.ascends())
+                && !is_above(&listed.id, mark)
+            {
                 unknown.add(listed)?;
             }
         }
@@ -75,7 +92,7 @@ fn of_folder(
         }
         _ => unknown,
     };
-    let [delivered, quarantined, dropped, pending] = seen.counts();
+    let [delivered, quarantined, dropped, skipped, pending] = seen.counts();
     if let Some(record) = record {
         for ids in unaccounted.pages(AT_ONCE) {
             store.put_back(record.id, epoch, &ids?, now)?;
@@ -83,16 +100,40 @@ fn of_folder(
     }
     Ok(Audit {
         folder: name.to_owned(),
-        on_server: delivered + quarantined + dropped + pending,
+        on_server: delivered + quarantined + dropped + skipped + pending,
         delivered,
         quarantined,
         dropped,
-        pending: pending.saturating_sub(unaccounted.count()),
+        skipped,
+        not_selected,
+        pending: pending.saturating_sub(unaccounted.count() + not_selected),
         unaccounted,
     })
 }
 
-/// Ids, of which there may be a million: of each 62 bits are kept, and its standing. That two of a
+/// The messages that are selected, where not all are: as a run finds them, wherever they are.
+fn selected(job: &Job, store: &Store, mailbox: &mut dyn Mailbox) -> Result<Option<Digests>> {
+    if job.select.is_none() {
+        return Ok(None);
+    }
+    let mut sift = Sift::new(job, store, None, None, false);
+    let query = sift.query(job, None);
+    mailbox.list(&query, &mut |page| sift.take(page))?;
+    let (ids, found) = sift.finish(mailbox)?;
+    let mut all = Digests::default();
+    for page in ids.pages(AT_ONCE) {
+        for id in page? {
+            all.add(&id, Standing::Pending);
+        }
+    }
+    for (id, _) in &found.too_large {
+        all.add(id, Standing::Pending);
+    }
+    all.sort();
+    Ok(Some(all))
+}
+
+/// Ids, of which there may be a million: of each 61 bits are kept, and its standing. That two of a
 /// million have the same is less likely than one in a million.
 #[derive(Default)]
 struct Digests {
@@ -102,7 +143,7 @@ struct Digests {
 
 impl Digests {
     fn of(&self, id: &RemoteId) -> u64 {
-        self.hasher.hash_one(id) & !3
+        self.hasher.hash_one(id) & !STANDING
     }
 
     fn add(&mut self, id: &RemoteId, standing: Standing) {
@@ -117,17 +158,19 @@ impl Digests {
     fn holds(&self, id: &RemoteId) -> bool {
         let digest = self.of(id);
         let at = self.found.partition_point(|found| *found < digest);
-        self.found.get(at).is_some_and(|found| found & !3 == digest)
+        self.found
+            .get(at)
+            .is_some_and(|found| found & !STANDING == digest)
     }
 
     /// How many there are of each standing, in the order of [`Standing`]; those added twice are
     /// counted once.
-    fn counts(mut self) -> [u64; 4] {
+    fn counts(mut self) -> [u64; 5] {
         self.sort();
-        self.found.dedup_by_key(|found| *found & !3);
-        let mut counts = [0; 4];
+        self.found.dedup_by_key(|found| *found & !STANDING);
+        let mut counts = [0; 5];
         for found in self.found {
-            counts[(found & 3) as usize] += 1;
+            counts[(found & STANDING) as usize] += 1;
         }
         counts
     }
@@ -152,7 +195,7 @@ fn passed_over(
 ) -> Result<Sorted> {
     let query = Query {
         after: Some(mark.to_owned()),
-        since: None,
+        ..Query::default()
     };
     let mut ahead = Digests::default();
     mailbox.list(&query, &mut |page| {
@@ -195,6 +238,6 @@ mod tests {
         digests.sort();
         assert!(ids.iter().all(|id| digests.holds(id)));
         assert!(!digests.holds(&RemoteId::from("AAk1000".to_owned())));
-        assert_eq!(digests.counts(), [600, 100, 100, 200]);
+        assert_eq!(digests.counts(), [600, 100, 100, 0, 200]);
     }
 }

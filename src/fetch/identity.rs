@@ -48,6 +48,27 @@ impl Identity {
     }
 }
 
+/// What a message that is not retrieved is recognised by: its Message-ID, without angle brackets;
+/// where it has none, the time at which it was received (Unix seconds) and its subject, of which a
+/// server may keep no more than the beginning.
+pub fn of_skipped(message_id: &str, received: Option<i64>, subject: &str) -> [u8; 16] {
+    let mut digest = Sha256::new();
+    match message_id {
+        "" => {
+            digest.update(b"received\0");
+            digest.update(received.unwrap_or_default().to_string().as_bytes());
+            let beginning: String = subject.chars().take(100).collect();
+            digest.update(b"\0");
+            digest.update(beginning.as_bytes());
+        }
+        id => {
+            digest.update(b"message-id\0");
+            digest.update(id.as_bytes());
+        }
+    }
+    shortened(digest)
+}
+
 /// A placeholder is short: its head and its text are looked at up to this many octets.
 const PLACEHOLDER_LIMIT: usize = 8 << 10;
 

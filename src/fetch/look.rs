@@ -1,9 +1,11 @@
 //! A look at a mailbox that fetches nothing: what a run would do.
 
-use super::pile::{Pile, Sorted};
+use super::pile::Sorted;
+use super::sift::Sift;
+use super::start::Horizon;
 use super::visit::{is_of_folder, outstanding};
-use super::{Job, folder_key, mailbox_key, uids_went_back};
-use crate::mail::{Mailbox, Query};
+use super::{Job, folder_key, mailbox_key, now, restored};
+use crate::mail::Mailbox;
 use crate::state::{Epoch, FolderRecord, Store};
 use anyhow::Result;
 
@@ -33,7 +35,7 @@ pub fn each_folder(
         let mut record =
             store.folder_record(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
         if let Some(known) = &record
-            && uids_went_back(mailbox, &opened, store, known)?
+            && restored::by_any_sign(mailbox, &opened, store, known, now())?
         {
             record = Some(known.with_uids_gone_back());
         }
@@ -57,39 +59,60 @@ pub fn each_folder(
     first
 }
 
-/// Tells what would be fetched: of each folder its name, its epoch and the messages, in order.
+/// What a run would do with a folder.
+pub struct Listing<'a> {
+    pub folder: &'a str,
+    pub epoch: Epoch,
+    /// To be fetched, in order.
+    pub ids: &'a Sorted,
+    /// There before fetching began, and to be skipped.
+    pub skipped: u64,
+}
+
+/// Tells what would be fetched, folder by folder.
 /// Changes nothing. The caller holds the mailbox's lock.
 pub fn list(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
-    mut found: impl FnMut(&str, Epoch, &Sorted) -> Result<()>,
+    mut found: impl FnMut(&Listing<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut left = job.limit.map(u64::from);
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
-        let work = match &seen.record {
-            Some(record) => outstanding(job, store, mailbox, record, seen.epoch, |_| true)?,
+        let record = seen.record.as_ref();
+        let horizon = match record {
+            Some(record) => {
+                let known = record.start.as_deref();
+                known.map(|text| Horizon::read(store, text)).transpose()?
+            }
+            None => Horizon::of_start(job.start, mailbox, seen.epoch)?,
+        };
+        let sift = || Sift::new(job, store, record, horizon.clone(), false).of_epoch(seen.epoch);
+        let work = match record {
+            Some(record) => outstanding(job, store, mailbox, record, sift(), |_| true)?,
             None => None,
         };
-        let mut ids = match work {
-            Some(work) => work.ids,
+        let (mut ids, skipped) = match work {
+            Some(work) => (work.ids, work.found.skipped),
             // Nothing is known of it, or its UIDs went back.
             None => {
-                let all = Query {
-                    after: None,
-                    since: job.since,
-                };
-                let mut pile = Pile::new(&job.scratch);
-                mailbox.list(&all, &mut |page| {
-                    page.into_iter().try_for_each(|listed| pile.add(listed))
-                })?;
-                pile.sort()?
+                let mut sift = sift();
+                let all = sift.query(job, None);
+                mailbox.list(&all, &mut |page| sift.take(page))?;
+                let (ids, found) = sift.finish(mailbox)?;
+                (ids, found.skipped)
             }
         };
         if let Some(left) = &mut left {
             ids.truncate(*left);
             *left -= ids.count();
         }
-        found(seen.name, seen.epoch, &ids)
+        let epoch = seen.epoch;
+        found(&Listing {
+            folder: seen.name,
+            epoch,
+            ids: &ids,
+            skipped,
+        })
     })
 }

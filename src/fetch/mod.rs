@@ -4,6 +4,9 @@
 //! into files, deliver and record (see `commit`), then mark, move or delete on the server what
 //! is on record as delivered. A connection that breaks is opened again while that may help (`pass`).
 //! Nothing here prints or reads the configuration file.
+//!
+//! A run (`run`) does so with every mailbox that is planned (`plan`), several at a time; `verdict` has
+//! what it tells at its end.
 
 mod audit;
 mod commit;
@@ -14,9 +17,15 @@ mod look;
 mod machine;
 mod pass;
 mod pile;
+mod plan;
+mod restored;
+mod run;
+mod sift;
+mod start;
+mod verdict;
 mod visit;
 
-use crate::config::{AfterFetch, Target, Webhook};
+use crate::config::{AfterFetch, Day, Select, Start, Target, Webhook};
 use crate::delivery::{self, Letter};
 use crate::digest::{hex, sha256};
 use crate::mail::{self, Mailbox, RemoteId};
@@ -30,14 +39,17 @@ use std::sync::Arc;
 use std::time::Instant;
 use visit::{Visit, is_cut};
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
 pub use audit::{Audit, audit};
 pub use kept::Kept;
-pub use look::list;
+pub use look::{Listing, list};
 pub use pile::Sorted;
-pub use visit::is_of_delivery;
+pub use plan::{Orders, Work};
+pub use run::run;
+pub use verdict::of_messages;
+pub use visit::{destination_waits, is_of_delivery};
 
 /// One mailbox, and what is to be done with its mail.
 #[derive(Clone, Debug)]
@@ -57,7 +69,15 @@ pub struct Job {
     /// At most so many messages in this run.
     pub limit: Option<u32>,
     /// Only what was received on or after this day.
-    pub since: Option<jiff::civil::Date>,
+    pub since: Option<Day>,
+    /// Where fetching a folder begins that is not on record yet.
+    pub start: Start,
+    /// Which messages are fetched; all without it.
+    pub select: Option<Select>,
+    /// Fetch nothing: skip what is there.
+    pub catch_up: bool,
+    /// Fetch also what was skipped.
+    pub include_skipped: bool,
     /// Stop between two messages at this time.
     pub deadline: Option<Instant>,
     /// A private folder of ours for what has no place of its own to be staged in, and for what
@@ -149,9 +169,23 @@ pub trait Reporter: Sync {
     fn delivered(&self, delivered: &Delivered<'_>);
     /// A delivery that a crash interrupted is finished.
     fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str);
+    /// All that was there before fetching began is on record as skipped: so many messages now.
+    fn skipped(&self, folder: &Folder<'_>, messages: u64);
     fn failed(&self, folder: &Folder<'_>, id: &dyn Display, reason: &str, quarantined: bool);
     fn note(&self, text: &str);
     fn warn(&self, text: &str);
+
+    /// Of a folder that is only looked into: what would be fetched.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn would_fetch(&self, job: &Job, listing: &Listing<'_>) -> Result<()>;
+
+    /// Of a folder that is only looked into: what became of its messages.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn audited(&self, job: &Job, audit: &Audit) -> Result<()>;
 }
 
 /// Opens the mailbox; `true` asks for a new token because the server called the last one stale.
@@ -260,24 +294,6 @@ fn folder_key(
         }
     }
     Ok(name.to_owned())
-}
-
-/// Whether the UIDs of the open folder went back under the same UIDVALIDITY, as they do in a mailbox
-/// that was restored: UIDNEXT, which only ever grows (RFC 3501 §2.3.1.1), is no higher than a UID on
-/// record. Where that message is still there, the server tells a wrong UIDNEXT.
-fn uids_went_back(
-    mailbox: &mut dyn Mailbox,
-    opened: &mail::Folder,
-    store: &Store,
-    record: &FolderRecord,
-) -> Result<bool> {
-    let Some(next) = &opened.next else {
-        return Ok(false);
-    };
-    match store.highest(record)? {
-        Some(highest) if *next <= highest => Ok(mailbox.present(&[highest])?.is_empty()),
-        _ => Ok(false),
-    }
 }
 
 /// A short name of a mailbox for file names.

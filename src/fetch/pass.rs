@@ -8,6 +8,8 @@ pub struct Pass {
     pub names: Names,
     /// The folders that this connection has come to.
     pub seen: Vec<String>,
+    /// The folders of which the skipped messages are fetched, too.
+    pub included: Vec<String>,
     /// What is moved does not come to where it would be fetched again; that was made sure of.
     pub may_move: bool,
     /// The message that this connection broke over, as far as can be told: its folder and id.
@@ -29,6 +31,7 @@ impl Pass {
         Pass {
             names: Names::new(tag),
             seen: Vec::new(),
+            included: Vec::new(),
             may_move: false,
             broke_over: None,
             before: None,

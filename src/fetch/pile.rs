@@ -275,7 +275,13 @@ mod tests {
         for (received, id) in messages {
             let received = (*received).to_owned();
             let id = RemoteId::from(id.clone());
-            pile.add(Listed { id, received }).unwrap();
+            let traits = None;
+            pile.add(Listed {
+                id,
+                received,
+                traits,
+            })
+            .unwrap();
         }
         pile.sort().unwrap()
     }

@@ -3,13 +3,17 @@
 use super::commit::Committer;
 use super::intake::Intake;
 use super::pass::Pass;
-use super::pile::{Pile, Sorted};
-use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now, uids_went_back};
+use super::pile::Sorted;
+use super::restored::{self, Compared};
+use super::sift::{Found, Sift};
+use super::start::{self, Horizon};
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
-use crate::fault::{Fault, Kind, Scope};
-use crate::mail::{self, Mailbox, Missing, Query, RemoteId};
-use crate::state::{Epoch, Failure, FolderRecord, Standing, Store, WaitName, uidvalidity};
+use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
+use crate::mail::{self, Listed, Mailbox, Missing, RemoteId};
+use crate::output::escape;
+use crate::state::{Failure, FolderRecord, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -60,43 +64,50 @@ pub struct Outstanding {
     /// over all below it. Where they do not, those that failed before are first.
     pub ids: Sorted,
     mark: Option<String>,
+    /// What became of the others.
+    pub found: Found,
 }
 
-/// What is due again and what is new, of that which is `wanted`. `None` where the UIDs went back:
-/// what is at the mark had left the folder.
+/// What is due again and what is new, of that which is `wanted` and which the sieve lets through.
+/// `None` where the UIDs went back: what is at the mark had left the folder.
 pub fn outstanding(
     job: &Job,
     store: &Store,
     mailbox: &mut dyn Mailbox,
     record: &FolderRecord,
-    epoch: Epoch,
+    mut sift: Sift<'_>,
     mut wanted: impl FnMut(&RemoteId) -> bool,
 ) -> Result<Option<Outstanding>> {
-    let mut pile = Pile::new(&job.scratch);
-    store.due(record.id, epoch, now(), &mut |id| match wanted(&id) {
-        true => pile.add(id.into()),
+    let epoch = record.epoch;
+    // To catch up is to skip also what could not be fetched so far.
+    let until = if job.catch_up { i64::MAX / 2 } else { now() };
+    store.due(record.id, epoch, until, &mut |id| match wanted(&id) {
+        true if job.catch_up => sift.take_again(id),
+        true => sift.take_due(id),
         false => Ok(()),
     })?;
-    let query = Query {
-        after: record.mark.clone(),
-        since: job.since,
-    };
+    let query = sift.query(job, record.mark.clone());
     let listing = mailbox.list(&query, &mut |page| {
         let ids: Vec<RemoteId> = page.iter().map(|listed| listed.id.clone()).collect();
+        sift.see(&ids);
         let known = store.accounted(record.id, epoch, &ids)?;
-        page.into_iter()
-            .filter(|listed| !known.contains_key(&listed.id) && wanted(&listed.id))
-            .try_for_each(|listed| pile.add(listed))
+        let is_new = |listed: &Listed| !known.contains_key(&listed.id) && wanted(&listed.id);
+        sift.take(page.into_iter().filter(is_new).collect())
     })?;
     if let Some(id) = &listing.at_mark
         && store.has_left(record, id)?
     {
         return Ok(None);
     }
+    let (ids, found) = sift.finish(mailbox)?;
     Ok(Some(Outstanding {
-        ids: pile.sort()?,
-        // A listing of some days only says nothing of what lies before them.
-        mark: listing.mark.filter(|_| job.since.is_none()),
+        ids,
+        // A listing of some days only says nothing of what lies before them, and what is not
+        // selected is not on record: another selection may take it.
+        mark: listing
+            .mark
+            .filter(|_| job.since.is_none() && job.select.is_none()),
+        found,
     }))
 }
 
@@ -105,16 +116,18 @@ impl Visit<'_> {
     pub fn folders(mut self) -> Result<()> {
         let job = self.job;
         mail::refuse_to_move_back(self.mailbox, &job.folders, &job.after, true)?;
-        let mut first = Ok(());
+        let (mut first, mut waits) = (Ok(()), Ok(()));
         for name in &job.folders {
             match self.named(name) {
                 Ok(Ended::Whole | Ended::WentBack) => {}
+                // Nothing was begun, and another folder may be delivered to another place.
+                Err(err) if destination_waits(&err) => waits = waits.and(Err(err)),
                 // A folder that is gone, or closed to us, keeps no other back.
                 Err(err) if is_of_folder(&err) => first = first.and(Err(err)),
-                ended => return first_of(first, ended.map(|_| ())),
+                ended => return first_of(first, ended.map(|_| ())).and(waits),
             }
         }
-        first
+        first.and(waits)
     }
 
     /// Fetches the folder of this name, unless it is among those `seen` by this run.
@@ -126,10 +139,28 @@ impl Visit<'_> {
             return Ok(Ended::Whole);
         }
         self.pass.seen.push(key.clone());
-        let mut record = store.open_folder(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
-        let went_back = uids_went_back(self.mailbox, &opened, store, &record)?;
+        let address = mailbox_key(&job.address);
+        let valid = opened.uidvalidity;
+        let start = start::at_first(job, store, self.mailbox, &address, &key, valid)?;
+        let mut record = store.open_folder(&address, &key, valid, start.as_deref())?;
+        let went_back = restored::by_next(self.mailbox, &opened, store, &record)?;
         if went_back {
             record = self.begin_again(name, &record)?;
+        }
+        if record.is_new && record.start.is_none() && opened.exists > 0 {
+            let (waiting, them) = match opened.exists {
+                1 => ("1 message".to_owned(), "it"),
+                n => (format!("{n} messages"), "them"),
+            };
+            self.reporter.note(&format!(
+                "`{}` folder `{name}` contains {waiting} from before the first fetch; queuemail fetches {them}, too",
+                job.address
+            ));
+        }
+        if job.catch_up {
+            let horizon = Horizon::now(self.mailbox, record.epoch)?.written()?;
+            store.set_start(record.id, &horizon)?;
+            record.start = Some(horizon);
         }
         let mut folder = Folder {
             job,
@@ -149,9 +180,20 @@ impl Visit<'_> {
                 job.address
             ));
         }
+        if job.include_skipped && !self.pass.included.contains(&folder.key) {
+            self.include_skipped(&folder)?;
+        }
         // New mail comes even where the server cannot be told of what came before.
-        let mut told = self.settle_earlier(&folder);
+        let earlier = match job.catch_up {
+            true => Ok(Ended::Whole),
+            false => self.settle_earlier(&folder),
+        };
+        let (mut told, went_back) = match earlier {
+            Ok(ended) => (Ok(()), ended == Ended::WentBack),
+            Err(err) => (Err(err), false),
+        };
         let ended = match &told {
+            _ if went_back => Ok(Ended::WentBack),
             Err(err) if is_wish(err) => Ok(Ended::Whole),
             _ => self.folder(&folder, &mut told),
         };
@@ -165,6 +207,7 @@ impl Visit<'_> {
         };
         match (first_of(told, ended), self.unsettled.take()) {
             (Ok(Ended::Whole), Some(fault)) => Err(fault.into()),
+            (Err(err), Some(fault)) if destination_waits(&err) => Err(fault.into()),
             (ended, _) => ended,
         }
     }
@@ -178,24 +221,95 @@ impl Visit<'_> {
         self.store.uids_went_back(record)
     }
 
-    /// Tells the server what an earlier run recorded and could not tell.
-    fn settle_earlier(&mut self, folder: &Folder<'_>) -> Result<()> {
+    /// Has what was skipped fetched with what is new, once in a run.
+    fn include_skipped(&mut self, folder: &Folder<'_>) -> Result<()> {
+        let job = self.job;
+        let since = job.since.map(|day| day.begins().as_second());
+        let (id, epoch) = (folder.record.id, folder.epoch);
+        let included = self.store.include_skipped(id, epoch, since, job.limit)?;
+        self.pass.included.push(folder.key.clone());
+        if included > 0 {
+            self.reporter.note(&format!(
+                "`{}` folder `{}`: {included} of the skipped messages are fetched now",
+                job.address, folder.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// Puts on record that all that was there before fetching began is skipped, and tells of it;
+    /// with what is too large to be selected, which goes to quarantine.
+    fn record_found(&mut self, folder: &Folder<'_>, found: &Found) -> Result<()> {
+        let (job, store, record) = (self.job, self.store, &folder.record);
+        self.tally.recognised += found.recognised;
+        // A listing of some days only has not come by all that is behind the horizon.
+        if record.start.is_some() && job.since.is_none() {
+            let mark = found.mark.as_ref().map(ToString::to_string);
+            store.started(record.id, mark.as_deref())?;
+            self.reporter.skipped(folder, found.skipped);
+        }
+        for (id, size) in &found.too_large {
+            let most = job.select.as_ref().and_then(|select| select.max_size);
+            let reason = format!(
+                "the message has {size} bytes, more than max_size ({})",
+                most.map(|most| most.to_string()).unwrap_or_default()
+            );
+            let failure = Failure {
+                reason: &reason,
+                for_good: true,
+            };
+            if store.failed(record.id, record.epoch, id, &failure, now())? {
+                self.tally.quarantined += 1;
+                self.reporter.failed(folder, id, &reason, true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the server what an earlier run recorded and could not tell, once each message is seen
+    /// to be the one that was delivered. Nothing is told of those among which another one is.
+    fn settle_earlier(&mut self, folder: &Folder<'_>) -> Result<Ended> {
         let mut row = 0;
         loop {
             let (id, epoch) = (folder.record.id, folder.epoch);
-            let (last, mut rest) = self.store.unsettled(id, epoch, row, CHUNK)?;
+            let (last, mut rest) = self.store.unsettled(id, epoch, row, CHUNK, now())?;
             if rest.is_empty() {
-                return Ok(());
+                return Ok(Ended::Whole);
             }
-            while let Some((_, action)) = rest.first().cloned() {
-                let (now, later): (Vec<_>, Vec<_>) =
-                    rest.into_iter().partition(|(_, a)| *a == action);
-                let ids: Vec<RemoteId> = now.into_iter().map(|(id, _)| id).collect();
+            let Compared::Same(not_shown) = restored::compare(self.mailbox, &rest)? else {
+                return Ok(Ended::WentBack);
+            };
+            rest.retain(|message| !not_shown.iter().any(|(id, _)| *id == message.remote));
+            self.refused(folder, not_shown)?;
+            while let Some(action) = rest.first().map(|message| message.action.clone()) {
+                let (now, later): (Vec<_>, Vec<_>) = rest
+                    .into_iter()
+                    .partition(|message| message.action == action);
+                let ids: Vec<RemoteId> = now.into_iter().map(|message| message.remote).collect();
                 self.settle(folder, &ids, &action)?;
                 rest = later;
             }
             row = last;
         }
+    }
+
+    /// Puts on record of which messages the server cannot be told, each for a reason of its own.
+    fn refused(&mut self, folder: &Folder<'_>, refused: Vec<(RemoteId, Fault)>) -> Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let (id, epoch) = (folder.record.id, folder.epoch);
+        let reasons: Vec<_> = refused
+            .iter()
+            .map(|(id, fault)| (id.clone(), in_words(fault)))
+            .collect();
+        self.store.refused(id, epoch, &reasons, now())?;
+        if let Some((_, fault)) = refused.into_iter().next() {
+            self.unsettled.get_or_insert(fault.hint(
+                "queuemail delivered the message; it retries after 1 minute, then less often, but at least every 12 hours",
+            ));
+        }
+        Ok(())
     }
 
     /// Tells the server what became of messages, and puts on record that it knows.
@@ -216,10 +330,7 @@ impl Visit<'_> {
                     .cloned()
                     .collect();
                 self.store.settled(id, epoch, &done, settled.left)?;
-                if let Some((_, fault)) = settled.refused.into_iter().next() {
-                    self.unsettled.get_or_insert(fault);
-                }
-                return Ok(());
+                return self.refused(folder, settled.refused);
             }
             Err(err) => err,
         };
@@ -251,11 +362,25 @@ impl Visit<'_> {
             }
             !is_set_aside
         };
-        let (record, epoch) = (&folder.record, folder.epoch);
-        let work = outstanding(job, store, self.mailbox, record, epoch, wanted)?;
+        let record = &folder.record;
+        let horizon = record.start.as_deref();
+        let horizon = horizon.map(|text| Horizon::read(store, text)).transpose()?;
+        let sift = Sift::new(job, store, Some(record), horizon, true);
+        let work = outstanding(job, store, self.mailbox, record, sift, wanted)?;
         let Some(mut work) = work else {
             return Ok(Ended::WentBack);
         };
+        self.record_found(folder, &work.found)?;
+        if record.skipped_before && set_aside.is_empty() && job.since.is_none() {
+            store.close_skipped(record.id, record.epoch)?;
+        }
+        if job.catch_up {
+            // What has arrived meanwhile is for the next run.
+            if let Some(mark) = work.mark.filter(|_| work.ids.count() == 0) {
+                store.set_mark(record.id, &mark)?;
+            }
+            return Ok(Ended::Whole);
+        }
         if !set_aside.is_empty() {
             // Nothing may pass over them that are not on record yet.
             work.mark = None;
@@ -283,7 +408,10 @@ impl Visit<'_> {
                 &job.webhooks,
             )?;
             if let Some(destination) = place.may_ask_to_wait() {
-                store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
+                let wait = WaitName::Destination(&destination);
+                store
+                    .respect_wait(wait, Timestamp::now())
+                    .map_err(|err| err.context(CannotDeliver(job.target.to_string())))?;
             }
             let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
@@ -337,7 +465,9 @@ impl Visit<'_> {
         {
             store.set_mark(folder.record.id, &mark)?;
         }
-        if folder.record.renumbered && !cut && set_aside.is_empty() && job.since.is_none() {
+        // What is not listed may be there all the same, where some is left out.
+        let is_whole = !cut && set_aside.is_empty() && job.since.is_none() && job.select.is_none();
+        if folder.record.renumbered && is_whole {
             store.close_former_epochs(folder.record.id, folder.epoch)?;
         }
         Ok(Ended::Whole)
@@ -486,8 +616,18 @@ impl Visit<'_> {
 /// wishes, and what hinders the delivery.
 fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
     match (first, then) {
+        // That is no news, and where nobody named the mailbox, it is not told.
+        (Err(first), Err(err)) if destination_waits(&err) => Err(first),
         (Err(_), Err(err)) if is_wish(&err) || is_of_delivery(&err) => Err(err),
         (first, then) => first.and(then),
+    }
+}
+
+/// Why the server cannot be told of a message, for the record.
+fn in_words(fault: &Fault) -> String {
+    match &fault.server_said {
+        Some(said) => format!("{fault}: {}", escape(said)),
+        None => fault.to_string(),
     }
 }
 
@@ -517,6 +657,11 @@ pub fn is_of_folder(err: &anyhow::Error) -> bool {
 /// An error of where mail is delivered to, and not of the mailbox.
 pub fn is_of_delivery(err: &anyhow::Error) -> bool {
     err.downcast_ref::<CannotDeliver>().is_some()
+}
+
+/// The destination asked earlier to be left alone for a time, which has not passed.
+pub fn destination_waits(err: &anyhow::Error) -> bool {
+    is_of_delivery(err) && cause_of(err) == Some(Cause::WaitHolds)
 }
 
 /// A connection that broke, without a wish of the server to be left alone.

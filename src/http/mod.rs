@@ -6,7 +6,7 @@
 mod proxy;
 mod tls;
 
-pub use tls::prepare;
+pub use tls::{Preparation, prepare};
 
 use crate::fault::{Cause, Fault, Kind};
 use crate::net::{Patience, Settings};

@@ -13,9 +13,10 @@ pub use decide::{End, Notice, Seen};
 pub use notify::told;
 pub use words::{in_short, text};
 
-use crate::config::{Config, Notify, Span};
+use crate::config::{Notify, Span};
 use crate::fault::{Cause, Fault, Kind};
 use crate::means::Means;
+use crate::office::Office;
 use crate::state::{Incident, IncidentKind, IncidentName, Store};
 use anyhow::Result;
 use decide::{Observed, Rules};
@@ -90,15 +91,15 @@ fn outbox(store: &Store) -> Result<Option<String>> {
 /// Watches what fails, and has people told of it.
 pub struct Watch<'a> {
     means: &'a Means,
-    config: &'a Config,
+    office: &'a Office<'a>,
     store: &'a Store,
 }
 
 impl<'a> Watch<'a> {
-    pub fn new(means: &'a Means, config: &'a Config, store: &'a Store) -> Watch<'a> {
+    pub fn new(means: &'a Means, office: &'a Office<'a>, store: &'a Store) -> Watch<'a> {
         Watch {
             means,
-            config,
+            office,
             store,
         }
     }
@@ -107,7 +108,7 @@ impl<'a> Watch<'a> {
     /// waits for that. Returns what a person is to be told now. Whoever is to be notified is; where
     /// that fails, it is told to the observer, and is an incident of its own.
     pub fn after_run(&self, mut seen: Vec<Seen>, ping: bool) -> Result<Vec<Notice>> {
-        let notify = self.config.notify.as_ref();
+        let notify = self.office.notify();
         let heartbeat = notify.and_then(|n| n.heartbeat.as_ref()).filter(|_| ping);
         let known = self.store.incidents()?;
         let outbox = outbox(self.store)?;
@@ -133,7 +134,7 @@ impl<'a> Watch<'a> {
             tried = self.send(&to_send)?;
         }
         if let Some(url) = heartbeat {
-            tried.push(("heartbeat", notify::ping(url, &self.config.webhooks).err()));
+            tried.push(("heartbeat", notify::ping(url, self.office.webhooks()).err()));
         }
         notices.extend(self.note_notifiers(tried, &known)?);
         Ok(notices)
@@ -145,7 +146,7 @@ impl<'a> Watch<'a> {
     }
 
     fn rules(&self) -> Rules {
-        let notify = self.config.notify.as_ref();
+        let notify = self.office.notify();
         let seconds = |of: fn(&Notify) -> Option<Span>, default: Span| {
             notify.and_then(of).unwrap_or(default).seconds()
         };
@@ -157,7 +158,7 @@ impl<'a> Watch<'a> {
     }
 
     fn configured(&self) -> BTreeSet<String> {
-        let all = self.config.mailboxes();
+        let all = self.office.mailboxes();
         all.map(|entry| entry.address.address.as_str().to_lowercase())
             .collect()
     }
@@ -185,13 +186,13 @@ impl<'a> Watch<'a> {
     /// Hands notices over; gives each way that was used, and why it failed. After a first failure
     /// the others wait for the next run.
     fn send(&self, notices: &[Notice]) -> Result<Vec<(&'static str, Option<anyhow::Error>)>> {
-        let Some(notify) = self.config.notify.as_ref().filter(|_| !notices.is_empty()) else {
+        let Some(notify) = self.office.notify().filter(|_| !notices.is_empty()) else {
             return Ok(Vec::new());
         };
         let mut tried = Vec::new();
         let mut sent = Vec::new();
         for notice in notices {
-            tried = notify::send(notify, &self.config.webhooks, notice);
+            tried = notify::send(notify, self.office.webhooks(), notice);
             if tried.iter().all(|(_, failure)| failure.is_some()) {
                 break;
             }

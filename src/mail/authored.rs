@@ -4,6 +4,7 @@
 //! order and folded elsewhere, a date in another zone, words in another encoding (RFC 2047), a
 //! name with quotes or without. What is the same each time is what is read here.
 
+use super::traits::{bare_addresses, single_spaced as words};
 use mail_parser::{Address, HeaderName, Message, MessageParser};
 
 /// Date, From, To and Subject, of which servers change the spelling alone. What cannot be read is
@@ -37,20 +38,12 @@ pub fn first_line(message: &[u8]) -> String {
 
 /// The bare addresses in lower case; `None` where there are none.
 fn addresses(field: Option<&Address<'_>>) -> Option<String> {
-    let found: Vec<String> = field?
-        .iter()
-        .filter_map(|one| Some(words(one.address.as_deref()?).to_lowercase()))
-        .collect();
+    let found = bare_addresses(field);
     (!found.is_empty()).then(|| found.join(","))
 }
 
 fn raw(message: &Message<'_>, name: HeaderName<'_>) -> String {
     words(message.header_raw(name).unwrap_or_default())
-}
-
-/// The same with white space made single.
-fn words(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -136,6 +136,28 @@ impl Draft {
         self.replace_from = true;
     }
 
+    /// Gives a message without From one of the person who runs us, who has no full address, and
+    /// this name: where it is prepared, the sender's address takes the place of theirs.
+    ///
+    /// # Errors
+    /// `Usage`: the name cannot stand in a header.
+    pub fn name_author(&mut self, name: &str) -> Result<()> {
+        if !self.has("From") {
+            let mut octets = from_field("user@localhost", Some(name))?.into_bytes();
+            if self.fields.is_empty() && !starts_with_empty_line(&self.octets) {
+                octets.extend_from_slice(b"\r\n");
+            }
+            octets.append(&mut self.octets);
+            *self = Draft::read(octets)?;
+        }
+        Ok(())
+    }
+
+    /// The message as it was read, its lines with their CRLF.
+    pub fn text(self) -> Vec<u8> {
+        self.octets
+    }
+
     /// Adds a field, unless the message has one of that name. The value must be ASCII without
     /// line ends.
     pub fn add(&mut self, name: &'static str, value: &str) {

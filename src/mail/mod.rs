@@ -13,12 +13,15 @@ pub mod message;
 mod names;
 pub mod sasl;
 pub mod smtp;
+mod traits;
 mod utf7;
 
 pub use crate::dialogue::Code;
 pub use authored::{authored, first_line};
+pub use traits::{Detail, Traits};
+use traits::{bare_id, single_spaced};
 
-use crate::config::AfterFetch;
+use crate::config::{AfterFetch, Select};
 use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -105,6 +108,23 @@ pub struct Query {
     pub after: Option<String>,
     /// Only what was received on or after this day.
     pub since: Option<jiff::civil::Date>,
+    /// Of each message this is wanted, too, as far as it comes with the listing: see
+    /// [`Mailbox::describe`].
+    pub detail: Option<Detail>,
+    /// Only what may be selected by this, as far as the server can tell; never less than is
+    /// selected. The mark of such a listing is `None`, where ids do not ascend.
+    pub select: Option<Select>,
+}
+
+/// What a folder holds at one moment: all that is at or below any of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Horizon {
+    /// Where ids ascend: the highest one that the folder has given.
+    pub highest: Option<RemoteId>,
+    /// These messages, which are its newest, …
+    pub newest: Vec<RemoteId>,
+    /// … and those that it received at this time or earlier (Unix seconds).
+    pub received: Option<i64>,
 }
 
 /// What is known once all of a listing was given.
@@ -123,12 +143,17 @@ pub struct Listed {
     /// When it was received, in a form that sorts by time and is of printable ASCII; empty where
     /// the order of the ids tells it (IMAP), or the server does not.
     pub received: String,
+    /// What was asked for of it, where that came with the listing (Graph).
+    pub traits: Option<Box<Traits>>,
 }
 
 impl From<RemoteId> for Listed {
     fn from(id: RemoteId) -> Listed {
-        let received = String::new();
-        Listed { id, received }
+        Listed {
+            id,
+            received: String::new(),
+            traits: None,
+        }
     }
 }
 
@@ -189,6 +214,14 @@ pub trait Mailbox {
     /// in any order, and one may come again. An error of `page` ends the listing.
     fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Listing>;
 
+    /// What the open folder holds now, told at one moment: a message that arrives later is beyond
+    /// the horizon.
+    fn horizon(&mut self) -> Result<Horizon>;
+
+    /// Tells of messages of the open folder what a listing does not, without retrieving them.
+    /// One that is gone, or of which the server says nothing, is left out.
+    fn describe(&mut self, ids: &[RemoteId], detail: Detail) -> Result<Vec<(RemoteId, Traits)>>;
+
     /// Retrieves messages of the open folder into `sink`, in any order, without marking them as
     /// read. Returns those that did not arrive though the connection is well. An error means that
     /// the connection is of no more use (what ended in the sink before it has arrived), or that
@@ -198,6 +231,16 @@ pub trait Mailbox {
         ids: &[RemoteId],
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>>;
+
+    /// As [`Mailbox::retrieve`], but of each message the header alone, where the source gives it by
+    /// itself.
+    fn retrieve_heads(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        self.retrieve(ids, sink)
+    }
 
     /// Which of these are still in the open folder.
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;

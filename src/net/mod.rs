@@ -7,6 +7,7 @@ mod endpoint;
 mod patience;
 mod stream;
 mod tls;
+mod unix;
 
 pub use authorities::certificates;
 pub use endpoint::{Endpoint, TlsMode};
@@ -15,6 +16,7 @@ pub use patience::Patience;
 pub use stream::Socket;
 pub use stream::{SMALL_BUFFER, Stream, grow, is_late, try_tls};
 pub use tls::{Connector, check_names, over_tls, reason, untrusted};
+pub use unix::connect_unix;
 
 use crate::fault::{Cause, Fault};
 use anyhow::Result;

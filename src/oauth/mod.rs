@@ -13,7 +13,7 @@ mod redirect;
 mod token;
 mod trace;
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
 pub use answer::{Class, GrantError};

@@ -1,9 +1,7 @@
 //! The loopback listener that waits for the browser to come back with the code (RFC 8252 §7.3).
 
-use crate::digest;
 use crate::fault::{Fault, Kind};
 use crate::secret::Secret;
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
@@ -36,15 +34,6 @@ pub struct Asked {
 pub struct Redirect {
     listeners: Vec<TcpListener>,
     port: u16,
-    start: Option<Start>,
-}
-
-/// A path of ours that leads to the page of the sign-in. Every user of the host can read the
-/// arguments of the program that opens a browser, so they hold this path, which leads there once.
-struct Start {
-    path: String,
-    page: url::Url,
-    used: Cell<bool>,
 }
 
 /// What the browser brought.
@@ -65,11 +54,7 @@ impl Redirect {
     /// `Refused` where this host has no loopback to listen on.
     pub fn listen() -> Result<Redirect, Fault> {
         listeners()
-            .map(|(listeners, port)| Redirect {
-                listeners,
-                port,
-                start: None,
-            })
+            .map(|(listeners, port)| Redirect { listeners, port })
             .map_err(|e| {
                 let what = format!("cannot listen on the loopback: {e}");
                 Fault::new(Kind::Refused, what).hint(WITHOUT_BROWSER)
@@ -79,21 +64,6 @@ impl Redirect {
     /// `http://localhost:PORT`, which Entra matches without its port.
     pub fn uri(&self) -> String {
         format!("http://localhost:{}", self.port)
-    }
-
-    /// An address for the browser's arguments, which leads to `page` once.
-    ///
-    /// # Errors
-    /// Where this host gives no random numbers.
-    pub fn start_at(&mut self, page: &url::Url) -> Result<String, Fault> {
-        let path = format!("/start/{}", digest::guid()?);
-        let address = format!("{}{path}", self.uri());
-        self.start = Some(Start {
-            path,
-            page: page.clone(),
-            used: Cell::new(false),
-        });
-        Ok(address)
     }
 
     /// Waits for the browser that brings `state`; every other request is turned away, and any
@@ -114,13 +84,11 @@ impl Redirect {
                 match visitor.hear() {
                     Heard::Part => visitors.push_back(visitor),
                     Heard::Nothing => {}
-                    Heard::Request(target) => {
-                        match visitor.answer(&target, asked, self.start.as_ref()) {
-                            Some(Answer::Ours(brought)) => return brought,
-                            Some(Answer::OfAnother) => strangers = true,
-                            None => {}
-                        }
-                    }
+                    Heard::Request(target) => match visitor.answer(&target, asked) {
+                        Some(Answer::Ours(brought)) => return brought,
+                        Some(Answer::OfAnother) => strangers = true,
+                        None => {}
+                    },
                 }
             }
             while visitors.len() > MOST_VISITORS {
@@ -203,7 +171,7 @@ impl Visitor {
     }
 
     /// Answers the request; `None` if it is none of a sign-in.
-    fn answer(self, target: &str, asked: &Asked, start: Option<&Start>) -> Option<Answer> {
+    fn answer(self, target: &str, asked: &Asked) -> Option<Answer> {
         let url = url::Url::parse("http://localhost")
             .ok()?
             .join(target)
@@ -211,10 +179,6 @@ impl Visitor {
         self.stream.set_nonblocking(false).ok()?;
         // It fits into the system's buffer, so that nobody can hold us up.
         self.stream.set_write_timeout(Some(PAUSE)).ok()?;
-        if let Some(start) = start.filter(|start| start.path == url.path()) {
-            start.answer(self.stream);
-            return None;
-        }
         let answer = answer_of(&url, asked);
         let (status, text) = match answer {
             Some(Answer::Ours(Ok(_))) => (
@@ -224,24 +188,8 @@ impl Visitor {
             Some(_) => ("400 Bad Request", "This answer is of another sign-in."),
             None => ("404 Not Found", "Nothing is here."),
         };
-        respond(self.stream, status, "", text);
+        respond(self.stream, status, text);
         answer
-    }
-}
-
-impl Start {
-    /// Leads whoever comes first to the sign-in.
-    fn answer(&self, stream: TcpStream) {
-        match self.used.replace(true) {
-            false => {
-                let header = format!("Location: {}\r\n", self.page);
-                respond(stream, "302 Found", &header, "");
-            }
-            true => {
-                let text = "This address was used. Open the page that the terminal shows.";
-                respond(stream, "410 Gone", "", text);
-            }
-        }
     }
 }
 
@@ -309,52 +257,11 @@ fn answer_of(url: &url::Url, asked: &Asked) -> Option<Answer> {
     Some(Answer::Ours(Ok(brought)))
 }
 
-/// Answers with a page that says this; `header` are further lines of its header.
-fn respond(mut stream: TcpStream, status: &str, header: &str, text: &str) {
+fn respond(mut stream: TcpStream, status: &str, text: &str) {
     let page = format!("<!doctype html><title>queuemail</title><p>{text}</p>");
     let _ = write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\n{header}Connection: close\r\n\r\n{page}",
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{page}",
         page.len()
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What the listener answers to a request for this path.
-    fn asked_for(path: &str, port: u16) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    #[test]
-    fn the_start_page_leads_to_the_sign_in_once() {
-        let page = url::Url::parse("https://login.example/authorize?state=s-1").unwrap();
-        let asked = Asked {
-            state: Secret::new("s-1"),
-            origin: page.origin(),
-        };
-        let mut redirect = Redirect::listen().unwrap();
-        let address = redirect.start_at(&page).unwrap();
-        assert!(!address.contains("s-1"), "{address}");
-        let path = address.strip_prefix(&redirect.uri()).unwrap().to_owned();
-        let port = redirect.port;
-        let browser = std::thread::spawn(move || {
-            let first = asked_for(&path, port);
-            let second = asked_for(&path, port);
-            (first, second, asked_for("/?code=c&state=s-1", port))
-        });
-        let brought = redirect.wait(&asked, Duration::from_secs(20)).unwrap();
-        assert!(matches!(brought, Brought::Code(code) if code == "c"));
-        let (first, second, _) = browser.join().unwrap();
-        assert!(first.starts_with("HTTP/1.1 302 "), "{first}");
-        assert!(first.contains("Location: https://login.example/authorize?state=s-1\r\n"));
-        assert!(second.starts_with("HTTP/1.1 410 "), "{second}");
-        assert!(!second.contains("s-1"), "{second}");
-    }
 }

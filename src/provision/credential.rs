@@ -1,7 +1,7 @@
 //! What an app proves itself with, as a command gives it.
 
-use super::put_path;
-use super::secret::is_variable;
+use super::secret::{Wanted, is_variable, wanted_secret};
+use super::{Required, put_path};
 use crate::config::{
     self, Change, CredentialsMut, Day, FederatedToken, Given, ManagedIdentity, SecretSource,
 };
@@ -69,6 +69,25 @@ impl Credential {
         if let Some(identity) = self.managed_identity {
             *slots.managed_identity = identity;
         }
+        Ok(())
+    }
+
+    /// Puts it and the secret into a new server's entry; the secret is asked for where one
+    /// `is_needed` and nothing here stands for it. All else is checked before.
+    pub fn put_with_secret(
+        &self,
+        slots: &mut CredentialsMut<'_>,
+        secret: &Option<Given>,
+        is_needed: bool,
+        whose: &str,
+        required: &Required<'_>,
+    ) -> Result<()> {
+        self.put(slots, &None)?;
+        let wanted = |what, given| Wanted { what, given, whose };
+        let passphrase = wanted("certificate-passphrase", &self.passphrase).source(required)?;
+        config::put(&passphrase, slots.certificate_passphrase);
+        let is_needed = is_needed && !self.replaces_secret();
+        *slots.secret = wanted_secret(&wanted("secret", secret), is_needed, required)?;
         Ok(())
     }
 

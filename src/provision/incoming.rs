@@ -1,6 +1,6 @@
 //! An incoming server as a command gives it: from what is said of it to its definition.
 
-use super::{Credential, Person, Required, Wanted, put_path, wanted_secret};
+use super::{Credential, Person, Required, put_path};
 use crate::config::{
     Authentication, Authority, Change, ClientId, Given, HttpsUrl, IncomingServer, IncomingVia,
     Name, OauthEndpoint,
@@ -71,22 +71,14 @@ impl Incoming {
         ])?;
         put_path(&self.ca_file.clone().map(Change::Set), &mut server.ca_file)?;
         let whose = format!("server `{}`", server.name);
-        self.credential.put(&mut server.credentials_mut(), &None)?;
-        let passphrase = Wanted {
-            what: "certificate-passphrase",
-            given: &self.credential.passphrase,
-            whose: &whose,
-        };
-        let passphrase = passphrase.source(&required)?;
-        crate::config::put(&passphrase, &mut server.certificate_passphrase);
-        let is_needed = server.authentication == Authentication::OauthService
-            && !self.credential.replaces_secret();
-        let secret = Wanted {
-            what: "secret",
-            given: &self.secret,
-            whose: &whose,
-        };
-        server.secret = wanted_secret(&secret, is_needed, &required)?;
+        let is_needed = server.authentication == Authentication::OauthService;
+        self.credential.put_with_secret(
+            &mut server.credentials_mut(),
+            &self.secret,
+            is_needed,
+            &whose,
+            &required,
+        )?;
         Ok(server)
     }
 }

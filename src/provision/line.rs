@@ -179,10 +179,15 @@ pub fn queue_line(config: Option<&Path>, of: &Mailbox) -> String {
     for folder in &of.folders {
         line.option("--folder", &Some(folder));
     }
+    line.option("--start", &of.start);
+    for condition in &of.select {
+        line.option("--select", &Some(condition));
+    }
     line.option("--deliver", &of.deliver)
         .option("--after", &of.after)
         .option("--queue-priority", &of.queue_priority)
         .option("--queue-language", &of.queue_language)
+        .option("--queue-start", &of.queue_start)
         .flag("--replace", of.replace)
         .end()
 }

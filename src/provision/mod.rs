@@ -19,15 +19,14 @@ pub use guide::{ask_incoming, ask_kind, ask_mailbox, ask_outgoing, known};
 pub use incoming::Incoming;
 pub use line::{incoming_line, outgoing_line, queue_line};
 pub use outgoing::Outgoing;
-pub use queue::{Mailbox, add_mailbox, pick, remove_queue, set_queue};
+pub use queue::{Mailbox, add_mailbox, pick, remove_queue, set_queue, tree_of_queue};
 pub use secret::Wanted;
-use secret::wanted_secret;
 pub use server::{
     Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, remove_server, set_server,
-    tree_of,
+    tree_of_server,
 };
 
-use crate::config::{self, Config, Target, Tree};
+use crate::config::{self, Config, EmailAddress, Target, Tree};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use anyhow::Result;
@@ -61,6 +60,9 @@ pub trait Person {
 
     /// The secret on standard input, as the option `flag` says.
     fn piped(&self, flag: &str) -> Result<Secret>;
+
+    /// How many messages wait in the folders of a mailbox of this configuration, if it can be read.
+    fn waiting(&self, config: &Config, address: &EmailAddress) -> Result<u64>;
 
     /// Tells something beside the questions.
     fn tell(&self, text: &str);

@@ -1,6 +1,6 @@
 //! An outgoing server as a command gives it: from what is said of it to its definition.
 
-use super::{Credential, Person, Required, Wanted, put_path, wanted_secret};
+use super::{Credential, Person, Required, Wanted, put_path};
 use crate::config::{
     self, Authentication, Change, ClientId, Given, HttpsUrl, Name, OutgoingServer, OutgoingVia,
     ServerUser, Tenant,
@@ -70,22 +70,21 @@ impl Outgoing {
         ])?;
         put_path(&self.ca_file.clone().map(Change::Set), &mut server.ca_file)?;
         let whose = format!("server `{}`", server.name);
-        self.credential.put(&mut server.credentials_mut(), &None)?;
-        let wanted = |what, given| Wanted {
-            what,
-            given,
+        let is_needed =
+            server.client_id.is_some() && server.authentication == Authentication::OauthService;
+        self.credential.put_with_secret(
+            &mut server.credentials_mut(),
+            &self.secret,
+            is_needed,
+            &whose,
+            &required,
+        )?;
+        let password = Wanted {
+            what: "password",
+            given: &self.password,
             whose: &whose,
         };
-        let passphrase = wanted("certificate-passphrase", &self.credential.passphrase);
-        let passphrase = passphrase.source(&required)?;
-        config::put(&passphrase, &mut server.certificate_passphrase);
-        let is_needed = server.client_id.is_some()
-            && server.authentication == Authentication::OauthService
-            && !self.credential.replaces_secret();
-        let secret = wanted("secret", &self.secret);
-        server.secret = wanted_secret(&secret, is_needed, &required)?;
-        let password = wanted("password", &self.password).source(&required)?;
-        config::put(&password, &mut server.password);
+        config::put(&password.source(&required)?, &mut server.password);
         Ok(server)
     }
 }

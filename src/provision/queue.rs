@@ -2,8 +2,8 @@
 
 use super::{Outcome, Person, Required, Wanted, differences, different, resolved, typed_target};
 use crate::config::{
-    self, Address, AfterFetch, Change, Config, EmailAddress, Given, Language, Name, Priority,
-    Queue, Target, Tree,
+    self, Address, AfterFetch, Change, Condition, Config, EmailAddress, Given, Language, Name,
+    Priority, Queue, Start, Target, Tree,
 };
 use crate::fault::Fault;
 use crate::shell;
@@ -23,10 +23,13 @@ pub struct Mailbox {
     pub sender: bool,
     pub outgoing: Option<Name>,
     pub folders: Vec<String>,
+    pub start: Option<Start>,
+    pub select: Vec<Condition>,
     pub deliver: Option<Target>,
     pub after: Option<AfterFetch>,
     pub queue_priority: Option<Priority>,
     pub queue_language: Option<Language>,
+    pub queue_start: Option<Start>,
     /// It may take the place of another definition of the address.
     pub replace: bool,
 }
@@ -61,6 +64,8 @@ impl Mailbox {
         entry.sender = self.sender;
         entry.outgoing_server = self.outgoing.as_ref().map(Name::to_string);
         entry.folders = (!self.folders.is_empty()).then(|| self.folders.clone());
+        entry.start = self.start;
+        entry.select = (!self.select.is_empty()).then(|| self.select.iter().cloned().collect());
         entry.deliver = self.deliver.as_ref().map(typed_target).transpose()?;
         entry.after_fetch = self.after.clone();
         let password = Wanted {
@@ -88,13 +93,7 @@ pub fn add_mailbox(
     entry: &Address,
 ) -> Result<Outcome> {
     let mut wanted = config.clone();
-    put(
-        &mut wanted,
-        queue,
-        entry,
-        mailbox.queue_priority,
-        &mailbox.queue_language,
-    );
+    put(&mut wanted, queue, entry, mailbox);
     config::check_wanted(&wanted)?;
     let outcome = compare(
         &resolved(config, file)?,
@@ -109,13 +108,7 @@ pub fn add_mailbox(
     Ok(outcome)
 }
 
-fn put(
-    config: &mut Config,
-    name: &str,
-    entry: &Address,
-    priority: Option<Priority>,
-    language: &Option<Language>,
-) {
+fn put(config: &mut Config, name: &str, entry: &Address, said: &Mailbox) {
     let index = match config.queues.iter().position(|q| q.name == name) {
         Some(index) => index,
         None => {
@@ -123,14 +116,16 @@ fn put(
                 name: name.to_owned(),
                 language: None,
                 priority: None,
+                start: None,
                 addresses: Vec::new(),
             });
             config.queues.len() - 1
         }
     };
     let queue = &mut config.queues[index];
-    queue.priority = priority.or(queue.priority);
-    queue.language = language.clone().or(queue.language.take());
+    queue.priority = said.queue_priority.or(queue.priority);
+    queue.language = said.queue_language.clone().or(queue.language.take());
+    queue.start = said.queue_start.or(queue.start);
     match find(queue, &entry.address) {
         // The spelling in the file stays: a mailbox's name knows no case.
         Some(i) => {
@@ -222,6 +217,14 @@ pub fn remove_queue(
         }
     }
     Ok(Outcome::Removed)
+}
+
+/// The definition of a queue.
+///
+/// # Errors
+/// `Usage` where there is none of this name.
+pub fn tree_of_queue(config: &Config, name: &str) -> Result<Tree> {
+    Ok(config.queues[place(config, name)?].tree())
 }
 
 fn place(config: &Config, name: &str) -> Result<usize> {

@@ -78,7 +78,14 @@ fn put(
 }
 
 /// The definition of a server of either kind.
-pub fn tree_of(config: &Config, name: &str) -> Option<Tree> {
+///
+/// # Errors
+/// `Usage` where there is none of this name.
+pub fn tree_of_server(config: &Config, name: &str) -> Result<Tree> {
+    tree_of(config, name).ok_or_else(|| config::unknown("server", name, &config.server_names()))
+}
+
+fn tree_of(config: &Config, name: &str) -> Option<Tree> {
     let incoming = config.incoming_server(name).map(IncomingServer::tree);
     incoming.or_else(|| config.outgoing_server(name).map(OutgoingServer::tree))
 }
@@ -196,11 +203,9 @@ fn users(config: &Config, name: &str) -> Vec<(String, String)> {
             ));
         }
     }
-    for mailbox in config.mailboxes() {
-        let (queue, address) = (&mailbox.queue.name, &mailbox.address.address);
-        if mailbox.address.server == name
-            || mailbox.address.outgoing_server.as_deref() == Some(name)
-        {
+    for (queue, entry) in config.addresses() {
+        let (queue, address) = (&queue.name, &entry.address);
+        if entry.server == name || entry.outgoing_server.as_deref() == Some(name) {
             users.push((
                 format!("address `{address}` of queue `{queue}`"),
                 format!(

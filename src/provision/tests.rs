@@ -1,7 +1,7 @@
 //! A person who is no terminal: answers are given in advance.
 
 use super::*;
-use crate::config::{AfterFetch, Given};
+use crate::config::{AfterFetch, Given, Start};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
@@ -76,6 +76,10 @@ impl Person for Script {
         Ok(Secret::new(self.next(flag)))
     }
 
+    fn waiting(&self, _: &Config, _: &EmailAddress) -> Result<u64> {
+        Ok(12)
+    }
+
     fn tell(&self, text: &str) {
         self.told.borrow_mut().push_str(text);
     }
@@ -130,15 +134,19 @@ fn what_is_missing_comes_from_whoever_answers() {
         "eml:/mail",
         "move",
         "Done",
+        "now",
     ]);
     let said = ask_mailbox(&script, &config, Mailbox::default()).unwrap();
+    assert_eq!(said.start, Some(Start::Now));
+    let told = script.told.borrow().clone();
+    assert!(told.contains("there already (12 wait): now"), "{told}");
     assert_eq!(said.after, Some(AfterFetch::Move("Done".to_owned())));
     let (queue, entry) = said.entry(&script).unwrap();
     let file = Path::new(FILE);
     let add = |config: &mut Config, said| add_mailbox(config, file, said, &queue, &entry);
     assert_eq!(add(&mut config, &said).unwrap(), Outcome::Created);
     assert_eq!(add(&mut config, &said).unwrap(), Outcome::Unchanged);
-    assert_eq!(config.mailboxes().count(), 1);
+    assert_eq!(config.addresses().count(), 1);
 }
 
 #[test]

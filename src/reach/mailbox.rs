@@ -6,28 +6,34 @@
 //! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
 use super::way::{Permission, ReadWay, is_about_the_way, to_grant};
-use crate::config::{
-    AfterFetch, Authentication, Config, IncomingServer, IncomingVia, MailboxEntry, resolve,
-};
+use crate::config::{AfterFetch, Authentication, IncomingVia};
 use crate::fault::{Fault, Kind, Scene, kind_of};
-use crate::http::Agent;
+use crate::http::{self, Agent, Preparation};
 use crate::mail::Mailbox;
 use crate::mail::graph::{self, GraphMailbox};
 use crate::mail::imap::{self, ImapMailbox};
 use crate::means::Means;
 use crate::net;
+use crate::office::{Incoming, MailboxEntry, Office, Route};
 use crate::output::escape;
 use crate::secret::Secret;
 use crate::state::{Store, WayName};
-use crate::submit::Route;
 use crate::tokens::Access;
 use anyhow::{Context as _, Result};
 use std::cell::Cell;
 
+/// Begins what takes time before mailboxes that are read by Graph can be opened; it goes on beside
+/// other work until it is dropped.
+pub fn prepare(office: &Office<'_>) -> Preparation {
+    let servers = office.incoming.iter();
+    let by_https = servers.filter(|server| server.via == IncomingVia::Graph);
+    http::prepare(by_https.map(|server| server.ca_file.clone()))
+}
+
 /// Opens mailboxes; shared by threads.
 pub struct Mailboxes<'a> {
     means: Means,
-    config: &'a Config,
+    office: &'a Office<'a>,
     store: &'a Store,
     access: Access<'a>,
 }
@@ -93,12 +99,12 @@ impl From<Opened> for Box<dyn Mailbox> {
 }
 
 impl<'a> Mailboxes<'a> {
-    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Mailboxes<'a> {
+    pub fn new(means: &Means, office: &'a Office<'a>, store: &'a Store) -> Mailboxes<'a> {
         Mailboxes {
             means: means.clone(),
-            config,
+            office,
             store,
-            access: Access::new(means, config, store),
+            access: Access::new(means, office, store),
         }
     }
 
@@ -113,7 +119,7 @@ impl<'a> Mailboxes<'a> {
         stale_token: bool,
         way: &Cell<ReadWay>,
     ) -> Result<Opened> {
-        let server = self.server(wanted.entry)?;
+        let server = wanted.entry.incoming;
         let only = match server.via {
             IncomingVia::Imap => ReadWay::Imap,
             IncomingVia::Graph => ReadWay::Graph,
@@ -138,7 +144,7 @@ impl<'a> Mailboxes<'a> {
     /// Forgets the way that `auto` found, because it failed with `err`. True if another try may
     /// find a better one.
     fn forget(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> Result<bool> {
-        let server = self.server(wanted.entry)?;
+        let server = wanted.entry.incoming;
         if server.via != IncomingVia::Auto || !is_about_the_way(err) {
             return Ok(false);
         }
@@ -155,7 +161,7 @@ impl<'a> Mailboxes<'a> {
             return Ok(false);
         }
         let mut renewed = false;
-        for way in ReadWay::of(self.server(entry)?.via) {
+        for way in ReadWay::of(entry.incoming.via) {
             if self.access.is_dated(entry, way.resource())? {
                 // Why there is no new one is told once the old one has ended.
                 renewed |= self.token(entry, *way, true).is_ok();
@@ -164,17 +170,10 @@ impl<'a> Mailboxes<'a> {
         Ok(renewed)
     }
 
-    fn server(&self, entry: &MailboxEntry<'_>) -> Result<&'a IncomingServer> {
-        let name = &entry.address.server;
-        self.config
-            .incoming_server(name)
-            .ok_or_else(|| Fault::config(format!("there is no incoming server `{name}`")).into())
-    }
-
     fn open_either(
         &self,
         wanted: &Wanted<'_>,
-        server: &IncomingServer,
+        server: &Incoming<'_>,
         stale_token: bool,
         way: &Cell<ReadWay>,
     ) -> Result<Opened> {
@@ -232,7 +231,7 @@ impl<'a> Mailboxes<'a> {
     fn try_way(
         &self,
         wanted: &Wanted<'_>,
-        server: &IncomingServer,
+        server: &Incoming<'_>,
         way: ReadWay,
         stale_token: bool,
     ) -> Result<(Opened, String)> {
@@ -269,7 +268,7 @@ impl<'a> Mailboxes<'a> {
 
     fn token(&self, entry: &MailboxEntry<'_>, way: ReadWay, stale: bool) -> Result<Secret> {
         if stale {
-            let anew = Access::new(&self.means, self.config, self.store).fresh(true);
+            let anew = Access::new(&self.means, self.office, self.store).fresh(true);
             return anew.mailbox_token(entry, way.resource());
         }
         self.access.mailbox_token(entry, way.resource())
@@ -278,7 +277,7 @@ impl<'a> Mailboxes<'a> {
     fn open_by(
         &self,
         wanted: &Wanted<'_>,
-        server: &IncomingServer,
+        server: &Incoming<'_>,
         way: ReadWay,
         stale_token: bool,
     ) -> Result<Opened> {
@@ -289,7 +288,7 @@ impl<'a> Mailboxes<'a> {
     fn connect_to(
         &self,
         wanted: &Wanted<'_>,
-        server: &IncomingServer,
+        server: &Incoming<'_>,
         way: ReadWay,
         token: Secret,
     ) -> Result<Opened> {
@@ -303,24 +302,23 @@ impl<'a> Mailboxes<'a> {
 
     /// Who and where, for an error; `way` is the one that was tried last.
     pub fn scene(&self, entry: &MailboxEntry<'_>, way: ReadWay) -> Scene {
-        let server = self.config.incoming_server(&entry.address.server);
-        let known = server.map(|server| resolve::incoming(server).scene());
-        let is_person = server.is_some_and(|s| s.authentication == Authentication::OauthUser);
+        let server = entry.incoming;
+        let is_person = server.authentication == Authentication::OauthUser;
         let mut scene = Scene {
             queue: Some(entry.queue.name.clone()),
             address: Some(entry.address.address.to_string()),
             account: is_person.then(|| entry.account().to_owned()),
             protocol: Some(way.name().to_owned()),
-            ..known.unwrap_or_default()
+            ..server.registration.scene()
         };
-        if let (ReadWay::Imap, Some(Ok(endpoint))) = (way, server.map(resolve::imap)) {
+        if let (ReadWay::Imap, Ok(endpoint)) = (way, server.imap()) {
             endpoint.name_in(&mut scene);
         }
         scene
     }
 
     /// The HTTPS client that Graph is asked with.
-    pub fn http(&self, server: &IncomingServer) -> Result<Agent> {
+    pub fn http(&self, server: &Incoming<'_>) -> Result<Agent> {
         self.access.http(server.ca_file.as_deref())
     }
 
@@ -328,7 +326,7 @@ impl<'a> Mailboxes<'a> {
     /// nothing is asked for yet.
     pub fn connect(
         &self,
-        server: &IncomingServer,
+        server: &Incoming<'_>,
         way: ReadWay,
         name: &str,
         token: Secret,
@@ -337,7 +335,7 @@ impl<'a> Mailboxes<'a> {
         Ok(match way {
             ReadWay::Imap => {
                 let mut mailbox = imap::open(
-                    &resolve::imap(server)?,
+                    &server.imap()?,
                     settings,
                     name,
                     &token,
@@ -352,7 +350,7 @@ impl<'a> Mailboxes<'a> {
                 Opened::Imap(Box::new(mailbox))
             }
             ReadWay::Graph => Opened::Graph(Box::new(
-                graph::open(self.http(server)?, resolve::graph(server)?, name, token)
+                graph::open(self.http(server)?, server.graph()?, name, token)
                     .with_context(|| format!("incoming server `{}`", server.name))?,
             )),
         })
@@ -360,7 +358,7 @@ impl<'a> Mailboxes<'a> {
 }
 
 /// What the state knows a mailbox's way by: another server may have another app.
-fn name<'a>(wanted: &Wanted<'a>, server: &'a IncomingServer) -> WayName<'a> {
+fn name<'a>(wanted: &Wanted<'a>, server: &'a Incoming<'a>) -> WayName<'a> {
     WayName::Reading {
         mailbox: wanted.name,
         server: &server.name,

@@ -12,6 +12,6 @@ pub mod sent;
 mod transport;
 mod way;
 
-pub use mailbox::{Mailboxes, Opened, Wanted};
+pub use mailbox::{Mailboxes, Opened, Wanted, prepare};
 pub use transport::{Transports, proven};
 pub use way::{ReadWay, SendWay, is_about_the_way};

@@ -3,7 +3,7 @@
 
 use super::mailbox::{Mailboxes, Opened, Wanted};
 use crate::fault::{Fault, Kind, Scene};
-use crate::submit::Route;
+use crate::office::Route;
 use anyhow::{Context as _, Result};
 use std::cell::Cell;
 

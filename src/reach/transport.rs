@@ -6,16 +6,16 @@
 //! other way is taken.
 
 use super::way::{Permission, SendWay, is_about_the_way};
-use crate::config::{Authentication, Config, OutgoingVia, resolve};
+use crate::config::{Authentication, OutgoingVia};
 use crate::fault::Fault;
 use crate::http::Agent;
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::means::Means;
 use crate::net;
+use crate::office::{Office, Route};
 use crate::secret::Secret;
 use crate::state::{Ground, Store, WayName};
-use crate::submit::Route;
 use crate::tokens::Access;
 use anyhow::Result;
 
@@ -28,7 +28,6 @@ const PROVEN: &str =
 /// Chooses ways out and opens them; shared by threads.
 pub struct Transports<'a> {
     means: Means,
-    config: &'a Config,
     store: &'a Store,
     access: Access<'a>,
     /// For a token that is newer than this run.
@@ -38,14 +37,13 @@ pub struct Transports<'a> {
 }
 
 impl<'a> Transports<'a> {
-    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Transports<'a> {
+    pub fn new(means: &Means, office: &'a Office<'a>, store: &'a Store) -> Transports<'a> {
         let trace = means.trace();
         Transports {
             means: means.clone(),
-            config,
             store,
-            access: Access::new(means, config, store),
-            fresh_access: Access::new(means, config, store).fresh(true),
+            access: Access::new(means, office, store),
+            fresh_access: Access::new(means, office, store).fresh(true),
             trace: match trace {
                 Some(trace) => Box::new(trace),
                 None => Box::new(|_| {}),
@@ -193,10 +191,9 @@ impl<'a> Transports<'a> {
 
     /// Where it leads, for people.
     pub fn place(&self, route: &Route<'a>, way: SendWay) -> Result<String> {
-        let authority = resolve::outgoing(self.config, route.outgoing)?.authority;
         Ok(match way {
-            SendWay::Smtp => route.smtp(&authority)?.to_string(),
-            SendWay::Graph => route.graph(&authority)?.to_owned(),
+            SendWay::Smtp => route.outgoing.smtp()?.to_string(),
+            SendWay::Graph => route.outgoing.graph()?.to_owned(),
         })
     }
 
@@ -213,7 +210,7 @@ impl<'a> Transports<'a> {
         way: SendWay,
         alone: bool,
     ) -> Result<Box<dyn Transport + 'a>> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
+        let registration = route.outgoing.registration()?;
         let token = self.token(route, way);
         Ok(match way {
             SendWay::Smtp => {
@@ -223,7 +220,7 @@ impl<'a> Transports<'a> {
             }
             SendWay::Graph => Box::new(graph::transport(
                 self.http(route)?,
-                route.graph(&registration.authority)?,
+                route.outgoing.graph()?,
                 way.user(route),
                 token,
             )?),
@@ -238,9 +235,8 @@ impl<'a> Transports<'a> {
         settings: net::Settings,
         token: impl Fn(bool) -> Result<Secret> + 't,
     ) -> Result<Smtp<'t>> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
         let server = Server {
-            endpoint: route.smtp(&registration.authority)?,
+            endpoint: route.outgoing.smtp()?,
             settings,
             user: SendWay::Smtp.user(route).to_owned(),
         };
@@ -249,8 +245,7 @@ impl<'a> Transports<'a> {
 
     /// The HTTPS client of the way out by Graph.
     pub fn http(&self, route: &Route<'_>) -> Result<Agent> {
-        let registration = resolve::outgoing(self.config, route.outgoing)?;
-        self.access.http(registration.ca_file)
+        self.access.http(route.outgoing.registration()?.ca_file)
     }
 }
 

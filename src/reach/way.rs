@@ -3,8 +3,8 @@
 use crate::config::{Authentication, IncomingVia, OutgoingVia, Purpose, Resource};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::oauth::Claims;
+use crate::office::Route;
 use crate::secret::Secret;
-use crate::submit::Route;
 
 /// A way to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

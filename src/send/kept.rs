@@ -1,21 +1,24 @@
 //! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
 
 use super::outbox::{self, Claim, Destination, ReportTo, Settled};
-use super::{Mail, Office, Post, verdict, work};
+use super::{Mail, Post, Sending, verdict, work};
 use crate::delivery::{self, Place};
-use crate::fault::{Cause, Errors, Fault, Kind};
+use crate::fault::{Errors, Fault, Kind};
 use crate::mail::Receipt;
+use crate::office::Route;
 use crate::reach::{Mailboxes, sent};
-use crate::shell;
 use crate::state::{OutboxEntry, OutboxState};
-use crate::submit::{self, Route};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Connections at the same time, as many as Exchange allows.
 const CONNECTIONS: usize = 3;
+
+/// A flush leaves to the next one what comes in after this time.
+const LONGEST_FLUSH: Duration = Duration::from_secs(600);
 
 /// Hears what becomes of messages; shared by threads.
 pub trait Listener: Sync {
@@ -47,6 +50,52 @@ fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
+impl<'a> Sending<'a> {
+    /// Keeps a message durably, all its transactions or none.
+    fn keep(
+        &self,
+        mails: Vec<Mail<'a>>,
+        submitter: Option<&str>,
+    ) -> Result<Vec<(Mail<'a>, Claim<'a>)>, Vec<anyhow::Error>> {
+        let shared = mails.len() > 1;
+        let mut kept: Vec<(Mail<'a>, Claim<'a>)> = Vec::new();
+        for mail in mails {
+            match outbox::keep(
+                self.store,
+                mail.envelope.clone(),
+                &mail.message_id,
+                &mail.octets,
+                shared,
+                submitter,
+                now(),
+            ) {
+                Ok(claim) => kept.push((mail, claim)),
+                Err(err) => {
+                    // Nothing is promised: what was kept of it goes again.
+                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
+                    let undone = undone.filter_map(Result::err);
+                    return Err(std::iter::once(err).chain(undone).collect());
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Keeps a message durably for a later flush, all its transactions or none. Returns their ids.
+    ///
+    /// # Errors
+    /// It is not kept, and nothing is promised.
+    pub fn keep_for_later(&self, mails: Vec<Mail<'a>>, submitter: &str) -> Result<Vec<i64>> {
+        match self.keep(mails, Some(submitter)) {
+            Ok(kept) => Ok(kept.iter().map(|(_, claim)| claim.entry.id).collect()),
+            Err(errors) => Err(errors
+                .into_iter()
+                .next()
+                .unwrap_or_else(|| Fault::new(Kind::Bug, "it is not kept").into())),
+        }
+    }
+}
+
 impl<'a> Post<'a> {
     /// Sends a message that is kept nowhere.
     ///
@@ -55,7 +104,7 @@ impl<'a> Post<'a> {
     pub fn send(&mut self, mail: &Mail<'a>, listener: &dyn Listener) -> Result<()> {
         let result = self.submit(mail, &mut || Ok(()));
         listener.tell(mail, &result, None)?;
-        verdict::judge(mail, result?, || self.office.scene(mail, self.way))
+        verdict::judge(mail, result?, || self.sending.scene(mail, self.way))
     }
 
     /// Keeps a message durably, all its transactions, then tries each once.
@@ -64,30 +113,16 @@ impl<'a> Post<'a> {
         mails: Vec<Mail<'a>>,
         listener: &dyn Listener,
     ) -> Vec<Result<()>> {
-        let shared = mails.len() > 1;
-        let mut kept = Vec::new();
-        for mail in mails {
-            let envelope = mail.envelope.clone();
-            match outbox::keep(
-                self.office.store,
-                envelope,
-                &mail.message_id,
-                &mail.octets,
-                shared,
-                now(),
-            ) {
-                Ok(claim) => kept.push((mail, claim)),
-                Err(err) => {
-                    // Nothing is promised: what was kept of it goes again.
-                    listener.not_kept();
-                    let undone = kept.iter_mut().map(|(_, claim)| claim.remove());
-                    return std::iter::once(Err(err)).chain(undone).collect();
-                }
+        match self.sending.keep(mails, None) {
+            Ok(kept) => kept
+                .into_iter()
+                .map(|(mail, claim)| self.try_once(mail, claim, listener))
+                .collect(),
+            Err(errors) => {
+                listener.not_kept();
+                errors.into_iter().map(Err).collect()
             }
         }
-        kept.into_iter()
-            .map(|(mail, claim)| self.try_once(mail, claim, listener))
-            .collect()
     }
 
     fn try_once(
@@ -109,7 +144,7 @@ impl<'a> Post<'a> {
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),
-            Some(receipt) => verdict::judge(&mail, receipt, || self.office.scene(&mail, self.way)),
+            Some(receipt) => verdict::judge(&mail, receipt, || self.sending.scene(&mail, self.way)),
         }
     }
 }
@@ -120,7 +155,7 @@ impl<'a> Post<'a> {
 /// # Errors
 /// Of each message what somebody has to know; of errors with the same cause the first.
 pub fn flush<'a>(
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     mut entries: Vec<OutboxEntry>,
     listener: &dyn Listener,
     ready: impl Fn(&mut Claim<'_>) -> Result<bool> + Sync,
@@ -130,7 +165,7 @@ pub fn flush<'a>(
     entries.sort_by(|a, b| (&a.envelope.from, a.id).cmp(&(&b.envelope.from, b.id)));
     let about = entries.len();
     work(
-        office,
+        sending,
         entries.into_iter(),
         about,
         CONNECTIONS,
@@ -145,6 +180,35 @@ pub fn flush<'a>(
         },
     );
     let mut errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fold_same(&mut errors);
+    Errors::none_or(errors)
+}
+
+/// Works on the messages that are due, `due` first, then on those that came in meanwhile: whoever
+/// keeps one while a flush runs need not start another. Each is tried once.
+///
+/// # Errors
+/// As [`flush`].
+pub fn flush_due<'a>(
+    sending: &'a Sending<'a>,
+    mut due: Vec<OutboxEntry>,
+    listener: &dyn Listener,
+) -> Result<(), Errors> {
+    let start = Instant::now();
+    let mut tried = HashSet::new();
+    let mut errors = Vec::new();
+    while !due.is_empty() {
+        tried.extend(due.iter().map(|entry| entry.id));
+        let is_due = |claim: &mut Claim<'_>| Ok(claim.entry.is_due(now()));
+        if let Err(more) = flush(sending, due, listener, is_due) {
+            errors.extend(more.sorted());
+        }
+        if start.elapsed() > LONGEST_FLUSH {
+            break;
+        }
+        due = sending.store.outbox_due(now())?;
+        due.retain(|entry| !tried.contains(&entry.id));
+    }
     fold_same(&mut errors);
     Errors::none_or(errors)
 }
@@ -170,8 +234,8 @@ fn one(
     listener: &dyn Listener,
     ready: &impl Fn(&mut Claim<'_>) -> Result<bool>,
 ) -> Result<()> {
-    let office = post.office;
-    let Some(mut claim) = outbox::claim(office.store, id, now())? else {
+    let sending = post.sending;
+    let Some(mut claim) = outbox::claim(sending.store, id, now())? else {
         return Ok(());
     };
     let mut verdict = Ok(());
@@ -181,16 +245,18 @@ fn one(
         verdict = Err(unknown(&claim.entry).into());
     }
     if !claim.entry.refused.is_empty() {
-        let reported = report(office, &mut claim);
+        let reported = report(sending, &mut claim);
         verdict = verdict.and(reported);
     }
     verdict
 }
 
 fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) -> Result<()> {
-    let office = post.office;
+    let sending = post.sending;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let mail = submit::route(office.config, &sender)
+    let mail = sending
+        .office
+        .route(&sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| {
             Ok(Mail {
@@ -216,12 +282,12 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
     let settled = claim.settle(&result, ReportTo::Queue, now())?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
-        office
+        sending
             .means
             .observer
             .step(&format!("message {}: sent", claim.entry.id));
     }
-    verdict::judge(&mail, result?, || office.scene(&mail, post.way))
+    verdict::judge(&mail, result?, || sending.scene(&mail, post.way))
 }
 
 /// Makes a message ready to be sent again by a person's word. One that may have been accepted is
@@ -230,7 +296,7 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
 /// # Errors
 /// `OutcomeUnknown` where Sent Items cannot tell; why they cannot be looked into.
 pub fn ready_again(
-    office: &Office<'_>,
+    sending: &Sending<'_>,
     claim: &mut Claim<'_>,
     blindly: bool,
     listener: &dyn Listener,
@@ -240,8 +306,8 @@ pub fn ready_again(
             return Err(cannot_tell(&claim.entry).into());
         }
         let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-        let route = submit::route(office.config, &sender)?;
-        let mailboxes = Mailboxes::new(&office.means, office.config, office.store);
+        let route = sending.office.route(&sender)?;
+        let mailboxes = Mailboxes::new(&sending.means, sending.office, sending.store);
         if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
             claim.remove()?;
             listener.found_sent(&claim.entry, route.user())?;
@@ -265,17 +331,19 @@ fn cannot_tell(entry: &OutboxEntry) -> Fault {
 }
 
 /// Delivers the report that is due to the queue of the sender, or says why it cannot.
-fn report(office: &Office<'_>, claim: &mut Claim<'_>) -> Result<()> {
+fn report(sending: &Sending<'_>, claim: &mut Claim<'_>) -> Result<()> {
     let id = claim.entry.id;
     let sender = claim.entry.envelope.from.clone().unwrap_or_default();
-    let place = submit::route(office.config, &sender)
+    let place = sending
+        .office
+        .route(&sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| destination(&route))
         .and_then(|to| outbox::deliver_report(claim, &to, now()));
     match place {
         Ok(place) => {
             let said = format!("message {id}: its report is in {place}");
-            office.means.observer.step(&said);
+            sending.means.observer.step(&said);
             Ok(())
         }
         Err(err) => {
@@ -288,18 +356,8 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
     let entry = &route.entry;
     let address = entry.address.address.as_str();
     let queue = &entry.queue.name;
-    let target = entry.deliver().ok_or_else(|| {
-        Fault::config(format!(
-            "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
-        ))
-        .cause(Cause::NoDelivery)
-        .hint(format!(
-            "queuemail queue set {} --address {} --deliver maildir:PATH",
-            shell::quote(queue),
-            shell::quote(address)
-        ))
-    })?;
-    let webhooks = &entry.config.webhooks;
+    let target = entry.destination()?;
+    let webhooks = entry.webhooks;
     let place = delivery::expand(target, queue, address, "INBOX", entry.language(), webhooks)?;
     if matches!(place, Place::Stdout(_)) {
         return Err(Fault::config(format!(

@@ -17,18 +17,16 @@ mod prepare;
 pub mod verdict;
 
 pub use kept::Listener;
-pub use people::composer;
+pub use people::{composer, machine};
 pub use prepare::Orders;
 
-use crate::config::resolve::{self, Registration};
-use crate::config::{Config, Limits};
+use crate::config::Limits;
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
 use crate::means::Means;
+use crate::office::{Office, Registration, Route, login_to_send};
 use crate::reach::{SendWay, Transports};
 use crate::state::{Counter, Sender, Store};
-use crate::submit::Route;
-use crate::tokens::login_to_send;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,9 +48,9 @@ pub struct Mail<'a> {
 }
 
 /// What all connections of a run share.
-pub struct Office<'a> {
+pub struct Sending<'a> {
     means: Means,
-    pub config: &'a Config,
+    pub office: &'a Office<'a>,
     pub store: &'a Store,
     transports: Transports<'a>,
     /// Senders that failed: the messages after the first are not tried again, lest an account be
@@ -66,7 +64,7 @@ pub struct Office<'a> {
 
 /// One connection at a time, for messages one after the other.
 pub struct Post<'a> {
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     open: Option<Open<'a>>,
     /// The way that was taken last, for what an error says.
     pub way: Option<SendWay>,
@@ -81,13 +79,13 @@ struct Open<'a> {
     _slot: pace::Slot,
 }
 
-impl<'a> Office<'a> {
-    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Office<'a> {
-        Office {
+impl<'a> Sending<'a> {
+    pub fn new(means: &Means, office: &'a Office<'a>, store: &'a Store) -> Sending<'a> {
+        Sending {
             means: means.clone(),
-            config,
+            office,
             store,
-            transports: Transports::new(means, config, store),
+            transports: Transports::new(means, office, store),
             shut: Mutex::default(),
             accepted: Mutex::default(),
             patience: pace::PATIENCE,
@@ -95,9 +93,14 @@ impl<'a> Office<'a> {
     }
 
     /// Does not wait for its turn: whoever calls has somewhere to keep the message.
-    pub fn impatient(mut self) -> Office<'a> {
+    pub fn impatient(mut self) -> Sending<'a> {
         self.patience = Duration::ZERO;
         self
+    }
+
+    /// What the run gives to whoever works for it.
+    pub fn means(&self) -> &Means {
+        &self.means
     }
 
     fn shut(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {
@@ -126,8 +129,8 @@ impl<'a> Office<'a> {
     pub fn scene(&'a self, mail: &Mail<'a>, way: Option<SendWay>) -> Scene {
         let route = &mail.route;
         let queue = &route.entry.queue.name;
-        let registration = resolve::outgoing(self.config, route.outgoing).ok();
-        let known = registration.as_ref().map(Registration::scene);
+        let registration = route.outgoing.registration().ok();
+        let known = registration.map(Registration::scene);
         let ways = &self.transports;
         let way = way
             .or_else(|| ways.known(route).ok().flatten())
@@ -138,7 +141,9 @@ impl<'a> Office<'a> {
             address: Some(route.entry.address.address.to_string()),
             mailbox: Some(way.user(route).to_owned()),
             from: message::author_of(&mail.octets),
-            account: resolve::person_who_sends(route.outgoing, Some(route.entry.address))
+            account: route
+                .outgoing
+                .person(Some(route.entry.address))
                 .map(|person| person.name.to_owned()),
             server: Some(route.outgoing.name.clone()),
             is_outgoing: true,
@@ -149,8 +154,8 @@ impl<'a> Office<'a> {
             ..known.unwrap_or_default()
         };
         scene.host = ways.host(route, way);
-        if let (SendWay::Smtp, Some(registration)) = (way, registration)
-            && let Ok(endpoint) = route.smtp(&registration.authority)
+        if way == SendWay::Smtp
+            && let Ok(endpoint) = route.outgoing.smtp()
         {
             endpoint.name_in(&mut scene);
         }
@@ -188,9 +193,9 @@ impl<'a> Office<'a> {
 }
 
 impl<'a> Post<'a> {
-    pub fn new(office: &'a Office<'a>) -> Post<'a> {
+    pub fn new(sending: &'a Sending<'a>) -> Post<'a> {
         Post {
-            office,
+            sending,
             open: None,
             way: None,
         }
@@ -205,22 +210,22 @@ impl<'a> Post<'a> {
         mail: &Mail<'a>,
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
-        let (office, route) = (self.office, &mail.route);
+        let (sending, route) = (self.sending, &mail.route);
         let sender = Sender {
             server: &route.outgoing.name,
             user: route.user(),
         };
-        let shut = office
+        let shut = sending
             .shut()
             .iter()
             .find(|(shut, _)| *shut == sender)
             .map(|(_, fault)| fault.clone());
         if let Some(fault) = shut {
-            return Err(anyhow::Error::new(fault).context(office.scene(mail, self.way)));
+            return Err(anyhow::Error::new(fault).context(sending.scene(mail, self.way)));
         }
         let mut result = self.try_submit(sender, mail, None, before_end);
         if let (Err(err), Some(refused)) = (&result, self.way)
-            && let Some(other) = office.transports.another(route, refused, err)?
+            && let Some(other) = sending.transports.another(route, refused, err)?
         {
             self.close();
             result = self.try_submit(sender, mail, Some(other), before_end);
@@ -228,17 +233,17 @@ impl<'a> Post<'a> {
         if let Ok(receipt) = &result {
             if receipt.outcome == Outcome::Accepted {
                 let address = route.entry.address.address.as_str().to_lowercase();
-                *office.accepted().entry(address).or_default() += 1;
+                *sending.accepted().entry(address).or_default() += 1;
             }
-            office.transports.worked(route, self.way)?;
+            sending.transports.worked(route, self.way)?;
         }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
         {
-            office.shut().push((sender, fault.clone()));
+            sending.shut().push((sender, fault.clone()));
         }
-        pace::remember_wait(office.store, sender, &result)?;
-        result.with_context(|| office.scene(mail, self.way))
+        pace::remember_wait(sending.store, sender, &result)?;
+        result.with_context(|| sending.scene(mail, self.way))
     }
 
     fn try_submit(
@@ -248,8 +253,8 @@ impl<'a> Post<'a> {
         way: Option<SendWay>,
         before_end: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Receipt> {
-        let (office, route) = (self.office, &mail.route);
-        pace::obey_wait(office.store, sender)?;
+        let (sending, route) = (self.sending, &mail.route);
+        pace::obey_wait(sending.store, sender)?;
         let open = match self.open.take() {
             Some(open) if open.sender == sender => open,
             other => {
@@ -257,16 +262,16 @@ impl<'a> Post<'a> {
                 self.close();
                 let way = match way {
                     Some(way) => way,
-                    None => office.transports.choose(route)?,
+                    None => sending.transports.choose(route)?,
                 };
                 self.way = Some(way);
-                let host = office.transports.host(route, way).unwrap_or_default();
+                let host = sending.transports.host(route, way).unwrap_or_default();
                 let limits = route.limits(&host);
                 Open {
                     sender,
                     way,
-                    _slot: pace::slot(office, sender, &limits)?,
-                    transport: office.transports.open(route, way, mail.alone)?,
+                    _slot: pace::slot(sending, sender, &limits)?,
+                    transport: sending.transports.open(route, way, mail.alone)?,
                     limits,
                 }
             }
@@ -286,7 +291,7 @@ impl<'a> Post<'a> {
             );
             return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));
         }
-        pace::take_turn(office, sender, &open.limits, mail.envelope.to.len())?;
+        pace::take_turn(sending, sender, &open.limits, mail.envelope.to.len())?;
         open.transport
             .submit_noting(&mail.envelope, &mail.octets, before_end)
     }
@@ -301,7 +306,7 @@ impl<'a> Post<'a> {
 /// Works on `items` with up to `most` connections at the same time, a connection for about every
 /// `each` items: for a few, the time to connect would be longer than what it saves.
 pub fn work<'a, T: Send>(
-    office: &'a Office<'a>,
+    sending: &'a Sending<'a>,
     items: impl Iterator<Item = T> + Send,
     about: usize,
     most: usize,
@@ -312,7 +317,7 @@ pub fn work<'a, T: Send>(
     let items = Mutex::new(items);
     let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
-        let mut post = Post::new(office);
+        let mut post = Post::new(sending);
         while let Some(item) = next() {
             act(&mut post, item);
         }
@@ -327,5 +332,5 @@ pub fn work<'a, T: Send>(
             }
         });
     }
-    office.record_accepted();
+    sending.record_accepted();
 }

@@ -1,7 +1,7 @@
 //! The limits of a mailbox that sends, kept by all processes together, and the waits that its
 //! server asked for.
 
-use super::Office;
+use super::Sending;
 use crate::config::Limits;
 use crate::fault::{Cause, Fault};
 use crate::mail::Receipt;
@@ -25,14 +25,17 @@ pub struct Slot {
 }
 
 /// Waits for one of the mailbox's connections, where their number is limited.
-pub fn slot(office: &Office<'_>, sender: Sender<'_>, limits: &Limits) -> Result<Slot> {
+pub fn slot(sending: &Sending<'_>, sender: Sender<'_>, limits: &Limits) -> Result<Slot> {
     let Some(most) = limits.connections else {
         return Ok(Slot { _lock: None });
     };
-    let deadline = Instant::now() + office.patience;
+    let deadline = Instant::now() + sending.patience;
     loop {
         for number in 0..most.clamp(1, 64) {
-            if let Ok(lock) = office.store.lock(LockName::Connection { sender, number })? {
+            if let Ok(lock) = sending
+                .store
+                .lock(LockName::Connection { sender, number })?
+            {
                 return Ok(Slot { _lock: Some(lock) });
             }
         }
@@ -49,7 +52,7 @@ pub fn slot(office: &Office<'_>, sender: Sender<'_>, limits: &Limits) -> Result<
 
 /// Waits until the mailbox may send this message.
 pub fn take_turn(
-    office: &Office<'_>,
+    sending: &Sending<'_>,
     sender: Sender<'_>,
     limits: &Limits,
     recipients: usize,
@@ -61,9 +64,9 @@ pub fn take_turn(
     if pace == Pace::default() {
         return Ok(());
     }
-    let deadline = Instant::now() + office.patience;
+    let deadline = Instant::now() + sending.patience;
     loop {
-        let wait = office
+        let wait = sending
             .store
             .take_turn(sender, recipients, pace, Timestamp::now())?;
         let Some(wait) = wait else { return Ok(()) };
@@ -77,7 +80,7 @@ pub fn take_turn(
             .retry_after(Some(wait))
             .into());
         }
-        office.means.observer.step(&format!(
+        sending.means.observer.step(&format!(
             "`{}` may send again in {:.1} s",
             sender.user,
             wait.as_secs_f32()

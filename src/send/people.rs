@@ -1,25 +1,24 @@
 //! Who sends a message and who gets it, as the caller, the message and the configuration say;
 //! people of this machine included.
 
-use crate::config::{Config, named};
+use crate::config::{Defaults, named};
 use crate::fault::{Fault, Kind};
 use crate::mail::addresses;
 use crate::mail::message::Draft;
-use crate::submit::is_local;
+use crate::office::{Office, is_local};
 use anyhow::Result;
 use std::collections::HashSet;
 
 /// Who sends a composed message: `-f`, else `defaults: sender`, else the only address that may.
-pub fn composer(config: &Config, from: Option<&str>) -> Result<String> {
+pub fn composer(office: &Office<'_>, from: Option<&str>) -> Result<String> {
     if let Some(named) = named_sender(from)? {
         return Ok(named);
     }
-    if let Some(sender) = &config.defaults.sender {
+    if let Some(sender) = &office.defaults().sender {
         return Ok(sender.to_string());
     }
-    let senders: Vec<&str> = config
-        .mailboxes()
-        .filter(|e| e.address.sender)
+    let senders: Vec<&str> = office
+        .senders()
         .map(|e| e.address.address.as_str())
         .collect();
     match senders[..] {
@@ -53,9 +52,9 @@ fn named_sender(from: Option<&str>) -> Result<Option<String>> {
 
 /// `-f`, else the From field; somebody of this machine sends as `defaults: sender`, if that is
 /// set. In From, where nobody could answer them, they stand as the sender's name.
-pub fn sender(config: &Config, from: Option<&str>, draft: &mut Draft) -> Result<String> {
+pub fn sender(defaults: &Defaults, from: Option<&str>, draft: &mut Draft) -> Result<String> {
     let machine = machine();
-    let stand_in = config.defaults.sender.as_ref().map(|s| s.as_str());
+    let stand_in = defaults.sender.as_ref().map(|s| s.as_str());
     let named = match named_sender(from)? {
         Some(named) => Some(named),
         None => draft.sender()?,
@@ -70,7 +69,7 @@ pub fn sender(config: &Config, from: Option<&str>, draft: &mut Draft) -> Result<
                 .into());
         }
     };
-    // What cannot be read there is an error where it matters, see `submit::check_authors`.
+    // What cannot be read there is an error where it matters, see `Office::check_authors`.
     if let Ok([author]) = draft.author_addresses().as_deref()
         && is_local(author, &machine)
         && !author.eq_ignore_ascii_case(&sender)
@@ -89,12 +88,12 @@ pub fn machine() -> String {
 
 /// Full addresses, each once: the domain is the same in any case (RFC 5321 §2.4). Who is of this
 /// machine is `defaults: recipient`, if that is set.
-pub fn distinct(config: &Config, found: Vec<String>) -> Result<Vec<String>> {
+pub fn distinct(defaults: &Defaults, found: Vec<String>) -> Result<Vec<String>> {
     let mut to: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
     let machine = machine();
     for mut address in found {
-        match &config.defaults.recipient {
+        match &defaults.recipient {
             Some(stand_in) if is_local(&address, &machine) => address = stand_in.to_string(),
             _ => {}
         }

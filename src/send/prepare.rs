@@ -3,11 +3,11 @@
 
 use super::compose::{Auto, auto_fields};
 use super::people::{distinct, machine, sender};
-use super::{Mail, Office};
+use super::{Mail, Sending};
 use crate::fault::{Fault, Kind};
 use crate::mail::message::{Draft, Prepared};
 use crate::mail::{Envelope, Notifications, addresses};
-use crate::submit::{self, is_local};
+use crate::office::is_local;
 use anyhow::Result;
 use std::sync::Arc;
 
@@ -32,7 +32,67 @@ pub struct Orders<'o> {
     pub several: bool,
 }
 
-impl<'a> Office<'a> {
+impl Orders<'_> {
+    /// Who gets a message: by the caller's word and, where that is wanted, by its own.
+    ///
+    /// # Errors
+    /// `Usage`, `Malformed`: an address cannot be read.
+    pub fn everybody(&self, draft: &Draft) -> Result<Vec<String>> {
+        let mut found = self.composed_for.clone();
+        for text in self.recipients {
+            let parsed = addresses::parse(text).map_err(|why| {
+                Fault::usage(format!(
+                    "cannot read the recipient `{}`: {why}",
+                    text.escape_debug()
+                ))
+            })?;
+            found.extend(parsed);
+        }
+        if self.from_header {
+            found.extend(draft.recipients()?);
+        }
+        Ok(found)
+    }
+
+    /// That a message has no recipient, and why.
+    pub fn nobody(&self, draft: &Draft) -> Fault {
+        if self.from_header
+            && let Some(why) = draft.without_header()
+        {
+            return Fault::new(
+                Kind::Malformed,
+                format!("the message has no header that names a recipient: {why}"),
+            );
+        }
+        let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
+        match self.from_header {
+            true => fault.hint("To, Cc and Bcc name nobody"),
+            false => fault.hint("name them, or take them from To, Cc and Bcc with -t"),
+        }
+    }
+}
+
+impl<'a> Sending<'a> {
+    /// Whether a sender may be named, as far as that can be said before the message is there.
+    ///
+    /// # Errors
+    /// `Refused` or `Config`: why not.
+    pub fn check_sender(&self, from: &str) -> Result<()> {
+        let stands_in = self.office.defaults().sender.is_some() && is_local(from, &machine());
+        if !(from.is_empty() || stands_in) {
+            self.office.route(from)?;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody can be sent to.
+    ///
+    /// # Errors
+    /// `UnknownRecipient`: why not.
+    pub fn check_recipient(&self, to: &str) -> Result<()> {
+        distinct(self.office.defaults(), vec![to.to_owned()]).map(drop)
+    }
+
     /// The transactions of a message; `name` is how to name it.
     ///
     /// # Errors
@@ -44,31 +104,19 @@ impl<'a> Office<'a> {
         name: Option<String>,
     ) -> Result<Vec<Mail<'a>>> {
         let mut draft = Draft::read(octets)?;
-        let mut found = orders.composed_for.clone();
-        for text in orders.recipients {
-            let parsed = addresses::parse(text).map_err(|why| {
-                Fault::usage(format!(
-                    "cannot read the recipient `{}`: {why}",
-                    text.escape_debug()
-                ))
-            })?;
-            found.extend(parsed);
-        }
-        if orders.from_header {
-            found.extend(draft.recipients()?);
-        }
-        let to = distinct(self.config, found)?;
+        let to = distinct(self.office.defaults(), orders.everybody(&draft)?)?;
         if to.is_empty() {
-            return Err(nobody(orders, &draft).into());
+            return Err(orders.nobody(&draft).into());
         }
-        let sender = sender(self.config, orders.from, &mut draft)?;
-        let route = submit::route(self.config, &sender).map_err(|fault| {
+        let sender = sender(self.office.defaults(), orders.from, &mut draft)?;
+        let route = self.office.route(&sender).map_err(|fault| {
             match is_local(&sender, &machine()) {
                 true => fault.hint("for mail of this machine, as from cron, name a sender in the configuration: `defaults: { sender: ADDRESS }`"),
                 false => fault,
             }
         })?;
-        submit::check_authors(self.config, &route, || draft.author_addresses())?;
+        self.office
+            .check_authors(&route, || draft.author_addresses())?;
         if let Some(auto) = orders.auto {
             let usual = match draft.answers() {
                 true => Auto::Replied,
@@ -99,21 +147,5 @@ impl<'a> Office<'a> {
                 alone,
             })
             .collect())
-    }
-}
-
-fn nobody(orders: &Orders<'_>, draft: &Draft) -> Fault {
-    if orders.from_header
-        && let Some(why) = draft.without_header()
-    {
-        return Fault::new(
-            Kind::Malformed,
-            format!("the message has no header that names a recipient: {why}"),
-        );
-    }
-    let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
-    match orders.from_header {
-        true => fault.hint("To, Cc and Bcc name nobody"),
-        false => fault.hint("name them, or take them from To, Cc and Bcc with -t"),
     }
 }

@@ -1,12 +1,8 @@
 //! Who needs which right, by the configuration.
 
-use crate::config::resolve;
-use crate::config::{
-    Authentication, Authority, Cloud, Config, IncomingServer, IncomingVia, OutgoingServer,
-    OutgoingVia, Purpose,
-};
+use crate::config::{Authentication, Authority, Cloud, IncomingVia, OutgoingVia, Purpose};
 use crate::fault::Fault;
-use crate::submit;
+use crate::office::{Incoming, Office, Outgoing};
 use anyhow::Result;
 
 /// Everything to set up.
@@ -70,29 +66,30 @@ pub struct SendAs {
 /// The plan for the servers of these names; for all where there are none.
 ///
 /// # Errors
-/// `Config` where an outgoing server has no app to sign in as, or a name cannot be put into a
+/// `Usage` where a name is no server's; `Config` where an outgoing server has no app to sign in as, or a name cannot be put into a
 /// script.
-pub fn plan(config: &Config, names: &[String]) -> Result<Plan> {
+pub fn plan(office: &Office<'_>, names: &[String]) -> Result<Plan> {
+    office.check_servers(names)?;
     let chosen = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
     let mut plan = Plan::default();
-    for server in config.incoming_servers.iter().filter(|s| chosen(&s.name)) {
-        reading(&mut plan, config, server);
+    for server in office.incoming.iter().filter(|s| chosen(&s.name)) {
+        reading(&mut plan, office, server);
     }
-    for server in config
-        .outgoing_servers
+    for server in office
+        .outgoing
         .iter()
         .filter(|s| s.enabled && chosen(&s.name))
     {
-        sending(&mut plan, config, server)?;
+        sending(&mut plan, office, server)?;
     }
-    shared(&mut plan, config, &chosen);
+    shared(&mut plan, office, &chosen);
     check(&plan)?;
     Ok(plan)
 }
 
-fn reading(plan: &mut Plan, config: &Config, server: &IncomingServer) {
+fn reading(plan: &mut Plan, office: &Office<'_>, server: &Incoming<'_>) {
     // Other providers have no PowerShell.
-    if !resolve::incoming(server).is_entra() {
+    if !server.registration.is_entra() {
         return;
     }
     let by_imap = server.via != IncomingVia::Graph;
@@ -100,9 +97,9 @@ fn reading(plan: &mut Plan, config: &Config, server: &IncomingServer) {
     let service = server.authentication == Authentication::OauthService;
     let tenant = plan.tenant(&server.address);
     let app = tenant.app(server.client_id.as_str(), &server.name, service);
-    let entries: Vec<_> = config
+    let entries: Vec<_> = office
         .mailboxes()
-        .filter(|e| e.address.server == server.name)
+        .filter(|e| e.reads_through(server))
         .collect();
     if by_imap {
         app.needs(Purpose::Imap, server.authentication);
@@ -130,8 +127,8 @@ fn reading(plan: &mut Plan, config: &Config, server: &IncomingServer) {
     }
 }
 
-fn sending(plan: &mut Plan, config: &Config, server: &OutgoingServer) -> Result<()> {
-    let registration = resolve::outgoing(config, server)?;
+fn sending(plan: &mut Plan, office: &Office<'_>, server: &Outgoing<'_>) -> Result<()> {
+    let registration = server.registration()?;
     if !registration.is_entra() {
         return Ok(());
     }
@@ -146,13 +143,12 @@ fn sending(plan: &mut Plan, config: &Config, server: &OutgoingServer) -> Result<
     if by_graph {
         app.needs(Purpose::GraphSend, server.authentication);
     }
-    for entry in config.mailboxes() {
-        let through = entry.address.outgoing_server.as_deref() == Some(&server.name);
-        if !entry.address.sender || !through {
+    for entry in office.mailboxes() {
+        if !entry.sends_through(server) {
             continue;
         }
         let address = entry.address.address.as_str();
-        let route = submit::route(config, address)?;
+        let route = office.route_of(entry)?;
         let app = tenant.app(registration.client_id.as_str(), &server.name, service);
         if by_smtp {
             if service {
@@ -178,7 +174,7 @@ fn sending(plan: &mut Plan, config: &Config, server: &OutgoingServer) -> Result<
                 tenant.send_as.push(pair);
             }
         }
-        if !service && let Ok(account) = resolve::sender(server, Some(entry.address)) {
+        if !service && let Ok(account) = server.account(Some(entry.address)) {
             tenant.delegate(route.user(), account.name);
         }
     }
@@ -186,19 +182,19 @@ fn sending(plan: &mut Plan, config: &Config, server: &OutgoingServer) -> Result<
 }
 
 /// Marks the apps that servers outside the plan sign in with: an undo must leave them their app.
-fn shared(plan: &mut Plan, config: &Config, chosen: &impl Fn(&str) -> bool) {
-    let mut others: Vec<String> = config
-        .incoming_servers
+fn shared(plan: &mut Plan, office: &Office<'_>, chosen: &impl Fn(&str) -> bool) {
+    let mut others: Vec<String> = office
+        .incoming
         .iter()
         .filter(|s| !chosen(&s.name))
         .map(|s| s.client_id.as_str().to_lowercase())
         .collect();
     others.extend(
-        config
-            .outgoing_servers
+        office
+            .outgoing
             .iter()
             .filter(|s| !chosen(&s.name))
-            .filter_map(|s| resolve::outgoing(config, s).ok())
+            .filter_map(|s| s.registration().ok())
             .map(|r| r.client_id.as_str().to_lowercase()),
     );
     for app in plan.tenants.iter_mut().flat_map(|t| &mut t.apps) {

@@ -3,6 +3,7 @@
 use super::plan::{App, Delegate, SendAs, Tenant};
 use super::{Plan, plan, script};
 use crate::config::Config;
+use crate::office::Office;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tree_sitter::Parser;
@@ -137,7 +138,7 @@ fn config() -> Config {
 
 #[test]
 fn exactly_what_the_configuration_needs() {
-    let plan = plan(&config(), &[]).unwrap();
+    let plan = plan(&Office::link(&config()).unwrap(), &[]).unwrap();
     let [contoso, fabrikam] = &plan.tenants[..] else {
         panic!("{plan:#?}")
     };
@@ -169,7 +170,7 @@ fn exactly_what_the_configuration_needs() {
 
 #[test]
 fn a_server_alone_leaves_the_others_their_app() {
-    let plan = plan(&config(), &["out".into()]).unwrap();
+    let plan = plan(&Office::link(&config()).unwrap(), &["out".into()]).unwrap();
     let app = &plan.tenants[0].apps[0];
     assert_eq!(app.exchange_permissions, ["SMTP.SendAsApp"]);
     assert!(app.shared);
@@ -177,7 +178,7 @@ fn a_server_alone_leaves_the_others_their_app() {
 
 #[test]
 fn both_scripts_are_powershell() {
-    let plan = plan(&config(), &[]).unwrap();
+    let plan = plan(&Office::link(&config()).unwrap(), &[]).unwrap();
     let apply = commands(&script(&plan, false));
     for command in [
         "New-MgServicePrincipalAppRoleAssignment",
@@ -214,7 +215,7 @@ fn what_does_not_show_is_refused() {
     for name in ["a\u{202e}b", "a\u{7}b"] {
         let mut config = config();
         config.queues[0].addresses[3].account = Some(name.into());
-        let err = plan(&config, &[]).unwrap_err();
+        let err = plan(&Office::link(&config).unwrap(), &[]).unwrap_err();
         assert!(
             err.to_string().contains("characters that do not show"),
             "{err}"

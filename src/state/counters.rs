@@ -17,15 +17,18 @@ pub enum Counter {
     Sent,
     /// Waits that a service asked for.
     Throttled,
+    /// Changes of the incidents: who counts one holds up others until it has committed.
+    Changed,
 }
 
 impl Counter {
-    const ALL: [Counter; 5] = [
+    const ALL: [Counter; 6] = [
         Counter::Fetched,
         Counter::Failed,
         Counter::Quarantined,
         Counter::Sent,
         Counter::Throttled,
+        Counter::Changed,
     ];
 
     /// What the state knows it by.
@@ -36,6 +39,7 @@ impl Counter {
             Counter::Quarantined => "quarantined",
             Counter::Sent => "sent",
             Counter::Throttled => "throttled",
+            Counter::Changed => "changed",
         }
     }
 }
@@ -52,7 +56,7 @@ pub(super) fn add(
          ON CONFLICT (name, subject) DO UPDATE SET value = counter.value + ?3",
     );
     if number > 0 {
-        tx.run(&ADD, &values![counter.name(), subject, number])?;
+        tx.later(&ADD, &values![counter.name(), subject, number])?;
     }
     Ok(())
 }

@@ -20,6 +20,8 @@ pub struct Health {
     pub delivered: u64,
     /// Delivered, and the server not yet told.
     pub unsettled: u64,
+    /// Of those, how many the server refused to mark, move or delete, and why one of them.
+    pub refused: Option<(u64, String)>,
     /// How long the last run took, in milliseconds.
     pub took: Option<i64>,
 }
@@ -67,9 +69,9 @@ impl Store {
         }
         self.transaction_in_passing(|tx| {
             let well = runs.iter().filter(|ran| ran.error.is_none());
-            tx.many(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;
+            tx.many_later(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;
             let failed = runs.iter().filter(|ran| ran.error.is_some());
-            tx.many(
+            tx.many_later(
                 &FAILED,
                 failed.map(|ran| values![&ran.mailbox, now, ran.error.as_ref(), ran.took]),
             )?;
@@ -99,7 +101,8 @@ impl Store {
                AND (m.state = 'failed' OR m.state = 'staged' OR m.state = 'quarantined')",
         );
         const UNSETTLED: Sql = Sql::both(
-            "SELECT count(*) FROM folder f JOIN message m ON m.folder = f.id
+            "SELECT count(*), count(m.reason), max(m.reason)
+             FROM folder f JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.settle IS NOT NULL",
         );
         let whose = values![address];
@@ -122,7 +125,12 @@ impl Store {
                 health.quarantined = count(row, 1)?;
                 Ok(())
             })?;
-            health.unsettled = reader.only_row(&UNSETTLED, &whose, |row| count(row, 0))?;
+            reader.only_row(&UNSETTLED, &whose, |row| {
+                health.unsettled = count(row, 0)?;
+                let reason: Option<String> = row.get(2)?;
+                health.refused = Some(count(row, 1)?).zip(reason);
+                Ok(())
+            })?;
             Ok(health)
         })
     }

@@ -1,6 +1,7 @@
 //! What fails at present, and who has been told of it.
 
 use super::Store;
+use super::counters::{self, Counter};
 use super::db;
 use super::db::{Row, Sql, Tx, values};
 use anyhow::Result;
@@ -119,8 +120,9 @@ impl Store {
 
     /// Has `work` change the incidents, which nobody else does meanwhile. This is not waited for:
     /// after a power cut, a notice may be given once more.
-    pub fn change_incidents<T>(&self, work: impl FnOnce(&mut Vec<Incident>) -> T) -> Result<T> {
+    pub fn change_incidents<T>(&self, mut work: impl FnMut(&mut Vec<Incident>) -> T) -> Result<T> {
         self.transaction_in_passing(|tx| {
+            counters::add(tx, Counter::Changed, "incidents", 1)?;
             let before: Vec<Incident> = tx.rows(&ALL, &[], incident)?;
             let mut after = before.clone();
             let done = work(&mut after);
@@ -223,7 +225,11 @@ mod tests {
         store
             .change_incidents(|all| *all = vec![other.clone(), one.clone()])
             .unwrap();
-        assert_eq!(statements::taken().len(), 3, "read, removals, the one row");
+        assert_eq!(
+            statements::taken().len(),
+            4,
+            "count, read, removals, the one row"
+        );
         assert_eq!(store.incidents().unwrap(), [other, one.clone()]);
         store.change_incidents(|all| all.remove(0)).unwrap();
         assert_eq!(store.incidents().unwrap(), [one]);

@@ -5,7 +5,7 @@
 //! whose row says `failed` are tried again.
 
 use super::Store;
-use super::db::{Error, Reader, Row, Sql, values};
+use super::db::{Error, Reader, Row, Sql, Tx, values};
 use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
@@ -33,8 +33,15 @@ pub struct FolderRecord {
     pub id: FolderId,
     pub epoch: Epoch,
     pub mark: Option<String>,
-    /// Mail was delivered in another epoch and may be here under new ids.
+    /// Mail was dealt with in another epoch and may be here under new ids, …
     pub renumbered: bool,
+    /// … and some of it was skipped.
+    pub skipped_before: bool,
+    /// What was there before fetching began, while not all of it is on record as skipped; only the
+    /// engine reads it.
+    pub start: Option<String>,
+    /// It was not on record before it was opened.
+    pub is_new: bool,
 }
 
 /// What became of a message that is accounted for.
@@ -44,6 +51,8 @@ pub enum Standing {
     Quarantined,
     /// Dropped from quarantine by a person.
     Dropped,
+    /// There before fetching began.
+    Skipped,
     /// To be tried again, or interrupted.
     Pending,
 }
@@ -54,6 +63,7 @@ fn standing(row: &Row<'_>, column: usize) -> Result<Standing, Error> {
         "delivered" => Standing::Delivered,
         "quarantined" => Standing::Quarantined,
         "dropped" => Standing::Dropped,
+        "skipped" => Standing::Skipped,
         _ => Standing::Pending,
     })
 }
@@ -66,6 +76,29 @@ pub struct StagedRecord {
     pub intent: String,
     pub fingerprint: [u8; 16],
     pub size: u64,
+}
+
+/// A message that is skipped.
+#[derive(Clone, Debug)]
+pub struct SkippedRecord {
+    pub remote: RemoteId,
+    /// Of what is known of it without its being retrieved.
+    pub fingerprint: [u8; 16],
+    /// When the server received it (Unix seconds), if it says so.
+    pub received: Option<i64>,
+}
+
+/// Servers tell the time at which a message was received alike, but for what a wrong zone makes of
+/// it, in seconds.
+const RECEIVED_ALIKE: i64 = 86_400;
+
+/// A message that is delivered, and of which the server is still to be told.
+#[derive(Clone, Debug)]
+pub struct Unsettled {
+    pub remote: RemoteId,
+    pub action: AfterFetch,
+    /// What it is recognised by; a row that has none is taken for no message.
+    pub fingerprint: Option<[u8; 16]>,
 }
 
 /// A delivery that a crash may have interrupted.
@@ -96,6 +129,9 @@ impl FolderRecord {
             epoch: self.epoch + WENT_BACK,
             mark: None,
             renumbered: true,
+            skipped_before: false,
+            start: self.start.clone(),
+            is_new: false,
         }
     }
 }
@@ -112,8 +148,13 @@ fn folder(
                 CASE WHEN epoch = this AND former = 0 THEN false
                      ELSE EXISTS (SELECT 1 FROM message m
                                   WHERE m.folder = f.id AND m.present <> 0
-                                    AND (m.epoch < this OR m.epoch > this)) END
-         FROM (SELECT id, epoch, mark, former, epoch - epoch % ?4 + ?3 AS this
+                                    AND (m.epoch < this OR m.epoch > this)) END,
+                CASE WHEN epoch = this AND former = 0 THEN false
+                     ELSE EXISTS (SELECT 1 FROM message m
+                                  WHERE m.folder = f.id AND m.present <> 0 AND m.state = 'skipped'
+                                    AND (m.epoch < this OR m.epoch > this)) END,
+                start
+         FROM (SELECT id, epoch, mark, former, start, epoch - epoch % ?4 + ?3 AS this
                FROM folder WHERE address = ?1 AND name = ?2) f",
     );
     let values = values![address, name, uidvalidity, WENT_BACK];
@@ -124,6 +165,9 @@ fn folder(
                 epoch: row.get(1)?,
                 mark: mark(row, 2, uidvalidity)?,
                 renumbered: row.get(4)?,
+                skipped_before: row.get(5)?,
+                start: row.get(6)?,
+                is_new: false,
             },
             settled: row.get(3)?,
         })
@@ -145,16 +189,23 @@ fn mark(row: &Row<'_>, column: usize, uidvalidity: u32) -> Result<Option<String>
 impl Store {
     /// The record of a folder that was opened with this UIDVALIDITY. A new one begins an epoch and
     /// drops the mark: everything is listed again, and what was delivered in the former one is
-    /// recognised.
-    pub fn open_folder(&self, address: &str, name: &str, uidvalidity: u32) -> Result<FolderRecord> {
+    /// recognised. A folder that is new goes on record with its `start`.
+    pub fn open_folder(
+        &self,
+        address: &str,
+        name: &str,
+        uidvalidity: u32,
+        start: Option<&str>,
+    ) -> Result<FolderRecord> {
         const RECORD: Sql = Sql::both(
-            "INSERT INTO folder (address, name, epoch) VALUES (?1, ?2, ?3)
+            "INSERT INTO folder (address, name, epoch, start) VALUES (?1, ?2, ?3, ?5)
              ON CONFLICT (address, name) DO UPDATE
              SET epoch = folder.epoch - folder.epoch % ?4 + ?3, mark = NULL, former = 1
              WHERE folder.epoch % ?4 <> ?3",
         );
         const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
         let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
+        let is_new = known.is_none();
         if let Some(Known {
             record,
             settled: true,
@@ -163,17 +214,21 @@ impl Store {
             return Ok(record);
         }
         let known = self.transaction(|tx| {
-            tx.run(&RECORD, &values![address, name, uidvalidity, WENT_BACK])?;
+            let row = values![address, name, uidvalidity, WENT_BACK, start];
+            tx.later(&RECORD, &row)?;
             let known = folder(tx, address, name, uidvalidity)?;
             match &known {
                 Some(known) if known.record.renumbered => tx.index_fingerprints()?,
-                Some(known) => drop(tx.run(&SETTLE, &values![known.record.id])?),
+                Some(known) => tx.later(&SETTLE, &values![known.record.id])?,
                 None => {}
             }
             Ok(known)
         })?;
         known
-            .map(|known| known.record)
+            .map(|known| FolderRecord {
+                is_new,
+                ..known.record
+            })
             .context("the folder that was just recorded is not there")
     }
 
@@ -187,11 +242,16 @@ impl Store {
         );
         const BEGIN: Sql =
             Sql::both("UPDATE folder SET epoch = ?2, mark = NULL, former = 1 WHERE id = ?1");
-        let began = record.with_uids_gone_back();
-        self.transaction(|tx| {
-            tx.run(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
-            tx.run(&BEGIN, &values![record.id, began.epoch])?;
-            tx.index_fingerprints()
+        const SKIPPED: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0 LIMIT 1",
+        );
+        let mut began = record.with_uids_gone_back();
+        began.skipped_before = self.transaction(|tx| {
+            tx.later(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
+            tx.later(&BEGIN, &values![record.id, began.epoch])?;
+            tx.index_fingerprints()?;
+            tx.exists(&SKIPPED, &values![record.id, began.epoch])
         })?;
         Ok(began)
     }
@@ -316,7 +376,132 @@ impl Store {
     /// Moves the mark: everything up to it is accounted for.
     pub fn set_mark(&self, folder: FolderId, mark: &str) -> Result<()> {
         const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
-        self.transaction(|tx| tx.run(&MARK, &values![folder, mark]))
+        self.transaction(|tx| tx.later(&MARK, &values![folder, mark]))
+    }
+
+    /// Puts on record what is there before fetching begins (again), until all of it is skipped.
+    pub fn set_start(&self, folder: FolderId, start: &str) -> Result<()> {
+        const START: Sql = Sql::both("UPDATE folder SET start = ?2 WHERE id = ?1");
+        self.transaction(|tx| tx.run(&START, &values![folder, start]))
+            .map(drop)
+    }
+
+    /// All that was there before fetching began is on record as skipped; with a mark, up to which
+    /// everything is accounted for.
+    pub fn started(&self, folder: FolderId, mark: Option<&str>) -> Result<()> {
+        const STARTED: Sql =
+            Sql::both("UPDATE folder SET start = NULL, mark = coalesce(?2, mark) WHERE id = ?1");
+        self.transaction(|tx| tx.run(&STARTED, &values![folder, mark]))
+            .map(drop)
+    }
+
+    /// Puts on record that these are skipped, unless they are dealt with; gives their number. This
+    /// is not waited for: what follows it, as [`Store::started`], is durable after it.
+    pub fn skip(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        messages: &[SkippedRecord],
+        now: i64,
+    ) -> Result<u64> {
+        const SKIP: Sql = Sql::both(
+            "INSERT INTO message (folder, epoch, remote, state, fingerprint, received, changed_at)
+             VALUES (?1, ?2, ?3, 'skipped', ?4, ?5, ?6)
+             ON CONFLICT (folder, epoch, remote) DO UPDATE
+             SET state = 'skipped', intent = NULL, reason = NULL, next_attempt = NULL,
+                 fingerprint = ?4, received = ?5, changed_at = ?6
+             WHERE message.state = 'failed'",
+        );
+        if messages.is_empty() {
+            return Ok(0);
+        }
+        self.transaction_in_passing(|tx| {
+            let rows = messages.iter().map(|message| {
+                let SkippedRecord {
+                    remote,
+                    fingerprint,
+                    received,
+                } = message;
+                values![folder, epoch, remote, fingerprint, *received, now]
+            });
+            tx.many(&SKIP, rows)
+        })
+    }
+
+    /// Puts what was skipped among the messages to be tried, at once: the first `most`, and those
+    /// alone that were received at `since` (Unix seconds) or later, or of which that is not known.
+    /// Gives their number.
+    pub fn include_skipped(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        since: Option<i64>,
+        most: Option<u32>,
+    ) -> Result<u64> {
+        const INCLUDE: Sql = Sql::both(
+            "UPDATE message SET state = 'failed', next_attempt = 0, reason = 'skipped before'
+             WHERE id IN (SELECT id FROM message
+                          WHERE folder = ?1 AND epoch = ?2 AND state = 'skipped'
+                            AND (received IS NULL OR received >= ?3)
+                          ORDER BY coalesce(received, 0), id LIMIT ?4)",
+        );
+        let most = most.map_or(i64::MAX, i64::from);
+        let row = values![folder, epoch, since.unwrap_or(i64::MIN), most];
+        self.transaction(|tx| tx.run(&INCLUDE, &row))
+    }
+
+    /// Recognises messages that were skipped in a former epoch: the row of each becomes this
+    /// message's. Gives those that are recognised; each row recognises one.
+    pub fn recognise_skipped(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        messages: &[SkippedRecord],
+        now: i64,
+    ) -> Result<HashSet<RemoteId>> {
+        const FORMER: Sql = Sql::both(
+            "SELECT id FROM message
+             WHERE folder = ?1 AND epoch <> ?2 AND fingerprint = ?3
+               AND (present = 1 OR (present = 2 AND remote = ?4))
+               AND state = 'skipped'
+               AND coalesce(abs(received - ?5), 0) <= ?6
+             ORDER BY remote <> ?4, coalesce(abs(received - ?5), 0), id LIMIT 1",
+        );
+        let mut found = HashSet::new();
+        self.transaction_in_passing(|tx| {
+            for message in messages {
+                let SkippedRecord {
+                    remote,
+                    fingerprint,
+                    received,
+                } = message;
+                let alike = values![
+                    folder,
+                    epoch,
+                    fingerprint,
+                    remote,
+                    *received,
+                    RECEIVED_ALIKE
+                ];
+                let former = tx.row(&FORMER, &alike, |row| row.get::<i64>(0))?;
+                if let Some(former) = former {
+                    take_row(tx, former, folder, epoch, remote, now)?;
+                    found.insert(remote.clone());
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Ends the recognition of what was skipped in a former epoch: what was not found again is no
+    /// longer there.
+    pub fn close_skipped(&self, folder: FolderId, epoch: Epoch) -> Result<()> {
+        const LEAVE: Sql = Sql::both(
+            "UPDATE message SET present = 0
+             WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0",
+        );
+        self.transaction_in_passing(|tx| tx.run(&LEAVE, &values![folder, epoch]))
             .map(drop)
     }
 
@@ -345,9 +530,8 @@ impl Store {
                 } = message;
                 values![folder, epoch, remote, intent, fingerprint, *size, now]
             });
-            tx.many(&STAGE, rows)
+            tx.many_later(&STAGE, rows)
         })
-        .map(drop)
     }
 
     /// Puts on record, durably, that these are delivered, and what is to be done on the server;
@@ -356,13 +540,13 @@ impl Store {
         &self,
         folder: FolderId,
         epoch: Epoch,
-        messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
+        messages: impl Iterator<Item = (&'a RemoteId, &'a str)> + Clone,
         after: &AfterFetch,
         now: i64,
     ) -> Result<()> {
         const DELIVERED: Sql = Sql::both(
             "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
-                    next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
+                    attempts = 0, next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
         );
         const COUNT: Sql = Sql::both(
@@ -373,10 +557,11 @@ impl Store {
         let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
         self.transaction(|tx| {
             let rows = messages
+                .clone()
                 .map(|(remote, place)| values![folder, epoch, remote, settle.as_ref(), place, now]);
             let count = tx.many(&DELIVERED, rows)?;
             if count > 0 {
-                tx.run(&COUNT, &values![folder, count, now])?;
+                tx.later(&COUNT, &values![folder, count, now])?;
             }
             Ok(())
         })
@@ -402,7 +587,18 @@ impl Store {
              SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
              WHERE message.state <> 'delivered'",
         );
+        const DONE: Sql = Sql::both(
+            "SELECT state = 'quarantined' FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND changed_at = ?4 AND reason = ?5
+               AND state IN ('failed', 'quarantined')",
+        );
         self.transaction(|tx| {
+            if tx.is_repeat() {
+                let done = values![folder, epoch, remote, now, failure.reason];
+                if let Some(quarantined) = tx.row(&DONE, &done, |row| row.get(0))? {
+                    return Ok(quarantined);
+                }
+            }
             let earlier = tx.row(&ATTEMPTS, &values![folder, epoch, remote], |row| row.get(0))?;
             let attempts: u32 = earlier.unwrap_or(0) + 1;
             let quarantine = failure.for_good || attempts >= MAX_ATTEMPTS;
@@ -427,8 +623,7 @@ impl Store {
             "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
              AND state IN ('failed', 'staged')",
         );
-        self.transaction(|tx| tx.run(&GONE, &values![folder, epoch, remote]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&GONE, &values![folder, epoch, remote]))
     }
 
     /// The deliveries of a mailbox that a crash may have interrupted.
@@ -464,34 +659,71 @@ impl Store {
             remote,
             ..
         } = message;
-        self.transaction(|tx| tx.run(&RESTART, &values![*folder, *epoch, remote]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&RESTART, &values![*folder, *epoch, remote]))
     }
 
-    /// Delivered messages with something still to be done on the server: the first `most` whose
-    /// row comes after `row`. Gives the last one's row, too.
+    /// Delivered messages with something still to be done on the server, of which the server is to
+    /// be told by now: the first `most` whose row comes after `row`. Gives the last one's row, too.
     pub fn unsettled(
         &self,
         folder: FolderId,
         epoch: Epoch,
         row: i64,
         most: usize,
-    ) -> Result<(i64, Vec<(RemoteId, AfterFetch)>)> {
+        now: i64,
+    ) -> Result<(i64, Vec<Unsettled>)> {
         const UNSETTLED: Sql = Sql::both(
-            "SELECT remote, settle, id FROM message
+            "SELECT remote, settle, fingerprint, id FROM message
              WHERE folder = ?1 AND epoch = ?2 AND settle IS NOT NULL AND id > ?3
+               AND (next_attempt IS NULL OR next_attempt <= ?5 OR next_attempt > ?6)
              ORDER BY id LIMIT ?4",
         );
         let mut last = row;
+        let longest = now + LONGEST_BACKOFF;
         let found = self.read(|reader| {
-            let behind = values![folder, epoch, row, most as u64];
+            let behind = values![folder, epoch, row, most as u64, now, longest];
             reader.rows(&UNSETTLED, &behind, |row| {
                 let settle: String = row.get(1)?;
-                last = row.get(2)?;
-                Ok((row.get(0)?, settle.parse().unwrap_or_default()))
+                last = row.get(3)?;
+                Ok(Unsettled {
+                    remote: row.get(0)?,
+                    action: settle.parse().unwrap_or_default(),
+                    fingerprint: row.get(2)?,
+                })
             })
         })?;
         Ok((last, found))
+    }
+
+    /// Puts on record that the server refused to do it with these, why, and when it is told again:
+    /// after a minute first, then after five times as long each, twice a day in the end. It is for
+    /// a person to end that: the message is delivered, and only the server still holds it.
+    pub fn refused(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        messages: &[(RemoteId, String)],
+        now: i64,
+    ) -> Result<()> {
+        const ATTEMPTS: Sql = Sql::both(
+            "SELECT attempts FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND settle IS NOT NULL",
+        );
+        const REFUSED: Sql = Sql::both(
+            "UPDATE message SET attempts = ?4, next_attempt = ?5, reason = ?6
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND settle IS NOT NULL",
+        );
+        self.transaction(|tx| {
+            for (remote, reason) in messages {
+                let which = values![folder, epoch, remote];
+                let earlier: Option<u32> = tx.row(&ATTEMPTS, &which, |row| row.get(0))?;
+                let attempts = earlier.unwrap_or(0).saturating_add(1);
+                let next = now + backoff(attempts);
+                let row = values![folder, epoch, remote, attempts, next, reason];
+                tx.later(&REFUSED, &row)?;
+            }
+            Ok(())
+        })
     }
 
     /// Puts on record that the server has done it, and whether they have left the folder.
@@ -503,14 +735,13 @@ impl Store {
         left: bool,
     ) -> Result<()> {
         const SETTLED: Sql = Sql::both(
-            "UPDATE message SET settle = NULL, present = ?4
+            "UPDATE message SET settle = NULL, present = ?4, next_attempt = NULL, reason = NULL
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
         );
         self.transaction(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, !left]);
-            tx.many(&SETTLED, rows)
+            tx.many_later(&SETTLED, rows)
         })
-        .map(drop)
     }
 
     /// Recognises a message that a former epoch dealt with: its row becomes this message's, and
@@ -530,37 +761,58 @@ impl Store {
                AND state IN ('delivered', 'quarantined', 'dropped')
              ORDER BY remote <> ?4, id LIMIT 1",
         );
-        const CLEAR: Sql =
-            Sql::both("DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
-        const TAKE: Sql = Sql::both(
-            "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
+        const DONE: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND fingerprint = ?3 AND remote = ?4
+               AND state IN ('delivered', 'quarantined', 'dropped')",
         );
         self.transaction(|tx| {
             let values = values![folder, epoch, fingerprint, remote];
+            if tx.is_repeat() && tx.exists(&DONE, &values)? {
+                return Ok(true);
+            }
             let former = tx.row(&FORMER, &values, |row| row.get::<i64>(0))?;
             let Some(former) = former else {
                 return Ok(false);
             };
-            // It may have failed under its new id before.
-            tx.run(&CLEAR, &values![folder, epoch, remote])?;
-            tx.run(&TAKE, &values![former, epoch, remote, now])?;
+            take_row(tx, former, folder, epoch, remote, now)?;
             Ok(true)
         })
     }
 
     /// Forgets what was delivered [`REMEMBERED`] seconds ago or earlier and then left the folder,
     /// deleted or moved by us. An id that ascends is not given again within an epoch; of another, by
-    /// which a message may be put back, a digest stays. How many there were stays, too.
+    /// which a message may be put back, a digest stays. How many there were stays, too. That at the
+    /// folder's mark is never forgotten: where it is seen in the folder again, UIDs went back.
     pub fn forget_left(&self, now: i64) -> Result<()> {
-        const ANY: Sql = Sql::both(
-            "SELECT 1 FROM message
-             WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 1",
+        // PostgreSQL has an id as ten digits.
+        const ANY: Sql = Sql::two(
+            "SELECT 1 FROM message m
+             WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+               AND NOT EXISTS (SELECT 1 FROM folder f
+                               WHERE f.id = m.folder AND f.epoch = m.epoch
+                                 AND f.mark = CAST(m.remote AS TEXT)) LIMIT 1",
+            "SELECT 1 FROM message m
+             WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+               AND NOT EXISTS (SELECT 1 FROM folder f
+                               WHERE f.id = m.folder AND f.epoch = m.epoch
+                                 AND m.remote = lpad(f.mark, 10, '0')) LIMIT 1",
         );
         // So many at once that no other process waits long.
-        const FORGET: Sql = Sql::both(
+        const FORGET: Sql = Sql::two(
             "DELETE FROM message
-             WHERE id IN (SELECT id FROM message
-                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1 LIMIT 10000)
+             WHERE id IN (SELECT id FROM message m
+                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+                            AND NOT EXISTS (SELECT 1 FROM folder f
+                                            WHERE f.id = m.folder AND f.epoch = m.epoch
+                                              AND f.mark = CAST(m.remote AS TEXT)) LIMIT 10000)
+             RETURNING folder, remote",
+            "DELETE FROM message
+             WHERE id IN (SELECT id FROM message m
+                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+                            AND NOT EXISTS (SELECT 1 FROM folder f
+                                            WHERE f.id = m.folder AND f.epoch = m.epoch
+                                              AND m.remote = lpad(f.mark, 10, '0')) LIMIT 10000)
              RETURNING folder, remote",
         );
         const KEEP: Sql = Sql::both(
@@ -575,12 +827,11 @@ impl Store {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
             let kept = left.iter().filter(|(_, id)| !id.ascends());
-            tx.many(
+            tx.many_later(
                 &KEEP,
                 kept.map(|(folder, id)| values![*folder, id_digest(id)]),
             )
         })
-        .map(drop)
     }
 
     /// Puts messages that were passed over among those to be tried, at once.
@@ -601,9 +852,8 @@ impl Store {
         }
         self.transaction(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, now]);
-            tx.many(&PUT_BACK, rows)
+            tx.many_later(&PUT_BACK, rows)
         })
-        .map(drop)
     }
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
@@ -631,16 +881,34 @@ impl Store {
             if tx.exists(&UNSEEN, &values![folder, epoch])? {
                 return Ok(());
             }
-            tx.run(&LEAVE, &values![folder, epoch])?;
-            tx.run(&CLEAR, &values![folder, epoch])?;
-            tx.run(&CLOSE, &values![folder])?;
-            Ok(())
+            tx.later(&LEAVE, &values![folder, epoch])?;
+            tx.later(&CLEAR, &values![folder, epoch])?;
+            tx.later(&CLOSE, &values![folder])
         })
     }
 }
 
-/// How long a message is remembered that left its folder, in seconds: 90 days. Nothing needs it; it
-/// answers questions of people.
+/// Makes the row `former` that of this message.
+fn take_row(
+    tx: &mut Tx<'_>,
+    former: i64,
+    folder: FolderId,
+    epoch: Epoch,
+    remote: &RemoteId,
+    now: i64,
+) -> Result<(), Error> {
+    const CLEAR: Sql =
+        Sql::both("DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
+    const TAKE: Sql = Sql::both(
+        "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
+    );
+    // It may have failed under its new id before.
+    tx.later(&CLEAR, &values![folder, epoch, remote])?;
+    tx.later(&TAKE, &values![former, epoch, remote, now])
+}
+
+/// How long a message is remembered that left its folder, in seconds: 90 days. It answers questions of
+/// people, and recognises mail that a restored mailbox brings back.
 const REMEMBERED: i64 = 90 * 86_400;
 
 /// What stays of an id that is a text: 64 bits tell millions of them apart.

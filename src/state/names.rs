@@ -75,6 +75,8 @@ pub enum LockName<'a> {
     Connection { sender: Sender<'a>, number: u32 },
     /// Asks for tokens of a subject.
     SignIn(&'a TokenKey),
+    /// Serves one of the sessions that a submitter may have, of this number.
+    Session { who: &'a str, number: u32 },
 }
 
 impl fmt::Display for LockName<'_> {
@@ -83,6 +85,7 @@ impl fmt::Display for LockName<'_> {
             LockName::Fetch { mailbox } => write!(f, "fetch {mailbox}"),
             LockName::Connection { sender, number } => write!(f, "smtp {sender} {number}"),
             LockName::SignIn(key) => write!(f, "token {}", key.subject()),
+            LockName::Session { who, number } => write!(f, "session {who} {number}"),
         }
     }
 }

@@ -74,6 +74,8 @@ pub struct OutboxEntry {
     pub refused: Vec<RefusedRecipient>,
     /// How the report to the sender is being delivered (an intent of `delivery`, JSON).
     pub report: Option<String>,
+    /// Who handed it to the relay: by what they are counted, a blank, and what else is known.
+    pub submitter: Option<String>,
     pub kept_at: i64,
     pub changed_at: i64,
 }
@@ -100,7 +102,8 @@ macro_rules! entries {
     ($rest:literal) => {
         Sql::both(concat!(
             "SELECT id, file, envelope, message_id, shared_id, size, state, attempts,
-                    next_attempt, reason, refused, report, kept_at, changed_at
+                    next_attempt, reason, refused, report, kept_at, changed_at,
+                    submitter
              FROM outbox ",
             $rest
         ))
@@ -123,16 +126,22 @@ fn entry(row: &Row<'_>) -> Result<OutboxEntry, Error> {
         report: row.get(11)?,
         kept_at: row.get(12)?,
         changed_at: row.get(13)?,
+        submitter: row.get(14)?,
     })
 }
 
 impl Store {
     /// Puts a message on record, durably; its body must be durable already. Returns its id.
     pub fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
-        const ADD: Sql = Sql::both(
+        // What was kept before, and its answer lost, is not kept twice.
+        const ADD: Sql = Sql::two(
             "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
-                                 next_attempt, reason, refused, kept_at, changed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10) RETURNING id",
+                                 next_attempt, reason, refused, kept_at, changed_at, submitter)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10, ?11) RETURNING id",
+            "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
+                                 next_attempt, reason, refused, kept_at, changed_at, submitter)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10, ?11)
+             ON CONFLICT (file) DO UPDATE SET file = ?1 RETURNING id",
         );
         let envelope = serde_json::to_string(&entry.envelope)?;
         let row = values![
@@ -146,6 +155,7 @@ impl Store {
             entry.next_attempt,
             &entry.reason,
             entry.kept_at,
+            entry.submitter.as_ref(),
         ];
         self.transaction(|tx| tx.only_row(&ADD, &row, |row| row.get(0)))
     }
@@ -173,14 +183,13 @@ impl Store {
             entry.kept_at,
             entry.changed_at,
         ];
-        self.transaction(|tx| tx.run(&UPDATE, &row)).map(drop)
+        self.transaction(|tx| tx.later(&UPDATE, &row))
     }
 
     /// Takes a message off the record: it is dealt with. Its body is then nobody's.
     pub fn outbox_remove(&self, id: i64) -> Result<()> {
         const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1");
-        self.transaction(|tx| tx.run(&REMOVE, &values![id]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&REMOVE, &values![id]))
     }
 
     pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {
@@ -205,6 +214,21 @@ impl Store {
         let waits = still_waited_for(now);
         let bounds = values![*waits.start(), *waits.end()];
         self.read(|reader| reader.rows(&DUE, &bounds, entry))
+    }
+
+    /// How many messages of a submitter there are, and their octets.
+    pub fn outbox_share(&self, who: &str) -> Result<(u64, u64)> {
+        const SHARE: Sql = Sql::both(
+            "SELECT count(*), coalesce(sum(size), 0) FROM outbox
+             WHERE substr(submitter, 1, length(?1)) = ?1",
+        );
+        let with_blank = format!("{who} ");
+        self.read(|reader| {
+            reader.only_row(&SHARE, &values![&with_blank], |row| {
+                let number = |column| row.get(column).map(i64::unsigned_abs);
+                Ok((number(0)?, number(1)?))
+            })
+        })
     }
 
     pub fn outbox_counts(&self) -> Result<OutboxCounts> {
@@ -232,6 +256,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::engines_tests::on_both;
     use proptest::prelude::*;
 
     fn kept(next_attempt: i64) -> OutboxEntry {
@@ -248,6 +273,7 @@ mod tests {
             reason: String::new(),
             refused: Vec::new(),
             report: None,
+            submitter: None,
             kept_at: 0,
             changed_at: 0,
         }
@@ -268,19 +294,46 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_submitter_has_a_share_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for (submitter, size) in [
+            (Some("uid=3 gid=3 pid=1"), 10),
+            (Some("uid=3 gid=9 pid=2"), 20),
+            (Some("uid=33 gid=33 pid=3"), 40),
+            (None, 80),
+        ] {
+            let submitter = submitter.map(str::to_owned);
+            let entry = OutboxEntry {
+                submitter,
+                size,
+                ..kept(0)
+            };
+            store.outbox_add(&entry).unwrap();
+        }
+        assert_eq!(store.outbox_share("uid=3").unwrap(), (2, 30));
+        assert_eq!(store.outbox_share("uid=33").unwrap(), (1, 40));
+        assert_eq!(store.outbox_share("uid=4").unwrap(), (0, 0));
+        let all = store.outbox().unwrap();
+        assert_eq!(all[1].submitter.as_deref(), Some("uid=3 gid=9 pid=2"));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn what_is_found_due_is_due(times in proptest::collection::vec(-200_000..200_000i64, 1..6)) {
-            let folder = tempfile::tempdir().unwrap();
-            let store = Store::open(folder.path()).unwrap();
-            for &time in &times {
-                store.outbox_add(&kept(time)).unwrap();
-            }
-            let due: Vec<i64> = store.outbox_due(0).unwrap().iter().map(|e| e.id).collect();
-            let all = store.outbox().unwrap();
-            let want: Vec<i64> = all.iter().filter(|e| e.is_due(0)).map(|e| e.id).collect();
-            prop_assert_eq!(due, want);
+            on_both(|engine| {
+                let store = engine.open();
+                for (index, &time) in times.iter().enumerate() {
+                    let file = format!("{index}.eml");
+                    store.outbox_add(&OutboxEntry { file, ..kept(time) }).unwrap();
+                }
+                let due: Vec<i64> = store.outbox_due(0).unwrap().iter().map(|e| e.id).collect();
+                let all = store.outbox().unwrap();
+                let want: Vec<i64> = all.iter().filter(|e| e.is_due(0)).map(|e| e.id).collect();
+                assert_eq!(due, want);
+            });
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::counters::{self, Counter};
 use super::db::{Sql, values};
 use super::{Store, WaitName};
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -57,9 +57,8 @@ impl Store {
             if let Some(service) = name.service() {
                 counters::add(tx, Counter::Throttled, service, 1)?;
             }
-            tx.run(&SET, &row)
+            tx.later(&SET, &row)
         })
-        .map(drop)
     }
 
     /// Keeps a wait that begins now.
@@ -82,7 +81,8 @@ impl Store {
             return Ok(());
         };
         let until = wait.until.strftime("%Y-%m-%dT%H:%M:%SZ");
-        let mut fault = Fault::try_later(format!("a wait until {until}: {}", wait.reason));
+        let mut fault = Fault::try_later(format!("a wait until {until}: {}", wait.reason))
+            .cause(Cause::WaitHolds);
         fault.retry_after = wait.until.duration_since(now).try_into().ok();
         Err(fault.into())
     }

@@ -1,6 +1,7 @@
 //! macOS and the BSDs. The compiler reads this file for macOS and FreeBSD; nobody has run it yet
 //! (docs/tested.md).
 
+use super::Connected;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -54,4 +55,9 @@ pub fn sync_content(file: impl AsFd) -> rustix::io::Result<()> {
 /// See [`super`].
 pub fn sync_filesystem(_: &File) -> Option<io::Result<()>> {
     None
+}
+
+/// See [`super`]. getpeereid(3) is not called yet: who connected is not known, and not served.
+pub fn connected(_: impl AsFd) -> rustix::io::Result<Option<Connected>> {
+    Err(rustix::io::Errno::OPNOTSUPP)
 }

@@ -1,5 +1,7 @@
 //! Linux.
 
+use super::Connected;
+use rustix::net::SocketAddrUnix;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use std::fs::File;
 use std::io;
@@ -92,6 +94,22 @@ pub fn sync_content(file: impl AsFd) -> rustix::io::Result<()> {
 /// See [`super`].
 pub fn sync_filesystem(folder: &File) -> Option<io::Result<()>> {
     Some(rustix::fs::syncfs(folder).map_err(io::Error::from))
+}
+
+/// See [`super`].
+pub fn connected(socket: impl AsFd) -> rustix::io::Result<Option<Connected>> {
+    // Who connects comes to a socket with a name, if only an abstract one.
+    let own = SocketAddrUnix::try_from(rustix::net::getsockname(&socket)?)?;
+    let is_empty = |name: Option<&[u8]>| name.is_none_or(<[u8]>::is_empty);
+    if is_empty(own.path_bytes()) && is_empty(own.abstract_name()) {
+        return Ok(None);
+    }
+    let who = rustix::net::sockopt::socket_peercred(socket)?;
+    Ok(Some(Connected {
+        uid: who.uid.as_raw(),
+        gid: who.gid.as_raw(),
+        pid: who.pid.as_raw_nonzero().get(),
+    }))
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use super::sign_in::login_name;
 use super::{Access, Wanted};
-use crate::config::resolve;
-use crate::config::{IncomingVia, MailboxEntry, OutgoingServer, OutgoingVia, Resource};
+use crate::config::{IncomingVia, OutgoingVia, Resource};
 use crate::fault::{Fault, Kind};
 use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
+use crate::office::{MailboxEntry, Outgoing, Subject};
 use crate::secret::Secret;
 use anyhow::{Context as _, Result};
 use std::time::Duration;
@@ -37,10 +37,12 @@ pub enum Show<'a> {
         page: &'a str,
         code: &'a str,
     },
-    /// The page of the sign-in, and what a browser of this host is to open.
+    /// The page of the sign-in, and whether a browser of this host is to open it. Others on the host
+    /// can read the arguments of a browser. What they find in it lets nobody in: the code verifier,
+    /// without which no code is of use, stays with us (RFC 7636; RFC 8252 §8.1).
     Page {
         page: &'a str,
-        start: Option<&'a str>,
+        here: bool,
     },
 }
 
@@ -58,30 +60,56 @@ pub trait Screen {
 }
 
 impl Access<'_> {
+    /// Signs in who must sign in by hand for what a name stands for.
+    ///
+    /// # Errors
+    /// As [`Access::login`]; `Usage` for an incoming server, which is nobody's mailbox.
+    pub fn login_of(
+        &self,
+        subject: &Subject<'_>,
+        resource: Option<Resource>,
+        how: How,
+        screen: &dyn Screen,
+    ) -> Result<SignedIn> {
+        match subject {
+            Subject::Incoming(server) => Err(Fault::usage(format!(
+                "`{}` is a server, and a person signs in for a mailbox",
+                server.name
+            ))
+            .hint("name a queue or an address: queuemail token login ADDRESS")
+            .into()),
+            Subject::Outgoing(server) => self.sending_login(server, None, how, screen),
+            Subject::Mailbox(entry) => match (resource, entry.outgoing) {
+                (Some(Resource::Smtp), Some(server)) => {
+                    self.sending_login(server, Some(entry), how, screen)
+                }
+                _ => self.login(entry, resource, how, screen),
+            },
+        }
+    }
+
     /// Signs the account that reads a mailbox in and keeps its tokens, for `resource` or, without
     /// one, for what the mailbox is read through.
     ///
     /// # Errors
     /// As [`Access::mailbox_token`]; `Usage` where no person signs in to that server.
-    pub fn login(
+    fn login(
         &self,
         entry: &MailboxEntry<'_>,
         resource: Option<Resource>,
         how: How,
         screen: &dyn Screen,
     ) -> Result<SignedIn> {
-        let via = self.config.incoming_server(&entry.address.server);
-        let usual = match via.map(|server| server.via) {
-            Some(IncomingVia::Graph) => Resource::Graph,
+        let usual = match entry.incoming.via {
+            IncomingVia::Graph => Resource::Graph,
             _ => Resource::Imap,
         };
         let wanted = self.mailbox_wanted(entry, resource.unwrap_or(usual))?;
-        let outgoing = entry.address.outgoing_server.as_deref();
         // Where the program itself reads, a person can only be signing in to send.
         if wanted.account.is_none()
             && resource.is_none()
-            && let Some(server) = outgoing.and_then(|name| self.config.outgoing_server(name))
-            && resolve::signs_in_apart(entry, server)
+            && let Some(server) = entry.outgoing
+            && entry.signs_in_apart(server)
         {
             return self.sending_login(server, Some(entry), how, screen);
         }
@@ -92,10 +120,10 @@ impl Access<'_> {
     ///
     /// # Errors
     /// As [`Access::login`].
-    pub fn sending_login(
+    fn sending_login<'w>(
         &self,
-        outgoing: &OutgoingServer,
-        sender: Option<&MailboxEntry<'_>>,
+        outgoing: &'w Outgoing<'w>,
+        sender: Option<&MailboxEntry<'w>>,
         how: How,
         screen: &dyn Screen,
     ) -> Result<SignedIn> {
@@ -111,7 +139,7 @@ impl Access<'_> {
     }
 
     /// True if `sender` is to send through `outgoing`, and cannot before a person signs in for it.
-    pub fn lacks_login(&self, outgoing: &OutgoingServer, sender: &MailboxEntry<'_>) -> bool {
+    pub fn lacks_login<'w>(&self, outgoing: &'w Outgoing<'w>, sender: &MailboxEntry<'w>) -> bool {
         let by_hand = |wanted: &Wanted<'_>| wanted.account.is_some_and(|a| a.password.is_none());
         let wanted = self.sending_wanted(outgoing, Some(sender), Resource::Smtp);
         sender.address.sender
@@ -136,6 +164,7 @@ impl Access<'_> {
             .hint(format!("try it: queuemail token get {}", login_name(&wanted)))
             .into());
         };
+        self.tokens.check_place()?;
         // It has no part in this, nor has an endpoint that is for passwords alone.
         account.password = None;
         let account = account.name.to_owned();
@@ -167,7 +196,7 @@ impl Access<'_> {
         screen: &dyn Screen,
     ) -> Result<Granted> {
         let signer = self.client(wanted)?;
-        let client = signer.as_client(&wanted.registration);
+        let client = signer.as_client(wanted.registration);
         let endpoint = wanted.registration.device_authorization_endpoint()?;
         let code = client
             .begin_device(&endpoint, &wanted.key.scope)
@@ -187,12 +216,12 @@ impl Access<'_> {
     fn with_browser(
         &self,
         wanted: &Wanted<'_>,
-        mut here: Option<Redirect>,
+        here: Option<Redirect>,
         account: &str,
         screen: &dyn Screen,
     ) -> Result<Granted> {
         let signer = self.client(wanted)?;
-        let client = signer.as_client(&wanted.registration);
+        let client = signer.as_client(wanted.registration);
         let request = client.authorization(
             &wanted.registration.authorization_endpoint()?,
             here.as_ref().map_or(ELSEWHERE.to_owned(), Redirect::uri),
@@ -200,13 +229,9 @@ impl Access<'_> {
             wanted.account.map_or("", |a| a.name),
             wanted.registration.is_entra(),
         )?;
-        let start = match &mut here {
-            Some(redirect) => Some(redirect.start_at(&request.url)?),
-            None => None,
-        };
         let shown = Show::Page {
             page: request.url.as_str(),
-            start: start.as_deref(),
+            here: here.is_some(),
         };
         screen.show(account, shown);
         let brought = match here {

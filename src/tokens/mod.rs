@@ -6,20 +6,23 @@
 //! take over what it got, be it a token or a failure. A new refresh token is on disk before
 //! anybody uses the access token that came with it.
 
+mod forget;
 pub mod keep;
 mod login;
 mod sign_in;
 
+pub use forget::forget;
 pub use login::{How, Screen, Show, SignedIn};
 
-use crate::config::resolve::{self, Account, Registration};
-use crate::config::{Authentication, Config, MailboxEntry, OutgoingServer, Resource};
+use crate::config::{Authentication, Resource};
 use crate::fault::{Cause, Fault, Kind, Scene};
 use crate::http::{self, Agent};
 use crate::means::Means;
 use crate::oauth::AccessToken;
+use crate::office::{
+    Account, Incoming, MailboxEntry, Office, Outgoing, Registration, Subject, login_to_send, scope,
+};
 use crate::secret::Secret;
-use crate::shell;
 use crate::state::{SignInLock, Store, TokenKey};
 use anyhow::Result;
 use keep::{Times, Token, Tokens};
@@ -39,7 +42,6 @@ const LOCK_GRACE: Duration = Duration::from_secs(30);
 /// Gives tokens out; shared by threads.
 pub struct Access<'a> {
     means: Means,
-    config: &'a Config,
     store: &'a Store,
     tokens: Tokens<'a>,
     fresh: bool,
@@ -50,7 +52,7 @@ pub struct Access<'a> {
 
 /// A token that is asked for.
 struct Wanted<'a> {
-    registration: Registration<'a>,
+    registration: &'a Registration<'a>,
     /// The person who signs in; `None`: the app itself.
     account: Option<Account<'a>>,
     key: TokenKey,
@@ -58,16 +60,11 @@ struct Wanted<'a> {
 }
 
 impl<'a> Access<'a> {
-    pub fn new(means: &Means, config: &'a Config, store: &'a Store) -> Access<'a> {
+    pub fn new(means: &Means, office: &'a Office<'a>, store: &'a Store) -> Access<'a> {
         Access {
             means: means.clone(),
-            config,
             store,
-            tokens: Tokens::new(
-                store,
-                config.token_store.as_ref(),
-                Arc::clone(&means.observer),
-            ),
+            tokens: Tokens::new(store, office.token_store(), Arc::clone(&means.observer)),
             fresh: false,
             began: SystemTime::now(),
             agents: Mutex::default(),
@@ -79,6 +76,23 @@ impl<'a> Access<'a> {
     pub fn fresh(mut self, fresh: bool) -> Access<'a> {
         self.fresh = fresh;
         self
+    }
+
+    /// A token of what a name stands for.
+    ///
+    /// # Errors
+    /// As [`Access::mailbox_token`].
+    pub fn access_of(&self, subject: &Subject<'_>, resource: Resource) -> Result<AccessToken> {
+        match subject {
+            Subject::Mailbox(entry) => match entry.outgoing {
+                Some(server) if resource == Resource::Smtp => {
+                    self.sending_access(server, Some(entry), resource)
+                }
+                _ => self.mailbox_access(entry, resource),
+            },
+            Subject::Incoming(server) => self.server_access(server, resource),
+            Subject::Outgoing(server) => self.sending_access(server, None, resource),
+        }
     }
 
     /// A token with which a mailbox can be read (or, with [`Resource::Smtp`], sent from) through
@@ -116,21 +130,14 @@ impl<'a> Access<'a> {
     }
 
     fn mailbox_wanted<'w>(
-        &'w self,
+        &self,
         entry: &MailboxEntry<'w>,
         resource: Resource,
     ) -> Result<Wanted<'w>> {
-        let name = &entry.address.server;
-        let server = self.config.incoming_server(name).ok_or_else(|| {
-            Fault::config(format!(
-                "address `{}` names incoming server `{name}`, which is not there",
-                entry.address.address
-            ))
-        })?;
-        let mut wanted = self.wanted(
-            resolve::incoming(server),
-            || Ok(resolve::reader(entry)),
-            |registration, other| resolve::scope(registration, resource, false, other),
+        let mut wanted = wanted(
+            &entry.incoming.registration,
+            || Ok(entry.reader()),
+            |registration, other| scope(registration, resource, false, other),
             Some(entry.address.address.as_str()),
         )?;
         wanted.scene.queue = Some(entry.queue.name.clone());
@@ -139,13 +146,9 @@ impl<'a> Access<'a> {
     }
 
     /// A token of the incoming server's app registration itself.
-    pub fn server_access(&self, server: &str, resource: Resource) -> Result<AccessToken> {
-        let server = self
-            .config
-            .incoming_server(server)
-            .ok_or_else(|| Fault::usage(format!("no incoming server named `{server}`")))?;
-        let mut wanted = self.wanted(
-            resolve::incoming(server),
+    pub fn server_access(&self, server: &Incoming<'_>, resource: Resource) -> Result<AccessToken> {
+        let mut wanted = wanted(
+            &server.registration,
             || {
                 Err(Fault::usage(format!(
                     "incoming server `{}` signs in as a person (oauth-user), so a token is one mailbox's",
@@ -153,7 +156,7 @@ impl<'a> Access<'a> {
                 ))
                 .hint("name a queue or an address that it reads: queuemail token get ADDRESS"))
             },
-            |registration, other| resolve::scope(registration, resource, false, other),
+            |registration, other| scope(registration, resource, false, other),
             None,
         )?;
         wanted.scene.protocol = Some(resource.name().to_owned());
@@ -164,20 +167,20 @@ impl<'a> Access<'a> {
     ///
     /// # Errors
     /// As [`Access::mailbox_token`].
-    pub fn sending_token(
+    pub fn sending_token<'w>(
         &self,
-        outgoing: &OutgoingServer,
-        sender: Option<&MailboxEntry<'_>>,
+        outgoing: &'w Outgoing<'w>,
+        sender: Option<&MailboxEntry<'w>>,
         resource: Resource,
     ) -> Result<Secret> {
         Ok(self.sending_access(outgoing, sender, resource)?.secret)
     }
 
     /// The same with its times.
-    pub fn sending_access(
+    pub fn sending_access<'w>(
         &self,
-        outgoing: &OutgoingServer,
-        sender: Option<&MailboxEntry<'_>>,
+        outgoing: &'w Outgoing<'w>,
+        sender: Option<&MailboxEntry<'w>>,
         resource: Resource,
     ) -> Result<AccessToken> {
         let wanted = self.sending_wanted(outgoing, sender, resource)?;
@@ -187,24 +190,23 @@ impl<'a> Access<'a> {
                 && fault.kind == Kind::SignIn
                 && fault.server_said.is_some()
             {
-                *fault = resolve::swapped(outgoing, fault.clone());
+                *fault = outgoing.swapped(fault.clone());
             }
             err
         })
     }
 
     fn sending_wanted<'w>(
-        &'w self,
-        outgoing: &'w OutgoingServer,
+        &self,
+        outgoing: &'w Outgoing<'w>,
         sender: Option<&MailboxEntry<'w>>,
         resource: Resource,
     ) -> Result<Wanted<'w>> {
-        let registration = resolve::outgoing(self.config, outgoing)?;
         let address = sender.map(|entry| entry.address);
-        let mut wanted = self.wanted(
-            registration,
-            || resolve::sender(outgoing, address),
-            |registration, other| resolve::scope(registration, resource, true, other),
+        let mut wanted = wanted(
+            outgoing.registration()?,
+            || outgoing.account(address),
+            |registration, other| scope(registration, resource, true, other),
             address.map(|a| a.address.as_str()),
         )?;
         wanted.scene.queue = sender.map(|entry| entry.queue.name.clone());
@@ -218,51 +220,6 @@ impl<'a> Access<'a> {
     /// tells where.
     pub fn probe_store(&self) -> Result<Option<String>, Fault> {
         self.tokens.probe()
-    }
-
-    fn wanted<'w>(
-        &self,
-        registration: Registration<'w>,
-        account: impl FnOnce() -> Result<Account<'w>, Fault>,
-        scope: impl FnOnce(&Registration<'_>, bool) -> String,
-        address: Option<&str>,
-    ) -> Result<Wanted<'w>> {
-        let account = match registration.authentication {
-            Authentication::OauthService => None,
-            Authentication::OauthUser => Some(account()?),
-        };
-        let other_mailbox = match (&account, address) {
-            (Some(account), Some(address)) => !account.name.eq_ignore_ascii_case(address),
-            _ => false,
-        };
-        let server = registration.server;
-        let doing = match &account {
-            None => format!("cannot get a token for server `{server}`"),
-            Some(account) => {
-                format!(
-                    "cannot get a token for server `{server}` as `{}`",
-                    account.name
-                )
-            }
-        };
-        let scene = Scene {
-            doing,
-            address: address.map(str::to_owned),
-            account: account.map(|a| a.name.to_owned()),
-            ..registration.scene()
-        };
-        let key = TokenKey {
-            authority: registration.authority.to_string(),
-            client_id: registration.client_id.to_string(),
-            account: account.map(|a| a.name.to_lowercase()).unwrap_or_default(),
-            scope: scope(&registration, other_mailbox),
-        };
-        Ok(Wanted {
-            registration,
-            account,
-            key,
-            scene,
-        })
     }
 
     fn token(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
@@ -414,21 +371,56 @@ impl<'a> Access<'a> {
     }
 }
 
+fn wanted<'w>(
+    registration: &'w Registration<'w>,
+    account: impl FnOnce() -> Result<Account<'w>, Fault>,
+    scope: impl FnOnce(&Registration<'_>, bool) -> String,
+    address: Option<&str>,
+) -> Result<Wanted<'w>> {
+    let account = match registration.authentication {
+        Authentication::OauthService => None,
+        Authentication::OauthUser => Some(account()?),
+    };
+    let other_mailbox = match (&account, address) {
+        (Some(account), Some(address)) => !account.name.eq_ignore_ascii_case(address),
+        _ => false,
+    };
+    let server = registration.server;
+    let doing = match &account {
+        None => format!("cannot get a token for server `{server}`"),
+        Some(account) => {
+            format!(
+                "cannot get a token for server `{server}` as `{}`",
+                account.name
+            )
+        }
+    };
+    let scene = Scene {
+        doing,
+        address: address.map(str::to_owned),
+        account: account.map(|a| a.name.to_owned()),
+        ..registration.scene()
+    };
+    let key = TokenKey {
+        authority: registration.authority.to_string(),
+        client_id: registration.client_id.to_string(),
+        account: account.map(|a| a.name.to_lowercase()).unwrap_or_default(),
+        scope: scope(registration, other_mailbox),
+    };
+    Ok(Wanted {
+        registration,
+        account,
+        key,
+        scene,
+    })
+}
+
 fn access_token(secret: Secret, times: Times) -> Option<AccessToken> {
     Some(AccessToken {
         secret,
         obtained_at: times.obtained_at,
         expires_at: times.expires_at?,
     })
-}
-
-/// What `token login` is given to sign in the account that sends, as a shell takes it.
-pub fn login_to_send(outgoing: &OutgoingServer, sender: Option<&MailboxEntry<'_>>) -> String {
-    let name = sender.map_or(&*outgoing.name, |entry| entry.address.address.as_str());
-    match sender.is_none_or(|entry| resolve::signs_in_apart(entry, outgoing)) {
-        true => format!("{} --for smtp", shell::quote(name)),
-        false => shell::quote(name),
-    }
 }
 
 enum Waited {

@@ -2,10 +2,10 @@
 
 use super::keep::{Times, Token};
 use super::{Access, Wanted};
-use crate::config::resolve::{self, Account, CredentialSource, Registration};
 use crate::fault::{Cause, Fault, Kind};
 use crate::http::{self, Agent};
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
+use crate::office::{Account, CredentialSource, Registration, v1_resource};
 use crate::shell;
 use anyhow::Result;
 use std::path::Path;
@@ -33,7 +33,7 @@ impl Access<'_> {
             None => {
                 let client = self.client(wanted)?;
                 client
-                    .as_client(&wanted.registration)
+                    .as_client(wanted.registration)
                     .client_credentials(&wanted.key.scope)
                     .map_err(|e| e.fault)?
             }
@@ -85,7 +85,7 @@ impl Access<'_> {
         if let Some(refresh) = self.tokens.refresh_token(&wanted.key)? {
             let client = self.client(wanted)?;
             match client
-                .as_client(&wanted.registration)
+                .as_client(wanted.registration)
                 .refresh(&refresh, scope)
             {
                 Ok(granted) => return Ok(granted),
@@ -107,6 +107,7 @@ impl Access<'_> {
             }
         }
         let Some(source) = account.password else {
+            self.tokens.check_place()?;
             let fault = |what| Fault::new(Kind::SignIn, what);
             let fault = match self.tokens.lost(&wanted.key)? {
                 None => fault(format!("nobody has signed in as `{}` yet", account.name))
@@ -129,7 +130,7 @@ impl Access<'_> {
         }
         let client = self.client(wanted)?;
         client
-            .as_client(&wanted.registration)
+            .as_client(wanted.registration)
             .password(account.name, &password, scope)
             .map_err(|e| {
                 if e.class == Class::Never {
@@ -145,7 +146,7 @@ impl Access<'_> {
     }
 
     pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
-        let registration = &wanted.registration;
+        let registration = wanted.registration;
         let server = registration.server;
         let credential = match &registration.credential {
             CredentialSource::None => Credential::None,
@@ -180,7 +181,7 @@ impl Access<'_> {
         }
         let resource = wanted
             .account
-            .and_then(|account| resolve::v1_resource(registration, account, &wanted.key.scope));
+            .and_then(|account| v1_resource(registration, account, &wanted.key.scope));
         Ok(Signer {
             agent: self.agent(registration)?,
             token_endpoint: match resource {

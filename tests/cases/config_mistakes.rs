@@ -127,6 +127,25 @@ fn bad_values() {
 }
 
 #[test]
+fn where_to_begin_and_what_to_select() {
+    let more = |lines: &str| with("        priority: 5\n", lines);
+    says("bad_start", more("        start: yesterday\n"));
+    for (name, select) in [
+        ("select_empty", "{}"),
+        ("select_unknown_key", "{ form: [a@b.example] }"),
+        ("select_bad_from", "{ from: [boss] }"),
+        ("select_bad_subject", "{ subject: [invoice, \" \"] }"),
+        ("select_bad_size", "{ max_size: 25XB }"),
+        (
+            "select_larger_alone",
+            "{ unread: true, larger: quarantine }",
+        ),
+    ] {
+        says(name, more(&format!("        select: {select}\n")));
+    }
+}
+
+#[test]
 fn names_that_lead_nowhere() {
     says(
         "dangling_server",

@@ -233,6 +233,10 @@ fn a_queue_is_asked_for_and_then_checked() -> Result<(), Error> {
         .arg("--ca-file")
         .arg(standin.ca_file())
         .succeeds();
+    for n in 0..2 {
+        let message = format!("Subject: {n}\r\n\r\n");
+        standin.deliver("support@contoso.com", "INBOX", message.as_bytes());
+    }
     let before = world.config();
     let mut t = terminal(&world, &["queue", "add"])?;
     answer(&mut t, "Name of the queue", "support")?;
@@ -255,15 +259,16 @@ fn a_queue_is_asked_for_and_then_checked() -> Result<(), Error> {
     answer(&mut t, "Deliver to", "")?;
     choose(&mut t, "After a message is delivered", 2)?;
     answer(&mut t, "Folder", "Done, all")?;
+    choose(&mut t, "Messages that are there already (2 wait)", 1)?;
     t.exp_string("The same without questions:")?;
     let shown = t.exp_string("Check now that it works?")?;
     t.send_line("y")?;
     let checked = t.exp_eof()?;
-    assert!(checked.contains("INBOX holds 0 messages"), "{checked}");
+    assert!(checked.contains("INBOX holds 2 messages"), "{checked}");
     let line = line(&format!("The same without questions:{shown}"));
     assert_eq!(
         line,
-        "queuemail queue add support --address support@contoso.com --server Here --deliver 'maildir:~/Mail/{queue}' --after 'move:Done, all' --queue-priority 10 --queue-language de"
+        "queuemail queue add support --address support@contoso.com --server Here --start now --deliver 'maildir:~/Mail/{queue}' --after 'move:Done, all' --queue-priority 10 --queue-language de"
     );
     let made = world.config();
     world.write_config(before);
@@ -306,6 +311,9 @@ fn a_persons_password_is_not_shown() -> Result<(), Error> {
     choose(&mut t, "How `reader@contoso.com` signs in", 1)?;
     answer(&mut t, "Deliver to", "mbox:/var/mail/support")?;
     choose(&mut t, "After a message is delivered", 0)?;
+    choose(&mut t, "Messages that are there already", 2)?;
+    refused(&mut t, "First day", "tomorrow", "is no day")?;
+    answer(&mut t, "First day", "2026-11-01")?;
     answer(&mut t, "Password of mailbox `a@contoso.com`", "hunter2")?;
     let shown = t.exp_string("Check now that it works?")?;
     t.send_line("n")?;
@@ -316,7 +324,7 @@ fn a_persons_password_is_not_shown() -> Result<(), Error> {
     );
     assert_eq!(
         line(&shown),
-        "queuemail queue add support --address a@contoso.com --server People --account reader@contoso.com --password-stdin --deliver mbox:/var/mail/support --queue-priority 1"
+        "queuemail queue add support --address a@contoso.com --server People --account reader@contoso.com --password-stdin --start 2026-11-01 --deliver mbox:/var/mail/support --queue-priority 1"
     );
     assert!(world.config().contains("password: hunter2\n"));
     Ok(())

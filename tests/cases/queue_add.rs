@@ -166,6 +166,9 @@ fn a_bad_value_names_its_option() {
     bad(&["--deliver", "~/Mail"], "bad_deliver_option");
     bad(&["--after", "archive"], "bad_after_option");
     bad(&["--folder", ""], "bad_folder_option");
+    bad(&["--start", "yesterday"], "bad_start_option");
+    bad(&["--select", "sender=x"], "bad_select_option");
+    bad(&["--select", "max_size=big"], "bad_size_option");
     world
         .run(add("support", &[]))
         .fails(64)

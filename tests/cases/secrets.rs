@@ -803,8 +803,10 @@ fn mistakes_in_the_line_of_a_secret() {
 
 /// Every echo of every server, in every output.
 mod campaigns {
+    use super::super::fetch::receiver::{Receiver, Reply};
     use super::*;
     use crate::campaign::Campaign;
+    use crate::servers::proxy;
 
     #[derive(Clone, Copy, Debug)]
     enum Echo {
@@ -911,5 +913,173 @@ mod campaigns {
             office.is_clean(&[]);
             campaign.end(3);
         }
+    }
+
+    const PASSPHRASE: &str = "cAnArY-passphrase of+the=key";
+    const PROXY: &str = "cAnArY-pr0xy-pass";
+    const AUTHORIZATION: &str = "Bearer cAnArY-auth0r1zes-posts";
+    const KEY: &str = "whsec_Y0FuQXJZLWtleS1vZi10aGUtd2ViaG9vay0zMi1vY3RldHMh";
+
+    /// Where the secret of the second kind is repeated, or does not fit.
+    #[derive(Clone, Copy, Debug)]
+    enum Trouble {
+        None,
+        Token(u16, bool),
+        /// The proxy refuses with this status.
+        Proxy(u16),
+        /// The URL answers with this status.
+        Webhook(u16),
+        WrongPassphrase,
+        /// A mistake in the line of a secret: what is in the place of what.
+        Mistake(&'static str, &'static str),
+    }
+
+    /// An office whose app has a certificate with a passphrase, and which posts its mail to a URL.
+    fn office_with_the_rest() -> (Office, Receiver) {
+        let office = Office::new();
+        let [key, certificate] = ["key.pem", "cert.pem"].map(|name| office.world.path(name));
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-days", "2"])
+            .args(["-subj", "/CN=queuemail", "-passout"])
+            .arg(format!("pass:{PASSPHRASE}"))
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        office.world.chmod(&key, 0o600);
+        office.m365.add_app(App {
+            client_id: CLIENT_ID.into(),
+            certificates: vec![fs::read_to_string(&certificate).unwrap()],
+            roles: vec!["IMAP.AccessAsApp", "SMTP.SendAsApp"],
+            ..App::default()
+        });
+        let home = office.world.home().display();
+        let credential = format!(
+            "certificate: {home}/cert.pem\n    private_key: {home}/key.pem\n    certificate_passphrase: '{PASSPHRASE}'"
+        );
+        let receiver = Receiver::plain(|_| Reply::ok());
+        office.configure("imap", &credential, "");
+        let deliver = format!("command:{home}/deliver");
+        let config = office.world.config().replace(&deliver, &receiver.url());
+        office.world.write_config(format!(
+            "{config}webhooks:\n  - url: {}\n    secret: '{KEY}'\n    authorization: '{AUTHORIZATION}'\n",
+            receiver.url()
+        ));
+        let secrets = [PASSPHRASE, PROXY, &AUTHORIZATION[7..], &KEY[6..]];
+        office.m365.keep_secret(secrets.map(String::from));
+        (office, receiver)
+    }
+
+    #[test]
+    fn passphrases_proxies_and_webhooks_are_in_no_output() {
+        let mut campaign = Campaign::new("passphrase, proxy's password, webhook's secrets");
+        let (office, receiver) = office_with_the_rest();
+        let good = office.world.config();
+        let (through, targets) = proxy::connect(None);
+        let through = through.trim_start_matches("http://").to_owned();
+        let refuses = [407, 403, 502].map(|status| (status, proxy::echo(status)));
+        let mut troubles = vec![Trouble::None, Trouble::WrongPassphrase];
+        troubles.extend([200, 400, 401, 503].map(|status| Trouble::Token(status, true)));
+        troubles.extend([407, 403, 502].map(Trouble::Proxy));
+        troubles.extend([301, 400, 401, 429, 500].map(Trouble::Webhook));
+        troubles.extend(
+            [
+                ("certificate_passphrase: ", "certificate_password: "),
+                ("certificate_passphrase: '", "certificate_passphrase: \""),
+                ("certificate_passphrase: '", "certificate_passphrase: ['"),
+                ("authorization: ", "authorisation: "),
+                ("authorization: '", "authorization: {'"),
+                ("    secret: ", "    key: "),
+                ("    secret: '", "    secret: *"),
+            ]
+            .map(|(right, wrong)| Trouble::Mistake(right, wrong)),
+        );
+        let mut commands = COMMANDS.to_vec();
+        commands.extend([
+            &["config", "show", "--json"][..],
+            &["config", "validate", "-vv"],
+            &["server", "show", "in"],
+            &["queue", "show", "support", "--json"],
+            &[
+                "server",
+                "set",
+                "in",
+                "--imap",
+                "imaps://localhost:1",
+                "--yes",
+            ],
+        ]);
+        let places: Vec<(Trouble, &[&str])> = troubles
+            .into_iter()
+            .flat_map(|trouble| commands.iter().map(move |args| (trouble, *args)))
+            .collect();
+        for (n, (trouble, args)) in campaign.some_of(&places, 30).enumerate() {
+            let faults = office.m365.faults();
+            let mut by = through.clone();
+            let mut config = good.clone();
+            receiver.behaves(|_| Reply::ok());
+            match *trouble {
+                Trouble::None => {}
+                Trouble::Token(status, json) => {
+                    faults.token_next(9, TokenFault::Echo { status, json });
+                }
+                Trouble::Proxy(status) => {
+                    let of = refuses.iter().find(|(other, _)| *other == status);
+                    by.clone_from(&of.unwrap().1);
+                }
+                Trouble::Webhook(status) => receiver.behaves(move |post| {
+                    let said = format!("{:?}", post.fields);
+                    Reply::new(
+                        &format!("{status} {said}"),
+                        &format!("X: {said}\r\n"),
+                        &said,
+                    )
+                }),
+                Trouble::WrongPassphrase => {
+                    let reversed: String = PASSPHRASE.chars().rev().collect();
+                    config = config.replace(PASSPHRASE, &reversed);
+                }
+                Trouble::Mistake(right, wrong) => {
+                    config = config.replace(right, wrong);
+                    assert_ne!(config, good, "{trouble:?}");
+                }
+            }
+            office.world.write_config(config);
+            office.world.chmod(&office.world.config_path(), 0o600);
+            office.m365.deliver(SUPPORT, "INBOX", MESSAGE);
+            let env = [("HTTPS_PROXY", format!("http://eva:{PROXY}@{by}"))];
+            let env = [(env[0].0, env[0].1.as_str())];
+            office.run_with(args, &env, if args[0] == "send" { REPLY } else { b"" });
+            while faults.take_token().is_some() {}
+            office.wait_no_more();
+            campaign.fault();
+            if n % 50 == 49 {
+                office.is_clean(&["key.pem"]);
+                office.written.lock().unwrap().clear();
+            }
+        }
+        office.world.write_config(&good);
+        office.world.chmod(&office.world.config_path(), 0o600);
+        office.is_clean(&["key.pem"]);
+        let url = format!("http://eva:{PROXY}@{through}");
+        for args in [
+            &["token", "get", "in", "--fresh"][..],
+            &["fetch", "support"],
+        ] {
+            let code = office.run_with(args, &[("HTTPS_PROXY", &url)], b"");
+            assert_eq!(code, 0, "{args:?} when all is well");
+        }
+        assert!(
+            !targets.lock().unwrap().is_empty(),
+            "the proxy was not used"
+        );
+        let posts = receiver.posts();
+        let post = posts.last().expect("nothing was posted");
+        assert_eq!(post.field("authorization"), AUTHORIZATION);
+        assert!(post.has("webhook-signature"));
+        campaign.end(10);
     }
 }

@@ -63,7 +63,7 @@ ok connection
 ok tls certificate expires
 ok sign-in as support@contoso.com
 ok mailbox INBOX holds 1 message
-ok folders INBOX (1 message)
+ok folders INBOX (1 message, which the first fetch delivers)
 ok rights to move to Done, which the first fetch will make
 ok delivery maildir HOME/mail: will be made
 ok outgoing server Contoso out (smtp://localhost:587)

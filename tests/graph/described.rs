@@ -30,6 +30,7 @@ const USED: &[&str] = &[
     "POST /users/{}/messages/{}/send",
     "POST /users/{}/sendMail",
     "batch: DELETE /users/{}/mailFolders/{}/messages/{}",
+    "batch: GET /users/{}/mailFolders/{}/messages/{}",
     "batch: GET /users/{}/messages/{}",
     "batch: PATCH /users/{}/mailFolders/{}/messages/{}",
     "batch: POST /users/{}/mailFolders/{}/messages/{}/move",
@@ -170,11 +171,16 @@ impl Description {
             let properties: Vec<&str> = match name.as_str() {
                 "$select" => value.split(',').collect(),
                 "$orderby" => words.iter().take(1).copied().collect(),
-                "$filter" => words
-                    .windows(2)
-                    .filter(|pair| ["eq", "ne", "gt", "ge", "lt", "le"].contains(&pair[1]))
-                    .map(|pair| pair[0])
-                    .collect(),
+                "$filter" => {
+                    let compared = words
+                        .windows(2)
+                        .filter(|pair| ["eq", "ne", "gt", "ge", "lt", "le"].contains(&pair[1]))
+                        .map(|pair| pair[0].trim_start_matches('('));
+                    let searched = value.split("contains(").skip(1);
+                    let searched = searched.filter_map(|rest| Some(rest.split_once(',')?.0));
+                    compared.chain(searched).collect()
+                }
+                "$expand" => value.split('(').take(1).collect(),
                 "$top" if value.parse::<u32>().is_ok() => continue,
                 _ => Vec::new(),
             };
@@ -184,7 +190,12 @@ impl Description {
                 ));
             }
             for property in properties {
-                if entity.is_none_or(|entity| self.property(entity, property).is_none()) {
+                // A path leads through the types of several properties.
+                let mut names = property.split('/');
+                let kind = names.try_fold(entity.unwrap_or_default(), |of, name| {
+                    self.property(of.trim_matches(['[', ']']), name)
+                });
+                if entity.is_none() || kind.is_none() {
                     no.push(format!("`{name}` names `{property}`, which is no property"));
                 }
             }
@@ -381,6 +392,17 @@ fn everything(office: &Office) {
     ] {
         office.world.run(args.iter().copied()).succeeds();
     }
+    let select = "select: {unread: true, from: [\"@x.example\", a@x.example], subject: [case], max_size: 5MB}";
+    for more in [select, "folders: [Archive]\n        start: now"] {
+        office.configure("graph", &format!("        {more}\n"));
+        office.deliver("INBOX", 200);
+        office.deliver("Archive", 201);
+        office.fetch().succeeds();
+    }
+    office.configure("graph", "");
+    let refuses = ["fetch", "--deliver", "command:sh -c 'exit 75'"];
+    office.world.run(refuses).fails(75);
+    office.world.run(["fetch", "--catch-up"]).succeeds();
     office.configure("graph", "        folders: [Nowhere/At all]\n");
     office.fetch().fails(78);
     office.configure("graph", "");

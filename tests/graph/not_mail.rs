@@ -1,14 +1,18 @@
 //! What is not a message, or not provably all of it, is not taken for one, and the real one stays.
 
 use super::{Office, SUPPORT, message};
-use crate::standin::{GraphFault, Trick, folder_id};
+use crate::standin::{Framing, GraphFault, Trick, folder_id};
 
 const PAGE: &str = "<!DOCTYPE html><html><body>Sign in to the gateway: blocked</body></html>";
 const OBJECT: &str =
     r#"{"error":{"code":"ErrorItemCorrupt","message":"x","innerError":{"request-id":"r-7"}}}"#;
 
 fn unframed(octets: usize, notify: bool) -> GraphFault {
-    GraphFault::Odd(Trick::Unframed { octets, notify })
+    GraphFault::Odd(Trick::Cut {
+        framing: Framing::Neither,
+        octets,
+        notify,
+    })
 }
 
 /// Messages that are deleted once they are delivered, and the ids of these.
@@ -148,6 +152,7 @@ fn an_object_without_what_was_asked_for_is_no_answer() {
                 "{path} {body}"
             );
             faults.heal();
+            office.change_state("UPDATE message SET next_attempt = 0");
             office.fetch().succeeds();
             office.holds([0]);
             assert!(office.m365.messages(SUPPORT, "INBOX").is_empty());

@@ -243,6 +243,7 @@ fn one_message_that_cannot_be_moved_is_the_only_one_to_be_tried_again() {
     let status = office.world.run(["status", "--json"]).succeeds().json();
     assert_eq!(status["mailboxes"][0]["unsettled"], 1);
     faults.heal();
+    office.change_state("UPDATE message SET next_attempt = 0");
     office.fetch().succeeds().says_nothing();
     office.holds(0..5);
 }

@@ -120,7 +120,12 @@ fn one_message_that_cannot_be_settled_keeps_no_other_back() {
             let faults = &office.m365.faults().graph;
             let refused = format!("={}/messages/{}{path}", folder_id("INBOX"), ids[2]);
             faults.next(99, &refused, error(status, code, Some(60)));
-            for _ in 0..2 {
+            for again in [false, true] {
+                if again {
+                    // For a while the server is not told again.
+                    office.fetch().succeeds().says_nothing();
+                    office.change_state("UPDATE message SET next_attempt = 0");
+                }
                 let ran = office.fetch().ends();
                 assert!(
                     matches!(ran.code, 67 | 69 | 75 | 77),
@@ -139,12 +144,13 @@ fn one_message_that_cannot_be_settled_keeps_no_other_back() {
             office.holds(0..6);
             // Those that come later are settled though it is not.
             office.deliver("INBOX", 6);
-            office.fetch().ends().mentions("1 of 1");
+            office.fetch().succeeds().says_nothing();
             assert_eq!(
                 office.m365.messages(SUPPORT, "INBOX").len(),
                 left + usize::from(after == "seen")
             );
             faults.heal();
+            office.change_state("UPDATE message SET next_attempt = 0");
             office.fetch().succeeds().says_nothing();
             let status = office.world.run(["status", "--json"]).succeeds().json();
             assert_eq!(status["mailboxes"][0]["unsettled"], 0);

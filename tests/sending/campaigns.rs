@@ -3,11 +3,13 @@
 //! not unknown. `QUEUEMAIL_SOAK` takes every call, not some of them.
 
 use super::{MESSAGE, later, office, outbox};
+use crate::campaign::Campaign;
+use crate::standin::{SmtpAt, SmtpFault};
 use crate::tokens::Home;
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 
 /// What changes files, the database, or what the server sees.
 const CALLS: &str =
@@ -18,6 +20,12 @@ type Call = (String, usize);
 
 /// Runs the program under strace; killed at a call, or to its end. Gives the calls it made.
 fn run(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (ExitStatus, Vec<Call>) {
+    let (output, calls) = run_and_hear(home, args, stdin, at);
+    (output.status, calls)
+}
+
+/// The same, with what it said.
+fn run_and_hear(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (Output, Vec<Call>) {
     let own = home.command(args);
     let log = home.path("strace.log");
     let mut command = Command::new("strace");
@@ -50,7 +58,7 @@ fn run(home: &Home, args: &[&str], stdin: &str, at: Option<&Call>) -> (ExitStatu
         *count += 1;
         Some((name.to_owned(), *count))
     });
-    (output.status, calls.collect())
+    (output, calls.collect())
 }
 
 /// The calls at which to kill: some of them, spread evenly, or all.
@@ -166,6 +174,58 @@ fn sendmail_killed_at_every_step_keeps_its_promise() {
     assert_eq!(every, counts[0] + counts[1]);
 }
 
+/// What a session answered with 250 is kept, though it was killed right after that.
+#[test]
+fn a_session_killed_at_every_step_keeps_its_promise() {
+    let home = office();
+    let args = ["send", "--smtp-session"];
+    let script = |n: usize| {
+        let text = message(n).replace('\n', "\r\n");
+        format!(
+            "EHLO x\r\nMAIL FROM:<support@contoso.com>\r\nRCPT TO:<anna@example.com>\r\nDATA\r\n{text}.\r\nQUIT\r\n"
+        )
+    };
+    run(&home, &args, &script(0), None);
+    let (status, calls) = run(&home, &args, &script(1), None);
+    assert!(status.success() && calls.len() > 20, "{status}: {calls:?}");
+    let mut promised = vec![0, 1];
+    let mut kills = 0;
+    let mut n = 2;
+    let chosen = chosen(&calls);
+    for call in &chosen {
+        let (output, _) = run_and_hear(&home, &args, &script(n), Some(call));
+        kills += usize::from(killed(output.status));
+        if String::from_utf8_lossy(&output.stdout).contains("250 2.0.0 ok: queued as ") {
+            promised.push(n);
+        }
+        n += 1;
+    }
+    assert!(
+        kills * 10 >= chosen.len() * 8,
+        "{kills} of {}",
+        chosen.len()
+    );
+    let kept: Vec<String> = outbox(&home)
+        .iter()
+        .map(|kept| kept["message_id"].as_str().unwrap().to_owned())
+        .collect();
+    for n in 0..n {
+        let times = kept.iter().filter(|kept| **kept == id(n)).count();
+        let least = usize::from(promised.contains(&n));
+        assert!(
+            (least..=1).contains(&times),
+            "message {n} is kept {times} times"
+        );
+    }
+    assert!(settle(&home).is_empty());
+    assert_eq!(accepted(&home).len(), kept.len());
+    println!(
+        "campaign: SMTP session killed at {kills} calls: {} promised, {} kept, 0 lost",
+        promised.len(),
+        kept.len()
+    );
+}
+
 #[test]
 fn flush_killed_at_every_step_loses_and_repeats_nothing() {
     let home = office();
@@ -256,4 +316,56 @@ fn a_report_is_delivered_once_however_often_its_delivery_is_killed() {
     }
     assert!(home.standin.submitted().is_empty());
     println!("campaign: report killed at {kills} calls, {n} reports: 0 lost, 0 twice");
+}
+
+/// A reply that ends too soon is none: what became of a message is known by a whole reply alone.
+#[test]
+fn replies_that_are_cut() {
+    let mut campaign = Campaign::new("replies that are cut, SMTP");
+    let places: Vec<(SmtpAt, String)> = [
+        (SmtpAt::Connect, "220 mail.example ESMTP\r\n"),
+        (
+            SmtpAt::Ehlo,
+            "250-mail.example\r\n250-STARTTLS\r\n250 SIZE\r\n",
+        ),
+        (SmtpAt::StartTls, "220 go ahead\r\n"),
+        (SmtpAt::Auth, "235 2.7.0 in\r\n"),
+        (SmtpAt::Mail, "250 2.1.0 ok\r\n"),
+        (SmtpAt::Rcpt, "250 2.1.5 ok\r\n"),
+        (SmtpAt::Data, "354 go ahead\r\n"),
+        (
+            SmtpAt::Dot,
+            "250-2.0.0 taken\r\n250 2.0.0 <9@mail.example>\r\n",
+        ),
+    ]
+    .into_iter()
+    .flat_map(|(at, whole)| (0..whole.len()).map(move |end| (at, whole[..end].to_owned())))
+    .collect();
+    let home = office();
+    for (n, (at, part)) in campaign.some_of(&places, 12).enumerate() {
+        let faults = home.standin.faults();
+        // Where messages go in chunks, there is no DATA.
+        let without = (*at == SmtpAt::Data).then(|| "CHUNKING".to_owned());
+        *faults.smtp_without.lock().unwrap() = without.into_iter().collect();
+        faults.smtp_next(9, *at, SmtpFault::Cut(part.clone()));
+        let ran = super::pipe(
+            &home,
+            &["send", "-t", "--timeout", "2"],
+            message(n).as_bytes(),
+        );
+        let story = format!("{at:?} {part:?}: {ran:?}");
+        let is_accepted = accepted(&home).get(&id(n)).copied().unwrap_or(0);
+        match at {
+            SmtpAt::Dot => assert_eq!((ran.code, is_accepted), (76, 1), "{story}"),
+            // Where the message goes with the envelope, nobody knows what became of it.
+            SmtpAt::Mail | SmtpAt::Rcpt | SmtpAt::Data => {
+                assert!(matches!(ran.code, 75 | 76) && is_accepted == 0, "{story}");
+            }
+            _ => assert_eq!((ran.code, is_accepted), (75, 0), "{story}"),
+        }
+        campaign.fault();
+        faults.smtp_clear();
+        super::change_state(&home, "DELETE FROM wait");
+    }
+    campaign.end(8);
 }

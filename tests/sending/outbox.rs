@@ -5,6 +5,7 @@ use super::{MESSAGE, SUPPORT, change_state, later, office, outbox, pipe};
 use crate::standin::{SmtpAt, SmtpFault};
 use std::fs;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 fn reply(text: &str) -> SmtpFault {
     SmtpFault::Reply(text.into())
@@ -66,6 +67,31 @@ fn what_leaves_at_once_is_not_kept_and_what_is_refused_is_told() {
         .says("server said: 554 5.6.0 no");
     assert!(outbox(&home).is_empty());
     assert_eq!(home.standin.submitted().len(), 1);
+}
+
+/// A flush that another is started for is merged into the one that runs: it sees to all.
+#[test]
+fn what_comes_in_during_a_flush_leaves_with_it() {
+    let home = office();
+    let keep = || {
+        let script = format!(
+            "EHLO x\r\nMAIL FROM:<{SUPPORT}>\r\nRCPT TO:<anna@example.com>\r\nDATA\r\n{}.\r\n",
+            MESSAGE.replace('\n', "\r\n")
+        );
+        pipe(&home, &["send", "--smtp-session"], script.as_bytes()).succeeds();
+    };
+    keep();
+    home.standin
+        .faults()
+        .smtp_next(1, SmtpAt::Dot, SmtpFault::Delay(Duration::from_secs(3)));
+    let mut flush = home.command(&["outbox", "flush"]).spawn().unwrap();
+    while outbox(&home)[0]["state"] != "sending" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    keep();
+    assert!(flush.wait().unwrap().success());
+    assert!(outbox(&home).is_empty());
+    assert_eq!(home.standin.submitted().len(), 2);
 }
 
 #[test]

@@ -248,9 +248,9 @@ fn by_any_other_name_it_stays_itself() {
     let ran = Ran::from(command.output().unwrap()).succeeds();
     assert_eq!(ran.out, "", "the outbox is empty");
     home.run(&["-t"]).fails(64);
-    home.run(&["send", "-bs"])
+    home.run(&["send", "-bd"])
         .fails(64)
-        .says("`-bs` asks to speak SMTP on standard input");
+        .says("`-bd` asks to run as a mail server");
 }
 
 #[test]

@@ -13,8 +13,10 @@
 
 mod authority;
 mod dovecot;
+pub mod pgbouncer;
 mod postfix;
-mod process;
+pub mod postgres;
+pub mod process;
 pub mod proxy;
 pub mod raw_imap;
 
@@ -236,6 +238,38 @@ pub fn missing() -> Vec<&'static str> {
 }
 
 /// A folder that the servers' own users may enter; sockets in it need a short path.
+/// The PostgreSQL that all tests of this process share; each test uses its own database.
+pub fn database() -> &'static Database {
+    static DATABASE: OnceLock<Database> = OnceLock::new();
+    DATABASE.get_or_init(|| {
+        // What the watchers do not remove: a few PEM files, needed until the end.
+        let folder = new_folder();
+        let certificate = authority::make(&folder);
+        let pem = crate::standin::tls::client_certificate("Clients of the tests", "of_certificate");
+        let client_ca = folder.join("client-ca.pem");
+        fs::write(&client_ca, pem.ca).unwrap();
+        let tls = postgres::Tls {
+            ca_file: &client_ca,
+            certificate: &certificate.certificate,
+            key: &certificate.key,
+        };
+        Database {
+            server: postgres::Postgres::start(Some(free_port()), Some(&tls)),
+            ca_file: certificate.ca_file,
+            client: (pem.certificate, pem.key),
+        }
+    })
+}
+
+/// A PostgreSQL, and what its clients need.
+pub struct Database {
+    pub server: postgres::Postgres,
+    /// Whom to trust for its certificate, PEM.
+    pub ca_file: PathBuf,
+    /// The certificate of the client `of_certificate` and its key, PEM.
+    pub client: (String, String),
+}
+
 fn new_folder() -> PathBuf {
     let folder = tempfile::Builder::new()
         .prefix("queuemail-real-")
@@ -248,7 +282,7 @@ fn new_folder() -> PathBuf {
 
 /// A port on loopback that nobody takes before the server it is for: it lies below those that
 /// the kernel gives to whoever asks for any, and this process gives it once.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const RANGE: std::ops::Range<u32> = 10_000..32_000;
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(64);
@@ -263,7 +297,7 @@ fn free_port() -> u16 {
 }
 
 /// Runs a small command to its end.
-fn run(program: &str, args: &[&str]) {
+pub fn run(program: &str, args: &[&str]) {
     let output = std::process::Command::new(program).args(args).output();
     let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
     assert!(

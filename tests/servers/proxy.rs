@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -109,6 +109,40 @@ fn pass(from: &TcpStream, to: &TcpStream, delay: Duration, left: Arc<AtomicU64>)
     });
 }
 
+/// Listens on a free port, and passes each connection on to `port`, but nothing while it is frozen.
+/// Ends with the process.
+pub fn freezing(port: u16) -> (u16, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let is_frozen = Arc::new(AtomicBool::new(false));
+    let shared = is_frozen.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+                continue;
+            };
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                let is_frozen = shared.clone();
+                std::thread::spawn(move || {
+                    let mut buffer = vec![0; 1 << 14];
+                    while let Ok(count @ 1..) = from.read(&mut buffer) {
+                        while is_frozen.load(SeqCst) {
+                            std::thread::sleep(Duration::from_millis(20));
+                        }
+                        if to.write_all(&buffer[..count]).is_err() {
+                            break;
+                        }
+                    }
+                    to.shutdown(Shutdown::Both).ok();
+                    from.shutdown(Shutdown::Both).ok();
+                });
+            }
+        }
+    });
+    (own, is_frozen)
+}
+
 /// An HTTP proxy (CONNECT, RFC 9110 §9.3.6): its URL, and the targets that it was asked for. All of
 /// them are on loopback, whatever they are called; with `port` they are at that one.
 pub fn connect(port: Option<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -139,4 +173,28 @@ pub fn connect(port: Option<u16>) -> (String, Arc<Mutex<Vec<String>>>) {
         }
     });
     (url, targets)
+}
+
+/// An HTTP proxy that lets nobody through: it answers with this status, and repeats what it was
+/// asked, with the credentials for it. Gives the host and port. Ends with the process.
+pub fn echo(status: u16) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut head = Vec::new();
+            let mut octet = [0];
+            while !head.ends_with(b"\r\n\r\n") && client.read(&mut octet).unwrap_or(0) == 1 {
+                head.push(octet[0]);
+            }
+            let body = String::from_utf8_lossy(&head);
+            let line = body.replace("\r\n", " ");
+            let answer = format!(
+                "HTTP/1.1 {status} {line}\r\nX-Echo: {line}\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            client.write_all(answer.as_bytes()).ok();
+        }
+    });
+    own
 }

@@ -235,6 +235,16 @@ impl Standin {
         })
     }
 
+    /// Marks a message as read or as unread, as a person with Outlook would.
+    pub fn mark_read(&self, mailbox: &str, folder: &str, uid: u32, is_read: bool) {
+        self.with_folder(mailbox, folder, |folder| {
+            let at = folder.find(uid).expect("a message of this UID");
+            let flags = &mut folder.messages[at].flags;
+            flags.retain(|flag| flag != "\\Seen");
+            flags.extend(is_read.then(|| "\\Seen".to_string()));
+        });
+    }
+
     /// All messages of a folder, in ascending order of UIDs.
     pub fn messages(&self, mailbox: &str, folder: &str) -> Vec<StoredMessage> {
         self.with_folder(mailbox, folder, |folder| {

@@ -246,6 +246,11 @@ fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
         }
         TokenFault::Redirect(target) => Response::html(307, "Moved").with("Location", target),
         TokenFault::Aadsts(code) => Refusal::plain(code).response(),
+        TokenFault::Odd(trick) => {
+            let mut response = token(world, request, &form, tenant);
+            response.trick = Some(Box::new(trick));
+            response
+        }
     }
 }
 

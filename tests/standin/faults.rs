@@ -37,6 +37,8 @@ pub enum TokenFault {
     Redirect(String),
     /// This AADSTS code, with the status, `error` and text that belong to it.
     Aadsts(u32),
+    /// The good answer is sent in this odd way.
+    Odd(super::http::Trick),
 }
 
 /// What happens to one message when it is fetched.
@@ -79,6 +81,8 @@ pub enum ImapFault {
     Stall(Duration),
     /// A line without end, until the client has had enough.
     EndlessLine,
+    /// This comes first, and then that for ever.
+    Endless(&'static str, &'static str),
     /// So many unsolicited lines before the answer.
     Flood(u64),
     /// FETCH announces a literal of so many octets.
@@ -118,6 +122,8 @@ pub enum SmtpFault {
     Close,
     /// Only at `Dot`: the message is accepted and delivered, but no reply comes.
     AcceptThenClose,
+    /// This beginning of a reply, and the connection closes; at `Dot` the message is accepted.
+    Cut(String),
     /// Only at `Dot`: the message is accepted, and the reply comes after this time.
     Delay(Duration),
 }
@@ -184,6 +190,8 @@ pub struct Faults {
     pub imap_esearch: AtomicBool,
     /// Texts after tags contain octets above 127 that are no UTF-8.
     pub imap_eight_bit: AtomicBool,
+    /// SELECT tells this UIDNEXT, whatever there is; 0 leaves the true one.
+    pub imap_uidnext: AtomicU32,
     /// Each fetch renders a message a little differently, as Exchange may.
     pub imap_rerender: AtomicBool,
     /// The next N sign-ins end in `User is authenticated but not connected.`

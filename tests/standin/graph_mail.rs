@@ -72,12 +72,17 @@ pub fn message_json(call: &Call, folder: &str, message: &Message) -> Value {
         list.map(|address| json!({"emailAddress": {"name": address, "address": address}}))
             .collect()
     };
-    json!({
+    let parsed = mail_parser::MessageParser::default().parse_headers(&message.bytes[..]);
+    let subject = parsed
+        .as_ref()
+        .and_then(|parsed| parsed.subject())
+        .unwrap_or_default();
+    let mut value = json!({
         "@odata.etag": format!("W/\"{}\"", message.uid),
         "id": id_of(call, folder, message),
         "createdDateTime": time, "lastModifiedDateTime": time,
         "receivedDateTime": time, "sentDateTime": time,
-        "subject": header("Subject"),
+        "subject": subject,
         "internetMessageId": header("Message-ID"),
         "parentFolderId": folder_id(folder),
         "hasAttachments": false,
@@ -86,7 +91,15 @@ pub fn message_json(call: &Call, folder: &str, message: &Message) -> Value {
         "from": people("From").into_iter().next(),
         "toRecipients": people("To"),
         "ccRecipients": people("Cc"),
-    })
+    });
+    if call
+        .query("$expand")
+        .is_some_and(|expand| expand.contains("Integer 0x0E08"))
+    {
+        let size = message.estimated_size().to_string();
+        value["singleValueExtendedProperties"] = json!([{"id": "Integer 0xe08", "value": size}]);
+    }
+    value
 }
 
 /// Only the properties that `$select` names.
@@ -99,7 +112,9 @@ pub fn select(call: &Call, value: Value) -> Value {
         .unwrap()
         .iter()
         .filter(|(name, _)| {
-            name.starts_with('@') || *name == "id" || names.split(',').any(|n| n == *name)
+            name.starts_with('@')
+                || matches!(name.as_str(), "id" | "singleValueExtendedProperties")
+                || names.split(',').any(|n| n == *name)
         })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
@@ -107,6 +122,10 @@ pub fn select(call: &Call, value: Value) -> Value {
 }
 
 fn messages(call: &Call, folder: Option<&str>) -> Response {
+    if let Some(token) = call.query("$skiptoken") {
+        let found = call.world.graph.lock().unwrap().pages.get(token).cloned();
+        return found.map_or_else(lost, |(rest, delta)| page(call, rest, delta));
+    }
     let mut store = call.world.store();
     let mailbox = store.existing(&call.mailbox);
     let only = match folder.map(|id| folder_name(mailbox, id)) {
@@ -127,35 +146,75 @@ fn messages(call: &Call, folder: Option<&str>) -> Response {
         .collect();
     drop(store);
     if let Some(filter) = call.query("$filter") {
-        let filter = filter.to_string();
-        if let Some(since) = filter.strip_prefix("receivedDateTime ge ") {
-            found.retain(|m| m["receivedDateTime"].as_str().unwrap_or_default() >= since);
-        } else if let Some(id) = filter.strip_prefix("internetMessageId eq '") {
-            let id = id.trim_end_matches('\'').replace("''", "'");
-            found.retain(|m| m["internetMessageId"] == json!(id));
-        } else {
+        // As the service, whoever sorts by a property must filter by it first.
+        let sorts = call.query("$orderby").is_some();
+        let Some(fits) = condition(filter).filter(|_| !sorts || filter.starts_with("received"))
+        else {
             return error(
                 400,
                 "ErrorInvalidUrlQueryFilter",
                 "The query filter is invalid.",
             );
-        }
+        };
+        found.retain(|message| fits(message));
     }
-    if call
-        .query("$orderby")
-        .is_some_and(|o| o.starts_with("receivedDateTime") && !o.ends_with("desc"))
-    {
-        found.sort_by_key(|m| {
-            m["receivedDateTime"]
-                .as_str()
-                .unwrap_or_default()
-                .to_string()
-        });
-    } else {
-        found.reverse();
+    found.reverse();
+    let received = |m: &Value| {
+        m["receivedDateTime"]
+            .as_str()
+            .unwrap_or_default()
+            .to_string()
+    };
+    match call.query("$orderby") {
+        Some("receivedDateTime") => found.sort_by_key(received),
+        Some(_) => found.sort_by_key(|m| std::cmp::Reverse(received(m))),
+        None => {}
     }
     let found = found.into_iter().map(|m| select(call, m)).collect();
     page(call, found, None)
+}
+
+type Condition = Box<dyn Fn(&Value) -> bool>;
+
+/// The conditions of a `$filter` that the program makes; `None` where it has another.
+fn condition(filter: &str) -> Option<Condition> {
+    let mut all = Vec::new();
+    for part in filter.split(" and ") {
+        let inner = part.strip_prefix('(').and_then(|p| p.strip_suffix(')'));
+        let any: Option<Vec<Condition>> = inner.unwrap_or(part).split(" or ").map(atom).collect();
+        all.push(any?);
+    }
+    Some(Box::new(move |message| {
+        all.iter().all(|any| any.iter().any(|fits| fits(message)))
+    }))
+}
+
+fn atom(text: &str) -> Option<Condition> {
+    let of = |message: &Value, name: &str| {
+        let value = name.split('/').fold(message, |value, name| &value[name]);
+        value.as_str().unwrap_or_default().to_string()
+    };
+    let string = |text: &str| {
+        let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
+        Some(inner.replace("''", "'").to_lowercase())
+    };
+    if let Some(since) = text.strip_prefix("receivedDateTime ge ") {
+        let since = since.to_string();
+        return Some(Box::new(move |m| of(m, "receivedDateTime") >= since));
+    }
+    if text == "isRead eq false" {
+        return Some(Box::new(|m| m["isRead"] == json!(false)));
+    }
+    if let Some(inside) = text.strip_prefix("contains(") {
+        let (name, part) = inside.strip_suffix(')')?.split_once(',')?;
+        let (name, part) = (name.to_string(), string(part)?);
+        return Some(Box::new(move |m| {
+            of(m, &name).to_lowercase().contains(&part)
+        }));
+    }
+    let (name, value) = text.split_once(" eq ")?;
+    let (name, value) = (name.to_string(), string(value)?);
+    Some(Box::new(move |m| of(m, &name).to_lowercase() == value))
 }
 
 /// The first page of these, and links to the next ones; a delta link at the end, if it is one.

@@ -67,9 +67,22 @@ pub enum Trick {
     Lie(u64),
     /// The header has no end.
     EndlessHeader,
-    /// Neither a length nor chunks: the end of the connection is the end of the body, which has so
-    /// many octets at most. `notify`: TLS says `close_notify` before.
-    Unframed { octets: usize, notify: bool },
+    /// The connection ends after so many octets of the body, and before the last chunk.
+    /// `notify`: TLS says `close_notify` before.
+    Cut {
+        framing: Framing,
+        octets: usize,
+        notify: bool,
+    },
+}
+
+/// What says where a body ends (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    Length,
+    Chunks,
+    /// The end of the connection.
+    Neither,
 }
 
 impl Response {
@@ -270,7 +283,11 @@ fn play(world: &World, conn: &mut Conn, response: &Response, trick: &Trick) -> i
     let rest = match trick {
         Trick::EndlessHeader => String::new(),
         Trick::Endless(..) => "Transfer-Encoding: chunked\r\n\r\n".to_string(),
-        Trick::Unframed { .. } => "Connection: close\r\n\r\n".to_string(),
+        Trick::Cut { framing, .. } => match framing {
+            Framing::Length => format!("Content-Length: {length}\r\n\r\n"),
+            Framing::Chunks => "Transfer-Encoding: chunked\r\n\r\n".to_string(),
+            Framing::Neither => "Connection: close\r\n\r\n".to_string(),
+        },
         _ => format!("Content-Length: {length}\r\n\r\n"),
     };
     let kind = response.content_type;
@@ -297,8 +314,21 @@ fn play(world: &World, conn: &mut Conn, response: &Response, trick: &Trick) -> i
                 conn.put(many.as_bytes())?;
             }
         }
-        Trick::Unframed { octets, notify } => {
-            conn.put(&body[..body.len().min(*octets)])?;
+        Trick::Cut {
+            framing,
+            octets,
+            notify,
+        } => {
+            let part = &body[..body.len().min(*octets)];
+            for chunk in part.chunks(100) {
+                if *framing == Framing::Chunks {
+                    conn.put(format!("{:x}\r\n", chunk.len()).as_bytes())?;
+                }
+                conn.put(chunk)?;
+                if *framing == Framing::Chunks {
+                    conn.put(b"\r\n")?;
+                }
+            }
             match notify {
                 true => conn.end()?,
                 false => conn.flush()?,

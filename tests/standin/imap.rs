@@ -234,6 +234,14 @@ impl Session<'_> {
                 }
                 Ok(None)
             }
+            ImapFault::Endless(first, then) => {
+                self.conn.put(first.as_bytes())?;
+                let many = then.repeat((8 << 10) / then.len());
+                while !self.world.is_stopped() {
+                    self.conn.put(many.as_bytes())?;
+                }
+                Ok(None)
+            }
             ImapFault::Flood(lines) => {
                 for line in 0..lines {
                     let line = format!("* OK Still working, step {line}.\r\n");

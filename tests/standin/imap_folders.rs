@@ -3,6 +3,7 @@
 use super::imap::{Outcome, Selected, Session, done};
 use super::imap_read::{Arg, Command, from_utf7, quote, to_utf7};
 use super::mailbox::Folder;
+use std::sync::atomic::Ordering;
 
 impl Session<'_> {
     pub fn list(&mut self, command: &Command) -> Outcome {
@@ -110,6 +111,10 @@ impl Session<'_> {
         }
         let validity = selected.uidvalidity;
         self.say(&format!("* OK [UIDVALIDITY {validity}] UIDVALIDITY value"))?;
+        let uidnext = match self.world.faults.imap_uidnext.load(Ordering::SeqCst) {
+            0 => uidnext,
+            wrong => wrong,
+        };
         self.say(&format!(
             "* OK [UIDNEXT {uidnext}] The next unique identifier value"
         ))?;

@@ -65,7 +65,7 @@ pub use {
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     graph_faults::GraphFault,
     graph_folders::folder_id,
-    http::Trick,
+    http::{Framing, Trick},
     mailbox::{Backup, StoredMessage},
     records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},

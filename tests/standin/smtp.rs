@@ -134,6 +134,10 @@ impl Dialogue<'_> {
                 self.world.pause(time);
                 Ok(None)
             }
+            SmtpFault::Cut(part) => {
+                self.conn.put(part.as_bytes())?;
+                Ok(Some(Next::End))
+            }
             SmtpFault::Close | SmtpFault::AcceptThenClose => Ok(Some(Next::End)),
         }
     }

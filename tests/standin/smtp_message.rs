@@ -148,12 +148,13 @@ impl Dialogue<'_> {
         let Some(envelope) = self.envelope.take() else {
             return Ok(Next::End);
         };
-        let mut is_silent = false;
+        let (mut is_silent, mut part) = (false, String::new());
         match self.world.faults.take_smtp(SmtpAt::Dot) {
             None => {}
             Some(SmtpFault::Reply(reply)) => return self.say(&reply),
             Some(SmtpFault::Close) => return Ok(Next::End),
             Some(SmtpFault::AcceptThenClose) => is_silent = true,
+            Some(SmtpFault::Cut(reply)) => (is_silent, part) = (true, reply),
             Some(SmtpFault::Echo(code)) => return self.echo(code),
             Some(SmtpFault::Delay(time)) => self.world.pause(time),
         }
@@ -166,6 +167,7 @@ impl Dialogue<'_> {
         let reply = submission::submit(self.world, claims, mailbox, envelope, bytes);
         if is_silent {
             self.world.log("SMTP", &format!("! not sent: {reply}"));
+            self.conn.put(part.as_bytes())?;
             return Ok(Next::End);
         }
         self.say(&reply)

@@ -4,6 +4,7 @@ use super::{ADDRESS, Home, Ran, claims};
 use crate::standin::{App, User};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -348,6 +349,53 @@ fn a_browser_that_brings_something_else() {
         .says("server said: access_denied: AADSTS65004")
         .says("adminconsent?client_id=");
     assert_eq!(home.asked(), 0);
+}
+
+/// A program of this host opens the page that the terminal shows. What the browser brings is shown
+/// without what is secret of the sign-in, be it repeated.
+#[test]
+fn a_browser_is_given_the_page_and_a_refusal_repeats_no_state() {
+    let home = home();
+    let opened = home.path("opened");
+    let script = format!("#!/bin/sh\nprintf '%s' \"$1\" >'{}'\n", opened.display());
+    let program = home.write("xdg-open", &script);
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command = home.command(&["token", "login", "support", "--browser", "-vv"]);
+    let path = std::env::var("PATH").unwrap();
+    command.env("DISPLAY", ":9").env(
+        "PATH",
+        format!("{}:{path}", program.parent().unwrap().display()),
+    );
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let page = loop {
+        let page = std::fs::read_to_string(&opened).unwrap_or_default();
+        if page.contains("state=") || std::time::Instant::now() > end {
+            break url::Url::parse(&page).expect("nothing was opened");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let field = |name: &str| {
+        let mut pairs = page.query_pairs();
+        let (_, value) = pairs.find(|(own, _)| own == name).unwrap();
+        value.into_owned()
+    };
+    let mut back = url::Url::parse(&field("redirect_uri")).unwrap();
+    back.query_pairs_mut()
+        .append_pair("error", "access_denied")
+        .append_pair("error_description", &format!("of {}", field("state")))
+        .append_pair("state", &field("state"));
+    let answer = browse(&home, back.as_str());
+    assert!(!answer.contains(&field("state")), "{answer}");
+    let ran = finish(child)
+        .fails(77)
+        .says("server said: access_denied: of ");
+    let (_, after) = ran.err.split_once("came back with a refusal").unwrap();
+    assert!(!after.contains(&field("state")), "{after}");
 }
 
 #[test]

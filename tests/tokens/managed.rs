@@ -247,6 +247,24 @@ fn the_agent_of_azure_arc_is_shown_that_we_may_read_its_file() {
     assert_eq!(seen.lines().count(), 2, "{seen}");
     assert!(seen.contains("api-version=2020-06-01"), "{seen}");
 
+    // The proof is in no output, though the agent repeats it.
+    let good = std::mem::take(&mut azure.answers);
+    for status in [200, 400, 403, 500] {
+        let body = r#"{"error":"x","error_description":"Authorization: Basic the-proof"}"#;
+        azure.answers = vec![(status, body.into())];
+        for args in [
+            &["token", "get", "support", "--fresh", "-vv"][..],
+            &["check", "support", "-vv"],
+            &["fetch", "-vv", "--json"],
+        ] {
+            let (ran, _) = azure.run(args);
+            assert_ne!(ran.code, 0, "{ran:?}");
+            assert!(!ran.out.contains("the-proof"), "{ran:?}");
+            ran.never_says("the-proof");
+        }
+    }
+    azure.answers = good;
+
     // Whoever listens there gets no other file.
     for other in [
         "/var/opt/azcmagent/other.key",

@@ -5,10 +5,11 @@
 //! replayed for ever, and deltas with immutable ids have been seen to keep silent about a message
 //! that was moved away and back. Whatever is listed again the ledger knows.
 
+use super::batch::Part;
 use super::client::{Client, IMMUTABLE, odata_text};
 use super::faults::{Failure, Meaning};
 use crate::fault::Fault;
-use crate::mail::{self, Listed, Query, RemoteId};
+use crate::mail::{self, Detail, Horizon, Listed, Query, RemoteId, Traits};
 use ::http::Method;
 use anyhow::Result;
 use serde::Deserialize;
@@ -22,6 +23,12 @@ use url::Url;
 const ROUND: u64 = 7 * 24 * 3600;
 /// Entries on a page; fewer when the server fails on so many.
 const PAGE_SIZES: [u32; 3] = [500, 50, 5];
+/// The newest messages of a folder are those of so many seconds: no other arrives late by more, …
+const HORIZON_SPAN: i64 = 600;
+/// … on so many pages at most.
+const HORIZON_PAGES: usize = 20;
+/// A longer condition makes an address that may be refused, in octets.
+const LONGEST_CONDITION: usize = 3000;
 /// A page has at most so many entries, ten times what is asked for, …
 const MOST_ON_PAGE: usize = 5_000;
 /// … and a listing so many pages, …
@@ -50,6 +57,70 @@ struct Entry {
     /// Deleted, or moved to another folder.
     #[serde(rename = "@removed")]
     removed: Option<IgnoredAny>,
+    // These where they are asked for.
+    #[serde(rename = "internetMessageId")]
+    message_id: Option<String>,
+    subject: Option<String>,
+    #[serde(rename = "isRead")]
+    is_read: Option<bool>,
+    from: Option<Recipient>,
+    #[serde(rename = "singleValueExtendedProperties")]
+    properties: Option<Vec<Property>>,
+}
+
+#[derive(Deserialize)]
+struct Recipient {
+    #[serde(rename = "emailAddress")]
+    address: Option<Address>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    address: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Property {
+    value: Option<String>,
+}
+
+/// PidTagMessageSize ([MS-OXPROPS]): Graph has no property for it.
+const SIZE: &str = "Integer 0x0E08";
+
+/// What a query asks of each message.
+fn select(detail: Option<Detail>) -> String {
+    let select = "$select=id,receivedDateTime";
+    match detail {
+        None => select.to_owned(),
+        Some(Detail::Identity) => format!("{select},internetMessageId,subject"),
+        Some(Detail::Selection) => format!(
+            "{select},internetMessageId,subject,isRead,from&$expand=singleValueExtendedProperties($filter=id%20eq%20{})",
+            odata_text(SIZE)
+        ),
+    }
+}
+
+impl Entry {
+    fn traits(&self) -> Traits {
+        let time = self.received.as_ref();
+        let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let from = self
+            .from
+            .as_ref()
+            .and_then(|from| from.address.as_ref()?.address.as_ref());
+        let size = self.properties.iter().flatten();
+        let size = size
+            .filter_map(|property| property.value.as_ref()?.parse().ok())
+            .next();
+        Traits {
+            message_id: mail::bare_id(self.message_id.as_deref().unwrap_or_default()),
+            received: time.map(jiff::Timestamp::as_second),
+            from: from.map(|from| from.to_lowercase()).into_iter().collect(),
+            subject: mail::single_spaced(self.subject.as_deref().unwrap_or_default()),
+            unread: !self.is_read.unwrap_or(false),
+            size,
+        }
+    }
 }
 
 /// Lists the messages of a folder page by page; gives the mark.
@@ -64,8 +135,9 @@ pub fn list(
         .unwrap_or_default()
         .as_secs();
     let fault = |failure| client.fault("cannot list the messages", failure);
+    // What was not selected before may be now, wherever it is: no mark is of use.
     let mark = query.after.as_deref().and_then(read_mark);
-    if let Some((began, link)) = mark
+    if let Some((began, link)) = mark.filter(|_| query.select.is_none())
         // One that began in the future is of a clock that was set back since.
         && now.checked_sub(began).is_some_and(|age| age < ROUND)
         && let Ok(url) = client.link(link)
@@ -81,25 +153,140 @@ pub fn list(
             walked => return Ok(write_mark(began, walked.map_err(fault)?)),
         }
     }
-    let select = "$select=id,receivedDateTime";
-    let url = match query.since {
+    let select = select(query.detail);
+    let filter = filter(query);
+    let url = match filter.is_empty() {
         // A delta query with a filter gives 5,000 messages at most, this one all.
-        Some(day) => {
+        false => {
+            // With other conditions the service may refuse to sort.
+            let order = match query.select {
+                None => "&$orderby=receivedDateTime",
+                Some(_) => "",
+            };
             let mut url = client.url(&["mailFolders", folder, "messages"]);
             url.set_query(Some(&format!(
-                "{select}&$filter=receivedDateTime%20ge%20{day}T00:00:00Z&$orderby=receivedDateTime&$top={}",
+                "{select}&$filter={}{order}&$top={}",
+                filter.join("%20and%20"),
                 PAGE_SIZES[0]
             )));
             url
         }
-        None => {
+        true => {
             let mut url = client.url(&["mailFolders", folder, "messages", "delta"]);
-            url.set_query(Some(select));
+            url.set_query(Some(&select));
             url
         }
     };
-    let walked = Walk::new(client, url, query).follow(page)?;
+    let mut walk = Walk::new(client, url, query);
+    walk.detail = query.detail;
+    let walked = walk.follow(page)?;
     Ok(write_mark(now, walked.map_err(fault)?))
+}
+
+/// The conditions of a query, by which the service gives no less than is wanted.
+fn filter(query: &Query) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(day) = query.since {
+        all.push(format!("receivedDateTime%20ge%20{day}T00:00:00Z"));
+    }
+    let Some(select) = &query.select else {
+        return all;
+    };
+    if select.unread {
+        all.push("isRead%20eq%20false".to_owned());
+    }
+    let address = "from/emailAddress/address";
+    let from = select.from.iter().map(|author| {
+        let text = odata_text(author.as_str());
+        match author.is_domain() {
+            true => format!("contains({address},{text})"),
+            false => format!("{address}%20eq%20{text}"),
+        }
+    });
+    let words = select.subject_words();
+    let subject = words
+        .iter()
+        .map(|word| format!("contains(subject,{})", odata_text(word)));
+    for conditions in [from.collect::<Vec<_>>(), subject.collect()] {
+        let any = conditions.join("%20or%20");
+        if !any.is_empty() && any.len() < LONGEST_CONDITION {
+            all.push(format!("({any})"));
+        }
+    }
+    all
+}
+
+/// What the folder holds at this moment: its newest messages, and where there are more, the time of
+/// the last of these. What arrives meanwhile comes before them all, so that the next page repeats
+/// some and names nothing newer.
+pub fn horizon(client: &Client, folder: &str) -> Result<Horizon, Failure> {
+    let mut url = client.url(&["mailFolders", folder, "messages"]);
+    url.set_query(Some(&format!(
+        "{}&$orderby=receivedDateTime%20desc&$top={}",
+        select(None),
+        PAGE_SIZES[0]
+    )));
+    let mut horizon = Horizon::default();
+    let mut latest = None;
+    for _ in 0..HORIZON_PAGES {
+        let page = page(client, &url)?;
+        let times = page.value.iter().filter_map(|entry| {
+            let time: jiff::Timestamp = entry.received.as_ref()?.parse().ok()?;
+            Some(time.as_second())
+        });
+        let times: Vec<i64> = times.collect();
+        latest = latest.max(times.iter().max().copied());
+        horizon.received = times.into_iter().min();
+        let ids = page.value.into_iter().map(|entry| entry.id);
+        let ids = ids.filter(|id| super::is_id(id));
+        horizon.newest.extend(ids.map(RemoteId::from));
+        let Some(next) = page.next else {
+            horizon.received = None;
+            break;
+        };
+        let span = latest.zip(horizon.received);
+        if span.is_some_and(|(latest, last)| latest - last > HORIZON_SPAN) {
+            break;
+        }
+        url = client.link(&next)?;
+    }
+    Ok(horizon)
+}
+
+/// Tells of messages by their ids, many in a batch.
+pub fn describe(
+    client: &Client,
+    folder: &str,
+    ids: &[&str],
+    detail: Detail,
+) -> Result<Vec<(RemoteId, Traits)>, Failure> {
+    let part = |id: &&str| {
+        let mut url = client.url(&["mailFolders", folder, "messages", id]);
+        url.set_query(Some(&select(Some(detail))));
+        Part {
+            method: "GET",
+            url,
+            body: None,
+        }
+    };
+    let parts: Vec<Part> = ids.iter().map(part).collect();
+    let mut found = Vec::new();
+    for (id, answer) in ids.iter().zip(client.batch(&parts)?) {
+        let answer = match answer {
+            Err(refusal)
+                if !matches!(
+                    refusal.meaning(),
+                    Meaning::Gone | Meaning::BadItem | Meaning::Trouble | Meaning::Other
+                ) =>
+            {
+                return Err(Failure::Refused(Box::new(refusal)));
+            }
+            answer => answer.ok(),
+        };
+        let entry = answer.and_then(|answer| Entry::deserialize(answer).ok());
+        found.extend(entry.map(|entry| (RemoteId::from((*id).to_owned()), entry.traits())));
+    }
+    Ok(found)
 }
 
 /// How many messages of a folder have this Message-ID; no more than a page of them are counted.
@@ -128,6 +315,8 @@ struct Walk<'a> {
     /// The page to come.
     url: Url,
     since: Option<String>,
+    /// What the entries tell, where they were asked to.
+    detail: Option<Detail>,
     hasher: RandomState,
     /// The links that were followed, and the ids of each page, digested.
     seen: HashSet<u64>,
@@ -150,6 +339,7 @@ impl<'a> Walk<'a> {
             client,
             url: first,
             since: query.since.map(|day| format!("{day}T00:00:00Z")),
+            detail: None,
             hasher: RandomState::new(),
             seen: HashSet::new(),
             pages: 0,
@@ -217,6 +407,7 @@ impl<'a> Walk<'a> {
             ))
             .into());
         }
+        let traits = self.detail.map(|_| Box::new(entry.traits()));
         // One that does not tell its time may be of these days.
         let received = entry.received.filter(|time| is_time(time));
         let received = received.unwrap_or_default();
@@ -224,6 +415,7 @@ impl<'a> Walk<'a> {
         Ok((!early).then_some(Listed {
             id: RemoteId::from(entry.id),
             received,
+            traits,
         }))
     }
 }

@@ -11,7 +11,7 @@ mod batch;
 mod client;
 mod faults;
 mod folders;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod listing;
 mod parts;
@@ -21,7 +21,10 @@ mod settle;
 
 pub use sending::transport;
 
-use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink};
+use super::{
+    Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink,
+    Traits,
+};
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
@@ -117,6 +120,17 @@ impl Mailbox for GraphMailbox {
             mark,
             at_mark: None,
         })
+    }
+
+    fn horizon(&mut self) -> Result<Horizon> {
+        listing::horizon(&self.client, self.opened()?.id)
+            .map_err(|failure| self.client.fault("cannot list the messages", failure))
+    }
+
+    fn describe(&mut self, ids: &[RemoteId], detail: Detail) -> Result<Vec<(RemoteId, Traits)>> {
+        let texts: Vec<&str> = ids.iter().map(text).collect::<Result<_>>()?;
+        listing::describe(&self.client, self.opened()?.id, &texts, detail)
+            .map_err(|failure| self.client.fault("cannot look at the messages", failure))
     }
 
     fn retrieve(

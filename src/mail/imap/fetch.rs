@@ -2,7 +2,7 @@
 //!
 //! A response is one line, or several that literals stand between. [`Items`] is fed these
 //! pieces, remembers where it is from one to the next, and names the items that matter: the UID,
-//! the size, and the body, which it never holds. Items come in any order, and unknown ones are passed
+//! the size, the flag of what was read, the date, and the body, which it never holds. Items come in any order, and unknown ones are passed
 //! over, however they are nested.
 
 /// How deep parentheses may nest; they are counted, not recursed into.
@@ -14,6 +14,12 @@ pub enum Found<'a> {
     Uid(u32),
     /// RFC822.SIZE, in octets.
     Size(u64),
+    /// The flag \Seen.
+    Seen,
+    /// INTERNALDATE, without its quotes.
+    Date(&'a [u8]),
+    /// Fields of the header, `BODY[HEADER.FIELDS (…)]`.
+    Head(Body<'a>),
     Body(Body<'a>),
     /// A literal of another item; the piece ends with it.
     Other(u64),
@@ -21,7 +27,7 @@ pub enum Found<'a> {
     End,
 }
 
-/// The value of `BODY[]`.
+/// The value of `BODY[]`, of `BODY[HEADER]` or of a part of them: only one is asked for at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// So many octets follow this piece.
@@ -31,6 +37,9 @@ pub enum Body<'a> {
     Nil,
 }
 
+/// What the name of an item with fields of the header begins with.
+const HEAD: &[u8] = b"BODY[HEADER.FIELDS ";
+
 /// The response is none that we can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -39,6 +48,9 @@ pub struct Malformed;
 enum Item {
     Uid,
     Size,
+    Flags,
+    Date,
+    Head,
     Body,
     Other,
 }
@@ -117,6 +129,20 @@ impl Items {
                                     return Ok(Found::Size(size.into()));
                                 }
                             }
+                            (Item::Flags, Value::Atom(text))
+                                if self.depth == 2 && text.eq_ignore_ascii_case(b"\\Seen") =>
+                            {
+                                return Ok(Found::Seen);
+                            }
+                            (Item::Date, Value::Quoted(text)) if whole => {
+                                return Ok(Found::Date(text));
+                            }
+                            (Item::Head, Value::Literal(n)) if whole => {
+                                return Ok(Found::Head(Body::Literal(n)));
+                            }
+                            (Item::Head, Value::Quoted(text)) if whole => {
+                                return Ok(Found::Head(Body::Quoted(text)));
+                            }
                             (Item::Body, Value::Literal(n)) if whole => {
                                 return Ok(Found::Body(Body::Literal(n)));
                             }
@@ -171,8 +197,17 @@ fn name(piece: &mut &[u8]) -> Result<Item, Malformed> {
         Item::Uid
     } else if name.eq_ignore_ascii_case(b"RFC822.SIZE") {
         Item::Size
-    } else if name.eq_ignore_ascii_case(b"BODY[]") {
+    } else if name.eq_ignore_ascii_case(b"BODY[]") || name.eq_ignore_ascii_case(b"BODY[HEADER]") {
         Item::Body
+    } else if name.eq_ignore_ascii_case(b"FLAGS") {
+        Item::Flags
+    } else if name.eq_ignore_ascii_case(b"INTERNALDATE") {
+        Item::Date
+    } else if name
+        .get(..HEAD.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(HEAD))
+    {
+        Item::Head
     } else {
         Item::Other
     })
@@ -254,7 +289,10 @@ mod tests {
                 found.push(format!("{one:?}"));
                 if matches!(
                     one,
-                    Found::End | Found::Other(_) | Found::Body(Body::Literal(_))
+                    Found::End
+                        | Found::Other(_)
+                        | Found::Body(Body::Literal(_))
+                        | Found::Head(Body::Literal(_))
                 ) {
                     break;
                 }
@@ -271,7 +309,7 @@ mod tests {
         );
         assert_eq!(
             all(&["(FLAGS (\\Seen $X) BODY[] {10}", " RFC822.SIZE 12 UID 5)"]).unwrap(),
-            ["Body(Literal(10))", "Size(12)", "Uid(5)", "End"]
+            ["Seen", "Body(Literal(10))", "Size(12)", "Uid(5)", "End"]
         );
         assert_eq!(
             all(&["(RFC822.SIZE NIL UID 5)"]).unwrap(),
@@ -294,7 +332,7 @@ mod tests {
                 ")"
             ])
             .unwrap(),
-            ["Other(3)", "Other(4)", "Uid(9)", "Other(1)", "End"]
+            ["Head(Literal(3))", "Other(4)", "Uid(9)", "Other(1)", "End"]
         );
     }
 

@@ -7,10 +7,11 @@
 //! library sees. `ENABLE IMAP4rev2` is never sent: it changes the answers.
 
 mod connect;
+mod describe;
 mod faults;
 mod fetch;
 mod folders;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod guard;
 mod line;
@@ -25,12 +26,16 @@ mod wire;
 pub use connect::open;
 pub use faults::is_not_connected;
 
-use super::{Folder, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink, names, utf7};
+use super::{
+    Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink,
+    Traits, names, utf7,
+};
 use crate::config::AfterFetch;
 use crate::fault::{Cause, Fault, Kind};
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
 use guard::{Findings, Guard};
+use retrieve::Part;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -135,6 +140,25 @@ impl ImapMailbox {
             .map_err(|failure| self.fault("cannot list the folders", failure))
     }
 
+    fn retrieve_part(
+        &mut self,
+        ids: &[RemoteId],
+        part: Part,
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        let uids = uids(ids)?;
+        let missing = self
+            .on_wire(|wire| retrieve::retrieve(wire, &uids, part, sink))
+            .map_err(|failure| match failure {
+                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
+                refused => self.fault("cannot retrieve the messages", refused),
+            })?;
+        Ok(missing
+            .into_iter()
+            .map(|(uid, why)| (RemoteId::from(uid), why))
+            .collect())
+    }
+
     /// A folder of this name in the other form of Unicode, where there is none in this one.
     fn other_form(&mut self, folder: &str) -> Result<Option<String>, Failure> {
         if folder.is_ascii() {
@@ -172,6 +196,7 @@ impl Mailbox for ImapMailbox {
         {
             let heard = &mut self.wire.borrow_mut().heard;
             (heard.exists, heard.uid_next, heard.permanent) = (0, None, None);
+            heard.next_is_wrong = false;
         }
         let mut opened = self.select(folder, write);
         if matches!(opened, Err(Failure::Refused(_)))
@@ -220,9 +245,9 @@ impl Mailbox for ImapMailbox {
             })?),
             None => None,
         };
-        let since = query.since;
+        let (since, select) = (query.since, query.select.as_ref());
         let mut uids = self
-            .on_wire(|wire| search::search(wire, after, since))
+            .on_wire(|wire| search::search(wire, after, since, select))
             .map_err(|failure| self.fault("cannot list the messages", failure))?;
         let is_at_mark = after.is_some() && uids.first().copied() == after;
         let at_mark = is_at_mark.then(|| RemoteId::from(uids.remove(0)));
@@ -240,22 +265,48 @@ impl Mailbox for ImapMailbox {
         })
     }
 
+    /// By UIDNEXT; where the server does not tell it, by the highest UID.
+    fn horizon(&mut self) -> Result<Horizon> {
+        let next = self.wire.borrow().heard.uid_next;
+        let highest = match next {
+            Some(next) => Some(next - 1),
+            None => self
+                .on_wire(|wire| search::search(wire, None, None, None))
+                .map_err(|failure| self.fault("cannot list the messages", failure))?
+                .last()
+                .copied(),
+        };
+        Ok(Horizon {
+            highest: Some(RemoteId::from(highest.unwrap_or(0))),
+            ..Horizon::default()
+        })
+    }
+
+    fn describe(&mut self, ids: &[RemoteId], detail: Detail) -> Result<Vec<(RemoteId, Traits)>> {
+        let uids = uids(ids)?;
+        let found = self
+            .on_wire(|wire| describe::describe(wire, &uids, detail))
+            .map_err(|failure| self.fault("cannot look at the messages", failure))?;
+        Ok(found
+            .into_iter()
+            .map(|(uid, traits)| (RemoteId::from(uid), traits))
+            .collect())
+    }
+
     fn retrieve(
         &mut self,
         ids: &[RemoteId],
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>> {
-        let uids = uids(ids)?;
-        let missing = self
-            .on_wire(|wire| retrieve::retrieve(wire, &uids, sink))
-            .map_err(|failure| match failure {
-                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
-                refused => self.fault("cannot retrieve the messages", refused),
-            })?;
-        Ok(missing
-            .into_iter()
-            .map(|(uid, why)| (RemoteId::from(uid), why))
-            .collect())
+        self.retrieve_part(ids, Part::Whole, sink)
+    }
+
+    fn retrieve_heads(
+        &mut self,
+        ids: &[RemoteId],
+        sink: &mut dyn Sink,
+    ) -> Result<Vec<(RemoteId, Missing)>> {
+        self.retrieve_part(ids, Part::Header, sink)
     }
 
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {

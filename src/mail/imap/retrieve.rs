@@ -26,16 +26,27 @@ const SET: usize = 1000;
 /// So many messages in a row that the server says it is unavailable for are believed.
 const UNAVAILABLE: u32 = 3;
 
-/// Retrieves the messages of these ascending, distinct UIDs; returns those that did not arrive.
+/// What is asked for of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Whole,
+    /// With the empty line after it.
+    Header,
+}
+
+/// Retrieves the messages of these ascending, distinct UIDs, or a part of each; returns those that
+/// did not arrive.
 pub fn retrieve(
     wire: &mut Wire,
     uids: &[u32],
+    part: Part,
     sink: &mut dyn Sink,
 ) -> Result<Vec<(u32, Missing)>, Failure> {
     let mut fetching = Fetching {
         wire,
         sink,
         uids,
+        part,
         settled: vec![false; uids.len()],
         missing: Vec::new(),
         empty: Vec::new(),
@@ -63,6 +74,7 @@ struct Fetching<'a> {
     wire: &'a mut Wire,
     sink: &'a mut dyn Sink,
     uids: &'a [u32],
+    part: Part,
     /// For each UID: it has arrived, or is known not to.
     settled: Vec<bool>,
     missing: Vec<(u32, Missing)>,
@@ -108,7 +120,11 @@ impl Fetching<'_> {
                 let Some((range, text)) = sets.next() else {
                     break;
                 };
-                let command = format!("UID FETCH {text} (UID BODY.PEEK[])");
+                let section = match self.part {
+                    Part::Whole => "",
+                    Part::Header => "HEADER",
+                };
+                let command = format!("UID FETCH {text} (UID BODY.PEEK[{section}])");
                 under_way.push_back((self.wire.send_command(&command)?, range));
             }
             if under_way.is_empty() {
@@ -227,7 +243,14 @@ impl Fetching<'_> {
             let next = loop {
                 match items.next(&mut piece) {
                     Ok(Found::Uid(uid)) => self.identify(uid, message),
-                    Ok(Found::Body(Body::Nil) | Found::Size(_)) => {}
+                    Ok(Found::Head(Body::Literal(size))) => break Some((size, false)),
+                    Ok(
+                        Found::Body(Body::Nil)
+                        | Found::Head(_)
+                        | Found::Size(_)
+                        | Found::Seen
+                        | Found::Date(_),
+                    ) => {}
                     Ok(Found::Body(Body::Quoted(text))) => {
                         let text = unquote(text);
                         self.quoted(&text, message)?;

@@ -5,38 +5,95 @@ use super::fetch::{Body, Found, Items};
 use super::line::{self, Line};
 use super::uid_set;
 use super::wire::{Cut, Failure, Piece, Wire};
+use crate::config::{Author, Larger, Select};
 use jiff::civil::Date;
 
+/// A longer command may be refused, in octets: some take 8 KB.
+const LONGEST: usize = 7000;
 /// More UIDs than any folder holds are not taken.
 const MOST: usize = 2_000_000;
 
-/// Finds the UIDs from `after` on, ascending, of messages received on or after `since`.
+/// Finds the UIDs from `after` on, ascending, of messages received on or after `since` that `select`
+/// may select.
 ///
 /// `n:*` names the last message even when its UID is below `n` (RFC 3501 §9, seq-range), so the
 /// answer is filtered. Neither RETURN nor a charset is asked for: Exchange knows none, and the
 /// old form is understood by all; both `* SEARCH`, on several lines, and `* ESEARCH` (RFC 4731)
 /// are read. No hit in a folder that holds messages is not believed: then the UIDs are fetched.
-/// Where UIDNEXT says that there is nothing above `after`, nothing is asked, and nothing found.
+/// Where UIDNEXT says that there is nothing above `after`, nothing is asked, and nothing found,
+/// unless a message was seen where it says that there is none.
 pub fn search(
     wire: &mut Wire,
     after: Option<u32>,
     since: Option<Date>,
+    select: Option<&Select>,
 ) -> Result<Vec<u32>, Failure> {
     let first = after.unwrap_or(1).max(1);
     let next = after.map(|after| after.checked_add(1));
-    if next.is_some_and(|next| next.is_none() || next == wire.heard.uid_next) {
+    let is_end = |next| next == wire.heard.uid_next && !wire.heard.next_is_wrong;
+    if next.is_some_and(|next| next.is_none() || is_end(next)) {
         return Ok(Vec::new());
     }
     let mut key = format!("UID {first}:*");
     if let Some(date) = since {
         key.push_str(&format!(" SINCE {}", search_date(date)));
     }
+    for narrower in select.map(narrowed).unwrap_or_default() {
+        if key.len() + narrower.len() < LONGEST {
+            key.push_str(&format!(" {narrower}"));
+        }
+    }
+    let is_whole = after.is_none() && since.is_none() && select.is_none();
     let mut found = run(wire, &key)?;
-    if found.is_empty() && after.is_none() && since.is_none() && wire.heard.exists > 0 {
+    if found.is_empty() && is_whole && wire.heard.exists > 0 {
         found = fetch_uids(wire, "1:*")?;
     }
     found.retain(|&uid| uid >= first);
+    judge_next(wire, &found);
     Ok(found)
+}
+
+/// The keys by which a search gives no less than what is selected. Letters that are not ASCII would
+/// need a charset. A server that does not decode subjects (RFC 2047) finds an encoded one by `=?`.
+/// What is larger and to be quarantined must be found.
+fn narrowed(select: &Select) -> Vec<String> {
+    let mut keys = Vec::new();
+    if select.unread {
+        keys.push("UNSEEN".to_owned());
+    }
+    if select.from.iter().all(|from| from.as_str().is_ascii()) {
+        keys.extend(any_of("FROM", select.from.iter().map(Author::as_str)));
+    }
+    let words = select.subject_words();
+    if !words.is_empty() {
+        keys.extend(any_of("SUBJECT", words.into_iter().chain(["=?"])));
+    }
+    if let Some(size) = select.max_size
+        && select.larger == Larger::Skip
+        && let Ok(larger) = u32::try_from(size.octets() + 1)
+    {
+        keys.push(format!("SMALLER {larger}"));
+    }
+    keys
+}
+
+/// One key that one of these fits: `OR FROM "a" OR FROM "b" FROM "c"`.
+fn any_of<'a>(name: &str, texts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let keys = texts.map(|text| format!("{name} {}", quoted(text)));
+    keys.reduce(|all, key| format!("OR {key} {all}"))
+}
+
+/// A quoted string (RFC 3501 §9).
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Notes whether these UIDs show that the server tells a wrong UIDNEXT.
+fn judge_next(wire: &mut Wire, found: &[u32]) {
+    let next = wire.heard.uid_next;
+    wire.heard.next_is_wrong |= found
+        .iter()
+        .any(|uid| next.is_some_and(|next| *uid >= next));
 }
 
 /// Which of these UIDs the folder still holds. One that the search does not find is asked for by
@@ -49,16 +106,35 @@ pub fn present(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
     found.sort_unstable();
     let mut lost = uids.to_vec();
     lost.retain(|uid| found.binary_search(uid).is_err());
-    for (_, set) in uid_set::sets(&lost, usize::MAX) {
-        match fetch_uids(wire, &set) {
-            Ok(there) => found.extend(there),
-            // Some say so of a UID that is gone.
-            Err(Failure::Refused(words))
-                if matches!(meaning(&words), Meaning::Gone | Meaning::Other) => {}
-            Err(failure) => return Err(failure),
+    for (range, set) in uid_set::sets(&lost, usize::MAX) {
+        found.extend(match fetch_uids(wire, &set) {
+            Err(Failure::Refused(words)) if may_be_gone(&words) => match range.len() {
+                1 => Vec::new(),
+                _ => one_by_one(wire, &lost[range])?,
+            },
+            there => there?,
+        });
+    }
+    judge_next(wire, &found);
+    Ok(found)
+}
+
+/// Those of a refused set that the folder holds. One of them may be the reason, and of the others
+/// the refusal says nothing: only of a UID that is asked for alone it is believed.
+fn one_by_one(wire: &mut Wire, uids: &[u32]) -> Result<Vec<u32>, Failure> {
+    let mut found = Vec::new();
+    for uid in uids {
+        match fetch_uids(wire, &uid.to_string()) {
+            Err(Failure::Refused(words)) if may_be_gone(&words) => {}
+            there => found.extend(there?),
         }
     }
     Ok(found)
+}
+
+/// Some refuse to fetch a UID that is gone, with or without a response code.
+fn may_be_gone(words: &str) -> bool {
+    matches!(meaning(words), Meaning::Gone | Meaning::Other)
 }
 
 /// The messages with this Message-ID. A server finds it as a part of the field's value too, so
@@ -70,8 +146,7 @@ pub fn with_message_id(wire: &mut Wire, id: &str) -> Result<Vec<u32>, Failure> {
             id.escape_debug()
         )));
     }
-    let quoted = id.replace('\\', "\\\\").replace('"', "\\\"");
-    run(wire, &format!("HEADER Message-ID \"{quoted}\""))
+    run(wire, &format!("HEADER Message-ID {}", quoted(id)))
 }
 
 /// Runs `UID SEARCH key`; the UIDs ascend, each once. A line may hold all UIDs of the largest
@@ -227,9 +302,12 @@ fn fetch_items(
                 match item {
                     Found::Uid(uid) => of = Some(uid),
                     Found::Size(octets) => size = Some(octets),
-                    Found::Body(Body::Nil | Body::Quoted(_)) => {}
                     // What follows a literal is not looked at.
-                    Found::Body(Body::Literal(_)) | Found::Other(_) | Found::End => break,
+                    Found::Body(Body::Literal(_))
+                    | Found::Head(Body::Literal(_))
+                    | Found::Other(_)
+                    | Found::End => break,
+                    Found::Body(_) | Found::Head(_) | Found::Seen | Found::Date(_) => {}
                 }
             }
             if let Some(uid) = of {
@@ -265,4 +343,38 @@ fn search_date(date: Date) -> String {
         MONTHS.get(month).unwrap_or(&MONTHS[0]),
         date.year()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Condition;
+
+    #[test]
+    fn a_selection_is_asked_for_in_ascii() {
+        let keys = |conditions: &[&str]| {
+            let conditions = conditions
+                .iter()
+                .map(|text| text.parse::<Condition>().unwrap());
+            narrowed(&conditions.collect()).join(" ")
+        };
+        assert_eq!(
+            keys(&[
+                "unread=true",
+                "from=a@b.example",
+                "from=@c.example",
+                "max_size=1kB"
+            ]),
+            "UNSEEN OR FROM \"@c.example\" FROM \"a@b.example\" SMALLER 1001"
+        );
+        assert_eq!(
+            keys(&[
+                "subject=your \"big\" one",
+                "max_size=1kB",
+                "larger=quarantine"
+            ]),
+            "OR SUBJECT \"=?\" SUBJECT \"\\\"big\\\"\""
+        );
+        assert_eq!(keys(&["subject=\u{e4}", "subject=x"]), "");
+    }
 }

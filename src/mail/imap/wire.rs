@@ -92,6 +92,8 @@ pub struct Heard {
     pub exists: u32,
     /// The UID that the open folder's next message will have (RFC 3501 §2.3.1.1), if it tells.
     pub uid_next: Option<u32>,
+    /// The open folder holds a message at it or above it.
+    pub next_is_wrong: bool,
     /// The flags that can be changed in the open folder for good (PERMANENTFLAGS, RFC 3501 §7.1);
     /// all, where the server does not tell.
     pub permanent: Option<String>,

@@ -18,7 +18,7 @@
 //!   PIPELINING, CHUNKING, BINARYMIME and DSN; it tells nobody what was said.
 
 mod content;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod session;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::{ask, ask_any, choose, introduce, password};
 use crate::config::{
-    AfterFetch, Authentication, Config, EmailAddress, Language, Name, Priority, Queue, Target,
+    Address, AfterFetch, Authentication, Config, Day, EmailAddress, Language, Name, Priority,
+    Queue, Start, Target,
 };
 use crate::fault::Fault;
 use crate::provision::{Mailbox, Person};
@@ -64,6 +65,10 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
         let usual = defaults.after_fetch.clone().unwrap_or_default();
         said.after = Some(after(person, &usual)?).filter(|action| *action != usual);
     }
+    if said.start.is_none() {
+        let waiting = waiting(person, config, &said, &address, &server.0);
+        said.start = Some(start(person, waiting)?).filter(|start| *start != Start::All);
+    }
     if !said.sender && said.outgoing.is_none() && !config.outgoing_servers.is_empty() {
         let mut choices = vec![("no", "")];
         choices.extend(
@@ -79,6 +84,65 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
         }
     }
     Ok(said)
+}
+
+/// How many messages wait in the folders of the mailbox, where an app reads it: a person would have
+/// to sign in first.
+fn waiting(
+    person: &dyn Person,
+    config: &Config,
+    said: &Mailbox,
+    address: &EmailAddress,
+    server: &str,
+) -> Option<u64> {
+    let app = config.incoming_server(server)?;
+    if app.authentication != Authentication::OauthService {
+        return None;
+    }
+    let mut drafted = config.clone();
+    let mut entry = Address::new(address.clone(), server.to_owned());
+    entry.folders = (!said.folders.is_empty()).then(|| said.folders.clone());
+    let queue = Queue {
+        name: said
+            .queue
+            .as_ref()
+            .map_or_else(String::new, Name::to_string),
+        language: None,
+        priority: None,
+        start: None,
+        addresses: vec![entry],
+    };
+    drafted.queues = vec![queue];
+    person.tell("Counting the messages that are there …");
+    match person.waiting(&drafted, address) {
+        Ok(count) => Some(count),
+        Err(err) => {
+            person.tell(&format!("They cannot be counted: {err:#}"));
+            None
+        }
+    }
+}
+
+/// Where fetching begins.
+fn start(person: &dyn Person, waiting: Option<u64>) -> Result<Start> {
+    let choices = [
+        ("all", "fetch them, too"),
+        (
+            "now",
+            "skip them; begin with what arrives after the first fetch",
+        ),
+        ("date", "skip what was received before a day"),
+    ];
+    let question = match waiting {
+        None => "Messages that are there already".to_owned(),
+        Some(1) => "Messages that are there already (1 waits)".to_owned(),
+        Some(n) => format!("Messages that are there already ({n} wait)"),
+    };
+    Ok(match choose(person, &question, &choices, 0)? {
+        0 => Start::All,
+        1 => Start::Now,
+        _ => Start::On(ask_any::<Day>(person, "First day, as YYYY-MM-DD", None)?),
+    })
 }
 
 /// Priority and language. Those of a queue that is there already stay; an address may differ.
@@ -119,13 +183,12 @@ fn values_of_queue(
 fn is_free(config: &Config, address: &EmailAddress, replace: bool) -> Result<(), String> {
     let wanted = address.as_str().to_lowercase();
     let taken = config
-        .mailboxes()
-        .find(|m| m.address.address.as_str().to_lowercase() == wanted);
+        .addresses()
+        .find(|(_, other)| other.address.as_str().to_lowercase() == wanted);
     match taken {
-        Some(m) if !replace => Err(format!(
-            "`{address}` is in queue `{}` already",
-            m.queue.name
-        )),
+        Some((queue, _)) if !replace => {
+            Err(format!("`{address}` is in queue `{}` already", queue.name))
+        }
         _ => Ok(()),
     }
 }

@@ -204,6 +204,7 @@ mod tests {
             reason: String::new(),
             refused: Vec::new(),
             report: None,
+            submitter: None,
             kept_at: 1000,
             changed_at: 1000,
         }

@@ -62,13 +62,15 @@ pub enum ReportTo {
 
 /// Keeps a message, durably; when this returns, it may be promised. It is ours to work on.
 ///
-/// `shared_id`: the same message also leaves for others in a transaction of its own.
+/// `shared_id`: the same message also leaves for others in a transaction of its own. `submitter`:
+/// who handed it to the relay.
 pub fn keep<'a>(
     store: &'a Store,
     envelope: Envelope,
     message_id: &str,
     octets: &[u8],
     shared_id: bool,
+    submitter: Option<&str>,
     now: i64,
 ) -> Result<Claim<'a>> {
     let body = store.outbox_bodies().put(octets)?;
@@ -85,6 +87,7 @@ pub fn keep<'a>(
         reason: String::new(),
         refused: Vec::new(),
         report: None,
+        submitter: submitter.map(str::to_owned),
         kept_at: now,
         changed_at: now,
     };
@@ -272,7 +275,7 @@ mod tests {
             to: vec!["a@x.example".into()],
             ..Envelope::default()
         };
-        let mine = keep(&store, envelope, "<1@x>", b"hello", false, 5).unwrap();
+        let mine = keep(&store, envelope, "<1@x>", b"hello", false, None, 5).unwrap();
         let other = Store::open(folder.path()).unwrap();
         assert!(claim(&other, mine.entry.id, 6).unwrap().is_none());
         mine.hand_over().unwrap();
@@ -294,7 +297,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let outbox = folder.path().join("outbox");
         let envelope = Envelope::default();
-        drop(keep(&store, envelope, "<1@x>", b"kept", false, 5).unwrap());
+        drop(keep(&store, envelope, "<1@x>", b"kept", false, None, 5).unwrap());
         let being_written = store.outbox_bodies().put(b"promised soon").unwrap();
         let left = outbox.join("left.eml");
         let fresh = outbox.join("fresh.eml");

@@ -13,6 +13,26 @@ pub struct Manner {
     pub breaks_over: Option<&'static str>,
     /// Closes the connection after so many messages, without a word.
     pub messages: Option<usize>,
+    /// The first connection ends after so many octets of the replies.
+    pub cut: Option<usize>,
+}
+
+/// The replies on a connection, of which so many octets are sent at most.
+struct Replies {
+    client: TcpStream,
+    left: usize,
+}
+
+impl Replies {
+    fn write_all(&mut self, reply: &[u8]) -> io::Result<()> {
+        let part = &reply[..reply.len().min(self.left)];
+        self.left -= part.len();
+        self.client.write_all(part)?;
+        match part.len() < reply.len() {
+            true => Err(io::Error::other("cut on purpose")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// A store on a port of its own. Its threads end with the process.
@@ -30,8 +50,10 @@ impl MailStore {
         };
         let taken = store.taken.clone();
         std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
+            for (n, client) in listener.incoming().flatten().enumerate() {
                 let taken = taken.clone();
+                let cut = manner.cut.filter(|_| n == 0);
+                let manner = Manner { cut, ..manner };
                 // A client that was killed in the middle is no matter.
                 std::thread::spawn(move || serve(client, manner, &taken));
             }
@@ -51,7 +73,10 @@ impl MailStore {
 }
 
 fn serve(client: TcpStream, manner: Manner, taken: &Mutex<Vec<Vec<u8>>>) -> io::Result<()> {
-    let mut output = client.try_clone()?;
+    let mut output = Replies {
+        client: client.try_clone()?,
+        left: manner.cut.unwrap_or(usize::MAX),
+    };
     let mut input = BufReader::new(client);
     output.write_all(b"220 store LMTP\r\n")?;
     let mut count = 0;

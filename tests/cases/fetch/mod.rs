@@ -7,8 +7,10 @@ mod incidents;
 mod large;
 mod mail_store;
 mod oddities;
-mod receiver;
+pub mod receiver;
 mod runs;
+mod select;
+mod start;
 mod strangers;
 mod webhooks;
 
@@ -111,6 +113,19 @@ queues:
             config.push_str(&format!("        {}\n", line.trim()));
         }
         self.world.write_config(config);
+    }
+
+    /// Has the mailboxes read the other way from now on.
+    pub fn read_by(&self, via: Via) {
+        let (imap, graph) = (
+            format!("via: imap\n    imap: {}", self.m365.imap_url()),
+            format!("via: graph\n    graph: {}", self.m365.graph_url()),
+        );
+        let config = self.world.config();
+        self.world.write_config(match via {
+            Via::Imap => config.replace(&graph, &imap),
+            Via::Graph => config.replace(&imap, &graph),
+        });
     }
 
     /// The state database.

@@ -107,7 +107,10 @@ fn what_left_the_folder_is_forgotten_after_a_season_but_for_its_count() {
         desk.fetch(&["--dry-run"]).succeeds();
         assert_eq!(rows(), 7, "{via:?}: a dry run forgets nothing");
         desk.fetch(&[]).succeeds().says_nothing();
-        assert_eq!(rows(), 2, "{via:?}: what is kept on the server stays");
+        // By IMAP, that the last one has left tells a mailbox that was restored.
+        let last = usize::from(via == Via::Imap) as i64;
+        let story = "what is kept on the server stays, and the row at the mark";
+        assert_eq!(rows(), 2 + last, "{via:?}: {story}");
         let after = status();
         assert_eq!(before.0, after.0, "{via:?}");
         assert_ne!(serde_json::Value::Null, after.1, "{via:?}");
@@ -437,6 +440,9 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE wait DROP COLUMN host;
                  ALTER TABLE wait DROP COLUMN port;
                  ALTER TABLE way DROP COLUMN ground;
+                 ALTER TABLE message DROP COLUMN received;
+                 ALTER TABLE folder DROP COLUMN start;
+                 ALTER TABLE outbox DROP COLUMN submitter;
                  PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )

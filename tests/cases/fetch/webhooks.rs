@@ -222,8 +222,17 @@ fn a_pause_that_is_asked_for_is_one_of_the_url() {
         .mentions("answered 429");
     assert_eq!(receiver.posts().len(), 1, "the pause begins at once");
     desk.fetch(&[other]).fails(75).mentions("a wait until");
-    desk.fetch(&[]).succeeds();
+    desk.fetch(&[]).succeeds().says_nothing();
     assert_eq!(receiver.posts().len(), 1);
+    // It is no wait of a mailbox: to another place its mail is delivered.
+    let status = desk.world.run(["status", "--json"]).succeeds().json();
+    for mailbox in status["mailboxes"].as_array().unwrap() {
+        assert!(mailbox["waits_until"].is_null(), "{mailbox}");
+    }
+    desk.fetch(&[other, "--deliver", "maildir:elsewhere"])
+        .succeeds();
+    assert_eq!(desk.maildir("elsewhere").len(), 2);
+    desk.deliver_to(other, 5..7);
     let state = desk.state();
     state.execute("UPDATE wait SET until = 1", []).unwrap();
     receiver.behaves(|_| Reply::ok());
@@ -231,6 +240,48 @@ fn a_pause_that_is_asked_for_is_one_of_the_url() {
     desk.fetch(&[]).succeeds();
     let posts = receiver.posts();
     assert_eq!((posts.len(), keys(&posts).len()), (8, 7));
+}
+
+/// The folders of a mailbox may be delivered to several URLs, of which one waits.
+#[test]
+fn a_url_that_waits_keeps_no_other_folder_back() {
+    both(|via| {
+        let receiver = Receiver::plain(|post| match post.line.contains("/in/INBOX ") {
+            true => Reply::new("429 No", "Retry-After: 3600\r\n", ""),
+            false => Reply::ok(),
+        });
+        let target = format!(
+            "deliver: '{}/{{folder}}'\nfolders: [INBOX, Cases]",
+            receiver.url()
+        );
+        let desk = Desk::new(via, &target);
+        set_webhook(&desk, &receiver, "");
+        desk.m365.add_folder(super::SUPPORT, "Cases");
+        let put = |numbers: std::ops::Range<usize>| {
+            for n in numbers {
+                desk.m365.deliver(super::SUPPORT, "Cases", &message(n));
+            }
+        };
+        let posted = || {
+            let posts = receiver.posts();
+            let cases = posts.iter().filter(|post| post.line.contains("/Cases "));
+            (cases.count(), posts.len())
+        };
+        desk.deliver(0..2);
+        put(2..4);
+        desk.fetch(&[]).fails(75).mentions("answered 429");
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_eq!(posted(), (2, 3), "{via:?}");
+        // What is wrong with another folder is told all the same.
+        let config = desk.world.config();
+        desk.world
+            .write_config(config.replace("[INBOX, Cases]", "[INBOX, Cases, Gone]"));
+        desk.fetch(&[]).fails(78).mentions("Gone");
+        desk.world.write_config(config);
+        put(4..5);
+        desk.fetch(&["support"]).fails(75).mentions("a wait until");
+        assert_eq!(posted(), (3, 4), "{via:?}");
+    });
 }
 
 /// Nothing is the messages' fault: none is charged with an attempt, and the first is posted alone.

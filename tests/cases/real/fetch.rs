@@ -119,6 +119,121 @@ fn a_new_uidvalidity_neither_loses_nor_repeats() {
     assert_same(&expected, &office.delivered("epoch"));
 }
 
+/// Mail arrives while the first run is under way; then the folder gets other UIDs, and the mailbox is
+/// restored under its UIDVALIDITY.
+#[test]
+fn what_was_there_before_the_first_fetch_is_skipped_for_good() {
+    let office = Office::new();
+    let mailbox = "start@contoso.com";
+    office.add_queue("start", mailbox, &["--folder", "Work", "--start", "now"]);
+    let old: Vec<_> = (0..300).map(|seed| odd::sized(seed, 1500)).collect();
+    office.servers.append(mailbox, "Work", &old);
+    let mut new: Vec<_> = (1000..1040).map(|seed| odd::sized(seed, 1500)).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| office.fetch(&["start"]).succeeds());
+        for message in &new {
+            office.servers.append(mailbox, "Work", &[message]);
+        }
+    });
+    office.fetch(&["start"]).succeeds();
+    // The cut is at one moment: what arrived after a message that was delivered was delivered, too.
+    let delivered = office.delivered("start");
+    let first = new.len() - delivered.len();
+    new.drain(..first);
+    new.sort();
+    assert_same(&new, &delivered);
+    let audited = |skipped: usize| {
+        let skipped = format!("{skipped} skipped, 0 pending, 0 unaccounted");
+        office
+            .fetch(&["start", "--audit"])
+            .succeeds()
+            .shows(&skipped);
+    };
+    audited(300 + first);
+    let stored = office.servers.read(mailbox, "Work");
+    let stored: Vec<_> = stored.into_iter().map(|message| message.bytes).collect();
+    office.servers.recreate(mailbox, "Work");
+    office.servers.append(mailbox, "Work", &stored);
+    office
+        .servers
+        .append(mailbox, "Work", &[odd::sized(2000, 1500)]);
+    office.fetch(&["start"]).succeeds();
+    new.push(odd::sized(2000, 1500));
+    new.sort();
+    assert_same(&new, &office.delivered("start"));
+    office.fetch(&["start"]).succeeds().says_nothing();
+    audited(300 + first);
+    office.servers.back_up(mailbox);
+    let lost = [odd::sized(2001, 1500), odd::sized(2002, 1500)];
+    office.servers.append(mailbox, "Work", &lost);
+    office.fetch(&["start"]).succeeds();
+    office.servers.restore(mailbox);
+    office
+        .servers
+        .append(mailbox, "Work", &[odd::sized(2003, 1500)]);
+    office.fetch(&["start"]).succeeds();
+    new.extend(lost);
+    new.push(odd::sized(2003, 1500));
+    new.sort();
+    assert_same(&new, &office.delivered("start"));
+    audited(300 + first);
+    office.fetch(&["start", "--include-skipped"]).succeeds();
+    assert_eq!(office.delivered("start").len(), new.len() + 300 + first);
+}
+
+#[test]
+fn dovecot_selects_as_exchange_does() {
+    let office = Office::new();
+    let mailbox = "select@contoso.com";
+    let mail = |n: usize, from: &str, subject: &str, size: usize| {
+        let text = "x".repeat(size);
+        format!("From: {from}\r\nSubject: {subject}\r\nMessage-ID: <s{n}@x>\r\n\r\n{text}\r\n")
+            .into_bytes()
+    };
+    let messages = [
+        mail(
+            0,
+            "Anna <ANNA@fabrikam.com>",
+            "=?utf-8?B?SW52b2ljZSBmw7xyIEFubmE=?=",
+            10,
+        ),
+        mail(1, "\"anna@fabrikam.com\" <x@evil.com>", "Invoice", 10),
+        mail(2, "bob@fabrikam.com", "Re: the\r\n  INVOICE", 10),
+        mail(3, "bob@fabrikam.com", "Invoice, large", 9000),
+        mail(4, "bob@fabrikam.com", "Hello", 10),
+    ];
+    let select = [
+        "from=@fabrikam.com",
+        "subject=invoice",
+        "unread=true",
+        "max_size=5kB",
+    ];
+    let mut args = vec!["--folder", "Work"];
+    args.extend(select.iter().flat_map(|one| ["--select", one]));
+    office.add_queue("select", mailbox, &args);
+    office.servers.append(mailbox, "Work", &messages);
+    let expect = |chosen: &[usize]| {
+        office.fetch(&["select"]).succeeds().says_nothing();
+        let mut chosen: Vec<_> = chosen.iter().map(|n| messages[*n].clone()).collect();
+        chosen.sort();
+        assert_same(&chosen, &office.delivered("select"));
+    };
+    expect(&[0, 2]);
+    let set = |args: &[&str]| {
+        let set = office.world.run(["queue", "set", "select"]);
+        set.args(args).succeeds();
+    };
+    set(&[
+        "--select",
+        "max_size=1MB",
+        "--select",
+        "from=bob@fabrikam.com",
+    ]);
+    expect(&[0, 2, 3, 4]);
+    set(&["--select", ""]);
+    expect(&[0, 1, 2, 3, 4]);
+}
+
 #[test]
 fn runs_at_the_same_time_deliver_each_message_once() {
     let office = Office::new();

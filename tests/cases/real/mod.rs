@@ -6,6 +6,7 @@ mod deliver;
 mod fetch;
 mod package;
 mod recipes;
+mod relay;
 mod send;
 mod servers;
 

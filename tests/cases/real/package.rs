@@ -58,6 +58,7 @@ fn the_package_runs_under_systemd_and_leaves_nothing_behind() {
     provision(&office, &machine);
     fetches_by_timer(&office, &mut machine);
     sends_by_timer(&office, &mut machine);
+    relays_mail_of_every_user(&office, &mut machine);
     cron_does_the_same(&office, &mut machine);
     survives_an_upgrade(&machine);
     goes_when_removed(&machine);
@@ -79,16 +80,20 @@ fn is_installed(machine: &Machine) {
          700 queuemail:queuemail /var/lib/queuemail\n"
     );
     // Nothing runs until somebody wants it to.
-    for timer in ["queuemail-fetch.timer", "queuemail-outbox.timer"] {
+    for unit in [
+        "queuemail-fetch.timer",
+        "queuemail-outbox.timer",
+        "queuemail-relay.socket",
+    ] {
         assert_eq!(
             machine
-                .try_run(&format!("systemctl is-enabled {timer}"))
+                .try_run(&format!("systemctl is-enabled {unit}"))
                 .stdout,
             "disabled\n"
         );
         assert_eq!(
             machine
-                .try_run(&format!("systemctl is-active {timer}"))
+                .try_run(&format!("systemctl is-active {unit}"))
                 .stdout,
             "inactive\n"
         );
@@ -98,7 +103,7 @@ fn is_installed(machine: &Machine) {
 fn units_are_good(machine: &Machine) {
     let verified = machine.fails(
         0,
-        "systemd-analyze verify --man=no /usr/lib/systemd/system/queuemail-*.service /usr/lib/systemd/system/queuemail-*.timer",
+        "systemd-analyze verify --man=no /usr/lib/systemd/system/queuemail-*.service /usr/lib/systemd/system/queuemail-*.timer /usr/lib/systemd/system/queuemail-*.socket",
     );
     let ours: Vec<_> = verified
         .stderr
@@ -106,10 +111,15 @@ fn units_are_good(machine: &Machine) {
         .filter(|line| line.contains("queuemail"))
         .collect();
     assert!(ours.is_empty(), "{ours:#?}");
-    for unit in ["queuemail-fetch", "queuemail-outbox"] {
-        // In tenths of systemd's "exposure", of which 100 is the worst.
+    // In tenths of systemd's "exposure", of which 100 is the worst. A session has to see who the
+    // users of the machine are.
+    for (unit, most) in [
+        ("queuemail-fetch", 12),
+        ("queuemail-outbox", 12),
+        ("queuemail-relay@1", 14),
+    ] {
         machine.run(&format!(
-            "systemd-analyze security --no-pager --threshold=12 {unit}.service"
+            "systemd-analyze security --no-pager --threshold={most} {unit}.service"
         ));
     }
 }
@@ -265,6 +275,164 @@ fn sends_by_timer(office: &Office, machine: &mut Machine) {
     assert_eq!(
         machine.run("systemctl show -P Result queuemail-outbox.service"),
         "success\n"
+    );
+}
+
+/// The mail of www-data, of PHP, of cron's users, and of a program that speaks SMTP: by the socket
+/// into the outbox of the service, and out at once; with the service stopped, started anew, full.
+fn relays_mail_of_every_user(office: &Office, machine: &mut Machine) {
+    let admin = "package-admin@example.com";
+    let port = crate::servers::free_port();
+    machine.run(&format!(
+        "printf 'defaults: {{ sender: {MAILBOX}, recipient: {admin} }}\n' >>/etc/queuemail/config.yaml && \
+         mkdir -p /etc/systemd/system/queuemail-relay.socket.d && \
+         printf '[Socket]\nListenStream=\nListenStream=/run/queuemail/relay.sock\nListenStream=127.0.0.1:{port}\n' \
+            >/etc/systemd/system/queuemail-relay.socket.d/port.conf && \
+         systemctl daemon-reload && systemctl enable --quiet --now queuemail-relay.socket"
+    ));
+    let www = "setpriv --reuid www-data --regid www-data --clear-groups --reset-env";
+    let mail = |to: &str| format!("printf 'From: www-data\nTo: {to}\nSubject: by relay\n\nx\n'");
+    let sendmail = "/usr/lib/queuemail/sendmail -t -i";
+    // Nobody flushes by hand, and no timer runs.
+    machine.run(&format!(
+        "{} | {www} {sendmail}",
+        mail("package-www@example.com")
+    ));
+    machine.run(&format!(
+        "{www} php -n -d sendmail_path='{sendmail}' -r 'exit(mail(\"package-php@example.com\", \"by relay\", \"x\") ? 0 : 1);'"
+    ));
+    machine.run(&format!(
+        "{www} python3 -c \"import smtplib; s = smtplib.SMTP('127.0.0.1', {port}); \
+         s.sendmail('{MAILBOX}', ['package-smtp@example.com'], 'From: {MAILBOX}\\r\\nSubject: by relay\\r\\n\\r\\nx\\r\\n')\""
+    ));
+    // Debian's cron tells root and an unprivileged user what their jobs said.
+    machine.run(
+        "mv /usr/sbin/sendmail /usr/sbin/sendmail.real && ln -s /usr/lib/queuemail/sendmail /usr/sbin/sendmail && \
+         printf '@reboot root echo by relay\n@reboot nobody echo by relay\n' >/etc/cron.d/said && \
+         systemd-run --quiet --unit=cron-of-users /usr/sbin/cron -f",
+    );
+    for (to, count) in [
+        ("package-www@example.com", 1),
+        ("package-php@example.com", 1),
+        ("package-smtp@example.com", 1),
+        (admin, 2),
+    ] {
+        for came in office.servers.read_sent(to, count) {
+            let came = String::from_utf8_lossy(&came.bytes).into_owned();
+            assert!(
+                came.contains(&format!("<{MAILBOX}>"))
+                    || came.contains(&format!("From: {MAILBOX}")),
+                "{came}"
+            );
+            assert!(came.contains("by relay"), "{came}");
+        }
+    }
+    machine.run(
+        "systemctl stop cron-of-users && rm -f /etc/cron.d/said /run/crond.reboot && mv /usr/sbin/sendmail.real /usr/sbin/sendmail",
+    );
+    // The socket is started anew while mail comes: all of it is taken.
+    machine.run(&format!(
+        "(for n in 1 2 3; do sleep 0.2; systemctl restart queuemail-relay.socket; done) & \
+         for n in 1 2 3 4 5 6 7 8 9 10; do {} | {www} {sendmail} || exit 1; done; wait",
+        mail("package-restart@example.com")
+    ));
+    assert_eq!(
+        office
+            .servers
+            .read_sent("package-restart@example.com", 10)
+            .len(),
+        10
+    );
+    // A burst: twenty clients at once, a connection for each message.
+    let start = std::time::Instant::now();
+    machine.run(&format!(
+        "{www} /usr/sbin/smtp-source -s 20 -m 200 -l 4096 -f {MAILBOX} -t package-burst@example.com unix:/run/queuemail/relay.sock"
+    ));
+    println!(
+        "200 messages of 20 clients are in the outbox after {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    assert_eq!(
+        office
+            .servers
+            .read_sent("package-burst@example.com", 200)
+            .len(),
+        200
+    );
+    // Full: the service's user is told by whom, and how many; the caller to come later.
+    machine.run(&format!(
+        "printf 'relay: {{ messages_per_user: 1 }}\n' >>/etc/queuemail/config.yaml && \
+         {QUEUEMAIL} server set 'Contoso out' --smtp {CLOSED}"
+    ));
+    machine.run(&format!(
+        "{} | {www} {sendmail}",
+        mail("package-full@example.com")
+    ));
+    let full = machine.fails(
+        75,
+        &format!("{} | {www} {sendmail}", mail("package-full@example.com")),
+    );
+    assert!(
+        full.stderr
+            .contains("452 4.3.1 uid=33 has 1 messages in the outbox"),
+        "{}",
+        full.stderr
+    );
+    machine.run(&format!(
+        "{} | {sendmail}",
+        mail("package-root@example.com")
+    ));
+    let kept = machine.run(&format!("{QUEUEMAIL} outbox list --json"));
+    assert!(
+        kept.contains("\"submitter\":\"uid=33 gid=33 pid=")
+            && kept.contains("\"submitter\":\"uid=0 gid=0 pid="),
+        "{kept}"
+    );
+    // Stopped: nothing is lost in silence.
+    machine.run("systemctl stop queuemail-relay.socket");
+    let stopped = machine.fails(
+        75,
+        &format!("{} | {www} {sendmail}", mail("package-full@example.com")),
+    );
+    assert!(
+        stopped
+            .stderr
+            .contains("systemctl status queuemail-relay.socket"),
+        "{}",
+        stopped.stderr
+    );
+    let smtp = office.servers.smtp_url();
+    machine.run(&format!(
+        "sed -i '/^relay:/d' /etc/queuemail/config.yaml && chown queuemail:queuemail /etc/queuemail/config.yaml && \
+         {QUEUEMAIL} server set 'Contoso out' --smtp {smtp} && {QUEUEMAIL} outbox list --json >/dev/null && \
+         systemctl start queuemail-relay.socket && systemctl disable --quiet --now queuemail-relay.socket && \
+         rm -r /etc/systemd/system/queuemail-relay.socket.d && systemctl daemon-reload"
+    ));
+    machine.run(
+        "python3 -c \"import sqlite3
+state = sqlite3.connect('/var/lib/queuemail/.local/state/queuemail/state.sqlite')
+state.execute('UPDATE outbox SET next_attempt = 0')
+state.execute('DELETE FROM wait')
+state.commit()\" && systemctl start queuemail-outbox.service",
+    );
+    assert_eq!(
+        office
+            .servers
+            .read_sent("package-full@example.com", 1)
+            .len(),
+        1
+    );
+    assert_eq!(
+        office
+            .servers
+            .read_sent("package-root@example.com", 1)
+            .len(),
+        1
+    );
+    // No session failed, and none is left.
+    assert_eq!(
+        machine.run("systemctl list-units --all --plain --no-legend 'queuemail-relay@*'"),
+        ""
     );
 }
 

@@ -7,7 +7,7 @@ fn list(script: &[(&str, &str)], after: Option<&str>) -> Result<(Vec<RemoteId>, 
     mailbox.open("INBOX", false)?;
     let query = Query {
         after: after.map(str::to_owned),
-        since: None,
+        ..Query::default()
     };
     let (ids, listing) = listed(&mut mailbox, &query)?;
     Ok((ids, listing.mark))
@@ -56,7 +56,7 @@ fn the_message_at_the_mark_is_seen_and_not_listed() {
         mailbox.open("INBOX", false).unwrap();
         let query = Query {
             after: Some("9".into()),
-            since: None,
+            ..Query::default()
         };
         let (found, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.at_mark, at_mark.map(RemoteId::from));
@@ -81,7 +81,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
         mailbox.open("INBOX", false).unwrap();
         let query = Query {
             after: after.map(str::to_owned),
-            since: None,
+            ..Query::default()
         };
         let (_, listing) = listed(&mut mailbox, &query).unwrap();
         assert_eq!(listing.mark.as_deref(), after);
@@ -98,7 +98,7 @@ fn a_server_that_names_the_next_uid_is_not_searched_for_nothing() {
     mailbox.open("B", false).unwrap();
     let query = Query {
         after: Some("9".into()),
-        since: None,
+        ..Query::default()
     };
     listed(&mut mailbox, &query).unwrap();
     assert_eq!(asked.lock().unwrap().last().unwrap(), "UID SEARCH UID 9:*");
@@ -219,10 +219,75 @@ fn a_day_is_asked_for_in_the_servers_form() {
     let query = Query {
         after: Some("3".into()),
         since: Some(jiff::civil::date(2026, 3, 1)),
+        ..Query::default()
     };
     listed(&mut mailbox, &query).unwrap();
     assert_eq!(
         asked.lock().unwrap()[0],
         "UID SEARCH UID 3:* SINCE 1-Mar-2026"
     );
+}
+
+/// Of a set that is refused without a response code nothing is known: each is asked for alone.
+#[test]
+fn one_refused_set_does_not_make_all_of_it_gone() {
+    let nothing = ("UID SEARCH", "* SEARCH\r\n{t} OK x\r\n");
+    for words in ["NO some of them cannot be had", "BAD [EXPUNGEISSUED] gone"] {
+        let refused = format!("{{t}} {words}\r\n");
+        let script = [
+            nothing,
+            ("UID FETCH 7:9 ", refused.as_str()),
+            ("UID FETCH 7 ", "* 1 FETCH (UID 7)\r\n{t} OK x\r\n"),
+            ("UID FETCH 8 ", refused.as_str()),
+            ("UID FETCH 9 ", "* 2 FETCH (UID 9)\r\n{t} OK x\r\n"),
+        ];
+        let (mut mailbox, asked) = session(&script);
+        mailbox.open("INBOX", false).unwrap();
+        assert_eq!(mailbox.present(&ids([7, 8, 9])).unwrap(), ids([7, 9]));
+        let asked = asked.lock().unwrap();
+        assert_eq!(asked.len(), 6, "{asked:?}");
+    }
+    // Of one alone it is believed; what is about more than a message is an error.
+    let script = [nothing, ("UID FETCH", "{t} NO no\r\n")];
+    let (mut mailbox, asked) = session(&script);
+    mailbox.open("INBOX", false).unwrap();
+    assert_eq!(mailbox.present(&ids([7])).unwrap(), ids([]));
+    assert_eq!(asked.lock().unwrap().len(), 3);
+    for words in ["NO [UNAVAILABLE] later", "BAD Request is throttled."] {
+        let refused = format!("{{t}} {words}\r\n");
+        let script = [
+            nothing,
+            ("UID FETCH 7:8 ", "{t} NO no\r\n"),
+            ("UID FETCH 7 ", refused.as_str()),
+        ];
+        let (mut mailbox, _) = session(&script);
+        mailbox.open("INBOX", false).unwrap();
+        mailbox.present(&ids([7, 8])).unwrap_err();
+    }
+}
+
+/// A UID at UIDNEXT or above it shows that UIDNEXT is wrong, and then it ends no listing.
+#[test]
+fn a_wrong_uidnext_is_not_believed_once_it_is_seen_to_be() {
+    let opened =
+        "* 9 EXISTS\r\n* OK [UIDVALIDITY 14] v\r\n* OK [UIDNEXT 8] n\r\n{t} OK [READ-ONLY] x\r\n";
+    let script = [
+        ("EXAMINE", opened),
+        ("UID SEARCH UID 9", "* SEARCH 9\r\n{t} OK x\r\n"),
+        ("UID SEARCH UID 7:*", "* SEARCH 7 9 10\r\n{t} OK x\r\n"),
+    ];
+    let (mut mailbox, _) = session(&script);
+    let query = Query {
+        after: Some("7".into()),
+        ..Query::default()
+    };
+    mailbox.open("INBOX", false).unwrap();
+    assert_eq!(listed(&mut mailbox, &query).unwrap().0, ids([]));
+    mailbox.present(&ids([9])).unwrap();
+    let (found, listing) = listed(&mut mailbox, &query).unwrap();
+    assert_eq!(found, ids([9, 10]));
+    assert_eq!(listing.mark.as_deref(), Some("7"));
+    // What is known of one folder is not of the next.
+    mailbox.open("INBOX", false).unwrap();
+    assert_eq!(listed(&mut mailbox, &query).unwrap().0, ids([]));
 }

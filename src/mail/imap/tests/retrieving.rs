@@ -443,7 +443,7 @@ proptest! {
         let mut wire = Wire::new(Stream::new(peer, Duration::from_secs(60)), None);
         let uids: Vec<u32> = messages.keys().copied().collect();
         let mut sink = Kept::default();
-        let missing = crate::mail::imap::retrieve::retrieve(&mut wire, &uids, &mut sink).unwrap();
+        let missing = retrieve::retrieve(&mut wire, &uids, Part::Whole, &mut sink).unwrap();
         prop_assert_eq!(missing, []);
         sink.arrived.sort();
         let expected: Vec<_> = messages.into_iter().map(|(uid, (octets, _, _))| (uid, octets)).collect();

@@ -57,6 +57,18 @@ fn turns(via: Via) -> Vec<(String, Turn)> {
                     turns.push((format!("{story} at command {at}"), imap(at, fault.clone())));
                 }
             }
+            for (at, first, then) in [
+                (2, "* SEARCH", " 7 8 9"),
+                (2, "", "* SEARCH 1 2 3\r\n"),
+                (2, "", "* ESEARCH (TAG \"q1\") UID ALL 1:4294967295\r\n"),
+                (2, "* ESEARCH (TAG \"q1\") UID ALL 1", ",2,3"),
+                (3, "", "* 1 FETCH (UID 9 BODY[] {3}\r\nabc)\r\n"),
+                (3, "", "* 1 FETCH (UID 1)\r\n"),
+                (3, "* 1 FETCH (UID 1 ", "X-Y NIL "),
+            ] {
+                let fault = ImapFault::Endless(first, then);
+                turns.push((format!("{first}{then}… without end"), imap(at, fault)));
+            }
         }
         Via::Graph => {
             let odd = GraphFault::Odd;
@@ -186,6 +198,66 @@ fn endures(via: Via, story: &str, turn: &Turn) -> bool {
     super::make_due(&desk);
     makes_good(&desk, &sent, maildir, &story);
     ran.code != 0
+}
+
+/// A list of folders without end, as it is asked for where one is not found.
+#[test]
+fn endless_lists_of_folders() {
+    both(|via| {
+        let mut campaign = Campaign::new(format!("endless list of folders, {via:?}"));
+        let mut turns: Vec<(String, Turn)> = Vec::new();
+        match via {
+            Via::Imap => {
+                for (first, then) in [
+                    ("", "* LIST () \"/\" x\r\n"),
+                    ("", "* LIST () \"/\" {3}\r\nxyz\r\n"),
+                    ("* LIST () \"/\" ", "x"),
+                    ("* LIST (", "\\x "),
+                ] {
+                    let turn = imap(2, ImapFault::Endless(first, then));
+                    turns.push((format!("{first}{then}"), turn));
+                }
+            }
+            Via::Graph => {
+                let entry = r#"{"id":"AAA","displayName":"x"},"#;
+                let body = Trick::Endless(r#"{"value":["#, entry);
+                let name = Trick::Endless(r#"{"value":[{"displayName":""#, "x");
+                for trick in [body, name] {
+                    let turn = graph("ailFolders", GraphFault::Odd(trick.clone()));
+                    turns.push((format!("{trick:?}"), turn));
+                }
+                let itself = |m365: &Standin| {
+                    let body = format!(
+                        r#"{{"value":[{}],"@odata.nextLink":"{}/v1.0/users/{SUPPORT}/mailFolders"}}"#,
+                        r#"{"id":"AAA","displayName":"x"}"#,
+                        m365.graph_url()
+                    );
+                    let fault = GraphFault::Body(body.into_bytes());
+                    m365.faults().graph.next(99_999, "ailFolders", fault);
+                };
+                turns.push(("a page that leads to itself".into(), Box::new(itself)));
+            }
+        }
+        for (story, turn) in campaign.some_of(&turns, 2) {
+            let (desk, good) = desk_and_neighbour(via);
+            let config = desk.world.config();
+            let line = "        deliver: maildir:mail\n";
+            let config = config.replacen(line, &format!("{line}        folders: [Gone]\n"), 1);
+            desk.world.write_config(config);
+            good.deliver(BILLING, "INBOX", b"Subject: an invoice\r\n\r\n");
+            turn(&desk.m365);
+            let began = Instant::now();
+            let (ran, kib) = peak(&desk.world, desk.fetch(&["--timeout", "1", "--jobs", "1"]));
+            let story = format!("{story}, {via:?}");
+            assert!(matches!(ran.code, 69 | 75 | 78), "{story}\n{ran}");
+            assert!(began.elapsed() < LONGEST, "{story}: {:?}", began.elapsed());
+            assert!(kib < MOST_MEMORY, "{story}: {kib} KiB\n{ran}");
+            let other = files(&desk.path(".config/queuemail/billing/new"));
+            assert_eq!(other.len(), 1, "{story}: the other queue\n{ran}");
+            campaign.fault();
+        }
+        campaign.end(2);
+    });
 }
 
 /// Octets that drip beneath TLS, so slowly that no record is ever whole, though each comes within

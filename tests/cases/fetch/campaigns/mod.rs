@@ -3,6 +3,7 @@
 
 pub mod clock;
 mod cut;
+mod cut_bodies;
 mod database;
 mod hostile;
 mod ids;

@@ -1,0 +1,87 @@
+//! What a server tells of a message that is not retrieved: by which it is known again under
+//! another id, and by which it is selected.
+
+use mail_parser::{Address, HeaderName, MessageParser};
+
+/// How much is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The Message-ID, the subject, and when it was received.
+    Identity,
+    /// Also what [`Select`](crate::config::Select) looks at.
+    Selection,
+}
+
+/// What a server tells of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Without angle brackets; empty where there is none.
+    pub message_id: String,
+    /// When the server received it (INTERNALDATE, receivedDateTime), in Unix seconds.
+    pub received: Option<i64>,
+    /// The bare addresses of From, in lower case.
+    pub from: Vec<String>,
+    /// Decoded, with white space made single.
+    pub subject: String,
+    pub unread: bool,
+    /// In octets, as the server counts them.
+    pub size: Option<u64>,
+}
+
+impl Traits {
+    /// Reads the fields Message-ID, From and Subject of a head.
+    pub fn of_head(head: &[u8]) -> Traits {
+        let Some(message) = MessageParser::default().parse_headers(head) else {
+            return Traits::default();
+        };
+        Traits {
+            message_id: bare_id(
+                message
+                    .header_raw(HeaderName::MessageId)
+                    .unwrap_or_default(),
+            ),
+            from: bare_addresses(message.from()),
+            subject: single_spaced(message.subject().unwrap_or_default()),
+            ..Traits::default()
+        }
+    }
+}
+
+/// The bare addresses of a field in lower case.
+pub fn bare_addresses(field: Option<&Address<'_>>) -> Vec<String> {
+    field
+        .into_iter()
+        .flat_map(Address::iter)
+        .filter_map(|one| Some(single_spaced(one.address.as_deref()?).to_lowercase()))
+        .collect()
+}
+
+/// A Message-ID without white space and angle brackets: servers differ in both.
+pub fn bare_id(text: &str) -> String {
+    let id: String = text.split_whitespace().collect();
+    let inner = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
+    inner.unwrap_or(&id).to_owned()
+}
+
+/// The same with white space made single.
+pub fn single_spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_however_it_is_written() {
+        let one = Traits::of_head(
+            b"From: \"A\" <Anna@X.example>\r\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\n  an alle\r\nMessage-ID:\r\n <1.a@x>\r\n\r\n",
+        );
+        assert_eq!(one.message_id, "1.a@x");
+        assert_eq!(one.from, ["anna@x.example"]);
+        assert_eq!(one.subject, "Gr\u{fc}\u{df}e an alle");
+        assert_eq!(Traits::of_head(b""), Traits::default());
+        assert_eq!(bare_id("<>"), "");
+        assert_eq!(bare_id(" <a@b> "), "a@b");
+    }
+}

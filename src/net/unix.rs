@@ -1,0 +1,36 @@
+//! Unix sockets.
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType, sockopt};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// Connects within this time. The library's own connect would wait for ever for a program that
+/// hangs, once the callers before us have filled its queue.
+pub fn connect_unix(path: &Path, time: Duration) -> io::Result<UnixStream> {
+    let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(time))?;
+    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_takes_nobody_in_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        net::bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        net::listen(&listener, 0).unwrap();
+        let time = Duration::from_millis(200);
+        let waiting: Vec<_> = (0..4).map(|_| connect_unix(&path, time)).collect();
+        assert!(waiting.iter().any(Result::is_ok));
+        assert!(waiting.iter().any(Result::is_err));
+    }
+}

@@ -1,0 +1,295 @@
+//! What a fetch says: of each message, of each folder that is looked into, at the end.
+
+use super::progress::Progress;
+use crate::fetch::{self, Audit, Delivered, Folder, Job, Listing, Reporter, Sorted, Tally};
+use crate::output::{Output, escape};
+use crate::shell;
+use crate::state::{Interrupted, uidvalidity};
+use crate::wording::messages;
+use anyhow::Result;
+use serde::Serialize;
+use serde::ser::{Error as _, SerializeSeq, Serializer};
+use serde_json::json;
+use std::fmt::Display;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Tells of messages as they come, for all mailboxes of a run.
+pub struct ReportTo<'a> {
+    output: &'a Output,
+    progress: Progress,
+    octets: AtomicU64,
+}
+
+impl<'a> ReportTo<'a> {
+    pub fn new(output: &'a Output) -> ReportTo<'a> {
+        ReportTo {
+            output,
+            progress: Progress::new(output),
+            octets: AtomicU64::new(0),
+        }
+    }
+
+    pub fn end(&self) {
+        self.progress.end();
+    }
+}
+
+impl Reporter for ReportTo<'_> {
+    fn found(&self, folder: &Folder<'_>, messages: u64) {
+        self.progress.found(&folder.job.address, messages);
+    }
+
+    fn delivered(&self, delivered: &Delivered<'_>) {
+        let size = delivered.letter.size;
+        let octets = self.octets.fetch_add(size, Ordering::Relaxed) + size;
+        self.progress.done(octets);
+        if !self.output.json {
+            return;
+        }
+        if let Ok(serde_json::Value::Object(mut line)) = serde_json::to_value(delivered.letter) {
+            line.insert("event".into(), "message".into());
+            line.insert("delivered_to".into(), delivered.delivered_to.into());
+            let _ = self.output.json(&line);
+        }
+    }
+
+    /// What its header says is not known any more.
+    fn recovered(&self, job: &Job, message: &Interrupted, delivered_to: &str) {
+        let Interrupted {
+            folder_name: folder,
+            epoch,
+            remote,
+            ..
+        } = message;
+        self.note(&format!(
+            "`{}`: finished the interrupted delivery of message {remote}",
+            job.address
+        ));
+        if !self.output.json {
+            return;
+        }
+        let _ = self.output.json(&json!({
+            "event": "message",
+            "queue": job.queue,
+            "address": job.address,
+            "folder": folder,
+            "uid": remote,
+            "uidvalidity": uidvalidity(*epoch),
+            "size": message.size,
+            "priority": job.priority,
+            "language": job.language,
+            "message_id": null,
+            "delivery_id": fetch::delivery_id(&job.address, folder, *epoch, remote),
+            "delivered_to": delivered_to,
+        }));
+    }
+
+    fn failed(&self, folder: &Folder<'_>, id: &dyn Display, reason: &str, quarantined: bool) {
+        let what = if quarantined {
+            "quarantined"
+        } else {
+            "not fetched, to be tried again"
+        };
+        self.progress.aside(|| {
+            self.output.warn(&format!(
+                "message {id} of `{}` folder `{}`: {what}: {}",
+                folder.job.address,
+                folder.name,
+                escape(reason)
+            ));
+        });
+    }
+
+    /// Who asked for it is told on standard output.
+    fn skipped(&self, folder: &Folder<'_>, count: u64) {
+        let job = folder.job;
+        let about = format!("{} ({}), {}", job.queue, job.address, folder.name);
+        self.progress.aside(|| {
+            if self.output.json {
+                let _ = self.output.json(&json!({
+                    "event": "skipped",
+                    "queue": job.queue,
+                    "address": job.address,
+                    "folder": folder.name,
+                    "skipped": count,
+                }));
+            } else if job.catch_up {
+                let _ = self
+                    .output
+                    .line(&format!("{about}: {} skipped", messages(count)));
+            } else {
+                self.output.step(&format!(
+                    "{about}: {} skipped: older than the start ({}); to fetch skipped messages: \
+                     queuemail fetch --include-skipped {}",
+                    messages(count),
+                    job.start,
+                    shell::quote(&job.address)
+                ));
+            }
+        });
+    }
+
+    fn note(&self, text: &str) {
+        self.progress.aside(|| self.output.step(text));
+    }
+
+    fn warn(&self, text: &str) {
+        self.progress.aside(|| self.output.warn(text));
+    }
+
+    fn would_fetch(&self, job: &Job, listing: &Listing<'_>) -> Result<()> {
+        let Listing {
+            folder,
+            epoch,
+            ids,
+            skipped,
+        } = *listing;
+        let output = self.output;
+        if output.json {
+            return output.json(&WouldFetch {
+                event: "would-fetch",
+                queue: &job.queue,
+                address: &job.address,
+                folder,
+                uidvalidity: uidvalidity(epoch),
+                uids: Each(ids),
+                skipped,
+                deliver: job.target.to_string(),
+                after_fetch: job.after.to_string(),
+            });
+        }
+        let mut text = format!(
+            "{} ({}), {folder}: {} to fetch, to {}, then {}",
+            job.queue,
+            job.address,
+            messages(ids.count()),
+            job.target,
+            job.after
+        );
+        if skipped > 0 {
+            text.push_str(&format!("; {} to be skipped", messages(skipped)));
+        }
+        output.line(&text)
+    }
+
+    fn audited(&self, job: &Job, audit: &Audit) -> Result<()> {
+        let output = self.output;
+        if output.json {
+            return output.json(&Audited {
+                event: "audit",
+                queue: &job.queue,
+                address: &job.address,
+                folder: &audit.folder,
+                on_server: audit.on_server,
+                delivered: audit.delivered,
+                quarantined: audit.quarantined,
+                dropped: audit.dropped,
+                skipped: audit.skipped,
+                not_selected: audit.not_selected,
+                pending: audit.pending,
+                unaccounted: Each(&audit.unaccounted),
+            });
+        }
+        let mut others = String::new();
+        for (count, what) in [
+            (audit.skipped, "skipped"),
+            (audit.not_selected, "not selected"),
+        ] {
+            if count > 0 {
+                others.push_str(&format!("{count} {what}, "));
+            }
+        }
+        output.line(&format!(
+            "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {others}{} pending, {} unaccounted for",
+            job.queue,
+            job.address,
+            audit.folder,
+            messages(audit.on_server),
+            audit.delivered,
+            audit.quarantined,
+            audit.dropped,
+            audit.pending,
+            audit.unaccounted.count()
+        ))
+    }
+}
+
+/// The last word of a run: with `-v`, and always as JSON.
+pub fn summary(output: &Output, tally: &Tally, mailboxes: usize, time: Duration) -> Result<()> {
+    if output.json {
+        return output.json(&json!({
+            "event": "summary",
+            "fetched": tally.fetched,
+            "failed": tally.failed,
+            "quarantined": tally.quarantined,
+            "bytes": tally.octets,
+            "seconds": (time.as_secs_f64() * 1000.0).round() / 1000.0,
+        }));
+    }
+    let mut text = format!(
+        "fetched {} ({} bytes) of {} in {:.1} s",
+        messages(tally.fetched),
+        tally.octets,
+        match mailboxes {
+            1 => "1 address".to_owned(),
+            n => format!("{n} addresses"),
+        },
+        time.as_secs_f64()
+    );
+    for (count, what) in [
+        (tally.recognised, "recognised as fetched before"),
+        (tally.failed, "to be tried again"),
+        (tally.quarantined, "quarantined"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    output.step(&text);
+    Ok(())
+}
+
+/// Ids, of which there may be a million: each is written as it is read.
+struct Each<'a>(&'a Sorted);
+
+impl Serialize for Each<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(usize::try_from(self.0.count()).ok())?;
+        for ids in self.0.pages(1000) {
+            for id in ids.map_err(S::Error::custom)? {
+                list.serialize_element(&id.to_string())?;
+            }
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+struct WouldFetch<'a> {
+    event: &'static str,
+    queue: &'a str,
+    address: &'a str,
+    folder: &'a str,
+    uidvalidity: u32,
+    uids: Each<'a>,
+    skipped: u64,
+    deliver: String,
+    after_fetch: String,
+}
+
+#[derive(Serialize)]
+struct Audited<'a> {
+    event: &'static str,
+    queue: &'a str,
+    address: &'a str,
+    folder: &'a str,
+    on_server: u64,
+    delivered: u64,
+    quarantined: u64,
+    dropped: u64,
+    skipped: u64,
+    not_selected: u64,
+    pending: u64,
+    unaccounted: Each<'a>,
+}

@@ -1,0 +1,150 @@
+//! How mailboxes fare, as tables for people and as one object for programs.
+
+use super::table::Table;
+use crate::expiry::{self, Expiry};
+use crate::fault::Fault;
+use crate::health::{Line, Report};
+use crate::output::Output;
+use crate::state::{Incident, OutboxCounts};
+use crate::wording::{clock, span, stamp};
+use anyhow::Result;
+use jiff::Timestamp;
+use serde_json::json;
+
+/// For people.
+pub fn tables(output: &Output, report: &Report<'_>) -> Result<()> {
+    mailboxes(output, &report.lines, report.at)?;
+    outbox(output, &report.outbox, report.at)?;
+    print_ends(output, &report.ends, report.at)
+}
+
+/// For programs.
+pub fn object(report: &Report<'_>, problems: &[Fault]) -> serde_json::Value {
+    let mailboxes: Vec<_> = report.lines.iter().map(as_json).collect();
+    let problems: Vec<_> = problems.iter().map(|p| &p.what).collect();
+    let outbox = &report.outbox;
+    json!({
+        "mailboxes": mailboxes,
+        "outbox": {
+            "waiting": outbox.waiting,
+            "unknown": outbox.unknown,
+            "failed": outbox.failed,
+            "oldest": time(outbox.oldest),
+        },
+        "expiries": ends_json(&report.ends),
+        "incidents": report.incidents.iter().map(incident).collect::<Vec<_>>(),
+        "problems": problems,
+    })
+}
+
+fn incident(incident: &Incident) -> serde_json::Value {
+    json!({
+        "incident": incident.name.to_string(),
+        "since": time(Some(incident.opened_at)),
+        "reason": incident.reason,
+        "mailboxes": incident.mailboxes,
+    })
+}
+
+fn time(at: Option<i64>) -> Option<String> {
+    at.and_then(stamp)
+}
+
+fn mailboxes(output: &Output, lines: &[Line<'_>], now: Timestamp) -> Result<()> {
+    let mut table = Table::new(&[
+        "QUEUE",
+        "ADDRESS",
+        "FETCHED",
+        "LAST MAIL",
+        "DELIVERED",
+        "PENDING",
+        "QUARANTINE",
+        "STATE",
+    ]);
+    for line in lines {
+        let health = &line.health;
+        let ago = |at: Option<i64>| match at {
+            Some(at) => format!("{} ago", span(now.as_second() - at)),
+            None => "never".to_owned(),
+        };
+        let state = match (&line.wait, &health.last_error) {
+            (Some(wait), _) => format!("waits until {}: {}", clock(wait.until), wait.reason),
+            (None, Some((_, error))) => error.clone(),
+            (None, None) if health.last_success.is_none() => "-".to_owned(),
+            (None, None) => "well".to_owned(),
+        };
+        table.row(vec![
+            line.queue.to_owned(),
+            line.address.to_owned(),
+            ago(health.last_success),
+            ago(health.last_message),
+            health.delivered.to_string(),
+            health.backlog.to_string(),
+            health.quarantined.to_string(),
+            state,
+        ]);
+    }
+    table.print(output)
+}
+
+/// A line on the outbox, if it holds anything.
+fn outbox(output: &Output, outbox: &OutboxCounts, now: Timestamp) -> Result<()> {
+    let Some(oldest) = outbox.oldest else {
+        return Ok(());
+    };
+    output.line(&format!(
+        "outbox: {} waiting, {} unknown, {} failed, the oldest {} old",
+        outbox.waiting,
+        outbox.unknown,
+        outbox.failed,
+        span(now.as_second() - oldest)
+    ))
+}
+
+/// What ends by itself, if anything is known to.
+fn print_ends(output: &Output, ends: &[Expiry], now: Timestamp) -> Result<()> {
+    if !ends.is_empty() {
+        output.line("")?;
+    }
+    let mut table = Table::new(&["SERVER", "CREDENTIAL", "STATE"]);
+    for Expiry {
+        kind, server, at, ..
+    } in ends
+    {
+        table.row(vec![
+            server.clone(),
+            (*kind).to_owned(),
+            expiry::ends(*at, now),
+        ]);
+    }
+    table.print(output)
+}
+
+fn ends_json(ends: &[Expiry]) -> Vec<serde_json::Value> {
+    ends.iter()
+        .map(|end| {
+            json!({
+                "server": end.server,
+                "credential": end.kind,
+                "expires": end.at.to_string(),
+            })
+        })
+        .collect()
+}
+
+fn as_json(line: &Line<'_>) -> serde_json::Value {
+    let health = &line.health;
+    json!({
+        "queue": line.queue,
+        "address": line.address,
+        "last_success": time(health.last_success),
+        "last_message": time(health.last_message),
+        "last_error": health.last_error.as_ref().map(|(_, text)| text),
+        "delivered": health.delivered,
+        "pending": health.backlog,
+        "quarantined": health.quarantined,
+        "unsettled": health.unsettled,
+        "waits_until": line.wait.as_ref().map(|w| w.until.to_string()),
+        "waits_for": line.wait.as_ref().map(|w| &w.reason),
+    })
+}

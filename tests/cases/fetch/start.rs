@@ -1,0 +1,351 @@
+//! Where fetching begins: `start`, `--catch-up` and `--include-skipped`.
+
+use super::{Desk, SUPPORT, Via, assert_same, both, message};
+use crate::killed;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const NOW: &str = "deliver: maildir:mail\nstart: now";
+const MAIL: &str = ".config/queuemail/mail";
+
+/// How many messages were retrieved.
+fn retrieved(desk: &Desk) -> usize {
+    let log = desk.m365.log();
+    let is_one = |line: &&String| line.contains("BODY.PEEK[])") || line.contains("/$value");
+    log.iter().filter(is_one).count()
+}
+
+#[test]
+fn what_was_there_before_the_first_fetch_is_skipped_and_can_be_had_later() {
+    both(|via| {
+        let desk = Desk::new(via, NOW);
+        let old = desk.deliver(0..20);
+        desk.world
+            .run(["check", "support"])
+            .succeeds()
+            .shows("INBOX (20 messages, which the first fetch skips: start is now)");
+        desk.fetch(&["--dry-run"])
+            .succeeds()
+            .shows("0 messages to fetch")
+            .shows("20 messages to be skipped");
+        desk.fetch(&["-v"])
+            .succeeds()
+            .mentions("20 messages skipped")
+            .mentions("--include-skipped");
+        assert_same(&[], &desk.maildir(MAIL), "the first run");
+        assert_eq!(retrieved(&desk), 0, "{via:?}");
+        desk.fetch(&["--audit"])
+            .succeeds()
+            .shows("20 messages on the server: 0 delivered")
+            .shows("20 skipped, 0 pending");
+        let mut sent = desk.deliver(20..25);
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), "what is new");
+        desk.fetch(&["--audit"]).succeeds().shows("5 delivered");
+        // Some of it, then the rest.
+        desk.fetch(&["--include-skipped", "--limit", "4"])
+            .succeeds();
+        assert_eq!(desk.maildir(MAIL).len(), 9, "{via:?}");
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--audit"]).succeeds().shows("16 skipped");
+        desk.fetch(&["--include-skipped", "-v"])
+            .succeeds()
+            .mentions("16 of the skipped messages are fetched now");
+        sent.extend(old);
+        assert_same(&sent, &desk.maildir(MAIL), "all of it");
+        desk.fetch(&["--include-skipped"]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), "once");
+    });
+}
+
+#[test]
+fn the_first_fetch_says_how_many_messages_wait() {
+    both(|via| {
+        let desk = Desk::new(via, "deliver: maildir:mail");
+        desk.deliver(0..3);
+        desk.world
+            .run(["check", "support"])
+            .succeeds()
+            .shows("INBOX (3 messages, which the first fetch delivers)");
+        desk.fetch(&["-v"])
+            .succeeds()
+            .mentions("contains 3 messages from before the first fetch");
+        let again = desk.fetch(&["-v"]).succeeds();
+        assert!(
+            !again.stderr.contains("before the first fetch"),
+            "{via:?}\n{again}"
+        );
+        desk.world
+            .run(["check", "support"])
+            .succeeds()
+            .shows("INBOX (3 messages)");
+    });
+}
+
+#[test]
+fn a_date_is_compared_with_the_servers_own() {
+    let day = 1_790_000_000 - 1_790_000_000 % 86_400;
+    let date = jiff::Timestamp::from_second(day)
+        .unwrap()
+        .strftime("%Y-%m-%d");
+    both(|via| {
+        let desk = Desk::new(via, &format!("deliver: maildir:mail\nstart: {date}"));
+        let put = |n: usize, received| {
+            desk.m365
+                .deliver_with(SUPPORT, "INBOX", &message(n), &[], received);
+        };
+        // They need not be there in the order of their time.
+        for (n, received) in [(0, day), (1, day - 1), (2, day + 90_000), (3, day - 90_000)] {
+            put(n, received);
+        }
+        desk.fetch(&[]).succeeds().says_nothing();
+        let mut sent = vec![message(0), message(2)];
+        assert_same(&sent, &desk.maildir(MAIL), "since that day");
+        desk.fetch(&["--audit"]).succeeds().shows("2 skipped");
+        // Where fetching has begun, whatever arrives is new.
+        put(4, day - 1);
+        sent.push(message(4));
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), "moved there later");
+        let since = jiff::Timestamp::from_second(day - 86_400)
+            .unwrap()
+            .strftime("%Y-%m-%d");
+        desk.fetch(&["--include-skipped", "--since", &since.to_string()])
+            .succeeds();
+        sent.push(message(1));
+        assert_same(&sent, &desk.maildir(MAIL), "skipped, and not too old");
+    });
+}
+
+#[test]
+fn the_queue_says_it_for_addresses_without_their_own() {
+    let desk = Desk::new(Via::Imap, "deliver: maildir:mail\nstart: all");
+    desk.add_address("other@contoso.example", "deliver: maildir:other");
+    desk.world
+        .run(["queue", "set", "support", "--queue-start", "now"])
+        .succeeds()
+        .prints("changed\n");
+    let old = desk.deliver(0..3);
+    desk.deliver_to("other@contoso.example", 3..6);
+    desk.fetch(&[]).succeeds();
+    assert_same(&old, &desk.maildir(MAIL), "its own");
+    assert_same(&[], &desk.maildir(".config/queuemail/other"), "the queue's");
+}
+
+#[test]
+fn what_is_skipped_stays_so_under_other_ids_and_by_the_other_way() {
+    let desk = Desk::new(Via::Imap, NOW);
+    desk.deliver(0..40);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let backup = desk.m365.back_up(SUPPORT, "INBOX");
+    let mut sent = desk.deliver(40..45);
+    desk.fetch(&[]).succeeds().says_nothing();
+    let before = retrieved(&desk);
+    let well = |sent: &[Vec<u8>], story: &str| {
+        desk.fetch(&[]).succeeds();
+        assert_same(sent, &desk.maildir(MAIL), story);
+        desk.fetch(&[]).succeeds().says_nothing();
+        let skipped = "40 skipped, 0 pending, 0 unaccounted";
+        desk.fetch(&["--audit"]).succeeds().shows(skipped);
+    };
+    desk.m365.renumber(SUPPORT, "INBOX", 4711, 100);
+    well(&sent, "another UIDVALIDITY");
+    desk.m365.restore(SUPPORT, "INBOX", &backup);
+    sent.extend(desk.deliver(50..52));
+    well(&sent, "restored");
+    desk.read_by(Via::Graph);
+    sent.extend(desk.deliver(60..62));
+    well(&sent, "by Graph");
+    desk.read_by(Via::Imap);
+    sent.extend(desk.deliver(70..72));
+    well(&sent, "by IMAP again");
+    let more = retrieved(&desk) - before;
+    assert!(more < 40, "{more} messages were retrieved to know 40 again");
+    desk.fetch(&["--include-skipped"]).succeeds();
+    sent.extend((0..40).map(message));
+    assert_same(&sent, &desk.maildir(MAIL), "all of it");
+}
+
+#[test]
+fn a_folder_of_many_old_messages_takes_few_requests() {
+    both(|via| {
+        let desk = Desk::new(via, NOW);
+        desk.deliver(0..1800);
+        desk.m365.keep_graph_calls();
+        desk.fetch(&[]).succeeds().says_nothing();
+        let requests = match via {
+            Via::Imap => {
+                let log = desk.m365.log();
+                log.iter().filter(|line| line.contains("UID FETCH")).count()
+            }
+            Via::Graph => desk.m365.graph_calls().len(),
+        };
+        assert!((1..12).contains(&requests), "{via:?}: {requests} requests");
+        assert_eq!(retrieved(&desk), 0);
+    });
+}
+
+#[test]
+fn to_catch_up_skips_what_is_there() {
+    both(|via| {
+        let desk = Desk::new(via, "deliver: maildir:mail");
+        let mut sent = desk.deliver(0..3);
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.deliver(3..10);
+        desk.fetch(&["--catch-up", "support"])
+            .succeeds()
+            .shows("INBOX: 7 messages skipped");
+        sent.extend(desk.deliver(10..12));
+        desk.fetch(&[]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), "what came then");
+        desk.fetch(&["--audit"])
+            .succeeds()
+            .shows("5 delivered")
+            .shows("7 skipped, 0 pending, 0 unaccounted");
+        // Also of a mailbox that was never fetched, and what could not be fetched.
+        let other = "other@contoso.example";
+        desk.add_address(other, "deliver: maildir:other");
+        desk.deliver_to(other, 0..4);
+        let ran = desk.fetch(&["--catch-up", other, "--json"]).succeeds();
+        let event: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(
+            (&event["event"], &event["skipped"]),
+            (&"skipped".into(), &4.into())
+        );
+        desk.fetch(&[other]).succeeds().says_nothing();
+        assert_same(&[], &desk.maildir(".config/queuemail/other"), "nothing");
+    });
+}
+
+#[test]
+fn to_catch_up_skips_also_what_failed() {
+    both(|via| {
+        let desk = Desk::new(via, "deliver: \"command:sh -c 'exit 75'\"");
+        desk.deliver(0..2);
+        desk.fetch(&[]).fails(75);
+        desk.fetch(&["--catch-up"])
+            .succeeds()
+            .shows("INBOX: 2 messages skipped");
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--audit"])
+            .succeeds()
+            .shows("2 skipped, 0 pending");
+    });
+}
+
+/// Mail arrives while the first run is under way: it is new.
+#[test]
+fn what_arrives_during_the_first_run_is_delivered() {
+    both(|via| {
+        let desk = Desk::new(via, NOW);
+        desk.deliver(0..700);
+        // Graph gives page by page.
+        desk.m365.faults().graph.page.store(50, Ordering::SeqCst);
+        let (begun, arrives) = match via {
+            Via::Imap => ("UID FETCH", 700..720),
+            Via::Graph => ("skiptoken", 700..720),
+        };
+        let over = AtomicBool::new(false);
+        let sent = std::thread::scope(|scope| {
+            let arriving = scope.spawn(|| {
+                let mut sent = Vec::new();
+                for n in arrives {
+                    while sent.is_empty()
+                        && !over.load(Ordering::SeqCst)
+                        && !desk.m365.log().iter().any(|line| line.contains(begun))
+                    {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    sent.extend(desk.deliver(n..n + 1));
+                }
+                sent
+            });
+            desk.fetch(&[]).succeeds();
+            over.store(true, Ordering::SeqCst);
+            arriving.join().unwrap()
+        });
+        desk.fetch(&[]).succeeds();
+        assert_same(&sent, &desk.maildir(MAIL), &format!("{via:?}"));
+        desk.fetch(&["--audit"]).succeeds().shows("700 skipped");
+    });
+}
+
+/// The first run is killed, mail arriving all the while: what was there when it began is never
+/// delivered, what came after the folder was on record always is, and the cut is at one moment.
+#[test]
+fn a_first_run_that_is_killed_skips_nothing_new_and_delivers_nothing_old() {
+    both(|via| {
+        let mut struck = 0;
+        for (call, n) in [
+            ("fdatasync", 1),
+            ("fdatasync", 2),
+            ("fdatasync", 3),
+            ("fdatasync", 4),
+            ("fdatasync", 5),
+            ("pwrite64", 20),
+            ("pwrite64", 40),
+            ("pwrite64", 60),
+            ("pwrite64", 80),
+            ("sendto", 6),
+            ("sendto", 8),
+            ("sendto", 9),
+            ("write", 12),
+            ("write", 20),
+        ] {
+            let story = format!("{via:?}, killed at the {n}. {call}");
+            let desk = Desk::new(via, NOW);
+            desk.deliver(0..60);
+            desk.m365.faults().graph.page.store(10, Ordering::SeqCst);
+            let over = AtomicBool::new(false);
+            let killed = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    for n in 1000.. {
+                        if over.load(Ordering::SeqCst) {
+                            return;
+                        }
+                        desk.deliver(n..n + 1);
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                });
+                let command = desk.fetch(&[]).command();
+                let killed = killed::killed_at(&command, killed::Hit::All, call, n);
+                over.store(true, Ordering::SeqCst);
+                killed
+            });
+            struck += usize::from(killed);
+            let is_on_record = desk.world.state_dir().join("state.sqlite").exists()
+                && desk
+                    .state()
+                    .query_row("SELECT count(*) FROM folder", [], |row| {
+                        row.get::<_, i64>(0)
+                    })
+                    .is_ok_and(|count| count > 0);
+            let later = desk.deliver(9000..9003);
+            for _ in 0..2 {
+                desk.fetch(&[]).succeeds();
+            }
+            let delivered = desk.maildir(MAIL);
+            let all = desk.m365.messages(SUPPORT, "INBOX");
+            let is_delivered: Vec<bool> = all
+                .iter()
+                .map(|message| delivered.contains(&message.bytes))
+                .collect();
+            let first = is_delivered.iter().position(|is| *is).unwrap_or(all.len());
+            assert!(first >= 60, "{story}: old mail was delivered");
+            assert!(
+                is_delivered[first..].iter().all(|is| *is),
+                "{story}: new mail was missed"
+            );
+            assert_eq!(delivered.len(), all.len() - first, "{story}: twice");
+            if is_on_record {
+                assert!(
+                    later.iter().all(|one| delivered.contains(one)),
+                    "{story}: not at first"
+                );
+            }
+            let skipped = format!("{first} skipped, 0 pending, 0 unaccounted");
+            desk.fetch(&["--audit"]).succeeds().shows(&skipped);
+        }
+        assert!(struck > 5, "{via:?}: only {struck} runs were killed");
+    });
+}
