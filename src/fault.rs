@@ -78,8 +78,8 @@ pub struct Fault {
     pub kind: Kind,
     /// Why, where somebody decides by it or explains it.
     pub cause: Option<Cause>,
-    /// The host that it is about. (Boxed, since faults travel inside of results.)
-    pub at: Option<Box<Peer>>,
+    /// What it is about. (Boxed, since faults travel inside of results.)
+    pub about: Option<Box<About>>,
     /// Where the one who failed knows it; see [`Fault::scope`].
     pub known_scope: Option<Scope>,
     /// What we could not do and why: a lower-case phrase in the user's names, no period. It is
@@ -91,6 +91,14 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// What to do next, pasteable; `diagnosis` adds those that follow from `server_said`.
     pub hints: Vec<String>,
+}
+
+/// What a fault is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    peer: Option<Peer>,
+    /// What the state knows an app, or a person's account in one, by.
+    sign_in: Option<String>,
 }
 
 /// A host that we spoke to, or tried to.
@@ -109,7 +117,7 @@ impl Fault {
         Fault {
             kind,
             cause: None,
-            at: None,
+            about: None,
             known_scope: None,
             what: what.into(),
             server_said: None,
@@ -139,8 +147,23 @@ impl Fault {
     /// Says which host it is about.
     pub fn at(mut self, host: &str, port: Option<u16>) -> Fault {
         let host = host.to_owned();
-        self.at = Some(Box::new(Peer { host, port }));
+        self.about.get_or_insert_default().peer = Some(Peer { host, port });
         self
+    }
+
+    /// The host that it is about.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.about.as_ref()?.peer.as_ref()
+    }
+
+    /// Says whose sign-in failed, by what the state knows an app, or a person's account in one, by.
+    pub fn set_sign_in(&mut self, subject: String) {
+        self.about.get_or_insert_default().sign_in = Some(subject);
+    }
+
+    /// Whose sign-in failed.
+    pub fn sign_in(&self) -> Option<&str> {
+        self.about.as_ref()?.sign_in.as_deref()
     }
 
     /// Says how far it reaches.
@@ -230,6 +253,17 @@ impl Errors {
         }
     }
 
+    /// True if one of them is a monitor's state.
+    pub fn is_of_plugin(&self) -> bool {
+        self.0.iter().any(|err| err.is::<Plugin>())
+    }
+
+    /// The errors of two works.
+    pub fn both(one: Result<(), Errors>, other: Result<(), Errors>) -> Result<(), Errors> {
+        let all = [one, other].into_iter().filter_map(Result::err);
+        Errors::none_or(all.flat_map(|errors| errors.0).collect())
+    }
+
     /// The mildest first, so that the last one printed gives the exit code.
     pub fn sorted(mut self) -> Vec<anyhow::Error> {
         self.0.sort_by_key(kind_of);
@@ -254,6 +288,52 @@ impl fmt::Display for Told {
 }
 
 impl std::error::Error for Told {}
+
+/// A state in the sense of the Monitoring Plugins' guidelines, which give it its own exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plugin {
+    Ok,
+    Warning,
+    Critical,
+    /// The state cannot be told.
+    Unknown,
+}
+
+impl Plugin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Plugin::Ok => "OK",
+            Plugin::Warning => "WARNING",
+            Plugin::Critical => "CRITICAL",
+            Plugin::Unknown => "UNKNOWN",
+        }
+    }
+
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Plugin::Ok => 0,
+            Plugin::Warning => 1,
+            Plugin::Critical => 2,
+            Plugin::Unknown => 3,
+        }
+    }
+
+    /// Ends the run with its exit code; its words are told already.
+    pub fn end(self) -> Result<(), Errors> {
+        match self {
+            Plugin::Ok => Ok(()),
+            _ => Err(anyhow::Error::from(self).into()),
+        }
+    }
+}
+
+impl fmt::Display for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::error::Error for Plugin {}
 
 /// Why any error arose, as far as its [`Fault`] says so.
 pub fn cause_of(err: &anyhow::Error) -> Option<Cause> {

@@ -8,6 +8,7 @@
 //! main → lib → cli, usage     parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        incidents            what fails, and who is told of it when
 //!        send                 the engine: connections, limits, waits, verdicts, and the outbox
 //!        relay                one SMTP session of a client of this machine, into the outbox
 //!        check                the walk to a working mailbox, step by step
@@ -39,6 +40,7 @@ mod files;
 pub mod fuzzing;
 mod health;
 mod http;
+mod incidents;
 mod mail;
 mod means;
 mod net;
@@ -88,6 +90,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let mut exit_code = 0;
     for err in errors.sorted() {
+        if let Some(state) = err.downcast_ref::<fault::Plugin>() {
+            return ExitCode::from(state.exit_code());
+        }
         let report = diagnosis::report(&err);
         if !err.is::<fault::Told>() {
             print_report(&report, json);

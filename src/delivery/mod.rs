@@ -43,6 +43,7 @@ use std::time::Duration;
 pub mod fuzz;
 
 pub use handover::LATEST_START;
+pub use https::announce;
 pub use probe::probe;
 pub use stamp::stamp;
 pub use target::{Place, expand, fixed_part};

@@ -8,6 +8,7 @@ mod fleet;
 mod hostile_input;
 mod hosts;
 mod install;
+mod monitors;
 mod provisioning;
 mod questions;
 mod queue_add;
