@@ -15,6 +15,7 @@ pub use cause::Cause;
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One kind for each reaction of the caller (sysexits.h), in ascending order of how bad it is:
@@ -87,6 +88,8 @@ pub struct Fault {
     pub what: String,
     /// The server's words, verbatim and unescaped.
     pub server_said: Option<String>,
+    /// Where in a file it is. (Boxed for the same reason.)
+    pub place: Option<Box<Place>>,
     /// How long the server asked us to wait.
     pub retry_after: Option<Duration>,
     /// What to do next, pasteable; `diagnosis` adds those that follow from `server_said`.
@@ -101,6 +104,15 @@ pub struct Peer {
     pub port: Option<u16>,
 }
 
+/// A place in a file of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// As it was named to us.
+    pub file: PathBuf,
+    /// From 1, columns in characters; `None` for the file as a whole.
+    pub line_and_column: Option<(usize, usize)>,
+}
+
 /// What to do where the system ran out of open files, processes or memory.
 const SHORTAGE: &str = "let it have more (ulimit -n for open files, -u for processes), or do less at a time (fetch --jobs), and run the same command again";
 
@@ -113,6 +125,7 @@ impl Fault {
             known_scope: None,
             what: what.into(),
             server_said: None,
+            place: None,
             retry_after: None,
             hints: Vec::new(),
         }
@@ -140,6 +153,15 @@ impl Fault {
     pub fn at(mut self, host: &str, port: Option<u16>) -> Fault {
         let host = host.to_owned();
         self.at = Some(Box::new(Peer { host, port }));
+        self
+    }
+
+    /// Says where in a file it is.
+    pub fn in_file(mut self, file: &Path, line_and_column: Option<(usize, usize)>) -> Fault {
+        self.place = Some(Box::new(Place {
+            file: file.to_owned(),
+            line_and_column,
+        }));
         self
     }
 

@@ -7,6 +7,7 @@
 //! world.run(["server", "add", …]).stdin("secret\n").succeeds().prints("created\n");
 //! ```
 
+use crate::shapes;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -236,6 +237,7 @@ impl Run {
             let home = self.home.to_str().expect("a UTF-8 path");
             String::from_utf8_lossy(bytes).replace(home, "HOME")
         };
+        shapes::check(&output.stdout, &output.stderr);
         Ran {
             command: self.args.clone(),
             code: output

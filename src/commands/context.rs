@@ -1,10 +1,10 @@
 //! What every command needs to know of this run: where the files are, how to speak, how long
 //! to wait.
 
-use crate::cli::{ColorWhen, Global};
+use crate::cli::{ColorWhen, Global, LogFormatArg};
 use crate::fault::Fault;
 use crate::means::{Means, Observer};
-use crate::output::Output;
+use crate::output::{Level, LogFormat, Output};
 use crate::state::Store;
 use anyhow::Result;
 use std::io::IsTerminal;
@@ -34,6 +34,7 @@ impl Context {
             quiet: global.quiet,
             verbose: global.verbose,
             color: use_color(global.color),
+            log: log_format(global.log_format),
         };
         Ok(Context {
             output,
@@ -75,7 +76,16 @@ impl Observer for Output {
     }
 
     fn wants_trace(&self) -> bool {
-        self.verbose >= 2
+        self.wants(Level::Debug)
+    }
+}
+
+/// How the log is written, by its option.
+pub fn log_format(wanted: LogFormatArg) -> LogFormat {
+    match wanted {
+        LogFormatArg::Text => LogFormat::Text,
+        LogFormatArg::Json => LogFormat::Json,
+        LogFormatArg::Journald => LogFormat::Journald,
     }
 }
 

@@ -25,7 +25,7 @@ mod token;
 use crate::cli::{Cli, Command};
 use crate::fault::Errors;
 
-pub use context::Context;
+pub use context::{Context, log_format};
 
 /// Runs one command.
 pub fn dispatch(cli: Cli) -> Result<(), Errors> {

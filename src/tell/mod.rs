@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod outbox;
 mod progress;
 pub mod quarantine;
+pub mod schema;
 pub mod send;
 pub mod status;
 pub mod table;

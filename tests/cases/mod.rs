@@ -7,6 +7,7 @@ mod fetch;
 mod fleet;
 mod hostile_input;
 mod install;
+mod logs;
 mod provisioning;
 mod questions;
 mod queue_add;
