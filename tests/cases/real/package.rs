@@ -199,7 +199,7 @@ fn fetches_by_timer(office: &Office, machine: &mut Machine) {
     // Silent when all is well.
     let said = machine.run("journalctl --no-pager -q -o cat _COMM=queuemail");
     assert_eq!(said, "");
-    logs_into_the_journal(&machine);
+    logs_into_the_journal(machine);
     // The sandbox holds: the same service may write here and nowhere else.
     machine.run(
         "mkdir -p /run/systemd/system/queuemail-probe.service.d && \
