@@ -16,7 +16,7 @@ use serde_json::json;
 use std::collections::HashMap;
 
 pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     match command {
         OutboxCommand::List => Ok(tell::outbox::list(&context.output, &store.outbox()?)?),
         OutboxCommand::Show { id, raw } => Ok(show(context, &store, *id, *raw)?),

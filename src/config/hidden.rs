@@ -64,6 +64,7 @@ const PLAIN: &[&str] = &[
     "smtp",
     "stamp",
     "start",
+    "state",
     "subject",
     "tenant",
     "token_endpoint",

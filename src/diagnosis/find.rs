@@ -199,6 +199,7 @@ mod tests {
             Cause::RecipientsRefused,
             Cause::SmtpRefuses,
             Cause::StoreFull,
+            Cause::ConfigNotOurs,
         ];
         for cause in Cause::ALL {
             let entries = own::TEXTS.iter();

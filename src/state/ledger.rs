@@ -215,11 +215,11 @@ impl Store {
         }
         let known = self.transaction(|tx| {
             let row = values![address, name, uidvalidity, WENT_BACK, start];
-            tx.run(&RECORD, &row)?;
+            tx.later(&RECORD, &row)?;
             let known = folder(tx, address, name, uidvalidity)?;
             match &known {
                 Some(known) if known.record.renumbered => tx.index_fingerprints()?,
-                Some(known) => drop(tx.run(&SETTLE, &values![known.record.id])?),
+                Some(known) => tx.later(&SETTLE, &values![known.record.id])?,
                 None => {}
             }
             Ok(known)
@@ -248,8 +248,8 @@ impl Store {
         );
         let mut began = record.with_uids_gone_back();
         began.skipped_before = self.transaction(|tx| {
-            tx.run(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
-            tx.run(&BEGIN, &values![record.id, began.epoch])?;
+            tx.later(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
+            tx.later(&BEGIN, &values![record.id, began.epoch])?;
             tx.index_fingerprints()?;
             tx.exists(&SKIPPED, &values![record.id, began.epoch])
         })?;
@@ -376,8 +376,7 @@ impl Store {
     /// Moves the mark: everything up to it is accounted for.
     pub fn set_mark(&self, folder: FolderId, mark: &str) -> Result<()> {
         const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
-        self.transaction(|tx| tx.run(&MARK, &values![folder, mark]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&MARK, &values![folder, mark]))
     }
 
     /// Puts on record what is there before fetching begins (again), until all of it is skipped.
@@ -531,9 +530,8 @@ impl Store {
                 } = message;
                 values![folder, epoch, remote, intent, fingerprint, *size, now]
             });
-            tx.many(&STAGE, rows)
+            tx.many_later(&STAGE, rows)
         })
-        .map(drop)
     }
 
     /// Puts on record, durably, that these are delivered, and what is to be done on the server;
@@ -542,7 +540,7 @@ impl Store {
         &self,
         folder: FolderId,
         epoch: Epoch,
-        messages: impl Iterator<Item = (&'a RemoteId, &'a str)>,
+        messages: impl Iterator<Item = (&'a RemoteId, &'a str)> + Clone,
         after: &AfterFetch,
         now: i64,
     ) -> Result<()> {
@@ -559,10 +557,11 @@ impl Store {
         let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
         self.transaction(|tx| {
             let rows = messages
+                .clone()
                 .map(|(remote, place)| values![folder, epoch, remote, settle.as_ref(), place, now]);
             let count = tx.many(&DELIVERED, rows)?;
             if count > 0 {
-                tx.run(&COUNT, &values![folder, count, now])?;
+                tx.later(&COUNT, &values![folder, count, now])?;
             }
             Ok(())
         })
@@ -588,7 +587,18 @@ impl Store {
              SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
              WHERE message.state <> 'delivered'",
         );
+        const DONE: Sql = Sql::both(
+            "SELECT state = 'quarantined' FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND changed_at = ?4 AND reason = ?5
+               AND state IN ('failed', 'quarantined')",
+        );
         self.transaction(|tx| {
+            if tx.is_repeat() {
+                let done = values![folder, epoch, remote, now, failure.reason];
+                if let Some(quarantined) = tx.row(&DONE, &done, |row| row.get(0))? {
+                    return Ok(quarantined);
+                }
+            }
             let earlier = tx.row(&ATTEMPTS, &values![folder, epoch, remote], |row| row.get(0))?;
             let attempts: u32 = earlier.unwrap_or(0) + 1;
             let quarantine = failure.for_good || attempts >= MAX_ATTEMPTS;
@@ -613,8 +623,7 @@ impl Store {
             "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
              AND state IN ('failed', 'staged')",
         );
-        self.transaction(|tx| tx.run(&GONE, &values![folder, epoch, remote]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&GONE, &values![folder, epoch, remote]))
     }
 
     /// The deliveries of a mailbox that a crash may have interrupted.
@@ -650,8 +659,7 @@ impl Store {
             remote,
             ..
         } = message;
-        self.transaction(|tx| tx.run(&RESTART, &values![*folder, *epoch, remote]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&RESTART, &values![*folder, *epoch, remote]))
     }
 
     /// Delivered messages with something still to be done on the server, of which the server is to
@@ -712,7 +720,7 @@ impl Store {
                 let attempts = earlier.unwrap_or(0).saturating_add(1);
                 let next = now + backoff(attempts);
                 let row = values![folder, epoch, remote, attempts, next, reason];
-                tx.run(&REFUSED, &row)?;
+                tx.later(&REFUSED, &row)?;
             }
             Ok(())
         })
@@ -732,9 +740,8 @@ impl Store {
         );
         self.transaction(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, !left]);
-            tx.many(&SETTLED, rows)
+            tx.many_later(&SETTLED, rows)
         })
-        .map(drop)
     }
 
     /// Recognises a message that a former epoch dealt with: its row becomes this message's, and
@@ -754,8 +761,16 @@ impl Store {
                AND state IN ('delivered', 'quarantined', 'dropped')
              ORDER BY remote <> ?4, id LIMIT 1",
         );
+        const DONE: Sql = Sql::both(
+            "SELECT 1 FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND fingerprint = ?3 AND remote = ?4
+               AND state IN ('delivered', 'quarantined', 'dropped')",
+        );
         self.transaction(|tx| {
             let values = values![folder, epoch, fingerprint, remote];
+            if tx.is_repeat() && tx.exists(&DONE, &values)? {
+                return Ok(true);
+            }
             let former = tx.row(&FORMER, &values, |row| row.get::<i64>(0))?;
             let Some(former) = former else {
                 return Ok(false);
@@ -770,21 +785,34 @@ impl Store {
     /// which a message may be put back, a digest stays. How many there were stays, too. That at the
     /// folder's mark is never forgotten: where it is seen in the folder again, UIDs went back.
     pub fn forget_left(&self, now: i64) -> Result<()> {
-        const ANY: Sql = Sql::both(
+        // PostgreSQL has an id as ten digits.
+        const ANY: Sql = Sql::two(
             "SELECT 1 FROM message m
              WHERE present = 0 AND settle IS NULL AND changed_at < ?1
                AND NOT EXISTS (SELECT 1 FROM folder f
                                WHERE f.id = m.folder AND f.epoch = m.epoch
                                  AND f.mark = CAST(m.remote AS TEXT)) LIMIT 1",
+            "SELECT 1 FROM message m
+             WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+               AND NOT EXISTS (SELECT 1 FROM folder f
+                               WHERE f.id = m.folder AND f.epoch = m.epoch
+                                 AND m.remote = lpad(f.mark, 10, '0')) LIMIT 1",
         );
         // So many at once that no other process waits long.
-        const FORGET: Sql = Sql::both(
+        const FORGET: Sql = Sql::two(
             "DELETE FROM message
              WHERE id IN (SELECT id FROM message m
                           WHERE present = 0 AND settle IS NULL AND changed_at < ?1
                             AND NOT EXISTS (SELECT 1 FROM folder f
                                             WHERE f.id = m.folder AND f.epoch = m.epoch
                                               AND f.mark = CAST(m.remote AS TEXT)) LIMIT 10000)
+             RETURNING folder, remote",
+            "DELETE FROM message
+             WHERE id IN (SELECT id FROM message m
+                          WHERE present = 0 AND settle IS NULL AND changed_at < ?1
+                            AND NOT EXISTS (SELECT 1 FROM folder f
+                                            WHERE f.id = m.folder AND f.epoch = m.epoch
+                                              AND m.remote = lpad(f.mark, 10, '0')) LIMIT 10000)
              RETURNING folder, remote",
         );
         const KEEP: Sql = Sql::both(
@@ -799,12 +827,11 @@ impl Store {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
             let kept = left.iter().filter(|(_, id)| !id.ascends());
-            tx.many(
+            tx.many_later(
                 &KEEP,
                 kept.map(|(folder, id)| values![*folder, id_digest(id)]),
             )
         })
-        .map(drop)
     }
 
     /// Puts messages that were passed over among those to be tried, at once.
@@ -825,9 +852,8 @@ impl Store {
         }
         self.transaction(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, now]);
-            tx.many(&PUT_BACK, rows)
+            tx.many_later(&PUT_BACK, rows)
         })
-        .map(drop)
     }
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
@@ -855,10 +881,9 @@ impl Store {
             if tx.exists(&UNSEEN, &values![folder, epoch])? {
                 return Ok(());
             }
-            tx.run(&LEAVE, &values![folder, epoch])?;
-            tx.run(&CLEAR, &values![folder, epoch])?;
-            tx.run(&CLOSE, &values![folder])?;
-            Ok(())
+            tx.later(&LEAVE, &values![folder, epoch])?;
+            tx.later(&CLEAR, &values![folder, epoch])?;
+            tx.later(&CLOSE, &values![folder])
         })
     }
 }
@@ -878,9 +903,8 @@ fn take_row(
         "UPDATE message SET epoch = ?2, remote = ?3, present = 1, changed_at = ?4 WHERE id = ?1",
     );
     // It may have failed under its new id before.
-    tx.run(&CLEAR, &values![folder, epoch, remote])?;
-    tx.run(&TAKE, &values![former, epoch, remote, now])?;
-    Ok(())
+    tx.later(&CLEAR, &values![folder, epoch, remote])?;
+    tx.later(&TAKE, &values![former, epoch, remote, now])
 }
 
 /// How long a message is remembered that left its folder, in seconds: 90 days. It answers questions of

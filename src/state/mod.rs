@@ -1,5 +1,5 @@
 //! What we remember between runs: tokens, ledger, cursors, waits and locks, in one SQLite
-//! database in the state folder.
+//! database in the state folder, or in PostgreSQL.
 //!
 //! Every statement on the database is in this folder, behind [`Store`], and reaches it through
 //! `db`, so that the store can become another database without a change elsewhere. Commits are
@@ -8,6 +8,9 @@
 mod blobs;
 mod db;
 mod disk;
+#[cfg(test)]
+mod engines_tests;
+mod facts;
 mod failure;
 mod health;
 mod ledger;
@@ -17,13 +20,18 @@ mod outbox;
 mod pace;
 mod quarantine;
 mod schema;
+#[cfg(test)]
+mod statements_tests;
 mod tokens;
 mod waits;
 mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
+pub use db::postgres::{Place, Wish};
+
 pub use blobs::{Blob, Blobs, Held, Hold};
+pub use facts::Facts;
 pub use health::Health;
 pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
@@ -42,10 +50,10 @@ use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
-use db::{Db, Durable, Reader, Tx};
+use db::{At, Db, Durable, Reader, Tx};
 use lock::Leases;
 use rustix::fs::OFlags;
-use schema::Owner;
+use schema::sqlite::Owner;
 use std::fmt::Display;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
@@ -73,6 +81,8 @@ const SCRATCH: &str = "spool";
 pub struct Store {
     folder: PathBuf,
     db: Db,
+    /// Of a state that hosts share.
+    identity: Option<String>,
     leases: Leases,
     outbox: Blobs,
     quarantine: Blobs,
@@ -89,24 +99,99 @@ impl Store {
         refuse_lost(folder, &path)?;
         files::create_private_folder(folder)?;
         let not_opened = |e: std::io::Error| failure::not_opened(&path, &e);
-        let cannot_open = |e: db::Error| failure::fault("open", &path, e);
+        let cannot_open = |e: db::Error| failure::fault("open", At::File(&path), &e);
         create_private(&path).map_err(not_opened)?;
-        let mut connection = schema::connect(&path, BUSY_TIMEOUT).map_err(cannot_open)?;
-        match schema::owner(&mut connection).map_err(cannot_open)? {
+        let mut connection =
+            schema::sqlite::connect(&path, BUSY_TIMEOUT).map_err(|e| cannot_open(e.into()))?;
+        match schema::sqlite::owner(&mut connection).map_err(|e| cannot_open(e.into()))? {
             Owner::We => {}
             Owner::Later => return Err(failure::later(&path).into()),
             Owner::Damaged => return Err(failure::lost(&path, "damaged").into()),
             Owner::Another => return Err(failure::of_another(&path).into()),
         }
         make_private(folder).map_err(not_opened)?;
-        schema::prepare(&mut connection, BUSY_TIMEOUT).map_err(cannot_open)?;
+        schema::sqlite::prepare(&mut connection, BUSY_TIMEOUT)
+            .map_err(|e| cannot_open(e.into()))?;
         Ok(Store {
             folder: folder.to_owned(),
-            db: Db::new(connection, &path, &folder.join(LOG)),
+            db: Db::of_file(connection, &path, &folder.join(LOG)),
+            identity: None,
             leases: Leases::new(folder.join(LOCKS)),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
+    }
+
+    /// Opens the state in the database of a server; `folder` is for locks, bodies, and what is on
+    /// its way.
+    ///
+    /// # Errors
+    /// `Config` where there is no state, which [`Store::init`] makes.
+    pub fn open_shared(folder: &Path, place: Place) -> Result<Store> {
+        let db = Store::connect(place)?;
+        let meta = Store::meta_of(&db)?;
+        let Some(meta) = meta else {
+            return Err(failure::postgres::no_schema(db.place()).into());
+        };
+        if meta.oldest_program > schema::postgres::VERSION {
+            return Err(failure::postgres::later(db.place(), meta.version).into());
+        }
+        if let Some(to) = &meta.moved_to {
+            return Err(failure::postgres::moved(db.place(), to).into());
+        }
+        let folder = &std::path::absolute(folder)?;
+        check_folder(folder)?;
+        disk::check(folder)?;
+        files::create_private_folder(folder)?;
+        Ok(Store {
+            folder: folder.to_owned(),
+            db: Db::Postgres(db),
+            identity: Some(meta.id),
+            leases: Leases::new(folder.join(LOCKS)),
+            outbox: Blobs::new(folder.join(OUTBOX)),
+            quarantine: Blobs::new(folder.join(QUARANTINE)),
+        })
+    }
+
+    /// Makes the state in the database of a server. False where there is one.
+    pub fn init(place: Place) -> Result<bool> {
+        let db = Store::connect(place)?;
+        schema::postgres::init(&db).map_err(|e| {
+            let at = At::Server(db.place());
+            let fault = failure::fault("make the tables of", at, &e);
+            match &e {
+                db::Error::Postgres(err) if schema::postgres::is_taken(err) => {
+                    failure::postgres::taken(fault)
+                }
+                _ => fault,
+            }
+            .into()
+        })
+    }
+
+    /// What makes the state in a database, for whoever runs it.
+    pub fn script() -> String {
+        schema::postgres::script()
+    }
+
+    fn connect(place: Place) -> Result<db::postgres::Db> {
+        db::postgres::Db::open(place.clone())
+            .map_err(|e| failure::fault("open", At::Server(&place), &e).into())
+    }
+
+    fn meta_of(db: &db::postgres::Db) -> Result<Option<schema::postgres::Meta>> {
+        schema::postgres::meta(db)
+            .map_err(|e| failure::fault("open", At::Server(db.place()), &e).into())
+    }
+
+    /// True where hosts may share it.
+    pub fn is_shared(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// True where a secret may be kept in it. Whoever runs a database can read it, and its backups.
+    pub fn keeps_secrets(&self) -> bool {
+        !self.is_shared()
     }
 
     /// A private folder on a disk of this machine, for what is on its way: messages that are staged
@@ -119,32 +204,48 @@ impl Store {
 
     /// Tells this state from every other on this machine.
     pub fn identity(&self) -> Vec<u8> {
+        if let Some(id) = &self.identity {
+            return id.clone().into_bytes();
+        }
         let folder = std::fs::canonicalize(&self.folder).unwrap_or_default();
         folder.into_os_string().into_encoded_bytes()
     }
 
-    /// Runs `work`, which changes nothing.
-    fn read<T>(&self, work: impl FnOnce(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
-        self.db.read(work)
+    /// Runs `work`, which changes nothing. It may be run again, from its beginning.
+    fn read<T>(&self, work: impl FnMut(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.db.read(work).map_err(|e| self.fault("read", &e))
     }
 
     /// The fault of `what` is on record and cannot be understood: we would not have written it.
     pub fn spoilt(&self, what: &str, err: &dyn Display) -> Fault {
-        failure::spoilt(&self.folder.join(DATABASE), what, err)
+        failure::spoilt(self.db.place(), what, err)
     }
 
-    /// Runs `work` in one durable transaction.
-    fn transaction<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
-        self.db.write(Durable::Now, work)
+    /// Runs `work` in one durable transaction. It may be run again, from its beginning.
+    fn transaction<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.write(Durable::Now, work)
     }
 
     /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
     /// wait for the disk.
     fn transaction_in_passing<T>(
         &self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        self.db.write(Durable::InPassing, work)
+        self.write(Durable::InPassing, work)
+    }
+
+    fn write<T>(
+        &self,
+        durable: Durable,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let done = self.db.write(durable, None, work);
+        done.map_err(|e| self.fault("write", &e))
+    }
+
+    fn fault(&self, verb: &str, err: &db::Error) -> anyhow::Error {
+        failure::fault(verb, self.db.place(), err).into()
     }
 }
 

@@ -95,7 +95,8 @@ fn each_message_is_a_json_line_that_says_the_same_as_the_result() {
                 "delivery_id",
             ] {
                 // The log names a message by text, whatever the server does.
-                let as_text = |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
+                let as_text =
+                    |value: &Value| value.as_str().map_or(value.to_string(), str::to_owned);
                 assert_eq!(as_text(&told[key]), as_text(&result[key]), "{key}: {told}");
             }
         }

@@ -16,4 +16,5 @@ mod schema;
 mod secrets;
 mod server_add;
 mod setup_script;
+mod shared_state;
 mod usage;

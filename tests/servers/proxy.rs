@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -107,6 +107,40 @@ fn pass(from: &TcpStream, to: &TcpStream, delay: Duration, left: Arc<AtomicU64>)
         to.shutdown(Shutdown::Write).ok();
         source.shutdown(Shutdown::Read).ok();
     });
+}
+
+/// Listens on a free port, and passes each connection on to `port`, but nothing while it is frozen.
+/// Ends with the process.
+pub fn freezing(port: u16) -> (u16, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let is_frozen = Arc::new(AtomicBool::new(false));
+    let shared = is_frozen.clone();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+                continue;
+            };
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                let is_frozen = shared.clone();
+                std::thread::spawn(move || {
+                    let mut buffer = vec![0; 1 << 14];
+                    while let Ok(count @ 1..) = from.read(&mut buffer) {
+                        while is_frozen.load(SeqCst) {
+                            std::thread::sleep(Duration::from_millis(20));
+                        }
+                        if to.write_all(&buffer[..count]).is_err() {
+                            break;
+                        }
+                    }
+                    to.shutdown(Shutdown::Both).ok();
+                    from.shutdown(Shutdown::Both).ok();
+                });
+            }
+        }
+    });
+    (own, is_frozen)
 }
 
 /// An HTTP proxy (CONNECT, RFC 9110 §9.3.6): its URL, and the targets that it was asked for. All of
