@@ -148,7 +148,8 @@ pub struct Global {
         global = true,
         value_name = "FORMAT",
         default_value = "text",
-        hide_possible_values = true
+        hide_possible_values = true,
+        hide_short_help = true
     )]
     pub log_format: LogFormatArg,
     /// Wait at most this many seconds for a reply

@@ -1,6 +1,6 @@
 //! What is told of messages that are sent: to people and to programs.
 
-use crate::mail::{Outcome, Receipt};
+use crate::mail::{Outcome, Receipt, RefusedRecipient};
 use crate::output::{Level, LogFormat, Output, Record, escape};
 use crate::send::outbox::Settled;
 use crate::send::{Mail, Sending};
@@ -47,7 +47,8 @@ fn log(output: &Output, mail: &Mail<'_>, result: &Result<Receipt>, receipt: &Rec
             .server_said
             .clone()
             .or(receipt.why.as_ref().map(ToString::to_string)),
-    };
+    }
+    .or_else(|| refusals(receipt));
     let said = reason.clone().unwrap_or_default();
     let (event, text) = match receipt.outcome {
         _ if kept => (
@@ -80,6 +81,13 @@ fn log(output: &Output, mail: &Mail<'_>, result: &Result<Receipt>, receipt: &Rec
             .with("server_message_id", receipt.message_id.clone());
     }
     output.tell(&record);
+}
+
+/// Which recipients were refused, each with the server's words.
+fn refusals(receipt: &Receipt) -> Option<String> {
+    let each = |r: &RefusedRecipient| format!("{}: {}", r.address, r.server_said);
+    let all: Vec<String> = receipt.refused.iter().map(each).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// For people: as which message it was accepted.
