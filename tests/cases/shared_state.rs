@@ -79,6 +79,20 @@ impl Office {
         self.desk.world.run(args).env("QUEUEMAIL_STATE", url)
     }
 
+    /// What could not be put on record is tried again for half a minute, and not for ten.
+    fn with_short_leases(self) -> Office {
+        let state = format!("state:\n  postgres: '{}'\n  lease: 3s\n", self.by_socket());
+        let world = &self.desk.world;
+        world.write_config(world.config() + &state);
+        self
+    }
+
+    /// As much time passes as a lease holds that nobody renews: who could not say that it is done
+    /// is not waited for any longer.
+    fn leases_end(&self) {
+        self.psql("UPDATE lease SET until = clock_timestamp() - interval '1 s'");
+    }
+
     fn psql(&self, sql: &str) -> String {
         self.database.server.psql(&self.name, sql)
     }
@@ -374,7 +388,7 @@ fn a_server_that_does_not_answer_is_not_waited_for_long() {
 
 #[test]
 fn a_line_that_breaks_anywhere_costs_nothing() {
-    let office = Office::ready();
+    let office = Office::ready().with_short_leases();
     let sent = office.desk.deliver(0..20);
     let port = office.database.server.port();
     // From the first octet of TLS to the last answer of a run.
@@ -385,6 +399,7 @@ fn a_line_that_breaks_anywhere_costs_nothing() {
         let url = office.by_tls(ROLE, PASSWORD, proxy);
         let ran = office.run_at(&url, &["--timeout", "3", "fetch"]).ends();
         assert!([0, 75].contains(&ran.code), "cut at {cut}\n{ran}");
+        office.leases_end();
     }
     office.run(&["fetch"]).succeeds();
     assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
@@ -406,7 +421,7 @@ fn a_line_that_breaks_each_time_but_holds_long_enough_is_taken_up_again() {
 
 #[test]
 fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
-    let office = Office::ready_alone();
+    let office = Office::ready_alone().with_short_leases();
     let server = &office.database.server;
     let mut sent = Vec::new();
     let mut codes = Vec::new();
@@ -426,6 +441,7 @@ fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
         assert!([0, 75].contains(&ran.code), "{ran}");
         codes.push(ran.code);
         server.launch();
+        office.leases_end();
     }
     assert!(codes.contains(&75), "no run was met: {codes:?}");
     office.run(&["fetch"]).succeeds().says_nothing();

@@ -34,6 +34,11 @@ impl Sql {
         Sql::two(text, text)
     }
 
+    /// One of PostgreSQL alone: about what SQLite has no need of.
+    pub const fn postgres(text: &'static str) -> Sql {
+        Sql::two("", text)
+    }
+
     /// One that does the same in both, in other words.
     pub const fn two(sqlite: &'static str, postgres: &'static str) -> Sql {
         Sql { sqlite, postgres }

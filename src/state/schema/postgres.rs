@@ -148,7 +148,9 @@ $$;
 -- Folders that mail is delivered to, and what is in their mark.
 CREATE TABLE place (
     path text COLLATE "C" PRIMARY KEY,
-    id   text NOT NULL
+    id   text NOT NULL,
+    -- the host that delivered there first
+    host text NOT NULL
 );
 -- Bodies of messages that are kept, in parts of 1 MiB.
 CREATE TABLE body (
