@@ -79,8 +79,8 @@ pub struct Fault {
     pub kind: Kind,
     /// Why, where somebody decides by it or explains it.
     pub cause: Option<Cause>,
-    /// The host that it is about. (Boxed, since faults travel inside of results.)
-    pub at: Option<Box<Peer>>,
+    /// The host or the file that it is about. (Boxed, since faults travel inside of results.)
+    pub at: Option<Box<At>>,
     /// Where the one who failed knows it; see [`Fault::scope`].
     pub known_scope: Option<Scope>,
     /// What we could not do and why: a lower-case phrase in the user's names, no period. It is
@@ -88,12 +88,17 @@ pub struct Fault {
     pub what: String,
     /// The server's words, verbatim and unescaped.
     pub server_said: Option<String>,
-    /// Where in a file it is. (Boxed for the same reason.)
-    pub place: Option<Box<Place>>,
     /// How long the server asked us to wait.
     pub retry_after: Option<Duration>,
     /// What to do next, pasteable; `diagnosis` adds those that follow from `server_said`.
     pub hints: Vec<String>,
+}
+
+/// What a fault is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    Host(Peer),
+    File(Place),
 }
 
 /// A host that we spoke to, or tried to.
@@ -125,7 +130,6 @@ impl Fault {
             known_scope: None,
             what: what.into(),
             server_said: None,
-            place: None,
             retry_after: None,
             hints: Vec::new(),
         }
@@ -152,16 +156,32 @@ impl Fault {
     /// Says which host it is about.
     pub fn at(mut self, host: &str, port: Option<u16>) -> Fault {
         let host = host.to_owned();
-        self.at = Some(Box::new(Peer { host, port }));
+        self.at = Some(Box::new(At::Host(Peer { host, port })));
         self
+    }
+
+    /// The host that it is about.
+    pub fn peer(&self) -> Option<&Peer> {
+        match self.at.as_deref() {
+            Some(At::Host(peer)) => Some(peer),
+            _ => None,
+        }
+    }
+
+    /// The place in a file that it is about.
+    pub fn place(&self) -> Option<&Place> {
+        match self.at.as_deref() {
+            Some(At::File(place)) => Some(place),
+            _ => None,
+        }
     }
 
     /// Says where in a file it is.
     pub fn in_file(mut self, file: &Path, line_and_column: Option<(usize, usize)>) -> Fault {
-        self.place = Some(Box::new(Place {
+        self.at = Some(Box::new(At::File(Place {
             file: file.to_owned(),
             line_and_column,
-        }));
+        })));
         self
     }
 

@@ -69,14 +69,14 @@ pub fn report(err: &anyhow::Error) -> Report {
         server_said: said.map(entra::short),
         hints,
         exit_code: kind_of(err).exit_code(),
-        place: fault.and_then(|f| f.place.as_deref().cloned()),
+        place: fault.and_then(Fault::place).cloned(),
     }
 }
 
 /// The scene at the host that the fault is about: to get a token and to read a mailbox are two
 /// places.
 fn at_host(mut scene: Scene, fault: &Fault) -> Scene {
-    let Some(Peer { host, port }) = fault.at.as_deref() else {
+    let Some(Peer { host, port }) = fault.peer() else {
         return scene;
     };
     if scene.host.as_ref() != Some(host) {
@@ -91,7 +91,7 @@ fn at_host(mut scene: Scene, fault: &Fault) -> Scene {
 
 /// The same where the fault knows host and port: mail may be posted to any.
 fn at_own_host(scene: &Scene, fault: Option<&Fault>) -> Scene {
-    let knows = |fault: &&Fault| fault.at.as_ref().is_some_and(|at| at.port.is_some());
+    let knows = |fault: &&Fault| fault.peer().is_some_and(|peer| peer.port.is_some());
     match fault.filter(knows) {
         Some(fault) => at_host(scene.clone(), fault),
         None => scene.clone(),

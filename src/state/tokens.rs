@@ -328,7 +328,7 @@ impl Store {
         );
         let hints = fault.hints.join("\n");
         let key = name.to_string();
-        let peer = fault.at.as_deref();
+        let peer = fault.peer();
         let row = values![
             &key,
             millis(until),
