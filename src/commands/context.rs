@@ -1,13 +1,14 @@
 //! What every command needs to know of this run: where the files are, how to speak, how long
 //! to wait.
 
+use super::log_format;
 use crate::child;
-use crate::cli::{ColorWhen, Global, LogFormatArg};
+use crate::cli::{ColorWhen, Global};
 use crate::config::{self, Config, DatabaseUrl, SharedState};
 use crate::digest::{self, hex};
 use crate::fault::Fault;
 use crate::means::{Means, Observer};
-use crate::output::{Level, LogFormat, Output};
+use crate::output::{Level, Output};
 use crate::state::{Place, Store, Wish};
 use anyhow::Result;
 use std::io::IsTerminal;
@@ -138,15 +139,6 @@ impl Observer for Output {
 
     fn wants_trace(&self) -> bool {
         self.wants(Level::Debug)
-    }
-}
-
-/// How the log is written, by its option.
-pub fn log_format(wanted: LogFormatArg) -> LogFormat {
-    match wanted {
-        LogFormatArg::Text => LogFormat::Text,
-        LogFormatArg::Json => LogFormat::Json,
-        LogFormatArg::Journald => LogFormat::Journald,
     }
 }
 
