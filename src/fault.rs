@@ -15,6 +15,7 @@ pub use cause::Cause;
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One kind for each reaction of the caller (sysexits.h), in ascending order of how bad it is:
@@ -99,6 +100,7 @@ pub struct About {
     peer: Option<Peer>,
     /// What the state knows an app, or a person's account in one, by.
     sign_in: Option<String>,
+    place: Option<Place>,
 }
 
 /// A host that we spoke to, or tried to.
@@ -107,6 +109,15 @@ pub struct Peer {
     pub host: String,
     /// `None` where it is the one that is configured, or that of HTTPS.
     pub port: Option<u16>,
+}
+
+/// A place in a file of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// As it was named to us.
+    pub file: PathBuf,
+    /// From 1, columns in characters; `None` for the file as a whole.
+    pub line_and_column: Option<(usize, usize)>,
 }
 
 /// What to do where the system ran out of open files, processes or memory.
@@ -148,6 +159,20 @@ impl Fault {
     pub fn at(mut self, host: &str, port: Option<u16>) -> Fault {
         let host = host.to_owned();
         self.about.get_or_insert_default().peer = Some(Peer { host, port });
+        self
+    }
+
+    /// The place in a file that it is about.
+    pub fn place(&self) -> Option<&Place> {
+        self.about.as_ref()?.place.as_ref()
+    }
+
+    /// Says where in a file it is.
+    pub fn in_file(mut self, file: &Path, line_and_column: Option<(usize, usize)>) -> Fault {
+        self.about.get_or_insert_default().place = Some(Place {
+            file: file.to_owned(),
+            line_and_column,
+        });
         self
     }
 

@@ -21,7 +21,7 @@ pub use entra::page;
 pub use entry::Who;
 pub use find::{all, find};
 
-use crate::fault::{Fault, Kind, Peer, Scene, kind_of};
+use crate::fault::{Fault, Kind, Peer, Place, Scene, kind_of};
 
 /// An error as a person reads it.
 pub struct Report {
@@ -32,6 +32,8 @@ pub struct Report {
     pub server_said: Option<String>,
     pub hints: Vec<String>,
     pub exit_code: u8,
+    /// Where in a file of the user's it is.
+    pub place: Option<Place>,
 }
 
 /// Reads an error: its chain for what happened, its [`Fault`] for what the server said, its
@@ -67,6 +69,7 @@ pub fn report(err: &anyhow::Error) -> Report {
         server_said: said.map(entra::short),
         hints,
         exit_code: kind_of(err).exit_code(),
+        place: fault.and_then(Fault::place).cloned(),
     }
 }
 

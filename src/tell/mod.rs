@@ -10,6 +10,7 @@ pub mod nagios;
 pub mod outbox;
 mod progress;
 pub mod quarantine;
+pub mod schema;
 pub mod send;
 pub mod status;
 pub mod table;

@@ -8,6 +8,7 @@ mod fleet;
 mod hostile_input;
 mod hosts;
 mod install;
+mod logs;
 mod monitors;
 mod provisioning;
 mod questions;
