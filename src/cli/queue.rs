@@ -6,6 +6,7 @@ use crate::config::{
     AfterFetch, Change, Condition, EmailAddress, Language, Name, Priority, Start, Target,
 };
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
@@ -43,7 +44,12 @@ Examples:
   queuemail queue add support --address hilfe@contoso.com --server Contoso \\
       --extension-language de --deliver maildir:/var/mail/support
   queuemail queue add orders --address office@contoso.com --server Contoso \\
-      --start now --select unread=true --select from=@fabrikam.com")]
+      --start now --select unread=true --select from=@fabrikam.com
+  queuemail queue add --from-file queues.csv --server Contoso   a line for each address
+
+The first line of a CSV file names the options of its columns, without dashes: queue,address,priority.
+A line of JSON Lines is an object with such names. What a line leaves empty is taken from the command
+line. If a line has an error, nothing is added.")]
 pub struct QueueAdd {
     /// The queue's name
     #[arg(value_name = "QUEUE", value_parser = value::<Name>())]
@@ -65,6 +71,12 @@ pub struct QueueAdd {
     /// Where fetching begins, for addresses without their own: all, now or a date
     #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
     pub queue_start: Option<Change<Start>>,
+    /// Add the addresses of a list (CSV with a header line, or JSON Lines); - reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "set-password", "password-stdin"])]
+    pub from_file: Option<PathBuf>,
+    /// Add the lines of the list that have no error
+    #[arg(long, requires = "from_file")]
+    pub keep_going: bool,
     /// Replace an address that has other values
     #[arg(long)]
     pub replace: bool,

@@ -13,6 +13,7 @@ mod person;
 mod quarantine;
 mod queue;
 mod queue_add;
+mod queue_add_list;
 mod queue_set;
 mod send;
 mod server;

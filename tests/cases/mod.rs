@@ -10,6 +10,7 @@ mod install;
 mod provisioning;
 mod questions;
 mod queue_add;
+mod queue_list;
 mod real;
 mod schema;
 mod secrets;
