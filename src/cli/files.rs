@@ -11,6 +11,11 @@ pub enum ConfigCommand {
     Show,
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
+    /// Edit the configuration file with $VISUAL or $EDITOR, and check it before it is replaced
+    ///
+    /// A copy is edited. It takes the place of the file once it is valid; until then nothing changes.
+    /// On a terminal the command shows each problem and offers to edit the copy again.
+    Edit,
     /// Check a configuration file and show each problem with its place
     Validate {
         /// The file to check; `-` reads standard input [default: the one in use]

@@ -23,6 +23,8 @@ pub enum QueueCommand {
     /// Change values of a queue or of one of its addresses
     Set(Box<QueueSet>),
     /// Remove a queue, or one of its addresses
+    ///
+    /// On a terminal the command asks first, unless --yes or --dry-run is given.
     Remove {
         /// The queue's name
         #[arg(value_name = "QUEUE")]
@@ -33,6 +35,9 @@ pub enum QueueCommand {
         /// Show how the file would change, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }
 
@@ -68,14 +73,14 @@ pub struct QueueAdd {
     /// Language of the queue, for addresses without their own
     #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
     pub queue_language: Option<Change<Language>>,
-    /// Where fetching begins, for addresses without their own: all, now or a date
+    /// Where fetching begins, for addresses without their own
     #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
     pub queue_start: Option<Change<Start>>,
-    /// Add the addresses of a list (CSV with a header line, or JSON Lines); - reads standard input
+    /// Add the addresses in this CSV or JSON Lines file; - for stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "set-password", "password-stdin"])]
     pub from_file: Option<PathBuf>,
     /// Add the lines of the list that have no error
-    #[arg(long, requires = "from_file")]
+    #[arg(long, requires = "from_file", hide_short_help = true)]
     pub keep_going: bool,
     /// Replace an address that has other values
     #[arg(long)]

@@ -6,7 +6,7 @@ use super::{Context, queue_add_list};
 use crate::cli::{CheckArgs, QueueAdd};
 use crate::fault::Errors;
 use crate::prompt;
-use crate::provision::{self, Mailbox, Person};
+use crate::provision::{self, Mailbox, Outcome, Person, lacking};
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
@@ -43,9 +43,16 @@ fn add(context: &Context, mailbox: &Mailbox, dry_run: bool) -> Result<()> {
         ("queue", &*new.queue),
         ("address", new.entry.address.as_str()),
     ];
+    let mut lacking = Vec::new();
     apply(context, dry_run, &names, |config| {
-        provision::add_mailbox(config, &context.config_path, &new)
-    })
+        let outcome = provision::add_mailbox(config, &context.config_path, &new)?;
+        if outcome != Outcome::Unchanged {
+            lacking = lacking::of_mailbox(config, &new.queue, &new.entry);
+        }
+        Ok(outcome)
+    })?;
+    lacking.iter().for_each(|text| context.output.warn(text));
+    Ok(())
 }
 
 /// What the options say.

@@ -12,10 +12,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+/// So many of the warnings about a list are shown.
+const WARNINGS: usize = 5;
+
 pub fn run(context: &Context, args: &QueueAdd, said: &Mailbox, list: &Path) -> Result<(), Errors> {
     let bytes = read(list)?;
     let lines = provision::lines(&bytes, said, &Terminal(context))?;
-    let mut errors = Vec::new();
+    let (mut errors, mut lacking) = (Vec::new(), Vec::new());
     apply_and_tell(context, args.dry_run, |config| {
         let before = config.clone();
         let lines = lines.add(config, &context.config_path, args.keep_going);
@@ -35,9 +38,19 @@ pub fn run(context: &Context, args: &QueueAdd, said: &Mailbox, list: &Path) -> R
                 false => Vec::new(),
             }),
         };
+        if holds {
+            lacking = lines.iter().flat_map(|line| line.lacking.clone()).collect();
+        }
         errors = faults(lines, args.keep_going);
         Ok(told)
     })?;
+    for text in lacking.iter().take(WARNINGS) {
+        context.output.warn(text);
+    }
+    if lacking.len() > WARNINGS {
+        let more = lacking.len() - WARNINGS;
+        context.output.warn(&format!("{more} more of this kind"));
+    }
     Errors::none_or(errors)
 }
 

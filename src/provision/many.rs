@@ -1,7 +1,7 @@
 //! Many mailboxes at once, from a list: one change of the configuration, and what came of each line.
 
 use super::add_mailbox::add_mailboxes;
-use super::{Mailbox, NewMailbox, Outcome, Person, list, row};
+use super::{Mailbox, NewMailbox, Outcome, Person, lacking, list, row};
 use crate::config::Config;
 use anyhow::{Result, anyhow};
 use std::path::Path;
@@ -22,6 +22,8 @@ pub struct Line {
     /// The queue and the address that it is about, where it can be read.
     pub names: Option<(String, String)>,
     pub outcome: Result<Outcome>,
+    /// What its mailbox lacks, if it is new or another one now.
+    pub lacking: Vec<String>,
 }
 
 /// Reads a list; `said` holds for every line that says nothing else.
@@ -57,17 +59,26 @@ impl Lines {
             .0
             .into_iter()
             .map(|entry| match entry.mailbox {
-                Ok(new) => Line {
-                    number: entry.line,
-                    names: Some((new.queue, new.entry.address.to_string())),
-                    outcome: outcomes
-                        .next()
-                        .unwrap_or_else(|| Err(anyhow!("a mailbox without an outcome"))),
-                },
+                Ok(new) => {
+                    let outcome = outcomes.next();
+                    let outcome =
+                        outcome.unwrap_or_else(|| Err(anyhow!("a mailbox without an outcome")));
+                    let lacking = match outcome {
+                        Ok(Outcome::Unchanged) | Err(_) => Vec::new(),
+                        Ok(_) => lacking::of_mailbox(&wanted, &new.queue, &new.entry),
+                    };
+                    Line {
+                        number: entry.line,
+                        names: Some((new.queue, new.entry.address.to_string())),
+                        outcome,
+                        lacking,
+                    }
+                }
                 Err(err) => Line {
                     number: entry.line,
                     names: None,
                     outcome: Err(err),
+                    lacking: Vec::new(),
                 },
             })
             .collect();

@@ -9,6 +9,7 @@ mod add_mailbox;
 mod credential;
 mod guide;
 mod incoming;
+pub mod lacking;
 mod line;
 mod list;
 mod many;
