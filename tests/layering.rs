@@ -372,13 +372,28 @@ fn commands_choose_no_way() {
 fn one_driver_knows_the_database() {
     const HOMES: [&str; 3] = [
         "src/state/db/",
-        "src/state/schema.rs",
+        "src/state/schema/sqlite.rs",
         "src/state/failure.rs",
     ];
     let others: Vec<String> = product_lines()
         .into_iter()
         .filter(|(place, _, line)| {
             line.contains("rusqlite") && !HOMES.iter().any(|home| place.starts_with(home))
+        })
+        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
+        .collect();
+    assert!(others.is_empty(), "{}", others.join("\n"));
+}
+
+/// We are synchronous, but for the client of PostgreSQL.
+#[test]
+fn one_driver_is_asynchronous() {
+    const WORDS: [&str; 5] = ["tokio", "async ", ".await", "Future", "Poll::"];
+    let others: Vec<String> = product_lines()
+        .into_iter()
+        .filter(|(place, _, line)| {
+            let code = line.split("//").next().unwrap_or_default();
+            !place.starts_with("src/state/db/postgres/") && WORDS.iter().any(|w| code.contains(w))
         })
         .map(|(place, _, line)| format!("{place}: {}", line.trim()))
         .collect();

@@ -11,7 +11,7 @@ mod managed;
 mod odd;
 mod other_authorities;
 mod service;
-mod store;
+pub mod store;
 
 use crate::standin::{App, Standin, User};
 use std::path::PathBuf;

@@ -19,6 +19,7 @@ mod queue;
 mod secrets;
 mod send;
 mod server;
+mod state;
 mod token;
 mod typed;
 
@@ -30,6 +31,7 @@ pub use queue::*;
 pub use secrets::*;
 pub use send::*;
 pub use server::*;
+pub use state::*;
 pub use token::*;
 pub use typed::Refused;
 
@@ -179,6 +181,9 @@ pub enum Command {
     /// Show, send, retry or drop the messages that wait to be sent
     #[command(subcommand)]
     Outbox(Deferred<OutboxCommand>),
+    /// Show where the state is kept, or make the tables of one in a database
+    #[command(subcommand)]
+    State(Deferred<StateCommand>),
     /// Explain an error code or a server's text: what it means, who can fix it and how
     Explain(Deferred<ExplainArgs>),
     /// Show or check the configuration file

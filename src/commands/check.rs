@@ -24,7 +24,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     };
     let office = Office::link(&config)?;
     let subjects = check::subjects(&office, &args.names, &args.boundary)?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let heard = args.report.as_ref().map(|_| {
         let observer = Arc::clone(&context.means.observer);
         Arc::new(Heard::new(observer))

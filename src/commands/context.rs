@@ -1,14 +1,17 @@
 //! What every command needs to know of this run: where the files are, how to speak, how long
 //! to wait.
 
+use crate::child;
 use crate::cli::{ColorWhen, Global};
+use crate::config::{self, Config, DatabaseUrl, SharedState};
+use crate::digest::{self, hex};
 use crate::fault::Fault;
 use crate::means::{Means, Observer};
 use crate::output::Output;
-use crate::state::Store;
+use crate::state::{Place, Store, Wish};
 use anyhow::Result;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,13 +62,71 @@ impl Context {
         }
     }
 
-    /// Opens the state.
-    pub fn store(&self) -> Result<Store> {
-        let dir = self.state_dir.as_ref().ok_or_else(|| {
+    /// Opens the state that the configuration names, or else the environment.
+    ///
+    /// # Errors
+    /// `Config` where a part of the configuration does not go with a state in a database.
+    pub fn store(&self, config: &Config) -> Result<Store> {
+        match self.place(config.state.as_ref())? {
+            Some(place) => {
+                config.check_shared()?;
+                Store::open_shared(self.state_dir()?, place)
+            }
+            None => Store::open(self.state_dir()?),
+        }
+    }
+
+    /// The same for what needs nothing else of a configuration, which may not be there.
+    pub fn store_alone(&self) -> Result<Store> {
+        match config::load_if_shared(&self.config_path)? {
+            Some(config) => self.store(&config),
+            None => match self.place(None)? {
+                Some(place) => Store::open_shared(self.state_dir()?, place),
+                None => Store::open(self.state_dir()?),
+            },
+        }
+    }
+
+    /// The database that holds the state; `None`: a folder does.
+    pub fn place(&self, state: Option<&SharedState>) -> Result<Option<Place>> {
+        let given = match std::env::var("QUEUEMAIL_STATE") {
+            Ok(text) if !text.is_empty() => Some(DatabaseUrl::parse(&text).map_err(|why| {
+                Fault::config(format!("the environment variable QUEUEMAIL_STATE: {why}"))
+                    .hint("like postgres://ROLE@HOST/DATABASE")
+            })?),
+            _ => None,
+        };
+        let Some(url) = given.as_ref().or(state.map(|state| &state.postgres)) else {
+            return Ok(None);
+        };
+        // No program that is started has a business with them.
+        if url.holds_password() {
+            child::withhold("QUEUEMAIL_STATE");
+        }
+        child::withhold("PGPASSWORD");
+        let file = |of: fn(&SharedState) -> &Option<PathBuf>| state.and_then(|s| of(s).as_deref());
+        let wish = Wish {
+            url,
+            connections: state.and_then(|state| state.connections),
+            ca_file: file(|state| &state.ca_file),
+            certificate: file(|state| &state.certificate),
+            private_key: file(|state| &state.private_key),
+            timeout: self.means.timeout,
+            program: format!("queuemail/{}", hex(&digest::random::<4>()?)),
+        };
+        let mut place = Place::new(&wish)?;
+        if let Some(lease) = state.and_then(|state| state.lease) {
+            place.lease = lease.time();
+        }
+        Ok(Some(place))
+    }
+
+    fn state_dir(&self) -> Result<&Path> {
+        let dir = self.state_dir.as_deref().ok_or_else(|| {
             Fault::usage("there is no place for the state: neither --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME nor HOME is set")
                 .hint("give one, for example --state-dir /var/lib/queuemail")
         })?;
-        Store::open(dir)
+        Ok(dir)
     }
 }
 

@@ -15,7 +15,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
     let _preparation = reach::prepare(&office);
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let start = Instant::now();
     let orders = orders(args, start, context.output.json)?;
     let report_to = ReportTo::new(&context.output);

@@ -17,7 +17,7 @@ pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
     let subject = office.subject(&args.name, args.protocol == Some(ProtocolArg::Smtp))?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let access = Access::new(&context.means, &office, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
         (true, _) => How::BrowserElsewhere,

@@ -21,6 +21,7 @@ mod server;
 mod server_add;
 mod server_set;
 mod setup_script;
+mod state;
 mod status;
 mod token;
 
@@ -44,6 +45,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Status(args) => status::run(&context, &args),
         Command::Quarantine(command) => Ok(quarantine::run(&context, &command)?),
         Command::Outbox(command) => outbox::run(&context, &command),
+        Command::State(command) => Ok(state::run(&context, &command)?),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions(args) => Ok(completions::run(&context, &args)?),
     }

@@ -12,18 +12,17 @@ use crate::send::{Listener, Mail, Sending, kept};
 use crate::state::{OutboxEntry, Store};
 use crate::tell;
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::json;
 use std::collections::HashMap;
 
 pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     match command {
         OutboxCommand::List => Ok(tell::outbox::list(&context.output, &store.outbox()?)?),
         OutboxCommand::Show { id, raw } => Ok(show(context, &store, *id, *raw)?),
         OutboxCommand::Flush => {
             outbox::sweep(&store)?;
-            let due = store.outbox_due(now())?;
+            let due = store.outbox_due(store.now())?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -43,10 +42,6 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         }
         OutboxCommand::Drop { ids, yes } => Ok(give_up(context, &store, ids, *yes)?),
     }
-}
-
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }
 
 /// Tells people and programs what became of messages.
@@ -117,7 +112,7 @@ fn give_up(context: &Context, store: &Store, ids: &[i64], yes: bool) -> Result<(
     let messages = messages(ids);
     confirm(context, yes, &format!("Drop {messages} unsent?"))?;
     for entry in &chosen {
-        let claim = outbox::claim(store, entry.id, now());
+        let claim = outbox::claim(store, entry.id, store.now());
         let lost = claim
             .as_ref()
             .err()
@@ -131,7 +126,7 @@ fn give_up(context: &Context, store: &Store, ids: &[i64], yes: bool) -> Result<(
                 ))
                 .into());
             }
-            Err(_) if lost => store.outbox_remove(entry.id)?,
+            Err(_) if lost => store.outbox_remove(entry.id, entry.attempts)?,
             Err(err) => return Err(err),
         }
         context.tell_done(&format!("message {}: dropped", entry.id))?;

@@ -79,7 +79,7 @@ impl Person for Terminal<'_> {
     }
 
     fn waiting(&self, config: &Config, address: &EmailAddress) -> Result<u64> {
-        let store = self.0.store()?;
+        let store = self.0.store(config)?;
         let office = Office::link(config)?;
         let mailboxes = Mailboxes::new(&self.0.means, &office, &store);
         let entry = office

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     match command {
         QuarantineCommand::List => {
             let all = store.quarantine()?;

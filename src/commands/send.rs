@@ -51,7 +51,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
         config => config?,
     };
     let office = Office::link(&config)?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let mut composed_for = Vec::new();
     let parts = parts(args);
     let from = args.from.as_deref();

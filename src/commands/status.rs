@@ -12,7 +12,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let output = &context.output;
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let report = Report::of(&office, &store)?;
     if let Some(path) = &args.metrics {
         metrics::write(path, &report)?;

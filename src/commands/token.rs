@@ -17,7 +17,7 @@ pub fn run(context: &Context, command: TokenCommand) -> Result<(), Errors> {
         TokenCommand::Get(args) => get(context, &args)?,
         TokenCommand::Login(args) => login::run(context, &args)?,
         TokenCommand::List => {
-            let kept = Tokens::list(&context.store()?)?;
+            let kept = Tokens::list(&context.store_alone()?)?;
             tell::token::list(&context.output, &kept)?;
         }
         TokenCommand::Forget(args) => forget(context, &args)?,
@@ -39,7 +39,7 @@ fn get(context: &Context, args: &TokenGet) -> Result<()> {
         TokenFormat::Xoauth2 => Some(sasl_user(&subject)?),
         _ => None,
     };
-    let store = context.store()?;
+    let store = context.store(&config)?;
     let access = Access::new(&context.means, &office, &store).fresh(args.fresh);
     let token = access.access_of(&subject, resource)?;
     let output = &context.output;
@@ -90,7 +90,7 @@ fn sasl_user<'a>(subject: &Subject<'a>) -> Result<&'a str, Fault> {
 }
 
 fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
-    let store = context.store()?;
+    let store = context.store_alone()?;
     let forgotten = match &args.name {
         None => {
             let question = "Erase every stored token, also those that people signed in for?";

@@ -72,7 +72,7 @@ fn checked(copy: &Path, path: &Path) -> Result<(String, bool), Errors> {
     let text = load::decode(bytes.to_vec(), path)?;
     let mut config = load::parse_all(&text, path)?;
     resolve_paths(&mut config, path)?;
-    let is_secret = config.secret_sources().any(|(_, source)| source.is_plain());
+    let is_secret = config.plain_secrets().next().is_some();
     Ok((text, is_secret))
 }
 

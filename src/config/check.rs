@@ -4,10 +4,12 @@
 use super::app::Apps;
 use super::check_select::selection;
 use super::check_servers::{incoming, outgoing};
+use super::check_shared;
 use super::model::*;
 use super::names::bad_name;
 use super::problem::{Found, Kind, Problem, dangling};
 use super::secret_source::SecretSource;
+use crate::secret::Secret;
 use std::collections::{HashMap, HashSet};
 
 /// Everything wrong, in the order of the file.
@@ -35,6 +37,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         );
     }
     webhooks(config, &mut found);
+    check_shared::problems(config, &mut found);
     let known = Known {
         incoming: config.incoming_servers.iter().map(|s| &*s.name).collect(),
         outgoing: config.outgoing_servers.iter().map(|s| &*s.name).collect(),
@@ -234,5 +237,18 @@ impl Config {
             .chain(queues)
             .filter_map(|(at, source)| source.as_ref().map(|s| (at, s)))
             .chain(webhooks)
+    }
+
+    /// Every secret that stands in the file itself.
+    pub fn plain_secrets(&self) -> impl Iterator<Item = &Secret> {
+        let plain = self
+            .secret_sources()
+            .filter_map(|(_, source)| match source {
+                SecretSource::Plain(secret) => Some(secret),
+                _ => None,
+            });
+        let url = self.state.iter().map(|state| &state.postgres);
+        let url = url.filter(|url| url.holds_password());
+        plain.chain(url.flat_map(|url| url.given().into_iter().chain(&url.password)))
     }
 }

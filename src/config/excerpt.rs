@@ -95,6 +95,7 @@ fn without(config: &Config, [one, other]: &[Range<usize>; 2], shift: isize) -> C
         version: config.version,
         defaults: config.defaults.clone(),
         token_store: config.token_store.clone(),
+        state: config.state.clone(),
         incoming_servers: config.incoming_servers.clone(),
         outgoing_servers: config.outgoing_servers.clone(),
         webhooks: config.webhooks.clone(),

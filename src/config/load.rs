@@ -45,6 +45,18 @@ fn finish(mut config: Config, metadata: &Metadata, path: &Path) -> Result<Config
     Ok(config)
 }
 
+/// As [`load`], where the file says that the state is in a database; `None` where it does not, or
+/// cannot be read.
+///
+/// # Errors
+/// As [`load`], where it may say so.
+pub fn load_if_shared(path: &Path) -> Result<Option<Config>> {
+    match read(path) {
+        Ok((text, _)) if text.contains("state") => load(path).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Reads and checks the text of a file. Paths stay as written.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
     find_mistakes(text, 1).map_err(|(first, _)| first.fault(text, path).into())
@@ -166,9 +178,7 @@ pub fn run_as_owner(path: &Path) -> String {
 
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
-    if metadata.permissions().mode() & 0o077 != 0
-        && config.secret_sources().any(|(_, s)| s.is_plain())
-    {
+    if metadata.permissions().mode() & 0o077 != 0 && config.plain_secrets().next().is_some() {
         let fault = Fault::config(format!(
             "{} holds a secret, and other users can read it",
             shown(path)
@@ -264,7 +274,9 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::{Address, Defaults, IncomingServer, OutgoingServer, Queue, Relay, Webhook};
+    use crate::config::{
+        Address, Defaults, IncomingServer, OutgoingServer, Queue, Relay, SharedState, Webhook,
+    };
 
     /// The keys of a type, as serde names them when it refuses another.
     pub(in crate::config) fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
@@ -287,6 +299,7 @@ pub(super) mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<SharedState>());
         all.extend(keys::<crate::config::Select>());
         all.extend(keys::<Relay>());
         for key in all {

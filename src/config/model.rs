@@ -6,6 +6,7 @@ use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::secret_source::SecretSource;
 use super::select::Select;
+use super::shared_state::SharedState;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -27,6 +28,8 @@ pub struct Config {
     pub defaults: Defaults,
     /// Where tokens are kept: keyring, or a command; the state database where absent.
     pub token_store: Option<TokenStore>,
+    /// Where the state is kept, if not in a folder of this machine: a PostgreSQL database.
+    pub state: Option<SharedState>,
     /// App registrations through which mailboxes are read.
     #[serde(default)]
     pub incoming_servers: Vec<IncomingServer>,

@@ -37,6 +37,11 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
             *p = absolute(p, folder)?;
         }
     }
+    if let Some(state) = &mut config.state {
+        path(&mut state.ca_file)?;
+        path(&mut state.certificate)?;
+        path(&mut state.private_key)?;
+    }
     for s in &mut config.incoming_servers {
         path(&mut s.ca_file)?;
     }

@@ -1,7 +1,6 @@
 //! What a change would do to the file, as a diff in which no secret shows.
 
 use super::model::Config;
-use super::secret_source::SecretSource;
 use crate::secret::{Mask, Secret};
 use similar::TextDiff;
 use std::collections::HashSet;
@@ -27,11 +26,8 @@ pub fn diff(name: &str, before: (&str, &Config), after: (&str, &Config)) -> Stri
 
 fn plain(config: &Config) -> impl Iterator<Item = String> + '_ {
     config
-        .secret_sources()
-        .filter_map(|(_, source)| match source {
-            SecretSource::Plain(secret) => Some(secret.expose().to_owned()),
-            _ => None,
-        })
+        .plain_secrets()
+        .map(|secret| secret.expose().to_owned())
 }
 
 /// The text with the value after each key of [`next_secret`] hidden, unless it is a mapping,

@@ -4,6 +4,7 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
@@ -64,7 +65,9 @@ text! {
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
     Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
+    DatabaseUrl: { "type": "string", "pattern": "^(postgres(ql)?://.*|[^:]*=.*)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
+    Lease: { "type": "string", "pattern": "^[0-9]{1,3}s$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Start: { "type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$" };
     Author: { "type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$" };
@@ -192,6 +195,7 @@ mod tests {
             ("Address", keys::<Address>()),
             ("Select", keys::<super::super::Select>()),
             ("Webhook", keys::<super::super::Webhook>()),
+            ("SharedState", keys::<super::super::SharedState>()),
         ] {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());

@@ -45,11 +45,6 @@ impl SecretSource {
             )),
         }
     }
-
-    /// True if the file itself holds the secret.
-    pub fn is_plain(&self) -> bool {
-        matches!(self, SecretSource::Plain(_))
-    }
 }
 
 impl<'de> Deserialize<'de> for SecretSource {

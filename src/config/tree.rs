@@ -3,10 +3,12 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::database_url::DatabaseUrl;
 use super::model::*;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
 use super::select::{Author, Larger, Select, Size};
+use super::shared_state::SharedState;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -154,7 +156,7 @@ macro_rules! texts {
     )*};
 }
 
-texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
+texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint Lease);
 texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size);
 
 /// Words of which one holds anyway.
@@ -224,6 +226,16 @@ impl Value for SecretSource {
     }
 }
 
+impl Value for DatabaseUrl {
+    fn stated(&self) -> Tree {
+        match (self.shown(), self.given()) {
+            (Some(text), _) => Tree::Text(text.to_owned()),
+            (None, Some(secret)) => Tree::Secret(secret.clone()),
+            (None, None) => Tree::Text(String::new()),
+        }
+    }
+}
+
 impl Value for Secrets {
     fn stated(&self) -> Tree {
         match &*self.0 {
@@ -276,7 +288,7 @@ macro_rules! mappings {
 
 mappings! {
     Config {
-        version, defaults, token_store, incoming_servers, outgoing_servers, webhooks, relay,
+        version, defaults, token_store, state, incoming_servers, outgoing_servers, webhooks, relay,
         queues,
     }
     Defaults {
@@ -292,6 +304,9 @@ mappings! {
         name, enabled as Enabled, tenant, authentication, app, client_id, secret, secret_expires,
         certificate, private_key, certificate_passphrase, federated_token, federated_token_file,
         managed_identity, user, password, via, smtp, graph, scope, ca_file, limits,
+    }
+    SharedState {
+        postgres, connections, lease, ca_file, certificate, private_key,
     }
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,

@@ -51,7 +51,7 @@ pub fn update<T>(
         return Ok((value, Written::default()));
     };
     let metadata = change.metadata;
-    let plain = change.new.secret_sources().any(|(_, s)| s.is_plain());
+    let plain = change.new.plain_secrets().next().is_some();
     // An existing file keeps its permissions, unless it holds a plain secret from now on.
     let mode = if plain || metadata.is_none() {
         0o600

@@ -3,7 +3,7 @@
 //!
 //! Each is a private file in a folder of the state, which nobody outside of this file relies on.
 
-use super::Store;
+use super::{Lock, LockName, Store};
 use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::{Context, Result};
@@ -42,24 +42,16 @@ pub struct NewBlob {
 
 impl NewBlob {
     /// From here on the body stays until it is removed.
-    pub fn keep(self) -> Held {
+    pub fn keep(self) -> Lock {
         let _ = self.path.keep();
-        Held(self.file)
+        Lock::of_file(self.file)
     }
 }
 
-/// The right to work on a body; ends when it is dropped or the process dies.
-pub struct Held(File);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
-}
-
-/// What came of asking for a body to work on.
+/// What came of asking for the right to work on a body, which ends when it is dropped or the process
+/// dies.
 pub enum Hold {
-    Ours(Held),
+    Ours(Lock),
     /// Somebody else works on it.
     Theirs,
     /// There is none of this name.
@@ -70,6 +62,21 @@ impl Store {
     /// The messages that were promised to leave.
     pub fn outbox_bodies(&self) -> &Blobs {
         &self.outbox
+    }
+
+    /// Asks for the right to work on the message of the outbox that has this body.
+    pub fn hold_message(&self, body: &str) -> Result<Hold> {
+        if !self.is_shared() {
+            return self.outbox.hold(body);
+        }
+        // Bodies are files: what is not here is another host's to send.
+        if !self.outbox.has(body) {
+            return Ok(Hold::Theirs);
+        }
+        Ok(match self.lock(LockName::Message { body })? {
+            Ok(lock) => Hold::Ours(lock),
+            Err(_) => Hold::Theirs,
+        })
     }
 
     /// The messages that a delivery refused.
@@ -149,7 +156,7 @@ impl Blobs {
             file => file.map_err(cannot)?,
         };
         match file.try_lock() {
-            Ok(()) => Ok(Hold::Ours(Held(file))),
+            Ok(()) => Ok(Hold::Ours(Lock::of_file(file))),
             Err(TryLockError::WouldBlock) => Ok(Hold::Theirs),
             Err(TryLockError::Error(e)) => Err(cannot(e)),
         }

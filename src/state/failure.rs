@@ -1,6 +1,8 @@
 //! What an error of the database means for the caller: who must act, and how.
 
-use super::db;
+pub mod postgres;
+
+use super::db::{self, At};
 use crate::fault::{Fault, Kind};
 use crate::shell;
 use rusqlite::ErrorCode;
@@ -8,8 +10,30 @@ use std::fmt::Display;
 use std::path::Path;
 
 /// The fault of a database that cannot be opened, read or written (`verb`).
-pub fn fault(verb: &str, path: &Path, err: rusqlite::Error) -> Fault {
-    let (kind, hint) = remedy(&err, path);
+pub fn fault(verb: &str, at: At<'_>, err: &db::Error) -> Fault {
+    match at {
+        At::File(path) => of_file(verb, path, err),
+        At::Server(place) => postgres::fault(verb, place, err),
+    }
+}
+
+/// The fault of a value (`what`) that we would not have written.
+pub fn spoilt(at: At<'_>, what: &str, err: &dyn Display) -> Fault {
+    match at {
+        At::File(path) => Fault::new(
+            Kind::CannotWrite,
+            format!(
+                "cannot read the state database `{}`: {what} is damaged: {err}",
+                path.display()
+            ),
+        )
+        .hint(damaged(path)),
+        At::Server(place) => postgres::spoilt(place, what, err),
+    }
+}
+
+fn of_file(verb: &str, path: &Path, err: &db::Error) -> Fault {
+    let (kind, hint) = remedy(err, path);
     let fault = Fault::new(
         kind,
         format!(
@@ -39,18 +63,6 @@ pub fn of_another(path: &Path) -> Fault {
         format!("`{}` is the database of another program", path.display()),
     )
     .hint("nothing was changed in it; give queuemail a state folder of its own: --state-dir FOLDER")
-}
-
-/// The fault of a value (`what`) that we would not have written.
-pub fn spoilt(path: &Path, what: &str, err: &dyn Display) -> Fault {
-    Fault::new(
-        Kind::CannotWrite,
-        format!(
-            "cannot read the state database `{}`: {what} is damaged: {err}",
-            path.display()
-        ),
-    )
-    .hint(damaged(path))
 }
 
 /// The fault of a database that had been one, and is not any more; `what` became of it.
@@ -92,16 +104,14 @@ fn damaged(path: &Path) -> String {
     )
 }
 
-fn remedy(err: &rusqlite::Error, path: &Path) -> (Kind, String) {
-    let rusqlite::Error::SqliteFailure(failure, _) = err else {
+fn remedy(err: &db::Error, path: &Path) -> (Kind, String) {
+    let db::Error::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = err else {
         return match err {
             // Values that we would not have written.
             // Nor would we name a table or a column that is not there.
-            rusqlite::Error::SqlInputError { .. }
-            | rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::IntegralValueOutOfRange(..)
-            | rusqlite::Error::InvalidColumnType(..)
-            | rusqlite::Error::Utf8Error(..) => (Kind::CannotWrite, damaged(path)),
+            db::Error::Spoilt(_) | db::Error::Sqlite(rusqlite::Error::SqlInputError { .. }) => {
+                (Kind::CannotWrite, damaged(path))
+            }
             _ => mistake(path),
         };
     };

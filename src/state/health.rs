@@ -41,14 +41,13 @@ impl Store {
         }
         self.transaction_in_passing(|tx| {
             let well = runs.iter().filter(|(_, error)| error.is_none());
-            tx.many(&WELL, well.map(|(address, _)| values![address, now]))?;
+            tx.many_later(&WELL, well.map(|(address, _)| values![address, now]))?;
             let failed = runs.iter().filter(|(_, error)| error.is_some());
-            tx.many(
+            tx.many_later(
                 &FAILED,
                 failed.map(|(address, error)| values![address, now, error.as_ref()]),
             )
         })
-        .map(drop)
     }
 
     /// What is known of a mailbox.

@@ -1,5 +1,5 @@
 //! What we remember between runs: tokens, ledger, cursors, waits and locks, in one SQLite
-//! database in the state folder.
+//! database in the state folder, or in PostgreSQL.
 //!
 //! Every statement on the database is in this folder, behind [`Store`], and reaches it through
 //! `db`, so that the store can become another database without a change elsewhere. Commits are
@@ -8,28 +8,41 @@
 mod blobs;
 mod db;
 mod disk;
+#[cfg(test)]
+mod engines_tests;
+mod facts;
 mod failure;
 mod health;
+mod heartbeat;
+mod lease;
 mod ledger;
 mod lock;
+mod moment;
 mod names;
 mod outbox;
 mod pace;
+mod places;
 mod quarantine;
 mod schema;
+#[cfg(test)]
+mod statements_tests;
 mod tokens;
 mod waits;
 mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
-pub use blobs::{Blob, Blobs, Held, Hold};
+pub use blobs::{Blob, Blobs, Hold};
+pub use db::postgres::{Place, Wish};
+pub use facts::Facts;
 pub use health::Health;
+pub use lease::Holder;
 pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
     uidvalidity,
 };
-pub use lock::{Holder, Lock};
+pub use lock::Lock;
+pub use moment::Moment;
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
@@ -38,23 +51,30 @@ pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
 use crate::config;
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, kind_of};
 use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
-use db::{Db, Durable, Reader, Tx};
-use lock::Leases;
+use db::{At, Db, Durable, Fence, Reader, Tx};
+use lease::{Leases, Run};
+use lock::{Files, Locks, Shared};
+use places::Places;
 use rustix::fs::OFlags;
-use schema::Owner;
+use schema::sqlite::Owner;
 use std::fmt::Display;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is true is tried again after these pauses while a shared database is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The database's file in the state folder.
 const DATABASE: &str = "state.sqlite";
@@ -72,8 +92,11 @@ const SCRATCH: &str = "spool";
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
     folder: PathBuf,
-    db: Db,
-    leases: Leases,
+    db: Arc<Db>,
+    /// Of a state that hosts share.
+    identity: Option<String>,
+    locks: Locks,
+    places: Places,
     outbox: Blobs,
     quarantine: Blobs,
 }
@@ -89,24 +112,112 @@ impl Store {
         refuse_lost(folder, &path)?;
         files::create_private_folder(folder)?;
         let not_opened = |e: std::io::Error| failure::not_opened(&path, &e);
-        let cannot_open = |e: db::Error| failure::fault("open", &path, e);
+        let cannot_open = |e: db::Error| failure::fault("open", At::File(&path), &e);
         create_private(&path).map_err(not_opened)?;
-        let mut connection = schema::connect(&path, BUSY_TIMEOUT).map_err(cannot_open)?;
-        match schema::owner(&mut connection).map_err(cannot_open)? {
+        let mut connection =
+            schema::sqlite::connect(&path, BUSY_TIMEOUT).map_err(|e| cannot_open(e.into()))?;
+        match schema::sqlite::owner(&mut connection).map_err(|e| cannot_open(e.into()))? {
             Owner::We => {}
             Owner::Later => return Err(failure::later(&path).into()),
             Owner::Damaged => return Err(failure::lost(&path, "damaged").into()),
             Owner::Another => return Err(failure::of_another(&path).into()),
         }
         make_private(folder).map_err(not_opened)?;
-        schema::prepare(&mut connection, BUSY_TIMEOUT).map_err(cannot_open)?;
+        schema::sqlite::prepare(&mut connection, BUSY_TIMEOUT)
+            .map_err(|e| cannot_open(e.into()))?;
         Ok(Store {
             folder: folder.to_owned(),
-            db: Db::new(connection, &path, &folder.join(LOG)),
-            leases: Leases::new(folder.join(LOCKS)),
+            db: Arc::new(Db::of_file(connection, &path, &folder.join(LOG))),
+            identity: None,
+            locks: Locks::Files(Files::new(folder.join(LOCKS))),
+            places: Places::default(),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
+    }
+
+    /// Opens the state in the database of a server; `folder` is for locks, bodies, and what is on
+    /// its way.
+    ///
+    /// # Errors
+    /// `Config` where there is no state, which [`Store::init`] makes.
+    pub fn open_shared(folder: &Path, mut place: Place) -> Result<Store> {
+        let run = Run::new()?;
+        place.program = run.program();
+        let db = Store::connect(place)?;
+        let meta = Store::meta_of(&db)?;
+        let Some(meta) = meta else {
+            return Err(failure::postgres::no_schema(db.place()).into());
+        };
+        if meta.oldest_program > schema::postgres::VERSION {
+            return Err(failure::postgres::later(db.place(), meta.version).into());
+        }
+        if let Some(to) = &meta.moved_to {
+            return Err(failure::postgres::moved(db.place(), to).into());
+        }
+        let folder = &std::path::absolute(folder)?;
+        check_folder(folder)?;
+        disk::check(folder)?;
+        files::create_private_folder(folder)?;
+        // One statement at a time, and none that is waited for longer than it is of use.
+        let own = db.place().alone(db.place().lease / 4);
+        let open = Box::new(move || {
+            let db = Store::connect(own.clone())?;
+            Ok(Db::Postgres(db))
+        });
+        let period = db.place().lease;
+        let db = Arc::new(Db::Postgres(db));
+        let leases = Leases::new(Arc::clone(&db), run, period);
+        Ok(Store {
+            folder: folder.to_owned(),
+            identity: Some(meta.id),
+            locks: Locks::Leases(Shared::new(leases, open)),
+            places: Places::default(),
+            db,
+            outbox: Blobs::new(folder.join(OUTBOX)),
+            quarantine: Blobs::new(folder.join(QUARANTINE)),
+        })
+    }
+
+    /// Makes the state in the database of a server. False where there is one.
+    pub fn init(place: Place) -> Result<bool> {
+        let db = Store::connect(place)?;
+        schema::postgres::init(&db).map_err(|e| {
+            let at = At::Server(db.place());
+            let fault = failure::fault("make the tables of", at, &e);
+            match &e {
+                db::Error::Postgres(err) if schema::postgres::is_taken(err) => {
+                    failure::postgres::taken(fault)
+                }
+                _ => fault,
+            }
+            .into()
+        })
+    }
+
+    /// What makes the state in a database, for whoever runs it.
+    pub fn script() -> String {
+        schema::postgres::script()
+    }
+
+    fn connect(place: Place) -> Result<db::postgres::Db> {
+        db::postgres::Db::open(place.clone())
+            .map_err(|e| failure::fault("open", At::Server(&place), &e).into())
+    }
+
+    fn meta_of(db: &db::postgres::Db) -> Result<Option<schema::postgres::Meta>> {
+        schema::postgres::meta(db)
+            .map_err(|e| failure::fault("open", At::Server(db.place()), &e).into())
+    }
+
+    /// True where hosts may share it.
+    pub fn is_shared(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// True where a secret may be kept in it. Whoever runs a database can read it, and its backups.
+    pub fn keeps_secrets(&self) -> bool {
+        !self.is_shared()
     }
 
     /// A private folder on a disk of this machine, for what is on its way: messages that are staged
@@ -119,32 +230,106 @@ impl Store {
 
     /// Tells this state from every other on this machine.
     pub fn identity(&self) -> Vec<u8> {
+        if let Some(id) = &self.identity {
+            return id.clone().into_bytes();
+        }
         let folder = std::fs::canonicalize(&self.folder).unwrap_or_default();
         folder.into_os_string().into_encoded_bytes()
     }
 
-    /// Runs `work`, which changes nothing.
-    fn read<T>(&self, work: impl FnOnce(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
-        self.db.read(work)
+    /// Runs `work`, which changes nothing. It may be run again, from its beginning.
+    fn read<T>(&self, work: impl FnMut(&Reader<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.db.read(work).map_err(|e| self.fault("read", &e))
     }
 
     /// The fault of `what` is on record and cannot be understood: we would not have written it.
     pub fn spoilt(&self, what: &str, err: &dyn Display) -> Fault {
-        failure::spoilt(&self.folder.join(DATABASE), what, err)
+        failure::spoilt(self.db.place(), what, err)
     }
 
-    /// Runs `work` in one durable transaction.
-    fn transaction<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
-        self.db.write(Durable::Now, work)
+    /// Unix time in seconds: the database's where several hosts share it, so that none of their
+    /// clocks counts.
+    pub fn now(&self) -> i64 {
+        let shared = match &self.locks {
+            Locks::Leases(leases) => leases.now(),
+            Locks::Files(_) => None,
+        };
+        shared.unwrap_or_else(|| jiff::Timestamp::now().as_second())
+    }
+
+    /// Runs `work` in one durable transaction. It may be run again, from its beginning.
+    fn transaction<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        self.write(Durable::Now, None, work)
+    }
+
+    /// Runs `work`, which says what comes next, in one durable transaction. It is undone where
+    /// another host has the lock by now.
+    fn intend<T>(
+        &self,
+        lock: &Lock,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let written = self.write(Durable::Now, lock.fence(), work);
+        if let Err(err) = &written {
+            lock.heed(err);
+        }
+        written
+    }
+
+    /// The same, which does not wait for the disk.
+    fn intend_in_passing<T>(
+        &self,
+        lock: &Lock,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let written = self.write(Durable::InPassing, lock.fence(), work);
+        if let Err(err) = &written {
+            lock.heed(err);
+        }
+        written
+    }
+
+    /// Runs `work`, which says what has happened, in one durable transaction. That is true whoever
+    /// holds the lock by now, and nobody else knows it: while a shared database is away, it is tried
+    /// again for [`Locks::patience`].
+    fn fact<T>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        let began = Moment::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let written = self.write(Durable::Now, None, &mut work);
+            match &written {
+                Err(err) if kind_of(err) == Kind::TryLater => {}
+                _ => return written,
+            }
+            if began.elapsed() >= self.locks.patience() {
+                return written;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
     /// wait for the disk.
     fn transaction_in_passing<T>(
         &self,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, db::Error>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        self.db.write(Durable::InPassing, work)
+        self.write(Durable::InPassing, None, work)
+    }
+
+    fn write<T>(
+        &self,
+        durable: Durable,
+        fence: Option<&Fence>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let done = self.db.write(durable, fence, work);
+        done.map_err(|e| self.fault("write", &e))
+    }
+
+    fn fault(&self, verb: &str, err: &db::Error) -> anyhow::Error {
+        failure::fault(verb, self.db.place(), err).into()
     }
 }
 

@@ -3,8 +3,10 @@
 //! A message whose row is there has been promised to somebody; it leaves the table only when it
 //! was accepted, reported back or dropped by a person.
 
-use super::Store;
+use super::blobs::NewBlob;
 use super::db::{Error, Row, Sql, values};
+use super::{Lock, LockName, Store};
+use crate::fault::{Fault, Kind};
 use crate::mail::Envelope;
 use crate::mail::RefusedRecipient;
 use anyhow::Result;
@@ -131,12 +133,33 @@ fn entry(row: &Row<'_>) -> Result<OutboxEntry, Error> {
 }
 
 impl Store {
+    /// Puts a message on record whose body is `body`, durably. It is ours to work on.
+    pub fn promise(&self, entry: &mut OutboxEntry, body: NewBlob) -> Result<Lock> {
+        // Before anybody else can find it.
+        let lease = match self.is_shared() {
+            true => Some(self.lock(LockName::Message { body: &body.name })?),
+            false => None,
+        };
+        if let Some(Err(holder)) = lease {
+            let what = format!("another message has the same body: {holder:?}");
+            return Err(Fault::new(Kind::Bug, what).into());
+        }
+        entry.id = self.outbox_add(entry)?;
+        let lock = body.keep();
+        Ok(lease.and_then(Result::ok).unwrap_or(lock))
+    }
+
     /// Puts a message on record, durably; its body must be durable already. Returns its id.
-    pub fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
-        const ADD: Sql = Sql::both(
+    fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
+        // What was kept before, and its answer lost, is not kept twice.
+        const ADD: Sql = Sql::two(
             "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
                                  next_attempt, reason, refused, kept_at, changed_at, submitter)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10, ?11) RETURNING id",
+            "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
+                                 next_attempt, reason, refused, kept_at, changed_at, submitter)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, '[]', ?10, ?10, ?11)
+             ON CONFLICT (file) DO UPDATE SET file = ?1 RETURNING id",
         );
         let envelope = serde_json::to_string(&entry.envelope)?;
         let row = values![
@@ -155,13 +178,24 @@ impl Store {
         self.transaction(|tx| tx.only_row(&ADD, &row, |row| row.get(0)))
     }
 
-    /// Puts on record, durably, how a message stands now. Body, size and ids do not change.
-    pub fn outbox_update(&self, entry: &OutboxEntry) -> Result<()> {
+    /// Puts on record, durably, what is about to happen to a message, of which `lock` is. Body, size
+    /// and ids do not change.
+    pub fn outbox_update(&self, lock: &Lock, entry: &OutboxEntry) -> Result<()> {
+        self.outbox_write(Some(lock), entry, entry.attempts)
+    }
+
+    /// Puts on record, durably, what became of a message that had been tried so often: whoever works
+    /// on it by now, unless they have tried it since.
+    pub fn outbox_settle(&self, entry: &OutboxEntry, attempts: u32) -> Result<()> {
+        self.outbox_write(None, entry, attempts)
+    }
+
+    fn outbox_write(&self, lock: Option<&Lock>, entry: &OutboxEntry, attempts: u32) -> Result<()> {
         const UPDATE: Sql = Sql::both(
             "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
                     next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, kept_at = ?10,
                     changed_at = ?11
-             WHERE id = ?1",
+             WHERE id = ?1 AND attempts = ?12",
         );
         let envelope = serde_json::to_string(&entry.envelope)?;
         let refused = serde_json::to_string(&entry.refused)?;
@@ -177,15 +211,19 @@ impl Store {
             entry.report.as_ref(),
             entry.kept_at,
             entry.changed_at,
+            attempts,
         ];
-        self.transaction(|tx| tx.run(&UPDATE, &row)).map(drop)
+        match lock {
+            Some(lock) => self.intend(lock, |tx| tx.later(&UPDATE, &row)),
+            None => self.fact(|tx| tx.later(&UPDATE, &row)),
+        }
     }
 
-    /// Takes a message off the record: it is dealt with. Its body is then nobody's.
-    pub fn outbox_remove(&self, id: i64) -> Result<()> {
-        const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1");
-        self.transaction(|tx| tx.run(&REMOVE, &values![id]))
-            .map(drop)
+    /// Takes a message off the record that had been tried so often: it is dealt with, whoever works
+    /// on it by now. Its body is then nobody's.
+    pub fn outbox_remove(&self, id: i64, attempts: u32) -> Result<()> {
+        const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1 AND attempts = ?2");
+        self.fact(|tx| tx.later(&REMOVE, &values![id, attempts]))
     }
 
     pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {
@@ -252,6 +290,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::engines_tests::on_both;
     use proptest::prelude::*;
 
     fn kept(next_attempt: i64) -> OutboxEntry {
@@ -318,15 +357,17 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
         fn what_is_found_due_is_due(times in proptest::collection::vec(-200_000..200_000i64, 1..6)) {
-            let folder = tempfile::tempdir().unwrap();
-            let store = Store::open(folder.path()).unwrap();
-            for &time in &times {
-                store.outbox_add(&kept(time)).unwrap();
-            }
-            let due: Vec<i64> = store.outbox_due(0).unwrap().iter().map(|e| e.id).collect();
-            let all = store.outbox().unwrap();
-            let want: Vec<i64> = all.iter().filter(|e| e.is_due(0)).map(|e| e.id).collect();
-            prop_assert_eq!(due, want);
+            on_both(|engine| {
+                let store = engine.open();
+                for (index, &time) in times.iter().enumerate() {
+                    let file = format!("{index}.eml");
+                    store.outbox_add(&OutboxEntry { file, ..kept(time) }).unwrap();
+                }
+                let due: Vec<i64> = store.outbox_due(0).unwrap().iter().map(|e| e.id).collect();
+                let all = store.outbox().unwrap();
+                let want: Vec<i64> = all.iter().filter(|e| e.is_due(0)).map(|e| e.id).collect();
+                assert_eq!(due, want);
+            });
         }
     }
 }

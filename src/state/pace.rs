@@ -40,7 +40,8 @@ impl Store {
         let mailbox = &sender.to_string();
         let recipients = i64::try_from(recipients).unwrap_or(i64::MAX);
         self.transaction(|tx| {
-            tx.run(&OLD, &values![now - DAY, now + MINUTE])?;
+            tx.alone(mailbox)?;
+            tx.later(&OLD, &values![now - DAY, now + MINUTE])?;
             let mut wait = 0;
             if let Some(most) = pace.messages_per_minute {
                 // The message that must be a minute old for this one to fit.
@@ -66,7 +67,7 @@ impl Store {
             if wait > 0 {
                 return Ok(Some(Duration::from_millis(wait.unsigned_abs())));
             }
-            tx.run(&SENT, &values![mailbox, now, recipients])?;
+            tx.later(&SENT, &values![mailbox, now, recipients])?;
             Ok(None)
         })
     }
@@ -75,6 +76,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::engines_tests::on_both;
 
     fn sender(server: &str) -> Sender<'_> {
         Sender { server, user: "u" }
@@ -86,53 +88,55 @@ mod tests {
 
     #[test]
     fn a_mailbox_never_sends_more_than_its_limit_in_any_minute() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let pace = Pace {
-            messages_per_minute: Some(30),
-            recipients_per_day: None,
-        };
-        let mut sent = Vec::new();
-        for second in 0..300 {
-            // Two processes that ask all the time.
-            for store in [&store, &Store::open(folder.path()).unwrap()] {
-                if store
-                    .take_turn(sender("a"), 1, pace, at(second))
-                    .unwrap()
-                    .is_none()
-                {
-                    sent.push(second);
+        on_both(|engine| {
+            let store = engine.open();
+            let pace = Pace {
+                messages_per_minute: Some(30),
+                recipients_per_day: None,
+            };
+            let mut sent = Vec::new();
+            for second in 0..300 {
+                // Two processes that ask all the time.
+                for store in [&store, &engine.open()] {
+                    if store
+                        .take_turn(sender("a"), 1, pace, at(second))
+                        .unwrap()
+                        .is_none()
+                    {
+                        sent.push(second);
+                    }
                 }
             }
-        }
-        assert_eq!(sent.len(), 150, "nor less than it may");
-        for window in sent.windows(31) {
-            assert!(window[30] - window[0] >= 60, "{window:?}");
-        }
-        assert_eq!(
-            store.take_turn(sender("a"), 1, pace, at(299)).unwrap(),
-            Some(Duration::from_secs(1))
-        );
-        assert_eq!(
-            store.take_turn(sender("b"), 1, pace, at(299)).unwrap(),
-            None
-        );
+            assert_eq!(sent.len(), 150, "nor less than it may");
+            for window in sent.windows(31) {
+                assert!(window[30] - window[0] >= 60, "{window:?}");
+            }
+            assert_eq!(
+                store.take_turn(sender("a"), 1, pace, at(299)).unwrap(),
+                Some(Duration::from_secs(1))
+            );
+            assert_eq!(
+                store.take_turn(sender("b"), 1, pace, at(299)).unwrap(),
+                None
+            );
+        });
     }
 
     #[test]
     fn recipients_of_a_day_are_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let pace = Pace {
-            messages_per_minute: None,
-            recipients_per_day: Some(10),
-        };
-        let turn = |n, second| store.take_turn(sender("a"), n, pace, at(second)).unwrap();
-        assert_eq!(turn(6, 0), None);
-        assert_eq!(turn(4, 60), None);
-        assert_eq!(turn(1, 120), Some(Duration::from_secs(86_400 - 120)));
-        assert_eq!(turn(7, 120), Some(Duration::from_secs(86_400 - 60)));
-        assert_eq!(turn(6, 86_400), None);
-        assert_eq!(turn(1, 86_400), Some(Duration::from_secs(60)));
+        on_both(|engine| {
+            let store = engine.open();
+            let pace = Pace {
+                messages_per_minute: None,
+                recipients_per_day: Some(10),
+            };
+            let turn = |n, second| store.take_turn(sender("a"), n, pace, at(second)).unwrap();
+            assert_eq!(turn(6, 0), None);
+            assert_eq!(turn(4, 60), None);
+            assert_eq!(turn(1, 120), Some(Duration::from_secs(86_400 - 120)));
+            assert_eq!(turn(7, 120), Some(Duration::from_secs(86_400 - 60)));
+            assert_eq!(turn(6, 86_400), None);
+            assert_eq!(turn(1, 86_400), Some(Duration::from_secs(60)));
+        });
     }
 }

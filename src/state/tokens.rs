@@ -49,8 +49,13 @@ pub struct Failure {
 
 /// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
 #[derive(Debug)]
-pub struct SignInLock {
-    _lock: Lock,
+pub struct SignInLock(Lock);
+
+impl SignInLock {
+    /// See [`Lock::check`].
+    pub fn check(&self) -> Result<()> {
+        self.0.check()
+    }
 }
 
 impl Store {
@@ -73,18 +78,32 @@ impl Store {
 
     /// Keeps tokens in one durable transaction, each in place of the one of its key. After a
     /// sign-in, for `signed_in`, the waits and failures of its subject are forgotten.
+    ///
+    /// # Errors
+    /// `Bug` where a secret is to be kept that must not ([`Store::keeps_secrets`]).
     pub fn save_tokens(
         &self,
         tokens: &[(TokenKey, TokenRow)],
         signed_in: Option<&TokenKey>,
     ) -> Result<()> {
-        const SAVE: Sql = Sql::both(
+        // Of two hosts that signed in at once, the one that got the newer token may be the first.
+        const SAVE: Sql = Sql::two(
             "INSERT INTO token (key, access_token, expires_at, refresh_token, obtained_at)
              VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (key) DO UPDATE
              SET access_token = ?2, expires_at = ?3, refresh_token = ?4, obtained_at = ?5",
+            "INSERT INTO token (key, access_token, expires_at, refresh_token, obtained_at)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (key) DO UPDATE
+             SET access_token = ?2, expires_at = ?3, refresh_token = ?4, obtained_at = ?5
+             WHERE token.obtained_at <= ?5",
         );
         const FORGET: Sql = Sql::both("DELETE FROM wait WHERE key IN (?1, ?2, ?3)");
+        if !self.keeps_secrets() && tokens.iter().any(|(_, row)| row.secret.is_some()) {
+            return Err(
+                Fault::new(Kind::Bug, "a token was to be kept in a shared database").into(),
+            );
+        }
         self.transaction(|tx| {
             for (key, row) in tokens {
                 let secret = row.secret.as_ref().map(Secret::expose);
@@ -94,7 +113,7 @@ impl Store {
                 };
                 let expires = row.expires_at.map(millis);
                 let obtained = millis(row.obtained_at);
-                tx.run(
+                tx.later(
                     &SAVE,
                     &values![&key.text(), access, expires, refresh, obtained],
                 )?;
@@ -106,7 +125,7 @@ impl Store {
                     WaitName::PasswordRefused(key),
                 ];
                 let [wait, failure, refusal] = names.map(|name| name.to_string());
-                tx.run(&FORGET, &values![&wait, &failure, &refusal])?;
+                tx.later(&FORGET, &values![&wait, &failure, &refusal])?;
             }
             Ok(())
         })
@@ -170,17 +189,15 @@ impl Store {
             Sql::both("INSERT INTO token_trace (key, place, name) VALUES (?1, ?2, ?3)");
         let Trace { place, name } = trace;
         self.transaction(|tx| {
-            tx.run(&REMOVE_TRACE, &values![place, name])?;
-            tx.run(&ADD, &values![&key.text(), place, name])
+            tx.later(&REMOVE_TRACE, &values![place, name])?;
+            tx.later(&ADD, &values![&key.text(), place, name])
         })
-        .map(drop)
     }
 
     /// Nothing of ours is there any more.
     pub fn remove_token_trace(&self, trace: &Trace) -> Result<()> {
         let Trace { place, name } = trace;
-        self.transaction(|tx| tx.run(&REMOVE_TRACE, &values![place, name]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&REMOVE_TRACE, &values![place, name]))
     }
 
     /// Forgets every token whose key begins with this text, where it may be outside, and the
@@ -192,8 +209,8 @@ impl Store {
         const TOKENS: Sql = Sql::both("DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1");
         let waits = WaitName::OF_TOKENS.map(|word| format!("{word}{beginning}"));
         let count = self.transaction(|tx| {
-            tx.many(&WAITS, waits.iter().map(|beginning| values![beginning]))?;
-            tx.run(&TRACES, &values![beginning])?;
+            tx.many_later(&WAITS, waits.iter().map(|beginning| values![beginning]))?;
+            tx.later(&TRACES, &values![beginning])?;
             tx.run(&TOKENS, &values![beginning])
         })?;
         self.empty_log()?;
@@ -202,7 +219,7 @@ impl Store {
 
     /// Empties the log beside the database, in which deleted secrets would stand a while longer.
     pub fn empty_log(&self) -> Result<()> {
-        self.db.empty_log()
+        self.db.empty_log().map_err(|e| self.fault("read", &e))
     }
 
     /// Until when the token endpoint asked this client to wait, and why.
@@ -219,7 +236,7 @@ impl Store {
         );
         let name = WaitName::SignIn(key).to_string();
         let row = values![&name, millis(until), reason];
-        self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+        self.transaction(|tx| tx.later(&SET, &row))
     }
 
     /// The subject's last failed sign-in.
@@ -267,10 +284,10 @@ impl Store {
         self.set_fault(WaitName::PasswordRefused(key), until, fault, Some(&print))
     }
 
-    /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
+    /// Takes the subject's lock if nobody holds it.
     pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let lock = self.leases.take(LockName::SignIn(key))?;
-        Ok(lock.ok().map(|lock| SignInLock { _lock: lock }))
+        let lock = self.lock(LockName::SignIn(key))?;
+        Ok(lock.ok().map(SignInLock))
     }
 
     fn held(&self, name: WaitName<'_>) -> Result<Option<Held>> {
@@ -324,7 +341,7 @@ impl Store {
             peer.map(|peer| &peer.host),
             peer.and_then(|peer| peer.port).map(u32::from),
         ];
-        self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+        self.transaction(|tx| tx.later(&SET, &row))
     }
 }
 
@@ -405,6 +422,7 @@ fn time(millis: i64) -> SystemTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::engines_tests::{Engine, on_both};
     use crate::state::schema;
 
     fn key(scope: &str) -> TokenKey {
@@ -434,8 +452,8 @@ mod tests {
 
     #[test]
     fn tokens_are_kept_by_scope_and_the_refresh_token_by_subject() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let engine = Engine::sqlite();
+        let store = engine.open();
         let (imap, graph) = (key("imap"), key("graph"));
         let person = imap.of_refresh();
         let rows = [
@@ -446,7 +464,7 @@ mod tests {
         store
             .save_tokens(&[(graph.clone(), token("b"))], Some(&graph))
             .unwrap();
-        let other = Store::open(folder.path()).unwrap();
+        let other = engine.open();
         assert_eq!(other.token(&imap).unwrap(), Some(token("a")));
         assert_eq!(other.token(&graph).unwrap(), Some(token("b")));
         assert_eq!(
@@ -457,6 +475,28 @@ mod tests {
         assert_eq!(other.kept_tokens().unwrap().len(), 3);
         assert_eq!(other.forget_tokens(&imap.subject()).unwrap(), 3);
         assert_eq!(other.token(&person).unwrap(), None);
+    }
+
+    #[test]
+    fn a_database_that_hosts_share_is_given_no_secret() {
+        let engine = Engine::postgres();
+        let store = engine.open();
+        let row = |at: i64, secret: Option<Secret>| TokenRow {
+            secret,
+            obtained_at: time(at),
+            expires_at: None,
+        };
+        let secret = row(5, Some(Secret::new("s")));
+        let err = store.save_tokens(&[(key("imap"), secret)], None);
+        assert!(err.is_err());
+        // What a store outside has is known here; the older of two does not take its place.
+        for at in [5, 9, 7] {
+            store
+                .save_tokens(&[(key("imap"), row(at, None))], None)
+                .unwrap();
+        }
+        let kept = engine.open().token(&key("imap")).unwrap();
+        assert_eq!(kept, Some(row(9, None)));
     }
 
     #[test]
@@ -481,52 +521,60 @@ mod tests {
 
     #[test]
     fn a_trace_is_found_by_its_key_until_it_is_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let trace = |name: &str| Trace {
-            place: "kernel".into(),
-            name: name.into(),
-        };
-        let person = key("").of_refresh();
-        for name in ["1", "2", "1"] {
-            store.add_token_trace(&person, &trace(name)).unwrap();
-        }
-        let found = store.token_traces(&person).unwrap();
-        assert_eq!(found, [trace("1"), trace("2")]);
-        assert!(store.token_traces(&key("imap")).unwrap().is_empty());
-        store.remove_token_trace(&trace("1")).unwrap();
-        assert_eq!(
-            store.token_traces_of_all("").unwrap(),
-            [(person, trace("2"))]
-        );
-        store.forget_tokens("").unwrap();
-        assert!(store.token_traces_of_all("").unwrap().is_empty());
+        on_both(|engine| {
+            let store = engine.open();
+            let trace = |name: &str| Trace {
+                place: "kernel".into(),
+                name: name.into(),
+            };
+            let person = key("").of_refresh();
+            for name in ["1", "2", "1"] {
+                store.add_token_trace(&person, &trace(name)).unwrap();
+            }
+            let found = store.token_traces(&person).unwrap();
+            assert_eq!(found, [trace("1"), trace("2")]);
+            assert!(store.token_traces(&key("imap")).unwrap().is_empty());
+            store.remove_token_trace(&trace("1")).unwrap();
+            assert_eq!(
+                store.token_traces_of_all("").unwrap(),
+                [(person, trace("2"))]
+            );
+            store.forget_tokens("").unwrap();
+            assert!(store.token_traces_of_all("").unwrap().is_empty());
+        });
     }
 
     #[test]
     fn a_refused_password_is_known_again_and_not_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let (key, wrong) = (key("imap"), Secret::new("correct horse"));
-        let fault = Fault::new(Kind::SignIn, "what")
-            .cause(Cause::RefreshRefused)
-            .at("login.example", Some(8443))
-            .said("AADSTS50126");
-        let later = SystemTime::now() + Duration::from_secs(60);
-        store
-            .set_refused_password(&key, &wrong, later, &fault)
-            .unwrap();
-        let (_, known) = store.refused_password(&key, &wrong).unwrap().unwrap();
-        assert_eq!(known.server_said.as_deref(), Some("AADSTS50126"));
-        assert_eq!((known.cause, known.at), (fault.cause, fault.at));
-        let other = Secret::new("correct horse battery");
-        assert!(store.refused_password(&key, &other).unwrap().is_none());
-        let wal = std::fs::read(folder.path().join("state.sqlite-wal")).unwrap();
-        assert!(!String::from_utf8_lossy(&wal).contains("correct horse"));
-        store
-            .save_tokens(&[(key.clone(), token("t"))], Some(&key))
-            .unwrap();
-        assert!(store.refused_password(&key, &wrong).unwrap().is_none());
+        on_both(|engine| {
+            let store = engine.open();
+            let (key, wrong) = (key("imap"), Secret::new("correct horse"));
+            let fault = Fault::new(Kind::SignIn, "what")
+                .cause(Cause::RefreshRefused)
+                .at("login.example", Some(8443))
+                .said("AADSTS50126");
+            let later = SystemTime::now() + Duration::from_secs(60);
+            store
+                .set_refused_password(&key, &wrong, later, &fault)
+                .unwrap();
+            let (_, known) = store.refused_password(&key, &wrong).unwrap().unwrap();
+            assert_eq!(known.server_said.as_deref(), Some("AADSTS50126"));
+            assert_eq!((known.cause, known.at), (fault.cause, fault.at));
+            let other = Secret::new("correct horse battery");
+            assert!(store.refused_password(&key, &other).unwrap().is_none());
+            if engine.is_sqlite() {
+                let wal = std::fs::read(engine.folder().join("state.sqlite-wal")).unwrap();
+                assert!(!String::from_utf8_lossy(&wal).contains("correct horse"));
+            }
+            let row = TokenRow {
+                secret: None,
+                ..token("t")
+            };
+            store
+                .save_tokens(&[(key.clone(), row)], Some(&key))
+                .unwrap();
+            assert!(store.refused_password(&key, &wrong).unwrap().is_none());
+        });
     }
 
     #[test]
@@ -535,7 +583,7 @@ mod tests {
         drop(Store::open(folder.path()).unwrap());
         let (key, wrong) = (key("imap"), Secret::new("correct horse"));
         let until = SystemTime::now() + Duration::from_secs(60);
-        let earlier = schema::tests::earlier(&folder.path().join("state.sqlite"), 4);
+        let earlier = schema::sqlite::tests::earlier(&folder.path().join("state.sqlite"), 4);
         let json = r#"{"exit_code":77,"what":"it's \u00fc","server_said":null,"hints":["a","b"]}"#;
         let print = fingerprint(&key, &wrong).unwrap();
         let refused = WaitName::PasswordRefused(&key);
@@ -570,27 +618,28 @@ mod tests {
 
     #[test]
     fn one_of_many_threads_holds_the_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let held = std::sync::Mutex::new(Vec::new());
-        std::thread::scope(|scope| {
-            for _ in 0..64 {
-                scope.spawn(|| {
-                    let lock = store.try_lock_sign_in(&key("imap")).unwrap();
-                    held.lock().unwrap().push(lock);
-                });
-            }
+        on_both(|engine| {
+            let store = engine.open();
+            let held = std::sync::Mutex::new(Vec::new());
+            std::thread::scope(|scope| {
+                for _ in 0..64 {
+                    scope.spawn(|| {
+                        let lock = store.try_lock_sign_in(&key("imap")).unwrap();
+                        held.lock().unwrap().push(lock);
+                    });
+                }
+            });
+            let holders = held.lock().unwrap().iter().flatten().count();
+            assert_eq!(holders, 1);
+            // Another scope is the same subject; another account is not.
+            assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_none());
+            let other = TokenKey {
+                account: String::new(),
+                ..key("imap")
+            };
+            assert!(store.try_lock_sign_in(&other).unwrap().is_some());
+            held.lock().unwrap().clear();
+            assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_some());
         });
-        let holders = held.lock().unwrap().iter().flatten().count();
-        assert_eq!(holders, 1);
-        // Another scope is the same subject; another account is not.
-        assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_none());
-        let other = TokenKey {
-            account: String::new(),
-            ..key("imap")
-        };
-        assert!(store.try_lock_sign_in(&other).unwrap().is_some());
-        held.lock().unwrap().clear();
-        assert!(store.try_lock_sign_in(&key("smtp")).unwrap().is_some());
     }
 }

@@ -52,7 +52,7 @@ impl Store {
         );
         let key = name.to_string();
         let row = values![&key, wait.until.as_millisecond(), &wait.reason];
-        self.transaction(|tx| tx.run(&SET, &row)).map(drop)
+        self.transaction(|tx| tx.later(&SET, &row))
     }
 
     /// Keeps a wait that begins now.

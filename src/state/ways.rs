@@ -68,15 +68,13 @@ impl Store {
             Ground::Proven => Some("proven"),
         };
         let now = jiff::Timestamp::now().as_millisecond();
-        self.transaction(|tx| tx.run(&SET, &values![&name.to_string(), way, reason, ground, now]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&SET, &values![&name.to_string(), way, reason, ground, now]))
     }
 
     /// Forgets a way that failed.
     pub fn forget_way(&self, name: WayName<'_>) -> Result<()> {
         const FORGET: Sql = Sql::both("DELETE FROM way WHERE key = ?1");
-        self.transaction(|tx| tx.run(&FORGET, &values![&name.to_string()]))
-            .map(drop)
+        self.transaction(|tx| tx.later(&FORGET, &values![&name.to_string()]))
     }
 }
 
@@ -89,7 +87,7 @@ mod tests {
     fn what_an_earlier_version_found_a_way_by_is_known() {
         let folder = tempfile::tempdir().unwrap();
         drop(Store::open(folder.path()).unwrap());
-        let earlier = schema::tests::earlier(&folder.path().join("state.sqlite"), 4);
+        let earlier = schema::sqlite::tests::earlier(&folder.path().join("state.sqlite"), 4);
         earlier
             .execute_batch(
                 "INSERT INTO way VALUES

@@ -164,6 +164,7 @@ impl Access<'_> {
             .hint(format!("try it: queuemail token get {}", login_name(&wanted)))
             .into());
         };
+        self.tokens.check_place()?;
         // It has no part in this, nor has an endpoint that is for passwords alone.
         account.password = None;
         let account = account.name.to_owned();

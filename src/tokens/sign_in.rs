@@ -107,6 +107,7 @@ impl Access<'_> {
             }
         }
         let Some(source) = account.password else {
+            self.tokens.check_place()?;
             let fault = |what| Fault::new(Kind::SignIn, what);
             let fault = match self.tokens.lost(&wanted.key)? {
                 None => fault(format!("nobody has signed in as `{}` yet", account.name))

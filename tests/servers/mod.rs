@@ -13,7 +13,9 @@
 
 mod authority;
 mod dovecot;
+pub mod pgbouncer;
 mod postfix;
+pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod raw_imap;
@@ -236,6 +238,38 @@ pub fn missing() -> Vec<&'static str> {
 }
 
 /// A folder that the servers' own users may enter; sockets in it need a short path.
+/// The PostgreSQL that all tests of this process share; each test uses its own database.
+pub fn database() -> &'static Database {
+    static DATABASE: OnceLock<Database> = OnceLock::new();
+    DATABASE.get_or_init(|| {
+        // What the watchers do not remove: a few PEM files, needed until the end.
+        let folder = new_folder();
+        let certificate = authority::make(&folder);
+        let pem = crate::standin::tls::client_certificate("Clients of the tests", "of_certificate");
+        let client_ca = folder.join("client-ca.pem");
+        fs::write(&client_ca, pem.ca).unwrap();
+        let tls = postgres::Tls {
+            ca_file: &client_ca,
+            certificate: &certificate.certificate,
+            key: &certificate.key,
+        };
+        Database {
+            server: postgres::Postgres::start(Some(free_port()), Some(&tls)),
+            ca_file: certificate.ca_file,
+            client: (pem.certificate, pem.key),
+        }
+    })
+}
+
+/// A PostgreSQL, and what its clients need.
+pub struct Database {
+    pub server: postgres::Postgres,
+    /// Whom to trust for its certificate, PEM.
+    pub ca_file: PathBuf,
+    /// The certificate of the client `of_certificate` and its key, PEM.
+    pub client: (String, String),
+}
+
 fn new_folder() -> PathBuf {
     let folder = tempfile::Builder::new()
         .prefix("queuemail-real-")

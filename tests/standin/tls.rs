@@ -43,6 +43,17 @@ pub fn make(names: &[&str]) -> Tls {
 
 /// Makes a CA of this name, and a certificate for a server of these.
 pub fn certificate(ca_name: &str, names: &[&str]) -> Pem {
+    let usage = ExtendedKeyUsagePurpose::ServerAuth;
+    signed(ca_name, names, "localhost", usage)
+}
+
+/// Makes a CA of this name, and a certificate for a client of that name.
+pub fn client_certificate(ca_name: &str, name: &str) -> Pem {
+    let usage = ExtendedKeyUsagePurpose::ClientAuth;
+    signed(ca_name, &[], name, usage)
+}
+
+fn signed(ca_name: &str, names: &[&str], own: &str, usage: ExtendedKeyUsagePurpose) -> Pem {
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.distinguished_name.push(DnType::CommonName, ca_name);
@@ -53,12 +64,10 @@ pub fn certificate(ca_name: &str, names: &[&str]) -> Pem {
 
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut server = CertificateParams::new(names).unwrap();
-    server
-        .distinguished_name
-        .push(DnType::CommonName, "localhost");
+    server.distinguished_name.push(DnType::CommonName, own);
     server.use_authority_key_identifier_extension = true;
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    server.extended_key_usages = vec![usage];
     let key = KeyPair::generate().unwrap();
     Pem {
         ca: ca_pem,

@@ -21,7 +21,10 @@ const RELAY: &str = "QUEUEMAIL_RELAY";
 /// Serves one SMTP session on standard input and output.
 pub fn session(context: &Context) -> Result<()> {
     let (stdin, stdout) = (stdin(), stdout());
-    let begun = config::load(&context.config_path).and_then(|c| Ok((c, context.store()?)));
+    let begun = config::load(&context.config_path).and_then(|c| {
+        let store = context.store(&c)?;
+        Ok((c, store))
+    });
     let (config, store) = match begun {
         Ok(begun) => begun,
         Err(err) => {

@@ -1,28 +1,47 @@
 //! The database as the rest of `state` sees it: statements with values in, rows out.
 //!
-//! A statement is written in what SQLite and PostgreSQL have in common, so that another driver
-//! needs no other ledger. What is SQLite's own (the file, the log beside it, how durable a commit
-//! is, an index that is made when it is needed) is in its driver, and the tables are in
-//! [`super::schema`].
+//! There are two drivers, SQLite and PostgreSQL. A statement is written in what they have in
+//! common; where they part it has a second text. What is SQLite's own (the file, the log beside it,
+//! an index that is made when it is needed) and PostgreSQL's own (hosts, connections, time-outs,
+//! tries that are repeated) is in the drivers, and the tables are in [`super::schema`].
 
+mod cell;
+pub mod postgres;
 mod sqlite;
 
-pub use sqlite::{Db, Error, Reader, Row, Tx, has_damage};
+pub use cell::{Cell, Column};
+pub use sqlite::has_damage;
 #[cfg(test)]
 pub use sqlite::{LONGEST_LOG, statements};
 
 use crate::mail::RemoteId;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::ops::Deref;
+use std::path::Path;
 
-/// A statement that SQLite and PostgreSQL understand alike: `ON CONFLICT`, `RETURNING`, `FILTER`
-/// and `CASE` in place of what only one of them has. Its values are `?1`, `?2` …
+/// A statement. Its values are `?1`, `?2` …
 #[derive(Clone, Copy, Debug)]
 pub struct Sql {
-    both: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
 }
 
 impl Sql {
-    pub const fn both(both: &'static str) -> Sql {
-        Sql { both }
+    /// One that SQLite and PostgreSQL understand alike: `ON CONFLICT`, `RETURNING`, `FILTER` and
+    /// `CASE` in place of what only one of them has.
+    pub const fn both(text: &'static str) -> Sql {
+        Sql::two(text, text)
+    }
+
+    /// One of PostgreSQL alone: about what SQLite has no need of.
+    pub const fn postgres(text: &'static str) -> Sql {
+        Sql::two("", text)
+    }
+
+    /// One that does the same in both, in other words.
+    pub const fn two(sqlite: &'static str, postgres: &'static str) -> Sql {
+        Sql { sqlite, postgres }
     }
 }
 
@@ -33,6 +52,277 @@ pub enum Durable {
     Now,
     /// At once: after a power cut it is whole or not there.
     InPassing,
+}
+
+/// What a write rests on: it is undone unless the lease of this name still has this number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    pub name: String,
+    pub number: i64,
+}
+
+/// What a statement may end with.
+#[derive(Debug)]
+pub enum Error {
+    Sqlite(rusqlite::Error),
+    Postgres(postgres::Error),
+    /// A value that we would not have written.
+    Spoilt(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Sqlite(err) => err.fmt(f),
+            Error::Postgres(err) => err.fmt(f),
+            Error::Spoilt(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(err: rusqlite::Error) -> Error {
+        Error::Sqlite(err)
+    }
+}
+
+impl From<postgres::Error> for Error {
+    fn from(err: postgres::Error) -> Error {
+        Error::Postgres(err)
+    }
+}
+
+/// An open database, which the threads of a process share.
+pub enum Db {
+    Sqlite(sqlite::Db),
+    Postgres(postgres::Db),
+}
+
+impl Db {
+    /// The database in the file `path`, which `connection` has open, with its log.
+    pub fn of_file(connection: rusqlite::Connection, path: &Path, log: &Path) -> Db {
+        Db::Sqlite(sqlite::Db::new(connection, path, log))
+    }
+
+    /// Runs `work`, which changes nothing. It may be run again, from its beginning, where the
+    /// connection was lost.
+    pub fn read<T>(&self, work: impl FnMut(&Reader<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        match self {
+            Db::Sqlite(db) => db.read(work),
+            Db::Postgres(db) => db.read(work),
+        }
+    }
+
+    /// Runs `work` in one transaction. It may be run again, from its beginning, where it met
+    /// another one or the connection was lost: once more after a commit of which the answer was
+    /// lost, too.
+    pub fn write<T>(
+        &self,
+        durable: Durable,
+        fence: Option<&Fence>,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self {
+            Db::Sqlite(db) => db.write(durable, work),
+            Db::Postgres(db) => db.write(durable, fence, work),
+        }
+    }
+
+    /// Empties the log beside the database, in which deleted secrets would stand a while longer.
+    pub fn empty_log(&self) -> Result<(), Error> {
+        match self {
+            Db::Sqlite(db) => db.empty_log(),
+            // Its log is its server's, and no secret of ours is in it.
+            Db::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> At<'_> {
+        match self {
+            Db::Sqlite(db) => db.place(),
+            Db::Postgres(db) => At::Server(db.place()),
+        }
+    }
+}
+
+/// Where a database is.
+#[derive(Clone, Copy)]
+pub enum At<'a> {
+    File(&'a Path),
+    Server(&'a postgres::Place),
+}
+
+/// What can be asked of the database.
+pub enum Reader<'c> {
+    Sqlite(sqlite::Reader<'c>),
+    Postgres(&'c postgres::Session<'c>),
+}
+
+impl Reader<'_> {
+    /// What `of` makes of each row.
+    pub fn rows<T, All: FromIterator<T>>(
+        &self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        of: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<All, Error> {
+        match self {
+            Reader::Sqlite(reader) => reader.rows(sql, values, of),
+            Reader::Postgres(session) => session.rows(sql, values, of),
+        }
+    }
+
+    /// What `of` makes of the first row, if there is one.
+    pub fn row<T>(
+        &self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        of: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match self {
+            Reader::Sqlite(reader) => reader.row(sql, values, of),
+            Reader::Postgres(session) => session.row(sql, values, of),
+        }
+    }
+
+    /// The same of a statement that always has a row, as one that counts.
+    pub fn only_row<T>(
+        &self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        of: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.row(sql, values, of)?
+            .ok_or_else(|| Error::Spoilt("a statement that counts gave no row".to_owned()))
+    }
+
+    /// True if there is a row.
+    pub fn exists(&self, sql: &Sql, values: &[Value<'_>]) -> Result<bool, Error> {
+        Ok(self.row(sql, values, |_| Ok(()))?.is_some())
+    }
+
+    /// For each of many values of one statement, what `of` makes of the first row, if there is one.
+    pub fn row_of_each<'v, T, const N: usize>(
+        &self,
+        sql: &Sql,
+        many: impl Iterator<Item = [Value<'v>; N]>,
+        of: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<Option<T>>, Error> {
+        match self {
+            Reader::Sqlite(reader) => reader.row_of_each(sql, many, of),
+            Reader::Postgres(session) => session.row_of_each(sql, many, of),
+        }
+    }
+}
+
+/// A transaction: what can be asked, and done.
+pub struct Tx<'c>(Reader<'c>);
+
+impl<'c> Deref for Tx<'c> {
+    type Target = Reader<'c>;
+
+    fn deref(&self) -> &Reader<'c> {
+        &self.0
+    }
+}
+
+impl Tx<'_> {
+    /// Runs a statement; gives the number of rows that it changed.
+    pub fn run(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.run(sql, values),
+            Reader::Postgres(session) => session.run(sql, values),
+        }
+    }
+
+    /// Runs a statement of which nobody needs to know how many rows it changed: PostgreSQL is sent
+    /// it with what follows, at the latest with the commit.
+    pub fn later(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.run(sql, values).map(drop),
+            Reader::Postgres(session) => session.later(sql, values),
+        }
+    }
+
+    /// Runs one statement with many values; gives the number of rows that all changed.
+    pub fn many<'v, const N: usize>(
+        &mut self,
+        sql: &Sql,
+        many: impl Iterator<Item = [Value<'v>; N]>,
+    ) -> Result<u64, Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.many(sql, many),
+            Reader::Postgres(session) => session.many(sql, many),
+        }
+    }
+
+    /// As [`Tx::later`], of one statement with many values.
+    pub fn many_later<'v, const N: usize>(
+        &mut self,
+        sql: &Sql,
+        many: impl Iterator<Item = [Value<'v>; N]>,
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.many(sql, many).map(drop),
+            Reader::Postgres(session) => session.many_later(sql, many),
+        }
+    }
+
+    /// From here to its end, no other transaction is between these lines that names the same. In
+    /// SQLite there is one writer anyway.
+    pub fn alone(&mut self, name: &str) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(_) => Ok(()),
+            Reader::Postgres(session) => session.alone(name),
+        }
+    }
+
+    /// True where the same was done before and its answer was lost: it may have been committed.
+    pub fn is_repeat(&self) -> bool {
+        match &self.0 {
+            Reader::Sqlite(_) => false,
+            Reader::Postgres(session) => session.is_repeat(),
+        }
+    }
+
+    /// Makes the index by which messages are recognised. Without it, each would be looked for
+    /// among all; but most folders never need it, and it takes time with each new message. In
+    /// PostgreSQL it is there from the start: to make it in a run would hold up the others.
+    pub fn index_fingerprints(&mut self) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.index_fingerprints(),
+            Reader::Postgres(_) => Ok(()),
+        }
+    }
+}
+
+/// A row that a statement gave.
+pub enum Row<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r postgres::Row),
+}
+
+impl Row<'_> {
+    /// The value of a column; the first is 0.
+    pub fn get<T: Column>(&self, column: usize) -> Result<T, Error> {
+        let value = match self {
+            Row::Sqlite(row) => T::of(sqlite::cell(row, column)?),
+            Row::Postgres(row) => T::of_postgres(postgres::cell(row, column)?),
+        };
+        value.ok_or_else(|| self.spoilt(column, "a value that has no place there"))
+    }
+
+    /// What the text of a column says in JSON.
+    pub fn json<T: DeserializeOwned>(&self, column: usize) -> Result<T, Error> {
+        let text: String = self.get(column)?;
+        serde_json::from_str(&text).map_err(|e| self.spoilt(column, e))
+    }
+
+    /// The error of a text in a column that we would not have written.
+    pub fn spoilt(&self, column: usize, why: impl fmt::Display) -> Error {
+        Error::Spoilt(format!("column {} of a row: {why}", column + 1))
+    }
 }
 
 /// A value in a statement.

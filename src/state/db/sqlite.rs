@@ -1,21 +1,11 @@
 //! The driver of SQLite: one connection, which the threads of a process share.
 
-use super::{Durable, Sql, Value};
-use crate::mail::RemoteId;
-use crate::state::failure;
-use anyhow::Result;
+use super::{At, Cell, Durable, Error, Row, Sql, Tx, Value};
 use rusqlite::config::DbConfig;
-use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, Type, ValueRef};
-use rusqlite::{
-    CachedStatement, Connection, OpenFlags, OptionalExtension, ToSql, TransactionBehavior,
-};
-use serde::de::DeserializeOwned;
-use std::ops::Deref;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, OpenFlags, ToSql, TransactionBehavior};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// What a statement may end with.
-pub type Error = rusqlite::Error;
 
 /// So many statements stay prepared: all that a run has.
 const PREPARED: usize = 64;
@@ -51,39 +41,39 @@ impl Db {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `work`, which changes nothing.
-    pub fn read<T>(&self, work: impl FnOnce(&Reader<'_>) -> Result<T, Error>) -> Result<T> {
-        let connection = self.connection();
-        work(&Reader(&connection)).map_err(|e| failure::fault("read", &self.path, e).into())
+    pub fn place(&self) -> At<'_> {
+        At::File(&self.path)
     }
 
-    /// Runs `work` in one transaction.
+    pub fn read<T>(
+        &self,
+        mut work: impl FnMut(&super::Reader<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let connection = self.connection();
+        work(&super::Reader::Sqlite(Reader(&connection)))
+    }
+
     pub fn write<T>(
         &self,
         durable: Durable,
-        work: impl FnOnce(&mut Tx<'_>) -> Result<T, Error>,
-    ) -> Result<T> {
+        mut work: impl FnMut(&mut Tx<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut connection = self.connection();
-        let all = || {
-            let synchronous = match durable {
-                Durable::Now => "FULL",
-                Durable::InPassing => "NORMAL",
-            };
-            connection.pragma_update(None, "synchronous", synchronous)?;
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&mut Tx(Reader(&transaction)))?;
-            transaction.commit()?;
-            Ok(value)
+        let synchronous = match durable {
+            Durable::Now => "FULL",
+            Durable::InPassing => "NORMAL",
         };
-        all().map_err(|e| failure::fault("write", &self.path, e).into())
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let value = work(&mut Tx(super::Reader::Sqlite(Reader(&transaction))))?;
+        transaction.commit()?;
+        Ok(value)
     }
 
-    /// Empties the log beside the database, in which deleted secrets would stand a while longer.
-    pub fn empty_log(&self) -> Result<()> {
-        self.connection()
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(|e| failure::fault("read", &self.path, e).into())
+    pub fn empty_log(&self) -> Result<(), Error> {
+        Ok(self
+            .connection()
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
     }
 }
 
@@ -99,7 +89,7 @@ impl Drop for Db {
 }
 
 /// Whether SQLite finds damage in the database at `path`.
-pub fn has_damage(path: &Path) -> Result<bool, Error> {
+pub fn has_damage(path: &Path) -> rusqlite::Result<bool> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok(found != "ok")
@@ -109,52 +99,37 @@ pub fn has_damage(path: &Path) -> Result<bool, Error> {
 pub struct Reader<'c>(&'c Connection);
 
 impl Reader<'_> {
-    fn prepared(&self, sql: &Sql) -> Result<CachedStatement<'_>, Error> {
+    fn prepared(&self, sql: &Sql) -> rusqlite::Result<CachedStatement<'_>> {
         #[cfg(test)]
-        statements::note(sql.both);
-        self.0.prepare_cached(sql.both)
+        statements::note(sql.sqlite);
+        self.0.prepare_cached(sql.sqlite)
     }
 
-    /// What `of` makes of each row.
     pub fn rows<T, All: FromIterator<T>>(
         &self,
         sql: &Sql,
         values: &[Value<'_>],
         mut of: impl FnMut(&Row<'_>) -> Result<T, Error>,
     ) -> Result<All, Error> {
-        self.prepared(sql)?
-            .query_map(rusqlite::params_from_iter(values), |row| of(&Row(row)))?
-            .collect()
+        let mut statement = self.prepared(sql)?;
+        let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+        std::iter::from_fn(|| match rows.next() {
+            Ok(row) => row.map(|row| of(&Row::Sqlite(row))),
+            Err(err) => Some(Err(err.into())),
+        })
+        .collect()
     }
 
-    /// What `of` makes of the first row, if there is one.
     pub fn row<T>(
         &self,
         sql: &Sql,
         values: &[Value<'_>],
         of: impl FnOnce(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        self.only_row(sql, values, of).optional()
+        let mut statement = self.prepared(sql)?;
+        first(&mut statement, values, of)
     }
 
-    /// The same of a statement that always has a row, as one that counts.
-    pub fn only_row<T>(
-        &self,
-        sql: &Sql,
-        values: &[Value<'_>],
-        of: impl FnOnce(&Row<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.prepared(sql)?
-            .query_row(rusqlite::params_from_iter(values), |row| of(&Row(row)))
-    }
-
-    /// True if there is a row.
-    pub fn exists(&self, sql: &Sql, values: &[Value<'_>]) -> Result<bool, Error> {
-        self.prepared(sql)?
-            .exists(rusqlite::params_from_iter(values))
-    }
-
-    /// For each of many values of one statement, what `of` makes of the first row, if there is one.
     pub fn row_of_each<'v, T, const N: usize>(
         &self,
         sql: &Sql,
@@ -162,38 +137,19 @@ impl Reader<'_> {
         mut of: impl FnMut(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Vec<Option<T>>, Error> {
         let mut statement = self.prepared(sql)?;
-        many.map(|values| {
-            statement
-                .query_row(rusqlite::params_from_iter(values), |row| of(&Row(row)))
-                .optional()
-        })
-        .collect()
+        many.map(|values| first(&mut statement, &values, &mut of))
+            .collect()
     }
-}
 
-/// A transaction: what can be asked, and done.
-pub struct Tx<'c>(Reader<'c>);
-
-impl<'c> Deref for Tx<'c> {
-    type Target = Reader<'c>;
-
-    fn deref(&self) -> &Reader<'c> {
-        &self.0
-    }
-}
-
-impl Tx<'_> {
-    /// Runs a statement; gives the number of rows that it changed.
-    pub fn run(&mut self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, Error> {
+    pub fn run(&self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, Error> {
         let changed = self
             .prepared(sql)?
             .execute(rusqlite::params_from_iter(values))?;
         Ok(changed as u64)
     }
 
-    /// Runs one statement with many values; gives the number of rows that all changed.
     pub fn many<'v, const N: usize>(
-        &mut self,
+        &self,
         sql: &Sql,
         many: impl Iterator<Item = [Value<'v>; N]>,
     ) -> Result<u64, Error> {
@@ -205,42 +161,38 @@ impl Tx<'_> {
         Ok(changed)
     }
 
-    /// Makes the index by which messages are recognised. Without it, each would be looked for
-    /// among all; but most folders never need it, and it takes time with each new message.
-    pub fn index_fingerprints(&mut self) -> Result<(), Error> {
-        self.0.0.execute_batch(
+    pub fn index_fingerprints(&self) -> Result<(), Error> {
+        Ok(self.0.execute_batch(
             "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
-        )
+        )?)
     }
 }
 
-/// A row that a statement gave.
-pub struct Row<'r>(&'r rusqlite::Row<'r>);
+/// What `of` makes of the first row, if there is one.
+fn first<T>(
+    statement: &mut CachedStatement<'_>,
+    values: &[Value<'_>],
+    of: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    rows.next()?.map(|row| of(&Row::Sqlite(row))).transpose()
+}
 
-impl Row<'_> {
-    /// The value of a column; the first is 0.
-    pub fn get<T: FromSql>(&self, column: usize) -> Result<T, Error> {
-        self.0.get(column)
-    }
-
-    /// What the text of a column says in JSON.
-    pub fn json<T: DeserializeOwned>(&self, column: usize) -> Result<T, Error> {
-        let text: String = self.get(column)?;
-        serde_json::from_str(&text).map_err(|e| self.spoilt(column, e))
-    }
-
-    /// The error of a text in a column that we would not have written.
-    pub fn spoilt(
-        &self,
-        column: usize,
-        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Error {
-        Error::FromSqlConversionFailure(column, Type::Text, why.into())
-    }
+/// What stands in a column.
+pub fn cell<'r>(row: &'r rusqlite::Row<'_>, column: usize) -> Result<Cell<'r>, Error> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => Cell::Null,
+        ValueRef::Integer(value) => Cell::Int(value),
+        ValueRef::Text(octets) => Cell::Text(
+            str::from_utf8(octets).map_err(|e| Error::Spoilt(format!("a text is not one: {e}")))?,
+        ),
+        ValueRef::Blob(octets) => Cell::Blob(octets),
+        ValueRef::Real(_) => return Err(Error::Spoilt("a fraction where none is".to_owned())),
+    })
 }
 
 impl ToSql for Value<'_> {
-    fn to_sql(&self) -> Result<ToSqlOutput<'_>, Error> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(ToSqlOutput::Borrowed(match self {
             Value::Null => ValueRef::Null,
             Value::Int(value) => ValueRef::Integer(*value),
@@ -251,16 +203,6 @@ impl ToSql for Value<'_> {
             },
             Value::Blob(octets) => ValueRef::Blob(octets),
         }))
-    }
-}
-
-/// An id is in the database as its source gave it: a number or a text.
-impl FromSql for RemoteId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<RemoteId> {
-        match value {
-            ValueRef::Integer(_) => u32::column_result(value).map(RemoteId::from),
-            _ => String::column_result(value).map(RemoteId::from),
-        }
     }
 }
 

@@ -53,6 +53,11 @@ pub struct Forgotten {
     pub left: Vec<Fault>,
 }
 
+fn no_place() -> Fault {
+    Fault::config("a state in a database does not keep tokens: its administrators could read them")
+        .hint("set a token store that all hosts can use: `token_store: {command: [PROGRAM, …]}` in the configuration")
+}
+
 /// The tokens of a state folder, kept as the configuration says. Shared by threads.
 pub struct Tokens<'a> {
     store: &'a Store,
@@ -154,6 +159,8 @@ impl<'a> Tokens<'a> {
     fn save_all(&self, tokens: &[(TokenKey, Token)], signed_in: Option<&TokenKey>) -> Result<()> {
         self.held().extend(tokens.iter().cloned());
         match self.wanted {
+            // They stay in this process.
+            None if !self.store.keeps_secrets() => self.store.save_tokens(&[], signed_in)?,
             None => {
                 let rows: Vec<_> = tokens
                     .iter()
@@ -179,6 +186,17 @@ impl<'a> Tokens<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Finds out whether a token would outlast this run.
+    ///
+    /// # Errors
+    /// `Config` where it would not.
+    pub fn check_place(&self) -> Result<(), Fault> {
+        match self.wanted.is_some() || self.store.keeps_secrets() {
+            true => Ok(()),
+            false => Err(no_place()),
+        }
     }
 
     /// True if the subject's newest refresh token is nowhere but in this process.
@@ -278,6 +296,7 @@ impl<'a> Tokens<'a> {
         match self.wanted {
             Some(_) if self.is_settled(key)? => Ok(()),
             Some(wanted) => self.put(wanted, key, &token, None),
+            None if !self.store.keeps_secrets() => Err(no_place().into()),
             None => {
                 self.store
                     .save_tokens(&[(key.clone(), row_with(&token))], None)?;
@@ -459,7 +478,7 @@ fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<Sig
             let what = "another queuemail is getting a token all the time; nothing is forgotten";
             return Err(Fault::try_later(what).into());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(store.longest_pause() / 2);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tables, and how a database of an earlier version becomes one of this version.
+//! The tables in SQLite, and how a database of an earlier version becomes one of this version.
 
 use crate::system;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result};
@@ -330,7 +330,7 @@ fn version(connection: &Connection) -> Result<u32> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub mod tests {
     use super::*;
 
     /// A new database in the place of the one that may be there, as of an earlier version.

@@ -1,0 +1,78 @@
+//! `state init` and `state show`: where what is remembered between runs is kept.
+
+use super::Context;
+use crate::cli::StateCommand;
+use crate::config;
+use crate::fault::Fault;
+use crate::state::{Facts, Store};
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+pub fn run(context: &Context, command: &StateCommand) -> Result<()> {
+    match command {
+        StateCommand::Init { print: true } => context.output.line(Store::script().trim_end()),
+        StateCommand::Init { print: false } => init(context),
+        StateCommand::Show => show(context),
+    }
+}
+
+fn init(context: &Context) -> Result<()> {
+    let config = config::load_if_shared(&context.config_path)?;
+    let state = config.as_ref().and_then(|config| config.state.as_ref());
+    let Some(place) = context.place(state)? else {
+        return Err(
+            Fault::config("the state is in a folder, which queuemail makes at its first use")
+                .hint("for one in a database: `state: {postgres: URL}` in the configuration, or QUEUEMAIL_STATE=URL")
+                .into(),
+        );
+    };
+    let words = place.to_string();
+    let made = Store::init(place)?;
+    match context.output.json {
+        true => context
+            .output
+            .json(&json!({ "event": "init", "made": made, "place": words })),
+        false => context.output.line(&match made {
+            true => format!("made the tables of the state in database `{words}`"),
+            false => format!("the tables already exist in database `{words}`"),
+        }),
+    }
+}
+
+fn show(context: &Context) -> Result<()> {
+    let facts = context.store_alone()?.facts()?;
+    let Facts {
+        database,
+        place,
+        version,
+        id,
+        size,
+        counts,
+    } = facts;
+    if context.output.json {
+        let counts: Map<String, Value> = counts
+            .iter()
+            .map(|(name, count)| (name.replace(' ', "_"), json!(count)))
+            .collect();
+        return context.output.json(&json!({
+            "database": database,
+            "place": place,
+            "version": version,
+            "id": id,
+            "size": size,
+            "counts": counts,
+        }));
+    }
+    let mut lines = vec![
+        ("database", database.to_owned()),
+        ("place", place),
+        ("version", version.to_string()),
+    ];
+    lines.extend(id.map(|id| ("id", id)));
+    lines.push(("size", format!("{} KiB", size.div_ceil(1024))));
+    lines.extend(counts.iter().map(|(name, n)| (*name, n.to_string())));
+    for (name, value) in lines {
+        context.output.line(&format!("{name:<12} {value}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! Where the state is, if not in a folder of this machine.
+
+use super::database_url::DatabaseUrl;
+use super::values::Lease;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// A state in a database.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct SharedState {
+    /// The database: postgres://[ROLE[:PASSWORD]@]HOST[:PORT][,…]/DATABASE, or `key=value` words as
+    /// psql takes them. A password in it makes the file private (0600).
+    pub postgres: DatabaseUrl,
+    /// So many connections of one process at most, 1 to 100; 4 where absent.
+    pub connections: Option<u32>,
+    /// How long another host waits for one that was not heard of before it takes over its work, 3s to
+    /// 600s; 60s where absent.
+    pub lease: Option<Lease>,
+    /// A PEM file of authorities to trust in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// A certificate that signs in to the database (PEM).
+    pub certificate: Option<PathBuf>,
+    /// The private key of the certificate (PEM), where it is in a file of its own.
+    pub private_key: Option<PathBuf>,
+}

@@ -1,0 +1,222 @@
+//! What is asked and done on one connection: in a transaction, as much as can be is sent together.
+
+use super::super::{Durable, Error, Fence, Row, Sql, Value};
+use super::connection::Connection;
+use super::request::{Answer, Request, params, text};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// So many statements are sent before their answers are waited for.
+const TOGETHER: usize = 1_000;
+
+/// How long a statement waits for a row that another transaction has changed. That one is soon
+/// over, or its process is gone.
+const LOCK: Duration = Duration::from_secs(5);
+
+/// Where nobody is at the other end any more, the server finds out in 25 seconds, and undoes what was
+/// begun.
+const ALIVE: &str = "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 3";
+
+/// Statements on one connection.
+pub struct Session<'c> {
+    connection: &'c Connection,
+    /// Sent with what is asked next.
+    waiting: RefCell<Vec<Request>>,
+    /// Something was sent.
+    began: Cell<bool>,
+    is_repeat: bool,
+}
+
+impl<'c> Session<'c> {
+    /// Each statement for itself.
+    pub fn new(connection: &'c Connection) -> Session<'c> {
+        Session {
+            connection,
+            waiting: RefCell::default(),
+            began: Cell::new(false),
+            is_repeat: false,
+        }
+    }
+
+    /// All of them in a transaction, of which no statement takes longer than `wait`.
+    pub fn begin(
+        connection: &'c Connection,
+        durable: Durable,
+        wait: Duration,
+        is_repeat: bool,
+    ) -> Session<'c> {
+        // Ahead of our own end of waiting, so that the server says what it was.
+        let statement = wait.mul_f32(0.9).as_millis();
+        let lock = LOCK.min(wait / 2).as_millis();
+        let passing = match durable {
+            Durable::Now => "",
+            Durable::InPassing => "; SET LOCAL synchronous_commit = off",
+        };
+        let begin = format!(
+            "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; {ALIVE}{passing}"
+        );
+        Session {
+            connection,
+            waiting: RefCell::new(vec![Request::Plain(begin)]),
+            began: Cell::new(false),
+            is_repeat,
+        }
+    }
+
+    /// Ends the transaction; before it does, the fence is looked at.
+    pub fn commit(&self, fence: Option<&Fence>) -> Result<(), Error> {
+        let is_empty = !self.began.get() && self.waiting.borrow().len() <= 1;
+        if is_empty {
+            return Ok(());
+        }
+        let mut last = Vec::new();
+        if let Some(Fence { name, number }) = fence {
+            let values = [Value::Text(name), Value::Int(*number)];
+            last.push(Request::run("SELECT queuemail_fence($1, $2)", &values));
+        }
+        last.push(Request::Plain("COMMIT".to_owned()));
+        self.ask(last).map(drop)
+    }
+
+    /// Undoes the transaction.
+    pub fn undo(&self) {
+        self.waiting.take();
+        if self.began.get() && !self.connection.is_broken() {
+            // If this fails, the connection has broken, and the server undoes it.
+            let _ = self
+                .connection
+                .ask(&[Request::Plain("ROLLBACK".to_owned())]);
+        }
+    }
+
+    /// Sends what waits and these; gives the answers to these.
+    fn ask(&self, last: Vec<Request>) -> Result<Vec<Answer>, Error> {
+        let mut requests = self.waiting.take();
+        let ahead = requests.len();
+        requests.extend(last);
+        self.began.set(true);
+        let mut answers = self.connection.ask(&requests)?;
+        Ok(answers.split_off(ahead))
+    }
+
+    fn ask_rows(&self, sql: &Sql, values: &[Value<'_>]) -> Result<Vec<super::Row>, Error> {
+        let answers = self.ask(vec![Request::Rows(text(sql), params(values))])?;
+        Ok(match answers.into_iter().next() {
+            Some(Answer::Rows(rows)) => rows,
+            _ => Vec::new(),
+        })
+    }
+
+    pub fn rows<T, All: FromIterator<T>>(
+        &self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        mut of: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<All, Error> {
+        let rows = self.ask_rows(sql, values)?;
+        rows.iter().map(|row| of(&Row::Postgres(row))).collect()
+    }
+
+    pub fn row<T>(
+        &self,
+        sql: &Sql,
+        values: &[Value<'_>],
+        of: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let rows = self.ask_rows(sql, values)?;
+        rows.first().map(|row| of(&Row::Postgres(row))).transpose()
+    }
+
+    pub fn row_of_each<'v, T, const N: usize>(
+        &self,
+        sql: &Sql,
+        many: impl Iterator<Item = [Value<'v>; N]>,
+        mut of: impl FnMut(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Vec<Option<T>>, Error> {
+        let text = text(sql);
+        let request = |values: [Value<'_>; N]| Request::Rows(Rc::clone(&text), params(&values));
+        let mut found = Vec::new();
+        self.in_parts(many.map(request), |answers| {
+            for answer in answers {
+                let row = answer.rows().first();
+                found.push(row.map(|row| of(&Row::Postgres(row))).transpose()?);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    pub fn run(&self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, Error> {
+        let answers = self.ask(vec![Request::Run(text(sql), params(values))])?;
+        Ok(changed(&answers))
+    }
+
+    pub fn many<'v, const N: usize>(
+        &self,
+        sql: &Sql,
+        many: impl Iterator<Item = [Value<'v>; N]>,
+    ) -> Result<u64, Error> {
+        let text = text(sql);
+        let request = |values: [Value<'_>; N]| Request::Run(Rc::clone(&text), params(&values));
+        let mut count = 0;
+        self.in_parts(many.map(request), |answers| {
+            count += changed(answers);
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    pub fn later(&self, sql: &Sql, values: &[Value<'_>]) -> Result<(), Error> {
+        self.push(Request::Run(text(sql), params(values)))
+    }
+
+    pub fn many_later<'v, const N: usize>(
+        &self,
+        sql: &Sql,
+        mut many: impl Iterator<Item = [Value<'v>; N]>,
+    ) -> Result<(), Error> {
+        let text = text(sql);
+        many.try_for_each(|values| self.push(Request::Run(Rc::clone(&text), params(&values))))
+    }
+
+    pub fn alone(&self, name: &str) -> Result<(), Error> {
+        const ALONE: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        self.push(Request::run(ALONE, &[Value::Text(name)]))
+    }
+
+    pub fn is_repeat(&self) -> bool {
+        self.is_repeat
+    }
+
+    fn push(&self, request: Request) -> Result<(), Error> {
+        self.waiting.borrow_mut().push(request);
+        let is_full = self.waiting.borrow().len() >= TOGETHER;
+        match is_full {
+            true => self.ask(Vec::new()).map(drop),
+            false => Ok(()),
+        }
+    }
+
+    fn in_parts(
+        &self,
+        mut requests: impl Iterator<Item = Request>,
+        mut answered: impl FnMut(&[Answer]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        loop {
+            let part: Vec<Request> = requests.by_ref().take(TOGETHER).collect();
+            if part.is_empty() {
+                return Ok(());
+            }
+            answered(&self.ask(part)?)?;
+        }
+    }
+}
+
+fn changed(answers: &[Answer]) -> u64 {
+    let changed = |answer: &Answer| match answer {
+        Answer::Changed(count) => *count,
+        _ => 0,
+    };
+    answers.iter().map(changed).sum()
+}

@@ -1,0 +1,638 @@
+//! The state in PostgreSQL: what is promised of a state in a folder holds there as well, and what
+//! may befall a server, or the way to it, costs no message and brings none twice.
+
+use super::fetch::{Desk, Via, assert_same};
+use crate::sending;
+use crate::servers::pgbouncer::PgBouncer;
+use crate::servers::{Database, database, postgres, proxy};
+use crate::standin::{SmtpAt, SmtpFault};
+use crate::tokens::{self, Home};
+use crate::world::{Ran, Run};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+const MAILDIR: &str = "deliver: maildir:mail";
+const MAIL: &str = ".config/queuemail/mail";
+const ROLE: &str = "queue";
+const PASSWORD: &str = "hunter2-of-the-queue";
+
+/// A new database of `ROLE`, and a desk whose state is to be there.
+struct Office {
+    desk: Desk,
+    database: &'static Database,
+    name: String,
+}
+
+impl Office {
+    fn new() -> Office {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let database = database();
+        let name = format!("office{}", COUNT.fetch_add(1, SeqCst));
+        let server = &database.server;
+        let role = format!(
+            "DO $$ BEGIN CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}';
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        );
+        server.psql("postgres", &role);
+        server.psql("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
+        Office {
+            desk: Desk::new(Via::Imap, MAILDIR),
+            database,
+            name,
+        }
+    }
+
+    /// The same, with the tables there.
+    fn ready() -> Office {
+        let office = Office::new();
+        office.run(&["state", "init"]).succeeds();
+        office
+    }
+
+    /// By the server's socket, as its administrator.
+    fn by_socket(&self) -> String {
+        format!(
+            "host={} port={} dbname={} user={ROLE}",
+            self.database.server.socket().display(),
+            self.database.server.port(),
+            self.name
+        )
+    }
+
+    /// By TCP to this port of this machine, in TLS, with this role and password.
+    fn by_tls(&self, role: &str, password: &str, port: u16) -> String {
+        format!(
+            "postgres://{role}:{password}@localhost:{port}/{}?sslmode=verify-full&sslrootcert={}",
+            self.name,
+            self.database.ca_file.display()
+        )
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        self.run_at(&self.by_socket(), args)
+    }
+
+    fn run_at(&self, url: &str, args: &[&str]) -> Run {
+        self.desk.world.run(args).env("QUEUEMAIL_STATE", url)
+    }
+
+    /// What could not be put on record is tried again for half a minute, and not for ten.
+    fn with_short_leases(self) -> Office {
+        let state = format!("state:\n  postgres: '{}'\n  lease: 3s\n", self.by_socket());
+        let world = &self.desk.world;
+        world.write_config(world.config() + &state);
+        self
+    }
+
+    /// As much time passes as a lease holds that nobody renews: who could not say that it is done
+    /// is not waited for any longer.
+    fn leases_end(&self) {
+        self.psql("UPDATE lease SET until = clock_timestamp() - interval '1 s'");
+    }
+
+    fn psql(&self, sql: &str) -> String {
+        self.database.server.psql(&self.name, sql)
+    }
+
+    /// Fetches what came in, and once more, in which nothing comes again.
+    fn fetches_once(&self, url: &str, mail: std::ops::Range<usize>) {
+        let sent = self.desk.deliver(mail);
+        for _ in 0..2 {
+            self.run_at(url, &["fetch"]).succeeds().says_nothing();
+            assert_same(&sent, &self.desk.maildir(MAIL), "all of it, once");
+        }
+    }
+}
+
+/// The words of an error tell what, where, and what to do, and not the password.
+#[track_caller]
+fn tells(ran: Ran, words: &[&str]) {
+    let ran = words.iter().fold(ran, |ran, word| ran.mentions(word));
+    ran.hides(PASSWORD);
+}
+
+#[test]
+fn the_tables_are_made_by_init_and_never_by_fetch() {
+    let office = Office::new();
+    office.desk.deliver(0..1);
+    for args in [&["fetch"][..], &["state", "show"], &["status"]] {
+        let ran = office.run(args).fails(78);
+        tells(
+            ran,
+            &["there is no state in the database", "queuemail state init"],
+        );
+    }
+    assert!(office.desk.maildir(MAIL).is_empty());
+    office
+        .run(&["state", "init"])
+        .succeeds()
+        .shows("made the tables");
+    office
+        .run(&["state", "init"])
+        .succeeds()
+        .shows("already exist");
+    let shown = office.run(&["--json", "state", "show"]).succeeds().json();
+    assert_eq!(shown["database"], "PostgreSQL");
+    assert_eq!(shown["counts"]["delivered"], 0, "{shown}");
+    let id = shown["id"].clone();
+    office.run(&["fetch"]).succeeds().says_nothing();
+    let shown = office.run(&["--json", "state", "show"]).succeeds().json();
+    assert_eq!(
+        (&shown["counts"]["delivered"], &shown["id"]),
+        (&1.into(), &id)
+    );
+    let here = office.desk.world.state_dir().join("state.sqlite");
+    assert!(!here.exists(), "the state is in the database alone");
+}
+
+#[test]
+fn the_sql_for_whoever_runs_the_server_makes_the_same() {
+    let office = Office::new();
+    let sql = office.run(&["state", "init", "--print"]).succeeds().stdout;
+    office.psql(&format!("SET ROLE {ROLE}; {sql}"));
+    office
+        .run(&["state", "init"])
+        .succeeds()
+        .shows("already exist");
+    office.fetches_once(&office.by_socket(), 0..3);
+}
+
+#[test]
+fn mail_comes_once_by_the_socket() {
+    let office = Office::ready();
+    office.fetches_once(&office.by_socket(), 0..30);
+    let status = office.run(&["--json", "status"]).succeeds().json();
+    assert_eq!(status["mailboxes"][0]["delivered"], 30, "{status}");
+}
+
+#[test]
+fn mail_comes_once_by_tls_with_a_password_in_the_file() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    let url = office.by_tls(ROLE, PASSWORD, office.database.server.port());
+    let key = format!("version: 1\nstate:\n  postgres: '{url}'\n  connections: 2");
+    world.write_config(world.config().replacen("version: 1", &key, 1));
+    let sent = office.desk.deliver(0..5);
+    for _ in 0..2 {
+        let ran = world.run(["-vv", "fetch"]).succeeds();
+        ran.hides(PASSWORD);
+        assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
+    }
+    assert_eq!(office.psql("SELECT count(*) FROM message"), "5");
+    let shown = world.run(["config", "show"]).succeeds();
+    shown.shows("(set)").hides(PASSWORD);
+    // The file holds a secret now.
+    world.chmod(&world.config_path(), 0o644);
+    tells(world.run(["fetch"]).fails(78), &["holds a secret", "chmod"]);
+    let mistake = world
+        .config()
+        .replacen("sslmode=verify-full", "sslmode=prefer", 1);
+    world.write_config(mistake);
+    tells(
+        world.run(["fetch"]).fails(78),
+        &["`sslmode` can be `verify-full`"],
+    );
+}
+
+#[test]
+fn mail_comes_once_through_a_pooler_that_gives_each_transaction_another_connection() {
+    let office = Office::ready();
+    let pooler = PgBouncer::start(&office.database.server, ROLE, PASSWORD);
+    let url = format!(
+        "postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{}",
+        pooler.port, office.name
+    );
+    office.fetches_once(&url, 0..40);
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    office.run_at(&url, &["status"]).succeeds();
+                }
+            });
+        }
+    });
+    office
+        .run_at(&url, &["state", "init"])
+        .succeeds()
+        .shows("already exist");
+}
+
+#[test]
+fn a_certificate_signs_in() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    office.database.server.psql(
+        "postgres",
+        "DO $$ BEGIN CREATE ROLE of_certificate LOGIN;
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+    );
+    office.psql("GRANT queue TO of_certificate");
+    let (certificate, key) = &office.database.client;
+    world.write("client.pem", certificate);
+    let path = world.write("client.key", key);
+    let url = format!(
+        "postgres://of_certificate@localhost:{}/{}",
+        office.database.server.port(),
+        office.name
+    );
+    let key = format!(
+        "version: 1\nstate:\n  postgres: {url}\n  ca_file: {}\n  certificate: {}\n  private_key: {}",
+        office.database.ca_file.display(),
+        world.path("client.pem").display(),
+        path.display()
+    );
+    world.write_config(world.config().replacen("version: 1", &key, 1));
+    world.chmod(&path, 0o600);
+    world.run(["fetch"]).succeeds().says_nothing();
+    world.chmod(&path, 0o644);
+    tells(world.run(["fetch"]).fails(78), &["client.key", "chmod"]);
+}
+
+#[test]
+fn who_does_not_get_in_is_told_why() {
+    let office = Office::ready();
+    let server = &office.database.server;
+    let port = server.port();
+    for (role, method) in [("weak_md5", "md5"), ("weak_clear", "scram-sha-256")] {
+        let sql = format!(
+            "SET password_encryption = '{method}';
+             DO $$ BEGIN CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}';
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        );
+        server.psql("postgres", &sql);
+    }
+    server.psql(
+        "postgres",
+        "DO $$ BEGIN CREATE ROLE nobody_much LOGIN;
+         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+    );
+    let socket = office.by_socket();
+    let tls = |role: &str, password: &str| office.by_tls(role, password, port);
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    for (url, code, words) in [
+        (
+            tls(ROLE, "wrong"),
+            77,
+            &["SQLSTATE 28P01", "PGPASSFILE"][..],
+        ),
+        (tls("weak_md5", PASSWORD), 77, &["`md5`", "scram-sha-256"]),
+        (
+            tls("weak_clear", PASSWORD),
+            77,
+            &["`password`", "scram-sha-256"],
+        ),
+        (
+            format!("postgres://{ROLE}@127.0.0.1:{port}/{}", office.name),
+            77,
+            &["asks for a password", "PGPASSFILE"],
+        ),
+        (
+            tls(ROLE, PASSWORD)
+                .replace("@localhost", "@127.0.0.1")
+                .replace(
+                    &*office.database.ca_file.to_string_lossy(),
+                    &office.desk.m365.ca_file().to_string_lossy(),
+                ),
+            69,
+            &["the certificate of `127.0.0.1` is not trusted"],
+        ),
+        (
+            tls(ROLE, PASSWORD).replace(&office.name, "no_such"),
+            78,
+            &["3D000", "createdb"],
+        ),
+        (
+            socket.replace("user=queue", "user=nobody_much"),
+            78,
+            &["42501", "granted SELECT"],
+        ),
+        (
+            format!("postgres://{ROLE}@127.0.0.1:{closed}/x"),
+            75,
+            &["cannot connect"],
+        ),
+        (
+            "host=/nowhere dbname=x".to_owned(),
+            75,
+            &["/nowhere/.s.PGSQL.5432"],
+        ),
+        (
+            "mysql://localhost/x".to_owned(),
+            78,
+            &["QUEUEMAIL_STATE", "postgres://"],
+        ),
+    ] {
+        let ran = office.run_at(&url, &["fetch"]).fails(code);
+        println!("{url}");
+        tells(ran, words);
+    }
+}
+
+#[test]
+fn what_does_not_go_with_a_state_in_a_database_is_refused() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    let whole = world.config();
+    let key = format!(
+        "version: 1\nstate: {{ postgres: '{}' }}",
+        office.by_socket()
+    );
+    for (from, to, words) in [
+        (
+            "maildir:mail",
+            "mbox:mail",
+            "an mbox together with a state in a database",
+        ),
+        (
+            "version: 1",
+            "version: 1\ntoken_store: keyring",
+            "a keyring together with a state in a database",
+        ),
+    ] {
+        let config = whole.replacen(from, to, 1);
+        world.write_config(&config);
+        tells(office.run(&["fetch"]).fails(78), &[words]);
+        world.write_config(config.replacen("version: 1", &key, 1));
+        tells(
+            world.run(["config", "validate"]).fails(78),
+            &[words, "config.yaml"],
+        );
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_not_waited_for_long() {
+    let office = Office::ready();
+    let (port, frozen) = proxy::freezing(office.database.server.port());
+    let url = office.by_tls(ROLE, PASSWORD, port);
+    office.fetches_once(&url, 0..3);
+    frozen.store(true, SeqCst);
+    let begin = Instant::now();
+    let ran = office.run_at(&url, &["--timeout", "2", "fetch"]).fails(75);
+    tells(ran, &["no answer within 2 seconds"]);
+    assert!(
+        begin.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begin.elapsed()
+    );
+    frozen.store(false, SeqCst);
+    office.run_at(&url, &["fetch"]).succeeds().says_nothing();
+}
+
+#[test]
+fn a_line_that_breaks_anywhere_costs_nothing() {
+    let office = Office::ready().with_short_leases();
+    let sent = office.desk.deliver(0..20);
+    let port = office.database.server.port();
+    // From the first octet of TLS to the last answer of a run.
+    for cut in [
+        1, 100, 800, 1_500, 2_500, 3_000, 3_500, 4_000, 5_000, 6_000, 9_000,
+    ] {
+        let proxy = proxy::start(port, Duration::ZERO, proxy::Cut::All(cut));
+        let url = office.by_tls(ROLE, PASSWORD, proxy);
+        let ran = office.run_at(&url, &["--timeout", "3", "fetch"]).ends();
+        assert!([0, 75].contains(&ran.code), "cut at {cut}\n{ran}");
+        office.leases_end();
+    }
+    office.run(&["fetch"]).succeeds();
+    assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
+}
+
+#[test]
+fn a_line_that_breaks_each_time_but_holds_long_enough_is_taken_up_again() {
+    let office = Office::ready();
+    let sent = office.desk.deliver(0..20);
+    // A whole connection takes some 3,000 octets of TLS and signing in.
+    let port = office.database.server.port();
+    let proxy = proxy::start(port, Duration::ZERO, proxy::Cut::Each(5_000));
+    let url = office.by_tls(ROLE, PASSWORD, proxy);
+    for _ in 0..2 {
+        office.run_at(&url, &["fetch"]).succeeds();
+        assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
+    }
+}
+
+#[test]
+fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
+    let office = Office::ready_alone().with_short_leases();
+    let server = &office.database.server;
+    let mut sent = Vec::new();
+    let mut codes = Vec::new();
+    for (round, folder) in ["tmp", "new", "new"].into_iter().enumerate() {
+        sent.extend(office.desk.deliver(1000 * round..1000 * round + 300));
+        let folder = office.desk.path(MAIL).join(folder);
+        let count = || fs::read_dir(&folder).map_or(0, Iterator::count);
+        let before = count();
+        let ran = std::thread::scope(|scope| {
+            let run = scope.spawn(|| office.run(&["--timeout", "3", "fetch"]).ends());
+            while count() <= before && !run.is_finished() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            server.stop();
+            run.join().unwrap()
+        });
+        assert!([0, 75].contains(&ran.code), "{ran}");
+        codes.push(ran.code);
+        server.launch();
+        office.leases_end();
+    }
+    assert!(codes.contains(&75), "no run was met: {codes:?}");
+    office.run(&["fetch"]).succeeds().says_nothing();
+    assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
+}
+
+#[test]
+fn a_standby_is_passed_over_and_taken_once_it_leads() {
+    let office = Office::ready_alone();
+    let server = &office.database.server;
+    let standby = server.standby();
+    let sockets = |hosts: [&postgres::Postgres; 2]| {
+        let [one, other] = hosts.map(|host| host.socket().display().to_string());
+        format!("host={one},{other} port=5432 dbname=alone user={ROLE}")
+    };
+    office.fetches_once(&sockets([&standby, server]), 0..10);
+    let alone = format!(
+        "host={} dbname=alone user={ROLE}",
+        standby.socket().display()
+    );
+    office.desk.deliver(10..11);
+    let ran = office
+        .run_at(&alone, &["--timeout", "5", "fetch"])
+        .fails(75);
+    tells(ran, &["25006", "standby"]);
+    office.run(&["fetch"]).succeeds();
+    // The one that leads goes, when the other has all that it had.
+    let position = server.psql("alone", "SELECT pg_current_wal_lsn()");
+    let has_all = format!("SELECT pg_last_wal_replay_lsn() >= '{position}'");
+    while standby.psql("alone", &has_all) != "t" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.stop();
+    let hosts = sockets([server, &standby]);
+    let ran = office
+        .run_at(&hosts, &["--timeout", "5", "fetch"])
+        .fails(75);
+    tells(ran, &["standby"]);
+    standby.psql("alone", "SELECT pg_promote()");
+    let before = office.desk.maildir(MAIL);
+    office.run_at(&hosts, &["fetch"]).succeeds().says_nothing();
+    assert_same(&before, &office.desk.maildir(MAIL), "nothing twice");
+    office.desk.deliver(20..25);
+    office.run_at(&hosts, &["fetch"]).succeeds().says_nothing();
+    assert_eq!(office.desk.maildir(MAIL).len(), 16);
+}
+
+#[test]
+fn of_several_hosts_the_first_that_answers_is_taken() {
+    let office = Office::ready();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = closed.local_addr().unwrap().port();
+    let port = office.database.server.port();
+    let url = office.by_tls(ROLE, PASSWORD, port).replace(
+        &format!("localhost:{port}"),
+        &format!("localhost:{closed},localhost:{port}"),
+    );
+    office.fetches_once(&url, 0..3);
+}
+
+#[test]
+fn what_is_kept_to_be_sent_leaves_once() {
+    let office = Office::ready();
+    let home = sending::office();
+    let config = fs::read_to_string(home.path("config.yaml")).unwrap();
+    let key = format!(
+        "version: 1\nstate: {{ postgres: '{}' }}",
+        office.by_socket()
+    );
+    home.write("config.yaml", &config.replacen("version: 1", &key, 1));
+    let away = SmtpFault::Reply("421 4.3.2 Service not active".into());
+    home.standin.faults().smtp_next(1, SmtpAt::Connect, away);
+    let send = || {
+        sending::pipe(
+            &home,
+            &["send", "-t", "--outbox"],
+            sending::MESSAGE.as_bytes(),
+        )
+    };
+    send().succeeds();
+    assert_eq!(
+        office.psql("SELECT state, attempts FROM outbox"),
+        "waiting|1"
+    );
+    home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 0, "its time has not come");
+    office.psql("UPDATE outbox SET next_attempt = 0; DELETE FROM wait");
+    home.run(&["outbox", "flush"]).succeeds();
+    home.run(&["outbox", "flush"]).succeeds();
+    assert_eq!(home.standin.submitted().len(), 1);
+    assert_eq!(office.psql("SELECT count(*) FROM outbox"), "0");
+    send().succeeds();
+    assert_eq!(home.standin.submitted().len(), 2);
+}
+
+#[test]
+fn a_program_that_mail_goes_to_does_not_get_the_password() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    let seen = world.path("seen");
+    let to = format!("command: sh -c 'env >{}; cat >/dev/null'", seen.display());
+    let config = world.config();
+    world.write_config(config.replace("maildir:mail", &format!("\"{to}\"")));
+    let port = office.database.server.port();
+    let with = office.by_tls(ROLE, PASSWORD, port);
+    let without = with.replace(&format!(":{PASSWORD}@"), "@");
+    for (number, url) in [with, without].iter().enumerate() {
+        office.desk.deliver(number..number + 1);
+        let run = office.run_at(url, &["fetch"]).env("PGPASSWORD", PASSWORD);
+        run.succeeds().says_nothing();
+        let seen = fs::read_to_string(&seen).unwrap();
+        assert!(seen.contains("PATH=") && !seen.contains(PASSWORD), "{seen}");
+    }
+}
+
+#[test]
+fn no_token_is_kept_in_the_database() {
+    let office = Office::ready();
+    let home = Home::new();
+    let state = format!("state: {{ postgres: '{}' }}", office.by_socket());
+    home.person(&state, "");
+    for args in [
+        &["token", "login", "support@contoso.com", "--device"][..],
+        &["token", "get", "support@contoso.com"],
+    ] {
+        home.run(args)
+            .fails(78)
+            .says("a state in a database does not keep tokens");
+    }
+    home.person(&state, tokens::PASSWORD);
+    for _ in 0..2 {
+        home.run(&["token", "get", "support@contoso.com"])
+            .succeeds();
+    }
+    assert_eq!(office.psql("SELECT count(*) FROM token"), "0");
+    // A store that all hosts can ask keeps them.
+    home.person(
+        &format!("{state}\n{}", tokens::store::COMMAND),
+        tokens::PASSWORD,
+    );
+    tokens::store::script(&home);
+    home.run(&["token", "get", "support@contoso.com"])
+        .succeeds();
+    let kept = "SELECT count(*), count(access_token), count(refresh_token) FROM token";
+    assert_eq!(office.psql(kept), "2|0|0");
+}
+
+#[test]
+fn a_file_of_passwords_is_read_when_it_is_private() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    let port = office.database.server.port();
+    let line = format!("localhost:{port}:{}:{ROLE}:{PASSWORD}\n", office.name);
+    let path = world.write("passwords", line);
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    let run = |file: &Path| {
+        office
+            .run_at(
+                &format!("postgres://{ROLE}@localhost:{port}/{}", office.name),
+                &["fetch"],
+            )
+            .env("PGPASSFILE", file)
+            .env("PGSSLROOTCERT", &office.database.ca_file)
+    };
+    mode(0o600);
+    run(&path).succeeds().says_nothing();
+    mode(0o644);
+    tells(
+        run(&path).fails(78),
+        &["other users can read it", "chmod 600"],
+    );
+}
+
+impl Office {
+    /// As [`Office::ready`], on a server of its own, which may be stopped.
+    fn ready_alone() -> Office {
+        let own: &'static Database = Box::leak(Box::new(Database {
+            server: postgres::Postgres::start(None, None),
+            ca_file: database().ca_file.clone(),
+            client: Default::default(),
+        }));
+        own.server
+            .psql("postgres", &format!("CREATE ROLE {ROLE} LOGIN"));
+        own.server
+            .psql("postgres", &format!("CREATE DATABASE alone OWNER {ROLE}"));
+        let office = Office {
+            desk: Desk::new(Via::Imap, MAILDIR),
+            database: own,
+            name: "alone".to_owned(),
+        };
+        office.run(&["state", "init"]).succeeds();
+        office
+    }
+}
