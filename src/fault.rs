@@ -289,6 +289,20 @@ impl Errors {
         Errors::none_or(all.flat_map(|errors| errors.0).collect())
     }
 
+    /// At least one.
+    pub fn several(
+        first: anyhow::Error,
+        others: impl IntoIterator<Item = anyhow::Error>,
+    ) -> Errors {
+        let mut errors = vec![first];
+        errors.extend(others);
+        Errors(errors)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &anyhow::Error> {
+        self.0.iter()
+    }
+
     /// The mildest first, so that the last one printed gives the exit code.
     pub fn sorted(mut self) -> Vec<anyhow::Error> {
         self.0.sort_by_key(kind_of);

@@ -125,9 +125,14 @@ pub enum QuarantineCommand {
         all: bool,
     },
     /// Drop messages; they stay on the server and are not fetched again
+    ///
+    /// On a terminal the command asks first, unless --yes is given.
     Drop {
         /// Their numbers in the list
         #[arg(required = true)]
         ids: Vec<i64>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }

@@ -56,6 +56,14 @@ impl Context {
 }
 
 impl Context {
+    /// Says what was done that cannot be taken back: a line, unless `-q`; JSON has its own object.
+    pub fn tell_done(&self, text: &str) -> Result<()> {
+        match self.output.json || self.output.quiet {
+            true => Ok(()),
+            false => self.output.line(text),
+        }
+    }
+
     /// Opens the state that the configuration names, or else the environment.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod completions;
 mod config;
+mod confirm;
 mod context;
 mod explain;
 mod fetch;
@@ -13,6 +14,7 @@ mod person;
 mod quarantine;
 mod queue;
 mod queue_add;
+mod queue_add_list;
 mod queue_set;
 mod send;
 mod server;
@@ -36,7 +38,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Server(command) => Ok(server::run(&context, &command)?),
         Command::Queue(command) => queue::run(&context, &command),
         Command::Token(command) => token::run(&context, *command.0),
-        Command::Config(command) => Ok(config::run(&context, &command)?),
+        Command::Config(command) => config::run(&context, &command),
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),

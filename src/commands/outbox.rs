@@ -1,6 +1,7 @@
 //! `outbox`: what is kept to be sent goes out, is looked at, and decided about.
 
 use super::Context;
+use super::confirm::{confirm, messages};
 use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
@@ -42,7 +43,7 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
                 kept::ready_again(&sending, claim, *blindly, &Told(context))
             })
         }
-        OutboxCommand::Drop { ids } => Ok(give_up(context, &store, ids)?),
+        OutboxCommand::Drop { ids, yes } => Ok(give_up(context, &store, ids, *yes)?),
     }
 }
 
@@ -109,8 +110,10 @@ fn find(kept: &[OutboxEntry], id: i64) -> Result<OutboxEntry> {
     })
 }
 
-fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
+fn give_up(context: &Context, store: &Store, ids: &[i64], yes: bool) -> Result<()> {
     let chosen = choose(store, ids, false)?;
+    let messages = messages(ids);
+    confirm(context, yes, &format!("Drop {messages} unsent?"))?;
     for entry in &chosen {
         let claim = outbox::claim(store, entry.id, store.now());
         let lost = claim
@@ -129,9 +132,7 @@ fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
             Err(_) if lost => store.outbox_remove(entry.id, entry.attempts)?,
             Err(err) => return Err(err),
         }
-        context
-            .output
-            .step(&format!("message {}: dropped", entry.id));
+        context.tell_done(&format!("message {}: dropped", entry.id))?;
     }
     if context.output.json {
         let ids: Vec<i64> = chosen.iter().map(|e| e.id).collect();

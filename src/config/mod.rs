@@ -10,6 +10,7 @@
 //! with yaml-edit. Nor does it tell where a value stands that it has read: `locate` asks it again.
 
 mod app;
+mod by_hand;
 #[cfg(test)]
 mod canary_tests;
 mod check;
@@ -59,17 +60,20 @@ mod write;
 
 pub use crate::files::owner_hint;
 pub use app::{App, Apps, swapped};
+pub use by_hand::edit_by_hand;
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};
 pub use database_url::{DatabaseUrl, PORT as DATABASE_PORT};
 pub use given::{Change, Given, put};
-pub use load::{MAX_SIZE, decode, is_blank, load, load_if_shared, parse, read};
+pub use load::{
+    MAX_SIZE, decode, is_blank, load, load_all, load_if_shared, parse, parse_all, read,
+};
 pub use mistake::shown;
 pub use model::*;
-pub use names::{Name, named, no_server, unknown};
+pub use names::{Name, named, nearest, no_server, unknown};
 pub use notify::Notify;
-pub use paths::{absolute_target, resolve_paths};
+pub use paths::{absolute_target, resolve_paths, resolve_queue};
 pub use permission::Purpose;
 pub use ping_url::PingUrl;
 pub use post_url::PostUrl;

@@ -35,8 +35,8 @@ mod ways;
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blob, Blobs, Hold};
-pub use db::postgres::{Place, Wish};
 pub use counters::Counter;
+pub use db::postgres::{Place, Wish};
 pub use facts::Facts;
 pub use health::{Health, Ran};
 pub use incidents::{Event, Incident, IncidentKind, IncidentName};

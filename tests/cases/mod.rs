@@ -13,6 +13,7 @@ mod monitors;
 mod provisioning;
 mod questions;
 mod queue_add;
+mod queue_list;
 mod real;
 mod schema;
 mod secrets;
