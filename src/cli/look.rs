@@ -3,7 +3,7 @@
 
 use super::typed::value;
 use crate::config::Moment;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
@@ -68,15 +68,26 @@ pub struct ExplainArgs {
 #[command(after_long_help = "\
 Examples:
   queuemail status                      a table for people
-  queuemail status --check              for a monitor: silent and 0 without problems
+  queuemail status --check              silent and 0 without problems
+  queuemail status --check --format nagios      for Nagios, Icinga and similar monitors
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
 
 With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if mail flows but
-something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.")]
+something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.
+With --format nagios it is 2 or 1 instead, and 3 if the state cannot be determined.")]
 pub struct StatusArgs {
     /// Print only problems; the exit code says how severe they are
     #[arg(long)]
     pub check: bool,
+    /// Print the result of --check for people, or as a plug-in of Nagios
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        requires = "check",
+        conflicts_with = "json"
+    )]
+    pub format: StatusFormat,
     /// Report a mailbox that was not fetched within this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub max_age: u32,
@@ -121,6 +132,16 @@ pub struct HistoryArgs {
     pub limit: u32,
 }
 
+/// How the result of a check is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Each problem with its hints, on standard error
+    Text,
+    /// One line with performance data, as the Monitoring Plugins guidelines define it; the exit code is
+    /// 0, 1, 2 or 3
+    Nagios,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum QuarantineCommand {
     /// List the messages in quarantine
@@ -143,9 +164,14 @@ pub enum QuarantineCommand {
         all: bool,
     },
     /// Drop messages; they stay on the server and are not fetched again
+    ///
+    /// On a terminal the command asks first, unless --yes is given.
     Drop {
         /// Their numbers in the list
         #[arg(required = true)]
         ids: Vec<i64>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }

@@ -4,6 +4,7 @@ mod apply;
 mod check;
 mod completions;
 mod config;
+mod confirm;
 mod context;
 mod explain;
 mod fetch;
@@ -14,6 +15,7 @@ mod person;
 mod quarantine;
 mod queue;
 mod queue_add;
+mod queue_add_list;
 mod queue_set;
 mod send;
 mod server;
@@ -24,8 +26,9 @@ mod state;
 mod status;
 mod token;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, LogFormatArg};
 use crate::fault::Errors;
+use crate::output::LogFormat;
 
 pub use context::Context;
 
@@ -36,7 +39,7 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::Server(command) => Ok(server::run(&context, &command)?),
         Command::Queue(command) => queue::run(&context, &command),
         Command::Token(command) => token::run(&context, *command.0),
-        Command::Config(command) => Ok(config::run(&context, &command)?),
+        Command::Config(command) => config::run(&context, &command),
         Command::Fetch(args) => fetch::run(&context, &args),
         Command::Send(args) => send::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
@@ -48,5 +51,14 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::State(command) => Ok(state::run(&context, &command)?),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions(args) => Ok(completions::run(&context, &args)?),
+    }
+}
+
+/// How the log is written, by its option.
+pub fn log_format(wanted: LogFormatArg) -> LogFormat {
+    match wanted {
+        LogFormatArg::Text => LogFormat::Text,
+        LogFormatArg::Json => LogFormat::Json,
+        LogFormatArg::Journald => LogFormat::Journald,
     }
 }

@@ -2,7 +2,9 @@
 
 use super::mailbox::MailboxEntry;
 use super::servers::{Incoming, Outgoing};
-use crate::config::{Apps, Config, Defaults, Recording, Relay, TokenStore, Webhook, no_server};
+use crate::config::{
+    Apps, Config, Defaults, Notify, Recording, Relay, TokenStore, Webhook, no_server,
+};
 use crate::fault::Fault;
 use std::collections::HashMap;
 
@@ -87,6 +89,11 @@ impl<'a> Office<'a> {
     /// What is put on record of messages, and for how long.
     pub fn recording(&self) -> Recording {
         self.config.recording()
+    }
+
+    /// Who is told when something fails.
+    pub fn notify(&self) -> Option<&Notify> {
+        self.config.notify.as_ref()
     }
 
     /// Who may hand mail to the relay, and how much.

@@ -210,13 +210,15 @@ impl<'a> Claim<'a> {
 
     /// A person or the server says that it was accepted, or nobody wants it any more.
     pub fn remove(&mut self) -> Result<()> {
-        self.record(Settled::Gone, self.entry.attempts, None).map(drop)
+        self.record(Settled::Gone, self.entry.attempts, None)
+            .map(drop)
     }
 
     /// The same of a message that is found to be sent, for the history.
     pub fn remove_sent(&mut self, sent: &Sent, now: i64) -> Result<()> {
         self.entry.changed_at = now;
-        self.record(Settled::Gone, self.entry.attempts, Some(sent)).map(drop)
+        self.record(Settled::Gone, self.entry.attempts, Some(sent))
+            .map(drop)
     }
 
     /// Lets it be tried again at once, those given up on included.
