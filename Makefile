@@ -23,6 +23,11 @@ demo: ## See it work: a stand-in of Microsoft 365 on this machine, and the real 
 	scripts/need build
 	$(CARGO) run --locked --quiet --example sandbox
 
+.PHONY: demo-fleet
+demo-fleet: ## See two hosts share a state in PostgreSQL, and one of them killed: each message comes once
+	scripts/need demo-fleet
+	$(CARGO) run --locked --quiet --example fleet
+
 .PHONY: test
 test: ## Run every test, with real Dovecot and Postfix (as root, or by sudo)
 	scripts/need test

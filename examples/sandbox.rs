@@ -8,11 +8,13 @@
 #[path = "../tests/standin/mod.rs"]
 mod standin;
 
-use std::fs;
+mod parts;
+
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use parts::{binary, maildir};
 use standin::{App, Standin, User};
 
 const APP: &str = "6f1c3a52-0b7e-4d7f-9a53-2f8f0b6f4e11";
@@ -325,23 +327,6 @@ impl Sandbox {
     }
 }
 
-/// All messages of a maildir, with their paths; none if it is not there.
-fn maildir(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    let mut found = Vec::new();
-    for part in ["new", "cur"] {
-        let Ok(entries) = fs::read_dir(folder.join(part)) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            if let Ok(bytes) = fs::read(entry.path()) {
-                found.push((entry.path(), bytes));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
 /// An argument as one would type it; none of ours has a quote in it.
 fn quoted(arg: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+".contains(c);
@@ -363,31 +348,4 @@ fn words(line: &str) -> Vec<String> {
         }
     }
     words
-}
-
-/// The real binary, built beside this example.
-fn binary() -> PathBuf {
-    let own = std::env::current_exe().expect("the example knows its own path");
-    let profile = own
-        .ancestors()
-        .nth(2)
-        .expect("examples lie in target/<profile>/examples");
-    let binary = profile.join(format!("queuemail{}", std::env::consts::EXE_SUFFIX));
-    // Under `cargo run` it may be missing or older than the sources; cargo finds out quickly.
-    let cargo = std::env::var_os("CARGO");
-    if cargo.is_some() || !binary.exists() {
-        let mut build = Command::new(cargo.unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--bin", "queuemail", "--manifest-path"]);
-        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        let built = build.status().is_ok_and(|status| status.success());
-        assert!(
-            built && binary.exists(),
-            "cannot build {}",
-            binary.display()
-        );
-    }
-    binary
 }

@@ -2,6 +2,7 @@
 //! may befall a server, or the way to it, costs no message and brings none twice.
 
 use super::fetch::{Desk, Via, assert_same};
+use crate::killed;
 use crate::sending;
 use crate::servers::pgbouncer::PgBouncer;
 use crate::servers::{Database, database, postgres, proxy};
@@ -158,6 +159,70 @@ fn the_sql_for_whoever_runs_the_server_makes_the_same() {
         .succeeds()
         .shows("already exist");
     office.fetches_once(&office.by_socket(), 0..3);
+}
+
+/// A role with the rights that docs/fleet.md grants it, and no other, can do all of a host's work.
+#[test]
+fn the_documented_rights_are_enough_and_no_more() {
+    let server = postgres::Postgres::start(None, None);
+    let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fleet.md");
+    let text = fs::read_to_string(documents).unwrap();
+    let blocks: Vec<&str> = text.split("```sql\n").skip(1).collect();
+    let [roles, rights] = blocks[..] else {
+        panic!("docs/fleet.md holds {} blocks of SQL", blocks.len());
+    };
+    // One by one: CREATE DATABASE does not go with others.
+    let each = |database: &str, block: &str| {
+        let sql = block.split("```").next().unwrap();
+        for statement in sql
+            .split_inclusive(';')
+            .filter(|one| !one.trim().is_empty())
+        {
+            server.psql(database, statement);
+        }
+    };
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let url = format!(
+        "host={} port={} dbname=queuemail user=queuemail",
+        server.socket().display(),
+        server.port()
+    );
+    let run = |args: &[&str]| desk.world.run(args).env("QUEUEMAIL_STATE", &url);
+    each("postgres", roles);
+    let tables = run(&["state", "init", "--print"]).succeeds().stdout;
+    server.psql("queuemail", &format!("SET ROLE queuemail_owner; {tables}"));
+    run(&["state", "show"])
+        .fails(78)
+        .mentions("permission denied");
+    each("queuemail", rights);
+    let sent = desk.deliver(0..20);
+    let killing = killed::killing("rename", 1);
+    run(&["fetch"]).under(killing).fails(-10);
+    let ended = "UPDATE lease SET until = clock_timestamp() - interval '1 s'";
+    server.psql("queuemail", ended);
+    run(&["fetch"]).succeeds();
+    assert_same(&sent, &desk.maildir(MAIL), "by a role with few rights");
+    for args in [
+        &["state", "show"][..],
+        &["status"],
+        &["outbox", "list"],
+        &["outbox", "flush"],
+        &["quarantine", "list"],
+        &["token", "list"],
+    ] {
+        run(args).succeeds();
+    }
+    for sql in [
+        "DROP TABLE message",
+        "ALTER TABLE message ADD COLUMN more text",
+        "CREATE TABLE other (id bigint)",
+        "UPDATE meta SET version = 9",
+        "TRUNCATE message",
+    ] {
+        let said = server.psql_as("queuemail", "queuemail", sql).unwrap_err();
+        let is_refused = said.contains("permission denied") || said.contains("must be owner");
+        assert!(is_refused, "{sql}: {said}");
+    }
 }
 
 #[test]
