@@ -64,9 +64,18 @@ pub fn choice(question: &str, choices: &[String], first: usize) -> Result<usize>
 
 /// Asks for yes or no; yes is the proposal.
 pub fn agreed(question: &str) -> Result<bool> {
+    yes_or_no(question, true)
+}
+
+/// Asks for yes or no; no is the proposal, for what cannot be taken back.
+pub fn confirmed(question: &str) -> Result<bool> {
+    yes_or_no(question, false)
+}
+
+fn yes_or_no(question: &str, proposal: bool) -> Result<bool> {
     Confirm::new()
         .with_prompt(question)
-        .default(true)
+        .default(proposal)
         .interact_on(&terminal())
         .map_err(unanswered)
 }

@@ -46,6 +46,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "diagnosis",
             "fetch",
             "health",
+            "incidents",
             "mail",
             "oauth",
             "office",
@@ -69,6 +70,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "expiry",
             "fetch",
             "health",
+            "incidents",
             "mail",
             "oauth",
             "office",
@@ -90,8 +92,9 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     (
         "fetch",
         true,
-        &["delivery", "mail", "office", "reach", "state"],
+        &["delivery", "incidents", "mail", "office", "reach", "state"],
     ),
+    ("incidents", true, &["delivery", "office", "state"]),
     ("provision", true, &[]),
     ("setup", true, &["office"]),
     ("office", true, &[]),
@@ -129,7 +132,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
         &["mail", "oauth", "office", "state", "tokens"],
     ),
     // What they keep of a message is all that the next two know of `mail`.
-    ("delivery", true, &["mail::RemoteId"]),
+    ("delivery", true, &["mail::RemoteId", "mail::Summary"]),
     (
         "state",
         true,
@@ -154,6 +157,7 @@ const ENGINES: &[&str] = &[
     "check",
     "fetch",
     "health",
+    "incidents",
     "provision",
     "reach",
     "relay",

@@ -3,6 +3,7 @@
 mod callers;
 mod campaigns;
 mod compose;
+mod history;
 mod limits;
 mod outbox;
 mod outcomes;

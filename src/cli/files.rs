@@ -10,7 +10,16 @@ pub enum ConfigCommand {
     /// Print the configuration with every secret hidden
     Show,
     /// Print the JSON Schema of the configuration file, for editors
-    Schema,
+    Schema {
+        /// Print the schema of the program's own JSON instead: results, errors and the log
+        #[arg(long)]
+        output: bool,
+    },
+    /// Edit the configuration file with $VISUAL or $EDITOR, and check it before it is replaced
+    ///
+    /// A copy is edited. It takes the place of the file once it is valid; until then nothing changes.
+    /// On a terminal the command shows each problem and offers to edit the copy again.
+    Edit,
     /// Check a configuration file and show each problem with its place
     Validate {
         /// The file to check; `-` reads standard input [default: the one in use]

@@ -1,6 +1,9 @@
-//! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `quarantine`.
+//! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `history`,
+//! `quarantine`.
 
-use clap::{Args, Subcommand};
+use super::typed::value;
+use crate::config::Moment;
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
@@ -65,21 +68,78 @@ pub struct ExplainArgs {
 #[command(after_long_help = "\
 Examples:
   queuemail status                      a table for people
-  queuemail status --check              for a monitor: silent and 0 without problems
+  queuemail status --check              silent and 0 without problems
+  queuemail status --check --format nagios      for Nagios, Icinga and similar monitors
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
 
 With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if mail flows but
-something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.")]
+something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.
+With --format nagios it is 2 or 1 instead, and 3 if the state cannot be determined.")]
 pub struct StatusArgs {
     /// Print only problems; the exit code says how severe they are
     #[arg(long)]
     pub check: bool,
+    /// Print the result of --check for people, or as a plug-in of Nagios
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        requires = "check",
+        conflicts_with = "json"
+    )]
+    pub format: StatusFormat,
     /// Report a mailbox that was not fetched within this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub max_age: u32,
     /// Write metrics for Prometheus' textfile collector to this file
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail history --since 2h                      what came and went in the last two hours
+  queuemail history '<20261129.1@contoso.com>'      where a message went
+  queuemail history customer@example.com --sent     what was sent to somebody, and what became of it
+  queuemail history invoice --queue sales --json    for programs
+
+A word with an @ is a Message-ID or an address (of a mailbox, a sender or a recipient), and must match
+completely. Any other text is searched in From and Subject of the newest 20,000 messages of the period.
+A message that waits in the outbox or in quarantine is not in the history yet.")]
+pub struct HistoryArgs {
+    /// A Message-ID, an address, or text in From or Subject [default: all messages]
+    #[arg(value_name = "MESSAGE-ID|ADDRESS|TEXT")]
+    pub word: Option<String>,
+    /// From this time: a day (2026-11-29), a time (2026-11-29T08:00:00Z), or how long ago (7d, 12h,
+    /// 30m)
+    #[arg(long, value_name = "TIME", value_parser = value::<Moment>())]
+    pub since: Option<Moment>,
+    /// Until this time; a day is included
+    #[arg(long, value_name = "TIME", value_parser = value::<Moment>())]
+    pub until: Option<Moment>,
+    /// Only messages of this queue
+    #[arg(long, value_name = "QUEUE")]
+    pub queue: Option<String>,
+    /// Only sent messages
+    #[arg(long, conflicts_with = "received")]
+    pub sent: bool,
+    /// Only received messages
+    #[arg(long)]
+    pub received: bool,
+    /// Show at most this many messages, the newest
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub limit: u32,
+}
+
+/// How the result of a check is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Each problem with its hints, on standard error
+    Text,
+    /// One line with performance data, as the Monitoring Plugins guidelines define it; the exit code is
+    /// 0, 1, 2 or 3
+    Nagios,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,9 +164,14 @@ pub enum QuarantineCommand {
         all: bool,
     },
     /// Drop messages; they stay on the server and are not fetched again
+    ///
+    /// On a terminal the command asks first, unless --yes is given.
     Drop {
         /// Their numbers in the list
         #[arg(required = true)]
         ids: Vec<i64>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }

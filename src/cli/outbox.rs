@@ -34,9 +34,14 @@ pub enum OutboxCommand {
         blindly: bool,
     },
     /// Drop messages; they are not sent, and no report is made
+    ///
+    /// On a terminal the command asks first, unless --yes is given.
     Drop {
         /// Their numbers in the list
         #[arg(required = true)]
         ids: Vec<i64>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }

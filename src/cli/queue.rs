@@ -6,6 +6,7 @@ use crate::config::{
     AfterFetch, Change, Condition, EmailAddress, Language, Name, Priority, Start, Target,
 };
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
@@ -22,6 +23,8 @@ pub enum QueueCommand {
     /// Change values of a queue or of one of its addresses
     Set(Box<QueueSet>),
     /// Remove a queue, or one of its addresses
+    ///
+    /// On a terminal the command asks first, unless --yes or --dry-run is given.
     Remove {
         /// The queue's name
         #[arg(value_name = "QUEUE")]
@@ -32,6 +35,9 @@ pub enum QueueCommand {
         /// Show how the file would change, and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
 }
 
@@ -43,7 +49,12 @@ Examples:
   queuemail queue add support --address hilfe@contoso.com --server Contoso \\
       --extension-language de --deliver maildir:/var/mail/support
   queuemail queue add orders --address office@contoso.com --server Contoso \\
-      --start now --select unread=true --select from=@fabrikam.com")]
+      --start now --select unread=true --select from=@fabrikam.com
+  queuemail queue add --from-file queues.csv --server Contoso   a line for each address
+
+The first line of a CSV file names the options of its columns, without dashes: queue,address,priority.
+A line of JSON Lines is an object with such names. What a line leaves empty is taken from the command
+line. If a line has an error, nothing is added.")]
 pub struct QueueAdd {
     /// The queue's name
     #[arg(value_name = "QUEUE", value_parser = value::<Name>())]
@@ -62,9 +73,15 @@ pub struct QueueAdd {
     /// Language of the queue, for addresses without their own
     #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
     pub queue_language: Option<Change<Language>>,
-    /// Where fetching begins, for addresses without their own: all, now or a date
+    /// Where fetching begins, for addresses without their own
     #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
     pub queue_start: Option<Change<Start>>,
+    /// Add the addresses in this CSV or JSON Lines file; - for stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "set-password", "password-stdin"])]
+    pub from_file: Option<PathBuf>,
+    /// Add the lines of the list that have no error
+    #[arg(long, requires = "from_file", hide_short_help = true)]
+    pub keep_going: bool,
     /// Replace an address that has other values
     #[arg(long)]
     pub replace: bool,

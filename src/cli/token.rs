@@ -49,9 +49,12 @@ pub struct TokenForget {
     /// A queue, an address or a server
     #[arg(required_unless_present = "all", value_name = "QUEUE|ADDRESS|SERVER")]
     pub name: Option<String>,
-    /// Erase every token
+    /// Erase every token; on a terminal the command asks first
     #[arg(long, conflicts_with = "name")]
     pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Args, Debug)]

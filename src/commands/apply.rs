@@ -8,6 +8,15 @@ use crate::output::escape_lines;
 use crate::provision::Outcome;
 use anyhow::Result;
 
+/// What is told of a change.
+pub struct Told {
+    pub outcome: Outcome,
+    /// More keys of the JSON object.
+    pub about: Vec<(&'static str, Tree)>,
+    /// What people read in place of the outcome's word.
+    pub lines: Option<Vec<String>>,
+}
+
 /// Changes the file and tells the outcome; with `dry_run` only shows what would change.
 pub fn apply(
     context: &Context,
@@ -26,44 +35,51 @@ pub fn apply_to(
     dry_run: bool,
     change: impl FnOnce(&mut Config) -> Result<(Outcome, Vec<(&'static str, String)>)>,
 ) -> Result<()> {
+    apply_and_tell(context, dry_run, |config| {
+        let (outcome, names) = change(config)?;
+        let names = names.into_iter();
+        Ok(Told {
+            outcome,
+            about: names.map(|(key, name)| (key, Tree::Text(name))).collect(),
+            lines: None,
+        })
+    })
+}
+
+/// The same, where the change says itself what is told of it.
+pub fn apply_and_tell(
+    context: &Context,
+    dry_run: bool,
+    change: impl FnOnce(&mut Config) -> Result<Told>,
+) -> Result<()> {
     if !dry_run {
-        let ((outcome, names), written) = config::update(&context.config_path, change)?;
-        return tell(context, outcome, &names, written);
+        let (told, written) = config::update(&context.config_path, change)?;
+        return tell(context, told, written);
     }
-    let ((outcome, names), diff) = config::preview(&context.config_path, change)?;
+    let (told, diff) = config::preview(&context.config_path, change)?;
     if context.output.json {
-        let mut object = described(context, outcome, &names);
+        let mut object = described(context, told);
         object.push(("dry_run", Tree::Flag(true)));
         object.push(("diff", Tree::Text(diff)));
         return context.output.json(&Tree::Map(object));
     }
-    match outcome {
-        Outcome::Unchanged => context.output.line(outcome.word()),
+    match told.outcome {
+        Outcome::Unchanged => context.output.line(told.outcome.word()),
         _ => context.output.line(escape_lines(&diff).trim_end()),
     }
 }
 
-/// The outcome, the names that it is about and the file.
-fn described(
-    context: &Context,
-    outcome: Outcome,
-    names: &[(&'static str, String)],
-) -> Vec<(&'static str, Tree)> {
-    let text = |text: &str| Tree::Text(text.to_owned());
-    let mut object = vec![("result", text(outcome.word()))];
-    object.extend(names.iter().map(|(key, value)| (*key, text(value))));
+/// The outcome, what it is about and the file.
+fn described(context: &Context, told: Told) -> Vec<(&'static str, Tree)> {
+    let mut object = vec![("result", Tree::Text(told.outcome.word().to_owned()))];
+    object.extend(told.about);
     let file = context.config_path.display().to_string();
     object.push(("file", Tree::Text(file)));
     object
 }
 
-/// Prints the outcome: one word, or one JSON object with `names`.
-fn tell(
-    context: &Context,
-    outcome: Outcome,
-    names: &[(&'static str, String)],
-    written: Written,
-) -> Result<()> {
+/// Prints the outcome: one word, or one JSON object.
+fn tell(context: &Context, told: Told, written: Written) -> Result<()> {
     let file = config::shown(&context.config_path);
     if written.new_file {
         context.output.step(&format!("made {file}"));
@@ -73,12 +89,14 @@ fn tell(
             "{file} holds a secret now, so it was made private (0600)"
         ));
     }
-    if !context.output.json {
-        return context.output.line(outcome.word());
+    if context.output.json {
+        return context.output.json(&Tree::Map(described(context, told)));
     }
-    context
-        .output
-        .json(&Tree::Map(described(context, outcome, names)))
+    match told.lines {
+        None => context.output.line(told.outcome.word()),
+        Some(lines) if lines.is_empty() => Ok(()),
+        Some(lines) => context.output.line(&lines.join("\n")),
+    }
 }
 
 /// The value of an option of `add`, which has nothing to take away.

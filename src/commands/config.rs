@@ -1,21 +1,85 @@
-//! `config path`, `show`, `schema` and `validate`.
+//! `config path`, `show`, `schema`, `edit` and `validate`.
 
 use super::Context;
+use crate::child;
 use crate::cli::ConfigCommand;
 use crate::config;
+use crate::fault::{Errors, Fault};
+use crate::output::{eprintln_safe, escape_lines};
+use crate::prompt;
+use crate::provision::Outcome;
+use crate::tell::schema;
 use anyhow::{Context as _, Result};
 use std::io::Read;
 use std::path::Path;
 
-pub fn run(context: &Context, command: &ConfigCommand) -> Result<()> {
+pub fn run(context: &Context, command: &ConfigCommand) -> Result<(), Errors> {
     match command {
-        ConfigCommand::Path => path(context),
-        ConfigCommand::Show => show(context),
-        ConfigCommand::Schema => {
-            let schema = serde_json::to_string_pretty(&config::schema())?;
-            context.output.line(&schema)
+        ConfigCommand::Path => Ok(path(context)?),
+        ConfigCommand::Show => Ok(show(context)?),
+        ConfigCommand::Schema { output } => {
+            let schema = match output {
+                true => schema::of_output()?,
+                false => config::schema(),
+            };
+            let schema = serde_json::to_string_pretty(&schema).map_err(anyhow::Error::from)?;
+            Ok(context.output.line(&schema)?)
         }
+        ConfigCommand::Edit => edit(context),
         ConfigCommand::Validate { file } => validate(context, file.as_deref()),
+    }
+}
+
+/// The editor where neither variable names one: POSIX has it.
+const EDITOR: &str = "vi";
+
+fn edit(context: &Context) -> Result<(), Errors> {
+    let variables = ["VISUAL", "EDITOR"].map(std::env::var);
+    let set = variables.into_iter().flatten();
+    let editor = set.into_iter().find(|text| !text.trim().is_empty());
+    let editor = editor.unwrap_or_else(|| EDITOR.to_owned());
+    let words = config::command_words(&editor)
+        .map_err(|why| Fault::usage(format!("the editor in VISUAL or EDITOR: {why}")))?;
+    let changed = config::edit_by_hand(
+        &context.config_path,
+        |copy| start(&words, copy),
+        |wrong| {
+            if !context.may_ask {
+                return Ok(false);
+            }
+            for err in wrong.iter() {
+                eprintln_safe(&format!("error: {}", escape_lines(&format!("{err:#}"))));
+            }
+            prompt::agreed("Edit it again? Otherwise the file stays as it was")
+        },
+    )?;
+    let outcome = match changed {
+        true => Outcome::Changed,
+        false => Outcome::Unchanged,
+    };
+    if context.output.json {
+        let path = &context.config_path;
+        let object = serde_json::json!({"result": outcome.word(), "file": path});
+        return Ok(context.output.json(&object)?);
+    }
+    Ok(context.output.line(outcome.word())?)
+}
+
+/// Runs the editor on this terminal until it ends.
+fn start(words: &[String], copy: &Path) -> Result<()> {
+    let (program, args) = words.split_first().context("no editor")?;
+    let ended = child::command(program).args(args).arg(copy).status();
+    let ended = ended.map_err(|err| {
+        Fault::usage(format!("cannot start the editor `{program}`: {err}"))
+            .by_system(&err)
+            .hint("name one: EDITOR=nano queuemail config edit")
+    })?;
+    match ended.success() {
+        true => Ok(()),
+        false => Err(Fault::usage(format!(
+            "the editor `{program}` failed ({ended}); nothing was changed"
+        ))
+        .into()),
     }
 }
 
@@ -37,7 +101,7 @@ fn show(context: &Context) -> Result<()> {
     context.output.line(config::to_yaml(&tree)?.trim_end())
 }
 
-fn validate(context: &Context, file: Option<&Path>) -> Result<()> {
+fn validate(context: &Context, file: Option<&Path>) -> Result<(), Errors> {
     let config = match file {
         Some(file) if file == Path::new("-") => {
             let mut bytes = Vec::new();
@@ -47,9 +111,9 @@ fn validate(context: &Context, file: Option<&Path>) -> Result<()> {
                 .read_to_end(&mut bytes)
                 .context("cannot read standard input")?;
             let name = Path::new("standard input");
-            config::parse(&config::decode(bytes, name)?, name)?
+            config::parse_all(&config::decode(bytes, name)?, name)?
         }
-        _ => config::load(file.unwrap_or(&context.config_path))?,
+        _ => config::load_all(file.unwrap_or(&context.config_path))?,
     };
     let counts = [
         ("incoming_servers", config.incoming_servers.len()),
@@ -63,11 +127,13 @@ fn validate(context: &Context, file: Option<&Path>) -> Result<()> {
         for (key, count) in counts {
             object.insert(key.into(), count.into());
         }
-        return context.output.json(&object);
+        return Ok(context.output.json(&object)?);
     }
     let words: Vec<String> = counts
         .iter()
         .map(|(key, count)| format!("{} {count}", key.replace('_', " ")))
         .collect();
-    context.output.line(&format!("valid: {}", words.join(", ")))
+    Ok(context
+        .output
+        .line(&format!("valid: {}", words.join(", ")))?)
 }

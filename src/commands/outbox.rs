@@ -1,9 +1,11 @@
 //! `outbox`: what is kept to be sent goes out, is looked at, and decided about.
 
 use super::Context;
+use super::confirm::{confirm, messages};
 use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
+use crate::incidents::{self, Watch};
 use crate::mail::Receipt;
 use crate::office::Office;
 use crate::send::outbox::{self, Settled};
@@ -17,18 +19,24 @@ use std::collections::HashMap;
 pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
     let store = context.store_alone()?;
     match command {
-        OutboxCommand::List => Ok(tell::outbox::list(&context.output, &store.outbox()?)?),
+        OutboxCommand::List => Ok(tell::outbox::list(
+            &context.output,
+            &store.outbox()?,
+            |entry| outbox::summary(&store, entry),
+        )?),
         OutboxCommand::Show { id, raw } => Ok(show(context, &store, *id, *raw)?),
         OutboxCommand::Flush => {
             outbox::sweep(&store)?;
             let due = store.outbox_due(store.now())?;
-            if due.is_empty() {
+            if due.is_empty() && !incidents::may_change(&store)? {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
             let office = Office::link(&config)?;
             let sending = Sending::new(&context.means, &office, &store);
-            kept::flush_due(&sending, due, &Told(context))
+            let flushed = kept::flush_due(&sending, due, &Told(context));
+            let watched = Watch::new(&context.means, &office, &store).after_flush();
+            Errors::both(flushed, watched.map(drop).map_err(Errors::from))
         }
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;
@@ -39,7 +47,7 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
                 kept::ready_again(&sending, claim, *blindly, &Told(context))
             })
         }
-        OutboxCommand::Drop { ids } => Ok(give_up(context, &store, ids)?),
+        OutboxCommand::Drop { ids, yes } => Ok(give_up(context, &store, ids, *yes)?),
     }
 }
 
@@ -76,7 +84,12 @@ fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
     let bodies = store.outbox_bodies();
     match raw {
         true => bodies.read(&entry.file, &mut |piece| context.output.raw(piece)),
-        false => tell::outbox::show(&context.output, &entry, bodies.place(&entry.file)),
+        false => tell::outbox::show(
+            &context.output,
+            &entry,
+            bodies.place(&entry.file),
+            outbox::summary(store, &entry),
+        ),
     }
 }
 
@@ -106,8 +119,10 @@ fn find(kept: &[OutboxEntry], id: i64) -> Result<OutboxEntry> {
     })
 }
 
-fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
+fn give_up(context: &Context, store: &Store, ids: &[i64], yes: bool) -> Result<()> {
     let chosen = choose(store, ids, false)?;
+    let messages = messages(ids);
+    confirm(context, yes, &format!("Drop {messages} unsent?"))?;
     for entry in &chosen {
         let claim = outbox::claim(store, entry.id, store.now());
         let lost = claim
@@ -123,12 +138,10 @@ fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
                 ))
                 .into());
             }
-            Err(_) if lost => store.outbox_remove(entry.id, entry.attempts)?,
+            Err(_) if lost => store.outbox_remove(entry.id, entry.attempts, None)?,
             Err(err) => return Err(err),
         }
-        context
-            .output
-            .step(&format!("message {}: dropped", entry.id));
+        context.tell_done(&format!("message {}: dropped", entry.id))?;
     }
     if context.output.json {
         let ids: Vec<i64> = chosen.iter().map(|e| e.id).collect();

@@ -1,6 +1,7 @@
 //! `quarantine`: what was given up on, and what a person decides about it.
 
 use super::Context;
+use super::confirm::{confirm, messages};
 use crate::cli::QuarantineCommand;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Kept};
@@ -22,22 +23,42 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
             tell::quarantine::show(&context.output, &message, kept(&store, &message))
         }
         QuarantineCommand::Show { id, raw: true } => print(context, &store, &find(&store, *id)?),
-        QuarantineCommand::Retry { ids, all } => change(
-            context,
-            &store,
-            ids,
-            *all,
-            "to be tried again by the next run",
-            |id| store.release(id),
-        ),
-        QuarantineCommand::Drop { ids } => change(
-            context,
-            &store,
-            ids,
-            false,
-            "dropped; it stays on the server and is not fetched again",
-            |id| drop_one(&store, id),
-        ),
+        QuarantineCommand::Retry { ids, all } => {
+            let every = match all {
+                true => store.quarantine()?.iter().map(|m| m.id).collect(),
+                false => Vec::new(),
+            };
+            change(
+                context,
+                &store,
+                if *all { &every } else { ids },
+                "to be tried again by the next run",
+                |text| {
+                    context.output.step(text);
+                    Ok(())
+                },
+                |id| store.release(id),
+            )
+        }
+        QuarantineCommand::Drop { ids, yes } => {
+            for id in ids {
+                find(&store, *id)?;
+            }
+            let messages = messages(ids);
+            confirm(
+                context,
+                *yes,
+                &format!("Drop {messages}, not to be fetched again?"),
+            )?;
+            change(
+                context,
+                &store,
+                ids,
+                "dropped; it stays on the server and is not fetched again",
+                |text| context.tell_done(text),
+                |id| drop_one(&store, id),
+            )
+        }
     }
 }
 
@@ -86,19 +107,15 @@ fn change(
     context: &Context,
     store: &Store,
     ids: &[i64],
-    all: bool,
     what: &str,
+    tell: impl Fn(&str) -> Result<()>,
     act: impl Fn(i64) -> Result<bool>,
 ) -> Result<()> {
-    let ids = match all {
-        true => store.quarantine()?.iter().map(|m| m.id).collect(),
-        false => ids.to_vec(),
-    };
-    for &id in &ids {
+    for &id in ids {
         if !act(id)? {
             return Err(unknown(store, id)?.into());
         }
-        context.output.step(&format!("message {id}: {what}"));
+        tell(&format!("message {id}: {what}"))?;
     }
     if context.output.json {
         context.output.json(&json!({ "changed": ids }))?;

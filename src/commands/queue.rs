@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::apply::apply;
+use super::confirm::confirm;
 use super::{queue_add, queue_set};
 use crate::cli::QueueCommand;
 use crate::config::{self, Config, EmailAddress, Priority, Queue, Tree};
@@ -21,7 +22,12 @@ pub fn run(context: &Context, command: &QueueCommand) -> Result<(), Errors> {
             name,
             address,
             dry_run,
-        } => remove(context, name, address.as_ref(), *dry_run),
+            yes,
+        } => {
+            let yes = *yes || *dry_run;
+            confirm(context, yes, &question(name, address.as_ref()))?;
+            remove(context, name, address.as_ref(), *dry_run)
+        }
     }?;
     Ok(())
 }
@@ -105,6 +111,14 @@ fn show(context: &Context, name: &str) -> Result<()> {
         return context.output.json(&tree);
     }
     table::print_tree(&context.output, &tree)
+}
+
+/// Asked before a queue or an address is removed.
+fn question(name: &str, address: Option<&EmailAddress>) -> String {
+    match address {
+        None => format!("Remove queue `{name}` with its addresses from the configuration?"),
+        Some(address) => format!("Remove `{address}` of queue `{name}` from the configuration?"),
+    }
 }
 
 fn remove(

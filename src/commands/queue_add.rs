@@ -1,17 +1,20 @@
 //! `queue add`: a queue, or an address to a queue that exists.
 
-use super::Context;
 use super::apply::{apply, given};
 use super::person::Terminal;
+use super::{Context, queue_add_list};
 use crate::cli::{CheckArgs, QueueAdd};
 use crate::fault::Errors;
 use crate::prompt;
-use crate::provision::{self, Mailbox, Person};
+use crate::provision::{self, Mailbox, Outcome, Person, lacking};
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
     let person = Terminal(context);
     let mailbox = mailbox(args)?;
+    if let Some(list) = &args.from_file {
+        return queue_add_list::run(context, args, &mailbox, list);
+    }
     if mailbox.is_complete() || !context.may_ask {
         return Ok(add(context, &mailbox, args.dry_run)?);
     }
@@ -35,11 +38,21 @@ pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
 }
 
 fn add(context: &Context, mailbox: &Mailbox, dry_run: bool) -> Result<()> {
-    let (queue, entry) = mailbox.entry(&Terminal(context))?;
-    let names = [("queue", &*queue), ("address", entry.address.as_str())];
+    let new = mailbox.complete(&Terminal(context))?;
+    let names = [
+        ("queue", &*new.queue),
+        ("address", new.entry.address.as_str()),
+    ];
+    let mut lacking = Vec::new();
     apply(context, dry_run, &names, |config| {
-        provision::add_mailbox(config, &context.config_path, mailbox, &queue, &entry)
-    })
+        let outcome = provision::add_mailbox(config, &context.config_path, &new)?;
+        if outcome != Outcome::Unchanged {
+            lacking = lacking::of_mailbox(config, &new.queue, &new.entry);
+        }
+        Ok(outcome)
+    })?;
+    lacking.iter().for_each(|text| context.output.warn(text));
+    Ok(())
 }
 
 /// What the options say.

@@ -4,7 +4,7 @@ use super::Context;
 use super::apply::{apply, given};
 use super::person::Terminal;
 use crate::cli::{CredentialArgs, IncomingArgs, OutgoingArgs, ServerAdd};
-use crate::provision::{self, Credential, Incoming, Outgoing, Person, Required};
+use crate::provision::{self, Credential, Incoming, Outcome, Outgoing, Person, Required, lacking};
 use anyhow::Result;
 
 pub fn run(context: &Context, kind: Option<&ServerAdd>) -> Result<()> {
@@ -64,9 +64,17 @@ fn add_incoming(context: &Context, said: &Incoming, dry_run: bool) -> Result<()>
 fn add_outgoing(context: &Context, said: &Outgoing, dry_run: bool) -> Result<()> {
     let server = said.server(&Terminal(context))?;
     let names = [("server", &*server.name), ("kind", "outgoing")];
+    let mut lacking = Vec::new();
     apply(context, dry_run, &names, |config| {
-        provision::add_outgoing(config, &context.config_path, &server, said.replace)
-    })
+        let file = &context.config_path;
+        let outcome = provision::add_outgoing(config, file, &server, said.replace)?;
+        if outcome != Outcome::Unchanged {
+            lacking = lacking::of_outgoing(config, &server);
+        }
+        Ok(outcome)
+    })?;
+    lacking.iter().for_each(|text| context.output.warn(text));
+    Ok(())
 }
 
 fn said_of_incoming(args: &IncomingArgs) -> Result<Incoming> {

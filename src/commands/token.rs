@@ -1,5 +1,6 @@
 //! `token`: access tokens for this and other programs, and the ones that are kept.
 
+use super::confirm::confirm;
 use super::{Context, login};
 use crate::cli::{ProtocolArg, TokenCommand, TokenForget, TokenFormat, TokenGet};
 use crate::config::{self, Resource};
@@ -91,7 +92,11 @@ fn sasl_user<'a>(subject: &Subject<'a>) -> Result<&'a str, Fault> {
 fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
     let store = context.store_alone()?;
     let forgotten = match &args.name {
-        None => tokens::forget(&store, None)?,
+        None => {
+            let question = "Erase every stored token, also those that people signed in for?";
+            confirm(context, args.yes, question)?;
+            tokens::forget(&store, None)?
+        }
         Some(name) => {
             let config = config::load(&context.config_path)?;
             let office = Office::link(&config)?;

@@ -96,9 +96,12 @@ fn without(config: &Config, [one, other]: &[Range<usize>; 2], shift: isize) -> C
         defaults: config.defaults.clone(),
         token_store: config.token_store.clone(),
         state: config.state.clone(),
+        history: config.history.clone(),
+        keep_history: config.keep_history,
         incoming_servers: config.incoming_servers.clone(),
         outgoing_servers: config.outgoing_servers.clone(),
         webhooks: config.webhooks.clone(),
+        notify: config.notify.clone(),
         relay: config.relay.clone(),
         queues,
     }

@@ -8,7 +8,7 @@ use super::model::Config;
 use super::paths::resolve_paths;
 use super::problem::Problem;
 use super::refusal::from_serde;
-use crate::fault::{Cause, Fault};
+use crate::fault::{Cause, Errors, Fault};
 use crate::files;
 use crate::shell;
 use anyhow::Result;
@@ -19,6 +19,8 @@ use std::path::Path;
 
 /// The size up to which a file is read, in bytes: some ten thousand queues.
 pub const MAX_SIZE: u64 = 16 << 20;
+/// So many mistakes are shown at once: to find the place of one takes a reading of the file.
+const MOST_SHOWN: usize = 50;
 /// More lines like `%YAML 1.2` are not read: the YAML parser compares each with all others.
 const MOST_DIRECTIVES: usize = 8;
 
@@ -28,8 +30,17 @@ const MOST_DIRECTIVES: usize = 8;
 /// has a mistake.
 pub fn load(path: &Path) -> Result<Config> {
     let (text, metadata) = read(path)?;
-    let mut config = parse(&text, path)?;
-    check_private(&config, &metadata, path)?;
+    finish(parse(&text, path)?, &metadata, path)
+}
+
+/// The same with every mistake, as [`parse_all`] finds them.
+pub fn load_all(path: &Path) -> Result<Config, Errors> {
+    let (text, metadata) = read(path)?;
+    Ok(finish(parse_all(&text, path)?, &metadata, path)?)
+}
+
+fn finish(mut config: Config, metadata: &Metadata, path: &Path) -> Result<Config> {
+    check_private(&config, metadata, path)?;
     resolve_paths(&mut config, path)?;
     Ok(config)
 }
@@ -48,7 +59,16 @@ pub fn load_if_shared(path: &Path) -> Result<Option<Config>> {
 
 /// Reads and checks the text of a file. Paths stay as written.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
-    find_mistake(text).map_err(|mistake| mistake.fault(text, path).into())
+    find_mistakes(text, 1).map_err(|(first, _)| first.fault(text, path).into())
+}
+
+/// The same with every mistake, where reading gets so far: what is no configuration at all, or has a
+/// value of the wrong kind, has one.
+pub fn parse_all(text: &str, path: &Path) -> Result<Config, Errors> {
+    find_mistakes(text, MOST_SHOWN).map_err(|(first, others)| {
+        let fault = |mistake: Mistake| mistake.fault(text, path).into();
+        Errors::several(fault(first), others.into_iter().map(fault))
+    })
 }
 
 /// The text of the file, which must be ours; its permissions are those of what was read.
@@ -182,9 +202,30 @@ pub fn is_blank(text: &str) -> bool {
         .all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'))
 }
 
-/// The checked model, or the first mistake.
-fn find_mistake(text: &str) -> Result<Config, Mistake> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+/// The checked model, or the first mistake and the others, at most so many together; the last says
+/// how many more there are.
+fn find_mistakes(text: &str, most: usize) -> Result<Config, (Mistake, Vec<Mistake>)> {
+    let config = read_model(text).map_err(|mistake| (mistake, Vec::new()))?;
+    let text = without_mark(text);
+    let problems = check::problems(&config);
+    let Some((first, others)) = problems.split_first() else {
+        return Ok(config);
+    };
+    let mut first = from_problem(first, text);
+    let shown = others.iter().take(most.saturating_sub(1));
+    let mut shown: Vec<Mistake> = shown.map(|other| from_problem(other, text)).collect();
+    let more = others.len() - shown.len();
+    shown.last_mut().unwrap_or(&mut first).more = more;
+    Err((first, shown))
+}
+
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The model, of which it is not known yet whether it has a problem.
+fn read_model(text: &str) -> Result<Config, Mistake> {
+    let text = without_mark(text);
     let whole = |problem: &str, note: &str| Mistake {
         problem: problem.to_owned(),
         place: None,
@@ -210,15 +251,7 @@ fn find_mistake(text: &str) -> Result<Config, Mistake> {
             "a configuration needs none",
         ));
     }
-    let config: Config = serde_yaml::from_str(text).map_err(|e| from_serde(&e, text))?;
-    let problems = check::problems(&config);
-    match problems.first() {
-        None => Ok(config),
-        Some(first) => Err(Mistake {
-            more: problems.len() - 1,
-            ..from_problem(first, text)
-        }),
-    }
+    serde_yaml::from_str(text).map_err(|e| from_serde(&e, text))
 }
 
 fn from_problem(problem: &Problem, text: &str) -> Mistake {
@@ -242,7 +275,8 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 pub(super) mod tests {
     use super::*;
     use crate::config::{
-        Address, Defaults, IncomingServer, OutgoingServer, Queue, Relay, SharedState, Webhook,
+        Address, Defaults, IncomingServer, Notify, OutgoingServer, Queue, Relay, SharedState,
+        Webhook,
     };
 
     /// The keys of a type, as serde names them when it refuses another.
@@ -266,6 +300,7 @@ pub(super) mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<Notify>());
         all.extend(keys::<SharedState>());
         all.extend(keys::<crate::config::Select>());
         all.extend(keys::<Relay>());

@@ -10,6 +10,7 @@
 //! with yaml-edit. Nor does it tell where a value stands that it has read: `locate` asks it again.
 
 mod app;
+mod by_hand;
 #[cfg(test)]
 mod canary_tests;
 mod check;
@@ -31,10 +32,13 @@ mod load;
 mod locate;
 mod mistake;
 mod model;
+mod moment;
 mod names;
+mod notify;
 mod parsed;
 mod paths;
 mod permission;
+mod ping_url;
 mod post_url;
 mod preview;
 mod problem;
@@ -47,6 +51,7 @@ mod secret_text;
 mod select;
 mod server_credentials;
 mod shared_state;
+mod span;
 mod target;
 mod token_store;
 mod tree;
@@ -56,17 +61,23 @@ mod write;
 
 pub use crate::files::owner_hint;
 pub use app::{App, Apps, swapped};
+pub use by_hand::edit_by_hand;
 pub use cloud::{Authority, Cloud, Resource};
 pub use command_line::words as command_words;
 pub use credential::{FederatedToken, ManagedIdentity};
 pub use database_url::{DatabaseUrl, PORT as DATABASE_PORT};
 pub use given::{Change, Given, put};
-pub use load::{MAX_SIZE, decode, is_blank, load, load_if_shared, parse, read};
+pub use load::{
+    MAX_SIZE, decode, is_blank, load, load_all, load_if_shared, parse, parse_all, read,
+};
 pub use mistake::shown;
 pub use model::*;
-pub use names::{Name, named, no_server, unknown};
-pub use paths::{absolute_target, resolve_paths};
+pub use moment::Moment;
+pub use names::{Name, named, nearest, no_server, unknown};
+pub use notify::Notify;
+pub use paths::{absolute_target, resolve_paths, resolve_queue};
 pub use permission::Purpose;
+pub use ping_url::PingUrl;
 pub use post_url::PostUrl;
 pub use resolve_secret::closed_to_others;
 pub use schema::schema;
@@ -75,6 +86,7 @@ pub use secret_source::SecretSource;
 pub use select::{Author, Condition, Larger, Select, Verdict};
 pub use server_credentials::{Credentials, CredentialsMut};
 pub use shared_state::SharedState;
+pub use span::Span;
 pub use token_store::TokenStore;
 pub use tree::{Tree, to_yaml};
 pub use values::*;

@@ -4,6 +4,7 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::notify::Notify;
 use super::secret_source::SecretSource;
 use super::select::Select;
 use super::shared_state::SharedState;
@@ -30,6 +31,12 @@ pub struct Config {
     pub token_store: Option<TokenStore>,
     /// Where the state is kept, if not in a folder of this machine: a PostgreSQL database.
     pub state: Option<SharedState>,
+    /// What the history says of messages.
+    #[serde(default)]
+    pub history: History,
+    /// How long the history keeps what it says of a message, as `400d`; 0d keeps no history. 400d
+    /// where absent.
+    pub keep_history: Option<Days>,
     /// App registrations through which mailboxes are read.
     #[serde(default)]
     pub incoming_servers: Vec<IncomingServer>,
@@ -39,12 +46,53 @@ pub struct Config {
     /// What goes with mail that is posted to a URL.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
+    /// Who is told when something fails.
+    pub notify: Option<Notify>,
     /// Who may hand mail to the relay (`sendmail -bs`), and how much.
     #[serde(default)]
     pub relay: Relay,
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
+}
+
+impl Config {
+    /// What is put on record of messages, and for how long.
+    pub fn recording(&self) -> Recording {
+        Recording {
+            days: self.keep_history.unwrap_or(Days::OF_HISTORY),
+            subject: self.history.subject.unwrap_or(true),
+        }
+    }
+}
+
+/// What is put on record of messages, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recording {
+    pub days: Days,
+    /// Subjects, too.
+    pub subject: bool,
+}
+
+impl Recording {
+    /// Whether there is a history at all.
+    pub fn is_on(self) -> bool {
+        self.days.0 > 0
+    }
+
+    /// What is older than this is forgotten; `now` and the answer are Unix seconds.
+    pub fn start(self, now: i64) -> i64 {
+        now - i64::from(self.days.0) * 86_400
+    }
+}
+
+/// What the history says of messages.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// False keeps no subject, neither in the history nor for the list of the quarantine; true
+    /// where absent.
+    pub subject: Option<bool>,
 }
 
 /// What holds where a queue or an address says nothing else.

@@ -2,7 +2,7 @@
 //! starts at the file's folder, so that cron and a shell mean the same file.
 
 use super::credential::FederatedToken;
-use super::model::Config;
+use super::model::{Config, Queue};
 use super::secret_source::SecretSource;
 use super::values::Target;
 use crate::fault::Fault;
@@ -20,19 +20,8 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         }
         Ok(())
     };
-    let secret = |s: &mut Option<SecretSource>| -> Result<()> {
-        if let Some(SecretSource::File(p)) = s {
-            *p = absolute(p, folder)?;
-        }
-        Ok(())
-    };
-    let target = |t: &mut Option<Target>| -> Result<()> {
-        if let Some(t) = t {
-            *t = absolute_target(t, folder)?;
-        }
-        Ok(())
-    };
-    target(&mut config.defaults.deliver)?;
+    let secret = |s: &mut Option<SecretSource>| secret(s, folder);
+    target(&mut config.defaults.deliver, folder)?;
     let incoming = config.incoming_servers.iter_mut();
     let outgoing = config.outgoing_servers.iter_mut();
     let credentials = incoming
@@ -70,9 +59,36 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
             }
         }
     }
-    for a in config.queues.iter_mut().flat_map(|q| &mut q.addresses) {
-        secret(&mut a.password)?;
-        target(&mut a.deliver)?;
+    for queue in &mut config.queues {
+        of_queue(queue, folder)?;
+    }
+    Ok(())
+}
+
+/// Makes every path of a queue of the file absolute, likewise.
+pub fn resolve_queue(queue: &mut Queue, file: &Path) -> Result<()> {
+    let file = std::path::absolute(file)?;
+    of_queue(queue, files::folder_of(&file))
+}
+
+fn of_queue(queue: &mut Queue, folder: &Path) -> Result<()> {
+    for address in &mut queue.addresses {
+        secret(&mut address.password, folder)?;
+        target(&mut address.deliver, folder)?;
+    }
+    Ok(())
+}
+
+fn secret(source: &mut Option<SecretSource>, folder: &Path) -> Result<()> {
+    if let Some(SecretSource::File(path)) = source {
+        *path = absolute(path, folder)?;
+    }
+    Ok(())
+}
+
+fn target(target: &mut Option<Target>, folder: &Path) -> Result<()> {
+    if let Some(target) = target {
+        *target = absolute_target(target, folder)?;
     }
     Ok(())
 }

@@ -6,9 +6,11 @@ use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::database_url::DatabaseUrl;
 use super::model::*;
+use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
 use super::select::{Author, Size};
+use super::span::Span;
 use super::token_store::TokenStore;
 use super::values::*;
 use crate::net::Endpoint;
@@ -65,10 +67,13 @@ text! {
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
     Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
+    PingUrl: { "type": "string", "pattern": "^https?://[^\\s#@]+$" };
+    Span: { "type": "string", "pattern": "^[0-9]+[smhd]$" };
     DatabaseUrl: { "type": "string", "pattern": "^(postgres(ql)?://.*|[^:]*=.*)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Lease: { "type": "string", "pattern": "^[0-9]{1,3}s$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
+    Days: { "type": "string", "pattern": "^[0-9]{1,5}d$" };
     Start: { "type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$" };
     Author: { "type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$" };
     Size: {
@@ -195,6 +200,7 @@ mod tests {
             ("Address", keys::<Address>()),
             ("Select", keys::<super::super::Select>()),
             ("Webhook", keys::<super::super::Webhook>()),
+            ("Notify", keys::<super::super::Notify>()),
             ("SharedState", keys::<super::super::SharedState>()),
         ] {
             keys.sort();

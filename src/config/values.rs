@@ -262,6 +262,31 @@ impl fmt::Display for Day {
     }
 }
 
+/// A number of days, `400d`. Range: 0 to 36,500.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days(pub u32);
+
+impl Days {
+    /// How long the history keeps what nothing else is said of: a year and a month.
+    pub const OF_HISTORY: Days = Days(400);
+}
+
+impl FromStr for Days {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Days, String> {
+        let number = text.strip_suffix('d').and_then(|n| n.parse::<u32>().ok());
+        number.filter(|n| *n <= 36_500).map(Days).ok_or_else(|| {
+            format!("`{text}` is not a number of days from 0d to 36500d: write it like 400d")
+        })
+    }
+}
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}d", self.0)
+    }
+}
+
 /// How long a lease holds after its last renewal: whole seconds, as `60s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease(u32);

@@ -173,7 +173,7 @@ pub fn check_wanted(config: &Config) -> Result<()> {
 }
 
 /// Where the links of a path lead, also when nothing is there yet.
-fn target_of(path: &Path) -> Result<PathBuf> {
+pub fn target_of(path: &Path) -> Result<PathBuf> {
     const LINKS: usize = 40;
     let mut target = path.to_owned();
     for _ in 0..LINKS {
@@ -191,7 +191,7 @@ fn target_of(path: &Path) -> Result<PathBuf> {
 
 /// Takes the lock of a file, `.NAME.lock` beside it; the kernel gives it back when we end. The
 /// lock file stays, since removing it would let two hold it.
-fn lock(target: &Path) -> Result<File> {
+pub fn lock(target: &Path) -> Result<File> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
     let path = files::folder_of(target).join(format!(".{name}.lock"));
     let cannot = |e: std::io::Error| {

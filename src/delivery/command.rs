@@ -8,6 +8,7 @@ use super::handover::Taker;
 use super::{Letter, Rejected, cannot_write};
 use crate::child::{self, Bounds, Ended, Input, Running};
 use crate::fault::Fault;
+use crate::mail::Summary;
 use anyhow::Result;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
@@ -45,9 +46,24 @@ impl Program {
             .env("QUEUEMAIL_UIDVALIDITY", letter.uidvalidity.to_string())
             .env("QUEUEMAIL_SIZE", letter.size.to_string())
             .env("QUEUEMAIL_KIND", letter.kind)
-            .env("QUEUEMAIL_DELIVERY_ID", &letter.delivery_id);
+            .env("QUEUEMAIL_DELIVERY_ID", &letter.delivery_id)
+            .envs(of_header(&letter.summary));
         child::start(command, Input::File(message), BOUNDS)
     }
+}
+
+/// What the header says. Each variable is set, if only to nothing: ours may have been set by whoever
+/// started us.
+fn of_header(summary: &Summary) -> [(&'static str, String); 6] {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    [
+        ("QUEUEMAIL_FROM", text(&summary.from)),
+        ("QUEUEMAIL_TO", summary.to.join(", ")),
+        ("QUEUEMAIL_SUBJECT", text(&summary.subject)),
+        ("QUEUEMAIL_DATE", text(&summary.date)),
+        ("QUEUEMAIL_IN_REPLY_TO", text(&summary.in_reply_to)),
+        ("QUEUEMAIL_REFERENCES", summary.references.join(" ")),
+    ]
 }
 
 impl Taker for Program {

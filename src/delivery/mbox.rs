@@ -432,6 +432,7 @@ mod tests {
             language: "en".into(),
             message_id: None,
             kind: "ordinary",
+            summary: Default::default(),
             original_message_id: None,
             delivery_id: String::new(),
         }

@@ -8,7 +8,7 @@
 use super::machine::{self, Machine};
 use crate::digest::Sha256;
 use crate::mail::header::Fields;
-use crate::mail::{self, RemoteId, authored};
+use crate::mail::{self, RemoteId, Summary};
 
 /// The head is searched for its end up to this many octets.
 const HEAD_LIMIT: usize = 256 << 10;
@@ -24,6 +24,8 @@ pub struct Identity {
     pub machine: Machine,
     /// The Message-ID that a bounce, or another report of a delivery, is about.
     pub original_message_id: Option<String>,
+    /// What its header says for people and programs.
+    pub summary: Summary,
 }
 
 /// Whether the octets are the server's own, in place of a message that it could not convert.
@@ -212,7 +214,8 @@ impl HeadReader {
         let mut digest = Sha256::new();
         keep_report(&mut self.report, &identity, &self.head[end..]);
         let id = identity.message_id.clone().unwrap_or_default();
-        let authored = authored(&self.head[..end]);
+        let (authored, summary) = mail::read_head(&self.head[..end]);
+        identity.summary = summary;
         identity.placeholder = placeholder(&fields, &authored[3]);
         if was_never_sent(&fields) && identity.placeholder != Placeholder::Yes {
             let kept = self.head.len().min(PLACEHOLDER_LIMIT);

@@ -5,7 +5,7 @@
 
 use super::identity::{HeadReader, Identity};
 use crate::delivery::cannot_write;
-use crate::digest;
+use crate::digest::{self, Sha256};
 use crate::mail::{RemoteId, Sink};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -20,6 +20,8 @@ pub struct Staged {
     pub id: RemoteId,
     pub path: PathBuf,
     pub size: u64,
+    /// Of its octets as the server gave them.
+    pub sha256: [u8; 32],
     pub identity: Identity,
 }
 
@@ -44,6 +46,7 @@ struct Arriving {
     file: File,
     path: PathBuf,
     size: u64,
+    sha256: Sha256,
     head: HeadReader,
 }
 
@@ -90,6 +93,7 @@ impl Sink for Intake<'_> {
                     file,
                     path,
                     size: 0,
+                    sha256: Sha256::new(),
                     head: HeadReader::default(),
                 });
                 Ok(())
@@ -103,6 +107,7 @@ impl Sink for Intake<'_> {
             return Err(io::Error::other("octets of no message"));
         };
         open.head.take(octets);
+        open.sha256.update(octets);
         open.size += octets.len() as u64;
         if let Err(e) = open.file.write_all(octets) {
             let path = open.path.clone();
@@ -119,6 +124,7 @@ impl Sink for Intake<'_> {
             id: id.clone(),
             path: open.path,
             size: open.size,
+            sha256: open.sha256.finish(),
             identity: open.head.finish(),
         };
         self.next.send(staged).map_err(|refused| {

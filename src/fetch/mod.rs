@@ -25,13 +25,15 @@ mod start;
 mod verdict;
 mod visit;
 
-use crate::config::{AfterFetch, Day, Select, Start, Target, Webhook};
+use crate::config::{AfterFetch, Day, Recording, Select, Start, Target, Webhook};
 use crate::delivery::{self, Intent, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Kind, kind_of};
 use crate::files::folder_of;
 use crate::mail::{self, Mailbox, RemoteId};
-use crate::state::{Epoch, FolderRecord, Interrupted, Lock, Store, uidvalidity};
+use crate::state::{
+    About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity,
+};
 use anyhow::Result;
 use intake::Staged;
 use pass::Pass;
@@ -51,7 +53,7 @@ pub use look::{Listing, list};
 pub use pile::Sorted;
 pub use plan::{Orders, Work};
 pub use run::run;
-pub use verdict::conclude;
+pub use verdict::of_messages;
 pub use visit::{destination_waits, is_of_delivery};
 
 /// One mailbox, and what is to be done with its mail.
@@ -69,6 +71,8 @@ pub struct Job {
     pub after: AfterFetch,
     /// Put `X-Queuemail-*` header fields before each message.
     pub stamp: bool,
+    /// What the history says of it.
+    pub recording: Recording,
     /// At most so many messages in this run.
     pub limit: Option<u32>,
     /// Only what was received on or after this day.
@@ -89,6 +93,16 @@ pub struct Job {
 }
 
 impl Job {
+    /// Where its messages come from, for the history.
+    fn origin<'a>(&'a self, mailbox: &'a str, folder: &'a str) -> Origin<'a> {
+        Origin {
+            queue: &self.queue,
+            address: mailbox,
+            folder,
+            recording: self.recording,
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.deadline.is_some_and(|end| Instant::now() >= end)
     }
@@ -142,10 +156,24 @@ impl Folder<'_> {
             priority: self.job.priority,
             language: self.job.language.clone(),
             message_id: staged.identity.message_id.clone(),
+            summary: staged.identity.summary.clone(),
             kind: staged.identity.machine.name(),
             original_message_id: staged.identity.original_message_id.clone(),
             delivery_id: self.delivery_id(&staged.id),
         }
+    }
+
+    /// What is on record of a message until it is delivered, and then in the history.
+    fn about(&self, staged: &Staged) -> About {
+        let identity = &staged.identity;
+        About {
+            message_id: identity.message_id.clone(),
+            from: identity.summary.from.clone(),
+            sender: identity.summary.sender.clone(),
+            subject: identity.summary.subject.clone(),
+            sha256: Some(hex(&staged.sha256)),
+        }
+        .within(self.job.recording)
     }
 
     fn delivery_id(&self, id: &RemoteId) -> String {
@@ -293,11 +321,20 @@ fn finish_interrupted(
         lock.check()?;
         match delivery::recover(&intent, since)? {
             Some(place) => {
+                let address = mailbox_key(&job.address);
+                let folder = &message.folder_name;
+                let arrived = Arrived {
+                    about: &message.about,
+                    size: message.size,
+                    place: &place,
+                    delivery_id: &delivery_id(&address, folder, message.epoch, &message.remote),
+                };
                 store.delivered(
                     message.folder,
                     message.epoch,
-                    std::iter::once((&message.remote, place.as_str())),
+                    &[(&message.remote, arrived)],
                     &job.after,
+                    &job.origin(&address, folder),
                     store.now(),
                 )?;
                 tally.fetched += 1;

@@ -109,6 +109,7 @@ pub fn plan<'a>(office: &'a Office<'a>, store: &Store, orders: &Orders<'_>) -> R
                 },
                 after: after.clone().unwrap_or_else(|| entry.after_fetch()),
                 stamp: entry.stamp(),
+                recording: office.recording(),
                 limit: orders.limit,
                 since: orders.since,
                 start: match orders.include_skipped {

@@ -4,21 +4,28 @@
 //! order and folded elsewhere, a date in another zone, words in another encoding (RFC 2047), a
 //! name with quotes or without. What is the same each time is what is read here.
 
+use super::Summary;
 use super::traits::{bare_addresses, single_spaced as words};
 use mail_parser::{Address, HeaderName, Message, MessageParser};
 
 /// Date, From, To and Subject, of which servers change the spelling alone. What cannot be read is
 /// taken as it stands; what is missing is empty.
-pub fn authored(head: &[u8]) -> [String; 4] {
+///
+/// With it goes what people and programs read of the same header.
+pub fn read_head(head: &[u8]) -> ([String; 4], Summary) {
     let Some(message) = MessageParser::default().parse_headers(head) else {
         return Default::default();
     };
+    (authored(&message), Summary::of(&message, head))
+}
+
+fn authored(message: &Message<'_>) -> [String; 4] {
     let date = message.date().filter(|date| date.is_valid());
     [
         date.map(|date| date.to_timestamp().to_string())
-            .unwrap_or_else(|| raw(&message, HeaderName::Date)),
-        addresses(message.from()).unwrap_or_else(|| raw(&message, HeaderName::From)),
-        addresses(message.to()).unwrap_or_else(|| raw(&message, HeaderName::To)),
+            .unwrap_or_else(|| raw(message, HeaderName::Date)),
+        addresses(message.from()).unwrap_or_else(|| raw(message, HeaderName::From)),
+        addresses(message.to()).unwrap_or_else(|| raw(message, HeaderName::To)),
         words(message.subject().unwrap_or_default()),
     ]
 }
@@ -53,7 +60,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(head: &str) -> [String; 4] {
-        authored(head.as_bytes())
+        read_head(head.as_bytes()).0
     }
 
     #[test]
@@ -128,8 +135,8 @@ mod tests {
         #[test]
         fn nothing_panics(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
             first_line(&octets);
-            authored(&octets);
-            authored(&[b"Date: ", &octets[..], b"\r\nFrom: ", &octets[..], b"\r\nSubject: =?", &octets[..]].concat());
+            read_head(&octets);
+            read_head(&[b"Date: ", &octets[..], b"\r\nFrom: ", &octets[..], b"\r\nSubject: =?", &octets[..]].concat());
         }
     }
 }

@@ -13,11 +13,13 @@ pub mod message;
 mod names;
 pub mod sasl;
 pub mod smtp;
+mod summary;
 mod traits;
 mod utf7;
 
 pub use crate::dialogue::Code;
-pub use authored::{authored, first_line};
+pub use authored::{first_line, read_head};
+pub use summary::Summary;
 pub use traits::{Detail, Traits};
 use traits::{bare_id, single_spaced};
 

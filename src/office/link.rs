@@ -2,7 +2,9 @@
 
 use super::mailbox::MailboxEntry;
 use super::servers::{Incoming, Outgoing};
-use crate::config::{Apps, Config, Defaults, Relay, TokenStore, Webhook, no_server};
+use crate::config::{
+    Apps, Config, Defaults, Notify, Recording, Relay, TokenStore, Webhook, no_server,
+};
 use crate::fault::Fault;
 use std::collections::HashMap;
 
@@ -82,6 +84,16 @@ impl<'a> Office<'a> {
     /// What goes with mail that is posted to a URL.
     pub fn webhooks(&self) -> &[Webhook] {
         &self.config.webhooks
+    }
+
+    /// What is put on record of messages, and for how long.
+    pub fn recording(&self) -> Recording {
+        self.config.recording()
+    }
+
+    /// Who is told when something fails.
+    pub fn notify(&self) -> Option<&Notify> {
+        self.config.notify.as_ref()
     }
 
     /// Who may hand mail to the relay, and how much.

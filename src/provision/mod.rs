@@ -3,30 +3,37 @@
 //! All works on the model ([`Config`] in, changed [`Config`] out); who calls has it read and
 //! written. A definition that is not complete ([`Incoming`], [`Outgoing`], [`Mailbox`]) gets what it
 //! lacks from a [`Person`], with whose answers it is what a command line could have said, which
-//! `line` shows.
+//! `line` shows. `many` takes the definitions of mailboxes from a `list`, a `row` each.
 
+mod add_mailbox;
 mod credential;
 mod guide;
 mod incoming;
+pub mod lacking;
 mod line;
+mod list;
+mod many;
 mod outgoing;
 mod queue;
+mod row;
 mod secret;
 mod server;
 
+pub use add_mailbox::{NewMailbox, add_mailbox};
 pub use credential::{Credential, one_stdin};
 pub use guide::{ask_incoming, ask_kind, ask_mailbox, ask_outgoing, known};
 pub use incoming::Incoming;
 pub use line::{incoming_line, outgoing_line, queue_line};
+pub use many::{Line, lines};
 pub use outgoing::Outgoing;
-pub use queue::{Mailbox, add_mailbox, pick, remove_queue, set_queue, tree_of_queue};
+pub use queue::{Mailbox, pick, remove_queue, set_queue, tree_of_queue};
 pub use secret::Wanted;
 pub use server::{
     Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, remove_server, set_server,
     tree_of_server,
 };
 
-use crate::config::{self, Config, EmailAddress, Target, Tree};
+use crate::config::{self, Config, EmailAddress, Queue, Target, Tree};
 use crate::fault::Fault;
 use crate::secret::Secret;
 use anyhow::Result;
@@ -125,6 +132,15 @@ impl Required<'_> {
         let why = self.person.cannot_ask().unwrap_or("nobody is asked");
         Fault::usage(format!("`{flag}` is needed, and {why}")).hint(&self.example)
     }
+}
+
+/// The place of an address in a queue. Exchange's mailbox names know no case.
+fn find(queue: &Queue, address: &EmailAddress) -> Option<usize> {
+    let wanted = address.as_str().to_lowercase();
+    queue
+        .addresses
+        .iter()
+        .position(|a| a.address.as_str().to_lowercase() == wanted)
 }
 
 /// A path typed in a shell: relative to where the shell is, while one in the file is relative

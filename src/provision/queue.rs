@@ -1,6 +1,6 @@
-//! Queues of the configuration and their addresses: put in, changed, removed.
+//! Queues of the configuration and their addresses: what is said of one; changed, removed.
 
-use super::{Outcome, Person, Required, Wanted, differences, different, resolved, typed_target};
+use super::{NewMailbox, Outcome, Person, Required, Wanted, find, typed_target};
 use crate::config::{
     self, Address, AfterFetch, Change, Condition, Config, EmailAddress, Given, Language, Name,
     Priority, Queue, Start, Target, Tree,
@@ -8,7 +8,6 @@ use crate::config::{
 use crate::fault::Fault;
 use crate::shell;
 use anyhow::Result;
-use std::path::Path;
 
 /// What is said of a mailbox and of the queue that it feeds.
 #[derive(Clone, Debug, Default)]
@@ -40,9 +39,9 @@ impl Mailbox {
         self.queue.is_some() && self.address.is_some() && self.server.is_some()
     }
 
-    /// The queue's name, and the entry of the mailbox. Everything but the password is checked before
-    /// that is read or asked for.
-    pub fn entry(&self, person: &dyn Person) -> Result<(String, Address)> {
+    /// The mailbox as it is added. Everything but the password is checked before that is read or asked
+    /// for.
+    pub fn complete(&self, person: &dyn Person) -> Result<NewMailbox> {
         let name = self
             .queue
             .as_ref()
@@ -76,116 +75,15 @@ impl Mailbox {
         if let Some(Change::Set(source)) = password.source(&required)? {
             entry.password = Some(source);
         }
-        Ok((name, entry))
+        Ok(NewMailbox {
+            queue: name,
+            entry,
+            queue_priority: self.queue_priority,
+            queue_language: self.queue_language.clone(),
+            queue_start: self.queue_start,
+            replace: self.replace,
+        })
     }
-}
-
-/// Puts a mailbox into a queue of the configuration of `file`, which is made if need be.
-///
-/// # Errors
-/// One of that address is there with another definition, or the queue is, and `mailbox.replace` is
-/// not set; the configuration would have a mistake.
-pub fn add_mailbox(
-    config: &mut Config,
-    file: &Path,
-    mailbox: &Mailbox,
-    queue: &str,
-    entry: &Address,
-) -> Result<Outcome> {
-    let mut wanted = config.clone();
-    put(&mut wanted, queue, entry, mailbox);
-    config::check_wanted(&wanted)?;
-    let outcome = compare(
-        &resolved(config, file)?,
-        &resolved(&wanted, file)?,
-        queue,
-        &entry.address,
-        mailbox.replace,
-    )?;
-    if outcome != Outcome::Unchanged {
-        *config = wanted;
-    }
-    Ok(outcome)
-}
-
-fn put(config: &mut Config, name: &str, entry: &Address, said: &Mailbox) {
-    let index = match config.queues.iter().position(|q| q.name == name) {
-        Some(index) => index,
-        None => {
-            config.queues.push(Queue {
-                name: name.to_owned(),
-                language: None,
-                priority: None,
-                start: None,
-                addresses: Vec::new(),
-            });
-            config.queues.len() - 1
-        }
-    };
-    let queue = &mut config.queues[index];
-    queue.priority = said.queue_priority.or(queue.priority);
-    queue.language = said.queue_language.clone().or(queue.language.take());
-    queue.start = said.queue_start.or(queue.start);
-    match find(queue, &entry.address) {
-        // The spelling in the file stays: a mailbox's name knows no case.
-        Some(i) => {
-            queue.addresses[i] = Address {
-                address: queue.addresses[i].address.clone(),
-                ..entry.clone()
-            }
-        }
-        None => queue.addresses.push(entry.clone()),
-    }
-}
-
-/// The place of an address in a queue. Exchange's mailbox names know no case.
-fn find(queue: &Queue, address: &EmailAddress) -> Option<usize> {
-    let wanted = address.as_str().to_lowercase();
-    queue
-        .addresses
-        .iter()
-        .position(|a| a.address.as_str().to_lowercase() == wanted)
-}
-
-/// What the change would be; refused if it would overwrite something and `replace` is not set.
-fn compare(
-    old: &Config,
-    new: &Config,
-    name: &str,
-    address: &EmailAddress,
-    replace: bool,
-) -> Result<Outcome> {
-    let Some(before) = old.queue(name) else {
-        return Ok(Outcome::Created);
-    };
-    let tree = |config: &Config| {
-        config
-            .queue(name)
-            .and_then(|q| find(q, address).map(|i| q.addresses[i].tree()))
-    };
-    let (old_entry, new_entry) = (tree(old), tree(new));
-    let queue_tree = |queue: Option<&Queue>| queue.map_or(Tree::Map(Vec::new()), Queue::tree);
-    let mut found = differences(&queue_tree(Some(before)), &queue_tree(new.queue(name)));
-    if let (Some(old), Some(new)) = (&old_entry, &new_entry) {
-        found.extend(differences(old, new));
-    }
-    if !found.is_empty() && !replace {
-        let what = match old_entry {
-            Some(_) => format!("address `{address}` of queue `{name}`"),
-            None => format!("queue `{name}`"),
-        };
-        let quoted = shell::quote(name);
-        return Err(different(
-            &what,
-            &found,
-            &format!("queuemail queue set {quoted} …"),
-        ));
-    }
-    Ok(match old_entry {
-        None => Outcome::Created,
-        Some(_) if found.is_empty() => Outcome::Unchanged,
-        Some(_) => Outcome::Changed,
-    })
 }
 
 /// Changes a queue; the outcome, and what `change` gives.

@@ -141,11 +141,10 @@ fn what_is_missing_comes_from_whoever_answers() {
     let told = script.told.borrow().clone();
     assert!(told.contains("there already (12 wait): now"), "{told}");
     assert_eq!(said.after, Some(AfterFetch::Move("Done".to_owned())));
-    let (queue, entry) = said.entry(&script).unwrap();
-    let file = Path::new(FILE);
-    let add = |config: &mut Config, said| add_mailbox(config, file, said, &queue, &entry);
-    assert_eq!(add(&mut config, &said).unwrap(), Outcome::Created);
-    assert_eq!(add(&mut config, &said).unwrap(), Outcome::Unchanged);
+    let new = said.complete(&script).unwrap();
+    let add = |config: &mut Config| add_mailbox(config, Path::new(FILE), &new);
+    assert_eq!(add(&mut config).unwrap(), Outcome::Created);
+    assert_eq!(add(&mut config).unwrap(), Outcome::Unchanged);
     assert_eq!(config.addresses().count(), 1);
 }
 
@@ -169,8 +168,8 @@ fn a_name_changes_wherever_it_is_said_and_a_server_in_use_stays() {
         password: Some(Given::Stdin),
         ..Mailbox::default()
     };
-    let (queue, entry) = said.entry(&Script::new(&["hunter2"])).unwrap();
-    add_mailbox(&mut config, Path::new(FILE), &said, &queue, &entry).unwrap();
+    let new = said.complete(&Script::new(&["hunter2"])).unwrap();
+    add_mailbox(&mut config, Path::new(FILE), &new).unwrap();
     let new = Some(config::Name("Other".to_owned()));
     let renamed = set_server(&mut config, "Contoso", &new, |_| Ok(())).unwrap();
     assert_eq!(renamed, Outcome::Changed);

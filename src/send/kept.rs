@@ -1,7 +1,7 @@
 //! Messages that are kept in the outbox until they have left: kept, tried, looked for and reported.
 
 use super::outbox::{self, Claim, Destination, ReportTo, Settled};
-use super::{Mail, Post, Sending, verdict, work};
+use super::{Mail, Post, Sending, record, verdict, work};
 use crate::delivery::{self, Place};
 use crate::fault::{Errors, Fault, Kind};
 use crate::mail::Receipt;
@@ -98,6 +98,7 @@ impl<'a> Post<'a> {
     /// What its sender has to know, unless every recipient was accepted.
     pub fn send(&mut self, mail: &Mail<'a>, listener: &dyn Listener) -> Result<()> {
         let result = self.submit(mail, &mut || Ok(()));
+        self.sending.record(mail, &result);
         listener.tell(mail, &result, None)?;
         verdict::judge(mail, result?, || self.sending.scene(mail, self.way))
     }
@@ -135,7 +136,9 @@ impl<'a> Post<'a> {
             claim.remove()?;
             return result.map(drop);
         }
-        let settled = claim.settle(&result, ReportTo::Caller, self.sending.store.now())?;
+        let sent =
+            |settled: &Settled| record::of_attempt(self.sending, &mail, &result, Some(settled));
+        let settled = claim.settle(&result, ReportTo::Caller, self.sending.store.now(), &sent)?;
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),
@@ -269,12 +272,13 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
         // The configuration has changed, or the file cannot be read: it counts as an attempt.
         Err(err) => {
             let result = Err(err);
-            claim.settle(&result, ReportTo::Queue, sending.store.now())?;
+            claim.settle(&result, ReportTo::Queue, sending.store.now(), &|_| None)?;
             return result.map(|_: Receipt| ());
         }
     };
     let result = post.submit(&mail, &mut || claim.hand_over());
-    let settled = claim.settle(&result, ReportTo::Queue, sending.store.now())?;
+    let sent = |settled: &Settled| record::of_attempt(sending, &mail, &result, Some(settled));
+    let settled = claim.settle(&result, ReportTo::Queue, sending.store.now(), &sent)?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
         sending
@@ -304,7 +308,10 @@ pub fn ready_again(
         let route = sending.office.route(&sender)?;
         let mailboxes = Mailboxes::new(&sending.means, sending.office, sending.store);
         if sent::holds(&mailboxes, &route, &claim.entry.message_id)? {
-            claim.remove()?;
+            // What it says is a help; what was found is the fact.
+            let octets = claim.octets().unwrap_or_default();
+            let sent = record::of_found(sending, &route, &claim.entry, &octets);
+            claim.remove_sent(&sent, sending.store.now())?;
             listener.found_sent(&claim.entry, route.user())?;
             return Ok(false);
         }

@@ -5,6 +5,7 @@
 //! whose row says `failed` are tried again.
 
 use super::db::{Error, Reader, Row, Sql, Tx, values};
+use super::history::{self, About, Arrived, Origin};
 use super::{Lock, Locks, Store};
 use crate::config::AfterFetch;
 use crate::digest::sha256;
@@ -76,6 +77,8 @@ pub struct StagedRecord {
     pub intent: String,
     pub fingerprint: [u8; 16],
     pub size: u64,
+    /// What it is about, for whoever finishes it or finds it in quarantine.
+    pub about: About,
 }
 
 /// A message that is skipped.
@@ -109,6 +112,7 @@ pub struct Interrupted {
     pub epoch: Epoch,
     pub remote: RemoteId,
     pub size: u64,
+    pub about: About,
     pub intent: String,
     /// Unix seconds when that went on record.
     pub since: i64,
@@ -519,40 +523,59 @@ impl Store {
         now: i64,
     ) -> Result<()> {
         const STAGE: Sql = Sql::both(
-            "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, changed_at)
-             VALUES (?1, ?2, ?3, 'staged', ?4, ?5, ?6, ?7)
+            "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, about,
+                                  changed_at)
+             VALUES (?1, ?2, ?3, 'staged', ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (folder, epoch, remote) DO UPDATE
-             SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7
+             SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, about = ?7,
+                 changed_at = ?8
              WHERE message.state <> 'delivered'",
         );
+        let abouts: Vec<String> = messages
+            .iter()
+            .map(|message| serde_json::to_string(&message.about))
+            .collect::<Result<_, _>>()?;
         self.intend(lock, |tx| {
-            let rows = messages.iter().map(|message| {
+            let rows = messages.iter().zip(&abouts).map(|(message, about)| {
                 let StagedRecord {
                     remote,
                     intent,
                     fingerprint,
                     size,
+                    about: _,
                 } = message;
-                values![folder, epoch, remote, intent, fingerprint, *size, now]
+                values![
+                    folder,
+                    epoch,
+                    remote,
+                    intent,
+                    fingerprint,
+                    *size,
+                    about,
+                    now
+                ]
             });
             tx.many_later(&STAGE, rows)
         })
     }
 
     /// Puts on record, durably, that these are delivered, and what is to be done on the server;
-    /// the folder's count goes with them.
+    /// the folder's count and the history, of what is from `origin`, go with them.
     pub fn delivered<'a>(
         &self,
         folder: FolderId,
         epoch: Epoch,
-        messages: impl Iterator<Item = (&'a RemoteId, &'a str)> + Clone,
+        messages: &[(&'a RemoteId, Arrived<'a>)],
         after: &AfterFetch,
+        origin: &Origin<'_>,
         now: i64,
     ) -> Result<()> {
         const DELIVERED: Sql = Sql::both(
             "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
-                    attempts = 0, next_attempt = NULL, settle = ?4, delivered_to = ?5, changed_at = ?6
-             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
+                    attempts = 0, next_attempt = NULL, about = NULL, settle = ?4, delivered_to = ?5,
+                    changed_at = ?6
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'
+             RETURNING 1",
         );
         const COUNT: Sql = Sql::both(
             "UPDATE folder SET delivered = delivered + ?2,
@@ -561,14 +584,17 @@ impl Store {
         );
         let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
         self.fact(|tx| {
-            let rows = messages
-                .clone()
-                .map(|(remote, place)| values![folder, epoch, remote, settle.as_ref(), place, now]);
-            let count = tx.many(&DELIVERED, rows)?;
+            let rows = messages.iter().map(|(remote, arrived)| {
+                values![folder, epoch, *remote, settle.as_ref(), arrived.place, now]
+            });
+            let changed = tx.row_of_each(&DELIVERED, rows, |_| Ok(()))?;
+            let count = changed.iter().flatten().count() as u64;
             if count > 0 {
                 tx.later(&COUNT, &values![folder, count, now])?;
             }
-            Ok(())
+            let new = messages.iter().zip(&changed);
+            let new = new.filter(|(_, changed)| changed.is_some());
+            history::write_arrived(tx, origin, new.map(|((_, arrived), _)| arrived), now)
         })
     }
 
@@ -641,7 +667,8 @@ impl Store {
     /// The deliveries of a mailbox that a crash may have interrupted.
     pub fn interrupted(&self, address: &str) -> Result<Vec<Interrupted>> {
         const INTERRUPTED: Sql = Sql::both(
-            "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at, f.name, coalesce(m.size, 0)
+            "SELECT m.folder, m.epoch, m.remote, m.intent, m.changed_at, f.name, coalesce(m.size, 0),
+                    m.about
              FROM folder f JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'staged'",
         );
@@ -654,6 +681,7 @@ impl Store {
                 since: row.get(4)?,
                 folder_name: row.get(5)?,
                 size: row.get::<i64>(6)?.unsigned_abs(),
+                about: history::about(row, 7)?,
             })
         };
         self.read(|reader| reader.rows(&INTERRUPTED, &values![address], interrupted))

@@ -1,9 +1,10 @@
 //! The ledger's counts, held against its rows.
 
 use super::*;
-use crate::state::Health;
+use crate::config::{Days, Recording};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
+use crate::state::{Health, Ran};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::iter;
@@ -112,6 +113,7 @@ impl Desk<'_> {
             intent: "{}".into(),
             fingerprint: self.fingerprint(id),
             size: 1,
+            about: About::default(),
         };
         self.store
             .stage(&Lock::FREE, self.folder, self.epoch, &[record], self.now)
@@ -127,9 +129,10 @@ impl Desk<'_> {
         let before = self.count("state = 'delivered'");
         let ids: Vec<RemoteId> = ids.iter().copied().map(RemoteId::from).collect();
         for ids in [&ids[..], &ids[..1]] {
-            let ids = ids.iter().zip(iter::repeat("place"));
+            let about = About::default();
+            let ids: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
             self.store
-                .delivered(self.folder, self.epoch, ids, after, self.now)
+                .delivered(self.folder, self.epoch, &ids, after, &ORIGIN, self.now)
                 .unwrap();
         }
         if self.count("state = 'delivered'") > before {
@@ -498,8 +501,8 @@ fn nothing_reads_the_whole_ledger() {
     store.set_start(&Lock::FREE, folder, "{}").unwrap();
     store.started(&Lock::FREE, folder, Some("9")).unwrap();
     let runs = [
-        (ADDRESS.to_owned(), None),
-        (ADDRESS.to_owned(), Some("no".to_owned())),
+        Ran::new(ADDRESS.to_owned(), None),
+        Ran::new(ADDRESS.to_owned(), Some("no".to_owned())),
     ];
     store.record_runs(&runs, now).unwrap();
     store.health(ADDRESS).unwrap();
@@ -549,6 +552,25 @@ fn check_plans(desk: &Desk<'_>, is_list: bool) -> usize {
     run.len()
 }
 
+const ORIGIN: Origin<'_> = Origin {
+    queue: "q",
+    address: ADDRESS,
+    folder: "INBOX",
+    recording: Recording {
+        days: Days::OF_HISTORY,
+        subject: true,
+    },
+};
+
+fn arrived(about: &About) -> Arrived<'_> {
+    Arrived {
+        about,
+        size: 1,
+        place: "place",
+        delivery_id: "id",
+    }
+}
+
 fn deliver(desk: &Desk<'_>, ids: &[RemoteId]) {
     let staged: Vec<_> = ids
         .iter()
@@ -557,14 +579,16 @@ fn deliver(desk: &Desk<'_>, ids: &[RemoteId]) {
             intent: String::new(),
             fingerprint: [0; 16],
             size: 1,
+            about: About::default(),
         })
         .collect();
     desk.store
         .stage(&Lock::FREE, desk.folder, 1, &staged, 0)
         .unwrap();
-    let places = ids.iter().map(|id| (id, "x"));
+    let about = About::default();
+    let arrived: Vec<_> = ids.iter().map(|id| (id, arrived(&about))).collect();
     desk.store
-        .delivered(desk.folder, 1, places, &AfterFetch::Seen, 0)
+        .delivered(desk.folder, 1, &arrived, &AfterFetch::Seen, &ORIGIN, 0)
         .unwrap();
 }
 

@@ -6,6 +6,7 @@
 //! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
 mod blobs;
+mod counters;
 mod db;
 mod disk;
 #[cfg(test)]
@@ -14,6 +15,8 @@ mod facts;
 mod failure;
 mod health;
 mod heartbeat;
+mod history;
+mod incidents;
 mod lease;
 mod ledger;
 mod lock;
@@ -33,9 +36,14 @@ mod ways;
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blob, Blobs, Hold};
+pub use counters::Counter;
 pub use db::postgres::{Place, Wish};
 pub use facts::Facts;
-pub use health::Health;
+pub use health::{Health, Ran};
+pub use history::{
+    About, Answer, Arrived, LOOKED_AT, Origin, Past, Question, Recipient, Sent, What,
+};
+pub use incidents::{Event, Incident, IncidentKind, IncidentName};
 pub use lease::Holder;
 pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
@@ -459,7 +467,7 @@ mod tests {
         let log = || std::fs::metadata(folder.path().join(LOG)).map_or(0, |log| log.len());
         let runs = |n: usize, now| {
             let store = Store::open(folder.path()).unwrap();
-            let address = |i| (format!("{i}-{}@contoso.com", "a".repeat(200)), None);
+            let address = |i| Ran::new(format!("{i}-{}@contoso.com", "a".repeat(200)), None);
             store
                 .record_runs(&(0..n).map(address).collect::<Vec<_>>(), now)
                 .unwrap();

@@ -4,7 +4,8 @@
 //! was accepted, reported back or dropped by a person.
 
 use super::blobs::NewBlob;
-use super::db::{Error, Row, Sql, values};
+use super::db::{Error, Row, Sql, Tx, values};
+use super::history::{self, Sent};
 use super::{Lock, LockName, Store};
 use crate::fault::{Fault, Kind};
 use crate::mail::Envelope;
@@ -181,16 +182,27 @@ impl Store {
     /// Puts on record, durably, what is about to happen to a message, of which `lock` is. Body, size
     /// and ids do not change.
     pub fn outbox_update(&self, lock: &Lock, entry: &OutboxEntry) -> Result<()> {
-        self.outbox_write(Some(lock), entry, entry.attempts)
+        self.outbox_write(Some(lock), entry, entry.attempts, None)
     }
 
-    /// Puts on record, durably, what became of a message that had been tried so often: whoever works
-    /// on it by now, unless they have tried it since.
-    pub fn outbox_settle(&self, entry: &OutboxEntry, attempts: u32) -> Result<()> {
-        self.outbox_write(None, entry, attempts)
+    /// Puts on record, durably, what became of a message that had been tried so often, with what the
+    /// history is to say of it: whoever works on it by now, unless they have tried it since.
+    pub fn outbox_settle(
+        &self,
+        entry: &OutboxEntry,
+        attempts: u32,
+        sent: Option<&Sent>,
+    ) -> Result<()> {
+        self.outbox_write(None, entry, attempts, sent)
     }
 
-    fn outbox_write(&self, lock: Option<&Lock>, entry: &OutboxEntry, attempts: u32) -> Result<()> {
+    fn outbox_write(
+        &self,
+        lock: Option<&Lock>,
+        entry: &OutboxEntry,
+        attempts: u32,
+        sent: Option<&Sent>,
+    ) -> Result<()> {
         const UPDATE: Sql = Sql::both(
             "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
                     next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, kept_at = ?10,
@@ -213,17 +225,27 @@ impl Store {
             entry.changed_at,
             attempts,
         ];
+        let write = |tx: &mut Tx<'_>| {
+            tx.later(&UPDATE, &row)?;
+            sent.map_or(Ok(()), |sent| {
+                history::write_sent(tx, sent, entry.changed_at)
+            })
+        };
         match lock {
-            Some(lock) => self.intend(lock, |tx| tx.later(&UPDATE, &row)),
-            None => self.fact(|tx| tx.later(&UPDATE, &row)),
+            Some(lock) => self.intend(lock, write),
+            None => self.fact(write),
         }
     }
 
     /// Takes a message off the record that had been tried so often: it is dealt with, whoever works
-    /// on it by now. Its body is then nobody's.
-    pub fn outbox_remove(&self, id: i64, attempts: u32) -> Result<()> {
+    /// on it by now. Its body is then nobody's. `sent` is what the history is to say of it, and when
+    /// it was (Unix seconds).
+    pub fn outbox_remove(&self, id: i64, attempts: u32, sent: Option<(&Sent, i64)>) -> Result<()> {
         const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1 AND attempts = ?2");
-        self.fact(|tx| tx.later(&REMOVE, &values![id, attempts]))
+        self.fact(|tx| {
+            tx.later(&REMOVE, &values![id, attempts])?;
+            sent.map_or(Ok(()), |(sent, at)| history::write_sent(tx, sent, at))
+        })
     }
 
     pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {

@@ -2,6 +2,7 @@
 
 use super::Store;
 use super::db::{Error, Row, Sql, values};
+use super::history::{self, About};
 use super::ledger::Epoch;
 use crate::mail::RemoteId;
 use anyhow::Result;
@@ -17,6 +18,8 @@ pub struct Quarantined {
     pub remote: RemoteId,
     pub attempts: u32,
     pub reason: String,
+    /// What is known of it, if it got as far as to be staged.
+    pub about: About,
     /// Unix seconds.
     pub since: i64,
 }
@@ -25,7 +28,8 @@ pub struct Quarantined {
 macro_rules! given_up {
     ($rest:literal) => {
         Sql::both(concat!(
-            "SELECT m.id, f.address, f.name, m.epoch, m.remote, m.attempts, m.reason, m.changed_at
+            "SELECT m.id, f.address, f.name, m.epoch, m.remote, m.attempts, m.reason, m.changed_at,
+                    m.about
              FROM message m JOIN folder f ON f.id = m.folder ",
             $rest
         ))
@@ -42,6 +46,7 @@ fn quarantined(row: &Row<'_>) -> Result<Quarantined, Error> {
         attempts: row.get(5)?,
         reason: row.get::<Option<String>>(6)?.unwrap_or_default(),
         since: row.get(7)?,
+        about: history::about(row, 8)?,
     })
 }
 
@@ -76,7 +81,7 @@ impl Store {
     /// the server. False where it is not in quarantine.
     pub fn drop_quarantined(&self, id: i64, now: i64) -> Result<bool> {
         const DROP: Sql = Sql::both(
-            "UPDATE message SET state = 'dropped', changed_at = ?2
+            "UPDATE message SET state = 'dropped', changed_at = ?2, about = NULL
              WHERE id = ?1 AND state = 'quarantined'",
         );
         self.transaction(|tx| tx.run(&DROP, &values![id, now]))

@@ -30,7 +30,7 @@ fn statements() -> Vec<[String; 2]> {
             found.extend(postgres.map(|(postgres, _)| [sqlite, postgres]));
         }
         // `macro!("the rest")`, whose beginning is in the macro.
-        for name in ["entries!", "given_up!"] {
+        for name in ["entries!", "given_up!", "newest!"] {
             let Some((_, made)) =
                 text.split_once(&format!("macro_rules! {}", &name[..name.len() - 1]))
             else {

@@ -1,15 +1,21 @@
 //! The messages of the outbox.
 
 use super::table::Table;
+use crate::mail::Summary;
 use crate::output::{Output, escape};
 use crate::state::{OutboxEntry, OutboxState};
 use crate::wording::{local_time, stamp};
 use anyhow::Result;
 use serde_json::json;
 
-pub fn list(output: &Output, all: &[OutboxEntry]) -> Result<()> {
+/// All messages; `summary` tells what the header of one says.
+pub fn list(
+    output: &Output,
+    all: &[OutboxEntry],
+    summary: impl Fn(&OutboxEntry) -> Summary,
+) -> Result<()> {
     if output.json {
-        let all: Vec<_> = all.iter().map(as_json).collect();
+        let all: Vec<_> = all.iter().map(|e| as_json(e, &summary(e))).collect();
         return output.json(&json!({ "outbox": all }));
     }
     let mut table = Table::new(&[
@@ -18,11 +24,13 @@ pub fn list(output: &Output, all: &[OutboxEntry]) -> Result<()> {
         "STATE",
         "NEXT",
         "TRIES",
-        "SENDER",
+        "FROM",
         "RECIPIENTS",
+        "SUBJECT",
         "REASON",
     ]);
     for entry in all {
+        let said = summary(entry);
         let to = people(entry);
         let to = match to.len() {
             0..=2 => to.join(", "),
@@ -35,8 +43,11 @@ pub fn list(output: &Output, all: &[OutboxEntry]) -> Result<()> {
             entry.state.word().to_owned(),
             next,
             entry.attempts.to_string(),
-            entry.envelope.from.clone().unwrap_or_default(),
+            said.from
+                .or_else(|| entry.envelope.from.clone())
+                .unwrap_or_default(),
             to,
+            said.subject.unwrap_or_default(),
             entry.reason.clone(),
         ]);
     }
@@ -54,10 +65,10 @@ fn people(entry: &OutboxEntry) -> Vec<String> {
     entry.envelope.to.iter().chain(refused).cloned().collect()
 }
 
-/// One message, whose octets are at `place`.
-pub fn show(output: &Output, entry: &OutboxEntry, place: String) -> Result<()> {
+/// One message, whose octets are at `place`, and whose header says this.
+pub fn show(output: &Output, entry: &OutboxEntry, place: String, said: Summary) -> Result<()> {
     if output.json {
-        let mut object = as_json(entry);
+        let mut object = as_json(entry, &said);
         object["file"] = json!(place);
         return output.json(&object);
     }
@@ -73,9 +84,10 @@ pub fn show(output: &Output, entry: &OutboxEntry, place: String) -> Result<()> {
         ("next attempt", next_attempt(entry).unwrap_or_default()),
         ("attempts", entry.attempts.to_string()),
         ("submitted by", entry.submitter.clone().unwrap_or_default()),
-        ("submitted by", entry.submitter.clone().unwrap_or_default()),
         ("sender", entry.envelope.from.clone().unwrap_or_default()),
+        ("from", said.from.unwrap_or_default()),
         ("to", entry.envelope.to.join(", ")),
+        ("subject", said.subject.unwrap_or_default()),
         ("refused", refused.join("; ")),
         ("message-id", entry.message_id.clone()),
         ("size", entry.size.to_string()),
@@ -89,7 +101,7 @@ pub fn show(output: &Output, entry: &OutboxEntry, place: String) -> Result<()> {
     Ok(())
 }
 
-fn as_json(entry: &OutboxEntry) -> serde_json::Value {
+fn as_json(entry: &OutboxEntry, said: &Summary) -> serde_json::Value {
     json!({
         "id": entry.id,
         "state": entry.state.word(),
@@ -97,9 +109,10 @@ fn as_json(entry: &OutboxEntry) -> serde_json::Value {
         "next_attempt": stamp(entry.next_attempt).filter(|_| entry.state == OutboxState::Waiting),
         "attempts": entry.attempts,
         "submitter": entry.submitter,
-        "submitter": entry.submitter,
         "from": entry.envelope.from,
+        "from_header": said.from,
         "to": entry.envelope.to,
+        "subject": said.subject,
         "refused": entry.refused,
         "message_id": entry.message_id,
         "size": entry.size,

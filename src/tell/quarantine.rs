@@ -17,7 +17,9 @@ pub fn list(
         let all: Vec<Value> = all.iter().map(|m| as_json(m, place(m))).collect();
         return output.json(&json!({ "quarantine": all }));
     }
-    let mut table = Table::new(&["ID", "SINCE", "ADDRESS", "FOLDER", "UID", "REASON"]);
+    let mut table = Table::new(&[
+        "ID", "SINCE", "ADDRESS", "FOLDER", "UID", "FROM", "SUBJECT", "REASON",
+    ]);
     for message in all {
         table.row(vec![
             message.id.to_string(),
@@ -25,10 +27,17 @@ pub fn list(
             message.address.clone(),
             message.folder.clone(),
             message.remote.to_string(),
+            or_dash(&message.about.from),
+            or_dash(&message.about.subject),
             message.reason.clone(),
         ]);
     }
     table.print(output)
+}
+
+/// What is not known of a message that did not get as far as to us.
+fn or_dash(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(|| "-".to_owned())
 }
 
 /// One message, whose octets are at `place`.
@@ -42,6 +51,9 @@ pub fn show(output: &Output, message: &Quarantined, place: Option<String>) -> Re
         ("folder", message.folder.clone()),
         ("uid", message.remote.to_string()),
         ("uidvalidity", uidvalidity(message.epoch).to_string()),
+        ("from", or_dash(&message.about.from)),
+        ("subject", or_dash(&message.about.subject)),
+        ("message-id", or_dash(&message.about.message_id)),
         ("since", local_time(message.since)),
         ("attempts", message.attempts.to_string()),
         ("reason", message.reason.clone()),
@@ -63,6 +75,9 @@ fn as_json(message: &Quarantined, place: Option<String>) -> Value {
         "uid": message.remote.to_string(),
         "uidvalidity": uidvalidity(message.epoch),
         "since": stamp(message.since),
+        "from": message.about.from,
+        "subject": message.about.subject,
+        "message_id": message.about.message_id,
         "attempts": message.attempts,
         "reason": message.reason,
         "message": place,

@@ -551,3 +551,55 @@ fn names_in_hints_can_be_pasted() {
         assert_eq!(shell_words::split(command).unwrap(), words, "{ran}");
     }
 }
+
+#[test]
+fn every_problem_of_a_file_is_reported_at_once() {
+    let world = World::new();
+    world.add_contoso();
+    let text = world.config()
+        + "\
+queues:
+  - name: support
+    addresses:
+      - { address: a@contoso.com, server: Cntoso }
+      - { address: A@contoso.com, server: Contoso }
+  - name: support
+    addresses:
+      - { address: b@contoso.com, server: Contoso, outgoing_server: Fabrikam }
+";
+    world.write_config(&text);
+    let ran = world.run(["config", "validate"]).fails(78);
+    let piped = world
+        .run(["config", "validate", "-"])
+        .stdin(&text)
+        .fails(78);
+    for ran in [ran, piped] {
+        for words in [
+            "no server `Cntoso`",
+            "address `A@contoso.com` twice",
+            "queue `support` twice",
+            "no server `Fabrikam`",
+        ] {
+            assert_eq!(ran.stderr.matches(words).count(), 1, "{words}: {ran}");
+        }
+        assert!(!ran.stderr.contains("more mistake"), "{ran}");
+    }
+    // Of very many only some are shown, and how many there are.
+    let more: String = (0..60)
+        .map(|i| {
+            format!(
+                "  - {{ name: q{i}, addresses: [{{ address: q{i}@contoso.com, server: x }}] }}\n"
+            )
+        })
+        .collect();
+    let ran = world
+        .run(["config", "validate", "-"])
+        .stdin(format!("{text}{more}"))
+        .fails(78)
+        .mentions("the file holds 14 more mistakes");
+    assert_eq!(ran.stderr.matches("error: ").count(), 50, "{ran}");
+    // Other commands show the first.
+    let ran = world.run(["queue", "list"]).fails(78);
+    assert_eq!(ran.stderr.matches("error: ").count(), 1, "{ran}");
+    ran.mentions("the file holds 3 more mistakes");
+}

@@ -416,3 +416,44 @@ fn the_path_and_the_whole_are_shown() {
         .succeeds()
         .prints("valid: incoming servers 1, outgoing servers 0, queues 2, addresses 2\n");
 }
+
+#[test]
+fn an_editor_changes_a_copy_that_must_be_valid() {
+    let world = World::with_config(BY_HAND);
+    world.chmod(&world.config_path(), 0o640);
+    let edit = |editor: &str| world.run(["config", "edit"]).env("EDITOR", editor);
+    edit("sed -i s/0x10/3/").succeeds().prints("changed\n");
+    let wanted = BY_HAND.replace("0x10", "3");
+    assert_eq!(world.config(), wanted);
+    assert_eq!(world.mode(&world.config_path()), 0o640);
+    edit("true").succeeds().prints("unchanged\n");
+    // VISUAL goes first.
+    edit("false").env("VISUAL", "true").succeeds();
+    edit("false").fails(64).mentions("nothing was changed");
+    edit("no-such-editor").fails(64).mentions("no-such-editor");
+    edit("sed -i s/oauth-service/oauth-servce/")
+        .fails(78)
+        .mentions("oauth-service");
+    assert_eq!(world.config(), wanted);
+    // A secret makes the file private.
+    edit("sed -i 's/secret:.*/secret: hunter2/'")
+        .succeeds()
+        .hides("hunter2");
+    assert_eq!(world.mode(&world.config_path()), 0o600);
+    let folder = world.config_path();
+    let names = std::fs::read_dir(folder.parent().unwrap()).unwrap();
+    let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "the file and its lock: {names:?}");
+    // A new one begins with what every new one begins with.
+    let world = World::new();
+    let run = world
+        .run(["config", "edit"])
+        .env("EDITOR", "sed -i '$a #mine'");
+    run.succeeds().prints("changed\n");
+    assert!(
+        world.config().contains("version: 1\n#mine"),
+        "{}",
+        world.config()
+    );
+    assert_eq!(world.mode(&world.config_path()), 0o600);
+}

@@ -432,3 +432,86 @@ fn no_question_where_questions_are_forbidden() -> Result<(), Error> {
     world.run(["server", "add"]).fails(64).says("missing_kind");
     Ok(())
 }
+
+/// Ends with this exit code; what was said until then.
+fn ends(mut terminal: PtySession, code: i32) -> Result<String, Error> {
+    let said = terminal.exp_eof()?;
+    let status = terminal.process().wait().expect("an end");
+    // As `Exited(Pid(1), 64)`.
+    let status = format!("{status:?}");
+    assert!(status.ends_with(&format!(", {code})")), "{status}: {said}");
+    Ok(said)
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_asked_for() -> Result<(), Error> {
+    let world = World::new();
+    world.add_contoso();
+    let add = |name: &str| {
+        let address = format!("{name}@contoso.com");
+        let run = world.run(["queue", "add", name, "--server", "Contoso"]);
+        run.args(["--address", &address]).succeeds();
+    };
+    add("support");
+    let before = world.config();
+    let remove = ["queue", "remove", "support"];
+    for no in ["n", ""] {
+        let mut t = terminal(&world, &remove)?;
+        t.exp_string("Remove queue `support` with its addresses from the configuration?")?;
+        t.send_line(no)?;
+        let said = ends(t, 64)?;
+        assert!(said.contains("nothing was changed"), "{said}");
+        assert_eq!(world.config(), before);
+    }
+    let mut t = terminal(&world, &remove)?;
+    t.exp_string("Remove queue")?;
+    t.send_line("y")?;
+    assert!(ends(t, 0)?.contains("removed"));
+    assert!(!world.config().contains("support@contoso.com"));
+    for answer in [&["--yes"][..], &["-y"], &["--no-input"]] {
+        add("support");
+        let args: Vec<&str> = remove.iter().chain(answer).copied().collect();
+        let said = ends(terminal(&world, &args)?, 0)?;
+        assert_eq!(said.trim(), "removed");
+    }
+    // Without a terminal it is as it was before there was a question.
+    add("support");
+    world.run(remove).succeeds().prints("removed\n");
+
+    let mut t = terminal(&world, &["token", "forget", "--all"])?;
+    t.exp_string("Erase every stored token")?;
+    t.send_line("n")?;
+    ends(t, 64)?;
+    let said = ends(terminal(&world, &["token", "forget", "--all", "--yes"])?, 0)?;
+    assert_eq!(said.trim(), "forgot 0 tokens");
+    Ok(())
+}
+
+#[test]
+fn an_edit_that_is_not_valid_can_be_edited_again_or_given_up() -> Result<(), Error> {
+    let world = World::new();
+    world.add_contoso();
+    let before = world.config();
+    // The first time it writes what is wrong, then what is right.
+    let script = "#!/bin/sh\nif [ -e \"$HOME/once\" ]; then sed -i s/wrong/graph/ \"$1\"; else touch \"$HOME/once\"; printf '    via: wrong\\n' >>\"$1\"; fi\n";
+    let script = world.write("editor", script);
+    world.chmod(&script, 0o755);
+    let edit = |answer: &str, code| {
+        let command = world
+            .run(["config", "edit"])
+            .env("TERM", "xterm")
+            .env("EDITOR", &script)
+            .command();
+        let mut t = spawn_command(command, Some(30_000))?;
+        t.exp_string("wrong")?;
+        t.exp_string("Edit it again?")?;
+        t.send_line(answer)?;
+        ends(t, code)
+    };
+    edit("n", 78)?;
+    assert_eq!(world.config(), before);
+    std::fs::remove_file(world.path("once")).unwrap();
+    assert!(edit("y", 0)?.contains("changed"));
+    assert_eq!(world.config(), format!("{before}    via: graph\n"));
+    Ok(())
+}

@@ -178,3 +178,75 @@ fn a_bad_value_names_its_option() {
         .fails(64)
         .says("missing_address");
 }
+
+#[test]
+fn what_is_lacking_is_said_at_once() {
+    let world = world();
+    world
+        .run(add("support@contoso.com", &[]))
+        .succeeds()
+        .prints("created\n")
+        .mentions("warning: `support@contoso.com` has no delivery, and `fetch` needs one: queuemail queue set support --address support@contoso.com --deliver maildir:PATH");
+    let deliver = ["--deliver", "stdout"];
+    let ran = world.run(add("b@contoso.com", &deliver)).succeeds();
+    assert_eq!(ran.stderr, "");
+    // What is there already was said when it came.
+    let ran = world.run(add("support@contoso.com", &[])).succeeds();
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("unchanged\n", ""));
+    world
+        .run([
+            "server",
+            "add",
+            "incoming",
+            "People",
+            "--auth",
+            "oauth-user",
+        ])
+        .args([
+            "--address",
+            "https://login.microsoftonline.com/contoso.onmicrosoft.com",
+        ])
+        .args(["--client-id", crate::world::CLIENT_ID])
+        .succeeds();
+    let person = [
+        "queue",
+        "add",
+        "p",
+        "--address",
+        "p@contoso.com",
+        "--server",
+        "People",
+    ];
+    world
+        .run(person)
+        .args(deliver)
+        .succeeds()
+        .mentions("sign in once: queuemail token login p@contoso.com");
+    world.run(["queue", "remove", "p"]).succeeds();
+    let with_password = ["--password-env", "P"];
+    let ran = world.run(person).args(deliver).args(with_password);
+    assert_eq!(ran.succeeds().stderr, "");
+    let outgoing = [
+        "server",
+        "add",
+        "outgoing",
+        "Out",
+        "--auth",
+        "oauth-service",
+    ];
+    world
+        .run(outgoing)
+        .args(["--tenant", "fabrikam.onmicrosoft.com"])
+        .succeeds()
+        .mentions("warning: outgoing server `Out` has no app registration to sign in as");
+    let list = "queue,address\n".to_owned()
+        + &(0..9)
+            .map(|i| format!("q{i},q{i}@contoso.com\n"))
+            .collect::<String>();
+    let ran = world
+        .run(["queue", "add", "--from-file", "-", "--server", "Contoso"])
+        .stdin(list)
+        .succeeds()
+        .mentions("warning: 4 more of this kind");
+    assert_eq!(ran.stderr.matches("warning: ").count(), 6, "{ran}");
+}

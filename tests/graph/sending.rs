@@ -61,6 +61,17 @@ fn a_message_goes_out_as_it_was_to_everyone_it_names() {
     assert_eq!(told["outcome"], "accepted");
     let said = told["server_said"].as_str().unwrap();
     assert!(said.starts_with("202 Accepted (request-id "), "{said}");
+
+    let found = office
+        .world
+        .run(["history", "ben@fabrikam.example", "--json"])
+        .succeeds()
+        .json();
+    let found = found["history"].as_array().unwrap();
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert_eq!(found[0]["outcome"], "accepted");
+    assert_eq!(found[0]["subject"], "Hello");
+    assert_eq!(found[0]["server_said"], said);
 }
 
 #[test]

@@ -21,8 +21,8 @@ mod report;
 pub use report::{Destination, deliver_report};
 
 use crate::fault::{Fault, Kind, kind_of};
-use crate::mail::{Envelope, Receipt};
-use crate::state::{Hold, Lock, Moment, OutboxEntry, OutboxState, Store};
+use crate::mail::{self, Envelope, Receipt, Summary, header};
+use crate::state::{Hold, Lock, Moment, OutboxEntry, OutboxState, Sent, Store};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -30,6 +30,8 @@ use std::time::{Duration, SystemTime};
 /// A body without a row is somebody's that is at work; after this time it is nobody's.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
+/// A header is looked for in so many octets.
+const HEAD: u64 = 64 << 10;
 /// So many seconds after its end went out, nobody waits any more for what a server says to a message:
 /// RFC 5321 §4.5.3.2.6 has ten minutes.
 const LONGEST_HAND_OVER: i64 = 900;
@@ -189,24 +191,34 @@ impl<'a> Claim<'a> {
         self.lock.check_since(recorded, LATEST_END)
     }
 
-    /// Puts on record what became of an attempt.
+    /// Puts on record what became of an attempt, with what the history is to say of it.
     pub fn settle(
         &mut self,
         result: &Result<Receipt>,
         report_to: ReportTo,
         now: i64,
+        history: &dyn Fn(&Settled) -> Option<Sent>,
     ) -> Result<Settled> {
         let entry = &mut self.entry;
         let attempts = entry.attempts;
         entry.attempts += 1;
         entry.changed_at = now;
         let settled = fate::after_attempt(entry, result, report_to, now);
-        self.record(settled, attempts)
+        let sent = history(&settled);
+        self.record(settled, attempts, sent.as_ref())
     }
 
     /// A person or the server says that it was accepted, or nobody wants it any more.
     pub fn remove(&mut self) -> Result<()> {
-        self.record(Settled::Gone, self.entry.attempts).map(drop)
+        self.record(Settled::Gone, self.entry.attempts, None)
+            .map(drop)
+    }
+
+    /// The same of a message that is found to be sent, for the history.
+    pub fn remove_sent(&mut self, sent: &Sent, now: i64) -> Result<()> {
+        self.entry.changed_at = now;
+        self.record(Settled::Gone, self.entry.attempts, Some(sent))
+            .map(drop)
     }
 
     /// Lets it be tried again at once, those given up on included.
@@ -227,16 +239,25 @@ impl<'a> Claim<'a> {
     }
 
     /// Puts on record what became of a message that had been tried so often.
-    fn record(&mut self, settled: Settled, attempts: u32) -> Result<Settled> {
+    fn record(&mut self, settled: Settled, attempts: u32, sent: Option<&Sent>) -> Result<Settled> {
+        let entry = &self.entry;
         if settled != Settled::Gone {
-            self.store.outbox_settle(&self.entry, attempts)?;
+            self.store.outbox_settle(entry, attempts, sent)?;
             return Ok(settled);
         }
-        self.store.outbox_remove(self.entry.id, attempts)?;
+        let sent = sent.map(|sent| (sent, entry.changed_at));
+        self.store.outbox_remove(entry.id, attempts, sent)?;
         // The row is what counts; a body that stays is swept later.
         let _ = self.store.outbox_bodies().remove(&self.entry.file);
         Ok(settled)
     }
+}
+
+/// What the header of a message says. Nothing where its body is lost.
+pub fn summary(store: &Store, entry: &OutboxEntry) -> Summary {
+    let octets = store.outbox_bodies().octets(&entry.file, HEAD);
+    let octets = octets.unwrap_or_default();
+    mail::read_head(&octets[..header::header_end(&octets)]).1
 }
 
 /// True for an error after which a message is kept rather than given back to its caller: what

@@ -9,7 +9,7 @@ use crate::delivery::{self, Delivery, Intent, Letter, Place, Rejected};
 use crate::digest::{hex, sha256};
 use crate::fault::Fault;
 use crate::files;
-use crate::mail::{RefusedRecipient, header};
+use crate::mail::{self, RefusedRecipient, header};
 use crate::state::{Moment, WaitName};
 use anyhow::{Context, Result};
 use jiff::{Timestamp, tz::TimeZone};
@@ -60,7 +60,7 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     }
     let mut delivery = delivery::open(&to.place, &store.scratch()?)?;
     let octets = render(claim, to, now)?;
-    let letter = letter(claim, to, octets.len() as u64);
+    let letter = letter(claim, to, &octets);
     let intent = stage(delivery.as_mut(), &letter, &octets)?;
     claim.entry.report = Some(serde_json::to_string(&intent)?);
     let recorded = Moment::now();
@@ -99,7 +99,7 @@ fn done(claim: &mut Claim<'_>, now: i64) -> Result<()> {
         true => claim.remove(),
         false => claim
             .store
-            .outbox_settle(&claim.entry, claim.entry.attempts),
+            .outbox_settle(&claim.entry, claim.entry.attempts, None),
     }
 }
 
@@ -118,17 +118,18 @@ fn stage(delivery: &mut dyn Delivery, letter: &Letter, octets: &[u8]) -> Result<
     Ok(intent)
 }
 
-fn letter(claim: &Claim<'_>, to: &Destination, size: u64) -> Letter {
+fn letter(claim: &Claim<'_>, to: &Destination, octets: &[u8]) -> Letter {
     Letter {
         queue: to.queue.clone(),
         address: to.address.clone(),
         folder: "outbox".to_owned(),
         uidvalidity: 0,
         uid: format!("outbox-{}", claim.entry.id).into(),
-        size,
+        size: octets.len() as u64,
         priority: to.priority,
         language: to.language.clone(),
         message_id: Some(report_id(claim)),
+        summary: mail::read_head(&octets[..header::header_end(octets)]).1,
         kind: "bounce",
         original_message_id: Some(claim.entry.message_id.clone()),
         delivery_id: digest_of(claim),

@@ -215,6 +215,88 @@ const MIGRATIONS: &[&str] = &[
     -- then what else is known; NULL where our own user kept it
     ALTER TABLE outbox ADD COLUMN submitter TEXT;
 ",
+    "
+    CREATE TABLE incident (
+        -- host, sign-in, mailbox, messages, outbox or notifier, and which of them
+        kind      TEXT NOT NULL,
+        subject   TEXT NOT NULL,
+        -- Unix seconds, as all times here
+        opened_at INTEGER NOT NULL,
+        -- when the last notice was due; NULL before the first
+        told_at   INTEGER,
+        -- when it was over, while the notice of that is still to be sent
+        closed_at INTEGER,
+        -- the notice that is still to be sent: opened, repeated or recovered
+        unsent    TEXT,
+        -- when somebody began to send it
+        tried_at  INTEGER,
+        reason    TEXT NOT NULL,
+        -- the addresses in lower case that it concerns (JSON)
+        mailboxes TEXT NOT NULL,
+        PRIMARY KEY (kind, subject)
+    ) STRICT;
+    -- what only ever grows, for metrics
+    CREATE TABLE counter (
+        name    TEXT NOT NULL,
+        -- whose it is: an address in lower case, or the service that asked for a wait
+        subject TEXT NOT NULL,
+        value   INTEGER NOT NULL,
+        PRIMARY KEY (name, subject)
+    ) STRICT;
+    -- how long the last run took, in milliseconds
+    ALTER TABLE mailbox ADD COLUMN took INTEGER;
+",
+    "
+    -- while a message is not delivered: what its header says, and its digest (JSON)
+    ALTER TABLE message ADD COLUMN about TEXT;
+    -- what was delivered and sent; nothing but people's questions needs it
+    CREATE TABLE history (
+        id          INTEGER PRIMARY KEY,
+        -- 0: received, 1: sent
+        sent        INTEGER NOT NULL,
+        -- Unix seconds
+        at          INTEGER NOT NULL,
+        -- the same in weeks: what comes in no order fills one part of its index at a time
+        week        INTEGER NOT NULL,
+        -- From, decoded, and its address alone in lower case; of a message that was sent, the
+        -- envelope's
+        author      TEXT,
+        sender      TEXT,
+        subject     TEXT,
+        queue       TEXT NOT NULL,
+        -- of the mailbox, in lower case
+        address     TEXT NOT NULL,
+        folder      TEXT NOT NULL,
+        message_id  TEXT,
+        size        INTEGER NOT NULL,
+        -- in hexadecimal, of the octets that the server gave, or got
+        sha256      TEXT,
+        -- where it was delivered, or the outgoing server
+        place       TEXT NOT NULL,
+        delivery_id TEXT,
+        -- the rest of a message that was sent: who was to get it (JSON); accepted, refused or
+        -- unknown; the Message-ID that the server used; what it said
+        recipients  TEXT,
+        outcome     TEXT,
+        server_id   TEXT,
+        server_said TEXT
+    ) STRICT;
+    CREATE INDEX history_time ON history (at);
+    CREATE INDEX history_sent ON history (at) WHERE sent = 1;
+    CREATE INDEX history_queue ON history (queue, sent, at);
+    CREATE INDEX history_address ON history (address, sent, at);
+    CREATE INDEX history_sender ON history (week, sender, at) WHERE sender IS NOT NULL;
+    CREATE INDEX history_message ON history (week, message_id) WHERE message_id IS NOT NULL;
+    CREATE INDEX history_server_id ON history (server_id) WHERE server_id IS NOT NULL;
+    CREATE TABLE history_recipient (
+        -- in lower case
+        address TEXT NOT NULL,
+        at      INTEGER NOT NULL,
+        history INTEGER NOT NULL REFERENCES history (id) ON DELETE CASCADE,
+        PRIMARY KEY (address, at, history)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX history_recipient_of ON history_recipient (history);
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".

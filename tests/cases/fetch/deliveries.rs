@@ -223,7 +223,12 @@ fn the_octets_of_a_refused_message_can_be_looked_at() {
         assert!(spool.is_empty(), "nothing is left in the spool: {spool:?}");
         // They go when it is decided, or when the message is delivered after all.
         let id = list.json()["quarantine"][0]["id"].to_string();
-        desk.world.run(["quarantine", "drop", &id]).succeeds();
+        desk.world
+            .run(["quarantine", "drop", &id])
+            .succeeds()
+            .prints(&format!(
+                "message {id}: dropped; it stays on the server and is not fetched again\n"
+            ));
         assert_eq!(kept(&desk).len(), 1);
         desk.world.run(["quarantine", "retry", "--all"]).succeeds();
         assert_eq!(kept(&desk).len(), 1);
@@ -312,6 +317,7 @@ fn a_stamp_tells_from_where_a_message_came() {
     assert_eq!(fields[0], "X-Queuemail-Queue: support");
     assert!(fields.contains(&"X-Queuemail-UID: 1"), "{stamp}");
     assert!(fields.contains(&"X-Queuemail-Priority: 3"), "{stamp}");
+    assert!(fields.contains(&"X-Queuemail-Kind: ordinary"), "{stamp}");
 }
 
 /// A store that counts a message's octets gets those of the stamp, too.

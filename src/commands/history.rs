@@ -1,0 +1,58 @@
+//! `history`: what was delivered and what was sent, for the questions of people.
+
+use super::Context;
+use crate::cli::HistoryArgs;
+use crate::state::{LOOKED_AT, Question, What};
+use crate::tell;
+use anyhow::Result;
+use jiff::Timestamp;
+
+pub fn run(context: &Context, args: &HistoryArgs) -> Result<()> {
+    let store = context.store_alone()?;
+    let now = Timestamp::now();
+    let word = args.word.as_deref().map(str::trim);
+    let question = Question {
+        what: word.map_or(What::All, what),
+        queue: args.queue.as_deref(),
+        since: args.since.map_or(i64::MIN, |since| since.begins(now)),
+        until: args.until.map_or(i64::MAX, |until| until.ends(now)),
+        received: !args.sent,
+        sent: !args.received,
+        most: args.limit as usize,
+    };
+    let answer = store.history(&question)?;
+    if answer.is_partial {
+        context.output.warn(&format!(
+            "only the newest {LOOKED_AT} messages of this period were searched; for older ones use --until"
+        ));
+    }
+    if answer.has_more {
+        context.output.warn(&format!(
+            "only the newest {} messages are shown; for more use --limit, --since and --until",
+            args.limit
+        ));
+    }
+    tell::history::list(&context.output, &answer)
+}
+
+/// What a word looks for: with an `@` and no blank it is an address or a Message-ID.
+fn what(word: &str) -> What<'_> {
+    let is_name = word.contains('@') && !word.contains(char::is_whitespace);
+    match is_name || (word.starts_with('<') && word.ends_with('>')) {
+        true => What::Exactly(word),
+        false => What::Text(word),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_with_an_at_sign_is_looked_for_as_it_is() {
+        assert_eq!(what("<1@x>"), What::Exactly("<1@x>"));
+        assert_eq!(what("a@x.example"), What::Exactly("a@x.example"));
+        assert_eq!(what("order 17 @home"), What::Text("order 17 @home"));
+        assert_eq!(what("order"), What::Text("order"));
+    }
+}

@@ -1,0 +1,89 @@
+//! The file changed by a person with an editor: a copy is edited, and takes the file's place once it
+//! is valid. Until then everybody reads the file as it was.
+
+use super::edit::HEAD;
+use super::load;
+use super::mistake::shown;
+use super::paths::resolve_paths;
+use super::write::{lock, target_of};
+use crate::fault::{Errors, Fault, Kind};
+use crate::files;
+use anyhow::{Context, Result};
+use std::io::Write;
+use std::path::Path;
+
+/// Has a copy of the file edited until it is valid, and puts it in the file's place, under the lock
+/// of all changes. True if something changed. The file keeps its owner and its permissions; one that
+/// holds a plain secret is private from then on.
+///
+/// `edit` is given the copy; `again` is told what is wrong with it and decides whether it is edited
+/// again.
+///
+/// # Errors
+/// Those of `edit` and `again`; what is wrong with the copy, where it is not to be edited again; 73
+/// if the file cannot be written; 75 if others hold the lock.
+pub fn edit_by_hand(
+    path: &Path,
+    edit: impl Fn(&Path) -> Result<()>,
+    again: impl Fn(&Errors) -> Result<bool>,
+) -> Result<bool, Errors> {
+    let target = target_of(path)?;
+    let folder = files::folder_of(&target);
+    if !folder.exists() {
+        files::create_private_folder(folder)?;
+    }
+    let _lock = lock(&target)?;
+    let before = match load::read(&target) {
+        Ok((text, _)) => Some(text),
+        Err(_) if !target.exists() => None,
+        Err(err) => return Err(err.into()),
+    };
+    // Private (0600), and gone when this ends.
+    let mut copy = tempfile::Builder::new()
+        .prefix(".edited-")
+        .suffix(".yaml")
+        .tempfile_in(folder)
+        .with_context(|| format!("cannot make a file in `{}`", folder.display()))?;
+    let text = before.as_deref().unwrap_or(HEAD);
+    copy.write_all(text.as_bytes())
+        .context("cannot write the copy to edit")?;
+    loop {
+        edit(copy.path())?;
+        match checked(copy.path(), path) {
+            Ok((after, _)) if Some(&after) == before.as_ref() => return Ok(false),
+            Ok((after, is_secret)) => {
+                let is_private = is_secret || before.is_none();
+                put(&target, path, &after, is_private)?;
+                return Ok(true);
+            }
+            Err(wrong) => {
+                if !again(&wrong)? {
+                    return Err(wrong);
+                }
+            }
+        }
+    }
+}
+
+/// The text of the copy, which will be the file at `path`, and whether it holds a plain secret.
+fn checked(copy: &Path, path: &Path) -> Result<(String, bool), Errors> {
+    let bytes = files::read_plain(copy, load::MAX_SIZE + 1)
+        .with_context(|| format!("cannot read `{}` after it was edited", copy.display()))?;
+    let text = load::decode(bytes.to_vec(), path)?;
+    let mut config = load::parse_all(&text, path)?;
+    resolve_paths(&mut config, path)?;
+    let is_secret = config.plain_secrets().next().is_some();
+    Ok((text, is_secret))
+}
+
+fn put(target: &Path, path: &Path, text: &str, is_private: bool) -> Result<()> {
+    let mode = if is_private { 0o600 } else { 0o777 };
+    files::replace(target, text.as_bytes(), mode).map_err(|err| {
+        let why = err.root_cause().to_string();
+        Fault::new(
+            Kind::CannotWrite,
+            format!("cannot write {}: {why}", shown(path)),
+        )
+        .into()
+    })
+}
