@@ -3,7 +3,7 @@
 
 use super::credential::FederatedToken;
 use super::model::Config;
-use super::secret_source::SecretSource;
+use super::secret_source::{SecretSource, Secrets};
 use super::values::Target;
 use crate::fault::Fault;
 use crate::files;
@@ -23,6 +23,14 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
     let secret = |s: &mut Option<SecretSource>| -> Result<()> {
         if let Some(SecretSource::File(p)) = s {
             *p = absolute(p, folder)?;
+        }
+        Ok(())
+    };
+    let secrets = |s: &mut Option<Secrets>| -> Result<()> {
+        for source in s.iter_mut().flat_map(|secrets| &mut secrets.0) {
+            if let SecretSource::File(p) = source {
+                *p = absolute(p, folder)?;
+            }
         }
         Ok(())
     };
@@ -52,6 +60,7 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         path(&mut state.ca_file)?;
         path(&mut state.certificate)?;
         path(&mut state.private_key)?;
+        secrets(&mut state.key)?;
     }
     for s in &mut config.incoming_servers {
         path(&mut s.ca_file)?;
@@ -64,11 +73,7 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
     for w in &mut config.webhooks {
         path(&mut w.ca_file)?;
         secret(&mut w.authorization)?;
-        for source in w.secret.iter_mut().flat_map(|secrets| &mut secrets.0) {
-            if let SecretSource::File(p) = source {
-                *p = absolute(p, folder)?;
-            }
-        }
+        secrets(&mut w.secret)?;
     }
     for a in config.queues.iter_mut().flat_map(|q| &mut q.addresses) {
         secret(&mut a.password)?;

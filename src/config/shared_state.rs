@@ -1,6 +1,7 @@
 //! Where the state is, if not in a folder of this machine.
 
 use super::database_url::DatabaseUrl;
+use super::secret_source::Secrets;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -20,4 +21,8 @@ pub struct SharedState {
     pub certificate: Option<PathBuf>,
     /// The private key of the certificate (PEM), where it is in a file of its own.
     pub private_key: Option<PathBuf>,
+    /// Encrypts the tokens in the database: 32 random bytes in base64, or where they are read from;
+    /// the same on all hosts. Of two, the first encrypts and both decrypt. Without it, tokens are not
+    /// kept.
+    pub key: Option<Secrets>,
 }

@@ -75,7 +75,7 @@ impl Engine {
     pub fn open(&self) -> Store {
         match &self.database {
             None => Store::open(self.folder()).unwrap(),
-            Some(database) => Store::open_shared(self.folder(), place(database)).unwrap(),
+            Some(database) => Store::open_shared(self.folder(), place(database), None).unwrap(),
         }
     }
 

@@ -20,6 +20,7 @@ mod outbox;
 mod pace;
 mod quarantine;
 mod schema;
+mod seal;
 #[cfg(test)]
 mod statements_tests;
 mod tokens;
@@ -45,7 +46,7 @@ pub use quarantine::Quarantined;
 pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
-use crate::config;
+use crate::config::{self, Secrets};
 use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
 use crate::shell;
@@ -54,6 +55,7 @@ use db::{At, Db, Durable, Reader, Tx};
 use lock::Leases;
 use rustix::fs::OFlags;
 use schema::sqlite::Owner;
+use seal::Seal;
 use std::fmt::Display;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
@@ -83,6 +85,7 @@ pub struct Store {
     db: Db,
     /// Of a state that hosts share.
     identity: Option<String>,
+    seal: Seal,
     leases: Leases,
     outbox: Blobs,
     quarantine: Blobs,
@@ -116,6 +119,7 @@ impl Store {
             folder: folder.to_owned(),
             db: Db::of_file(connection, &path, &folder.join(LOG)),
             identity: None,
+            seal: Seal::new(None),
             leases: Leases::new(folder.join(LOCKS)),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
@@ -123,11 +127,11 @@ impl Store {
     }
 
     /// Opens the state in the database of a server; `folder` is for locks, bodies, and what is on
-    /// its way.
+    /// its way. Tokens in it are sealed with `key`, and not kept without one.
     ///
     /// # Errors
     /// `Config` where there is no state, which [`Store::init`] makes.
-    pub fn open_shared(folder: &Path, place: Place) -> Result<Store> {
+    pub fn open_shared(folder: &Path, place: Place, key: Option<&Secrets>) -> Result<Store> {
         let db = Store::connect(place)?;
         let meta = Store::meta_of(&db)?;
         let Some(meta) = meta else {
@@ -147,6 +151,7 @@ impl Store {
             folder: folder.to_owned(),
             db: Db::Postgres(db),
             identity: Some(meta.id),
+            seal: Seal::new(key),
             leases: Leases::new(folder.join(LOCKS)),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
@@ -189,9 +194,18 @@ impl Store {
         self.identity.is_some()
     }
 
-    /// True where a secret may be kept in it. Whoever runs a database can read it, and its backups.
+    /// True where a secret may be kept in it. Whoever runs a database can read it, and its backups:
+    /// there, only what is sealed.
     pub fn keeps_secrets(&self) -> bool {
-        !self.is_shared()
+        !self.is_shared() || self.seal.has_key()
+    }
+
+    /// Finds out whether what is sealed with the key of the state can be.
+    ///
+    /// # Errors
+    /// `Config` where it is no key; those of its source.
+    pub fn check_key(&self) -> Result<()> {
+        self.seal.check()
     }
 
     /// A private folder on a disk of this machine, for what is on its way: messages that are staged
