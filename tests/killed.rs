@@ -2,6 +2,8 @@
 //!
 //! `cargo test` kills at a sample of the calls; `QUEUEMAIL_SOAK=1` at each.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Every call that changes a file, a folder or what a server knows.
@@ -18,6 +20,49 @@ pub const CALLS: &[&str] = &[
     "syncfs",
     "sendto",
 ];
+
+/// The n-th call of this name in a thread.
+pub type Call = (String, usize);
+
+/// Has strace write a run's calls into a file; the run's own words follow.
+pub fn tracing(log: &Path) -> Vec<String> {
+    let words = ["strace", "-f", "-y", "-qq", "-e"].map(str::to_owned);
+    let trace = format!("trace={}", CALLS.join(","));
+    let more = [trace, "-o".to_owned(), log.display().to_string()];
+    words.into_iter().chain(more).collect()
+}
+
+/// The calls in such a file, those of all threads together; of a line, `takes` decides whether it
+/// counts as a place.
+pub fn calls(log: &Path, takes: impl Fn(&str) -> bool) -> Vec<Call> {
+    let text = String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned();
+    // strace counts the calls of each thread by themselves.
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else {
+            continue;
+        };
+        let Some((name, _)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
+        let count = counts.entry((thread, name)).or_default();
+        *count += 1;
+        if takes(rest) {
+            found.insert((name.to_owned(), *count));
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// Has strace kill a run at its n-th such call, if it gets so far; the run's own words follow.
+pub fn killing(call: &str, n: usize) -> Vec<String> {
+    let trace = format!("--trace={call}");
+    let kill = format!("--inject={call}:signal=SIGKILL:when={n}");
+    ["strace", "-f", "-qq", "-o", "/dev/null", &trace, &kill]
+        .map(str::to_owned)
+        .to_vec()
+}
 
 /// Each how many-th call is taken.
 pub fn stride() -> usize {

@@ -13,7 +13,7 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -232,20 +232,48 @@ impl Run {
                 panic!("still running after {TIMEOUT:?}: {:?}", self.args);
             }
         };
-        let text = |bytes: &[u8]| {
-            let home = self.home.to_str().expect("a UTF-8 path");
-            String::from_utf8_lossy(bytes).replace(home, "HOME")
-        };
-        Ran {
-            command: self.args.clone(),
-            code: output
-                .status
-                .code()
-                .unwrap_or_else(|| -1 - output.status.signal().unwrap_or(0)),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
-            raw_stdout: output.stdout,
-        }
+        Ran::of(self.args, &self.home, output)
+    }
+
+    /// Starts it, for tests to which something happens meanwhile.
+    pub fn starts(self) -> Running {
+        let child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        Running { run: self, child }
+    }
+}
+
+/// A run that goes on.
+pub struct Running {
+    run: Run,
+    child: Child,
+}
+
+impl Running {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().expect("a process of ours").is_some()
+    }
+
+    /// Sends it a signal, as `-STOP`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.pid().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
+    /// Waits for its end.
+    pub fn ends(self) -> Ran {
+        let output = self.child.wait_with_output().expect("the output");
+        Ran::of(self.run.args, &self.run.home, output)
     }
 }
 
@@ -259,6 +287,23 @@ pub struct Ran {
 }
 
 impl Ran {
+    fn of(command: Vec<OsString>, home: &Path, output: Output) -> Ran {
+        let text = |bytes: &[u8]| {
+            let home = home.to_str().expect("a UTF-8 path");
+            String::from_utf8_lossy(bytes).replace(home, "HOME")
+        };
+        Ran {
+            command,
+            code: output
+                .status
+                .code()
+                .unwrap_or_else(|| -1 - output.status.signal().unwrap_or(0)),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+            raw_stdout: output.stdout,
+        }
+    }
+
     /// Demands this text on standard output, byte for byte.
     #[track_caller]
     pub fn prints(self, text: &str) -> Ran {

@@ -107,7 +107,11 @@ impl Context {
             timeout: self.means.timeout,
             program: format!("queuemail/{}", hex(&digest::random::<4>()?)),
         };
-        Place::new(&wish).map(Some)
+        let mut place = Place::new(&wish)?;
+        if let Some(lease) = state.and_then(|state| state.lease) {
+            place.lease = lease.time();
+        }
+        Ok(Some(place))
     }
 
     fn state_dir(&self) -> Result<&Path> {

@@ -11,7 +11,6 @@ use crate::send::{Listener, Mail, Sending, kept};
 use crate::state::{OutboxEntry, Store};
 use crate::tell;
 use anyhow::Result;
-use jiff::Timestamp;
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -22,7 +21,7 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         OutboxCommand::Show { id, raw } => Ok(show(context, &store, *id, *raw)?),
         OutboxCommand::Flush => {
             outbox::sweep(&store)?;
-            let due = store.outbox_due(now())?;
+            let due = store.outbox_due(store.now())?;
             if due.is_empty() {
                 return Ok(());
             }
@@ -42,10 +41,6 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         }
         OutboxCommand::Drop { ids } => Ok(give_up(context, &store, ids)?),
     }
-}
-
-fn now() -> i64 {
-    Timestamp::now().as_second()
 }
 
 /// Tells people and programs what became of messages.
@@ -114,7 +109,7 @@ fn find(kept: &[OutboxEntry], id: i64) -> Result<OutboxEntry> {
 fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
     let chosen = choose(store, ids, false)?;
     for entry in &chosen {
-        let claim = outbox::claim(store, entry.id, now());
+        let claim = outbox::claim(store, entry.id, store.now());
         let lost = claim
             .as_ref()
             .err()
@@ -128,7 +123,7 @@ fn give_up(context: &Context, store: &Store, ids: &[i64]) -> Result<()> {
                 ))
                 .into());
             }
-            Err(_) if lost => store.outbox_remove(entry.id)?,
+            Err(_) if lost => store.outbox_remove(entry.id, entry.attempts)?,
             Err(err) => return Err(err),
         }
         context

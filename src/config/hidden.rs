@@ -39,6 +39,7 @@ const PLAIN: &[&str] = &[
     "incoming_servers",
     "language",
     "larger",
+    "lease",
     "limits",
     "managed_identity",
     "max_size",

@@ -43,6 +43,7 @@ deserialize_from_str!(
     Authority,
     ClientId,
     Day,
+    Lease,
     EmailAddress,
     Endpoint,
     HttpsUrl,

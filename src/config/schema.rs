@@ -67,6 +67,7 @@ text! {
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     DatabaseUrl: { "type": "string", "pattern": "^(postgres(ql)?://.*|[^:]*=.*)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
+    Lease: { "type": "string", "pattern": "^[0-9]{1,3}s$" };
     Day: { "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" };
     Start: { "type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$" };
     Author: { "type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$" };

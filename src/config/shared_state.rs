@@ -2,6 +2,7 @@
 
 use super::database_url::DatabaseUrl;
 use super::secret_source::Secrets;
+use super::values::Lease;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -15,6 +16,9 @@ pub struct SharedState {
     pub postgres: DatabaseUrl,
     /// So many connections of one process at most, 1 to 100; 4 where absent.
     pub connections: Option<u32>,
+    /// How long another host waits for one that was not heard of before it takes over its work, 3s to
+    /// 600s; 60s where absent.
+    pub lease: Option<Lease>,
     /// A PEM file of authorities to trust in place of the system's.
     pub ca_file: Option<PathBuf>,
     /// A certificate that signs in to the database (PEM).

@@ -156,7 +156,7 @@ macro_rules! texts {
     )*};
 }
 
-texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint);
+texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint Lease);
 texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size);
 
 /// Words of which one holds anyway.
@@ -306,7 +306,7 @@ mappings! {
         managed_identity, user, password, via, smtp, graph, scope, ca_file, limits,
     }
     SharedState {
-        postgres, connections, ca_file, certificate, private_key, key,
+        postgres, connections, lease, ca_file, certificate, private_key, key,
     }
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What happens to a message on the server once its delivery is on record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -258,6 +259,44 @@ impl FromStr for Day {
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+/// How long a lease holds after its last renewal: whole seconds, as `60s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease(u32);
+
+impl Lease {
+    const SHORTEST: u32 = 3;
+    const LONGEST: u32 = 600;
+
+    pub fn time(self) -> Duration {
+        Duration::from_secs(self.0.into())
+    }
+}
+
+impl FromStr for Lease {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Lease, String> {
+        let seconds = text
+            .strip_suffix('s')
+            .and_then(|number| number.parse().ok());
+        seconds
+            .filter(|seconds| (Lease::SHORTEST..=Lease::LONGEST).contains(seconds))
+            .map(Lease)
+            .ok_or_else(|| {
+                format!(
+                    "invalid time `{text}` for a lease: write {}s to {}s",
+                    Lease::SHORTEST,
+                    Lease::LONGEST
+                )
+            })
+    }
+}
+
+impl fmt::Display for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0)
     }
 }
 

@@ -51,6 +51,11 @@ impl Program {
 }
 
 impl Taker for Program {
+    /// [`TIME_LIMIT`], and a minute.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(360)
+    }
+
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let name = &self.words[0];
         let running = self.start(message, letter).map_err(|e| {

@@ -1,17 +1,27 @@
 //! Deliveries that hand a message over to somebody else: a command, a mail store, a reader.
 //!
 //! What became of a message can then not be seen after a crash. So one at a time is handed over,
-//! and recorded before the next; one that was in flight is handed over again.
+//! and recorded before the next; one that was in flight is handed over again. Where several hosts
+//! share a state, that waits until the longest time is over that it may take
+//! ([`Taker::longest`]): the host that vanished may still be at it.
 
 use super::{Delivery, Intent, Letter, cannot_write};
 use anyhow::Result;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Takes a message over and returns where it went, as [`Delivery::deliver`] does.
 pub trait Taker: Send {
     fn take(&mut self, message: File, letter: &Letter) -> Result<String>;
+
+    /// How long after it went on record a message may still be being handed over. A minute of it is
+    /// for what comes before the hand-over ([`LATEST_START`]).
+    fn longest(&self) -> Duration;
 }
+
+/// A hand-over that has not begun so long after it went on record is not begun.
+pub const LATEST_START: Duration = Duration::from_secs(50);
 
 /// A delivery to a [`Taker`].
 pub struct Handover<T> {
@@ -37,11 +47,12 @@ impl<T: Taker> Delivery for Handover<T> {
     fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
         Ok(Intent::Again {
             spool: staged.to_owned(),
+            seconds: self.taker.longest().as_secs(),
         })
     }
 
     fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
-        let Intent::Again { spool } = intent else {
+        let Intent::Again { spool, .. } = intent else {
             return Err(super::not_ours(intent));
         };
         let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;

@@ -173,6 +173,11 @@ impl Https {
 }
 
 impl Taker for Https {
+    /// For all but large messages on slow lines; a post has a key, by which a repeat is recognised.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(180)
+    }
+
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         if self.link.is_none() {
             let mut mask = Mask::default();

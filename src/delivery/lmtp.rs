@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For connecting, to whichever address of the host answers.
 const CONNECTING: Duration = Duration::from_secs(30);
@@ -27,6 +27,8 @@ const CONNECTING: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For the reply to a whole message, which a store may scan first (RFC 5321 §4.5.3.2.6).
 const STORING: Duration = Duration::from_secs(600);
+/// For all that one message needs, connecting included, however well its octets go out.
+const LONGEST: Duration = Duration::from_secs(840);
 /// Octets of a message that are written at once.
 const BLOCK: usize = 32 << 10;
 
@@ -70,13 +72,15 @@ impl Lmtp {
     /// A session in which the store was told the recipient, and what it said to that. One that the
     /// store has ended since the last message is opened again.
     fn address(&mut self, recipient: &str) -> Result<(Session, Addressed)> {
-        if let Some(mut session) = self.session.take()
-            && let Ok(addressed) = session.address(recipient)
-        {
-            return Ok((session, addressed));
+        let end = Instant::now() + LONGEST;
+        if let Some(mut session) = self.session.take() {
+            session.dialogue.end_at(end);
+            if let Ok(addressed) = session.address(recipient) {
+                return Ok((session, addressed));
+            }
         }
         let anew = || {
-            let mut session = Session::open(&self.address)?;
+            let mut session = Session::open(&self.address, end)?;
             let addressed = session.address(recipient)?;
             Ok((session, addressed))
         };
@@ -85,6 +89,11 @@ impl Lmtp {
 }
 
 impl Taker for Lmtp {
+    /// [`LONGEST`], and a minute.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(900)
+    }
+
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         let (mut session, addressed) = self.address(&letter.address)?;
         if let Err(refusal) = addressed {
@@ -105,7 +114,8 @@ impl Taker for Lmtp {
 
 /// Whether the store greets and answers; nothing is handed over.
 pub fn probe(address: &Address) -> Result<()> {
-    let mut session = Session::open(address).map_err(|e| broken(address, e))?;
+    let end = Instant::now() + LONGEST;
+    let mut session = Session::open(address, end).map_err(|e| broken(address, e))?;
     let _ = session.say("QUIT");
     Ok(())
 }
@@ -149,11 +159,15 @@ fn rejected(reply: &Reply, for_good: bool) -> Rejected {
 }
 
 impl Session {
-    fn open(address: &Address) -> Result<Session> {
+    fn open(address: &Address, end: Instant) -> Result<Session> {
+        let timed = |mut stream: Stream| {
+            stream.end_at(end);
+            stream
+        };
         let (host, port, plain) = match address {
             Address::Unix(path) => {
                 let socket = ways::connect_unix(path, CONNECTING)?;
-                return Ok(Session::greet(Stream::new(socket, PATIENCE))?);
+                return Ok(Session::greet(timed(Stream::new(socket, PATIENCE)))?);
             }
             Address::Tcp { host, port, plain } => (host, *port, *plain),
         };
@@ -166,12 +180,12 @@ impl Session {
         let connect = || ways::connect(host, port, &settings);
         let tcp = connect()?;
         if plain || tcp.peer_addr()?.ip().to_canonical().is_loopback() {
-            return Ok(Session::greet(Stream::new(tcp, PATIENCE))?);
+            return Ok(Session::greet(timed(Stream::new(tcp, PATIENCE)))?);
         }
         let first = Cell::new(Some(tcp));
         ways::over_tls(&settings, |connector| {
             let tcp = first.take().map_or_else(connect, Ok)?;
-            Session::greet(Stream::new(tcp, PATIENCE))?.start_tls(host, connector)
+            Session::greet(timed(Stream::new(tcp, PATIENCE)))?.start_tls(host, connector)
         })
     }
 
@@ -349,7 +363,6 @@ mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
-    use std::time::Instant;
 
     #[test]
     fn a_reply_that_breaks_off_accepts_nothing() {
@@ -372,7 +385,8 @@ mod tests {
                     stream.write_all(reply.as_bytes()).unwrap();
                 }
             });
-            let mut session = Session::open(&Address::Unix(path)).unwrap();
+            let end = Instant::now() + LONGEST;
+            let mut session = Session::open(&Address::Unix(path), end).unwrap();
             session.address("a@x.example").unwrap().unwrap();
             let mut message = tempfile::tempfile().unwrap();
             message.write_all(b"Subject: x\r\n\r\nx\r\n").unwrap();
@@ -427,6 +441,28 @@ mod tests {
         let err = session.reply_within(Duration::from_millis(300));
         assert!(ways::is_late(&err.unwrap_err()));
         assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    /// A store that goes on and on, and is quick enough each time.
+    #[test]
+    fn all_that_a_message_needs_has_an_end() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        std::thread::spawn(move || {
+            let line = format!("250-{}\r\n", "x".repeat(400));
+            while theirs.write_all(line.as_bytes()).is_ok() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let mut session = Session {
+            dialogue: Dialogue::new(Stream::new(ours, PATIENCE)),
+            offer: Offer::default(),
+            over: false,
+        };
+        let began = Instant::now();
+        session.dialogue.end_at(began + Duration::from_millis(300));
+        let err = session.reply_within(LONGEST);
+        assert!(ways::is_late(&err.unwrap_err()));
+        assert!(began.elapsed() < Duration::from_secs(2));
     }
 
     /// Speaks with a store that offers this, says that when TLS is to start, and then starts it. What

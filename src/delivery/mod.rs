@@ -40,9 +40,10 @@ use std::time::Duration;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
 
+pub use handover::LATEST_START;
 pub use probe::probe;
 pub use stamp::stamp;
-pub use target::{Place, expand};
+pub use target::{Place, expand, fixed_part};
 
 /// What is known of a message when it is delivered.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +82,13 @@ pub enum Intent {
         length: u64,
     },
     /// It cannot be seen whether it happened: start again from the server.
-    Again { spool: PathBuf },
+    Again {
+        spool: PathBuf,
+        /// So many seconds after it went on record nobody is handing the message over any more. 0
+        /// in what earlier versions wrote.
+        #[serde(default)]
+        seconds: u64,
+    },
 }
 
 impl Intent {
@@ -96,6 +103,24 @@ impl Intent {
             .iter()
             .map(|(from, _)| from.as_path())
             .chain(rendered)
+    }
+
+    /// The files that the message is in once it is visible, as far as they are known.
+    pub fn targets(&self) -> impl Iterator<Item = &Path> {
+        let renamed = match self {
+            Intent::Rename { files } => files.as_slice(),
+            Intent::Append { .. } | Intent::Again { .. } => &[],
+        };
+        renamed.iter().map(|(_, to)| to.as_path())
+    }
+
+    /// How long after it went on record somebody may still be making the message visible in a way
+    /// that cannot be seen, in seconds; `None` where it can be seen.
+    pub fn in_flight(&self) -> Option<i64> {
+        match self {
+            Intent::Again { seconds, .. } => Some(i64::try_from(*seconds).unwrap_or(i64::MAX)),
+            Intent::Rename { .. } | Intent::Append { .. } => None,
+        }
     }
 }
 
@@ -202,8 +227,11 @@ pub fn recover(intent: &Intent, age: i64) -> Result<Option<String>> {
             let done = mbox::recover(rendered, file, *offset, *length)?;
             Ok(done.then(|| format!("mbox:{}", file.display())))
         }
-        Intent::Again { spool } => match std::fs::remove_file(spool) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(spool, &e)),
+        Intent::Again { spool, .. } => match std::fs::remove_file(spool) {
+            // It may be another host's path, which is not for us; there the file is swept away.
+            Err(e) if e.kind() != io::ErrorKind::NotFound && folder_of(spool).is_dir() => {
+                Err(cannot_write(spool, &e))
+            }
             _ => Ok(None),
         },
     }

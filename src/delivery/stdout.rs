@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// How messages are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,11 @@ pub enum Form {
 pub struct Stdout(pub Form);
 
 impl Taker for Stdout {
+    /// For all but a reader that lets us wait.
+    fn longest(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         if is_closed() {
             return Err(Fault::new(Kind::CannotWrite, "standard output is closed")

@@ -23,6 +23,22 @@ pub enum Place {
 }
 
 impl Place {
+    /// # Errors
+    /// `Config` where several hosts cannot deliver to it: what one was about to append to a file, and
+    /// a lock that is a file with a process number, say nothing to another.
+    pub fn may_be_shared(&self) -> Result<(), Fault> {
+        match self {
+            Place::Mbox(path) => Err(Fault::config(format!(
+                "several hosts cannot deliver to one mbox (`{}`)",
+                path.display()
+            ))
+            .hint(
+                "with `state: {postgres: …}` deliver to maildir:, eml:, lmtp:, command: or https:",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The destination, if it is one that may ask to be left alone for a time.
     pub fn may_ask_to_wait(&self) -> Option<String> {
         match self {
@@ -30,6 +46,22 @@ impl Place {
             _ => None,
         }
     }
+}
+
+/// Of a target that is a folder the part before the first placeholder, as far as it is a folder: all
+/// that several hosts deliver to is below it.
+pub fn fixed_part(target: &Target) -> Option<PathBuf> {
+    let (kind, path) = target.as_str().split_once(':')?;
+    if !["maildir", "eml"].contains(&kind) {
+        return None;
+    }
+    Some(match path.split_once('{') {
+        None => path.into(),
+        Some((before, _)) => match before.rsplit_once('/')? {
+            ("", _) => "/".into(),
+            (folder, _) => folder.into(),
+        },
+    })
 }
 
 /// Expands the placeholders of a target; `webhooks` say what goes with a post. A value cannot leave the folder that the target names:
@@ -167,6 +199,21 @@ mod tests {
             PathBuf::from("/m/Sent%2FOld")
         );
         assert_eq!(maildir("/m/{queue}", "..", "f"), PathBuf::from("/m/%2E."));
+    }
+
+    #[test]
+    fn the_fixed_part_is_what_all_have_in_common() {
+        for (target, folder) in [
+            ("maildir:/srv/mail/support", Some("/srv/mail/support")),
+            ("maildir:/srv/mail/{queue}/{folder}", Some("/srv/mail")),
+            ("eml:/srv/mail/of-{queue}", Some("/srv/mail")),
+            ("eml:/{queue}", Some("/")),
+            ("mbox:/srv/mail/support", None),
+            ("lmtp:localhost:24", None),
+        ] {
+            let target: Target = target.parse().unwrap();
+            assert_eq!(fixed_part(&target), folder.map(PathBuf::from), "{target}");
+        }
     }
 
     proptest! {

@@ -190,6 +190,7 @@ mod tests {
     #[test]
     fn a_cause_has_one_explanation_or_only_decides() {
         const ONLY_DECIDES: &[Cause] = &[
+            Cause::LeaseLost,
             Cause::ClientRefused,
             Cause::RefreshRefused,
             Cause::ServerBusy,

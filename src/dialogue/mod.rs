@@ -16,7 +16,7 @@ pub use reply::{Offer, Reply};
 use crate::net::{Connector, Stream};
 use anyhow::Result;
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Octets of one reply line; RFC 5321 §4.5.3.1.5 has 512.
 const MAX_LINE: usize = 4096;
@@ -66,6 +66,11 @@ impl Dialogue {
     /// What is written next takes at most so long in all, and longer for many octets.
     pub fn allow(&mut self, wait: Duration) {
         self.stream.allow(wait);
+    }
+
+    /// Nothing is read or written after this time.
+    pub fn end_at(&mut self, time: Instant) {
+        self.stream.end_at(time);
     }
 
     pub fn write(&mut self, octets: &[u8]) -> io::Result<()> {

@@ -54,6 +54,9 @@ causes! {
     ConnectionBroke,
     /// What came in the place of a token endpoint's answer cannot be used.
     AnswerUnusable,
+    // ---- the state
+    /// Another host may hold the lock by now.
+    LeaseLost,
     // ---- tokens
     /// The token is for another service.
     WrongAudience,

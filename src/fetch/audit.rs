@@ -5,7 +5,7 @@ use super::look::{Seen, each_folder};
 use super::pile::{Pile, Sorted};
 use super::sift::Sift;
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
-use crate::state::{Standing, Store};
+use crate::state::{Lock, Standing, Store};
 use anyhow::Result;
 use std::hash::{BuildHasher, RandomState};
 
@@ -34,22 +34,24 @@ pub struct Audit {
     pub unaccounted: Sorted,
 }
 
-/// Audits a mailbox, folder by folder. The caller holds its lock.
+/// Audits a mailbox, of which `lock` is, folder by folder.
 pub fn audit(
     job: &Job,
     store: &Store,
+    lock: &Lock,
     mailbox: &mut dyn Mailbox,
     now: i64,
     mut found: impl FnMut(&Audit) -> Result<()>,
 ) -> Result<()> {
     each_folder(job, store, mailbox, &mut |mailbox, seen| {
-        found(&of_folder(job, store, mailbox, seen, now)?)
+        found(&of_folder(job, store, lock, mailbox, seen, now)?)
     })
 }
 
 fn of_folder(
     job: &Job,
     store: &Store,
+    lock: &Lock,
     mailbox: &mut dyn Mailbox,
     seen: Seen<'_>,
     now: i64,
@@ -95,7 +97,7 @@ fn of_folder(
     let [delivered, quarantined, dropped, skipped, pending] = seen.counts();
     if let Some(record) = record {
         for ids in unaccounted.pages(AT_ONCE) {
-            store.put_back(record.id, epoch, &ids?, now)?;
+            store.put_back(lock, record.id, epoch, &ids?, now)?;
         }
     }
     Ok(Audit {
@@ -116,7 +118,7 @@ fn selected(job: &Job, store: &Store, mailbox: &mut dyn Mailbox) -> Result<Optio
     if job.select.is_none() {
         return Ok(None);
     }
-    let mut sift = Sift::new(job, store, None, None, false);
+    let mut sift = Sift::new(job, store, None, None, None);
     let query = sift.query(job, None);
     mailbox.list(&query, &mut |page| sift.take(page))?;
     let (ids, found) = sift.finish(mailbox)?;

@@ -18,7 +18,7 @@ use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
-use crate::state::{Failure, StagedRecord, Store, WaitName};
+use crate::state::{Failure, Moment, StagedRecord, Standing, Store, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -46,6 +46,8 @@ pub struct Committer<'a> {
     pub delivered: Vec<RemoteId>,
     /// So many deliveries in a row asked to be tried later.
     pub later_in_a_row: u32,
+    /// See [`super::pass::Pass::restarted`].
+    pub restarted: HashSet<String>,
 }
 
 /// After so many, the destination is taken to be down and the run goes on with other mailboxes.
@@ -73,7 +75,7 @@ impl Committer<'_> {
     }
 
     fn commit(&mut self, batch: Vec<Staged>) -> Result<()> {
-        let now = super::now();
+        let now = self.store.now();
         let mut batch = self.without_those_known(batch, now)?;
         batch.retain(|staged| !self.accounted.contains(&staged.id));
         if batch.is_empty() {
@@ -89,28 +91,36 @@ impl Committer<'_> {
             work.push((letter, intent));
         }
         self.make_durable(&work)?;
+        let recorded = Moment::now();
+        let now = self.store.now();
         self.put_on_record(&batch, &work, now)?;
+        if let [(letter, _)] = &work[..]
+            && self.is_told_of(letter)?
+        {
+            let path = &batch[0].path;
+            kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
+            self.accounted.insert(letter.uid.clone());
+            return Ok(());
+        }
         let mut delivered = Vec::with_capacity(batch.len());
         let mut rejected = Vec::new();
         for ((letter, intent), staged) in work.into_iter().zip(&batch) {
-            match self.delivery.deliver(&intent, &letter) {
-                Ok(place) => delivered.push((letter, place)),
+            match self.deliver(&letter, &intent, recorded) {
+                Ok(place) => delivered.push((letter, intent, place)),
                 Err(err) => match err.downcast::<Rejected>() {
                     Ok(why) => rejected.push((letter, &staged.path, why)),
-                    Err(err) => return Err(err),
+                    Err(err) => return Err(self.given_up(&letter, &intent, err)),
                 },
             }
         }
         self.delivery.flush()?;
-        self.store.delivered(
-            self.folder.record.id,
-            self.folder.epoch,
-            delivered.iter().map(|(l, place)| (&l.uid, place.as_str())),
-            self.folder.after,
-            now,
-        )?;
+        let places = delivered.iter().map(|(l, _, place)| (&l.uid, &**place));
+        let Folder { record, epoch, .. } = self.folder;
+        self.store
+            .delivered(record.id, *epoch, places, self.folder.after, now)
+            .map_err(|err| self.not_recorded(&delivered, err))?;
         self.delivery.recorded();
-        for (letter, place) in delivered {
+        for (letter, _, place) in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;
             self.later_in_a_row = 0;
@@ -151,6 +161,58 @@ impl Committer<'_> {
         Ok(())
     }
 
+    /// Makes a message visible that went on record after this moment, while its mailbox is ours.
+    fn deliver(&mut self, letter: &Letter, intent: &Intent, recorded: Moment) -> Result<String> {
+        let lock = self.folder.lock;
+        match intent.in_flight() {
+            Some(_) => lock.check_since(recorded, delivery::LATEST_START)?,
+            None => lock.check()?,
+        }
+        self.delivery.deliver(intent, letter)
+    }
+
+    /// A delivery that did not come about. Where the record says that somebody may still be at it,
+    /// it says so no longer: else another host would wait for nothing.
+    fn given_up(&self, letter: &Letter, intent: &Intent, err: anyhow::Error) -> anyhow::Error {
+        if intent.in_flight().is_none() || !self.store.is_shared() {
+            return err;
+        }
+        let Folder {
+            lock,
+            record,
+            epoch,
+            ..
+        } = self.folder;
+        match self.store.restart(lock, record.id, *epoch, &letter.uid) {
+            Ok(()) => err,
+            // That it is waited for is safe.
+            Err(also) => err.context(format!("{also:#}")),
+        }
+    }
+
+    /// That these are delivered could not be put on record: says which of them may come again.
+    fn not_recorded(
+        &self,
+        delivered: &[(Letter, Intent, String)],
+        err: anyhow::Error,
+    ) -> anyhow::Error {
+        let again: Vec<String> = delivered
+            .iter()
+            .filter(|(_, intent, _)| self.store.is_shared() && intent.in_flight().is_some())
+            .map(|(letter, ..)| format!("{} (delivery ID {})", letter.uid, letter.delivery_id))
+            .collect();
+        match err.downcast::<Fault>() {
+            Ok(fault) if !again.is_empty() => fault
+                .hint(format!(
+                    "delivered but not recorded, so it may be delivered again with the same delivery ID: message {}",
+                    again.join(", ")
+                ))
+                .into(),
+            Ok(fault) => fault.into(),
+            Err(err) => err,
+        }
+    }
+
     /// Files that an intent names must survive what comes; a message that would be fetched
     /// again need not.
     fn make_durable(&self, work: &[(Letter, Intent)]) -> Result<()> {
@@ -175,8 +237,13 @@ impl Committer<'_> {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        self.store
-            .stage(self.folder.record.id, self.folder.epoch, &records, now)
+        let Folder {
+            lock,
+            record,
+            epoch,
+            ..
+        } = self.folder;
+        self.store.stage(lock, record.id, *epoch, &records, now)
     }
 
     /// Takes out what is not to be delivered: mail that was delivered under a former id, and
@@ -188,6 +255,7 @@ impl Committer<'_> {
                 self.failed(&staged.id, PLACEHOLDER, false, now)?;
             } else if self.folder.record.renumbered
                 && self.store.recognise(
+                    self.folder.lock,
                     self.folder.record.id,
                     self.folder.epoch,
                     &staged.id,
@@ -206,6 +274,18 @@ impl Committer<'_> {
         Ok(rest)
     }
 
+    /// Whether another host delivered this message, and nobody knew until now: it tells so whenever it
+    /// can, and what is delivered cannot be about to be.
+    fn is_told_of(&self, letter: &Letter) -> Result<bool> {
+        if !self.store.is_shared() || !self.restarted.contains(&letter.delivery_id) {
+            return Ok(false);
+        }
+        let Folder { record, epoch, .. } = self.folder;
+        let id = std::slice::from_ref(&letter.uid);
+        let known = self.store.accounted(record.id, *epoch, id)?;
+        Ok(known.get(&letter.uid) == Some(&Standing::Delivered))
+    }
+
     /// Puts on record that a message could not be had. True when it is in quarantine now.
     pub fn failed(
         &mut self,
@@ -215,9 +295,15 @@ impl Committer<'_> {
         now: i64,
     ) -> Result<bool> {
         let failure = Failure { reason, for_good };
-        let quarantined =
-            self.store
-                .failed(self.folder.record.id, self.folder.epoch, id, &failure, now)?;
+        let Folder {
+            lock,
+            record,
+            epoch,
+            ..
+        } = self.folder;
+        let quarantined = self
+            .store
+            .failed(lock, record.id, *epoch, id, &failure, now)?;
         if quarantined {
             self.tally.quarantined += 1;
         } else {

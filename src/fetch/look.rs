@@ -4,7 +4,7 @@ use super::pile::Sorted;
 use super::sift::Sift;
 use super::start::Horizon;
 use super::visit::{is_of_folder, outstanding};
-use super::{Job, folder_key, mailbox_key, now, restored};
+use super::{Job, folder_key, mailbox_key, restored};
 use crate::mail::Mailbox;
 use crate::state::{Epoch, FolderRecord, Store};
 use anyhow::Result;
@@ -35,7 +35,7 @@ pub fn each_folder(
         let mut record =
             store.folder_record(&mailbox_key(&job.address), &key, opened.uidvalidity)?;
         if let Some(known) = &record
-            && restored::by_any_sign(mailbox, &opened, store, known, now())?
+            && restored::by_any_sign(mailbox, &opened, store, known, store.now())?
         {
             record = Some(known.with_uids_gone_back());
         }
@@ -87,7 +87,7 @@ pub fn list(
             }
             None => Horizon::of_start(job.start, mailbox, seen.epoch)?,
         };
-        let sift = || Sift::new(job, store, record, horizon.clone(), false).of_epoch(seen.epoch);
+        let sift = || Sift::new(job, store, record, horizon.clone(), None).of_epoch(seen.epoch);
         let work = match record {
             Some(record) => outstanding(job, store, mailbox, record, sift(), |_| true)?,
             None => None,

@@ -26,13 +26,16 @@ mod verdict;
 mod visit;
 
 use crate::config::{AfterFetch, Day, Select, Start, Target, Webhook};
-use crate::delivery::{self, Letter};
+use crate::delivery::{self, Intent, Letter};
 use crate::digest::{hex, sha256};
+use crate::fault::{Kind, kind_of};
+use crate::files::folder_of;
 use crate::mail::{self, Mailbox, RemoteId};
-use crate::state::{Epoch, FolderRecord, Interrupted, Store, uidvalidity};
+use crate::state::{Epoch, FolderRecord, Interrupted, Lock, Store, uidvalidity};
 use anyhow::Result;
 use intake::Staged;
 use pass::Pass;
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,6 +120,8 @@ impl Tally {
 /// A folder that is being fetched.
 pub struct Folder<'a> {
     pub job: &'a Job,
+    /// That of its mailbox.
+    pub lock: &'a Lock,
     pub name: &'a str,
     /// What the state knows it by.
     pub key: String,
@@ -192,17 +197,34 @@ pub trait Reporter: Sync {
 pub type Open<'a> = dyn FnMut(bool) -> Result<Box<dyn Mailbox>> + 'a;
 
 /// Fetches one mailbox; a connection that breaks is opened again as long as that may help, and one
-/// whose token ran out, with a new token. The caller holds its lock. What was done is in `tally`
-/// also when an error ends the run.
+/// whose token ran out, with a new token. `lock` is the mailbox's. What was done is in `tally` also
+/// when an error ends the run.
 pub fn fetch_mailbox(
     job: &Job,
     store: &Store,
+    lock: &Lock,
     open: &mut Open<'_>,
     reporter: &dyn Reporter,
     tally: &mut Tally,
 ) -> Result<()> {
-    finish_interrupted(job, store, reporter, tally)?;
+    let done = visits(job, store, lock, open, reporter, tally);
+    done.or_else(|err| match kind_of(&err) {
+        Kind::TryLater => Err(err),
+        // Whatever went wrong, another host may have had a part in it, and goes on from here.
+        _ => lock.check().and(Err(err)),
+    })
+}
+
+fn visits(
+    job: &Job,
+    store: &Store,
+    lock: &Lock,
+    open: &mut Open<'_>,
+    reporter: &dyn Reporter,
+    tally: &mut Tally,
+) -> Result<()> {
     let mut pass = Pass::new(&tag(&job.address));
+    pass.restarted = finish_interrupted(job, store, lock, reporter, tally)?;
     let mut stale_token = false;
     loop {
         let before = *tally;
@@ -211,6 +233,7 @@ pub fn fetch_mailbox(
         let visit = Visit {
             job,
             store,
+            lock,
             mailbox: mailbox.as_mut(),
             pass: &mut pass,
             reporter,
@@ -227,7 +250,7 @@ pub fn fetch_mailbox(
                 stale_token = err.downcast_ref::<mail::TokenExpired>().is_some();
                 let further = pass.goes_on(*tally != before);
                 let again = (stale_token && !was_new) || (is_cut(&err) && further);
-                if !again || job.is_over() {
+                if !again || job.is_over() || lock.check().is_err() {
                     return Err(err);
                 }
                 reporter.note(&format!("`{}`: {err:#}; connecting again", job.address));
@@ -236,33 +259,64 @@ pub fn fetch_mailbox(
     }
 }
 
-/// Finishes the deliveries that a crash interrupted, before anything else is fetched.
+/// Finishes the deliveries that a crash interrupted, before anything else is fetched. One that another
+/// host may still be making, in a way that cannot be seen, is left alone until that is over. Gives the
+/// delivery ids of those that are to be fetched again.
 fn finish_interrupted(
     job: &Job,
     store: &Store,
+    lock: &Lock,
     reporter: &dyn Reporter,
     tally: &mut Tally,
-) -> Result<()> {
+) -> Result<HashSet<String>> {
+    let (mut restarted, mut checked) = (HashSet::new(), HashSet::new());
     for message in store.interrupted(&mailbox_key(&job.address))? {
-        let intent = serde_json::from_str(&message.intent)
+        let intent: Intent = serde_json::from_str(&message.intent)
             .map_err(|e| store.spoilt("the record of an interrupted delivery", &e))?;
-        match delivery::recover(&intent, now() - message.since)? {
+        let since = store.now() - message.since;
+        if let Some(longest) = intent.in_flight()
+            && store.is_shared()
+            && (-longest..longest).contains(&since)
+        {
+            let left = longest - since;
+            reporter.note(&format!(
+                "`{}` folder `{}`: another host may still be delivering message {}; it is retried in {left} s",
+                job.address, message.folder_name, message.remote
+            ));
+            continue;
+        }
+        for file in intent.targets() {
+            if checked.insert(folder_of(file).to_owned()) {
+                store.check_places_of(file)?;
+            }
+        }
+        lock.check()?;
+        match delivery::recover(&intent, since)? {
             Some(place) => {
                 store.delivered(
                     message.folder,
                     message.epoch,
                     std::iter::once((&message.remote, place.as_str())),
                     &job.after,
-                    now(),
+                    store.now(),
                 )?;
                 tally.fetched += 1;
                 tally.octets += message.size;
                 reporter.recovered(job, &message, &place);
             }
-            None => store.restart(&message)?,
+            None => {
+                store.restart(lock, message.folder, message.epoch, &message.remote)?;
+                let Interrupted {
+                    folder_name,
+                    epoch,
+                    remote,
+                    ..
+                } = &message;
+                restarted.insert(delivery_id(&job.address, folder_name, *epoch, remote));
+            }
         }
     }
-    Ok(())
+    Ok(restarted)
 }
 
 /// What the state knows a mailbox by.
@@ -299,9 +353,4 @@ fn folder_key(
 /// A short name of a mailbox for file names.
 fn tag(address: &str) -> String {
     hex(&sha256(mailbox_key(address).as_bytes())[..5])
-}
-
-/// Unix time in seconds.
-pub fn now() -> i64 {
-    jiff::Timestamp::now().as_second()
 }

@@ -2,12 +2,16 @@
 
 use super::intake::Names;
 use crate::mail::RemoteId;
+use std::collections::HashSet;
 
 /// What the connections of one run have in common.
 pub struct Pass {
     pub names: Names,
     /// The folders that this connection has come to.
     pub seen: Vec<String>,
+    /// The delivery ids of messages that are fetched again since nobody knew what became of them:
+    /// another host may still come to tell.
+    pub restarted: HashSet<String>,
     /// The folders of which the skipped messages are fetched, too.
     pub included: Vec<String>,
     /// What is moved does not come to where it would be fetched again; that was made sure of.
@@ -31,6 +35,7 @@ impl Pass {
         Pass {
             names: Names::new(tag),
             seen: Vec::new(),
+            restarted: HashSet::new(),
             included: Vec::new(),
             may_move: false,
             broke_over: None,

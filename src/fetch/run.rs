@@ -4,7 +4,7 @@ use super::plan::{Orders, Plan, Task, Work, plan};
 use super::verdict::{held, in_short, passed_over, waits};
 use super::{
     Job, Kept, Reporter, Tally, audit, delivery_id, destination_waits, fetch_mailbox,
-    is_of_delivery, list, mailbox_key, now,
+    is_of_delivery, list, mailbox_key,
 };
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Scene};
@@ -12,7 +12,7 @@ use crate::mail::Mailbox;
 use crate::means::Means;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{LockName, Store, WaitName};
+use crate::state::{Lock, LockName, Store, WaitName};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::cell::Cell;
@@ -98,9 +98,9 @@ pub fn run(
         done.failed(&address, err);
     }
     done.errors
-        .extend(store.record_runs(&done.runs, now()).err());
+        .extend(store.record_runs(&done.runs, store.now()).err());
     if orders.work != Work::List {
-        done.errors.extend(store.forget_left(now()).err());
+        done.errors.extend(store.forget_left(store.now()).err());
     }
     Ok(done)
 }
@@ -156,7 +156,7 @@ impl Run<'_> {
             ..self.mailboxes.scene(&task.entry, way.get())
         };
         let mailbox = &*mailbox_key(&job.address);
-        let _lock = match self.store.lock(LockName::Fetch { mailbox })? {
+        let lock = match self.store.lock(LockName::Fetch { mailbox })? {
             Ok(lock) => lock,
             Err(holder) => return self.left_alone(task, held(job, &holder)),
         };
@@ -168,7 +168,7 @@ impl Run<'_> {
                 .with_context(scene)?;
             let mailbox = opened.mailbox();
             let done = match work {
-                Work::Audit => self.account(job, mailbox),
+                Work::Audit => self.account(job, &lock, mailbox),
                 _ => self.list(job, mailbox),
             };
             mailbox.close();
@@ -179,7 +179,7 @@ impl Run<'_> {
             return self.left_alone(task, waits(job, &wait));
         }
         let before = *tally;
-        let mut result = self.fetch(task, &way, tally);
+        let mut result = self.fetch(task, &lock, &way, tally);
         if let Err(err) = &result
             && *tally == before
             && !is_of_delivery(err)
@@ -190,7 +190,7 @@ impl Run<'_> {
             self.means
                 .observer
                 .step(&format!("`{}`: {err:#}; trying anew", job.address));
-            result = self.fetch(task, &way, tally);
+            result = self.fetch(task, &lock, &way, tally);
         }
         match result {
             Err(err) if destination_waits(&err) && !task.named => {
@@ -205,7 +205,13 @@ impl Run<'_> {
         }
     }
 
-    fn fetch(&self, task: &Task<'_>, way: &Cell<ReadWay>, tally: &mut Tally) -> Result<()> {
+    fn fetch(
+        &self,
+        task: &Task<'_>,
+        lock: &Lock,
+        way: &Cell<ReadWay>,
+        tally: &mut Tally,
+    ) -> Result<()> {
         let mut job = task.job.clone();
         if let Some(end) = self
             .orders
@@ -218,6 +224,7 @@ impl Run<'_> {
         fetch_mailbox(
             job,
             self.store,
+            lock,
             &mut |stale_token| {
                 let wanted = Wanted::of(&task.entry, &job.after);
                 Ok(self.mailboxes.open(&wanted, stale_token, way)?.into())
@@ -259,9 +266,9 @@ impl Run<'_> {
     }
 
     /// Tells what became of every message on the server.
-    fn account(&self, job: &Job, mailbox: &mut dyn Mailbox) -> Result<()> {
+    fn account(&self, job: &Job, lock: &Lock, mailbox: &mut dyn Mailbox) -> Result<()> {
         let mut missed = 0;
-        let all = audit(job, self.store, mailbox, now(), |audit| {
+        let all = audit(job, self.store, lock, mailbox, self.store.now(), |audit| {
             missed += audit.unaccounted.count();
             self.reporter.audited(job, audit)
         });

@@ -4,13 +4,13 @@
 //! messages are looked at without being retrieved: a page at a time by IMAP, with the listing by
 //! Graph. What is not selected leaves no trace, so that another selection applies at once.
 
+use super::Job;
 use super::identity;
 use super::pile::{Pile, Sorted};
 use super::start::Horizon;
-use super::{Job, now};
 use crate::config::{Day, Select, Verdict};
 use crate::mail::{Detail, Listed, Mailbox, Query, RemoteId, Traits};
-use crate::state::{Epoch, FolderRecord, SkippedRecord, Store};
+use crate::state::{Epoch, FolderRecord, Lock, SkippedRecord, Store};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::path::Path;
@@ -27,8 +27,8 @@ pub struct Sift<'a> {
     select: Option<&'a Select>,
     /// Messages that were skipped in a former epoch may be there under new ids.
     recognises: bool,
-    /// What is found out goes on record.
-    records: bool,
+    /// What is found out goes on record, by virtue of the mailbox's lock.
+    lock: Option<&'a Lock>,
     scratch: &'a Path,
     /// Listed, and still to be looked at.
     bare: Pile,
@@ -50,14 +50,14 @@ pub struct Found {
 }
 
 impl<'a> Sift<'a> {
-    /// `record` is `None` for a folder that is not on record yet. Where `records` is not set,
+    /// `record` is `None` for a folder that is not on record yet. Without a `lock`,
     /// nothing changes.
     pub fn new(
         job: &'a Job,
         store: &'a Store,
         record: Option<&FolderRecord>,
         horizon: Option<Horizon>,
-        records: bool,
+        lock: Option<&'a Lock>,
     ) -> Sift<'a> {
         Sift {
             store,
@@ -65,8 +65,8 @@ impl<'a> Sift<'a> {
             epoch: record.map_or(0, |record| record.epoch),
             horizon,
             select: job.select.as_ref(),
-            recognises: records && record.is_some_and(|record| record.skipped_before),
-            records,
+            recognises: lock.is_some() && record.is_some_and(|record| record.skipped_before),
+            lock,
             scratch: &job.scratch,
             bare: Pile::new(&job.scratch),
             pile: Pile::new(&job.scratch),
@@ -179,11 +179,15 @@ impl<'a> Sift<'a> {
 
     /// Decides about messages of which all is known that is asked for.
     fn judge(&mut self, mut told: Vec<Listed>) -> Result<()> {
-        if self.recognises {
+        if let Some(lock) = self.lock.filter(|_| self.recognises) {
             let rows = records(&told);
-            let known = self
-                .store
-                .recognise_skipped(self.folder, self.epoch, &rows, now())?;
+            let known = self.store.recognise_skipped(
+                lock,
+                self.folder,
+                self.epoch,
+                &rows,
+                self.store.now(),
+            )?;
             self.found.recognised += known.len() as u64;
             told.retain(|one| !known.contains(&one.id));
         }
@@ -218,11 +222,15 @@ impl<'a> Sift<'a> {
     }
 
     fn skip(&mut self, behind: Vec<Listed>) -> Result<()> {
-        self.found.skipped += match self.records {
-            true => self
-                .store
-                .skip(self.folder, self.epoch, &records(&behind), now())?,
-            false => behind.len() as u64,
+        self.found.skipped += match self.lock {
+            Some(lock) => self.store.skip(
+                lock,
+                self.folder,
+                self.epoch,
+                &records(&behind),
+                self.store.now(),
+            )?,
+            None => behind.len() as u64,
         };
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! run then skips what is behind the horizon until one has listed all of it. A crash in between
 //! changes nothing: the horizon stays where it was, and mail that arrives meanwhile is beyond it.
 
-use super::{Job, now};
+use super::Job;
 use crate::config::Start;
 use crate::mail::{self, Mailbox, RemoteId};
 use crate::state::{Epoch, Store};
@@ -65,7 +65,7 @@ impl Horizon {
                 newest: newest.iter().map(ToString::to_string).collect(),
                 received,
             }),
-            received: now(),
+            received: jiff::Timestamp::now().as_second(),
         })
     }
 

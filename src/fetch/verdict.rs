@@ -2,6 +2,7 @@
 
 use super::{Job, Tally};
 use crate::fault::{Errors, Fault, Kind};
+use crate::output::escape;
 use crate::shell;
 use crate::state::{Holder, Wait};
 use crate::wording::{clock, messages};
@@ -11,6 +12,9 @@ pub fn held(job: &Job, holder: &Holder) -> Fault {
     let mut who = "another queuemail".to_owned();
     if let Some(pid) = holder.pid {
         who.push_str(&format!(" (process {pid}"));
+        if let Some(host) = &holder.host {
+            who.push_str(&format!(" on {}", escape(host)));
+        }
         if let Some(since) = holder.since {
             let since = since.to_zoned_datetime(jiff::tz::TimeZone::system());
             who.push_str(&format!(", since {}", since.strftime("%H:%M")));

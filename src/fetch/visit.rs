@@ -7,13 +7,13 @@ use super::pile::Sorted;
 use super::restored::{self, Compared};
 use super::sift::{Found, Sift};
 use super::start::{self, Horizon};
-use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key, now};
+use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key};
 use crate::config::AfterFetch;
 use crate::delivery::{self, Delivery};
 use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
 use crate::mail::{self, Listed, Mailbox, Missing, RemoteId};
 use crate::output::escape;
-use crate::state::{Failure, FolderRecord, Standing, Store, WaitName, uidvalidity};
+use crate::state::{Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -41,6 +41,8 @@ enum Ended {
 pub struct Visit<'a> {
     pub job: &'a Job,
     pub store: &'a Store,
+    /// The mailbox's.
+    pub lock: &'a Lock,
     pub mailbox: &'a mut dyn Mailbox,
     pub pass: &'a mut Pass,
     pub reporter: &'a dyn Reporter,
@@ -80,7 +82,11 @@ pub fn outstanding(
 ) -> Result<Option<Outstanding>> {
     let epoch = record.epoch;
     // To catch up is to skip also what could not be fetched so far.
-    let until = if job.catch_up { i64::MAX / 2 } else { now() };
+    let until = if job.catch_up {
+        i64::MAX / 2
+    } else {
+        store.now()
+    };
     store.due(record.id, epoch, until, &mut |id| match wanted(&id) {
         true if job.catch_up => sift.take_again(id),
         true => sift.take_due(id),
@@ -132,7 +138,7 @@ impl Visit<'_> {
 
     /// Fetches the folder of this name, unless it is among those `seen` by this run.
     fn named(&mut self, name: &str) -> Result<Ended> {
-        let (job, store) = (self.job, self.store);
+        let (job, store, lock) = (self.job, self.store, self.lock);
         let opened = self.mailbox.open(name, job.after != AfterFetch::Keep)?;
         let key = folder_key(job, name, store, self.mailbox, &self.pass.seen)?;
         if self.pass.seen.contains(&key) {
@@ -142,7 +148,7 @@ impl Visit<'_> {
         let address = mailbox_key(&job.address);
         let valid = opened.uidvalidity;
         let start = start::at_first(job, store, self.mailbox, &address, &key, valid)?;
-        let mut record = store.open_folder(&address, &key, valid, start.as_deref())?;
+        let mut record = store.open_folder(lock, &address, &key, valid, start.as_deref())?;
         let went_back = restored::by_next(self.mailbox, &opened, store, &record)?;
         if went_back {
             record = self.begin_again(name, &record)?;
@@ -159,11 +165,12 @@ impl Visit<'_> {
         }
         if job.catch_up {
             let horizon = Horizon::now(self.mailbox, record.epoch)?.written()?;
-            store.set_start(record.id, &horizon)?;
+            store.set_start(lock, record.id, &horizon)?;
             record.start = Some(horizon);
         }
         let mut folder = Folder {
             job,
+            lock,
             name,
             epoch: record.epoch,
             record,
@@ -218,7 +225,7 @@ impl Visit<'_> {
             "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
             self.job.address
         ));
-        self.store.uids_went_back(record)
+        self.store.uids_went_back(self.lock, record)
     }
 
     /// Has what was skipped fetched with what is new, once in a run.
@@ -226,7 +233,9 @@ impl Visit<'_> {
         let job = self.job;
         let since = job.since.map(|day| day.begins().as_second());
         let (id, epoch) = (folder.record.id, folder.epoch);
-        let included = self.store.include_skipped(id, epoch, since, job.limit)?;
+        let included = self
+            .store
+            .include_skipped(folder.lock, id, epoch, since, job.limit)?;
         self.pass.included.push(folder.key.clone());
         if included > 0 {
             self.reporter.note(&format!(
@@ -245,7 +254,7 @@ impl Visit<'_> {
         // A listing of some days only has not come by all that is behind the horizon.
         if record.start.is_some() && job.since.is_none() {
             let mark = found.mark.as_ref().map(ToString::to_string);
-            store.started(record.id, mark.as_deref())?;
+            store.started(folder.lock, record.id, mark.as_deref())?;
             self.reporter.skipped(folder, found.skipped);
         }
         for (id, size) in &found.too_large {
@@ -258,7 +267,14 @@ impl Visit<'_> {
                 reason: &reason,
                 for_good: true,
             };
-            if store.failed(record.id, record.epoch, id, &failure, now())? {
+            if store.failed(
+                folder.lock,
+                record.id,
+                record.epoch,
+                id,
+                &failure,
+                store.now(),
+            )? {
                 self.tally.quarantined += 1;
                 self.reporter.failed(folder, id, &reason, true);
             }
@@ -272,7 +288,9 @@ impl Visit<'_> {
         let mut row = 0;
         loop {
             let (id, epoch) = (folder.record.id, folder.epoch);
-            let (last, mut rest) = self.store.unsettled(id, epoch, row, CHUNK, now())?;
+            let (last, mut rest) = self
+                .store
+                .unsettled(id, epoch, row, CHUNK, self.store.now())?;
             if rest.is_empty() {
                 return Ok(Ended::Whole);
             }
@@ -303,7 +321,7 @@ impl Visit<'_> {
             .iter()
             .map(|(id, fault)| (id.clone(), in_words(fault)))
             .collect();
-        self.store.refused(id, epoch, &reasons, now())?;
+        self.store.refused(id, epoch, &reasons, self.store.now())?;
         if let Some((_, fault)) = refused.into_iter().next() {
             self.unsettled.get_or_insert(fault.hint(
                 "queuemail delivered the message; it retries after 1 minute, then less often, but at least every 12 hours",
@@ -320,6 +338,7 @@ impl Visit<'_> {
             mail::refuse_to_move_back(self.mailbox, &self.job.folders, action, false)?;
             self.pass.may_move = true;
         }
+        folder.lock.check()?;
         let err = match self.mailbox.settle(ids, action) {
             Ok(settled) => {
                 let refused: HashSet<&RemoteId> =
@@ -365,19 +384,19 @@ impl Visit<'_> {
         let record = &folder.record;
         let horizon = record.start.as_deref();
         let horizon = horizon.map(|text| Horizon::read(store, text)).transpose()?;
-        let sift = Sift::new(job, store, Some(record), horizon, true);
+        let sift = Sift::new(job, store, Some(record), horizon, Some(folder.lock));
         let work = outstanding(job, store, self.mailbox, record, sift, wanted)?;
         let Some(mut work) = work else {
             return Ok(Ended::WentBack);
         };
         self.record_found(folder, &work.found)?;
         if record.skipped_before && set_aside.is_empty() && job.since.is_none() {
-            store.close_skipped(record.id, record.epoch)?;
+            store.close_skipped(folder.lock, record.id, record.epoch)?;
         }
         if job.catch_up {
             // What has arrived meanwhile is for the next run.
             if let Some(mark) = work.mark.filter(|_| work.ids.count() == 0) {
-                store.set_mark(record.id, &mark)?;
+                store.set_mark(folder.lock, record.id, &mark)?;
             }
             return Ok(Ended::Whole);
         }
@@ -412,6 +431,12 @@ impl Visit<'_> {
                 store
                     .respect_wait(wait, Timestamp::now())
                     .map_err(|err| err.context(CannotDeliver(job.target.to_string())))?;
+            }
+            if store.is_shared() {
+                place.may_be_shared()?;
+            }
+            if let Some(root) = delivery::fixed_part(&job.target) {
+                store.check_place(&root)?;
             }
             let mut delivery = delivery::open(&place, &job.scratch)?;
             self.pass
@@ -452,7 +477,7 @@ impl Visit<'_> {
                     let last = chunk.iter().filter(is_listed).filter(came).max();
                     let mark = folder.record.mark.as_deref().and_then(RemoteId::of_mark);
                     if let Some(last) = last.filter(|last| mark.is_none_or(|mark| mark < **last)) {
-                        store.set_mark(folder.record.id, &last.to_string())?;
+                        store.set_mark(folder.lock, folder.record.id, &last.to_string())?;
                     }
                 }
             }
@@ -463,12 +488,12 @@ impl Visit<'_> {
             && !work.ids.ascend()
             && folder.record.mark.as_ref() != Some(&mark)
         {
-            store.set_mark(folder.record.id, &mark)?;
+            store.set_mark(folder.lock, folder.record.id, &mark)?;
         }
         // What is not listed may be there all the same, where some is left out.
         let is_whole = !cut && set_aside.is_empty() && job.since.is_none() && job.select.is_none();
         if folder.record.renumbered && is_whole {
-            store.close_former_epochs(folder.record.id, folder.epoch)?;
+            store.close_former_epochs(folder.lock, folder.record.id, folder.epoch)?;
         }
         Ok(Ended::Whole)
     }
@@ -493,7 +518,9 @@ impl Visit<'_> {
         };
         for id in set_aside {
             let (record, epoch) = (folder.record.id, folder.epoch);
-            let quarantined = self.store.failed(record, epoch, id, &failure, now())?;
+            let quarantined =
+                self.store
+                    .failed(folder.lock, record, epoch, id, &failure, self.store.now())?;
             match quarantined {
                 true => self.tally.quarantined += 1,
                 false => self.tally.failed += 1,
@@ -523,6 +550,7 @@ impl Visit<'_> {
             accounted: HashSet::new(),
             delivered: Vec::new(),
             later_in_a_row: 0,
+            restarted: self.pass.restarted.clone(),
         };
         let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT);
         let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
@@ -567,7 +595,12 @@ impl Visit<'_> {
                 .cloned()
                 .collect::<Vec<_>>()
             {
-                committer.failed(&id, "the server said nothing of this message", false, now())?;
+                committer.failed(
+                    &id,
+                    "the server said nothing of this message",
+                    false,
+                    self.store.now(),
+                )?;
             }
         }
         let delivered = std::mem::take(&mut committer.delivered);
@@ -592,7 +625,8 @@ impl Visit<'_> {
         let folder = committer.folder;
         for (id, why) in missing {
             if !present.contains(id) {
-                self.store.gone(folder.record.id, folder.epoch, id)?;
+                self.store
+                    .gone(folder.lock, folder.record.id, folder.epoch, id)?;
                 committer.accounted.insert(id.clone());
                 gone.insert(id.clone());
                 continue;
@@ -606,7 +640,7 @@ impl Visit<'_> {
                     format!("the message is too large: {announced} octets, the limit is {max}")
                 }
             };
-            committer.failed(id, &reason, false, now())?;
+            committer.failed(id, &reason, false, self.store.now())?;
         }
         Ok(gone)
     }

@@ -68,6 +68,7 @@ impl Stream {
             socket: Box::new(socket),
             patience: Patience::new(patience),
             longest_wait: Duration::MAX,
+            until: None,
             read_timeout: None,
             write_timeout: None,
             buffer: vec![0; SMALL_BUFFER],
@@ -80,6 +81,11 @@ impl Stream {
     pub fn with_longest_wait(mut self, time: Duration) -> Stream {
         self.timed_mut().longest_wait = time;
         self
+    }
+
+    /// However many uses there are, nothing is read or written after this time.
+    pub fn end_at(&mut self, time: Instant) {
+        self.timed_mut().until = Some(time);
     }
 
     /// Begins another use, whose waits take at most so long together, and longer the more octets
@@ -153,6 +159,8 @@ pub struct Timed {
     socket: Box<dyn Socket>,
     patience: Patience,
     longest_wait: Duration,
+    /// All uses together are over then.
+    until: Option<Instant>,
     /// What the socket was last told.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -167,7 +175,9 @@ impl Timed {
     /// # Errors
     /// [`late`] where no time is left.
     fn left(&self) -> io::Result<Duration> {
-        match self.patience.left() {
+        let whole = |until: Instant| until.saturating_duration_since(Instant::now());
+        let whole = self.until.map_or(Duration::MAX, whole);
+        match self.patience.left().min(whole) {
             Duration::ZERO => Err(late()),
             left => Ok(left.min(self.longest_wait)),
         }

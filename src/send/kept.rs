@@ -9,7 +9,6 @@ use crate::office::Route;
 use crate::reach::{Mailboxes, sent};
 use crate::state::{OutboxEntry, OutboxState};
 use anyhow::Result;
-use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,10 +45,6 @@ pub trait Listener: Sync {
     }
 }
 
-fn now() -> i64 {
-    Timestamp::now().as_second()
-}
-
 impl<'a> Sending<'a> {
     /// Keeps a message durably, all its transactions or none.
     fn keep(
@@ -67,7 +62,7 @@ impl<'a> Sending<'a> {
                 &mail.octets,
                 shared,
                 submitter,
-                now(),
+                self.store.now(),
             ) {
                 Ok(claim) => kept.push((mail, claim)),
                 Err(err) => {
@@ -140,7 +135,7 @@ impl<'a> Post<'a> {
             claim.remove()?;
             return result.map(drop);
         }
-        let settled = claim.settle(&result, ReportTo::Caller, now())?;
+        let settled = claim.settle(&result, ReportTo::Caller, self.sending.store.now())?;
         listener.tell(&mail, &result, Some(&settled))?;
         match verdict::told_to_caller(result, &settled)? {
             None => Ok(()),
@@ -199,14 +194,14 @@ pub fn flush_due<'a>(
     let mut errors = Vec::new();
     while !due.is_empty() {
         tried.extend(due.iter().map(|entry| entry.id));
-        let is_due = |claim: &mut Claim<'_>| Ok(claim.entry.is_due(now()));
+        let is_due = |claim: &mut Claim<'_>| Ok(claim.entry.is_due(sending.store.now()));
         if let Err(more) = flush(sending, due, listener, is_due) {
             errors.extend(more.sorted());
         }
         if start.elapsed() > LONGEST_FLUSH {
             break;
         }
-        due = sending.store.outbox_due(now())?;
+        due = sending.store.outbox_due(sending.store.now())?;
         due.retain(|entry| !tried.contains(&entry.id));
     }
     fold_same(&mut errors);
@@ -235,7 +230,7 @@ fn one(
     ready: &impl Fn(&mut Claim<'_>) -> Result<bool>,
 ) -> Result<()> {
     let sending = post.sending;
-    let Some(mut claim) = outbox::claim(sending.store, id, now())? else {
+    let Some(mut claim) = outbox::claim(sending.store, id, sending.store.now())? else {
         return Ok(());
     };
     let mut verdict = Ok(());
@@ -274,12 +269,12 @@ fn attempt(post: &mut Post<'_>, claim: &mut Claim<'_>, listener: &dyn Listener) 
         // The configuration has changed, or the file cannot be read: it counts as an attempt.
         Err(err) => {
             let result = Err(err);
-            claim.settle(&result, ReportTo::Queue, now())?;
+            claim.settle(&result, ReportTo::Queue, sending.store.now())?;
             return result.map(|_: Receipt| ());
         }
     };
     let result = post.submit(&mail, &mut || claim.hand_over());
-    let settled = claim.settle(&result, ReportTo::Queue, now())?;
+    let settled = claim.settle(&result, ReportTo::Queue, sending.store.now())?;
     listener.tell(&mail, &result, Some(&settled))?;
     if settled == Settled::Gone {
         sending
@@ -314,7 +309,7 @@ pub fn ready_again(
             return Ok(false);
         }
     }
-    claim.restart(now())?;
+    claim.restart(sending.store.now())?;
     Ok(true)
 }
 
@@ -339,7 +334,7 @@ fn report(sending: &Sending<'_>, claim: &mut Claim<'_>) -> Result<()> {
         .route(&sender)
         .map_err(anyhow::Error::from)
         .and_then(|route| destination(&route))
-        .and_then(|to| outbox::deliver_report(claim, &to, now()));
+        .and_then(|to| outbox::deliver_report(claim, &to, sending.store.now()));
     match place {
         Ok(place) => {
             let said = format!("message {id}: its report is in {place}");
@@ -367,6 +362,7 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
     }
     Ok(Destination {
         place,
+        root: delivery::fixed_part(target),
         queue: queue.clone(),
         address: address.to_owned(),
         priority: entry.priority().0,

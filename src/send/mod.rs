@@ -73,7 +73,7 @@ struct Open<'a> {
     transport: Box<dyn Transport + 'a>,
     limits: Limits,
     /// Held while we are one of the mailbox's few connections.
-    _slot: pace::Slot,
+    slot: pace::Slot,
 }
 
 impl<'a> Sending<'a> {
@@ -244,7 +244,7 @@ impl<'a> Post<'a> {
                 Open {
                     sender,
                     way,
-                    _slot: pace::slot(sending, sender, &limits)?,
+                    slot: pace::slot(sending, sender, &limits)?,
                     transport: sending.transports.open(route, way, mail.alone)?,
                     limits,
                 }
@@ -265,6 +265,7 @@ impl<'a> Post<'a> {
             );
             return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));
         }
+        open.slot.check()?;
         pace::take_turn(sending, sender, &open.limits, mail.envelope.to.len())?;
         open.transport
             .submit_noting(&mail.envelope, &mail.octets, before_end)

@@ -21,13 +21,20 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// One of the few connections that a mailbox may have; free again when dropped, or when we die.
 pub struct Slot {
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
+}
+
+impl Slot {
+    /// See [`Lock::check`].
+    pub fn check(&self) -> Result<()> {
+        self.lock.as_ref().map_or(Ok(()), Lock::check)
+    }
 }
 
 /// Waits for one of the mailbox's connections, where their number is limited.
 pub fn slot(sending: &Sending<'_>, sender: Sender<'_>, limits: &Limits) -> Result<Slot> {
     let Some(most) = limits.connections else {
-        return Ok(Slot { _lock: None });
+        return Ok(Slot { lock: None });
     };
     let deadline = Instant::now() + sending.patience;
     loop {
@@ -36,7 +43,7 @@ pub fn slot(sending: &Sending<'_>, sender: Sender<'_>, limits: &Limits) -> Resul
                 .store
                 .lock(LockName::Connection { sender, number })?
             {
-                return Ok(Slot { _lock: Some(lock) });
+                return Ok(Slot { lock: Some(lock) });
             }
         }
         if Instant::now() >= deadline {
@@ -46,7 +53,7 @@ pub fn slot(sending: &Sending<'_>, sender: Sender<'_>, limits: &Limits) -> Resul
             ))
             .into());
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(sending.store.longest_pause());
     }
 }
 

@@ -79,6 +79,20 @@ impl Engine {
         }
     }
 
+    /// The same, in PostgreSQL, where a lease holds so long.
+    pub fn open_with(&self, lease: Duration) -> Store {
+        let database = self.database.as_deref().unwrap_or_default();
+        let mut place = place(database);
+        place.lease = lease;
+        Store::open_shared(self.folder(), place, None).unwrap()
+    }
+
+    /// A command of psql that runs statements in PostgreSQL, in one session.
+    pub fn psql(&self, sql: &str) -> std::process::Command {
+        let database = self.database.as_deref().unwrap_or_default();
+        server().psql_command(postgres::ADMIN, database, sql)
+    }
+
     /// What a statement of a test gives, which has one row and column.
     pub fn number(&self, sql: &str) -> Option<i64> {
         let db = self.rows.get_or_init(|| match &self.database {

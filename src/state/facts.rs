@@ -85,7 +85,9 @@ mod tests {
     fn a_new_state_holds_nothing() {
         on_both(|engine| {
             let store = engine.open();
-            store.open_folder("a@x.example", "INBOX", 1, None).unwrap();
+            store
+                .open_folder(&crate::state::Lock::FREE, "a@x.example", "INBOX", 1, None)
+                .unwrap();
             let facts = store.facts().unwrap();
             assert_eq!(facts.id.is_some(), store.is_shared());
             assert!(facts.version > 0 && facts.size > 0, "{facts:?}");

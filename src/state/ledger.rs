@@ -4,8 +4,8 @@
 //! everything is accounted for, so that a listing starts behind it; messages behind the mark
 //! whose row says `failed` are tried again.
 
-use super::Store;
 use super::db::{Error, Reader, Row, Sql, Tx, values};
+use super::{Lock, Locks, Store};
 use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
@@ -192,6 +192,7 @@ impl Store {
     /// recognised. A folder that is new goes on record with its `start`.
     pub fn open_folder(
         &self,
+        lock: &Lock,
         address: &str,
         name: &str,
         uidvalidity: u32,
@@ -213,7 +214,7 @@ impl Store {
         {
             return Ok(record);
         }
-        let known = self.transaction(|tx| {
+        let known = self.intend(lock, |tx| {
             let row = values![address, name, uidvalidity, WENT_BACK, start];
             tx.later(&RECORD, &row)?;
             let known = folder(tx, address, name, uidvalidity)?;
@@ -235,7 +236,7 @@ impl Store {
     /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What
     /// was delivered is recognised; what had left the folder may have been put back, under the UID
     /// that it had: its `present` is 2 until [`Store::close_former_epochs`].
-    pub fn uids_went_back(&self, record: &FolderRecord) -> Result<FolderRecord> {
+    pub fn uids_went_back(&self, lock: &Lock, record: &FolderRecord) -> Result<FolderRecord> {
         const MAY_BE_BACK: Sql = Sql::both(
             "UPDATE message SET present = 2
              WHERE folder = ?1 AND epoch % ?3 = ?2 % ?3 AND present = 0",
@@ -247,7 +248,7 @@ impl Store {
              WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0 LIMIT 1",
         );
         let mut began = record.with_uids_gone_back();
-        began.skipped_before = self.transaction(|tx| {
+        began.skipped_before = self.intend(lock, |tx| {
             tx.later(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
             tx.later(&BEGIN, &values![record.id, began.epoch])?;
             tx.index_fingerprints()?;
@@ -374,24 +375,24 @@ impl Store {
     }
 
     /// Moves the mark: everything up to it is accounted for.
-    pub fn set_mark(&self, folder: FolderId, mark: &str) -> Result<()> {
+    pub fn set_mark(&self, lock: &Lock, folder: FolderId, mark: &str) -> Result<()> {
         const MARK: Sql = Sql::both("UPDATE folder SET mark = ?2 WHERE id = ?1");
-        self.transaction(|tx| tx.later(&MARK, &values![folder, mark]))
+        self.intend(lock, |tx| tx.later(&MARK, &values![folder, mark]))
     }
 
     /// Puts on record what is there before fetching begins (again), until all of it is skipped.
-    pub fn set_start(&self, folder: FolderId, start: &str) -> Result<()> {
+    pub fn set_start(&self, lock: &Lock, folder: FolderId, start: &str) -> Result<()> {
         const START: Sql = Sql::both("UPDATE folder SET start = ?2 WHERE id = ?1");
-        self.transaction(|tx| tx.run(&START, &values![folder, start]))
+        self.intend(lock, |tx| tx.run(&START, &values![folder, start]))
             .map(drop)
     }
 
     /// All that was there before fetching began is on record as skipped; with a mark, up to which
     /// everything is accounted for.
-    pub fn started(&self, folder: FolderId, mark: Option<&str>) -> Result<()> {
+    pub fn started(&self, lock: &Lock, folder: FolderId, mark: Option<&str>) -> Result<()> {
         const STARTED: Sql =
             Sql::both("UPDATE folder SET start = NULL, mark = coalesce(?2, mark) WHERE id = ?1");
-        self.transaction(|tx| tx.run(&STARTED, &values![folder, mark]))
+        self.intend(lock, |tx| tx.run(&STARTED, &values![folder, mark]))
             .map(drop)
     }
 
@@ -399,6 +400,7 @@ impl Store {
     /// is not waited for: what follows it, as [`Store::started`], is durable after it.
     pub fn skip(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         messages: &[SkippedRecord],
@@ -415,7 +417,7 @@ impl Store {
         if messages.is_empty() {
             return Ok(0);
         }
-        self.transaction_in_passing(|tx| {
+        self.intend_in_passing(lock, |tx| {
             let rows = messages.iter().map(|message| {
                 let SkippedRecord {
                     remote,
@@ -433,6 +435,7 @@ impl Store {
     /// Gives their number.
     pub fn include_skipped(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         since: Option<i64>,
@@ -447,13 +450,14 @@ impl Store {
         );
         let most = most.map_or(i64::MAX, i64::from);
         let row = values![folder, epoch, since.unwrap_or(i64::MIN), most];
-        self.transaction(|tx| tx.run(&INCLUDE, &row))
+        self.intend(lock, |tx| tx.run(&INCLUDE, &row))
     }
 
     /// Recognises messages that were skipped in a former epoch: the row of each becomes this
     /// message's. Gives those that are recognised; each row recognises one.
     pub fn recognise_skipped(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         messages: &[SkippedRecord],
@@ -468,7 +472,7 @@ impl Store {
              ORDER BY remote <> ?4, coalesce(abs(received - ?5), 0), id LIMIT 1",
         );
         let mut found = HashSet::new();
-        self.transaction_in_passing(|tx| {
+        self.intend_in_passing(lock, |tx| {
             for message in messages {
                 let SkippedRecord {
                     remote,
@@ -496,18 +500,19 @@ impl Store {
 
     /// Ends the recognition of what was skipped in a former epoch: what was not found again is no
     /// longer there.
-    pub fn close_skipped(&self, folder: FolderId, epoch: Epoch) -> Result<()> {
+    pub fn close_skipped(&self, lock: &Lock, folder: FolderId, epoch: Epoch) -> Result<()> {
         const LEAVE: Sql = Sql::both(
             "UPDATE message SET present = 0
              WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0",
         );
-        self.transaction_in_passing(|tx| tx.run(&LEAVE, &values![folder, epoch]))
+        self.intend_in_passing(lock, |tx| tx.run(&LEAVE, &values![folder, epoch]))
             .map(drop)
     }
 
     /// Puts on record, durably, that these are about to be delivered.
     pub fn stage(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         messages: &[StagedRecord],
@@ -520,7 +525,7 @@ impl Store {
              SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, changed_at = ?7
              WHERE message.state <> 'delivered'",
         );
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             let rows = messages.iter().map(|message| {
                 let StagedRecord {
                     remote,
@@ -555,7 +560,7 @@ impl Store {
              WHERE id = ?1",
         );
         let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
-        self.transaction(|tx| {
+        self.fact(|tx| {
             let rows = messages
                 .clone()
                 .map(|(remote, place)| values![folder, epoch, remote, settle.as_ref(), place, now]);
@@ -571,6 +576,7 @@ impl Store {
     /// after [`MAX_ATTEMPTS`], it is quarantined. Returns true when it is.
     pub fn failed(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         remote: &RemoteId,
@@ -592,7 +598,7 @@ impl Store {
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND changed_at = ?4 AND reason = ?5
                AND state IN ('failed', 'quarantined')",
         );
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             if tx.is_repeat() {
                 let done = values![folder, epoch, remote, now, failure.reason];
                 if let Some(quarantined) = tx.row(&DONE, &done, |row| row.get(0))? {
@@ -618,12 +624,18 @@ impl Store {
     }
 
     /// Forgets a failed message that is no longer on the server.
-    pub fn gone(&self, folder: FolderId, epoch: Epoch, remote: &RemoteId) -> Result<()> {
+    pub fn gone(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        remote: &RemoteId,
+    ) -> Result<()> {
         const GONE: Sql = Sql::both(
             "DELETE FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3
              AND state IN ('failed', 'staged')",
         );
-        self.transaction(|tx| tx.later(&GONE, &values![folder, epoch, remote]))
+        self.intend(lock, |tx| tx.later(&GONE, &values![folder, epoch, remote]))
     }
 
     /// The deliveries of a mailbox that a crash may have interrupted.
@@ -648,18 +660,20 @@ impl Store {
     }
 
     /// Puts an interrupted delivery back among those to be tried, at once.
-    pub fn restart(&self, message: &Interrupted) -> Result<()> {
+    pub fn restart(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        remote: &RemoteId,
+    ) -> Result<()> {
         const RESTART: Sql = Sql::both(
             "UPDATE message SET state = 'failed', intent = NULL, next_attempt = 0
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'staged'",
         );
-        let Interrupted {
-            folder,
-            epoch,
-            remote,
-            ..
-        } = message;
-        self.transaction(|tx| tx.later(&RESTART, &values![*folder, *epoch, remote]))
+        self.intend(lock, |tx| {
+            tx.later(&RESTART, &values![folder, epoch, remote])
+        })
     }
 
     /// Delivered messages with something still to be done on the server, of which the server is to
@@ -738,7 +752,7 @@ impl Store {
             "UPDATE message SET settle = NULL, present = ?4, next_attempt = NULL, reason = NULL
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
         );
-        self.transaction(|tx| {
+        self.fact(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, !left]);
             tx.many_later(&SETTLED, rows)
         })
@@ -748,6 +762,7 @@ impl Store {
     /// `true` is returned. Each row recognises one message.
     pub fn recognise(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         remote: &RemoteId,
@@ -766,7 +781,7 @@ impl Store {
              WHERE folder = ?1 AND epoch = ?2 AND fingerprint = ?3 AND remote = ?4
                AND state IN ('delivered', 'quarantined', 'dropped')",
         );
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             let values = values![folder, epoch, fingerprint, remote];
             if tx.is_repeat() && tx.exists(&DONE, &values)? {
                 return Ok(true);
@@ -818,6 +833,9 @@ impl Store {
         const KEEP: Sql = Sql::both(
             "INSERT INTO forgotten_id (folder, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
         );
+        if let Locks::Leases(leases) = &self.locks {
+            leases.tidy()?;
+        }
         let before = now - REMEMBERED;
         if !self.read(|reader| reader.exists(&ANY, &values![before]))? {
             return Ok(());
@@ -837,6 +855,7 @@ impl Store {
     /// Puts messages that were passed over among those to be tried, at once.
     pub fn put_back(
         &self,
+        lock: &Lock,
         folder: FolderId,
         epoch: Epoch,
         ids: &[RemoteId],
@@ -850,21 +869,24 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, now]);
             tx.many_later(&PUT_BACK, rows)
         })
     }
 
     /// Ends the recognition of a former epoch: what was not found again is no longer there. While
-    /// a message could not be had under its new id it may be one of them, and nothing ends.
-    pub fn close_former_epochs(&self, folder: FolderId, epoch: Epoch) -> Result<()> {
+    /// a message could not be had under its new id it may be one of them, and nothing ends; nor while
+    /// one is still being delivered.
+    pub fn close_former_epochs(&self, lock: &Lock, folder: FolderId, epoch: Epoch) -> Result<()> {
         const UNSEEN: Sql = Sql::both(
             "SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'failed' AND fingerprint IS NULL
              UNION ALL
              SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND state = 'quarantined' AND fingerprint IS NULL
+             UNION ALL
+             SELECT 1 FROM message WHERE folder = ?1 AND state = 'staged'
              LIMIT 1",
         );
         const LEAVE: Sql = Sql::both(
@@ -877,7 +899,7 @@ impl Store {
              WHERE folder = ?1 AND epoch <> ?2 AND (state = 'failed' OR state = 'quarantined')",
         );
         const CLOSE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
-        self.transaction(|tx| {
+        self.intend(lock, |tx| {
             if tx.exists(&UNSEEN, &values![folder, epoch])? {
                 return Ok(());
             }

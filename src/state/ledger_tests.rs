@@ -86,7 +86,10 @@ struct Desk<'e> {
 impl Desk<'_> {
     fn new(engine: &Engine) -> Desk<'_> {
         let store = engine.open();
-        let folder = store.open_folder(ADDRESS, "INBOX", 1, None).unwrap().id;
+        let folder = store
+            .open_folder(&Lock::FREE, ADDRESS, "INBOX", 1, None)
+            .unwrap()
+            .id;
         Desk {
             engine,
             store,
@@ -111,7 +114,7 @@ impl Desk<'_> {
             size: 1,
         };
         self.store
-            .stage(self.folder, self.epoch, &[record], self.now)
+            .stage(&Lock::FREE, self.folder, self.epoch, &[record], self.now)
             .unwrap();
     }
 
@@ -162,9 +165,13 @@ impl Desk<'_> {
             ..row.clone()
         };
         let known = |row: SkippedRecord| {
-            let known = self
-                .store
-                .recognise_skipped(self.folder, self.epoch, &[row], self.now);
+            let known = self.store.recognise_skipped(
+                &Lock::FREE,
+                self.folder,
+                self.epoch,
+                &[row],
+                self.now,
+            );
             !known.unwrap().is_empty()
         };
         assert!(!known(later), "{id} by {by}, later");
@@ -185,9 +192,14 @@ impl Desk<'_> {
             );
             let is_known = self.count(&were) > 0;
             let remote = RemoteId::from(uid);
-            let recognised =
-                self.store
-                    .recognise(self.folder, self.epoch, &remote, &print, self.now);
+            let recognised = self.store.recognise(
+                &Lock::FREE,
+                self.folder,
+                self.epoch,
+                &remote,
+                &print,
+                self.now,
+            );
             assert_eq!(recognised.unwrap(), is_known, "{id} by {by}");
             if !is_known {
                 self.recognise_skipped(id, by);
@@ -207,29 +219,36 @@ impl Desk<'_> {
                     for_good: *for_good,
                 };
                 let id = RemoteId::from(*id);
-                store.failed(folder, epoch, &id, &failure, now).unwrap();
+                store
+                    .failed(&Lock::FREE, folder, epoch, &id, &failure, now)
+                    .unwrap();
             }
             Event::Restarted => {
                 for message in store.interrupted(ADDRESS).unwrap() {
-                    store.restart(&message).unwrap();
+                    let (folder, epoch) = (message.folder, message.epoch);
+                    store
+                        .restart(&Lock::FREE, folder, epoch, &message.remote)
+                        .unwrap();
                 }
             }
-            Event::Gone(id) => store.gone(folder, epoch, &RemoteId::from(*id)).unwrap(),
+            Event::Gone(id) => store
+                .gone(&Lock::FREE, folder, epoch, &RemoteId::from(*id))
+                .unwrap(),
             Event::PutBack(id) => store
-                .put_back(folder, epoch, &[RemoteId::from(*id)], now)
+                .put_back(&Lock::FREE, folder, epoch, &[RemoteId::from(*id)], now)
                 .unwrap(),
             Event::Skipped(ids) => {
                 let open = format!("epoch = {epoch} AND state <> 'failed'");
                 let (before, dealt_with) = (self.count("state = 'skipped'"), self.count(&open));
                 let rows: Vec<_> = ids.iter().map(|id| self.skipped(*id)).collect();
-                let skipped = store.skip(folder, epoch, &rows, now).unwrap();
+                let skipped = store.skip(&Lock::FREE, folder, epoch, &rows, now).unwrap();
                 assert_eq!(self.count("state = 'skipped'"), before + skipped);
                 assert_eq!(self.count(&open), dealt_with + skipped);
             }
             Event::Included(most) => {
                 let of = format!("epoch = {epoch} AND state = 'skipped'");
                 let before = self.count(&of);
-                let included = store.include_skipped(folder, epoch, None, Some(*most));
+                let included = store.include_skipped(&Lock::FREE, folder, epoch, None, Some(*most));
                 assert_eq!(included.unwrap(), before.min((*most).into()));
                 assert_eq!(self.count(&of), before.saturating_sub((*most).into()));
             }
@@ -253,7 +272,7 @@ impl Desk<'_> {
                 self.uidvalidity += 1;
                 let was = self.count("present > 0") > 0;
                 let record = store
-                    .open_folder(ADDRESS, "INBOX", self.uidvalidity, None)
+                    .open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity, None)
                     .unwrap();
                 assert_eq!((record.renumbered, record.mark), (was, None));
                 self.epoch = record.epoch;
@@ -261,13 +280,17 @@ impl Desk<'_> {
             }
             Event::WentBack(recognised, by) => {
                 let record = store.folder_record(ADDRESS, "INBOX", self.uidvalidity);
-                let record = store.uids_went_back(&record.unwrap().unwrap()).unwrap();
+                let record = store
+                    .uids_went_back(&Lock::FREE, &record.unwrap().unwrap())
+                    .unwrap();
                 assert_eq!(uidvalidity(record.epoch), self.uidvalidity);
                 assert!(record.epoch > epoch);
                 self.epoch = record.epoch;
                 self.recognise(*recognised, *by);
             }
-            Event::Closed => store.close_former_epochs(folder, epoch).unwrap(),
+            Event::Closed => store
+                .close_former_epochs(&Lock::FREE, folder, epoch)
+                .unwrap(),
             Event::Later(days) => self.now += days * DAY,
             Event::Forgotten => {
                 let before = self.count("state = 'delivered'");
@@ -314,7 +337,7 @@ impl Desk<'_> {
             let has_left = store.has_left(&record, &RemoteId::from(id)).unwrap();
             assert_eq!(has_left, self.count(&left) > 0);
         }
-        let opened = store.open_folder(ADDRESS, "INBOX", self.uidvalidity, None);
+        let opened = store.open_folder(&Lock::FREE, ADDRESS, "INBOX", self.uidvalidity, None);
         assert_eq!(opened.unwrap(), record);
     }
 }
@@ -455,7 +478,7 @@ fn nothing_reads_the_whole_ledger() {
     }
     let (store, epoch, now) = (&desk.store, desk.epoch, desk.now);
     let record = store
-        .open_folder(ADDRESS, "INBOX", desk.uidvalidity, None)
+        .open_folder(&Lock::FREE, ADDRESS, "INBOX", desk.uidvalidity, None)
         .unwrap();
     store
         .folder_record(ADDRESS, "INBOX", desk.uidvalidity)
@@ -471,9 +494,9 @@ fn nothing_reads_the_whole_ledger() {
     store.accounted(folder, epoch, &listed).unwrap();
     let uids = [RemoteId::from(8), RemoteId::from(9)];
     store.accounted(folder, epoch, &uids).unwrap();
-    store.set_mark(folder, "8").unwrap();
-    store.set_start(folder, "{}").unwrap();
-    store.started(folder, Some("9")).unwrap();
+    store.set_mark(&Lock::FREE, folder, "8").unwrap();
+    store.set_start(&Lock::FREE, folder, "{}").unwrap();
+    store.started(&Lock::FREE, folder, Some("9")).unwrap();
     let runs = [
         (ADDRESS.to_owned(), None),
         (ADDRESS.to_owned(), Some("no".to_owned())),
@@ -536,7 +559,9 @@ fn deliver(desk: &Desk<'_>, ids: &[RemoteId]) {
             size: 1,
         })
         .collect();
-    desk.store.stage(desk.folder, 1, &staged, 0).unwrap();
+    desk.store
+        .stage(&Lock::FREE, desk.folder, 1, &staged, 0)
+        .unwrap();
     let places = ids.iter().map(|id| (id, "x"));
     desk.store
         .delivered(desk.folder, 1, places, &AfterFetch::Seen, 0)
@@ -574,7 +599,7 @@ fn the_row_at_the_mark_is_not_forgotten() {
         let ids: Vec<_> = [7, 8, 9].map(RemoteId::from).into();
         deliver(&desk, &ids);
         store.settled(folder, 1, &ids, true).unwrap();
-        store.set_mark(folder, "9").unwrap();
+        store.set_mark(&Lock::FREE, folder, "9").unwrap();
         for _ in 0..2 {
             store.forget_left(100 * DAY).unwrap();
             let record = store.folder_record(ADDRESS, "INBOX", 1).unwrap().unwrap();
@@ -582,7 +607,7 @@ fn the_row_at_the_mark_is_not_forgotten() {
             assert_eq!(desk.count("present = 0"), 1);
         }
         // The mark has moved on.
-        store.set_mark(folder, "10").unwrap();
+        store.set_mark(&Lock::FREE, folder, "10").unwrap();
         store.forget_left(100 * DAY).unwrap();
         assert_eq!(desk.count("present = 0"), 0);
     });
@@ -626,7 +651,9 @@ fn an_error_ends_what_is_due() {
     on_both(|engine| {
         let desk = Desk::new(engine);
         let ids: Vec<_> = [4, 2, 8].map(RemoteId::from).into();
-        desk.store.put_back(desk.folder, 1, &ids, 0).unwrap();
+        desk.store
+            .put_back(&Lock::FREE, desk.folder, 1, &ids, 0)
+            .unwrap();
         let mut found = Vec::new();
         let mut due = |room: usize| {
             found.clear();
@@ -653,7 +680,9 @@ fn a_page_is_told_what_became_of_each() {
             let desk = Desk::new(engine);
             let (store, folder) = (&desk.store, desk.folder);
             deliver(&desk, &ids[..2]);
-            store.put_back(folder, 1, &ids[2..3], 0).unwrap();
+            store
+                .put_back(&Lock::FREE, folder, 1, &ids[2..3], 0)
+                .unwrap();
             let known = store.accounted(folder, 1, &ids[1..]).unwrap();
             let expected = [
                 (ids[1].clone(), Standing::Delivered),

@@ -6,6 +6,7 @@
 //! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
 mod blobs;
+mod bodies;
 mod db;
 mod disk;
 #[cfg(test)]
@@ -13,11 +14,15 @@ mod engines_tests;
 mod facts;
 mod failure;
 mod health;
+mod heartbeat;
+mod lease;
 mod ledger;
 mod lock;
+mod moment;
 mod names;
 mod outbox;
 mod pace;
+mod places;
 mod quarantine;
 mod schema;
 mod seal;
@@ -29,16 +34,17 @@ mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
+pub use blobs::{Blob, Blobs, Hold};
 pub use db::postgres::{Place, Wish};
-
-pub use blobs::{Blob, Blobs, Held, Hold};
 pub use facts::Facts;
 pub use health::Health;
+pub use lease::Holder;
 pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
     uidvalidity,
 };
-pub use lock::{Holder, Lock};
+pub use lock::Lock;
+pub use moment::Moment;
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
@@ -47,12 +53,15 @@ pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
 use crate::config::{self, Secrets};
-use crate::fault::{Fault, Kind};
+use crate::fault::{Fault, Kind, kind_of};
 use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
-use db::{At, Db, Durable, Reader, Tx};
-use lock::Leases;
+use bodies::Rows;
+use db::{At, Db, Durable, Fence, Reader, Tx};
+use lease::{Leases, Run};
+use lock::{Files, Locks, Shared};
+use places::Places;
 use rustix::fs::OFlags;
 use schema::sqlite::Owner;
 use seal::Seal;
@@ -61,10 +70,15 @@ use std::fs::{File, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is true is tried again after these pauses while a shared database is away.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The database's file in the state folder.
 const DATABASE: &str = "state.sqlite";
@@ -82,11 +96,12 @@ const SCRATCH: &str = "spool";
 /// The opened state folder. Shared by the threads of a process.
 pub struct Store {
     folder: PathBuf,
-    db: Db,
+    db: Arc<Db>,
     /// Of a state that hosts share.
     identity: Option<String>,
     seal: Seal,
-    leases: Leases,
+    locks: Locks,
+    places: Places,
     outbox: Blobs,
     quarantine: Blobs,
 }
@@ -117,21 +132,23 @@ impl Store {
             .map_err(|e| cannot_open(e.into()))?;
         Ok(Store {
             folder: folder.to_owned(),
-            db: Db::of_file(connection, &path, &folder.join(LOG)),
+            db: Arc::new(Db::of_file(connection, &path, &folder.join(LOG))),
             identity: None,
             seal: Seal::new(None),
-            leases: Leases::new(folder.join(LOCKS)),
+            locks: Locks::Files(Files::new(folder.join(LOCKS))),
+            places: Places::default(),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
     }
 
-    /// Opens the state in the database of a server; `folder` is for locks, bodies, and what is on
-    /// its way. Tokens in it are sealed with `key`, and not kept without one.
+    /// Opens the state in the database of a server; `folder` is for what is on its way. Tokens in it are sealed with `key`, and not kept without one.
     ///
     /// # Errors
     /// `Config` where there is no state, which [`Store::init`] makes.
-    pub fn open_shared(folder: &Path, place: Place, key: Option<&Secrets>) -> Result<Store> {
+    pub fn open_shared(folder: &Path, mut place: Place, key: Option<&Secrets>) -> Result<Store> {
+        let run = Run::new()?;
+        place.program = run.program();
         let db = Store::connect(place)?;
         let meta = Store::meta_of(&db)?;
         let Some(meta) = meta else {
@@ -147,14 +164,24 @@ impl Store {
         check_folder(folder)?;
         disk::check(folder)?;
         files::create_private_folder(folder)?;
+        // One statement at a time, and none that is waited for longer than it is of use.
+        let own = db.place().alone(db.place().lease / 4);
+        let open = Box::new(move || {
+            let db = Store::connect(own.clone())?;
+            Ok(Db::Postgres(db))
+        });
+        let period = db.place().lease;
+        let db = Arc::new(Db::Postgres(db));
+        let leases = Leases::new(Arc::clone(&db), run, period);
         Ok(Store {
             folder: folder.to_owned(),
-            db: Db::Postgres(db),
             identity: Some(meta.id),
             seal: Seal::new(key),
-            leases: Leases::new(folder.join(LOCKS)),
-            outbox: Blobs::new(folder.join(OUTBOX)),
-            quarantine: Blobs::new(folder.join(QUARANTINE)),
+            locks: Locks::Leases(Shared::new(leases, open)),
+            places: Places::default(),
+            outbox: Blobs::rows(Rows::new(Arc::clone(&db), bodies::OUTBOX)),
+            quarantine: Blobs::rows(Rows::new(Arc::clone(&db), bodies::QUARANTINE)),
+            db,
         })
     }
 
@@ -235,9 +262,66 @@ impl Store {
         failure::spoilt(self.db.place(), what, err)
     }
 
+    /// Unix time in seconds: the database's where several hosts share it, so that none of their
+    /// clocks counts.
+    pub fn now(&self) -> i64 {
+        let shared = match &self.locks {
+            Locks::Leases(leases) => leases.now(),
+            Locks::Files(_) => None,
+        };
+        shared.unwrap_or_else(|| jiff::Timestamp::now().as_second())
+    }
+
     /// Runs `work` in one durable transaction. It may be run again, from its beginning.
     fn transaction<T>(&self, work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
-        self.write(Durable::Now, work)
+        self.write(Durable::Now, None, work)
+    }
+
+    /// Runs `work`, which says what comes next, in one durable transaction. It is undone where
+    /// another host has the lock by now.
+    fn intend<T>(
+        &self,
+        lock: &Lock,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let written = self.write(Durable::Now, lock.fence(), work);
+        if let Err(err) = &written {
+            lock.heed(err);
+        }
+        written
+    }
+
+    /// The same, which does not wait for the disk.
+    fn intend_in_passing<T>(
+        &self,
+        lock: &Lock,
+        work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
+    ) -> Result<T> {
+        let written = self.write(Durable::InPassing, lock.fence(), work);
+        if let Err(err) = &written {
+            lock.heed(err);
+        }
+        written
+    }
+
+    /// Runs `work`, which says what has happened, in one durable transaction. That is true whoever
+    /// holds the lock by now, and nobody else knows it: while a shared database is away, it is tried
+    /// again for [`Locks::patience`].
+    fn fact<T>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>) -> Result<T> {
+        let began = Moment::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let written = self.write(Durable::Now, None, &mut work);
+            match &written {
+                Err(err) if kind_of(err) == Kind::TryLater => {}
+                _ => return written,
+            }
+            if began.elapsed() >= self.locks.patience() {
+                return written;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
     }
 
     /// Runs `work` in one transaction that is whole or not there after a power cut, and does not
@@ -246,15 +330,16 @@ impl Store {
         &self,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        self.write(Durable::InPassing, work)
+        self.write(Durable::InPassing, None, work)
     }
 
     fn write<T>(
         &self,
         durable: Durable,
+        fence: Option<&Fence>,
         work: impl FnMut(&mut Tx<'_>) -> Result<T, db::Error>,
     ) -> Result<T> {
-        let done = self.db.write(durable, None, work);
+        let done = self.db.write(durable, fence, work);
         done.map_err(|e| self.fault("write", &e))
     }
 

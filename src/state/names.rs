@@ -75,8 +75,15 @@ pub enum LockName<'a> {
     Connection { sender: Sender<'a>, number: u32 },
     /// Asks for tokens of a subject.
     SignIn(&'a TokenKey),
+    /// Works on a message of the outbox, which has this body.
+    Message { body: &'a str },
     /// Serves one of the sessions that a submitter may have, of this number.
     Session { who: &'a str, number: u32 },
+}
+
+impl LockName<'_> {
+    /// The first word of [`LockName::Message`]. The name of a body follows.
+    pub const OF_A_MESSAGE: &'static str = "outbox ";
 }
 
 impl fmt::Display for LockName<'_> {
@@ -85,6 +92,7 @@ impl fmt::Display for LockName<'_> {
             LockName::Fetch { mailbox } => write!(f, "fetch {mailbox}"),
             LockName::Connection { sender, number } => write!(f, "smtp {sender} {number}"),
             LockName::SignIn(key) => write!(f, "token {}", key.subject()),
+            LockName::Message { body } => write!(f, "{}{body}", LockName::OF_A_MESSAGE),
             LockName::Session { who, number } => write!(f, "session {who} {number}"),
         }
     }

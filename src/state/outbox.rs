@@ -3,8 +3,11 @@
 //! A message whose row is there has been promised to somebody; it leaves the table only when it
 //! was accepted, reported back or dropped by a person.
 
-use super::Store;
+use super::blobs::NewBlob;
+use super::bodies;
 use super::db::{Error, Row, Sql, values};
+use super::{Lock, LockName, Store};
+use crate::fault::{Fault, Kind};
 use crate::mail::Envelope;
 use crate::mail::RefusedRecipient;
 use anyhow::Result;
@@ -12,6 +15,9 @@ use std::ops::RangeInclusive;
 
 /// Seconds of the longest wait between two attempts at a message.
 pub const LONGEST_WAIT: i64 = 24 * 3600;
+
+/// Octets of all messages in the outbox of a shared database.
+const ROOM: u64 = 2 << 30;
 
 /// The times that a message waits for: after now, and no later than the longest wait. One on
 /// record outside of them has come, or is a wrong clock's and has come too.
@@ -131,8 +137,49 @@ fn entry(row: &Row<'_>) -> Result<OutboxEntry, Error> {
 }
 
 impl Store {
-    /// Puts a message on record, durably; its body must be durable already. Returns its id.
-    pub fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
+    /// Puts a message on record whose body is `body`, durably. It is ours to work on.
+    ///
+    /// # Errors
+    /// `TryLater` where a shared database has no room left for it: nothing is on record then.
+    pub fn promise(&self, entry: &mut OutboxEntry, body: NewBlob<'_>) -> Result<Lock> {
+        if self.is_shared() {
+            self.check_room(entry.size)?;
+        }
+        // Before anybody else can find it.
+        let lease = match self.is_shared() {
+            true => Some(self.lock(LockName::Message { body: &body.name })?),
+            false => None,
+        };
+        if let Some(Err(holder)) = lease {
+            let what = format!("another message has the same body: {holder:?}");
+            return Err(Fault::new(Kind::Bug, what).into());
+        }
+        entry.id = self.outbox_add(entry, body.unwritten)?;
+        let lock = body.keep();
+        let lock = lease.and_then(Result::ok).or(lock);
+        lock.ok_or_else(|| Fault::new(Kind::Bug, "a new message has no lock").into())
+    }
+
+    /// Finds out whether a message of this size still has a place in a shared database.
+    fn check_room(&self, size: u64) -> Result<()> {
+        const USED: Sql = Sql::both("SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM outbox");
+        let used = self.read(|reader| reader.only_row(&USED, &[], |row| row.get::<i64>(0)))?;
+        if used.unsigned_abs().saturating_add(size) <= ROOM {
+            return Ok(());
+        }
+        let what = format!(
+            "the outbox in the database is full: it contains {} of {} MiB",
+            used >> 20,
+            ROOM >> 20
+        );
+        Err(Fault::try_later(what)
+            .hint("the message was not kept; see what the outbox contains: queuemail outbox list")
+            .into())
+    }
+
+    /// Puts a message on record, durably. Its body is durable already, or `unwritten` and put into
+    /// the database with it. Returns its id.
+    fn outbox_add(&self, entry: &OutboxEntry, unwritten: Option<&[u8]>) -> Result<i64> {
         // What was kept before, and its answer lost, is not kept twice.
         const ADD: Sql = Sql::two(
             "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
@@ -157,16 +204,32 @@ impl Store {
             entry.kept_at,
             entry.submitter.as_ref(),
         ];
-        self.transaction(|tx| tx.only_row(&ADD, &row, |row| row.get(0)))
+        self.transaction(|tx| {
+            if let Some(octets) = unwritten {
+                bodies::put(tx, bodies::OUTBOX, &entry.file, octets)?;
+            }
+            tx.only_row(&ADD, &row, |row| row.get(0))
+        })
     }
 
-    /// Puts on record, durably, how a message stands now. Body, size and ids do not change.
-    pub fn outbox_update(&self, entry: &OutboxEntry) -> Result<()> {
+    /// Puts on record, durably, what is about to happen to a message, of which `lock` is. Body, size
+    /// and ids do not change.
+    pub fn outbox_update(&self, lock: &Lock, entry: &OutboxEntry) -> Result<()> {
+        self.outbox_write(Some(lock), entry, entry.attempts)
+    }
+
+    /// Puts on record, durably, what became of a message that had been tried so often: whoever works
+    /// on it by now, unless they have tried it since.
+    pub fn outbox_settle(&self, entry: &OutboxEntry, attempts: u32) -> Result<()> {
+        self.outbox_write(None, entry, attempts)
+    }
+
+    fn outbox_write(&self, lock: Option<&Lock>, entry: &OutboxEntry, attempts: u32) -> Result<()> {
         const UPDATE: Sql = Sql::both(
             "UPDATE outbox SET envelope = ?2, shared_id = ?3, state = ?4, attempts = ?5,
                     next_attempt = ?6, reason = ?7, refused = ?8, report = ?9, kept_at = ?10,
                     changed_at = ?11
-             WHERE id = ?1",
+             WHERE id = ?1 AND attempts = ?12",
         );
         let envelope = serde_json::to_string(&entry.envelope)?;
         let refused = serde_json::to_string(&entry.refused)?;
@@ -182,14 +245,29 @@ impl Store {
             entry.report.as_ref(),
             entry.kept_at,
             entry.changed_at,
+            attempts,
         ];
-        self.transaction(|tx| tx.later(&UPDATE, &row))
+        match lock {
+            Some(lock) => self.intend(lock, |tx| tx.later(&UPDATE, &row)),
+            None => self.fact(|tx| tx.later(&UPDATE, &row)),
+        }
     }
 
-    /// Takes a message off the record: it is dealt with. Its body is then nobody's.
-    pub fn outbox_remove(&self, id: i64) -> Result<()> {
-        const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1");
-        self.transaction(|tx| tx.later(&REMOVE, &values![id]))
+    /// Takes a message off the record that had been tried so often: it is dealt with, whoever works
+    /// on it by now. Its body goes with it from a shared database; as a file it is then nobody's.
+    pub fn outbox_remove(&self, id: i64, attempts: u32) -> Result<()> {
+        const REMOVE_BODY: Sql = Sql::postgres(
+            "DELETE FROM body WHERE kind = 'outbox'
+             AND id = (SELECT file FROM outbox WHERE id = ?1 AND attempts = ?2)",
+        );
+        const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1 AND attempts = ?2");
+        let which = values![id, attempts];
+        self.fact(|tx| {
+            if self.is_shared() {
+                tx.later(&REMOVE_BODY, &which)?;
+            }
+            tx.later(&REMOVE, &which)
+        })
     }
 
     pub fn outbox_entry(&self, id: i64) -> Result<Option<OutboxEntry>> {
@@ -310,7 +388,7 @@ mod tests {
                 size,
                 ..kept(0)
             };
-            store.outbox_add(&entry).unwrap();
+            store.outbox_add(&entry, None).unwrap();
         }
         assert_eq!(store.outbox_share("uid=3").unwrap(), (2, 30));
         assert_eq!(store.outbox_share("uid=33").unwrap(), (1, 40));
@@ -327,7 +405,7 @@ mod tests {
                 let store = engine.open();
                 for (index, &time) in times.iter().enumerate() {
                     let file = format!("{index}.eml");
-                    store.outbox_add(&OutboxEntry { file, ..kept(time) }).unwrap();
+                    store.outbox_add(&OutboxEntry { file, ..kept(time) }, None).unwrap();
                 }
                 let due: Vec<i64> = store.outbox_due(0).unwrap().iter().map(|e| e.id).collect();
                 let all = store.outbox().unwrap();

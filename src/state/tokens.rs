@@ -49,8 +49,13 @@ pub struct Failure {
 
 /// The right to ask for tokens of one subject; ends when it is dropped or the process dies.
 #[derive(Debug)]
-pub struct SignInLock {
-    _lock: Lock,
+pub struct SignInLock(Lock);
+
+impl SignInLock {
+    /// See [`Lock::check`].
+    pub fn check(&self) -> Result<()> {
+        self.0.check()
+    }
 }
 
 impl Store {
@@ -346,10 +351,10 @@ impl Store {
         self.set_fault(WaitName::PasswordRefused(key), until, fault, Some(&print))
     }
 
-    /// Takes the subject's lock if nobody holds it. The kernel releases it when we die.
+    /// Takes the subject's lock if nobody holds it.
     pub fn try_lock_sign_in(&self, key: &TokenKey) -> Result<Option<SignInLock>> {
-        let lock = self.leases.take(LockName::SignIn(key))?;
-        Ok(lock.ok().map(|lock| SignInLock { _lock: lock }))
+        let lock = self.lock(LockName::SignIn(key))?;
+        Ok(lock.ok().map(SignInLock))
     }
 
     fn held(&self, name: WaitName<'_>) -> Result<Option<Held>> {

@@ -256,6 +256,7 @@ impl<'a> Access<'a> {
             wanted.account.map_or("the app itself", |a| a.name),
             wanted.key.scope,
         ));
+        lock.check()?;
         let result = self.sign_in(wanted);
         if let Err(err) = &result {
             self.noted(self.remember(wanted, err));
@@ -292,7 +293,7 @@ impl<'a> Access<'a> {
                 return Ok(Waited::Lock(lock));
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(40));
+            pause = (pause * 2).min(self.store.longest_pause());
             if let Some(token) = instead()? {
                 return Ok(Waited::Token(token));
             }

@@ -6,6 +6,7 @@ mod expiry;
 mod fetch;
 mod fleet;
 mod hostile_input;
+mod hosts;
 mod install;
 mod provisioning;
 mod questions;

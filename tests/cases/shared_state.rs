@@ -81,6 +81,20 @@ impl Office {
         self.desk.world.run(args).env("QUEUEMAIL_STATE", url)
     }
 
+    /// What could not be put on record is tried again for half a minute, and not for ten.
+    fn with_short_leases(self) -> Office {
+        let state = format!("state:\n  postgres: '{}'\n  lease: 3s\n", self.by_socket());
+        let world = &self.desk.world;
+        world.write_config(world.config() + &state);
+        self
+    }
+
+    /// As much time passes as a lease holds that nobody renews: who could not say that it is done
+    /// is not waited for any longer.
+    fn leases_end(&self) {
+        self.psql("UPDATE lease SET until = clock_timestamp() - interval '1 s'");
+    }
+
     fn psql(&self, sql: &str) -> String {
         self.database.server.psql(&self.name, sql)
     }
@@ -376,7 +390,7 @@ fn a_server_that_does_not_answer_is_not_waited_for_long() {
 
 #[test]
 fn a_line_that_breaks_anywhere_costs_nothing() {
-    let office = Office::ready();
+    let office = Office::ready().with_short_leases();
     let sent = office.desk.deliver(0..20);
     let port = office.database.server.port();
     // From the first octet of TLS to the last answer of a run.
@@ -387,6 +401,7 @@ fn a_line_that_breaks_anywhere_costs_nothing() {
         let url = office.by_tls(ROLE, PASSWORD, proxy);
         let ran = office.run_at(&url, &["--timeout", "3", "fetch"]).ends();
         assert!([0, 75].contains(&ran.code), "cut at {cut}\n{ran}");
+        office.leases_end();
     }
     office.run(&["fetch"]).succeeds();
     assert_same(&sent, &office.desk.maildir(MAIL), "all of it, once");
@@ -408,7 +423,7 @@ fn a_line_that_breaks_each_time_but_holds_long_enough_is_taken_up_again() {
 
 #[test]
 fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
-    let office = Office::ready_alone();
+    let office = Office::ready_alone().with_short_leases();
     let server = &office.database.server;
     let mut sent = Vec::new();
     let mut codes = Vec::new();
@@ -428,6 +443,7 @@ fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
         assert!([0, 75].contains(&ran.code), "{ran}");
         codes.push(ran.code);
         server.launch();
+        office.leases_end();
     }
     assert!(codes.contains(&75), "no run was met: {codes:?}");
     office.run(&["fetch"]).succeeds().says_nothing();
@@ -521,6 +537,88 @@ fn what_is_kept_to_be_sent_leaves_once() {
     assert_eq!(office.psql("SELECT count(*) FROM outbox"), "0");
     send().succeeds();
     assert_eq!(home.standin.submitted().len(), 2);
+}
+
+#[test]
+fn what_a_host_that_is_gone_has_kept_leaves_from_another() {
+    let office = Office::ready();
+    let home = sending::office();
+    let state = format!("state: {{ postgres: '{}' }}", office.by_socket());
+    sending::configure(&home, "version: 1", &state);
+    let on_host = |host: &str, args: &[&str]| {
+        let mut command = home.command(args);
+        command.env("QUEUEMAIL_STATE_DIR", home.path(host));
+        tokens::Ran::from(command.output().unwrap())
+    };
+    // More than one part.
+    let line = format!("{}\n", "x".repeat(70));
+    let message = format!("{}{}", sending::MESSAGE, line.repeat(20_000));
+    let file = home.write("large.eml", &message).display().to_string();
+    let send = ["send", "-t", "--outbox", "--file", &file];
+    let away = SmtpFault::Reply("421 4.3.2 Service not active".into());
+    home.standin.faults().smtp_next(1, SmtpAt::Connect, away);
+    on_host("a", &send).succeeds();
+    assert_eq!(office.psql("SELECT count(*), min(part) FROM body"), "2|0");
+    fs::remove_dir_all(home.path("a")).unwrap();
+    let raw = on_host("b", &["outbox", "show", "1", "--raw"])
+        .succeeds()
+        .out;
+    assert!(raw.len() > 1 << 20 && raw.contains(line.trim_end()));
+    office.psql("UPDATE outbox SET next_attempt = 0; DELETE FROM wait");
+    let flushes = ["b", "c"].map(|host| {
+        let mut command = home.command(&["outbox", "flush"]);
+        command.env("QUEUEMAIL_STATE_DIR", home.path(host));
+        command.stderr(std::process::Stdio::piped());
+        command.stdout(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    });
+    for host in flushes {
+        tokens::Ran::from(host.wait_with_output().unwrap()).succeeds();
+    }
+    let sent = home.standin.submitted();
+    assert_eq!(sent.len(), 1);
+    let plain = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    assert!(plain(&String::from_utf8_lossy(&sent[0].bytes)) == plain(&raw));
+    assert_eq!(office.psql("SELECT count(*) FROM body"), "0");
+    // Where there is no room left, nothing is promised.
+    office.psql(
+        "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
+             next_attempt, reason, refused, kept_at, changed_at)
+         VALUES ('x', '{}', '<x@x>', 0, 2147483647, 'unknown', 0, 0, '', '[]', 0, 0)",
+    );
+    on_host("b", &send)
+        .fails(75)
+        .says("the outbox in the database is full");
+    assert_eq!(office.psql("SELECT count(*) FROM body"), "0");
+    assert_eq!(home.standin.submitted().len(), 1);
+}
+
+#[test]
+fn what_a_delivery_refused_is_seen_on_every_host() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    world.write_config(
+        world
+            .config()
+            .replace(MAILDIR, "deliver: command:sh -c 'exit 65'"),
+    );
+    let sent = office.desk.deliver(0..1);
+    office.run(&["fetch"]).fails(65);
+    let listed = office
+        .run(&["--json", "quarantine", "list"])
+        .succeeds()
+        .json();
+    let id = listed["quarantine"][0]["id"].to_string();
+    assert_eq!(
+        office.psql("SELECT kind, part FROM body"),
+        "quarantine|0",
+        "{listed}"
+    );
+    fs::remove_dir_all(world.state_dir()).unwrap();
+    let shown = office.run(&["quarantine", "show", &id, "--raw"]).succeeds();
+    assert_eq!(shown.raw_stdout, sent[0]);
+    office.run(&["quarantine", "drop", &id]).succeeds();
+    assert_eq!(office.psql("SELECT count(*) FROM body"), "0");
 }
 
 #[test]

@@ -163,11 +163,19 @@ impl Postgres {
             .unwrap_or_else(|e| panic!("{sql}: {e}\n{}", self.log()))
     }
 
-    pub fn psql_as(&self, user: &str, database: &str, sql: &str) -> Result<String, String> {
-        let output = Command::new("psql")
+    /// The command that does so.
+    pub fn psql_command(&self, user: &str, database: &str, sql: &str) -> Command {
+        let mut command = Command::new("psql");
+        command
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", user, "-d", database])
             .args(["-p", &self.port.to_string(), "-c", sql, "-h"])
-            .arg(&self.folder)
+            .arg(&self.folder);
+        command
+    }
+
+    pub fn psql_as(&self, user: &str, database: &str, sql: &str) -> Result<String, String> {
+        let output = self
+            .psql_command(user, database, sql)
             .output()
             .unwrap_or_else(|e| panic!("psql: {e}: run `scripts/need test`, as root"));
         match output.status.success() {

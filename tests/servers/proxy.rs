@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 /// When a connection is cut, counted in octets that the server sent.
@@ -107,6 +107,119 @@ fn pass(from: &TcpStream, to: &TcpStream, delay: Duration, left: Arc<AtomicU64>)
         to.shutdown(Shutdown::Write).ok();
         source.shutdown(Shutdown::Read).ok();
     });
+}
+
+/// A line that can be frozen: what is on its way stays there until it is thawed, and neither side
+/// sees that anything is wrong. Ends with the process.
+#[derive(Clone)]
+pub struct Line {
+    pub port: u16,
+    state: Arc<(Mutex<Flow>, Condvar)>,
+}
+
+/// What passes a line.
+struct Flow {
+    /// Pieces that came so far, from both sides.
+    pieces: u64,
+    /// The line freezes before it passes on this one.
+    last: u64,
+    /// What was connected is not any more, and nobody is from here on.
+    cut: bool,
+}
+
+impl Line {
+    /// Listens on a free port, and passes each connection on to `port`.
+    pub fn to(port: u16) -> Line {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let flow = Flow {
+            pieces: 0,
+            last: u64::MAX,
+            cut: false,
+        };
+        let line = Line {
+            port: listener.local_addr().unwrap().port(),
+            state: Arc::new((Mutex::new(flow), Condvar::new())),
+        };
+        let own = line.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let line = own.clone();
+                std::thread::spawn(move || line.connect(client, port));
+            }
+        });
+        line
+    }
+
+    fn connect(&self, client: TcpStream, port: u16) {
+        if !self.pass() {
+            return;
+        }
+        let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+            return;
+        };
+        for (from, to) in [(&client, &server), (&server, &client)] {
+            let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            to.set_nodelay(true).ok();
+            let line = self.clone();
+            std::thread::spawn(move || {
+                let mut buffer = vec![0; 1 << 16];
+                while let Ok(count @ 1..) = from.read(&mut buffer) {
+                    if !line.pass() || to.write_all(&buffer[..count]).is_err() {
+                        break;
+                    }
+                }
+                // The other side learns of it when the line is not frozen.
+                line.wait();
+                to.shutdown(Shutdown::Both).ok();
+                from.shutdown(Shutdown::Both).ok();
+            });
+        }
+    }
+
+    /// Counts a piece, and waits while the line is frozen. False once it is cut.
+    fn pass(&self) -> bool {
+        self.state.0.lock().unwrap().pieces += 1;
+        self.wait()
+    }
+
+    fn wait(&self) -> bool {
+        let flow = self.state.0.lock().unwrap();
+        let is_frozen = |flow: &mut Flow| !flow.cut && flow.pieces >= flow.last;
+        !self.state.1.wait_while(flow, is_frozen).unwrap().cut
+    }
+
+    fn set(&self, change: impl FnOnce(&mut Flow)) {
+        change(&mut self.state.0.lock().unwrap());
+        self.state.1.notify_all();
+    }
+
+    pub fn freeze(&self) {
+        self.set(|flow| flow.last = 0);
+    }
+
+    /// Freezes before the n-th piece from here.
+    pub fn freeze_at(&self, n: u64) {
+        self.set(|flow| flow.last = flow.pieces + n);
+    }
+
+    pub fn is_frozen(&self) -> bool {
+        let flow = self.state.0.lock().unwrap();
+        flow.pieces >= flow.last
+    }
+
+    pub fn thaw(&self) {
+        self.set(|flow| flow.last = u64::MAX);
+    }
+
+    /// Ends what is connected at its next piece, and takes nobody from then on.
+    pub fn cut(&self) {
+        self.set(|flow| flow.cut = true);
+    }
+
+    /// Pieces that came so far, from both sides.
+    pub fn pieces(&self) -> u64 {
+        self.state.0.lock().unwrap().pieces
+    }
 }
 
 /// Listens on a free port, and passes each connection on to `port`, but nothing while it is frozen.

@@ -4,11 +4,12 @@
 //!
 //! 1. a message's octets, its body, are durable with their name before its row is on record; only
 //!    then is it promised ([`keep`]);
-//! 2. whoever works on a message holds its body, which the state gives to nobody else until they
-//!    let go or die ([`claim`]);
+//! 2. whoever works on a message holds it, which the state allows to nobody else until they let go
+//!    or die ([`claim`]);
 //! 3. that the end of the message goes out next is on record before it does
 //!    ([`Claim::hand_over`]): a message found in that state without a holder is `unknown` and
-//!    never sent again by itself;
+//!    never sent again by itself. Where several hosts share the state, its holder may be cut off and
+//!    not dead, so it is left alone for as long as a server may take to answer;
 //! 4. what became of it is on record before its body goes ([`Claim::settle`]).
 //!
 //! A crash before 1 is complete leaves a body without a row, which [`sweep`] removes: nobody was
@@ -21,7 +22,7 @@ pub use report::{Destination, deliver_report};
 
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::{Envelope, Receipt};
-use crate::state::{Held, Hold, OutboxEntry, OutboxState, Store};
+use crate::state::{Hold, Lock, Moment, OutboxEntry, OutboxState, Store};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
@@ -29,13 +30,19 @@ use std::time::{Duration, SystemTime};
 /// A body without a row is somebody's that is at work; after this time it is nobody's.
 const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 
+/// So many seconds after its end went out, nobody waits any more for what a server says to a message:
+/// RFC 5321 §4.5.3.2.6 has ten minutes.
+const LONGEST_HAND_OVER: i64 = 900;
+/// The end of a message that has not gone out so long after that went on record does not go out.
+const LATEST_END: Duration = Duration::from_secs(50);
+
 /// A message of the outbox that only we work on, until this is dropped.
 pub struct Claim<'a> {
     store: &'a Store,
     pub entry: OutboxEntry,
     /// Somebody died handing it over, and nobody was told yet.
     pub abandoned: bool,
-    _held: Held,
+    lock: Lock,
 }
 
 /// What became of an attempt.
@@ -91,13 +98,13 @@ pub fn keep<'a>(
         kept_at: now,
         changed_at: now,
     };
-    entry.id = store.outbox_add(&entry)?;
+    // On record: from here on the body stays until the row is gone.
+    let lock = store.promise(&mut entry, body)?;
     Ok(Claim {
         store,
         entry,
         abandoned: false,
-        // On record: from here on the body stays until the row is gone.
-        _held: body.keep(),
+        lock,
     })
 }
 
@@ -107,8 +114,8 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
     let Some(entry) = store.outbox_entry(id)? else {
         return Ok(None);
     };
-    let held = match store.outbox_bodies().hold(&entry.file)? {
-        Hold::Ours(held) => held,
+    let lock = match store.hold_message(&entry.file)? {
+        Hold::Ours(lock) => lock,
         Hold::Theirs => return Ok(None),
         // Whoever had it is done with it.
         Hold::Gone if store.outbox_entry(id)?.is_none() => return Ok(None),
@@ -128,17 +135,22 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
     let Some(entry) = store.outbox_entry(id)? else {
         return Ok(None);
     };
+    let abandoned = entry.state == OutboxState::Sending;
+    let since = store.now() - entry.changed_at;
+    if abandoned && store.is_shared() && (-LONGEST_HAND_OVER..LONGEST_HAND_OVER).contains(&since) {
+        return Ok(None);
+    }
     let mut claim = Claim {
         store,
-        abandoned: entry.state == OutboxState::Sending,
         entry,
-        _held: held,
+        abandoned,
+        lock,
     };
     if claim.abandoned {
         claim.entry.state = OutboxState::Unknown;
         claim.entry.reason = "the program ended while it handed the message over".to_owned();
         claim.entry.changed_at = now;
-        store.outbox_update(&claim.entry)?;
+        store.outbox_update(&claim.lock, &claim.entry)?;
     }
     Ok(Some(claim))
 }
@@ -171,7 +183,10 @@ impl<'a> Claim<'a> {
     pub fn hand_over(&self) -> Result<()> {
         let mut entry = self.entry.clone();
         entry.state = OutboxState::Sending;
-        self.store.outbox_update(&entry)
+        let recorded = Moment::now();
+        entry.changed_at = self.store.now();
+        self.store.outbox_update(&self.lock, &entry)?;
+        self.lock.check_since(recorded, LATEST_END)
     }
 
     /// Puts on record what became of an attempt.
@@ -182,15 +197,16 @@ impl<'a> Claim<'a> {
         now: i64,
     ) -> Result<Settled> {
         let entry = &mut self.entry;
+        let attempts = entry.attempts;
         entry.attempts += 1;
         entry.changed_at = now;
         let settled = fate::after_attempt(entry, result, report_to, now);
-        self.record(settled)
+        self.record(settled, attempts)
     }
 
     /// A person or the server says that it was accepted, or nobody wants it any more.
     pub fn remove(&mut self) -> Result<()> {
-        self.record(Settled::Gone).map(drop)
+        self.record(Settled::Gone, self.entry.attempts).map(drop)
     }
 
     /// Lets it be tried again at once, those given up on included.
@@ -207,17 +223,21 @@ impl<'a> Claim<'a> {
         // A person vouches for another while.
         entry.kept_at = now;
         entry.changed_at = now;
-        self.store.outbox_update(entry)
+        self.store.outbox_update(&self.lock, entry)
     }
 
-    fn record(&mut self, settled: Settled) -> Result<Settled> {
+    /// Puts on record what became of a message that had been tried so often.
+    fn record(&mut self, settled: Settled, attempts: u32) -> Result<Settled> {
         if settled != Settled::Gone {
-            self.store.outbox_update(&self.entry)?;
+            self.store.outbox_settle(&self.entry, attempts)?;
             return Ok(settled);
         }
-        self.store.outbox_remove(self.entry.id)?;
-        // The row is what counts; a body that stays is swept later.
-        let _ = self.store.outbox_bodies().remove(&self.entry.file);
+        self.store.outbox_remove(self.entry.id, attempts)?;
+        // The row is what counts; a body that stays is swept later. In a shared database they go
+        // together, unless the message has been tried elsewhere since.
+        if !self.store.is_shared() {
+            let _ = self.store.outbox_bodies().remove(&self.entry.file);
+        }
         Ok(settled)
     }
 }
@@ -231,6 +251,10 @@ pub fn may_pass(err: &anyhow::Error) -> bool {
 /// Removes bodies that no row names, left by processes that died before they promised anything.
 /// Whoever still works on one holds it; the age alone says little, for clocks are set.
 pub fn sweep(store: &Store) -> Result<()> {
+    // There, a body and its row come and go in one transaction.
+    if store.is_shared() {
+        return Ok(());
+    }
     let bodies = store.outbox_bodies();
     let now = SystemTime::now();
     let age = |at| now.duration_since(at).unwrap_or_else(|e| e.duration());

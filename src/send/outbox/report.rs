@@ -7,16 +7,20 @@
 use super::Claim;
 use crate::delivery::{self, Delivery, Intent, Letter, Place, Rejected};
 use crate::digest::{hex, sha256};
+use crate::fault::Fault;
 use crate::files;
 use crate::mail::{RefusedRecipient, header};
-use crate::state::WaitName;
+use crate::state::{Moment, WaitName};
 use anyhow::{Context, Result};
 use jiff::{Timestamp, tz::TimeZone};
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Where a sender's reports go.
 pub struct Destination {
     pub place: Place,
+    /// The fixed part of where it goes to, if that is a folder.
+    pub root: Option<PathBuf>,
     pub queue: String,
     pub address: String,
     pub priority: u32,
@@ -30,10 +34,26 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     if let Some(intent) = &claim.entry.report {
         let intent: Intent = serde_json::from_str(intent)
             .map_err(|e| store.spoilt("the record of a report's delivery", &e))?;
-        if let Some(place) = delivery::recover(&intent, now - claim.entry.changed_at)? {
+        let since = store.now() - claim.entry.changed_at;
+        if let Some(longest) = intent.in_flight()
+            && store.is_shared()
+            && (-longest..longest).contains(&since)
+        {
+            return Err(Fault::try_later("another host may still be delivering the report").into());
+        }
+        for file in intent.targets() {
+            store.check_places_of(file)?;
+        }
+        if let Some(place) = delivery::recover(&intent, since)? {
             done(claim, now)?;
             return Ok(place);
         }
+    }
+    if store.is_shared() {
+        to.place.may_be_shared()?;
+    }
+    if let Some(folder) = &to.root {
+        store.check_place(folder)?;
     }
     if let Some(destination) = to.place.may_ask_to_wait() {
         store.respect_wait(WaitName::Destination(&destination), Timestamp::now())?;
@@ -43,11 +63,21 @@ pub fn deliver_report(claim: &mut Claim<'_>, to: &Destination, now: i64) -> Resu
     let letter = letter(claim, to, octets.len() as u64);
     let intent = stage(delivery.as_mut(), &letter, &octets)?;
     claim.entry.report = Some(serde_json::to_string(&intent)?);
-    claim.entry.changed_at = now;
-    store.outbox_update(&claim.entry)?;
+    let recorded = Moment::now();
+    claim.entry.changed_at = store.now();
+    store.outbox_update(&claim.lock, &claim.entry)?;
+    match intent.in_flight() {
+        Some(_) => claim.lock.check_since(recorded, delivery::LATEST_START)?,
+        None => claim.lock.check()?,
+    }
     let place = match delivery.deliver(&intent, &letter) {
         Ok(place) => place,
         Err(err) => {
+            if intent.in_flight().is_some() && store.is_shared() {
+                // Nobody need wait for it.
+                claim.entry.report = None;
+                store.outbox_update(&claim.lock, &claim.entry)?;
+            }
             let why: Rejected = err.downcast()?;
             if let Some(wait) = &why.wait {
                 let name = WaitName::Destination(&wait.destination);
@@ -67,7 +97,9 @@ fn done(claim: &mut Claim<'_>, now: i64) -> Result<()> {
     claim.entry.changed_at = now;
     match claim.entry.envelope.to.is_empty() {
         true => claim.remove(),
-        false => claim.store.outbox_update(&claim.entry),
+        false => claim
+            .store
+            .outbox_settle(&claim.entry, claim.entry.attempts),
     }
 }
 

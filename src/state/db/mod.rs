@@ -34,6 +34,11 @@ impl Sql {
         Sql::two(text, text)
     }
 
+    /// One of PostgreSQL alone: about what SQLite has no need of.
+    pub const fn postgres(text: &'static str) -> Sql {
+        Sql::two("", text)
+    }
+
     /// One that does the same in both, in other words.
     pub const fn two(sqlite: &'static str, postgres: &'static str) -> Sql {
         Sql { sqlite, postgres }
@@ -146,6 +151,15 @@ impl Db {
 pub enum At<'a> {
     File(&'a Path),
     Server(&'a postgres::Place),
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::File(path) => path.display().fmt(f),
+            At::Server(place) => place.fmt(f),
+        }
+    }
 }
 
 /// What can be asked of the database.

@@ -1,10 +1,13 @@
 //! What an error of a PostgreSQL server, or of the way to it, means for the caller.
 
-use crate::fault::{Fault, Kind};
+use crate::fault::{Cause, Fault, Kind};
 use crate::shell;
 use crate::state::db::Error;
 use crate::state::db::postgres::{self, Place, Why};
 use std::fmt::Display;
+
+/// Ours: another holds the lease, or nobody.
+const LEASE_LOST: &str = "QM001";
 
 /// The fault of a database that cannot be opened, read or written (`verb`).
 pub fn fault(verb: &str, place: &Place, err: &Error) -> Fault {
@@ -21,7 +24,11 @@ pub fn fault(verb: &str, place: &Place, err: &Error) -> Fault {
                 Why::Server { code } => {
                     let what =
                         format!("cannot {verb} the state database `{place}`: SQLSTATE {code}");
-                    Fault::new(kind, what).said(err.to_string()).hint(hint)
+                    let fault = Fault::new(kind, what).said(err.to_string()).hint(hint);
+                    match code.as_str() {
+                        LEASE_LOST => fault.cause(Cause::LeaseLost),
+                        _ => fault,
+                    }
                 }
                 _ => Fault::new(kind, what).hint(hint),
             }
@@ -126,8 +133,7 @@ fn of_code(place: &Place, code: &str) -> (Kind, String) {
             "another process holds a lock, or the server is very slow: check pg_stat_activity, then run the same command again"
         }
         "40001" | "40P01" => AGAIN,
-        // Ours: the lease was lost.
-        "QM001" => "another host has taken over this mailbox and continues",
+        LEASE_LOST => "another host has taken over this mailbox and continues",
         "53100" | "58030" => {
             return (Kind::CannotWrite, "the disk of the server is full or fails: free some space, then run the same command again; nothing is lost".to_owned());
         }

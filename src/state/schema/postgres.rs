@@ -148,14 +148,17 @@ $$;
 -- Folders that mail is delivered to, and what is in their mark.
 CREATE TABLE place (
     path text COLLATE "C" PRIMARY KEY,
-    id   text NOT NULL
+    id   text NOT NULL,
+    -- the host that delivered there first
+    host text NOT NULL
 );
 -- Bodies of messages that are kept, in parts of 1 MiB.
 CREATE TABLE body (
-    kind   text COLLATE "C" NOT NULL,
-    id     text COLLATE "C" NOT NULL,
-    part   bigint NOT NULL,
-    octets bytea NOT NULL,
+    kind    text COLLATE "C" NOT NULL,
+    id      text COLLATE "C" NOT NULL,
+    part    bigint NOT NULL,
+    octets  bytea NOT NULL,
+    made_at bigint NOT NULL DEFAULT floor(extract(epoch FROM now())),
     PRIMARY KEY (kind, id, part)
 );
 ALTER TABLE body ALTER COLUMN octets SET STORAGE EXTERNAL;

@@ -480,7 +480,7 @@ fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<Sig
             let what = "another queuemail is getting a token all the time; nothing is forgotten";
             return Err(Fault::try_later(what).into());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(store.longest_pause() / 2);
     }
 }
 

@@ -561,7 +561,8 @@ fn a_large_message_is_recovered_in_little_memory() {
     let (ran, peak) = peak(&desk.world, desk.fetch(&[]));
     ran.says_nothing();
     assert_eq!(std::fs::metadata(&mail).unwrap().len(), offset + SIZE);
-    assert!(peak < 32 << 10, "{peak} KiB");
+    // Of these a program with debugging information takes 30 MiB for itself.
+    assert!(peak < 44 << 10, "{peak} KiB");
 }
 
 /// What is done is done, though we cannot tidy up after it.

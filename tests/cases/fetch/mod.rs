@@ -4,7 +4,7 @@
 mod campaigns;
 mod deliveries;
 mod large;
-mod mail_store;
+pub mod mail_store;
 mod oddities;
 pub mod receiver;
 mod runs;
@@ -149,7 +149,7 @@ queues:
     }
 }
 
-trait Sorted {
+pub trait Sorted {
     fn sorted(self) -> Self;
 }
 
@@ -175,7 +175,7 @@ fn message(n: usize) -> Vec<u8> {
 }
 
 /// The files of a folder by name; none where there is no folder.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let Ok(entries) = fs::read_dir(folder) else {
         return BTreeMap::new();
     };

@@ -439,6 +439,7 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE way DROP COLUMN ground;
                  ALTER TABLE message DROP COLUMN received;
                  ALTER TABLE folder DROP COLUMN start;
+                 ALTER TABLE outbox DROP COLUMN submitter;
                  PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )

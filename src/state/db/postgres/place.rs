@@ -27,6 +27,9 @@ const LARGEST: u64 = 1 << 20;
 /// Where systems keep the sockets of their servers.
 const SOCKETS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
+/// A lease holds so long.
+const LEASE: Duration = Duration::from_secs(60);
+
 /// What is wished for.
 pub struct Wish<'a> {
     pub url: &'a DatabaseUrl,
@@ -59,6 +62,8 @@ pub struct Place {
     pub connect: Duration,
     /// For an answer.
     pub wait: Duration,
+    /// How long a lease holds after its last renewal.
+    pub lease: Duration,
     /// TLS on this machine, too.
     tls: bool,
 }
@@ -115,7 +120,18 @@ impl Place {
             connections: wish.connections.unwrap_or(CONNECTIONS).max(1) as usize,
             connect: CONNECT.min(wish.timeout),
             wait: WAIT.min(wish.timeout),
+            lease: LEASE,
         })
+    }
+
+    /// The same for one connection, on which nothing is waited for longer than this.
+    pub fn alone(&self, wait: Duration) -> Place {
+        Place {
+            connections: 1,
+            connect: self.connect.min(wait),
+            wait: self.wait.min(wait),
+            ..self.clone()
+        }
     }
 
     /// Whether this host is spoken to in TLS: all are but those of this machine.

@@ -14,6 +14,10 @@ const TOGETHER: usize = 1_000;
 /// over, or its process is gone.
 const LOCK: Duration = Duration::from_secs(5);
 
+/// Where nobody is at the other end any more, the server finds out in 25 seconds, and undoes what was
+/// begun.
+const ALIVE: &str = "SET LOCAL tcp_keepalives_idle = 10; SET LOCAL tcp_keepalives_interval = 5; SET LOCAL tcp_keepalives_count = 3";
+
 /// Statements on one connection.
 pub struct Session<'c> {
     connection: &'c Connection,
@@ -50,7 +54,7 @@ impl<'c> Session<'c> {
             Durable::InPassing => "; SET LOCAL synchronous_commit = off",
         };
         let begin = format!(
-            "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}{passing}"
+            "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; {ALIVE}{passing}"
         );
         Session {
             connection,

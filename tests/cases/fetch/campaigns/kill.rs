@@ -2,57 +2,23 @@
 //! last word to the server, and at random moments.
 
 use super::{Campaign, Desk, Via, both, campaign, eml, maildir, makes_good, mbox};
-use crate::killed;
+use crate::killed::{self, Call};
 use crate::world::Ran;
-use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::Duration;
 
 pub const MESSAGES: usize = 7;
 
-/// The n-th call of this name in a thread.
-pub type Call = (String, usize);
-
-/// The calls that a run at such a desk makes, those of its threads together; of a line of strace,
-/// `takes` decides whether it counts as a place.
+/// The calls that a run at such a desk makes; see [`killed::calls`].
 pub fn calls(desk: &Desk, takes: impl Fn(&str) -> bool) -> Vec<Call> {
     let log = desk.path("strace.log");
-    let tracing = ["strace", "-f", "-y", "-qq", "-e"].map(str::to_owned);
-    let more = [
-        format!("trace={}", killed::CALLS.join(",")),
-        "-o".into(),
-        log.display().to_string(),
-    ];
-    desk.fetch(&[])
-        .under(tracing.into_iter().chain(more))
-        .succeeds();
-    let text = String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned();
-    // strace counts the calls of each thread by themselves.
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut found = BTreeSet::new();
-    for line in text.lines() {
-        let Some((thread, rest)) = line.split_once(' ') else {
-            continue;
-        };
-        let Some((name, _)) = rest.trim_start().split_once('(') else {
-            continue;
-        };
-        let count = counts.entry((thread, name)).or_default();
-        *count += 1;
-        if takes(rest) {
-            found.insert((name.to_owned(), *count));
-        }
-    }
-    found.into_iter().collect()
+    desk.fetch(&[]).under(killed::tracing(&log)).succeeds();
+    killed::calls(&log, takes)
 }
 
 /// A run that is killed at its n-th such call, if it gets so far.
 pub fn killed_at(desk: &Desk, call: &str, n: usize) -> Ran {
-    let trace = format!("--trace={call}");
-    let kill = format!("--inject={call}:signal=SIGKILL:when={n}");
-    desk.fetch(&[])
-        .under(["strace", "-f", "-qq", "-o", "/dev/null", &trace, &kill])
-        .ends()
+    desk.fetch(&[]).under(killed::killing(call, n)).ends()
 }
 
 /// Kills a fetch at calls of every kind; `delivered` reads what the delivery holds.

@@ -1,8 +1,9 @@
 //! A mailbox is restored from a backup under the same UIDVALIDITY: its UIDs go back, and those of
 //! messages that are gone are given again to new ones.
 
-use super::kill::{Call, calls, killed_at};
+use super::kill::{calls, killed_at};
 use super::{Campaign, Desk, SUPPORT, Via, assert_same, maildir, makes_good};
+use crate::killed::Call;
 use crate::standin::Backup;
 use std::sync::atomic::Ordering::SeqCst;
 

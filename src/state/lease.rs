@@ -1,0 +1,479 @@
+//! Leases: the locks of a state that several hosts share, as rows of its database.
+//!
+//! A lease is a name, who holds it, until when by the database's clock, and a number that grows with
+//! each claim: the *fence*. Nothing of it lives in a session of the database, which would end with
+//! the connection and not with the process, and which a failover forgets.
+//!
+//! Two things keep a host that was frozen, or cut off, from doing harm: it acts only for three
+//! quarters of the time that a lease holds, counted from when its last good renewal was *sent*
+//! ([`Lease::check`]); and what it puts on record carries its fence, by which the database refuses it
+//! once another host has claimed the lease.
+
+use super::db::{Db, Durable, Error, Fence, Row, Sql, Tx, values};
+use super::failure;
+use super::moment::Moment;
+use super::names::LockName;
+use crate::digest::{hex, random};
+use crate::fault::{Cause, Fault};
+use anyhow::Result;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A claim that met a transaction which ends just now is repeated so often, with this pause.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A measurement of the database's clock that took longer is not used where there is a better one.
+const GOOD_MEASUREMENT: Duration = Duration::from_secs(2);
+
+/// Who claims: a process, for as long as its state is open.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub id: String,
+    pub host: String,
+}
+
+/// Who holds a lock, as far as it has written that down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// Where several hosts share the state.
+    pub host: Option<String>,
+    pub pid: Option<u32>,
+    pub since: Option<jiff::Timestamp>,
+}
+
+/// The leases of this process.
+#[derive(Clone)]
+pub struct Leases(Arc<Held>);
+
+/// What this process holds, and what it knows of the database's clock.
+pub struct Held {
+    db: Arc<Db>,
+    run: Run,
+    /// How long a lease holds after its last renewal.
+    period: Duration,
+    leases: Mutex<HashMap<String, Known>>,
+    clock: Mutex<Option<Clock>>,
+    /// Why the last renewal failed, if it did.
+    trouble: Mutex<Option<String>>,
+}
+
+/// What is known of a lease of ours.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    fence: i64,
+    /// When the last good renewal, or the claim, was sent.
+    sent: Moment,
+    /// Another process has it.
+    lost: bool,
+}
+
+/// The database's time at a moment of ours.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// Unix milliseconds.
+    time: i64,
+    at: Moment,
+}
+
+/// A lease that is held until it is dropped, as long as it is renewed.
+pub struct Lease {
+    held: Arc<Held>,
+    fence: Fence,
+}
+
+impl Run {
+    /// # Errors
+    /// Where the system gives no random numbers.
+    pub fn new() -> Result<Run> {
+        let host = rustix::system::uname();
+        Ok(Run {
+            id: hex(&random::<8>()?),
+            host: host.nodename().to_string_lossy().into_owned(),
+        })
+    }
+
+    /// What the database calls the connections of this run (`application_name`).
+    pub fn program(&self) -> String {
+        format!("queuemail/{}", self.id)
+    }
+}
+
+impl Leases {
+    pub fn new(db: Arc<Db>, run: Run, period: Duration) -> Leases {
+        Leases(Arc::new(Held {
+            db,
+            run,
+            period,
+            leases: Mutex::default(),
+            clock: Mutex::default(),
+            trouble: Mutex::default(),
+        }))
+    }
+
+    /// Claims the lease of this name, or tells who holds it.
+    pub fn take(&self, name: &str) -> Result<Result<Lease, Holder>> {
+        for _ in 1..TRIES {
+            match self.claim(name)? {
+                Claim::Ours(lease) => return Ok(Ok(lease)),
+                Claim::Theirs(holder) => return Ok(Err(holder)),
+                Claim::Free(_) => std::thread::sleep(PAUSE),
+                Claim::Unknown => self.know(name)?,
+            }
+        }
+        Ok(match self.claim(name)? {
+            Claim::Ours(lease) => Ok(lease),
+            Claim::Theirs(holder) | Claim::Free(holder) => Err(holder),
+            Claim::Unknown => Err(Holder::default()),
+        })
+    }
+
+    /// Makes the row of a lease that was never claimed. Alone, so that nobody waits for the end of a
+    /// transaction that has just made it.
+    fn know(&self, name: &str) -> Result<()> {
+        let know = |tx: &mut Tx<'_>| tx.later(&KNOW, &values![name]);
+        write(&self.0.db, Durable::Now, know)
+    }
+
+    fn claim(&self, name: &str) -> Result<Claim> {
+        let held = &self.0;
+        let period = millis(held.period);
+        let run = &held.run;
+        let pid = i64::from(std::process::id());
+        let mut sent = Moment::now();
+        let claimed = write(&held.db, Durable::Now, |tx| {
+            sent = Moment::now();
+            // Whose answer was lost may be ours.
+            let again = tx.is_repeat() && !held.leases().contains_key(name);
+            tx.later(
+                &RUN,
+                &values![&run.id, &run.host, pid, env!("CARGO_PKG_VERSION")],
+            )?;
+            tx.later(&END_SESSIONS, &values![name, &run.id, period])?;
+            let row = values![name, &run.id, period, again];
+            let ours = tx.row(&CLAIM, &row, |row| {
+                Ok((row.get::<i64>(0)?, row.get::<i64>(1)?))
+            })?;
+            match ours {
+                Some(ours) => Ok(Ok(ours)),
+                None => holder(tx, name).map(Err),
+            }
+        })?;
+        Ok(match claimed {
+            Ok((number, time)) => {
+                held.measured(time, sent);
+                let fence = Fence {
+                    name: name.to_owned(),
+                    number,
+                };
+                let known = Known {
+                    fence: number,
+                    sent,
+                    lost: false,
+                };
+                held.leases().insert(name.to_owned(), known);
+                Claim::Ours(Lease {
+                    held: Arc::clone(held),
+                    fence,
+                })
+            }
+            Err(None) => Claim::Unknown,
+            Err(Some((holder, true))) => Claim::Free(holder),
+            Err(Some((holder, false))) => Claim::Theirs(holder),
+        })
+    }
+
+    /// Forgets leases and runs of long ago.
+    pub fn tidy(&self) -> Result<()> {
+        write(&self.0.db, Durable::InPassing, |tx| {
+            tx.later(&TIDY_LEASES, &[])?;
+            tx.later(&TIDY_RUNS, &[])
+        })
+    }
+
+    /// Renews all that is held; `db` is the heartbeat's own.
+    pub fn renew(&self, db: &Db) -> Result<()> {
+        let held = &self.0;
+        let mine: Vec<i64> = held.leases().values().map(|known| known.fence).collect();
+        if mine.is_empty() {
+            return Ok(());
+        }
+        let fences: Vec<String> = mine.iter().map(i64::to_string).collect();
+        let fences = fences.join(",");
+        let mut sent = Moment::now();
+        let renewed: Vec<(i64, i64)> = write(db, Durable::Now, |tx| {
+            sent = Moment::now();
+            tx.later(&SEEN, &values![&held.run.id])?;
+            let values = values![&held.run.id, millis(held.period), &fences];
+            tx.rows(&RENEW, &values, |row| Ok((row.get(0)?, row.get(1)?)))
+        })?;
+        if let Some((_, time)) = renewed.last() {
+            held.measured(*time, sent);
+        }
+        let asked = |known: &&mut Known| mine.contains(&known.fence);
+        for known in held.leases().values_mut().filter(asked) {
+            match renewed.iter().any(|(fence, _)| *fence == known.fence) {
+                true => known.sent = known.sent.max(sent),
+                false => known.lost = true,
+            }
+        }
+        *lock(&held.trouble) = None;
+        Ok(())
+    }
+
+    /// Notes why a renewal failed, for whoever stops for it.
+    pub fn troubled(&self, err: &anyhow::Error) {
+        *lock(&self.0.trouble) = Some(format!("{err:#}"));
+    }
+
+    /// The name of this host.
+    pub fn host(&self) -> &str {
+        &self.0.run.host
+    }
+
+    /// How long a lease holds after its last renewal.
+    pub fn period(&self) -> Duration {
+        self.0.period
+    }
+
+    /// The database's time in Unix seconds, whatever the clock of this host is set to. `None` where
+    /// it cannot be asked.
+    pub fn now(&self) -> Option<i64> {
+        let held = &self.0;
+        let known = |clock: Option<Clock>| {
+            clock.map(|clock| (clock.time + millis(clock.at.elapsed())).div_euclid(1000))
+        };
+        let now = *lock(&held.clock);
+        known(now).or_else(|| {
+            let sent = Moment::now();
+            let time = held
+                .db
+                .read(|reader| reader.only_row(&TIME, &[], |row| row.get(0)));
+            held.measured(time.ok()?, sent);
+            let now = *lock(&held.clock);
+            known(now)
+        })
+    }
+}
+
+/// What came of a claim.
+enum Claim {
+    Ours(Lease),
+    Theirs(Holder),
+    /// It is free, but a transaction that rests on it has not ended.
+    Free(Holder),
+    /// Nobody has ever claimed it.
+    Unknown,
+}
+
+impl Held {
+    fn leases(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        lock(&self.leases)
+    }
+
+    /// Notes the database's time, which an answer brought to what was sent then.
+    fn measured(&self, time: i64, sent: Moment) {
+        let mut clock = lock(&self.clock);
+        if clock.is_none() || sent.elapsed() <= GOOD_MEASUREMENT {
+            *clock = Some(Clock {
+                time,
+                at: Moment::now(),
+            });
+        }
+    }
+}
+
+impl Lease {
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    /// See `Lock::check`.
+    pub fn check(&self) -> Result<()> {
+        match self.is_good() {
+            true => Ok(()),
+            false => Err(self.lost()),
+        }
+    }
+
+    /// See `Lock::check_since`.
+    pub fn check_since(&self, recorded: Moment, latest: Duration) -> Result<()> {
+        self.check()?;
+        match recorded.elapsed() < latest {
+            true => Ok(()),
+            false => Err(self.lost()),
+        }
+    }
+
+    /// The database knows of another holder.
+    pub fn lose(&self) {
+        if let Some(known) = self.held.leases().get_mut(&self.fence.name)
+            && known.fence == self.fence.number
+        {
+            known.lost = true;
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        let known = self.held.leases().get(&self.fence.name).copied();
+        known.is_some_and(|known| {
+            known.fence == self.fence.number
+                && !known.lost
+                && known.sent.elapsed() < self.held.period * 3 / 4
+        })
+    }
+
+    fn lost(&self) -> anyhow::Error {
+        let why = match &*lock(&self.held.trouble) {
+            None => "this host was too slow".to_owned(),
+            Some(trouble) => trouble.clone(),
+        };
+        Fault::try_later(format!("another host may have taken over by now: {why}"))
+            .cause(Cause::LeaseLost)
+            .hint("the next run finishes what was started: run the same command again")
+            .into()
+    }
+}
+
+impl Drop for Lease {
+    /// Lets others have it at once. Where the database is away it ends by itself.
+    fn drop(&mut self) {
+        let is_good = self.is_good();
+        let mut leases = self.held.leases();
+        let mine = |known: &Known| known.fence == self.fence.number;
+        if leases.get(&self.fence.name).is_some_and(mine) {
+            leases.remove(&self.fence.name);
+        }
+        drop(leases);
+        if is_good {
+            let values = values![&self.fence.name, self.fence.number];
+            let sql = match self.fence.name.starts_with(LockName::OF_A_MESSAGE) {
+                true => &REMOVE,
+                false => &RELEASE,
+            };
+            let release = |tx: &mut Tx<'_>| tx.later(sql, &values);
+            let _ = write(&self.held.db, Durable::InPassing, release);
+        }
+    }
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.fence.fmt(f)
+    }
+}
+
+fn write<T>(
+    db: &Db,
+    durable: Durable,
+    work: impl FnMut(&mut Tx<'_>) -> Result<T, Error>,
+) -> Result<T> {
+    let done = db.write(durable, None, work);
+    done.map_err(|e| failure::fault("write", db.place(), &e).into())
+}
+
+/// Who held a lease last; true where it is over.
+fn holder(tx: &Tx<'_>, name: &str) -> Result<Option<(Holder, bool)>, Error> {
+    let holder = |row: &Row<'_>| {
+        let holder = Holder {
+            host: row.get(0)?,
+            pid: row.get(1)?,
+            since: row
+                .get::<Option<i64>>(2)?
+                .and_then(|since| jiff::Timestamp::from_second(since).ok()),
+        };
+        Ok((holder, row.get(3)?))
+    };
+    tx.row(&HOLDER, &values![name], holder)
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who this process is, for those who find its leases.
+const RUN: Sql = Sql::postgres(
+    "INSERT INTO run (id, host, pid, version, began, seen)
+     VALUES (?1, ?2, ?3, ?4, clock_timestamp(), clock_timestamp())
+     ON CONFLICT (id) DO UPDATE SET seen = clock_timestamp()",
+);
+
+const SEEN: Sql = Sql::postgres("UPDATE run SET seen = clock_timestamp() WHERE id = ?1");
+
+const KNOW: Sql = Sql::postgres(
+    "INSERT INTO lease (name, fence, until) VALUES (?1, 0, '-infinity')
+     ON CONFLICT (name) DO NOTHING",
+);
+
+/// Ends what the sessions of a holder that vanished are still at, and what began so long ago that
+/// nobody waits for it any more: the rows that they have locked would be so until the database finds
+/// out that nobody is there. Some services allow this to nobody.
+const END_SESSIONS: Sql = Sql::postgres(
+    "SELECT CASE WHEN has_function_privilege('pg_terminate_backend(integer, bigint)', 'EXECUTE')
+                 THEN pg_terminate_backend(session.pid) END
+     FROM pg_stat_activity session
+     WHERE session.usename = current_user AND session.datname = current_database()
+       AND session.application_name LIKE 'queuemail/%'
+       AND session.state <> 'idle' AND session.pid <> pg_backend_pid()
+       AND (session.xact_start < clock_timestamp() - ?3 * interval '1 millisecond'
+            OR EXISTS (SELECT 1 FROM lease
+                       WHERE lease.name = ?1 AND lease.holder <> ?2
+                         AND lease.until < clock_timestamp()
+                         AND session.application_name = 'queuemail/' || lease.holder))",
+);
+
+/// While a transaction that rests on the lease commits just now, its row is locked and passed over.
+const CLAIM: Sql = Sql::postgres(
+    "UPDATE lease SET holder = ?2, fence = nextval('lease_fence'), claimed_at = clock_timestamp(),
+            until = clock_timestamp() + ?3 * interval '1 millisecond'
+     WHERE name IN (SELECT name FROM lease
+                    WHERE name = ?1
+                      AND (until < clock_timestamp() OR (?4 <> 0 AND holder = ?2))
+                    FOR UPDATE SKIP LOCKED)
+     RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+);
+
+const TIME: Sql = Sql::postgres("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+
+const RENEW: Sql = Sql::postgres(
+    "UPDATE lease SET until = clock_timestamp() + ?2 * interval '1 millisecond'
+     WHERE holder = ?1
+       AND fence = ANY (string_to_array(?3, ',')::bigint[])
+     RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+);
+
+/// A message of the outbox has a lease of its own, which nobody needs again soon.
+const REMOVE: Sql = Sql::postgres("DELETE FROM lease WHERE name = ?1 AND fence = ?2");
+
+/// What was claimed so long ago, and what ended so long ago, nobody asks for; when a mailbox was
+/// fetched last stays.
+const TIDY_LEASES: Sql = Sql::postgres(
+    "DELETE FROM lease
+     WHERE claimed_at < clock_timestamp() - interval '7 days' AND until < clock_timestamp()
+       AND name NOT LIKE 'fetch %'",
+);
+
+const TIDY_RUNS: Sql = Sql::postgres(
+    "DELETE FROM run
+     WHERE seen < clock_timestamp() - interval '1 day'
+       AND id NOT IN (SELECT holder FROM lease WHERE holder IS NOT NULL)",
+);
+
+const RELEASE: Sql = Sql::postgres(
+    "UPDATE lease SET holder = NULL, until = '-infinity' WHERE name = ?1 AND fence = ?2",
+);
+
+const HOLDER: Sql = Sql::postgres(
+    "SELECT run.host, run.pid, floor(extract(epoch FROM lease.claimed_at))::bigint,
+            CASE WHEN lease.until < clock_timestamp() THEN 1::bigint ELSE 0::bigint END
+     FROM lease LEFT JOIN run ON run.id = lease.holder WHERE lease.name = ?1",
+);
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

@@ -1,0 +1,130 @@
+//! Host A is cut off from the database, or frozen, between any two pieces of what they say, and goes
+//! on later: before its lease is over, after host B has taken over, or after that what it was about
+//! to hand over is taken to be over, too.
+
+use super::{At, Campaign, Desks, Kind, Via, ended_well};
+use crate::cases::hosts::LEASE;
+use std::time::{Duration, Instant};
+
+/// What befalls host A.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Nothing passes between it and the database.
+    CutOff,
+    /// It is stopped.
+    Frozen,
+}
+
+/// When that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Its lease still holds.
+    Soon,
+    /// Host B has fetched what it could.
+    TakenOver,
+    /// Host B has done the rest, too, once the longest hand-over was over.
+    HandedOver,
+}
+
+/// Pieces that a run and the database send each other.
+fn pieces(kind: Kind) -> u64 {
+    let first = Desks::new(kind, Via::Imap);
+    let before = first.fleet.line.pieces();
+    first.fleet.fetch(At::A).succeeds();
+    first.fleet.line.pieces() - before
+}
+
+fn campaign(kind: Kind, fault: Fault, sample: usize) {
+    let mut campaign = Campaign::new(format!("host {fault:?}, {kind:?}"));
+    let places: Vec<(u64, Until)> = (1..=pieces(kind))
+        .flat_map(|n| [Until::Soon, Until::TakenOver, Until::HandedOver].map(|until| (n, until)))
+        .filter(|(_, until)| {
+            *until != Until::HandedOver || !matches!(kind, Kind::Maildir | Kind::Eml)
+        })
+        .collect();
+    for (n, until) in campaign.some_of(&places, sample) {
+        if once(kind, fault, *n, *until) {
+            campaign.fault();
+        }
+    }
+    campaign.end(sample / 2);
+}
+
+/// True where the fault took place before the run was over.
+fn once(kind: Kind, fault: Fault, n: u64, until: Until) -> bool {
+    let desks = Desks::new(kind, Via::Imap);
+    let fleet = &desks.fleet;
+    let line = &fleet.line;
+    let story = format!("{kind:?}, {fault:?} at piece {n} until {until:?}");
+    line.freeze_at(n);
+    let mut running = fleet.fetch(At::A).starts();
+    fleet.wait_frozen(&mut running, &story);
+    let took_place = !running.is_over();
+    let began = Instant::now();
+    if fault == Fault::Frozen && took_place {
+        running.signal("-STOP");
+        line.thaw();
+    }
+    if until == Until::Soon {
+        std::thread::sleep(Duration::from_millis(300));
+    } else {
+        // Its last renewal was no later than the fault.
+        std::thread::sleep(Duration::from_millis(LEASE * 1000 + 300));
+        let ran = fleet.fetch(At::B).ends();
+        assert_eq!(ran.code, 0, "{story}\n{ran}");
+        if desks.is_seen() {
+            super::assert_same(&desks.sent, &desks.came(), &story);
+        }
+        if until == Until::HandedOver {
+            fleet.hand_overs_end();
+            let ran = fleet.fetch(At::B).ends();
+            assert_eq!(ran.code, 0, "{story}\n{ran}");
+        }
+    }
+    if fault == Fault::Frozen && took_place {
+        running.signal("-CONT");
+    }
+    line.thaw();
+    let took = began.elapsed();
+    let ran = running.ends();
+    let story = format!("{story}\nhost A:\n{ran}");
+    ended_well(&ran, &story);
+    // On a machine that is busy, soon may be late.
+    if until == Until::Soon && took < Duration::from_secs(LEASE / 3) {
+        assert_eq!(ran.code, 0, "{story}");
+    }
+    fleet.leases_end();
+    desks.taken_over(&story);
+    desks.is_good(1, &story);
+    took_place
+}
+
+#[test]
+fn maildir() {
+    campaign(Kind::Maildir, Fault::CutOff, 3);
+}
+
+#[test]
+fn eml_frozen() {
+    campaign(Kind::Eml, Fault::Frozen, 2);
+}
+
+#[test]
+fn lmtp() {
+    campaign(Kind::Lmtp, Fault::CutOff, 3);
+}
+
+#[test]
+fn command() {
+    campaign(Kind::Command, Fault::CutOff, 2);
+}
+
+#[test]
+fn maildir_frozen() {
+    campaign(Kind::Maildir, Fault::Frozen, 2);
+}
+
+#[test]
+fn lmtp_frozen() {
+    campaign(Kind::Lmtp, Fault::Frozen, 2);
+}

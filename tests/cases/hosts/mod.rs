@@ -1,0 +1,224 @@
+//! Several hosts that share a state in PostgreSQL: what each of them promises still holds, whatever
+//! befalls the other.
+//!
+//! A host is a process with a home, a state folder and a folder for temporary files of its own, and,
+//! where we are root, a name of its own. What both have are the database, the folder that mail is
+//! delivered to, and the stand-in of Microsoft 365.
+
+mod campaigns;
+mod places;
+mod takeover;
+
+use super::fetch::{Desk, SUPPORT, Via};
+use crate::servers::postgres::Postgres;
+use crate::servers::proxy::Line;
+use crate::servers::{self, free_port};
+use crate::world::{Run, Running, World};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A lease holds so long, in seconds, in these tests.
+pub const LEASE: u64 = 3;
+
+const ROLE: &str = "hosts";
+const PASSWORD: &str = "known-to-both";
+
+/// A database with the tables of a state.
+pub struct State {
+    server: Server,
+    name: String,
+}
+
+enum Server {
+    Shared(&'static Postgres),
+    Own(Postgres),
+}
+
+impl State {
+    /// On the server that all tests share.
+    pub fn new() -> State {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        static MADE: OnceLock<()> = OnceLock::new();
+        let server = &servers::database().server;
+        MADE.get_or_init(|| make(server, "hosts"));
+        let name = format!("hosts{}", COUNT.fetch_add(1, SeqCst));
+        let sql = format!("CREATE DATABASE {name} OWNER {ROLE} TEMPLATE hosts");
+        server.psql("postgres", &sql);
+        State {
+            server: Server::Shared(server),
+            name,
+        }
+    }
+
+    /// On a server of its own.
+    fn alone() -> State {
+        let server = Postgres::start(Some(free_port()), None);
+        make(&server, "hosts");
+        State {
+            server: Server::Own(server),
+            name: "hosts".to_owned(),
+        }
+    }
+
+    pub fn server(&self) -> &Postgres {
+        match &self.server {
+            Server::Shared(server) => server,
+            Server::Own(server) => server,
+        }
+    }
+
+    /// What psql prints of this.
+    pub fn sql(&self, sql: &str) -> String {
+        self.server().psql(&self.name, sql)
+    }
+
+    /// Where it is, by a port that leads to its server.
+    pub fn url(&self, port: u16) -> String {
+        url(&self.name, port)
+    }
+}
+
+fn url(name: &str, port: u16) -> String {
+    format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{port}/{name}")
+}
+
+/// Makes a database of `ROLE` with the tables.
+fn make(server: &Postgres, name: &str) {
+    let role = format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'");
+    server.psql("postgres", &role);
+    server.psql("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
+    World::new()
+        .run(["state", "init"])
+        .env("QUEUEMAIL_STATE", url(name, server.port()))
+        .succeeds();
+}
+
+/// One of the hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Between it and the database is a line that can be frozen.
+    A,
+    B,
+}
+
+pub struct Fleet {
+    /// The stand-in, and the home of host A.
+    pub desk: Desk,
+    other: World,
+    pub database: State,
+    pub line: Line,
+    shared: TempDir,
+}
+
+impl Fleet {
+    /// `address`: more keys of the queue's address, one a line; `{shared}` is a folder of both hosts.
+    pub fn new(via: Via, address: &str) -> Fleet {
+        Fleet::with(State::new(), via, address)
+    }
+
+    /// The same with a server of its own.
+    pub fn alone(via: Via, address: &str) -> Fleet {
+        Fleet::with(State::alone(), via, address)
+    }
+
+    fn with(database: State, via: Via, address: &str) -> Fleet {
+        let shared = tempfile::Builder::new()
+            .prefix("queuemail-shared-")
+            .tempdir()
+            .unwrap();
+        let address = address.replace("{shared}", &shared.path().display().to_string());
+        let desk = Desk::new(via, &address);
+        let port = database.server().port();
+        let line = Line::to(port);
+        let config = desk.world.config();
+        let state = |port: u16| {
+            let url = database.url(port);
+            format!("state:\n  postgres: {url}\n  lease: {LEASE}s\n")
+        };
+        let other = World::with_config(&format!("{config}{}", state(port)));
+        desk.world.write_config(config + &state(line.port));
+        Fleet {
+            desk,
+            other,
+            database,
+            line,
+            shared,
+        }
+    }
+
+    pub fn world(&self, at: At) -> &World {
+        match at {
+            At::A => &self.desk.world,
+            At::B => &self.other,
+        }
+    }
+
+    /// A run of the program on a host.
+    pub fn run(&self, at: At, args: &[&str]) -> Run {
+        self.run_under(at, args, Vec::new())
+    }
+
+    /// The same, by a program that runs it.
+    pub fn run_under(&self, at: At, args: &[&str], wrapper: Vec<String>) -> Run {
+        let world = self.world(at);
+        let temporary = world.path("tmp");
+        fs::create_dir_all(&temporary).unwrap();
+        let name = name(at);
+        let named = ["unshare", "--uts", "--", "sh", "-c"];
+        let named = named
+            .into_iter()
+            .chain(["hostname \"$0\" && exec \"$@\"", name]);
+        let named = named.filter(|_| rustix::process::geteuid().is_root());
+        let named = named.map(str::to_owned);
+        world
+            .run(args)
+            .env("TMPDIR", temporary)
+            .under(named.chain(wrapper))
+    }
+
+    pub fn fetch(&self, at: At) -> Run {
+        self.run(at, &["fetch"])
+    }
+
+    /// Waits until the line is frozen, or a run is over that it would freeze.
+    pub fn wait_frozen(&self, running: &mut Running, story: &str) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !self.line.is_frozen() && !running.is_over() {
+            assert!(Instant::now() < end, "{story}: it neither ends nor speaks");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// A path in the folder that both have.
+    pub fn shared(&self, below: &str) -> PathBuf {
+        self.shared.path().join(below)
+    }
+
+    /// Nobody has renewed its leases for as long as they hold.
+    pub fn leases_end(&self) {
+        self.database.sql(
+            "UPDATE lease SET until = clock_timestamp() - interval '1 s'
+             WHERE until > clock_timestamp()",
+        );
+    }
+
+    /// As much time passes as a hand-over may take, for those that were begun.
+    pub fn hand_overs_end(&self) {
+        self.database.sql(
+            "UPDATE message SET changed_at = changed_at - 1000 WHERE state = 'staged';
+             UPDATE outbox SET changed_at = changed_at - 1000 WHERE state = 'sending'",
+        );
+    }
+}
+
+/// What a host is called in messages, as far as it can be told.
+pub fn name(at: At) -> &'static str {
+    match at {
+        At::A => "host-a",
+        At::B => "host-b",
+    }
+}

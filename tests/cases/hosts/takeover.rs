@@ -1,0 +1,186 @@
+//! Who holds a mailbox, and what another host does about it.
+
+use super::{At, Fleet, LEASE, name};
+use crate::cases::fetch::mail_store::{MailStore, Manner};
+use crate::cases::fetch::{Sorted, Via, assert_same, files};
+use crate::world::Running;
+use std::time::{Duration, Instant};
+
+/// Host A hangs in the middle of a delivery by a command.
+fn hanging(fleet: &Fleet) -> Running {
+    let running = fleet.fetch(At::A).starts();
+    let end = Instant::now() + Duration::from_secs(20);
+    while !fleet.shared("began").exists() {
+        assert!(Instant::now() < end, "the command does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running
+}
+
+fn with_command(script: &str) -> Fleet {
+    let fleet = Fleet::new(
+        Via::Imap,
+        "deliver: 'command:/bin/sh {shared}/take.sh {shared}'",
+    );
+    std::fs::write(fleet.shared("take.sh"), script).unwrap();
+    std::fs::create_dir(fleet.shared("taken")).unwrap();
+    fleet
+}
+
+const SLOW: &str = "touch \"$1/began\"; while [ ! -e \"$1/go\" ]; do sleep 0.05; done
+cat > \"$1/taken/$QUEUEMAIL_DELIVERY_ID.$$\"\n";
+
+#[test]
+fn a_held_mailbox_is_passed_over_and_who_holds_it_is_told_when_it_was_named() {
+    let fleet = with_command(SLOW);
+    let sent = fleet.desk.deliver(0..1);
+    let running = hanging(&fleet);
+    // A delivery that takes longer than a lease holds: the heartbeat renews it.
+    std::thread::sleep(Duration::from_secs(LEASE + 1));
+    fleet.fetch(At::B).succeeds().says_nothing();
+    let ran = fleet.run(At::B, &["fetch", "support"]).fails(75);
+    let who = match rustix::process::geteuid().is_root() {
+        true => format!("(process {} on {}, since ", running.pid(), name(At::A)),
+        false => format!("(process {} on ", running.pid()),
+    };
+    ran.mentions("is being fetched by another queuemail")
+        .mentions(&who);
+    std::fs::write(fleet.shared("go"), "").unwrap();
+    assert_eq!(running.ends().code, 0);
+    fleet
+        .run(At::B, &["fetch", "support"])
+        .succeeds()
+        .says_nothing();
+    let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
+    assert_same(&sent, &taken, "once");
+}
+
+/// A lease that ends in order is free at once, and one whose holder died is not before its time.
+#[test]
+fn who_died_is_waited_for() {
+    let fleet = with_command(SLOW);
+    let sent = fleet.desk.deliver(0..3);
+    let running = hanging(&fleet);
+    running.signal("-KILL");
+    running.ends();
+    let killed = Instant::now();
+    fleet.run(At::B, &["fetch", "support"]).fails(75);
+    std::fs::write(fleet.shared("go"), "").unwrap();
+    let mut ran = fleet.run(At::B, &["fetch", "support", "-v"]).ends();
+    while ran.code == 75 && killed.elapsed() < Duration::from_secs(LEASE + 3) {
+        std::thread::sleep(Duration::from_millis(100));
+        ran = fleet.run(At::B, &["fetch", "support", "-v"]).ends();
+    }
+    assert_eq!(ran.code, 0, "{ran}");
+    assert!(
+        killed.elapsed() >= Duration::from_secs(LEASE - 1),
+        "it was waited for"
+    );
+    // What it was about to hand over may be on its way, and the others are fetched.
+    let ran = ran.mentions("another host may still be delivering message 1; it is retried in ");
+    let taken = || {
+        files(&fleet.shared("taken"))
+            .into_values()
+            .collect::<Vec<_>>()
+    };
+    let came = taken();
+    assert_eq!(came.iter().filter(|m| **m != sent[0]).count(), 2, "{ran}");
+    let before = came.len();
+    fleet.hand_overs_end();
+    fleet.fetch(At::B).succeeds();
+    let came = taken();
+    assert!(came.len() == before + 1 && came.contains(&sent[0]));
+    fleet.fetch(At::A).succeeds().says_nothing();
+    assert_eq!(taken().len(), came.len());
+}
+
+/// A delivery that ended with an error is over: the next host, and the next run, need not wait.
+#[test]
+fn after_an_orderly_end_nothing_waits() {
+    let store = MailStore::start(Manner::default());
+    let fleet = Fleet::new(Via::Imap, "deliver: lmtp:127.0.0.1:1");
+    let sent = fleet.desk.deliver(0..3);
+    fleet.fetch(At::A).fails(75);
+    for at in [At::A, At::B] {
+        let world = fleet.world(at);
+        let config = world.config();
+        let target = store.target();
+        world.write_config(config.replace("deliver: lmtp:127.0.0.1:1", &target));
+    }
+    fleet.fetch(At::B).succeeds();
+    assert_same(&sent, &store.taken().sorted(), "at once");
+}
+
+/// The clock of a host has no say in any of this.
+#[test]
+fn a_hosts_wrong_clock_changes_nothing() {
+    let folder = format!("/usr/lib/{}-linux-gnu/faketime", std::env::consts::ARCH);
+    for (a, b) in [("+2h", "-2h"), ("-400d", "+400d")] {
+        let fleet = with_command("cat > \"$1/taken/$QUEUEMAIL_DELIVERY_ID.$$\"\n");
+        let at = |host, offset: &str| {
+            fleet
+                .fetch(host)
+                .env("LD_PRELOAD", format!("{folder}/libfaketimeMT.so.1"))
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+                .env("FAKETIME", offset)
+        };
+        let sent = fleet.desk.deliver(0..2);
+        // As if host A had died handing the first one over, just now.
+        at(At::A, a).succeeds();
+        fleet.database.sql(
+            "UPDATE message SET state = 'staged', delivered_to = NULL,
+                    intent = '{\"again\":{\"spool\":\"/nowhere/x\",\"seconds\":360}}'
+             WHERE remote = '0000000001'",
+        );
+        let taken = || files(&fleet.shared("taken")).len();
+        assert_eq!(taken(), sent.len());
+        at(At::B, b).succeeds();
+        assert_eq!(
+            taken(),
+            sent.len(),
+            "clocks at {a} and {b}: it is waited for"
+        );
+        fleet.hand_overs_end();
+        at(At::B, b).succeeds();
+        assert_eq!(taken(), sent.len() + 1, "clocks at {a} and {b}: it is over");
+    }
+}
+
+/// The database is away for longer than a lease holds: nothing more is done, and a message that was
+/// handed over in the meantime is on record as soon as it is back.
+#[test]
+fn what_is_true_is_put_on_record_once_the_database_is_back() {
+    let fleet = with_command(SLOW);
+    let sent = fleet.desk.deliver(0..3);
+    let running = hanging(&fleet);
+    fleet.line.freeze();
+    std::fs::write(fleet.shared("go"), "").unwrap();
+    std::thread::sleep(Duration::from_secs(LEASE + 1));
+    fleet.line.thaw();
+    let ran = running.ends();
+    assert!(matches!(ran.code, 0 | 75), "{ran}");
+    fleet.leases_end();
+    fleet.fetch(At::B).succeeds();
+    let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
+    assert_same(
+        &sent,
+        &taken.sorted(),
+        "each once: nobody had to wait for the first",
+    );
+}
+
+/// It does not come back: the run ends, and says what may come again.
+#[test]
+fn what_cannot_be_put_on_record_is_said() {
+    let fleet = with_command(SLOW);
+    fleet.desk.deliver(0..2);
+    let running = hanging(&fleet);
+    fleet.line.cut();
+    std::fs::write(fleet.shared("go"), "").unwrap();
+    let ran = running.ends();
+    assert_eq!(ran.code, 75, "{ran}");
+    ran.mentions(
+        "hint: delivered but not recorded, so it may be delivered again with the same delivery ID: message 1 (delivery ID ",
+    );
+    assert_eq!(files(&fleet.shared("taken")).len(), 1);
+}
