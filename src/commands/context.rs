@@ -3,7 +3,7 @@
 
 use crate::child;
 use crate::cli::{ColorWhen, Global};
-use crate::config::{self, Config, DatabaseUrl, SecretSource, Secrets, SharedState};
+use crate::config::{self, Config, DatabaseUrl, SharedState};
 use crate::digest::{self, hex};
 use crate::fault::Fault;
 use crate::means::{Means, Observer};
@@ -62,7 +62,7 @@ impl Context {
         match self.place(config.state.as_ref())? {
             Some(place) => {
                 config.check_shared()?;
-                let key = key(config.state.as_ref());
+                let key = SharedState::key_of(config.state.as_ref());
                 Store::open_shared(self.state_dir()?, place, key.as_ref())
             }
             None => Store::open(self.state_dir()?),
@@ -74,7 +74,9 @@ impl Context {
         match config::load_if_shared(&self.config_path)? {
             Some(config) => self.store(&config),
             None => match self.place(None)? {
-                Some(place) => Store::open_shared(self.state_dir()?, place, key(None).as_ref()),
+                Some(place) => {
+                    Store::open_shared(self.state_dir()?, place, SharedState::key_of(None).as_ref())
+                }
                 None => Store::open(self.state_dir()?),
             },
         }
@@ -120,19 +122,6 @@ impl Context {
                 .hint("give one, for example --state-dir /var/lib/queuemail")
         })?;
         Ok(dir)
-    }
-}
-
-/// What tokens in a database are sealed with; the environment comes before the configuration, as with
-/// its URL.
-fn key(state: Option<&SharedState>) -> Option<Secrets> {
-    const VARIABLE: &str = "QUEUEMAIL_STATE_KEY";
-    match std::env::var_os(VARIABLE) {
-        Some(text) if !text.is_empty() => {
-            child::withhold(VARIABLE);
-            Some(Secrets(vec![SecretSource::Env(VARIABLE.to_owned())]))
-        }
-        _ => state.and_then(|state| state.key.clone()),
     }
 }
 

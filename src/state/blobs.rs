@@ -4,7 +4,7 @@
 //! Each is a private file in a folder of the state, which nobody outside of this file relies on; or,
 //! where hosts share a database, rows in it ([`super::bodies`]).
 
-use super::bodies::Rows;
+use super::bodies::{Blob, Rows};
 use super::{Lock, LockName, Store};
 use crate::digest::{hex, random};
 use crate::fault::{Fault, Kind};
@@ -14,7 +14,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use tempfile::{NamedTempFile, TempPath};
 
 /// Octets that are read at once.
@@ -25,16 +24,6 @@ pub struct Blobs {
     folder: PathBuf,
     /// Where they are, if not in the folder.
     rows: Option<Rows>,
-}
-
-/// What is known of a body without reading it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blob {
-    pub name: String,
-    /// Octets.
-    pub size: u64,
-    /// When it was written.
-    pub at: SystemTime,
 }
 
 /// A new body that only we work on. It is removed again when this is dropped.

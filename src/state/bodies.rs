@@ -4,7 +4,7 @@
 //! A body is there once its first part is: of one that is written part by part, that is the last.
 
 use super::db::{Db, Durable, Error, Sql, Tx, Value, values};
-use super::{Blob, failure};
+use super::failure;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::Result;
@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Octets of each part but the last.
 const PART: usize = 1 << 20;
@@ -20,6 +20,16 @@ const PART: usize = 1 << 20;
 /// The kinds of bodies.
 pub const OUTBOX: &str = "outbox";
 pub const QUARANTINE: &str = "quarantine";
+
+/// What is known of a body without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    pub name: String,
+    /// Octets.
+    pub size: u64,
+    /// When it was written.
+    pub at: SystemTime,
+}
 
 /// The bodies of one kind.
 pub struct Rows {
@@ -47,7 +57,7 @@ impl Rows {
         Rows { db, kind }
     }
 
-    /// See [`super::Blobs::take_in`].
+    /// Takes in a staged file, durably, under this name. One that is gone is passed over.
     pub fn take_in(&self, name: &str, staged: &Path) -> Result<()> {
         let cannot = |e: io::Error| files::cannot("read", staged, &e);
         let mut file = match File::open(staged) {
@@ -76,7 +86,7 @@ impl Rows {
         }
     }
 
-    /// See [`super::Blobs::read`].
+    /// Gives a body to `take`, part by part.
     pub fn read(&self, name: &str, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         for number in 0.. {
             let piece = match self.part(name, number)? {
@@ -92,7 +102,7 @@ impl Rows {
         Ok(())
     }
 
-    /// See [`super::Blobs::octets`].
+    /// The first `most` octets of a body.
     pub fn octets(&self, name: &str, most: u64) -> Result<Vec<u8>> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let mut octets = Vec::new();
@@ -121,7 +131,7 @@ impl Rows {
             .map_err(|e| failure::fault("read", self.db.place(), &e).into())
     }
 
-    /// See [`super::Blobs::has`].
+    /// Whether there is a body of this name.
     pub fn has(&self, name: &str) -> Result<bool> {
         const HAS: Sql =
             Sql::postgres("SELECT 1 FROM body WHERE kind = ?1 AND id = ?2 AND part = 0");
@@ -130,13 +140,13 @@ impl Rows {
             .map_err(|e| failure::fault("read", self.db.place(), &e).into())
     }
 
-    /// See [`super::Blobs::remove`].
+    /// Removes a body, if it is there.
     pub fn remove(&self, name: &str) -> Result<()> {
         const REMOVE: Sql = Sql::postgres("DELETE FROM body WHERE kind = ?1 AND id = ?2");
         self.write(Durable::Now, &REMOVE, &values![self.kind, name])
     }
 
-    /// See [`super::Blobs::all`].
+    /// All bodies, in no order.
     pub fn all(&self) -> Result<Vec<Blob>> {
         const ALL: Sql = Sql::postgres(
             "SELECT id, sum(octet_length(octets)), max(made_at) FROM body
@@ -156,7 +166,7 @@ impl Rows {
             .map_err(|e| failure::fault("read", self.db.place(), &e).into())
     }
 
-    /// See [`super::Blobs::place`].
+    /// Where a person finds the body of this name.
     pub fn place(&self, name: &str) -> String {
         format!("{name} in table body of {}", self.db.place())
     }

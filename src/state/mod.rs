@@ -34,7 +34,8 @@ mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
-pub use blobs::{Blob, Blobs, Hold};
+pub use blobs::{Blobs, Hold};
+pub use bodies::Blob;
 pub use db::postgres::{Place, Wish};
 pub use facts::Facts;
 pub use health::Health;
