@@ -137,6 +137,11 @@ test-release: ## Install and run what a release offers, as root: apt repository,
 	scripts/need test-release
 	$(CARGO) test --locked --test tests release:: -- --ignored
 
+.PHONY: test-recipes
+test-recipes: ## Deliver into Debian's Request Tracker and Redmine (docs/ticket-systems.md)
+	scripts/need test-recipes
+	$(CARGO) test --locked --test tests tickets:: -- --ignored
+
 .PHONY: test-package
 test-package: ## Install, run and remove the package under systemd, in a copy of this machine
 	scripts/need test

@@ -15,6 +15,7 @@ pub use cause::Cause;
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One kind for each reaction of the caller (sysexits.h), in ascending order of how bad it is:
@@ -78,8 +79,8 @@ pub struct Fault {
     pub kind: Kind,
     /// Why, where somebody decides by it or explains it.
     pub cause: Option<Cause>,
-    /// The host that it is about. (Boxed, since faults travel inside of results.)
-    pub at: Option<Box<Peer>>,
+    /// What it is about. (Boxed, since faults travel inside of results.)
+    pub about: Option<Box<About>>,
     /// Where the one who failed knows it; see [`Fault::scope`].
     pub known_scope: Option<Scope>,
     /// What we could not do and why: a lower-case phrase in the user's names, no period. It is
@@ -93,12 +94,30 @@ pub struct Fault {
     pub hints: Vec<String>,
 }
 
+/// What a fault is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    peer: Option<Peer>,
+    /// What the state knows an app, or a person's account in one, by.
+    sign_in: Option<String>,
+    place: Option<Place>,
+}
+
 /// A host that we spoke to, or tried to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     pub host: String,
     /// `None` where it is the one that is configured, or that of HTTPS.
     pub port: Option<u16>,
+}
+
+/// A place in a file of the user's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// As it was named to us.
+    pub file: PathBuf,
+    /// From 1, columns in characters; `None` for the file as a whole.
+    pub line_and_column: Option<(usize, usize)>,
 }
 
 /// What to do where the system ran out of open files, processes or memory.
@@ -109,7 +128,7 @@ impl Fault {
         Fault {
             kind,
             cause: None,
-            at: None,
+            about: None,
             known_scope: None,
             what: what.into(),
             server_said: None,
@@ -139,8 +158,37 @@ impl Fault {
     /// Says which host it is about.
     pub fn at(mut self, host: &str, port: Option<u16>) -> Fault {
         let host = host.to_owned();
-        self.at = Some(Box::new(Peer { host, port }));
+        self.about.get_or_insert_default().peer = Some(Peer { host, port });
         self
+    }
+
+    /// The place in a file that it is about.
+    pub fn place(&self) -> Option<&Place> {
+        self.about.as_ref()?.place.as_ref()
+    }
+
+    /// Says where in a file it is.
+    pub fn in_file(mut self, file: &Path, line_and_column: Option<(usize, usize)>) -> Fault {
+        self.about.get_or_insert_default().place = Some(Place {
+            file: file.to_owned(),
+            line_and_column,
+        });
+        self
+    }
+
+    /// The host that it is about.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.about.as_ref()?.peer.as_ref()
+    }
+
+    /// Says whose sign-in failed, by what the state knows an app, or a person's account in one, by.
+    pub fn set_sign_in(&mut self, subject: String) {
+        self.about.get_or_insert_default().sign_in = Some(subject);
+    }
+
+    /// Whose sign-in failed.
+    pub fn sign_in(&self) -> Option<&str> {
+        self.about.as_ref()?.sign_in.as_deref()
     }
 
     /// Says how far it reaches.
@@ -230,6 +278,17 @@ impl Errors {
         }
     }
 
+    /// True if one of them is a monitor's state.
+    pub fn is_of_plugin(&self) -> bool {
+        self.0.iter().any(|err| err.is::<Plugin>())
+    }
+
+    /// The errors of two works.
+    pub fn both(one: Result<(), Errors>, other: Result<(), Errors>) -> Result<(), Errors> {
+        let all = [one, other].into_iter().filter_map(Result::err);
+        Errors::none_or(all.flat_map(|errors| errors.0).collect())
+    }
+
     /// The mildest first, so that the last one printed gives the exit code.
     pub fn sorted(mut self) -> Vec<anyhow::Error> {
         self.0.sort_by_key(kind_of);
@@ -254,6 +313,52 @@ impl fmt::Display for Told {
 }
 
 impl std::error::Error for Told {}
+
+/// A state in the sense of the Monitoring Plugins' guidelines, which give it its own exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plugin {
+    Ok,
+    Warning,
+    Critical,
+    /// The state cannot be told.
+    Unknown,
+}
+
+impl Plugin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Plugin::Ok => "OK",
+            Plugin::Warning => "WARNING",
+            Plugin::Critical => "CRITICAL",
+            Plugin::Unknown => "UNKNOWN",
+        }
+    }
+
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Plugin::Ok => 0,
+            Plugin::Warning => 1,
+            Plugin::Critical => 2,
+            Plugin::Unknown => 3,
+        }
+    }
+
+    /// Ends the run with its exit code; its words are told already.
+    pub fn end(self) -> Result<(), Errors> {
+        match self {
+            Plugin::Ok => Ok(()),
+            _ => Err(anyhow::Error::from(self).into()),
+        }
+    }
+}
+
+impl fmt::Display for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::error::Error for Plugin {}
 
 /// Why any error arose, as far as its [`Fault`] says so.
 pub fn cause_of(err: &anyhow::Error) -> Option<Cause> {

@@ -6,7 +6,7 @@ use crate::fault::{Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::office::Office;
 use crate::shell;
-use crate::state::{Health, OutboxCounts, SendingWait, Store, Wait, WaitName};
+use crate::state::{Counter, Health, Incident, OutboxCounts, SendingWait, Store, Wait, WaitName};
 use crate::wording::{clock, messages, span};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -28,6 +28,10 @@ pub struct Report<'a> {
     /// Secrets and certificates whose end is known.
     pub ends: Vec<Expiry>,
     waits: Vec<SendingWait>,
+    /// What was counted, and of whom.
+    pub counters: Vec<(Counter, String, u64)>,
+    /// The incidents that were told and are not over.
+    pub incidents: Vec<Incident>,
 }
 
 impl<'a> Report<'a> {
@@ -45,6 +49,8 @@ impl<'a> Report<'a> {
             })
         };
         let entries = entries.iter();
+        let mut incidents = store.incidents()?;
+        incidents.retain(|i| i.told_at.is_some() && i.closed_at.is_none());
         Ok(Report {
             at,
             lines: entries
@@ -53,6 +59,8 @@ impl<'a> Report<'a> {
             outbox: store.outbox_counts()?,
             ends: expiry::of_servers(office),
             waits: store.sending_waits(at)?,
+            counters: store.counters()?,
+            incidents,
         })
     }
 

@@ -8,6 +8,7 @@
 //! main → lib → cli, usage     parse, dispatch, print an error once
 //!        commands             where the parts meet: one file for each thing a user can ask
 //!        fetch                the engine: list, deliver, record, settle
+//!        incidents            what fails, and who is told of it when
 //!        send                 the engine: connections, limits, waits, verdicts, and the outbox
 //!        relay                one SMTP session of a client of this machine, into the outbox
 //!        check                the walk to a working mailbox, step by step
@@ -39,6 +40,7 @@ mod files;
 pub mod fuzzing;
 mod health;
 mod http;
+mod incidents;
 mod mail;
 mod means;
 mod net;
@@ -63,6 +65,7 @@ mod vault;
 mod wording;
 mod x509;
 
+use output::{Level, LogFormat, Record};
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -77,20 +80,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     no_core_dumps();
     no_end_by_size();
     let args = cli::as_sendmail(args);
-    let wants_json = args.iter().any(|arg| arg == "--json");
     let cli = match cli::parse(args.clone()) {
         Ok(cli) => cli,
-        Err(err) => return misread(&err, &args, wants_json),
+        Err(err) => return misread(&err, &args),
     };
-    let json = cli.global.json;
+    let voice = Voice::of(&cli.global);
     let Err(errors) = commands::dispatch(cli) else {
         return ExitCode::SUCCESS;
     };
     let mut exit_code = 0;
     for err in errors.sorted() {
+        if let Some(state) = err.downcast_ref::<fault::Plugin>() {
+            return ExitCode::from(state.exit_code());
+        }
         let report = diagnosis::report(&err);
         if !err.is::<fault::Told>() {
-            print_report(&report, json);
+            print_report(&report, voice);
         }
         exit_code = report.exit_code;
     }
@@ -98,7 +103,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Says why a command line could not be read, or prints the help that it asked for.
-fn misread(err: &clap::Error, args: &[OsString], json: bool) -> ExitCode {
+fn misread(err: &clap::Error, args: &[OsString]) -> ExitCode {
     let fault = match usage::fault(err, args) {
         Some(fault) => fault.into(),
         // Help in place of a missing command is an error; help that was asked for is a result.
@@ -112,7 +117,7 @@ fn misread(err: &clap::Error, args: &[OsString], json: bool) -> ExitCode {
         },
     };
     let report = diagnosis::report(&fault);
-    print_report(&report, json);
+    print_report(&report, Voice::of_words(args));
     ExitCode::from(report.exit_code)
 }
 
@@ -136,9 +141,61 @@ fn no_end_by_size() {
     let _ = signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), &SEEN);
 }
 
-fn print_report(report: &diagnosis::Report, json: bool) {
+/// How the end of a run is told.
+#[derive(Clone, Copy)]
+struct Voice {
+    json: bool,
+    log: LogFormat,
+    /// With its time.
+    stamped: bool,
+}
+
+impl Voice {
+    fn of(global: &cli::Global) -> Voice {
+        Voice {
+            json: global.json,
+            log: commands::log_format(global.log_format),
+            stamped: global.verbose >= 1,
+        }
+    }
+
+    /// That of a command line that could not be read.
+    fn of_words(args: &[OsString]) -> Voice {
+        let format = |name: &str| {
+            let joined = format!("--log-format={name}");
+            let is_said = |pair: &[OsString]| pair[0] == "--log-format" && pair[1] == name;
+            args.iter().any(|arg| *arg == *joined) || args.windows(2).any(is_said)
+        };
+        Voice {
+            json: args.iter().any(|arg| arg == "--json"),
+            log: match () {
+                () if format("json") => LogFormat::Json,
+                () if format("journald") => LogFormat::Journald,
+                () => LogFormat::Text,
+            },
+            stamped: false,
+        }
+    }
+}
+
+fn print_report(report: &diagnosis::Report, voice: Voice) {
     use output::{eprintln_safe, escape, escape_lines};
-    if json {
+    let place = report.place.as_ref();
+    let file = place.map(|place| place.file.display().to_string());
+    let (line, column) = place.and_then(|place| place.line_and_column).unzip();
+    if voice.log != LogFormat::Text {
+        let record = Record::new(Level::Error, "error", &report.error)
+            .with("error", report.error.as_str())
+            .with("causes", report.causes.clone())
+            .with("server_said", report.server_said.clone())
+            .with("hints", report.hints.clone())
+            .with("exit_code", report.exit_code)
+            .with("file", file)
+            .with("line", line)
+            .with("column", column);
+        return voice.log.write(&record, voice.stamped);
+    }
+    if voice.json {
         let object = output::json(&serde_json::json!({
             "event": "error",
             "error": report.error,
@@ -146,11 +203,18 @@ fn print_report(report: &diagnosis::Report, json: bool) {
             "server_said": report.server_said,
             "hints": report.hints,
             "exit_code": report.exit_code,
+            "file": file,
+            "line": line,
+            "column": column,
         }));
         eprintln_safe(&object.unwrap_or_default());
         return;
     }
-    eprintln_safe(&format!("error: {}", escape_lines(&report.error)));
+    let time = match voice.stamped {
+        true => output::now() + " ",
+        false => String::new(),
+    };
+    eprintln_safe(&format!("{time}error: {}", escape_lines(&report.error)));
     for cause in &report.causes {
         eprintln_safe(&format!("caused by: {}", escape(cause)));
     }

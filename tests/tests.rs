@@ -16,6 +16,7 @@ mod official;
 mod release;
 mod sending;
 mod servers;
+mod shapes;
 mod standin;
 mod standin_selftest;
 mod tokens;

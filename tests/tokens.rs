@@ -13,6 +13,7 @@ mod other_authorities;
 mod service;
 pub mod store;
 
+use crate::shapes;
 use crate::standin::{App, Standin, User};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -166,6 +167,7 @@ pub struct Ran {
 
 impl From<Output> for Ran {
     fn from(output: Output) -> Ran {
+        shapes::check(&output.stdout, &output.stderr);
         Ran {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),

@@ -7,6 +7,7 @@
 //! world.run(["server", "add", …]).stdin("secret\n").succeeds().prints("created\n");
 //! ```
 
+use crate::shapes;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -288,6 +289,7 @@ pub struct Ran {
 
 impl Ran {
     fn of(command: Vec<OsString>, home: &Path, output: Output) -> Ran {
+        shapes::check(&output.stdout, &output.stderr);
         let text = |bytes: &[u8]| {
             let home = home.to_str().expect("a UTF-8 path");
             String::from_utf8_lossy(bytes).replace(home, "HOME")

@@ -1,11 +1,12 @@
 //! `fetch`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail fetch                       from cron: every queue, silent when all is well
+  queuemail fetch --report changes      from cron: every queue; prints what begins to fail, still
+                                        fails after a day, or works again
   queuemail fetch support -v            one queue, telling what is done
   queuemail fetch --dry-run             shows what would be fetched; changes nothing
   queuemail fetch support --catch-up    skips what is there; later runs deliver what arrives
@@ -51,4 +52,19 @@ pub struct FetchArgs {
     /// address, so that a large or slow mailbox does not delay the others
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub budget_each: Option<u32>,
+    /// What to print: all problems of this run, or only changes
+    ///
+    /// With `changes`, a run prints an incident when it has lasted for `notify.after` (5 minutes),
+    /// again each `notify.repeat` (24 hours), and when it is over. The exit code stays the same.
+    #[arg(long, value_name = "WHAT", default_value = "all", conflicts_with_all = ["dry_run", "audit"])]
+    pub report: Report,
+}
+
+/// What a run prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Report {
+    /// All problems of this run
+    All,
+    /// What begins to fail, still fails after a while, or works again
+    Changes,
 }

@@ -10,7 +10,11 @@ pub enum ConfigCommand {
     /// Print the configuration with every secret hidden
     Show,
     /// Print the JSON Schema of the configuration file, for editors
-    Schema,
+    Schema {
+        /// Print the schema of the program's own JSON instead: results, errors and the log
+        #[arg(long)]
+        output: bool,
+    },
     /// Check a configuration file and show each problem with its place
     Validate {
         /// The file to check; `-` reads standard input [default: the one in use]

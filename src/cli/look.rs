@@ -1,6 +1,6 @@
 //! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `quarantine`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
@@ -65,21 +65,42 @@ pub struct ExplainArgs {
 #[command(after_long_help = "\
 Examples:
   queuemail status                      a table for people
-  queuemail status --check              for a monitor: silent and 0 without problems
+  queuemail status --check              silent and 0 without problems
+  queuemail status --check --format nagios      for Nagios, Icinga and similar monitors
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
 
 With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if mail flows but
-something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.")]
+something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.
+With --format nagios it is 2 or 1 instead, and 3 if the state cannot be determined.")]
 pub struct StatusArgs {
     /// Print only problems; the exit code says how severe they are
     #[arg(long)]
     pub check: bool,
+    /// Print the result of --check for people, or as a plug-in of Nagios
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        requires = "check",
+        conflicts_with = "json"
+    )]
+    pub format: StatusFormat,
     /// Report a mailbox that was not fetched within this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     pub max_age: u32,
     /// Write metrics for Prometheus' textfile collector to this file
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+}
+
+/// How the result of a check is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// Each problem with its hints, on standard error
+    Text,
+    /// One line with performance data, as the Monitoring Plugins guidelines define it; the exit code is
+    /// 0, 1, 2 or 3
+    Nagios,
 }
 
 #[derive(Debug, Subcommand)]

@@ -138,6 +138,20 @@ pub struct Global {
         hide_possible_values = true
     )]
     pub color: ColorWhen,
+    /// Write the log as text, json or journald
+    ///
+    /// The log: steps (-v), the protocol (-vv), warnings and errors. text: lines on standard
+    /// error, with -v each with its time. json: JSON Lines on standard error. journald: records
+    /// with fields in the systemd journal; nothing goes to standard error.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true,
+        hide_short_help = true
+    )]
+    pub log_format: LogFormatArg,
     /// Wait at most this many seconds for a reply
     ///
     /// Applies to every read and write on a connection. Connecting may take 30 seconds, or this
@@ -151,6 +165,13 @@ pub enum ColorWhen {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatArg {
+    Text,
+    Json,
+    Journald,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::cli::ConfigCommand;
 use crate::config;
+use crate::tell::schema;
 use anyhow::{Context as _, Result};
 use std::io::Read;
 use std::path::Path;
@@ -11,9 +12,12 @@ pub fn run(context: &Context, command: &ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Path => path(context),
         ConfigCommand::Show => show(context),
-        ConfigCommand::Schema => {
-            let schema = serde_json::to_string_pretty(&config::schema())?;
-            context.output.line(&schema)
+        ConfigCommand::Schema { output } => {
+            let schema = match output {
+                true => schema::of_output()?,
+                false => config::schema(),
+            };
+            context.output.line(&serde_json::to_string_pretty(&schema)?)
         }
         ConfigCommand::Validate { file } => validate(context, file.as_deref()),
     }

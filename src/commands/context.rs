@@ -1,13 +1,14 @@
 //! What every command needs to know of this run: where the files are, how to speak, how long
 //! to wait.
 
+use super::log_format;
 use crate::child;
 use crate::cli::{ColorWhen, Global};
 use crate::config::{self, Config, DatabaseUrl, SharedState};
 use crate::digest::{self, hex};
 use crate::fault::Fault;
 use crate::means::{Means, Observer};
-use crate::output::Output;
+use crate::output::{Level, Output};
 use crate::state::{Place, Store, Wish};
 use anyhow::Result;
 use std::io::IsTerminal;
@@ -37,6 +38,7 @@ impl Context {
             quiet: global.quiet,
             verbose: global.verbose,
             color: use_color(global.color),
+            log: log_format(global.log_format),
         };
         Ok(Context {
             output,
@@ -139,7 +141,7 @@ impl Observer for Output {
     }
 
     fn wants_trace(&self) -> bool {
-        self.verbose >= 2
+        self.wants(Level::Debug)
     }
 }
 

@@ -1,14 +1,18 @@
 //! `fetch`: every mailbox once, the urgent ones first, several at a time.
 
 use super::Context;
-use crate::cli::FetchArgs;
+use crate::cli::{FetchArgs, Report};
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::fetch::{self, Orders, Work};
+use crate::incidents::Watch;
+use crate::means::Means;
 use crate::office::Office;
 use crate::reach;
+use crate::tell::changes;
 use crate::tell::fetch::{ReportTo, summary};
 use anyhow::Result;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
@@ -18,14 +22,40 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let store = context.store(&config)?;
     let start = Instant::now();
     let orders = orders(args, start, context.output.json)?;
-    let report_to = ReportTo::new(&context.output);
-    let done = fetch::run(&context.means, &office, &store, &orders, &report_to)?;
+    let by_change = args.report == Report::Changes;
+    let output = match by_change {
+        true => changes::silent(context.output),
+        false => context.output,
+    };
+    let means = Means {
+        observer: Arc::new(output),
+        ..context.means.clone()
+    };
+    let report_to = ReportTo::new(&output);
+    let mut done = fetch::run(&means, &office, &store, &orders, &report_to)?;
     report_to.end();
+    let of_messages = fetch::of_messages(&done.tally);
+    let mut notices = Vec::new();
     if orders.work == Work::Fetch {
         let took = start.elapsed();
-        summary(&context.output, &done.tally, done.mailboxes, took)?;
+        summary(&output, &done.tally, done.mailboxes, took)?;
+        let is_well =
+            done.of_mailboxes.is_empty() && of_messages.is_empty() && done.errors.is_empty();
+        match Watch::new(&means, &office, &store).after_run(done.seen, is_well) {
+            Ok(told) => notices = told,
+            Err(err) => done.errors.push(err),
+        }
     }
-    fetch::conclude(&done.tally, done.errors)
+    let of_mailboxes = done.of_mailboxes;
+    let mut all = match by_change {
+        true => changes::tell(&output, &notices, of_mailboxes, of_messages)?,
+        false => {
+            let of_mailboxes = of_mailboxes.into_iter().map(|(_, err)| err);
+            of_mailboxes.chain(of_messages).collect()
+        }
+    };
+    all.extend(done.errors);
+    Errors::none_or(all)
 }
 
 fn orders(args: &FetchArgs, start: Instant, in_json: bool) -> Result<Orders<'_>> {

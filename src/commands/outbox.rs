@@ -4,6 +4,7 @@ use super::Context;
 use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
+use crate::incidents::{self, Watch};
 use crate::mail::Receipt;
 use crate::office::Office;
 use crate::send::outbox::{self, Settled};
@@ -22,13 +23,15 @@ pub fn run(context: &Context, command: &OutboxCommand) -> Result<(), Errors> {
         OutboxCommand::Flush => {
             outbox::sweep(&store)?;
             let due = store.outbox_due(store.now())?;
-            if due.is_empty() {
+            if due.is_empty() && !incidents::may_change(&store)? {
                 return Ok(());
             }
             let config = config::load(&context.config_path)?;
             let office = Office::link(&config)?;
             let sending = Sending::new(&context.means, &office, &store);
-            kept::flush_due(&sending, due, &Told(context))
+            let flushed = kept::flush_due(&sending, due, &Told(context));
+            let watched = Watch::new(&context.means, &office, &store).after_flush();
+            Errors::both(flushed, watched.map(drop).map_err(Errors::from))
         }
         OutboxCommand::Retry { ids, all, blindly } => {
             let chosen = choose(&store, ids, *all)?;

@@ -1,14 +1,25 @@
 //! `status`: how every mailbox fares, for a person, a monitor or Prometheus.
 
 use super::Context;
-use crate::cli::StatusArgs;
+use crate::cli::{StatusArgs, StatusFormat};
 use crate::config;
 use crate::fault::Errors;
 use crate::health::Report;
 use crate::office::Office;
-use crate::tell::{metrics, status};
+use crate::tell::{metrics, nagios, status};
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
+    match args.format {
+        StatusFormat::Text => look(context, args),
+        // Whatever goes wrong, a monitor gets its line.
+        StatusFormat::Nagios => match look(context, args) {
+            Err(errors) if !errors.is_of_plugin() => nagios::unknown(&context.output, errors),
+            told => told,
+        },
+    }
+}
+
+fn look(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     let output = &context.output;
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
@@ -18,6 +29,9 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
         metrics::write(path, &report)?;
     }
     let problems = report.problems(args.max_age);
+    if args.format == StatusFormat::Nagios {
+        return nagios::tell(output, &report, &problems, args.max_age);
+    }
     if output.json {
         output.json(&status::object(&report, &problems))?;
     } else if !args.check && args.metrics.is_none() {

@@ -37,6 +37,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         );
     }
     webhooks(config, &mut found);
+    notify(config, &mut found);
     check_shared::problems(config, &mut found);
     let known = Known {
         incoming: config.incoming_servers.iter().map(|s| &*s.name).collect(),
@@ -75,6 +76,17 @@ fn webhooks(config: &Config, found: &mut Found) {
                 "write it like message/rfc822",
             );
         }
+    }
+}
+
+fn notify(config: &Config, found: &mut Found) {
+    let command = config.notify.as_ref().and_then(|n| n.command.as_ref());
+    if command.is_some_and(|words| words.first().is_none_or(String::is_empty)) {
+        found.add(
+            "notify.command",
+            "the command of `notify` names no program".to_owned(),
+            "write it like [/usr/local/bin/tell, oncall]",
+        );
     }
 }
 

@@ -99,6 +99,7 @@ fn without(config: &Config, [one, other]: &[Range<usize>; 2], shift: isize) -> C
         incoming_servers: config.incoming_servers.clone(),
         outgoing_servers: config.outgoing_servers.clone(),
         webhooks: config.webhooks.clone(),
+        notify: config.notify.clone(),
         relay: config.relay.clone(),
         queues,
     }

@@ -15,6 +15,7 @@ const PLAIN: &[&str] = &[
     "account",
     "address",
     "addresses",
+    "after",
     "after_fetch",
     "any_from",
     "app",
@@ -48,6 +49,7 @@ const PLAIN: &[&str] = &[
     "messages_per_minute",
     "messages_per_user",
     "name",
+    "notify",
     "outgoing_server",
     "outgoing_servers",
     "password_file",
@@ -58,6 +60,7 @@ const PLAIN: &[&str] = &[
     "recipients_per_day",
     "recipients_per_message",
     "relay",
+    "repeat",
     "scope",
     "select",
     "sender",
@@ -276,6 +279,7 @@ mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<Notify>());
         all.extend(keys::<Select>());
         all.extend(keys::<Relay>());
         let hidden = |key: &&String| !PLAIN.contains(&key.as_str());
@@ -283,7 +287,9 @@ mod tests {
         let expected = [
             "authorization",
             "certificate_passphrase",
+            "command",
             "federated_token",
+            "heartbeat",
             "password",
             "private_key",
             "secret",

@@ -242,7 +242,8 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 pub(super) mod tests {
     use super::*;
     use crate::config::{
-        Address, Defaults, IncomingServer, OutgoingServer, Queue, Relay, SharedState, Webhook,
+        Address, Defaults, IncomingServer, Notify, OutgoingServer, Queue, Relay, SharedState,
+        Webhook,
     };
 
     /// The keys of a type, as serde names them when it refuses another.
@@ -266,6 +267,7 @@ pub(super) mod tests {
         all.extend(keys::<Queue>());
         all.extend(keys::<Address>());
         all.extend(keys::<Webhook>());
+        all.extend(keys::<Notify>());
         all.extend(keys::<SharedState>());
         all.extend(keys::<crate::config::Select>());
         all.extend(keys::<Relay>());

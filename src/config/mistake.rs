@@ -36,7 +36,7 @@ impl Mistake {
             None if !self.note.is_empty() => what.push_str(&format!(": {}", told(&self.note))),
             None => {}
         }
-        let mut fault = Fault::config(what);
+        let mut fault = Fault::config(what).in_file(path, self.place);
         if let Some(hint) = &self.hint {
             fault = fault.hint(told(hint));
         }

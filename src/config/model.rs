@@ -4,6 +4,7 @@
 
 use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
+use super::notify::Notify;
 use super::secret_source::SecretSource;
 use super::select::Select;
 use super::shared_state::SharedState;
@@ -39,6 +40,8 @@ pub struct Config {
     /// What goes with mail that is posted to a URL.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
+    /// Who is told when something fails.
+    pub notify: Option<Notify>,
     /// Who may hand mail to the relay (`sendmail -bs`), and how much.
     #[serde(default)]
     pub relay: Relay,

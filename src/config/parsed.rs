@@ -4,8 +4,10 @@
 //! value's own line and column to the error.
 
 use super::cloud::Authority;
+use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::select::{Author, Size};
+use super::span::Span;
 use super::values::*;
 use crate::net::Endpoint;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -49,8 +51,10 @@ deserialize_from_str!(
     HttpsUrl,
     Language,
     OauthEndpoint,
+    PingUrl,
     PostUrl,
     ServerUser,
+    Span,
     Start,
     Target,
     Tenant

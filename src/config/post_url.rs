@@ -24,51 +24,77 @@ impl FromStr for PostUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<PostUrl, String> {
-        // A password or query may be a secret: it is not repeated.
-        let (scheme, rest) = text.split_once("://").unwrap_or_default();
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let host = rest.split(['/', '\\']).next().unwrap_or_default();
-        let open = host.rfind('@').map_or(rest, |at| &rest[at + 1..]);
-        let shown = format!("{scheme}://{open}");
-        let wrong = |why: &str| Err(format!("invalid URL `{shown}`: {why}"));
-        if text
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
-        {
-            return wrong("it must not contain spaces or backslashes");
-        }
-        if rest.is_empty() || rest.starts_with('/') {
-            return wrong("it must begin with https:// and a host");
-        }
-        let url = match Url::parse(text) {
-            Ok(url) => url,
-            Err(e) => return wrong(&e.to_string()),
-        };
-        if !url.username().is_empty() || url.password().is_some() {
-            return wrong("a user name and password belong into `authorization` of `webhooks`");
-        }
-        // A query is where keys are given, and a target is shown and on record.
-        if url.query().is_some() || url.fragment().is_some() {
+        checked(text, Part::Path).map(PostUrl)
+    }
+}
+
+/// How much of a URL may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Host,
+    /// Such a URL has no query: that is where keys are given, and it is shown and on record.
+    Path,
+}
+
+/// A URL of HTTPS, or of HTTP on this very host.
+///
+/// # Errors
+/// A phrase that holds no more of the URL than may be told.
+pub(super) fn checked(text: &str, told: Part) -> Result<Url, String> {
+    // A password or query may be a secret: it is not repeated.
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let host = rest.split(['/', '\\']).next().unwrap_or_default();
+    let open = host.rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    let open = match told {
+        Part::Host => open.split(['/', '\\']).next().unwrap_or_default(),
+        Part::Path => open,
+    };
+    let shown = format!("{scheme}://{open}");
+    let wrong = |why: &str| Err(format!("invalid URL `{shown}`: {why}"));
+    if text
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
+    {
+        return wrong("it must not contain spaces or backslashes");
+    }
+    if rest.is_empty() || rest.starts_with('/') {
+        return wrong("it must begin with https:// and a host");
+    }
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(e) => return wrong(&e.to_string()),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong(match told {
+            Part::Host => "it must not contain a user name or password",
+            Part::Path => "a user name and password belong into `authorization` of `webhooks`",
+        });
+    }
+    match told {
+        Part::Host if url.fragment().is_some() => return wrong("it must not contain `#`"),
+        Part::Path if url.query().is_some() || url.fragment().is_some() => {
             return wrong("it must not contain `?` or `#`");
         }
-        let is_here = match url.host() {
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => return wrong("it has no host"),
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
-            return wrong(
-                "it must begin with https:// (http:// is for this host alone, like http://127.0.0.1:8080/)",
-            );
-        }
-        // `..`, however it is written, would lead elsewhere than the text seems to say.
-        let parts = rest.matches('/').count().max(1);
-        if url.path().matches('/').count() != parts {
-            return wrong("its path must not contain the parts `.` and `..`");
-        }
-        Ok(PostUrl(url))
+        _ => {}
     }
+    let is_here = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => return wrong("it has no host"),
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
+        return wrong(
+            "it must begin with https:// (http:// is for this host alone, like http://127.0.0.1:8080/)",
+        );
+    }
+    // `..`, however it is written, would lead elsewhere than the text seems to say.
+    let parts = rest.matches('/').count().max(1);
+    if url.path().matches('/').count() != parts {
+        return wrong("its path must not contain the parts `.` and `..`");
+    }
+    Ok(url)
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::database_url::DatabaseUrl;
 use super::model::*;
+use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
 use super::select::{Author, Size};
+use super::span::Span;
 use super::token_store::TokenStore;
 use super::values::*;
 use crate::net::Endpoint;
@@ -65,6 +67,8 @@ text! {
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
     Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
+    PingUrl: { "type": "string", "pattern": "^https?://[^\\s#@]+$" };
+    Span: { "type": "string", "pattern": "^[0-9]+[smhd]$" };
     DatabaseUrl: { "type": "string", "pattern": "^(postgres(ql)?://.*|[^:]*=.*)$" };
     AfterFetch: { "type": "string", "pattern": "^(keep|seen|delete|move:.+)$" };
     Lease: { "type": "string", "pattern": "^[0-9]{1,3}s$" };
@@ -195,6 +199,7 @@ mod tests {
             ("Address", keys::<Address>()),
             ("Select", keys::<super::super::Select>()),
             ("Webhook", keys::<super::super::Webhook>()),
+            ("Notify", keys::<super::super::Notify>()),
             ("SharedState", keys::<super::super::SharedState>()),
         ] {
             keys.sort();

@@ -5,10 +5,13 @@ use super::cloud::Authority;
 use super::credential::{FederatedToken, ManagedIdentity};
 use super::database_url::DatabaseUrl;
 use super::model::*;
+use super::notify::Notify;
+use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
 use super::select::{Author, Larger, Select, Size};
 use super::shared_state::SharedState;
+use super::span::Span;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
@@ -157,7 +160,14 @@ macro_rules! texts {
 }
 
 texts!(String Authority Authentication ClientId Tenant Day Endpoint HttpsUrl OauthEndpoint Lease);
-texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size);
+texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size Span);
+
+/// Whoever knows it can speak in our name.
+impl Value for PingUrl {
+    fn stated(&self) -> Tree {
+        Tree::Secret(Secret::new(self.url().as_str()))
+    }
+}
 
 /// Words of which one holds anyway.
 macro_rules! choices {
@@ -289,6 +299,7 @@ macro_rules! mappings {
 mappings! {
     Config {
         version, defaults, token_store, state, incoming_servers, outgoing_servers, webhooks, relay,
+        notify,
         queues,
     }
     Defaults {
@@ -316,6 +327,9 @@ mappings! {
     }
     Webhook {
         url, secret, authorization, ca_file, content_type, cloudevents, probe,
+    }
+    Notify {
+        command, url, after, repeat, heartbeat,
     }
     Queue {
         name, language, priority, start, addresses,

@@ -3,7 +3,8 @@
 //! What became of a message can then not be seen after a crash. So one at a time is handed over,
 //! and recorded before the next; one that was in flight is handed over again. Where several hosts
 //! share a state, that waits until the longest time is over that it may take
-//! ([`Taker::longest`]): the host that vanished may still be at it.
+//! ([`Taker::longest`]): the host that vanished may still be at it. Whoever knows a message again may
+//! get more at a time: see [`super::in_flight`].
 
 use super::{Delivery, Intent, Letter, cannot_write};
 use anyhow::Result;
@@ -45,21 +46,11 @@ impl<T: Taker> Delivery for Handover<T> {
     }
 
     fn plan(&mut self, staged: &Path, _: &Letter) -> Result<Intent> {
-        Ok(Intent::Again {
-            spool: staged.to_owned(),
-            seconds: self.taker.longest().as_secs(),
-        })
+        Ok(again(staged, self.taker.longest()))
     }
 
     fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String> {
-        let Intent::Again { spool, .. } = intent else {
-            return Err(super::not_ours(intent));
-        };
-        let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
-        let place = self.taker.take(message, letter)?;
-        // What is delivered is delivered: a file that cannot be removed is swept by a later run.
-        let _ = std::fs::remove_file(spool);
-        Ok(place)
+        hand_over(intent, |message| self.taker.take(message, letter))
     }
 
     fn group(&self) -> usize {
@@ -69,4 +60,27 @@ impl<T: Taker> Delivery for Handover<T> {
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// A message that is handed over again after a crash.
+pub(super) fn again(staged: &Path, longest: Duration) -> Intent {
+    Intent::Again {
+        spool: staged.to_owned(),
+        seconds: longest.as_secs(),
+    }
+}
+
+/// Gives a staged message to whoever takes it, and removes it once it is taken.
+pub(super) fn hand_over(
+    intent: &Intent,
+    take: impl FnOnce(File) -> Result<String>,
+) -> Result<String> {
+    let Intent::Again { spool, .. } = intent else {
+        return Err(super::not_ours(intent));
+    };
+    let message = File::open(spool).map_err(|e| cannot_write(spool, &e))?;
+    let place = take(message)?;
+    // What is delivered is delivered: a file that cannot be removed is swept by a later run.
+    let _ = std::fs::remove_file(spool);
+    Ok(place)
 }

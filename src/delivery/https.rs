@@ -2,13 +2,13 @@
 //!
 //! A post has the message's delivery id as its key, in `Idempotency-Key` and, as Standard Webhooks
 //! 1.0 has it, in `webhook-id`: the same at each attempt. So whoever answers need not take a message
-//! twice, though it may come again when the answer to it was lost.
+//! twice, though it may come again when the answer to it was lost; and several are in flight.
 //!
 //! An answer counts when its whole head is read. It says what is wrong with a message (which is then
 //! this message's alone), that it is not the time, or that nobody takes mail at this URL; the last
 //! is not the message's fault, and no attempt of its own.
 
-use super::handover::Taker;
+use super::in_flight::Taker;
 use super::percent::{is_unreserved, percent};
 use super::{Letter, Rejected, Wait, cannot_write};
 use crate::config::{PostUrl, SecretSource, Webhook, webhook_of};
@@ -24,8 +24,10 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATIO
 use http::{HeaderMap, Request, Response, StatusCode};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
@@ -35,6 +37,8 @@ const CONNECTING: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So many octets of an answer's body are kept for the message about a failure.
 const WORDS: usize = 2000;
+/// An answer to a notice is not longer, in octets.
+const LONGEST_ANSWER: u64 = 64 << 10;
 /// A header field's value that is longer is left out, in octets: servers bound all of them together.
 const LONGEST_VALUE: usize = 1000;
 /// What the base64 of a secret for signing begins with.
@@ -152,7 +156,7 @@ impl Destination {
 /// Posts to one URL.
 pub struct Https {
     to: Box<Destination>,
-    link: Option<Link>,
+    link: OnceLock<Link>,
 }
 
 /// What a first message makes, for all that follow.
@@ -163,12 +167,28 @@ struct Link {
     /// What an answer may repeat, and no message of ours does.
     mask: Mask,
     /// A connection may be left from an earlier message.
-    used: bool,
+    used: AtomicBool,
 }
 
 impl Https {
     pub fn new(to: Box<Destination>) -> Https {
-        Https { to, link: None }
+        let link = OnceLock::new();
+        Https { to, link }
+    }
+
+    fn link(&self) -> Result<&Link> {
+        if let Some(link) = self.link.get() {
+            return Ok(link);
+        }
+        let mut mask = Mask::default();
+        let link = Link {
+            agent: self.to.agent()?,
+            fields: self.to.constant(&mut mask)?,
+            keys: self.to.keys(&mut mask)?,
+            mask,
+            used: AtomicBool::new(false),
+        };
+        Ok(self.link.get_or_init(|| link))
     }
 }
 
@@ -178,20 +198,8 @@ impl Taker for Https {
         Duration::from_secs(180)
     }
 
-    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
-        if self.link.is_none() {
-            let mut mask = Mask::default();
-            self.link = Some(Link {
-                agent: self.to.agent()?,
-                fields: self.to.constant(&mut mask)?,
-                keys: self.to.keys(&mut mask)?,
-                mask,
-                used: false,
-            });
-        }
-        let Some(link) = &mut self.link else {
-            return Err(Fault::new(Kind::Bug, "no link to post by").into());
-        };
+    fn take(&self, message: File, letter: &Letter) -> Result<String> {
+        let link = self.link()?;
         let answer = post(&self.to, link, &message, letter)?;
         judge(&self.to, &link.mask, answer)
     }
@@ -200,7 +208,7 @@ impl Taker for Https {
 /// Posts a message and returns what was answered.
 fn post(
     to: &Destination,
-    link: &mut Link,
+    link: &Link,
     mut message: &File,
     letter: &Letter,
 ) -> Result<Response<Incoming>> {
@@ -209,7 +217,7 @@ fn post(
     let fields = fields(to, link, message, letter).map_err(|e| cannot_read(&e))?;
     // A receiver may have ended the connection after the message before: with the same key the
     // post may be repeated at once.
-    let again = std::mem::replace(&mut link.used, true);
+    let again = link.used.swap(true, Ordering::Relaxed);
     let mut lost = None;
     for _ in 0..=usize::from(again) {
         message.rewind().map_err(|e| cannot_read(&e))?;
@@ -265,26 +273,10 @@ fn unusable(to: &Destination, fault: Fault) -> Fault {
 /// The header fields of a post.
 fn fields(to: &Destination, link: &Link, message: &File, letter: &Letter) -> io::Result<HeaderMap> {
     let webhook = to.webhook.as_ref();
-    let mut fields = link.fields.clone();
-    let mut put = |name: &'static str, value: String| {
-        if value.len() <= LONGEST_VALUE
-            && let Ok(value) = HeaderValue::from_str(&value)
-        {
-            fields.insert(HeaderName::from_static(name), value);
-        }
-    };
     let id = &letter.delivery_id;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.unwrap_or_default().as_secs();
-    put("idempotency-key", format!("\"{id}\""));
-    put("webhook-id", id.clone());
-    put("webhook-timestamp", now.to_string());
-    if !link.keys.is_empty() {
-        put(
-            "webhook-signature",
-            signatures(&link.keys, id, now, message)?,
-        );
-    }
+    let mut fields = link.fields.clone();
+    sign(&mut fields, &link.keys, id, message)?;
+    let mut put = |name, value| put(&mut fields, name, value);
     let known = [
         ("queuemail-queue", &letter.queue),
         ("queuemail-address", &letter.address),
@@ -317,6 +309,35 @@ fn fields(to: &Destination, link: &Link, message: &File, letter: &Letter) -> io:
     Ok(fields)
 }
 
+/// Puts a header field among others, if its value can be one.
+fn put(fields: &mut HeaderMap, name: &'static str, value: String) {
+    if value.len() <= LONGEST_VALUE
+        && let Ok(value) = HeaderValue::from_str(&value)
+    {
+        fields.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// The header fields of what has this id, the same at each attempt, and where there are keys its
+/// signatures.
+fn sign(
+    fields: &mut HeaderMap,
+    keys: &[Zeroizing<Vec<u8>>],
+    id: &str,
+    body: impl Read + Seek,
+) -> io::Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
+    put(fields, "idempotency-key", format!("\"{id}\""));
+    put(fields, "webhook-id", id.to_owned());
+    put(fields, "webhook-timestamp", now.to_string());
+    if !keys.is_empty() {
+        let signatures = signatures(keys, id, now, body)?;
+        put(fields, "webhook-signature", signatures);
+    }
+    Ok(())
+}
+
 /// A value as visible ASCII, the rest percent-encoded, as CloudEvents' HTTP binding has it.
 fn visible(value: &str) -> String {
     percent(value, |octet| {
@@ -329,13 +350,13 @@ fn signatures(
     keys: &[Zeroizing<Vec<u8>>],
     id: &str,
     now: u64,
-    mut message: &File,
+    mut body: impl Read + Seek,
 ) -> io::Result<String> {
     let head = format!("{id}.{now}.");
     let mut all = Vec::new();
     for key in keys {
-        message.rewind()?;
-        let mac = hmac_sha256(key, head.as_bytes().chain(message))?;
+        body.rewind()?;
+        let mac = hmac_sha256(key, head.as_bytes().chain(&mut body))?;
         all.push(format!("v1,{}", STANDARD.encode(mac)));
     }
     Ok(all.join(" "))
@@ -430,6 +451,48 @@ fn words(mut body: Incoming) -> String {
         }
     }
     String::from_utf8_lossy(&octets[..length]).into_owned()
+}
+
+/// Posts a JSON text that is no message, under an id that is the same at each attempt, with all that
+/// a webhook of its URL adds. It takes no longer than `longest`.
+///
+/// # Errors
+/// `Config` for a secret that is not there; else why it was not taken.
+pub fn announce(
+    url: &PostUrl,
+    webhooks: &[Webhook],
+    id: &str,
+    json: String,
+    longest: Duration,
+) -> Result<()> {
+    let webhook = webhook_of(webhooks, url.url()).cloned();
+    let url = url.clone();
+    let to = Destination { url, webhook };
+    let mut mask = Mask::default();
+    let mut fields = to.constant(&mut mask)?;
+    let keys = to.keys(&mut mask)?;
+    sign(&mut fields, &keys, id, Cursor::new(&json))?;
+    let media_type = HeaderValue::from_static("application/json");
+    fields.insert(CONTENT_TYPE, media_type);
+    let mut request = Request::post(to.url.url().as_str()).body(json.into_bytes())?;
+    *request.headers_mut() = fields;
+    let agent = to.agent()?.within(longest);
+    let answer = agent.call(request, LONGEST_ANSWER).map_err(|fault| {
+        let what = format!("cannot post to `{to}`: {}", fault.what);
+        Fault { what, ..fault }
+    })?;
+    let status = answer.status();
+    if meaning(status) == Meaning::Taken {
+        return Ok(());
+    }
+    let body = String::from_utf8_lossy(answer.body()).into_owned();
+    let words: String = mask.hide(body.trim()).chars().take(WORDS).collect();
+    let fault = Fault::try_later(format!("`{to}` answered {status}"));
+    Err(match words.is_empty() {
+        true => fault,
+        false => fault.said(words),
+    }
+    .into())
 }
 
 /// Whether the URL's host can be connected to, in TLS where the URL asks for it; and, where the

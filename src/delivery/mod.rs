@@ -17,6 +17,7 @@ mod command;
 mod eml;
 mod handover;
 mod https;
+mod in_flight;
 mod lmtp;
 mod maildir;
 mod mbox;
@@ -32,6 +33,7 @@ use crate::files::{self, End, folder_of};
 use crate::mail::RemoteId;
 use anyhow::Result;
 use handover::Handover;
+use in_flight::InFlight;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,7 @@ use std::time::Duration;
 pub mod fuzz;
 
 pub use handover::LATEST_START;
+pub use https::announce;
 pub use probe::probe;
 pub use stamp::stamp;
 pub use target::{Place, expand, fixed_part};
@@ -150,6 +153,9 @@ impl std::fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
+/// Says whether a message may be delivered still.
+pub type May<'a> = dyn Fn(&Intent) -> Result<()> + Sync + 'a;
+
 /// A way to deliver.
 pub trait Delivery: Send {
     /// The folder in which messages are staged.
@@ -164,8 +170,25 @@ pub trait Delivery: Send {
     /// still there, and the caller's.
     fn deliver(&mut self, intent: &Intent, letter: &Letter) -> Result<String>;
 
+    /// Delivers a group of messages and returns for each, in their order, what
+    /// [`Delivery::deliver`] does. The last ones are left out where an earlier outcome keeps them
+    /// back too: an error that is not one message's, or a wish to wait. Before each, `may` is asked.
+    fn deliver_all(&mut self, work: &[(Letter, Intent)], may: &May<'_>) -> Vec<Result<String>> {
+        let mut outcomes = Vec::with_capacity(work.len());
+        for (letter, intent) in work {
+            let outcome = may(intent).and_then(|()| self.deliver(intent, letter));
+            let goes_on = outcome.as_ref().map_or_else(is_of_one_message, |_| true);
+            outcomes.push(outcome);
+            if !goes_on {
+                break;
+            }
+        }
+        outcomes
+    }
+
     /// How many messages may be delivered before one is recorded: as many as can be, where a
-    /// crash can be told from a delivery; one, where it cannot.
+    /// crash can be told from a delivery; some, where whoever takes them knows one again; one,
+    /// where neither is so.
     fn group(&self) -> usize {
         usize::MAX
     }
@@ -175,6 +198,12 @@ pub trait Delivery: Send {
 
     /// What was flushed is on record: nothing is needed any more to recover it.
     fn recorded(&mut self) {}
+}
+
+/// Whether the messages after the one that failed so may still be delivered.
+fn is_of_one_message(err: &anyhow::Error) -> bool {
+    err.downcast_ref()
+        .is_some_and(|why: &Rejected| why.wait.is_none())
 }
 
 /// Opens the delivery that a target names; `spool` is a private folder of ours for those that
@@ -189,7 +218,7 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
             Box::new(Handover::to(command::Program { words }, spool))
         }
         Place::Lmtp(address) => Box::new(Handover::to(lmtp::Lmtp::new(address.clone()), spool)),
-        Place::Https(to) => Box::new(Handover::to(https::Https::new(to.clone()), spool)),
+        Place::Https(to) => Box::new(InFlight::to(https::Https::new(to.clone()), spool)),
         Place::Stdout(form) => Box::new(Handover::to(stdout::Stdout(*form), spool)),
     })
 }

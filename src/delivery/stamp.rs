@@ -52,6 +52,7 @@ fn fields(letter: &Letter, end: &str) -> String {
         ("UIDVALIDITY", &uidvalidity),
         ("Priority", &priority),
         ("Language", &letter.language),
+        ("Kind", letter.kind),
         ("Delivery-ID", &letter.delivery_id),
     ]
     .iter()

@@ -21,7 +21,7 @@ pub use entra::page;
 pub use entry::Who;
 pub use find::{all, find};
 
-use crate::fault::{Fault, Kind, Peer, Scene, kind_of};
+use crate::fault::{Fault, Kind, Peer, Place, Scene, kind_of};
 
 /// An error as a person reads it.
 pub struct Report {
@@ -32,6 +32,8 @@ pub struct Report {
     pub server_said: Option<String>,
     pub hints: Vec<String>,
     pub exit_code: u8,
+    /// Where in a file of the user's it is.
+    pub place: Option<Place>,
 }
 
 /// Reads an error: its chain for what happened, its [`Fault`] for what the server said, its
@@ -67,13 +69,14 @@ pub fn report(err: &anyhow::Error) -> Report {
         server_said: said.map(entra::short),
         hints,
         exit_code: kind_of(err).exit_code(),
+        place: fault.and_then(Fault::place).cloned(),
     }
 }
 
 /// The scene at the host that the fault is about: to get a token and to read a mailbox are two
 /// places.
 fn at_host(mut scene: Scene, fault: &Fault) -> Scene {
-    let Some(Peer { host, port }) = fault.at.as_deref() else {
+    let Some(Peer { host, port }) = fault.peer() else {
         return scene;
     };
     if scene.host.as_ref() != Some(host) {
@@ -88,7 +91,7 @@ fn at_host(mut scene: Scene, fault: &Fault) -> Scene {
 
 /// The same where the fault knows host and port: mail may be posted to any.
 fn at_own_host(scene: &Scene, fault: Option<&Fault>) -> Scene {
-    let knows = |fault: &&Fault| fault.at.as_ref().is_some_and(|at| at.port.is_some());
+    let knows = |fault: &&Fault| fault.peer().is_some_and(|at| at.port.is_some());
     match fault.filter(knows) {
         Some(fault) => at_host(scene.clone(), fault),
         None => scene.clone(),

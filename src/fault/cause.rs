@@ -141,6 +141,27 @@ impl Cause {
         matches!(self, Cause::ServerBusy | Cause::ServerLeaves)
     }
 
+    /// True where it is of the host alone: whoever speaks to that host meets it.
+    pub fn is_of_host(self) -> bool {
+        matches!(
+            self,
+            Cause::HostNotFound
+                | Cause::ConnectionRefused
+                | Cause::CannotConnect
+                | Cause::CannotReach
+                | Cause::CertificateOfAnother
+                | Cause::CertificateWithoutNames
+                | Cause::CertificateOutOfDate
+                | Cause::CertificateNotTrusted
+                | Cause::TlsFailed
+                | Cause::NotImap
+                | Cause::NoOauth
+                | Cause::NoStartTls
+                | Cause::NoAnswer
+                | Cause::ConnectionBroke
+        )
+    }
+
     /// The cause of this name; `None` where a later version wrote it.
     pub fn named(name: &str) -> Option<Cause> {
         Cause::ALL.iter().copied().find(|own| own.name() == name)

@@ -14,7 +14,7 @@
 use super::intake::Staged;
 use super::kept::{self, Kept};
 use super::{Delivered, Folder, Reporter, Tally};
-use crate::delivery::{self, Delivery, Intent, Letter, Rejected};
+use crate::delivery::{self, Delivery, Intent, Letter, Rejected, Wait};
 use crate::fault::Fault;
 use crate::files;
 use crate::mail::RemoteId;
@@ -22,7 +22,7 @@ use crate::state::{Failure, Moment, StagedRecord, Standing, Store, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,9 @@ const BATCH_MESSAGES: usize = 1000;
 const BATCH_OCTETS: u64 = 16 << 20;
 /// … or when its first message has waited so long.
 const BATCH_WAIT: Duration = Duration::from_millis(500);
+
+/// A message, and how it will be delivered.
+type Planned = (Letter, Intent);
 
 /// Delivers what one retrieval brings.
 pub struct Committer<'a> {
@@ -94,26 +97,53 @@ impl Committer<'_> {
         let recorded = Moment::now();
         let now = self.store.now();
         self.put_on_record(&batch, &work, now)?;
-        if let [(letter, _)] = &work[..]
-            && self.is_told_of(letter)?
-        {
-            let path = &batch[0].path;
-            kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
-            self.accounted.insert(letter.uid.clone());
+        let (batch, work) = self.without_those_told_of(batch, work)?;
+        if work.is_empty() {
             return Ok(());
         }
+        let lock = self.folder.lock;
+        let is_ours = |intent: &Intent| match intent.in_flight() {
+            Some(_) => lock.check_since(recorded, delivery::LATEST_START),
+            None => lock.check(),
+        };
+        let outcomes = self.delivery.deliver_all(&work, &is_ours);
         let mut delivered = Vec::with_capacity(batch.len());
         let mut rejected = Vec::new();
-        for ((letter, intent), staged) in work.into_iter().zip(&batch) {
-            match self.deliver(&letter, &intent, recorded) {
-                Ok(place) => delivered.push((letter, intent, place)),
-                Err(err) => match err.downcast::<Rejected>() {
-                    Ok(why) => rejected.push((letter, &staged.path, why)),
-                    Err(err) => return Err(self.given_up(&letter, &intent, err)),
-                },
+        // What keeps everything from the destination.
+        let mut broken = None;
+        for (((letter, intent), staged), outcome) in work.into_iter().zip(&batch).zip(outcomes) {
+            match outcome.map_err(|err| err.downcast::<Rejected>()) {
+                Ok(place) => {
+                    self.later_in_a_row = 0;
+                    delivered.push((letter, intent, place));
+                }
+                Err(Ok(why)) => {
+                    self.later_in_a_row += u32::from(!why.for_good);
+                    rejected.push((letter, &staged.path, why));
+                }
+                Err(Err(err)) => {
+                    let err = self.given_up(&letter, &intent, err);
+                    broken.get_or_insert(err);
+                }
             }
         }
-        self.delivery.flush()?;
+        // What became of the others is put on record before anything is told of that.
+        if let Err(err) = self.delivery.flush() {
+            return Err(broken.unwrap_or(err));
+        }
+        self.record_delivered(delivered, now)?;
+        let enough = self.record_rejected(rejected, now)?;
+        match broken.or(enough.map(Fault::into)) {
+            Some(err) => Err(err),
+            None => Ok(()),
+        }
+    }
+
+    fn record_delivered(
+        &mut self,
+        delivered: Vec<(Letter, Intent, String)>,
+        now: i64,
+    ) -> Result<()> {
         let places = delivered.iter().map(|(l, _, place)| (&l.uid, &**place));
         let Folder { record, epoch, .. } = self.folder;
         self.store
@@ -123,7 +153,6 @@ impl Committer<'_> {
         for (letter, _, place) in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;
-            self.later_in_a_row = 0;
             self.reporter.delivered(&Delivered {
                 letter: &letter,
                 delivered_to: &place,
@@ -131,44 +160,53 @@ impl Committer<'_> {
             self.accounted.insert(letter.uid.clone());
             self.delivered.push(letter.uid);
         }
+        Ok(())
+    }
+
+    /// Puts on record which messages were refused or put off, and returns why nothing more is
+    /// delivered here in this run, if so.
+    fn record_rejected(
+        &mut self,
+        rejected: Vec<(Letter, &PathBuf, Rejected)>,
+        now: i64,
+    ) -> Result<Option<Fault>> {
+        let mut wait: Option<(Wait, String)> = None;
+        let mut put_off = String::new();
         for (letter, path, why) in rejected {
             if self.failed(&letter.uid, &why.reason, why.for_good, now)? {
                 Kept::new(self.store).take(&letter.delivery_id, path)?;
             } else {
                 kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
             }
+            if let Some(asked) = why.wait
+                && wait
+                    .as_ref()
+                    .is_none_or(|(longest, _)| longest.time < asked.time)
+            {
+                wait = Some((asked, why.reason.clone()));
+            }
             if !why.for_good {
-                self.later_in_a_row += 1;
+                put_off = why.reason;
             }
-            if let Some(wait) = &why.wait {
-                let now = Timestamp::now();
+        }
+        let fault = match wait {
+            Some((wait, reason)) => {
                 let name = WaitName::Destination(&wait.destination);
-                self.store.keep_wait(name, wait.time, &why.reason, now)?;
-                let mut fault = Fault::try_later(why.reason)
-                    .hint("the messages stay on the server and are tried again by a later run");
+                self.store
+                    .keep_wait(name, wait.time, &reason, Timestamp::now())?;
+                let mut fault = Fault::try_later(reason);
                 fault.retry_after = Some(wait.time);
-                return Err(fault.into());
+                fault
             }
-            if self.later_in_a_row >= LATER_LIMIT {
-                return Err(Fault::try_later(format!(
-                    "the delivery asks to be tried later, {LATER_LIMIT} times in a row: {}",
-                    why.reason
-                ))
-                .hint("the messages stay on the server and are tried again by a later run")
-                .into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a message visible that went on record after this moment, while its mailbox is ours.
-    fn deliver(&mut self, letter: &Letter, intent: &Intent, recorded: Moment) -> Result<String> {
-        let lock = self.folder.lock;
-        match intent.in_flight() {
-            Some(_) => lock.check_since(recorded, delivery::LATEST_START)?,
-            None => lock.check()?,
-        }
-        self.delivery.deliver(intent, letter)
+            None if self.later_in_a_row >= LATER_LIMIT => Fault::try_later(format!(
+                "the delivery asks to be tried later, {} times in a row: {put_off}",
+                self.later_in_a_row
+            )),
+            None => return Ok(None),
+        };
+        Ok(Some(fault.hint(
+            "the messages stay on the server and are tried again by a later run",
+        )))
     }
 
     /// A delivery that did not come about. Where the record says that somebody may still be at it,
@@ -270,6 +308,26 @@ impl Committer<'_> {
                 continue;
             }
             kept::remove(&staged.path).map_err(|e| delivery::cannot_write(&staged.path, &e))?;
+        }
+        Ok(rest)
+    }
+
+    /// Takes out what another host handed over, as it told only by now.
+    fn without_those_told_of(
+        &mut self,
+        batch: Vec<Staged>,
+        work: Vec<Planned>,
+    ) -> Result<(Vec<Staged>, Vec<Planned>)> {
+        let mut rest = (Vec::with_capacity(batch.len()), Vec::new());
+        for (staged, (letter, intent)) in batch.into_iter().zip(work) {
+            if intent.in_flight().is_some() && self.is_told_of(&letter)? {
+                let path = &staged.path;
+                kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
+                self.accounted.insert(letter.uid);
+            } else {
+                rest.0.push(staged);
+                rest.1.push((letter, intent));
+            }
         }
         Ok(rest)
     }

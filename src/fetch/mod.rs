@@ -51,7 +51,7 @@ pub use look::{Listing, list};
 pub use pile::Sorted;
 pub use plan::{Orders, Work};
 pub use run::run;
-pub use verdict::conclude;
+pub use verdict::of_messages;
 pub use visit::{destination_waits, is_of_delivery};
 
 /// One mailbox, and what is to be done with its mail.

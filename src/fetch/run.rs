@@ -1,18 +1,19 @@
 //! A run: every mailbox once, the urgent ones first, several at a time.
 
 use super::plan::{Orders, Plan, Task, Work, plan};
-use super::verdict::{held, in_short, passed_over, waits};
+use super::verdict::{held, passed_over, waits};
 use super::{
     Job, Kept, Reporter, Tally, audit, delivery_id, destination_waits, fetch_mailbox,
     is_of_delivery, list, mailbox_key,
 };
 use crate::config::AfterFetch;
 use crate::fault::{Fault, Scene};
+use crate::incidents::{self, End, Seen};
 use crate::mail::Mailbox;
 use crate::means::Means;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{Lock, LockName, Store, WaitName};
+use crate::state::{Lock, LockName, Ran, Store, WaitName};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::cell::Cell;
@@ -36,26 +37,58 @@ pub struct Done {
     pub tally: Tally,
     /// How many mailboxes there were.
     pub mailboxes: usize,
+    /// What kept mailboxes (in lower case) from being fetched.
+    pub of_mailboxes: Vec<(String, anyhow::Error)>,
+    /// What else went wrong.
     pub errors: Vec<anyhow::Error>,
-    /// For the record: each mailbox that was tried, and what went wrong.
-    runs: Vec<(String, Option<String>)>,
+    /// How it went with each mailbox.
+    pub seen: Vec<Seen>,
+    /// The same for the record, of those that were tried.
+    runs: Vec<Ran>,
 }
 
 impl Done {
-    fn take(&mut self, job: &Job, tally: Tally, result: Result<Ended>) {
+    fn take(
+        &mut self,
+        job: &Job,
+        sign_in: Option<String>,
+        tally: Tally,
+        took: Duration,
+        result: Result<Ended>,
+    ) {
         self.tally.add(&tally);
         let mailbox = mailbox_key(&job.address);
-        match result {
-            Ok(Ended::Fetched) => self.runs.push((mailbox, None)),
-            Ok(Ended::Otherwise) => {}
-            Err(err) => self.failed(&job.address, err),
+        let end = match result {
+            Ok(Ended::Fetched) => End::Well,
+            Ok(Ended::Otherwise) => End::Passed,
+            Err(err) => self.failed(&mailbox, err),
+        };
+        if end != End::Passed {
+            self.runs.push(Ran {
+                mailbox: mailbox.clone(),
+                error: end.why().map(str::to_owned),
+                took: u64::try_from(took.as_millis()).ok(),
+                fetched: tally.fetched,
+                failed: tally.failed,
+                quarantined: tally.quarantined,
+            });
         }
+        self.seen.push(Seen {
+            mailbox,
+            sign_in,
+            end,
+            messages: tally.failed + tally.quarantined,
+        });
     }
 
-    fn failed(&mut self, address: &str, err: anyhow::Error) {
-        let mailbox = mailbox_key(address);
-        self.runs.push((mailbox, Some(in_short(&err))));
-        self.errors.push(err);
+    fn failed(&mut self, mailbox: &str, err: anyhow::Error) -> End {
+        let end = End::Failed {
+            name: incidents::name_of(&err, mailbox),
+            why: incidents::in_short(&err),
+            is_refusal: incidents::is_refusal(&err),
+        };
+        self.of_mailboxes.push((mailbox.to_owned(), err));
+        end
     }
 }
 
@@ -95,7 +128,11 @@ pub fn run(
     let mut done = run.all(&tasks);
     done.mailboxes = tasks.len();
     for (address, err) in without_place {
-        done.failed(&address, err);
+        let mailbox = mailbox_key(&address);
+        let end = done.failed(&mailbox, err);
+        let why = end.why().map(str::to_owned);
+        done.runs.push(Ran::new(mailbox.clone(), why));
+        done.seen.push(Seen::of(mailbox, end));
     }
     done.errors
         .extend(store.record_runs(&done.runs, store.now()).err());
@@ -126,11 +163,13 @@ impl Run<'_> {
                 if self.orders.deadline.is_some_and(|d| Instant::now() >= d) {
                     return;
                 }
-                let mut tally = Tally::default();
+                let (mut tally, began) = (Tally::default(), Instant::now());
                 let result = self.one(task, &mut tally);
+                let sign_in = self.mailboxes.subject(&task.entry).ok();
+                let took = began.elapsed();
                 done.lock()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .take(&task.job, tally, result);
+                    .take(&task.job, sign_in, tally, took, result);
             }
         };
         let workers = self.orders.jobs.clamp(1, tasks.len().max(1));

@@ -1,7 +1,7 @@
 //! What a run has to say at its end, and of mailboxes that it passes over, as errors.
 
 use super::{Job, Tally};
-use crate::fault::{Errors, Fault, Kind};
+use crate::fault::{Fault, Kind};
 use crate::output::escape;
 use crate::shell;
 use crate::state::{Holder, Wait};
@@ -48,20 +48,9 @@ pub fn passed_over(job: &Job, count: u64) -> Fault {
     ))
 }
 
-/// An error in one line, for `status`: our words and the server's.
-pub fn in_short(err: &anyhow::Error) -> String {
-    let said = err
-        .downcast_ref::<Fault>()
-        .and_then(|f| f.server_said.as_deref());
-    let what = err.root_cause().to_string();
-    match said {
-        Some(said) => format!("{what}: {said}"),
-        None => what,
-    }
-}
-
-/// What there is to report at the end beside the errors of single mailboxes.
-pub fn conclude(tally: &Tally, mut errors: Vec<anyhow::Error>) -> Result<(), Errors> {
+/// What there is to report of messages at the end.
+pub fn of_messages(tally: &Tally) -> Vec<anyhow::Error> {
+    let mut errors = Vec::new();
     if tally.failed > 0 {
         errors.push(
             Fault::try_later(format!(
@@ -88,5 +77,5 @@ pub fn conclude(tally: &Tally, mut errors: Vec<anyhow::Error>) -> Result<(), Err
             .into(),
         );
     }
-    Errors::none_or(errors)
+    errors
 }

@@ -23,7 +23,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnecto
 
 const USER_AGENT: &str = concat!("queuemail/", env!("CARGO_PKG_VERSION"));
 
-/// Connections that are kept for the next requests: four for each of some mailboxes at once.
+/// Connections that are kept for the next requests: some for each of several mailboxes at once.
 const KEPT: usize = 64;
 /// For all octets of an answer together we wait so many time-outs, and as long as a very slow line
 /// needs for them.
@@ -41,6 +41,8 @@ pub struct Agent {
     io_timeout: Duration,
     proxies: Proxies,
     trace: Option<Trace>,
+    /// The longest time for all of a [`Agent::call`].
+    longest: Option<Duration>,
 }
 
 /// A request that got no whole answer.
@@ -136,12 +138,21 @@ impl Agent {
             io_timeout: settings.io_timeout,
             proxies,
             trace: None,
+            longest: None,
         })
     }
 
     /// The same client, whose exchanges are told by whoever has them (see [`Agent::tell`]).
     pub fn traced(self, trace: Option<Trace>) -> Agent {
         Agent { trace, ..self }
+    }
+
+    /// The same client, each [`Agent::call`] of which ends within this time, whatever the host does.
+    pub fn within(self, longest: Duration) -> Agent {
+        Agent {
+            longest: Some(longest),
+            ..self
+        }
     }
 
     /// Tells a line of an exchange, if anybody listens.
@@ -167,6 +178,8 @@ impl Agent {
             .max_redirects_will_error(false)
             .timeout_connect(Some(timeout.min(Duration::from_secs(3))))
             .timeout_global(Some(timeout))
+            .max_idle_connections(KEPT)
+            .max_idle_connections_per_host(KEPT)
             .proxy(None)
             .build();
         let resolver = DefaultResolver::default();
@@ -175,6 +188,7 @@ impl Agent {
             io_timeout: timeout,
             proxies: Proxies::default(),
             trace: None,
+            longest: None,
         }
     }
 
@@ -240,12 +254,14 @@ impl Agent {
     /// `Refused` for an untrusted certificate or an answer larger than `limit`.
     pub fn call(&self, request: Request<Vec<u8>>, limit: u64) -> Result<Response<Vec<u8>>, Fault> {
         let host = request.uri().host().unwrap_or_default().to_owned();
-        let sent = if self.proxies.is_direct(&host) {
-            let request = self.agent.configure_request(request).proxy(None).build();
-            self.agent.run(request)
-        } else {
-            self.agent.run(request)
-        };
+        let mut request = self.agent.configure_request(request);
+        if self.proxies.is_direct(&host) {
+            request = request.proxy(None);
+        }
+        if self.longest.is_some() {
+            request = request.timeout_global(self.longest);
+        }
+        let sent = self.agent.run(request.build());
         let mut response = sent.map_err(|e| self.fault(&host, e))?;
         let body = response
             .body_mut()

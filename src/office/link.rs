@@ -2,7 +2,7 @@
 
 use super::mailbox::MailboxEntry;
 use super::servers::{Incoming, Outgoing};
-use crate::config::{Apps, Config, Defaults, Relay, TokenStore, Webhook, no_server};
+use crate::config::{Apps, Config, Defaults, Notify, Relay, TokenStore, Webhook, no_server};
 use crate::fault::Fault;
 use std::collections::HashMap;
 
@@ -82,6 +82,11 @@ impl<'a> Office<'a> {
     /// What goes with mail that is posted to a URL.
     pub fn webhooks(&self) -> &[Webhook] {
         &self.config.webhooks
+    }
+
+    /// Who is told when something fails.
+    pub fn notify(&self) -> Option<&Notify> {
+        self.config.notify.as_ref()
     }
 
     /// Who may hand mail to the relay, and how much.

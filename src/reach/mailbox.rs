@@ -129,6 +129,12 @@ impl<'a> Mailboxes<'a> {
         self.open_by(wanted, server, only, stale_token)
     }
 
+    /// What the state knows the app, or the person's account in it, by that signs in to read a
+    /// mailbox.
+    pub fn subject(&self, entry: &MailboxEntry<'_>) -> Result<String> {
+        self.access.subject(entry)
+    }
+
     /// Makes another try fare better, after one failed with `err`, where that can be: forgets the
     /// way that `auto` found, and gets new tokens.
     pub fn mend(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> Result<bool> {

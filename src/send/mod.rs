@@ -26,8 +26,9 @@ use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
 use crate::means::Means;
 use crate::office::{Office, Registration, Route, login_to_send};
 use crate::reach::{SendWay, Transports};
-use crate::state::{Sender, Store};
+use crate::state::{Counter, Sender, Store};
 use anyhow::{Context as _, Result};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct Sending<'a> {
     /// Senders that failed: the messages after the first are not tried again, lest an account be
     /// locked.
     shut: Mutex<Vec<(Sender<'a>, Fault)>>,
+    /// How many messages were accepted from each address, until that is on record.
+    accepted: Mutex<BTreeMap<String, u64>>,
     /// How long a message waits for its turn before it is left for later.
     patience: Duration,
 }
@@ -84,6 +87,7 @@ impl<'a> Sending<'a> {
             store,
             transports: Transports::new(means, office, store),
             shut: Mutex::default(),
+            accepted: Mutex::default(),
             patience: pace::PATIENCE,
         }
     }
@@ -101,6 +105,24 @@ impl<'a> Sending<'a> {
 
     fn shut(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {
         self.shut.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accepted(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts on record how many messages were accepted. Nothing was promised of that: where it cannot
+    /// be done, the metrics alone are wrong.
+    fn record_accepted(&self) {
+        let all = std::mem::take(&mut *self.accepted());
+        if all.is_empty() {
+            return;
+        }
+        let all: Vec<(String, u64)> = all.into_iter().collect();
+        if let Err(err) = self.store.count(Counter::Sent, &all) {
+            let words = format!("the messages that were sent are not counted: {err:#}");
+            self.means.observer.warn(&words);
+        }
     }
 
     /// Who, what and where, for an error; `way` is the one that was taken, if it is known.
@@ -208,7 +230,11 @@ impl<'a> Post<'a> {
             self.close();
             result = self.try_submit(sender, mail, Some(other), before_end);
         }
-        if result.is_ok() {
+        if let Ok(receipt) = &result {
+            if receipt.outcome == Outcome::Accepted {
+                let address = route.entry.address.address.as_str().to_lowercase();
+                *sending.accepted().entry(address).or_default() += 1;
+            }
             sending.transports.worked(route, self.way)?;
         }
         if let Err(err) = &result
@@ -299,11 +325,13 @@ pub fn work<'a, T: Send>(
         post.close();
     };
     if workers == 1 {
-        return worker();
+        worker();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..workers {
+                scope.spawn(worker);
+            }
+        });
     }
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(worker);
-        }
-    });
+    sending.record_accepted();
 }

@@ -1,6 +1,7 @@
 //! How each mailbox has fared: for `status`, monitors and the person who wonders.
 
 use super::Store;
+use super::counters::{Counter, add};
 use super::db::{Row, Sql, values};
 use anyhow::Result;
 
@@ -21,39 +22,73 @@ pub struct Health {
     pub unsettled: u64,
     /// Of those, how many the server refused to mark, move or delete, and why one of them.
     pub refused: Option<(u64, String)>,
+    /// How long the last run took, in milliseconds.
+    pub took: Option<i64>,
+}
+
+/// How a run of a mailbox ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// The address in lower case.
+    pub mailbox: String,
+    pub error: Option<String>,
+    /// In milliseconds.
+    pub took: Option<u64>,
+    /// Messages delivered, to be tried again, and put into quarantine.
+    pub fetched: u64,
+    pub failed: u64,
+    pub quarantined: u64,
+}
+
+impl Ran {
+    /// A run of which nothing more is known.
+    pub fn new(mailbox: String, error: Option<String>) -> Ran {
+        Ran {
+            mailbox,
+            error,
+            ..Ran::default()
+        }
+    }
 }
 
 impl Store {
     /// Puts on record how runs of mailboxes ended, each with its error if it had one. This is
     /// not waited for: after a power cut, the runs of the last seconds may be forgotten.
-    pub fn record_runs(&self, runs: &[(String, Option<String>)], now: i64) -> Result<()> {
+    pub fn record_runs(&self, runs: &[Ran], now: i64) -> Result<()> {
         const WELL: Sql = Sql::both(
-            "INSERT INTO mailbox (address, last_success) VALUES (?1, ?2)
+            "INSERT INTO mailbox (address, last_success, took) VALUES (?1, ?2, ?3)
              ON CONFLICT (address) DO UPDATE
-             SET last_success = ?2, failed_at = NULL, error = NULL",
+             SET last_success = ?2, failed_at = NULL, error = NULL, took = ?3",
         );
         const FAILED: Sql = Sql::both(
-            "INSERT INTO mailbox (address, failed_at, error) VALUES (?1, ?2, ?3)
-             ON CONFLICT (address) DO UPDATE SET failed_at = ?2, error = ?3",
+            "INSERT INTO mailbox (address, failed_at, error, took) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (address) DO UPDATE SET failed_at = ?2, error = ?3, took = ?4",
         );
         if runs.is_empty() {
             return Ok(());
         }
         self.transaction_in_passing(|tx| {
-            let well = runs.iter().filter(|(_, error)| error.is_none());
-            tx.many_later(&WELL, well.map(|(address, _)| values![address, now]))?;
-            let failed = runs.iter().filter(|(_, error)| error.is_some());
+            let well = runs.iter().filter(|ran| ran.error.is_none());
+            tx.many_later(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;
+            let failed = runs.iter().filter(|ran| ran.error.is_some());
             tx.many_later(
                 &FAILED,
-                failed.map(|(address, error)| values![address, now, error.as_ref()]),
-            )
+                failed.map(|ran| values![&ran.mailbox, now, ran.error.as_ref(), ran.took]),
+            )?;
+            for ran in runs {
+                add(tx, Counter::Fetched, &ran.mailbox, ran.fetched)?;
+                add(tx, Counter::Failed, &ran.mailbox, ran.failed)?;
+                add(tx, Counter::Quarantined, &ran.mailbox, ran.quarantined)?;
+            }
+            Ok(())
         })
     }
 
     /// What is known of a mailbox.
     pub fn health(&self, address: &str) -> Result<Health> {
-        const RUNS: Sql =
-            Sql::both("SELECT last_success, failed_at, error FROM mailbox WHERE address = ?1");
+        const RUNS: Sql = Sql::both(
+            "SELECT last_success, failed_at, error, took FROM mailbox WHERE address = ?1",
+        );
         const DELIVERED: Sql = Sql::both(
             "SELECT CAST(coalesce(sum(delivered), 0) AS BIGINT), max(delivered_at)
              FROM folder WHERE address = ?1",
@@ -77,6 +112,7 @@ impl Store {
             let _: Option<()> = reader.row(&RUNS, &whose, |row| {
                 health.last_success = row.get(0)?;
                 health.last_error = row.get::<Option<i64>>(1)?.zip(row.get(2)?);
+                health.took = row.get(3)?;
                 Ok(())
             })?;
             reader.only_row(&DELIVERED, &whose, |row| {

@@ -1,9 +1,9 @@
 //! The ledger's counts, held against its rows.
 
 use super::*;
-use crate::state::Health;
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
+use crate::state::{Health, Ran};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::iter;
@@ -498,8 +498,8 @@ fn nothing_reads_the_whole_ledger() {
     store.set_start(&Lock::FREE, folder, "{}").unwrap();
     store.started(&Lock::FREE, folder, Some("9")).unwrap();
     let runs = [
-        (ADDRESS.to_owned(), None),
-        (ADDRESS.to_owned(), Some("no".to_owned())),
+        Ran::new(ADDRESS.to_owned(), None),
+        Ran::new(ADDRESS.to_owned(), Some("no".to_owned())),
     ];
     store.record_runs(&runs, now).unwrap();
     store.health(ADDRESS).unwrap();

@@ -7,6 +7,7 @@
 
 mod blobs;
 mod bodies;
+mod counters;
 mod db;
 mod disk;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod facts;
 mod failure;
 mod health;
 mod heartbeat;
+mod incidents;
 mod lease;
 mod ledger;
 mod lock;
@@ -36,9 +38,11 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blobs, Hold};
 pub use bodies::Blob;
+pub use counters::Counter;
 pub use db::postgres::{Place, Wish};
 pub use facts::Facts;
-pub use health::Health;
+pub use health::{Health, Ran};
+pub use incidents::{Event, Incident, IncidentKind, IncidentName};
 pub use lease::Holder;
 pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
@@ -475,7 +479,7 @@ mod tests {
         let log = || std::fs::metadata(folder.path().join(LOG)).map_or(0, |log| log.len());
         let runs = |n: usize, now| {
             let store = Store::open(folder.path()).unwrap();
-            let address = |i| (format!("{i}-{}@contoso.com", "a".repeat(200)), None);
+            let address = |i| Ran::new(format!("{i}-{}@contoso.com", "a".repeat(200)), None);
             store
                 .record_runs(&(0..n).map(address).collect::<Vec<_>>(), now)
                 .unwrap();

@@ -120,6 +120,17 @@ impl WaitName<'_> {
     pub const OF_TOKENS: [&'static str; 3] = ["token ", "token failed ", "password refused "];
     /// The first word of [`WaitName::Sending`]. A sender follows.
     pub const OF_SENDING: &'static str = "sending ";
+
+    /// The service that asks for the wait; `None` where it is a wait of our own.
+    pub fn service(&self) -> Option<&'static str> {
+        match self {
+            WaitName::Mailbox(_) => Some("reading"),
+            WaitName::Sending(_) => Some("sending"),
+            WaitName::Destination(_) => Some("delivery"),
+            WaitName::SignIn(_) => Some("sign-in"),
+            WaitName::SignInFailed(_) | WaitName::PasswordRefused(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for WaitName<'_> {

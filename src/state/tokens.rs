@@ -1,6 +1,7 @@
 //! Tokens, the waits that hosts asked for, sign-ins that failed, and the lock that makes one
 //! process ask for a token while the others wait for its answer.
 
+use super::counters::{self, Counter};
 use super::db::{Error, Row, Sql, values};
 use super::{Lock, LockName, Store, TokenKey, WaitName};
 use crate::digest::hex;
@@ -301,9 +302,15 @@ impl Store {
             "INSERT INTO wait (key, until, reason) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET until = ?2, reason = ?3",
         );
-        let name = WaitName::SignIn(key).to_string();
+        let wait = WaitName::SignIn(key);
+        let name = wait.to_string();
         let row = values![&name, millis(until), reason];
-        self.transaction(|tx| tx.later(&SET, &row))
+        self.transaction(|tx| {
+            if let Some(service) = wait.service() {
+                counters::add(tx, Counter::Throttled, service, 1)?;
+            }
+            tx.later(&SET, &row)
+        })
     }
 
     /// The subject's last failed sign-in.
@@ -395,7 +402,7 @@ impl Store {
         );
         let hints = fault.hints.join("\n");
         let key = name.to_string();
-        let peer = fault.at.as_deref();
+        let peer = fault.peer();
         let row = values![
             &key,
             millis(until),
@@ -626,7 +633,7 @@ mod tests {
                 .unwrap();
             let (_, known) = store.refused_password(&key, &wrong).unwrap().unwrap();
             assert_eq!(known.server_said.as_deref(), Some("AADSTS50126"));
-            assert_eq!((known.cause, known.at), (fault.cause, fault.at));
+            assert_eq!((known.cause, known.peer()), (fault.cause, fault.peer()));
             let other = Secret::new("correct horse battery");
             assert!(store.refused_password(&key, &other).unwrap().is_none());
             if engine.is_sqlite() {

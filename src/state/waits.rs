@@ -1,5 +1,6 @@
 //! Waits that a server asked for, kept so that the next run and other processes wait too.
 
+use super::counters::{self, Counter};
 use super::db::{Sql, values};
 use super::{Store, WaitName};
 use crate::fault::{Cause, Fault};
@@ -52,7 +53,12 @@ impl Store {
         );
         let key = name.to_string();
         let row = values![&key, wait.until.as_millisecond(), &wait.reason];
-        self.transaction(|tx| tx.later(&SET, &row))
+        self.transaction(|tx| {
+            if let Some(service) = name.service() {
+                counters::add(tx, Counter::Throttled, service, 1)?;
+            }
+            tx.later(&SET, &row)
+        })
     }
 
     /// Keeps a wait that begins now.

@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use crate::fetch::{self, Audit, Delivered, Folder, Job, Listing, Reporter, Sorted, Tally};
-use crate::output::{Output, escape};
+use crate::output::{Level, LogFormat, Output, Record, escape};
 use crate::shell;
 use crate::state::{Interrupted, uidvalidity};
 use crate::wording::messages;
@@ -44,6 +44,20 @@ impl Reporter for ReportTo<'_> {
         let size = delivered.letter.size;
         let octets = self.octets.fetch_add(size, Ordering::Relaxed) + size;
         self.progress.done(octets);
+        if self.output.wants(Level::Info) {
+            let letter = delivered.letter;
+            self.output.tell(
+                &Record::new(Level::Info, "delivered", "delivered")
+                    .with("queue", letter.queue.as_str())
+                    .with("address", letter.address.as_str())
+                    .with("folder", letter.folder.as_str())
+                    .with("uid", letter.uid.to_string())
+                    .with("message_id", letter.message_id.clone())
+                    .with("size", letter.size)
+                    .with("delivered_to", delivered.delivered_to)
+                    .with("delivery_id", letter.delivery_id.as_str()),
+            );
+        }
         if !self.output.json {
             return;
         }
@@ -62,10 +76,26 @@ impl Reporter for ReportTo<'_> {
             remote,
             ..
         } = message;
-        self.note(&format!(
-            "`{}`: finished the interrupted delivery of message {remote}",
-            job.address
-        ));
+        let delivery_id = fetch::delivery_id(&job.address, folder, *epoch, remote);
+        self.progress.aside(|| {
+            self.output.tell(
+                &Record::new(
+                    Level::Info,
+                    "delivered",
+                    &format!(
+                        "`{}`: finished the interrupted delivery of message {remote}",
+                        job.address
+                    ),
+                )
+                .with("queue", job.queue.as_str())
+                .with("address", job.address.as_str())
+                .with("folder", folder.as_str())
+                .with("uid", remote.to_string())
+                .with("size", message.size)
+                .with("delivered_to", delivered_to)
+                .with("delivery_id", delivery_id.as_str()),
+            );
+        });
         if !self.output.json {
             return;
         }
@@ -80,7 +110,7 @@ impl Reporter for ReportTo<'_> {
             "priority": job.priority,
             "language": job.language,
             "message_id": null,
-            "delivery_id": fetch::delivery_id(&job.address, folder, *epoch, remote),
+            "delivery_id": delivery_id,
             "delivered_to": delivered_to,
         }));
     }
@@ -91,14 +121,24 @@ impl Reporter for ReportTo<'_> {
         } else {
             "not fetched, to be tried again"
         };
-        self.progress.aside(|| {
-            self.output.warn(&format!(
-                "message {id} of `{}` folder `{}`: {what}: {}",
-                folder.job.address,
-                folder.name,
-                escape(reason)
-            ));
-        });
+        let text = format!(
+            "message {id} of `{}` folder `{}`: {what}: {}",
+            folder.job.address,
+            folder.name,
+            escape(reason)
+        );
+        let event = if quarantined { "quarantined" } else { "failed" };
+        let mut record = Record::new(Level::Warning, event, &text);
+        // The text for people has it all.
+        if self.output.log != LogFormat::Text {
+            record = record
+                .with("queue", folder.job.queue.as_str())
+                .with("address", folder.job.address.as_str())
+                .with("folder", folder.name)
+                .with("uid", id.to_string())
+                .with("reason", reason);
+        }
+        self.progress.aside(|| self.output.tell(&record));
     }
 
     /// Who asked for it is told on standard output.

@@ -1,83 +1,21 @@
 //! How mailboxes fare, in Prometheus' text format for the node exporter's textfile collector.
 
+use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::health::{Line, Report};
-use crate::state::OutboxCounts;
+use crate::state::{Counter, IncidentKind};
 use anyhow::Result;
 use std::fmt::Write;
 use std::path::Path;
-
-/// Name, type, help and value; `None` leaves the sample out.
-type Metric = (
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&Line<'_>) -> Option<i64>,
-);
-const METRICS: &[Metric] = &[
-    (
-        "queuemail_last_success_timestamp_seconds",
-        "gauge",
-        "End of the last run that fetched the mailbox without an error.",
-        |l| l.health.last_success,
-    ),
-    (
-        "queuemail_last_message_timestamp_seconds",
-        "gauge",
-        "When the last message was delivered.",
-        |l| l.health.last_message,
-    ),
-    (
-        "queuemail_last_run_failed",
-        "gauge",
-        "1 if the last run of the mailbox ended with an error.",
-        |l| Some(l.health.last_error.is_some().into()),
-    ),
-    (
-        "queuemail_delivered_messages",
-        "gauge",
-        "Messages on record as delivered.",
-        |l| Some(l.health.delivered as i64),
-    ),
-    (
-        "queuemail_pending_messages",
-        "gauge",
-        "Messages known and not yet delivered.",
-        |l| Some(l.health.backlog as i64),
-    ),
-    (
-        "queuemail_quarantined_messages",
-        "gauge",
-        "Messages in quarantine.",
-        |l| Some(l.health.quarantined as i64),
-    ),
-    (
-        "queuemail_refused_messages",
-        "gauge",
-        "Delivered messages that the server refuses to mark, move or delete.",
-        |l| Some(l.health.refused.as_ref().map_or(0, |(n, _)| *n as i64)),
-    ),
-    (
-        "queuemail_wait_until_timestamp_seconds",
-        "gauge",
-        "Until when the server asked to be left alone.",
-        |l| l.wait.as_ref().map(|w| w.until.as_second()),
-    ),
-];
 
 /// Replaces the file atomically.
 ///
 /// # Errors
 /// `CannotWrite`.
 pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = mailboxes(&mut text, &report.lines);
-    let _ = outbox(&mut text, &report.outbox);
-    let _ = ends(&mut text, &report.ends);
-    files::replace(path, text.as_bytes(), 0o644).map_err(|e| {
+    files::replace(path, Text(report).text().as_bytes(), 0o644).map_err(|e| {
         let why = format!("{e:#}");
         // The name of a temporary file says nothing to anybody.
         let why = why.split(" at path ").next().unwrap_or_default();
@@ -90,63 +28,128 @@ pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
     })
 }
 
-fn mailboxes(text: &mut String, lines: &[Line<'_>]) -> std::fmt::Result {
-    for (name, kind, help, value) in METRICS {
-        writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}")?;
-        for line in lines {
-            if let Some(value) = value(line) {
-                writeln!(
-                    text,
-                    "{name}{{queue=\"{}\",address=\"{}\"}} {value}",
-                    label(line.queue),
-                    label(line.address)
-                )?;
+/// Its lines.
+struct Text<'r>(&'r Report<'r>);
+
+impl Text<'_> {
+    /// The counter of a mailbox.
+    fn count(&self, counter: Counter, line: &Line<'_>) -> f64 {
+        let mailbox = line.address.to_lowercase();
+        let of_it =
+            |(own, subject, _): &&(Counter, String, u64)| *own == counter && *subject == mailbox;
+        let found = self.0.counters.iter().find(of_it);
+        found.map_or(0.0, |(_, _, value)| *value as f64)
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for Metric { name, help, value } in METRICS {
+            let kind = match value {
+                Value::Now(_) => "gauge",
+                Value::Counted(_) => "counter",
+            };
+            head(&mut text, name, kind, help);
+            for line in &self.0.lines {
+                let value = match value {
+                    Value::Now(of) => of(line),
+                    Value::Counted(counter) => Some(self.count(*counter, line)),
+                };
+                if let Some(value) = value {
+                    let (queue, address) = (label(line.queue), label(line.address));
+                    let labels = format!("queue=\"{queue}\",address=\"{address}\"");
+                    sample(&mut text, name, &labels, value);
+                }
             }
         }
+        let name = "queuemail_throttled_total";
+        head(
+            &mut text,
+            name,
+            "counter",
+            "Waits that a service asked for.",
+        );
+        for service in ["reading", "sending", "delivery", "sign-in"] {
+            let of_it = |(own, subject, _): &&(Counter, String, u64)| {
+                *own == Counter::Throttled && subject == service
+            };
+            let value = self.0.counters.iter().find(of_it);
+            let value = value.map_or(0.0, |(_, _, value)| *value as f64);
+            sample(&mut text, name, &format!("service=\"{service}\""), value);
+        }
+        let name = "queuemail_incidents";
+        head(
+            &mut text,
+            name,
+            "gauge",
+            "Incidents that were told and are not over.",
+        );
+        for kind in IncidentKind::ALL {
+            let open = self.0.incidents.iter().filter(|i| i.name.kind == *kind);
+            let labels = format!("kind=\"{}\"", kind.name());
+            sample(&mut text, name, &labels, open.count() as f64);
+        }
+        let name = "queuemail_outbox_messages";
+        head(&mut text, name, "gauge", "Messages kept to be sent.");
+        for (state, number) in [
+            ("waiting", self.0.outbox.waiting),
+            ("unknown", self.0.outbox.unknown),
+            ("failed", self.0.outbox.failed),
+        ] {
+            sample(
+                &mut text,
+                name,
+                &format!("state=\"{state}\""),
+                number as f64,
+            );
+        }
+        if let Some(oldest) = self.0.outbox.oldest {
+            let name = "queuemail_outbox_oldest_timestamp_seconds";
+            head(
+                &mut text,
+                name,
+                "gauge",
+                "When the oldest message of the outbox came in.",
+            );
+            sample(&mut text, name, "", oldest as f64);
+        }
+        let name = "queuemail_secret_expiry_timestamp_seconds";
+        head(
+            &mut text,
+            name,
+            "gauge",
+            "When a server's secret or certificate expires.",
+        );
+        for Expiry {
+            kind, server, at, ..
+        } in &self.0.ends
+        {
+            let labels = format!("server=\"{}\",credential=\"{kind}\"", label(server));
+            sample(&mut text, name, &labels, at.as_second() as f64);
+        }
+        let name = "queuemail_build_info";
+        head(
+            &mut text,
+            name,
+            "gauge",
+            "1, with the version of the program.",
+        );
+        let labels = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
+        sample(&mut text, name, labels, 1.0);
+        text
     }
-    Ok(())
 }
 
-fn outbox(text: &mut String, outbox: &OutboxCounts) -> std::fmt::Result {
-    text.push_str(
-        "# HELP queuemail_outbox_messages Messages kept to be sent.\n# TYPE queuemail_outbox_messages gauge\n",
-    );
-    for (state, n) in [
-        ("waiting", outbox.waiting),
-        ("unknown", outbox.unknown),
-        ("failed", outbox.failed),
-    ] {
-        writeln!(text, "queuemail_outbox_messages{{state=\"{state}\"}} {n}")?;
-    }
-    let Some(oldest) = outbox.oldest else {
-        return Ok(());
+// Writing to a string cannot fail.
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn sample(text: &mut String, name: &str, labels: &str, value: f64) {
+    let _ = match labels.is_empty() {
+        true => writeln!(text, "{name} {value}"),
+        false => writeln!(text, "{name}{{{labels}}} {value}"),
     };
-    writeln!(
-        text,
-        "# HELP queuemail_outbox_oldest_timestamp_seconds When the oldest message of the outbox came in.\n\
-         # TYPE queuemail_outbox_oldest_timestamp_seconds gauge\n\
-         queuemail_outbox_oldest_timestamp_seconds {oldest}"
-    )
-}
-
-fn ends(text: &mut String, ends: &[Expiry]) -> std::fmt::Result {
-    const ENDS: &str = "queuemail_secret_expiry_timestamp_seconds";
-    writeln!(
-        text,
-        "# HELP {ENDS} When a server's secret or certificate expires.\n# TYPE {ENDS} gauge"
-    )?;
-    for Expiry {
-        kind, server, at, ..
-    } in ends
-    {
-        writeln!(
-            text,
-            "{ENDS}{{server=\"{}\",credential=\"{kind}\"}} {}",
-            label(server),
-            at.as_second()
-        )?;
-    }
-    Ok(())
 }
 
 /// A label's value as Prometheus' text format escapes it.

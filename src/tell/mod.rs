@@ -1,12 +1,16 @@
 //! What is said: tables and lines for people, JSON for programs. Commands call it; nobody else prints.
 
+pub mod changes;
 pub mod check;
 pub mod claims;
 pub mod fetch;
 pub mod metrics;
+mod metrics_of_mailboxes;
+pub mod nagios;
 pub mod outbox;
 mod progress;
 pub mod quarantine;
+pub mod schema;
 pub mod send;
 pub mod status;
 pub mod table;

@@ -1,6 +1,6 @@
 //! How far a run has come, on a terminal.
 
-use crate::output::Output;
+use crate::output::{LogFormat, Output};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 
@@ -13,7 +13,12 @@ pub struct Progress {
 impl Progress {
     pub fn new(output: &Output) -> Progress {
         let watched = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
-        if !watched || output.quiet || output.json || output.verbose > 0 {
+        if !watched
+            || output.quiet
+            || output.json
+            || output.verbose > 0
+            || output.log != LogFormat::Text
+        {
             return Progress { bar: None };
         }
         let template =
@@ -71,6 +76,7 @@ impl Count {
             && !output.quiet
             && !output.json
             && output.verbose == 0
+            && output.log == LogFormat::Text
             && std::io::stderr().is_terminal()
             && !std::io::stdout().is_terminal();
         Count { about, wanted }

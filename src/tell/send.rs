@@ -1,7 +1,7 @@
 //! What is told of messages that are sent: to people and to programs.
 
-use crate::mail::{Outcome, Receipt};
-use crate::output::{Output, escape};
+use crate::mail::{Outcome, Receipt, RefusedRecipient};
+use crate::output::{Level, LogFormat, Output, Record, escape};
 use crate::send::outbox::Settled;
 use crate::send::{Mail, Sending};
 use crate::wording::stamp;
@@ -25,27 +25,73 @@ pub fn tell(
         Err(_) if kept => &nothing,
         Err(_) => return Ok(()),
     };
+    if output.wants(Level::Info) {
+        log(output, mail, result, receipt, kept);
+    }
     if output.json {
         return output.json(&object(mail, receipt, settled));
     }
+    let is_watched = std::io::stdout().is_terminal() && output.verbose == 0 && !output.quiet;
+    match receipt.outcome == Outcome::Accepted && is_watched {
+        true => output.line(&accepted(mail, receipt)),
+        false => Ok(()),
+    }
+}
+
+/// Tells the log what became of a message, and which one it was.
+fn log(output: &Output, mail: &Mail<'_>, result: &Result<Receipt>, receipt: &Receipt, kept: bool) {
+    let reason = match result {
+        Err(err) => Some(format!("{err:#}")),
+        Ok(_) if receipt.outcome == Outcome::Accepted => None,
+        Ok(_) => receipt
+            .server_said
+            .clone()
+            .or(receipt.why.as_ref().map(ToString::to_string)),
+    }
+    .or_else(|| refusals(receipt));
+    let said = reason.clone().unwrap_or_default();
+    let (event, text) = match receipt.outcome {
+        _ if kept => (
+            "kept",
+            format!(
+                "kept as {} in the outbox, to be tried again: {}",
+                mail.kept.unwrap_or_default(),
+                escape(&said)
+            ),
+        ),
+        Outcome::Accepted => ("accepted", accepted(mail, receipt)),
+        Outcome::Refused { .. } => ("refused", format!("refused: {}", escape(&said))),
+        Outcome::Unknown => ("unknown", format!("outcome unknown: {}", escape(&said))),
+    };
+    let mut record = Record::new(Level::Info, event, &text)
+        .with("queue", mail.route.entry.queue.name.as_str())
+        .with("address", mail.route.entry.address.address.as_str())
+        .with("message_id", mail.message_id.as_str())
+        .with("size", mail.octets.len())
+        .with("outgoing_server", mail.route.outgoing.name.as_str())
+        .with("from", mail.envelope.from.clone())
+        .with("to", mail.envelope.to.clone());
     if kept {
-        let reason = match result {
-            Err(err) => format!("{err:#}"),
-            Ok(_) => receipt
-                .server_said
-                .clone()
-                .or(receipt.why.as_ref().map(ToString::to_string))
-                .unwrap_or_default(),
-        };
-        output.step(&format!(
-            "kept as {} in the outbox, to be tried again: {}",
-            mail.kept.unwrap_or_default(),
-            escape(&reason)
-        ));
+        record = record.with("outbox_id", mail.kept);
     }
-    if receipt.outcome != Outcome::Accepted {
-        return Ok(());
+    // The text for people has it.
+    if output.log != LogFormat::Text {
+        record = record
+            .with("reason", reason)
+            .with("server_message_id", receipt.message_id.clone());
     }
+    output.tell(&record);
+}
+
+/// Which recipients were refused, each with the server's words.
+fn refusals(receipt: &Receipt) -> Option<String> {
+    let each = |r: &RefusedRecipient| format!("{}: {}", r.address, r.server_said);
+    let all: Vec<String> = receipt.refused.iter().map(each).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// For people: as which message it was accepted.
+fn accepted(mail: &Mail<'_>, receipt: &Receipt) -> String {
     let mut line = format!("accepted: Message-ID {}", escape(&mail.message_id));
     if let Some(used) = receipt
         .message_id
@@ -54,12 +100,7 @@ pub fn tell(
     {
         line += &format!(", which the server replaced by {}", escape(used));
     }
-    if output.verbose > 0 {
-        output.step(&line);
-    } else if std::io::stdout().is_terminal() && !output.quiet {
-        output.line(&line)?;
-    }
-    Ok(())
+    line
 }
 
 /// What became of a message, for programs.

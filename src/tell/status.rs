@@ -5,7 +5,7 @@ use crate::expiry::{self, Expiry};
 use crate::fault::Fault;
 use crate::health::{Line, Report};
 use crate::output::Output;
-use crate::state::OutboxCounts;
+use crate::state::{Incident, OutboxCounts};
 use crate::wording::{clock, span, stamp};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -32,7 +32,17 @@ pub fn object(report: &Report<'_>, problems: &[Fault]) -> serde_json::Value {
             "oldest": time(outbox.oldest),
         },
         "expiries": ends_json(&report.ends),
+        "incidents": report.incidents.iter().map(incident).collect::<Vec<_>>(),
         "problems": problems,
+    })
+}
+
+fn incident(incident: &Incident) -> serde_json::Value {
+    json!({
+        "incident": incident.name.to_string(),
+        "since": time(Some(incident.opened_at)),
+        "reason": incident.reason,
+        "mailboxes": incident.mailboxes,
     })
 }
 

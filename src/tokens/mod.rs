@@ -123,6 +123,12 @@ impl<'a> Access<'a> {
         }))
     }
 
+    /// What the state knows the app, or the person's account in it, by that signs in to read a
+    /// mailbox.
+    pub fn subject(&self, entry: &MailboxEntry<'_>) -> Result<String> {
+        Ok(self.mailbox_wanted(entry, Resource::Imap)?.key.subject())
+    }
+
     fn mailbox_wanted<'w>(
         &self,
         entry: &MailboxEntry<'w>,
@@ -219,6 +225,9 @@ impl<'a> Access<'a> {
     fn token(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
         self.cached_or_new(wanted).map_err(|mut err| {
             let mut scene = wanted.scene.clone();
+            if let Some(fault) = err.downcast_mut::<Fault>() {
+                fault.set_sign_in(wanted.key.subject());
+            }
             if let Some(fault) = err.downcast_mut::<Fault>()
                 && fault.server_said.is_some()
             {

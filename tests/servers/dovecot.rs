@@ -92,6 +92,14 @@ impl Dovecot {
         self.folder.join("run/lmtp")
     }
 
+    /// From now on this script sorts what LMTP brings for a mailbox.
+    pub fn sieve(&self, mailbox: &str, script: &str) {
+        let home = self.folder.join("mail").join(mailbox);
+        fs::create_dir_all(&home).unwrap();
+        fs::write(home.join(".dovecot.sieve"), script).unwrap();
+        run("chown", &["-R", "nobody:nogroup", home.to_str().unwrap()]);
+    }
+
     /// How an access token is checked: a JWT signed by the key for its `azp`, `alg` and `kid`,
     /// within its time, for our audience. `username_format` without a variable makes every
     /// user name equal to every subject: the token of an app says nothing of mailboxes.
@@ -126,6 +134,13 @@ impl Dovecot {
             )
         } else {
             String::new()
+        };
+        // Sieve is there for the tests of recipes alone.
+        let sieve = if Path::new("/usr/lib/dovecot/modules/lib90_sieve_plugin.so").exists() {
+            "protocol lmtp {\n  mail_plugins = $mail_plugins sieve\n}\n\
+             plugin {\n  sieve = file:~/sieve;active=~/.dovecot.sieve\n}"
+        } else {
+            ""
         };
         let pop3_protocol = if pop3.is_empty() { "" } else { "pop3" };
         format!(
@@ -194,6 +209,7 @@ service lmtp {{
     mode = 0666
   }}
 }}
+{sieve}
 lmtp_add_received_header = no
 lda_mailbox_autocreate = yes
 postmaster_address = postmaster@contoso.example

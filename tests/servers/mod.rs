@@ -117,6 +117,11 @@ impl RealServers {
         self.dovecot.pop3s
     }
 
+    /// From now on this Sieve script sorts what LMTP brings for a mailbox.
+    pub fn sieve(&self, mailbox: &str, script: &str) {
+        self.dovecot.sieve(mailbox, script);
+    }
+
     /// Where Dovecot takes mail by LMTP.
     pub fn lmtp_socket(&self) -> PathBuf {
         self.dovecot.lmtp_socket()

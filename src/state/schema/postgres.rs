@@ -78,7 +78,26 @@ CREATE TABLE mailbox (
     address      text COLLATE "C" PRIMARY KEY,
     last_success bigint,
     failed_at    bigint,
-    error        text
+    error        text,
+    took         bigint
+);
+CREATE TABLE incident (
+    kind      text COLLATE "C" NOT NULL,
+    subject   text COLLATE "C" NOT NULL,
+    opened_at bigint NOT NULL,
+    told_at   bigint,
+    closed_at bigint,
+    unsent    text,
+    tried_at  bigint,
+    reason    text NOT NULL,
+    mailboxes text NOT NULL,
+    PRIMARY KEY (kind, subject)
+);
+CREATE TABLE counter (
+    name    text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    value   bigint NOT NULL,
+    PRIMARY KEY (name, subject)
 );
 CREATE TABLE wait (
     key         text COLLATE "C" PRIMARY KEY,

@@ -215,6 +215,37 @@ const MIGRATIONS: &[&str] = &[
     -- then what else is known; NULL where our own user kept it
     ALTER TABLE outbox ADD COLUMN submitter TEXT;
 ",
+    "
+    CREATE TABLE incident (
+        -- host, sign-in, mailbox, messages, outbox or notifier, and which of them
+        kind      TEXT NOT NULL,
+        subject   TEXT NOT NULL,
+        -- Unix seconds, as all times here
+        opened_at INTEGER NOT NULL,
+        -- when the last notice was due; NULL before the first
+        told_at   INTEGER,
+        -- when it was over, while the notice of that is still to be sent
+        closed_at INTEGER,
+        -- the notice that is still to be sent: opened, repeated or recovered
+        unsent    TEXT,
+        -- when somebody began to send it
+        tried_at  INTEGER,
+        reason    TEXT NOT NULL,
+        -- the addresses in lower case that it concerns (JSON)
+        mailboxes TEXT NOT NULL,
+        PRIMARY KEY (kind, subject)
+    ) STRICT;
+    -- what only ever grows, for metrics
+    CREATE TABLE counter (
+        name    TEXT NOT NULL,
+        -- whose it is: an address in lower case, or the service that asked for a wait
+        subject TEXT NOT NULL,
+        value   INTEGER NOT NULL,
+        PRIMARY KEY (name, subject)
+    ) STRICT;
+    -- how long the last run took, in milliseconds
+    ALTER TABLE mailbox ADD COLUMN took INTEGER;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".

@@ -312,6 +312,7 @@ fn a_stamp_tells_from_where_a_message_came() {
     assert_eq!(fields[0], "X-Queuemail-Queue: support");
     assert!(fields.contains(&"X-Queuemail-UID: 1"), "{stamp}");
     assert!(fields.contains(&"X-Queuemail-Priority: 3"), "{stamp}");
+    assert!(fields.contains(&"X-Queuemail-Kind: ordinary"), "{stamp}");
 }
 
 /// A store that counts a message's octets gets those of the stamp, too.

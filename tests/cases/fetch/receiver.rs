@@ -3,7 +3,8 @@
 use crate::standin::tls;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 /// A request as it came.
@@ -40,6 +41,8 @@ pub struct Reply {
     after: Duration,
     /// … and the connection ends then.
     ends: bool,
+    /// It comes once so many posts wait for theirs.
+    together: Option<Arc<Barrier>>,
 }
 
 impl Reply {
@@ -51,6 +54,7 @@ impl Reply {
             octets: [head.as_bytes(), body.as_bytes()].concat(),
             after: Duration::ZERO,
             ends: false,
+            together: None,
         }
     }
 
@@ -64,6 +68,7 @@ impl Reply {
             octets: octets.as_bytes().to_vec(),
             after: Duration::ZERO,
             ends: true,
+            together: None,
         }
     }
 
@@ -75,15 +80,29 @@ impl Reply {
     pub fn after(self, after: Duration) -> Reply {
         Reply { after, ..self }
     }
+
+    /// The same, once all for whom this barrier is wait for their answers.
+    pub fn together(self, all: &Arc<Barrier>) -> Reply {
+        let together = Some(all.clone());
+        Reply { together, ..self }
+    }
 }
 
 type Manner = dyn FnMut(&Post) -> Reply + Send;
+
+/// Posts that came and have no answer yet.
+#[derive(Default)]
+struct Load {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
 
 /// A receiver on a port of its own. Its threads end with the process.
 pub struct Receiver {
     port: u16,
     posts: Arc<Mutex<Vec<Post>>>,
     manner: Arc<Mutex<Box<Manner>>>,
+    load: Arc<Load>,
     /// PEM of the authority of its certificate.
     pub ca_pem: Option<String>,
 }
@@ -106,18 +125,20 @@ impl Receiver {
             port: listener.local_addr().unwrap().port(),
             posts: Arc::default(),
             manner: Arc::new(Mutex::new(manner)),
+            load: Arc::default(),
             ca_pem,
         };
         let (posts, manner) = (receiver.posts.clone(), receiver.manner.clone());
+        let load = receiver.load.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let (posts, manner) = (posts.clone(), manner.clone());
+                let (posts, manner, load) = (posts.clone(), manner.clone(), load.clone());
                 let acceptor = acceptor.clone();
                 // A client that was killed, or that does not trust us, is no matter.
                 std::thread::spawn(move || match acceptor {
-                    None => serve(client, &posts, &manner),
+                    None => serve(client, &posts, &manner, &load),
                     Some(acceptor) => match acceptor.accept(client) {
-                        Ok(client) => serve(client, &posts, &manner),
+                        Ok(client) => serve(client, &posts, &manner, &load),
                         Err(_) => Ok(()),
                     },
                 });
@@ -144,6 +165,11 @@ impl Receiver {
         self.posts.lock().unwrap().clone()
     }
 
+    /// How many posts waited for their answers at the same time, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.load.most.load(SeqCst)
+    }
+
     /// The bodies that came.
     pub fn bodies(&self) -> Vec<Vec<u8>> {
         self.posts().into_iter().map(|post| post.body).collect()
@@ -154,6 +180,7 @@ fn serve<S: Read + Write>(
     client: S,
     posts: &Mutex<Vec<Post>>,
     manner: &Mutex<Box<Manner>>,
+    load: &Load,
 ) -> io::Result<()> {
     let mut client = BufReader::new(client);
     loop {
@@ -182,9 +209,15 @@ fn serve<S: Read + Write>(
         let length = length.map_or(0, |(_, length)| length.parse().unwrap());
         post.body = vec![0; length];
         client.read_exact(&mut post.body)?;
+        let now = load.now.fetch_add(1, SeqCst) + 1;
+        load.most.fetch_max(now, SeqCst);
         let reply = (manner.lock().unwrap())(&post);
         posts.lock().unwrap().push(post);
+        if let Some(all) = &reply.together {
+            all.wait();
+        }
         std::thread::sleep(reply.after);
+        load.now.fetch_sub(1, SeqCst);
         client.get_mut().write_all(&reply.octets)?;
         client.get_mut().flush()?;
         if reply.ends {

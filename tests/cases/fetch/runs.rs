@@ -419,7 +419,10 @@ fn a_database_of_an_earlier_version_goes_on() {
         let state = desk.state();
         state
             .execute_batch(
-                "DROP TABLE forgotten_id;
+                "DROP TABLE incident;
+                 DROP TABLE counter;
+                 ALTER TABLE mailbox DROP COLUMN took;
+                 DROP TABLE forgotten_id;
                  UPDATE folder SET name = 'Inbox';
                  DROP INDEX message_left;
                  DROP INDEX message_open;

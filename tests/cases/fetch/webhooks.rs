@@ -7,6 +7,7 @@ use crate::world::Ran;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 const KEY: &str = "whsec_bmV3IGtleSBvZiB0aGUgdGVzdHMsIDMyIG9jdGV0cyE=";
@@ -324,6 +325,147 @@ fn where_nobody_listens_the_run_ends_and_no_message_is_charged() {
     desk.fetch(&[]).fails(75).mentions("cannot be used");
     assert!(attempts(&desk).iter().all(|n| *n == 0));
     desk.world.run(["check", super::SUPPORT]).fails(75);
+}
+
+/// The first goes alone; then eight are answered only when all eight are there.
+#[test]
+fn eight_posts_are_in_flight_at_most() {
+    both(|via| {
+        for in_tls in [false, true] {
+            let all = Arc::new(Barrier::new(8));
+            let mut first = true;
+            let manner = move |_: &Post| match std::mem::replace(&mut first, false) {
+                true => Reply::ok().after(Duration::from_millis(200)),
+                false => Reply::ok().together(&all),
+            };
+            let receiver = match in_tls {
+                false => Receiver::plain(manner),
+                true => Receiver::tls(&["localhost"], manner),
+            };
+            let desk = desk(via, &receiver, "");
+            let sent = desk.deliver(0..1 + 8 + 8);
+            desk.fetch(&[]).succeeds().says_nothing();
+            assert_same(&sent, &receiver.bodies().sorted(), "posts");
+            assert_eq!(receiver.most_at_once(), 8, "{via:?}");
+            desk.fetch(&["--audit"]).succeeds();
+        }
+    });
+}
+
+/// One at a time, the receiver's own time would be more than all of this.
+#[test]
+fn a_slow_receiver_is_waited_for_once_for_eight_messages() {
+    const MESSAGES: u32 = 65;
+    const TIME: Duration = Duration::from_millis(40);
+    let receiver = Receiver::plain(|_| Reply::ok().after(TIME));
+    let desk = desk(Via::Imap, &receiver, "");
+    desk.deliver(0..MESSAGES as usize);
+    let began = Instant::now();
+    desk.fetch(&[]).succeeds();
+    let took = began.elapsed();
+    assert_eq!(receiver.posts().len(), MESSAGES as usize);
+    eprintln!("{MESSAGES} posts of {TIME:?} took {took:?}");
+    assert!(took < TIME * MESSAGES, "{took:?}");
+}
+
+/// Of the eight in flight the third fails, in each of the ways that a receiver can. What became of
+/// the other seven is on record all the same: none of them comes again. `goes_on`: the messages
+/// after them are delivered by the same run.
+#[test]
+fn what_one_of_eight_fails_with_is_not_charged_to_the_others() {
+    let cases: [(&str, Reply, i32, bool); 9] = [
+        ("refused", Reply::new("422 No", "", ""), 65, true),
+        ("later", Reply::new("503 No", "", ""), 75, true),
+        ("cut off", Reply::cut("HTTP/1.1 200 OK\r\n"), 75, true),
+        (
+            "asked to wait",
+            Reply::new("429 No", "Retry-After: 3600\r\n", ""),
+            75,
+            false,
+        ),
+        ("a wrong secret", Reply::new("401 No", "", ""), 77, false),
+        ("forbidden", Reply::new("403 No", "", ""), 77, false),
+        ("a wrong URL", Reply::new("404 No", "", ""), 69, false),
+        ("no POST", Reply::new("405 No", "", ""), 69, false),
+        ("elsewhere", Reply::new("301 No", "", ""), 78, false),
+    ];
+    both(|via| {
+        for (kind, failure, code, goes_on) in &cases {
+            let failure = failure.clone();
+            let (mut count, mut failing) = (0, None);
+            let receiver = Receiver::plain(move |post| {
+                count += 1;
+                if count == 4 {
+                    failing = Some(post.key().to_owned());
+                }
+                if failing.as_deref() == Some(post.key()) {
+                    return failure.clone();
+                }
+                // While the first is waited for, the others gather; later, the failure is answered first.
+                Reply::ok().after(Duration::from_millis(if count == 1 { 300 } else { 50 }))
+            });
+            let desk = desk(via, &receiver, "");
+            let sent = desk.deliver(0..1 + 8 + 4);
+            let story = format!("{kind}, {via:?}");
+            let ran = desk.fetch(&["--json"]).fails(*code);
+            let delivered = ran.stdout.matches("\"delivered_to\"").count();
+            let (posted, taken) = if *goes_on { (13, 12) } else { (9, 8) };
+            assert_eq!(delivered, taken, "{story}\n{ran}");
+            assert_eq!(keys(&receiver.posts()).len(), posted, "{story}");
+            let charged: i64 = attempts(&desk).iter().sum();
+            let is_its_own = matches!(code, 65 | 75);
+            assert_eq!(charged, i64::from(is_its_own), "{story}");
+            assert_eq!(quarantined(&desk), i64::from(*code == 65), "{story}");
+            let before = receiver.posts().len();
+            receiver.behaves(|_| Reply::ok());
+            make_due(&desk);
+            let waits = "UPDATE wait SET until = 1";
+            desk.state().execute(waits, []).unwrap();
+            desk.world.run(["quarantine", "retry", "--all"]).ends();
+            desk.fetch(&[]).succeeds();
+            let posts = receiver.posts();
+            assert_eq!(posts.len(), before + 13 - taken, "{story}");
+            assert_eq!(keys(&posts).len(), 13, "{story}: the same key");
+            let unique: BTreeSet<_> = receiver.bodies().into_iter().collect();
+            let unique: Vec<_> = unique.into_iter().collect();
+            assert_same(&sent, &unique, &story);
+            desk.fetch(&[]).succeeds().says_nothing();
+        }
+    });
+}
+
+/// A receiver that breaks down in the middle of a run: those in flight are charged an attempt, and no
+/// other. Where it is down from the start, three find out, one after another.
+#[test]
+fn a_receiver_that_is_down_is_left_alone() {
+    both(|via| {
+        for taken in [0, 1, 2] {
+            let mut count = 0;
+            let receiver = Receiver::plain(move |_| {
+                count += 1;
+                match count <= taken {
+                    // While the first is waited for, the others gather.
+                    true => Reply::ok().after(Duration::from_millis(400)),
+                    false => Reply::new("503 No", "", ""),
+                }
+            });
+            let desk = desk(via, &receiver, "");
+            desk.deliver(0..30);
+            desk.fetch(&[]).fails(75).mentions("times in a row");
+            let charged = if taken == 0 { 3 } else { 9 - taken };
+            assert_eq!(receiver.posts().len(), taken + charged, "{taken}, {via:?}");
+            let tried = attempts(&desk).iter().filter(|n| **n == 1).count();
+            assert_eq!(tried, charged, "{taken}, {via:?}");
+            if taken == 0 {
+                assert_eq!(receiver.most_at_once(), 1, "each goes alone");
+            }
+            receiver.behaves(|_| Reply::ok());
+            make_due(&desk);
+            desk.fetch(&[]).succeeds();
+            let posts = receiver.posts();
+            assert_eq!((posts.len(), keys(&posts).len()), (30 + charged, 30));
+        }
+    });
 }
 
 /// An answer is one once its head is whole.

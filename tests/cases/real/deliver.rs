@@ -1,6 +1,7 @@
 //! Delivering into Dovecot by LMTP: what a mail store takes, it has octet for octet.
 
 use super::{Office, assert_same};
+use crate::cases::tickets::{by_a_machine, by_a_person, recipe};
 use crate::mail::odd;
 
 #[test]
@@ -28,6 +29,36 @@ fn a_mail_store_takes_every_message_by_lmtp() {
     let mut sent: Vec<_> = sent.iter().map(|bytes| whole_lines(bytes)).collect();
     sent.sort();
     assert_same(&sent, &came);
+}
+
+/// The recipe of `docs/ticket-systems.md`. What comes a second time, as after a crash, has the same id.
+#[test]
+fn sieve_sorts_what_lmtp_brings() {
+    let office = Office::new();
+    let mailbox = "sieve@contoso.com";
+    office.add_queue("sieve", mailbox, &["--after", "move:Taken"]);
+    let target = format!("lmtp:{}", office.servers.lmtp_socket().display());
+    let set = ["queue", "set", "sieve", "--deliver", &target];
+    office.world.run(set).succeeds();
+    let config = office.world.config();
+    let config = config.replace(
+        "queues:",
+        "defaults:\n  stamp: true\n  language: de\nqueues:",
+    );
+    office.world.write_config(config);
+    office.servers.sieve(mailbox, &recipe("sieve"));
+    let sent = [by_a_person("A question"), by_a_machine("Out of office")];
+    office.servers.append(mailbox, "INBOX", &sent);
+    office.fetch(&[]).succeeds().says_nothing();
+    let only = |folder: &str, subject: &str| {
+        let found = office.stored(mailbox, folder);
+        assert_eq!(found.len(), 1, "{folder}");
+        let text = String::from_utf8_lossy(&found[0]).into_owned();
+        assert!(text.contains(&format!("Subject: {subject}")), "{text}");
+    };
+    only("Language/de", "A question");
+    only("Automatic", "Out of office");
+    assert!(office.stored(mailbox, "INBOX").is_empty());
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn fetches_by_timer(office: &Office, machine: &mut Machine) {
     // Silent when all is well.
     let said = machine.run("journalctl --no-pager -q -o cat _COMM=queuemail");
     assert_eq!(said, "");
+    logs_into_the_journal(machine);
     // The sandbox holds: the same service may write here and nowhere else.
     machine.run(
         "mkdir -p /run/systemd/system/queuemail-probe.service.d && \
@@ -244,6 +245,21 @@ state.commit()\"",
     machine.run(&format!(
         "{QUEUEMAIL} server set 'Contoso out' --smtp {smtp}"
     ));
+}
+
+/// Demands that the service, in its sandbox, writes records with fields into the journal.
+fn logs_into_the_journal(machine: &Machine) {
+    machine.run(
+        "mkdir -p /run/systemd/system/queuemail-fetch.service.d && \
+         printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/queuemail --no-input -v --log-format journald fetch\\n' \
+            >/run/systemd/system/queuemail-fetch.service.d/log.conf && \
+         systemctl daemon-reload && systemctl start queuemail-fetch.service && journalctl --sync && \
+         rm -r /run/systemd/system/queuemail-fetch.service.d && systemctl daemon-reload",
+    );
+    let told = machine.run(
+        "journalctl --no-pager -q -o cat -u queuemail-fetch.service QUEUEMAIL_EVENT=step PRIORITY=6",
+    );
+    assert!(told.contains("fetched 0 messages"), "{told}");
 }
 
 /// Demands that what was kept leaves by itself.

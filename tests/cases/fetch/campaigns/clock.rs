@@ -12,7 +12,7 @@ use std::time::Duration;
 const FORWARD: &str = "+400d";
 
 /// The run has a clock that is this much ahead (`+2h`) or behind (`-3d`).
-fn at(run: Run, offset: &str) -> Run {
+pub fn at(run: Run, offset: &str) -> Run {
     let folder = format!("/usr/lib/{}-linux-gnu/faketime", std::env::consts::ARCH);
     run.env("LD_PRELOAD", format!("{folder}/libfaketimeMT.so.1"))
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")

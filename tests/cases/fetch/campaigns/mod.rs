@@ -1,7 +1,7 @@
 //! The promise of `fetch`, that each message is delivered and none twice, put to the test by one
 //! kind of fault in each file, by IMAP and by Graph.
 
-mod clock;
+pub mod clock;
 mod cut;
 mod cut_bodies;
 mod database;

@@ -1,104 +1,9 @@
-//! Results on stdout, everything else on stderr; server text made safe for a terminal.
+//! Text of others made safe to show: on a terminal, and as JSON.
 
-use crate::fault::{self, Fault, Kind};
-use anyhow::Result;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use std::borrow::Cow;
-use std::io::{self, BufWriter, IsTerminal, Write};
-
-/// How this run speaks.
-#[derive(Clone, Copy, Debug)]
-pub struct Output {
-    pub json: bool,
-    pub quiet: bool,
-    /// 0: problems only; 1: steps; 2: the protocol, secrets masked.
-    pub verbose: u8,
-    pub color: bool,
-}
-
-impl Output {
-    /// Writes a line of the result. A closed pipe is success: the reader has seen enough.
-    pub fn line(&self, text: &str) -> Result<()> {
-        write_stdout(format!("{}\n", laid_out(text)).as_bytes())
-    }
-
-    /// Writes a line of the result behind a mark, which has a colour (ECMA-48 §8.3.117) where this
-    /// run uses any.
-    pub fn marked(&self, mark: &str, color: u8, text: &str) -> Result<()> {
-        let mark = match self.color {
-            true => format!("\x1b[{color}m{mark}\x1b[0m"),
-            false => mark.to_owned(),
-        };
-        write_stdout(format!("  {mark} {}\n", laid_out(text)).as_bytes())
-    }
-
-    /// Writes one JSON object and a newline, as it comes: it need not fit memory.
-    pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        let mut writer = BufWriter::new(io::stdout().lock());
-        let written = match write_json(&mut writer, value) {
-            Err(err) if !err.is_io() => return Err(err.into()),
-            Err(err) => Err(err.into()),
-            Ok(()) => writer.write_all(b"\n").and_then(|()| writer.flush()),
-        };
-        drop(writer);
-        finish_stdout(written)
-    }
-
-    /// Writes octets as they are.
-    pub fn raw(&self, octets: &[u8]) -> Result<()> {
-        write_stdout(octets)
-    }
-
-    /// Tells a step, with `-v`.
-    pub fn step(&self, text: &str) {
-        if self.verbose >= 1 && !self.quiet {
-            eprintln_safe(&escape_lines(text));
-        }
-    }
-
-    /// Warns, unless `-q`.
-    pub fn warn(&self, text: &str) {
-        if !self.quiet {
-            eprintln_safe(&format!("warning: {}", escape_lines(text)));
-        }
-    }
-
-    /// A line of the protocol, with `-vv`; the caller has masked every secret.
-    pub fn trace(&self, text: &str) {
-        if self.verbose >= 2 {
-            eprintln_safe(text);
-        }
-    }
-}
-
-/// True if questions may be asked: standard input and error are terminals.
-pub fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-fn write_stdout(octets: &[u8]) -> Result<()> {
-    finish_stdout(io::stdout().write_all(octets))
-}
-
-/// Ends what was written to standard output, with this result.
-///
-/// # Errors
-/// `CannotWrite` where it does not reach whoever waits for it; a closed pipe is success.
-pub fn finish_stdout(written: io::Result<()>) -> Result<()> {
-    match written.and_then(|()| io::stdout().flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
-        _ => Ok(()),
-    }
-}
-
-/// The result does not reach whoever waits for it: standard output is a file on a full disk.
-fn unwritten(err: &io::Error) -> anyhow::Error {
-    let what = format!("cannot write to standard output: {err}");
-    Fault::new(Kind::CannotWrite, what)
-        .hint(fault::remedy(err))
-        .into()
-}
+use std::io::{self, Write};
 
 /// Writes a line to stderr; a stderr that is gone is nobody's loss.
 pub fn eprintln_safe(text: &str) {
@@ -106,7 +11,7 @@ pub fn eprintln_safe(text: &str) {
 }
 
 /// What leaves us: line ends and tabs are ours, whatever else is unsafe was forgotten before.
-fn laid_out(text: &str) -> Cow<'_, str> {
+pub fn laid_out(text: &str) -> Cow<'_, str> {
     let is_forgotten = |c: char| is_unsafe(c) && c != '\n' && c != '\t';
     if !text.contains(is_forgotten) {
         return Cow::Borrowed(text);
@@ -148,7 +53,7 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<String> {
 }
 
 /// Writes a value as [`json`] has it.
-fn write_json(writer: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
+pub fn write_json(writer: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(writer, Safe))
 }
 

@@ -1,0 +1,300 @@
+//! Decides who is told what: a function of the incidents that are known, what a run has seen, and
+//! the time.
+
+use crate::state::{Event, Incident, IncidentKind, IncidentName};
+use std::collections::BTreeSet;
+
+/// Somebody else began to send a notice so many seconds ago at most: it may be under way.
+const UNDER_WAY: i64 = 60;
+/// No more notices are sent in one run; the next goes on.
+const MOST: usize = 20;
+
+/// When somebody is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// So many seconds after it began to fail.
+    pub after: i64,
+    /// So many seconds after the last notice.
+    pub repeat: i64,
+    /// Notices are sent somewhere; they are not shown alone.
+    pub sends: bool,
+}
+
+/// How a run ended for a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    Well,
+    Failed {
+        name: IncidentName,
+        why: String,
+        /// See [`super::is_refusal`].
+        is_refusal: bool,
+    },
+    /// It was left alone, so that what failed before may still fail.
+    Passed,
+}
+
+impl End {
+    /// What failed.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            End::Failed { why, .. } => Some(why),
+            End::Well | End::Passed => None,
+        }
+    }
+}
+
+/// What a run has seen of a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The address in lower case.
+    pub mailbox: String,
+    /// What the app or the account that signs in is known by.
+    pub sign_in: Option<String>,
+    pub end: End,
+    /// Messages that could not be fetched or delivered.
+    pub messages: u64,
+}
+
+impl Seen {
+    /// Of a mailbox that nobody tried to open.
+    pub fn of(mailbox: String, end: End) -> Seen {
+        Seen {
+            mailbox,
+            sign_in: None,
+            end,
+            messages: 0,
+        }
+    }
+}
+
+/// All that a run has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    pub seen: Vec<Seen>,
+    /// The mailboxes of the configuration, in lower case.
+    pub configured: BTreeSet<String>,
+    /// What fails or works by itself, and why it fails.
+    pub single: Vec<(IncidentName, Option<String>)>,
+}
+
+/// What a person is to be told. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub event: Event,
+    pub name: IncidentName,
+    /// Since when it fails, or failed.
+    pub since: i64,
+    /// When this was decided.
+    pub at: i64,
+    pub reason: String,
+    /// The addresses that it concerns, in lower case.
+    pub mailboxes: BTreeSet<String>,
+}
+
+/// Takes note of what was seen, and gives the notices that follow.
+pub fn observe(
+    all: &mut Vec<Incident>,
+    observed: &Observed,
+    rules: &Rules,
+    now: i64,
+) -> Vec<Notice> {
+    for incident in &mut *all {
+        // A time in the future is of a clock that was wrong.
+        incident.opened_at = incident.opened_at.min(now);
+        incident.told_at = incident.told_at.map(|at| at.min(now));
+        if !rules.sends {
+            incident.unsent = None;
+        }
+    }
+    let mut failing = BTreeSet::new();
+    let mut healed: BTreeSet<IncidentName> = BTreeSet::new();
+    // Of the mailboxes each incident had: one that is over tells whom it concerned.
+    let before: Vec<(IncidentName, BTreeSet<String>)> = all
+        .iter()
+        .map(|incident| (incident.name.clone(), incident.mailboxes.clone()))
+        .collect();
+    for seen in &observed.seen {
+        let mailbox = &seen.mailbox;
+        match &seen.end {
+            End::Well => {
+                for incident in all.iter_mut().filter(|i| is_shared(i)) {
+                    incident.mailboxes.remove(mailbox);
+                }
+            }
+            End::Passed => failing.extend(
+                all.iter()
+                    .filter(|i| i.closed_at.is_none() && i.mailboxes.contains(mailbox))
+                    .map(|i| i.name.clone()),
+            ),
+            End::Failed { name, why, .. } => {
+                let name = wider(all, name, mailbox).unwrap_or_else(|| name.clone());
+                let incident = entry(all, &name, now);
+                incident.mailboxes.insert(mailbox.clone());
+                incident.reason.clone_from(why);
+                failing.insert(name);
+            }
+        }
+    }
+    for (name, why) in &observed.single {
+        match why {
+            Some(why) => {
+                let incident = entry(all, name, now);
+                incident.reason.clone_from(why);
+                if name.kind == IncidentKind::Messages {
+                    incident.mailboxes.insert(name.subject.clone());
+                }
+                failing.insert(name.clone());
+            }
+            None => drop(healed.insert(name.clone())),
+        }
+    }
+    let mut notices = Vec::new();
+    for incident in &mut *all {
+        if is_shared(incident) {
+            let is_there = |mailbox: &String| observed.configured.contains(mailbox);
+            incident.mailboxes.retain(is_there);
+            if incident.mailboxes.is_empty() {
+                healed.insert(incident.name.clone());
+            }
+        }
+        let event = match healed.contains(&incident.name) {
+            true => close(incident, now),
+            false if failing.contains(&incident.name) => go_on(incident, rules, now),
+            false => None,
+        };
+        let Some(event) = event else { continue };
+        if event == Event::Recovered
+            && let Some((_, mailboxes)) = before.iter().find(|(name, _)| *name == incident.name)
+        {
+            incident.mailboxes.clone_from(mailboxes);
+        }
+        if rules.sends && incident.name.kind != IncidentKind::Notifier {
+            let unopened = incident.unsent == Some(Event::Opened) && event == Event::Repeated;
+            incident.unsent = Some(if unopened { Event::Opened } else { event });
+            incident.tried_at = None;
+        }
+        notices.push(notice(incident, event, now));
+    }
+    all.retain(|incident| !is_done(incident));
+    notices
+}
+
+/// True for one that is over once none of its mailboxes meets it any more.
+fn is_shared(incident: &Incident) -> bool {
+    let kind = incident.name.kind;
+    incident.closed_at.is_none()
+        && matches!(
+            kind,
+            IncidentKind::Host | IncidentKind::SignIn | IncidentKind::Mailbox
+        )
+}
+
+/// The incident that a mailbox is in already, where a failure of this name is a part of it. While a
+/// line is down, now this host and now that one is not reached; and what a mailbox meets alone is
+/// no news while its app cannot sign in.
+fn wider(all: &[Incident], name: &IncidentName, mailbox: &str) -> Option<IncidentName> {
+    let is_wider = |kind| match name.kind {
+        IncidentKind::Host => kind == IncidentKind::Host,
+        IncidentKind::Mailbox => matches!(kind, IncidentKind::Host | IncidentKind::SignIn),
+        _ => false,
+    };
+    let of_it = |i: &&Incident| i.closed_at.is_none() && i.mailboxes.contains(mailbox);
+    if all.iter().filter(of_it).any(|i| i.name == *name) {
+        return None;
+    }
+    let mut wider = all.iter().filter(of_it).filter(|i| is_wider(i.name.kind));
+    wider.next().map(|i| i.name.clone())
+}
+
+/// The incident of this name; a new one where there is none.
+fn entry<'i>(all: &'i mut Vec<Incident>, name: &IncidentName, now: i64) -> &'i mut Incident {
+    let at = match all.iter().position(|incident| incident.name == *name) {
+        Some(at) => at,
+        None => {
+            all.push(Incident {
+                name: name.clone(),
+                opened_at: now,
+                told_at: None,
+                closed_at: None,
+                unsent: None,
+                tried_at: None,
+                reason: String::new(),
+                mailboxes: BTreeSet::new(),
+            });
+            all.len() - 1
+        }
+    };
+    &mut all[at]
+}
+
+fn go_on(incident: &mut Incident, rules: &Rules, now: i64) -> Option<Event> {
+    if incident.closed_at.take().is_some() {
+        // Whoever is notified has not heard that it was over, and need not.
+        incident.unsent = None;
+    }
+    let event = match incident.told_at {
+        None if now - incident.opened_at >= rules.after => Event::Opened,
+        Some(at) if now - at >= rules.repeat => Event::Repeated,
+        _ => return None,
+    };
+    incident.told_at = Some(now);
+    Some(event)
+}
+
+fn close(incident: &mut Incident, now: i64) -> Option<Event> {
+    if incident.closed_at.is_some() {
+        return None;
+    }
+    incident.closed_at = Some(now);
+    incident.told_at.map(|_| Event::Recovered)
+}
+
+fn is_done(incident: &Incident) -> bool {
+    incident.closed_at.is_some() && incident.unsent.is_none()
+}
+
+fn notice(incident: &Incident, event: Event, now: i64) -> Notice {
+    Notice {
+        event,
+        name: incident.name.clone(),
+        since: incident.opened_at,
+        at: now,
+        reason: incident.reason.clone(),
+        mailboxes: incident.mailboxes.clone(),
+    }
+}
+
+/// The notices that are still to be sent, and that nobody else sends just now.
+pub fn take_unsent(all: &mut [Incident], now: i64) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for incident in all {
+        let Some(event) = incident.unsent else {
+            continue;
+        };
+        let under_way = |at: i64| (now - UNDER_WAY..=now).contains(&at);
+        if notices.len() < MOST && !incident.tried_at.is_some_and(under_way) {
+            incident.tried_at = Some(now);
+            let at = match event {
+                Event::Recovered => incident.closed_at,
+                _ => incident.told_at,
+            };
+            notices.push(notice(incident, event, at.unwrap_or(now)));
+        }
+    }
+    notices
+}
+
+/// Takes note of notices that were sent.
+pub fn have_sent(all: &mut Vec<Incident>, sent: &[&Notice]) {
+    for notice in sent {
+        let mut its = all.iter_mut().filter(|i| i.name == notice.name);
+        if let Some(incident) = its.next().filter(|i| i.unsent == Some(notice.event)) {
+            incident.unsent = None;
+        }
+    }
+    all.retain(|incident| !is_done(incident));
+}
+
+#[cfg(test)]
+mod tests;

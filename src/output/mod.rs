@@ -1,0 +1,121 @@
+//! Results on stdout, everything else on stderr; server text made safe for a terminal.
+
+mod journal;
+mod log;
+mod safe;
+
+pub use log::{Level, LogFormat, Record, now};
+pub use safe::{eprintln_safe, escape, escape_lines, json};
+
+use crate::fault::{self, Fault, Kind};
+use anyhow::Result;
+use safe::{laid_out, write_json};
+use serde::Serialize;
+use std::io::{self, BufWriter, IsTerminal, Write};
+
+/// How this run speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    pub json: bool,
+    pub quiet: bool,
+    /// 0: problems only; 1: steps; 2: the protocol, secrets masked.
+    pub verbose: u8,
+    pub color: bool,
+    /// Where, and how, what is not a result is written.
+    pub log: LogFormat,
+}
+
+impl Output {
+    /// Writes a line of the result. A closed pipe is success: the reader has seen enough.
+    pub fn line(&self, text: &str) -> Result<()> {
+        write_stdout(format!("{}\n", laid_out(text)).as_bytes())
+    }
+
+    /// Writes a line of the result behind a mark, which has a colour (ECMA-48 §8.3.117) where this
+    /// run uses any.
+    pub fn marked(&self, mark: &str, color: u8, text: &str) -> Result<()> {
+        let mark = match self.color {
+            true => format!("\x1b[{color}m{mark}\x1b[0m"),
+            false => mark.to_owned(),
+        };
+        write_stdout(format!("  {mark} {}\n", laid_out(text)).as_bytes())
+    }
+
+    /// Writes one JSON object and a newline, as it comes: it need not fit memory.
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
+        let mut writer = BufWriter::new(io::stdout().lock());
+        let written = match write_json(&mut writer, value) {
+            Err(err) if !err.is_io() => return Err(err.into()),
+            Err(err) => Err(err.into()),
+            Ok(()) => writer.write_all(b"\n").and_then(|()| writer.flush()),
+        };
+        drop(writer);
+        finish_stdout(written)
+    }
+
+    /// Writes octets as they are.
+    pub fn raw(&self, octets: &[u8]) -> Result<()> {
+        write_stdout(octets)
+    }
+
+    /// Tells a step, with `-v`.
+    pub fn step(&self, text: &str) {
+        self.tell(&Record::new(Level::Info, "step", text));
+    }
+
+    /// Warns, unless `-q`.
+    pub fn warn(&self, text: &str) {
+        self.tell(&Record::new(Level::Warning, "warning", text));
+    }
+
+    /// A line of the protocol, with `-vv`; the caller has masked every secret.
+    pub fn trace(&self, text: &str) {
+        self.tell(&Record::new(Level::Debug, "protocol", text));
+    }
+
+    /// True if somebody asked for records of this level.
+    pub fn wants(&self, level: Level) -> bool {
+        match level {
+            Level::Error => true,
+            Level::Warning => !self.quiet,
+            Level::Info => self.verbose >= 1 && !self.quiet,
+            Level::Debug => self.verbose >= 2,
+        }
+    }
+
+    /// Writes a record to the log, if somebody asked for its level. With `-v` its time stands
+    /// before it.
+    pub fn tell(&self, record: &Record<'_>) {
+        if self.wants(record.level) {
+            self.log.write(record, self.verbose >= 1);
+        }
+    }
+}
+
+/// True if questions may be asked: standard input and error are terminals.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+fn write_stdout(octets: &[u8]) -> Result<()> {
+    finish_stdout(io::stdout().write_all(octets))
+}
+
+/// Ends what was written to standard output, with this result.
+///
+/// # Errors
+/// `CannotWrite` where it does not reach whoever waits for it; a closed pipe is success.
+pub fn finish_stdout(written: io::Result<()>) -> Result<()> {
+    match written.and_then(|()| io::stdout().flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(unwritten(&e)),
+        _ => Ok(()),
+    }
+}
+
+/// The result does not reach whoever waits for it: standard output is a file on a full disk.
+fn unwritten(err: &io::Error) -> anyhow::Error {
+    let what = format!("cannot write to standard output: {err}");
+    Fault::new(Kind::CannotWrite, what)
+        .hint(fault::remedy(err))
+        .into()
+}
