@@ -23,4 +23,14 @@ Examples:
   queuemail state show
   queuemail --json state show")]
     Show,
+    /// Encrypt the tokens in the database again, with the first key of `state.key`
+    #[command(after_long_help = "\
+Examples:
+  queuemail state rekey
+
+To change the key without an interruption, set on all hosts, one step after the other:
+  key: [{file: OLD}, {file: NEW}]    all hosts can read what the new key encrypts
+  key: [{file: NEW}, {file: OLD}]    the new key encrypts; then run: queuemail state rekey
+  key: {file: NEW}")]
+    Rekey,
 }

@@ -72,7 +72,8 @@ impl Context {
         match self.place(config.state.as_ref())? {
             Some(place) => {
                 config.check_shared()?;
-                Store::open_shared(self.state_dir()?, place)
+                let key = SharedState::key_of(config.state.as_ref());
+                Store::open_shared(self.state_dir()?, place, key.as_ref())
             }
             None => Store::open(self.state_dir()?),
         }
@@ -83,7 +84,9 @@ impl Context {
         match config::load_if_shared(&self.config_path)? {
             Some(config) => self.store(&config),
             None => match self.place(None)? {
-                Some(place) => Store::open_shared(self.state_dir()?, place),
+                Some(place) => {
+                    Store::open_shared(self.state_dir()?, place, SharedState::key_of(None).as_ref())
+                }
                 None => Store::open(self.state_dir()?),
             },
         }

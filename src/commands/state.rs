@@ -1,4 +1,4 @@
-//! `state init` and `state show`: where what is remembered between runs is kept.
+//! `state init`, `state show` and `state rekey`: where what is remembered between runs is kept.
 
 use super::Context;
 use crate::cli::StateCommand;
@@ -13,6 +13,7 @@ pub fn run(context: &Context, command: &StateCommand) -> Result<()> {
         StateCommand::Init { print: true } => context.output.line(Store::script().trim_end()),
         StateCommand::Init { print: false } => init(context),
         StateCommand::Show => show(context),
+        StateCommand::Rekey => rekey(context),
     }
 }
 
@@ -36,6 +37,25 @@ fn init(context: &Context) -> Result<()> {
             true => format!("made the tables of the state in database `{words}`"),
             false => format!("the tables already exist in database `{words}`"),
         }),
+    }
+}
+
+fn rekey(context: &Context) -> Result<()> {
+    let store = context.store_alone()?;
+    if !store.is_shared() {
+        return Err(Fault::config(
+            "the state is in a folder, where tokens are not encrypted: nobody else can read it",
+        )
+        .into());
+    }
+    let tokens = store.seal_anew()?;
+    match context.output.json {
+        true => context
+            .output
+            .json(&json!({ "event": "rekey", "tokens": tokens })),
+        false => context
+            .output
+            .line(&format!("tokens encrypted with the first key: {tokens}")),
     }
 }
 

@@ -238,6 +238,8 @@ impl Config {
             let authorization = w.authorization.iter();
             secrets.chain(authorization.map(move |source| (at("authorization"), source)))
         });
+        let state = self.state.iter().filter_map(|state| state.key.as_ref());
+        let state = state.flat_map(|keys| &keys.0);
         let queues = self.queues.iter().enumerate().flat_map(|(i, q)| {
             q.addresses
                 .iter()
@@ -249,6 +251,7 @@ impl Config {
             .chain(queues)
             .filter_map(|(at, source)| source.as_ref().map(|s| (at, s)))
             .chain(webhooks)
+            .chain(state.map(|source| ("state.key".to_owned(), source)))
     }
 
     /// Every secret that stands in the file itself.

@@ -82,7 +82,7 @@ pub use post_url::PostUrl;
 pub use resolve_secret::closed_to_others;
 pub use schema::schema;
 pub use secret_command::{NoSecret, run_with};
-pub use secret_source::SecretSource;
+pub use secret_source::{SecretSource, Secrets};
 pub use select::{Author, Condition, Larger, Select, Verdict};
 pub use server_credentials::{Credentials, CredentialsMut};
 pub use shared_state::SharedState;

@@ -3,7 +3,7 @@
 
 use super::credential::FederatedToken;
 use super::model::{Config, Queue};
-use super::secret_source::SecretSource;
+use super::secret_source::{SecretSource, Secrets};
 use super::values::Target;
 use crate::fault::Fault;
 use crate::files;
@@ -21,6 +21,14 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         Ok(())
     };
     let secret = |s: &mut Option<SecretSource>| secret(s, folder);
+    let secrets = |s: &mut Option<Secrets>| -> Result<()> {
+        for source in s.iter_mut().flat_map(|secrets| &mut secrets.0) {
+            if let SecretSource::File(p) = source {
+                *p = absolute(p, folder)?;
+            }
+        }
+        Ok(())
+    };
     target(&mut config.defaults.deliver, folder)?;
     let incoming = config.incoming_servers.iter_mut();
     let outgoing = config.outgoing_servers.iter_mut();
@@ -41,6 +49,7 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
         path(&mut state.ca_file)?;
         path(&mut state.certificate)?;
         path(&mut state.private_key)?;
+        secrets(&mut state.key)?;
     }
     for s in &mut config.incoming_servers {
         path(&mut s.ca_file)?;
@@ -53,11 +62,7 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
     for w in &mut config.webhooks {
         path(&mut w.ca_file)?;
         secret(&mut w.authorization)?;
-        for source in w.secret.iter_mut().flat_map(|secrets| &mut secrets.0) {
-            if let SecretSource::File(p) = source {
-                *p = absolute(p, folder)?;
-            }
-        }
+        secrets(&mut w.secret)?;
     }
     for queue in &mut config.queues {
         of_queue(queue, folder)?;

@@ -1,7 +1,9 @@
 //! Where the state is, if not in a folder of this machine.
 
 use super::database_url::DatabaseUrl;
+use super::secret_source::{SecretSource, Secrets};
 use super::values::Lease;
+use crate::child;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -24,4 +26,24 @@ pub struct SharedState {
     pub certificate: Option<PathBuf>,
     /// The private key of the certificate (PEM), where it is in a file of its own.
     pub private_key: Option<PathBuf>,
+    /// Encrypts the tokens in the database: 32 random bytes in base64, or where they are read from;
+    /// the same on all hosts. Of two, the first encrypts and both decrypt. Without it, tokens are not
+    /// kept.
+    pub key: Option<Secrets>,
+}
+
+/// The environment variable that holds a key.
+const KEY: &str = "QUEUEMAIL_STATE_KEY";
+
+impl SharedState {
+    /// What tokens in a database are encrypted with: the environment comes before the configuration,
+    /// as with the database's URL.
+    pub fn key_of(state: Option<&SharedState>) -> Option<Secrets> {
+        if std::env::var_os(KEY).is_none_or(|text| text.is_empty()) {
+            return state.and_then(|state| state.key.clone());
+        }
+        // No program that is started has a business with it.
+        child::withhold(KEY);
+        Some(Secrets(vec![SecretSource::Env(KEY.to_owned())]))
+    }
 }

@@ -1,9 +1,12 @@
 //! Bodies: the octets of messages that are kept, each by a name. The outbox has promised to send
 //! its own; those of the quarantine help whoever decides about a message.
 //!
-//! Each is a private file in a folder of the state, which nobody outside of this file relies on.
+//! Each is a private file in a folder of the state, which nobody outside of this file relies on; or,
+//! where hosts share a database, rows in it ([`super::bodies`]).
 
+use super::bodies::{Blob, Rows};
 use super::{Lock, LockName, Store};
+use crate::digest::{hex, random};
 use crate::fault::{Fault, Kind};
 use crate::files;
 use anyhow::{Context, Result};
@@ -11,7 +14,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use tempfile::{NamedTempFile, TempPath};
 
 /// Octets that are read at once.
@@ -20,31 +22,25 @@ const PIECE: usize = 64 << 10;
 /// The bodies of one kind.
 pub struct Blobs {
     folder: PathBuf,
-}
-
-/// What is known of a body without reading it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blob {
-    pub name: String,
-    /// Octets.
-    pub size: u64,
-    /// When it was written.
-    pub at: SystemTime,
+    /// Where they are, if not in the folder.
+    rows: Option<Rows>,
 }
 
 /// A new body that only we work on. It is removed again when this is dropped.
-pub struct NewBlob {
+pub struct NewBlob<'o> {
     pub name: String,
-    // Removed before the lock goes with the file below.
-    path: TempPath,
-    file: File,
+    /// What the transaction that makes its row has to write.
+    pub unwritten: Option<&'o [u8]>,
+    // The file is removed before its lock goes.
+    file: Option<(TempPath, File)>,
 }
 
-impl NewBlob {
-    /// From here on the body stays until it is removed.
-    pub fn keep(self) -> Lock {
-        let _ = self.path.keep();
-        Lock::of_file(self.file)
+impl NewBlob<'_> {
+    /// From here on the body stays until it is removed. Gives the lock of a file.
+    pub fn keep(self) -> Option<Lock> {
+        let (path, file) = self.file?;
+        let _ = path.keep();
+        Some(Lock::of_file(file))
     }
 }
 
@@ -69,9 +65,8 @@ impl Store {
         if !self.is_shared() {
             return self.outbox.hold(body);
         }
-        // Bodies are files: what is not here is another host's to send.
         if !self.outbox.has(body) {
-            return Ok(Hold::Theirs);
+            return Ok(Hold::Gone);
         }
         Ok(match self.lock(LockName::Message { body })? {
             Ok(lock) => Hold::Ours(lock),
@@ -87,14 +82,30 @@ impl Store {
 
 impl Blobs {
     pub fn new(folder: PathBuf) -> Blobs {
-        Blobs { folder }
+        Blobs { folder, rows: None }
     }
 
-    /// Puts a message away under a new name, durably; the right to work on it is ours.
+    pub fn rows(rows: Rows) -> Blobs {
+        let folder = PathBuf::new();
+        Blobs {
+            folder,
+            rows: Some(rows),
+        }
+    }
+
+    /// Puts a message away under a new name, durably; the right to work on it is ours. Where it is to
+    /// be in a database, it is written with its row ([`Store::promise`]).
     ///
     /// # Errors
     /// `CannotWrite`: it is not kept.
-    pub fn put(&self, octets: &[u8]) -> Result<NewBlob> {
+    pub fn put<'o>(&self, octets: &'o [u8]) -> Result<NewBlob<'o>> {
+        if self.rows.is_some() {
+            return Ok(NewBlob {
+                name: format!("{}.eml", hex(&random::<16>()?)),
+                unwritten: Some(octets),
+                file: None,
+            });
+        }
         files::create_private_folder(&self.folder)?;
         let cannot = |e: io::Error| self.cannot_keep(&e);
         let (mut file, path) = self.locked_file().map_err(cannot)?.into_parts();
@@ -105,8 +116,8 @@ impl Blobs {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Ok(NewBlob {
             name: name.into_owned(),
-            path,
-            file,
+            unwritten: None,
+            file: Some((path, file)),
         })
     }
 
@@ -130,6 +141,9 @@ impl Blobs {
     /// Takes in a staged file, which is of the same filesystem, durably, under this name. One that
     /// is gone is passed over.
     pub fn take_in(&self, name: &str, staged: &Path) -> Result<()> {
+        if let Some(rows) = &self.rows {
+            return rows.take_in(name, staged);
+        }
         files::create_private_folder(&self.folder)?;
         let path = self.path(name);
         let moved = File::open(staged)
@@ -142,7 +156,7 @@ impl Blobs {
         }
     }
 
-    /// Asks for the right to work on a body.
+    /// Asks for the right to work on a body that is a file.
     pub fn hold(&self, name: &str) -> Result<Hold> {
         let path = self.path(name);
         let cannot = |e: io::Error| files::cannot("read", &path, &e);
@@ -164,6 +178,9 @@ impl Blobs {
 
     /// Gives a body to `take`, piece by piece.
     pub fn read(&self, name: &str, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if let Some(rows) = &self.rows {
+            return rows.read(name, take);
+        }
         let path = self.path(name);
         let cannot = || cannot_read(&path);
         let mut file = File::open(&path).with_context(cannot)?;
@@ -178,6 +195,9 @@ impl Blobs {
 
     /// The first `most` octets of a body.
     pub fn octets(&self, name: &str, most: u64) -> Result<Vec<u8>> {
+        if let Some(rows) = &self.rows {
+            return rows.octets(name, most);
+        }
         let path = self.path(name);
         let mut octets = Vec::new();
         File::open(&path)
@@ -190,13 +210,20 @@ impl Blobs {
         Ok(octets)
     }
 
-    /// Whether there is a body of this name.
+    /// Whether there is a body of this name. One that cannot be looked for counts as there: whoever
+    /// goes on finds out why.
     pub fn has(&self, name: &str) -> bool {
+        if let Some(rows) = &self.rows {
+            return rows.has(name).unwrap_or(true);
+        }
         self.path(name).is_file()
     }
 
     /// Removes a body, unless another process was faster.
     pub fn remove(&self, name: &str) -> Result<()> {
+        if let Some(rows) = &self.rows {
+            return rows.remove(name);
+        }
         let path = self.path(name);
         match fs::remove_file(&path) {
             Err(e) if e.kind() != ErrorKind::NotFound => Err(files::cannot("write", &path, &e)),
@@ -206,6 +233,9 @@ impl Blobs {
 
     /// All bodies, in no order.
     pub fn all(&self) -> Result<Vec<Blob>> {
+        if let Some(rows) = &self.rows {
+            return rows.all();
+        }
         let cannot = |e: io::Error| files::cannot("read", &self.folder, &e);
         let entries = match fs::read_dir(&self.folder) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -232,6 +262,9 @@ impl Blobs {
 
     /// Where a person finds the body of this name.
     pub fn place(&self, name: &str) -> String {
+        if let Some(rows) = &self.rows {
+            return rows.place(name);
+        }
         self.path(name).display().to_string()
     }
 

@@ -75,7 +75,7 @@ impl Engine {
     pub fn open(&self) -> Store {
         match &self.database {
             None => Store::open(self.folder()).unwrap(),
-            Some(database) => Store::open_shared(self.folder(), place(database)).unwrap(),
+            Some(database) => Store::open_shared(self.folder(), place(database), None).unwrap(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Engine {
         let database = self.database.as_deref().unwrap_or_default();
         let mut place = place(database);
         place.lease = lease;
-        Store::open_shared(self.folder(), place).unwrap()
+        Store::open_shared(self.folder(), place, None).unwrap()
     }
 
     /// A command of psql that runs statements in PostgreSQL, in one session.

@@ -1,14 +1,24 @@
 //! Leases of two hosts, which are two stores of one database.
 
 use super::*;
+use crate::config::{Days, Recording};
 use crate::digest;
 use crate::fault::cause_of;
 use crate::mail::RemoteId;
 use crate::state::engines_tests::Engine;
 use crate::state::lock::{Locks, Shared};
-use crate::state::{Lock, LockName, Moment, StagedRecord, Store};
-use std::iter;
+use crate::state::{About, Arrived, Lock, LockName, Moment, Origin, StagedRecord, Store};
 use std::process::Stdio;
+
+const ORIGIN: Origin<'_> = Origin {
+    queue: "q",
+    address: "a@x",
+    folder: "INBOX",
+    recording: Recording {
+        days: Days::OF_HISTORY,
+        subject: true,
+    },
+};
 
 const FETCH: LockName<'_> = LockName::Fetch { mailbox: "a@x" };
 
@@ -72,6 +82,7 @@ fn record(uid: u32) -> StagedRecord {
         intent: "{}".into(),
         fingerprint: [0; 16],
         size: 1,
+        about: About::default(),
     }
 }
 
@@ -102,9 +113,22 @@ fn intentions_are_fenced_and_facts_are_not() {
     assert_eq!(engine.number(open), Some(1));
     let id = RemoteId::from(1);
     let delivered = |store: &Store| {
-        let message = iter::once((&id, "there"));
+        let about = About::default();
+        let arrived = Arrived {
+            about: &about,
+            size: 1,
+            place: "there",
+            delivery_id: "d",
+        };
         let keep = crate::config::AfterFetch::Keep;
-        store.delivered(folder.id, folder.epoch, message, &keep, 2)
+        store.delivered(
+            folder.id,
+            folder.epoch,
+            &[(&id, arrived)],
+            &keep,
+            &ORIGIN,
+            2,
+        )
     };
     delivered(&a).unwrap();
     assert_eq!(engine.number(open), Some(0));

@@ -6,6 +6,7 @@
 //! durable (WAL with `synchronous = FULL`): what `Ok` was said of survives a power cut.
 
 mod blobs;
+mod bodies;
 mod counters;
 mod db;
 mod disk;
@@ -27,6 +28,7 @@ mod pace;
 mod places;
 mod quarantine;
 mod schema;
+mod seal;
 #[cfg(test)]
 mod statements_tests;
 mod tokens;
@@ -35,7 +37,8 @@ mod ways;
 
 pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
-pub use blobs::{Blob, Blobs, Hold};
+pub use blobs::{Blobs, Hold};
+pub use bodies::Blob;
 pub use counters::Counter;
 pub use db::postgres::{Place, Wish};
 pub use facts::Facts;
@@ -58,17 +61,19 @@ pub use quarantine::Quarantined;
 pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
-use crate::config;
+use crate::config::{self, Secrets};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
+use bodies::Rows;
 use db::{At, Db, Durable, Fence, Reader, Tx};
 use lease::{Leases, Run};
 use lock::{Files, Locks, Shared};
 use places::Places;
 use rustix::fs::OFlags;
 use schema::sqlite::Owner;
+use seal::Seal;
 use std::fmt::Display;
 use std::fs::{File, Permissions};
 use std::io::ErrorKind;
@@ -103,6 +108,7 @@ pub struct Store {
     db: Arc<Db>,
     /// Of a state that hosts share.
     identity: Option<String>,
+    seal: Seal,
     locks: Locks,
     places: Places,
     outbox: Blobs,
@@ -137,6 +143,7 @@ impl Store {
             folder: folder.to_owned(),
             db: Arc::new(Db::of_file(connection, &path, &folder.join(LOG))),
             identity: None,
+            seal: Seal::new(None),
             locks: Locks::Files(Files::new(folder.join(LOCKS))),
             places: Places::default(),
             outbox: Blobs::new(folder.join(OUTBOX)),
@@ -144,12 +151,11 @@ impl Store {
         })
     }
 
-    /// Opens the state in the database of a server; `folder` is for locks, bodies, and what is on
-    /// its way.
+    /// Opens the state in the database of a server; `folder` is for what is on its way. Tokens in it are sealed with `key`, and not kept without one.
     ///
     /// # Errors
     /// `Config` where there is no state, which [`Store::init`] makes.
-    pub fn open_shared(folder: &Path, mut place: Place) -> Result<Store> {
+    pub fn open_shared(folder: &Path, mut place: Place, key: Option<&Secrets>) -> Result<Store> {
         let run = Run::new()?;
         place.program = run.program();
         let db = Store::connect(place)?;
@@ -179,11 +185,12 @@ impl Store {
         Ok(Store {
             folder: folder.to_owned(),
             identity: Some(meta.id),
+            seal: Seal::new(key),
             locks: Locks::Leases(Shared::new(leases, open)),
             places: Places::default(),
+            outbox: Blobs::rows(Rows::new(Arc::clone(&db), bodies::OUTBOX)),
+            quarantine: Blobs::rows(Rows::new(Arc::clone(&db), bodies::QUARANTINE)),
             db,
-            outbox: Blobs::new(folder.join(OUTBOX)),
-            quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
     }
 
@@ -223,9 +230,18 @@ impl Store {
         self.identity.is_some()
     }
 
-    /// True where a secret may be kept in it. Whoever runs a database can read it, and its backups.
+    /// True where a secret may be kept in it. Whoever runs a database can read it, and its backups:
+    /// there, only what is sealed.
     pub fn keeps_secrets(&self) -> bool {
-        !self.is_shared()
+        !self.is_shared() || self.seal.has_key()
+    }
+
+    /// Finds out whether what is sealed with the key of the state can be.
+    ///
+    /// # Errors
+    /// `Config` where it is no key; those of its source.
+    pub fn check_key(&self) -> Result<()> {
+        self.seal.check()
     }
 
     /// A private folder on a disk of this machine, for what is on its way: messages that are staged

@@ -4,6 +4,7 @@
 //! was accepted, reported back or dropped by a person.
 
 use super::blobs::NewBlob;
+use super::bodies;
 use super::db::{Error, Row, Sql, Tx, values};
 use super::history::{self, Sent};
 use super::{Lock, LockName, Store};
@@ -15,6 +16,9 @@ use std::ops::RangeInclusive;
 
 /// Seconds of the longest wait between two attempts at a message.
 pub const LONGEST_WAIT: i64 = 24 * 3600;
+
+/// Octets of all messages in the outbox of a shared database.
+const ROOM: u64 = 2 << 30;
 
 /// The times that a message waits for: after now, and no later than the longest wait. One on
 /// record outside of them has come, or is a wrong clock's and has come too.
@@ -135,7 +139,13 @@ fn entry(row: &Row<'_>) -> Result<OutboxEntry, Error> {
 
 impl Store {
     /// Puts a message on record whose body is `body`, durably. It is ours to work on.
-    pub fn promise(&self, entry: &mut OutboxEntry, body: NewBlob) -> Result<Lock> {
+    ///
+    /// # Errors
+    /// `TryLater` where a shared database has no room left for it: nothing is on record then.
+    pub fn promise(&self, entry: &mut OutboxEntry, body: NewBlob<'_>) -> Result<Lock> {
+        if self.is_shared() {
+            self.check_room(entry.size)?;
+        }
         // Before anybody else can find it.
         let lease = match self.is_shared() {
             true => Some(self.lock(LockName::Message { body: &body.name })?),
@@ -145,13 +155,32 @@ impl Store {
             let what = format!("another message has the same body: {holder:?}");
             return Err(Fault::new(Kind::Bug, what).into());
         }
-        entry.id = self.outbox_add(entry)?;
+        entry.id = self.outbox_add(entry, body.unwritten)?;
         let lock = body.keep();
-        Ok(lease.and_then(Result::ok).unwrap_or(lock))
+        let lock = lease.and_then(Result::ok).or(lock);
+        lock.ok_or_else(|| Fault::new(Kind::Bug, "a new message has no lock").into())
     }
 
-    /// Puts a message on record, durably; its body must be durable already. Returns its id.
-    fn outbox_add(&self, entry: &OutboxEntry) -> Result<i64> {
+    /// Finds out whether a message of this size still has a place in a shared database.
+    fn check_room(&self, size: u64) -> Result<()> {
+        const USED: Sql = Sql::both("SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM outbox");
+        let used = self.read(|reader| reader.only_row(&USED, &[], |row| row.get::<i64>(0)))?;
+        if used.unsigned_abs().saturating_add(size) <= ROOM {
+            return Ok(());
+        }
+        let what = format!(
+            "the outbox in the database is full: it contains {} of {} MiB",
+            used >> 20,
+            ROOM >> 20
+        );
+        Err(Fault::try_later(what)
+            .hint("the message was not kept; see what the outbox contains: queuemail outbox list")
+            .into())
+    }
+
+    /// Puts a message on record, durably. Its body is durable already, or `unwritten` and put into
+    /// the database with it. Returns its id.
+    fn outbox_add(&self, entry: &OutboxEntry, unwritten: Option<&[u8]>) -> Result<i64> {
         // What was kept before, and its answer lost, is not kept twice.
         const ADD: Sql = Sql::two(
             "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
@@ -176,7 +205,12 @@ impl Store {
             entry.kept_at,
             entry.submitter.as_ref(),
         ];
-        self.transaction(|tx| tx.only_row(&ADD, &row, |row| row.get(0)))
+        self.transaction(|tx| {
+            if let Some(octets) = unwritten {
+                bodies::put(tx, bodies::OUTBOX, &entry.file, octets)?;
+            }
+            tx.only_row(&ADD, &row, |row| row.get(0))
+        })
     }
 
     /// Puts on record, durably, what is about to happen to a message, of which `lock` is. Body, size
@@ -238,12 +272,20 @@ impl Store {
     }
 
     /// Takes a message off the record that had been tried so often: it is dealt with, whoever works
-    /// on it by now. Its body is then nobody's. `sent` is what the history is to say of it, and when
-    /// it was (Unix seconds).
+    /// on it by now. Its body goes with it from a shared database; as a file it is then nobody's.
+    /// `sent` is what the history is to say of it, and when it was (Unix seconds).
     pub fn outbox_remove(&self, id: i64, attempts: u32, sent: Option<(&Sent, i64)>) -> Result<()> {
+        const REMOVE_BODY: Sql = Sql::postgres(
+            "DELETE FROM body WHERE kind = 'outbox'
+             AND id = (SELECT file FROM outbox WHERE id = ?1 AND attempts = ?2)",
+        );
         const REMOVE: Sql = Sql::both("DELETE FROM outbox WHERE id = ?1 AND attempts = ?2");
+        let which = values![id, attempts];
         self.fact(|tx| {
-            tx.later(&REMOVE, &values![id, attempts])?;
+            if self.is_shared() {
+                tx.later(&REMOVE_BODY, &which)?;
+            }
+            tx.later(&REMOVE, &which)?;
             sent.map_or(Ok(()), |(sent, at)| history::write_sent(tx, sent, at))
         })
     }
@@ -366,7 +408,7 @@ mod tests {
                 size,
                 ..kept(0)
             };
-            store.outbox_add(&entry).unwrap();
+            store.outbox_add(&entry, None).unwrap();
         }
         assert_eq!(store.outbox_share("uid=3").unwrap(), (2, 30));
         assert_eq!(store.outbox_share("uid=33").unwrap(), (1, 40));
@@ -383,7 +425,7 @@ mod tests {
                 let store = engine.open();
                 for (index, &time) in times.iter().enumerate() {
                     let file = format!("{index}.eml");
-                    store.outbox_add(&OutboxEntry { file, ..kept(time) }).unwrap();
+                    store.outbox_add(&OutboxEntry { file, ..kept(time) }, None).unwrap();
                 }
                 let due: Vec<i64> = store.outbox_due(0).unwrap().iter().map(|e| e.id).collect();
                 let all = store.outbox().unwrap();

@@ -61,12 +61,17 @@ impl SignInLock {
 
 impl Store {
     /// The token of this key, whether it has expired or not.
+    ///
+    /// # Errors
+    /// Also `Config` where it is sealed and cannot be opened.
     pub fn token(&self, key: &TokenKey) -> Result<Option<TokenRow>> {
         const TOKEN: Sql = Sql::both(
             "SELECT COALESCE(access_token, refresh_token), obtained_at, expires_at
              FROM token WHERE key = ?1",
         );
-        self.read(|reader| {
+        // A wrong key is found before a token is asked for that could not be kept.
+        self.check_key()?;
+        let row = self.read(|reader| {
             reader.row(&TOKEN, &values![&key.text()], |row| {
                 Ok(TokenRow {
                     secret: row.get::<Option<String>>(0)?.map(Secret::new),
@@ -74,7 +79,64 @@ impl Store {
                     expires_at: row.get::<Option<i64>>(2)?.map(time),
                 })
             })
-        })
+        })?;
+        let Some(mut row) = row else {
+            return Ok(None);
+        };
+        if let (Some(owner), Some(sealed)) = (self.owner(&key.text()), &row.secret) {
+            row.secret = Some(self.seal.open(&owner, sealed.expose())?);
+        }
+        Ok(Some(row))
+    }
+
+    /// What a sealed token of this key belongs to; `None` where tokens are not sealed.
+    fn owner(&self, key: &str) -> Option<String> {
+        let id = self.identity.as_ref()?;
+        Some(format!("{id}\n{key}"))
+    }
+
+    /// The secret of a token as the database is to have it.
+    fn written(&self, key: &TokenKey, secret: &Secret) -> Result<Secret> {
+        match self.owner(&key.text()) {
+            None => Ok(secret.clone()),
+            Some(owner) => self.seal.close(&owner, secret).map(Secret::new),
+        }
+    }
+
+    /// Seals with the first key what another one has sealed; gives the number of tokens.
+    ///
+    /// # Errors
+    /// `Config` where the state has no key, or one of the tokens cannot be opened: then none is
+    /// changed.
+    pub fn seal_anew(&self) -> Result<usize> {
+        const SEALED: Sql = Sql::both(
+            "SELECT key, COALESCE(access_token, refresh_token) FROM token
+             WHERE COALESCE(access_token, refresh_token) IS NOT NULL ORDER BY key",
+        );
+        // One that was replaced meanwhile stays: it has the key of who replaced it.
+        const REPLACE: Sql = Sql::both(
+            "UPDATE token SET access_token = CASE WHEN access_token IS NOT NULL THEN ?3 END,
+                    refresh_token = CASE WHEN refresh_token IS NOT NULL THEN ?3 END
+             WHERE key = ?1 AND COALESCE(access_token, refresh_token) = ?2",
+        );
+        self.seal.check_first()?;
+        let sealed: Vec<(String, String)> =
+            self.read(|reader| reader.rows(&SEALED, &[], |row| Ok((row.get(0)?, row.get(1)?))))?;
+        let mut changed = Vec::new();
+        for (key, text) in sealed {
+            if let Some(owner) = self.owner(&key)
+                && !self.seal.is_first(&text)?
+            {
+                let secret = self.seal.open(&owner, &text)?;
+                let new = self.seal.close(&owner, &secret)?;
+                changed.push((key, text, new));
+            }
+        }
+        let count = self.transaction(|tx| {
+            let rows = changed.iter();
+            tx.many(&REPLACE, rows.map(|(key, old, new)| values![key, old, new]))
+        })?;
+        Ok(usize::try_from(count)?)
     }
 
     /// Keeps tokens in one durable transaction, each in place of the one of its key. After a
@@ -105,9 +167,14 @@ impl Store {
                 Fault::new(Kind::Bug, "a token was to be kept in a shared database").into(),
             );
         }
+        let written = |(key, row): &(TokenKey, TokenRow)| {
+            let secret = row.secret.as_ref();
+            secret.map(|secret| self.written(key, secret)).transpose()
+        };
+        let secrets: Vec<Option<Secret>> = tokens.iter().map(written).collect::<Result<_>>()?;
         self.transaction(|tx| {
-            for (key, row) in tokens {
-                let secret = row.secret.as_ref().map(Secret::expose);
+            for ((key, row), secret) in tokens.iter().zip(&secrets) {
+                let secret = secret.as_ref().map(Secret::expose);
                 let (access, refresh) = match key.is_refresh() {
                     true => (None, secret),
                     false => (secret, None),

@@ -6,9 +6,11 @@ use crate::killed;
 use crate::sending;
 use crate::servers::pgbouncer::PgBouncer;
 use crate::servers::{Database, database, postgres, proxy};
-use crate::standin::{SmtpAt, SmtpFault};
+use crate::standin::{SmtpAt, SmtpFault, TokenFault};
 use crate::tokens::{self, Home};
 use crate::world::{Ran, Run};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -603,6 +605,88 @@ fn what_is_kept_to_be_sent_leaves_once() {
 }
 
 #[test]
+fn what_a_host_that_is_gone_has_kept_leaves_from_another() {
+    let office = Office::ready();
+    let home = sending::office();
+    let state = format!("state: {{ postgres: '{}' }}", office.by_socket());
+    sending::configure(&home, "version: 1", &state);
+    let on_host = |host: &str, args: &[&str]| {
+        let mut command = home.command(args);
+        command.env("QUEUEMAIL_STATE_DIR", home.path(host));
+        tokens::Ran::from(command.output().unwrap())
+    };
+    // More than one part.
+    let line = format!("{}\n", "x".repeat(70));
+    let message = format!("{}{}", sending::MESSAGE, line.repeat(20_000));
+    let file = home.write("large.eml", &message).display().to_string();
+    let send = ["send", "-t", "--outbox", "--file", &file];
+    let away = SmtpFault::Reply("421 4.3.2 Service not active".into());
+    home.standin.faults().smtp_next(1, SmtpAt::Connect, away);
+    on_host("a", &send).succeeds();
+    assert_eq!(office.psql("SELECT count(*), min(part) FROM body"), "2|0");
+    fs::remove_dir_all(home.path("a")).unwrap();
+    let raw = on_host("b", &["outbox", "show", "1", "--raw"])
+        .succeeds()
+        .out;
+    assert!(raw.len() > 1 << 20 && raw.contains(line.trim_end()));
+    office.psql("UPDATE outbox SET next_attempt = 0; DELETE FROM wait");
+    let flushes = ["b", "c"].map(|host| {
+        let mut command = home.command(&["outbox", "flush"]);
+        command.env("QUEUEMAIL_STATE_DIR", home.path(host));
+        command.stderr(std::process::Stdio::piped());
+        command.stdout(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    });
+    for host in flushes {
+        tokens::Ran::from(host.wait_with_output().unwrap()).succeeds();
+    }
+    let sent = home.standin.submitted();
+    assert_eq!(sent.len(), 1);
+    let plain = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    assert!(plain(&String::from_utf8_lossy(&sent[0].bytes)) == plain(&raw));
+    assert_eq!(office.psql("SELECT count(*) FROM body"), "0");
+    // Where there is no room left, nothing is promised.
+    office.psql(
+        "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts,
+             next_attempt, reason, refused, kept_at, changed_at)
+         VALUES ('x', '{}', '<x@x>', 0, 2147483647, 'unknown', 0, 0, '', '[]', 0, 0)",
+    );
+    on_host("b", &send)
+        .fails(75)
+        .says("the outbox in the database is full");
+    assert_eq!(office.psql("SELECT count(*) FROM body"), "0");
+    assert_eq!(home.standin.submitted().len(), 1);
+}
+
+#[test]
+fn what_a_delivery_refused_is_seen_on_every_host() {
+    let office = Office::ready();
+    let world = &office.desk.world;
+    world.write_config(
+        world
+            .config()
+            .replace(MAILDIR, "deliver: command:sh -c 'exit 65'"),
+    );
+    let sent = office.desk.deliver(0..1);
+    office.run(&["fetch"]).fails(65);
+    let listed = office
+        .run(&["--json", "quarantine", "list"])
+        .succeeds()
+        .json();
+    let id = listed["quarantine"][0]["id"].to_string();
+    assert_eq!(
+        office.psql("SELECT kind, part FROM body"),
+        "quarantine|0",
+        "{listed}"
+    );
+    fs::remove_dir_all(world.state_dir()).unwrap();
+    let shown = office.run(&["quarantine", "show", &id, "--raw"]).succeeds();
+    assert_eq!(shown.raw_stdout, sent[0]);
+    office.run(&["quarantine", "drop", &id]).succeeds();
+    assert_eq!(office.psql("SELECT count(*) FROM body"), "0");
+}
+
+#[test]
 fn a_program_that_mail_goes_to_does_not_get_the_password() {
     let office = Office::ready();
     let world = &office.desk.world;
@@ -623,7 +707,133 @@ fn a_program_that_mail_goes_to_does_not_get_the_password() {
 }
 
 #[test]
-fn no_token_is_kept_in_the_database() {
+fn tokens_in_the_database_are_sealed_and_serve_every_host() {
+    let office = Office::ready();
+    let home = Home::new();
+    let key = |octet: u8| BASE64.encode([octet; 32]);
+    let (old, new) = (key(1), key(2));
+    home.write("old", &old);
+    home.write("new", &new);
+    let state = |keys: &str| format!("state: {{ postgres: '{}', {keys} }}", office.by_socket());
+    let get = ["token", "get", "support@contoso.com"];
+    let on_host = |name: &str, args: &[&str]| {
+        let mut command = home.command(args);
+        command.env("HOME", home.path(name));
+        command.env("QUEUEMAIL_STATE_DIR", home.path(name).join("state"));
+        tokens::Ran::from(command.output().unwrap())
+    };
+    // Another host takes what the first one got, and what the database has is no token.
+    home.person(&state("key: { file: old }"), tokens::PASSWORD);
+    let token = on_host("a", &get).succeeds().out;
+    assert_eq!(on_host("b", &get).succeeds().out, token);
+    assert_eq!(home.asked(), 1, "one request for the fleet");
+    let columns = "SELECT count(*), count(access_token), count(refresh_token) FROM token
+                   WHERE coalesce(access_token, refresh_token) LIKE 'v1:%'";
+    assert_eq!(office.psql(columns), "2|1|1");
+    let all = office.psql("SELECT coalesce(access_token, refresh_token) FROM token");
+    assert!(!all.contains(token.trim()), "{all}");
+    // A refresh token that one host got serves another.
+    home.person(&state("key: { file: old }"), "");
+    office.psql("UPDATE token SET expires_at = 0 WHERE access_token IS NOT NULL");
+    on_host("b", &get).succeeds();
+    assert_eq!(home.asked(), 2);
+    // The wrong key, no key, and what is no key.
+    home.write("none", "hunter2");
+    for (keys, why) in [
+        ("key: { file: new }", "which `state.key` does not contain"),
+        ("connections: 2", "the configuration has no `state.key`"),
+        (
+            "key: { file: none }",
+            "`state.key` is not 32 bytes in base64",
+        ),
+    ] {
+        home.person(&state(keys), tokens::PASSWORD);
+        let ran = on_host("a", &get).fails(78).says(why);
+        ran.never_says(&old).never_says(&new).never_says("hunter2");
+    }
+    assert_eq!(home.asked(), 2);
+    // The key changes, and nobody notices.
+    home.person(&state("key: [{ file: new }, { file: old }]"), "");
+    on_host("a", &get).succeeds();
+    for tokens in ["2", "0"] {
+        let said = on_host("a", &["state", "rekey"]).succeeds().out;
+        assert_eq!(
+            said,
+            format!("tokens encrypted with the first key: {tokens}\n")
+        );
+    }
+    home.person(&state("key: { file: new }"), "");
+    on_host("b", &get).succeeds();
+    let mut by_variable = home.command(&get);
+    by_variable.env("QUEUEMAIL_STATE_KEY", &old);
+    let ran = tokens::Ran::from(by_variable.output().unwrap());
+    ran.fails(78).says("which `state.key` does not contain");
+    assert_eq!(home.asked(), 2);
+    // One that stands in the place of another is found.
+    office.psql(
+        "UPDATE token SET access_token = (SELECT refresh_token FROM token
+             WHERE refresh_token IS NOT NULL) WHERE access_token IS NOT NULL",
+    );
+    on_host("b", &get).fails(78).says("cannot be decrypted");
+    // Who has lost the key starts again.
+    home.person(&state("connections: 2"), tokens::PASSWORD);
+    on_host("b", &["state", "rekey"])
+        .fails(78)
+        .says("no `state.key`");
+    on_host("b", &["token", "forget", "--all"]).succeeds();
+    on_host("b", &get).succeeds();
+    assert_eq!(office.psql("SELECT count(*) FROM token"), "0");
+}
+
+#[test]
+fn a_token_endpoint_that_asks_one_host_to_wait_is_left_alone_by_all() {
+    let office = Office::ready();
+    let home = Home::new();
+    let state = format!("state: {{ postgres: '{}' }}", office.by_socket());
+    home.person(&state, tokens::PASSWORD);
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Status(429, Some(30)));
+    let get = |host: &str| {
+        let mut command = home.command(&["token", "get", "support@contoso.com"]);
+        command.env("QUEUEMAIL_STATE_DIR", home.path(host));
+        tokens::Ran::from(command.output().unwrap())
+    };
+    get("a").fails(75);
+    let asked = home.asked();
+    get("b").fails(75).says("asked us to wait");
+    assert_eq!(home.asked(), asked, "the other host does not ask");
+}
+
+#[test]
+fn all_hosts_together_send_as_many_as_may_leave_in_a_minute() {
+    let office = Office::ready();
+    let home = sending::office();
+    let limits = "    limits: { messages_per_minute: 3 }";
+    sending::configure(&home, "user: 1b7e", limits);
+    let state = format!("state: {{ postgres: '{}' }}", office.by_socket());
+    sending::configure(&home, "version: 1", &state);
+    let hosts = ["a", "b"].map(|host| {
+        let files = (0..4).flat_map(|n| {
+            let text = sending::MESSAGE.replace("<1@", &format!("<{host}{n}@"));
+            let path = home.write(&format!("{host}{n}.eml"), &text);
+            ["--file".to_owned(), path.display().to_string()]
+        });
+        let mut command = home.command(&["send", "-t", "--outbox"]);
+        command.env("QUEUEMAIL_STATE_DIR", home.path(host));
+        command.args(files).stderr(std::process::Stdio::piped());
+        command.stdout(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    });
+    for host in hosts {
+        tokens::Ran::from(host.wait_with_output().unwrap()).succeeds();
+    }
+    assert_eq!(home.standin.submitted().len(), 3);
+    assert_eq!(office.psql("SELECT count(*) FROM outbox"), "5");
+}
+
+#[test]
+fn no_token_is_kept_in_the_database_without_a_key() {
     let office = Office::ready();
     let home = Home::new();
     let state = format!("state: {{ postgres: '{}' }}", office.by_socket());
@@ -634,7 +844,7 @@ fn no_token_is_kept_in_the_database() {
     ] {
         home.run(args)
             .fails(78)
-            .says("a state in a database does not keep tokens");
+            .says("the state in the database keeps no tokens without a key");
     }
     home.person(&state, tokens::PASSWORD);
     for _ in 0..2 {

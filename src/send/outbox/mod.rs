@@ -247,8 +247,11 @@ impl<'a> Claim<'a> {
         }
         let sent = sent.map(|sent| (sent, entry.changed_at));
         self.store.outbox_remove(entry.id, attempts, sent)?;
-        // The row is what counts; a body that stays is swept later.
-        let _ = self.store.outbox_bodies().remove(&self.entry.file);
+        // The row is what counts; a body that stays is swept later. In a shared database they go
+        // together, unless the message has been tried elsewhere since.
+        if !self.store.is_shared() {
+            let _ = self.store.outbox_bodies().remove(&self.entry.file);
+        }
         Ok(settled)
     }
 }
@@ -269,6 +272,10 @@ pub fn may_pass(err: &anyhow::Error) -> bool {
 /// Removes bodies that no row names, left by processes that died before they promised anything.
 /// Whoever still works on one holds it; the age alone says little, for clocks are set.
 pub fn sweep(store: &Store) -> Result<()> {
+    // There, a body and its row come and go in one transaction.
+    if store.is_shared() {
+        return Ok(());
+    }
     let bodies = store.outbox_bodies();
     let now = SystemTime::now();
     let age = |at| now.duration_since(at).unwrap_or_else(|e| e.duration());

@@ -62,6 +62,15 @@ impl Column for [u8; 16] {
     }
 }
 
+impl Column for Vec<u8> {
+    fn of(cell: Cell<'_>) -> Option<Vec<u8>> {
+        match cell {
+            Cell::Blob(octets) => Some(octets.to_vec()),
+            _ => None,
+        }
+    }
+}
+
 impl<T: Column> Column for Option<T> {
     fn of(cell: Cell<'_>) -> Option<Option<T>> {
         match cell {

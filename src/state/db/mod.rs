@@ -153,6 +153,15 @@ pub enum At<'a> {
     Server(&'a postgres::Place),
 }
 
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::File(path) => path.display().fmt(f),
+            At::Server(place) => place.fmt(f),
+        }
+    }
+}
+
 /// What can be asked of the database.
 pub enum Reader<'c> {
     Sqlite(sqlite::Reader<'c>),

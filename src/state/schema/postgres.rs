@@ -210,10 +210,11 @@ CREATE TABLE place (
 );
 -- Bodies of messages that are kept, in parts of 1 MiB.
 CREATE TABLE body (
-    kind   text COLLATE "C" NOT NULL,
-    id     text COLLATE "C" NOT NULL,
-    part   bigint NOT NULL,
-    octets bytea NOT NULL,
+    kind    text COLLATE "C" NOT NULL,
+    id      text COLLATE "C" NOT NULL,
+    part    bigint NOT NULL,
+    octets  bytea NOT NULL,
+    made_at bigint NOT NULL DEFAULT floor(extract(epoch FROM now())),
     PRIMARY KEY (kind, id, part)
 );
 ALTER TABLE body ALTER COLUMN octets SET STORAGE EXTERNAL;

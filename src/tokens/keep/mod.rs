@@ -54,8 +54,9 @@ pub struct Forgotten {
 }
 
 fn no_place() -> Fault {
-    Fault::config("a state in a database does not keep tokens: its administrators could read them")
-        .hint("set a token store that all hosts can use: `token_store: {command: [PROGRAM, …]}` in the configuration")
+    Fault::config("the state in the database keeps no tokens without a key: its administrators could read them")
+        .hint("make a key (openssl rand -base64 32), and set it on all hosts: `key: {file: FILE}` below `state` in the configuration")
+        .hint("or set a token store that all hosts can use: `token_store: {command: [PROGRAM, …]}`")
 }
 
 /// The tokens of a state folder, kept as the configuration says. Shared by threads.
@@ -192,10 +193,11 @@ impl<'a> Tokens<'a> {
     ///
     /// # Errors
     /// `Config` where it would not.
-    pub fn check_place(&self) -> Result<(), Fault> {
-        match self.wanted.is_some() || self.store.keeps_secrets() {
-            true => Ok(()),
-            false => Err(no_place()),
+    pub fn check_place(&self) -> Result<()> {
+        match self.wanted {
+            Some(_) => Ok(()),
+            None if self.store.keeps_secrets() => self.store.check_key(),
+            None => Err(no_place().into()),
         }
     }
 

@@ -34,12 +34,6 @@ impl Offices {
             home.write(&format!("{}.yaml", name(at)), &(config.clone() + &state));
             std::fs::create_dir(home.path(name(at))).unwrap();
         }
-        // Bodies are still files.
-        std::fs::create_dir(home.path("outbox")).unwrap();
-        for at in [At::A, At::B] {
-            let own = home.path(name(at)).join("outbox");
-            std::os::unix::fs::symlink(home.path("outbox"), own).unwrap();
-        }
         Offices {
             home,
             database,
