@@ -2,6 +2,7 @@
 //! the work goes. What works prints nothing itself.
 
 use crate::net;
+use crate::output::{Level, Output};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,5 +69,23 @@ impl fmt::Debug for Means {
         f.debug_struct("Means")
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+impl Observer for Output {
+    fn step(&self, text: &str) {
+        Output::step(self, text);
+    }
+
+    fn warn(&self, text: &str) {
+        Output::warn(self, text);
+    }
+
+    fn trace(&self, line: &str) {
+        Output::trace(self, line);
+    }
+
+    fn wants_trace(&self) -> bool {
+        self.wants(Level::Debug)
     }
 }

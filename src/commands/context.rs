@@ -7,8 +7,8 @@ use crate::cli::{ColorWhen, Global};
 use crate::config::{self, Config, DatabaseUrl, SharedState};
 use crate::digest::{self, hex};
 use crate::fault::Fault;
-use crate::means::{Means, Observer};
-use crate::output::{Level, Output};
+use crate::means::Means;
+use crate::output::Output;
 use crate::state::{Place, Store, Wish};
 use anyhow::Result;
 use std::io::IsTerminal;
@@ -132,24 +132,6 @@ impl Context {
                 .hint("give one, for example --state-dir /var/lib/queuemail")
         })?;
         Ok(dir)
-    }
-}
-
-impl Observer for Output {
-    fn step(&self, text: &str) {
-        Output::step(self, text);
-    }
-
-    fn warn(&self, text: &str) {
-        Output::warn(self, text);
-    }
-
-    fn trace(&self, line: &str) {
-        Output::trace(self, line);
-    }
-
-    fn wants_trace(&self) -> bool {
-        self.wants(Level::Debug)
     }
 }
 

@@ -59,13 +59,14 @@ pub fn load_if_shared(path: &Path) -> Result<Option<Config>> {
 
 /// Reads and checks the text of a file. Paths stay as written.
 pub fn parse(text: &str, path: &Path) -> Result<Config> {
-    find_mistakes(text, 1).map_err(|(first, _)| first.fault(text, path).into())
+    find_mistakes(text, 1).map_err(|mistakes| mistakes.first.fault(text, path).into())
 }
 
 /// The same with every mistake, where reading gets so far: what is no configuration at all, or has a
 /// value of the wrong kind, has one.
 pub fn parse_all(text: &str, path: &Path) -> Result<Config, Errors> {
-    find_mistakes(text, MOST_SHOWN).map_err(|(first, others)| {
+    find_mistakes(text, MOST_SHOWN).map_err(|mistakes| {
+        let Mistakes { first, others } = *mistakes;
         let fault = |mistake: Mistake| mistake.fault(text, path).into();
         Errors::several(fault(first), others.into_iter().map(fault))
     })
@@ -202,10 +203,19 @@ pub fn is_blank(text: &str) -> bool {
         .all(|l| l.trim().is_empty() || l.trim_start().starts_with('#'))
 }
 
+/// What is wrong with a file.
+struct Mistakes {
+    first: Mistake,
+    others: Vec<Mistake>,
+}
+
 /// The checked model, or the first mistake and the others, at most so many together; the last says
 /// how many more there are.
-fn find_mistakes(text: &str, most: usize) -> Result<Config, (Mistake, Vec<Mistake>)> {
-    let config = read_model(text).map_err(|mistake| (mistake, Vec::new()))?;
+fn find_mistakes(text: &str, most: usize) -> Result<Config, Box<Mistakes>> {
+    let config = read_model(text).map_err(|first| {
+        let others = Vec::new();
+        Box::new(Mistakes { first, others })
+    })?;
     let text = without_mark(text);
     let problems = check::problems(&config);
     let Some((first, others)) = problems.split_first() else {
@@ -216,7 +226,10 @@ fn find_mistakes(text: &str, most: usize) -> Result<Config, (Mistake, Vec<Mistak
     let mut shown: Vec<Mistake> = shown.map(|other| from_problem(other, text)).collect();
     let more = others.len() - shown.len();
     shown.last_mut().unwrap_or(&mut first).more = more;
-    Err((first, shown))
+    Err(Box::new(Mistakes {
+        first,
+        others: shown,
+    }))
 }
 
 fn without_mark(text: &str) -> &str {
