@@ -443,6 +443,9 @@ fn a_database_of_an_earlier_version_goes_on() {
                  ALTER TABLE message DROP COLUMN received;
                  ALTER TABLE folder DROP COLUMN start;
                  ALTER TABLE outbox DROP COLUMN submitter;
+                 ALTER TABLE message DROP COLUMN about;
+                 DROP TABLE history_recipient;
+                 DROP TABLE history;
                  PRAGMA application_id = 0;
                  PRAGMA user_version = 2;",
             )
