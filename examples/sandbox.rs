@@ -3,7 +3,8 @@
 //!
 //! `cargo run --example sandbox` provisions two queues, fetches their mail, answers one of them,
 //! and compares every delivered octet with the server's. It ends with 0 only if all matched.
-//! With `-- --keep` it then stays running, and says how to play with it.
+//! With `-- --keep` it then stays running, and says how to play with it; what it made on disk goes
+//! at its end, also at one by a signal.
 
 #[path = "../tests/standin/mod.rs"]
 mod standin;
@@ -13,6 +14,9 @@ mod parts;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parts::{binary, maildir};
 use standin::{App, Standin, User};
@@ -51,8 +55,36 @@ const ANSWER: &str = "From: support@contoso.example\nTo: sales@contoso.example\n
                       Subject: Who sold the printer?\nMessage-ID: <answer@contoso.example>\n\
                       Date: Mon, 23 Nov 2026 10:00:00 +0000\n\nAsking for a friend.\n.\n";
 
+const HELP: &str = "\
+Run queuemail against a stand-in of Microsoft 365 on this machine
+
+Usage: cargo run --example sandbox [-- --keep]
+
+Without an option, the sandbox adds two queues, fetches their mail, answers a
+message and compares every delivered byte with the server's. It exits with 0
+if all of them match, and removes its temporary folder.
+
+Options:
+      --keep   Keep the servers running afterwards, and show how to use them;
+               Enter or Ctrl-C ends them and removes the temporary folder
+  -h, --help   Print this help
+";
+
 fn main() -> ExitCode {
-    let keep = std::env::args().skip(1).any(|arg| arg == "--keep");
+    let mut keep = false;
+    for arg in std::env::args().skip(1) {
+        match arg.as_str() {
+            "--keep" => keep = true,
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
+            other => {
+                eprintln!("error: unknown argument `{other}`\nhint: see --help");
+                return ExitCode::from(64);
+            }
+        }
+    }
     let mut sandbox = Sandbox::open();
     sandbox.main_job();
     let failures = sandbox.failures;
@@ -295,7 +327,7 @@ impl Sandbox {
         done
     }
 
-    /// Keeps the servers until Enter (or for ever, when nobody is there to press it).
+    /// Keeps the servers until Enter, where somebody is there to press it, or a signal to end.
     fn stay(&self) {
         println!("\nThe sandbox stays open. In another shell:\n");
         let show = |name: &str, value: &Path| {
@@ -315,14 +347,27 @@ impl Sandbox {
         println!("  queuemail fetch -v sales");
         println!("  queuemail token get support --format claims\n");
         println!("Mail is delivered to {}.", self.path("mail").display());
+        println!(
+            "All temporary files are in {}.",
+            self.folder.path().display()
+        );
+        let ended = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&ended))
+                .expect("a signal can be awaited");
+        }
         if std::io::stdin().is_terminal() {
-            println!("Press Enter to end and to remove that folder.");
-            std::io::stdin().read_line(&mut String::new()).ok();
+            println!("Press Enter or Ctrl-C to end and to remove that folder.");
+            let ended = Arc::clone(&ended);
+            std::thread::spawn(move || {
+                std::io::stdin().read_line(&mut String::new()).ok();
+                ended.store(true, Ordering::SeqCst);
+            });
         } else {
-            println!("End it with a signal; the folder then stays.");
-            loop {
-                std::thread::park();
-            }
+            println!("Ctrl-C (or a signal to end) removes that folder.");
+        }
+        while !ended.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(100));
         }
     }
 }
