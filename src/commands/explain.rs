@@ -15,19 +15,26 @@ pub fn run(context: &Context, args: &ExplainArgs) -> Result<()> {
     if found.is_empty() {
         return Err(unknown(&typed).into());
     }
+    if context.output.json {
+        let explanations: Vec<_> = found
+            .iter()
+            .map(|entry| {
+                let title = entry.title(&typed);
+                serde_json::json!({
+                    "symptoms": entry.symptoms(),
+                    "means": entry.means,
+                    "who": entry.who.describe(),
+                    "hints": entry.hints_for(&Scene::default(), &title),
+                    "code": title,
+                })
+            })
+            .collect();
+        let object = serde_json::json!({ "explanations": explanations });
+        return context.output.json(&object);
+    }
     for (index, entry) in found.iter().enumerate() {
         let title = entry.title(&typed);
         let hints = entry.hints_for(&Scene::default(), &title);
-        if context.output.json {
-            context.output.json(&serde_json::json!({
-                "code": title,
-                "symptoms": entry.symptoms(),
-                "means": entry.means,
-                "who": entry.who.describe(),
-                "hints": hints,
-            }))?;
-            continue;
-        }
         if index > 0 {
             context.output.line("")?;
         }

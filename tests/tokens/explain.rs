@@ -45,7 +45,12 @@ fn codes_replies_and_texts() {
     );
     let json = home.run(&["--json", "explain", "65001"]).succeeds();
     let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
-    assert_eq!(object["code"], "AADSTS65001");
+    let explanations = object["explanations"].as_array().unwrap();
+    assert_eq!(explanations.len(), 1, "{object}");
+    assert_eq!(explanations[0]["code"], "AADSTS65001");
+    let json = home.run(&["--json", "explain"]).succeeds();
+    let object: serde_json::Value = serde_json::from_str(&json.out).expect("one object");
+    assert!(object["explanations"].as_array().unwrap().len() > 100);
     assert_eq!(home.asked(), 0);
 }
 
