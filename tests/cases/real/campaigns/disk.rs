@@ -114,7 +114,7 @@ fn full_where_the_state_is() {
         let room: Vec<usize> = (0..40).map(|n| n * 4096).collect();
         for octets in campaign.some_of(&room, 4) {
             let desk = Desk::new(via, "deliver: maildir:mail\nafter_fetch: delete");
-            let disk = Disk::new(desk.world.state_dir(), 1024);
+            let disk = Disk::new(desk.world.state_dir(), 2048);
             let mut sent = desk.deliver(0..5);
             let story = format!("{octets} octets free, {via:?}");
             desk.fetch(&[]).succeeds().says_nothing();
