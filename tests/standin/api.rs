@@ -136,6 +136,22 @@ impl Standin {
             .insert(app.client_id.to_ascii_lowercase(), app);
     }
 
+    /// An app registration as it is now.
+    pub fn app(&self, client_id: &str) -> App {
+        let directory = self.world.directory();
+        directory
+            .app(client_id)
+            .cloned()
+            .expect("an app registration")
+    }
+
+    /// Changes an app registration, as an administrator would.
+    pub fn change_app(&self, client_id: &str, change: impl FnOnce(&mut App)) {
+        let mut directory = self.world.directory();
+        let app = directory.apps.get_mut(&client_id.to_ascii_lowercase());
+        change(app.expect("an app registration"));
+    }
+
     /// Adds or replaces a user; gives no mailbox.
     pub fn add_user(&self, user: User) {
         let mut directory = self.world.directory();

@@ -4,8 +4,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use openssl::pkey::PKey;
 
 use super::aadsts::Refusal;
-use super::directory::App;
+use super::directory::{App, key_id};
 use super::entra::{Form, field, needed};
+use super::faults::use_up;
 use super::http::Request;
 use super::jwt::{self, Parts};
 use super::world::{World, now};
@@ -66,7 +67,12 @@ pub fn check(
                 app.client_id
             ),
         )),
-        (Some(secret), None) if app.secret.as_deref() == Some(secret) => Ok(()),
+        (Some(secret), None)
+            if app.secrets().any(|own| own == secret)
+                && !is_too_new(world, app, secret.as_bytes()) =>
+        {
+            Ok(())
+        }
         (Some(_), None) => Err(Refusal::new(
             7000215,
             format!(
@@ -76,6 +82,11 @@ pub fn check(
         )),
         (None, None) => Err(Refusal::plain(7000218)),
     }
+}
+
+/// Whether this server of Entra does not know yet what was registered a moment ago.
+fn is_too_new(world: &World, app: &App, content: &[u8]) -> bool {
+    app.new_keys.contains(&key_id(content)) && use_up(&world.faults.new_keys_unknown)
 }
 
 fn check_assertion(
@@ -97,7 +108,7 @@ fn check_assertion(
             "{}/{tenant}/oauth2/v2.0/token",
             world.login_url.get().unwrap()
         );
-        by_certificate(app, &parts)?;
+        by_certificate(world, app, &parts)?;
         if !own("sub") || parts.claims["aud"].as_str() != Some(&endpoint) {
             return Err(Refusal::new(
                 700027,
@@ -117,9 +128,13 @@ fn check_assertion(
     Ok(())
 }
 
-fn by_certificate(app: &App, parts: &Parts) -> Result<(), Refusal> {
+fn by_certificate(world: &World, app: &App, parts: &Parts) -> Result<(), Refusal> {
     let mut certificates = app.certificates.iter();
-    let Some(key) = certificates.find_map(|pem| jwt::certificate_key(pem, &parts.header)) else {
+    let key = certificates.find_map(|pem| {
+        let key = jwt::certificate_key(pem, &parts.header)?;
+        (!is_too_new(world, app, &jwt::der(pem))).then_some(key)
+    });
+    let Some(key) = key else {
         return Err(Refusal::new(
             700027,
             format!(

@@ -30,6 +30,16 @@ pub struct App {
     pub object_id: String,
     /// Added to the claims of every access token of this app (`email` for Dovecot, for example).
     pub extra_claims: Map<String, Value>,
+    /// Object ID of the app registration, which the App registrations page shows.
+    pub registration_id: String,
+    /// The enterprise application is an owner of the registration.
+    pub owns_itself: bool,
+    /// Secrets beside `secret`; the newest last.
+    pub more_secrets: Vec<String>,
+    /// What a secret or certificate of this key ID is called, and when it ends.
+    pub about_keys: HashMap<String, (Option<String>, String)>,
+    /// Key IDs of what was registered while the app was in use.
+    pub new_keys: Vec<String>,
 }
 
 impl Default for App {
@@ -56,8 +66,36 @@ impl Default for App {
             in_exchange: true,
             object_id: super::world::guid(),
             extra_claims: Map::new(),
+            registration_id: super::world::guid(),
+            owns_itself: false,
+            more_secrets: Vec::new(),
+            about_keys: HashMap::new(),
+            new_keys: Vec::new(),
         }
     }
+}
+
+impl App {
+    /// All secrets that are registered.
+    pub fn secrets(&self) -> impl Iterator<Item = &String> {
+        self.secret.iter().chain(&self.more_secrets)
+    }
+}
+
+/// The key ID of a secret, or of a certificate in DER.
+pub fn key_id(content: &[u8]) -> String {
+    let hex: String = openssl::sha::sha256(content)[..16]
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    format!(
+        "{}-{}-4{}-a{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..]
+    )
 }
 
 /// A trust in tokens of another identity provider.

@@ -139,6 +139,9 @@ pub struct Faults {
     pub silent_connections: AtomicU32,
 
     token: Mutex<VecDeque<TokenFault>>,
+    /// So many sign-ins with a secret or certificate that was registered while the app was in use
+    /// are refused: Entra has not told all its servers of it yet.
+    pub new_keys_unknown: AtomicU32,
     /// Lifetime of access tokens in seconds; 0 leaves the usual 3599.
     pub expires_in: AtomicU64,
     /// Leave `expires_in` out of token responses.

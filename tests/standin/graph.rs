@@ -13,7 +13,7 @@ use super::http::{Request, Response};
 use super::records::GraphCall;
 use super::tokens::{self, GRAPH};
 use super::world::{World, guid};
-use super::{graph_mail, graph_send};
+use super::{graph_apps, graph_mail, graph_send};
 
 /// What Graph remembers beside the mailboxes.
 #[derive(Default)]
@@ -324,6 +324,9 @@ fn silent() -> Response {
 }
 
 fn route(world: &World, request: &Request, claims: &Value, path: &str) -> Response {
+    if let Some(rest) = path.strip_prefix("/applications") {
+        return graph_apps::answer(world, request, claims, &decoded(rest));
+    }
     let mut segments: Vec<String> = path.split('/').skip(1).map(decoded).collect();
     let user = match segments.first().map(String::as_str) {
         Some("me") => claims["upn"].as_str().unwrap_or_default().to_string(),

@@ -148,6 +148,11 @@ pub fn certificate_key(pem: &str, header: &Value) -> Option<PKey<Public>> {
     None
 }
 
+/// A certificate (PEM) in DER.
+pub fn der(pem: &str) -> Vec<u8> {
+    X509::from_pem(pem.as_bytes()).unwrap().to_der().unwrap()
+}
+
 /// The `x5t#S256` of a certificate (PEM).
 pub fn thumbprint(pem: &str) -> String {
     let certificate = X509::from_pem(pem.as_bytes()).unwrap();

@@ -17,7 +17,7 @@
 //!
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
 //! - `provider`: an authority that is not Entra ID; `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
-//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph*`: both by Microsoft Graph
+//! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph*`: both by Microsoft Graph; `graph_apps`: app registrations
 //! - `net`, `tls`, `jwt`, `message`, `echo`: the tools
 #![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
 
@@ -30,6 +30,7 @@ mod entra;
 mod faults;
 mod grants;
 mod graph;
+mod graph_apps;
 mod graph_faults;
 mod graph_folders;
 mod graph_mail;
@@ -61,7 +62,7 @@ mod world;
 #[allow(unused_imports)] // each user takes what it needs
 pub use {
     api::Standin,
-    directory::{App, Federated, User},
+    directory::{App, Federated, User, key_id},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
     graph_faults::GraphFault,
     graph_folders::folder_id,
@@ -69,4 +70,5 @@ pub use {
     mailbox::{Backup, StoredMessage},
     records::{GraphCall, Submission, TokenRequest},
     tokens::{EXCHANGE, EXCHANGE_DELEGATED, GRAPH},
+    world::is_guid,
 };

@@ -147,6 +147,13 @@ pub fn guid() -> String {
     )
 }
 
+/// Whether a text has the form of a GUID.
+pub fn is_guid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    let is_hex = |c: char| c.is_ascii_hexdigit() || c == '-';
+    lengths == [8, 4, 4, 4, 12] && text.chars().all(is_hex)
+}
+
 /// A fresh random string that is safe in URLs.
 pub fn random_word(bytes: usize) -> String {
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
