@@ -84,7 +84,14 @@ impl Expiry {
         };
         let remedy = format!("{first}, then: queuemail server set {name} {options}");
         let what = format!("the {kind} of server `{server}` {when}");
-        Some(Fault::try_later(what).cause(cause).hint(remedy))
+        let fault = Fault::try_later(what).cause(cause).hint(remedy);
+        // What has ended proves nothing any more.
+        Some(match at.as_second() > now.as_second() {
+            true => fault.hint(format!(
+                "or let the app renew it: queuemail server rotate {name}"
+            )),
+            false => fault,
+        })
     }
 }
 

@@ -47,6 +47,46 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     sync_folder(folder)
 }
 
+/// Replaces the content of a file that is there, or that a link leads to, and keeps its owner and
+/// permissions.
+///
+/// # Errors
+/// `CannotWrite`.
+pub fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
+    let path = real_path(path, End::File)?;
+    let mode = match path.exists() {
+        true => 0o777,
+        false => 0o600,
+    };
+    replace(&path, bytes, mode).map_err(|e| {
+        let why = e.root_cause().to_string();
+        let what = format!("cannot replace `{}`: {why}", path.display());
+        Fault::new(Kind::CannotWrite, what).into()
+    })
+}
+
+/// Makes sure that [`rewrite`] will find the file, a way to it, and a folder that can be written.
+///
+/// # Errors
+/// `CannotWrite`, with what to do.
+pub fn check_replaceable(path: &Path) -> Result<()> {
+    let path = real_path(path, End::File)?;
+    let folder = folder_of(&path);
+    let about = path.metadata().map_err(|e| cannot("read", &path, &e))?;
+    let above = folder.metadata().map_err(|e| cannot("read", folder, &e))?;
+    if !about.is_file() || about.dev() != above.dev() {
+        let what = format!(
+            "cannot replace `{}`: it is mounted there, or is not a plain file",
+            path.display()
+        );
+        return Err(Fault::new(Kind::CannotWrite, what).into());
+    }
+    let probe = tempfile::Builder::new()
+        .prefix(".probe")
+        .tempfile_in(folder);
+    probe.map(drop).map_err(|e| cannot("write in", folder, &e))
+}
+
 /// A file without a name in `folder`, for what memory is not to hold: it ends with the process.
 pub fn nameless(folder: &Path) -> io::Result<File> {
     tempfile::tempfile_in(folder)

@@ -6,10 +6,18 @@ use crate::fault::{Fault, Kind};
 use crate::fetch::mailbox_key;
 use crate::office::Office;
 use crate::shell;
-use crate::state::{Counter, Health, Incident, OutboxCounts, SendingWait, Store, Wait, WaitName};
+use crate::state::{
+    Counter, Health, Incident, OutboxCounts, Rotation, RotationStep, SendingWait, Store, Wait,
+    WaitName,
+};
 use crate::wording::{clock, messages, span};
 use anyhow::Result;
 use jiff::Timestamp;
+
+/// A renewal that has not come to its end for so long is a person's, in seconds.
+const LONGEST_RENEWAL: i64 = 3600;
+/// So long after its time an old credential should have been removed, in seconds.
+const LATE: i64 = 86_400;
 
 /// One mailbox and what is known of it.
 pub struct Line<'a> {
@@ -27,6 +35,8 @@ pub struct Report<'a> {
     pub outbox: OutboxCounts,
     /// Secrets and certificates whose end is known.
     pub ends: Vec<Expiry>,
+    /// Renewals of credentials that are not over.
+    pub rotations: Vec<Rotation>,
     waits: Vec<SendingWait>,
     /// What was counted, and of whom.
     pub counters: Vec<(Counter, String, u64)>,
@@ -58,6 +68,7 @@ impl<'a> Report<'a> {
                 .collect::<Result<_>>()?,
             outbox: store.outbox_counts()?,
             ends: expiry::of_servers(office),
+            rotations: rotations(office, store)?,
             waits: store.sending_waits(at)?,
             counters: store.counters()?,
             incidents,
@@ -73,6 +84,7 @@ impl<'a> Report<'a> {
             .flat_map(|line| of_mailbox(line, now, max_age))
             .chain(of_outbox(&self.outbox, now, max_age))
             .chain(self.ends.iter().filter_map(|end| end.warning(now)))
+            .chain(self.rotations.iter().filter_map(|r| of_rotation(r, now)))
             .chain(self.waits.iter().map(of_sender))
             .collect()
     }
@@ -187,4 +199,50 @@ fn of_sender(SendingWait { server, user, wait }: &SendingWait) -> Fault {
         clock(wait.until),
         wait.reason
     ))
+}
+
+/// The renewals that are not over, of apps that are still configured.
+fn rotations(office: &Office<'_>, store: &Store) -> Result<Vec<Rotation>> {
+    let mut left = Vec::new();
+    for mut rotation in store.rotations()? {
+        let mut names: Vec<&str> = office
+            .registrations()
+            .filter(|app| {
+                app.client_id
+                    .as_str()
+                    .eq_ignore_ascii_case(&rotation.client_id)
+            })
+            .map(|app| app.app_server)
+            .collect();
+        // The server may have another name by now.
+        names.sort_by_key(|name| *name != rotation.server);
+        if let (Some(name), true) = (names.first(), rotation.step != RotationStep::Done) {
+            rotation.server = (*name).to_owned();
+            left.push(rotation);
+        }
+    }
+    Ok(left)
+}
+
+/// A renewal that was left alone.
+fn of_rotation(rotation: &Rotation, now: Timestamp) -> Option<Fault> {
+    let Rotation { server, kind, .. } = rotation;
+    let (quoted, now) = (shell::quote(server), now.as_second());
+    match rotation.remove_at {
+        Some(at) if now - at > LATE => Some(
+            Fault::try_later(format!(
+                "the old {kind} of server `{server}` was to be removed {} ago",
+                span(now - at)
+            ))
+            .hint(format!("queuemail server rotate {quoted} --finish")),
+        ),
+        None if now - rotation.begun_at > LONGEST_RENEWAL => Some(
+            Fault::try_later(format!(
+                "a renewal of the {kind} of server `{server}` began {} ago and is not finished",
+                span(now - rotation.begun_at)
+            ))
+            .hint(format!("continue it: queuemail server rotate {quoted}")),
+        ),
+        _ => None,
+    }
 }

@@ -52,6 +52,7 @@ mod prompt;
 mod provision;
 mod reach;
 mod relay;
+mod rotate;
 mod secret;
 mod send;
 mod setup;

@@ -4,6 +4,10 @@
 //! OpenSSL reads them, which TLS brings along anyway; it wipes a key when it is dropped. Nothing
 //! is trusted that is read here: the system's TLS library verifies certificates.
 
+mod made;
+
+pub use made::Files;
+
 use crate::config;
 use crate::fault::{Cause, Fault};
 use crate::files;
@@ -16,6 +20,7 @@ use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{Id, PKey, PKeyRef, Private};
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 use std::cell::Cell;
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -31,6 +36,12 @@ pub struct Identity {
     pub private_key: PKey<Private>,
 }
 
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(certificate and key)")
+    }
+}
+
 impl Identity {
     /// Reads both; without `private_key` the certificate's own file holds the key. `passphrase`
     /// opens a PFX file or an encrypted key.
@@ -38,6 +49,22 @@ impl Identity {
     /// # Errors
     /// `Config`: which file cannot be used, why, and how to convert it. Never with content.
     pub fn read(
+        certificate: &Path,
+        private_key: Option<&Path>,
+        passphrase: Option<&Secret>,
+    ) -> Result<Identity, Fault> {
+        Identity::read_now(certificate, private_key, passphrase).or_else(|fault| {
+            // Both files may have been renewed between the two looks.
+            match (fault.cause, private_key) {
+                (Some(Cause::KeyOfAnother), Some(_)) => {
+                    Identity::read_now(certificate, private_key, passphrase)
+                }
+                _ => Err(fault),
+            }
+        })
+    }
+
+    fn read_now(
         certificate: &Path,
         private_key: Option<&Path>,
         passphrase: Option<&Secret>,
@@ -86,6 +113,7 @@ impl Identity {
             }),
             None => Err(file
                 .cannot("the private key belongs to another certificate")
+                .cause(Cause::KeyOfAnother)
                 .hint("both print the same public key if they belong together: openssl x509 -noout -pubkey -in CERTIFICATE; openssl pkey -pubout -in KEY")),
         }
     }
@@ -103,6 +131,17 @@ pub fn end_of(
         false => file.pkcs12(passphrase().as_ref()).ok()?.cert?,
     };
     end(&certificate)
+}
+
+/// The certificate in a PEM file, in DER: what may be shown to everybody.
+///
+/// # Errors
+/// `Config` where there is none.
+pub fn public_der(certificate: &Path) -> Result<Vec<u8>, Fault> {
+    let file = File::read("certificate", certificate)?;
+    let own = X509::stack_from_pem(&file.octets).ok().and_then(own_of);
+    let der = own.and_then(|own| own.to_der().ok());
+    der.ok_or_else(|| file.cannot("it holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"))
 }
 
 /// Of a chain, in any order, the certificate that issued none of the others.

@@ -1,10 +1,10 @@
 //! `server`: app registrations to read through, and ways to send.
 
 use super::secrets::{ClientSecret, CredentialArgs, Password, SourceArgs};
-use super::typed::{change, change_path, change_text, value};
+use super::typed::{change, change_path, change_text, guid, value};
 use crate::config::{
     Authentication, Authority, Change, ClientId, HttpsUrl, IncomingVia, Name, OauthEndpoint,
-    OutgoingVia, ServerUser, Tenant,
+    OutgoingVia, ServerUser, Span, Tenant,
 };
 use crate::net::Endpoint;
 use clap::builder::{EnumValueParser, TypedValueParser};
@@ -28,6 +28,8 @@ pub enum ServerCommand {
     },
     /// Change values of a server
     Set(Box<ServerSet>),
+    /// Renew the secret or certificate of a server
+    Rotate(RotateArgs),
     /// Remove a server that is not in use
     Remove {
         /// The server's name
@@ -197,6 +199,54 @@ pub struct ServerSet {
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  queuemail server rotate Contoso --dry-run                 shows what would happen
+  queuemail server rotate Contoso
+  queuemail server rotate Contoso --if-expires-within 30d   from cron: silent until it renews
+  queuemail server rotate Contoso --finish                  removes the old one now
+
+A new secret or certificate is registered in Entra ID by the app itself and tried. Then it replaces the
+old one in its file. The old one stays registered for the grace period; the first run after that removes
+it. If a run is interrupted, the next one continues.
+
+A certificate needs no permission to renew itself, as long as it is valid. A secret needs the application
+permission Application.ReadWrite.OwnedBy of Microsoft Graph, and the app must own its registration:
+queuemail setup-script SERVER > setup.ps1; pwsh setup.ps1 -Renewal")]
+pub struct RotateArgs {
+    /// The server's name
+    #[arg(value_name = "SERVER")]
+    pub name: String,
+    /// Do nothing unless it expires within this time
+    #[arg(long, value_name = "TIME", value_parser = value::<Span>())]
+    pub if_expires_within: Option<Span>,
+    /// How long the old one stays registered
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = value::<Span>())]
+    pub grace: Span,
+    /// Remove the old one now, and renew nothing
+    #[arg(long, conflicts_with_all = ["if_expires_within", "grace", "days", "wait", "object_id", "key_id"])]
+    pub finish: bool,
+    /// How many days the new one is valid
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=730))]
+    pub days: u32,
+    /// How long to wait until Entra ID accepts the new one
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = value::<Span>())]
+    pub wait: Span,
+    /// Object ID of the app registration, if the app cannot read it
+    #[arg(long, value_name = "ID", value_parser = guid())]
+    pub object_id: Option<String>,
+    /// ID of the present secret or certificate in the app registration, if the app cannot read it
+    #[arg(long, value_name = "ID", value_parser = guid())]
+    pub key_id: Option<String>,
+    /// Show what would happen, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,6 @@
 //! Options that are read as values of the model, with the checks of their types.
 
-use crate::config::Change;
+use crate::config::{Change, is_guid};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::fmt;
 use std::path::PathBuf;
@@ -57,6 +57,15 @@ pub(super) fn change_path() -> impl TypedValueParser<Value = Change<PathBuf>> {
         true => Change::Unset,
         false => Change::Set(PathBuf::from(text)),
     })
+}
+
+/// A GUID.
+pub(super) fn guid() -> impl TypedValueParser<Value = String> {
+    |text: &str| match text.trim() {
+        "" => Err(Refused::Empty),
+        text if is_guid(text) => Ok(text.to_owned()),
+        text => Err(Refused::Because(format!("`{text}` is not a GUID"))),
+    }
 }
 
 fn read<T: FromStr<Err = String>>(text: &str) -> Result<T, Refused> {

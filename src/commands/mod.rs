@@ -20,6 +20,7 @@ mod queue_set;
 mod send;
 mod server;
 mod server_add;
+mod server_rotate;
 mod server_set;
 mod setup_script;
 mod state;

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::apply::apply;
-use super::{server_add, server_set};
+use super::{server_add, server_rotate, server_set};
 use crate::cli::ServerCommand;
 use crate::config::{self, Tree};
 use crate::provision;
@@ -15,6 +15,7 @@ pub fn run(context: &Context, command: &ServerCommand) -> Result<()> {
         ServerCommand::List => list(context),
         ServerCommand::Show { name } => show(context, name),
         ServerCommand::Set(args) => server_set::run(context, args),
+        ServerCommand::Rotate(args) => server_rotate::run(context, args),
         ServerCommand::Remove { name, dry_run } => remove(context, name, *dry_run),
     }
 }

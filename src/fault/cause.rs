@@ -122,6 +122,8 @@ causes! {
     StoreFull,
     /// A certificate or key is protected, and its passphrase is not given.
     NoPassphrase,
+    /// A private key belongs to another certificate.
+    KeyOfAnother,
     /// The configuration is another user's, closed to this one, or not there.
     ConfigNotOurs,
     /// The queue has no delivery.

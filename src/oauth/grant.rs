@@ -25,6 +25,7 @@ use oauth2::{
     StandardRevocableToken, TokenUrl,
 };
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -42,6 +43,8 @@ pub enum Credential {
         private_key: Option<PathBuf>,
         passphrase: Option<Secret>,
     },
+    /// A certificate that is at hand.
+    Identity(Arc<Identity>),
     /// A JWT of another identity provider.
     FederatedToken(Secret),
 }
@@ -213,18 +216,22 @@ impl Client<'_> {
 
     /// The parameters of RFC 7521 §4.2, where an assertion stands for the secret.
     pub(super) fn assertion(&self) -> Result<Vec<(&'static str, String)>, Fault> {
+        let sign = |identity: &Identity| {
+            let (client_id, endpoint) = (self.client_id, self.token_endpoint);
+            assertion::client_assertion(identity, client_id, endpoint, SystemTime::now())
+        };
         let jwt = match &self.credential {
             Credential::None | Credential::Secret(_) => return Ok(Vec::new()),
             Credential::Certificate {
                 certificate,
                 private_key,
                 passphrase,
-            } => assertion::client_assertion(
-                &Identity::read(certificate, private_key.as_deref(), passphrase.as_ref())?,
-                self.client_id,
-                self.token_endpoint,
-                SystemTime::now(),
-            )?,
+            } => sign(&Identity::read(
+                certificate,
+                private_key.as_deref(),
+                passphrase.as_ref(),
+            )?)?,
+            Credential::Identity(identity) => sign(identity)?,
             Credential::FederatedToken(token) => token.expose().to_owned(),
         };
         Ok(vec![

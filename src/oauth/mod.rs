@@ -17,6 +17,7 @@ mod trace;
 pub mod fuzz;
 
 pub use answer::{Class, GrantError};
+pub use assertion::proof_of_possession;
 pub use claims::Claims;
 pub use grant::{Client, Credential};
 pub use managed_identity::managed_identity;

@@ -20,8 +20,8 @@ mod servers;
 
 pub use link::Office;
 pub use mailbox::{MailboxEntry, login_to_send};
-pub use named::Subject;
+pub use named::{AppOf, Subject};
 pub use registration::{CredentialSource, Registration};
 pub use route::{Route, is_local};
-pub use scope::{scope, v1_resource};
+pub use scope::{directory_scope, scope, v1_resource};
 pub use servers::{Account, Incoming, Outgoing};

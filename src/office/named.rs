@@ -4,7 +4,7 @@ use super::link::Office;
 use super::mailbox::MailboxEntry;
 use super::registration::Registration;
 use super::servers::{Incoming, Outgoing};
-use crate::config::{Resource, unknown};
+use crate::config::{Day, Resource, unknown};
 use crate::fault::Fault;
 use crate::shell;
 use anyhow::Result;
@@ -15,6 +15,15 @@ pub enum Subject<'a> {
     Mailbox(MailboxEntry<'a>),
     Incoming(&'a Incoming<'a>),
     Outgoing(&'a Outgoing<'a>),
+}
+
+/// An app registration that is to be changed.
+pub struct AppOf<'a> {
+    pub registration: &'a Registration<'a>,
+    /// The service root of Graph.
+    pub graph: &'a str,
+    /// When its secret expires, where the file says so.
+    pub secret_expires: Option<Day>,
 }
 
 impl Office<'_> {
@@ -103,6 +112,41 @@ impl Office<'_> {
             Some(name) => Err(unknown("server", name, &known)),
             None => Ok(()),
         }
+    }
+
+    /// The app registration that the server of this name signs in with, and what is needed to
+    /// change it; of two servers of the name, the incoming one's.
+    ///
+    /// # Errors
+    /// `Usage` where no server has the name; `Config` where an outgoing one has no app, or Graph's
+    /// host is not known.
+    pub fn app_of(&self, name: &str) -> Result<AppOf<'_>> {
+        let incoming = |name: &str| self.incoming.iter().find(|server| server.name == name);
+        let outgoing = |name: &str| self.outgoing.iter().find(|server| server.name == name);
+        let (registration, graph) = match (incoming(name), outgoing(name)) {
+            (Some(server), _) => (&server.registration, server.graph()?),
+            (None, Some(server)) => (server.registration()?, server.graph()?),
+            (None, None) => return Err(unknown("server", name, &self.config.server_names())),
+        };
+        let own = registration.app_server;
+        let secret_expires = match incoming(own) {
+            Some(server) => server.secret_expires,
+            None => outgoing(own).and_then(|server| server.secret_expires),
+        };
+        Ok(AppOf {
+            registration,
+            graph,
+            secret_expires,
+        })
+    }
+
+    /// The app registrations of all servers, as far as it is clear which they are.
+    pub fn registrations(&self) -> impl Iterator<Item = &Registration<'_>> {
+        let outgoing = self.outgoing.iter().filter_map(|s| s.registration().ok());
+        self.incoming
+            .iter()
+            .map(|s| &s.registration)
+            .chain(outgoing)
     }
 
     /// Makes sure that each name is a queue's, an address's or a server's.

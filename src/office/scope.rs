@@ -42,6 +42,12 @@ pub fn scope(
     }
 }
 
+/// The scope with which the app itself gets a token for Graph, whatever the server is for.
+pub fn directory_scope(registration: &Registration<'_>) -> String {
+    let cloud = registration.authority.cloud().unwrap_or(Cloud::Worldwide);
+    format!("{}/.default", cloud.application_resource(Resource::Graph))
+}
+
 /// The resource to name to Entra's version 1 endpoint, where that is the one to ask: in China the
 /// password grant is known to give a token for mail there, with a resource in the place of scopes.
 pub fn v1_resource(

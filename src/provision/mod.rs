@@ -29,8 +29,8 @@ pub use outgoing::Outgoing;
 pub use queue::{Mailbox, pick, remove_queue, set_queue, tree_of_queue};
 pub use secret::Wanted;
 pub use server::{
-    Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, remove_server, set_server,
-    tree_of_server,
+    Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, put_secret, put_secret_end,
+    remove_server, set_server, tree_of_server,
 };
 
 use crate::config::{self, Config, EmailAddress, Queue, Target, Tree};

@@ -2,9 +2,11 @@
 
 use super::{Outcome, differences, different, resolved};
 use crate::config::{
-    self, Config, IncomingServer, IncomingVia, Name, OutgoingServer, OutgoingVia, Tree,
+    self, Config, CredentialsMut, Day, IncomingServer, IncomingVia, Name, OutgoingServer,
+    OutgoingVia, SecretSource, Tree,
 };
 use crate::fault::Fault;
+use crate::secret::Secret;
 use crate::shell;
 use anyhow::Result;
 use std::path::Path;
@@ -111,6 +113,29 @@ pub fn set_server(
         rename_server(config, name, &new.0);
     }
     Ok(Outcome::of(&before, config))
+}
+
+/// Puts the new secret of a server into the configuration.
+pub fn put_secret(config: &mut Config, name: &str, secret: &Secret) -> Result<Outcome> {
+    set_server(config, name, &None, |server| {
+        *credentials_of(server).secret = Some(SecretSource::Plain(secret.clone()));
+        Ok(())
+    })
+}
+
+/// Puts the day into the configuration on which the secret of a server expires.
+pub fn put_secret_end(config: &mut Config, name: &str, end: Day) -> Result<Outcome> {
+    set_server(config, name, &None, |server| {
+        *credentials_of(server).secret_expires = Some(end);
+        Ok(())
+    })
+}
+
+fn credentials_of(server: Entry<'_>) -> CredentialsMut<'_> {
+    match server {
+        Entry::Incoming(server) => server.credentials_mut(),
+        Entry::Outgoing(server) => server.credentials_mut(),
+    }
 }
 
 fn rename_server(config: &mut Config, old: &str, new: &str) {

@@ -27,6 +27,7 @@ mod outbox;
 mod pace;
 mod places;
 mod quarantine;
+mod rotation;
 mod schema;
 mod seal;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
 pub use pace::Pace;
 pub use quarantine::Quarantined;
+pub use rotation::{Rotation, RotationKey, RotationStep};
 pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 

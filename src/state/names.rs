@@ -79,6 +79,8 @@ pub enum LockName<'a> {
     Message { body: &'a str },
     /// Serves one of the sessions that a submitter may have, of this number.
     Session { who: &'a str, number: u32 },
+    /// Renews credentials of this app (its client ID in lower case).
+    Rotation { client_id: &'a str },
 }
 
 impl LockName<'_> {
@@ -94,6 +96,7 @@ impl fmt::Display for LockName<'_> {
             LockName::SignIn(key) => write!(f, "token {}", key.subject()),
             LockName::Message { body } => write!(f, "{}{body}", LockName::OF_A_MESSAGE),
             LockName::Session { who, number } => write!(f, "session {who} {number}"),
+            LockName::Rotation { client_id } => write!(f, "rotation {client_id}"),
         }
     }
 }

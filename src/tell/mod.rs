@@ -11,6 +11,7 @@ pub mod nagios;
 pub mod outbox;
 mod progress;
 pub mod quarantine;
+pub mod rotate;
 pub mod schema;
 pub mod send;
 pub mod status;

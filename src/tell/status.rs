@@ -5,8 +5,8 @@ use crate::expiry::{self, Expiry};
 use crate::fault::Fault;
 use crate::health::{Line, Report};
 use crate::output::Output;
-use crate::state::{Incident, OutboxCounts};
-use crate::wording::{clock, span, stamp};
+use crate::state::{Incident, OutboxCounts, Rotation};
+use crate::wording::{clock, local_time, span, stamp};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
@@ -15,7 +15,8 @@ use serde_json::json;
 pub fn tables(output: &Output, report: &Report<'_>) -> Result<()> {
     mailboxes(output, &report.lines, report.at)?;
     outbox(output, &report.outbox, report.at)?;
-    print_ends(output, &report.ends, report.at)
+    print_ends(output, &report.ends, report.at)?;
+    print_rotations(output, &report.rotations)
 }
 
 /// For programs.
@@ -32,6 +33,7 @@ pub fn object(report: &Report<'_>, problems: &[Fault]) -> serde_json::Value {
             "oldest": time(outbox.oldest),
         },
         "expiries": ends_json(&report.ends),
+        "rotations": report.rotations.iter().map(rotation).collect::<Vec<_>>(),
         "incidents": report.incidents.iter().map(incident).collect::<Vec<_>>(),
         "problems": problems,
     })
@@ -118,6 +120,40 @@ fn print_ends(output: &Output, ends: &[Expiry], now: Timestamp) -> Result<()> {
         ]);
     }
     table.print(output)
+}
+
+/// What is left to be done of renewals.
+fn print_rotations(output: &Output, rotations: &[Rotation]) -> Result<()> {
+    for Rotation {
+        server,
+        kind,
+        remove_at,
+        begun_at,
+        ..
+    } in rotations
+    {
+        output.line(&match remove_at {
+            Some(at) => format!(
+                "the old {kind} of server `{server}` is to be removed after {}",
+                local_time(*at)
+            ),
+            None => format!(
+                "a renewal of the {kind} of server `{server}` began at {} and is not finished",
+                local_time(*begun_at)
+            ),
+        })?;
+    }
+    Ok(())
+}
+
+fn rotation(rotation: &Rotation) -> serde_json::Value {
+    json!({
+        "server": rotation.server,
+        "credential": rotation.kind,
+        "step": rotation.step.name(),
+        "began": time(Some(rotation.begun_at)),
+        "remove_after": time(rotation.remove_at),
+    })
 }
 
 fn ends_json(ends: &[Expiry]) -> Vec<serde_json::Value> {

@@ -16,6 +16,7 @@ mod questions;
 mod queue_add;
 mod queue_list;
 mod real;
+mod rotation;
 mod schema;
 mod secrets;
 mod server_add;

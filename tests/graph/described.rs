@@ -8,6 +8,7 @@
 use super::{Office, SUPPORT, sending};
 use crate::official::python;
 use crate::standin::GraphCall;
+use crate::world::CLIENT_ID;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashSet};
@@ -16,12 +17,17 @@ use std::process::Command;
 /// The operations that the program uses; those of a batch are marked.
 const USED: &[&str] = &[
     "DELETE /users/{}/messages/{}",
+    "GET /applications(appId='{appId}')",
     "GET /users/{}/mailFolders",
     "GET /users/{}/mailFolders/{}",
     "GET /users/{}/mailFolders/{}/childFolders",
     "GET /users/{}/mailFolders/{}/messages",
     "GET /users/{}/mailFolders/{}/messages/delta()",
     "GET /users/{}/mailFolders/{}/messages/{}/$value",
+    "POST /applications/{}/addKey",
+    "POST /applications/{}/addPassword",
+    "POST /applications/{}/removeKey",
+    "POST /applications/{}/removePassword",
     "POST /users/{}/mailFolders",
     "POST /users/{}/mailFolders/{}/childFolders",
     "POST /users/{}/messages",
@@ -142,7 +148,11 @@ impl Description {
             let matches = template.len() == segments.len()
                 && template.iter().zip(&segments).all(|(own, given)| {
                     // A function without parameters may be called without brackets.
-                    own.starts_with('{') || own.strip_suffix("()").unwrap_or(own) == *given
+                    own.starts_with('{')
+                        || own.strip_suffix("()").unwrap_or(own) == *given
+                        || own
+                            .strip_suffix("{appId}')")
+                            .is_some_and(|head| given.starts_with(head) && given.ends_with("')"))
                 });
             if matches && one["methods"].get(method).is_some() {
                 let named = template.iter().map(|own| match own.starts_with('{') {
@@ -262,6 +272,7 @@ impl Description {
             "bool" => value.is_boolean(),
             "int" => value.is_i64(),
             "float" => value.is_number(),
+            "uuid" => crate::standin::is_guid(text),
             "bytes" => value.is_string() && STANDARD.decode(text).is_ok(),
             // The dates of errors have no zone.
             "datetime" => {
@@ -411,6 +422,24 @@ fn everything(office: &Office) {
         .run(["check", "--boundary", "ceo@contoso.example"])
         .ends();
     sending::everything(office);
+    renewals(office);
+}
+
+/// A secret is renewed, and a certificate.
+fn renewals(office: &Office) {
+    let world = &office.world;
+    let identity = crate::standin::jwt::make_certificate("t");
+    world.write("app.pem", format!("{}{}", identity.0, identity.1));
+    office.m365.change_app(CLIENT_ID, |app| {
+        app.roles.push("Application.ReadWrite.OwnedBy");
+        app.owns_itself = true;
+        app.certificates.push(identity.0.clone());
+    });
+    let rotate = ["server", "rotate", "in", "--grace", "0s"];
+    world.run(rotate).succeeds();
+    let set = ["server", "set", "in", "--secret-env", "", "--certificate"];
+    world.run(set).arg(world.path("app.pem")).succeeds();
+    world.run(rotate).succeeds();
 }
 
 #[test]

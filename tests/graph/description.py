@@ -1,4 +1,4 @@
-"""Microsoft's description of Graph, as far as it is about mail, as JSON.
+"""Microsoft's description of Graph, as far as it is about mail and app registrations, as JSON.
 
 Their SDK for Python is generated from their OpenAPI description and holds all of it that we look
 at: of each path its template with the query parameters that it takes, the methods with the types
@@ -42,8 +42,12 @@ def kind(getter, name, places):
 
 
 def operations():
-    for place in ["messages", "mail_folders", "send_mail"]:
-        for file in sorted((ROOT / "users/item" / place).rglob("*_request_builder.py")):
+    places = [f"users/item/{place}" for place in ["messages", "mail_folders", "send_mail"]]
+    keys = ["add_key", "add_password", "remove_key", "remove_password"]
+    places += [f"applications/item/{place}" for place in keys]
+    places.append("applications_with_app_id")
+    for place in places:
+        for file in sorted((ROOT / place).rglob("*_request_builder.py")):
             text = file.read_text()
             places = imports(file, text)
             path, _, query = TEMPLATE.search(text)[1].partition("{?")

@@ -98,6 +98,15 @@ impl Client {
         url
     }
 
+    /// An address below the service root.
+    pub fn service_url(&self, segments: &[&str]) -> Url {
+        let mut url = self.root.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(segments);
+        }
+        url
+    }
+
     /// A link that Graph gave.
     ///
     /// # Errors
@@ -147,9 +156,11 @@ impl Client {
             .uri(url.as_str())
             .header(AUTHORIZATION, bearer)
             .header(ACCEPT, "application/json")
-            .header("prefer", prefer)
             .header("client-request-id", &id)
             .header("return-client-request-id", "true");
+        if !prefer.is_empty() {
+            request = request.header("prefer", prefer);
+        }
         if let Some((kind, _)) = body {
             request = request.header(CONTENT_TYPE, kind);
         }

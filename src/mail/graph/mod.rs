@@ -19,6 +19,8 @@ mod retrieve;
 mod sending;
 mod settle;
 
+pub use client::Client;
+pub use faults::{Failure, Meaning, Refusal};
 pub use sending::transport;
 
 use super::{
@@ -30,7 +32,6 @@ use crate::fault::{Fault, Kind};
 use crate::http::Agent;
 use crate::secret::Secret;
 use anyhow::Result;
-use client::Client;
 use folders::Found;
 use settle::OpenFolder;
 use std::collections::HashMap;

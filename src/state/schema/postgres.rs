@@ -230,6 +230,11 @@ CREATE TABLE run (
     mailboxes bigint NOT NULL DEFAULT 0,
     messages  bigint NOT NULL DEFAULT 0
 );
+-- Credentials of apps that were renewed, or are being renewed.
+CREATE TABLE rotation (
+    key    text COLLATE "C" PRIMARY KEY,
+    record text NOT NULL
+);
 "#];
 
 /// The version of the tables that this program makes and uses.

@@ -297,6 +297,14 @@ const MIGRATIONS: &[&str] = &[
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX history_recipient_of ON history_recipient (history);
 ",
+    "
+    CREATE TABLE rotation (
+        -- the client ID in lower case and where the credential is, joined by a tab
+        key    TEXT PRIMARY KEY,
+        -- how far the last renewal of it is (JSON)
+        record TEXT NOT NULL
+    ) STRICT;
+",
 ];
 
 /// What our databases are known by, in SQLite's `application_id`: "qmst".
