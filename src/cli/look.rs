@@ -1,8 +1,10 @@
 //! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `history`,
 //! `quarantine`.
 
+use super::server::{AuthArg, IncomingViaArg};
 use super::typed::value;
-use crate::config::Moment;
+use crate::config::{Authentication, Authority, IncomingVia, Moment, Name};
+use clap::builder::{EnumValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -37,6 +39,11 @@ Examples:
   queuemail setup-script > setup.ps1           then: pwsh setup.ps1
   queuemail setup-script Contoso > setup.ps1   for one server
   queuemail setup-script --undo > undo.ps1     removes it again
+  queuemail setup-script --create Contoso --address https://login.microsoftonline.com/contoso.com > new.ps1
+                                               makes a new app registration for a server
+
+pwsh setup.ps1 -WhatIf shows what a script would change, and changes nothing. With -Renewal the apps may
+renew their own secrets (queuemail server rotate).
 
 The script contains only the app registrations, permissions and mailboxes of the configuration, and no
 secret. It can run again at any time.")]
@@ -47,6 +54,24 @@ pub struct SetupScriptArgs {
     /// Print a script that removes what the script sets up
     #[arg(long)]
     pub undo: bool,
+    /// Print a script that makes a new app registration, and then shows how to add this server
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["names", "undo"], requires = "address", value_parser = value::<Name>())]
+    pub create: Option<Name>,
+    /// Login address of the new server: https://<login host>/<tenant>
+    #[arg(long, value_name = "URL", requires = "create", value_parser = value::<Authority>())]
+    pub address: Option<Authority>,
+    /// The new server signs in as the app (oauth-service, the default) or as a person (oauth-user)
+    #[arg(long, value_name = "TYPE", requires = "create", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    pub auth: Option<Authentication>,
+    /// The new server reads through imap (the default), graph or auto
+    #[arg(long, value_name = "WAY", requires = "create", value_parser = EnumValueParser::<IncomingViaArg>::new().map(IncomingVia::from))]
+    pub via: Option<IncomingVia>,
+    /// Register this certificate (PEM) instead of making a client secret
+    #[arg(long, value_name = "PEM", requires = "create")]
+    pub certificate: Option<PathBuf>,
+    /// Its private key, for the command that adds the server; the script does not contain it
+    #[arg(long, value_name = "PEM", requires = "certificate")]
+    pub private_key: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

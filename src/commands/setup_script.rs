@@ -2,21 +2,24 @@
 
 use super::Context;
 use crate::cli::SetupScriptArgs;
-use crate::config;
+use crate::config::{self, Authentication};
 use crate::fault::Fault;
 use crate::office::Office;
-use crate::setup;
+use crate::setup::{self, NewApp, Plan};
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
-    let config = config::load(&context.config_path)?;
-    let office = Office::link(&config)?;
-    let plan = setup::plan(&office, &args.names)?;
-    if plan.tenants.is_empty() {
-        return Err(Fault::config("there is no server of Entra ID to set up")
-            .hint("queuemail server add incoming NAME --address … --auth … --client-id …")
-            .into());
-    }
+    let plan = match (&args.create, &args.address) {
+        (Some(name), Some(address)) => setup::plan_of_new(&NewApp {
+            name: &name.0,
+            address,
+            authentication: args.auth.unwrap_or(Authentication::OauthService),
+            via: args.via.unwrap_or_default(),
+            certificate: args.certificate.as_deref(),
+            private_key: args.private_key.as_deref(),
+        })?,
+        _ => of_configuration(context, &args.names)?,
+    };
     let script = setup::script(&plan, args.undo);
     if context.output.json {
         return context
@@ -24,4 +27,16 @@ pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
             .json(&serde_json::json!({ "script": script }));
     }
     context.output.line(script.trim_end())
+}
+
+fn of_configuration(context: &Context, names: &[String]) -> Result<Plan> {
+    let config = config::load(&context.config_path)?;
+    let office = Office::link(&config)?;
+    let plan = setup::plan(&office, names)?;
+    if plan.tenants.is_empty() {
+        return Err(Fault::config("there is no server of Entra ID to set up")
+            .hint("queuemail server add incoming NAME --address … --auth … --client-id …")
+            .into());
+    }
+    Ok(plan)
 }

@@ -1,25 +1,31 @@
 //! The PowerShell that an administrator of Exchange and Entra ID must run, from the
 //! configuration: exactly its mailboxes, exactly the permissions of the ways in use.
 //!
-//! The script is data, made here, and two fixed texts that work on it (`apply.ps1` and
-//! `undo.ps1`), so that no name is ever a part of a command.
+//! The script is data, made here, and fixed texts that work on it (`create.ps1`,
+//! `apply.ps1` and `undo.ps1`), so that no name is ever a part of a command.
 
+mod create;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 use crate::powershell::always_quoted;
-use plan::{Delegate, SendAs, Tenant};
+pub use create::{NewApp, plan_of_new};
+use plan::{Create, Delegate, SendAs, Tenant};
 pub use plan::{Plan, plan};
 use std::fmt::Write;
 
+const CREATE: &str = include_str!("create.ps1");
 const APPLY: &str = include_str!("apply.ps1");
 const UNDO: &str = include_str!("undo.ps1");
 
 /// The script that sets a plan up, or takes it back.
 pub fn script(plan: &Plan, undo: bool) -> String {
     let mut text = String::new();
+    let mut apps = plan.tenants.iter().flat_map(|tenant| &tenant.apps);
+    let creates = apps.any(|app| app.create.is_some());
     let what = match undo {
+        false if creates => "Makes an app registration with which queuemail signs in",
         false => "Lets queuemail read and send what its configuration says, and nothing else",
         true => "Takes back what lets queuemail read and send",
     };
@@ -34,6 +40,7 @@ pub fn script(plan: &Plan, undo: bool) -> String {
 Made by `queuemail setup-script`. It may be run again at any time: what is there already stays.
 It needs PowerShell 7 with the modules above (Install-Module NAME), and an administrator of Entra
 ID (Privileged Role Administrator) who is also one of Exchange; it asks for the sign-in to both.
+With -WhatIf it signs in, says what it would change, and changes nothing.
 "
     );
     if !undo {
@@ -41,19 +48,37 @@ ID (Privileged Role Administrator) who is also one of Exchange; it asks for the 
             ".PARAMETER TenantWide
 For Graph: grant Mail.ReadWrite and Mail.Send for every mailbox of the tenant instead of a scope
 (RBAC for Applications) that holds the mailboxes below only.
-#>
-[CmdletBinding()]
-param([switch]$TenantWide)
+.PARAMETER Renewal
+Let the apps renew their own secrets (queuemail server rotate): each becomes an owner of its own
+registration and gets Application.ReadWrite.OwnedBy of Graph. A certificate needs neither.
 ",
         );
+        let mut parameters = "[switch]$TenantWide, [switch]$Renewal".to_owned();
+        if creates {
+            text.push_str(
+                ".PARAMETER SecretPath
+Write the new client secret to this file instead of the screen.
+.PARAMETER SecretDays
+How many days the new client secret is valid.
+",
+            );
+            parameters.push_str(", [string]$SecretPath, [int]$SecretDays = 365");
+        }
+        let _ = write!(
+            text,
+            "#>\n[CmdletBinding(SupportsShouldProcess)]\nparam({parameters})\n"
+        );
     } else {
-        text.push_str("#>\n[CmdletBinding()]\nparam()\n");
+        text.push_str("#>\n[CmdletBinding(SupportsShouldProcess)]\nparam()\n");
     }
     text.push_str("\n$Tenants = @(\n");
     for tenant in &plan.tenants {
         write_tenant(&mut text, tenant);
     }
     text.push_str(")\n");
+    if creates {
+        text.push_str(CREATE);
+    }
     text.push_str(if undo { UNDO } else { APPLY });
     text
 }
@@ -95,6 +120,17 @@ fn write_tenant(text: &mut String, tenant: &Tenant) {
             "# True where another server of the configuration signs in with it too.",
         );
         line(16, &format!("Shared = ${}", app.shared));
+        match &app.create {
+            None => line(16, "Create = $null"),
+            Some(create) => {
+                line(16, "# What the app registration is to be.");
+                line(16, "Create = @{");
+                for entry in create_entries(create) {
+                    line(20, &entry);
+                }
+                line(16, "}");
+            }
+        }
         for (key, list) in [
             ("ExchangePermissions", &app.exchange_permissions),
             ("GraphPermissions", &app.graph_permissions),
@@ -130,6 +166,29 @@ fn write_tenant(text: &mut String, tenant: &Tenant) {
     }
     line(8, ")");
     line(4, "}");
+}
+
+fn create_entries(create: &Create) -> Vec<String> {
+    let Create {
+        name,
+        is_public,
+        certificate,
+        certificate_options,
+        server_add,
+    } = create;
+    let certificate = certificate.as_deref().unwrap_or_default();
+    vec![
+        format!("Name = {}", always_quoted(name)),
+        format!("Public = ${is_public}"),
+        format!("Certificate = {}", always_quoted(certificate)),
+        format!(
+            "CertificateOptions = {}",
+            always_quoted(certificate_options)
+        ),
+        format!("ServerAdd = {}", always_quoted(server_add)),
+        "# Filled in once it is made.".to_owned(),
+        "Line = ''".to_owned(),
+    ]
 }
 
 /// A list of words, each on a line of its own where there are several.

@@ -47,6 +47,22 @@ pub struct App {
     pub mailboxes: Vec<String>,
     pub graph_read: Vec<String>,
     pub graph_send: Vec<String>,
+    /// The registration is not there yet.
+    pub create: Option<Create>,
+}
+
+/// An app registration that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Create {
+    pub name: String,
+    /// A public client, with which people sign in.
+    pub is_public: bool,
+    /// In DER, in base64; without one a secret is made.
+    pub certificate: Option<String>,
+    /// The options of `server add` for the certificate.
+    pub certificate_options: String,
+    /// The command that adds the server, without what is known later.
+    pub server_add: String,
 }
 
 /// A person who reads or sends from a mailbox that is not theirs.
@@ -203,7 +219,7 @@ fn shared(plan: &mut Plan, office: &Office<'_>, chosen: &impl Fn(&str) -> bool) 
 }
 
 impl Plan {
-    fn tenant(&mut self, authority: &Authority) -> &mut Tenant {
+    pub(super) fn tenant(&mut self, authority: &Authority) -> &mut Tenant {
         let name = authority.tenant.as_str();
         let at = match self.tenants.iter().position(|t| t.tenant == name) {
             Some(at) => at,
@@ -231,7 +247,7 @@ impl Plan {
 }
 
 impl Tenant {
-    fn app(&mut self, client_id: &str, server: &str, service: bool) -> &mut App {
+    pub(super) fn app(&mut self, client_id: &str, server: &str, service: bool) -> &mut App {
         let same = |app: &App| app.client_id.eq_ignore_ascii_case(client_id);
         let at = match self.apps.iter().position(same) {
             Some(at) => at,
@@ -261,7 +277,7 @@ impl Tenant {
 }
 
 impl App {
-    fn needs(&mut self, purpose: Purpose, authentication: Authentication) {
+    pub(super) fn needs(&mut self, purpose: Purpose, authentication: Authentication) {
         let list = match (authentication, purpose.is_graph()) {
             (Authentication::OauthService, false) => &mut self.exchange_permissions,
             (Authentication::OauthService, true) => &mut self.graph_permissions,
@@ -281,7 +297,7 @@ fn add(list: &mut Vec<String>, value: &str) {
 }
 
 /// A script is read by people: what does not show has no place in it.
-fn check(plan: &Plan) -> Result<(), Fault> {
+pub(super) fn check(plan: &Plan) -> Result<(), Fault> {
     for tenant in &plan.tenants {
         let of_apps = tenant.apps.iter().flat_map(|app| {
             app.servers
@@ -290,6 +306,7 @@ fn check(plan: &Plan) -> Result<(), Fault> {
                 .chain(&app.graph_read)
                 .chain(&app.graph_send)
                 .chain([&app.client_id])
+                .chain(app.create.iter().map(|create| &create.certificate_options))
         });
         let delegates = tenant
             .delegates

@@ -1,11 +1,13 @@
 //! The scripts, read by a PowerShell grammar: no name escapes its quotes.
 
 use super::plan::{App, Delegate, SendAs, Tenant};
-use super::{Plan, plan, script};
-use crate::config::Config;
+use super::{NewApp, Plan, plan, plan_of_new, script};
+use crate::config::{Authentication, Authority, Config, IncomingVia};
 use crate::office::Office;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::OnceLock;
 use tree_sitter::Parser;
 
 /// The texts of all nodes of a kind; panics where the grammar finds a mistake.
@@ -208,6 +210,130 @@ fn both_scripts_are_powershell() {
             .iter()
             .any(|c| c.starts_with("New-") || c.starts_with("Add-"))
     );
+}
+
+/// Commands that change something, by their verbs.
+const CHANGES: &[&str] = &["Add", "New", "Remove", "Set", "Update"];
+
+/// What stands before each command that changes something asks whether it may (-WhatIf).
+#[test]
+fn nothing_is_changed_without_asking() {
+    let plan = plan(&Office::link(&config()).unwrap(), &[]).unwrap();
+    let create = plan_of_new(&new_app("Contoso", None)).unwrap();
+    for text in [
+        script(&plan, false),
+        script(&plan, true),
+        script(&create, false),
+    ] {
+        assert!(
+            text.contains("[CmdletBinding(SupportsShouldProcess)]"),
+            "{text}"
+        );
+        let mut blocks = read(&text, "function_statement");
+        assert!(blocks.len() > 4, "{}", blocks.len());
+        let main = text.split_once("\nforeach ($tenant in $Tenants) {");
+        blocks.push(format!("{{{}", main.unwrap().1));
+        for block in blocks {
+            let body = block.split_once('{').unwrap().1;
+            assert_eq!(unasked(body), None, "in\n{block}");
+        }
+    }
+    let hasty = "
+    if ($x -and $PSCmdlet.ShouldProcess($x, 'y')) {
+        Set-CASMailbox -Identity $x
+    }
+    $made = New-MgApplication";
+    // A question of a block that is over counts no more.
+    assert_eq!(unasked(hasty).unwrap().trim(), "$made = New-MgApplication");
+}
+
+/// The first line that changes something and has no question before it in its block.
+fn unasked(body: &str) -> Option<&str> {
+    let mut asked: Vec<usize> = Vec::new();
+    for line in body.lines() {
+        let indent = line.len() - line.trim_start().len();
+        // A block that ended takes its questions with it, and the one at its head.
+        if line.trim_start().starts_with('}') {
+            asked.retain(|at| *at < indent);
+        }
+        let word = line
+            .trim_start_matches(|c: char| !c.is_ascii_alphabetic())
+            .split_once('-');
+        let piped = line.split(['|', '=', '{']).any(|part| {
+            CHANGES
+                .iter()
+                .any(|verb| part.trim_start().starts_with(&format!("{verb}-")))
+        });
+        let changes = piped || word.is_some_and(|(verb, _)| CHANGES.contains(&verb.trim()));
+        if changes && asked.is_empty() {
+            return Some(line);
+        }
+        if line.contains("$PSCmdlet.ShouldProcess(") {
+            asked.push(indent);
+        }
+    }
+    None
+}
+
+fn new_app<'a>(name: &'a str, certificate: Option<&'a Path>) -> NewApp<'a> {
+    static ADDRESS: OnceLock<Authority> = OnceLock::new();
+    NewApp {
+        name,
+        address: ADDRESS.get_or_init(|| {
+            "https://login.microsoftonline.us/contoso.example"
+                .parse()
+                .unwrap()
+        }),
+        authentication: Authentication::OauthService,
+        via: IncomingVia::Imap,
+        certificate,
+        private_key: None,
+    }
+}
+
+#[test]
+fn a_new_registration_is_made_and_the_command_that_adds_the_server_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("it's.pem");
+    let identity = crate::x509::Identity::make("t", 1).unwrap();
+    std::fs::write(&path, identity.pem().unwrap()).unwrap();
+    let text = script(&plan_of_new(&new_app("Bob's", Some(&path))).unwrap(), false);
+    let found = commands(&text);
+    for command in [
+        "New-MgApplication",
+        "New-MgServicePrincipal",
+        "Add-MgApplicationPassword",
+    ] {
+        assert!(found.contains(command), "{command}: {found:?}");
+    }
+    let names = names(&text);
+    let add = "queuemail server add incoming 'Bob'\\''s' --address https://login.microsoftonline.us/contoso.example --auth oauth-service";
+    assert!(names.contains(add), "{names:?}");
+    assert!(
+        names.contains("IMAP.AccessAsApp") && names.contains("USGov"),
+        "{names:?}"
+    );
+    let der = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        identity.der().unwrap(),
+    );
+    assert!(names.contains(der.as_str()));
+    assert!(!text.contains("PRIVATE"), "the key stays here");
+    // A person signs in without a secret.
+    let person = NewApp {
+        authentication: Authentication::OauthUser,
+        ..new_app("People", None)
+    };
+    let text = script(&plan_of_new(&person).unwrap(), false);
+    assert!(
+        text.contains("Public = $true") && text.contains("OwnName = ''"),
+        "{text}"
+    );
+    let both = NewApp {
+        authentication: Authentication::OauthUser,
+        ..new_app("People", Some(&path))
+    };
+    assert!(plan_of_new(&both).is_err());
 }
 
 #[test]

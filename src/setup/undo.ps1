@@ -13,8 +13,10 @@ function Revoke-ApplicationPermission($Application, [string]$Service, [string[]]
     Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $Application.Id -All |
         Where-Object { $_.ResourceId -eq $resource.Id -and $ids -contains $_.AppRoleId } |
         ForEach-Object {
-            Write-Host "  taking back a permission of $($resource.DisplayName)"
-            Remove-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $Application.Id -AppRoleAssignmentId $_.Id
+            if ($PSCmdlet.ShouldProcess($Application.DisplayName, "take back a permission of $($resource.DisplayName)")) {
+                Write-Host "  taking back a permission of $($resource.DisplayName)"
+                Remove-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $Application.Id -AppRoleAssignmentId $_.Id
+            }
         }
 }
 
@@ -25,6 +27,7 @@ function Revoke-DelegatedPermission($Application, [string]$Service, [string[]]$P
     Get-MgOauth2PermissionGrant -All -Filter "clientId eq '$($Application.Id)'" |
         Where-Object { $_.ResourceId -eq $resource.Id -and $_.ConsentType -eq 'AllPrincipals' } |
         ForEach-Object {
+            if (-not $PSCmdlet.ShouldProcess($Application.DisplayName, "take back $($Permissions -join ' ')")) { return }
             $left = @($_.Scope.Trim() -split '\s+' | Where-Object { $Permissions -notcontains $_ })
             if ($left) {
                 Update-MgOauth2PermissionGrant -OAuth2PermissionGrantId $_.Id -Scope ($left -join ' ')
@@ -37,10 +40,24 @@ function Revoke-DelegatedPermission($Application, [string]$Service, [string[]]$P
 
 # Takes a role within a scope back, and the scope away.
 function Revoke-GraphRole([string]$Name) {
+    if (-not $PSCmdlet.ShouldProcess($Name, 'remove the role and its scope')) { return }
     Get-ManagementRoleAssignment | Where-Object { $_.Name -eq $Name } |
         Remove-ManagementRoleAssignment -Confirm:$false
     Get-ManagementScope | Where-Object { $_.Name -eq $Name } |
         Remove-ManagementScope -Confirm:$false
+}
+
+# The app no longer owns its own registration, as it did to renew its secrets.
+function Revoke-Renewal($Application) {
+    $registration = Get-MgApplication -Filter "appId eq '$($Application.AppId)'"
+    if (-not $registration) { return }
+    Get-MgApplicationOwner -ApplicationId $registration.Id -All | Where-Object { $_.Id -eq $Application.Id } |
+        ForEach-Object {
+            if ($PSCmdlet.ShouldProcess($registration.DisplayName, 'remove the app from its owners')) {
+                Remove-MgApplicationOwnerByRef -ApplicationId $registration.Id -DirectoryObjectId $_.Id
+            }
+        }
+    Revoke-ApplicationPermission $Application $Graph @('Application.ReadWrite.OwnedBy')
 }
 
 foreach ($tenant in $Tenants) {
@@ -54,18 +71,24 @@ foreach ($tenant in $Tenants) {
     }
 
     foreach ($pair in $tenant.SendAs) {
-        Write-Host "$($pair.Mailbox) may no longer send as $($pair.Address)"
-        Remove-RecipientPermission -Identity $pair.Address -Trustee $pair.Mailbox -AccessRights SendAs `
-            -Confirm:$false -WarningAction SilentlyContinue
+        if ($PSCmdlet.ShouldProcess($pair.Address, "stop $($pair.Mailbox) from sending as it")) {
+            Write-Host "$($pair.Mailbox) may no longer send as $($pair.Address)"
+            Remove-RecipientPermission -Identity $pair.Address -Trustee $pair.Mailbox -AccessRights SendAs `
+                -Confirm:$false -WarningAction SilentlyContinue
+        }
     }
     # The mailbox heeds the tenant's switch again. IMAP stays as it is, for it is on by default.
     foreach ($mailbox in $tenant.Smtp) {
-        Set-CASMailbox -Identity $mailbox -SmtpClientAuthenticationDisabled $null -WarningAction SilentlyContinue
+        if ($PSCmdlet.ShouldProcess($mailbox, 'leave SMTP submission to the setting of the tenant')) {
+            Set-CASMailbox -Identity $mailbox -SmtpClientAuthenticationDisabled $null -WarningAction SilentlyContinue
+        }
     }
     foreach ($delegate in $tenant.Delegates) {
-        Write-Host "no access to $($delegate.Mailbox) for $($delegate.Account)"
-        Remove-MailboxPermission -Identity $delegate.Mailbox -User $delegate.Account -AccessRights FullAccess `
-            -Confirm:$false -WarningAction SilentlyContinue
+        if ($PSCmdlet.ShouldProcess($delegate.Mailbox, "take full access from $($delegate.Account)")) {
+            Write-Host "no access to $($delegate.Mailbox) for $($delegate.Account)"
+            Remove-MailboxPermission -Identity $delegate.Mailbox -User $delegate.Account -AccessRights FullAccess `
+                -Confirm:$false -WarningAction SilentlyContinue
+        }
     }
     foreach ($app in $tenant.Apps) {
         Write-Host "app $($app.AppId), server $($app.Server)"
@@ -75,11 +98,13 @@ foreach ($tenant in $Tenants) {
             $principal = Get-ServicePrincipal | Where-Object { $_.AppId -eq $app.AppId }
             if ($principal) {
                 foreach ($mailbox in $app.Mailboxes) {
-                    Write-Host "  no access to $mailbox"
-                    Remove-MailboxPermission -Identity $mailbox -User $principal.Identity -AccessRights FullAccess `
-                        -Confirm:$false -WarningAction SilentlyContinue
+                    if ($PSCmdlet.ShouldProcess($mailbox, "take full access from app $($app.AppId)")) {
+                        Write-Host "  no access to $mailbox"
+                        Remove-MailboxPermission -Identity $mailbox -User $principal.Identity -AccessRights FullAccess `
+                            -Confirm:$false -WarningAction SilentlyContinue
+                    }
                 }
-                if (-not $app.Shared) {
+                if (-not $app.Shared -and $PSCmdlet.ShouldProcess($app.Server, 'remove the app from Exchange')) {
                     Write-Host '  Exchange forgets the app'
                     $principal | Remove-ServicePrincipal -Confirm:$false
                 }
@@ -89,6 +114,7 @@ foreach ($tenant in $Tenants) {
         if ($application -and -not $app.Shared) {
             Revoke-ApplicationPermission $application $Exchange $app.ExchangePermissions
             Revoke-ApplicationPermission $application $Graph $app.GraphPermissions
+            Revoke-Renewal $application
             Revoke-DelegatedPermission $application $Exchange $app.DelegatedExchange
             Revoke-DelegatedPermission $application $Graph $app.DelegatedGraph
         }

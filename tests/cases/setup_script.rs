@@ -58,3 +58,36 @@ fn an_unknown_server_is_named() {
         .fails(64)
         .mentions("did you mean `out`?");
 }
+
+#[test]
+fn a_script_makes_a_new_registration_without_a_configuration() {
+    let world = World::new();
+    let create = [
+        "setup-script",
+        "--create",
+        "Contoso",
+        "--address",
+        "https://login.microsoftonline.com/contoso.onmicrosoft.com",
+    ];
+    let made = world.run(create).succeeds();
+    for text in [
+        "param([switch]$TenantWide, [switch]$Renewal, [string]$SecretPath, [int]$SecretDays = 365)",
+        "Name = 'Contoso'",
+        "ServerAdd = 'queuemail server add incoming Contoso --address https://login.microsoftonline.com/contoso.onmicrosoft.com --auth oauth-service'",
+        "New-MgApplication -BodyParameter",
+        "Add-MgApplicationPassword",
+    ] {
+        assert!(made.stdout.contains(text), "{text}\n{made}");
+    }
+    world
+        .run(create)
+        .args(["--auth", "oauth-user", "--via", "graph"])
+        .succeeds()
+        .shows("--auth oauth-user --via graph'");
+    world.run(["setup-script", "--create", "Contoso"]).fails(64);
+    world
+        .run(create)
+        .args(["--certificate", "missing.pem"])
+        .fails(78)
+        .mentions("cannot use certificate `missing.pem`");
+}
