@@ -567,7 +567,8 @@ impl Work<'_> {
 
     /// Ends a run after a new credential is in its place.
     fn end(mut self, rotation: Rotation) -> Result<Outcome> {
-        let rotation = match is_due(&rotation) {
+        let finish = self.order.until == Until::Finished;
+        let rotation = match finish || is_due(&rotation) {
             true => self.remove_old(rotation)?,
             false => rotation,
         };
