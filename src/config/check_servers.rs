@@ -1,13 +1,7 @@
 //! Whether a server can sign in and reach its hosts, as far as the file can tell.
 
-use super::app::Apps;
-use super::cloud::{Authority, Cloud};
-use super::credential::ManagedIdentity;
-use super::model::*;
 use super::problem::{Found, Kind, dangling};
-use super::secret_source::SecretSource;
-use super::server_credentials::Credentials;
-use super::values::*;
+use crate::model::*;
 
 /// The credentials given, a certificate with its key counting once.
 fn given(c: &Credentials) -> Vec<&'static str> {

@@ -3,7 +3,7 @@
 use super::hidden::is_key;
 use super::locate::{self, Part, Step};
 use super::mistake::Mistake;
-use super::names::nearest;
+use crate::model::nearest;
 
 /// Words for what serde_yaml refuses. Its message is `PATH: TEXT at line L column C`.
 pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {

@@ -25,12 +25,12 @@ mod start;
 mod verdict;
 mod visit;
 
-use crate::config::{AfterFetch, Day, Recording, Select, Start, Target, Webhook};
 use crate::delivery::{self, Intent, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Kind, kind_of};
 use crate::files::folder_of;
 use crate::mail::{self, Mailbox, RemoteId};
+use crate::model::{AfterFetch, Day, Recording, Select, Start, Target, Webhook};
 use crate::state::{
     About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity,
 };

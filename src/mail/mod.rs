@@ -23,8 +23,8 @@ pub use summary::Summary;
 pub use traits::{Detail, Traits};
 use traits::{bare_id, single_spaced};
 
-use crate::config::{AfterFetch, Select};
 use crate::fault::{Cause, Fault, Kind};
+use crate::model::{AfterFetch, Select};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;

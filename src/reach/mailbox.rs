@@ -6,13 +6,13 @@
 //! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
 use super::way::{Permission, ReadWay, is_about_the_way, to_grant};
-use crate::config::{AfterFetch, Authentication, IncomingVia};
 use crate::fault::{Fault, Kind, Scene, kind_of};
 use crate::http::{self, Agent, Preparation};
 use crate::mail::Mailbox;
 use crate::mail::graph::{self, GraphMailbox};
 use crate::mail::imap::{self, ImapMailbox};
 use crate::means::Means;
+use crate::model::{AfterFetch, Authentication, IncomingVia};
 use crate::net;
 use crate::office::{Incoming, MailboxEntry, Office, Route};
 use crate::output::escape;

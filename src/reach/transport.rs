@@ -6,12 +6,12 @@
 //! other way is taken.
 
 use super::way::{Permission, SendWay, is_about_the_way};
-use crate::config::{Authentication, OutgoingVia};
 use crate::fault::Fault;
 use crate::http::Agent;
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::means::Means;
+use crate::model::{Authentication, OutgoingVia};
 use crate::net;
 use crate::office::{Office, Route};
 use crate::secret::Secret;

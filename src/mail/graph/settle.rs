@@ -9,9 +9,9 @@ use super::batch::Part;
 use super::client::Client;
 use super::faults::{Failure, Meaning};
 use super::folders::{self, Found};
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope};
 use crate::mail::RemoteId;
+use crate::model::AfterFetch;
 use anyhow::Result;
 use serde_json::{Value, json};
 

@@ -7,9 +7,9 @@
 use super::faults::{Meaning, meaning, scope};
 use super::wire::Failure;
 use super::{ImapMailbox, search, uid_set};
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope, kind_of};
 use crate::mail::{Mailbox, RemoteId, Settled, utf7};
+use crate::model::AfterFetch;
 use anyhow::Result;
 
 /// Messages in one command.

@@ -1,11 +1,11 @@
 //! The questions about a mailbox and its queue.
 
 use super::{ask, ask_any, choose, introduce, password};
-use crate::config::{
+use crate::fault::Fault;
+use crate::model::{
     Address, AfterFetch, Authentication, Config, Day, EmailAddress, Language, Name, Priority,
     Queue, Start, Target,
 };
-use crate::fault::Fault;
 use crate::provision::{Mailbox, Person};
 use anyhow::Result;
 

@@ -1,7 +1,7 @@
 //! The questions about a server.
 
 use super::{ask, ask_any, ask_optional, choose, file, introduce, password};
-use crate::config::{
+use crate::model::{
     self, Authentication, Authority, Change, ClientId, Config, Day, Given, IncomingVia,
     ManagedIdentity, Name, OutgoingVia, Tenant,
 };
@@ -199,7 +199,7 @@ fn client_id(person: &dyn Person, microsoft: bool) -> Result<ClientId> {
         person,
         "Application (client) ID",
         None,
-        |id: &ClientId| match microsoft && !config::is_guid(id.as_str()) {
+        |id: &ClientId| match microsoft && !model::is_guid(id.as_str()) {
             true => Err(format!(
                 "`{id}` is no GUID: the page of the app registration shows it"
             )),
@@ -269,7 +269,7 @@ fn credential(
             1 => *secret = Some(Given::source("file", file(person, "File of the secret")?)),
             2 => {
                 let question = "Command that prints the secret (words split as a shell does)";
-                let check = |text: &str| config::command_words(text).map(drop);
+                let check = |text: &str| model::command_words(text).map(drop);
                 let text = person.line(question, None, &check)?;
                 *secret = Some(Given::source("command", text));
             }
