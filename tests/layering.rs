@@ -162,6 +162,13 @@ const CIRCLES: &[&[&str]] = &[];
 /// The lines, without tests, that a command needs which reads its arguments, calls and prints.
 const LONGEST_COMMAND: usize = 200;
 
+/// A function of more lines than these, without blank ones and comments, has parts that could have
+/// names of their own.
+const LONGEST_FUNCTION: usize = 60;
+
+/// Functions that are longer. None may be added.
+const LONG_FUNCTIONS: usize = 13;
+
 /// These print nothing and know no command line: they get values, and tell an `Observer`. Of
 /// `output` they know how text is made safe.
 const ENGINES: &[&str] = &[
@@ -302,6 +309,49 @@ fn commands_are_short() {
         lines.is_empty(),
         "move what is not about arguments or printing out of `commands`\n{lines:?}"
     );
+}
+
+#[test]
+fn functions_do_not_grow_long() {
+    let mut long: Vec<String> = Vec::new();
+    // Of the function that is being read: where it begins, its indentation, its lines so far.
+    let mut open: Option<(String, String, usize)> = None;
+    for (place, _, line) in product_lines() {
+        let code = line.trim_start();
+        if open.is_none() && begins_function(code) {
+            let indentation = line[..line.len() - code.len()].to_owned();
+            let what = format!("{place}: {}", code.trim_end_matches(['{', ' ']));
+            open = Some((what, indentation, 0));
+        }
+        let Some((what, indentation, lines)) = &mut open else {
+            continue;
+        };
+        *lines += usize::from(!code.is_empty() && !code.starts_with("//"));
+        let is_in_one_line = *lines == 1 && code.ends_with(['}', ';']);
+        let ends = |mark: &str| line == format!("{indentation}{mark}");
+        if is_in_one_line
+            || ends("}")
+            || line.ends_with(';') && line.starts_with(&format!("{indentation})"))
+        {
+            if *lines > LONGEST_FUNCTION {
+                long.push(format!("{what} ({lines} lines)"));
+            }
+            open = None;
+        }
+    }
+    assert!(
+        long.len() <= LONG_FUNCTIONS,
+        "give a part of the new one a name of its own\n{}",
+        long.join("\n")
+    );
+}
+
+fn begins_function(code: &str) -> bool {
+    let mut words = code.split([' ', '(', '<']);
+    let before = [
+        "pub", "const", "async", "unsafe", "extern", "crate)", "super)", "in",
+    ];
+    words.find(|word| !before.contains(word) && !word.contains("::")) == Some("fn")
 }
 
 /// Arrows point down only: above the ground nobody comes back to itself.

@@ -265,6 +265,16 @@ pub trait Mailbox {
     fn close(&mut self);
 }
 
+/// How the fault begins where messages cannot be settled; `None` where nothing is to be done.
+pub fn cannot_settle(action: &AfterFetch) -> Option<&'static str> {
+    match action {
+        AfterFetch::Keep => None,
+        AfterFetch::Seen => Some("cannot mark messages as read"),
+        AfterFetch::Delete => Some("cannot delete messages"),
+        AfterFetch::Move(_) => Some("cannot move messages"),
+    }
+}
+
 /// Refuses to move mail to where it would be fetched again, for ever. Unless it goes by the names
 /// alone, the server may be asked for each folder: one has another name in another language.
 pub fn refuse_to_move_back(

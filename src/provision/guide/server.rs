@@ -71,21 +71,27 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
         said.via = Some(way(person, "Read mailboxes through", &ways)?);
     }
     if cloud.is_none() {
-        let (imap, graph) = match said.via {
-            Some(IncomingVia::Graph) => (false, true),
-            Some(IncomingVia::Auto) => (true, true),
-            _ => (true, false),
-        };
-        if imap && said.imap.is_none() {
-            let question = "IMAP host: imaps://HOST, or imap://HOST for STARTTLS";
-            said.imap = Some(ask_any(person, question, None)?);
-        }
-        if graph && said.graph.is_none() {
-            let question = "Graph's service root: https://HOST";
-            said.graph = Some(ask_any(person, question, None)?);
-        }
+        hosts(person, &mut said)?;
     }
     Ok(said)
+}
+
+/// Where mailboxes are, in a cloud whose hosts are not known.
+fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
+    let (imap, graph) = match said.via {
+        Some(IncomingVia::Graph) => (false, true),
+        Some(IncomingVia::Auto) => (true, true),
+        _ => (true, false),
+    };
+    if imap && said.imap.is_none() {
+        let question = "IMAP host: imaps://HOST, or imap://HOST for STARTTLS";
+        said.imap = Some(ask_any(person, question, None)?);
+    }
+    if graph && said.graph.is_none() {
+        let question = "Graph's service root: https://HOST";
+        said.graph = Some(ask_any(person, question, None)?);
+    }
+    Ok(())
 }
 
 /// What is said of an outgoing server, with what was missing asked for.
