@@ -8,7 +8,6 @@ mod made;
 
 pub use made::Files;
 
-use crate::config;
 use crate::fault::{Cause, Fault};
 use crate::files;
 use crate::secret::Secret;
@@ -173,7 +172,7 @@ pub fn check_closed(path: &Path) -> Result<(), Fault> {
         return Ok(()); // Who reads it says so.
     };
     let mode = metadata.mode() & 0o777;
-    let forbidden = config::closed_to_others(path, metadata.uid() == 0);
+    let forbidden = files::forbidden(metadata.uid() == 0, files::is_mounted(path));
     if mode & forbidden == 0 {
         return Ok(());
     }

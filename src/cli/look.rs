@@ -3,7 +3,7 @@
 
 use super::server::{AuthArg, IncomingViaArg};
 use super::typed::value;
-use crate::config::{Authentication, Authority, IncomingVia, Moment, Name};
+use crate::model::{Authentication, Authority, IncomingVia, Moment, Name};
 use clap::builder::{EnumValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;

@@ -3,7 +3,8 @@
 use super::Context;
 use super::confirm::confirm;
 use crate::cli::RotateArgs;
-use crate::config::{self, Config, Day};
+use crate::config;
+use crate::model::{Config, Day};
 use crate::office::Office;
 use crate::provision;
 use crate::rotate::{self, Caller, Order, Until};

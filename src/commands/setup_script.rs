@@ -2,8 +2,9 @@
 
 use super::Context;
 use crate::cli::SetupScriptArgs;
-use crate::config::{self, Authentication};
+use crate::config;
 use crate::fault::Fault;
+use crate::model::Authentication;
 use crate::office::Office;
 use crate::setup::{self, NewApp, Plan};
 use anyhow::Result;

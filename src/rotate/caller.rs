@@ -1,6 +1,6 @@
 //! What a renewal asks of whoever runs it.
 
-use crate::config::Day;
+use crate::model::Day;
 use crate::secret::Secret;
 use anyhow::Result;
 use std::path::Path;

@@ -2,9 +2,9 @@
 
 use super::caller::Caller;
 use super::credential::Credential;
-use crate::config::SecretSource;
 use crate::fault::Fault;
 use crate::files;
+use crate::model::SecretSource;
 use crate::office::{CredentialSource, Registration};
 use crate::output::escape;
 use crate::secret::Secret;

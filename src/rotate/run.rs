@@ -5,12 +5,12 @@ use super::credential::{Credential, NewSecret};
 use super::place::Place;
 use super::registry::{Found, Registered, Registry, lacks_permission};
 use super::sign_in::SignIn;
-use crate::config::{Day, is_guid};
 use crate::digest;
 use crate::fault::{Fault, Kind, kind_of};
 use crate::files;
 use crate::mail::graph::Client;
 use crate::means::Means;
+use crate::model::{Day, is_guid};
 use crate::oauth::proof_of_possession;
 use crate::office::{AppOf, Office};
 use crate::secret::Secret;
@@ -231,6 +231,11 @@ impl Work<'_> {
             self.outcome.old_key = rotation.old_key;
             return Ok(self.outcome);
         }
+        self.begin(rotation, before.as_ref())
+    }
+
+    /// Begins a renewal; `before` is the record of the one before it.
+    fn begin(mut self, rotation: Rotation, before: Option<&Rotation>) -> Result<Outcome> {
         self.caller.confirm(&format!(
             "Renew the {} of server `{}` in {}?",
             self.place.kind(),
@@ -242,7 +247,7 @@ impl Work<'_> {
         match self.go_on(rotation, Began::Now) {
             Ok(rotation) => self.end(rotation),
             Err(err) => {
-                self.undo_if_refused(&id, &err, before.as_ref())?;
+                self.undo_if_refused(&id, &err, before)?;
                 Err(err)
             }
         }

@@ -1,8 +1,8 @@
 //! The plan of an app registration that is not there yet.
 
 use super::plan::{Create, Plan, check};
-use crate::config::{Authentication, Authority, IncomingVia, Purpose};
 use crate::fault::Fault;
+use crate::model::{Authentication, Authority, IncomingVia, Purpose};
 use crate::shell;
 use crate::x509;
 use anyhow::Result;

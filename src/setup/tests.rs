@@ -2,7 +2,7 @@
 
 use super::plan::{App, Delegate, SendAs, Tenant};
 use super::{NewApp, Plan, plan, plan_of_new, script};
-use crate::config::{Authentication, Authority, Config, IncomingVia};
+use crate::model::{Authentication, Authority, Config, IncomingVia};
 use crate::office::Office;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
