@@ -43,33 +43,9 @@ ID (Privileged Role Administrator) who is also one of Exchange; it asks for the 
 With -WhatIf it signs in, says what it would change, and changes nothing.
 "
     );
-    if !undo {
-        text.push_str(
-            ".PARAMETER TenantWide
-For Graph: grant Mail.ReadWrite and Mail.Send for every mailbox of the tenant instead of a scope
-(RBAC for Applications) that holds the mailboxes below only.
-.PARAMETER Renewal
-Let the apps renew their own secrets (queuemail server rotate): each becomes an owner of its own
-registration and gets Application.ReadWrite.OwnedBy of Graph. A certificate needs neither.
-",
-        );
-        let mut parameters = "[switch]$TenantWide, [switch]$Renewal".to_owned();
-        if creates {
-            text.push_str(
-                ".PARAMETER SecretPath
-Write the new client secret to this file instead of the screen.
-.PARAMETER SecretDays
-How many days the new client secret is valid.
-",
-            );
-            parameters.push_str(", [string]$SecretPath, [int]$SecretDays = 365");
-        }
-        let _ = write!(
-            text,
-            "#>\n[CmdletBinding(SupportsShouldProcess)]\nparam({parameters})\n"
-        );
-    } else {
-        text.push_str("#>\n[CmdletBinding(SupportsShouldProcess)]\nparam()\n");
+    match undo {
+        false => text.push_str(&parameters(creates)),
+        true => text.push_str("#>\n[CmdletBinding(SupportsShouldProcess)]\nparam()\n"),
     }
     text.push_str("\n$Tenants = @(\n");
     for tenant in &plan.tenants {
@@ -81,6 +57,30 @@ How many days the new client secret is valid.
     }
     text.push_str(if undo { UNDO } else { APPLY });
     text
+}
+
+/// The parameters of a script that sets up, with their descriptions.
+fn parameters(creates: bool) -> String {
+    let mut text = ".PARAMETER TenantWide
+For Graph: grant Mail.ReadWrite and Mail.Send for every mailbox of the tenant instead of a scope
+(RBAC for Applications) that holds the mailboxes below only.
+.PARAMETER Renewal
+Let the apps renew their own secrets (queuemail server rotate): each becomes an owner of its own
+registration and gets Application.ReadWrite.OwnedBy of Graph. A certificate needs neither.
+"
+    .to_owned();
+    let mut names = "[switch]$TenantWide, [switch]$Renewal".to_owned();
+    if creates {
+        text.push_str(
+            ".PARAMETER SecretPath
+Write the new client secret to this file instead of the screen.
+.PARAMETER SecretDays
+How many days the new client secret is valid.
+",
+        );
+        names.push_str(", [string]$SecretPath, [int]$SecretDays = 365");
+    }
+    format!("{text}#>\n[CmdletBinding(SupportsShouldProcess)]\nparam({names})\n")
 }
 
 fn write_tenant(text: &mut String, tenant: &Tenant) {

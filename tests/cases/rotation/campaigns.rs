@@ -10,14 +10,14 @@ use std::path::Path;
 
 const RUN: [&str; 2] = ["--grace", "0s"];
 
-fn campaign(office: &Office, ends_well: impl Fn(&str)) {
+fn campaign(office: &Office, step: usize, ends_well: impl Fn(&str)) {
     let log = office.world.path("calls");
     office.rotate(&RUN).under(killed::tracing(&log)).succeeds();
     ends_well("the traced run");
     let places = killed::calls(&log, |line| !line.starts_with("openat"));
     assert!(places.len() > 40, "does strace work here? {places:?}");
     let mut killed_in_the_middle = 0;
-    for (call, n) in places.iter().step_by(stride().div_ceil(2)) {
+    for (call, n) in places.iter().step_by(step) {
         let killing = killed::killing(call, *n);
         let ran = office.rotate(&RUN).under(killing).ends();
         let story = format!("killed at the {n}. {call}: {ran}");
@@ -53,7 +53,7 @@ fn private(folder: &Path, story: &str) {
 #[test]
 fn no_kill_costs_a_secret() {
     let office = Office::with_secret();
-    campaign(&office, |story| {
+    campaign(&office, stride().div_ceil(2), |story| {
         assert_eq!(office.registered(), [office.secret()], "{story}");
         assert_eq!(office.kept(), 0, "{story}");
     });
@@ -62,7 +62,8 @@ fn no_kill_costs_a_secret() {
 #[test]
 fn no_kill_costs_a_certificate_in_two_files() {
     let office = with_two_files();
-    campaign(&office, |story| {
+    // Each run makes a key or two, which takes its time.
+    campaign(&office, stride(), |story| {
         let present = fs::read_to_string(office.world.path("cert.pem")).unwrap();
         assert_eq!(office.app().certificates, [present], "{story}");
         assert_eq!(office.kept(), 0, "{story}");
