@@ -67,12 +67,12 @@ pub fn open_at_once(path: &Path) -> io::Result<File> {
 pub fn read_plain(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = open_at_once(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no plain file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut octets = Zeroizing::new(Vec::new());
     file.take(limit + 1).read_to_end(&mut octets)?;
     if octets.len() as u64 > limit {
-        return Err(io::Error::other(format!("it has more than {limit} octets")));
+        return Err(io::Error::other(format!("it has more than {limit} bytes")));
     }
     Ok(octets)
 }

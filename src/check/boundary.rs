@@ -31,7 +31,7 @@ impl Run<'_> {
                 }
                 _ => self.fresh.server_access(server, resource)?,
             };
-            let whose = border.account().unwrap_or("the app itself");
+            let whose = border.account().unwrap_or("the app");
             Ok((token, format!("of {whose}")))
         });
         let Some(token) = token else {
@@ -48,7 +48,7 @@ impl Run<'_> {
             walk.untested(
                 "own mailbox",
                 Fault::usage(format!(
-                    "server `{}` has no mailbox of its own yet, so a refusal may have another cause",
+                    "server `{}` has no mailbox yet, so a refusal may have another cause",
                     server.name
                 )),
             );
@@ -64,7 +64,7 @@ impl Run<'_> {
             let mut opened = opened?;
             opened.mailbox().open("INBOX", false)?;
             opened.mailbox().close();
-            Ok(((), format!("{own} opens, so the app is known there")))
+            Ok(((), format!("{own} opens, so Exchange knows the app")))
         });
         if opens.is_none() {
             walk.not_reached(&READING.all()[..3]);
@@ -96,7 +96,7 @@ impl Run<'_> {
                     .and_then(|fault| fault.server_said.clone());
                 let fault = Fault::new(
                     Kind::UnknownRecipient,
-                    format!("there is no mailbox `{address}`, so nothing was refused"),
+                    format!("mailbox `{address}` does not exist, so this proves nothing"),
                 )
                 .said(said.unwrap_or_default())
                 .hint("name a mailbox of the tenant that the app must not open");

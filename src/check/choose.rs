@@ -69,10 +69,10 @@ fn borders<'a>(
             .map_err(|e| Fault::usage(format!("`--boundary`: {e}")))?;
         if let Some(entry) = office.mailboxes().find(|e| e.is_of(address.as_str())) {
             return Err(Fault::usage(format!(
-                "`{address}` is an address of queue `{}`, which we are to read",
+                "`{address}` is an address of queue `{}`, which queuemail must be able to read",
                 entry.queue.name
             ))
-            .hint("name mailboxes that must be closed to us, such as a manager's")
+            .hint("name mailboxes that queuemail must not be able to open, such as a manager's")
             .into());
         }
         for server in &office.incoming {

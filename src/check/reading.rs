@@ -67,7 +67,7 @@ impl Run<'_> {
                     walk.steps.truncate(from);
                     walk.passed(
                         "imap",
-                        format!("closed to us, so graph: {closed}"),
+                        format!("not allowed, so graph: {closed}"),
                         Duration::ZERO,
                     );
                     walk.steps.extend(taken);
@@ -76,7 +76,7 @@ impl Run<'_> {
             };
             if n + 1 == ways.len() && n > 0 {
                 self.means.observer.step(&format!(
-                    "`{}` is open neither by imap nor by graph ({why})",
+                    "`{}` opens neither by imap nor by graph ({why})",
                     entry.address.address
                 ));
             }
@@ -226,7 +226,7 @@ impl Run<'_> {
             walk.untested(
                 "token",
                 Fault::usage(format!(
-                    "a person signs in for an address, and none uses server `{}` yet",
+                    "a person signs in for an address, and no address uses server `{}` yet",
                     server.name
                 )),
             );
@@ -246,10 +246,8 @@ impl Run<'_> {
     pub fn delivery(&self, entry: &MailboxEntry<'_>) -> Result<String> {
         let address = entry.address.address.as_str();
         let target = entry.deliver().ok_or_else(|| {
-            Fault::config(format!(
-                "nothing says where the mail of `{address}` is to be delivered"
-            ))
-            .cause(Cause::NoDelivery)
+            Fault::config(format!("the mail of `{address}` has no delivery"))
+                .cause(Cause::NoDelivery)
         })?;
         let mut found = Vec::new();
         for folder in entry.folders() {

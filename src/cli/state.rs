@@ -10,7 +10,7 @@ Examples:
   queuemail state init
   queuemail state init --print | psql 'host=db.example dbname=queuemail'
 
-Existing tables stay as they are. `fetch` never makes tables: an empty database may be the wrong one,
+Existing tables stay as they are. `fetch` never creates tables: an empty database may be the wrong one,
 and with it queuemail would fetch all mail again.")]
     Init {
         /// Print the SQL for the database administrator instead

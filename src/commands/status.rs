@@ -39,10 +39,7 @@ fn look(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     }
     if args.check {
         if problems.is_empty() && !output.json {
-            output.step(&format!(
-                "all is well with {} mailboxes",
-                report.lines.len()
-            ));
+            output.step(&format!("{} mailboxes: ok", report.lines.len()));
         }
         Errors::none_or(problems.into_iter().map(Into::into).collect())?;
     }

@@ -188,7 +188,7 @@ pub(super) fn check(about: &Metadata, path: &Path) -> Result<()> {
     let why = if !about.is_file() {
         "it is not a regular file"
     } else if about.nlink() > 1 {
-        "it has a second name (a hard link), and could be another file that should not change"
+        "it has a second name (a hard link), so it could be a file that must not change"
     } else if geteuid().is_root() && about.uid() != 0 {
         let owner = about.uid();
         return Err(Fault::new(
@@ -305,7 +305,7 @@ fn busy(path: &Path) -> Fault {
         LOCK_WAIT.as_secs()
     ))
     .hint(
-        "nothing was removed from the server; run the same command again when that program is done",
+        "nothing was removed from the server; run the same command again when that program has ended",
     )
 }
 
@@ -385,7 +385,7 @@ fn remove_stale(lock: &Path) -> Result<bool> {
 fn no_lock(lock: &Path) -> anyhow::Error {
     Fault::new(
         Kind::CannotWrite,
-        format!("`{}` is in the way, and is not a lock file", lock.display()),
+        format!("`{}` exists, but is not a lock file", lock.display()),
     )
     .hint(format!(
         "nothing was removed from the server; see who made it, and remove it: ls -l {}",

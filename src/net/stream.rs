@@ -116,7 +116,7 @@ impl Stream {
                 let tls = start_tls(timed, host, connector)?;
                 Ok(Stream::Tls(Box::new(tls)))
             }
-            Stream::Tls(_) => Err(Fault::new(Kind::Bug, "TLS was to start twice").into()),
+            Stream::Tls(_) => Err(Fault::new(Kind::Bug, "TLS started twice").into()),
         }
     }
 

@@ -70,7 +70,7 @@ pub fn form(url: &str, fields: &[(&str, &str)]) -> Result<HttpRequest, Fault> {
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(body.into_bytes())
-        .map_err(|e| Fault::config(format!("`{url}` cannot be asked: {e}")))
+        .map_err(|e| Fault::config(format!("cannot build a request to `{url}`: {e}")))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(
@@ -133,7 +133,7 @@ fn framed<T>(
                 // An answer that the line cut short; the next one may be whole.
                 serde_json::error::Category::Eof => {
                     return Fault::try_later(
-                        "the token endpoint's answer cannot be used: it breaks off",
+                        "the token endpoint's answer cannot be used: it is incomplete",
                     )
                     .cause(Cause::AnswerUnusable)
                     .into();
@@ -166,9 +166,9 @@ impl Frame {
             .retry_after
             .map(|wait| wait.min(LONGEST_WAIT_OF_A_PAGE));
         match status {
-            300..400 => fault.hint("it redirects elsewhere, and secrets are not sent elsewhere: check the server's `address`"),
+            300..400 => fault.hint("it redirects, and queuemail does not send secrets to another place: check the server's `address`"),
             429 | 500.. => fault.retry_after(wait),
-            _ => fault.hint("usually a proxy or a sign-in page of the network answers in its place: check HTTPS_PROXY and NO_PROXY, and the server's `address`"),
+            _ => fault.hint("usually a proxy or a sign-in page of the network answers instead: check HTTPS_PROXY and NO_PROXY, and the server's `address`"),
         }
     }
 }

@@ -58,7 +58,7 @@ pub fn hand_over(relay: &Relay, orders: &Orders<'_>, octets: Vec<u8>) -> Result<
         Some(text) => match addresses::parse(text).as_deref() {
             Ok([one]) => one.clone(),
             _ => {
-                let what = format!("`-f {}` is not an email address", text.escape_debug());
+                let what = format!("`-f {}` is not an e-mail address", text.escape_debug());
                 return Err(Fault::usage(what).into());
             }
         },
@@ -231,7 +231,7 @@ impl Client {
     fn gone(&self, why: &str) -> Fault {
         let socket = self.socket.display();
         match self.handed_over {
-            false => Fault::try_later(format!("the relay at `{socket}` broke off: {why}")),
+            false => Fault::try_later(format!("the connection to the relay at `{socket}` broke: {why}")),
             true => Fault::new(
                 Kind::OutcomeUnknown,
                 format!("it is unknown whether the relay at `{socket}` kept the message: {why}"),

@@ -42,7 +42,7 @@ pub fn run_as_owner(config: &Path, args: impl IntoIterator<Item = OsString>) -> 
     // A link would lead root to any user's file.
     let about = fs::symlink_metadata(config).map_err(|e| cannot(e.to_string()))?;
     if !about.is_file() || about.uid() == 0 {
-        return Err(cannot("it is not a plain file of another user".to_owned()).into());
+        return Err(cannot("it is not a regular file of another user".to_owned()).into());
     }
     let known = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let owner = Owner::of(&known, about.uid());

@@ -39,7 +39,7 @@ impl Passwords {
                 .into());
         }
         if about.permissions().mode() & config::closed_to_others(path, of_root) != 0 {
-            let what = format!("`{name}` holds passwords, and other users can reach it");
+            let what = format!("`{name}` contains passwords, and other users can read it");
             let hint = format!("chmod 600 {}", shell::quote(path));
             return Err(Fault::config(what).hint(hint).into());
         }

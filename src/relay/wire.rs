@@ -41,7 +41,7 @@ pub fn serve(from: BorrowedFd<'_>, to: BorrowedFd<'_>, session: &mut Session, de
             Ok(Some(n)) => next = session.take(&piece[..n], desk, &mut out),
             Ok(None) => {
                 session.refuse(
-                    &Refusal::new(421, "4.4.2", "you were silent for too long"),
+                    &Refusal::new(421, "4.4.2", "timeout: the client was idle for too long"),
                     &mut out,
                 );
                 next = Next::Close;

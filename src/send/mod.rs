@@ -286,7 +286,7 @@ impl<'a> Post<'a> {
             let why = Fault::new(
                 Kind::Refused,
                 format!(
-                    "the message has {} octets, and outgoing server `{}` takes {max} (limits: message_size)",
+                    "the message has {} bytes, and outgoing server `{}` accepts {max} (limits: message_size)",
                     mail.octets.len(),
                     sender.server
                 ),

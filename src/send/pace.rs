@@ -79,7 +79,7 @@ pub fn take_turn(
         let Some(wait) = wait else { return Ok(()) };
         if Instant::now() + wait > deadline {
             return Err(Fault::try_later(format!(
-                "`{}` has sent as much as outgoing server `{}` takes; there is room again in {} s",
+                "`{}` has reached the limit of outgoing server `{}`; it can send again in {} s",
                 sender.user,
                 sender.server,
                 wait.as_secs() + 1
@@ -104,7 +104,7 @@ pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
     };
     let left = Duration::try_from(wait.until.duration_since(now)).unwrap_or_default();
     Err(Fault::try_later(format!(
-        "outgoing server `{}` asked us to wait, {} s more for `{}`",
+        "outgoing server `{}` requested a wait, {} s more for `{}`",
         sender.server,
         left.as_secs() + 1,
         sender.user

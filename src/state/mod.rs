@@ -199,7 +199,7 @@ impl Store {
         let db = Store::connect(place)?;
         schema::postgres::init(&db).map_err(|e| {
             let at = At::Server(db.place());
-            let fault = failure::fault("make the tables of", at, &e);
+            let fault = failure::fault("create the tables of", at, &e);
             match &e {
                 db::Error::Postgres(err) if schema::postgres::is_taken(err) => {
                     failure::postgres::taken(fault)

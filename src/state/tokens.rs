@@ -589,7 +589,7 @@ mod tests {
             let path = entry.unwrap().path();
             let bytes = std::fs::read(&path).unwrap_or_default();
             let found = String::from_utf8_lossy(&bytes).contains("cAnArY");
-            assert!(!found, "{} still holds a token", path.display());
+            assert!(!found, "{} still contains a token", path.display());
         }
     }
 

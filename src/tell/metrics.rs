@@ -23,7 +23,7 @@ pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
             Kind::CannotWrite,
             format!("cannot write the metrics to `{}`: {why}", path.display()),
         )
-        .hint("make the folder, and let the user that runs queuemail write there")
+        .hint("create the folder, and let the user who runs queuemail write there")
         .into()
     })
 }
@@ -66,7 +66,7 @@ impl Text<'_> {
             &mut text,
             name,
             "counter",
-            "Waits that a service asked for.",
+            "Waits that a service requested.",
         );
         for service in ["reading", "sending", "delivery", "sign-in"] {
             let of_it = |(own, subject, _): &&(Counter, String, u64)| {
@@ -81,7 +81,7 @@ impl Text<'_> {
             &mut text,
             name,
             "gauge",
-            "Incidents that were told and are not over.",
+            "Incidents that were reported and are not over.",
         );
         for kind in IncidentKind::ALL {
             let open = self.0.incidents.iter().filter(|i| i.name.kind == *kind);
@@ -89,7 +89,7 @@ impl Text<'_> {
             sample(&mut text, name, &labels, open.count() as f64);
         }
         let name = "queuemail_outbox_messages";
-        head(&mut text, name, "gauge", "Messages kept to be sent.");
+        head(&mut text, name, "gauge", "Messages in the outbox.");
         for (state, number) in [
             ("waiting", self.0.outbox.waiting),
             ("unknown", self.0.outbox.unknown),
@@ -108,7 +108,7 @@ impl Text<'_> {
                 &mut text,
                 name,
                 "gauge",
-                "When the oldest message of the outbox came in.",
+                "When the oldest message of the outbox was added.",
             );
             sample(&mut text, name, "", oldest as f64);
         }

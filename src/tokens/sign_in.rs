@@ -47,7 +47,7 @@ impl Access<'_> {
         let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
         let observer = &self.means.observer;
         match self.save(wanted, &granted) {
-            Ok(()) => observer.step(&format!("got a token, good for {minutes} minutes")),
+            Ok(()) => observer.step(&format!("got a token, valid for {minutes} minutes")),
             Err(err) => observer.warn(&self.not_kept(wanted, &err)),
         }
         granted.access
@@ -55,12 +55,12 @@ impl Access<'_> {
 
     /// What remains when tokens cannot be kept.
     fn not_kept(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> String {
-        let whose = wanted.account.map_or("the app itself", |a| a.name);
-        let words = format!("the token of {whose} serves this run but is not kept: {err:#}");
+        let whose = wanted.account.map_or("the app", |a| a.name);
+        let words = format!("the token of {whose} is used in this run but not kept: {err:#}");
         match self.tokens.holds_refresh_token(&wanted.key) {
             false => words,
             true => format!(
-                "{words}; neither is the refresh token that came with it: the next run uses the one before it, and if that is refused, sign in: queuemail token login {}",
+                "{words}; nor is its new refresh token: the next run uses the previous one, and if that is refused, sign in: queuemail token login {}",
                 login_name(wanted)
             ),
         }
@@ -113,7 +113,7 @@ impl Access<'_> {
                 None => fault(format!("nobody has signed in as `{}` yet", account.name))
                     .cause(Cause::NotSignedIn),
                 Some(place) => fault(format!(
-                    "the refresh token of `{}` is not in {place} any more",
+                    "the refresh token of `{}` is no longer in {place}",
                     account.name
                 )),
             };
@@ -174,7 +174,7 @@ impl Access<'_> {
         if wanted.account.is_none() && matches!(credential, Credential::None) {
             return Err(Fault::config(format!("server `{server}` has no secret"))
                 .hint(format!(
-                    "give one: queuemail server set {} --secret-file FILE",
+                    "set one: queuemail server set {} --secret-file FILE",
                     shell::quote(server)
                 ))
                 .into());
@@ -220,9 +220,9 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
     let minutes = left.unwrap_or_default().as_secs() / 60 + 1;
     earlier.hint(match minutes {
         0..=60 => format!(
-            "an account that is locked is left alone, and the password tried again in {minutes} minutes at the earliest; force one attempt: queuemail token get --fresh"
+            "the account is locked; queuemail tries the password again after {minutes} minutes; to force one attempt: queuemail token get --fresh"
         ),
-        _ => "this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
+        _ => "this password was refused before; queuemail does not try it again, so that the account is not locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
     })
 }
 

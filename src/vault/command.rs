@@ -24,7 +24,7 @@ pub fn put(words: &[String], name: &str, secret: &Secret) -> Result<(), Fault> {
     match run(words, "store", name, Some(secret))? {
         Some(_) => Ok(()),
         None => Err(Fault::config(format!(
-            "it ended with exit code {NOTHING_THERE} when it was to store"
+            "it ended with exit code {NOTHING_THERE} for `store`"
         ))),
     }
 }

@@ -59,7 +59,7 @@ impl Client {
     /// `Config` where it is no URL.
     pub fn new(agent: Agent, root: &str, user: &str, token: Secret) -> Result<Client> {
         let bad = |e: &dyn std::fmt::Display| {
-            Fault::config(format!("`{root}` is no address of Graph: {e}"))
+            Fault::config(format!("`{root}` is not an address of Graph: {e}"))
         };
         let mut url = Url::parse(root.trim_end_matches('/')).map_err(|e| bad(&e))?;
         if url.cannot_be_a_base() || url.scheme() != "https" {
@@ -109,7 +109,7 @@ impl Client {
             .ok_or_else(|| {
                 Fault::new(
                     Kind::Refused,
-                    format!("`{}` gave a link that leads elsewhere", self.host()),
+                    format!("`{}` returned a link to another host", self.host()),
                 )
                 .said(self.hidden(&text.chars().take(200).collect::<String>()))
             })
@@ -128,7 +128,10 @@ impl Client {
         let id = digest::guid().unwrap_or_default();
         let token = self.token();
         let lost = |e: &dyn std::fmt::Display| Lost {
-            fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
+            fault: Fault::new(
+                Kind::Bug,
+                format!("a request to Graph cannot be built: {e}"),
+            ),
             handed_over: false,
             begun: false,
         };
@@ -136,7 +139,7 @@ impl Client {
             HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Lost {
                 fault: Fault::new(
                     Kind::SignIn,
-                    "the access token holds characters of no token",
+                    "the access token contains characters that no token has",
                 ),
                 handed_over: false,
                 begun: false,
@@ -248,7 +251,9 @@ impl Client {
             let found: Value = self.read_json(response)?;
             match found["id"].is_string() {
                 true => Ok(is_framed),
-                false => Err(Fault::try_later(format!("`{}` gives no folder", self.host())).into()),
+                false => {
+                    Err(Fault::try_later(format!("`{}` returned no folder", self.host())).into())
+                }
             }
         })
     }
@@ -283,7 +288,7 @@ impl Client {
             return false;
         }
         self.agent
-            .tell(|| format!("graph: waiting {} s, as asked", wait.as_secs_f32()));
+            .tell(|| format!("graph: waiting {} s, as requested", wait.as_secs_f32()));
         let until = Instant::now() + wait;
         let mut not_before = self
             .not_before
@@ -321,7 +326,7 @@ impl Client {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
-                    "`{}` gave an address for an upload that does not begin with https://",
+                    "`{}` returned an address for an upload that does not begin with https://",
                     self.host()
                 ),
             )

@@ -277,7 +277,7 @@ impl Refusal {
         let meaning = self.meaning();
         let fault = match meaning {
             Meaning::BadToken if self.token_expired(known_good) => {
-                Fault::try_later(format!("`{host}` does not accept the token any more"))
+                Fault::try_later(format!("`{host}` no longer accepts the token"))
             }
             Meaning::BadToken => Fault::new(
                 Kind::SignIn,
@@ -297,7 +297,7 @@ impl Refusal {
                 "{what}: mailbox `{user}` is not allowed to send for now"
             ))
             .retry_after(self.retry_after),
-            Meaning::Throttled => Fault::try_later(format!("{what}: `{host}` asks to wait"))
+            Meaning::Throttled => Fault::try_later(format!("{what}: `{host}` requests a wait"))
                 .retry_after(self.retry_after),
             Meaning::Trouble => Fault::try_later(format!("{what}: `{host}` is not ready"))
                 .retry_after(self.retry_after),

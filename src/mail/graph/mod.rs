@@ -180,6 +180,6 @@ fn is_id(id: &str) -> bool {
 
 /// The id as Graph has it.
 fn text(id: &RemoteId) -> Result<&str> {
-    let not_ours = || Fault::new(Kind::Bug, format!("`{id}` is no id of Graph"));
+    let not_ours = || Fault::new(Kind::Bug, format!("`{id}` is not an ID of Graph"));
     Ok(id.as_text().ok_or_else(not_ours)?)
 }

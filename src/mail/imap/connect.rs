@@ -132,16 +132,17 @@ pub(super) fn start_tls(
     let cut = |cut: Cut| faults::cut_off(place, cut);
     let greeting = clear_line(stream).map_err(|why| match why {
         // A server that waits for TLS says nothing.
-        Cut::Io(e) if net::is_late(&e) => {
-            Fault::try_later(format!("`{}` did not greet us in time", place.host))
-                .cause(Cause::NoAnswer)
-                .at(&place.host, Some(place.port))
-                .hint(format!(
-                    "a port that wants TLS from the start is written imaps://{}:{}",
-                    place.host, place.port
-                ))
-                .into()
-        }
+        Cut::Io(e) if net::is_late(&e) => Fault::try_later(format!(
+            "`{}` did not send its greeting in time",
+            place.host
+        ))
+        .cause(Cause::NoAnswer)
+        .at(&place.host, Some(place.port))
+        .hint(format!(
+            "if the port uses TLS from the start: imaps://{}:{}",
+            place.host, place.port
+        ))
+        .into(),
         why => cut(why),
     })?;
     show("S", &greeting);
@@ -163,7 +164,7 @@ pub(super) fn start_tls(
                     return Err(Fault::new(
                         Kind::Refused,
                         format!(
-                            "`{}` sent more in clear after it agreed to start TLS; somebody may be in between",
+                            "`{}` sent more data before TLS after it agreed to STARTTLS; somebody may tamper with the connection",
                             place.host
                         ),
                     )
@@ -192,7 +193,7 @@ pub(super) fn start_tls(
                 return Err(cut(Cut::Bye(words)));
             }
             Line::Data { .. } => {}
-            _ => return Err(cut(Cut::Disorder("a line that is no IMAP".into()))),
+            _ => return Err(cut(Cut::Disorder("a line that is not IMAP".into()))),
         }
     }
     Err(cut(Cut::TooMuch("lines before STARTTLS".into())))
@@ -203,7 +204,7 @@ fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
     let mut octet = [0];
     while line.last() != Some(&b'\n') {
         if line.len() >= GREETING {
-            return Err(Cut::TooMuch(format!("a line of over {GREETING} octets")));
+            return Err(Cut::TooMuch(format!("a line of over {GREETING} bytes")));
         }
         match stream.read(&mut octet) {
             Ok(0) => return Err(Cut::Closed),

@@ -221,7 +221,9 @@ impl Answer {
                     match line::number(word) {
                         Some(uid) => push(found, uid)?,
                         None => {
-                            return Err(Cut::Disorder("a search result that is no number".into()));
+                            return Err(Cut::Disorder(
+                                "a search result that is not a number".into(),
+                            ));
                         }
                     }
                 }
@@ -243,7 +245,7 @@ impl Answer {
 
 /// The UIDs of `7` or `1:3`.
 fn range(part: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
-    let odd = || Cut::Disorder("a search result that is no set".into());
+    let odd = || Cut::Disorder("a search result that is not a set".into());
     let (first, last) = match part.iter().position(|&b| b == b':') {
         Some(at) => (&part[..at], &part[at + 1..]),
         None => (part, part),

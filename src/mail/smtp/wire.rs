@@ -47,11 +47,11 @@ impl<'a> Wire<'a> {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
-                    "`{}` sent {unread} octets in clear after it agreed to start TLS",
+                    "`{}` sent {unread} bytes before TLS after it agreed to STARTTLS",
                     self.host
                 ),
             )
-            .hint("somebody on the way to the host may be tampering with the connection; nothing was sent")
+            .hint("somebody may tamper with the connection; nothing was sent")
             .into());
         }
         Ok(Wire {

@@ -173,7 +173,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
          Content-Transfer-Encoding: {encoding}\r\n\r\n\
          --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Transfer-Encoding: {encoding}\r\n\r\n\
-         This message was kept to be sent on {3}\r\nand could not be delivered to:\r\n\r\n",
+         This message was accepted for sending on {3}\r\nand could not be delivered to:\r\n\r\n",
         to.address,
         date(now)?,
         one_line(&entry.message_id),
@@ -182,7 +182,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
     for one in &entry.refused {
         let why = match one.for_good {
             true => "refused",
-            false => "given up after five days",
+            false => "five days without success",
         };
         text += &format!(
             "{} ({why})\r\n    {}\r\n",
@@ -191,7 +191,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
         );
     }
     text += &format!(
-        "\r\nNothing is tried again by itself.\r\n\r\n--{boundary}\r\n\
+        "\r\nqueuemail does not try again.\r\n\r\n--{boundary}\r\n\
          Content-Type: message/delivery-status\r\n\r\n\
          Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n",
         machine(),

@@ -319,7 +319,7 @@ impl Row<'_> {
             Row::Sqlite(row) => T::of(sqlite::cell(row, column)?),
             Row::Postgres(row) => T::of_postgres(postgres::cell(row, column)?),
         };
-        value.ok_or_else(|| self.spoilt(column, "a value that has no place there"))
+        value.ok_or_else(|| self.spoilt(column, "a value of an unexpected type"))
     }
 
     /// What the text of a column says in JSON.

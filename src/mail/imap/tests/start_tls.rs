@@ -49,7 +49,7 @@ fn octets_after_the_tagged_ok_are_refused() {
     )
     .unwrap_err();
     assert_eq!(fault(&err).kind, Kind::Refused);
-    assert!(err.to_string().contains("in clear"), "{err}");
+    assert!(err.to_string().contains("before TLS"), "{err}");
 }
 
 #[test]
