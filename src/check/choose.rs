@@ -1,6 +1,6 @@
 //! Which mailboxes and servers are walked: those named, and those that must be closed.
 
-use super::{Border, Subject};
+use super::{Boundary, Subject};
 use crate::config::{Authentication, EmailAddress};
 use crate::fault::Fault;
 use crate::office::{MailboxEntry, Office};
@@ -44,12 +44,12 @@ pub fn subjects<'a>(
             }
         }
     }
-    borders(office, names, boundary, &mut subjects)?;
+    boundaries(office, names, boundary, &mut subjects)?;
     Ok(subjects)
 }
 
 /// Each mailbox that must be closed, for each app and person that reads for us.
-fn borders<'a>(
+fn boundaries<'a>(
     office: &'a Office<'a>,
     names: &[String],
     boundary: &[String],
@@ -92,8 +92,8 @@ fn borders<'a>(
                 }
             };
             for own in owns {
-                let borders = Border::by_each_way(server, own, &address);
-                subjects.extend(borders.map(Subject::Boundary));
+                let boundaries = Boundary::by_each_way(server, own, &address);
+                subjects.extend(boundaries.map(Subject::Boundary));
             }
         }
     }

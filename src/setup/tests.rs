@@ -90,12 +90,12 @@ proptest! {
     ) {
         for undo in [false, true] {
             let text = script(&of_names(&names), undo);
-            let tame = script(&of_names(&["a".into(), "b".into(), "c".into()]), undo);
+            let plain = script(&of_names(&["a".into(), "b".into(), "c".into()]), undo);
             let found = super::tests::names(&text);
             for name in &names {
                 prop_assert!(found.contains(name), "{name:?} is not in\n{text}");
             }
-            prop_assert_eq!(commands(&text), commands(&tame));
+            prop_assert_eq!(commands(&text), commands(&plain));
         }
     }
 }
