@@ -114,7 +114,7 @@ fn own_of(chain: Vec<X509>) -> Option<X509> {
     chain.iter().find(is_last).or(chain.first()).cloned()
 }
 
-/// The end of a certificate's validity; `None` for what is no certificate.
+/// The end of a certificate's validity; `None` for what is not a certificate.
 pub fn not_after(der: &[u8]) -> Option<Timestamp> {
     end(&*X509::from_der(der).ok()?)
 }

@@ -83,7 +83,7 @@ impl Run<'_> {
         }
     }
 
-    /// An app asks for a token anew, which costs nothing and shows that its secret works. A
+    /// An app asks for a token again, which costs nothing and shows that its secret works. A
     /// person's password is tried only where the token that we have does not do.
     fn read_by(&self, walk: &mut Walk, entry: &MailboxEntry<'_>, way: ReadWay) {
         let from = walk.steps.len();

@@ -13,7 +13,7 @@ pub struct Told {
     pub outcome: Outcome,
     /// More keys of the JSON object.
     pub about: Vec<(&'static str, Tree)>,
-    /// What people read in place of the outcome's word.
+    /// What people read instead of the outcome's word.
     pub lines: Option<Vec<String>>,
 }
 

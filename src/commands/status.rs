@@ -1,4 +1,4 @@
-//! `status`: how every mailbox fares, for a person, a monitor or Prometheus.
+//! `status`: the health of every mailbox, for a person, a monitor or Prometheus.
 
 use super::Context;
 use crate::cli::{StatusArgs, StatusFormat};

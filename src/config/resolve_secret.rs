@@ -1,4 +1,4 @@
-//! From the source of a secret to the secret: read anew at each use, bounded, never echoed.
+//! From the source of a secret to the secret: read again at each use, bounded, never echoed.
 //!
 //! Who may read a secret's file: we own it and nobody else may touch it (0600 or less), or root
 //! owns it and shares it with a group (root:queuemail 0640). Container platforms mount secrets

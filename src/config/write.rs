@@ -193,7 +193,7 @@ pub fn target_of(path: &Path) -> Result<PathBuf> {
     .into())
 }
 
-/// Takes the lock of a file, `.NAME.lock` beside it; the kernel gives it back when we end. The
+/// Takes the lock of a file, `.NAME.lock` next to it; the kernel gives it back when we end. The
 /// lock file stays, since removing it would let two hold it.
 pub fn lock(target: &Path) -> Result<File> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();

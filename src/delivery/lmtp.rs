@@ -5,7 +5,7 @@
 //! connection that breaks between the message and its reply leaves open whether it was stored:
 //! it is delivered again.
 //!
-//! Within this machine mail goes in clear. To another one it goes in TLS (STARTTLS, RFC 3207, as
+//! Within this machine mail goes unencrypted. To another one it goes in TLS (STARTTLS, RFC 3207, as
 //! RFC 2033 §4.2 allows), unless the configuration says by `lmtp-plain:` that nobody listens there.
 
 use super::handover::Taker;
@@ -38,7 +38,7 @@ pub enum Address {
     Tcp {
         host: String,
         port: u16,
-        /// In clear, wherever it is.
+        /// Unencrypted, wherever it is.
         plain: bool,
     },
     Unix(PathBuf),
@@ -230,7 +230,7 @@ impl Session {
         self.say("STARTTLS")?;
         self.expect(220)?;
         if self.dialogue.unread() > 0 {
-            // It came in clear, from whomever, and would be read as if it had come in TLS.
+            // It came unencrypted, from whomever, and would be read as if it had come in TLS.
             return Err(refused(
                 "the mail store sent more than the answer to STARTTLS before TLS; somebody may tamper with the connection".to_owned(),
             )
@@ -471,7 +471,7 @@ mod tests {
     }
 
     /// Speaks with a store that offers this, says that when TLS is to start, and then starts it. What
-    /// became of the session, and what the store heard in clear.
+    /// became of the session, and what the store heard unencrypted.
     fn in_tls(offer: &'static str, answer: &'static str) -> (Result<Session>, Vec<String>) {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! mbox: one file that messages are appended to, in mboxrd form.
 //!
-//! The file is locked as Debian's policy has it, with a dot-lock beside it and fcntl. The lock is
+//! The file is locked as Debian's policy has it, with a dot-lock next to it and fcntl. The lock is
 //! held from the plan to the flush, so that the offset that an intent names stays true. After a
 //! crash the octets at that offset tell whether the message was appended, in part or not at all.
 //! One thing cannot be told: a reader that rewrites the file between the crash and our next run
@@ -309,7 +309,7 @@ fn busy(path: &Path) -> Fault {
     )
 }
 
-/// A lock file beside the mbox, which excludes others and our own threads.
+/// A lock file next to the mbox, which excludes others and our own threads.
 struct DotLock(PathBuf);
 
 impl DotLock {

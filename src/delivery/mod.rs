@@ -164,7 +164,7 @@ pub trait Delivery: Send {
     /// The folder in which messages are staged.
     fn staging(&self) -> &Path;
 
-    /// Decides how a staged message will be delivered; may add files beside it, which must be
+    /// Decides how a staged message will be delivered; may add files next to it, which must be
     /// durable when the folder's filesystem is synced.
     fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent>;
 

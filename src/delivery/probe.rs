@@ -37,7 +37,7 @@ fn mbox(path: &Path, real: &Path) -> Result<String> {
     if real.is_dir() {
         return Err(cannot(path, "it is a folder").into());
     }
-    // A lock file is made beside it.
+    // A lock file is made next to it.
     existing(files::folder_of(real))?;
     let found = match real.symlink_metadata() {
         Ok(about) => {

@@ -650,7 +650,7 @@ impl Visit<'_> {
 /// wishes, and what hinders the delivery.
 fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
     match (first, then) {
-        // That is no news, and where nobody named the mailbox, it is not told.
+        // That is not news, and where nobody named the mailbox, it is not told.
         (Err(first), Err(err)) if destination_waits(&err) => Err(first),
         (Err(_), Err(err)) if is_wish(&err) || is_of_delivery(&err) => Err(err),
         (first, then) => first.and(then),

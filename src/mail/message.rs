@@ -391,7 +391,7 @@ fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// What is wrong with the encoding of a file that is no message of octets, as `begins with …`.
+/// What is wrong with the encoding of a file that is not a message of octets, as `begins with …`.
 fn foreign_encoding(octets: &[u8]) -> Option<&'static str> {
     match octets {
         [0xEF, 0xBB, 0xBF, ..] => Some("begins with a byte order mark, which no header field has"),

@@ -63,7 +63,7 @@ impl Client<'_> {
                     .hint("start again: the code is valid only while the command runs")
                     .into());
             }
-            // Anew each time: a code may live longer than an assertion.
+            // Again each time: a code may live longer than an assertion.
             let assertion = self.assertion()?;
             let mut fields = vec![
                 ("grant_type", DEVICE_CODE),

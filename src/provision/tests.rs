@@ -1,4 +1,4 @@
-//! A person who is no terminal: answers are given in advance.
+//! A person who is not a terminal: answers are given in advance.
 
 use super::*;
 use crate::config::{AfterFetch, Given, Start};

@@ -155,7 +155,7 @@ impl<'a> Mailboxes<'a> {
     }
 
     /// Gets new tokens where the service refused, with `err`, one that was obtained a while ago.
-    /// True if another try may fare better.
+    /// True if another try may succeed.
     fn renew(&self, entry: &MailboxEntry<'_>, err: &anyhow::Error) -> Result<bool> {
         if kind_of(err) != Kind::SignIn {
             return Ok(false);

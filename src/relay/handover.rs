@@ -33,7 +33,7 @@ pub struct Relay {
 
 impl Relay {
     /// The one at this socket, else at the usual one. The socket's folder says that there is one:
-    /// while it is started anew, the socket itself is not there.
+    /// while it is started again, the socket itself is not there.
     pub fn find(socket: Option<PathBuf>) -> Option<Relay> {
         let socket = socket.unwrap_or_else(|| USUAL.into());
         let is_there = files::folder_of(&socket).is_dir();
@@ -134,7 +134,7 @@ fn unreached(socket: &Path, err: &std::io::Error) -> Fault {
 }
 
 /// A session that has begun. A relay with all its places taken closes or says 421; one that is
-/// being started anew refuses the connection for a moment.
+/// being started again refuses the connection for a moment.
 fn connected(socket: &Path) -> Result<Client> {
     let end = Instant::now() + AGAIN;
     loop {

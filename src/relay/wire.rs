@@ -51,7 +51,7 @@ pub fn serve(from: BorrowedFd<'_>, to: BorrowedFd<'_>, session: &mut Session, de
     leave(from, to, &mut piece);
 }
 
-/// Refuses a client in place of a greeting.
+/// Refuses a client instead of a greeting.
 pub fn turn_away(from: BorrowedFd<'_>, to: BorrowedFd<'_>, refusal: &Refusal) {
     let mut out = Vec::new();
     say(&mut out, refusal.code, refusal.status, &refusal.text);

@@ -97,7 +97,7 @@ pub fn compose(parts: &Parts<'_>, sender: &str) -> Result<Composed> {
         if all.is_empty() {
             continue;
         }
-        // At once: the builder reads the field anew for each that is added.
+        // At once: the builder reads the field again for each that is added.
         let all = Mailboxes::from_iter(all);
         builder = match option {
             "--to" => builder.mailbox(To::from(all)),

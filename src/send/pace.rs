@@ -126,7 +126,7 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
         Err(err) => err.downcast_ref::<Fault>().and_then(|fault| {
             let said = fault.server_said.clone();
             let busy = fault.cause.is_some_and(Cause::is_busy);
-            // What `obey_wait` or our own pace says is no new wait.
+            // What `obey_wait` or our own pace says is not a new wait.
             let own = fault.cause == Some(Cause::WaitHolds) || said.is_none();
             let wait = fault.retry_after.or(busy.then_some(BUSY_WAIT))?;
             (!own).then(|| (wait, said.unwrap_or_else(|| fault.what.clone())))

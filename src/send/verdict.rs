@@ -9,7 +9,7 @@ use crate::shell;
 use anyhow::Result;
 
 /// Narrows a verdict down to what the caller has to know of a message that the outbox keeps:
-/// what is tried again by itself is no error.
+/// what is tried again by itself is not an error.
 pub fn told_to_caller(result: Result<Receipt>, settled: &Settled) -> Result<Option<Receipt>> {
     if !matches!(settled, Settled::Later(_)) {
         return result.map(Some);

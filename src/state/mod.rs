@@ -91,7 +91,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The database's file in the state folder.
 const DATABASE: &str = "state.sqlite";
-/// The log of what was written last, beside it.
+/// The log of what was written last, next to it.
 const LOG: &str = "state.sqlite-wal";
 
 /// The folder of the locks that processes take.
@@ -239,7 +239,7 @@ impl Store {
     /// Finds out whether what is sealed with the key of the state can be.
     ///
     /// # Errors
-    /// `Config` where it is no key; those of its source.
+    /// `Config` where it is not a key; those of its source.
     pub fn check_key(&self) -> Result<()> {
         self.seal.check()
     }

@@ -1,4 +1,4 @@
-//! How mailboxes fare, in Prometheus' text format for the node exporter's textfile collector.
+//! The health of mailboxes, in Prometheus' text format for the node exporter's textfile collector.
 
 use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;

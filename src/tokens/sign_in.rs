@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Access<'_> {
-    /// Signs in anew and keeps what that yields.
+    /// Signs in again and keeps what that yields.
     pub(super) fn sign_in(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
         let granted = match wanted.account {
             None if let CredentialSource::ManagedIdentity { system } =

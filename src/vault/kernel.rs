@@ -51,7 +51,7 @@ fn key(name: &str) -> String {
     format!("%user:queuemail-token:{name}")
 }
 
-/// Links the persistent keyring, which also begins its three days anew; gives its number.
+/// Links the persistent keyring, which also begins its three days again; gives its number.
 fn keyring() -> Result<String, Fault> {
     let mut found = None;
     for place in ["@s", "@u"] {

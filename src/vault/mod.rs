@@ -39,7 +39,7 @@ impl Vault {
     }
 
     /// True if the configuration lets tokens stay here: in either keyring, since cron, which
-    /// knows no desktop, is no reason to move them.
+    /// knows no desktop, is not a reason to move them.
     pub fn suits(&self, store: Option<&TokenStore>) -> bool {
         match (self, store) {
             (_, None) => false,

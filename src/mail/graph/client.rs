@@ -56,7 +56,7 @@ impl Client {
     /// answer; no secret is in that.
     ///
     /// # Errors
-    /// `Config` where it is no URL.
+    /// `Config` where it is not a URL.
     pub fn new(agent: Agent, root: &str, user: &str, token: Secret) -> Result<Client> {
         let bad = |e: &dyn std::fmt::Display| {
             Fault::config(format!("`{root}` is not an address of Graph: {e}"))
@@ -321,7 +321,7 @@ impl Client {
     /// Puts octets to the address of an upload session, which needs no token and gets none; the
     /// address is a secret in itself. `content_range` as RFC 9110 §14.4 has it.
     pub fn put(&self, address: &str, content_range: &str, octets: &[u8]) -> Result<u16, Failure> {
-        // In clear anybody on the way could read the attachment, or keep it.
+        // Without encryption anybody on the way could read the attachment, or keep it.
         if !Url::parse(address).is_ok_and(|url| url.scheme() == "https") {
             return Err(Fault::new(
                 Kind::Refused,

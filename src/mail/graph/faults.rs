@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
-/// An answer that is no success.
+/// An answer that is not a success.
 #[derive(Clone, Debug, Default)]
 pub struct Refusal {
     pub status: u16,
@@ -57,7 +57,7 @@ pub enum Meaning {
     NoMailbox,
     /// The message or folder is not there.
     Gone,
-    /// The state of a delta query is lost: begin anew.
+    /// The state of a delta query is lost: begin again.
     SyncStateLost,
     /// Wait, then ask again.
     Throttled,

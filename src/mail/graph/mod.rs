@@ -41,14 +41,14 @@ pub struct GraphMailbox {
     /// The open folder: the name that it was opened by, and its id.
     folder: Option<(String, String)>,
     /// Folders by the names that they were looked for, until something is done with them: it asks
-    /// anew the next time.
+    /// again the next time.
     found: HashMap<String, Option<Found>>,
 }
 
 /// A mailbox at the service root `root`; nothing is asked of it yet.
 ///
 /// # Errors
-/// `Config` where `root` is no address.
+/// `Config` where `root` is not an address.
 pub fn open(agent: Agent, root: &str, user: &str, token: Secret) -> Result<GraphMailbox> {
     Ok(GraphMailbox {
         client: Client::new(agent, root, user, token)?,

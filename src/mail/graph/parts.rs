@@ -21,7 +21,7 @@ pub struct Attachment {
     pub content_type: String,
     /// Without its angle brackets.
     pub content_id: Option<String>,
-    /// Shown within the text, and not beside it.
+    /// Shown within the text, and not next to it.
     pub inline: bool,
     pub octets: Vec<u8>,
 }

@@ -45,7 +45,7 @@ type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
 /// A way for mail of the mailbox `user` (an address or GUID) to leave by the service root `root`.
 ///
 /// # Errors
-/// `Config` where `root` is no address.
+/// `Config` where `root` is not an address.
 pub fn transport<'a>(
     agent: Agent,
     root: &str,

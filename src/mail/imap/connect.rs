@@ -114,7 +114,7 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
 }
 
 /// The dialogue before TLS (RFC 3501 §6.2.1), read octet by octet so that nothing that was sent
-/// in clear is taken for a part of the session in TLS; what follows the tagged line is refused.
+/// unencrypted is taken for a part of the session in TLS; what follows the tagged line is refused.
 pub(super) fn start_tls(
     stream: &mut Stream,
     place: &Place,
@@ -238,7 +238,7 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
     let xoauth2 = sasl::xoauth2(&place.user, token)?;
     let oauthbearer = sasl::oauthbearer(&place.user, &place.host, place.port, token)?;
     wire.mask(token.clone());
-    // As they are, they hold the account's name besides, which is no secret.
+    // As they are, they hold the account's name besides, which is not a secret.
     for secret in [&xoauth2, &oauthbearer] {
         wire.mask(sasl::base64(secret));
     }

@@ -124,7 +124,7 @@ impl Items {
                                 return super::line::number(text).map(Found::Uid).ok_or(Malformed);
                             }
                             (Item::Size, Value::Atom(text)) if whole => {
-                                // A size that is no number is none, and no reason to give up.
+                                // A size that is not a number is none, and no reason to give up.
                                 if let Some(size) = super::line::number(text) {
                                     return Ok(Found::Size(size.into()));
                                 }

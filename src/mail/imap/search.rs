@@ -138,7 +138,7 @@ fn may_be_gone(words: &str) -> bool {
 }
 
 /// The messages with this Message-ID. A server finds it as a part of the field's value too, so
-/// that the angle brackets belong into it. An id that is no text of IMAP is not looked for.
+/// that the angle brackets belong into it. An id that is not a text of IMAP is not looked for.
 pub fn with_message_id(wire: &mut Wire, id: &str) -> Result<Vec<u32>, Failure> {
     if !id.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Err(Failure::Refused(format!(

@@ -21,7 +21,7 @@ const LONGEST_TEXT: usize = 1 << 10;
 pub struct Limits {
     /// Octets of a line, its small literals included.
     pub line: usize,
-    /// Octets of a literal that is no message.
+    /// Octets of a literal that is not a message.
     pub small_literal: u64,
     /// Octets of all lines that answer one command.
     pub octets: u64,
@@ -501,7 +501,7 @@ fn keep(texts: &mut Vec<String>, text: String) {
     }
 }
 
-/// True for a response that may hold literals: a text that ends in `{5}` is no literal.
+/// True for a response that may hold literals: a text that ends in `{5}` is not a literal.
 fn takes_literals(response: &[u8]) -> bool {
     let Line::Data { kind, .. } = Line::parse(response) else {
         return false;

@@ -1,4 +1,4 @@
-//! From a TCP connection to a signed-in session: greeting, EHLO, STARTTLS, EHLO anew, AUTH.
+//! From a TCP connection to a signed-in session: greeting, EHLO, STARTTLS, EHLO again, AUTH.
 
 use super::Server;
 use super::wire::{Result, Wire};

@@ -1,4 +1,4 @@
-//! The dialogue in clear before TLS, over a real socket.
+//! The unencrypted dialogue before TLS, over a real socket.
 
 use super::super::connect::start_tls;
 use super::*;
