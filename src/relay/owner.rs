@@ -38,6 +38,7 @@ pub fn run_as_owner(config: &Path, args: impl IntoIterator<Item = OsString>) -> 
             "cannot send as the owner of {}: {why}",
             shell::quote(config)
         ))
+        .hint("to send the mail of every user of this machine: systemctl enable --now queuemail-relay.socket")
     };
     // A link would lead root to any user's file.
     let about = fs::symlink_metadata(config).map_err(|e| cannot(e.to_string()))?;
