@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
-    /// Make the tables of the state in the configured database
+    /// Create the tables of the state in the configured database
     #[command(after_long_help = "\
 Examples:
   queuemail state init
