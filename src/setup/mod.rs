@@ -27,7 +27,7 @@ pub fn script(plan: &Plan, undo: bool) -> String {
     let what = match undo {
         false if creates => "Makes an app registration with which queuemail signs in",
         false => "Lets queuemail read and send what its configuration says, and nothing else",
-        true => "Takes back what lets queuemail read and send",
+        true => "Removes what lets queuemail read and send",
     };
     // Writing to a string cannot fail.
     let _ = write!(
@@ -37,9 +37,9 @@ pub fn script(plan: &Plan, undo: bool) -> String {
 .SYNOPSIS
 {what}.
 .DESCRIPTION
-Made by `queuemail setup-script`. It may be run again at any time: what is there already stays.
+Made by `queuemail setup-script`. It can run again at any time: what exists stays as it is.
 It needs PowerShell 7 with the modules above (Install-Module NAME), and an administrator of Entra
-ID (Privileged Role Administrator) who is also one of Exchange; it asks for the sign-in to both.
+ID (Privileged Role Administrator) who is also an Exchange administrator; it asks for the sign-in to both.
 With -WhatIf it signs in, says what it would change, and changes nothing.
 "
     );
@@ -63,7 +63,7 @@ With -WhatIf it signs in, says what it would change, and changes nothing.
 fn parameters(creates: bool) -> String {
     let mut text = ".PARAMETER TenantWide
 For Graph: grant Mail.ReadWrite and Mail.Send for every mailbox of the tenant instead of a scope
-(RBAC for Applications) that holds the mailboxes below only.
+(RBAC for Applications) that contains only the mailboxes below.
 .PARAMETER Renewal
 Let the apps renew their own secrets (queuemail server rotate): each becomes an owner of its own
 registration and gets Application.ReadWrite.OwnedBy of Graph. A certificate needs neither.
