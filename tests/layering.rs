@@ -22,6 +22,7 @@ const BASE: &[&str] = &[
     "shell",
     "system",
     "wording",
+    "workers",
     "x509",
 ];
 
