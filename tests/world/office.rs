@@ -53,7 +53,10 @@ impl Home {
     }
 
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        self.world.write(name, text)
+        let path = self.world.write(name, text);
+        // Also where it was there, and open to others.
+        self.world.chmod(&path, 0o600);
+        path
     }
 
     /// Writes the configuration; `{authority}`, `{tenant}`, `{ca}` and `{home}` are filled in.
@@ -136,6 +139,7 @@ queues:
         self.world
             .run(args)
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("LANG", "C")
             .env("QUEUEMAIL_CONFIG", self.path("config.yaml"))
             .env("QUEUEMAIL_STATE_DIR", self.path("state"))
     }
