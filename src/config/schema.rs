@@ -20,6 +20,13 @@ pub fn schema() -> serde_json::Value {
     schema.to_value()
 }
 
+/// The pattern of a delivery.
+fn deliveries() -> String {
+    let kinds: Vec<&str> = Target::KINDS.iter().map(|(kind, _)| *kind).collect();
+    let kinds = kinds.join("|");
+    format!("^(stdout(:json)?|({kinds}):.+|https?://.+)$")
+}
+
 /// Gives a type that reads itself from a string its schema, written where the type is used.
 macro_rules! text {
     ($($name:ident: $schema:tt;)*) => {$(
@@ -55,7 +62,7 @@ text! {
     OauthEndpoint: { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]://[^#]+$" };
     Endpoint: { "type": "string", "pattern": "^(imap|smtp)s?://[^/?#]+/?$" };
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
-    Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
+    Target: { "type": "string", "pattern": deliveries() };
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     PingUrl: { "type": "string", "pattern": "^https?://[^\\s#@]+$" };
     Span: { "type": "string", "pattern": "^[0-9]+[smhd]$" };
