@@ -41,6 +41,20 @@ impl Output {
         write_stdout(format!("  {mark} {}\n", laid_out(text)).as_bytes())
     }
 
+    /// Writes a line in parts, each with its colour (ECMA-48 §8.3.117) where this run uses any.
+    pub fn painted(&self, parts: &[(String, Option<u8>)]) -> Result<()> {
+        let mut line = String::new();
+        for (text, color) in parts {
+            let text = laid_out(text);
+            match color {
+                Some(color) if self.color => line += &format!("\x1b[{color}m{text}\x1b[0m"),
+                _ => line += &text,
+            }
+        }
+        line.push('\n');
+        write_stdout(line.as_bytes())
+    }
+
     /// Writes one JSON object and a newline, as it comes: it need not fit memory.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
         let mut writer = BufWriter::new(io::stdout().lock());
@@ -95,6 +109,13 @@ impl Output {
 /// True if questions may be asked: standard input and error are terminals.
 pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// How many columns the terminal has that the result goes to; `None` where it goes elsewhere.
+pub fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    // Some terminals say that they have none.
+    Some(usize::from(size.ws_col)).map(|columns| if columns == 0 { 80 } else { columns })
 }
 
 fn write_stdout(octets: &[u8]) -> Result<()> {
