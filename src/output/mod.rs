@@ -31,28 +31,19 @@ impl Output {
         write_stdout(format!("{}\n", laid_out(text)).as_bytes())
     }
 
-    /// Writes a line of the result behind a mark, which has a colour (ECMA-48 §8.3.117) where this
-    /// run uses any.
+    /// Writes a line of the result behind a mark, which has a colour where this run uses any.
     pub fn marked(&self, mark: &str, color: u8, text: &str) -> Result<()> {
-        let mark = match self.color {
-            true => format!("\x1b[{color}m{mark}\x1b[0m"),
-            false => mark.to_owned(),
-        };
+        let mark = self.painted(mark, Some(color));
         write_stdout(format!("  {mark} {}\n", laid_out(text)).as_bytes())
     }
 
-    /// Writes a line in parts, each with its colour (ECMA-48 §8.3.117) where this run uses any.
-    pub fn painted(&self, parts: &[(String, Option<u8>)]) -> Result<()> {
-        let mut line = String::new();
-        for (text, color) in parts {
-            let text = laid_out(text);
-            match color {
-                Some(color) if self.color => line += &format!("\x1b[{color}m{text}\x1b[0m"),
-                _ => line += &text,
-            }
+    /// A text that is safe to show, in a colour (ECMA-48 §8.3.117) where this run uses any.
+    pub fn painted(&self, text: &str, color: Option<u8>) -> String {
+        let text = laid_out(text);
+        match color.filter(|_| self.color) {
+            Some(color) => format!("\x1b[{color}m{text}\x1b[0m"),
+            None => text.into_owned(),
         }
-        line.push('\n');
-        write_stdout(line.as_bytes())
     }
 
     /// Writes one JSON object and a newline, as it comes: it need not fit memory.
