@@ -1,9 +1,11 @@
 //! Results on stdout, everything else on stderr; server text made safe for a terminal.
 
+mod aside;
 mod journal;
 mod log;
 mod safe;
 
+pub use aside::{aside, draws};
 pub use log::{Level, LogFormat, Record, now};
 pub use safe::{eprintln_safe, escape, escape_lines, json};
 
@@ -110,7 +112,9 @@ pub fn columns() -> Option<usize> {
 }
 
 fn write_stdout(octets: &[u8]) -> Result<()> {
-    finish_stdout(io::stdout().write_all(octets))
+    let mut written = Ok(());
+    aside(&mut || written = io::stdout().write_all(octets));
+    finish_stdout(written)
 }
 
 /// Ends what was written to standard output, with this result.
