@@ -95,7 +95,7 @@ impl Screen for Terminal {
 
     fn bring_address(&self) -> Result<Secret> {
         // Not shown while it is typed.
-        prompt::secret("The address at which the browser ends")
+        prompt::secret("Paste the address from the browser's address bar")
     }
 }
 

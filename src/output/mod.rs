@@ -7,7 +7,7 @@ mod safe;
 
 pub use aside::{aside, draws};
 pub use log::{Level, LogFormat, Record, now};
-pub use safe::{eprintln_safe, escape, escape_lines, json};
+pub use safe::{eprintln_safe, escape, escape_lines, is_unsafe, json};
 
 use crate::fault::{self, Fault, Kind};
 use anyhow::Result;

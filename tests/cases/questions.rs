@@ -86,7 +86,7 @@ fn a_server_is_asked_for_and_checked_as_one_types() -> Result<(), Error> {
     choose(&mut t, "Authentication type", 0)?;
     refused(&mut t, "Application (client) ID", "myapp", "is no GUID")?;
     answer(&mut t, "Application (client) ID", CLIENT_ID)?;
-    choose(&mut t, "The app proves itself with a", 0)?;
+    choose(&mut t, "How the app authenticates", 0)?;
     refused(
         &mut t,
         "Day on which",
@@ -146,7 +146,7 @@ fn only_what_is_missing_is_asked_for() -> Result<(), Error> {
         "Tenant",
         "https://login.microsoftonline.us/contoso.com/v2.0",
     )?;
-    choose(&mut t, "The app proves itself with a", 1)?;
+    choose(&mut t, "How the app authenticates", 1)?;
     refused(
         &mut t,
         "File of the secret",

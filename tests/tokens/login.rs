@@ -264,7 +264,8 @@ fn an_address_that_is_pasted_signs_in() {
         let page = t.read_line().unwrap();
         let target = location(&browse(&home, &page));
         assert!(target.starts_with("http://localhost/?"), "{target}");
-        t.exp_string("address at which the browser ends").unwrap();
+        t.exp_string("address from the browser's address bar")
+            .unwrap();
         t.send_line(&paste(target)).unwrap();
         t.exp_eof().unwrap()
     };

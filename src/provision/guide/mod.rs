@@ -93,16 +93,20 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
         return Ok(());
     }
     let choices = [
-        (
-            "by hand",
-            "once, with `queuemail token login`; works with a second factor",
-        ),
+        ("by hand", "once, with `queuemail token login`"),
         (
             "password",
-            "asked for at the end, and kept in the configuration, which becomes private",
+            "typed at the end, stored in the configuration file",
         ),
-        ("file", "a file that holds the password, read at each use"),
+        (
+            "file",
+            "a file that contains the password, read at each use",
+        ),
     ];
+    person.tell(
+        "`by hand` also works with a second factor. A typed password makes the \
+         configuration file private.",
+    );
     *given = match choose(person, &format!("How {account} signs in"), &choices, 0)? {
         0 => None,
         1 => Some(Given::Asked),
@@ -114,6 +118,6 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
 /// Said before the first question.
 fn introduce(person: &dyn Person, what: &str) {
     person.tell(&format!(
-        "Adding {what}.\nThe arrow keys choose; Enter takes what is marked or in [brackets]; Ctrl-C changes nothing."
+        "Adding {what}.\nThe arrow keys choose, and Enter takes what is marked or in [brackets]. Ctrl-C ends without a change."
     ));
 }

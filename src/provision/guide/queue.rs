@@ -56,7 +56,11 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
     let defaults = &config.defaults;
     if said.deliver.is_none() {
         let usual = defaults.deliver.as_ref();
-        let question = "Deliver to: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER";
+        person.tell(
+            "Mail can go to maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, \
+             https://URL or eml:FOLDER.",
+        );
+        let question = "Deliver to";
         let proposal = usual.map_or(MAILDIR, Target::as_str);
         let target = ask_any::<Target>(person, question, Some(proposal))?;
         said.deliver = Some(target).filter(|target| Some(target) != usual);
@@ -129,7 +133,7 @@ fn start(person: &dyn Person, waiting: Option<u64>) -> Result<Start> {
         ("all", "fetch them, too"),
         (
             "now",
-            "skip them; begin with what arrives after the first fetch",
+            "skip them; start with what arrives after the first fetch",
         ),
         ("date", "skip what was received before a day"),
     ];
@@ -160,7 +164,7 @@ fn values_of_queue(
         None => &mut said.queue_priority,
     };
     if slot.is_none() {
-        let question = "Priority, a number: the lowest is served first";
+        let question = "Priority, a number; the lowest is fetched first";
         let answer = ask_any::<Priority>(person, question, Some(&usual.to_string()))?;
         *slot = Some(answer).filter(|answer| *answer != usual);
     }

@@ -13,11 +13,8 @@ const WORLDWIDE: &str = "https://login.microsoftonline.com";
 /// The kind of server: true for incoming.
 pub fn kind(person: &dyn Person) -> Result<bool> {
     let choices = [
-        (
-            "incoming",
-            "an app registration through which mailboxes are read",
-        ),
-        ("outgoing", "a way for mail to leave"),
+        ("incoming", "an app registration for reading mailboxes"),
+        ("outgoing", "a server for sending mail"),
     ];
     Ok(choose(person, "Kind of server", &choices, 0)? == 0)
 }
@@ -27,7 +24,7 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
     let mut said = given;
     introduce(
         person,
-        "an incoming server: an app registration through which mailboxes are read",
+        "an incoming server: an app registration for reading mailboxes",
     );
     name(person, config, &mut said.name, said.replace)?;
     let address = match &said.address {
@@ -37,8 +34,8 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
                 .incoming_servers
                 .first()
                 .map(|s| s.address.to_string());
-            let question =
-                "Tenant: a domain name or GUID; of another cloud, its whole login address";
+            person.tell("For a tenant of another cloud, type its login address.");
+            let question = "Tenant: a domain name or GUID";
             let text = person.line(question, others.as_deref(), &|text| {
                 login_address(text).map(drop)
             })?;
@@ -59,14 +56,10 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
             (
                 IncomingVia::Imap,
                 "imap",
-                "the app's permission is IMAP.AccessAsApp or IMAP.AccessAsUser.All",
+                "needs IMAP.AccessAsApp or IMAP.AccessAsUser.All",
             ),
-            (
-                IncomingVia::Graph,
-                "graph",
-                "the app's permission is Mail.ReadWrite",
-            ),
-            (IncomingVia::Auto, "auto", "whichever of the two works"),
+            (IncomingVia::Graph, "graph", "needs Mail.ReadWrite"),
+            (IncomingVia::Auto, "auto", "the first of the two that works"),
         ];
         said.via = Some(way(person, "Read mailboxes through", &ways)?);
     }
@@ -91,7 +84,7 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
 /// What is said of an outgoing server, with what was missing asked for.
 pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
     let mut said = given;
-    introduce(person, "an outgoing server: a way for mail to leave");
+    introduce(person, "an outgoing server: a server for sending mail");
     name(person, config, &mut said.name, said.replace)?;
     if said.tenant.is_none() {
         let known = config.incoming_servers.first();
@@ -110,7 +103,8 @@ pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result
         credential(person, &mut said.secret, &mut said.credential)?;
     }
     if said.user.is_none() {
-        let question = "Mailbox user that sends: address or object ID (empty: each sender its own)";
+        person.tell("Without a mailbox user, each sender sends from its own mailbox.");
+        let question = "Mailbox user that sends: address or object ID";
         said.user = ask_optional(person, question)?;
     }
     if !service {
@@ -125,14 +119,10 @@ pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result
             (
                 OutgoingVia::Smtp,
                 "smtp",
-                "SMTP AUTH is on for the mailbox; the permission is SMTP.SendAsApp or SMTP.Send",
+                "needs SMTP.SendAsApp or SMTP.Send, and SMTP AUTH",
             ),
-            (
-                OutgoingVia::Graph,
-                "graph",
-                "the app's permission is Mail.Send",
-            ),
-            (OutgoingVia::Auto, "auto", "whichever of the two works"),
+            (OutgoingVia::Graph, "graph", "needs Mail.Send"),
+            (OutgoingVia::Auto, "auto", "the first of the two that works"),
         ];
         said.via = Some(way(person, "Send through", &ways)?);
     }
@@ -153,7 +143,7 @@ fn name(
         true => Err(format!("there is a server `{name}` already")),
         false => Ok(()),
     };
-    let question = "Name of the server, by which queues refer to it";
+    let question = "Name of the server; queues refer to it by this name";
     *slot = Some(ask(person, question, None, free)?);
     Ok(())
 }
@@ -177,11 +167,11 @@ fn authentication(person: &dyn Person, slot: &mut Option<Authentication>) -> Res
             let choices = [
                 (
                     "oauth-service",
-                    "the program signs in as itself, with application permissions",
+                    "the app signs in itself, with application permissions",
                 ),
                 (
                     "oauth-user",
-                    "a person's account signs in, with delegated permissions",
+                    "a person signs in, with delegated permissions",
                 ),
             ];
             match choose(person, "Authentication type", &choices, 0)? {
@@ -247,28 +237,26 @@ fn credential(
         let choices = [
             (
                 "secret",
-                "asked for at the end, and kept in the configuration, which becomes private",
+                "typed at the end, stored in the configuration file",
             ),
             ("secret in a file", "read at each use"),
             (
                 "secret of a command",
                 "such as a password manager, run at each use",
             ),
-            (
-                "systemd credential",
-                "what LoadCredential= gives to a service",
-            ),
-            (
-                "certificate",
-                "a PEM or PFX file and its private key; safer than a secret",
-            ),
-            ("managed identity", "of the Azure host that this is"),
+            ("systemd credential", "from LoadCredential= of the service"),
+            ("certificate", "a PEM or PFX file and its private key"),
+            ("managed identity", "the identity of this Azure host"),
         ];
-        match choose(person, "The app proves itself with a", &choices, 0)? {
+        person.tell(
+            "A certificate is safer than a secret. A typed secret makes the \
+             configuration file private.",
+        );
+        match choose(person, "How the app authenticates", &choices, 0)? {
             0 => {}
             1 => *secret = Some(Given::source("file", file(person, "File of the secret")?)),
             2 => {
-                let question = "Command that prints the secret (words split as a shell does)";
+                let question = "Command that prints the secret";
                 let check = |text: &str| config::command_words(text).map(drop);
                 let text = person.line(question, None, &check)?;
                 *secret = Some(Given::source("command", text));
@@ -280,7 +268,7 @@ fn credential(
             4 => {
                 let certificate = file(person, "Certificate (PEM or PFX)")?;
                 other.certificate = Some(Change::Set(certificate));
-                let question = "Its private key, a PEM file (empty: in the same file)";
+                let question = "Its private key, a PEM file (empty: the same file)";
                 let key = person.optional_line(question, &|_| Ok(()))?;
                 other.private_key = key.map(|key| Change::Set(key.into()));
             }
@@ -288,7 +276,8 @@ fn credential(
         }
     }
     if !other.replaces_secret() && other.secret_expires.is_none() {
-        let question = "Day on which the secret expires, YYYY-MM-DD (empty: no warning before)";
+        person.tell("queuemail warns 30 days before the secret expires, if it knows the day.");
+        let question = "Day on which the secret expires, YYYY-MM-DD";
         let day = ask_optional::<Day>(person, question)?;
         other.secret_expires = day.map(Change::Set);
     }
