@@ -11,7 +11,7 @@ mod counters;
 mod db;
 mod disk;
 #[cfg(test)]
-mod engines_tests;
+pub(crate) mod engines_tests;
 mod facts;
 mod failure;
 mod health;
