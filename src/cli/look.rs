@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[command(after_long_help = "\
 Examples:
   queuemail check                              every mailbox
-  queuemail check support@contoso.com          one mailbox; -v adds more hints
+  queuemail check support@contoso.com          one mailbox; -v says more
   queuemail check Contoso                      all mailboxes of a server
   queuemail check -q                           from cron: only problems
   queuemail check --boundary ceo@contoso.com   proves that no app can read it

@@ -123,7 +123,7 @@ mod tests {
         );
         let menu = Menu::new("Read", &choices, (4, 40));
         assert!(!menu.is_whole);
-        assert_eq!(shown(&menu, 0), "> imap   needs one permission or the oth…");
+        assert_eq!(shown(&menu, 0), "> imap   needs one permission or the o…");
         for number in 0..2 {
             assert!(width(&shown(&menu, number)) < 40);
         }

@@ -4,7 +4,7 @@ use crate::check::{Checked, Outcome, Step};
 use crate::diagnosis::{self, Verdict, Who};
 use crate::fault::Kind;
 use crate::output::{self, Output, escape};
-use crate::wording::wrap;
+use crate::wording::{cut, width, wrap};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -73,8 +73,10 @@ fn sum(checked: &[Checked]) -> Option<String> {
 fn print(output: &Output, utf8: bool, step: &Step) -> Result<()> {
     let line = |detail: &str| {
         let (mark, color) = mark(&step.outcome, utf8);
-        let text = format!("{:<16} {:>8}  {}", step.name, time(step), escape(detail));
-        output.marked(mark, color, text.trim_end())
+        let start = format!("{:<16} {:>8}  ", step.name, time(step));
+        let indent = width(mark) + width(&start) + 3;
+        let detail = beside(output, step, &escape(detail), indent);
+        output.marked(mark, color, format!("{start}{detail}").trim_end())
     };
     match &step.outcome {
         Outcome::Passed => line(&step.detail),
@@ -106,6 +108,20 @@ fn print(output: &Output, utf8: bool, step: &Step) -> Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+/// What stands beside the name of a step: on a terminal one line of what is well, but for `-v`; the
+/// rest of anything else goes on below itself.
+fn beside(output: &Output, step: &Step, detail: &str, indent: usize) -> String {
+    const NARROWEST: usize = 20;
+    let room = output::columns().map(|columns| columns.saturating_sub(indent));
+    match room.filter(|room| *room >= NARROWEST) {
+        None => detail.to_owned(),
+        Some(room) if matches!(step.outcome, Outcome::Passed) && output.verbose == 0 => {
+            cut(detail, room)
+        }
+        Some(room) => wrap(detail, room).join(&format!("\n{:indent$}", "")),
     }
 }
 
@@ -250,4 +266,24 @@ fn speaks_utf8() -> bool {
         .unwrap_or_default()
         .to_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_and_a_command_have_lines_of_their_own() {
+        assert_eq!(
+            apart("open https://example.com/a?b=c and grant consent"),
+            ["open", "https://example.com/a?b=c", "and grant consent"]
+        );
+        assert_eq!(
+            apart("fix, by you: queuemail token login 'a b'"),
+            ["fix, by you:", "queuemail token login 'a b'"]
+        );
+        assert_eq!(apart("fix: Get-Mailbox a: b"), ["fix:", "Get-Mailbox a: b"]);
+        assert_eq!(apart("fix: wait: an hour"), ["fix: wait: an hour"]);
+        assert_eq!(apart(""), [""]);
+    }
 }

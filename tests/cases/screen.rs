@@ -2,11 +2,12 @@
 //! one is played on an emulated one. Of the guided dialogues what is then there is a file of
 //! `tests/messages/dialogue/`.
 
-use crate::standin::{App, Standin};
+use crate::standin::{App, Standin, UidFault};
 use crate::world::{CLIENT_ID, World};
 use rexpect::session::{PtySession, spawn_command};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 const ROWS: u16 = 24;
 const UP: &str = "\u{1b}[A";
@@ -356,6 +357,58 @@ fn of_a_fetch_one_line_stays_and_without_a_terminal_none() {
     world.run(["fetch"]).succeeds().says_nothing();
 }
 
+/// Two mailboxes from a slow server, with one message that cannot be read: each state of the screen.
+#[test]
+fn each_mailbox_has_a_bar_and_a_warning_goes_above_them() {
+    let standin = Standin::start();
+    let world = furnished(&standin);
+    let sales = "sales@contoso.com";
+    standin.add_mailbox(sales);
+    standin.grant(CLIENT_ID, sales);
+    world
+        .run(["queue", "add", "sales", "--address", sales])
+        .args(["--server", "Here", "--deliver", "maildir:~/Mail"])
+        .succeeds();
+    for n in 0..4 {
+        let message = format!("Subject: {n}\r\n\r\n{}", "text\r\n".repeat(500));
+        standin.deliver("support@contoso.com", "INBOX", message.as_bytes());
+        standin.deliver(sales, "INBOX", message.as_bytes());
+    }
+    let faults = standin.faults();
+    faults.imap_uid(sales, 2, UidFault::NoData);
+    *faults.imap_drip.lock().unwrap() = Some((300, Duration::from_millis(10)));
+    for columns in [80, 60] {
+        std::fs::remove_dir_all(world.state_dir()).ok();
+        let written = drive(&world, columns, &["fetch"], &[]);
+        let mut terminal = vt100::Parser::new(ROWS, columns, 0);
+        let mut seen = false;
+        for part in written.split_inclusive('\r') {
+            terminal.process(part.as_bytes());
+            let rows: Vec<String> = terminal.screen().rows(0, columns).collect();
+            let bar = |start: &str, end: &str| {
+                let is_it = |row: &&String| row.starts_with(start) && row.ends_with(end);
+                rows.iter().filter(is_it).count()
+            };
+            let all = bar("", " left");
+            assert!(all <= 1 && bar(sales, " of 4") <= 1, "{rows:#?}");
+            seen |= bar("support@contoso.com ", " of 7") == 1
+                && bar("sales@contoso.com ", " of 4") == 1
+                && all == 1;
+        }
+        assert!(seen, "no bars for both in {written:?}");
+        let shown = rows(&written, columns);
+        let starts = |start: &str| shown.iter().filter(|row| row.starts_with(start)).count();
+        assert_eq!(
+            starts("warning: message 2 of `sales@contoso.com`"),
+            1,
+            "{shown:#?}"
+        );
+        assert_eq!(starts("fetched 10 messages, 21 kB, in "), 1, "{shown:#?}");
+        let is_bar = |row: &&String| row.ends_with(" of 4") || row.ends_with(" left");
+        assert_eq!(shown.iter().find(is_bar), None, "{shown:#?}");
+    }
+}
+
 #[test]
 fn of_many_that_are_sent_one_line_stays() {
     let standin = Standin::start();
@@ -417,12 +470,38 @@ fn a_check_is_wrapped_where_the_terminal_ends() {
         .run(["queue", "add", "sales", "--address", "sales@contoso.com"])
         .args(["--server", "Here", "--deliver", "maildir:~/Mail"])
         .succeeds();
-    let written = drive(&world, 80, &["check"], &[]);
-    let shown = rows(&written, 80).join("\n");
-    assert!(
-        shown
-            .trim_end()
-            .ends_with("1 of 2 mailboxes work; 1 needs an Exchange administrator"),
-        "{shown}"
-    );
+    for columns in [80, 60] {
+        let written = drive(&world, columns, &["check"], &[]);
+        let shown = rows(&written, columns);
+        let all = shown.join("\n");
+        let works = shown.iter().skip(1).take_while(|row| !row.is_empty());
+        // One row for each step.
+        assert!(works.clone().count() > 15, "{all}");
+        assert!(works.clone().all(|row| row.starts_with("  ✓ ")), "{all}");
+        // What is wrong goes on below itself, and a command is alone.
+        let wrong = shown.iter().skip_while(|row| !row.starts_with("  ✗ "));
+        let below: Vec<&String> = wrong
+            .skip(1)
+            .take_while(|row| !row.starts_with("  - "))
+            .collect();
+        let command = below
+            .iter()
+            .position(|row| row.starts_with("      Add-MailboxPermission "));
+        let command = command.unwrap_or_else(|| panic!("{all}"));
+        assert!(
+            below[..command].iter().all(|row| row.starts_with("      ")),
+            "{all}"
+        );
+        assert_eq!(
+            below[command - 1],
+            "      fix, by an Exchange administrator:"
+        );
+        assert_eq!(all.matches("Add-MailboxPermission").count(), 1, "{all}");
+        let end = "\n\n1 of 2 mailboxes work; 1 needs an Exchange administrator";
+        assert!(all.ends_with(end), "{all}");
+    }
+    // Elsewhere nothing is cut or broken.
+    let ran = world.run(["check", "support"]).succeeds();
+    ran.shows("tenant 11111111-2222-3333-4444-555555555555; app")
+        .hides("…");
 }
