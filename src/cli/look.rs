@@ -73,6 +73,8 @@ Examples:
   queuemail status --check --format nagios
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
 
+The state of a mailbox is ok, new (never fetched), waiting (a server asked to wait), failing, or quarantined with the number of messages. The line below it gives the reason.
+
 With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if \
 mail flows but something waits (quarantine, the outbox, a wait that the server requested) or \
 expires within 30 days. With --format nagios it is 2 or 1 instead, and 3 if the state cannot be \

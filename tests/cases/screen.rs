@@ -438,6 +438,11 @@ fn states_are_words_in_colour_and_errors_fit_the_terminal() {
     world.run(["fetch"]).succeeds();
     let written = drive(&world, 80, &["status"], &[]);
     assert!(written.contains("\u{1b}[32mok\u{1b}[0m"), "{written:?}");
+    let plain = drive(&world, 80, &["status", "--color", "never"], &[]);
+    assert!(
+        plain.contains("  ok ") && !plain.contains("\u{1b}"),
+        "{plain:?}"
+    );
     standin.revoke(CLIENT_ID, "support@contoso.com");
     world.run(["fetch"]).ends();
     for columns in [80, 60] {
