@@ -109,11 +109,8 @@ fn skip(terminal: &Term, start: &[char]) -> Result<()> {
         ['[', .., last] => (' '..='?').contains(last),
         _ => false,
     };
-    while is_open {
-        match terminal.read_key_raw().map_err(unanswered)? {
-            Key::Char(' '..='?') => {}
-            _ => break,
-        }
+    if is_open {
+        while let Key::Char(' '..='?') = terminal.read_key_raw().map_err(unanswered)? {}
     }
     Ok(())
 }

@@ -5,16 +5,25 @@ use crate::output::{self, Output, escape};
 use crate::wording::{cut, width};
 use anyhow::Result;
 
-/// Between two columns.
+/// Between two columns, and before what stands below a row.
 const GAP: &str = "  ";
-/// No column is made narrower than this for a terminal's sake, in columns of the terminal.
-const NARROWEST: usize = 8;
+/// A column that is not wider than this is never cut, in columns of the terminal: times, states,
+/// numbers.
+const SHORT: usize = 17;
+/// Nor is another one made narrower than this.
+const NARROWEST: usize = 10;
 
 /// Rows under a heading, each column as wide as its widest cell. On a terminal the widest columns
-/// are cut until a row fits.
+/// are cut until a row fits; where that is not enough, the last columns go on the next line.
 pub struct Table {
     heading: Vec<String>,
     rows: Vec<Row>,
+}
+
+/// Columns that share a line.
+struct Line {
+    first: usize,
+    widths: Vec<usize>,
 }
 
 #[derive(Default)]
@@ -60,10 +69,10 @@ impl Table {
             return Ok(());
         }
         let columns = output::columns();
-        let widths = self.widths(columns);
-        let mut text = line(output, &self.heading, &widths, None);
+        let lines = self.lines(columns);
+        let mut text = laid_out(output, &self.heading, &lines, None);
         for row in &self.rows {
-            text += &line(output, &row.cells, &widths, row.color);
+            text += &laid_out(output, &row.cells, &lines, row.color);
             if let Some(note) = &row.note {
                 let room = columns.map(|columns| columns.saturating_sub(GAP.len()));
                 let note = room.map_or(note.clone(), |room| cut(note, room));
@@ -73,27 +82,86 @@ impl Table {
         output.raw(text.as_bytes())
     }
 
-    fn widths(&self, columns: Option<usize>) -> Vec<usize> {
+    /// Which columns are on which line, and how wide they are.
+    fn lines(&self, columns: Option<usize>) -> Vec<Line> {
         let mut widths: Vec<usize> = self.heading.iter().map(|cell| width(cell)).collect();
         for row in &self.rows {
             for (widest, cell) in widths.iter_mut().zip(&row.cells) {
                 *widest = width(cell).max(*widest);
             }
         }
-        if let Some(columns) = columns {
-            let room = columns.saturating_sub(GAP.len() * widths.len().saturating_sub(1));
-            widths
-                .iter_mut()
-                .for_each(|width| *width = room.min(*width));
-            while widths.iter().sum::<usize>() > room
-                && let Some(widest) = widths.iter_mut().max()
-                && *widest > NARROWEST
-            {
-                *widest -= 1;
+        let Some(columns) = columns else {
+            return vec![Line { first: 0, widths }];
+        };
+        let mut lines: Vec<Line> = Vec::new();
+        let mut room = columns;
+        let mut least = 0;
+        for (column, width) in widths.into_iter().enumerate() {
+            match lines.last_mut() {
+                Some(line) if least + GAP.len() + narrowest(width) <= room => {
+                    line.widths.push(width);
+                    least += GAP.len() + narrowest(width);
+                }
+                last => {
+                    if last.is_some() {
+                        room = columns.saturating_sub(GAP.len());
+                    }
+                    let widths = vec![width];
+                    lines.push(Line {
+                        first: column,
+                        widths,
+                    });
+                    least = narrowest(width);
+                }
             }
         }
-        widths
+        for line in &mut lines {
+            let indent = if line.first == 0 { 0 } else { GAP.len() };
+            line.narrow(columns.saturating_sub(indent));
+        }
+        lines
     }
+}
+
+/// What a column of this width may be cut to.
+fn narrowest(width: usize) -> usize {
+    if width > SHORT { NARROWEST } else { width }
+}
+
+impl Line {
+    /// Takes from the widest columns until all fit.
+    fn narrow(&mut self, room: usize) {
+        let room = room.saturating_sub(GAP.len() * self.widths.len().saturating_sub(1));
+        let least: Vec<usize> = self.widths.iter().map(|width| narrowest(*width)).collect();
+        for width in &mut self.widths {
+            *width = room.min(*width);
+        }
+        while self.widths.iter().sum::<usize>() > room {
+            let wide = self.widths.iter_mut().zip(&least);
+            let widest = wide.filter(|(width, least)| **width > **least);
+            match widest.map(|(width, _)| width).max() {
+                Some(width) => *width -= 1,
+                None => break,
+            }
+        }
+    }
+}
+
+/// The cells of a row on their lines.
+fn laid_out(
+    output: &Output,
+    cells: &[String],
+    lines: &[Line],
+    color: Option<(usize, u8)>,
+) -> String {
+    let mut text = String::new();
+    for one in lines {
+        let indent = if one.first == 0 { "" } else { GAP };
+        let color = color.and_then(|(column, color)| Some((column.checked_sub(one.first)?, color)));
+        let cells = cells.get(one.first..).unwrap_or_default();
+        text += &format!("{indent}{}", line(output, cells, &one.widths, color));
+    }
+    text
 }
 
 /// A row as a line.
@@ -160,12 +228,14 @@ mod tests {
             color: false,
             log: LogFormat::Text,
         };
-        let widths = table.widths(columns);
+        let lines = table.lines(columns);
         let rows = table.rows.iter().map(|row| &row.cells);
         std::iter::once(&table.heading)
             .chain(rows)
-            .map(|cells| line(&output, cells, &widths, None))
-            .map(|line| line.trim_end_matches('\n').to_owned())
+            .flat_map(|cells| {
+                let text = laid_out(&output, cells, &lines, None);
+                text.lines().map(str::to_owned).collect::<Vec<_>>()
+            })
             .collect()
     }
 
@@ -201,5 +271,27 @@ mod tests {
             );
             assert!(lines[2].ends_with('…'), "{lines:#?}");
         }
+    }
+
+    #[test]
+    fn what_is_short_is_never_cut_and_what_does_not_fit_goes_below() {
+        let mut table = Table::new(&["TIME", "FROM", "TO", "SUBJECT", "STATE"]);
+        let long = "x".repeat(30);
+        table.row(vec![
+            "2026-11-29 12:00".into(),
+            long.clone(),
+            long.clone(),
+            long,
+            "delivered".into(),
+        ]);
+        assert_eq!(
+            lines(&table, Some(50)),
+            [
+                "TIME              FROM            TO",
+                "  SUBJECT                         STATE",
+                "2026-11-29 12:00  xxxxxxxxxxxxx…  xxxxxxxxxxxxxxx…",
+                "  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx  delivered",
+            ]
+        );
     }
 }

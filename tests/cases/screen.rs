@@ -322,7 +322,7 @@ fn furnished(standin: &Standin) -> World {
             "--auth",
             "oauth-service",
         ])
-        .args(["--tenant", &standin.tenant().to_string(), "--app", "Here"])
+        .args(["--tenant", standin.tenant(), "--app", "Here"])
         .args(["--smtp", &standin.smtp_url(), "--via", "smtp", "--ca-file"])
         .arg(standin.ca_file())
         .succeeds();
@@ -416,7 +416,7 @@ fn of_many_that_are_sent_one_line_stays() {
     for n in 0..2 {
         let message =
             format!("From: support@contoso.com\nTo: a@fabrikam.com\nSubject: {n}\n\nText.\n");
-        world.write(&format!("{n}.eml"), &message);
+        world.write(format!("{n}.eml"), &message);
     }
     let args = ["send", "-t", "--file", "0.eml", "--file", "1.eml"];
     let written = drive(&world, 80, &args, &[]);
