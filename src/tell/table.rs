@@ -287,9 +287,9 @@ mod tests {
         assert_eq!(
             lines(&table, Some(50)),
             [
-                "TIME              FROM            TO",
+                "TIME              FROM             TO",
                 "  SUBJECT                         STATE",
-                "2026-11-29 12:00  xxxxxxxxxxxxx…  xxxxxxxxxxxxxxx…",
+                "2026-11-29 12:00  xxxxxxxxxxxxxx…  xxxxxxxxxxxxxx…",
                 "  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx  delivered",
             ]
         );

@@ -94,10 +94,7 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
     }
     let choices = [
         ("by hand", "once, with `queuemail token login`"),
-        (
-            "password",
-            "typed at the end, stored in the configuration file",
-        ),
+        ("password", "typed at the end, stored in the configuration"),
         (
             "file",
             "a file that contains the password, read at each use",

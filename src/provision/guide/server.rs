@@ -235,10 +235,7 @@ fn credential(
 ) -> Result<()> {
     if secret.is_none() && !other.replaces_secret() {
         let choices = [
-            (
-                "secret",
-                "typed at the end, stored in the configuration file",
-            ),
+            ("secret", "typed at the end, stored in the configuration"),
             ("secret in a file", "read at each use"),
             (
                 "secret of a command",
