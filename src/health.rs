@@ -36,12 +36,16 @@ pub enum Condition {
 impl Line<'_> {
     pub fn condition(&self) -> Condition {
         let health = &self.health;
-        match () {
-            () if self.wait.is_some() => Condition::Waiting,
-            () if health.last_error.is_some() => Condition::Failing,
-            () if health.quarantined > 0 => Condition::Quarantined(health.quarantined),
-            () if health.last_success.is_none() => Condition::New,
-            () => Condition::Ok,
+        if self.wait.is_some() {
+            Condition::Waiting
+        } else if health.last_error.is_some() {
+            Condition::Failing
+        } else if health.quarantined > 0 {
+            Condition::Quarantined(health.quarantined)
+        } else if health.last_success.is_none() {
+            Condition::New
+        } else {
+            Condition::Ok
         }
     }
 }
