@@ -1,7 +1,7 @@
 //! Tokens, for people and for programs.
 
 use super::table::Table;
-use crate::config::Resource;
+use crate::model::Resource;
 use crate::oauth::AccessToken;
 use crate::office::Subject;
 use crate::output::Output;
