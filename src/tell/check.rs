@@ -134,7 +134,7 @@ fn paragraph(output: &Output, text: &str) -> Result<()> {
     for line in text.lines() {
         for part in apart(&escape(line)) {
             let lines = match room {
-                Some(room) if !is_to_copy(&part) => wrap(&part, room),
+                Some(room) if !is_command(&part) => wrap(&part, room),
                 _ => vec![part],
             };
             for line in lines {
@@ -147,10 +147,20 @@ fn paragraph(output: &Output, text: &str) -> Result<()> {
 
 /// A text in the parts that have lines of their own.
 fn apart(text: &str) -> Vec<String> {
+    let command = text.match_indices(": ").find_map(|(at, colon)| {
+        let (before, rest) = (&text[..=at], &text[at + colon.len()..]);
+        is_command(rest).then_some((before, rest))
+    });
+    // A page that a command names belongs to the command.
+    let (before, command) = match command {
+        Some((before, command)) => (before, Some(command)),
+        None if is_command(text) => return vec![text.to_owned()],
+        None => (text, None),
+    };
     let mut parts = vec![String::new()];
     let mut was_page = false;
-    for word in text.split(' ') {
-        let is_page = word.contains("https://");
+    for word in before.split(' ') {
+        let is_page = is_page(word);
         if (is_page || was_page) && parts.last().is_some_and(|part| !part.is_empty()) {
             parts.push(String::new());
         }
@@ -162,19 +172,16 @@ fn apart(text: &str) -> Vec<String> {
         }
         was_page = is_page;
     }
-    let end = parts.pop().unwrap_or_default();
-    match end.split_once(": ") {
-        Some((before, command)) if is_to_copy(command) => {
-            parts.push(format!("{before}:"));
-            parts.push(command.to_owned());
-        }
-        _ => parts.push(end),
-    }
+    parts.extend(command.map(str::to_owned));
     parts
 }
 
-/// True for a command of ours or of PowerShell (Verb-Noun), and for a page.
-fn is_to_copy(text: &str) -> bool {
+fn is_page(word: &str) -> bool {
+    word.contains("https://")
+}
+
+/// True for a command of ours or of PowerShell (Verb-Noun).
+fn is_command(text: &str) -> bool {
     let first = text.split(' ').next().unwrap_or_default();
     let is_verb_and_noun = first.split_once('-').is_some_and(|(verb, noun)| {
         [verb, noun].iter().all(|word| {
@@ -182,7 +189,7 @@ fn is_to_copy(text: &str) -> bool {
                 && word.chars().all(|c| c.is_ascii_alphanumeric())
         })
     });
-    first == "queuemail" || first.contains("https://") || is_verb_and_noun
+    first == "queuemail" || is_verb_and_noun
 }
 
 fn time(step: &Step) -> String {
@@ -283,6 +290,12 @@ mod tests {
             ["fix, by you:", "queuemail token login 'a b'"]
         );
         assert_eq!(apart("fix: Get-Mailbox a: b"), ["fix:", "Get-Mailbox a: b"]);
+        let command = "queuemail server set a --address https://example.com/TENANT";
+        assert_eq!(
+            apart(&format!("see https://example.com: fix: {command}")),
+            ["see", "https://example.com:", "fix:", command]
+        );
+        assert_eq!(apart(command), [command]);
         assert_eq!(apart("fix: wait: an hour"), ["fix: wait: an hour"]);
         assert_eq!(apart(""), [""]);
     }
