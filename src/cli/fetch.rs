@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 Examples:
   queuemail fetch --report changes     from cron: prints what begins to fail,
                                        still fails, or works again
-  queuemail fetch support -v           one queue, and shows what is done
+  queuemail fetch support -v           one queue; prints each step
   queuemail fetch --dry-run            shows what would be fetched
   queuemail fetch support --catch-up   skips what is there now
   queuemail fetch support --include-skipped --since 2026-11-01")]

@@ -48,11 +48,13 @@ pub fn line(
         Some(proposal) => format!("{question} [{proposal}]: "),
         None => format!("{question}: "),
     };
+    let asking = Asking::new()?;
     loop {
         let text = match (typed_line(&asked)?, proposal) {
-            (text, Some(proposal)) if text.is_empty() => proposal.to_owned(),
-            (text, None) if text.is_empty() => continue,
-            (text, _) => text,
+            (None, _) => return asking.interrupted(),
+            (Some(text), Some(proposal)) if text.is_empty() => proposal.to_owned(),
+            (Some(text), None) if text.is_empty() => continue,
+            (Some(text), _) => text,
         };
         match check(&text) {
             Ok(()) => return Ok(text),
@@ -66,8 +68,11 @@ pub fn optional_line(
     question: &str,
     check: impl Fn(&str) -> Result<(), String>,
 ) -> Result<Option<String>> {
+    let asking = Asking::new()?;
     loop {
-        let text = typed_line(&format!("{question}: "))?;
+        let Some(text) = typed_line(&format!("{question}: "))? else {
+            return asking.interrupted();
+        };
         if text.is_empty() {
             return Ok(None);
         }
@@ -78,17 +83,16 @@ pub fn optional_line(
     }
 }
 
-/// What is typed up to the end of the line, without the spaces around it.
-fn typed_line(asked: &str) -> Result<String> {
+/// What is typed up to the end of the line, without the spaces around it; `None` for Ctrl-C.
+fn typed_line(asked: &str) -> Result<Option<String>> {
     let terminal = terminal();
     let columns = || size(&terminal).1;
     let mut field = Field::new(asked);
-    let asking = Asking::new()?;
     show(&field.drawn(columns()))?;
     loop {
         match terminal.read_key_raw().map_err(unanswered)? {
             Key::Enter => break,
-            Key::CtrlC => return asking.interrupted(),
+            Key::CtrlC => return Ok(None),
             Key::Char(CTRL_D) if field.is_empty() => {
                 let _ = show("\n");
                 return Err(Fault::usage("no answer from the terminal").into());
@@ -98,7 +102,7 @@ fn typed_line(asked: &str) -> Result<String> {
         }
     }
     show(&field.left(columns()))?;
-    Ok(field.text().trim().to_owned())
+    Ok(Some(field.text().trim().to_owned()))
 }
 
 /// Reads the rest of a sequence (ECMA-48 §5.4) of which the console knows only the start, such as

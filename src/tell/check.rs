@@ -84,7 +84,7 @@ fn print(output: &Output, utf8: bool, step: &Step) -> Result<()> {
         Outcome::Untested(err) => {
             line(&step.detail)?;
             let verdict = diagnosis::verdict(err, &step.scene);
-            paragraph(output, &format!("to look: {}", verdict.remedy))
+            paragraph(output, &format!("to check: {}", verdict.remedy))
         }
         Outcome::Warned(err) | Outcome::Failed(err) => {
             let what = err.to_string();

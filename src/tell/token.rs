@@ -85,7 +85,7 @@ fn row(kept: &KeptToken, now: SystemTime) -> Vec<String> {
         None => "-".to_owned(),
     };
     let account = match account.as_str() {
-        "" => "the app itself",
+        "" => "the app",
         account => account,
     };
     let scope = match scope.as_str() {

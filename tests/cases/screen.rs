@@ -138,7 +138,10 @@ fn an_incoming_server_leaves_no_stale_line() {
                     ),
                 ),
                 ("Tenant", "contoso"),
-                ("is no tenant", &format!("contoso.com{CTRL_W}contoso.com")),
+                (
+                    "is not a tenant",
+                    &format!("contoso.com{CTRL_W}contoso.com"),
+                ),
                 ("Authentication type … oauth-user … permissions", DOWN),
                 ("Application (client) ID", &id),
                 ("Read mailboxes through … auto", &format!("{DOWN}{DOWN}")),
@@ -166,7 +169,7 @@ fn an_app_leaves_no_stale_line() {
                 ("Tenant", "contoso.com"),
                 ("Authentication type … oauth-user … permissions", ""),
                 ("Application (client) ID", "myapp"),
-                ("is no GUID", CLIENT_ID),
+                ("is not a GUID", CLIENT_ID),
                 (
                     "How the app authenticates … managed identity",
                     &DOWN.repeat(6),
@@ -228,10 +231,10 @@ fn a_queue_leaves_no_stale_line() {
             &[
                 ("Name of the queue", "support"),
                 ("Full e-mail address", "support"),
-                ("is no e-mail address", "support@contoso.com"),
-                ("Server to read it through … People", ""),
+                ("is not an e-mail address", "support@contoso.com"),
+                ("Server for reading it … People", ""),
                 ("Priority", "high"),
-                ("is no priority", "10"),
+                ("is not a priority", "10"),
                 ("Language", "de"),
                 ("Account that signs in", ""),
                 (
@@ -241,7 +244,10 @@ fn a_queue_leaves_no_stale_line() {
                 ("Deliver to", ""),
                 ("After a message is delivered … delete", &DOWN.repeat(2)),
                 ("Folder", "Done"),
-                ("Messages that are there already … date  … day", DOWN),
+                (
+                    "Messages that are already in the mailbox … date  … day",
+                    DOWN,
+                ),
                 ("Check now that it works?", "n"),
             ],
         );
@@ -266,18 +272,18 @@ fn a_choice_of_names_that_are_wide_or_long_or_many_clears_nothing_else() {
         let args = ["queue", "add", "support", "--address", "a@contoso.com"];
         let keys = format!("{}{}{UP}{UP}", DOWN.repeat(25), UP.repeat(3));
         let mut session = start(&world, columns, &args);
-        let mut written = answered(&mut session, "Server to read it through", &keys);
+        let mut written = answered(&mut session, "Server for reading it", &keys);
         written += &session.exp_string("Priority").expect("the next question");
         written += "Priority";
         session.send_control('c').expect("Ctrl-C");
         written += &session.exp_eof().expect("an end");
         let shown = rows(&text(&written), columns);
-        let at = shown.iter().position(|row| row.starts_with("Server to"));
+        let at = shown.iter().position(|row| row.starts_with("Server for"));
         let at = at.unwrap_or_else(|| panic!("{shown:#?}"));
         assert!(shown[at].contains(&names[20]), "{shown:#?}");
         // Above is the introduction, and below the next question.
         assert!(shown[0].starts_with("Adding a queue"), "{shown:#?}");
-        assert!(shown[at - 1].contains("without a change"), "{shown:#?}");
+        assert!(shown[at - 1].contains("Ctrl-C cancels"), "{shown:#?}");
         assert!(shown[at + 1].starts_with("Priority"), "{shown:#?}");
     }
 }

@@ -82,7 +82,7 @@ fn file(person: &dyn Person, question: &str) -> Result<PathBuf> {
         let path = typed_path(Path::new(text)).map_err(|e| e.to_string())?;
         match path.is_file() || path.starts_with("~") {
             true => Ok(()),
-            false => Err(format!("there is no file `{}`", path.display())),
+            false => Err(format!("file `{}` does not exist", path.display())),
         }
     })?;
     Ok(PathBuf::from(text))
@@ -96,13 +96,10 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
     let choices = [
         ("by hand", "once, with `queuemail token login`"),
         ("password", "typed at the end, stored in the configuration"),
-        (
-            "file",
-            "a file that contains the password, read at each use",
-        ),
+        ("file", "a file with the password, read at each use"),
     ];
     person.tell(
-        "`by hand` also works with a second factor. A typed password makes the \
+        "`by hand` also works with multi-factor sign-in. A typed password makes the \
          configuration file private.",
     );
     *given = match choose(person, &format!("How {account} signs in"), &choices, 0)? {
@@ -116,6 +113,6 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
 /// Said before the first question.
 fn introduce(person: &dyn Person, what: &str) {
     person.tell(&format!(
-        "Adding {what}.\nThe arrow keys choose, and Enter takes what is marked or in [brackets]. Ctrl-C ends without a change."
+        "Adding {what}.\nArrow keys select; Enter accepts the marked choice or the value in [brackets]; Ctrl-C cancels."
     ));
 }

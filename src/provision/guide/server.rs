@@ -14,7 +14,7 @@ const WORLDWIDE: &str = "https://login.microsoftonline.com";
 pub fn kind(person: &dyn Person) -> Result<bool> {
     let choices = [
         ("incoming", "an app registration for reading mailboxes"),
-        ("outgoing", "a server for sending mail"),
+        ("outgoing", "sends mail"),
     ];
     Ok(choose(person, "Kind of server", &choices, 0)? == 0)
 }
@@ -59,7 +59,7 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
                 "needs IMAP.AccessAsApp or IMAP.AccessAsUser.All",
             ),
             (IncomingVia::Graph, "graph", "needs Mail.ReadWrite"),
-            (IncomingVia::Auto, "auto", "the first of the two that works"),
+            (IncomingVia::Auto, "auto", "the first that works"),
         ];
         said.via = Some(way(person, "Read mailboxes through", &ways)?);
     }
@@ -90,7 +90,7 @@ fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
 /// What is said of an outgoing server, with what was missing asked for.
 pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
     let mut said = given;
-    introduce(person, "an outgoing server: a server for sending mail");
+    introduce(person, "an outgoing server: sends mail");
     name(person, config, &mut said.name, said.replace)?;
     if said.tenant.is_none() {
         let known = config.incoming_servers.first();
@@ -109,8 +109,7 @@ pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result
         credential(person, &mut said.secret, &mut said.credential)?;
     }
     if said.user.is_none() {
-        person.tell("Without a mailbox user, each sender sends from its own mailbox.");
-        let question = "Mailbox user that sends: address or object ID";
+        let question = "Mailbox user that sends: address or object ID (empty: the sender)";
         said.user = ask_optional(person, question)?;
     }
     if !service {
@@ -128,7 +127,7 @@ pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result
                 "needs SMTP.SendAsApp or SMTP.Send, and SMTP AUTH",
             ),
             (OutgoingVia::Graph, "graph", "needs Mail.Send"),
-            (OutgoingVia::Auto, "auto", "the first of the two that works"),
+            (OutgoingVia::Auto, "auto", "the first that works"),
         ];
         said.via = Some(way(person, "Send through", &ways)?);
     }
@@ -146,10 +145,10 @@ fn name(
         return Ok(());
     }
     let free = |name: &Name| match config.server_names().contains(&name.0.as_str()) && !replace {
-        true => Err(format!("there is a server `{name}` already")),
+        true => Err(format!("server `{name}` already exists")),
         false => Ok(()),
     };
-    let question = "Name of the server; queues refer to it by this name";
+    let question = "Name of the server, for use in queues";
     *slot = Some(ask(person, question, None, free)?);
     Ok(())
 }
@@ -173,7 +172,7 @@ fn authentication(person: &dyn Person, slot: &mut Option<Authentication>) -> Res
             let choices = [
                 (
                     "oauth-service",
-                    "the app signs in itself, with application permissions",
+                    "the app signs in, with application permissions",
                 ),
                 (
                     "oauth-user",
@@ -197,7 +196,7 @@ fn client_id(person: &dyn Person, microsoft: bool) -> Result<ClientId> {
         None,
         |id: &ClientId| match microsoft && !model::is_guid(id.as_str()) {
             true => Err(format!(
-                "`{id}` is no GUID: the page of the app registration shows it"
+                "`{id}` is not a GUID: copy it from the page of the app registration"
             )),
             false => Ok(()),
         },
@@ -227,7 +226,7 @@ fn app(person: &dyn Person, config: &Config, service: bool) -> Result<Option<Str
         .zip(&words)
         .map(|(server, words)| (server.name.as_str(), words.as_str()))
         .collect();
-    choices.push(("another", "an app registration of its own"));
+    choices.push(("another", "a separate app registration"));
     let chosen = choose(person, "App registration to sign in with", &choices, 0)?;
     Ok(fitting.get(chosen).map(|server| server.name.clone()))
 }
@@ -247,9 +246,12 @@ fn credential(
                 "secret of a command",
                 "such as a password manager, run at each use",
             ),
-            ("systemd credential", "from LoadCredential= of the service"),
+            (
+                "systemd credential",
+                "from LoadCredential= of a systemd service",
+            ),
             ("certificate", "a PEM or PFX file and its private key"),
-            ("managed identity", "the identity of this Azure host"),
+            ("managed identity", "of this Azure host"),
         ];
         person.tell(
             "A certificate is safer than a secret. A typed secret makes the \
