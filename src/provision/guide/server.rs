@@ -282,7 +282,7 @@ fn credential(
     }
     if !other.replaces_secret() && other.secret_expires.is_none() {
         person.tell("queuemail warns 30 days before the secret expires, if it knows the day.");
-        let question = "Day on which the secret expires, YYYY-MM-DD";
+        let question = "Day on which the secret expires, YYYY-MM-DD (may be empty)";
         let day = ask_optional::<Day>(person, question)?;
         other.secret_expires = day.map(Change::Set);
     }
