@@ -54,8 +54,9 @@ pub enum ServerAdd {
 Examples:
   queuemail server add incoming Contoso --auth oauth-service \\
       --address https://login.microsoftonline.com/contoso.onmicrosoft.com \\
-      --client-id 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 --secret-file /etc/queuemail/contoso.secret
-  pass show contoso | queuemail server add incoming Contoso … --secret-stdin")]
+      --client-id 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 \\
+      --secret-file /etc/queuemail/contoso.secret
+  pass show contoso | queuemail server set Contoso --secret-stdin")]
 pub struct IncomingArgs {
     /// A name of your choice; queues refer to the server by it
     #[arg(value_parser = value::<Name>())]
@@ -89,8 +90,9 @@ pub struct IncomingArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_long_help = "\
 Examples:
-  queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com \\
-      --auth oauth-service --app Contoso --user support@contoso.com")]
+  queuemail server add outgoing 'Contoso out' \\
+      --tenant contoso.onmicrosoft.com --auth oauth-service \\
+      --app Contoso --user support@contoso.com")]
 pub struct OutgoingArgs {
     /// A name of your choice; queues refer to the server by it
     #[arg(value_parser = value::<Name>())]
@@ -136,7 +138,7 @@ pub struct OutgoingArgs {
 #[command(after_long_help = "\
 Examples:
   queuemail server set Contoso --secret-stdin < contoso.secret
-  queuemail server set Contoso --via ''                        the default transport
+  queuemail server set Contoso --via ''   the default transport
 
 An empty value removes the key from the file, and the default applies again.")]
 pub struct ServerSet {
@@ -209,13 +211,13 @@ Examples:
   queuemail server rotate Contoso --if-expires-within 30d   from cron: silent until it renews
   queuemail server rotate Contoso --finish                  removes the old one now
 
-A new secret or certificate is registered in Entra ID by the app itself and tried. Then it replaces the
-old one in its file. The old one stays registered for the grace period; the first run after that removes
-it. If a run is interrupted, the next one continues.
+A new secret or certificate is registered in Entra ID by the app itself and tried. \
+Then it replaces the old one in its file. The old one stays registered for the grace period; the \
+first run after that removes it. If a run is interrupted, the next one continues.
 
-A certificate needs no permission to renew itself, as long as it is valid. A secret needs the application
-permission Application.ReadWrite.OwnedBy of Microsoft Graph, and the app must own its registration:
-queuemail setup-script SERVER > setup.ps1; pwsh setup.ps1 -Renewal")]
+A certificate needs no permission to renew itself, as long as it is valid. A secret needs \
+the application permission Application.ReadWrite.OwnedBy of Microsoft Graph, and the app must own \
+its registration: queuemail setup-script SERVER > setup.ps1; pwsh setup.ps1 -Renewal")]
 pub struct RotateArgs {
     /// The server's name
     #[arg(value_name = "SERVER")]
