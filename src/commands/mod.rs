@@ -23,6 +23,7 @@ mod server_add;
 mod server_set;
 mod setup_script;
 mod state;
+mod state_migrate;
 mod status;
 mod token;
 
