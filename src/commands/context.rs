@@ -102,9 +102,14 @@ impl Context {
             })?),
             _ => None,
         };
-        let Some(url) = given.as_ref().or(state.map(|state| &state.postgres)) else {
-            return Ok(None);
-        };
+        match given.as_ref().or(state.map(|state| &state.postgres)) {
+            Some(url) => self.place_of(url, state).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same database for whoever names it; what else is to be known of it, the configuration says.
+    pub fn place_of(&self, url: &DatabaseUrl, state: Option<&SharedState>) -> Result<Place> {
         // No program that is started has a business with them.
         if url.holds_password() {
             child::withhold("QUEUEMAIL_STATE");
@@ -124,10 +129,10 @@ impl Context {
         if let Some(lease) = state.and_then(|state| state.lease) {
             place.lease = lease.time();
         }
-        Ok(Some(place))
+        Ok(place)
     }
 
-    fn state_dir(&self) -> Result<&Path> {
+    pub fn state_dir(&self) -> Result<&Path> {
         let dir = self.state_dir.as_deref().ok_or_else(|| {
             Fault::usage("the state has no folder: set --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME or HOME")
                 .hint("for example: --state-dir /var/lib/queuemail")

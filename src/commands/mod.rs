@@ -24,6 +24,7 @@ mod server_rotate;
 mod server_set;
 mod setup_script;
 mod state;
+mod state_migrate;
 mod status;
 mod token;
 

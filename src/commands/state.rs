@@ -1,6 +1,6 @@
-//! `state init`, `state show` and `state rekey`: where what is remembered between runs is kept.
+//! `state init`, `state show`, `state rekey` and `state migrate`: where what is remembered between runs is kept.
 
-use super::Context;
+use super::{Context, state_migrate};
 use crate::cli::StateCommand;
 use crate::config;
 use crate::fault::Fault;
@@ -14,6 +14,7 @@ pub fn run(context: &Context, command: &StateCommand) -> Result<()> {
         StateCommand::Init { print: false } => init(context),
         StateCommand::Show => show(context),
         StateCommand::Rekey => rekey(context),
+        StateCommand::Migrate(args) => state_migrate::run(context, args),
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Octets of each part but the last.
-const PART: usize = 1 << 20;
+pub const PART: usize = 1 << 20;
 
 /// The kinds of bodies.
 pub const OUTBOX: &str = "outbox";

@@ -1,5 +1,6 @@
 //! What an error of the database means for the caller: who must act, and how.
 
+pub mod moves;
 pub mod postgres;
 
 use super::db::{self, At};

@@ -171,6 +171,18 @@ impl Files {
         Files { folder }
     }
 
+    /// Who holds one of the locks, whichever it is.
+    pub fn holder(&self) -> Option<Holder> {
+        let entries = std::fs::read_dir(&self.folder).ok()?;
+        entries.flatten().find_map(|entry| {
+            let mut file = File::open(entry.path()).ok()?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => Some(read_holder(&mut file)),
+                _ => None,
+            }
+        })
+    }
+
     fn take(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
         files::create_private_folder(&self.folder)?;
         let path = self

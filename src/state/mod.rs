@@ -22,7 +22,9 @@ mod incidents;
 mod lease;
 mod ledger;
 mod lock;
+mod migrate;
 mod moment;
+mod moves;
 mod names;
 mod outbox;
 mod pace;
@@ -55,6 +57,7 @@ pub use ledger::{
     uidvalidity,
 };
 pub use lock::Lock;
+pub use migrate::{Migration, Moved, Spot, Watch};
 pub use moment::Moment;
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
 pub use outbox::{LONGEST_WAIT, OutboxCounts, OutboxEntry, OutboxState};
@@ -136,6 +139,10 @@ impl Store {
         match schema::sqlite::owner(&mut connection).map_err(|e| cannot_open(e.into()))? {
             Owner::We => {}
             Owner::Later => return Err(failure::later(&path).into()),
+            Owner::Away => {
+                let db = Db::of_file(connection, &path, &folder.join(LOG));
+                return Err(moves::refusal(&db));
+            }
             Owner::Damaged => return Err(failure::lost(&path, "damaged").into()),
             Owner::Another => return Err(failure::of_another(&path).into()),
         }
@@ -169,8 +176,8 @@ impl Store {
         if meta.oldest_program > schema::postgres::VERSION {
             return Err(failure::postgres::later(db.place(), meta.version).into());
         }
-        if let Some(to) = &meta.moved_to {
-            return Err(failure::postgres::moved(db.place(), to).into());
+        if meta.moved_to.is_some() {
+            return Err(moves::refusal(&Db::Postgres(db)));
         }
         let folder = &std::path::absolute(folder)?;
         check_folder(folder)?;

@@ -61,6 +61,7 @@ fn every_statement_is_understood() {
     let engine = Engine::sqlite();
     drop(engine.open());
     let sqlite = rusqlite::Connection::open(engine.folder().join("state.sqlite")).unwrap();
+    sqlite.execute_batch(super::schema::sqlite::MOVES).unwrap();
     let mut all = String::new();
     for (index, [text, postgres]) in statements.iter().enumerate() {
         // One of PostgreSQL alone has none.

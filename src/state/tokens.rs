@@ -59,6 +59,11 @@ impl SignInLock {
     }
 }
 
+/// What a token of this key is sealed for, in the state that has this id.
+pub fn sealed_for(id: &str, key: &str) -> String {
+    format!("{id}\n{key}")
+}
+
 impl Store {
     /// The token of this key, whether it has expired or not.
     ///
@@ -92,7 +97,7 @@ impl Store {
     /// What a sealed token of this key belongs to; `None` where tokens are not sealed.
     fn owner(&self, key: &str) -> Option<String> {
         let id = self.identity.as_ref()?;
-        Some(format!("{id}\n{key}"))
+        Some(sealed_for(id, key))
     }
 
     /// The secret of a token as the database is to have it.

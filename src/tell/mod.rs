@@ -7,6 +7,7 @@ pub mod fetch;
 pub mod history;
 pub mod metrics;
 mod metrics_of_mailboxes;
+pub mod migrate;
 pub mod nagios;
 pub mod outbox;
 mod progress;

@@ -23,5 +23,6 @@ mod secrets;
 mod server_add;
 mod setup_script;
 mod shared_state;
+mod state_migrate;
 mod tickets;
 mod usage;

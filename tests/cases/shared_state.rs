@@ -19,18 +19,18 @@ use std::time::{Duration, Instant};
 
 const MAILDIR: &str = "deliver: maildir:mail";
 const MAIL: &str = ".config/queuemail/mail";
-const ROLE: &str = "queue";
-const PASSWORD: &str = "hunter2-of-the-queue";
+pub const ROLE: &str = "queue";
+pub const PASSWORD: &str = "hunter2-of-the-queue";
 
 /// A new database of `ROLE`, and a desk whose state is to be there.
-struct Office {
-    desk: Desk,
-    database: &'static Database,
-    name: String,
+pub struct Office {
+    pub desk: Desk,
+    pub database: &'static Database,
+    pub name: String,
 }
 
 impl Office {
-    fn new() -> Office {
+    pub fn new() -> Office {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let database = database();
         let name = format!("office{}", COUNT.fetch_add(1, SeqCst));
@@ -49,14 +49,14 @@ impl Office {
     }
 
     /// The same, with the tables there.
-    fn ready() -> Office {
+    pub fn ready() -> Office {
         let office = Office::new();
         office.run(&["state", "init"]).succeeds();
         office
     }
 
     /// By the server's socket, as its administrator.
-    fn by_socket(&self) -> String {
+    pub fn by_socket(&self) -> String {
         format!(
             "host={} port={} dbname={} user={ROLE}",
             self.database.server.socket().display(),
@@ -66,7 +66,7 @@ impl Office {
     }
 
     /// By TCP to this port of this machine, in TLS, with this role and password.
-    fn by_tls(&self, role: &str, password: &str, port: u16) -> String {
+    pub fn by_tls(&self, role: &str, password: &str, port: u16) -> String {
         format!(
             "postgres://{role}:{password}@localhost:{port}/{}?sslmode=verify-full&sslrootcert={}",
             self.name,
@@ -96,7 +96,7 @@ impl Office {
         self.psql("UPDATE lease SET until = clock_timestamp() - interval '1 s'");
     }
 
-    fn psql(&self, sql: &str) -> String {
+    pub fn psql(&self, sql: &str) -> String {
         self.database.server.psql(&self.name, sql)
     }
 
@@ -167,7 +167,7 @@ fn the_documented_rights_are_enough_and_no_more() {
     let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fleet.md");
     let text = fs::read_to_string(documents).unwrap();
     let blocks: Vec<&str> = text.split("```sql\n").skip(1).collect();
-    let [roles, rights] = blocks[..] else {
+    let [roles, rights, for_a_move, after_it] = blocks[..] else {
         panic!("docs/fleet.md holds {} blocks of SQL", blocks.len());
     };
     // One by one: CREATE DATABASE does not go with others.
@@ -211,6 +211,22 @@ fn the_documented_rights_are_enough_and_no_more() {
     ] {
         run(args).succeeds();
     }
+    // To move the state, it takes more, for that time.
+    let folder = desk.path("moved").display().to_string();
+    let moves = |from: &str, to: &str| run(&["state", "migrate", "--from", from, "--to", to]);
+    moves(&url, &folder)
+        .fails(78)
+        .mentions("GRANT queuemail_owner TO queuemail");
+    each("queuemail", for_a_move);
+    moves(&url, &folder).succeeds();
+    moves(&folder, &url).succeeds();
+    each("queuemail", after_it);
+    run(&["fetch"]).succeeds();
+    assert_same(
+        &sent,
+        &desk.maildir(MAIL),
+        "the tables have their owner still",
+    );
     for sql in [
         "DROP TABLE message",
         "ALTER TABLE message ADD COLUMN more text",
@@ -893,7 +909,7 @@ fn a_file_of_passwords_is_read_when_it_is_private() {
 
 impl Office {
     /// As [`Office::ready`], on a server of its own, which may be stopped.
-    fn ready_alone() -> Office {
+    pub fn ready_alone() -> Office {
         let own: &'static Database = Box::leak(Box::new(Database {
             server: postgres::Postgres::start(None, None),
             ca_file: database().ca_file.clone(),

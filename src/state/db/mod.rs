@@ -9,7 +9,7 @@ mod cell;
 pub mod postgres;
 mod sqlite;
 
-pub use cell::{Cell, Column};
+pub use cell::{Cell, Column, text_of_id};
 pub use sqlite::has_damage;
 #[cfg(test)]
 pub use sqlite::{LONGEST_LOG, statements};
@@ -22,25 +22,25 @@ use std::path::Path;
 
 /// A statement. Its values are `?1`, `?2` …
 #[derive(Clone, Copy, Debug)]
-pub struct Sql {
-    sqlite: &'static str,
-    postgres: &'static str,
+pub struct Sql<'t> {
+    sqlite: &'t str,
+    postgres: &'t str,
 }
 
-impl Sql {
+impl<'t> Sql<'t> {
     /// One that SQLite and PostgreSQL understand alike: `ON CONFLICT`, `RETURNING`, `FILTER` and
     /// `CASE` instead of what only one of them has.
-    pub const fn both(text: &'static str) -> Sql {
+    pub const fn both(text: &'t str) -> Sql<'t> {
         Sql::two(text, text)
     }
 
     /// One of PostgreSQL alone: about what SQLite has no need of.
-    pub const fn postgres(text: &'static str) -> Sql {
+    pub const fn postgres(text: &'t str) -> Sql<'t> {
         Sql::two("", text)
     }
 
     /// One that does the same in both, in other words.
-    pub const fn two(sqlite: &'static str, postgres: &'static str) -> Sql {
+    pub const fn two(sqlite: &'t str, postgres: &'t str) -> Sql<'t> {
         Sql { sqlite, postgres }
     }
 }
@@ -68,6 +68,8 @@ pub enum Error {
     Postgres(postgres::Error),
     /// A value that we would not have written.
     Spoilt(String),
+    /// Whoever asked stopped, for a reason of its own, which it keeps.
+    Stopped,
 }
 
 impl fmt::Display for Error {
@@ -76,6 +78,7 @@ impl fmt::Display for Error {
             Error::Sqlite(err) => err.fmt(f),
             Error::Postgres(err) => err.fmt(f),
             Error::Spoilt(what) => f.write_str(what),
+            Error::Stopped => f.write_str("stopped"),
         }
     }
 }
@@ -275,6 +278,35 @@ impl Tx<'_> {
         match &self.0 {
             Reader::Sqlite(reader) => reader.many(sql, many).map(drop),
             Reader::Postgres(session) => session.many_later(sql, many),
+        }
+    }
+
+    /// Gives each row to `of`, one after the other: they need not fit memory.
+    pub fn each(
+        &mut self,
+        sql: &Sql<'_>,
+        of: &mut dyn FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.rows(sql, &[], of),
+            Reader::Postgres(session) => session.each(sql, of),
+        }
+    }
+
+    /// Runs statements without values.
+    pub fn script(&mut self, text: &str) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.script(text),
+            Reader::Postgres(session) => session.script(text),
+        }
+    }
+
+    /// So many rows of so many columns are best written by one statement: each statement may be a
+    /// way to a server and back, which takes so many values at most.
+    pub fn rows_together(&self, columns: usize) -> usize {
+        match &self.0 {
+            Reader::Sqlite(_) => 1,
+            Reader::Postgres(_) => (postgres::MOST_VALUES / columns.max(1)).clamp(1, 500),
         }
     }
 

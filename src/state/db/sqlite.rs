@@ -161,6 +161,10 @@ impl Reader<'_> {
         Ok(changed)
     }
 
+    pub fn script(&self, text: &str) -> Result<(), Error> {
+        Ok(self.0.execute_batch(text)?)
+    }
+
     pub fn index_fingerprints(&self) -> Result<(), Error> {
         Ok(self.0.execute_batch(
             "CREATE INDEX IF NOT EXISTS message_fingerprint ON message (folder, fingerprint)",
@@ -212,15 +216,15 @@ pub mod statements {
     use std::cell::RefCell;
 
     thread_local! {
-        static RUN: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+        static RUN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     }
 
-    pub(super) fn note(sql: &'static str) {
-        RUN.with_borrow_mut(|run| run.push(sql));
+    pub(super) fn note(sql: &str) {
+        RUN.with_borrow_mut(|run| run.push(sql.to_owned()));
     }
 
     /// The statements that this thread has run since it last asked.
-    pub fn taken() -> Vec<&'static str> {
+    pub fn taken() -> Vec<String> {
         RUN.take()
     }
 }

@@ -8,6 +8,8 @@ use std::fmt::Display;
 
 /// Ours: another holds the lease, or nobody.
 const LEASE_LOST: &str = "QM001";
+/// Ours: the state was moved while a program had it open.
+const MOVED: &str = "QM002";
 
 /// The fault of a database that cannot be opened, read or written (`verb`).
 pub fn fault(verb: &str, place: &Place, err: &Error) -> Fault {
@@ -34,7 +36,7 @@ pub fn fault(verb: &str, place: &Place, err: &Error) -> Fault {
             }
         }
         Error::Spoilt(_) => Fault::new(Kind::CannotWrite, what).hint(DAMAGED),
-        Error::Sqlite(_) => Fault::new(Kind::Bug, what),
+        Error::Sqlite(_) | Error::Stopped => Fault::new(Kind::Bug, what),
     }
 }
 
@@ -71,14 +73,6 @@ pub fn later(place: &Place, version: i64) -> Fault {
         ),
     )
     .hint("use that version: an older one could fetch all mail again")
-}
-
-/// The fault of a state that was moved elsewhere.
-pub fn moved(place: &Place, to: &str) -> Fault {
-    Fault::config(format!(
-        "the state in the database `{place}` was moved to `{to}`"
-    ))
-    .hint("set `state` in the configuration to the new place, or remove it for a folder; with the old state, queuemail would fetch all mail again")
 }
 
 const DAMAGED: &str = "another program has changed the database: restore a backup; \
@@ -133,6 +127,12 @@ fn of_code(place: &Place, code: &str) -> (Kind, String) {
             "another process has a lock, or the server is very slow: check pg_stat_activity, then run the same command again"
         }
         "40001" | "40P01" => AGAIN,
+        MOVED => {
+            return (
+                Kind::Config,
+                "run the same command again: it says where the state is now".to_owned(),
+            );
+        }
         LEASE_LOST => "another host has taken over this mailbox and continues",
         "53100" | "58030" => {
             return (Kind::CannotWrite, "the disk of the server is full or fails: free some space, then run the same command again; nothing is lost".to_owned());

@@ -2,7 +2,7 @@
 //! taken for a new start, for which all mail would be new.
 
 use crate::state::db::postgres::{Db, Error};
-use crate::state::db::{Error as AnyError, Sql};
+use crate::state::db::{Error as AnyError, Reader, Sql};
 
 /// Each entry brings the tables from version `index` to `index + 1`; entries never change once
 /// released, and only add, so that an earlier program goes on beside a later one.
@@ -218,6 +218,20 @@ CREATE TABLE body (
     PRIMARY KEY (kind, id, part)
 );
 ALTER TABLE body ALTER COLUMN octets SET STORAGE EXTERNAL;
+-- Moves of this state (state/moves.rs): where it came from and where it went.
+CREATE TABLE migration (
+    id      text PRIMARY KEY,
+    stage   text NOT NULL,
+    place   text NOT NULL,
+    version bigint NOT NULL,
+    at      bigint NOT NULL
+);
+-- For a trigger on `lease` of a state that was moved: a program that had it open claims nothing.
+CREATE FUNCTION queuemail_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'QM002', MESSAGE = 'the state was moved';
+END
+$$;
 -- Processes that work, or did of late.
 CREATE TABLE run (
     id        text COLLATE "C" PRIMARY KEY,
@@ -262,19 +276,22 @@ pub struct Meta {
     pub moved_to: Option<String>,
 }
 
+/// What the tables say of themselves, where there are tables.
+pub fn read_meta(reader: &Reader<'_>) -> Result<Option<Meta>, AnyError> {
+    const META: Sql = Sql::both("SELECT version, oldest_program, id, moved_to FROM meta");
+    reader.row(&META, &[], |row| {
+        Ok(Meta {
+            version: row.get(0)?,
+            oldest_program: row.get(1)?,
+            id: row.get(2)?,
+            moved_to: row.get(3)?,
+        })
+    })
+}
+
 /// What the tables say of themselves; `None`: there are none.
 pub fn meta(db: &Db) -> Result<Option<Meta>, AnyError> {
-    const META: Sql = Sql::both("SELECT version, oldest_program, id, moved_to FROM meta");
-    let found = db.read(|reader| {
-        reader.row(&META, &[], |row| {
-            Ok(Meta {
-                version: row.get(0)?,
-                oldest_program: row.get(1)?,
-                id: row.get(2)?,
-                moved_to: row.get(3)?,
-            })
-        })
-    });
+    let found = db.read(read_meta);
     match found {
         Err(AnyError::Postgres(err)) if err.code() == NO_TABLE => Ok(None),
         found => found,
@@ -304,9 +321,16 @@ pub fn is_taken(err: &Error) -> bool {
 
 /// What makes the tables, all or none.
 pub fn script() -> String {
+    format!("BEGIN;\n{}{}COMMIT;\n", alone(), tables())
+}
+
+/// What makes the tables, within a transaction that is [`alone`].
+pub fn tables() -> String {
     let tables = MIGRATIONS.concat();
-    format!(
-        "BEGIN;\nSELECT pg_advisory_xact_lock({LOCK});{tables}\
-         INSERT INTO meta (version, oldest_program) VALUES ({VERSION}, {VERSION});\nCOMMIT;\n"
-    )
+    format!("{tables}INSERT INTO meta (version, oldest_program) VALUES ({VERSION}, {VERSION});\n")
+}
+
+/// From here to the end of its transaction, nobody else makes, fills or changes tables.
+pub fn alone() -> String {
+    format!("SELECT pg_advisory_xact_lock({LOCK});\n")
 }

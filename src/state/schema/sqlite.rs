@@ -310,6 +310,27 @@ const MIGRATIONS: &[&str] = &[
 /// What our databases are known by, in SQLite's `application_id`: "qmst".
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"qmst");
 
+/// The version that a database has which is not to be used here: it is moved elsewhere, or is not
+/// complete. Programs that know nothing of moves take it for one of a later program.
+pub const AWAY: u32 = 1000;
+
+/// The version of the tables that this program makes and uses.
+pub const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Where moves are on record, once there was one (see `state/moves.rs`).
+pub const MOVES: &str = "CREATE TABLE IF NOT EXISTS migration (
+    id      TEXT PRIMARY KEY,
+    stage   TEXT NOT NULL,
+    place   TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT";
+
+/// Gives a database this version.
+pub fn set_version(version: u32) -> String {
+    format!("PRAGMA user_version = {version}")
+}
+
 /// The first version that has [`APPLICATION_ID`]; an earlier one is known by its tables.
 const FIRST_WITH_ID: u32 = 6;
 
@@ -325,6 +346,8 @@ pub enum Owner {
     We,
     /// Ours, of a later version of this program.
     Later,
+    /// Ours, and not to be used here: a move is on record.
+    Away,
     /// Ours, with a header that we would not have written.
     Damaged,
     /// Another program.
@@ -351,6 +374,7 @@ pub fn owner(connection: &mut Connection) -> Result<Owner> {
     if id == APPLICATION_ID {
         return Ok(match version {
             0 => Owner::Damaged,
+            AWAY if connection.table_exists(None, "migration")? => Owner::Away,
             version if version > MIGRATIONS.len() as u32 => Owner::Later,
             _ => Owner::We,
         });
@@ -373,13 +397,7 @@ pub fn owner(connection: &mut Connection) -> Result<Owner> {
 /// Makes a database of [`Owner::We`] ready for use: its log, its settings, its tables.
 pub fn prepare(connection: &mut Connection, busy: Duration) -> Result<()> {
     use_log(connection, busy)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    if system::FSYNC_STOPS_SHORT {
-        connection.pragma_update(None, "fullfsync", true)?;
-    }
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // What is deleted may be a token: it is overwritten.
-    connection.pragma_update(None, "secure_delete", true)?;
+    set_up(connection)?;
     if version(connection)? < MIGRATIONS.len() as u32 {
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -396,6 +414,43 @@ pub fn prepare(connection: &mut Connection, busy: Duration) -> Result<()> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// How this connection is to work.
+pub fn set_up(connection: &Connection) -> Result<()> {
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    if system::FSYNC_STOPS_SHORT {
+        connection.pragma_update(None, "fullfsync", true)?;
+    }
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // What is deleted may be a token: it is overwritten.
+    connection.pragma_update(None, "secure_delete", true)
+}
+
+/// True where another program has the database just now.
+pub fn is_busy(err: &rusqlite::Error) -> bool {
+    matches!(
+        err.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Has the database for this connection alone, until it ends. False where another program has it
+/// open: only the last one can do without the log, and the lock that follows is kept.
+pub fn seize(connection: &Connection) -> Result<bool> {
+    let mode = connection.pragma_update_and_check(None, "journal_mode", "DELETE", |row| {
+        row.get::<_, String>(0)
+    });
+    match mode {
+        Err(err) if is_busy(&err) => return Ok(false),
+        Ok(mode) if mode != "delete" => return Ok(false),
+        mode => drop(mode?),
+    }
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    match connection.execute_batch("BEGIN EXCLUSIVE; COMMIT") {
+        Err(err) if is_busy(&err) => Ok(false),
+        done => done.map(|()| true),
+    }
 }
 
 /// Has a new database write its log ahead. Where another process does the same just then, SQLite

@@ -15,7 +15,7 @@ mod wire;
 pub use error::{Error, Why};
 pub use place::{Place, Wish};
 pub use request::cell;
-pub use session::Session;
+pub use session::{MOST_VALUES, Session};
 pub use tokio_postgres::Row;
 
 use super::{Durable, Error as AnyError, Fence, Reader, Tx};

@@ -7,8 +7,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// So many statements are sent before their answers are waited for.
-const TOGETHER: usize = 1_000;
+/// Values of one statement at most: the wire counts them in 16 bits.
+pub const MOST_VALUES: usize = 30_000;
+
+/// So many statements are sent before their answers are waited for: those of a batch of a thousand
+/// messages, with what begins and ends their transaction.
+const TOGETHER: usize = 1_100;
 
 /// How long a statement waits for a row that another transaction has changed. That one is soon
 /// over, or its process is gone.
@@ -178,6 +182,30 @@ impl<'c> Session<'c> {
     ) -> Result<(), Error> {
         let text = text(sql);
         many.try_for_each(|values| self.push(Request::Run(Rc::clone(&text), params(&values))))
+    }
+
+    /// By a cursor, a thousand rows at a time.
+    pub fn each(
+        &self,
+        sql: &Sql<'_>,
+        of: &mut dyn FnMut(&Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        const FETCH: Sql = Sql::postgres("FETCH 1000 FROM each_row");
+        let declare = format!("DECLARE each_row NO SCROLL CURSOR FOR {}", text(sql));
+        self.push(Request::Plain(declare))?;
+        loop {
+            let rows = self.ask_rows(&FETCH, &[])?;
+            if rows.is_empty() {
+                return self.push(Request::Plain("CLOSE each_row".to_owned()));
+            }
+            for row in &rows {
+                of(&Row::Postgres(row))?;
+            }
+        }
+    }
+
+    pub fn script(&self, text: &str) -> Result<(), Error> {
+        self.ask(vec![Request::Plain(text.to_owned())]).map(drop)
     }
 
     pub fn alone(&self, name: &str) -> Result<(), Error> {
