@@ -1,6 +1,10 @@
 //! How every mailbox fares, what waits in the outbox and what will end; and what of it a monitor
 //! should hear.
 
+mod days;
+
+pub use days::{Day, last_days};
+
 use crate::expiry::{self, Expiry};
 use crate::fault::{Fault, Kind};
 use crate::fetch::mailbox_key;
@@ -17,6 +21,40 @@ pub struct Line<'a> {
     pub address: &'a str,
     pub health: Health,
     pub wait: Option<Wait>,
+}
+
+/// How a mailbox is, in one word: the most urgent that is known of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Ok,
+    /// No run has fetched it yet.
+    New,
+    /// A server asked to come back later.
+    Waiting,
+    /// The last run did not succeed.
+    Failing,
+    /// So many messages are in quarantine.
+    Quarantined(u64),
+}
+
+impl Line<'_> {
+    pub fn condition(&self) -> Condition {
+        let health = &self.health;
+        match () {
+            () if self.wait.is_some() => Condition::Waiting,
+            () if health.last_error.is_some() => Condition::Failing,
+            () if health.quarantined > 0 => Condition::Quarantined(health.quarantined),
+            () if health.last_success.is_none() => Condition::New,
+            () => Condition::Ok,
+        }
+    }
+
+    /// True if it was fetched within the last `max_age` seconds; a success of a clock that was
+    /// wrong is none.
+    pub fn is_fetched(&self, now: Timestamp, max_age: u32) -> bool {
+        let age = self.health.last_success.map(|at| now.as_second() - at);
+        age.is_some_and(|age| age.abs() <= i64::from(max_age))
+    }
 }
 
 /// All that is known at one time.
@@ -96,7 +134,7 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         .unwrap_or_default();
     let check = format!("find the cause: queuemail check {}", shell::quote(address));
     let fetched = match age {
-        Some(age) if age.abs() <= i64::from(max_age) => None,
+        _ if line.is_fetched(now, max_age) => None,
         // Every run since would have set it right.
         Some(age) if age < 0 => Some(format!(
             "was last fetched when the clock was wrong, {} ahead",

@@ -13,6 +13,7 @@ const BASE: &[&str] = &[
     "digest",
     "fault",
     "files",
+    "html",
     "http",
     "means",
     "net",

@@ -71,6 +71,7 @@ Examples:
   queuemail status --check              silent and 0 without problems
   queuemail status --check --format nagios      for Nagios, Icinga and similar monitors
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
+  queuemail status --html /var/www/queuemail/index.html
 
 With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if mail flows but
 something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.
@@ -94,6 +95,10 @@ pub struct StatusArgs {
     /// Write metrics for Prometheus' textfile collector to this file
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+    /// Write a page for a browser to this file: states, problems, and the messages of the last 30
+    /// days
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

@@ -9,6 +9,7 @@ pub mod metrics;
 mod metrics_of_mailboxes;
 pub mod nagios;
 pub mod outbox;
+pub mod page;
 mod progress;
 pub mod quarantine;
 pub mod schema;

@@ -1,0 +1,381 @@
+//! `status --html`: how all fares, as one page for those who would rather look. It has no script,
+//! so that what it says is what was written; what is urgent comes first.
+
+mod chart;
+mod tables;
+
+use crate::fault::{Fault, Kind};
+use crate::files;
+use crate::health::{Condition, Day, Line, Report};
+use crate::html::{self, Html, Mark};
+use crate::state::Incident;
+use crate::wording::span;
+use anyhow::Result;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::path::Path;
+
+/// So many mailboxes of an incident are named.
+const NAMED: usize = 20;
+
+/// What the page is made of.
+pub struct Page<'r> {
+    report: &'r Report<'r>,
+    problems: &'r [Fault],
+    /// A mailbox that was not fetched for so many seconds is late.
+    max_age: u32,
+    /// The last days; none without a history.
+    days: &'r [Day],
+    /// Of all times on the page.
+    zone: TimeZone,
+}
+
+/// Replaces the file atomically. Others may read it, if the umask lets them: it has addresses and
+/// errors, and no secret.
+///
+/// # Errors
+/// `CannotWrite`.
+pub fn write(path: &Path, page: &Page<'_>) -> Result<()> {
+    files::replace_by_umask(path, page.text().as_bytes(), 0o644).map_err(|e| {
+        let why = format!("{e:#}");
+        // The name of a temporary file says nothing to anybody.
+        let why = why.split(" at path ").next().unwrap_or_default();
+        let what = format!("cannot write the page to `{}`: {why}", path.display());
+        Fault::new(Kind::CannotWrite, what)
+            .hint("make the folder, and let the user that runs queuemail write there")
+            .into()
+    })
+}
+
+impl<'r> Page<'r> {
+    pub fn new(
+        report: &'r Report<'r>,
+        problems: &'r [Fault],
+        max_age: u32,
+        days: &'r [Day],
+        zone: TimeZone,
+    ) -> Page<'r> {
+        Page {
+            report,
+            problems,
+            max_age,
+            days,
+            zone,
+        }
+    }
+
+    fn text(&self) -> String {
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy();
+        let (mark, headline, more) = self.verdict();
+        let mut body = Html::new();
+        body.raw("<header class=\"top\"><span><b>queuemail</b> on ")
+            .text(&host)
+            .raw("</span><span>As of ")
+            .add(&self.time_as(self.report.at, "%-d %b %Y, %H:%M %Z"))
+            .raw("</span></header>\n<main>\n<div class=\"card verdict ")
+            .raw(mark.name())
+            .raw("\">")
+            .mark(mark)
+            .put("<div><h1>", &headline, "</h1>")
+            .put("<p>", &more, "</p></div></div>\n")
+            .add(&self.tiles())
+            .add(&self.problems())
+            .add(&self.incidents())
+            .add(&chart::charts(self.days))
+            .add(&tables::mailboxes(self))
+            .add(&tables::ends(self))
+            .raw("</main>\n<footer class=\"foot\"><p>Made on ")
+            .add(&self.time_as(self.report.at, "%-d %b %Y at %H:%M:%S %Z (UTC%:z)"))
+            .raw(concat!(" by queuemail ", env!("CARGO_PKG_VERSION"), ", <code>status --html</code>."))
+            .raw(" The page does not change until it is made again; times are in this zone.</p></footer>\n");
+        html::page(&format!("{headline} – queuemail on {host}"), mark, &body)
+    }
+
+    /// What somebody should know who has a second.
+    fn verdict(&self) -> (Mark, String, String) {
+        let lines = &self.report.lines;
+        let late = lines.iter().filter(|line| self.is_late(line)).count();
+        let fetched = format!(
+            "{} fetched within the last {}.",
+            match (late, lines.len()) {
+                (0, 1) => "The mailbox was".to_owned(),
+                (0, all) => format!("All {all} mailboxes were"),
+                (late, all) => format!("{} of {all} mailboxes were", all - late),
+            },
+            span(self.max_age.into())
+        );
+        let bad = self
+            .problems
+            .iter()
+            .filter(|p| mark_of(p) == Mark::Bad)
+            .count();
+        let warnings = number(self.problems.len() - bad, "warning", "warnings");
+        if lines.is_empty() {
+            let more = "Add a queue: queuemail queue add NAME".to_owned();
+            return (Mark::Info, "No mailbox is configured".to_owned(), more);
+        }
+        if late > 0 {
+            let headline = match late {
+                1 => "1 mailbox is not fetched".to_owned(),
+                n => format!("{n} mailboxes are not fetched"),
+            };
+            let bad = number(bad, "critical problem", "critical problems");
+            return (Mark::Bad, headline, format!("{fetched} {bad}, {warnings}."));
+        }
+        match self.problems.len() {
+            0 => (Mark::Ok, "Everything works".to_owned(), fetched),
+            _ => {
+                let headline = "Mail flows, but something waits for you".to_owned();
+                (Mark::Warn, headline, format!("{fetched} {warnings}."))
+            }
+        }
+    }
+
+    /// True if a mailbox was not fetched of late, or never.
+    fn is_late(&self, line: &Line<'_>) -> bool {
+        !line.is_fetched(self.report.at, self.max_age)
+    }
+
+    /// The state of a mailbox as a word, and how urgent it is.
+    fn state(&self, line: &Line<'_>) -> (Mark, String) {
+        let condition = line.condition();
+        let mark = match condition {
+            _ if self.is_late(line) => Mark::Bad,
+            Condition::Ok => Mark::Ok,
+            Condition::New => Mark::Info,
+            Condition::Failing | Condition::Waiting | Condition::Quarantined(_) => Mark::Warn,
+        };
+        let word = match condition {
+            Condition::Ok if mark == Mark::Bad => "late".to_owned(),
+            Condition::Ok => "ok".to_owned(),
+            Condition::New => "new".to_owned(),
+            Condition::Waiting => "waiting".to_owned(),
+            Condition::Failing => "failing".to_owned(),
+            Condition::Quarantined(n) => format!("quarantined: {n}"),
+        };
+        (mark, word)
+    }
+
+    /// The numbers that matter most.
+    fn tiles(&self) -> Html {
+        let Report { lines, outbox, .. } = self.report;
+        let sum = |of: fn(&Line<'_>) -> u64| lines.iter().map(of).sum::<u64>();
+        let ok = lines.iter().filter(|line| self.state(line).0 == Mark::Ok);
+        let mut tiles = Html::new();
+        tiles.raw("<section aria-label=\"Summary\"><dl class=\"tiles\">");
+        let mut tile = |name: &'static str, number: u64, more: String| {
+            tiles
+                .put("<div class=\"card\"><dt>", name, "</dt>")
+                .put("<dd>", &thousands(number), "</dd>")
+                .put("<dd>", &more, "</dd></div>");
+        };
+        tile(
+            "Mailboxes",
+            lines.len() as u64,
+            match ok.count() {
+                n if n == lines.len() => "all ok".to_owned(),
+                n => format!("{n} ok, {} not", lines.len() - n),
+            },
+        );
+        if let Some(today) = self.days.last() {
+            let sum = |of: fn(&Day) -> u64| self.days.iter().map(of).sum::<u64>();
+            let in_all = |n: u64| format!("{} in {} days", thousands(n), self.days.len());
+            tile(
+                "Fetched today",
+                today.counts.fetched,
+                in_all(sum(|d| d.counts.fetched)),
+            );
+            tile(
+                "Sent today",
+                today.counts.sent,
+                in_all(sum(|d| d.counts.sent)),
+            );
+        }
+        tile(
+            "Pending",
+            sum(|line| line.health.backlog),
+            "to be tried again".to_owned(),
+        );
+        tile(
+            "Quarantine",
+            sum(|line| line.health.quarantined),
+            match sum(|line| line.health.quarantined) {
+                0 => "nothing waits for you".to_owned(),
+                _ => "waits for you".to_owned(),
+            },
+        );
+        let age = outbox.oldest.map(|at| self.report.at.as_second() - at);
+        tile(
+            "Outbox",
+            outbox.waiting,
+            match (outbox.unknown, outbox.failed, age) {
+                (0, 0, None) => "nothing waits".to_owned(),
+                (0, 0, Some(age)) => format!("waiting, the oldest {}", span(age)),
+                (unknown, failed, _) => format!("waiting; {unknown} unknown, {failed} failed"),
+            },
+        );
+        tiles.raw("</dl></section>\n");
+        tiles
+    }
+
+    /// What needs a person, the worst first.
+    fn problems(&self) -> Html {
+        let mut list = Html::new();
+        if self.problems.is_empty() {
+            return list;
+        }
+        let mut problems: Vec<&Fault> = self.problems.iter().collect();
+        problems.sort_by_key(|fault| mark_of(fault));
+        list.raw("<section aria-labelledby=\"problems\"><h2 id=\"problems\">Problems</h2>")
+            .raw("<ul class=\"card list\">");
+        for fault in problems {
+            let mark = mark_of(fault);
+            list.raw("<li>").mark(mark).raw("<div><p>");
+            list.raw(match mark {
+                Mark::Bad => "<b>Critical:</b> ",
+                _ => "<b>Warning:</b> ",
+            });
+            list.sentence(&fault.what).raw("</p>");
+            for text in &fault.hints {
+                list.raw("<p class=\"soft\">").add(&hint(text)).raw("</p>");
+            }
+            list.raw("</div></li>");
+        }
+        list.raw("</ul></section>\n");
+        list
+    }
+
+    /// What fails as one, and whom it concerns.
+    fn incidents(&self) -> Html {
+        let mut list = Html::new();
+        let incidents = &self.report.incidents;
+        if incidents.is_empty() {
+            return list;
+        }
+        list.raw("<section aria-labelledby=\"incidents\"><h2 id=\"incidents\">Incidents</h2>")
+            .raw("<ul class=\"card list\">");
+        for Incident {
+            name,
+            opened_at,
+            reason,
+            mailboxes,
+            ..
+        } in incidents
+        {
+            let lasts = span(self.report.at.as_second() - opened_at);
+            list.raw("<li>")
+                .mark(Mark::Warn)
+                .put("<div><p><b>", &name.to_string(), "</b> since ")
+                .add(&self.second(*opened_at))
+                .put(" (", &lasts, ")</p><p>")
+                .sentence(reason)
+                .raw("</p>");
+            let mut named = mailboxes.iter().take(NAMED).peekable();
+            if named.peek().is_some() {
+                let named: Vec<&str> = named.map(String::as_str).collect();
+                list.put("<p class=\"soft\">Mailboxes: ", &named.join(", "), "");
+                if mailboxes.len() > NAMED {
+                    let others = mailboxes.len() - NAMED;
+                    list.text(&format!(" and {others} more"));
+                }
+                list.raw("</p>");
+            }
+            list.raw("</div></li>");
+        }
+        list.raw("</ul></section>\n");
+        list
+    }
+
+    /// A time as people of this host read it, with its zone, and as programs do. What everybody
+    /// knows of the day is left out.
+    fn time(&self, at: Timestamp) -> Html {
+        let local = at.to_zoned_datetime(self.zone.clone());
+        let now = self.report.at.to_zoned_datetime(self.zone.clone());
+        let form = match () {
+            () if local.date() == now.date() => "%H:%M %Z",
+            () if local.year() == now.year() => "%-d %b, %H:%M %Z",
+            () => "%-d %b %Y, %H:%M %Z",
+        };
+        self.time_as(at, form)
+    }
+
+    fn time_as(&self, at: Timestamp, form: &str) -> Html {
+        let local = at.to_zoned_datetime(self.zone.clone());
+        let machine = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let mut html = Html::new();
+        html.put("<time datetime=\"", &machine, "\">").put(
+            "",
+            &local.strftime(form).to_string(),
+            "</time>",
+        );
+        html
+    }
+
+    /// The same of Unix seconds.
+    fn second(&self, at: i64) -> Html {
+        Timestamp::from_second(at).map_or_else(|_| Html::new(), |at| self.time(at))
+    }
+}
+
+/// How urgent a problem is, as `status --check` has it.
+fn mark_of(problem: &Fault) -> Mark {
+    match problem.kind {
+        Kind::TryLater => Mark::Warn,
+        _ => Mark::Bad,
+    }
+}
+
+/// A hint, in which commands are marked: `what for: command; what for: command`.
+fn hint(text: &str) -> Html {
+    let mut html = Html::new();
+    for (n, part) in text.split("; ").enumerate() {
+        if n > 0 {
+            html.raw("; ");
+        }
+        match part.split_once(": queuemail ") {
+            Some((purpose, arguments)) => {
+                html.sentence(purpose)
+                    .put(": <code>queuemail ", arguments, "</code>")
+            }
+            None => html.sentence(part),
+        };
+    }
+    html
+}
+
+/// `1 mailbox`, `2 mailboxes`.
+fn number(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A number in groups of three digits.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_groups() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}
