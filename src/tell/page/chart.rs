@@ -17,7 +17,7 @@ pub fn charts(days: &[Day]) -> Html {
     html.raw("<section aria-labelledby=\"days\"><h2 id=\"days\">");
     if days.is_empty() {
         html.raw("Messages of each day</h2>")
-            .raw("<p class=\"card\">No history is kept (<code>keep_history: 0</code>), so that the messages of each day are not known.</p></section>\n");
+            .raw("<p class=\"card\">No history is kept (<code>keep_history: 0d</code>), so that the messages of each day are not known.</p></section>\n");
         return html;
     }
     let title = match days.len() {
