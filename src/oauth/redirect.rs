@@ -257,7 +257,7 @@ fn page_of(answer: Option<&Answer>) -> (&'static str, String) {
     const BACK: &str = "You can close this page. The terminal says how the sign-in ended.";
     let (status, mark, headline, more) = match answer {
         Some(Answer::Ours(Ok(Brought::Code(_)))) => {
-            ("200 OK", Mark::Ok, "queuemail has got your sign-in", BACK)
+            ("200 OK", Mark::Ok, "queuemail received your sign-in", BACK)
         }
         Some(Answer::Ours(Ok(Brought::Error { .. }))) => (
             "200 OK",

@@ -211,7 +211,7 @@ impl<'r> Page<'r> {
             outbox.waiting,
             match (outbox.unknown, outbox.failed, age) {
                 (0, 0, None) => "nothing waits".to_owned(),
-                (0, 0, Some(age)) => format!("waiting, the oldest {}", span(age)),
+                (0, 0, Some(age)) => format!("waiting, oldest {}", span(age)),
                 (unknown, failed, _) => format!("waiting; {unknown} unknown, {failed} failed"),
             },
         );
@@ -271,9 +271,10 @@ impl<'r> Page<'r> {
                 .put(" (", &lasts, ")</p><p>")
                 .sentence(reason)
                 .raw("</p>");
-            let mut named = mailboxes.iter().take(NAMED).peekable();
-            if named.peek().is_some() {
-                let named: Vec<&str> = named.map(String::as_str).collect();
+            // The name of an incident of one mailbox has it.
+            let is_told = mailboxes.iter().all(|own| *own == name.subject);
+            if !is_told {
+                let named: Vec<&str> = mailboxes.iter().take(NAMED).map(String::as_str).collect();
                 list.put("<p class=\"soft\">Mailboxes: ", &named.join(", "), "");
                 if mailboxes.len() > NAMED {
                     let others = mailboxes.len() - NAMED;

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
-fn home() -> Home {
+pub fn home() -> Home {
     let home = Home::new();
     home.person("", "");
     home.standin.add_user(User {

@@ -148,7 +148,7 @@ queues:
     pub fn run_sql(&self, sql: &str) {
         let path = self.world.state_dir().join("state.sqlite");
         let db = rusqlite::Connection::open(path).unwrap();
-        db.execute_batch(&format!("BEGIN; {sql} COMMIT;")).unwrap();
+        db.execute_batch(&format!("BEGIN; {sql}; COMMIT;")).unwrap();
     }
 
     /// The page at the time of the example, as it is written.

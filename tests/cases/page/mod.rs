@@ -59,7 +59,7 @@ fn what_is_urgent_comes_first() {
     );
     has(&page, "Mailboxes 13 10 ok, 3 not");
     has(&page, "Quarantine 2 waits for you");
-    has(&page, "Outbox 3 waiting, the oldest 15 min");
+    has(&page, "Outbox 3 waiting, oldest 15 min");
     has(&page, "mailbox invoices@contoso.com since 09:57 CET (3 h)");
     has(&page, "As of 29 Nov 2026, 13:07 CET");
     has(&page, "Made on 29 Nov 2026 at 13:07:2");
