@@ -96,40 +96,44 @@ impl<'r> Page<'r> {
     fn verdict(&self) -> (Mark, String, String) {
         let lines = &self.report.lines;
         let late = lines.iter().filter(|line| self.is_late(line)).count();
-        let fetched = format!(
-            "{} fetched within the last {}.",
-            match (late, lines.len()) {
-                (0, 1) => "The mailbox was".to_owned(),
-                (0, all) => format!("All {all} mailboxes were"),
-                (late, all) => format!("{} of {all} mailboxes were", all - late),
-            },
-            span(self.max_age.into())
-        );
-        let bad = self
-            .problems
-            .iter()
-            .filter(|p| mark_of(p) == Mark::Bad)
-            .count();
+        let failing = lines.iter().filter(|line| self.state(line).0 != Mark::Ok);
+        let failing = number(failing.count(), "mailbox", "mailboxes");
+        let of_mailboxes = |n| number(n, "mailbox is", "mailboxes are");
+        let fetched = match (late, lines.len()) {
+            (_, 0) => "No mailbox is configured".to_owned(),
+            (0, 1) => format!("The mailbox was {}", self.within()),
+            (0, all) => format!("All {all} mailboxes were {}", self.within()),
+            (late, all) => format!("{} of {all} mailboxes were {}", all - late, self.within()),
+        };
+        let bad = self.problems.iter().filter(|p| mark_of(p) == Mark::Bad);
+        let bad = bad.count();
         let warnings = number(self.problems.len() - bad, "warning", "warnings");
-        if lines.is_empty() {
-            let more = "Add a queue: queuemail queue add NAME".to_owned();
-            return (Mark::Info, "No mailbox is configured".to_owned(), more);
-        }
-        if late > 0 {
-            let headline = match late {
-                1 => "1 mailbox is not fetched".to_owned(),
-                n => format!("{n} mailboxes are not fetched"),
-            };
-            let bad = number(bad, "critical problem", "critical problems");
-            return (Mark::Bad, headline, format!("{fetched} {bad}, {warnings}."));
-        }
-        match self.problems.len() {
-            0 => (Mark::Ok, "Everything works".to_owned(), fetched),
-            _ => {
-                let headline = "Mail flows, but something waits for you".to_owned();
-                (Mark::Warn, headline, format!("{fetched} {warnings}."))
+        let (mark, headline) = match (late, self.problems.len()) {
+            (1.., _) => (Mark::Bad, format!("{} not fetched", of_mailboxes(late))),
+            (0, 1..) => (
+                Mark::Warn,
+                "Mail flows, but something waits for you".to_owned(),
+            ),
+            (0, 0) if lines.is_empty() => (Mark::Info, "Nothing to fetch".to_owned()),
+            (0, 0) if lines.iter().any(|line| self.state(line).0 != Mark::Ok) => (
+                Mark::Warn,
+                format!("Mail flows, but the last run of {failing} failed"),
+            ),
+            (0, 0) => (Mark::Ok, "Everything works".to_owned()),
+        };
+        let more = match (bad, self.problems.len()) {
+            (_, 0) => format!("{fetched}."),
+            (0, _) => format!("{fetched}. {warnings}."),
+            (bad, _) => {
+                let bad = number(bad, "critical problem", "critical problems");
+                format!("{fetched}. {bad}, {warnings}.")
             }
-        }
+        };
+        (mark, headline, more)
+    }
+
+    fn within(&self) -> String {
+        format!("fetched within the last {}", span(self.max_age.into()))
     }
 
     /// True if a mailbox was not fetched of late, or never.
@@ -139,15 +143,15 @@ impl<'r> Page<'r> {
 
     /// The state of a mailbox as a word, and how urgent it is.
     fn state(&self, line: &Line<'_>) -> (Mark, String) {
+        let is_late = self.is_late(line);
         let condition = line.condition();
         let mark = match condition {
-            _ if self.is_late(line) => Mark::Bad,
+            _ if is_late => Mark::Bad,
             Condition::Ok => Mark::Ok,
-            Condition::New => Mark::Info,
-            Condition::Failing | Condition::Waiting | Condition::Quarantined(_) => Mark::Warn,
+            _ => Mark::Warn,
         };
         let word = match condition {
-            Condition::Ok if mark == Mark::Bad => "late".to_owned(),
+            Condition::Ok if is_late => "not fetched".to_owned(),
             Condition::Ok => "ok".to_owned(),
             Condition::New => "new".to_owned(),
             Condition::Waiting => "waiting".to_owned(),
@@ -211,7 +215,11 @@ impl<'r> Page<'r> {
             outbox.waiting,
             match (outbox.unknown, outbox.failed, age) {
                 (0, 0, None) => "nothing waits".to_owned(),
-                (0, 0, Some(age)) => format!("waiting, oldest {}", span(age)),
+                (0, 0, Some(age)) => {
+                    // One word, so that it is not torn apart.
+                    let age = span(age).replace(' ', "\u{a0}");
+                    format!("waiting, oldest\u{a0}{age}")
+                }
                 (unknown, failed, _) => format!("waiting; {unknown} unknown, {failed} failed"),
             },
         );

@@ -213,8 +213,8 @@ fn a_person_signs_in() {
 fn the_pictures_of_the_documents_are_small() {
     let folder = root().join("docs/pictures");
     let pictures = [
-        ("status-light.png", Screen::new(1120, 1090, false)),
-        ("status-dark.png", Screen::new(1120, 1090, true)),
+        ("status-light.png", Screen::new(1120, 1112, false)),
+        ("status-dark.png", Screen::new(1120, 1112, true)),
         ("status-phone.png", Screen::new(360, 740, false)),
     ];
     if std::env::var_os("UPDATE").is_some() {

@@ -103,9 +103,45 @@ fn a_page_without_problems_says_so() {
     for absent in ["Problems", "Critical", "Warning", "Incidents"] {
         assert!(!text(&page).contains(absent), "{absent}");
     }
-    let empty = Example::of("  []\n").page();
+    let example = Example::of("  []\n");
+    let empty = example.page();
     is_well_formed(&empty);
-    has(&empty, "No mailbox is configured");
+    has(&empty, "Nothing to fetch No mailbox is configured.");
+    example.run_sql(WAITING);
+    has(
+        &example.page(),
+        "Mail flows, but something waits for you No mailbox is configured. 1 warning.",
+    );
+}
+
+/// A message of which nobody knows whether it was sent.
+const WAITING: &str =
+    "INSERT INTO outbox (file, envelope, message_id, shared_id, size, state, attempts, next_attempt,
+                         reason, refused, kept_at, changed_at)
+     VALUES ('x', '{}', '<a@b>', 0, 1, 'unknown', 1, 0, '', '[]', 1795954000, 0)";
+
+/// A run that failed a minute ago is nothing for a monitor yet, but no success either.
+#[test]
+fn a_mailbox_that_just_failed_is_no_success() {
+    let example = Example::well();
+    let fail = "UPDATE mailbox SET failed_at = 1795954000, error = 'cannot reach the host'";
+    example.run_sql(&format!("{fail} WHERE address = 'hr@contoso.com'"));
+    let page = example.page();
+    has(
+        &page,
+        "Mail flows, but the last run of 1 mailbox failed All 13 mailboxes were fetched",
+    );
+    has(&page, "Mailboxes 13 12 ok, 1 not");
+    has(
+        &page,
+        "hr@contoso.com queue people failing cannot reach the host",
+    );
+    assert!(!page.contains("Critical") && !page.contains("Problems"));
+    example.run_sql(fail);
+    has(
+        &example.page(),
+        "Mail flows, but the last run of 13 mailboxes failed",
+    );
 }
 
 /// Each number of the charts is that of the history.
