@@ -12,7 +12,7 @@ mod days;
 mod db;
 mod disk;
 #[cfg(test)]
-mod engines_tests;
+pub(crate) mod engines_tests;
 mod facts;
 mod failure;
 mod health;
