@@ -50,8 +50,8 @@ fn each_day_has_what_came_and_went_in_it() {
     on_both(|engine| {
         let store = engine.open();
         assert_eq!(
-            store.count_days(&[0..10]).unwrap(),
-            [DayCounts::default()],
+            store.count_days(&[0..10, 10..20]).unwrap(),
+            [DayCounts::default(); 2],
             "{engine}"
         );
         for at in [-1, 0, 9, 10, 10, 29, 30] {
@@ -92,7 +92,7 @@ fn no_row_is_read_to_count_days() {
     let engine = Engine::sqlite();
     let store = engine.open();
     statements::taken();
-    store.count_days(&[0..10]).unwrap();
+    store.count_days(&[0..10, 10..20]).unwrap();
     let run = statements::taken();
     assert_eq!(run.len(), 1, "one statement for all days: {run:#?}");
     let rows = rusqlite::Connection::open(engine.folder().join("state.sqlite")).unwrap();
