@@ -1,15 +1,12 @@
 //! What came and went on each of the last days, by the calendar of this host.
 
 use crate::config::Recording;
-use crate::state::{DayCounts, Store};
+use crate::state::{DayCounts, MOST_DAYS, Store};
 use anyhow::Result;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use std::ops::Range;
-
-/// So many days, with the present one.
-const SHOWN: u32 = 30;
 
 /// A day, and what is on record of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +26,7 @@ pub fn last_days(
     at: Timestamp,
     zone: &TimeZone,
 ) -> Result<Vec<Day>> {
-    let spans = spans(at, zone, recording.days.0.min(SHOWN));
+    let spans = spans(at, zone, recording.days.0.min(MOST_DAYS as u32));
     if spans.is_empty() {
         return Ok(Vec::new());
     }

@@ -83,6 +83,10 @@ fn each_day_has_what_came_and_went_in_it() {
             "{engine}"
         );
         assert_eq!(store.count_days(&[]).unwrap(), []);
+        let many: Vec<_> = (0..31).map(|day| day..day + 1).collect();
+        let many = store.count_days(&many).unwrap();
+        assert_eq!(many.len(), MOST_DAYS);
+        assert_eq!((many[0], many[29]), (counts(1, 1, 0), counts(1, 1, 0)));
     });
 }
 
@@ -99,8 +103,9 @@ fn no_row_is_read_to_count_days() {
     let mut plan = rows
         .prepare(&format!("EXPLAIN QUERY PLAN {}", run[0]))
         .unwrap();
+    let nothing = std::iter::repeat_n(rusqlite::types::Null, plan.parameter_count());
     let steps: Vec<String> = plan
-        .query_map(["[]"], |row| row.get(3))
+        .query_map(rusqlite::params_from_iter(nothing), |row| row.get(3))
         .unwrap()
         .map(Result::unwrap)
         .collect();
