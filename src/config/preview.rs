@@ -1,6 +1,6 @@
 //! What a change would do to the file, as a diff in which no secret shows.
 
-use super::model::Config;
+use crate::model::Config;
 use crate::secret::{Mask, Secret};
 use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! What came and went on each of the last days, by the calendar of this host.
 
-use crate::config::Recording;
+use crate::model::Recording;
 use crate::state::{DayCounts, MOST_DAYS, Store};
 use anyhow::Result;
 use jiff::civil::Date;

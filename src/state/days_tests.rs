@@ -1,7 +1,7 @@
 //! Counts of each day: what counts, where a day ends, and that no row is read for it.
 
 use super::*;
-use crate::config::{Days, Recording};
+use crate::model::{Days, Recording};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
 use crate::state::history::{About, Arrived, Origin, Sent, write_arrived};
