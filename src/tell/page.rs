@@ -163,68 +163,56 @@ impl<'r> Page<'r> {
 
     /// The numbers that matter most.
     fn tiles(&self) -> Html {
-        let Report { lines, outbox, .. } = self.report;
+        let lines = &self.report.lines;
         let sum = |of: fn(&Line<'_>) -> u64| lines.iter().map(of).sum::<u64>();
         let ok = lines.iter().filter(|line| self.state(line).0 == Mark::Ok);
-        let mut tiles = Html::new();
-        tiles.raw("<section aria-label=\"Summary\"><dl class=\"tiles\">");
-        let mut tile = |name: &'static str, number: u64, more: String| {
-            tiles
-                .put("<div class=\"card\"><dt>", name, "</dt>")
-                .put("<dd>", &thousands(number), "</dd>")
-                .put("<dd>", &more, "</dd></div>");
+        let mailboxes = match ok.count() {
+            n if n == lines.len() => "all ok".to_owned(),
+            n => format!("{n} ok, {} not", lines.len() - n),
         };
-        tile(
-            "Mailboxes",
-            lines.len() as u64,
-            match ok.count() {
-                n if n == lines.len() => "all ok".to_owned(),
-                n => format!("{n} ok, {} not", lines.len() - n),
-            },
-        );
-        if let Some(today) = self.days.last() {
-            let sum = |of: fn(&Day) -> u64| self.days.iter().map(of).sum::<u64>();
-            let in_all = |n: u64| format!("{} in {} days", thousands(n), self.days.len());
-            tile(
-                "Fetched today",
-                today.counts.fetched,
-                in_all(sum(|d| d.counts.fetched)),
-            );
-            tile(
-                "Sent today",
-                today.counts.sent,
-                in_all(sum(|d| d.counts.sent)),
-            );
-        }
-        tile(
-            "Pending",
-            sum(|line| line.health.backlog),
-            "to be tried again".to_owned(),
-        );
-        tile(
-            "Quarantine",
-            sum(|line| line.health.quarantined),
-            match sum(|line| line.health.quarantined) {
-                0 => "nothing waits for you".to_owned(),
-                _ => "waits for you".to_owned(),
-            },
-        );
+        let quarantined = sum(|line| line.health.quarantined);
+        let for_you = match quarantined {
+            0 => "nothing waits for you",
+            _ => "waits for you",
+        };
+        let mut html = Html::new();
+        html.raw("<section aria-label=\"Summary\"><dl class=\"tiles\">");
+        tile(&mut html, "Mailboxes", lines.len() as u64, &mailboxes);
+        self.tiles_of_days(&mut html);
+        let pending = sum(|line| line.health.backlog);
+        tile(&mut html, "Pending", pending, "to be tried again");
+        tile(&mut html, "Quarantine", quarantined, for_you);
+        let outbox = &self.report.outbox;
+        tile(&mut html, "Outbox", outbox.waiting, &self.of_outbox());
+        html.raw("</dl></section>\n");
+        html
+    }
+
+    fn tiles_of_days(&self, html: &mut Html) {
+        let Some(today) = self.days.last() else {
+            return;
+        };
+        let mut of_days = |name: &'static str, of: fn(&Day) -> u64| {
+            let all = thousands(self.days.iter().map(of).sum());
+            let all = format!("{all} in {}", number(self.days.len(), "day", "days"));
+            tile(html, name, of(today), &all);
+        };
+        of_days("Fetched today", |day| day.counts.fetched);
+        of_days("Sent today", |day| day.counts.sent);
+    }
+
+    fn of_outbox(&self) -> String {
+        let outbox = &self.report.outbox;
         let age = outbox.oldest.map(|at| self.report.at.as_second() - at);
-        tile(
-            "Outbox",
-            outbox.waiting,
-            match (outbox.unknown, outbox.failed, age) {
-                (0, 0, None) => "nothing waits".to_owned(),
-                (0, 0, Some(age)) => {
-                    // One word, so that it is not torn apart.
-                    let age = span(age).replace(' ', "\u{a0}");
-                    format!("waiting, oldest\u{a0}{age}")
-                }
-                (unknown, failed, _) => format!("waiting; {unknown} unknown, {failed} failed"),
-            },
-        );
-        tiles.raw("</dl></section>\n");
-        tiles
+        match (outbox.unknown, outbox.failed, age) {
+            (0, 0, None) => "nothing waits".to_owned(),
+            (0, 0, Some(age)) => {
+                // One word, so that it is not torn apart.
+                let age = span(age).replace(' ', "\u{a0}");
+                format!("waiting, oldest\u{a0}{age}")
+            }
+            (unknown, failed, _) => format!("waiting; {unknown} unknown, {failed} failed"),
+        }
     }
 
     /// What needs a person, the worst first.
@@ -325,6 +313,13 @@ impl<'r> Page<'r> {
     fn second(&self, at: i64) -> Html {
         Timestamp::from_second(at).map_or_else(|_| Html::new(), |at| self.time(at))
     }
+}
+
+/// A number with its name above and what it means below.
+fn tile(html: &mut Html, name: &'static str, number: u64, more: &str) {
+    html.put("<div class=\"card\"><dt>", name, "</dt>")
+        .put("<dd>", &thousands(number), "</dd>")
+        .put("<dd>", more, "</dd></div>");
 }
 
 /// How urgent a problem is, as `status --check` has it.

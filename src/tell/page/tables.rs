@@ -67,20 +67,27 @@ fn table(page: &Page<'_>, lines: &[&Line<'_>]) -> Html {
 
 fn row(html: &mut Html, page: &Page<'_>, line: &Line<'_>) {
     let health = &line.health;
-    let (mark, word) = page.state(line);
     html.raw("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><bdi>")
         .text(line.address)
-        .put(
-            "</bdi><small>queue <bdi>",
-            line.queue,
-            "</bdi></small></th>",
-        )
-        .raw("<td role=\"cell\"><span class=\"state ")
+        .put("</bdi><small>queue <bdi>", line.queue, "</bdi></small></th>");
+    state(html, page, line);
+    time(html, page, "Last fetched", health.last_success);
+    time(html, page, "Last message", health.last_message);
+    count(html, "Delivered", health.delivered);
+    count(html, "Pending", health.backlog);
+    count(html, "Quarantine", health.quarantined);
+    html.raw("</tr>");
+}
+
+/// The state, and why it is no other.
+fn state(html: &mut Html, page: &Page<'_>, line: &Line<'_>) {
+    let (mark, word) = page.state(line);
+    html.raw("<td role=\"cell\"><span class=\"state ")
         .raw(mark.name())
         .raw("\">")
         .mark(mark)
         .put("", &word, "</span>");
-    match (&line.wait, &health.last_error) {
+    match (&line.wait, &line.health.last_error) {
         (Some(wait), _) => {
             html.raw("<p class=\"soft\">until ")
                 .add(&page.time(wait.until))
@@ -94,40 +101,32 @@ fn row(html: &mut Html, page: &Page<'_>, line: &Line<'_>) {
         (None, None) => {}
     }
     html.raw("</td>");
-    for (name, at) in [
-        ("Last fetched", health.last_success),
-        ("Last message", health.last_message),
-    ] {
-        html.raw("<td role=\"cell\" data-of=\"")
-            .raw(name)
-            .raw("\"><span>");
-        match at {
-            Some(at) => {
-                let ago = span(page.report.at.as_second() - at);
-                html.put("", &ago, " ago<small>")
-                    .add(&page.second(at))
-                    .raw("</small>");
-            }
-            None => {
-                html.raw("never");
-            }
+}
+
+/// How long ago, and when.
+fn time(html: &mut Html, page: &Page<'_>, name: &'static str, at: Option<i64>) {
+    html.put("<td role=\"cell\" data-of=\"", name, "\"><span>");
+    match at {
+        Some(at) => {
+            let ago = span(page.report.at.as_second() - at);
+            html.put("", &ago, " ago<small>")
+                .add(&page.second(at))
+                .raw("</small>");
         }
-        html.raw("</span></td>");
+        None => {
+            html.raw("never");
+        }
     }
-    for (name, count) in [
-        ("Delivered", health.delivered),
-        ("Pending", health.backlog),
-        ("Quarantine", health.quarantined),
-    ] {
-        html.raw("<td role=\"cell\" data-of=\"")
-            .raw(name)
-            .raw(match count {
-                0 => "\" class=\"n zero\">",
-                _ => "\" class=\"n\">",
-            })
-            .put("", &thousands(count), "</td>");
-    }
-    html.raw("</tr>");
+    html.raw("</span></td>");
+}
+
+fn count(html: &mut Html, name: &'static str, count: u64) {
+    let class = match count {
+        0 => "\" class=\"n zero\">",
+        _ => "\" class=\"n\">",
+    };
+    html.put("<td role=\"cell\" data-of=\"", name, class)
+        .put("", &thousands(count), "</td>");
 }
 
 /// Secrets and certificates that will end.
