@@ -86,7 +86,7 @@ impl Transport for Tcp {
                 self.read_time = time;
             }
             match self.stream.read(self.buffers.input_append_buf()) {
-                // A signal is no end.
+                // A signal is not an end.
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 read => {
                     let amount = read.map_err(|err| in_time(err, timeout))?;

@@ -234,7 +234,7 @@ impl Store {
                 is_new,
                 ..known.record
             })
-            .context("the folder that was just recorded is not there")
+            .context("the folder that was just recorded is missing")
     }
 
     /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What

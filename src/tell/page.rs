@@ -1,5 +1,5 @@
-//! `status --html`: how all fares, as one page for those who would rather look. It has no script,
-//! so that what it says is what was written; what is urgent comes first.
+//! `status --html`: the health of all mailboxes as one page for a browser. It has no script, so that
+//! it shows what was written; what is urgent comes first.
 
 mod chart;
 mod tables;

@@ -69,7 +69,11 @@ fn row(html: &mut Html, page: &Page<'_>, line: &Line<'_>) {
     let health = &line.health;
     html.raw("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><bdi>")
         .text(line.address)
-        .put("</bdi><small>queue <bdi>", line.queue, "</bdi></small></th>");
+        .put(
+            "</bdi><small>queue <bdi>",
+            line.queue,
+            "</bdi></small></th>",
+        );
     state(html, page, line);
     time(html, page, "Last fetched", health.last_success);
     time(html, page, "Last message", health.last_message);
