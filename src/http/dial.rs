@@ -99,13 +99,13 @@ impl Transport for Tcp {
 
     /// Nothing has come that nobody asked for, and it has not ended.
     fn is_open(&mut self) -> bool {
-        let quiet = |stream: &TcpStream| {
+        let quiet = |stream: &TcpStream| -> io::Result<bool> {
             stream.set_nonblocking(true)?;
             let peeked = stream.peek(&mut [0]);
             stream.set_nonblocking(false)?;
             Ok(matches!(peeked, Err(err) if err.kind() == ErrorKind::WouldBlock))
         };
-        quiet(&self.stream).unwrap_or_else(|_: io::Error| false)
+        quiet(&self.stream).unwrap_or(false)
     }
 }
 
