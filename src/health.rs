@@ -23,7 +23,7 @@ pub struct Line<'a> {
     pub wait: Option<Wait>,
 }
 
-/// How a mailbox is, in one word: the most urgent that is known of it.
+/// How a mailbox is, in one word: what explains most of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     Ok,
@@ -40,12 +40,16 @@ pub enum Condition {
 impl Line<'_> {
     pub fn condition(&self) -> Condition {
         let health = &self.health;
-        match () {
-            () if self.wait.is_some() => Condition::Waiting,
-            () if health.last_error.is_some() => Condition::Failing,
-            () if health.quarantined > 0 => Condition::Quarantined(health.quarantined),
-            () if health.last_success.is_none() => Condition::New,
-            () => Condition::Ok,
+        if self.wait.is_some() {
+            Condition::Waiting
+        } else if health.last_error.is_some() {
+            Condition::Failing
+        } else if health.quarantined > 0 {
+            Condition::Quarantined(health.quarantined)
+        } else if health.last_success.is_none() {
+            Condition::New
+        } else {
+            Condition::Ok
         }
     }
 

@@ -4,6 +4,7 @@
 mod chart;
 mod tables;
 
+use super::status;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::health::{Condition, Day, Line, Report};
@@ -152,11 +153,7 @@ impl<'r> Page<'r> {
         };
         let word = match condition {
             Condition::Ok if is_late => "not fetched".to_owned(),
-            Condition::Ok => "ok".to_owned(),
-            Condition::New => "new".to_owned(),
-            Condition::Waiting => "waiting".to_owned(),
-            Condition::Failing => "failing".to_owned(),
-            Condition::Quarantined(n) => format!("quarantined: {n}"),
+            _ => status::word(condition),
         };
         (mark, word)
     }
