@@ -101,6 +101,8 @@ install-files:
 	@install -m 644 README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md \
 		'$(DESTDIR)$(PREFIX)/share/doc/queuemail'
 	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/queuemail/docs' docs/*.md
+	@[ ! -d docs/pictures ] || install -D -m 644 -t \
+		'$(DESTDIR)$(PREFIX)/share/doc/queuemail/docs/pictures' docs/pictures/*.png
 	@[ -z '$(SENDMAIL)' ] || { mkdir -p '$(DESTDIR)$(PREFIX)/sbin' && \
 		ln -sfn ../bin/queuemail '$(DESTDIR)$(PREFIX)/sbin/sendmail'; }
 
@@ -146,6 +148,11 @@ test-release: ## Install and run what a release offers, as root: apt repository,
 test-recipes: ## Deliver into Debian's Request Tracker and Redmine (docs/ticket-systems.md)
 	scripts/need test-recipes
 	$(CARGO) test --locked --test tests tickets:: -- --ignored
+
+.PHONY: test-browser
+test-browser: ## Look at the pages in Chromium, on a phone and a desk; UPDATE=1 makes docs/pictures
+	scripts/need test-browser
+	$(CARGO) test --locked --test tests browser:: -- --ignored
 
 .PHONY: test-package
 test-package: ## Install, run and remove the package under systemd, in a copy of this machine

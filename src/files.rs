@@ -12,7 +12,7 @@ use crate::fault::{Fault, Kind};
 use crate::output::escape;
 use crate::system;
 use anyhow::{Context, Result};
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -23,13 +23,29 @@ use zeroize::Zeroizing;
 ///
 /// An existing file keeps its owner and its permissions unless `mode` narrows them; a new one gets `mode`.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    put(path, bytes, mode, false)
+}
+
+/// The same for what others may read where this process lets them: a new file gets `mode` without
+/// the bits of the umask.
+pub fn replace_by_umask(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    put(path, bytes, mode, true)
+}
+
+fn put(path: &Path, bytes: &[u8], mode: u32, by_umask: bool) -> Result<()> {
     let folder = folder_of(path);
-    let mut temp = tempfile::NamedTempFile::new_in(folder)
+    let old = std::fs::metadata(path).ok();
+    let mut builder = tempfile::Builder::new();
+    if by_umask && old.is_none() {
+        builder.permissions(Permissions::from_mode(mode));
+    }
+    let mut temp = builder
+        .tempfile_in(folder)
         .with_context(|| format!("cannot create a file in `{}`", folder.display()))?;
     temp.write_all(bytes)
         .with_context(|| format!("cannot write in `{}`", folder.display()))?;
-    let mode = match std::fs::metadata(path) {
-        Ok(old) => {
+    let mode = match old {
+        Some(old) => {
             // Root may change a service's file; the service must still be able to read it.
             // Where we may not give it away, the group at least.
             let owner = Some(rustix::fs::Uid::from_raw(old.uid()));
@@ -38,10 +54,11 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
                 .or_else(|_| rustix::fs::fchown(temp.as_file(), None, group));
             old.permissions().mode() & mode & 0o777
         }
-        Err(_) => mode,
+        None if by_umask => temp.as_file().metadata()?.permissions().mode() & 0o777,
+        None => mode,
     };
     temp.as_file()
-        .set_permissions(std::fs::Permissions::from_mode(mode))?;
+        .set_permissions(Permissions::from_mode(mode))?;
     temp.as_file().sync_all()?;
     temp.persist(path)
         .map_err(|e| e.error)

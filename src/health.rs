@@ -1,6 +1,10 @@
 //! How every mailbox fares, what waits in the outbox and what will end; and what of it a monitor
 //! should hear.
 
+mod days;
+
+pub use days::{Day, last_days};
+
 use crate::expiry::{self, Expiry};
 use crate::fault::{Fault, Kind};
 use crate::fetch::mailbox_key;
@@ -55,6 +59,13 @@ impl Line<'_> {
         } else {
             Condition::Ok
         }
+    }
+
+    /// True if it was fetched within the last `max_age` seconds; a success of a clock that was
+    /// wrong is none.
+    pub fn is_fetched(&self, now: Timestamp, max_age: u32) -> bool {
+        let age = self.health.last_success.map(|at| now.as_second() - at);
+        age.is_some_and(|age| age.abs() <= i64::from(max_age))
     }
 }
 
@@ -139,7 +150,7 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         .unwrap_or_default();
     let check = format!("find the cause: queuemail check {}", shell::quote(address));
     let fetched = match age {
-        Some(age) if age.abs() <= i64::from(max_age) => None,
+        _ if line.is_fetched(now, max_age) => None,
         // Every run since would have set it right.
         Some(age) if age < 0 => Some(format!(
             "was last fetched when the clock was wrong, {} ahead",

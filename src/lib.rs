@@ -18,7 +18,7 @@
 //!        submit               who may send, through which server, and how much
 //!        tokens               gives tokens out: kept ones, or by a sign-in
 //!        oauth mail delivery state vault prompt  strangers to each other
-//!        config http dialogue net files means output secret child digest fault shell
+//!        config http dialogue net files means output secret child digest fault html shell
 //! ```
 
 #![forbid(unsafe_code)]
@@ -39,6 +39,7 @@ mod files;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod health;
+mod html;
 mod http;
 mod incidents;
 mod mail;

@@ -12,6 +12,7 @@ const BASE: &[&str] = &[
     "digest",
     "fault",
     "files",
+    "html",
     "http",
     "means",
     "model",

@@ -1,5 +1,6 @@
 //! Black-box tests of the real binary: one test binary, one module for each theme.
 
+mod browser;
 mod campaign;
 mod cases;
 mod checking;

@@ -6,7 +6,7 @@ mod cache;
 mod campaigns;
 mod explain;
 mod formats;
-mod login;
+pub mod login;
 mod managed;
 mod odd;
 mod other_authorities;

@@ -97,6 +97,7 @@ Examples:
   queuemail status --check              for a monitor: prints only problems
   queuemail status --check --format nagios
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
+  queuemail status --html /var/www/queuemail/index.html
 
 The state of a mailbox is ok, new (never fetched), waiting (a server asked to wait), failing, or quarantined with the number of messages. The line below it gives the reason.
 
@@ -123,6 +124,10 @@ pub struct StatusArgs {
     /// Write metrics for Prometheus' textfile collector to this file
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+    /// Write a page for a browser to this file: states, problems, and the messages of the last 30
+    /// days
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

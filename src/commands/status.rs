@@ -1,12 +1,13 @@
-//! `status`: the health of every mailbox, for a person, a monitor or Prometheus.
+//! `status`: the health of every mailbox, for a person, a browser, a monitor or Prometheus.
 
 use super::Context;
 use crate::cli::{StatusArgs, StatusFormat};
 use crate::config;
 use crate::fault::Errors;
-use crate::health::Report;
+use crate::health::{Report, last_days};
 use crate::office::Office;
-use crate::tell::{metrics, nagios, status};
+use crate::tell::{metrics, nagios, page, status};
+use jiff::tz::TimeZone;
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     match args.format {
@@ -29,12 +30,20 @@ fn look(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
         metrics::write(path, &report)?;
     }
     let problems = report.problems(args.max_age);
+    if let Some(path) = &args.html {
+        let zone = TimeZone::system();
+        let days = last_days(&store, office.recording(), report.at, &zone)?;
+        page::write(
+            path,
+            &page::Page::new(&report, &problems, args.max_age, &days, zone),
+        )?;
+    }
     if args.format == StatusFormat::Nagios {
         return nagios::tell(output, &report, &problems, args.max_age);
     }
     if output.json {
         output.json(&status::object(&report, &problems))?;
-    } else if !args.check && args.metrics.is_none() {
+    } else if !args.check && args.metrics.is_none() && args.html.is_none() {
         status::tables(output, &report)?;
     }
     if args.check {

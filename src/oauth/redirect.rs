@@ -1,6 +1,7 @@
 //! The loopback listener that waits for the browser to come back with the code (RFC 8252 §7.3).
 
 use crate::fault::{Fault, Kind};
+use crate::html::{self, Html, Mark};
 use crate::secret::Secret;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -180,15 +181,8 @@ impl Visitor {
         // It fits into the system's buffer, so that nobody can hold us up.
         self.stream.set_write_timeout(Some(PAUSE)).ok()?;
         let answer = answer_of(&url, asked);
-        let (status, text) = match answer {
-            Some(Answer::Ours(Ok(_))) => (
-                "200 OK",
-                "Signed in. You can close this page and return to the terminal.",
-            ),
-            Some(_) => ("400 Bad Request", "This answer belongs to another sign-in."),
-            None => ("404 Not Found", "This page does not exist."),
-        };
-        respond(self.stream, status, text);
+        let (status, page) = page_of(answer.as_ref());
+        respond(self.stream, status, &page);
         answer
     }
 }
@@ -257,11 +251,58 @@ fn answer_of(url: &url::Url, asked: &Asked) -> Option<Answer> {
     Some(Answer::Ours(Ok(brought)))
 }
 
-fn respond(mut stream: TcpStream, status: &str, text: &str) {
-    let page = format!("<!doctype html><title>queuemail</title><p>{text}</p>");
+/// What the browser shows: the status of HTTP, and the page. Nothing that an answer brings is on it,
+/// since the terminal says more, and where to look it up.
+fn page_of(answer: Option<&Answer>) -> (&'static str, String) {
+    const BACK: &str = "You can close this page. The terminal says how the sign-in ended.";
+    let (status, mark, headline, more) = match answer {
+        Some(Answer::Ours(Ok(Brought::Code(_)))) => {
+            ("200 OK", Mark::Ok, "queuemail received your sign-in", BACK)
+        }
+        Some(Answer::Ours(Ok(Brought::Error { .. }))) => (
+            "200 OK",
+            Mark::Bad,
+            "You are not signed in",
+            "The sign-in was refused or cancelled. The terminal says why; you can close this page.",
+        ),
+        Some(Answer::Ours(Err(_))) => (
+            "400 Bad Request",
+            Mark::Bad,
+            "You are not signed in",
+            "This answer came from another authority. The terminal says what to do.",
+        ),
+        Some(Answer::OfAnother) => (
+            "400 Bad Request",
+            Mark::Warn,
+            "This answer belongs to another sign-in",
+            "Use the page that the terminal names now, and finish one sign-in before the next.",
+        ),
+        None => (
+            "404 Not Found",
+            Mark::Info,
+            "Nothing is here",
+            "queuemail waits here for the end of a sign-in. Use the page that the terminal names.",
+        ),
+    };
+    let mut body = Html::new();
+    body.raw("<main class=\"alone\"><div class=\"card verdict ")
+        .raw(mark.name())
+        .raw("\">")
+        .mark(mark)
+        .put("<div><h1>", headline, "</h1>")
+        .put("<p>", more, "</p></div></div>")
+        .raw("<p class=\"by\">queuemail on this computer</p></main>\n");
+    (
+        status,
+        html::page(&format!("{headline} – queuemail"), mark, &body),
+    )
+}
+
+/// What is sent fits into the system's buffer.
+fn respond(mut stream: TcpStream, status: &str, page: &str) {
     let _ = write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{page}",
+        "HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nContent-Security-Policy: frame-ancestors 'none'\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{page}",
         page.len()
     );
 }

@@ -8,6 +8,7 @@
 mod blobs;
 mod bodies;
 mod counters;
+mod days;
 mod db;
 mod disk;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 pub use blobs::{Blobs, Hold};
 pub use bodies::Blob;
 pub use counters::Counter;
+pub use days::{DayCounts, MOST_DAYS};
 pub use db::postgres::{Place, Wish};
 pub use facts::Facts;
 pub use health::{Health, Ran};

@@ -10,6 +10,7 @@ mod metrics_of_mailboxes;
 pub mod migrate;
 pub mod nagios;
 pub mod outbox;
+pub mod page;
 mod progress;
 pub mod quarantine;
 pub mod rotate;

@@ -56,7 +56,7 @@ fn time(at: Option<i64>) -> Option<String> {
 const STATE: usize = 2;
 
 /// A state as people search for it.
-fn word(condition: Condition) -> String {
+pub(super) fn word(condition: Condition) -> String {
     match condition {
         Condition::Ok => "ok".to_owned(),
         Condition::New => "new".to_owned(),

@@ -11,6 +11,7 @@ mod hosts;
 mod install;
 mod logs;
 mod monitors;
+pub mod page;
 mod provisioning;
 mod questions;
 mod queue_add;

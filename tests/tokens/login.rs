@@ -1,6 +1,7 @@
 //! A person signs in by hand: device code and browser; list and forget.
 
 use super::{ADDRESS, Home, Ran, claims};
+use crate::cases::page::is_well_formed;
 use crate::standin::{App, User};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
-fn home() -> Home {
+pub fn home() -> Home {
     let home = Home::new();
     home.person("", "");
     home.standin.add_user(User {
@@ -224,6 +225,49 @@ fn a_browser_signs_in_with_pkce() {
         home.standin.token_requests()[0].grant_type,
         "authorization_code"
     );
+}
+
+/// What the browser shows in the end is what came, and nothing of the words that came with it.
+#[test]
+fn the_last_page_says_what_the_browser_brought() {
+    let home = home();
+    let login = ["token", "login", "support", "--browser"];
+    let shows = |url: &str, headline: &str| {
+        let answer = browse(&home, url);
+        let (head, page) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(page.contains(&format!("<h1>{headline}</h1>")), "{answer}");
+        for line in [
+            "Content-Security-Policy: frame-ancestors 'none'",
+            "Cache-Control: no-store",
+        ] {
+            assert!(head.contains(line), "no {line} in {head}");
+        }
+        let length = format!("Content-Length: {}\r\n", page.len());
+        assert!(head.contains(&length), "{length}: {head}");
+        assert!(!page.contains("evil"), "{page}");
+        is_well_formed(page);
+    };
+    let refusal = ("evil".to_owned(), "<script>evil()</script>".to_owned());
+    *home.standin.faults().authorize_error.lock().unwrap() = Some(refusal);
+    let (child, page) = start(&home, &login, "https://");
+    let refused = location(&browse(&home, &page));
+    let (place, _) = refused.split_once('?').unwrap();
+    shows(&format!("{place}evil?"), "Nothing is here");
+    let foreign = format!("{place}?error=x&error_description=evil&state=y");
+    shows(&foreign, "This answer belongs to another sign-in");
+    shows(&refused, "You are not signed in");
+    finish(child).fails(77).says("evil");
+    *home.standin.faults().authorize_error.lock().unwrap() = None;
+    let (child, page) = start(&home, &login, "https://");
+    let target = location(&browse(&home, &page)) + "&iss=https%3A%2F%2Fevil.example%2Fcontoso";
+    shows(&target, "You are not signed in");
+    finish(child).fails(77).says("its issuer differs");
+    let (child, page) = start(&home, &login, "https://");
+    shows(
+        &location(&browse(&home, &page)),
+        "queuemail received your sign-in",
+    );
+    finish(child).succeeds();
 }
 
 /// Browsers open connections ahead of their use, and say nothing on them; and `localhost` has the

@@ -119,6 +119,7 @@ pub const TABLES: &[Table] = &[
             ("took", Int),
         ],
     ),
+    table("rotation", &[("key", Text), ("record", Text)]),
     table(
         "incident",
         &[

@@ -168,6 +168,7 @@ CREATE TABLE history (
 );
 CREATE INDEX history_time ON history (at);
 CREATE INDEX history_sent ON history (at) WHERE sent = 1;
+CREATE INDEX history_unsent ON history (at) WHERE sent = 1 AND outcome <> 'accepted';
 CREATE INDEX history_queue ON history (queue, sent, at);
 CREATE INDEX history_address ON history (address, sent, at);
 CREATE INDEX history_sender ON history (week, sender, at) WHERE sender IS NOT NULL;

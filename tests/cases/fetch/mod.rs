@@ -14,6 +14,8 @@ mod start;
 mod strangers;
 mod webhooks;
 
+pub use campaigns::clock::at as clock_of;
+
 use crate::standin::{App, Standin};
 use crate::world::{Run, World};
 use std::collections::BTreeMap;

@@ -419,7 +419,8 @@ fn a_database_of_an_earlier_version_goes_on() {
         let state = desk.state();
         state
             .execute_batch(
-                "DROP TABLE incident;
+                "DROP TABLE rotation;
+                 DROP TABLE incident;
                  DROP TABLE counter;
                  ALTER TABLE mailbox DROP COLUMN took;
                  DROP TABLE forgotten_id;

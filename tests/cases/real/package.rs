@@ -200,6 +200,7 @@ fn fetches_by_timer(office: &Office, machine: &mut Machine) {
     let said = machine.run("journalctl --no-pager -q -o cat _COMM=queuemail");
     assert_eq!(said, "");
     logs_into_the_journal(machine);
+    writes_a_page(machine);
     // The sandbox holds: the same service may write here and nowhere else.
     machine.run(
         "mkdir -p /run/systemd/system/queuemail-probe.service.d && \
@@ -260,6 +261,39 @@ fn logs_into_the_journal(machine: &Machine) {
         "journalctl --no-pager -q -o cat -u queuemail-fetch.service QUEUEMAIL_EVENT=step PRIORITY=6",
     );
     assert!(told.contains("fetched 0 messages"), "{told}");
+}
+
+/// After each run, in the sandbox, as docs/monitoring.md has it: the page is there for a web server.
+fn writes_a_page(machine: &Machine) {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring.md");
+    let document = fs::read_to_string(document).unwrap();
+    let (_, document) = document.split_once("## A page in the browser\n").unwrap();
+    let block = |kind: &str, with: &str| {
+        let fence = format!("```{kind}\n");
+        let blocks = document.split(&fence).skip(1);
+        let mut blocks = blocks.map(|block| block.split("```").next().unwrap());
+        blocks
+            .find(|block| block.contains(with))
+            .unwrap()
+            .to_owned()
+    };
+    machine.run(&block("sh", "install -d"));
+    let folder = "/run/systemd/system/queuemail-fetch.service.d";
+    machine.run(&format!("mkdir -p {folder}"));
+    machine.write(
+        &format!("{folder}/page.conf"),
+        block("ini", "ExecStopPost").as_bytes(),
+    );
+    machine.run("systemctl daemon-reload && systemctl start queuemail-fetch.service");
+    let page = machine.run("cd /var/www/queuemail && stat -c '%a %U %n' * && cat index.html");
+    assert!(
+        page.starts_with("644 queuemail index.html\n<!doctype html>"),
+        "{page}"
+    );
+    assert!(page.contains("<h1>Everything works</h1>"), "{page}");
+    machine.run(&format!(
+        "rm -r {folder} /var/www/queuemail && systemctl daemon-reload"
+    ));
 }
 
 /// Demands that what was kept leaves by itself.

@@ -1,0 +1,382 @@
+//! `status --html`: the health of all mailboxes as one page for a browser. It has no script, so that
+//! it shows what was written; what is urgent comes first.
+
+mod chart;
+mod tables;
+
+use super::status;
+use crate::fault::{Fault, Kind};
+use crate::files;
+use crate::health::{Condition, Day, Line, Report};
+use crate::html::{self, Html, Mark};
+use crate::state::Incident;
+use crate::wording::span;
+use anyhow::Result;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::path::Path;
+
+/// So many mailboxes of an incident are named.
+const NAMED: usize = 20;
+
+/// What the page is made of.
+pub struct Page<'r> {
+    report: &'r Report<'r>,
+    problems: &'r [Fault],
+    /// A mailbox that was not fetched for so many seconds is late.
+    max_age: u32,
+    /// The last days; none without a history.
+    days: &'r [Day],
+    /// Of all times on the page.
+    zone: TimeZone,
+}
+
+/// Replaces the file atomically. Others may read it, if the umask lets them: it has addresses and
+/// errors, and no secret.
+///
+/// # Errors
+/// `CannotWrite`.
+pub fn write(path: &Path, page: &Page<'_>) -> Result<()> {
+    files::replace_by_umask(path, page.text().as_bytes(), 0o644).map_err(|e| {
+        let why = format!("{e:#}");
+        // The name of a temporary file says nothing to anybody.
+        let why = why.split(" at path ").next().unwrap_or_default();
+        let what = format!("cannot write the page to `{}`: {why}", path.display());
+        Fault::new(Kind::CannotWrite, what)
+            .hint("make the folder, and let the user that runs queuemail write there")
+            .into()
+    })
+}
+
+impl<'r> Page<'r> {
+    pub fn new(
+        report: &'r Report<'r>,
+        problems: &'r [Fault],
+        max_age: u32,
+        days: &'r [Day],
+        zone: TimeZone,
+    ) -> Page<'r> {
+        Page {
+            report,
+            problems,
+            max_age,
+            days,
+            zone,
+        }
+    }
+
+    fn text(&self) -> String {
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy();
+        let (mark, headline, more) = self.verdict();
+        let mut body = Html::new();
+        body.raw("<header class=\"top\"><span><b>queuemail</b> on ")
+            .text(&host)
+            .raw("</span><span>As of ")
+            .add(&self.time_as(self.report.at, "%-d %b %Y, %H:%M %Z"))
+            .raw("</span></header>\n<main>\n<div class=\"card verdict ")
+            .raw(mark.name())
+            .raw("\">")
+            .mark(mark)
+            .put("<div><h1>", &headline, "</h1>")
+            .put("<p>", &more, "</p></div></div>\n")
+            .add(&self.tiles())
+            .add(&self.problems())
+            .add(&self.incidents())
+            .add(&chart::charts(self.days))
+            .add(&tables::mailboxes(self))
+            .add(&tables::ends(self))
+            .raw("</main>\n<footer class=\"foot\"><p>Made on ")
+            .add(&self.time_as(self.report.at, "%-d %b %Y at %H:%M:%S %Z (UTC%:z)"))
+            .raw(concat!(" by queuemail ", env!("CARGO_PKG_VERSION"), ", <code>status --html</code>."))
+            .raw(" The page does not change until it is made again; times are in this zone.</p></footer>\n");
+        html::page(&format!("{headline} – queuemail on {host}"), mark, &body)
+    }
+
+    /// What somebody should know who has a second.
+    fn verdict(&self) -> (Mark, String, String) {
+        let lines = &self.report.lines;
+        let late = lines.iter().filter(|line| self.is_late(line)).count();
+        let failing = lines.iter().filter(|line| self.state(line).0 != Mark::Ok);
+        let failing = number(failing.count(), "mailbox", "mailboxes");
+        let of_mailboxes = |n| number(n, "mailbox is", "mailboxes are");
+        let fetched = match (late, lines.len()) {
+            (_, 0) => "No mailbox is configured".to_owned(),
+            (0, 1) => format!("The mailbox was {}", self.within()),
+            (0, all) => format!("All {all} mailboxes were {}", self.within()),
+            (late, all) => format!("{} of {all} mailboxes were {}", all - late, self.within()),
+        };
+        let bad = self.problems.iter().filter(|p| mark_of(p) == Mark::Bad);
+        let bad = bad.count();
+        let warnings = number(self.problems.len() - bad, "warning", "warnings");
+        let (mark, headline) = match (late, self.problems.len()) {
+            (1.., _) => (Mark::Bad, format!("{} not fetched", of_mailboxes(late))),
+            (0, 1..) => (
+                Mark::Warn,
+                "Mail flows, but something waits for you".to_owned(),
+            ),
+            (0, 0) if lines.is_empty() => (Mark::Info, "Nothing to fetch".to_owned()),
+            (0, 0) if lines.iter().any(|line| self.state(line).0 != Mark::Ok) => (
+                Mark::Warn,
+                format!("Mail flows, but the last run of {failing} failed"),
+            ),
+            (0, 0) => (Mark::Ok, "Everything works".to_owned()),
+        };
+        let more = match (bad, self.problems.len()) {
+            (_, 0) => format!("{fetched}."),
+            (0, _) => format!("{fetched}. {warnings}."),
+            (bad, _) => {
+                let bad = number(bad, "critical problem", "critical problems");
+                format!("{fetched}. {bad}, {warnings}.")
+            }
+        };
+        (mark, headline, more)
+    }
+
+    fn within(&self) -> String {
+        format!("fetched within the last {}", span(self.max_age.into()))
+    }
+
+    /// True if a mailbox was not fetched of late, or never.
+    fn is_late(&self, line: &Line<'_>) -> bool {
+        !line.is_fetched(self.report.at, self.max_age)
+    }
+
+    /// The state of a mailbox as a word, and how urgent it is.
+    fn state(&self, line: &Line<'_>) -> (Mark, String) {
+        let is_late = self.is_late(line);
+        let condition = line.condition();
+        let mark = match condition {
+            _ if is_late => Mark::Bad,
+            Condition::Ok => Mark::Ok,
+            _ => Mark::Warn,
+        };
+        let word = match condition {
+            Condition::Ok if is_late => "not fetched".to_owned(),
+            _ => status::word(condition),
+        };
+        (mark, word)
+    }
+
+    /// The numbers that matter most.
+    fn tiles(&self) -> Html {
+        let lines = &self.report.lines;
+        let sum = |of: fn(&Line<'_>) -> u64| lines.iter().map(of).sum::<u64>();
+        let ok = lines.iter().filter(|line| self.state(line).0 == Mark::Ok);
+        let mailboxes = match ok.count() {
+            n if n == lines.len() => "all ok".to_owned(),
+            n => format!("{n} ok, {} not", lines.len() - n),
+        };
+        let quarantined = sum(|line| line.health.quarantined);
+        let for_you = match quarantined {
+            0 => "nothing waits for you",
+            _ => "waits for you",
+        };
+        let mut html = Html::new();
+        html.raw("<section aria-label=\"Summary\"><dl class=\"tiles\">");
+        tile(&mut html, "Mailboxes", lines.len() as u64, &mailboxes);
+        self.tiles_of_days(&mut html);
+        let pending = sum(|line| line.health.backlog);
+        tile(&mut html, "Pending", pending, "to be tried again");
+        tile(&mut html, "Quarantine", quarantined, for_you);
+        let outbox = &self.report.outbox;
+        tile(&mut html, "Outbox", outbox.waiting, &self.of_outbox());
+        html.raw("</dl></section>\n");
+        html
+    }
+
+    fn tiles_of_days(&self, html: &mut Html) {
+        let Some(today) = self.days.last() else {
+            return;
+        };
+        let mut of_days = |name: &'static str, of: fn(&Day) -> u64| {
+            let all = thousands(self.days.iter().map(of).sum());
+            let all = format!("{all} in {}", number(self.days.len(), "day", "days"));
+            tile(html, name, of(today), &all);
+        };
+        of_days("Fetched today", |day| day.counts.fetched);
+        of_days("Sent today", |day| day.counts.sent);
+    }
+
+    fn of_outbox(&self) -> String {
+        let outbox = &self.report.outbox;
+        let age = outbox.oldest.map(|at| self.report.at.as_second() - at);
+        match (outbox.unknown, outbox.failed, age) {
+            (0, 0, None) => "nothing waits".to_owned(),
+            (0, 0, Some(age)) => {
+                // One word, so that it is not torn apart.
+                let age = span(age).replace(' ', "\u{a0}");
+                format!("waiting, oldest\u{a0}{age}")
+            }
+            (unknown, failed, _) => format!("waiting; {unknown} unknown, {failed} failed"),
+        }
+    }
+
+    /// What needs a person, the worst first.
+    fn problems(&self) -> Html {
+        let mut list = Html::new();
+        if self.problems.is_empty() {
+            return list;
+        }
+        let mut problems: Vec<&Fault> = self.problems.iter().collect();
+        problems.sort_by_key(|fault| mark_of(fault));
+        list.raw("<section aria-labelledby=\"problems\"><h2 id=\"problems\">Problems</h2>")
+            .raw("<ul class=\"card list\">");
+        for fault in problems {
+            let mark = mark_of(fault);
+            list.raw("<li>").mark(mark).raw("<div><p>");
+            list.raw(match mark {
+                Mark::Bad => "<b>Critical:</b> ",
+                _ => "<b>Warning:</b> ",
+            });
+            list.sentence(&fault.what).raw("</p>");
+            for text in &fault.hints {
+                list.raw("<p class=\"soft\">").add(&hint(text)).raw("</p>");
+            }
+            list.raw("</div></li>");
+        }
+        list.raw("</ul></section>\n");
+        list
+    }
+
+    /// What fails as one, and whom it concerns.
+    fn incidents(&self) -> Html {
+        let mut list = Html::new();
+        let incidents = &self.report.incidents;
+        if incidents.is_empty() {
+            return list;
+        }
+        list.raw("<section aria-labelledby=\"incidents\"><h2 id=\"incidents\">Incidents</h2>")
+            .raw("<ul class=\"card list\">");
+        for Incident {
+            name,
+            opened_at,
+            reason,
+            mailboxes,
+            ..
+        } in incidents
+        {
+            let lasts = span(self.report.at.as_second() - opened_at);
+            list.raw("<li>")
+                .mark(Mark::Warn)
+                .put("<div><p><b>", &name.to_string(), "</b> since ")
+                .add(&self.second(*opened_at))
+                .put(" (", &lasts, ")</p><p>")
+                .sentence(reason)
+                .raw("</p>");
+            // The name of an incident of one mailbox has it.
+            let is_told = mailboxes.iter().all(|own| *own == name.subject);
+            if !is_told {
+                let named: Vec<&str> = mailboxes.iter().take(NAMED).map(String::as_str).collect();
+                list.put("<p class=\"soft\">Mailboxes: ", &named.join(", "), "");
+                if mailboxes.len() > NAMED {
+                    let others = mailboxes.len() - NAMED;
+                    list.text(&format!(" and {others} more"));
+                }
+                list.raw("</p>");
+            }
+            list.raw("</div></li>");
+        }
+        list.raw("</ul></section>\n");
+        list
+    }
+
+    /// A time as people of this host read it, with its zone, and as programs do. What everybody
+    /// knows of the day is left out.
+    fn time(&self, at: Timestamp) -> Html {
+        let local = at.to_zoned_datetime(self.zone.clone());
+        let now = self.report.at.to_zoned_datetime(self.zone.clone());
+        let form = match () {
+            () if local.date() == now.date() => "%H:%M %Z",
+            () if local.year() == now.year() => "%-d %b, %H:%M %Z",
+            () => "%-d %b %Y, %H:%M %Z",
+        };
+        self.time_as(at, form)
+    }
+
+    fn time_as(&self, at: Timestamp, form: &str) -> Html {
+        let local = at.to_zoned_datetime(self.zone.clone());
+        let machine = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let mut html = Html::new();
+        html.put("<time datetime=\"", &machine, "\">").put(
+            "",
+            &local.strftime(form).to_string(),
+            "</time>",
+        );
+        html
+    }
+
+    /// The same of Unix seconds.
+    fn second(&self, at: i64) -> Html {
+        Timestamp::from_second(at).map_or_else(|_| Html::new(), |at| self.time(at))
+    }
+}
+
+/// A number with its name above and what it means below.
+fn tile(html: &mut Html, name: &'static str, number: u64, more: &str) {
+    html.put("<div class=\"card\"><dt>", name, "</dt>")
+        .put("<dd>", &thousands(number), "</dd>")
+        .put("<dd>", more, "</dd></div>");
+}
+
+/// How urgent a problem is, as `status --check` has it.
+fn mark_of(problem: &Fault) -> Mark {
+    match problem.kind {
+        Kind::TryLater => Mark::Warn,
+        _ => Mark::Bad,
+    }
+}
+
+/// A hint, in which commands are marked: `what for: command; what for: command`.
+fn hint(text: &str) -> Html {
+    let mut html = Html::new();
+    for (n, part) in text.split("; ").enumerate() {
+        if n > 0 {
+            html.raw("; ");
+        }
+        match part.split_once(": queuemail ") {
+            Some((purpose, arguments)) => {
+                html.sentence(purpose)
+                    .put(": <code>queuemail ", arguments, "</code>")
+            }
+            None => html.sentence(part),
+        };
+    }
+    html
+}
+
+/// `1 mailbox`, `2 mailboxes`.
+fn number(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// A number in groups of three digits.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_groups() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+    }
+}
