@@ -2,6 +2,7 @@
 
 use super::model::Config;
 use super::problem::Found;
+use super::shared_state::LONGEST_EVERY;
 use super::token_store::TokenStore;
 use crate::fault::Fault;
 
@@ -15,6 +16,16 @@ pub fn problems(config: &Config, found: &mut Found) {
             "state.connections",
             "an invalid number of connections",
             "from 1 to 100",
+        );
+    }
+    if state
+        .every
+        .is_some_and(|every| every.seconds() > LONGEST_EVERY.seconds())
+    {
+        found.add(
+            "state.every",
+            "too long a time between two visits of a mailbox",
+            "from 0s to 1d",
         );
     }
     if state.private_key.is_some() && state.certificate.is_none() {

@@ -7,6 +7,7 @@
 
 mod blobs;
 mod bodies;
+mod card;
 mod counters;
 mod db;
 mod disk;
@@ -17,6 +18,7 @@ mod failure;
 mod health;
 mod heartbeat;
 mod history;
+mod hosts;
 mod incidents;
 mod lease;
 mod ledger;
@@ -46,8 +48,9 @@ pub use health::{Health, Ran};
 pub use history::{
     About, Answer, Arrived, LOOKED_AT, Origin, Past, Question, Recipient, Sent, What,
 };
+pub use hosts::SharingHost;
 pub use incidents::{Event, Incident, IncidentKind, IncidentName};
-pub use lease::Holder;
+pub use lease::{Claimed, Due, Ended, Holder};
 pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
     uidvalidity,
@@ -67,6 +70,7 @@ use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
 use bodies::Rows;
+use card::Cards;
 use db::{At, Db, Durable, Fence, Reader, Tx};
 use lease::{Leases, Run};
 use lock::{Files, Locks, Shared};
@@ -111,6 +115,7 @@ pub struct Store {
     seal: Seal,
     locks: Locks,
     places: Places,
+    cards: Cards,
     outbox: Blobs,
     quarantine: Blobs,
 }
@@ -146,6 +151,7 @@ impl Store {
             seal: Seal::new(None),
             locks: Locks::Files(Files::new(folder.join(LOCKS))),
             places: Places::default(),
+            cards: Cards::default(),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
@@ -188,6 +194,7 @@ impl Store {
             seal: Seal::new(key),
             locks: Locks::Leases(Shared::new(leases, open)),
             places: Places::default(),
+            cards: Cards::default(),
             outbox: Blobs::rows(Rows::new(Arc::clone(&db), bodies::OUTBOX)),
             quarantine: Blobs::rows(Rows::new(Arc::clone(&db), bodies::QUARANTINE)),
             db,

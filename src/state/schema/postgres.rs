@@ -259,7 +259,7 @@ pub struct Meta {
 
 /// What the tables say of themselves; `None`: there are none.
 pub fn meta(db: &Db) -> Result<Option<Meta>, AnyError> {
-    const META: Sql = Sql::both("SELECT version, oldest_program, id, moved_to FROM meta");
+    const META: Sql = Sql::postgres("SELECT version, oldest_program, id, moved_to FROM meta");
     let found = db.read(|reader| {
         reader.row(&META, &[], |row| {
             Ok(Meta {
