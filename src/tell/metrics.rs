@@ -4,7 +4,7 @@ use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
 use crate::fault::{Fault, Kind};
 use crate::files;
-use crate::health::{Line, Report};
+use crate::health::{Host, Line, Report};
 use crate::state::{Counter, IncidentKind};
 use anyhow::Result;
 use std::fmt::Write;
@@ -39,6 +39,27 @@ impl Text<'_> {
             |(own, subject, _): &&(Counter, String, u64)| *own == counter && *subject == mailbox;
         let found = self.0.counters.iter().find(of_it);
         found.map_or(0.0, |(_, _, value)| *value as f64)
+    }
+
+    /// Of each host that shares the state.
+    fn hosts(&self, text: &mut String) {
+        let hosts = &self.0.hosts;
+        let name = "queuemail_host_seen_timestamp_seconds";
+        let help = "When a host that shares the state was heard of last.";
+        head(text, name, "gauge", help);
+        for Host { host, .. } in hosts {
+            let (host_label, version) = (label(&host.name), label(&host.version));
+            let labels = format!("host=\"{host_label}\",version=\"{version}\"");
+            sample(text, name, &labels, host.seen as f64);
+        }
+        let name = "queuemail_host_configuration_differs";
+        let help = "1 if a host has another configuration than the one that tells this.";
+        head(text, name, "gauge", help);
+        for Host { host, is_alike } in hosts {
+            let labels = format!("host=\"{}\"", label(&host.name));
+            let differs = f64::from(u8::from(*is_alike == Some(false)));
+            sample(text, name, &labels, differs);
+        }
     }
 
     fn text(&self) -> String {
@@ -88,6 +109,7 @@ impl Text<'_> {
             let labels = format!("kind=\"{}\"", kind.name());
             sample(&mut text, name, &labels, open.count() as f64);
         }
+        self.hosts(&mut text);
         let name = "queuemail_outbox_messages";
         head(&mut text, name, "gauge", "Messages kept to be sent.");
         for (state, number) in [
