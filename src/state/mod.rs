@@ -8,6 +8,7 @@
 mod blobs;
 mod bodies;
 mod card;
+mod checkup;
 mod counters;
 mod db;
 mod disk;
@@ -41,6 +42,7 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blobs, Hold};
 pub use bodies::Blob;
+pub use checkup::Checkup;
 pub use counters::Counter;
 pub use db::postgres::{Place, Wish};
 pub use facts::Facts;

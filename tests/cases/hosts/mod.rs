@@ -7,6 +7,7 @@
 
 mod campaigns;
 mod places;
+mod seen;
 mod sharing;
 mod takeover;
 
