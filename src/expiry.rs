@@ -1,8 +1,8 @@
 //! What will stop working by itself: client secrets, whose end the configuration records, and
 //! certificates, which tell theirs.
 
-use crate::config::Credentials;
 use crate::fault::{Cause, Fault};
+use crate::model::Credentials;
 use crate::office::Office;
 use crate::shell;
 use crate::x509;
@@ -76,7 +76,10 @@ impl Expiry {
         let when = near(*at, now)?;
         let name = shell::quote(server);
         let (cause, first) = match *kind {
-            "secret" => (Cause::SecretEnds, "make a new one in the app registration"),
+            "secret" => (
+                Cause::SecretEnds,
+                "create a new one in the app registration",
+            ),
             _ => (
                 Cause::CertificateEnds,
                 "upload a new one to the app registration",

@@ -28,7 +28,7 @@ mod subject;
 pub use choose::subjects;
 pub use run::{Checked, walk_all};
 pub use shared_state::of_state;
-pub use subject::{Border, Subject};
+pub use subject::{Boundary, Subject};
 
 use crate::fault::{Cause, Fault, Kind, Scene, cause_of, kind_of};
 use anyhow::Result;

@@ -2,13 +2,12 @@
 //! Nothing is sent.
 
 use super::parts::{self, Promise};
-use super::reading::walk_to_https;
 use super::road::{self, Names};
 use super::run::Run;
 use super::{Outcome, Walk, files};
-use crate::config::Authentication;
 use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::mail::Transport;
+use crate::model::Authentication;
 use crate::office::{Account, MailboxEntry, Outgoing, Registration, Route, login_to_send};
 use crate::reach::{self, SendWay};
 use crate::secret::Secret;
@@ -86,7 +85,7 @@ impl Run<'_> {
             if n > 0 && !walk.has_failed_since(start) {
                 let taken = walk.steps.split_off(start);
                 walk.steps.truncate(from);
-                walk.passed("smtp", "closed to us, so graph", Duration::ZERO);
+                walk.passed("smtp", "not allowed, so graph", Duration::ZERO);
                 walk.steps.extend(taken);
             }
             return;
@@ -165,11 +164,15 @@ impl Run<'_> {
     ) {
         let settings = self.means.net_settings(registration.ca_file);
         let root = route.outgoing.graph().ok();
-        let reached = root
-            .zip(self.transports.http(route).ok())
-            .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
-        if reached.is_none() {
-            return walk.not_reached(&["send-as"]);
+        let reached = root.and_then(|root| {
+            road::travel_by_https(walk, GRAPH, root, settings, |settings| {
+                Ok(self.transports.http(settings)?.reach(root)?)
+            })
+        });
+        match reached {
+            Some((Ok(()), _)) => {}
+            Some((Err(err), took)) => return walk.failed("send-as", err, took),
+            None => return walk.not_reached(&["send-as"]),
         }
         let Promise::Lacks(lacking) = promise else {
             return send_as(walk, route, SendWay::Graph.user(route));
@@ -179,7 +182,7 @@ impl Run<'_> {
             Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
             Ok(None) => {
                 let what = format!(
-                    "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
+                    "{}, unless Exchange grants it (RBAC for Applications), which shows only when a message is sent",
                     lacking.what
                 );
                 let lacking = Fault { what, ..lacking };
@@ -287,7 +290,7 @@ impl Run<'_> {
 fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
     let address = route.entry.address.address.as_str();
     if user.eq_ignore_ascii_case(address) {
-        return walk.passed("send-as", "it sends as itself", Duration::ZERO);
+        return walk.passed("send-as", "it sends as its own address", Duration::ZERO);
     }
     walk.scene.mailbox = Some(user.to_owned());
     walk.untested(

@@ -3,9 +3,9 @@
 
 use super::Walk;
 use super::run::{Checked, Run};
-use crate::config::Target;
 use crate::delivery;
 use crate::fault::{Cause, Fault};
+use crate::model::Target;
 use crate::state::Checkup;
 use crate::wording::span;
 use anyhow::Result;

@@ -204,7 +204,7 @@ pub enum Command {
     /// Show, send, retry or drop the messages that wait to be sent
     #[command(subcommand)]
     Outbox(Deferred<OutboxCommand>),
-    /// Show where the state is kept, or make the tables of one in a database
+    /// Show where the state is kept, or create its tables in a database
     #[command(subcommand)]
     State(Deferred<StateCommand>),
     /// Explain an error code or a server's text: what it means, who can fix it and how

@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
 /// A configuration that cannot be read is the first cross.
 fn unreadable(context: &Context, args: &CheckArgs, err: anyhow::Error) -> Result<(), Errors> {
     let mut walk = Walk::default();
-    let shown = config::shown(&context.config_path);
+    let shown = files::shown(&context.config_path);
     walk.failed("configuration", err, Duration::ZERO);
     let checked = Checked {
         kind: "configuration",
@@ -78,7 +78,7 @@ fn write(path: &Path, checked: &[Checked]) -> Result<()> {
             Kind::CannotWrite,
             format!("cannot write the report to `{path}`: {why}"),
         )
-        .hint("name a file in a folder that you may write to")
+        .hint("choose a file in a folder that you can write to")
         .into()
     })
 }

@@ -5,6 +5,7 @@ use crate::child;
 use crate::cli::ConfigCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
+use crate::model;
 use crate::output::{eprintln_safe, escape_lines};
 use crate::prompt;
 use crate::provision::Outcome;
@@ -38,7 +39,7 @@ fn edit(context: &Context) -> Result<(), Errors> {
     let set = variables.into_iter().flatten();
     let editor = set.into_iter().find(|text| !text.trim().is_empty());
     let editor = editor.unwrap_or_else(|| EDITOR.to_owned());
-    let words = config::command_words(&editor)
+    let words = model::command_words(&editor)
         .map_err(|why| Fault::usage(format!("the editor in VISUAL or EDITOR: {why}")))?;
     let changed = config::edit_by_hand(
         &context.config_path,
@@ -50,7 +51,7 @@ fn edit(context: &Context) -> Result<(), Errors> {
             for err in wrong.iter() {
                 eprintln_safe(&format!("error: {}", escape_lines(&format!("{err:#}"))));
             }
-            prompt::agreed("Edit it again? Otherwise the file stays as it was")
+            prompt::agreed("Edit it again? If not, the file is not changed")
         },
     )?;
     let outcome = match changed {
@@ -72,7 +73,7 @@ fn start(words: &[String], copy: &Path) -> Result<()> {
     let ended = ended.map_err(|err| {
         Fault::usage(format!("cannot start the editor `{program}`: {err}"))
             .by_system(&err)
-            .hint("name one: EDITOR=nano queuemail config edit")
+            .hint("choose one: EDITOR=nano queuemail config edit")
     })?;
     match ended.success() {
         true => Ok(()),

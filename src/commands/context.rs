@@ -4,10 +4,11 @@
 use super::log_format;
 use crate::child;
 use crate::cli::{ColorWhen, Global};
-use crate::config::{self, Config, DatabaseUrl, SharedState};
+use crate::config;
 use crate::digest::{self, hex};
 use crate::fault::Fault;
 use crate::means::Means;
+use crate::model::{Config, DatabaseUrl, SharedState};
 use crate::output::Output;
 use crate::state::{Place, Store, Wish};
 use anyhow::Result;
@@ -74,7 +75,7 @@ impl Context {
                 config.check_shared()?;
                 let key = SharedState::key_of(config.state.as_ref());
                 let store = Store::open_shared(self.state_dir()?, place, key.as_ref())?;
-                store.works_by(config)?;
+                store.works_by(config::digest(config)?);
                 Ok(store)
             }
             None => Store::open(self.state_dir()?),
@@ -130,8 +131,8 @@ impl Context {
 
     fn state_dir(&self) -> Result<&Path> {
         let dir = self.state_dir.as_deref().ok_or_else(|| {
-            Fault::usage("there is no place for the state: neither --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME nor HOME is set")
-                .hint("give one, for example --state-dir /var/lib/queuemail")
+            Fault::usage("the state has no folder: set --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME or HOME")
+                .hint("for example: --state-dir /var/lib/queuemail")
         })?;
         Ok(dir)
     }

@@ -4,8 +4,8 @@ use super::Context;
 use super::apply::apply_to;
 use super::person::Terminal;
 use crate::cli::{AddressValues, QueueSet};
-use crate::config::{Address, Change, Condition, Name, SecretSource, Select, put};
 use crate::fault::Fault;
+use crate::model::{Address, Change, Condition, Name, SecretSource, Select, put};
 use crate::provision::{self, Required, Wanted};
 use crate::shell;
 use anyhow::Result;
@@ -90,8 +90,8 @@ fn selection(conditions: &[Change<Condition>]) -> Result<Option<Select>> {
     match conditions {
         [Change::Unset] => Ok(None),
         _ => set.collect::<Option<Select>>().map(Some).ok_or_else(|| {
-            Fault::usage("`--select` is empty and has conditions, too")
-                .hint("give `--select ''` alone to fetch every message")
+            Fault::usage("`--select` is used both with an empty value and with conditions")
+                .hint("to fetch every message, use only `--select ''`")
                 .into()
         }),
     }

@@ -5,8 +5,8 @@ use super::apply::apply;
 use super::person::Terminal;
 use super::server_add::credential;
 use crate::cli::ServerSet;
-use crate::config::{Change, IncomingServer, OutgoingServer, SecretSource, put};
 use crate::fault::Fault;
+use crate::model::{Change, IncomingServer, OutgoingServer, SecretSource, put};
 use crate::provision::{self, Entry, Required, Wanted, put_path};
 use crate::shell;
 use anyhow::Result;
@@ -44,7 +44,7 @@ fn secrets(context: &Context, args: &ServerSet) -> Result<Secrets> {
             "queuemail server set {} --{} PATH",
             shell::quote(&args.name),
             match password {
-                Some(crate::config::Given::Asked) => "password-file",
+                Some(crate::model::Given::Asked) => "password-file",
                 _ => "secret-file",
             }
         ),
@@ -165,7 +165,7 @@ fn refuse_foreign(name: &str, kind: &str, flags: &[(&str, bool)]) -> Result<()> 
     match flags.iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((flag, _)) => Err(Fault::usage(format!(
-            "`{flag}` is for {kind} servers, and `{name}` is none"
+            "`{flag}` is only for {kind} servers, and `{name}` is not one"
         ))
         .into()),
     }

@@ -3,11 +3,10 @@
 
 use super::edit::HEAD;
 use super::load;
-use super::mistake::shown;
 use super::paths::resolve_paths;
 use super::write::{lock, target_of};
 use crate::fault::{Errors, Fault, Kind};
-use crate::files;
+use crate::files::{self, shown};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
@@ -43,7 +42,7 @@ pub fn edit_by_hand(
         .prefix(".edited-")
         .suffix(".yaml")
         .tempfile_in(folder)
-        .with_context(|| format!("cannot make a file in `{}`", folder.display()))?;
+        .with_context(|| format!("cannot create a file in `{}`", folder.display()))?;
     let text = before.as_deref().unwrap_or(HEAD);
     copy.write_all(text.as_bytes())
         .context("cannot write the copy to edit")?;

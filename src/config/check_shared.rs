@@ -1,10 +1,8 @@
 //! What is wrong with a state in a database, and what does not go with one.
 
-use super::model::Config;
 use super::problem::Found;
-use super::shared_state::LONGEST_EVERY;
-use super::token_store::TokenStore;
 use crate::fault::Fault;
+use crate::model::{Config, SharedState, TokenStore};
 
 /// What is wrong with the key itself, and what does not go with it.
 pub fn problems(config: &Config, found: &mut Found) {
@@ -14,25 +12,25 @@ pub fn problems(config: &Config, found: &mut Found) {
     if state.connections.is_some_and(|n| !(1..=100).contains(&n)) {
         found.add(
             "state.connections",
-            "an invalid number of connections",
-            "from 1 to 100",
+            "invalid number of connections",
+            "use a number from 1 to 100",
         );
     }
     if state
         .every
-        .is_some_and(|every| every.seconds() > LONGEST_EVERY.seconds())
+        .is_some_and(|every| every.seconds() > SharedState::LONGEST_EVERY.seconds())
     {
         found.add(
             "state.every",
-            "too long a time between two visits of a mailbox",
-            "from 0s to 1d",
+            "invalid time between two visits of a mailbox",
+            "use a time from 0s to 1d",
         );
     }
     if state.private_key.is_some() && state.certificate.is_none() {
         found.add(
             "state.private_key",
             "a private key without a certificate",
-            "name its `certificate`, too",
+            "set its `certificate`, too",
         );
     }
     unfit(config, found);

@@ -5,8 +5,7 @@
 //! only where the keys before it on its line, and those that enclose the line, are known and of
 //! no secret.
 
-use super::names::nearest;
-use super::secret_source::SecretSource;
+use crate::model::{SecretSource, nearest};
 use crate::secret::{Mask, Secret};
 use std::iter;
 
@@ -89,7 +88,7 @@ const PLAIN: &[&str] = &[
 
 /// The longest word that is taken for a key, in characters.
 const LONGEST_KEY: usize = 40;
-/// A text of letters that is longer is no word of ours, in octets.
+/// A text of letters that is longer is not a word of ours, in octets.
 const LONGEST_WORD: usize = 12;
 
 /// What the key of a line says about the value.
@@ -258,7 +257,7 @@ fn is_secret(word: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::load::tests::keys;
-    use crate::config::*;
+    use crate::model::*;
     use proptest::prelude::*;
 
     fn shown(text: &str) -> Vec<&str> {

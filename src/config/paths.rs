@@ -1,12 +1,9 @@
 //! The one place where relative paths and `~/` of the file become absolute: a relative path
 //! starts at the file's folder, so that cron and a shell mean the same file.
 
-use super::credential::FederatedToken;
-use super::model::{Config, Queue};
-use super::secret_source::{SecretSource, Secrets};
-use super::values::Target;
 use crate::fault::Fault;
 use crate::files;
+use crate::model::{Config, FederatedToken, Queue, SecretSource, Secrets, Target};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -121,7 +118,7 @@ pub fn absolute_target(target: &Target, folder: &Path) -> Result<Target> {
         Some((kind @ ("maildir" | "mbox" | "eml"), path)) => {
             format!("{kind}:{}", absolute(Path::new(path), folder)?.display())
         }
-        // HOST:PORT is no path.
+        // HOST:PORT is not a path.
         Some(("lmtp", path)) if path.starts_with(['/', '.', '~']) => {
             format!("lmtp:{}", absolute(Path::new(path), folder)?.display())
         }

@@ -2,17 +2,7 @@
 //! its doc comments. What a schema cannot see (names that lead nowhere, credentials that do not
 //! go together) is left to `config validate`.
 
-use super::cloud::Authority;
-use super::credential::{FederatedToken, ManagedIdentity};
-use super::database_url::DatabaseUrl;
-use super::model::*;
-use super::ping_url::PingUrl;
-use super::post_url::PostUrl;
-use super::secret_source::{SecretSource, Secrets};
-use super::select::{Author, Size};
-use super::span::Span;
-use super::token_store::TokenStore;
-use super::values::*;
+use crate::model::*;
 use crate::net::Endpoint;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use std::borrow::Cow;
@@ -85,7 +75,7 @@ text! {
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {
         "oneOf": [
-            { "const": "keyring", "description": "The desktop's keyring where there is one, else the kernel's." },
+            { "const": "keyring", "description": "The keyring of the desktop if there is one, else of the kernel." },
             {
                 "type": "object",
                 "description": "A program that gets, stores and erases them.",
@@ -107,8 +97,8 @@ text! {
         "type": "object",
         "description": "Where the token is read from at each sign-in: one of these.",
         "properties": {
-            "file": { "type": "string", "description": "A file that holds the token alone." },
-            "env_file": { "type": "string", "description": "An environment variable that holds the file's name." },
+            "file": { "type": "string", "description": "A file that contains only the token." },
+            "env_file": { "type": "string", "description": "An environment variable with the name of the file." },
             "command": {
                 "type": "array",
                 "items": { "type": "string" },
@@ -126,7 +116,7 @@ text! {
                 "type": "object",
                 "description": "Where the secret is read from at each use: one of these.",
                 "properties": {
-                    "file": { "type": "string", "description": "A file that holds the secret alone." },
+                    "file": { "type": "string", "description": "A file that contains only the secret." },
                     "env": { "type": "string", "description": "An environment variable's name." },
                     "command": {
                         "type": "array",
@@ -198,10 +188,10 @@ mod tests {
             ("Relay", keys::<Relay>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
-            ("Select", keys::<super::super::Select>()),
-            ("Webhook", keys::<super::super::Webhook>()),
-            ("Notify", keys::<super::super::Notify>()),
-            ("SharedState", keys::<super::super::SharedState>()),
+            ("Select", keys::<crate::model::Select>()),
+            ("Webhook", keys::<crate::model::Webhook>()),
+            ("Notify", keys::<crate::model::Notify>()),
+            ("SharedState", keys::<crate::model::SharedState>()),
         ] {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());

@@ -3,12 +3,11 @@
 use super::check;
 use super::edit::{HEAD, edit};
 use super::load::{self, MAX_SIZE};
-use super::mistake::shown;
-use super::model::Config;
 use super::paths::resolve_paths;
 use super::preview::diff;
 use crate::fault::{Fault, Kind};
-use crate::files;
+use crate::files::{self, shown};
+use crate::model::Config;
 use crate::shell;
 use anyhow::Result;
 use rustix::fs::OFlags;
@@ -142,7 +141,7 @@ fn prepare<T>(
     }
     let edited = edit(&text, &old, &new)
         .and_then(|edited| match edited.len() as u64 > MAX_SIZE {
-            true => Err("it would become too large".to_owned()),
+            true => Err("the file would become too large".to_owned()),
             false => Ok(edited),
         })
         .map_err(|why| {
@@ -186,10 +185,14 @@ pub fn target_of(path: &Path) -> Result<PathBuf> {
             }
         }
     }
-    Err(Fault::config(format!("{} is a link that leads in a circle", shown(path))).into())
+    Err(Fault::config(format!(
+        "{} is a link to itself, through other links",
+        shown(path)
+    ))
+    .into())
 }
 
-/// Takes the lock of a file, `.NAME.lock` beside it; the kernel gives it back when we end. The
+/// Takes the lock of a file, `.NAME.lock` next to it; the kernel gives it back when we end. The
 /// lock file stays, since removing it would let two hold it.
 pub fn lock(target: &Path) -> Result<File> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();
@@ -200,7 +203,7 @@ pub fn lock(target: &Path) -> Result<File> {
             format!(
                 "cannot write in the folder of {}: {}",
                 shown(target),
-                load::why(&e)
+                files::why(&e)
             ),
         );
         match e.kind() {
@@ -232,7 +235,7 @@ pub fn lock(target: &Path) -> Result<File> {
         Ok(Ok(file)) => Ok(file),
         Ok(Err(e)) => Err(Fault::new(
             Kind::CannotWrite,
-            format!("cannot lock {}: {}", shown(&path), load::why(&e)),
+            format!("cannot lock {}: {}", shown(&path), files::why(&e)),
         )
         .into()),
         Err(_) => Err(

@@ -4,8 +4,8 @@ use super::https::Destination;
 use super::lmtp::Address;
 use super::percent::{is_unreserved, percent};
 use super::stdout::Form;
-use crate::config::{self, Target, Webhook};
 use crate::fault::Fault;
+use crate::model::{self, Target, Webhook};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -91,7 +91,7 @@ pub fn expand(
         "mbox" => Place::Mbox(path()?),
         "eml" => Place::Eml(path()?),
         "command" => {
-            let words = config::command_words(rest)
+            let words = model::command_words(rest)
                 .map_err(|why| Fault::config(format!("`command:{rest}`: {why}")))?;
             let words = words
                 .iter()
@@ -111,7 +111,7 @@ pub fn expand(
             })?;
             Place::Https(Box::new(Destination::new(&url, webhooks)?))
         }
-        other => return Err(Fault::config(format!("`{other}:` is no delivery")).into()),
+        other => return Err(Fault::config(format!("`{other}:` is not a delivery")).into()),
     })
 }
 
@@ -130,7 +130,7 @@ fn lmtp_address(text: &str, plain: bool) -> Result<Address> {
         })
         .ok_or_else(|| {
             Fault::config(format!("`{text}` names no mail store"))
-                .hint("give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket")
+                .hint("use lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket")
                 .into()
         })
 }
@@ -146,11 +146,11 @@ fn fill(template: &str, values: &[(&str, &str)], spell: fn(&str) -> String) -> R
         };
         let name = &rest[open + 1..open + close];
         let Some((_, value)) = values.iter().find(|(n, _)| *n == name) else {
-            return Err(
-                Fault::config(format!("`{{{name}}}` in `{template}` is no placeholder"))
-                    .hint("placeholders: {queue}, {address}, {folder}, {language}")
-                    .into(),
-            );
+            return Err(Fault::config(format!(
+                "`{{{name}}}` in `{template}` is not a placeholder"
+            ))
+            .hint("placeholders: {queue}, {address}, {folder}, {language}")
+            .into());
         };
         filled.push_str(&spell(value));
         rest = &rest[open + close + 1..];

@@ -7,11 +7,11 @@ use super::{
     Job, Kept, Reporter, Tally, audit, delivery_id, destination_waits, fetch_mailbox,
     is_of_delivery, list, mailbox_key,
 };
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Scene};
 use crate::incidents::{self, End, Seen};
 use crate::mail::Mailbox;
 use crate::means::Means;
+use crate::model::AfterFetch;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{Holder, Lock, LockName, Ran, Store, WaitName};
@@ -309,7 +309,7 @@ impl Run<'_> {
         {
             self.means
                 .observer
-                .step(&format!("`{}`: {err:#}; trying anew", job.address));
+                .step(&format!("`{}`: {err:#}; trying again", job.address));
             result = self.fetch(task, lock, &way, tally);
         }
         match result {
@@ -364,7 +364,7 @@ impl Run<'_> {
     }
 
     fn pass_over(&self, why: &str) {
-        self.means.observer.step(&format!("{why}; passed over"));
+        self.means.observer.step(&format!("{why}; skipped"));
     }
 
     /// A wait that the mailbox's server asked for holds for the next run too. That of a destination

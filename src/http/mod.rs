@@ -3,6 +3,7 @@
 //! TLS goes through a connector of our own: ureq's would *replace* the system's authorities by a
 //! `ca_file` instead of adding it.
 
+mod dial;
 mod proxy;
 mod tls;
 
@@ -125,13 +126,16 @@ impl Agent {
             .max_idle_connections_per_host(KEPT)
             .proxy(proxies.proxy.clone())
             .build();
-        let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(tls::TlsWrap {
-                    tls,
-                    patience: Patience::new(settings.io_timeout * PATIENCE),
-                });
+        let connector = ()
+            .chain(ConnectProxyConnector::default())
+            .chain(dial::Dial {
+                watch: settings.watch.clone(),
+            })
+            .chain(tls::TlsWrap {
+                tls,
+                watch: settings.watch.clone(),
+                patience: Patience::new(settings.io_timeout * PATIENCE),
+            });
         let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Agent {
             agent,
@@ -205,7 +209,7 @@ impl Agent {
         // Without its user and password.
         let (name, port) = (proxy.host(), proxy.port());
         let no_tls = format!(
-            "if the proxy itself does not speak TLS, its URL begins with http://: HTTPS_PROXY=http://{name}:{port}"
+            "if the proxy does not use TLS, its URL must begin with http://: HTTPS_PROXY=http://{name}:{port}"
         );
         let mut hints = Vec::new();
         let (mut kind, mut cause) = (Kind::TryLater, Cause::CannotReach);
@@ -223,8 +227,8 @@ impl Agent {
                 }
                 Err(other) => return fault(host, ureq::Error::Other(other)),
             },
-            ureq::Error::HostNotFound => "its host is not known".to_owned(),
-            ureq::Error::Io(e) if is_lookup(&e) => "its host is not known".to_owned(),
+            ureq::Error::HostNotFound => "its host is unknown".to_owned(),
+            ureq::Error::Io(e) if is_lookup(&e) => "its host is unknown".to_owned(),
             ureq::Error::Io(e) => e.to_string(),
             ureq::Error::Timeout(which @ (ureq::Timeout::Resolve | ureq::Timeout::Connect)) => {
                 format!("no answer in time ({which})")
@@ -271,6 +275,20 @@ impl Agent {
             .map_err(|e| fault(&host, e))?;
         let (parts, _) = response.into_parts();
         Ok(Response::from_parts(parts, body))
+    }
+
+    /// Connects to a host as for any request, and keeps the connection for the next one: asks for no
+    /// more than the header of this URL, and takes every answer.
+    ///
+    /// # Errors
+    /// As [`Agent::call`].
+    pub fn reach(&self, url: &str) -> Result<(), Fault> {
+        let request = Request::head(url)
+            .body(Vec::new())
+            .map_err(|err| Fault::config(format!("cannot ask for `{url}`: {err}")))?;
+        let answer = self.call(request, 1)?;
+        self.tell(|| format!("http: HEAD {url} < {}", answer.status()));
+        Ok(())
     }
 
     /// Sends a request whose answer may be of any length, and returns once its header is read.
@@ -333,6 +351,15 @@ impl Agent {
             is_framed,
         }))
     }
+}
+
+/// True if requests to this host go through a proxy.
+///
+/// # Errors
+/// `Config` for a proxy that we cannot speak to.
+pub fn is_proxied(host: &str) -> Result<bool, Fault> {
+    let proxies = Proxies::from_environment()?;
+    Ok(proxies.proxy.is_some() && !proxies.is_direct(host))
 }
 
 /// A body on its way that tells how much of it has gone.
@@ -432,7 +459,7 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
         }
         ureq::Error::BodyExceedsLimit(limit) => Fault::new(
             Kind::Refused,
-            format!("the answer of `{host}` is larger than {limit} octets"),
+            format!("the answer of `{host}` is larger than {limit} bytes"),
         ),
         other => unreached(&other),
     }

@@ -1,11 +1,11 @@
 //! A mailbox with everything that holds for it.
 
 use super::servers::{Account, Incoming, Outgoing};
-use crate::config::{
+use crate::fault::{Cause, Fault};
+use crate::model::{
     Address, AfterFetch, Authentication, Defaults, Language, Priority, Queue, Start, Target,
     Webhook,
 };
-use crate::fault::{Cause, Fault};
 use crate::shell;
 
 /// One mailbox with everything that holds for it: the address's own value, else its queue's,
@@ -77,7 +77,7 @@ impl<'a> MailboxEntry<'a> {
         self.deliver().ok_or_else(|| {
             let (queue, address) = (&self.queue.name, &self.address.address);
             Fault::config(format!(
-                "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
+                "the mail of `{address}` (queue `{queue}`) has no delivery"
             ))
             .cause(Cause::NoDelivery)
             .hint(format!(

@@ -33,8 +33,9 @@ pub use server::{
     tree_of_server,
 };
 
-use crate::config::{self, Config, EmailAddress, Queue, Target, Tree};
+use crate::config::{self, Tree};
 use crate::fault::Fault;
+use crate::model::{Change, Config, EmailAddress, Queue, Target};
 use crate::secret::Secret;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -129,8 +130,11 @@ impl Required<'_> {
     }
 
     pub fn missing(&self, flag: &str) -> Fault {
-        let why = self.person.cannot_ask().unwrap_or("nobody is asked");
-        Fault::usage(format!("`{flag}` is needed, and {why}")).hint(&self.example)
+        let why = self
+            .person
+            .cannot_ask()
+            .unwrap_or("queuemail asks no questions here");
+        Fault::usage(format!("`{flag}` is missing, and {why}")).hint(&self.example)
     }
 }
 
@@ -163,14 +167,11 @@ fn typed_path(path: &Path) -> Result<PathBuf> {
 }
 
 /// Changes the path of a file where another is typed.
-pub fn put_path(
-    change: &Option<config::Change<PathBuf>>,
-    slot: &mut Option<PathBuf>,
-) -> Result<()> {
+pub fn put_path(change: &Option<Change<PathBuf>>, slot: &mut Option<PathBuf>) -> Result<()> {
     match change {
         None => {}
-        Some(config::Change::Unset) => *slot = None,
-        Some(config::Change::Set(path)) => *slot = Some(typed_path(path)?),
+        Some(Change::Unset) => *slot = None,
+        Some(Change::Set(path)) => *slot = Some(typed_path(path)?),
     }
     Ok(())
 }
@@ -213,11 +214,11 @@ fn differences(file: &Tree, asked: &Tree) -> Vec<String> {
 /// The refusal to overwrite what is defined differently.
 fn different(what: &str, differences: &[String], set: &str) -> anyhow::Error {
     Fault::usage(format!(
-        "{what} is there already, defined differently: {}",
+        "{what} already exists with other values: {}",
         differences.join("; ")
     ))
     .hint(format!(
-        "add --replace to put the new definition in its place, or change single values: {set}"
+        "add --replace to replace it, or change single values: {set}"
     ))
     .into()
 }

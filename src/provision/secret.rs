@@ -2,8 +2,8 @@
 //! never from the command line itself.
 
 use super::{Person, Required, typed_path};
-use crate::config::{self, Change, Given, SecretSource};
 use crate::fault::Fault;
+use crate::model::{self, Change, Given, SecretSource};
 use anyhow::Result;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl Wanted<'_> {
                 let path = typed_path(Path::new(text))?;
                 if !path.starts_with("~") && !path.exists() {
                     person.warn(&format!(
-                        "`{}` is not there yet; it is read at each use",
+                        "`{}` does not exist yet; queuemail reads it at each use",
                         path.display()
                     ));
                 }
@@ -65,7 +65,7 @@ impl Wanted<'_> {
     /// The portal shows two columns; the wrong one is a GUID.
     fn warn_of_secret_id(&self, source: &SecretSource, person: &dyn Person) {
         if let ("secret", SecretSource::Plain(secret)) = (self.what, source)
-            && config::is_guid(secret.expose())
+            && model::is_guid(secret.expose())
         {
             person.warn(
                 "this secret looks like the Secret ID; the portal shows the secret itself under Value",
@@ -96,7 +96,7 @@ fn of_text(what: &str, kind: &str, text: &str) -> Result<SecretSource> {
             "`--{what}-env`: not the name of an environment variable"
         ))
         .hint(format!(
-            "give the variable's name, like CONTOSO_{}, not its value",
+            "use the variable's name, like CONTOSO_{}, not its value",
             what.to_uppercase().replace('-', "_")
         ))
         .into());

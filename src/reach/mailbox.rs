@@ -6,13 +6,13 @@
 //! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
 use super::way::{Permission, ReadWay, is_about_the_way, to_grant};
-use crate::config::{AfterFetch, Authentication, IncomingVia};
 use crate::fault::{Fault, Kind, Scene, kind_of};
-use crate::http::{self, Agent, Preparation};
+use crate::http::{self, Preparation};
 use crate::mail::Mailbox;
 use crate::mail::graph::{self, GraphMailbox};
 use crate::mail::imap::{self, ImapMailbox};
 use crate::means::Means;
+use crate::model::{AfterFetch, Authentication, IncomingVia};
 use crate::net;
 use crate::office::{Incoming, MailboxEntry, Office, Route};
 use crate::output::escape;
@@ -155,7 +155,7 @@ impl<'a> Mailboxes<'a> {
     }
 
     /// Gets new tokens where the service refused, with `err`, one that was obtained a while ago.
-    /// True if another try may fare better.
+    /// True if another try may succeed.
     fn renew(&self, entry: &MailboxEntry<'_>, err: &anyhow::Error) -> Result<bool> {
         if kind_of(err) != Kind::SignIn {
             return Ok(false);
@@ -217,7 +217,7 @@ impl<'a> Mailboxes<'a> {
         }
         let mut refusals = refusals.into_iter();
         let (Some((first, err)), Some((_, other))) = (refusals.next(), refusals.next()) else {
-            return Err(Fault::new(Kind::Bug, "no way to read was tried").into());
+            return Err(Fault::new(Kind::Bug, "no transport was tried").into());
         };
         way.set(first);
         Err(err.context(format!(
@@ -244,7 +244,7 @@ impl<'a> Mailboxes<'a> {
         let reason = match permission {
             Permission::Held(permission) => format!("the token has {permission}"),
             Permission::Missing(_) if by_exchange => {
-                "the token names no permission, Exchange gives one (RBAC for Applications)"
+                "the token contains no permission, Exchange grants one (RBAC for Applications)"
                     .to_owned()
             }
             Permission::Missing(fault) => return Err(fault.into()),
@@ -257,7 +257,7 @@ impl<'a> Mailboxes<'a> {
                 && fault.kind == Kind::SignIn
             {
                 fault.hints.push(format!(
-                    "the token has no permission for graph, and no role in Exchange gives one: {}",
+                    "the token has no permission for graph, and no role in Exchange grants one: {}",
                     to_grant(purpose)
                 ));
             }
@@ -317,13 +317,8 @@ impl<'a> Mailboxes<'a> {
         scene
     }
 
-    /// The HTTPS client that Graph is asked with.
-    pub fn http(&self, server: &Incoming<'_>) -> Result<Agent> {
-        self.access.http(server.ca_file.as_deref())
-    }
-
-    /// Connects to a server's host and, by IMAP, signs in to the mailbox of this name. By Graph
-    /// nothing is asked for yet.
+    /// Connects to a server's host and, by IMAP, signs in to the mailbox of this name. By Graph the
+    /// first request connects; where somebody watches, the host is asked for nothing but an answer.
     pub fn connect(
         &self,
         server: &Incoming<'_>,
@@ -349,10 +344,16 @@ impl<'a> Mailboxes<'a> {
                 }
                 Opened::Imap(Box::new(mailbox))
             }
-            ReadWay::Graph => Opened::Graph(Box::new(
-                graph::open(self.http(server)?, server.graph()?, name, token)
-                    .with_context(|| format!("incoming server `{}`", server.name))?,
-            )),
+            ReadWay::Graph => {
+                let (agent, root) = (self.access.http_by(settings)?, server.graph()?);
+                if settings.watch.is_on() {
+                    agent.reach(root)?;
+                }
+                Opened::Graph(Box::new(
+                    graph::open(agent, root, name, token)
+                        .with_context(|| format!("incoming server `{}`", server.name))?,
+                ))
+            }
         })
     }
 }

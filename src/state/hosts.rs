@@ -2,8 +2,6 @@
 
 use super::db::{Sql, values};
 use super::{LockName, Locks, Store};
-use crate::config::{Config, to_yaml};
-use crate::digest::{hex, sha256};
 use anyhow::Result;
 use std::collections::HashMap;
 
@@ -25,26 +23,13 @@ pub struct SharingHost {
     pub messages: u64,
 }
 
-/// What tells a configuration from every other, secrets and what belongs to one host (where the state
-/// is) apart.
-pub fn digest_of(config: &Config) -> Result<String> {
-    let shared = Config {
-        state: None,
-        ..config.clone()
-    };
-    Ok(hex(&sha256(to_yaml(&shared.tree())?.as_bytes())[..8]))
-}
-
 impl Store {
     /// Lets the hosts that share the state know by which configuration this one works.
-    ///
-    /// # Errors
-    /// Why it cannot be written as text.
-    pub fn works_by(&self, config: &Config) -> Result<()> {
+    /// `digest` tells it from every other.
+    pub fn works_by(&self, digest: String) {
         if let Locks::Leases(leases) = &self.locks {
-            leases.works_by(digest_of(config)?);
+            leases.works_by(digest);
         }
-        Ok(())
     }
 
     /// By which configuration this process works, where others want to know.

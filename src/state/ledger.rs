@@ -7,9 +7,9 @@
 use super::db::{Error, Reader, Row, Sql, Tx, values};
 use super::history::{self, About, Arrived, Origin};
 use super::{Lock, Locks, Store};
-use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
+use crate::model::AfterFetch;
 use anyhow::{Context, Result};
 use std::collections::{HashMap, HashSet};
 
@@ -239,7 +239,7 @@ impl Store {
                 is_new,
                 ..known.record
             })
-            .context("the folder that was just recorded is not there")
+            .context("the folder that was just recorded is missing")
     }
 
     /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What

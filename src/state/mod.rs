@@ -13,7 +13,7 @@ mod counters;
 mod db;
 mod disk;
 #[cfg(test)]
-mod engines_tests;
+pub(crate) mod engines_tests;
 mod facts;
 mod failure;
 mod health;
@@ -66,9 +66,9 @@ pub use quarantine::Quarantined;
 pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
-use crate::config::{self, Secrets};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::files::{self, End};
+use crate::model::Secrets;
 use crate::shell;
 use anyhow::Result;
 use bodies::Rows;
@@ -97,7 +97,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The database's file in the state folder.
 const DATABASE: &str = "state.sqlite";
-/// The log of what was written last, beside it.
+/// The log of what was written last, next to it.
 const LOG: &str = "state.sqlite-wal";
 
 /// The folder of the locks that processes take.
@@ -208,7 +208,7 @@ impl Store {
         let db = Store::connect(place)?;
         schema::postgres::init(&db).map_err(|e| {
             let at = At::Server(db.place());
-            let fault = failure::fault("make the tables of", at, &e);
+            let fault = failure::fault("create the tables of", at, &e);
             match &e {
                 db::Error::Postgres(err) if schema::postgres::is_taken(err) => {
                     failure::postgres::taken(fault)
@@ -248,7 +248,7 @@ impl Store {
     /// Finds out whether what is sealed with the key of the state can be.
     ///
     /// # Errors
-    /// `Config` where it is no key; those of its source.
+    /// `Config` where it is not a key; those of its source.
     pub fn check_key(&self) -> Result<()> {
         self.seal.check()
     }
@@ -380,7 +380,7 @@ fn check_folder(folder: &Path) -> Result<()> {
     if ![0, me].contains(&owner) {
         let what = format!("the state folder `{name}` belongs to another user (uid {owner})");
         return Err(refusal(what)
-            .hint(config::owner_hint(me, owner, folder))
+            .hint(files::owner_hint(me, owner, folder))
             .into());
     }
     if let Some(others) = files::who_else_can_change(&about) {
@@ -388,7 +388,7 @@ fn check_folder(folder: &Path) -> Result<()> {
         let fault = refusal(what).hint(format!("chmod go-w {}", shell::quote(folder)));
         return Err(match owner == me {
             true => fault,
-            false => fault.hint(config::owner_hint(me, owner, folder)),
+            false => fault.hint(files::owner_hint(me, owner, folder)),
         }
         .into());
     }

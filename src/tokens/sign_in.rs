@@ -4,6 +4,7 @@ use super::keep::{Times, Token};
 use super::{Access, Wanted};
 use crate::fault::{Cause, Fault, Kind};
 use crate::http::{self, Agent};
+use crate::net;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::office::{Account, CredentialSource, Registration, v1_resource};
 use crate::shell;
@@ -16,7 +17,7 @@ use std::time::{Duration, SystemTime};
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Access<'_> {
-    /// Signs in anew and keeps what that yields.
+    /// Signs in again and keeps what that yields.
     pub(super) fn sign_in(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
         let granted = match wanted.account {
             None if let CredentialSource::ManagedIdentity { system } =
@@ -47,7 +48,7 @@ impl Access<'_> {
         let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
         let observer = &self.means.observer;
         match self.save(wanted, &granted) {
-            Ok(()) => observer.step(&format!("got a token, good for {minutes} minutes")),
+            Ok(()) => observer.step(&format!("got a token, valid for {minutes} minutes")),
             Err(err) => observer.warn(&self.not_kept(wanted, &err)),
         }
         granted.access
@@ -55,12 +56,12 @@ impl Access<'_> {
 
     /// What remains when tokens cannot be kept.
     fn not_kept(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> String {
-        let whose = wanted.account.map_or("the app itself", |a| a.name);
-        let words = format!("the token of {whose} serves this run but is not kept: {err:#}");
+        let whose = wanted.account.map_or("the app", |a| a.name);
+        let words = format!("the token of {whose} is used in this run but not kept: {err:#}");
         match self.tokens.holds_refresh_token(&wanted.key) {
             false => words,
             true => format!(
-                "{words}; neither is the refresh token that came with it: the next run uses the one before it, and if that is refused, sign in: queuemail token login {}",
+                "{words}; nor is its new refresh token: the next run uses the previous one, and if that is refused, sign in: queuemail token login {}",
                 login_name(wanted)
             ),
         }
@@ -113,7 +114,7 @@ impl Access<'_> {
                 None => fault(format!("nobody has signed in as `{}` yet", account.name))
                     .cause(Cause::NotSignedIn),
                 Some(place) => fault(format!(
-                    "the refresh token of `{}` is not in {place} any more",
+                    "the refresh token of `{}` is no longer in {place}",
                     account.name
                 )),
             };
@@ -174,7 +175,7 @@ impl Access<'_> {
         if wanted.account.is_none() && matches!(credential, Credential::None) {
             return Err(Fault::config(format!("server `{server}` has no secret"))
                 .hint(format!(
-                    "give one: queuemail server set {} --secret-file FILE",
+                    "set one: queuemail server set {} --secret-file FILE",
                     shell::quote(server)
                 ))
                 .into());
@@ -203,13 +204,22 @@ impl Access<'_> {
 
     /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
     pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
+        self.http_by(&self.means.net_settings(ca_file))
+    }
+
+    /// The HTTPS client with these settings: the shared one, and where it is watched, a new one that
+    /// has to connect.
+    pub fn http_by(&self, settings: &net::Settings) -> Result<Agent> {
+        let make = || Ok(Agent::new(settings)?.traced(self.trace()));
+        if settings.watch.is_on() {
+            return make();
+        }
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = ca_file.map(ToOwned::to_owned);
-        if let Some(agent) = agents.get(&key) {
+        if let Some(agent) = agents.get(&settings.ca_file) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&self.means.net_settings(ca_file))?.traced(self.trace());
-        agents.insert(key, agent.clone());
+        let agent = make()?;
+        agents.insert(settings.ca_file.clone(), agent.clone());
         Ok(agent)
     }
 }
@@ -220,9 +230,9 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
     let minutes = left.unwrap_or_default().as_secs() / 60 + 1;
     earlier.hint(match minutes {
         0..=60 => format!(
-            "an account that is locked is left alone, and the password tried again in {minutes} minutes at the earliest; force one attempt: queuemail token get --fresh"
+            "the account is locked; queuemail tries the password again after {minutes} minutes; to force one attempt: queuemail token get --fresh"
         ),
-        _ => "this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
+        _ => "this password was refused before; queuemail does not try it again, so that the account is not locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
     })
 }
 

@@ -63,6 +63,17 @@ fn the_walk_by_graph_is_whole() {
         ]
     );
     assert!(home.standin.submitted().is_empty());
+    // Each road is the connection of the client that fetches or sends, and no other beside it.
+    let log = home.standin.log();
+    let roads = log.iter().filter(|line| line.contains("HEAD /v1.0"));
+    assert_eq!(roads.count(), 2, "{log:#?}");
+    let address = home.standin.graph_url().replace("/v1.0", "");
+    let port = address.rsplit_once(':').unwrap().1;
+    for name in ["connection", "graph connection"] {
+        let step = steps(&json).iter().find(|step| step["step"] == name);
+        let detail = step.unwrap()["detail"].as_str().unwrap();
+        assert!(detail.ends_with(&format!(":{port}")), "{detail}");
+    }
     let changing = ["POST /v1.0", "PATCH", "DELETE"];
     for line in home.standin.log() {
         assert!(!changing.iter().any(|c| line.contains(c)), "{line}");
@@ -140,8 +151,7 @@ fn a_closed_way_is_no_fault_where_the_other_is_open() {
         .collect();
     assert_eq!(closed.len(), 2, "{json:#}");
     assert!(
-        closed[0]
-            .starts_with("closed to us, so graph: the token lacks the role `IMAP.AccessAsApp`")
+        closed[0].starts_with("not allowed, so graph: the token lacks the role `IMAP.AccessAsApp`")
     );
 }
 
@@ -188,7 +198,7 @@ fn a_mailbox_that_is_not_there_proves_nothing() {
     assert_eq!(last["step"], "refused");
     let sentence = last["verdict"]["sentence"].as_str().unwrap();
     assert!(
-        sentence.contains("there is no mailbox `coe@contoso.com`, so nothing was refused"),
+        sentence.contains("mailbox `coe@contoso.com` does not exist, so this proves nothing"),
         "{sentence}"
     );
     home.standin

@@ -21,7 +21,7 @@ pub struct Attachment {
     pub content_type: String,
     /// Without its angle brackets.
     pub content_id: Option<String>,
-    /// Shown within the text, and not beside it.
+    /// Shown within the text, and not next to it.
     pub inline: bool,
     pub octets: Vec<u8>,
 }
@@ -99,7 +99,7 @@ impl Walk<'_> {
                 ("mixed", Some(parts)) => Ok((Place::Beside, parts)),
                 ("related", Some(parts)) if !starts => Ok((Place::Within, parts)),
                 ("alternative", Some(parts)) => Ok((Place::Text, parts)),
-                _ => Err("may not be taken apart"),
+                _ => Err("must stay in one piece"),
             };
             match place {
                 Ok((place, parts)) => self.parts(&parts, place, boundary?, level),
@@ -113,10 +113,7 @@ impl Walk<'_> {
         };
         match found {
             Ok(found) if found.inline && found.octets.len() >= self.inline_limit => {
-                let why = format!(
-                    "is shown within the text and has {} octets",
-                    found.octets.len()
-                );
+                let why = format!("is an inline image and has {} bytes", found.octets.len());
                 self.keep(part.len(), found.name, why);
             }
             Ok(found) => return Some(found),
@@ -191,7 +188,7 @@ fn attachment(
             "name" => {}
             "charset" if usual => {}
             other if other.starts_with("x-") => {}
-            other => return Err(format!("has a type with `{other}`")),
+            other => return Err(format!("has a type with the parameter `{other}`")),
         }
     }
     for field in fields.headers() {
@@ -204,6 +201,17 @@ fn attachment(
             _ => {}
         }
     }
+    Ok(Attachment {
+        name,
+        content_type: kind.map_or("application/octet-stream".to_owned(), name_of),
+        content_id,
+        inline: place == Place::Within && !attached,
+        octets: decoded(fields, body).ok_or("is in an encoding that cannot be read")?,
+    })
+}
+
+/// The octets that the body of a part stands for; `None` for an encoding that is none.
+fn decoded(fields: &mail_parser::Message<'_>, body: &[u8]) -> Option<Vec<u8>> {
     let encoding = fields.content_transfer_encoding().unwrap_or("7bit");
     let body = body
         .strip_prefix(b"\r\n")
@@ -212,7 +220,7 @@ fn attachment(
     // The line end before a delimiter belongs to it (RFC 2046 §5.1.1).
     let body = body.strip_suffix(b"\n").unwrap_or(body);
     let body = body.strip_suffix(b"\r").unwrap_or(body);
-    let octets = match encoding.trim().to_ascii_lowercase().as_str() {
+    match encoding.trim().to_ascii_lowercase().as_str() {
         "base64" => {
             let packed: Vec<u8> = body
                 .iter()
@@ -224,14 +232,7 @@ fn attachment(
         "quoted-printable" => quoted_printable_decode(body),
         "7bit" | "8bit" | "binary" => Some(body.to_vec()),
         _ => None,
-    };
-    Ok(Attachment {
-        name,
-        content_type: kind.map_or("application/octet-stream".to_owned(), name_of),
-        content_id,
-        inline: place == Place::Within && !attached,
-        octets: octets.ok_or("is in an encoding that cannot be read")?,
-    })
+    }
 }
 
 /// Type and subtype in lower case.
@@ -363,12 +364,12 @@ mod tests {
             (
                 MIXED.replace("mixed", "signed"),
                 "multipart/signed",
-                "may not be taken apart",
+                "must stay in one piece",
             ),
             (
                 MIXED.replace("--b--", "--b-"),
                 "multipart/mixed",
-                "may not be taken apart",
+                "must stay in one piece",
             ),
         ] {
             let found = apart(&message);
@@ -390,11 +391,11 @@ mod tests {
             ),
             (
                 &format!("{attachment}\r\nContent-Type: text/calendar; method=REQUEST"),
-                "has a type with `method`",
+                "has a type with the parameter `method`",
             ),
             (
                 &format!("{attachment}\r\nContent-Type: text/csv; charset=utf-16"),
-                "has a type with `charset`",
+                "has a type with the parameter `charset`",
             ),
             (
                 &format!("{attachment}\r\nContent-Language: de"),
@@ -422,7 +423,7 @@ mod tests {
         assert_eq!(found.attachments.len(), 2);
         assert_eq!(
             found.largest.unwrap().why,
-            "is shown within the text and has 1200 octets"
+            "is an inline image and has 1200 bytes"
         );
     }
 

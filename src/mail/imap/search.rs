@@ -5,7 +5,7 @@ use super::fetch::{Body, Found, Items};
 use super::line::{self, Line};
 use super::uid_set;
 use super::wire::{Cut, Failure, Piece, Wire};
-use crate::config::{Author, Larger, Select};
+use crate::model::{Author, Larger, Select};
 use jiff::civil::Date;
 
 /// A longer command may be refused, in octets: some take 8 KB.
@@ -138,7 +138,7 @@ fn may_be_gone(words: &str) -> bool {
 }
 
 /// The messages with this Message-ID. A server finds it as a part of the field's value too, so
-/// that the angle brackets belong into it. An id that is no text of IMAP is not looked for.
+/// that the angle brackets belong into it. An id that is not a text of IMAP is not looked for.
 pub fn with_message_id(wire: &mut Wire, id: &str) -> Result<Vec<u32>, Failure> {
     if !id.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Err(Failure::Refused(format!(
@@ -221,7 +221,9 @@ impl Answer {
                     match line::number(word) {
                         Some(uid) => push(found, uid)?,
                         None => {
-                            return Err(Cut::Disorder("a search result that is no number".into()));
+                            return Err(Cut::Disorder(
+                                "a search result that is not a number".into(),
+                            ));
                         }
                     }
                 }
@@ -243,7 +245,7 @@ impl Answer {
 
 /// The UIDs of `7` or `1:3`.
 fn range(part: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
-    let odd = || Cut::Disorder("a search result that is no set".into());
+    let odd = || Cut::Disorder("a search result that is not a set".into());
     let (first, last) = match part.iter().position(|&b| b == b':') {
         Some(at) => (&part[..at], &part[at + 1..]),
         None => (part, part),
@@ -348,7 +350,7 @@ fn search_date(date: Date) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Condition;
+    use crate::model::Condition;
 
     #[test]
     fn a_selection_is_asked_for_in_ascii() {

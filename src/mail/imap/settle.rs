@@ -7,9 +7,9 @@
 use super::faults::{Meaning, meaning, scope};
 use super::wire::Failure;
 use super::{ImapMailbox, search, uid_set};
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope, kind_of};
-use crate::mail::{Mailbox, RemoteId, Settled, utf7};
+use crate::mail::{Mailbox, RemoteId, Settled, cannot_settle, utf7};
+use crate::model::AfterFetch;
 use anyhow::Result;
 
 /// Messages in one command.
@@ -31,11 +31,8 @@ impl ImapMailbox {
             AfterFetch::Move(folder) => Some(self.target(folder)?),
             _ => None,
         };
-        let what = match action {
-            AfterFetch::Keep => return Ok(Settled::default()),
-            AfterFetch::Seen => "cannot mark messages as read",
-            AfterFetch::Delete => "cannot delete messages",
-            AfterFetch::Move(_) => "cannot move messages",
+        let Some(what) = cannot_settle(action) else {
+            return Ok(Settled::default());
         };
         if target.is_some() && !self.can_move()? {
             return Ok(Settled::default());
@@ -102,7 +99,7 @@ impl ImapMailbox {
     /// Why messages are as they were, though the server said OK.
     fn not_done(&self, what: &str, left: &[u32], of: usize) -> Fault {
         Fault::try_later(format!(
-            "{what}: `{}` said that it did, but {} of {of} are as they were (UID {})",
+            "{what}: `{}` reported success, but {} of {of} are unchanged (UID {})",
             self.place.host,
             left.len(),
             uid_set::sets(left, 100)
@@ -126,7 +123,7 @@ impl ImapMailbox {
             return Ok(());
         }
         Err(Fault::config(format!(
-            "`{}` offers neither MOVE nor UIDPLUS: a message could only be copied, perhaps several times, and not moved",
+            "`{}` offers neither MOVE nor UIDPLUS: queuemail could only copy messages, perhaps several times, and not move them",
             self.place.host
         ))
         .said(format!(

@@ -1,11 +1,11 @@
 //! The questions about a mailbox and its queue.
 
 use super::{ask, ask_any, choose, introduce, password};
-use crate::config::{
+use crate::fault::Fault;
+use crate::model::{
     Address, AfterFetch, Authentication, Config, Day, EmailAddress, Language, Name, Priority,
     Queue, Start, Target,
 };
-use crate::fault::Fault;
 use crate::provision::{Mailbox, Person};
 use anyhow::Result;
 
@@ -15,7 +15,7 @@ const MAILDIR: &str = "maildir:~/Mail/{queue}";
 /// What is said of a mailbox, with what was missing asked for.
 pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<Mailbox> {
     if config.incoming_servers.is_empty() {
-        return Err(Fault::usage("there is no server to read mailboxes through")
+        return Err(Fault::usage("no incoming server is configured")
             .hint("add one first: queuemail server add incoming")
             .into());
     }
@@ -41,18 +41,7 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
     };
     said.server = Some(server.clone());
     values_of_queue(person, config, existing, &mut said)?;
-    if config
-        .incoming_server(&server.0)
-        .is_some_and(|s| s.authentication == Authentication::OauthUser)
-    {
-        let address = address.as_str();
-        if said.account.is_none() {
-            let account = ask_any::<Name>(person, "Account that signs in", Some(address))?;
-            said.account = Some(account).filter(|account| account.0 != address);
-        }
-        let account = said.account.as_ref().map_or(address, |account| &account.0);
-        password(person, &mut said.password, &format!("`{account}`"))?;
-    }
+    account(person, config, address.as_str(), &mut said)?;
     let defaults = &config.defaults;
     if said.deliver.is_none() {
         let usual = defaults.deliver.as_ref();
@@ -69,21 +58,43 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
         let waiting = waiting(person, config, &said, &address, &server.0);
         said.start = Some(start(person, waiting)?).filter(|start| *start != Start::All);
     }
-    if !said.sender && said.outgoing.is_none() && !config.outgoing_servers.is_empty() {
-        let mut choices = vec![("no", "")];
-        choices.extend(
-            config
-                .outgoing_servers
-                .iter()
-                .map(|s| (s.name.as_str(), "yes, through this server")),
-        );
-        let chosen = choose(person, "Send mail as this address", &choices, 0)?;
-        if let Some((name, _)) = choices.get(chosen).filter(|_| chosen > 0) {
-            said.sender = true;
-            said.outgoing = Some(Name((*name).to_owned()));
-        }
-    }
+    sender(person, config, &mut said)?;
     Ok(said)
+}
+
+/// Who signs in to the mailbox, where a person does.
+fn account(person: &dyn Person, config: &Config, address: &str, said: &mut Mailbox) -> Result<()> {
+    let server = said.server.as_ref();
+    let server = server.and_then(|name| config.incoming_server(&name.0));
+    if server.is_none_or(|server| server.authentication != Authentication::OauthUser) {
+        return Ok(());
+    }
+    if said.account.is_none() {
+        let account = ask_any::<Name>(person, "Account that signs in", Some(address))?;
+        said.account = Some(account).filter(|account| account.0 != address);
+    }
+    let account = said.account.as_ref().map_or(address, |account| &account.0);
+    password(person, &mut said.password, &format!("`{account}`"))
+}
+
+/// Whether the address sends, and through which server.
+fn sender(person: &dyn Person, config: &Config, said: &mut Mailbox) -> Result<()> {
+    if said.sender || said.outgoing.is_some() || config.outgoing_servers.is_empty() {
+        return Ok(());
+    }
+    let mut choices = vec![("no", "")];
+    choices.extend(
+        config
+            .outgoing_servers
+            .iter()
+            .map(|s| (s.name.as_str(), "yes, through this server")),
+    );
+    let chosen = choose(person, "Send mail as this address", &choices, 0)?;
+    if let Some((name, _)) = choices.get(chosen).filter(|_| chosen > 0) {
+        said.sender = true;
+        said.outgoing = Some(Name((*name).to_owned()));
+    }
+    Ok(())
 }
 
 /// How many messages wait in the folders of the mailbox, where an app reads it: a person would have
@@ -113,11 +124,11 @@ fn waiting(
         addresses: vec![entry],
     };
     drafted.queues = vec![queue];
-    person.tell("Counting the messages that are there …");
+    person.tell("Counting the messages in the mailbox …");
     match person.waiting(&drafted, address) {
         Ok(count) => Some(count),
         Err(err) => {
-            person.tell(&format!("They cannot be counted: {err:#}"));
+            person.tell(&format!("Cannot count the messages: {err:#}"));
             None
         }
     }
@@ -131,12 +142,12 @@ fn start(person: &dyn Person, waiting: Option<u64>) -> Result<Start> {
             "now",
             "skip them; begin with what arrives after the first fetch",
         ),
-        ("date", "skip what was received before a day"),
+        ("date", "skip messages received before a day"),
     ];
     let question = match waiting {
-        None => "Messages that are there already".to_owned(),
-        Some(1) => "Messages that are there already (1 waits)".to_owned(),
-        Some(n) => format!("Messages that are there already ({n} wait)"),
+        None => "Messages that are already in the mailbox".to_owned(),
+        Some(1) => "Messages that are already in the mailbox (1 waits)".to_owned(),
+        Some(n) => format!("Messages that are already in the mailbox ({n} wait)"),
     };
     Ok(match choose(person, &question, &choices, 0)? {
         0 => Start::All,
@@ -160,7 +171,7 @@ fn values_of_queue(
         None => &mut said.queue_priority,
     };
     if slot.is_none() {
-        let question = "Priority, a number: the lowest is served first";
+        let question = "Priority (a number, the lowest goes first)";
         let answer = ask_any::<Priority>(person, question, Some(&usual.to_string()))?;
         *slot = Some(answer).filter(|answer| *answer != usual);
     }
@@ -187,7 +198,7 @@ fn is_free(config: &Config, address: &EmailAddress, replace: bool) -> Result<(),
         .find(|(_, other)| other.address.as_str().to_lowercase() == wanted);
     match taken {
         Some((queue, _)) if !replace => {
-            Err(format!("`{address}` is in queue `{}` already", queue.name))
+            Err(format!("`{address}` is already in queue `{}`", queue.name))
         }
         _ => Ok(()),
     }
@@ -206,7 +217,7 @@ fn server(person: &dyn Person, config: &Config) -> Result<Name> {
         .zip(&words)
         .map(|(server, words)| (server.name.as_str(), words.as_str()))
         .collect();
-    let chosen = choose(person, "Server to read it through", &choices, 0)?;
+    let chosen = choose(person, "Server for reading it", &choices, 0)?;
     let name = choices.get(chosen).map_or("", |(name, _)| name);
     Ok(Name(name.to_owned()))
 }

@@ -438,8 +438,9 @@ fn what_one_of_eight_fails_with_is_not_charged_to_the_others() {
     });
 }
 
-/// A receiver that breaks down in the middle of a run: those in flight are charged an attempt, and no
-/// other. Where it is down from the start, three find out, one after another.
+/// A receiver that breaks down in the middle of a run: those in flight when three in a row were sent
+/// away are charged an attempt, and no other. Where it is down from the start, three find out, one
+/// after another.
 #[test]
 fn a_receiver_that_is_down_is_left_alone() {
     both(|via| {
@@ -456,8 +457,11 @@ fn a_receiver_that_is_down_is_left_alone() {
             let desk = desk(via, &receiver, "");
             desk.deliver(0..30);
             desk.fetch(&[]).fails(75).mentions("times in a row");
-            let charged = if taken == 0 { 3 } else { 9 - taken };
-            assert_eq!(receiver.posts().len(), taken + charged, "{taken}, {via:?}");
+            let charged = receiver.posts().len() - taken;
+            // How many go out together depends on how many have come in by then: two that were sent
+            // away before may not be three yet, and eight are in flight at most.
+            let most = if taken == 0 { 3 } else { 2 + 8 };
+            assert!((3..=most).contains(&charged), "{charged}: {taken}, {via:?}");
             let tried = attempts(&desk).iter().filter(|n| **n == 1).count();
             assert_eq!(tried, charged, "{taken}, {via:?}");
             if taken == 0 {
@@ -485,7 +489,7 @@ fn an_answer_that_is_cut_off_is_none() {
         let receiver = Receiver::plain(move |_| Reply::cut(part));
         let desk = desk(Via::Imap, &receiver, "");
         desk.deliver(0..1);
-        desk.fetch(&[]).fails(75).mentions("no whole answer");
+        desk.fetch(&[]).fails(75).mentions("no complete answer");
         assert_eq!(quarantined(&desk), 0);
         receiver.behaves(|_| Reply::ok());
         make_due(&desk);
@@ -521,7 +525,7 @@ fn a_receiver_that_does_not_answer_is_left_after_a_minute() {
     let desk = desk(Via::Imap, &receiver, "");
     desk.deliver(0..1);
     let began = Instant::now();
-    desk.fetch(&[]).fails(75).mentions("no whole answer");
+    desk.fetch(&[]).fails(75).mentions("no complete answer");
     let took = began.elapsed().as_secs();
     assert!((55..95).contains(&took), "{took} s");
     assert_eq!(receiver.posts().len(), 1);
@@ -640,7 +644,7 @@ fn check_connects_and_asks_where_it_may() {
     let receiver = Receiver::tls(&["localhost"], |_| Reply::new("204 No Content", "", ""));
     let desk = desk(Via::Imap, &receiver, "");
     let ran = desk.world.run(["check", super::SUPPORT]).ends();
-    assert!(ran.stdout.contains("can be connected to in TLS"), "{ran}");
+    assert!(ran.stdout.contains("connects with TLS"), "{ran}");
     assert!(receiver.posts().is_empty(), "nothing is asked");
     set_webhook(
         &desk,

@@ -188,7 +188,7 @@ fn mail_of_every_user_goes_through_the_relay() {
     let nul = MAIL.replace("Grüße", "a\0b");
     call(&home, WWW_DATA, &["-t", "-i"], &nul)
         .fails(65)
-        .says("550 5.6.0 the message holds a NUL");
+        .says("550 5.6.0 the message contains a NUL");
     // And who speaks SMTP to sendmail speaks with the relay.
     let script = format!("EHLO me\r\nMAIL FROM:<{SUPPORT}>\r\nRCPT TO:<a@example.com>\r\nQUIT\r\n");
     let ran = call(&home, WWW_DATA, &["-bs"], &script).succeeds();
@@ -227,7 +227,7 @@ fn without_a_relay_root_becomes_the_owner_and_others_are_told() {
     symlink("real.yaml", home.path("config.yaml")).unwrap();
     absent(0, &["-t", "-i"])
         .fails(78)
-        .says("it is not a plain file of another user");
+        .says("it is not a regular file of another user");
     // A service that has stopped: the socket is there, and nobody listens.
     let socket = home.path("relay.sock");
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());

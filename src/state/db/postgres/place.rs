@@ -2,8 +2,8 @@
 //! then the environment, as PostgreSQL's own programs do it (PostgreSQL, "Environment Variables",
 //! "The Password File", "The Connection Service File").
 
-use crate::config::{DATABASE_PORT, DatabaseUrl};
 use crate::fault::Fault;
+use crate::model::{DATABASE_PORT, DatabaseUrl};
 use crate::secret::Secret;
 use crate::{files, shell};
 use anyhow::Result;
@@ -50,7 +50,7 @@ pub struct Place {
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub database: Option<String>,
-    /// Whom to trust, in place of the system's authorities.
+    /// Whom to trust, instead of the system's authorities.
     pub ca_file: Option<PathBuf>,
     /// Of this client, with its key.
     pub certificate: Option<(PathBuf, PathBuf)>,

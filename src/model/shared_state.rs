@@ -25,7 +25,7 @@ pub struct SharedState {
     /// How long after one host has begun to fetch a mailbox the next `fetch` without names does so
     /// again, 0s to 1d; 30s where absent. With 0s each run fetches each mailbox.
     pub every: Option<Span>,
-    /// A PEM file of authorities to trust in place of the system's.
+    /// A PEM file of authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// A certificate that signs in to the database (PEM).
     pub certificate: Option<PathBuf>,
@@ -42,10 +42,11 @@ const KEY: &str = "QUEUEMAIL_STATE_KEY";
 
 /// How soon a mailbox is due again: timers and cron start a run each minute.
 const EVERY: Span = Span::from_seconds(30);
-/// No mailbox may be left alone for longer.
-pub const LONGEST_EVERY: Span = Span::from_seconds(86_400);
 
 impl SharedState {
+    /// No mailbox may be left alone for longer.
+    pub const LONGEST_EVERY: Span = Span::from_seconds(86_400);
+
     /// How soon after one host has begun to fetch a mailbox it is due again.
     pub fn every_of(state: Option<&SharedState>) -> Duration {
         let every = state.and_then(|state| state.every).unwrap_or(EVERY);
