@@ -54,10 +54,12 @@ pub struct Done {
 }
 
 impl Done {
-    /// Notes how it went with a mailbox; gives what is to be on record of it.
+    /// Notes how it went with a mailbox; gives what is to be on record of it. Of one that was visited
+    /// before in this run the last visit counts, unless it was passed over.
     fn take(
         &mut self,
         job: &Job,
+        is_again: bool,
         sign_in: Option<String>,
         tally: Tally,
         took: Duration,
@@ -65,6 +67,11 @@ impl Done {
     ) -> Option<Ran> {
         self.tally.add(&tally);
         let mailbox = mailbox_key(&job.address);
+        let before = match (is_again, &result) {
+            (true, Ok(Ended::Otherwise)) => return None,
+            (true, _) => self.forget(&mailbox),
+            (false, _) => 0,
+        };
         let end = match result {
             Ok(Ended::Fetched) => End::Well,
             Ok(Ended::Otherwise) => End::Passed,
@@ -82,15 +89,19 @@ impl Done {
             mailbox,
             sign_in,
             end,
-            messages: tally.failed + tally.quarantined,
+            messages: before + tally.failed + tally.quarantined,
         });
         ran
     }
 
-    /// Forgets how it went with a mailbox, which is fetched again.
-    fn forget(&mut self, mailbox: &str) {
+    /// Forgets how it went with a mailbox; gives the number of messages that failed.
+    fn forget(&mut self, mailbox: &str) -> u64 {
         self.of_mailboxes.retain(|(own, _)| own != mailbox);
-        self.seen.retain(|seen| seen.mailbox != mailbox);
+        let of_it = |seen: &Seen| seen.mailbox == mailbox;
+        let messages = self.seen.iter().filter(|seen| of_it(seen));
+        let messages = messages.map(|seen| seen.messages).sum();
+        self.seen.retain(|seen| !of_it(seen));
+        messages
     }
 
     fn failed(&mut self, mailbox: &str, err: anyhow::Error) -> End {
@@ -184,7 +195,7 @@ impl Run<'_> {
                     return;
                 }
                 let lock = || self.lock(task);
-                let ran = self.timed(task, &done, lock);
+                let ran = self.timed(task, false, &done, lock);
                 locked(&done).runs.extend(ran);
             }
         };
@@ -220,10 +231,8 @@ impl Run<'_> {
                     Ok(None) => return,
                     Err(err) => return locked(&done).errors.push(err),
                 };
-                if is_again {
-                    locked(&done).forget(&claimed.mailbox);
-                }
-                let ran = self.timed(task, &done, || Ok(Ok(&claimed.lock)));
+                let lock = || Ok(Ok(&claimed.lock));
+                let ran = self.timed(task, is_again, &done, lock);
                 share.visited(claimed, ran);
             }
         };
@@ -252,6 +261,7 @@ impl Run<'_> {
     fn timed<L: Borrow<Lock>>(
         &self,
         task: &Task<'_>,
+        is_again: bool,
         done: &Mutex<Done>,
         lock: impl FnOnce() -> Result<Result<L, Holder>>,
     ) -> Option<Ran> {
@@ -262,7 +272,7 @@ impl Run<'_> {
         });
         let sign_in = self.mailboxes.subject(&task.entry).ok();
         let took = began.elapsed();
-        locked(done).take(&task.job, sign_in, tally, took, result)
+        locked(done).take(&task.job, is_again, sign_in, tally, took, result)
     }
 
     fn lock(&self, task: &Task<'_>) -> Result<Result<Lock, Holder>> {

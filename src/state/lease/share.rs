@@ -161,32 +161,14 @@ impl Leases {
             false => Durable::Now,
         };
         let mut sent = Moment::now();
-        let (claimed, mut cards) = write(&held.db, durable, |tx| {
+        let (claimed, cards) = write(&held.db, durable, |tx| {
             held.end(tx, ended, now)?;
             if mailboxes.is_empty() {
-                return Ok((Vec::<Ours>::new(), HashMap::new()));
+                return Ok((Vec::new(), HashMap::new()));
             }
-            // What is ours already is none of these, unless the answer of a claim was lost.
-            let free: Vec<String> = {
-                let leases = held.leases();
-                let is_free = |mailbox: &&String| !leases.contains_key(&name(mailbox));
-                mailboxes.iter().filter(is_free).cloned().collect()
-            };
-            let names = Names {
-                text: &names(&free),
-                separator: SEPARATOR,
-            };
             held.sign(tx)?;
             sent = Moment::now();
-            let again = tx.is_repeat();
-            let ours = held.claim(tx, &names, again, Some(millis(every)), most as u64)?;
-            let is_ours = |mailbox: &&String| ours.iter().any(|own| own.name == name(mailbox));
-            let mailboxes: Vec<&str> = free.iter().filter(is_ours).map(String::as_str).collect();
-            let cards = match mailboxes.is_empty() {
-                true => HashMap::new(),
-                false => cards(tx, &mailboxes.join(SEPARATOR))?,
-            };
-            Ok((ours, cards))
+            held.claim_with_cards(tx, mailboxes, every, most)
         })?;
         if !mailboxes.is_empty() {
             held.has_signed();
@@ -194,27 +176,64 @@ impl Leases {
         for one in ended.drain(..) {
             one.claimed.lock.forget();
         }
+        Ok(self.hold_all(mailboxes, claimed, cards, sent))
+    }
+
+    /// Notes that leases are ours, by a claim that was sent then; in the order of the mailboxes.
+    fn hold_all(
+        &self,
+        mailboxes: &[String],
+        claimed: Vec<Ours>,
+        mut cards: HashMap<String, Card>,
+        sent: Moment,
+    ) -> Vec<(Claimed, Card)> {
         let mut ours: HashMap<String, Ours> = claimed
             .into_iter()
             .map(|ours| (ours.name.clone(), ours))
             .collect();
-        let mut result = Vec::new();
-        for mailbox in mailboxes {
-            let Some(ours) = ours.remove(&name(mailbox)) else {
-                continue;
-            };
+        let held = mailboxes.iter().filter_map(|mailbox| {
+            let ours = ours.remove(&name(mailbox))?;
             let claimed = Claimed {
                 mailbox: mailbox.clone(),
                 before: ours.before,
                 lock: Lock::of_lease(self.hold(ours, sent)),
             };
-            result.push((claimed, cards.remove(mailbox).unwrap_or_default()));
-        }
-        Ok(result)
+            Some((claimed, cards.remove(mailbox).unwrap_or_default()))
+        });
+        held.collect()
     }
 }
 
 impl Held {
+    /// Claims those of these mailboxes that are still due; with what is on record of them.
+    fn claim_with_cards(
+        &self,
+        tx: &mut Tx<'_>,
+        mailboxes: &[String],
+        every: Duration,
+        most: usize,
+    ) -> Result<(Vec<Ours>, HashMap<String, Card>), Error> {
+        // What is ours already is none of these, unless the answer of a claim was lost.
+        let free: Vec<String> = {
+            let leases = self.leases();
+            let is_free = |mailbox: &&String| !leases.contains_key(&name(mailbox));
+            mailboxes.iter().filter(is_free).cloned().collect()
+        };
+        let names = Names {
+            text: &names(&free),
+            separator: SEPARATOR,
+        };
+        let again = tx.is_repeat();
+        let ours = self.claim(tx, &names, again, Some(millis(every)), most as u64)?;
+        let is_ours = |mailbox: &&String| ours.iter().any(|own| own.name == name(mailbox));
+        let of_ours: Vec<&str> = free.iter().filter(is_ours).map(String::as_str).collect();
+        let cards = match of_ours.is_empty() {
+            true => HashMap::new(),
+            false => cards(tx, &of_ours.join(SEPARATOR))?,
+        };
+        Ok((ours, cards))
+    }
+
     /// Lets others have what is over, and says how it went.
     fn end(self: &Arc<Held>, tx: &mut Tx<'_>, ended: &[Ended], now: i64) -> Result<(), Error> {
         if ended.is_empty() {
