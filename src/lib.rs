@@ -64,6 +64,7 @@ mod tokens;
 mod usage;
 mod vault;
 mod wording;
+mod workers;
 mod x509;
 
 use output::{Level, LogFormat, Record};

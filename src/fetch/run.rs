@@ -15,11 +15,11 @@ use crate::model::AfterFetch;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{Holder, Lock, LockName, Ran, Store, WaitName};
+use crate::workers;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::borrow::Borrow;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -187,10 +187,10 @@ fn tidy(store: &Store) -> Result<()> {
 impl Run<'_> {
     /// Runs all tasks, several at a time, in order of their start.
     fn all(&self, tasks: &[Task<'_>]) -> Done {
-        let next = AtomicUsize::new(0);
         let done = Mutex::new(Done::default());
-        let work = || {
-            while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let workers = self.orders.jobs.clamp(1, tasks.len().max(1));
+        workers::share(workers, tasks.iter(), |tasks| {
+            for task in tasks {
                 if self.orders.deadline.is_some_and(|d| Instant::now() >= d) {
                     return;
                 }
@@ -198,17 +198,7 @@ impl Run<'_> {
                 let ran = self.timed(task, false, &done, lock);
                 locked(&done).runs.extend(ran);
             }
-        };
-        let workers = self.orders.jobs.clamp(1, tasks.len().max(1));
-        if workers == 1 {
-            work();
-        } else {
-            std::thread::scope(|scope| {
-                for _ in 0..workers {
-                    scope.spawn(work);
-                }
-            });
-        }
+        });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.mailboxes = tasks.len();
         done
