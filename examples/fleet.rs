@@ -35,6 +35,8 @@ const PASSWORD: &str = "only-for-this-demo";
 
 /// So long, in seconds, does a host wait for one that vanished.
 const LEASE: u64 = 6;
+/// So long, in seconds, is a mailbox left alone after a host has begun to fetch it.
+const EVERY: u64 = 1;
 /// The exit code of a run that the next one continues.
 const LATER: i32 = 75;
 /// So long a host is watched until it has begun to deliver something.
@@ -195,16 +197,18 @@ impl Fleet {
         println!("host-a comes back, and both look once more.");
         for host in &mut self.hosts {
             host.finish()?;
+            std::thread::sleep(Duration::from_secs(EVERY));
             host.start()?;
             host.finish()?;
         }
+        self.tell_shares();
         self.compare()
     }
 
     /// The configuration of both hosts, and the tables.
     fn furnish(&mut self) -> Result<(), String> {
         let mut config = format!(
-            "version: 1\nstate:\n  postgres: postgres://queuemail:{PASSWORD}@127.0.0.1:{}/queuemail\n  lease: {LEASE}s\n\
+            "version: 1\nstate:\n  postgres: postgres://queuemail:{PASSWORD}@127.0.0.1:{}/queuemail\n  lease: {LEASE}s\n  every: {EVERY}s\n\
              incoming_servers:\n  - name: Contoso\n    address: {}\n    authentication: oauth-service\n    \
              client_id: {APP}\n    secret: \"{SECRET}\"\n    imap: {}\n    ca_file: {}\nqueues:\n",
             self.database.port(),
@@ -303,6 +307,14 @@ impl Fleet {
             Some((Ok(held), Ok(begun))) => (held, begun),
             _ => panic!("not two numbers: {said}"),
         }
+    }
+
+    /// Which part each run of both hosts had.
+    fn tell_shares(&self) {
+        let sql = "SELECT sum(mailboxes), count(*) FILTER (WHERE mailboxes > 0) FROM run";
+        let said = self.database.psql("queuemail", sql);
+        let (visits, runs) = said.split_once('|').unwrap_or((&said, "?"));
+        println!("{visits} visits of mailboxes were divided among {runs} runs of both.");
     }
 
     /// Every delivered message.

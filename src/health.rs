@@ -11,8 +11,8 @@ use crate::fetch::mailbox_key;
 use crate::office::Office;
 use crate::shell;
 use crate::state::{
-    Counter, Health, Incident, OutboxCounts, Rotation, RotationStep, SendingWait, Store, Wait,
-    WaitName,
+    Counter, Health, Incident, OutboxCounts, Rotation, RotationStep, SendingWait, SharingHost,
+    Store, Wait, WaitName,
 };
 use crate::wording::{clock, messages, span};
 use anyhow::Result;
@@ -29,6 +29,8 @@ pub struct Line<'a> {
     pub address: &'a str,
     pub health: Health,
     pub wait: Option<Wait>,
+    /// When a host began to fetch it last (Unix seconds), where several share the state.
+    pub visited: Option<i64>,
 }
 
 /// How a mailbox is, in one word: what explains most of it.
@@ -84,6 +86,17 @@ pub struct Report<'a> {
     pub counters: Vec<(Counter, String, u64)>,
     /// The incidents that were told and are not over.
     pub incidents: Vec<Incident>,
+    /// The hosts that share the state and were at work lately.
+    pub hosts: Vec<Host>,
+    /// How soon a mailbox that was visited is due again, in seconds, where hosts share it.
+    every: Option<i64>,
+}
+
+/// A host that shares the state.
+pub struct Host {
+    pub host: SharingHost,
+    /// Whether its configuration is that of this process; `None`: nobody knows.
+    pub is_alike: Option<bool>,
 }
 
 impl<'a> Report<'a> {
@@ -91,6 +104,7 @@ impl<'a> Report<'a> {
         let at = Timestamp::now();
         let mut entries: Vec<_> = office.mailboxes().collect();
         entries.sort_by_key(|entry| entry.priority());
+        let visits = store.visits()?;
         let line = |address: &'a str, queue: &'a str| {
             let key = mailbox_key(address);
             Ok(Line {
@@ -98,6 +112,7 @@ impl<'a> Report<'a> {
                 address,
                 health: store.health(&key)?,
                 wait: store.wait(WaitName::Mailbox(&key), at)?,
+                visited: visits.get(&key).copied(),
             })
         };
         let entries = entries.iter();
@@ -114,6 +129,10 @@ impl<'a> Report<'a> {
             waits: store.sending_waits(at)?,
             counters: store.counters()?,
             incidents,
+            hosts: hosts(store)?,
+            every: store
+                .is_shared()
+                .then(|| i64::try_from(office.every().as_secs()).unwrap_or(i64::MAX)),
         })
     }
 
@@ -121,15 +140,74 @@ impl<'a> Report<'a> {
     /// well.
     pub fn problems(&self, max_age: u32) -> Vec<Fault> {
         let now = self.at;
+        // A mailbox may be left alone for so long, by the configuration.
+        let every = self.every.unwrap_or(0).saturating_mul(2);
+        let max_age = max_age.max(u32::try_from(every).unwrap_or(u32::MAX));
         let mailboxes = self.lines.iter();
         mailboxes
-            .flat_map(|line| of_mailbox(line, now, max_age))
+            .flat_map(|line| match self.unvisited(line, max_age) {
+                Some(fault) => vec![fault],
+                None => of_mailbox(line, now, max_age),
+            })
+            .chain(self.hosts.iter().flat_map(of_host))
             .chain(of_outbox(&self.outbox, now, max_age))
             .chain(self.ends.iter().filter_map(|end| end.warning(now)))
             .chain(self.rotations.iter().filter_map(|r| of_rotation(r, now)))
             .chain(self.waits.iter().map(of_sender))
             .collect()
     }
+
+    /// A mailbox that no host has visited for long, although hosts are at work: all of their time goes
+    /// to others, which are more urgent.
+    fn unvisited(&self, line: &Line<'_>, max_age: u32) -> Option<Fault> {
+        let age = self.at.as_second() - line.visited.or(line.health.last_success)?;
+        let visiting = self.hosts.iter().filter(|one| one.host.visits > 0).count();
+        if self.every.is_none() || visiting == 0 || age <= i64::from(max_age) {
+            return None;
+        }
+        let Line { queue, address, .. } = line;
+        let hosts = match visiting {
+            1 => "1 host fetches".to_owned(),
+            n => format!("{n} hosts fetch"),
+        };
+        let what = format!(
+            "no host has visited `{address}` (queue `{queue}`) for {}, although {hosts} mail: more urgent mailboxes take all of the time",
+            span(age)
+        );
+        let fault = Fault::new(Kind::Refused, what);
+        Some(fault.hint("add a host, fetch more mailboxes at a time (`--jobs`), set a longer `every` below `state`, or a lower `priority` of the queue"))
+    }
+}
+
+/// The hosts that were at work lately, and whether they do the same.
+fn hosts(store: &Store) -> Result<Vec<Host>> {
+    let own = store.config();
+    let hosts = store.hosts()?.into_iter().map(|host| Host {
+        is_alike: host.config.as_deref().zip(own).map(|(its, own)| its == own),
+        host,
+    });
+    Ok(hosts.collect())
+}
+
+/// A host that works otherwise than this one.
+fn of_host(Host { host, is_alike }: &Host) -> Vec<Fault> {
+    let mut found = Vec::new();
+    let name = &host.name;
+    let own = env!("CARGO_PKG_VERSION");
+    if host.version != own {
+        let what = format!(
+            "host `{name}` runs queuemail {}, this one {own}",
+            host.version
+        );
+        found.push(Fault::try_later(what).hint("install the same version on all hosts"));
+    }
+    if *is_alike == Some(false) {
+        let what = format!("host `{name}` has another configuration than this one");
+        let hint =
+            "compare what `queuemail config show` prints on both: all but `state` must be the same";
+        found.push(Fault::try_later(what).hint(hint));
+    }
+    found
 }
 
 /// What a monitor should hear of. The kinds: `Refused` where mail may be piling up, `TryLater`
@@ -140,6 +218,7 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         address,
         health,
         wait,
+        ..
     } = line;
     let mut found = Vec::new();
     let age = health.last_success.map(|at| now.as_second() - at);

@@ -8,6 +8,7 @@
 //! - `claims`: does a token serve its purpose, by what it says of itself
 //! - `files`: may we read what we must, and nobody else what is secret
 //! - `mailbox`: what an opened mailbox lets us do
+//! - `shared_state`: the database of a state that hosts share
 //! - `road`: from a host's name to a signed-in session, watched
 
 mod boundary;
@@ -21,10 +22,12 @@ pub mod report;
 mod road;
 mod run;
 mod sending;
+mod shared_state;
 mod subject;
 
 pub use choose::subjects;
 pub use run::{Checked, walk_all};
+pub use shared_state::of_state;
 pub use subject::{Boundary, Subject};
 
 use crate::fault::{Cause, Fault, Kind, Scene, cause_of, kind_of};

@@ -77,7 +77,8 @@ pub fn walk_all(
         transports: Transports::new(means, office, store),
         heard,
     };
-    let mut checked: Vec<Checked> = run.token_store().into_iter().collect();
+    let mut checked: Vec<Checked> = run.shared_state()?.into_iter().collect();
+    checked.extend(run.token_store());
     checked.extend(run.all(subjects));
     refine_sign_ins(&mut checked);
     refine_outage(&mut checked, store)?;

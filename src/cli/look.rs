@@ -19,9 +19,9 @@ Examples:
   queuemail check --report report.txt          an anonymised report
 
 check changes nothing and sends nothing. The exit code is that of the worst step, and 75 if \
-everything works but something expires within 30 days. With --boundary a refusal is the good \
-result, and the exit code is 77 if the mailbox opens; Exchange also refuses an address that does \
-not exist.")]
+everything works but something expires within 30 days or the database of the state needs a \
+change. With --boundary a refusal is the good result, and the exit code is 77 if the mailbox \
+opens; Exchange also refuses an address that does not exist.")]
 pub struct CheckArgs {
     /// Queues, addresses or servers [default: all addresses, and servers without one]
     #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
@@ -102,8 +102,9 @@ Examples:
 The state of a mailbox is ok, new (never fetched), waiting (a server asked to wait), failing, or quarantined with the number of messages. The line below it gives the reason.
 
 With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if \
-mail flows but something waits (quarantine, the outbox, a wait that the server requested) or \
-expires within 30 days. With --format nagios it is 2 or 1 instead, and 3 if the state cannot be \
+mail flows but something waits (quarantine, the outbox, a wait that the server requested), \
+expires within 30 days, or differs between the hosts that share the state (version, \
+configuration). With --format nagios it is 2 or 1 instead, and 3 if the state cannot be \
 determined.")]
 pub struct StatusArgs {
     /// Print only problems; the exit code says how severe they are

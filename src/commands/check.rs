@@ -16,6 +16,7 @@ use crate::tell;
 use anyhow::Result;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     let config = match config::load(&context.config_path) {
@@ -24,7 +25,15 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
     };
     let office = Office::link(&config)?;
     let subjects = check::subjects(&office, &args.names, &args.boundary)?;
-    let store = context.store(&config)?;
+    let is_shared = context.place(config.state.as_ref())?.is_some();
+    let store = match context.store(&config) {
+        Err(err) if is_shared => {
+            let mut walk = Walk::default();
+            walk.failed("database", err, Duration::ZERO);
+            return conclude(context, args, &[check::of_state(walk)]);
+        }
+        store => store?,
+    };
     let heard = args.report.as_ref().map(|_| {
         let observer = Arc::clone(&context.means.observer);
         Arc::new(Heard::new(observer))
@@ -37,7 +46,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
 fn unreadable(context: &Context, args: &CheckArgs, err: anyhow::Error) -> Result<(), Errors> {
     let mut walk = Walk::default();
     let shown = files::shown(&context.config_path);
-    walk.failed("configuration", err, std::time::Duration::ZERO);
+    walk.failed("configuration", err, Duration::ZERO);
     let checked = Checked {
         kind: "configuration",
         title: shown.clone(),

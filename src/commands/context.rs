@@ -74,7 +74,9 @@ impl Context {
             Some(place) => {
                 config.check_shared()?;
                 let key = SharedState::key_of(config.state.as_ref());
-                Store::open_shared(self.state_dir()?, place, key.as_ref())
+                let store = Store::open_shared(self.state_dir()?, place, key.as_ref())?;
+                store.works_by(config::digest(config)?);
+                Ok(store)
             }
             None => Store::open(self.state_dir()?),
         }

@@ -21,7 +21,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     let _preparation = reach::prepare(&office);
     let store = context.store(&config)?;
     let start = Instant::now();
-    let orders = orders(args, start, context.output.json)?;
+    let orders = orders(args, start, office.every(), context.output.json)?;
     let by_change = args.report == Report::Changes;
     let output = match by_change {
         true => changes::silent(context.output),
@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     Errors::none_or(all)
 }
 
-fn orders(args: &FetchArgs, start: Instant, in_json: bool) -> Result<Orders<'_>> {
+fn orders(args: &FetchArgs, start: Instant, every: Duration, in_json: bool) -> Result<Orders<'_>> {
     let seconds = |budget: u32| Duration::from_secs(budget.into());
     let target = parse(args.deliver.as_deref(), "--deliver")?;
     // What is interrupted is finished by a run that starts in another folder.
@@ -77,6 +77,7 @@ fn orders(args: &FetchArgs, start: Instant, in_json: bool) -> Result<Orders<'_>>
         since: parse(args.since.as_deref(), "--since")?,
         limit: args.limit,
         jobs: args.jobs,
+        every,
         deadline: args.budget.map(|budget| start + seconds(budget)),
         budget_each: args.budget_each.map(seconds),
         in_json,

@@ -2,7 +2,7 @@
 
 use super::problem::Found;
 use crate::fault::Fault;
-use crate::model::{Config, TokenStore};
+use crate::model::{Config, SharedState, TokenStore};
 
 /// What is wrong with the key itself, and what does not go with it.
 pub fn problems(config: &Config, found: &mut Found) {
@@ -14,6 +14,16 @@ pub fn problems(config: &Config, found: &mut Found) {
             "state.connections",
             "invalid number of connections",
             "use a number from 1 to 100",
+        );
+    }
+    if state
+        .every
+        .is_some_and(|every| every.seconds() > SharedState::LONGEST_EVERY.seconds())
+    {
+        found.add(
+            "state.every",
+            "invalid time between two visits of a mailbox",
+            "use a time from 0s to 1d",
         );
     }
     if state.private_key.is_some() && state.certificate.is_none() {

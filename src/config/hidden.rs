@@ -30,6 +30,7 @@ const PLAIN: &[&str] = &[
     "deliver",
     "device_authorization_endpoint",
     "enabled",
+    "every",
     "extension_language",
     "federated_token_file",
     "folders",

@@ -16,6 +16,7 @@ mod check_select;
 mod check_servers;
 mod check_shared;
 mod depth;
+mod digest;
 mod edit;
 #[cfg(test)]
 mod edit_tests;
@@ -35,6 +36,7 @@ mod tree;
 mod write;
 
 pub use by_hand::edit_by_hand;
+pub use digest::digest;
 pub use load::{
     MAX_SIZE, decode, is_blank, load, load_all, load_if_shared, parse, parse_all, read,
 };

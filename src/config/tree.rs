@@ -307,7 +307,7 @@ mappings! {
         managed_identity, user, password, via, smtp, graph, scope, ca_file, limits,
     }
     SharedState {
-        postgres, connections, lease, ca_file, certificate, private_key, key,
+        postgres, connections, lease, every, ca_file, certificate, private_key, key,
     }
     Limits {
         messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,

@@ -366,4 +366,33 @@ pub static TEXTS: &[Entry] = &[
         Who::Network,
         &["openssl s_client -connect {host}:{port} -showcerts"],
     ),
+    // ---- the database of a state that hosts share
+    own(
+        Cause::RoleIsSuperuser,
+        &["is a superuser of the database server"],
+        "whoever learns its password controls the whole server",
+        Who::You,
+        &["sign in as a role with few rights: docs/fleet.md has the statements that make it"],
+    ),
+    own(
+        Cause::ClockDiffers,
+        &["the clock of this host is…the clock of the database"],
+        "this host may take a valid token or certificate for expired, or an expired one for valid",
+        Who::You,
+        &["timedatectl set-ntp true, on this host and on the database server"],
+    ),
+    own(
+        Cause::CommitsNotDurable,
+        &["the database commits in memory"],
+        "a crash of the server loses what was done last, and messages are delivered again",
+        Who::You,
+        &["psql -c 'ALTER SYSTEM SET synchronous_commit = on' -c 'SELECT pg_reload_conf()'"],
+    ),
+    own(
+        Cause::CommitsNotOnStandby,
+        &["the database does not wait for its synchronous standby"],
+        "a failover loses what was done last, and messages are delivered again",
+        Who::You,
+        &["psql -c 'ALTER SYSTEM SET synchronous_commit = on' -c 'SELECT pg_reload_conf()'"],
+    ),
 ];

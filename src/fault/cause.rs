@@ -57,6 +57,14 @@ causes! {
     // ---- the state
     /// Another host may hold the lock by now.
     LeaseLost,
+    /// The role that signs in to the database may do everything there.
+    RoleIsSuperuser,
+    /// The clocks of this host and of the database differ.
+    ClockDiffers,
+    /// The database says that something is done before it survives a crash.
+    CommitsNotDurable,
+    /// … before a synchronous standby has it.
+    CommitsNotOnStandby,
     // ---- tokens
     /// The token is for another service.
     WrongAudience,

@@ -20,6 +20,7 @@ mod pile;
 mod plan;
 mod restored;
 mod run;
+mod share;
 mod sift;
 mod start;
 mod verdict;

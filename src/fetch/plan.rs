@@ -38,12 +38,25 @@ pub struct Orders<'o> {
     pub include_skipped: bool,
     /// So many mailboxes at a time.
     pub jobs: usize,
+    /// Where hosts share the mailboxes: how soon after one has begun to fetch a mailbox another run
+    /// that names none does so again.
+    pub every: Duration,
     /// When the run is to stop.
     pub deadline: Option<Instant>,
     /// The longest time for each mailbox.
     pub budget_each: Option<Duration>,
     /// Nothing but JSON goes to standard output, messages included.
     pub in_json: bool,
+}
+
+impl Orders<'_> {
+    /// Each host that is told this does a part of it; else each mailbox is meant.
+    pub fn can_be_shared(&self) -> bool {
+        self.work == Work::Fetch
+            && self.names.is_empty()
+            && self.since.is_none()
+            && !self.include_skipped
+    }
 }
 
 /// One mailbox of a run.

@@ -1,6 +1,7 @@
 //! A run: every mailbox once, the urgent ones first, several at a time.
 
 use super::plan::{Orders, Plan, Task, Work, plan};
+use super::share::{Share, Turn};
 use super::verdict::{held, passed_over, waits};
 use super::{
     Job, Kept, Reporter, Tally, audit, delivery_id, destination_waits, fetch_mailbox,
@@ -13,16 +14,21 @@ use crate::means::Means;
 use crate::model::AfterFetch;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{Lock, LockName, Ran, Store, WaitName};
+use crate::state::{Holder, Lock, LockName, Ran, Store, WaitName};
 use crate::workers;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
+use std::borrow::Borrow;
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A server that asks for a longer wait is asked again after this time all the same.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// So often is what waits to be put on record looked at.
+const TIDY: Duration = Duration::from_millis(500);
 
 /// How a task ended that did not fail.
 enum Ended {
@@ -48,37 +54,54 @@ pub struct Done {
 }
 
 impl Done {
+    /// Notes how it went with a mailbox; gives what is to be on record of it. Of one that was visited
+    /// before in this run the last visit counts, unless it was passed over.
     fn take(
         &mut self,
         job: &Job,
+        is_again: bool,
         sign_in: Option<String>,
         tally: Tally,
         took: Duration,
         result: Result<Ended>,
-    ) {
+    ) -> Option<Ran> {
         self.tally.add(&tally);
         let mailbox = mailbox_key(&job.address);
+        let before = match (is_again, &result) {
+            (true, Ok(Ended::Otherwise)) => return None,
+            (true, _) => self.forget(&mailbox),
+            (false, _) => 0,
+        };
         let end = match result {
             Ok(Ended::Fetched) => End::Well,
             Ok(Ended::Otherwise) => End::Passed,
             Err(err) => self.failed(&mailbox, err),
         };
-        if end != End::Passed {
-            self.runs.push(Ran {
-                mailbox: mailbox.clone(),
-                error: end.why().map(str::to_owned),
-                took: u64::try_from(took.as_millis()).ok(),
-                fetched: tally.fetched,
-                failed: tally.failed,
-                quarantined: tally.quarantined,
-            });
-        }
+        let ran = (end != End::Passed).then(|| Ran {
+            mailbox: mailbox.clone(),
+            error: end.why().map(str::to_owned),
+            took: u64::try_from(took.as_millis()).ok(),
+            fetched: tally.fetched,
+            failed: tally.failed,
+            quarantined: tally.quarantined,
+        });
         self.seen.push(Seen {
             mailbox,
             sign_in,
             end,
-            messages: tally.failed + tally.quarantined,
+            messages: before + tally.failed + tally.quarantined,
         });
+        ran
+    }
+
+    /// Forgets how it went with a mailbox; gives the number of messages that failed.
+    fn forget(&mut self, mailbox: &str) -> u64 {
+        self.of_mailboxes.retain(|(own, _)| own != mailbox);
+        let of_it = |seen: &Seen| seen.mailbox == mailbox;
+        let messages = self.seen.iter().filter(|seen| of_it(seen));
+        let messages = messages.map(|seen| seen.messages).sum();
+        self.seen.retain(|seen| !of_it(seen));
+        messages
     }
 
     fn failed(&mut self, mailbox: &str, err: anyhow::Error) -> End {
@@ -125,8 +148,10 @@ pub fn run(
         orders,
         reporter,
     };
-    let mut done = run.all(&tasks);
-    done.mailboxes = tasks.len();
+    let mut done = match store.is_shared() && orders.can_be_shared() {
+        true => run.due(&tasks),
+        false => run.all(&tasks),
+    };
     for (address, err) in without_place {
         let mailbox = mailbox_key(&address);
         let end = done.failed(&mailbox, err);
@@ -142,6 +167,10 @@ pub fn run(
         done.errors.extend(forgotten.err());
     }
     Ok(done)
+}
+
+fn locked(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
+    done.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Removes the octets of messages that are not in quarantine any more.
@@ -165,20 +194,84 @@ impl Run<'_> {
                 if self.orders.deadline.is_some_and(|d| Instant::now() >= d) {
                     return;
                 }
-                let (mut tally, began) = (Tally::default(), Instant::now());
-                let result = self.one(task, &mut tally);
-                let sign_in = self.mailboxes.subject(&task.entry).ok();
-                let took = began.elapsed();
-                done.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take(&task.job, sign_in, tally, took, result);
+                let lock = || self.lock(task);
+                let ran = self.timed(task, false, &done, lock);
+                locked(&done).runs.extend(ran);
             }
         });
-        done.into_inner().unwrap_or_else(PoisonError::into_inner)
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.mailboxes = tasks.len();
+        done
+    }
+
+    /// Runs those that are due, shared with the other hosts, several at a time.
+    fn due(&self, tasks: &[Task<'_>]) -> Done {
+        let share = Share::new(self.store, tasks, self.orders);
+        let done = Mutex::new(Done::default());
+        // Nothing is sent: that all who could send are gone says that all is done.
+        let (working, all_done) = mpsc::channel::<()>();
+        let work = |_: mpsc::Sender<()>| {
+            loop {
+                let Turn {
+                    task,
+                    claimed,
+                    is_again,
+                } = match share.next() {
+                    Ok(Some(turn)) => turn,
+                    Ok(None) => return,
+                    Err(err) => return locked(&done).errors.push(err),
+                };
+                let lock = || Ok(Ok(&claimed.lock));
+                let ran = self.timed(task, is_again, &done, lock);
+                share.visited(claimed, ran);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..self.orders.jobs.clamp(1, tasks.len().max(1)) {
+                let working = working.clone();
+                scope.spawn(|| work(working));
+            }
+            let share = &share;
+            scope.spawn(move || {
+                while all_done.recv_timeout(TIDY) == Err(RecvTimeoutError::Timeout) {
+                    // What fails here is tried again at the end.
+                    let _ = share.tidy();
+                }
+            });
+            work(working);
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mailboxes, ended) = share.finish();
+        done.mailboxes = mailboxes;
+        done.errors.extend(ended.err());
+        done
+    }
+
+    /// Fetches, lists or audits one mailbox under a lock, and notes how it went.
+    fn timed<L: Borrow<Lock>>(
+        &self,
+        task: &Task<'_>,
+        is_again: bool,
+        done: &Mutex<Done>,
+        lock: impl FnOnce() -> Result<Result<L, Holder>>,
+    ) -> Option<Ran> {
+        let (mut tally, began) = (Tally::default(), Instant::now());
+        let result = lock().and_then(|lock| match lock {
+            Ok(lock) => self.one(task, lock.borrow(), &mut tally),
+            Err(holder) => self.left_alone(task, held(&task.job, &holder)),
+        });
+        let sign_in = self.mailboxes.subject(&task.entry).ok();
+        let took = began.elapsed();
+        locked(done).take(&task.job, is_again, sign_in, tally, took, result)
+    }
+
+    fn lock(&self, task: &Task<'_>) -> Result<Result<Lock, Holder>> {
+        let mailbox = &*mailbox_key(&task.job.address);
+        self.store.lock(LockName::Fetch { mailbox })
     }
 
     /// Fetches, lists or audits one mailbox, unless there is a reason to leave it alone.
-    fn one(&self, task: &Task<'_>, tally: &mut Tally) -> Result<Ended> {
+    fn one(&self, task: &Task<'_>, lock: &Lock, tally: &mut Tally) -> Result<Ended> {
         let job = &task.job;
         // The way that is gone last, for what an error says.
         let way = Cell::default();
@@ -187,10 +280,6 @@ impl Run<'_> {
             ..self.mailboxes.scene(&task.entry, way.get())
         };
         let mailbox = &*mailbox_key(&job.address);
-        let lock = match self.store.lock(LockName::Fetch { mailbox })? {
-            Ok(lock) => lock,
-            Err(holder) => return self.left_alone(task, held(job, &holder)),
-        };
         let work = self.orders.work;
         if matches!(work, Work::List | Work::Audit) {
             let mut opened = self
@@ -199,7 +288,7 @@ impl Run<'_> {
                 .with_context(scene)?;
             let mailbox = opened.mailbox();
             let done = match work {
-                Work::Audit => self.account(job, &lock, mailbox),
+                Work::Audit => self.account(job, lock, mailbox),
                 _ => self.list(job, mailbox),
             };
             mailbox.close();
@@ -210,7 +299,7 @@ impl Run<'_> {
             return self.left_alone(task, waits(job, &wait));
         }
         let before = *tally;
-        let mut result = self.fetch(task, &lock, &way, tally);
+        let mut result = self.fetch(task, lock, &way, tally);
         if let Err(err) = &result
             && *tally == before
             && !is_of_delivery(err)
@@ -221,7 +310,7 @@ impl Run<'_> {
             self.means
                 .observer
                 .step(&format!("`{}`: {err:#}; trying again", job.address));
-            result = self.fetch(task, &lock, &way, tally);
+            result = self.fetch(task, lock, &way, tally);
         }
         match result {
             Err(err) if destination_waits(&err) && !task.named => {

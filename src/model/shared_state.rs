@@ -2,11 +2,13 @@
 
 use super::database_url::DatabaseUrl;
 use super::secret_source::{SecretSource, Secrets};
+use super::span::Span;
 use super::values::Lease;
 use crate::child;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A state in a database.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
@@ -20,6 +22,9 @@ pub struct SharedState {
     /// How long another host waits for one that was not heard of before it takes over its work, 3s to
     /// 600s; 60s where absent.
     pub lease: Option<Lease>,
+    /// How long after one host has begun to fetch a mailbox the next `fetch` without names does so
+    /// again, 0s to 1d; 30s where absent. With 0s each run fetches each mailbox.
+    pub every: Option<Span>,
     /// A PEM file of authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// A certificate that signs in to the database (PEM).
@@ -35,7 +40,19 @@ pub struct SharedState {
 /// The environment variable that holds a key.
 const KEY: &str = "QUEUEMAIL_STATE_KEY";
 
+/// How soon a mailbox is due again: timers and cron start a run each minute.
+const EVERY: Span = Span::from_seconds(30);
+
 impl SharedState {
+    /// No mailbox may be left alone for longer.
+    pub const LONGEST_EVERY: Span = Span::from_seconds(86_400);
+
+    /// How soon after one host has begun to fetch a mailbox it is due again.
+    pub fn every_of(state: Option<&SharedState>) -> Duration {
+        let every = state.and_then(|state| state.every).unwrap_or(EVERY);
+        Duration::from_secs(every.seconds().unsigned_abs())
+    }
+
     /// What tokens in a database are encrypted with: the environment comes before the configuration,
     /// as with the database's URL.
     pub fn key_of(state: Option<&SharedState>) -> Option<Secrets> {

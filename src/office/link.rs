@@ -4,9 +4,10 @@ use super::mailbox::MailboxEntry;
 use super::servers::{Incoming, Outgoing};
 use crate::fault::Fault;
 use crate::model::{
-    Apps, Config, Defaults, Notify, Recording, Relay, TokenStore, Webhook, no_server,
+    Apps, Config, Defaults, Notify, Recording, Relay, SharedState, TokenStore, Webhook, no_server,
 };
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// All of a configuration.
 #[derive(Debug)]
@@ -74,6 +75,12 @@ impl<'a> Office<'a> {
             defaults: &self.config.defaults,
             webhooks: &self.config.webhooks,
         })
+    }
+
+    /// Where hosts share the mailboxes: how soon after one host has begun to fetch a mailbox it is due
+    /// again.
+    pub fn every(&self) -> Duration {
+        SharedState::every_of(self.config.state.as_ref())
     }
 
     /// What holds where nothing else is said.

@@ -2,7 +2,7 @@
 
 use super::Store;
 use super::counters::{Counter, add};
-use super::db::{Row, Sql, values};
+use super::db::{Error, Row, Sql, Tx, values};
 use anyhow::Result;
 
 /// What is known of one mailbox. Times are Unix seconds.
@@ -55,33 +55,10 @@ impl Store {
     /// Puts on record how runs of mailboxes ended, each with its error if it had one. This is
     /// not waited for: after a power cut, the runs of the last seconds may be forgotten.
     pub fn record_runs(&self, runs: &[Ran], now: i64) -> Result<()> {
-        const WELL: Sql = Sql::both(
-            "INSERT INTO mailbox (address, last_success, took) VALUES (?1, ?2, ?3)
-             ON CONFLICT (address) DO UPDATE
-             SET last_success = ?2, failed_at = NULL, error = NULL, took = ?3",
-        );
-        const FAILED: Sql = Sql::both(
-            "INSERT INTO mailbox (address, failed_at, error, took) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (address) DO UPDATE SET failed_at = ?2, error = ?3, took = ?4",
-        );
         if runs.is_empty() {
             return Ok(());
         }
-        self.transaction_in_passing(|tx| {
-            let well = runs.iter().filter(|ran| ran.error.is_none());
-            tx.many_later(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;
-            let failed = runs.iter().filter(|ran| ran.error.is_some());
-            tx.many_later(
-                &FAILED,
-                failed.map(|ran| values![&ran.mailbox, now, ran.error.as_ref(), ran.took]),
-            )?;
-            for ran in runs {
-                add(tx, Counter::Fetched, &ran.mailbox, ran.fetched)?;
-                add(tx, Counter::Failed, &ran.mailbox, ran.failed)?;
-                add(tx, Counter::Quarantined, &ran.mailbox, ran.quarantined)?;
-            }
-            Ok(())
-        })
+        self.transaction_in_passing(|tx| write_runs(tx, runs.iter(), now))
     }
 
     /// What is known of a mailbox.
@@ -134,4 +111,34 @@ impl Store {
             Ok(health)
         })
     }
+}
+
+/// Puts on record how runs of mailboxes ended, see [`Store::record_runs`].
+pub(super) fn write_runs<'r>(
+    tx: &mut Tx<'_>,
+    runs: impl Iterator<Item = &'r Ran> + Clone,
+    now: i64,
+) -> Result<(), Error> {
+    const WELL: Sql = Sql::both(
+        "INSERT INTO mailbox (address, last_success, took) VALUES (?1, ?2, ?3)
+         ON CONFLICT (address) DO UPDATE
+         SET last_success = ?2, failed_at = NULL, error = NULL, took = ?3",
+    );
+    const FAILED: Sql = Sql::both(
+        "INSERT INTO mailbox (address, failed_at, error, took) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (address) DO UPDATE SET failed_at = ?2, error = ?3, took = ?4",
+    );
+    let well = runs.clone().filter(|ran| ran.error.is_none());
+    tx.many_later(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;
+    let failed = runs.clone().filter(|ran| ran.error.is_some());
+    tx.many_later(
+        &FAILED,
+        failed.map(|ran| values![&ran.mailbox, now, ran.error.as_ref(), ran.took]),
+    )?;
+    for ran in runs {
+        add(tx, Counter::Fetched, &ran.mailbox, ran.fetched)?;
+        add(tx, Counter::Failed, &ran.mailbox, ran.failed)?;
+        add(tx, Counter::Quarantined, &ran.mailbox, ran.quarantined)?;
+    }
+    Ok(())
 }

@@ -9,6 +9,10 @@
 //! ([`Lease::check`]); and what it puts on record carries its fence, by which the database refuses it
 //! once another host has claimed the lease.
 
+mod share;
+
+pub use share::{Claimed, Due, Ended};
+
 use super::db::{Db, Durable, Error, Fence, Row, Sql, Tx, values};
 use super::failure;
 use super::moment::Moment;
@@ -17,12 +21,15 @@ use crate::digest::{hex, random};
 use crate::fault::{Cause, Fault};
 use anyhow::Result;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A claim that met a transaction which ends just now is repeated so often, with this pause.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A process that works says so again after this time.
+const SIGN_AGAIN: Duration = Duration::from_secs(15);
 
 /// A measurement of the database's clock that took longer is not used where there is a better one.
 const GOOD_MEASUREMENT: Duration = Duration::from_secs(2);
@@ -57,6 +64,10 @@ pub struct Held {
     clock: Mutex<Option<Clock>>,
     /// Why the last renewal failed, if it did.
     trouble: Mutex<Option<String>>,
+    /// What tells the configuration of this process from every other.
+    config: OnceLock<String>,
+    /// When this process last said that it works.
+    signed: Mutex<Option<Moment>>,
 }
 
 /// What is known of a lease of ours.
@@ -109,6 +120,8 @@ impl Leases {
             leases: Mutex::default(),
             clock: Mutex::default(),
             trouble: Mutex::default(),
+            config: OnceLock::new(),
+            signed: Mutex::default(),
         }))
     }
 
@@ -138,50 +151,47 @@ impl Leases {
 
     fn claim(&self, name: &str) -> Result<Claim> {
         let held = &self.0;
-        let period = millis(held.period);
-        let run = &held.run;
-        let pid = i64::from(std::process::id());
         let mut sent = Moment::now();
+        let one = Names {
+            text: name,
+            separator: "",
+        };
         let claimed = write(&held.db, Durable::Now, |tx| {
             sent = Moment::now();
             // Whose answer was lost may be ours.
             let again = tx.is_repeat() && !held.leases().contains_key(name);
-            tx.later(
-                &RUN,
-                &values![&run.id, &run.host, pid, env!("CARGO_PKG_VERSION")],
-            )?;
-            tx.later(&END_SESSIONS, &values![name, &run.id, period])?;
-            let row = values![name, &run.id, period, again];
-            let ours = tx.row(&CLAIM, &row, |row| {
-                Ok((row.get::<i64>(0)?, row.get::<i64>(1)?))
-            })?;
-            match ours {
+            held.sign(tx)?;
+            match held.claim(tx, &one, again, None, 1)?.pop() {
                 Some(ours) => Ok(Ok(ours)),
                 None => holder(tx, name).map(Err),
             }
         })?;
+        held.has_signed();
         Ok(match claimed {
-            Ok((number, time)) => {
-                held.measured(time, sent);
-                let fence = Fence {
-                    name: name.to_owned(),
-                    number,
-                };
-                let known = Known {
-                    fence: number,
-                    sent,
-                    lost: false,
-                };
-                held.leases().insert(name.to_owned(), known);
-                Claim::Ours(Lease {
-                    held: Arc::clone(held),
-                    fence,
-                })
-            }
+            Ok(ours) => Claim::Ours(self.hold(ours, sent)),
             Err(None) => Claim::Unknown,
             Err(Some((holder, true))) => Claim::Free(holder),
             Err(Some((holder, false))) => Claim::Theirs(holder),
         })
+    }
+
+    /// Notes that a lease is ours, by a claim that was sent then.
+    fn hold(&self, ours: Ours, sent: Moment) -> Lease {
+        let held = &self.0;
+        held.measured(ours.time, sent);
+        let known = Known {
+            fence: ours.number,
+            sent,
+            lost: false,
+        };
+        held.leases().insert(ours.name.clone(), known);
+        Lease {
+            held: Arc::clone(held),
+            fence: Fence {
+                name: ours.name,
+                number: ours.number,
+            },
+        }
     }
 
     /// Forgets leases and runs of long ago.
@@ -227,6 +237,16 @@ impl Leases {
         *lock(&self.0.trouble) = Some(format!("{err:#}"));
     }
 
+    /// Notes what tells the configuration of this process from every other, once.
+    pub fn works_by(&self, config: String) {
+        let _ = self.0.config.set(config);
+    }
+
+    /// What [`Leases::works_by`] noted.
+    pub fn config(&self) -> Option<&str> {
+        self.0.config.get().map(String::as_str)
+    }
+
     /// The name of this host.
     pub fn host(&self) -> &str {
         &self.0.run.host
@@ -257,6 +277,23 @@ impl Leases {
     }
 }
 
+/// Names of leases in one value of a statement.
+struct Names<'n> {
+    text: &'n str,
+    /// What stands between two; empty where there is one.
+    separator: &'static str,
+}
+
+/// A lease that a statement has claimed.
+struct Ours {
+    name: String,
+    number: i64,
+    /// The database's time.
+    time: i64,
+    /// When it was claimed before, in Unix microseconds.
+    before: Option<i64>,
+}
+
 /// What came of a claim.
 enum Claim {
     Ours(Lease),
@@ -270,6 +307,62 @@ enum Claim {
 impl Held {
     fn leases(&self) -> MutexGuard<'_, HashMap<String, Known>> {
         lock(&self.leases)
+    }
+
+    /// Says that this process works, and who it is, unless it has lately: one row of it is in the
+    /// database, for which its transactions would wait.
+    fn sign(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
+        let is_recent = |at: &Moment| at.elapsed() < SIGN_AGAIN;
+        if lock(&self.signed).as_ref().is_some_and(is_recent) && !tx.is_repeat() {
+            return Ok(());
+        }
+        let run = &self.run;
+        let config = self.config.get();
+        let pid = i64::from(std::process::id());
+        let version = env!("CARGO_PKG_VERSION");
+        tx.later(&RUN, &values![&run.id, &run.host, pid, version, config])
+    }
+
+    /// What [`Held::sign`] said is on record.
+    fn has_signed(&self) {
+        let mut signed = lock(&self.signed);
+        let is_recent = |at: &Moment| at.elapsed() < SIGN_AGAIN;
+        if !signed.as_ref().is_some_and(is_recent) {
+            *signed = Some(Moment::now());
+        }
+    }
+
+    /// Claims those of these leases that are free, in the order of their names, and so many at most:
+    /// all that are, or those that were claimed so long ago, in milliseconds. `again`: also what is
+    /// ours already.
+    fn claim(
+        &self,
+        tx: &mut Tx<'_>,
+        names: &Names<'_>,
+        again: bool,
+        every: Option<i64>,
+        most: u64,
+    ) -> Result<Vec<Ours>, Error> {
+        let Names { text, separator } = *names;
+        let (run, period) = (&self.run.id, millis(self.period));
+        tx.later(&END_SESSIONS, &values![text, run, period, separator])?;
+        let values = values![
+            text,
+            run,
+            period,
+            again,
+            separator,
+            every.unwrap_or(0),
+            most
+        ];
+        tx.rows(&CLAIM, &values, |row| {
+            Ok(Ours {
+                number: row.get(0)?,
+                time: row.get(1)?,
+                name: row.get(2)?,
+                before: row.get(3)?,
+            })
+        })
     }
 
     /// Notes the database's time, which an answer brought to what was sent then.
@@ -315,6 +408,15 @@ impl Lease {
         }
     }
 
+    /// It is not renewed from here on, and others have it as soon as its time is over.
+    pub(super) fn forget(&self) {
+        let mut leases = self.held.leases();
+        let mine = |known: &Known| known.fence == self.fence.number;
+        if leases.get(&self.fence.name).is_some_and(mine) {
+            leases.remove(&self.fence.name);
+        }
+    }
+
     fn is_good(&self) -> bool {
         let known = self.held.leases().get(&self.fence.name).copied();
         known.is_some_and(|known| {
@@ -340,12 +442,7 @@ impl Drop for Lease {
     /// Lets others have it at once. Where the database is away it ends by itself.
     fn drop(&mut self) {
         let is_good = self.is_good();
-        let mut leases = self.held.leases();
-        let mine = |known: &Known| known.fence == self.fence.number;
-        if leases.get(&self.fence.name).is_some_and(mine) {
-            leases.remove(&self.fence.name);
-        }
-        drop(leases);
+        self.forget();
         if is_good {
             let values = values![&self.fence.name, self.fence.number];
             let sql = match self.fence.name.starts_with(LockName::OF_A_MESSAGE) {
@@ -398,8 +495,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Who this process is, for those who find its leases.
 const RUN: Sql = Sql::postgres(
-    "INSERT INTO run (id, host, pid, version, began, seen)
-     VALUES (?1, ?2, ?3, ?4, clock_timestamp(), clock_timestamp())
+    "INSERT INTO run (id, host, pid, version, config, began, seen)
+     VALUES (?1, ?2, ?3, ?4, ?5, clock_timestamp(), clock_timestamp())
      ON CONFLICT (id) DO UPDATE SET seen = clock_timestamp()",
 );
 
@@ -422,28 +519,37 @@ const END_SESSIONS: Sql = Sql::postgres(
        AND session.state <> 'idle' AND session.pid <> pg_backend_pid()
        AND (session.xact_start < clock_timestamp() - ?3 * interval '1 millisecond'
             OR EXISTS (SELECT 1 FROM lease
-                       WHERE lease.name = ?1 AND lease.holder <> ?2
+                       WHERE lease.name = ANY (string_to_array(?1, ?4)) AND lease.holder <> ?2
                          AND lease.until < clock_timestamp()
                          AND session.application_name = 'queuemail/' || lease.holder))",
 );
 
 /// While a transaction that rests on the lease commits just now, its row is locked and passed over.
 const CLAIM: Sql = Sql::postgres(
-    "UPDATE lease SET holder = ?2, fence = nextval('lease_fence'), claimed_at = clock_timestamp(),
+    "WITH free AS MATERIALIZED (
+         SELECT lease.name, lease.claimed_at
+         FROM unnest(string_to_array(?1, ?5)) WITH ORDINALITY AS wanted (name, place)
+         JOIN lease ON lease.name = wanted.name
+         WHERE (lease.until < clock_timestamp()
+                AND (?6 = 0 OR lease.claimed_at IS NULL
+                     OR lease.claimed_at <= clock_timestamp() - ?6 * interval '1 millisecond'))
+            OR (?4 <> 0 AND lease.holder = ?2)
+         ORDER BY wanted.place LIMIT ?7
+         FOR UPDATE OF lease SKIP LOCKED)
+     UPDATE lease SET holder = ?2, fence = nextval('lease_fence'), claimed_at = clock_timestamp(),
             until = clock_timestamp() + ?3 * interval '1 millisecond'
-     WHERE name IN (SELECT name FROM lease
-                    WHERE name = ?1
-                      AND (until < clock_timestamp() OR (?4 <> 0 AND holder = ?2))
-                    FOR UPDATE SKIP LOCKED)
-     RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+     FROM free WHERE lease.name = free.name
+     RETURNING lease.fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint, lease.name,
+               (extract(epoch FROM free.claimed_at) * 1000000)::bigint",
 );
 
 const TIME: Sql = Sql::postgres("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
 
 const RENEW: Sql = Sql::postgres(
     "UPDATE lease SET until = clock_timestamp() + ?2 * interval '1 millisecond'
-     WHERE holder = ?1
-       AND fence = ANY (string_to_array(?3, ',')::bigint[])
+     WHERE name IN (SELECT name FROM lease
+                    WHERE holder = ?1 AND fence = ANY (string_to_array(?3, ',')::bigint[])
+                    ORDER BY name FOR UPDATE)
      RETURNING fence, (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 );
 

@@ -205,6 +205,10 @@ impl Store {
              WHERE folder.epoch % ?4 <> ?3",
         );
         const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
+        let of_card = self.of_card(address, |card| card.take_record(name, uidvalidity));
+        if let Some(record) = of_card {
+            return Ok(record);
+        }
         let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
         let is_new = known.is_none();
         if let Some(Known {
@@ -214,6 +218,7 @@ impl Store {
         {
             return Ok(record);
         }
+        self.drop_card(address);
         let known = self.intend(lock, |tx| {
             let row = values![address, name, uidvalidity, WENT_BACK, start];
             tx.later(&RECORD, &row)?;
@@ -247,6 +252,7 @@ impl Store {
             "SELECT 1 FROM message
              WHERE folder = ?1 AND epoch <> ?2 AND state = 'skipped' AND present <> 0 LIMIT 1",
         );
+        self.of_folder_card(record.id, |card| card.highest.take().map(drop));
         let mut began = record.with_uids_gone_back();
         began.skipped_before = self.intend(lock, |tx| {
             tx.later(&MAY_BE_BACK, &values![record.id, record.epoch, WENT_BACK])?;
@@ -263,6 +269,14 @@ impl Store {
             "SELECT 1 FROM message
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND present = 0",
         );
+        let is_mark = record.mark.as_deref().and_then(RemoteId::of_mark).as_ref() == Some(id);
+        let of_card = self.of_folder_card(record.id, |card| match card.epoch == record.epoch {
+            true if is_mark && card.mark == record.mark => card.has_left.take(),
+            _ => None,
+        });
+        if let Some(has_left) = of_card {
+            return Ok(has_left);
+        }
         self.read(|reader| reader.exists(&LEFT, &values![record.id, record.epoch, id]))
     }
 
@@ -273,6 +287,13 @@ impl Store {
              ORDER BY remote DESC LIMIT 1",
         );
         let mark = record.mark.as_deref().and_then(RemoteId::of_mark);
+        let of_card = self.of_folder_card(record.id, |card| match card.epoch == record.epoch {
+            true => card.highest.take(),
+            false => None,
+        });
+        if let Some(remote) = of_card {
+            return Ok(mark.max(remote));
+        }
         let remote = self.read(|reader| {
             reader.row(&HIGHEST, &values![record.id, record.epoch], |row| {
                 row.get(0)
@@ -288,6 +309,10 @@ impl Store {
         name: &str,
         uidvalidity: u32,
     ) -> Result<Option<FolderRecord>> {
+        let of_card = self.of_card(address, |card| card.record(name, uidvalidity));
+        if of_card.is_some() {
+            return Ok(of_card);
+        }
         let known = self.read(|reader| folder(reader, address, name, uidvalidity))?;
         Ok(known.map(|known| known.record))
     }
@@ -295,6 +320,9 @@ impl Store {
     /// The names of a mailbox's folders on record, the oldest first.
     pub fn folder_names(&self, address: &str) -> Result<Vec<String>> {
         const NAMES: Sql = Sql::both("SELECT name FROM folder WHERE address = ?1 ORDER BY id");
+        if let Some(names) = self.of_card(address, |card| card.names.clone()) {
+            return Ok(names);
+        }
         self.read(|reader| reader.rows(&NAMES, &values![address], |row| row.get(0)))
     }
 
@@ -361,6 +389,12 @@ impl Store {
                AND (next_attempt <= ?3 OR next_attempt > ?4)
              ORDER BY id",
         );
+        if self
+            .of_folder_card(folder, |card| card.nothing_due.take())
+            .is_some()
+        {
+            return Ok(());
+        }
         let times = values![folder, epoch, now, now + LONGEST_BACKOFF];
         let mut done = Ok(());
         self.read(|reader| {
@@ -612,6 +646,12 @@ impl Store {
              FROM folder f JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'staged'",
         );
+        if self
+            .of_card(address, |card| card.no_interrupted.take())
+            .is_some()
+        {
+            return Ok(Vec::new());
+        }
         let interrupted = |row: &Row<'_>| {
             Ok(Interrupted {
                 folder: row.get(0)?,
@@ -660,6 +700,12 @@ impl Store {
                AND (next_attempt IS NULL OR next_attempt <= ?5 OR next_attempt > ?6)
              ORDER BY id LIMIT ?4",
         );
+        if self
+            .of_folder_card(folder, |card| card.nothing_unsettled.take())
+            .is_some()
+        {
+            return Ok((row, Vec::new()));
+        }
         let mut last = row;
         let longest = now + LONGEST_BACKOFF;
         let found = self.read(|reader| {

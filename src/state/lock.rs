@@ -43,6 +43,18 @@ impl Lock {
     #[cfg(test)]
     pub const FREE: Lock = Lock(Right::Free);
 
+    /// That of a lease.
+    pub(super) fn of_lease(lease: Lease) -> Lock {
+        Lock(Right::Lease(lease))
+    }
+
+    /// Nothing more is done about it: that it is over is on record.
+    pub(super) fn forget(self) {
+        if let Right::Lease(lease) = &self.0 {
+            lease.forget();
+        }
+    }
+
     /// That of a file which is locked.
     pub(super) fn of_file(file: File) -> Lock {
         Lock(Right::File(file))
@@ -121,6 +133,12 @@ impl Shared {
 
     fn take(&self, name: LockName<'_>) -> Result<std::result::Result<Lock, Holder>> {
         let taken = self.leases.take(&name.to_string())?;
+        self.beat();
+        Ok(taken.map(|lease| Lock(Right::Lease(lease))))
+    }
+
+    /// Has the heartbeat begin, if it has not.
+    pub(super) fn beat(&self) {
         let open = self
             .open
             .lock()
@@ -130,7 +148,6 @@ impl Shared {
             let start = || Heartbeat::start(self.leases.clone(), open);
             self.heartbeat.get_or_init(start);
         }
-        Ok(taken.map(|lease| Lock(Right::Lease(lease))))
     }
 }
 

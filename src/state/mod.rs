@@ -7,6 +7,8 @@
 
 mod blobs;
 mod bodies;
+mod card;
+mod checkup;
 mod counters;
 mod days;
 mod db;
@@ -19,6 +21,7 @@ mod former;
 mod health;
 mod heartbeat;
 mod history;
+mod hosts;
 mod incidents;
 mod lease;
 mod ledger;
@@ -44,6 +47,7 @@ pub use tokens::{KeptToken, SignInLock, TokenRow, Trace};
 
 pub use blobs::{Blobs, Hold};
 pub use bodies::Blob;
+pub use checkup::Checkup;
 pub use counters::Counter;
 pub use days::{DayCounts, MOST_DAYS};
 pub use db::postgres::{Place, Wish};
@@ -52,8 +56,9 @@ pub use health::{Health, Ran};
 pub use history::{
     About, Answer, Arrived, LOOKED_AT, Origin, Past, Question, Recipient, Sent, What,
 };
+pub use hosts::SharingHost;
 pub use incidents::{Event, Incident, IncidentKind, IncidentName};
-pub use lease::Holder;
+pub use lease::{Claimed, Due, Ended, Holder};
 pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
     uidvalidity,
@@ -75,6 +80,7 @@ use crate::model::Secrets;
 use crate::shell;
 use anyhow::Result;
 use bodies::Rows;
+use card::Cards;
 use db::{At, Db, Durable, Fence, Reader, Tx};
 use lease::{Leases, Run};
 use lock::{Files, Locks, Shared};
@@ -119,6 +125,7 @@ pub struct Store {
     seal: Seal,
     locks: Locks,
     places: Places,
+    cards: Cards,
     outbox: Blobs,
     quarantine: Blobs,
 }
@@ -158,6 +165,7 @@ impl Store {
             seal: Seal::new(None),
             locks: Locks::Files(Files::new(folder.join(LOCKS))),
             places: Places::default(),
+            cards: Cards::default(),
             outbox: Blobs::new(folder.join(OUTBOX)),
             quarantine: Blobs::new(folder.join(QUARANTINE)),
         })
@@ -200,6 +208,7 @@ impl Store {
             seal: Seal::new(key),
             locks: Locks::Leases(Shared::new(leases, open)),
             places: Places::default(),
+            cards: Cards::default(),
             outbox: Blobs::rows(Rows::new(Arc::clone(&db), bodies::OUTBOX)),
             quarantine: Blobs::rows(Rows::new(Arc::clone(&db), bodies::QUARANTINE)),
             db,

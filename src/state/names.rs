@@ -86,12 +86,14 @@ pub enum LockName<'a> {
 impl LockName<'_> {
     /// The first word of [`LockName::Message`]. The name of a body follows.
     pub const OF_A_MESSAGE: &'static str = "outbox ";
+    /// The first word of [`LockName::Fetch`]. The mailbox follows.
+    pub const OF_A_MAILBOX: &'static str = "fetch ";
 }
 
 impl fmt::Display for LockName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LockName::Fetch { mailbox } => write!(f, "fetch {mailbox}"),
+            LockName::Fetch { mailbox } => write!(f, "{}{mailbox}", LockName::OF_A_MAILBOX),
             LockName::Connection { sender, number } => write!(f, "smtp {sender} {number}"),
             LockName::SignIn(key) => write!(f, "token {}", key.subject()),
             LockName::Message { body } => write!(f, "{}{body}", LockName::OF_A_MESSAGE),

@@ -64,6 +64,20 @@ impl Store {
         compare(folder, &place, Some(here))
     }
 
+    /// Whether a folder is on record as one that hosts deliver to; nothing is made.
+    ///
+    /// # Errors
+    /// As [`Store::check_place`].
+    pub fn is_known_place(&self, folder: &Path) -> Result<bool> {
+        if !self.is_shared() {
+            return Ok(false);
+        }
+        match self.place(folder)? {
+            Some(place) => compare(folder, &place, read(folder)?).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// The same for a file that is to be there, or was: of the folders above it those on record.
     pub fn check_places_of(&self, file: &Path) -> Result<()> {
         if !self.is_shared() {

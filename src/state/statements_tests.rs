@@ -6,12 +6,20 @@ use super::engines_tests::Engine;
 use std::fs;
 use std::path::Path;
 
-/// The texts of all statements in the files of this folder: for SQLite and for PostgreSQL.
+/// The texts of all statements in the files of this folder and those below: for SQLite and for PostgreSQL.
 fn statements() -> Vec<[String; 2]> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/state")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() || path.to_string_lossy().ends_with("tests.rs") {
+    let mut left = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/state")];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        if path.to_string_lossy().ends_with("tests.rs") {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();

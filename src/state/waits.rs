@@ -33,6 +33,11 @@ impl Store {
         const WAIT: Sql = Sql::both(
             "SELECT until, reason FROM wait WHERE key = ?1 AND until > ?2 AND until <= ?3",
         );
+        if let WaitName::Mailbox(mailbox) = name
+            && self.of_card(mailbox, |card| card.no_wait.take()).is_some()
+        {
+            return Ok(None);
+        }
         let key = name.to_string();
         let now = now.as_millisecond();
         let row: Option<(i64, String)> = self.read(|reader| {

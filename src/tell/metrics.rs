@@ -4,7 +4,7 @@ use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
 use crate::fault::{Fault, Kind};
 use crate::files;
-use crate::health::{Line, Report};
+use crate::health::{Host, Line, Report};
 use crate::state::{Counter, IncidentKind};
 use anyhow::Result;
 use std::fmt::Write;
@@ -41,10 +41,32 @@ impl Text<'_> {
         found.map_or(0.0, |(_, _, value)| *value as f64)
     }
 
+    /// Of each host that shares the state.
+    fn hosts(&self, text: &mut String) {
+        let hosts = &self.0.hosts;
+        let name = "queuemail_host_seen_timestamp_seconds";
+        let help = "When a host that shares the state was heard of last.";
+        head(text, name, "gauge", help);
+        for Host { host, .. } in hosts {
+            let (host_label, version) = (label(&host.name), label(&host.version));
+            let labels = format!("host=\"{host_label}\",version=\"{version}\"");
+            sample(text, name, &labels, host.seen as f64);
+        }
+        let name = "queuemail_host_configuration_differs";
+        let help = "1 if a host has another configuration than the one that tells this.";
+        head(text, name, "gauge", help);
+        for Host { host, is_alike } in hosts {
+            let labels = format!("host=\"{}\"", label(&host.name));
+            let differs = f64::from(u8::from(*is_alike == Some(false)));
+            sample(text, name, &labels, differs);
+        }
+    }
+
     fn text(&self) -> String {
         let mut text = String::new();
         self.of_mailboxes(&mut text);
         self.of_services(&mut text);
+        self.hosts(&mut text);
         self.of_outbox(&mut text);
         let name = "queuemail_secret_expiry_timestamp_seconds";
         let help = "When a server's secret or certificate expires.";

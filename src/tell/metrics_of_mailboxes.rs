@@ -26,6 +26,11 @@ pub const METRICS: &[Metric] = &[
         value: Now(|l| l.health.last_success.map(|at| at as f64)),
     },
     Metric {
+        name: "queuemail_last_visit_timestamp_seconds",
+        help: "When one of the hosts that share the state began to fetch the mailbox last.",
+        value: Now(|l| l.visited.map(|at| at as f64)),
+    },
+    Metric {
         name: "queuemail_last_message_timestamp_seconds",
         help: "When the last message was delivered.",
         value: Now(|l| l.health.last_message.map(|at| at as f64)),

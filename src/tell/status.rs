@@ -3,7 +3,7 @@
 use super::table::Table;
 use crate::expiry::{self, Expiry};
 use crate::fault::Fault;
-use crate::health::{Condition, Line, Report};
+use crate::health::{Condition, Host, Line, Report};
 use crate::output::Output;
 use crate::state::{Incident, OutboxCounts, Rotation};
 use crate::wording::{clock, local_time, messages, span, stamp};
@@ -15,6 +15,7 @@ use serde_json::json;
 pub fn tables(output: &Output, report: &Report<'_>) -> Result<()> {
     mailboxes(output, &report.lines, report.at)?;
     outbox(output, &report.outbox, report.at)?;
+    hosts(output, report)?;
     print_ends(output, &report.ends, report.at)?;
     print_rotations(output, &report.rotations)
 }
@@ -32,10 +33,22 @@ pub fn object(report: &Report<'_>, problems: &[Fault]) -> serde_json::Value {
             "failed": outbox.failed,
             "oldest": time(outbox.oldest),
         },
+        "hosts": report.hosts.iter().map(host).collect::<Vec<_>>(),
         "expiries": ends_json(&report.ends),
         "rotations": report.rotations.iter().map(rotation).collect::<Vec<_>>(),
         "incidents": report.incidents.iter().map(incident).collect::<Vec<_>>(),
         "problems": problems,
+    })
+}
+
+fn host(Host { host, is_alike }: &Host) -> serde_json::Value {
+    json!({
+        "host": host.name,
+        "version": host.version,
+        "seen": time(Some(host.seen)),
+        "visits": host.visits,
+        "messages": host.messages,
+        "same_configuration": is_alike,
     })
 }
 
@@ -116,6 +129,37 @@ fn mailboxes(output: &Output, lines: &[Line<'_>], now: Timestamp) -> Result<()> 
         if !note.is_empty() {
             table.note(&note.join("; "));
         }
+    }
+    table.print(output)
+}
+
+/// The hosts that share the state, if any was at work lately.
+fn hosts(output: &Output, report: &Report<'_>) -> Result<()> {
+    if report.hosts.is_empty() {
+        return Ok(());
+    }
+    output.line("")?;
+    let mut table = Table::new(&[
+        "HOST",
+        "VERSION",
+        "SEEN",
+        "VISITS",
+        "MESSAGES",
+        "CONFIGURATION",
+    ]);
+    for Host { host, is_alike } in &report.hosts {
+        table.row(vec![
+            host.name.clone(),
+            host.version.clone(),
+            format!("{} ago", span(report.at.as_second() - host.seen)),
+            host.visits.to_string(),
+            host.messages.to_string(),
+            match is_alike {
+                Some(true) => "same".to_owned(),
+                Some(false) => "another".to_owned(),
+                None => "-".to_owned(),
+            },
+        ]);
     }
     table.print(output)
 }
@@ -204,6 +248,7 @@ fn as_json(line: &Line<'_>) -> serde_json::Value {
     json!({
         "queue": line.queue,
         "address": line.address,
+        "last_visit": time(line.visited),
         "last_success": time(health.last_success),
         "last_message": time(health.last_message),
         "last_error": health.last_error.as_ref().map(|(_, text)| text),

@@ -22,6 +22,18 @@ const MAIL: &str = ".config/queuemail/mail";
 pub const ROLE: &str = "queue";
 pub const PASSWORD: &str = "hunter2-of-the-queue";
 
+/// What the configuration says of the state, where the environment says where it is: each run
+/// fetches, however soon it comes after the last one.
+const STATE: &str = "state:\n  postgres: host=/nowhere\n  every: 0s";
+
+fn desk() -> Desk {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    let world = &desk.world;
+    let key = format!("version: 1\n{STATE}");
+    world.write_config(world.config().replacen("version: 1", &key, 1));
+    desk
+}
+
 /// A new database of `ROLE`, and a desk whose state is to be there.
 pub struct Office {
     pub desk: Desk,
@@ -42,7 +54,7 @@ impl Office {
         server.psql("postgres", &role);
         server.psql("postgres", &format!("CREATE DATABASE {name} OWNER {ROLE}"));
         Office {
-            desk: Desk::new(Via::Imap, MAILDIR),
+            desk: desk(),
             database,
             name,
         }
@@ -84,9 +96,9 @@ impl Office {
 
     /// What could not be put on record is tried again for half a minute, and not for ten.
     fn with_short_leases(self) -> Office {
-        let state = format!("state:\n  postgres: '{}'\n  lease: 3s\n", self.by_socket());
+        let state = format!("{STATE}\n  lease: 3s");
         let world = &self.desk.world;
-        world.write_config(world.config() + &state);
+        world.write_config(world.config().replacen(STATE, &state, 1));
         self
     }
 
@@ -180,7 +192,7 @@ fn the_documented_rights_are_enough_and_no_more() {
             server.psql(database, statement);
         }
     };
-    let desk = Desk::new(Via::Imap, MAILDIR);
+    let desk = desk();
     let url = format!(
         "host={} port={} dbname=queuemail user=queuemail",
         server.socket().display(),
@@ -253,8 +265,8 @@ fn mail_comes_once_by_tls_with_a_password_in_the_file() {
     let office = Office::ready();
     let world = &office.desk.world;
     let url = office.by_tls(ROLE, PASSWORD, office.database.server.port());
-    let key = format!("version: 1\nstate:\n  postgres: '{url}'\n  connections: 2");
-    world.write_config(world.config().replacen("version: 1", &key, 1));
+    let key = format!("state:\n  postgres: '{url}'\n  connections: 2\n  every: 0s");
+    world.write_config(world.config().replacen(STATE, &key, 1));
     let sent = office.desk.deliver(0..5);
     for _ in 0..2 {
         let ran = world.run(["-vv", "fetch"]).succeeds();
@@ -323,12 +335,12 @@ fn a_certificate_signs_in() {
         office.name
     );
     let key = format!(
-        "version: 1\nstate:\n  postgres: {url}\n  ca_file: {}\n  certificate: {}\n  private_key: {}",
+        "state:\n  postgres: {url}\n  ca_file: {}\n  certificate: {}\n  private_key: {}",
         office.database.ca_file.display(),
         world.path("client.pem").display(),
         path.display()
     );
-    world.write_config(world.config().replacen("version: 1", &key, 1));
+    world.write_config(world.config().replacen(STATE, &key, 1));
     world.chmod(&path, 0o600);
     world.run(["fetch"]).succeeds().says_nothing();
     world.chmod(&path, 0o644);
@@ -422,7 +434,7 @@ fn who_does_not_get_in_is_told_why() {
 fn what_does_not_go_with_a_state_in_a_database_is_refused() {
     let office = Office::ready();
     let world = &office.desk.world;
-    let whole = world.config();
+    let whole = world.config().replacen(&format!("{STATE}\n"), "", 1);
     let key = format!(
         "version: 1\nstate: {{ postgres: '{}' }}",
         office.by_socket()
@@ -920,7 +932,7 @@ impl Office {
         own.server
             .psql("postgres", &format!("CREATE DATABASE alone OWNER {ROLE}"));
         let office = Office {
-            desk: Desk::new(Via::Imap, MAILDIR),
+            desk: desk(),
             database: own,
             name: "alone".to_owned(),
         };

@@ -93,6 +93,10 @@ fn remedy(place: &Place, err: &postgres::Error) -> (Kind, String) {
             Kind::Config,
             "upgrade the server, or use another one".to_owned(),
         ),
+        Why::Other => (
+            Kind::Config,
+            "use PostgreSQL 14 or later".to_owned(),
+        ),
         Why::NoPassword => (
             Kind::SignIn,
             "set the password in PGPASSFILE or ~/.pgpass (host:port:database:user:password, chmod 600), in PGPASSWORD, or in the URL".to_owned(),

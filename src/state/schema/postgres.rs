@@ -279,7 +279,7 @@ pub struct Meta {
 
 /// What the tables say of themselves, where there are tables.
 pub fn read_meta(reader: &Reader<'_>) -> Result<Option<Meta>, AnyError> {
-    const META: Sql = Sql::both("SELECT version, oldest_program, id, moved_to FROM meta");
+    const META: Sql = Sql::postgres("SELECT version, oldest_program, id, moved_to FROM meta");
     reader.row(&META, &[], |row| {
         Ok(Meta {
             version: row.get(0)?,

@@ -30,6 +30,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long `forget` waits for those who are getting a token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What was read of a shared state is read again after this time.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
 /// When a token was obtained, and until when an access token is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
@@ -66,6 +69,11 @@ pub struct Tokens<'a> {
     observer: Arc<dyn Observer>,
     /// Tokens of this run that could not be kept.
     held: Mutex<HashMap<TokenKey, Token>>,
+    /// Access tokens that were read from a state that hosts share, and when: each mailbox of a run
+    /// asks for the same.
+    read: Mutex<HashMap<TokenKey, (Instant, Token)>>,
+    /// When all that such a state keeps was found where it belongs.
+    settled: Mutex<Option<Instant>>,
 }
 
 impl<'a> Tokens<'a> {
@@ -79,6 +87,8 @@ impl<'a> Tokens<'a> {
             wanted,
             observer,
             held: Mutex::default(),
+            read: Mutex::default(),
+            settled: Mutex::default(),
         }
     }
 
@@ -89,6 +99,11 @@ impl<'a> Tokens<'a> {
     pub fn get(&self, key: &TokenKey, good: impl Fn(Times) -> bool) -> Result<Option<Token>> {
         let held = self.held().get(key).cloned();
         if let Some(token) = held.filter(|token| good(token.times)) {
+            return Ok(Some(token));
+        }
+        let read = self.read().get(key).cloned();
+        let read = read.filter(|(at, token)| at.elapsed() < REMEMBERED && good(token.times));
+        if let Some((_, token)) = read {
             return Ok(Some(token));
         }
         let Some(row) = self.store.token(key)? else {
@@ -102,7 +117,14 @@ impl<'a> Tokens<'a> {
             return Ok(None);
         }
         match row.secret {
-            Some(secret) => Ok(Some(Token { secret, times })),
+            Some(secret) => {
+                let token = Token { secret, times };
+                if self.store.is_shared() && !key.is_refresh() {
+                    let read = (Instant::now(), token.clone());
+                    self.read().insert(key.clone(), read);
+                }
+                Ok(Some(token))
+            }
             None => Ok(self.outside(key)?.filter(|token| good(token.times))),
         }
     }
@@ -260,10 +282,17 @@ impl<'a> Tokens<'a> {
     /// `token_store`. What cannot be moved stays, usable, and is warned of. Costs one look into
     /// the database where there is nothing to do.
     pub fn settle(&self) -> Result<()> {
+        let is_recent = |at: &Instant| at.elapsed() < REMEMBERED;
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if settled.as_ref().is_some_and(is_recent) {
+            return Ok(());
+        }
         let mut misplaced: Vec<TokenKey> = Vec::new();
         if self.wanted.is_some() {
             misplaced.extend(self.store.tokens_here()?);
         }
+        *settled = (misplaced.is_empty() && self.store.is_shared()).then(Instant::now);
+        drop(settled);
         let in_database = !misplaced.is_empty();
         for (key, trace) in self.store.token_traces_of_all("")? {
             let suits = Vault::decode(&trace.place).is_some_and(|v| v.suits(self.wanted));
@@ -464,6 +493,10 @@ impl<'a> Tokens<'a> {
             true => format!("{kind}-{who}-{hash}-2"),
             false => first,
         }
+    }
+
+    fn read(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, (Instant, Token)>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, Token>> {

@@ -7,6 +7,8 @@
 
 mod campaigns;
 mod places;
+mod seen;
+mod sharing;
 mod takeover;
 
 use super::fetch::{Desk, SUPPORT, Via};
@@ -55,7 +57,7 @@ impl State {
     }
 
     /// On a server of its own.
-    fn alone() -> State {
+    pub fn alone() -> State {
         let server = Postgres::start(Some(free_port()), None);
         make(&server, "hosts");
         State {
@@ -137,7 +139,8 @@ impl Fleet {
         let config = desk.world.config();
         let state = |port: u16| {
             let url = database.url(port);
-            format!("state:\n  postgres: {url}\n  lease: {LEASE}s\n")
+            // Each run fetches, however soon it comes after the last one.
+            format!("state:\n  postgres: {url}\n  lease: {LEASE}s\n  every: 0s\n")
         };
         let other = World::with_config(&format!("{config}{}", state(port)));
         desk.world.write_config(config + &state(line.port));

@@ -12,6 +12,8 @@ use std::cell::Cell;
 use std::fs;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,6 +28,10 @@ use tokio_postgres::{Client, Config};
 /// The oldest version that is spoken to.
 const OLDEST: u32 = 14;
 
+/// CockroachDB names its version so, beside that of a PostgreSQL which it takes after. Its rows are
+/// locked otherwise (FOR UPDATE SKIP LOCKED), so that two hosts could have one mailbox.
+const COCKROACH: &str = "crdb_version";
+
 /// How long a connection is given to end in order.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -38,6 +44,17 @@ pub struct Connection {
     /// For the answers to all that was sent together.
     wait: Duration,
     is_broken: Cell<bool>,
+    /// Whom it reaches, and how.
+    pub door: Door,
+    /// The process of the server that serves it, as was said at its beginning.
+    process: Arc<AtomicU32>,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    pub host: String,
+    pub is_encrypted: bool,
 }
 
 impl Connection {
@@ -48,7 +65,7 @@ impl Connection {
             match Connection::of(place, host) {
                 Ok(connection) => return Ok(connection),
                 // The next one would say the same, or must not be asked.
-                Err(err) if matches!(err.why, Why::WeakMethod | Why::NoPassword) => {
+                Err(err) if matches!(err.why, Why::WeakMethod | Why::NoPassword | Why::Other) => {
                     return Err(err);
                 }
                 Err(err) => failure = err,
@@ -66,6 +83,11 @@ impl Connection {
             .map_err(|e| Error::new(Why::Lost, format!("cannot wait for a server: {e}")))?;
         let mut config = config_of(place);
         let watch = Watch::new(place.password.is_some());
+        let process = watch.process();
+        let door = Door {
+            host: host.to_string(),
+            is_encrypted: matches!(host, Host::Name { name, .. } if place.wants_tls(name)),
+        };
         let left = || end.saturating_duration_since(Instant::now());
         let begun = match host {
             Host::Socket(path) => {
@@ -115,6 +137,8 @@ impl Connection {
             end: Cell::new(Some(end)),
             wait: place.wait,
             is_broken: Cell::new(false),
+            door,
+            process,
         };
         connection.check(place, host, version)?;
         Ok(connection)
@@ -131,6 +155,15 @@ impl Connection {
             return Err(Error::new(Why::Standby, text));
         }
         Ok(())
+    }
+
+    /// Whether something stands between that gives each transaction another connection to the server:
+    /// then the process that was told is none of the server's.
+    pub fn is_pooled(&self) -> Result<bool, Error> {
+        let rows = self.ask(&[Request::rows("SELECT pg_backend_pid()::bigint", &[])])?;
+        let row = rows.first().and_then(|answer| answer.rows().first());
+        let process = row.and_then(|row| row.try_get::<_, i64>(0).ok());
+        Ok(process != Some(self.process.load(Ordering::Relaxed).into()))
     }
 
     fn is_standby(&self) -> Result<bool, Error> {
@@ -276,6 +309,10 @@ where
         .await
         .map_err(|_| Error::silent(left))?
         .map_err(failed)?;
+    if connection.parameter(COCKROACH).is_some() {
+        let text = "the server is CockroachDB, which queuemail does not support";
+        return Err(Error::new(Why::Other, text));
+    }
     let version = version(connection.parameter("server_version"));
     Ok((client, tokio::spawn(connection), version))
 }

@@ -26,6 +26,8 @@ pub enum Why {
     Standby,
     /// The server is older than what is needed.
     TooOld,
+    /// It is no PostgreSQL.
+    Other,
     /// The server asks for a password, and none is known.
     NoPassword,
     /// The server asks for the password in a form that gives it away: its name.

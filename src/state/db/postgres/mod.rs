@@ -12,6 +12,7 @@ mod request;
 mod session;
 mod wire;
 
+pub use connection::Door;
 pub use error::{Error, Why};
 pub use place::{Place, Wish};
 pub use request::cell;

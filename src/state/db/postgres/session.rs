@@ -1,7 +1,7 @@
 //! What is asked and done on one connection: in a transaction, as much as can be is sent together.
 
 use super::super::{Durable, Error, Fence, Row, Sql, Value};
-use super::connection::Connection;
+use super::connection::{Connection, Door};
 use super::request::{Answer, Request, params, text};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -215,6 +215,16 @@ impl<'c> Session<'c> {
 
     pub fn is_repeat(&self) -> bool {
         self.is_repeat
+    }
+
+    /// How the server is reached.
+    pub fn door(&self) -> &Door {
+        &self.connection.door
+    }
+
+    /// See [`Connection::is_pooled`].
+    pub fn is_pooled(&self) -> Result<bool, Error> {
+        Ok(self.connection.is_pooled()?)
     }
 
     fn push(&self, request: Request) -> Result<(), Error> {

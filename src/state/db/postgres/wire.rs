@@ -9,6 +9,8 @@ use openssl::x509::X509;
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
@@ -24,10 +26,14 @@ const CLEAR: u32 = 3;
 const MD5: u32 = 5;
 const SASL: [u32; 3] = [10, 11, 12];
 
+/// The letter of a message that says which process of the server serves this connection.
+const PROCESS: u8 = b'K';
+
 /// Where the messages begin in what comes.
 #[derive(Clone, Debug)]
 pub struct Watch {
     has_password: bool,
+    process: Arc<AtomicU32>,
     /// The letter and length of the message that comes now, and a number behind them.
     head: Vec<u8>,
     /// Octets of it still to come.
@@ -38,9 +44,15 @@ impl Watch {
     pub fn new(has_password: bool) -> Watch {
         Watch {
             has_password,
+            process: Arc::default(),
             head: Vec::new(),
             left: 0,
         }
+    }
+
+    /// The process that serves the connection, as the other end says once somebody is signed in.
+    pub fn process(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.process)
     }
 
     /// These came.
@@ -78,7 +90,7 @@ impl Watch {
     /// How much of a message is looked at.
     fn wanted(&self) -> usize {
         match self.head.first() {
-            Some(&AUTHENTICATION) => 9,
+            Some(&(AUTHENTICATION | PROCESS)) => 9,
             _ => 5,
         }
     }
@@ -89,6 +101,10 @@ impl Watch {
     }
 
     fn judge(&self) -> Result<(), Refusal> {
+        if self.head.first() == Some(&PROCESS) {
+            self.process.store(self.number(5), Ordering::Relaxed);
+            return Ok(());
+        }
         match self.number(5) {
             OK => Ok(()),
             CLEAR => Err(Refusal::WeakMethod("password")),
