@@ -1,5 +1,6 @@
 //! `state`: where what is remembered between runs is kept.
 
+use super::ImportArgs;
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -33,4 +34,6 @@ To change the key without an interruption, set on all hosts, one step after the 
   key: [{file: NEW}, {file: OLD}]    the new key encrypts; then run: queuemail state rekey
   key: {file: NEW}")]
     Rekey,
+    /// Take a mailbox over from another program: skip the messages that it has fetched
+    Import(ImportArgs),
 }

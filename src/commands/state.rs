@@ -1,4 +1,6 @@
-//! `state init`, `state show` and `state rekey`: where what is remembered between runs is kept.
+//! `state init`, `state show`, `state rekey` and `state import`: where what is remembered between runs is kept.
+
+mod import;
 
 use super::Context;
 use crate::cli::StateCommand;
@@ -14,6 +16,7 @@ pub fn run(context: &Context, command: &StateCommand) -> Result<()> {
         StateCommand::Init { print: false } => init(context),
         StateCommand::Show => show(context),
         StateCommand::Rekey => rekey(context),
+        StateCommand::Import(args) => import::run(context, args),
     }
 }
 

@@ -17,6 +17,7 @@ mod failure;
 mod health;
 mod heartbeat;
 mod history;
+mod import;
 mod incidents;
 mod lease;
 mod ledger;
@@ -46,6 +47,7 @@ pub use health::{Health, Ran};
 pub use history::{
     About, Answer, Arrived, LOOKED_AT, Origin, Past, Question, Recipient, Sent, What,
 };
+pub use import::ImportedFolder;
 pub use incidents::{Event, Incident, IncidentKind, IncidentName};
 pub use lease::Holder;
 pub use ledger::{

@@ -1,0 +1,56 @@
+//! The lines of a file that another program has written.
+
+use super::{MOST, malformed, too_many, unreadable};
+use crate::files::open_at_once;
+use anyhow::Result;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+/// Octets of a line; the identifier of a message has 70 at most (RFC 1939, UIDL), a name of a
+/// mailbox some hundred.
+const LONGEST: usize = 4096;
+
+/// Hands over each line with its number, from 1 and without its line end.
+///
+/// # Errors
+/// `Usage` where there is no plain file, `Malformed` where a line is too long, or there are too many
+/// of them; and those of `each`.
+pub fn each_line(path: &Path, mut each: impl FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+    let mut file = open(path)?;
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let limit = LONGEST as u64 + 1;
+        let read = file.by_ref().take(limit).read_until(b'\n', &mut line);
+        if read.map_err(|e| unreadable(path, e))? == 0 {
+            break;
+        }
+        if line.len() > LONGEST {
+            let why = format!("it has more than {LONGEST} bytes");
+            return Err(malformed(path, number, &why).into());
+        }
+        if number > MOST {
+            return Err(too_many(path).into());
+        }
+        let end = line.strip_suffix(b"\n").unwrap_or(&line);
+        each(number, end.strip_suffix(b"\r").unwrap_or(end))?;
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<BufReader<File>> {
+    let file = open_at_once(path).map_err(|e| unreadable(path, e))?;
+    let about = file.metadata().map_err(|e| unreadable(path, e))?;
+    match about.is_file() {
+        true => Ok(BufReader::new(file)),
+        false => Err(unreadable(path, "it is not a regular file").into()),
+    }
+}
+
+/// The number that an octet string is, in decimal digits alone.
+pub fn number(text: &[u8]) -> Option<u32> {
+    let is_plain = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(text).ok().filter(|_| is_plain)?;
+    text.parse().ok()
+}
