@@ -50,6 +50,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "mail",
             "oauth",
             "office",
+            "peers",
             "prompt",
             "provision",
             "reach",
@@ -92,7 +93,15 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     (
         "fetch",
         true,
-        &["delivery", "incidents", "mail", "office", "reach", "state"],
+        &[
+            "delivery",
+            "incidents",
+            "mail",
+            "office",
+            "peers",
+            "reach",
+            "state",
+        ],
     ),
     ("incidents", true, &["delivery", "office", "state"]),
     ("provision", true, &[]),
@@ -142,6 +151,11 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("vault", true, &[]),
     ("mail", true, &[]),
     ("oauth", true, &[]),
+    (
+        "peers",
+        true,
+        &["mail::RemoteId", "mail::Traits", "mail::header"],
+    ),
     ("prompt", true, &[]),
 ];
 

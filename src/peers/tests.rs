@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fault::kind_of;
+use crate::mail::RemoteId;
 use proptest::prelude::*;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,7 +24,7 @@ fn uids(program: Program, text: &str, uidvalidity: u32) -> (Vec<u32>, u64) {
     let Fetched::Uids(uids) = memory.fetched else {
         panic!("no UIDs");
     };
-    let found = (0..100).filter(|uid| uids.holds(uidvalidity, *uid));
+    let found = (0..100).filter(|uid: &u32| uids.holds(uidvalidity, &RemoteId::from(*uid)));
     (found.collect(), memory.unclear)
 }
 

@@ -1,6 +1,7 @@
 //! Messages by their UIDs.
 
 use super::lines::number;
+use crate::mail::RemoteId;
 
 /// UIDs of IMAP, each with the UIDVALIDITY that it is good for (RFC 3501 §2.3.1.1). Eight octets for
 /// each.
@@ -14,8 +15,13 @@ impl Uids {
         Uids(pairs)
     }
 
-    pub fn holds(&self, uidvalidity: u32, uid: u32) -> bool {
-        self.0.binary_search(&(uidvalidity, uid)).is_ok()
+    /// Whether this is the id of one of them.
+    pub fn holds(&self, uidvalidity: u32, id: &RemoteId) -> bool {
+        let found = self.0.binary_search_by(|(valid, uid)| {
+            let by_uid = || RemoteId::from(*uid).cmp(id);
+            valid.cmp(&uidvalidity).then_with(by_uid)
+        });
+        found.is_ok()
     }
 
     /// How many there are for this UIDVALIDITY.
@@ -59,8 +65,10 @@ mod tests {
     #[test]
     fn each_uid_is_good_for_its_uidvalidity() {
         let uids = Uids::of(vec![(7, 1), (7, 3), (9, 2), (7, 3)]);
-        assert!(uids.holds(7, 3) && uids.holds(9, 2));
-        assert!(!uids.holds(9, 3) && !uids.holds(7, 2));
+        let holds = |valid, uid: u32| uids.holds(valid, &RemoteId::from(uid));
+        assert!(holds(7, 3) && holds(9, 2));
+        assert!(!holds(9, 3) && !holds(7, 2));
+        assert!(!uids.holds(7, &RemoteId::from("3".to_owned())));
         assert_eq!([uids.count(7), uids.count(8), uids.count(9)], [2, 0, 1]);
         assert_eq!(uids.newest(), Some(9));
         assert_eq!(Uids::of(Vec::new()).newest(), None);

@@ -373,9 +373,7 @@ impl Sorting<'_> {
         self.done.on_record += 1;
         match &mut self.memory.fetched {
             Fetched::Uids(uids) => {
-                let is_there = id
-                    .as_number()
-                    .is_some_and(|uid| uids.holds(self.uidvalidity, uid));
+                let is_there = uids.holds(self.uidvalidity, id);
                 self.remembered += u64::from(is_there);
             }
             Fetched::Copies(copies) => {
@@ -394,9 +392,7 @@ impl Sorting<'_> {
             received: traits.received,
         };
         let was_fetched = match &self.memory.fetched {
-            Fetched::Uids(uids) => id
-                .as_number()
-                .is_some_and(|uid| uids.holds(self.uidvalidity, uid)),
+            Fetched::Uids(uids) => uids.holds(self.uidvalidity, &id),
             Fetched::Read => !traits.unread,
             Fetched::Copies(copies) => match copies.likeness(traits) {
                 Likeness::Same(key) => return self.candidates.add(&row(id), key),

@@ -126,7 +126,7 @@ mod tests {
                 _ => RemoteId::from(format!("AAMk={n}")),
             },
             fingerprint: [u8::try_from(n % 250).unwrap(); 16],
-            received: (n % 3 > 0).then_some(i64::from(n) - 1000),
+            received: (!n.is_multiple_of(3)).then_some(i64::from(n) - 1000),
         };
         for n in 0..5000 {
             spool.add(&message(n), u64::MAX - u64::from(n)).unwrap();
