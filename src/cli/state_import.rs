@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail state import getmail ~/.local/share/getmail/oldmail-… --address support@contoso.com
+  queuemail state import getmail ~/.config/getmail/oldmail-… --address support@contoso.com
   queuemail state import mbsync ~/Mail/support/.mbsyncstate --address support@contoso.com --dry-run
   queuemail state import maildir ~/Mail/support --address support@contoso.com
   queuemail state import fetchmail --read --address support@contoso.com

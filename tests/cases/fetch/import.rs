@@ -3,6 +3,7 @@
 
 use super::{Desk, SUPPORT, Via, assert_same, both, message};
 use crate::killed;
+use crate::memory::peak;
 use crate::world::{Ran, Run};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -497,4 +498,37 @@ fn messages_of_all_sorts_that_are_twice_there_come_once_more_at_most() {
             "without a Message-ID",
         );
     });
+}
+
+/// Of a file of a million lines, and of as many messages as there are in the folder.
+#[test]
+fn a_million_lines_and_many_messages_take_little_memory() {
+    // `QUEUEMAIL_MANY=1000000` measures a folder of that size.
+    let many = std::env::var("QUEUEMAIL_MANY").map_or(20_000, |text| text.parse().unwrap());
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    for n in 0..many {
+        desk.m365.deliver(SUPPORT, "INBOX", &letter(n));
+    }
+    let file = desk.oldmail(
+        (0..1_000_000)
+            .map(|n| u32::MAX - n)
+            .chain(1..=u32::try_from(many).unwrap() - 3),
+    );
+    let began = Instant::now();
+    let (ran, most) = peak(&desk.world, desk.import("getmail", &file).arg("--json"));
+    assert_eq!(ran.code, 0, "{ran}");
+    counts(
+        &ran,
+        &[
+            ("imported", many as u64 - 3),
+            ("new", 3),
+            ("absent", 1_000_000),
+        ],
+    );
+    println!("{many} messages: {most} KiB, {:?}", began.elapsed());
+    assert!(most < 64 << 10, "{most} KiB");
+    let (ran, most) = peak(&desk.world, desk.fetch(&[]));
+    assert_eq!(ran.code, 0, "{ran}");
+    println!("fetched: {most} KiB");
+    assert_eq!(desk.maildir(MAIL).len(), 3);
 }
