@@ -33,7 +33,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     (
         "fuzzing",
         true,
-        &["delivery", "fetch", "mail", "oauth", "relay"],
+        &["delivery", "fetch", "mail", "oauth", "peers", "relay"],
     ),
     ("cli", false, &["config", "net", "shell"]),
     ("usage", false, &["cli", "fault"]),

@@ -11,9 +11,9 @@ Examples:
   queuemail state import maildir ~/Mail/support --address support@contoso.com
   queuemail state import fetchmail --read --address support@contoso.com
 
-Stop the other program first, and import before the first fetch of this address. What is not recognised
-for certain is not skipped: the next fetch delivers it. To fetch skipped messages later: queuemail fetch
---include-skipped. See docs/coming-from.md.")]
+Stop the other program first, and import before the first fetch of this address. A message
+that may or may not have been fetched is not skipped: the next fetch delivers it. To fetch
+skipped messages later: queuemail fetch --include-skipped. See docs/coming-from.md.")]
 pub struct ImportArgs {
     /// The other program; maildir for the messages themselves, from whatever program
     #[arg(value_enum)]

@@ -1,7 +1,7 @@
 //! fetchmail's `.fetchids`: a line `USER@HOST IDENTIFIER` for each message that it has seen by POP3.
 //! By IMAP it keeps nothing.
 
-use super::lines::each_line;
+use super::lines::Input;
 use super::uids::{Uids, of_pop3};
 use super::{Fetched, Memory, malformed};
 use crate::fault::Fault;
@@ -9,13 +9,18 @@ use anyhow::Result;
 use std::path::Path;
 
 pub fn read(path: &Path, users: &[&str]) -> Result<Memory> {
+    of(Input::open(path)?, users)
+}
+
+pub fn of(input: Input<'_>, users: &[&str]) -> Result<Memory> {
+    let path = input.path;
     let is_of = |name: &[u8]| {
         users.iter().map(|user| user.as_bytes()).any(|user| {
             name.get(user.len()) == Some(&b'@') && name[..user.len()].eq_ignore_ascii_case(user)
         })
     };
     let (mut uids, mut unclear) = (Vec::new(), 0);
-    each_line(path, |line, text| {
+    input.each_line(|line, text| {
         let mut words = text
             .split(u8::is_ascii_whitespace)
             .filter(|word| !word.is_empty());

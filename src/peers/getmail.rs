@@ -2,7 +2,7 @@
 //! identifier, NUL and a Unix time. By IMAP the identifier is `UIDVALIDITY/UID`; versions before
 //! 4.22 put the folder's name between them. By POP3 it is the server's own, and there is no folder.
 
-use super::lines::{each_line, number};
+use super::lines::{Input, number};
 use super::uids::{Uids, of_numbers, of_pop3};
 use super::{Fetched, Memory, malformed, unreadable};
 use anyhow::Result;
@@ -14,8 +14,13 @@ pub fn read(path: &Path) -> Result<Memory> {
             .hint("name getmail's file of this mailbox and folder in it, oldmail-HOST-PORT-USER-FOLDER")
             .into());
     }
+    of(Input::open(path)?)
+}
+
+pub fn of(input: Input<'_>) -> Result<Memory> {
+    let path = input.path;
     let (mut uids, mut unclear) = (Vec::new(), 0);
-    each_line(path, |line, text| {
+    input.each_line(|line, text| {
         if text.trim_ascii().is_empty() {
             return Ok(());
         }

@@ -2,11 +2,12 @@
 //! are others: what is in `.Sent` was not fetched.
 
 use super::copies::Copies;
-use super::{Fetched, MOST, Memory, too_many, unreadable};
+use super::{Fetched, MOST, Memory, NOT_REGULAR, too_many, unreadable};
 use crate::fault::Fault;
 use crate::mail::Traits;
 use crate::mail::header::header_end;
 use anyhow::Result;
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -54,6 +55,8 @@ fn add(copies: &mut Copies, path: &Path) -> Result<()> {
             path.display()
         ))
         .hint("run the same command again"),
+        // A link, which is not followed.
+        _ if Errno::from_io_error(&err) == Some(Errno::LOOP) => unreadable(path, NOT_REGULAR),
         _ => unreadable(path, err),
     };
     let mut file = open(path).map_err(wrong)?;
@@ -87,7 +90,7 @@ fn open(path: &Path) -> io::Result<File> {
     .open(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(io::Error::other("it is not a regular file")),
+        false => Err(io::Error::other(NOT_REGULAR)),
     }
 }
 

@@ -4,7 +4,7 @@
 //! the message was not fetched (`^`, `!`), or that its copy has expired (`~`, `X`). Versions before 1.4
 //! called the sides master and slave.
 
-use super::lines::{each_line, number};
+use super::lines::{Input, number};
 use super::uids::Uids;
 use super::{Fetched, Memory, malformed, unreadable};
 use crate::fault::Fault;
@@ -20,15 +20,20 @@ pub fn read(path: &Path) -> Result<Memory> {
         false => path.to_owned(),
     };
     refuse_unfinished(&path)?;
+    of(Input::open(&path)?)
+}
+
+pub fn of(input: Input<'_>) -> Result<Memory> {
+    let path = input.path;
     let (mut uidvalidity, mut in_header, mut last) = (None, true, 0);
     let (mut uids, mut unclear) = (Vec::new(), 0);
-    each_line(&path, |line, text| {
+    input.each_line(|line, text| {
         last = line;
         if in_header && text.is_empty() {
             in_header = false;
             return match uidvalidity {
                 Some(_) => Ok(()),
-                None => Err(malformed(&path, line, "FarUidValidity is missing above it").into()),
+                None => Err(malformed(path, line, "FarUidValidity is missing above it").into()),
             };
         }
         let mut words = text.split(|&b| b == b' ').filter(|word| !word.is_empty());
@@ -43,7 +48,7 @@ pub fn read(path: &Path) -> Result<Memory> {
                 }
                 _ => {
                     let why = "it is not as mbsync 1.1 to 1.5 writes it: a name and a number";
-                    return Err(malformed(&path, line, why).into());
+                    return Err(malformed(path, line, why).into());
                 }
             }
         }
@@ -53,7 +58,7 @@ pub fn read(path: &Path) -> Result<Memory> {
         };
         let (Some(far), Some(near)) = (far, near) else {
             let why = "it is not as mbsync writes it: two UIDs and flags";
-            return Err(malformed(&path, line, why).into());
+            return Err(malformed(path, line, why).into());
         };
         match (far, uidvalidity) {
             // It is on the near side alone.
@@ -68,7 +73,7 @@ pub fn read(path: &Path) -> Result<Memory> {
     })?;
     if in_header {
         let why = "the file ends here, before the empty line that ends its header";
-        return Err(malformed(&path, last.max(1), why).into());
+        return Err(malformed(path, last.max(1), why).into());
     }
     Ok(Memory {
         fetched: Fetched::Uids(Uids::of(uids)),

@@ -10,6 +10,8 @@
 
 mod copies;
 mod fetchmail;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 mod getmail;
 mod lines;
 mod maildir;
@@ -25,6 +27,8 @@ use std::path::Path;
 
 /// So many messages are read, twice what Exchange keeps in a folder.
 const MOST: usize = 2_000_000;
+
+const NOT_REGULAR: &str = "it is not a regular file";
 
 /// A program, or a store that any of them fills.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,14 @@ impl Program {
             Program::Mbsync => "mbsync",
             Program::Maildir => "maildir",
             Program::Wsgetmail => "wsgetmail",
+        }
+    }
+
+    /// Who has fetched what it keeps, for people.
+    pub fn owner(self) -> &'static str {
+        match self {
+            Program::Maildir => "the program that filled the Maildir",
+            other => other.name(),
         }
     }
 

@@ -238,9 +238,7 @@ fn a_million_lines_take_little_memory_and_a_long_one_none() {
 proptest! {
     #[test]
     fn nothing_panics(text in "(FarUidValidity 7\n|\n|[0-9]{1,11}|[ @/>~^]|\\PC|\0|a@b x|\r\n){0,40}") {
-        for program in FILES {
-            let _ = read_text(program, text.as_bytes());
-        }
+        fuzz::files(text.as_bytes());
         let folder = maildir(&[("cur/1", text.as_bytes())]);
         let _ = read(Program::Maildir, folder.path(), USERS);
     }

@@ -22,6 +22,7 @@ use crate::shell;
 use crate::state::{
     FolderRecord, ImportedFolder, Lock, LockName, SkippedRecord, Standing, Store, WaitName,
 };
+use crate::wording::messages;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use spool::Spool;
@@ -93,10 +94,14 @@ pub fn import(
 ) -> Result<Imported> {
     let names = [order.address.to_owned()];
     let planned = plan(office, store, &orders(&names))?;
-    if let Some((_, err)) = planned.without_place.into_iter().next() {
-        return Err(err);
-    }
-    let task = planned.tasks.first().context("no mailbox was planned")?;
+    // A queue may have the name of an address.
+    let mut tasks = planned.tasks.iter();
+    let Some(task) = tasks.find(|task| task.entry.is_of(order.address)) else {
+        let without_place = planned.without_place.into_iter();
+        let mut errors = without_place.filter(|(name, _)| name.eq_ignore_ascii_case(order.address));
+        let error = errors.next().map(|(_, err)| err);
+        return Err(error.context("no mailbox was planned")?);
+    };
     let job = &task.job;
     let folder = folder(job, order.folder)?;
     let mailbox = &*mailbox_key(&job.address);
@@ -125,6 +130,7 @@ pub fn import(
         lock: &lock,
         order,
         memory,
+        means,
     }
     .folder(mailbox, folder);
     mailbox.close();
@@ -180,6 +186,7 @@ struct Import<'a> {
     lock: &'a Lock,
     order: &'a ImportOrder<'a>,
     memory: Memory,
+    means: &'a Means,
 }
 
 impl Import<'_> {
@@ -204,6 +211,12 @@ impl Import<'_> {
                 .into());
         }
         self.refuse_useless(name, uidvalidity)?;
+        self.means.observer.step(&format!(
+            "`{}` folder `{name}`: comparing {} with what {} has fetched",
+            job.address,
+            messages(opened.exists.into()),
+            self.order.program.owner()
+        ));
         let begins = match job.start {
             Start::On(_) => start::at_first(job, store, mailbox, &address, &key, uidvalidity)?,
             // What the other program has fetched is what was there before.
@@ -265,21 +278,12 @@ impl Import<'_> {
     /// Refuses what says nothing of the folder as it is now.
     fn refuse_useless(&self, name: &str, uidvalidity: u32) -> Result<()> {
         let program = self.order.program.name();
-        let instead = format!(
-            "if {program} delivered into a Maildir: queuemail state import maildir MAILDIR --address {}; or set where to begin: queuemail queue set {} --address {} --start DATE",
-            shell::quote(&self.job.address),
-            shell::quote(&self.job.queue),
-            shell::quote(&self.job.address),
-        );
         let what = match &self.memory.fetched {
             Fetched::Uids(uids) => match (uids.newest(), uidvalidity) {
-                (None, _) if self.memory.unclear > 0 => {
-                    format!(
-                        "none of the {} messages that {program} remembers can be told by its UID of IMAP",
-                        self.memory.unclear
-                    )
-                }
-                (None, _) => format!("{program} remembers no message"),
+                (None, _) if self.memory.unclear > 0 => format!(
+                    "none of the {} that {program} remembers can be told by its UID of IMAP",
+                    messages(self.memory.unclear)
+                ),
                 (Some(_), 0) => format!(
                     "{program} remembers UIDs of IMAP, but queuemail reads `{}` by Graph, where messages have no UIDs",
                     self.job.address
@@ -289,13 +293,27 @@ impl Import<'_> {
                 ),
                 _ => return Ok(()),
             },
-            Fetched::Copies(copies) if copies.is_empty() => match self.memory.unclear {
-                0 => "the Maildir contains no message".to_owned(),
-                n => format!("none of the {n} messages in the Maildir has a Message-ID"),
-            },
+            Fetched::Copies(copies) if copies.is_empty() && self.memory.unclear > 0 => format!(
+                "none of the {} in the Maildir has a Message-ID",
+                messages(self.memory.unclear)
+            ),
             Fetched::Copies(_) | Fetched::Read => return Ok(()),
         };
-        Err(Fault::usage(what).hint(instead).into())
+        let (queue, address) = (
+            shell::quote(&self.job.queue),
+            shell::quote(&self.job.address),
+        );
+        let mut fault = Fault::usage(what);
+        if self.order.program != Program::Maildir {
+            fault = fault.hint(format!(
+                "if {program} delivered into a Maildir: queuemail state import maildir MAILDIR --address {address}"
+            ));
+        }
+        Err(fault
+            .hint(format!(
+                "or set the day where fetching begins: queuemail queue set {queue} --address {address} --start DATE"
+            ))
+            .into())
     }
 }
 

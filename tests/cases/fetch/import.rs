@@ -352,7 +352,14 @@ fn what_says_nothing_of_the_folder_is_refused_with_another_road() {
     desk.import("getmail", &pop3)
         .args(["--folder", "INBOX"])
         .fails(64)
-        .mentions("none of the 2 messages that getmail remembers can be told by its UID");
+        .mentions("none of the 2 messages that getmail remembers can be told by its UID")
+        .mentions("queuemail queue set support --address support@contoso.example --start");
+    // Who has fetched nothing has left all of it to us.
+    let nothing = desk.world.write("nothing", "");
+    let of_sales = desk
+        .import("getmail", &nothing)
+        .args(["--folder", "Sales", "--json"]);
+    counts(&of_sales.succeeds(), &[("imported", 0), ("new", 0)]);
     desk.world
         .run(["state", "import", "getmail", "x", "--address", "support"])
         .fails(64)
