@@ -52,5 +52,6 @@ pub fn of(input: Input<'_>, users: &[&str]) -> Result<Memory> {
     Ok(Memory {
         fetched: Fetched::Uids(Uids::of(uids)),
         unclear,
+        folder: None,
     })
 }

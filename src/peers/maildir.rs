@@ -7,7 +7,6 @@ use crate::fault::Fault;
 use crate::mail::Traits;
 use crate::mail::header::header_end;
 use anyhow::Result;
-use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -33,6 +32,13 @@ pub fn read(path: &Path) -> Result<Memory> {
             if entry.file_name().as_bytes().starts_with(b".") {
                 continue;
             }
+            // Nothing else is opened: a device would notice.
+            let kind = entry
+                .file_type()
+                .map_err(|e| unreadable(&entry.path(), e))?;
+            if !kind.is_file() {
+                return Err(unreadable(&entry.path(), NOT_REGULAR).into());
+            }
             count += 1;
             if count > MOST {
                 return Err(too_many(path).into());
@@ -44,6 +50,7 @@ pub fn read(path: &Path) -> Result<Memory> {
     Ok(Memory {
         fetched: Fetched::Copies(copies.sorted()),
         unclear,
+        folder: None,
     })
 }
 
@@ -55,8 +62,6 @@ fn add(copies: &mut Copies, path: &Path) -> Result<()> {
             path.display()
         ))
         .hint("run the same command again"),
-        // A link, which is not followed.
-        _ if Errno::from_io_error(&err) == Some(Errno::LOOP) => unreadable(path, NOT_REGULAR),
         _ => unreadable(path, err),
     };
     let mut file = open(path).map_err(wrong)?;

@@ -78,6 +78,7 @@ pub fn of(input: Input<'_>) -> Result<Memory> {
     Ok(Memory {
         fetched: Fetched::Uids(Uids::of(uids)),
         unclear,
+        folder: None,
     })
 }
 

@@ -19,6 +19,7 @@ mod mbsync;
 mod uids;
 
 pub use copies::{Copies, Likeness};
+pub use getmail::as_in_a_name;
 pub use uids::Uids;
 
 use crate::fault::{Fault, Kind};
@@ -71,6 +72,8 @@ pub struct Memory {
     /// So many messages are remembered by something that says nothing of a message of the folder:
     /// the identifiers of POP3, a copy without a Message-ID, a placeholder.
     pub unclear: u64,
+    /// The folder that it is about, as the name of a file has it: see [`as_in_a_name`].
+    pub folder: Option<String>,
 }
 
 /// Which messages were fetched.
@@ -90,7 +93,7 @@ pub enum Fetched {
 /// understood, `TryLater` where the program is still at work.
 pub fn read(program: Program, path: &Path, users: &[&str]) -> Result<Memory> {
     match program {
-        Program::Getmail => getmail::read(path),
+        Program::Getmail => getmail::read(path, users),
         Program::Fetchmail => fetchmail::read(path, users),
         Program::Mbsync => mbsync::read(path),
         Program::Maildir => maildir::read(path),

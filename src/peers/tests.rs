@@ -58,6 +58,43 @@ fn getmail_names_messages_by_uidvalidity_and_uid() {
 }
 
 #[test]
+fn the_name_of_getmails_file_tells_whose_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, "7/1\u{0}5\n").unwrap();
+        read(Program::Getmail, &path, USERS).map(|memory| memory.folder)
+    };
+    for (name, expected) in [
+        (
+            "oldmail-outlook.office365.com-993-Support@contoso.com-INBOX",
+            Some("INBOX"),
+        ),
+        (
+            "oldmail-localhost-993-reader-INBOX.Sales-EU",
+            Some("INBOX.Sales-EU"),
+        ),
+        ("oldmail-localhost-995-reader", None),
+        ("oldmail-reader-993-reader-A", Some("A")),
+        ("any-name", None),
+    ] {
+        assert_eq!(read(name).unwrap().as_deref(), expected, "{name}");
+    }
+    for name in [
+        "oldmail-outlook.office365.com-993-sales@contoso.com-INBOX",
+        "oldmail-outlook.office365.com-993-support@contoso.com.example-INBOX",
+        "oldmail-outlook.office365.com-993-xsupport@contoso.com-INBOX",
+    ] {
+        let err = read(name).unwrap_err();
+        assert!(
+            err.to_string().contains("is the file of another user"),
+            "{err}"
+        );
+    }
+    assert_eq!(as_in_a_name("INBOX/Sales\\//EU:", '.'), "INBOX.Sales.EU.");
+}
+
+#[test]
 fn fetchmail_names_messages_by_pop3_and_each_mailbox_by_its_user() {
     let text = "support@contoso.com@outlook.office365.com 0000000100000007\n\
                 READER@localhost 0000000200000007\n\

@@ -31,6 +31,13 @@ impl Uids {
         (end - start) as u64
     }
 
+    /// The highest one for this UIDVALIDITY.
+    pub fn highest(&self, uidvalidity: u32) -> Option<RemoteId> {
+        let end = self.0.partition_point(|(v, _)| *v <= uidvalidity);
+        let (valid, uid) = self.0[..end].last()?;
+        (*valid == uidvalidity).then(|| RemoteId::from(*uid))
+    }
+
     /// The greatest UIDVALIDITY that there are UIDs for: the newest, as servers give them.
     pub fn newest(&self) -> Option<u32> {
         self.0.last().map(|(uidvalidity, _)| *uidvalidity)
@@ -71,6 +78,8 @@ mod tests {
         assert!(!uids.holds(7, &RemoteId::from("3".to_owned())));
         assert_eq!([uids.count(7), uids.count(8), uids.count(9)], [2, 0, 1]);
         assert_eq!(uids.newest(), Some(9));
+        let highest = [7, 8, 9].map(|valid| uids.highest(valid));
+        assert_eq!(highest, [Some(3.into()), None, Some(2.into())]);
         assert_eq!(Uids::of(Vec::new()).newest(), None);
     }
 

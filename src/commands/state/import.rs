@@ -34,6 +34,7 @@ fn memory(args: &ImportArgs, program: Program, users: &[&str]) -> Result<Memory>
         (None, true) if program.marks_as_read() => Ok(Memory {
             fetched: Fetched::Read,
             unclear: 0,
+            folder: None,
         }),
         (None, true) => Err(Fault::usage(format!(
             "`--read` does not go with `{name}`, which keeps a record of its own: give its PATH"

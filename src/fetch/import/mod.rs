@@ -13,10 +13,10 @@ use super::verdict::{held, waits};
 use super::{Job, folder_key, identity, mailbox_key, restored, start};
 use crate::config::{AfterFetch, Start};
 use crate::fault::{Fault, Scene};
-use crate::mail::{Detail, Listed, Mailbox, Query, RemoteId, Traits};
+use crate::mail::{self, Detail, Listed, Mailbox, Query, RemoteId, Traits};
 use crate::means::Means;
 use crate::office::Office;
-use crate::peers::{Copies, Fetched, Likeness, Memory, Program};
+use crate::peers::{Copies, Fetched, Likeness, Memory, Program, as_in_a_name};
 use crate::reach::{Mailboxes, Wanted};
 use crate::shell;
 use crate::state::{
@@ -192,6 +192,7 @@ struct Import<'a> {
 impl Import<'_> {
     fn folder(self, mailbox: &mut dyn Mailbox, name: &str) -> Result<Imported> {
         let (job, store) = (self.job, self.store);
+        self.refuse_another(name)?;
         let opened = mailbox.open(name, false)?;
         let uidvalidity = opened.uidvalidity;
         let key = folder_key(job, name, store, mailbox, &[])?;
@@ -210,7 +211,7 @@ impl Import<'_> {
                 ))
                 .into());
         }
-        self.refuse_useless(name, uidvalidity)?;
+        self.refuse_useless(name, &opened)?;
         self.means.observer.step(&format!(
             "`{}` folder `{name}`: comparing {} with what {} has fetched",
             job.address,
@@ -275,11 +276,27 @@ impl Import<'_> {
         })
     }
 
+    /// Refuses what is about another folder, by the name of its file.
+    fn refuse_another(&self, name: &str) -> Result<()> {
+        let Some(told) = &self.memory.folder else {
+            return Ok(());
+        };
+        let own = as_in_a_name(name, '.');
+        // Other letters may be encoded.
+        if !own.is_ascii() || !told.is_ascii() || own.eq_ignore_ascii_case(told) {
+            return Ok(());
+        }
+        let what = format!("by its name, the file is of folder `{told}`, not of `{name}`");
+        Err(Fault::usage(what)
+            .hint("name the folder with --folder, or another file")
+            .into())
+    }
+
     /// Refuses what says nothing of the folder as it is now.
-    fn refuse_useless(&self, name: &str, uidvalidity: u32) -> Result<()> {
+    fn refuse_useless(&self, name: &str, opened: &mail::Folder) -> Result<()> {
         let program = self.order.program.name();
         let what = match &self.memory.fetched {
-            Fetched::Uids(uids) => match (uids.newest(), uidvalidity) {
+            Fetched::Uids(uids) => match (uids.newest(), opened.uidvalidity) {
                 (None, _) if self.memory.unclear > 0 => format!(
                     "none of the {} that {program} remembers can be told by its UID of IMAP",
                     messages(self.memory.unclear)
@@ -291,7 +308,12 @@ impl Import<'_> {
                 (Some(newest), now) if uids.count(now) == 0 => format!(
                     "{program} remembers UIDs of UIDVALIDITY {newest}, but folder `{name}` has UIDVALIDITY {now}: its messages have other UIDs now, or it is another folder"
                 ),
-                _ => return Ok(()),
+                (_, now) => match (uids.highest(now), &opened.next) {
+                    (Some(highest), Some(next)) if highest >= *next => format!(
+                        "{program} remembers UID {highest}, but folder `{name}` has not given it yet (UIDNEXT is {next}): it is the state of another mailbox, or the mailbox was restored"
+                    ),
+                    _ => return Ok(()),
+                },
             },
             Fetched::Copies(copies) if copies.is_empty() && self.memory.unclear > 0 => format!(
                 "none of the {} in the Maildir has a Message-ID",

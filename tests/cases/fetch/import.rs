@@ -83,6 +83,7 @@ fn what_is_known_by_its_uid_is_not_delivered_again() {
     let old = desk.put(0..5);
     let new = desk.put(5..8);
     // One that is gone from the server, and one that never was a UID.
+    desk.m365.set_uidnext(SUPPORT, "INBOX", 100);
     let file = desk.oldmail([1, 2, 3, 4, 5, 90].into_iter());
     let mut text = fs::read(&file).unwrap();
     text.extend(b"AAMkPop\x005\n");
@@ -360,6 +361,31 @@ fn what_says_nothing_of_the_folder_is_refused_with_another_road() {
         .import("getmail", &nothing)
         .args(["--folder", "Sales", "--json"]);
     counts(&of_sales.succeeds(), &[("imported", 0), ("new", 0)]);
+    // Of another mailbox, which has the same UIDVALIDITY as many have on Exchange.
+    desk.m365.set_uidvalidity(SUPPORT, "INBOX", 14);
+    let other = desk.oldmail([1, 4].into_iter());
+    desk.import("getmail", &other)
+        .args(["--folder", "INBOX"])
+        .fails(64)
+        .mentions(
+            "getmail remembers UID 4, but folder `INBOX` has not given it yet (UIDNEXT is 4)",
+        );
+    for (name, words) in [
+        (
+            "oldmail-outlook.office365.com-993-sales@contoso.example-INBOX",
+            "of another user",
+        ),
+        (
+            "oldmail-outlook.office365.com-993-support@contoso.example-Sales",
+            "the file is of folder `Sales`, not of `INBOX`",
+        ),
+    ] {
+        let named = desk.world.write(name, "14/1\x005\n");
+        desk.import("getmail", &named)
+            .args(["--folder", "INBOX"])
+            .fails(64)
+            .mentions(words);
+    }
     desk.world
         .run(["state", "import", "getmail", "x", "--address", "support"])
         .fails(64)
@@ -516,11 +542,8 @@ fn a_million_lines_and_many_messages_take_little_memory() {
     for n in 0..many {
         desk.m365.deliver(SUPPORT, "INBOX", &letter(n));
     }
-    let file = desk.oldmail(
-        (0..1_000_000)
-            .map(|n| u32::MAX - n)
-            .chain(1..=u32::try_from(many).unwrap() - 3),
-    );
+    desk.m365.set_uidnext(SUPPORT, "INBOX", 3_000_000);
+    let file = desk.oldmail((2_000_000..3_000_000).chain(1..=u32::try_from(many).unwrap() - 3));
     let began = Instant::now();
     let (ran, most) = peak(&desk.world, desk.import("getmail", &file).arg("--json"));
     assert_eq!(ran.code, 0, "{ran}");
