@@ -53,5 +53,6 @@ pub fn of(input: Input<'_>, users: &[&str]) -> Result<Memory> {
         fetched: Fetched::Uids(Uids::of(uids)),
         unclear,
         folder: None,
+        witnesses: None,
     })
 }

@@ -111,5 +111,6 @@ pub fn of(input: Input<'_>) -> Result<Memory> {
         fetched: Fetched::Uids(Uids::of(uids)),
         unclear,
         folder: None,
+        witnesses: None,
     })
 }

@@ -51,6 +51,7 @@ pub fn read(path: &Path) -> Result<Memory> {
         fetched: Fetched::Copies(copies.sorted()),
         unclear,
         folder: None,
+        witnesses: None,
     })
 }
 

@@ -6,8 +6,9 @@
 
 use super::lines::{Input, number};
 use super::uids::Uids;
-use super::{Fetched, Memory, malformed, unreadable};
+use super::{Copies, Fetched, Memory, maildir, malformed, unreadable};
 use crate::fault::Fault;
+use crate::files::folder_of;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,24 @@ pub fn read(path: &Path) -> Result<Memory> {
         false => path.to_owned(),
     };
     refuse_unfinished(&path)?;
-    of(Input::open(&path)?)
+    let memory = of(Input::open(&path)?)?;
+    Ok(Memory {
+        witnesses: witnesses(&path)?,
+        ..memory
+    })
+}
+
+/// With `SyncState *` the state lies in the Maildir that it is about. Its numbers alone do not tell one
+/// mailbox of Exchange from another: the INBOX of many has the same UIDVALIDITY.
+fn witnesses(path: &Path) -> Result<Option<Copies>> {
+    let folder = folder_of(path);
+    if !folder.join("cur").is_dir() || !folder.join("new").is_dir() {
+        return Ok(None);
+    }
+    Ok(match maildir::read(folder)?.fetched {
+        Fetched::Copies(copies) if !copies.is_empty() => Some(copies),
+        _ => None,
+    })
 }
 
 pub fn of(input: Input<'_>) -> Result<Memory> {
@@ -79,6 +97,7 @@ pub fn of(input: Input<'_>) -> Result<Memory> {
         fetched: Fetched::Uids(Uids::of(uids)),
         unclear,
         folder: None,
+        witnesses: None,
     })
 }
 

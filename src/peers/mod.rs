@@ -74,6 +74,8 @@ pub struct Memory {
     pub unclear: u64,
     /// The folder that it is about, as the name of a file has it: see [`as_in_a_name`].
     pub folder: Option<String>,
+    /// Messages that lie beside what names them by UIDs: some of those should be among them.
+    pub witnesses: Option<Copies>,
 }
 
 /// Which messages were fetched.

@@ -35,6 +35,7 @@ fn memory(args: &ImportArgs, program: Program, users: &[&str]) -> Result<Memory>
             fetched: Fetched::Read,
             unclear: 0,
             folder: None,
+            witnesses: None,
         }),
         (None, true) => Err(Fault::usage(format!(
             "`--read` does not go with `{name}`, which keeps a record of its own: give its PATH"

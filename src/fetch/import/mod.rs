@@ -2,35 +2,33 @@
 //! that it is not delivered again.
 //!
 //! Every message that the folder holds is held against what the program remembers (`peers`), by its
-//! UID, by a copy of it, or by its being read. Whatever is in doubt is left for the next fetch. What
-//! is found goes into a file on its way (`spool`), and from there on record in one transaction.
+//! UID, by a copy of it, or by its being read (`sorting`). Whatever is in doubt is left for the next
+//! fetch. What is found goes into a file on its way (`spool`), and from there on record in one transaction.
 
+mod sorting;
 mod spool;
 
-use super::pile::Pile;
+pub use sorting::Imported;
+
 use super::plan::{Orders, Work, plan};
 use super::verdict::{held, waits};
-use super::{Job, folder_key, identity, mailbox_key, restored, start};
+use super::{Job, folder_key, mailbox_key, restored, start};
 use crate::config::{AfterFetch, Start};
 use crate::fault::{Fault, Scene};
-use crate::mail::{self, Detail, Listed, Mailbox, Query, RemoteId, Traits};
+use crate::mail::{self, Mailbox};
 use crate::means::Means;
 use crate::office::Office;
-use crate::peers::{Copies, Fetched, Likeness, Memory, Program, as_in_a_name};
+use crate::peers::{Fetched, Memory, Program, as_in_a_name};
 use crate::reach::{Mailboxes, Wanted};
 use crate::shell;
-use crate::state::{
-    FolderRecord, ImportedFolder, Lock, LockName, SkippedRecord, Standing, Store, WaitName,
-};
+use crate::state::{ImportedFolder, Lock, LockName, Store, WaitName};
 use crate::wording::messages;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use spool::Spool;
+use sorting::Sorting;
 use std::cell::Cell;
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 
-/// Messages that are looked at together.
+/// Messages that are read from the spool together.
 const AT_ONCE: usize = 2000;
 
 /// What is to be imported, and where to.
@@ -41,28 +39,6 @@ pub struct ImportOrder<'o> {
     pub folder: Option<&'o str>,
     /// Count, and put nothing on record.
     pub dry_run: bool,
-}
-
-/// What came of it: of each message that the folder holds, where it belongs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Imported {
-    pub queue: String,
-    pub address: String,
-    pub folder: String,
-    /// Fetched by the other program, and on record as skipped from now on.
-    pub imported: u64,
-    /// On record before.
-    pub on_record: u64,
-    /// Perhaps fetched by the other program: the next fetch delivers them.
-    pub in_doubt: u64,
-    /// Not fetched by the other program.
-    pub new: u64,
-    /// Of these two, so many are from before the folder's start, and the next fetch skips them.
-    pub before_start: u64,
-    /// Remembered by the other program, and not in the folder.
-    pub absent: u64,
-    /// As of [`Memory`].
-    pub unclear: u64,
 }
 
 /// The mailbox of an address, and the names that it is known by.
@@ -223,33 +199,13 @@ impl Import<'_> {
             // What the other program has fetched is what was there before.
             Start::All | Start::Now => None,
         };
-        let mut found = Sorting {
-            record: record.as_ref(),
-            uidvalidity,
-            horizon: begins
-                .as_deref()
-                .map(|text| start::Horizon::read(store, text))
-                .transpose()?,
-            memory: self.memory,
-            chosen: Spool::new(&job.scratch)?,
-            candidates: Spool::new(&job.scratch)?,
-            remembered: 0,
-            hasher: RandomState::new(),
-            seen: HashSet::new(),
-            done: Imported::default(),
-        };
+        let horizon = begins.as_deref();
+        let horizon = horizon.map(|text| start::Horizon::read(store, text));
+        let mut found = Sorting::new(self.memory, &job.scratch, record.as_ref(), uidvalidity)?;
+        found.horizon = horizon.transpose()?;
         found.all(job, store, mailbox)?;
-        let mut done = found.done;
-        done.unclear = found.memory.unclear;
-        done.absent = match &found.memory.fetched {
-            Fetched::Uids(uids) => {
-                let seen = found.chosen.count() + found.remembered;
-                uids.count(uidvalidity).saturating_sub(seen)
-            }
-            Fetched::Copies(copies) => copies.left(),
-            Fetched::Read => 0,
-        };
-        done.imported = found.chosen.count();
+        found.refuse_unwitnessed(self.order.program, name)?;
+        let mut done = found.counted();
         if done.imported == 0 && record.is_none() && job.start == Start::Now {
             // Nothing goes on record: fetching has not begun.
             done.before_start = done.new + done.in_doubt;
@@ -336,162 +292,5 @@ impl Import<'_> {
                 "or set the day where fetching begins: queuemail queue set {queue} --address {address} --start DATE"
             ))
             .into())
-    }
-}
-
-/// The messages of a folder on their way to where they belong.
-struct Sorting<'a> {
-    record: Option<&'a FolderRecord>,
-    uidvalidity: u32,
-    horizon: Option<start::Horizon>,
-    memory: Memory,
-    /// To be put on record.
-    chosen: Spool,
-    /// Alike to a copy that another message may have a better right to.
-    candidates: Spool,
-    /// On record before, and remembered by the other program by their UIDs.
-    remembered: u64,
-    hasher: RandomState,
-    /// Digests of ids that are texts: a listing of Graph may give one twice.
-    seen: HashSet<u64>,
-    done: Imported,
-}
-
-impl Sorting<'_> {
-    fn all(&mut self, job: &Job, store: &Store, mailbox: &mut dyn Mailbox) -> Result<()> {
-        let query = Query {
-            detail: Some(Detail::Likeness),
-            ..Query::default()
-        };
-        let mut bare = Pile::new(&job.scratch);
-        mailbox.list(&query, &mut |page| {
-            let (told, untold): (Vec<Listed>, Vec<Listed>) =
-                page.into_iter().partition(|one| one.traits.is_some());
-            untold.into_iter().try_for_each(|one| bare.add(one))?;
-            let told = told
-                .into_iter()
-                .filter_map(|one| Some((one.id, *one.traits?)));
-            self.sort(store, told.collect())
-        })?;
-        for ids in bare.sort()?.pages(AT_ONCE) {
-            let ids = ids?;
-            let mut told = mailbox.describe(&ids, Detail::Likeness)?;
-            let known: HashSet<RemoteId> = told.iter().map(|(id, _)| id.clone()).collect();
-            let silent: Vec<RemoteId> = ids.into_iter().filter(|id| !known.contains(id)).collect();
-            if !silent.is_empty() {
-                // Their ids are all that is known of them.
-                let present = mailbox.present(&silent)?.into_iter();
-                told.extend(present.map(|id| (id, untold())));
-            }
-            self.sort(store, told)?;
-        }
-        self.settle_candidates()
-    }
-
-    /// Sorts messages of a page, each once.
-    fn sort(&mut self, store: &Store, mut page: Vec<(RemoteId, Traits)>) -> Result<()> {
-        page.retain(|(id, _)| id.ascends() || self.seen.insert(self.hasher.hash_one(id)));
-        let ids: Vec<RemoteId> = page.iter().map(|(id, _)| id.clone()).collect();
-        let known = match self.record {
-            Some(record) => store.accounted(record.id, record.epoch, &ids)?,
-            None => Default::default(),
-        };
-        for (id, traits) in page {
-            let standing = known
-                .get(&id)
-                .filter(|standing| **standing != Standing::Pending);
-            match standing {
-                Some(_) => self.keep_known(&id, &traits),
-                None => self.sort_one(id, &traits)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// What is on record is remembered for this message alone, and not for another one like it.
-    fn keep_known(&mut self, id: &RemoteId, traits: &Traits) {
-        self.done.on_record += 1;
-        match &mut self.memory.fetched {
-            Fetched::Uids(uids) => {
-                let is_there = uids.holds(self.uidvalidity, id);
-                self.remembered += u64::from(is_there);
-            }
-            Fetched::Copies(copies) => {
-                if let Likeness::Same(key) = copies.likeness(traits) {
-                    copies.take(key);
-                }
-            }
-            Fetched::Read => {}
-        }
-    }
-
-    fn sort_one(&mut self, id: RemoteId, traits: &Traits) -> Result<()> {
-        let row = |id| SkippedRecord {
-            remote: id,
-            fingerprint: identity::of_skipped(&traits.message_id, traits.received, &traits.subject),
-            received: traits.received,
-        };
-        let was_fetched = match &self.memory.fetched {
-            Fetched::Uids(uids) => uids.holds(self.uidvalidity, &id),
-            Fetched::Read => !traits.unread,
-            Fetched::Copies(copies) => match copies.likeness(traits) {
-                Likeness::Same(key) => return self.candidates.add(&row(id), key),
-                Likeness::InDoubt => {
-                    self.leave(&id, traits.received);
-                    self.done.in_doubt += 1;
-                    return Ok(());
-                }
-                Likeness::Unlike => false,
-            },
-        };
-        if was_fetched {
-            return self.chosen.add(&row(id), 0);
-        }
-        self.leave(&id, traits.received);
-        self.done.new += 1;
-        Ok(())
-    }
-
-    /// Leaves a message to the next fetch.
-    fn leave(&mut self, id: &RemoteId, received: Option<i64>) {
-        let epoch = self
-            .record
-            .map_or(self.uidvalidity.into(), |record| record.epoch);
-        let horizon = self.horizon.as_ref();
-        let is_behind = horizon.is_some_and(|horizon| horizon.is_behind(epoch, id, received));
-        self.done.before_start += u64::from(is_behind);
-    }
-
-    /// Gives each copy to one message, now that all are known.
-    fn settle_candidates(&mut self) -> Result<()> {
-        let Fetched::Copies(copies) = &mut self.memory.fetched else {
-            return Ok(());
-        };
-        take_copies(copies, &self.candidates, &mut self.chosen, &mut self.done)
-    }
-}
-
-fn take_copies(
-    copies: &mut Copies,
-    candidates: &Spool,
-    chosen: &mut Spool,
-    done: &mut Imported,
-) -> Result<()> {
-    for one in candidates.all() {
-        let (row, key) = one?;
-        match copies.take(key) {
-            true => chosen.add(&row, 0)?,
-            // More messages than copies are alike.
-            false => done.in_doubt += 1,
-        }
-    }
-    Ok(())
-}
-
-/// What is known of a message that is there, and of which the server tells nothing.
-fn untold() -> Traits {
-    Traits {
-        unread: true,
-        ..Traits::default()
     }
 }

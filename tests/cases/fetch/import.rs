@@ -151,6 +151,33 @@ fn mbsyncs_pairs_are_known_and_its_placeholders_come() {
     assert_same(&expected, &desk.maildir(MAIL), "the rest");
 }
 
+/// The INBOX of many a mailbox of Exchange has the same UIDVALIDITY.
+#[test]
+fn mbsyncs_state_of_another_mailbox_is_known_by_its_maildir() {
+    let desk = Desk::new(Via::Imap, MAILDIR);
+    desk.put(0..8);
+    let valid = desk.m365.uidvalidity(SUPPORT, "INBOX");
+    let state = format!("FarUidValidity {valid}\nNearUidValidity 1\n\n1 1 S\n2 2 \n3 3 \n");
+    let of = |messages: &[Vec<u8>]| {
+        let maildir = desk.copies(messages);
+        fs::write(maildir.join(".mbsyncstate"), &state).unwrap();
+        maildir
+    };
+    let other = of(&[letter(90), letter(91), letter(92)]);
+    desk.import("mbsync", &other)
+        .fails(64)
+        .mentions("none of the 3 messages in folder `INBOX` that mbsync has fetched")
+        .mentions("it is the state of another mailbox");
+    desk.fetch(&["--dry-run"])
+        .succeeds()
+        .shows("8 messages to fetch");
+    // Most of its own was removed since.
+    let own = of(&[letter(90), letter(1), letter(92)]);
+    desk.import("mbsync", &own)
+        .succeeds()
+        .shows("3 messages skipped, 5 messages for the next fetch");
+}
+
 #[test]
 fn what_has_a_copy_in_a_maildir_is_not_delivered_again() {
     both(|via| {
