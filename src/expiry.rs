@@ -1,8 +1,8 @@
 //! What will stop working by itself: client secrets, whose end the configuration records, and
 //! certificates, which tell theirs.
 
-use crate::config::Credentials;
 use crate::fault::{Cause, Fault};
+use crate::model::Credentials;
 use crate::office::Office;
 use crate::shell;
 use crate::x509;

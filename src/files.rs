@@ -1,16 +1,18 @@
 //! Files that must survive a crash: atomic replacement, private permissions, synced folders; and
 //! the way to them, on which no stranger's link may lead us.
 
+mod others;
 mod way;
 
 pub use crate::fault::remedy;
+pub use others::{forbidden, is_mounted, owner_hint, who_else_can_change};
 pub use way::{End, real_path};
 
 use crate::fault::{Fault, Kind};
-use crate::shell;
+use crate::output::escape;
 use crate::system;
 use anyhow::{Context, Result};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -125,22 +127,22 @@ pub fn make_folder(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Who can change a file or folder of ours or of root, beside us and root: "every user" or "a
-/// group". A group with our own user's number is, by convention, ours alone.
-pub fn who_else_can_change(about: &Metadata) -> Option<&'static str> {
-    let (mode, group) = (about.permissions().mode(), about.gid());
-    if mode & 0o002 != 0 {
-        return Some("every user");
-    }
-    let own = rustix::process::geteuid().as_raw();
-    (mode & 0o020 != 0 && ![0, own].contains(&group)).then_some("a group")
+/// A path as people write it: below their home folder with `~`.
+pub fn shown(path: &Path) -> String {
+    let home = std::env::var_os("HOME").filter(|h| h.len() > 1);
+    let text = match home.and_then(|h| path.strip_prefix(h).ok().map(Path::to_owned)) {
+        Some(below) => format!("~/{}", below.display()),
+        None => path.display().to_string(),
+    };
+    escape(&text)
 }
 
-/// What to do about a file of another user. Root does not take a service's file from it.
-pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
-    match me {
-        0 => format!("run as its owner: sudo -u '#{owner}' queuemail …"),
-        _ => format!("if it is yours: sudo chown {me} {}", shell::quote(path)),
+/// An I/O error in words, without Rust's "(os error n)".
+pub fn why(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
     }
 }
 

@@ -43,6 +43,7 @@ mod http;
 mod incidents;
 mod mail;
 mod means;
+mod model;
 mod net;
 mod oauth;
 mod office;

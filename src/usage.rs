@@ -8,18 +8,35 @@ use std::ffi::OsString;
 /// A usage error as a fault with hints. `None` where clap's own text is the answer: help that
 /// was asked for, or that stands in for a missing command.
 pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
-    let one = |kind| text(err, kind).into_iter().next().unwrap_or_default();
-    let arg = one(ContextKind::InvalidArg);
-    let value = one(ContextKind::InvalidValue);
-    let wrong = one(ContextKind::InvalidSubcommand);
-    let command = command(args, &wrong);
+    let arg = one(err, ContextKind::InvalidArg);
+    let command = command(args, &one(err, ContextKind::InvalidSubcommand));
     if let Some(refused) = std::error::Error::source(err).and_then(|e| e.downcast_ref::<Refused>())
     {
         let name = arg.split(' ').next().unwrap_or_default();
         let name = name.trim_matches(['[', ']', '<', '>']);
         return Some(Fault::usage(format!("`{name}`{refused}")));
     }
-    let what = match err.kind() {
+    let mut fault = Fault::usage(what(err, args, &command)?);
+    fault.hints = hints(err, args, &command);
+    let secret = match arg.as_str() {
+        "--secret" | "--client-secret" => Some("--secret"),
+        "--password" => Some("--password"),
+        _ => None,
+    };
+    if let Some(option) = secret {
+        fault.hints = vec![format!(
+            "every user of this machine can read a command line; give it by `{option}-stdin`, `{option}-file FILE` or `{option}-command COMMAND`"
+        )];
+    }
+    Some(fault.hint(format!("see `{command} --help`")))
+}
+
+/// What is wrong. `None` where help is the answer.
+fn what(err: &clap::Error, args: &[OsString], command: &str) -> Option<String> {
+    let arg = one(err, ContextKind::InvalidArg);
+    let value = one(err, ContextKind::InvalidValue);
+    let wrong = one(err, ContextKind::InvalidSubcommand);
+    Some(match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => return None,
         // For a person all commands; for a program one object.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
@@ -65,34 +82,34 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
             let line = rendered.lines().next().unwrap_or_default();
             line.trim_start_matches("error: ").to_owned()
         }
-    };
-    let mut fault = Fault::usage(what);
+    })
+}
+
+/// What was probably meant, and what may stand there.
+fn hints(err: &clap::Error, args: &[OsString], command: &str) -> Vec<String> {
+    let arg = one(err, ContextKind::InvalidArg);
+    let wrong = one(err, ContextKind::InvalidSubcommand);
+    let mut hints = Vec::new();
     let mut near = text(err, ContextKind::SuggestedArg);
     near.extend(text(err, ContextKind::SuggestedValue));
     let near_commands = text(err, ContextKind::SuggestedSubcommand);
     near.extend(near_commands.iter().map(|name| format!("{command} {name}")));
     near.extend(turned_round(args, &wrong));
     if !near.is_empty() {
-        fault = fault.hint(format!("did you mean {}?", quoted(&near, "or")));
+        hints.push(format!("did you mean {}?", quoted(&near, "or")));
     }
     if let Some(joined) = dashed_value(args, &arg, &wrong) {
-        fault = fault.hint(format!("a value that begins with a dash: `{joined}`"));
+        hints.push(format!("a value that begins with a dash: `{joined}`"));
     }
     let values = text(err, ContextKind::ValidValue);
     if !values.is_empty() {
-        fault = fault.hint(format!("use {}", quoted(&values, "or")));
+        hints.push(format!("use {}", quoted(&values, "or")));
     }
-    let secret = match arg.as_str() {
-        "--secret" | "--client-secret" => Some("--secret"),
-        "--password" => Some("--password"),
-        _ => None,
-    };
-    if let Some(option) = secret {
-        fault.hints = vec![format!(
-            "every user of this machine can read a command line; give it by `{option}-stdin`, `{option}-file FILE` or `{option}-command COMMAND`"
-        )];
-    }
-    Some(fault.hint(format!("see `{command} --help`")))
+    hints
+}
+
+fn one(err: &clap::Error, kind: ContextKind) -> String {
+    text(err, kind).into_iter().next().unwrap_or_default()
 }
 
 /// The words of one kind that clap found.

@@ -4,7 +4,6 @@
 //! OpenSSL reads them, which TLS brings along anyway; it wipes a key when it is dropped. Nothing
 //! is trusted that is read here: the system's TLS library verifies certificates.
 
-use crate::config;
 use crate::fault::{Cause, Fault};
 use crate::files;
 use crate::secret::Secret;
@@ -134,7 +133,7 @@ pub fn check_closed(path: &Path) -> Result<(), Fault> {
         return Ok(()); // Who reads it says so.
     };
     let mode = metadata.mode() & 0o777;
-    let forbidden = config::closed_to_others(path, metadata.uid() == 0);
+    let forbidden = files::forbidden(metadata.uid() == 0, files::is_mounted(path));
     if mode & forbidden == 0 {
         return Ok(());
     }

@@ -7,8 +7,8 @@ use super::reading::READING;
 use super::run::Run;
 use super::subject::Border;
 use super::{Walk, road};
-use crate::config::Authentication;
 use crate::fault::{Cause, Fault, Kind, kind_of};
+use crate::model::Authentication;
 use std::time::Instant;
 
 impl Run<'_> {

@@ -1,8 +1,8 @@
 //! Which mailboxes and servers are walked: those named, and those that must be closed.
 
 use super::{Border, Subject};
-use crate::config::{Authentication, EmailAddress};
 use crate::fault::Fault;
+use crate::model::{Authentication, EmailAddress};
 use crate::office::{MailboxEntry, Office};
 use anyhow::Result;
 

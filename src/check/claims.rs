@@ -1,7 +1,7 @@
 //! Whether a token serves its purpose, by what it says of itself.
 
-use crate::config::{Authentication, Cloud, Purpose, Resource, is_guid};
 use crate::fault::{Cause, Fault, Kind};
+use crate::model::{Authentication, Cloud, Purpose, Resource, is_guid};
 use crate::oauth::Claims;
 use crate::office::{CredentialSource, Registration};
 use crate::shell;

@@ -1,8 +1,8 @@
 //! Files that a server's entry names: readable for us, and what is secret for nobody else.
 
-use crate::config::SecretSource;
 use crate::fault::Fault;
 use crate::files;
+use crate::model::SecretSource;
 use crate::office::{CredentialSource, Registration};
 use crate::shell;
 use crate::{net, x509};

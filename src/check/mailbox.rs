@@ -1,9 +1,9 @@
 //! What an opened mailbox lets us do: nothing is marked, moved or deleted to find it out.
 
 use super::{Walk, reword};
-use crate::config::AfterFetch;
 use crate::fault::{Kind, kind_of};
 use crate::mail::{Folder, Mailbox, refuse_to_move_back};
+use crate::model::AfterFetch;
 use anyhow::Result;
 
 /// The steps of a mailbox, in order.

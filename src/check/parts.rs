@@ -1,9 +1,9 @@
 //! Steps that reading and sending have in common.
 
 use super::{Walk, claims, files};
-use crate::config::{Authentication, Credentials, Purpose};
 use crate::expiry;
 use crate::fault::{Cause, Fault};
+use crate::model::{Authentication, Credentials, Purpose};
 use crate::oauth::{AccessToken, Claims};
 use crate::office::{Account, CredentialSource, MailboxEntry, Registration};
 use anyhow::Result;

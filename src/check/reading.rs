@@ -4,12 +4,11 @@ use super::parts::{self, Promise};
 use super::road::{self, Names};
 use super::run::Run;
 use super::{Outcome, Walk, mailbox, reword};
-use crate::config::{AfterFetch, Authentication, Start};
 use crate::delivery;
 use crate::fault::{Cause, Fault};
 use crate::fetch::mailbox_key;
-use crate::http::Agent;
 use crate::mail::imap;
+use crate::model::{AfterFetch, Authentication, Start};
 use crate::net;
 use crate::office::{Incoming, MailboxEntry};
 use crate::reach::{Opened, ReadWay, is_about_the_way};
@@ -124,6 +123,11 @@ impl Run<'_> {
         };
         let mut opened = match opened {
             Ok(opened) => opened,
+            Err(err) if way == ReadWay::Graph => {
+                walk.failed("mailbox", err, took);
+                walk.not_reached(&mailbox::STEPS[1..]);
+                return false;
+            }
             Err(err) => return not_opened(walk, entry, &registration.authentication, err, took),
         };
         if way == ReadWay::Imap {
@@ -186,16 +190,7 @@ impl Run<'_> {
             }
             ReadWay::Graph => {
                 let root = self.known(walk, server.graph(), way)?;
-                let agent = self
-                    .mailboxes
-                    .http(server)
-                    .map_err(|err| {
-                        walk.failed(READING.name, err, Duration::ZERO);
-                        walk.not_reached(&road(way)[1..]);
-                    })
-                    .ok()?;
-                walk_to_https(walk, HTTPS, root, &agent, settings.clone())?;
-                Some((open(&settings), Duration::ZERO))
+                road::travel_by_https(walk, HTTPS, root, settings, open)
             }
         }
     }
@@ -261,31 +256,6 @@ impl Run<'_> {
         found.dedup();
         Ok(found.join("; "))
     }
-}
-
-/// The stages of an HTTPS host, seen by a connection of its own; through a proxy they are the
-/// proxy's affair.
-pub fn walk_to_https(
-    walk: &mut Walk,
-    names: Names,
-    root: &str,
-    agent: &Agent,
-    settings: net::Settings,
-) -> Option<()> {
-    let url = url::Url::parse(root).ok();
-    let host = url.as_ref().and_then(|u| u.host_str()).unwrap_or_default();
-    let port = url.as_ref().and_then(url::Url::port).unwrap_or(443);
-    walk.scene.host = Some(host.to_owned());
-    walk.scene.port = Some(port.to_string());
-    walk.scene.endpoint = None;
-    if agent.is_proxied(host) {
-        walk.passed(names.connection, "through the proxy", Duration::ZERO);
-        return Some(());
-    }
-    let (reached, _) = road::travel(walk, names, host, settings, |settings| {
-        net::try_tls(host, port, settings)
-    })?;
-    reached.ok()
 }
 
 /// What became of a sign-in that was refused; true if another token could do better.

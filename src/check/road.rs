@@ -1,18 +1,18 @@
 //! From a host's name to a signed-in session: the stages of one connection become steps.
 //!
-//! By IMAP and SMTP it is the connection that `reach` opens for whoever fetches or sends, watched. The
-//! HTTPS client of Graph connects when it is first asked for something and tells no stages, so there a
-//! connection beside it shows them.
+//! It is the connection that `reach` opens for whoever fetches or sends, watched.
 
 use super::Walk;
 use crate::expiry;
 use crate::fault::{Cause, Fault, kind_of};
+use crate::http;
 use crate::net::{Settings, Stage, Watch};
 use crate::x509;
 use anyhow::Result;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use url::Url;
 
 /// What the steps of a road are called.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +84,37 @@ pub fn travel<T>(
         }
         // It works without that we were told how: nothing to say of the stages.
         (opened, _) => Some((opened, left)),
+    }
+}
+
+/// The same for an HTTPS host, where nobody signs in. Through a proxy the stages are the proxy's
+/// affair.
+pub fn travel_by_https<T>(
+    walk: &mut Walk,
+    names: Names,
+    root: &str,
+    settings: Settings,
+    open: impl FnOnce(&Settings) -> Result<T>,
+) -> Option<(Result<T>, Duration)> {
+    let url = Url::parse(root).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let port = url.as_ref().and_then(Url::port).unwrap_or(443);
+    walk.scene.host = Some(host.to_owned());
+    walk.scene.port = Some(port.to_string());
+    walk.scene.endpoint = None;
+    match http::is_proxied(host) {
+        Ok(false) => travel(walk, names, host, settings, open),
+        Ok(true) => {
+            let opened = walk.step(names.connection, || {
+                Ok((open(&settings)?, "through the proxy".to_owned()))
+            })?;
+            Some((Ok(opened), Duration::ZERO))
+        }
+        Err(fault) => {
+            walk.failed(names.name, fault.into(), Duration::ZERO);
+            walk.not_reached(&[names.connection, names.tls]);
+            None
+        }
     }
 }
 

@@ -2,13 +2,12 @@
 //! Nothing is sent.
 
 use super::parts::{self, Promise};
-use super::reading::walk_to_https;
 use super::road::{self, Names};
 use super::run::Run;
 use super::{Outcome, Walk, files};
-use crate::config::Authentication;
 use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::mail::Transport;
+use crate::model::Authentication;
 use crate::office::{Account, MailboxEntry, Outgoing, Registration, Route, login_to_send};
 use crate::reach::{self, SendWay};
 use crate::secret::Secret;
@@ -165,11 +164,15 @@ impl Run<'_> {
     ) {
         let settings = self.means.net_settings(registration.ca_file);
         let root = route.outgoing.graph().ok();
-        let reached = root
-            .zip(self.transports.http(route).ok())
-            .and_then(|(root, agent)| walk_to_https(walk, GRAPH, root, &agent, settings));
-        if reached.is_none() {
-            return walk.not_reached(&["send-as"]);
+        let reached = root.and_then(|root| {
+            road::travel_by_https(walk, GRAPH, root, settings, |settings| {
+                Ok(self.transports.http(settings)?.reach(root)?)
+            })
+        });
+        match reached {
+            Some((Ok(()), _)) => {}
+            Some((Err(err), took)) => return walk.failed("send-as", err, took),
+            None => return walk.not_reached(&["send-as"]),
         }
         let Promise::Lacks(lacking) = promise else {
             return send_as(walk, route, SendWay::Graph.user(route));

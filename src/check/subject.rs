@@ -1,6 +1,6 @@
 //! What a run walks: mailboxes, servers that nobody uses yet, and mailboxes that must be closed.
 
-use crate::config::{Authentication, EmailAddress};
+use crate::model::{Authentication, EmailAddress};
 use crate::office::{Incoming, MailboxEntry, Outgoing};
 use crate::reach::ReadWay;
 

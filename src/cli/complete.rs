@@ -7,7 +7,8 @@
 //! shell's own completion of file names.
 
 use super::built;
-use crate::config::{self, Config};
+use crate::config::load;
+use crate::model::{self, Config};
 use clap::{Arg, Command};
 use std::path::Path;
 
@@ -46,7 +47,7 @@ pub fn candidates(config_path: &Path, words: &[String]) -> Vec<Candidate> {
             position += 1;
         }
     }
-    let names = || config::load(config_path).ok();
+    let names = || load(config_path).ok();
     let mut found = Vec::new();
     if let Some(option) = pending {
         found = values(option, names);
@@ -164,7 +165,7 @@ fn names(config: &Config, kind: &str) -> Vec<(String, String)> {
         }
         "ADDRESS" => {
             let addresses = config.addresses();
-            let name = |(queue, address): (&config::Queue, &config::Address)| {
+            let name = |(queue, address): (&model::Queue, &model::Address)| {
                 let help = format!("address of queue {}", queue.name);
                 (address.address.to_string(), help)
             };

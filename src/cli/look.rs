@@ -2,7 +2,7 @@
 //! `quarantine`.
 
 use super::typed::value;
-use crate::config::Moment;
+use crate::model::Moment;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

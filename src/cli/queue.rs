@@ -2,7 +2,7 @@
 
 use super::secrets::{Password, SourceArgs};
 use super::typed::{change, value};
-use crate::config::{
+use crate::model::{
     AfterFetch, Change, Condition, EmailAddress, Language, Name, Priority, Start, Target,
 };
 use clap::{Args, Subcommand};

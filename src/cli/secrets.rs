@@ -1,7 +1,7 @@
 //! Where secrets come from; never the secrets themselves.
 
 use super::typed::{change, change_path};
-use crate::config::{Change, Day, Given, ManagedIdentity};
+use crate::model::{Change, Day, Given, ManagedIdentity};
 use clap::builder::{EnumValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 use std::ffi::OsString;
@@ -216,7 +216,7 @@ impl From<IdentityArg> for ManagedIdentity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SecretSource;
+    use crate::model::SecretSource;
 
     #[test]
     fn every_source_of_a_secret_has_its_option() {

@@ -2,7 +2,7 @@
 
 use super::secrets::{ClientSecret, CredentialArgs, Password, SourceArgs};
 use super::typed::{change, change_path, change_text, value};
-use crate::config::{
+use crate::model::{
     Authentication, Authority, Change, ClientId, HttpsUrl, IncomingVia, Name, OauthEndpoint,
     OutgoingVia, ServerUser, Tenant,
 };

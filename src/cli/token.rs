@@ -1,6 +1,6 @@
 //! `token`: OAuth tokens for this and other programs.
 
-use crate::config::Resource;
+use crate::model::Resource;
 use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,6 @@
 //! Options that are read as values of the model, with the checks of their types.
 
-use crate::config::Change;
+use crate::model::Change;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::fmt;
 use std::path::PathBuf;

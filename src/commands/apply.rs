@@ -2,8 +2,10 @@
 
 use super::Context;
 use crate::cli::Refused;
-use crate::config::{self, Change, Config, Tree, Written};
+use crate::config::{self, Tree, Written};
 use crate::fault::Fault;
+use crate::files;
+use crate::model::{Change, Config};
 use crate::output::escape_lines;
 use crate::provision::Outcome;
 use anyhow::Result;
@@ -80,7 +82,7 @@ fn described(context: &Context, told: Told) -> Vec<(&'static str, Tree)> {
 
 /// Prints the outcome: one word, or one JSON object.
 fn tell(context: &Context, told: Told, written: Written) -> Result<()> {
-    let file = config::shown(&context.config_path);
+    let file = files::shown(&context.config_path);
     if written.new_file {
         context.output.step(&format!("made {file}"));
     }

@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<(), Errors> {
 /// A configuration that cannot be read is the first cross.
 fn unreadable(context: &Context, args: &CheckArgs, err: anyhow::Error) -> Result<(), Errors> {
     let mut walk = Walk::default();
-    let shown = config::shown(&context.config_path);
+    let shown = files::shown(&context.config_path);
     walk.failed("configuration", err, std::time::Duration::ZERO);
     let checked = Checked {
         kind: "configuration",

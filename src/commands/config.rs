@@ -5,6 +5,7 @@ use crate::child;
 use crate::cli::ConfigCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
+use crate::model;
 use crate::output::{eprintln_safe, escape_lines};
 use crate::prompt;
 use crate::provision::Outcome;
@@ -38,7 +39,7 @@ fn edit(context: &Context) -> Result<(), Errors> {
     let set = variables.into_iter().flatten();
     let editor = set.into_iter().find(|text| !text.trim().is_empty());
     let editor = editor.unwrap_or_else(|| EDITOR.to_owned());
-    let words = config::command_words(&editor)
+    let words = model::command_words(&editor)
         .map_err(|why| Fault::usage(format!("the editor in VISUAL or EDITOR: {why}")))?;
     let changed = config::edit_by_hand(
         &context.config_path,

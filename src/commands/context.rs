@@ -4,10 +4,11 @@
 use super::log_format;
 use crate::child;
 use crate::cli::{ColorWhen, Global};
-use crate::config::{self, Config, DatabaseUrl, SharedState};
+use crate::config;
 use crate::digest::{self, hex};
 use crate::fault::Fault;
 use crate::means::Means;
+use crate::model::{Config, DatabaseUrl, SharedState};
 use crate::output::Output;
 use crate::state::{Place, Store, Wish};
 use anyhow::Result;

@@ -2,8 +2,9 @@
 
 use super::Context;
 use crate::cli::{ProtocolArg, TokenLogin};
-use crate::config::{self, Resource};
+use crate::config;
 use crate::fault::Fault;
+use crate::model::Resource;
 use crate::oauth::Claims;
 use crate::office::{Office, Subject, login_to_send};
 use crate::output::{eprintln_safe, escape};

@@ -1,8 +1,8 @@
 //! Questions of a command, answered on the terminal or by standard input.
 
 use super::Context;
-use crate::config::{AfterFetch, Config, EmailAddress};
 use crate::fault::Fault;
+use crate::model::{AfterFetch, Config, EmailAddress};
 use crate::office::Office;
 use crate::output::{can_ask, eprintln_safe};
 use crate::prompt;

@@ -6,6 +6,7 @@ use super::person::Terminal;
 use crate::cli::QueueAdd;
 use crate::config::{self, Tree};
 use crate::fault::{Errors, Fault};
+use crate::files;
 use crate::provision::{self, Line, Mailbox, Outcome};
 use anyhow::Result;
 use std::fs::File;
@@ -61,7 +62,7 @@ fn read(list: &Path) -> Result<Vec<u8>> {
     let cannot = |err: std::io::Error| {
         let name = match is_stdin {
             true => "standard input".to_owned(),
-            false => config::shown(list),
+            false => files::shown(list),
         };
         Fault::usage(format!("cannot read {name}: {err}")).by_system(&err)
     };

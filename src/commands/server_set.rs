@@ -5,8 +5,8 @@ use super::apply::apply;
 use super::person::Terminal;
 use super::server_add::credential;
 use crate::cli::ServerSet;
-use crate::config::{Change, IncomingServer, OutgoingServer, SecretSource, put};
 use crate::fault::Fault;
+use crate::model::{Change, IncomingServer, OutgoingServer, SecretSource, put};
 use crate::provision::{self, Entry, Required, Wanted, put_path};
 use crate::shell;
 use anyhow::Result;
@@ -44,7 +44,7 @@ fn secrets(context: &Context, args: &ServerSet) -> Result<Secrets> {
             "queuemail server set {} --{} PATH",
             shell::quote(&args.name),
             match password {
-                Some(crate::config::Given::Asked) => "password-file",
+                Some(crate::model::Given::Asked) => "password-file",
                 _ => "secret-file",
             }
         ),

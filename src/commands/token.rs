@@ -3,9 +3,10 @@
 use super::confirm::confirm;
 use super::{Context, login};
 use crate::cli::{ProtocolArg, TokenCommand, TokenForget, TokenFormat, TokenGet};
-use crate::config::{self, Resource};
+use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::mail::sasl;
+use crate::model::Resource;
 use crate::office::{Office, Subject};
 use crate::tell;
 use crate::tokens::keep::Tokens;

@@ -3,11 +3,10 @@
 
 use super::edit::HEAD;
 use super::load;
-use super::mistake::shown;
 use super::paths::resolve_paths;
 use super::write::{lock, target_of};
 use crate::fault::{Errors, Fault, Kind};
-use crate::files;
+use crate::files::{self, shown};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;

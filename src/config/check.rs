@@ -1,14 +1,11 @@
 //! What the types cannot see: names that clash or lead nowhere, and combinations that cannot
 //! sign in. Each problem carries the path of the value that it concerns.
 
-use super::app::Apps;
 use super::check_select::selection;
 use super::check_servers::{incoming, outgoing};
 use super::check_shared;
-use super::model::*;
-use super::names::bad_name;
 use super::problem::{Found, Kind, Problem, dangling};
-use super::secret_source::SecretSource;
+use crate::model::*;
 use crate::secret::Secret;
 use std::collections::{HashMap, HashSet};
 

@@ -1,8 +1,7 @@
 //! Whether a selection of messages can be meant, as far as its types cannot see.
 
 use super::problem::Found;
-use super::select::{Larger, Select};
-use super::values::EmailAddress;
+use crate::model::{EmailAddress, Larger, Select};
 
 /// More texts of one kind than anybody means, and than fit a server's limits.
 const MOST: usize = 20;

@@ -1,13 +1,8 @@
 //! Whether a server can sign in and reach its hosts, as far as the file can tell.
 
-use super::app::Apps;
-use super::cloud::{Authority, Cloud};
-use super::credential::ManagedIdentity;
-use super::model::*;
 use super::problem::{Found, Kind, dangling};
-use super::secret_source::SecretSource;
-use super::server_credentials::Credentials;
-use super::values::*;
+use crate::model::*;
+use crate::net::Endpoint;
 
 /// The credentials given, a certificate with its key counting once.
 fn given(c: &Credentials) -> Vec<&'static str> {
@@ -88,40 +83,22 @@ pub fn incoming(server: &IncomingServer, at: &str, found: &mut Found) {
         at,
         found,
     );
-    let cloud = server.address.cloud();
-    if cloud.is_some() {
+    if server.address.cloud().is_some() {
         guid(&server.client_id, at, found);
-    } else {
-        let host = server.address.host();
-        let needed = match server.via {
-            IncomingVia::Imap => vec![("imap", server.imap.is_some())],
-            IncomingVia::Graph => vec![("graph", server.graph.is_some())],
-            IncomingVia::Auto => vec![
-                ("imap", server.imap.is_some()),
-                ("graph", server.graph.is_some()),
-            ],
-        };
-        unknown_host(host, at, &needed, found);
     }
-    if let Some(e) = &server.imap {
-        scheme(
-            &e.scheme,
-            "imap",
-            "imaps://outlook.office365.com",
-            at,
-            found,
-        );
-        same_cloud(cloud, &e.host, &format!("{at}.imap"), found);
-    }
-    if let Some(url) = &server.graph {
-        same_cloud(cloud, host_of(url), &format!("{at}.graph"), found);
-    }
-    let ways = match server.via {
-        IncomingVia::Imap => Ways::Mail,
-        IncomingVia::Graph => Ways::Graph,
-        IncomingVia::Auto => Ways::Both,
+    let hosts = Hosts {
+        protocol: "imap",
+        example: "imaps://outlook.office365.com",
+        mail: server.imap.as_ref(),
+        graph: server.graph.as_ref(),
+        scope: server.scope.as_deref(),
+        ways: match server.via {
+            IncomingVia::Imap => Ways::Mail,
+            IncomingVia::Graph => Ways::Graph,
+            IncomingVia::Auto => Ways::Both,
+        },
     };
-    scope(&server.scope, ways, cloud.filter(|_| service), at, found);
+    hosts.check(Some(&server.address), service, at, found);
 }
 
 /// Problems of an outgoing server at `at`.
@@ -151,25 +128,8 @@ pub fn outgoing(
             "add the `client_id` that it belongs to, or take it out and name the `app`",
         );
     }
-    if own && server.app.is_some() {
-        found.add(
-            &format!("{at}.app"),
-            "both `app` and `client_id`",
-            "sign in as an incoming server's app, or with a client of its own",
-        );
-    }
     if let Some(name) = &server.app {
-        match config.incoming_server(name) {
-            None => dangling(config, name, Kind::Incoming, &format!("{at}.app"), found),
-            Some(app) if service && app.authentication == Authentication::OauthUser => {
-                found.add(
-                    &format!("{at}.app"),
-                    format!("app `{name}` is oauth-user"),
-                    format!("server `{}` signs in as oauth-service, which needs an app with a credential", server.name),
-                );
-            }
-            Some(_) => {}
-        }
+        app(config, server, name, &format!("{at}.app"), found);
     }
     // What cannot be found out is told where it is needed.
     let authority = apps.authority(server);
@@ -177,36 +137,85 @@ pub fn outgoing(
     if let (Some(id), Some(_)) = (&server.client_id, cloud) {
         guid(id, at, found);
     }
-    if let (Some(authority), None) = (&authority, cloud) {
-        let needed = match server.via {
-            OutgoingVia::Smtp => vec![("smtp", server.smtp.is_some())],
-            OutgoingVia::Graph => vec![("graph", server.graph.is_some())],
-            OutgoingVia::Auto => vec![
-                ("smtp", server.smtp.is_some()),
-                ("graph", server.graph.is_some()),
-            ],
-        };
-        unknown_host(authority.host(), at, &needed, found);
-    }
-    if let Some(e) = &server.smtp {
-        scheme(
-            &e.scheme,
-            "smtp",
-            "smtp://smtp.office365.com:587",
-            at,
-            found,
-        );
-        same_cloud(cloud, &e.host, &format!("{at}.smtp"), found);
-    }
-    if let Some(url) = &server.graph {
-        same_cloud(cloud, host_of(url), &format!("{at}.graph"), found);
-    }
-    let ways = match server.via {
-        OutgoingVia::Smtp => Ways::Mail,
-        OutgoingVia::Graph => Ways::Graph,
-        OutgoingVia::Auto => Ways::Both,
+    let hosts = Hosts {
+        protocol: "smtp",
+        example: "smtp://smtp.office365.com:587",
+        mail: server.smtp.as_ref(),
+        graph: server.graph.as_ref(),
+        scope: server.scope.as_deref(),
+        ways: match server.via {
+            OutgoingVia::Smtp => Ways::Mail,
+            OutgoingVia::Graph => Ways::Graph,
+            OutgoingVia::Auto => Ways::Both,
+        },
     };
-    scope(&server.scope, ways, cloud.filter(|_| service), at, found);
+    hosts.check(authority.as_ref(), service, at, found);
+}
+
+/// What is said of the hosts of a server.
+struct Hosts<'a> {
+    /// Also the key of the mail host.
+    protocol: &'static str,
+    /// Of a mail host.
+    example: &'static str,
+    mail: Option<&'a Endpoint>,
+    graph: Option<&'a HttpsUrl>,
+    scope: Option<&'a str>,
+    ways: Ways,
+}
+
+impl Hosts<'_> {
+    /// Problems of the hosts and the scope; `service`: the program signs in as itself.
+    fn check(self, authority: Option<&Authority>, service: bool, at: &str, found: &mut Found) {
+        let cloud = authority.and_then(Authority::cloud);
+        if let (Some(authority), None) = (authority, cloud) {
+            let needed = [
+                (self.protocol, self.mail.is_none(), Ways::Graph),
+                ("graph", self.graph.is_none(), Ways::Mail),
+            ];
+            for (key, missing, unless) in needed {
+                if missing && self.ways != unless {
+                    unknown_host(authority.host(), key, at, found);
+                }
+            }
+        }
+        if let Some(e) = self.mail {
+            scheme(&e.scheme, self.protocol, self.example, at, found);
+            same_cloud(cloud, &e.host, &format!("{at}.{}", self.protocol), found);
+        }
+        if let Some(url) = self.graph {
+            same_cloud(cloud, host_of(url), &format!("{at}.graph"), found);
+        }
+        if let Some(text) = self.scope {
+            scope(text, self.ways, cloud.filter(|_| service), at, found);
+        }
+    }
+}
+
+/// Problems of the app, at `at`, that an outgoing server signs in as.
+fn app(config: &Config, server: &OutgoingServer, name: &str, at: &str, found: &mut Found) {
+    if server.client_id.is_some() {
+        found.add(
+            at,
+            "both `app` and `client_id`",
+            "sign in as an incoming server's app, or with a client of its own",
+        );
+    }
+    let service = server.authentication == Authentication::OauthService;
+    match config.incoming_server(name) {
+        None => dangling(config, name, Kind::Incoming, at, found),
+        Some(app) if service && app.authentication == Authentication::OauthUser => {
+            found.add(
+                at,
+                format!("app `{name}` is oauth-user"),
+                format!(
+                    "server `{}` signs in as oauth-service, which needs an app with a credential",
+                    server.name
+                ),
+            );
+        }
+        Some(_) => {}
+    }
 }
 
 /// What goes with the program signing in as itself only, and what does not.
@@ -246,16 +255,12 @@ fn guid(id: &ClientId, at: &str, found: &mut Found) {
     }
 }
 
-fn unknown_host(host: &str, at: &str, needed: &[(&str, bool)], found: &mut Found) {
-    for (key, there) in needed {
-        if !there {
-            found.add(
-                at,
-                format!("no `{key}` for login host `{host}`"),
-                format!("it is none of Microsoft's that we know, so give `{key}: URL` here"),
-            );
-        }
-    }
+fn unknown_host(host: &str, key: &str, at: &str, found: &mut Found) {
+    found.add(
+        at,
+        format!("no `{key}` for login host `{host}`"),
+        format!("it is none of Microsoft's that we know, so give `{key}: URL` here"),
+    );
 }
 
 fn scheme(scheme: &str, protocol: &str, example: &str, at: &str, found: &mut Found) {
@@ -278,8 +283,7 @@ enum Ways {
 
 /// A token is for one resource; the wrong one is refused by the host in few words. `cloud` is
 /// that of an app that signs in as itself, whose scopes are all of the form RESOURCE/.default.
-fn scope(scope: &Option<String>, ways: Ways, cloud: Option<Cloud>, at: &str, found: &mut Found) {
-    let Some(text) = scope else { return };
+fn scope(text: &str, ways: Ways, cloud: Option<Cloud>, at: &str, found: &mut Found) {
     let at = format!("{at}.scope");
     let graph = text.contains("://graph.") || text.contains("graph.microsoft.");
     let exchange = text.contains("://outlook.") || text.contains("://ps.outlook.");

@@ -1,9 +1,8 @@
 //! What is wrong with a state in a database, and what does not go with one.
 
-use super::model::Config;
 use super::problem::Found;
-use super::token_store::TokenStore;
 use crate::fault::Fault;
+use crate::model::{Config, TokenStore};
 
 /// What is wrong with the key itself, and what does not go with it.
 pub fn problems(config: &Config, found: &mut Found) {

@@ -8,8 +8,8 @@
 //! an edit but never write a wrong file.
 
 use super::excerpt::Excerpt;
-use super::model::Config;
 use super::tree::Tree;
+use crate::model::Config;
 use std::collections::HashSet;
 use std::str::FromStr;
 use yaml_edit::{Mapping, Sequence, YamlFile, YamlNode};
@@ -225,7 +225,7 @@ fn scalar(text: &str) -> String {
             .all(|c| c.is_alphanumeric() || "/._-+@: =".contains(c))
         && !WORDS.contains(&text.to_ascii_lowercase().as_str());
     // A GUID may begin with a digit; it is a string for every parser unless it looks like 1e5.
-    let guid = super::values::is_guid(text)
+    let guid = crate::model::is_guid(text)
         && matches!(serde_yaml::from_str(text), Ok(serde_yaml::Value::String(s)) if s == text);
     if plain || guid {
         text.to_owned()

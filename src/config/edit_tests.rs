@@ -3,9 +3,7 @@
 
 use super::edit::{HEAD, edit, edit_whole};
 use super::excerpt::Excerpt;
-use super::model::*;
-use super::secret_source::SecretSource;
-use super::values::*;
+use crate::model::*;
 use crate::secret::Secret;
 use proptest::prelude::*;
 

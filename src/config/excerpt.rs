@@ -5,7 +5,7 @@
 //! else that an edit does. Whoever uses an excerpt compares the result with the wanted model, and
 //! takes the whole text where an excerpt will not do.
 
-use super::model::{Config, Queue};
+use crate::model::{Config, Queue};
 use std::ops::Range;
 
 /// A shorter text, and the models that it holds before and after the edit.

@@ -5,8 +5,7 @@
 //! only where the keys before it on its line, and those that enclose the line, are known and of
 //! no secret.
 
-use super::names::nearest;
-use super::secret_source::SecretSource;
+use crate::model::{SecretSource, nearest};
 use crate::secret::{Mask, Secret};
 use std::iter;
 
@@ -257,7 +256,7 @@ fn is_secret(word: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::load::tests::keys;
-    use crate::config::*;
+    use crate::model::*;
     use proptest::prelude::*;
 
     fn shown(text: &str) -> Vec<&str> {

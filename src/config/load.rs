@@ -3,13 +3,13 @@
 use super::check;
 use super::depth;
 use super::locate::{self, Part};
-use super::mistake::{Mistake, shown};
-use super::model::Config;
+use super::mistake::Mistake;
 use super::paths::resolve_paths;
 use super::problem::Problem;
 use super::refusal::from_serde;
 use crate::fault::{Cause, Errors, Fault};
-use crate::files;
+use crate::files::{self, shown, why};
+use crate::model::Config;
 use crate::shell;
 use anyhow::Result;
 use std::fs::Metadata;
@@ -130,15 +130,6 @@ pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<String> {
         ))
         .into()
     })
-}
-
-/// An I/O error in words, without Rust's "(os error n)".
-pub fn why(e: &std::io::Error) -> String {
-    let text = e.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_lowercase(),
-        None => text,
-    }
 }
 
 /// Who can write the file decides which programs we run and where tokens go.
@@ -287,7 +278,7 @@ fn from_problem(problem: &Problem, text: &str) -> Mistake {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::{
+    use crate::model::{
         Address, Defaults, IncomingServer, Notify, OutgoingServer, Queue, Relay, SharedState,
         Webhook,
     };
@@ -315,7 +306,7 @@ pub(super) mod tests {
         all.extend(keys::<Webhook>());
         all.extend(keys::<Notify>());
         all.extend(keys::<SharedState>());
-        all.extend(keys::<crate::config::Select>());
+        all.extend(keys::<crate::model::Select>());
         all.extend(keys::<Relay>());
         for key in all {
             let shown = |l: &str| {

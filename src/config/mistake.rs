@@ -3,6 +3,7 @@
 
 use super::hidden::{lines, told, visible};
 use crate::fault::Fault;
+use crate::files::shown;
 use crate::output::escape;
 use std::path::Path;
 
@@ -46,16 +47,6 @@ impl Mistake {
             n => fault.hint(format!("the file holds {n} more mistakes")),
         }
     }
-}
-
-/// A path as people write it: below their home folder with `~`.
-pub fn shown(path: &Path) -> String {
-    let home = std::env::var_os("HOME").filter(|h| h.len() > 1);
-    let text = match home.and_then(|h| path.strip_prefix(h).ok().map(Path::to_owned)) {
-        Some(below) => format!("~/{}", below.display()),
-        None => path.display().to_string(),
-    };
-    escape(&text)
 }
 
 /// The line with its number, and a caret line below it.

@@ -3,12 +3,7 @@
 //! The check runs inside the visitor, not after it: only there does serde_yaml attach the
 //! value's own line and column to the error.
 
-use super::cloud::Authority;
-use super::ping_url::PingUrl;
-use super::post_url::PostUrl;
-use super::select::{Author, Size};
-use super::span::Span;
-use super::values::*;
+use crate::model::*;
 use crate::net::Endpoint;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::fmt;

@@ -1,12 +1,9 @@
 //! The one place where relative paths and `~/` of the file become absolute: a relative path
 //! starts at the file's folder, so that cron and a shell mean the same file.
 
-use super::credential::FederatedToken;
-use super::model::{Config, Queue};
-use super::secret_source::{SecretSource, Secrets};
-use super::values::Target;
 use crate::fault::Fault;
 use crate::files;
+use crate::model::{Config, FederatedToken, Queue, SecretSource, Secrets, Target};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 

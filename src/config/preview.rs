@@ -1,12 +1,12 @@
 //! What a change would do to the file, as a diff in which no secret shows.
 
-use super::model::Config;
+use crate::model::Config;
 use crate::secret::{Mask, Secret};
-use similar::TextDiff;
+use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 use std::collections::HashSet;
 
 /// Lines shown around a change.
-const AROUND: usize = 3;
+const AROUND: u32 = 3;
 
 /// The unified diff of two texts of the file and their models, under the file's name. The two
 /// look alike where only a secret's value differs, but for the words `(set)` and `(new)`.
@@ -17,11 +17,17 @@ pub fn diff(name: &str, before: (&str, &Config), after: (&str, &Config)) -> Stri
         Mask::new(plain(config).map(Secret::new)).hide(&masked(text, &known))
     };
     let (before, after) = (hide(before), hide(after));
-    TextDiff::from_lines(&before, &after)
-        .unified_diff()
-        .context_radius(AROUND)
-        .header(name, name)
-        .to_string()
+    let input = InternedInput::new(before.as_str(), after.as_str());
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_lines(&input);
+    let mut around = UnifiedDiffConfig::default();
+    around.context_len(AROUND);
+    let printer = BasicLineDiffPrinter(&input.interner);
+    let changes = diff.unified_diff(&printer, around, &input).to_string();
+    match changes.is_empty() {
+        true => changes,
+        false => format!("--- {name}\n+++ {name}\n{changes}"),
+    }
 }
 
 fn plain(config: &Config) -> impl Iterator<Item = String> + '_ {

@@ -1,8 +1,7 @@
 //! What is wrong with the configuration, each with the path of the value that it concerns.
 
 use super::locate::{Step, steps};
-use super::model::Config;
-use super::names::{named, nearest, no_server};
+use crate::model::{Config, named, nearest, no_server};
 
 /// Something wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]

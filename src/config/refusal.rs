@@ -3,7 +3,7 @@
 use super::hidden::is_key;
 use super::locate::{self, Part, Step};
 use super::mistake::Mistake;
-use super::names::nearest;
+use crate::model::nearest;
 
 /// Words for what serde_yaml refuses. Its message is `PATH: TEXT at line L column C`.
 pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
@@ -30,18 +30,7 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
     let mut hint = None;
     let (problem, note) = if message.starts_with("unknown field ") {
         hint = Some("all keys: man queuemail.yaml".to_owned());
-        let (found, known) = split_found(&quoted);
-        let note = match nearest(found, known.iter().copied()) {
-            _ if found == "<<" => "merge keys are not read: write the keys out".to_owned(),
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the keys here: {}", known.join(", ")),
-        };
-        // A word that is none may be a secret that lacks its key.
-        let problem = match is_key(found) || found == "<<" {
-            true => format!("unknown key `{found}`"),
-            false => "an unknown key".to_owned(),
-        };
-        (problem, note)
+        unknown_key(&quoted)
     } else if message.starts_with("unknown variant ") {
         let (found, known) = split_found(&quoted);
         let note = match nearest(found, known.iter().copied()) {
@@ -66,33 +55,17 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         )
     } else if let Some(rest) = message.strip_prefix("invalid type: ") {
         (format!("a wrong type of value{of_key}"), type_words(rest))
-    } else if full.contains("repetition limit") {
-        (
-            "too many aliases".to_owned(),
-            "they would expand without end".to_owned(),
-        )
-    } else if full.contains("recursion limit") {
-        ("too deep a nesting".to_owned(), String::new())
-    } else if full.contains("more than one document") {
-        let lines = text.lines().enumerate();
-        let last = lines.filter(|(_, line)| line.starts_with("---")).last();
-        place = last.map(|(n, _)| (n + 1, 1));
-        (
-            "more than one YAML document".to_owned(),
-            "a configuration is one; take the line `---` out".to_owned(),
-        )
+    } else if let Some((problem, note)) = of_document(&full) {
+        if full.contains("more than one document") {
+            let lines = text.lines().enumerate();
+            let last = lines.filter(|(_, line)| line.starts_with("---")).last();
+            place = last.map(|(n, _)| (n + 1, 1));
+        }
+        (problem.to_owned(), note.to_owned())
     } else if key.is_some() {
         (format!("a bad value{of_key}"), message.to_owned())
     } else {
-        // Where an unfinished thing begins helps more than where the parser gave up.
-        for thing in ["a quoted scalar", "a simple key"] {
-            if let Some((_, context)) = full.split_once(&format!("while scanning {thing}")) {
-                place = mark_in(context).or(place);
-            }
-        }
-        if let Some(bad) = full.split_once("control characters are not allowed") {
-            place = char_in(bad.1, text).or(place);
-        }
+        place = unfinished(&full, text).or(place);
         ("a mistake".to_owned(), yaml_words(message, text, place))
     };
     Mistake {
@@ -102,6 +75,56 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         hint,
         more: 0,
     }
+}
+
+/// The problem and the note for what the document as a whole has too much of.
+fn of_document(full: &str) -> Option<(&'static str, &'static str)> {
+    let known = [
+        (
+            "repetition limit",
+            "too many aliases",
+            "they would expand without end",
+        ),
+        ("recursion limit", "too deep a nesting", ""),
+        (
+            "more than one document",
+            "more than one YAML document",
+            "a configuration is one; take the line `---` out",
+        ),
+    ];
+    let found = known.into_iter().find(|(said, ..)| full.contains(said))?;
+    Some((found.1, found.2))
+}
+
+/// The problem and the note for a key that is none.
+fn unknown_key(quoted: &[&str]) -> (String, String) {
+    let (found, known) = split_found(quoted);
+    let note = match nearest(found, known.iter().copied()) {
+        _ if found == "<<" => "merge keys are not read: write the keys out".to_owned(),
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the keys here: {}", known.join(", ")),
+    };
+    // A word that is none may be a secret that lacks its key.
+    let problem = match is_key(found) || found == "<<" {
+        true => format!("unknown key `{found}`"),
+        false => "an unknown key".to_owned(),
+    };
+    (problem, note)
+}
+
+/// Where an unfinished thing begins, which helps more than where the parser gave up.
+fn unfinished(full: &str, text: &str) -> Option<(usize, usize)> {
+    if let Some((_, bad)) = full.split_once("control characters are not allowed")
+        && let Some(place) = char_in(bad, text)
+    {
+        return Some(place);
+    }
+    ["a simple key", "a quoted scalar"]
+        .iter()
+        .find_map(|thing| {
+            let (_, context) = full.split_once(&format!("while scanning {thing}"))?;
+            mark_in(context)
+        })
 }
 
 /// YAML's own complaint; a tab in the indentation is the usual cause of a puzzling one.

@@ -2,17 +2,7 @@
 //! its doc comments. What a schema cannot see (names that lead nowhere, credentials that do not
 //! go together) is left to `config validate`.
 
-use super::cloud::Authority;
-use super::credential::{FederatedToken, ManagedIdentity};
-use super::database_url::DatabaseUrl;
-use super::model::*;
-use super::ping_url::PingUrl;
-use super::post_url::PostUrl;
-use super::secret_source::{SecretSource, Secrets};
-use super::select::{Author, Size};
-use super::span::Span;
-use super::token_store::TokenStore;
-use super::values::*;
+use crate::model::*;
 use crate::net::Endpoint;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use std::borrow::Cow;
@@ -198,10 +188,10 @@ mod tests {
             ("Relay", keys::<Relay>()),
             ("Queue", keys::<Queue>()),
             ("Address", keys::<Address>()),
-            ("Select", keys::<super::super::Select>()),
-            ("Webhook", keys::<super::super::Webhook>()),
-            ("Notify", keys::<super::super::Notify>()),
-            ("SharedState", keys::<super::super::SharedState>()),
+            ("Select", keys::<crate::model::Select>()),
+            ("Webhook", keys::<crate::model::Webhook>()),
+            ("Notify", keys::<crate::model::Notify>()),
+            ("SharedState", keys::<crate::model::SharedState>()),
         ] {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());

@@ -1,20 +1,7 @@
 //! The model as a tree of keys in the order in which a person reads them: what `show` prints,
 //! what `add` writes, what an edit compares. Keys that say what holds anyway are left out.
 
-use super::cloud::Authority;
-use super::credential::{FederatedToken, ManagedIdentity};
-use super::database_url::DatabaseUrl;
-use super::model::*;
-use super::notify::Notify;
-use super::ping_url::PingUrl;
-use super::post_url::PostUrl;
-use super::secret_source::{SecretSource, Secrets};
-use super::select::{Author, Larger, Select, Size};
-use super::shared_state::SharedState;
-use super::span::Span;
-use super::token_store::TokenStore;
-use super::values::*;
-use super::webhook::Webhook;
+use crate::model::*;
 use crate::net::Endpoint;
 use crate::secret::Secret;
 use serde::ser::{Serialize, SerializeMap, Serializer};

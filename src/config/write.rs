@@ -3,12 +3,11 @@
 use super::check;
 use super::edit::{HEAD, edit};
 use super::load::{self, MAX_SIZE};
-use super::mistake::shown;
-use super::model::Config;
 use super::paths::resolve_paths;
 use super::preview::diff;
 use crate::fault::{Fault, Kind};
-use crate::files;
+use crate::files::{self, shown};
+use crate::model::Config;
 use crate::shell;
 use anyhow::Result;
 use rustix::fs::OFlags;
@@ -200,7 +199,7 @@ pub fn lock(target: &Path) -> Result<File> {
             format!(
                 "cannot write in the folder of {}: {}",
                 shown(target),
-                load::why(&e)
+                files::why(&e)
             ),
         );
         match e.kind() {
@@ -232,7 +231,7 @@ pub fn lock(target: &Path) -> Result<File> {
         Ok(Ok(file)) => Ok(file),
         Ok(Err(e)) => Err(Fault::new(
             Kind::CannotWrite,
-            format!("cannot lock {}: {}", shown(&path), load::why(&e)),
+            format!("cannot lock {}: {}", shown(&path), files::why(&e)),
         )
         .into()),
         Err(_) => Err(

@@ -11,10 +11,10 @@
 use super::in_flight::Taker;
 use super::percent::{is_unreserved, percent};
 use super::{Letter, Rejected, Wait, cannot_write};
-use crate::config::{PostUrl, SecretSource, Webhook, webhook_of};
 use crate::digest::hmac_sha256;
 use crate::fault::{Fault, Kind};
 use crate::http::{Agent, Incoming, Lost, retry_after};
+use crate::model::{PostUrl, SecretSource, Webhook, webhook_of};
 use crate::net::{self, Settings, Watch};
 use crate::secret::{Mask, Secret};
 use anyhow::Result;

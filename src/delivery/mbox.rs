@@ -7,7 +7,7 @@
 //! may have taken the message out; it is then delivered again.
 
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
-use crate::config;
+
 use crate::fault::{Fault, Kind};
 use crate::files::{self, End};
 use crate::shell;
@@ -198,7 +198,7 @@ pub(super) fn check(about: &Metadata, path: &Path) -> Result<()> {
                 path.display()
             ),
         )
-        .hint(config::owner_hint(0, owner, path))
+        .hint(files::owner_hint(0, owner, path))
         .into());
     } else {
         return Ok(());

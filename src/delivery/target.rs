@@ -4,8 +4,8 @@ use super::https::Destination;
 use super::lmtp::Address;
 use super::percent::{is_unreserved, percent};
 use super::stdout::Form;
-use crate::config::{self, Target, Webhook};
 use crate::fault::Fault;
+use crate::model::{self, Target, Webhook};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -91,7 +91,7 @@ pub fn expand(
         "mbox" => Place::Mbox(path()?),
         "eml" => Place::Eml(path()?),
         "command" => {
-            let words = config::command_words(rest)
+            let words = model::command_words(rest)
                 .map_err(|why| Fault::config(format!("`command:{rest}`: {why}")))?;
             let words = words
                 .iter()

@@ -123,10 +123,35 @@ pub fn fill(hint: &str, scene: &Scene) -> Option<String> {
         }
         text = rest.to_owned();
     }
+    for (placeholder, command) in commands(scene) {
+        text = text.replace(placeholder, command);
+    }
     let quoted: fn(&str) -> String = match is_powershell(hint) {
         true => powershell::quoted,
         false => |value: &str| shell::quote(value),
     };
+    let mut filled = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once('{') {
+        filled.push_str(before);
+        let placeholder = after.split_once('}');
+        match placeholder.and_then(|(name, more)| Some((value(name, scene, quoted)?, more))) {
+            Some((value, more)) => {
+                filled.push_str(&value?);
+                rest = more;
+            }
+            None => {
+                filled.push('{');
+                rest = after;
+            }
+        }
+    }
+    filled.push_str(rest);
+    Some(filled)
+}
+
+/// The commands that a hint is written with, by their placeholders; they hold others.
+fn commands(scene: &Scene) -> [(&'static str, &'static str); 5] {
     // Who signs in, and with which password, is said where the account is.
     let (password, account) = match scene.is_server_account {
         true => (
@@ -157,60 +182,44 @@ pub fn fill(hint: &str, scene: &Scene) -> Option<String> {
         }
         _ => "queuemail server set {server} --auth oauth-service --secret-stdin",
     };
-    text = text
-        .replace("{set_service}", service)
-        .replace("{set_tenant}", tenant)
-        .replace("{set_cloud}", cloud)
-        .replace("{set_password}", password)
-        .replace("{set_account}", account);
+    [
+        ("{set_service}", service),
+        ("{set_tenant}", tenant),
+        ("{set_cloud}", cloud),
+        ("{set_password}", password),
+        ("{set_account}", account),
+    ]
+}
+
+/// What a placeholder stands for, `None` for what is none; the inner `None` leaves the hint out.
+fn value(placeholder: &str, scene: &Scene, quoted: fn(&str) -> String) -> Option<Option<String>> {
     let known =
         |value: Option<&str>, unknown: &str| Some(value.map_or_else(|| unknown.to_owned(), quoted));
     let address = scene.address.as_deref();
     let server = scene.server.as_deref();
-    // What a placeholder stands for; the inner `None` leaves the hint out.
-    let value = |placeholder: &str| {
-        Some(match placeholder {
-            "address" => known(address, "ADDRESS"),
-            "mailbox" => known(scene.mailbox(), "MAILBOX"),
-            "from" => known(scene.from.as_deref().or(address), "FROM"),
-            "account" => known(scene.account.as_deref(), "ACCOUNT"),
-            "login" => scene.login.clone().or_else(|| known(address, "ADDRESS")),
-            "queue" => known(scene.queue.as_deref(), "QUEUE"),
-            "server" => known(server, "SERVER"),
-            "app_server" => known(scene.app_server.as_deref().or(server), "SERVER"),
-            "tenant" => known(scene.tenant.as_deref(), "TENANT"),
-            "client_id" => known(scene.client_id.as_deref(), "CLIENT-ID"),
-            "object_id" => known(scene.object_id.as_deref(), "OBJECT-ID"),
-            "login_host" => known(scene.login_host.as_deref(), "login.microsoftonline.com"),
-            "protocol" => known(scene.protocol.as_deref(), "smtp"),
-            "host" => known(scene.host.as_deref(), "HOST"),
-            "port" => known(scene.port.as_deref(), "PORT"),
-            "principal" => principal(scene, scene.mailbox()),
-            "submitter" => submitter(scene),
-            "other_tls" => other_tls(scene),
-            "usual_imap" => usual(scene, "imap"),
-            "usual_smtp" => usual(scene, "smtp"),
-            _ => return None,
-        })
-    };
-    let mut filled = String::new();
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once('{') {
-        filled.push_str(before);
-        let placeholder = after.split_once('}');
-        match placeholder.and_then(|(name, more)| Some((value(name)?, more))) {
-            Some((value, more)) => {
-                filled.push_str(&value?);
-                rest = more;
-            }
-            None => {
-                filled.push('{');
-                rest = after;
-            }
-        }
-    }
-    filled.push_str(rest);
-    Some(filled)
+    Some(match placeholder {
+        "address" => known(address, "ADDRESS"),
+        "mailbox" => known(scene.mailbox(), "MAILBOX"),
+        "from" => known(scene.from.as_deref().or(address), "FROM"),
+        "account" => known(scene.account.as_deref(), "ACCOUNT"),
+        "login" => scene.login.clone().or_else(|| known(address, "ADDRESS")),
+        "queue" => known(scene.queue.as_deref(), "QUEUE"),
+        "server" => known(server, "SERVER"),
+        "app_server" => known(scene.app_server.as_deref().or(server), "SERVER"),
+        "tenant" => known(scene.tenant.as_deref(), "TENANT"),
+        "client_id" => known(scene.client_id.as_deref(), "CLIENT-ID"),
+        "object_id" => known(scene.object_id.as_deref(), "OBJECT-ID"),
+        "login_host" => known(scene.login_host.as_deref(), "login.microsoftonline.com"),
+        "protocol" => known(scene.protocol.as_deref(), "smtp"),
+        "host" => known(scene.host.as_deref(), "HOST"),
+        "port" => known(scene.port.as_deref(), "PORT"),
+        "principal" => principal(scene, scene.mailbox()),
+        "submitter" => submitter(scene),
+        "other_tls" => other_tls(scene),
+        "usual_imap" => usual(scene, "imap"),
+        "usual_smtp" => usual(scene, "smtp"),
+        _ => return None,
+    })
 }
 
 /// True for a hint that holds a PowerShell command, where quotes are other than a shell's.

@@ -186,22 +186,18 @@ impl HeadReader {
 
     /// The length of the head, once its end was seen or given up on.
     fn end_of_head(&mut self) -> Option<usize> {
-        let from = self.searched.saturating_sub(3);
-        let tail = &self.head[from..];
-        let end = tail
-            .windows(2)
-            .position(|w| w == b"\n\n")
-            .map(|p| p + 1)
-            .into_iter()
-            .chain(
-                tail.windows(4)
-                    .position(|w| w == b"\r\n\r\n")
-                    .map(|p| p + 2),
-            )
-            .min();
+        let mut line = self.searched.saturating_sub(3);
+        let mut end = None;
+        while let Some(n) = self.head[line..].iter().position(|&b| b == b'\n') {
+            line += n + 1;
+            let (before, after) = self.head.split_at(line);
+            if after.starts_with(b"\n") || before.ends_with(b"\r\n") && after.starts_with(b"\r\n") {
+                end = Some(line);
+                break;
+            }
+        }
         self.searched = self.head.len();
-        end.map(|p| from + p)
-            .or((self.head.len() >= HEAD_LIMIT).then_some(self.head.len()))
+        end.or((self.head.len() >= HEAD_LIMIT).then_some(self.head.len()))
     }
 
     fn decide(&mut self, end: usize) {

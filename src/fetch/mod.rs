@@ -26,12 +26,12 @@ mod start;
 mod verdict;
 mod visit;
 
-use crate::config::{AfterFetch, Day, Recording, Select, Start, Target, Webhook};
 use crate::delivery::{self, Intent, Letter};
 use crate::digest::{hex, sha256};
 use crate::fault::{Kind, kind_of};
 use crate::files::folder_of;
 use crate::mail::{self, Mailbox, RemoteId};
+use crate::model::{AfterFetch, Day, Recording, Select, Start, Target, Webhook};
 use crate::state::{
     About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity,
 };
@@ -323,22 +323,7 @@ fn finish_interrupted(
         lock.check()?;
         match delivery::recover(&intent, since)? {
             Some(place) => {
-                let address = mailbox_key(&job.address);
-                let folder = &message.folder_name;
-                let arrived = Arrived {
-                    about: &message.about,
-                    size: message.size,
-                    place: &place,
-                    delivery_id: &delivery_id(&address, folder, message.epoch, &message.remote),
-                };
-                store.delivered(
-                    message.folder,
-                    message.epoch,
-                    &[(&message.remote, arrived)],
-                    &job.after,
-                    &job.origin(&address, folder),
-                    store.now(),
-                )?;
+                put_on_record(job, store, &message, &place)?;
                 tally.fetched += 1;
                 tally.octets += message.size;
                 reporter.recovered(job, &message, &place);
@@ -356,6 +341,26 @@ fn finish_interrupted(
         }
     }
     Ok(restarted)
+}
+
+/// A delivery that was found finished.
+fn put_on_record(job: &Job, store: &Store, message: &Interrupted, place: &str) -> Result<()> {
+    let address = mailbox_key(&job.address);
+    let folder = &message.folder_name;
+    let arrived = Arrived {
+        about: &message.about,
+        size: message.size,
+        place,
+        delivery_id: &delivery_id(&address, folder, message.epoch, &message.remote),
+    };
+    store.delivered(
+        message.folder,
+        message.epoch,
+        &[(&message.remote, arrived)],
+        &job.after,
+        &job.origin(&address, folder),
+        store.now(),
+    )
 }
 
 /// What the state knows a mailbox by.

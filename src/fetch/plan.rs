@@ -1,8 +1,8 @@
 //! Which mailboxes a run fetches, in which order, and what is done with their mail.
 
 use super::Job;
-use crate::config::{AfterFetch, Day, Start, Target, Webhook};
 use crate::fault::Fault;
+use crate::model::{AfterFetch, Day, Start, Target, Webhook};
 use crate::office::{MailboxEntry, Office};
 use crate::state::Store;
 use anyhow::Result;

@@ -6,11 +6,11 @@ use super::{
     Job, Kept, Reporter, Tally, audit, delivery_id, destination_waits, fetch_mailbox,
     is_of_delivery, list, mailbox_key,
 };
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Scene};
 use crate::incidents::{self, End, Seen};
 use crate::mail::Mailbox;
 use crate::means::Means;
+use crate::model::AfterFetch;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{Lock, LockName, Ran, Store, WaitName};

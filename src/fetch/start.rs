@@ -6,8 +6,8 @@
 //! changes nothing: the horizon stays where it was, and mail that arrives meanwhile is beyond it.
 
 use super::Job;
-use crate::config::Start;
 use crate::mail::{self, Mailbox, RemoteId};
+use crate::model::Start;
 use crate::state::{Epoch, Store};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 //! TLS goes through a connector of our own: ureq's would *replace* the system's authorities by a
 //! `ca_file` instead of adding it.
 
+mod dial;
 mod proxy;
 mod tls;
 
@@ -125,13 +126,16 @@ impl Agent {
             .max_idle_connections_per_host(KEPT)
             .proxy(proxies.proxy.clone())
             .build();
-        let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(tls::TlsWrap {
-                    tls,
-                    patience: Patience::new(settings.io_timeout * PATIENCE),
-                });
+        let connector = ()
+            .chain(ConnectProxyConnector::default())
+            .chain(dial::Dial {
+                watch: settings.watch.clone(),
+            })
+            .chain(tls::TlsWrap {
+                tls,
+                watch: settings.watch.clone(),
+                patience: Patience::new(settings.io_timeout * PATIENCE),
+            });
         let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
         Ok(Agent {
             agent,
@@ -273,6 +277,20 @@ impl Agent {
         Ok(Response::from_parts(parts, body))
     }
 
+    /// Connects to a host as for any request, and keeps the connection for the next one: asks for no
+    /// more than the header of this URL, and takes every answer.
+    ///
+    /// # Errors
+    /// As [`Agent::call`].
+    pub fn reach(&self, url: &str) -> Result<(), Fault> {
+        let request = Request::head(url)
+            .body(Vec::new())
+            .map_err(|err| Fault::config(format!("cannot ask for `{url}`: {err}")))?;
+        let answer = self.call(request, 1)?;
+        self.tell(|| format!("http: HEAD {url} < {}", answer.status()));
+        Ok(())
+    }
+
     /// Sends a request whose answer may be of any length, and returns once its header is read.
     ///
     /// # Errors
@@ -333,6 +351,15 @@ impl Agent {
             is_framed,
         }))
     }
+}
+
+/// True if requests to this host go through a proxy.
+///
+/// # Errors
+/// `Config` for a proxy that we cannot speak to.
+pub fn is_proxied(host: &str) -> Result<bool, Fault> {
+    let proxies = Proxies::from_environment()?;
+    Ok(proxies.proxy.is_some() && !proxies.is_direct(host))
 }
 
 /// A body on its way that tells how much of it has gone.

@@ -5,7 +5,7 @@
 //! either. The mail protocols do not use it: see [`crate::net::over_tls`]'s file.
 
 use crate::fault::Fault;
-use crate::net::{self, Patience};
+use crate::net::{self, Patience, Stage, Watch};
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
 use openssl::x509::X509;
@@ -73,6 +73,7 @@ impl Drop for Preparation {
 /// Wraps a connection in our TLS.
 pub struct TlsWrap {
     pub tls: TlsConnector,
+    pub watch: Watch,
     pub patience: Patience,
 }
 
@@ -111,6 +112,10 @@ impl<In: Transport> Connector<In> for TlsWrap {
             HandshakeError::WouldBlock(_) => ureq::Error::ConnectionFailed,
         })?;
         check_names(host, &stream).map_err(failed)?;
+        self.watch.tell(|| {
+            let certificate = stream.peer_certificate().ok().flatten();
+            Stage::Secured(certificate.and_then(|c| c.to_der().ok()))
+        });
         let buffers = LazyBuffers::new(
             details.config.input_buffer_size(),
             details.config.output_buffer_size(),

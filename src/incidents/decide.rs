@@ -115,26 +115,7 @@ pub fn observe(
         .map(|incident| (incident.name.clone(), incident.mailboxes.clone()))
         .collect();
     for seen in &observed.seen {
-        let mailbox = &seen.mailbox;
-        match &seen.end {
-            End::Well => {
-                for incident in all.iter_mut().filter(|i| is_shared(i)) {
-                    incident.mailboxes.remove(mailbox);
-                }
-            }
-            End::Passed => failing.extend(
-                all.iter()
-                    .filter(|i| i.closed_at.is_none() && i.mailboxes.contains(mailbox))
-                    .map(|i| i.name.clone()),
-            ),
-            End::Failed { name, why, .. } => {
-                let name = wider(all, name, mailbox).unwrap_or_else(|| name.clone());
-                let incident = entry(all, &name, now);
-                incident.mailboxes.insert(mailbox.clone());
-                incident.reason.clone_from(why);
-                failing.insert(name);
-            }
-        }
+        failing.extend(note(all, seen, now));
     }
     for (name, why) in &observed.single {
         match why {
@@ -178,6 +159,31 @@ pub fn observe(
     }
     all.retain(|incident| !is_done(incident));
     notices
+}
+
+/// Takes note of how a mailbox fared, and gives the incidents that go on for it.
+fn note(all: &mut Vec<Incident>, seen: &Seen, now: i64) -> Vec<IncidentName> {
+    let mailbox = &seen.mailbox;
+    match &seen.end {
+        End::Well => {
+            for incident in all.iter_mut().filter(|i| is_shared(i)) {
+                incident.mailboxes.remove(mailbox);
+            }
+            Vec::new()
+        }
+        End::Passed => all
+            .iter()
+            .filter(|i| i.closed_at.is_none() && i.mailboxes.contains(mailbox))
+            .map(|i| i.name.clone())
+            .collect(),
+        End::Failed { name, why, .. } => {
+            let name = wider(all, name, mailbox).unwrap_or_else(|| name.clone());
+            let incident = entry(all, &name, now);
+            incident.mailboxes.insert(mailbox.clone());
+            incident.reason.clone_from(why);
+            vec![name]
+        }
+    }
 }
 
 /// True for one that is over once none of its mailboxes meets it any more.

@@ -13,9 +13,9 @@ pub use decide::{End, Notice, Seen};
 pub use notify::told;
 pub use words::{in_short, text};
 
-use crate::config::{Notify, Span};
 use crate::fault::{Cause, Fault, Kind};
 use crate::means::Means;
+use crate::model::{Notify, Span};
 use crate::office::Office;
 use crate::state::{Incident, IncidentKind, IncidentName, Store};
 use anyhow::Result;

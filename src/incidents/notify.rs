@@ -4,11 +4,11 @@
 use super::decide::Notice;
 use super::words;
 use crate::child::{self, Bounds, Input};
-use crate::config::{Notify, PingUrl, Webhook, webhook_of};
 use crate::delivery;
 use crate::digest::{hex, sha256};
 use crate::fault::Fault;
 use crate::http::Agent;
+use crate::model::{Notify, PingUrl, Webhook, webhook_of};
 use crate::net::{Settings, Watch};
 use crate::output::escape;
 use crate::secret::Secret;

@@ -23,8 +23,8 @@ pub use summary::Summary;
 pub use traits::{Detail, Traits};
 use traits::{bare_id, single_spaced};
 
-use crate::config::{AfterFetch, Select};
 use crate::fault::{Cause, Fault, Kind};
+use crate::model::{AfterFetch, Select};
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -263,6 +263,16 @@ pub trait Mailbox {
 
     /// Says goodbye; errors are of no interest any more.
     fn close(&mut self);
+}
+
+/// How the fault begins where messages cannot be settled; `None` where nothing is to be done.
+pub fn cannot_settle(action: &AfterFetch) -> Option<&'static str> {
+    match action {
+        AfterFetch::Keep => None,
+        AfterFetch::Seen => Some("cannot mark messages as read"),
+        AfterFetch::Delete => Some("cannot delete messages"),
+        AfterFetch::Move(_) => Some("cannot move messages"),
+    }
 }
 
 /// Refuses to move mail to where it would be fetched again, for ever. Unless it goes by the names

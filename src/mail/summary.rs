@@ -72,6 +72,9 @@ impl Summary {
 /// A text in one line of at most so many characters; white space is made single, and controls
 /// count as white space.
 fn line(text: &str, most: usize) -> String {
+    if is_line(text, most) {
+        return text.to_owned();
+    }
     let mut line = String::new();
     let mut left = most;
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
@@ -88,6 +91,17 @@ fn line(text: &str, most: usize) -> String {
         }
     }
     line
+}
+
+/// Whether a text is such a line already, as almost all are.
+fn is_line(text: &str, most: usize) -> bool {
+    let mut before = b' ';
+    let mut fits = |b| {
+        let fits = matches!(b, b'!'..=b'~') || b == b' ' && before != b' ';
+        before = b;
+        fits
+    };
+    text.len() <= most && text.bytes().all(&mut fits) && (before != b' ' || text.is_empty())
 }
 
 /// The ids of a field, with their angle brackets.
@@ -147,7 +161,10 @@ fn written(address: &str) -> String {
 }
 
 fn is_special(c: char) -> bool {
-    r#"()<>[]:;@\,""#.contains(c)
+    matches!(
+        c,
+        '(' | ')' | '<' | '>' | '[' | ']' | ':' | ';' | '@' | '\\' | ',' | '"'
+    )
 }
 
 fn quoted(text: &str) -> String {
@@ -211,6 +228,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_a_line_stays(words in proptest::collection::vec("[!-~]{1,9}", 0..5), most in 0usize..40) {
+            let text = words.join(" ");
+            let cut: String = text.chars().take(most).collect();
+            prop_assert_eq!(line(&text, most), cut.trim_end());
+            prop_assert_eq!(is_line(&text, most), text.len() <= most);
+            for odd in [format!(" {text}"), format!("{text} "), format!("a  {text}"), format!("\u{e9}{text}")] {
+                prop_assert!(!is_line(&odd, 100));
+            }
+        }
+
         #[test]
         fn no_value_ends_its_line(
             octets in proptest::collection::vec(any::<u8>(), 0..200), name in "\\PC{0,20}",

@@ -8,7 +8,7 @@ use mail_parser::{Address, HeaderName, MessageParser};
 pub enum Detail {
     /// The Message-ID, the subject, and when it was received.
     Identity,
-    /// Also what [`Select`](crate::config::Select) looks at.
+    /// Also what [`Select`](crate::model::Select) looks at.
     Selection,
     /// The identity, and also what a copy is recognised by, and whether it was read.
     Likeness,

@@ -21,7 +21,7 @@ pub use unix::connect_unix;
 use crate::fault::{Cause, Fault};
 use anyhow::Result;
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +59,12 @@ impl Watch {
         Watch(Some(Arc::new(told)))
     }
 
-    fn tell(&self, stage: impl FnOnce() -> Stage) {
+    /// True if somebody wants to know.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub fn tell(&self, stage: impl FnOnce() -> Stage) {
         if let Watch(Some(told)) = self {
             told(stage());
         }
@@ -88,9 +93,7 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
                 "check the name and this machine's DNS: getent hosts {host}"
             ))
     })?;
-    let watch = &settings.watch;
-    watch.tell(|| Stage::Named(addresses.iter().map(SocketAddr::ip).collect()));
-    let stream = dial::dial(&addresses, end).map_err(|why| {
+    dial(&addresses, end, &settings.watch).map_err(|why| {
         let cause = match why.kind() {
             ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
             _ => Cause::CannotConnect,
@@ -98,7 +101,15 @@ pub fn connect(host: &str, port: u16, settings: &Settings) -> Result<TcpStream> 
         Fault::try_later(format!("cannot connect to `{host}` port {port}: {why}"))
             .cause(cause)
             .at(host, Some(port))
-    })?;
+            .into()
+    })
+}
+
+/// Opens a TCP connection to the first of a host's addresses that answers before `end`, and tells
+/// the watch.
+pub fn dial(addresses: &[SocketAddr], end: Instant, watch: &Watch) -> io::Result<TcpStream> {
+    watch.tell(|| Stage::Named(addresses.iter().map(SocketAddr::ip).collect()));
+    let stream = dial::dial(addresses, end)?;
     stream.set_nodelay(true)?;
     if let Ok(address) = stream.peer_addr() {
         watch.tell(|| Stage::Connected(address));

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!((&claims["iss"], &claims["sub"]), (&"c".into(), &"c".into()));
         assert_eq!(claims["nbf"], 1_800_000_000 - 60);
         assert_eq!(claims["exp"], 1_800_000_000 + 540);
-        assert!(crate::config::is_guid(claims["jti"].as_str().unwrap()));
+        assert!(crate::model::is_guid(claims["jti"].as_str().unwrap()));
         assert_ne!(
             json(make().split('.').nth(1).unwrap())["jti"],
             claims["jti"]

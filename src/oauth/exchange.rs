@@ -9,6 +9,7 @@ use crate::secret::Mask;
 use ::http::StatusCode;
 use ::http::header::{ACCEPT, CONTENT_TYPE};
 use oauth2::{HttpRequest, HttpResponse, RequestTokenError};
+use serde_json::error::Category;
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
@@ -124,26 +125,26 @@ fn framed<T>(
             .sorted(frame.status, frame.retry_after, tried_password),
         // JSON, but not what RFC 6749 §5.1 says. The place is told, the value may be a secret.
         RequestTokenError::Parse(e, _) if frame.status == 200 => {
-            let place = e.path().to_string();
-            match e.inner().classify() {
-                serde_json::error::Category::Data if place == "." => {
-                    odd("a field is missing: access_token, token_type or expires_in")
-                }
-                serde_json::error::Category::Data => odd(&format!("`{place}` is malformed")),
-                // An answer that the line cut short; the next one may be whole.
-                serde_json::error::Category::Eof => {
-                    return Fault::try_later(
-                        "the token endpoint's answer cannot be used: it breaks off",
-                    )
-                    .cause(Cause::AnswerUnusable)
-                    .into();
-                }
-                _ => odd("it is damaged JSON"),
-            }
-            .into()
+            malformed(&e.path().to_string(), e.inner().classify()).into()
         }
         _ => frame.is_from_elsewhere().into(),
     })
+}
+
+/// Why an answer of the right status is none.
+fn malformed(place: &str, category: Category) -> Fault {
+    match category {
+        Category::Data if place == "." => {
+            odd("a field is missing: access_token, token_type or expires_in")
+        }
+        Category::Data => odd(&format!("`{place}` is malformed")),
+        // An answer that the line cut short; the next one may be whole.
+        Category::Eof => {
+            Fault::try_later("the token endpoint's answer cannot be used: it breaks off")
+                .cause(Cause::AnswerUnusable)
+        }
+        _ => odd("it is damaged JSON"),
+    }
 }
 
 impl Frame {

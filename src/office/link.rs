@@ -2,10 +2,10 @@
 
 use super::mailbox::MailboxEntry;
 use super::servers::{Incoming, Outgoing};
-use crate::config::{
+use crate::fault::Fault;
+use crate::model::{
     Apps, Config, Defaults, Notify, Recording, Relay, TokenStore, Webhook, no_server,
 };
-use crate::fault::Fault;
 use std::collections::HashMap;
 
 /// All of a configuration.

@@ -1,11 +1,11 @@
 //! A mailbox with everything that holds for it.
 
 use super::servers::{Account, Incoming, Outgoing};
-use crate::config::{
+use crate::fault::{Cause, Fault};
+use crate::model::{
     Address, AfterFetch, Authentication, Defaults, Language, Priority, Queue, Start, Target,
     Webhook,
 };
-use crate::fault::{Cause, Fault};
 use crate::shell;
 
 /// One mailbox with everything that holds for it: the address's own value, else its queue's,

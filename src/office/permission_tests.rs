@@ -2,7 +2,8 @@
 
 use super::{Office, scope};
 use crate::check::claims::misfits;
-use crate::config::{Authentication, Config, Purpose, Resource, parse};
+use crate::config::parse;
+use crate::model::{Authentication, Config, Purpose, Resource};
 use crate::oauth::Claims;
 use crate::setup;
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! Which app registration signs in, at which authority, with what.
 
-use crate::config::{
+use crate::fault::{Fault, Proof, Scene};
+use crate::model::{
     App, Authentication, Authority, ClientId, Credentials, FederatedToken, IncomingServer,
     ManagedIdentity, OauthEndpoint, OutgoingServer, SecretSource,
 };
-use crate::fault::{Fault, Proof, Scene};
 use crate::shell;
 use std::path::Path;
 

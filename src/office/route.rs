@@ -4,8 +4,8 @@
 use super::link::Office;
 use super::mailbox::MailboxEntry;
 use super::servers::Outgoing;
-use crate::config::{Cloud, Limits, named};
 use crate::fault::{Fault, Kind};
+use crate::model::{Cloud, Limits, named};
 use crate::shell;
 use std::collections::HashSet;
 
@@ -209,7 +209,7 @@ pub fn is_local(address: &str, machine: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::model::Config;
 
     const CONFIG: &str = "
 version: 1

@@ -2,7 +2,7 @@
 
 use super::registration::Registration;
 use super::servers::Account;
-use crate::config::{Authentication, Cloud, Purpose, Resource};
+use crate::model::{Authentication, Cloud, Purpose, Resource};
 
 /// The scope to ask for. `other_mailbox`: a person reads or sends for a mailbox that is not
 /// theirs, for which Graph has permissions of their own.

@@ -1,11 +1,11 @@
 //! A server with the app registration that it signs in with and the hosts that it leads to.
 
 use super::registration::Registration;
-use crate::config::{
+use crate::fault::Fault;
+use crate::model::{
     Address, App, Apps, Authentication, Authority, Cloud, Config, HttpsUrl, IncomingServer,
     OutgoingServer, SecretSource, swapped,
 };
-use crate::fault::Fault;
 use crate::net::Endpoint;
 use crate::shell;
 use std::ops::Deref;

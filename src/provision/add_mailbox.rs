@@ -2,7 +2,8 @@
 //! compared, and kept from being overwritten by accident.
 
 use super::{Outcome, differences, different, find};
-use crate::config::{self, Address, Config, Language, Priority, Queue, Start, Tree};
+use crate::config::{self, Tree};
+use crate::model::{Address, Config, Language, Priority, Queue, Start};
 use crate::shell;
 use anyhow::Result;
 use std::path::Path;

@@ -2,10 +2,10 @@
 
 use super::secret::{Wanted, is_variable, wanted_secret};
 use super::{Required, put_path};
-use crate::config::{
+use crate::fault::Fault;
+use crate::model::{
     self, Change, CredentialsMut, Day, FederatedToken, Given, ManagedIdentity, SecretSource,
 };
-use crate::fault::Fault;
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -42,10 +42,10 @@ impl Credential {
         slots: &mut CredentialsMut<'_>,
         passphrase: &Option<Change<SecretSource>>,
     ) -> Result<()> {
-        config::put(&self.secret_expires, slots.secret_expires);
+        model::put(&self.secret_expires, slots.secret_expires);
         put_path(&self.certificate, slots.certificate)?;
         put_path(&self.private_key, slots.private_key)?;
-        config::put(passphrase, slots.certificate_passphrase);
+        model::put(passphrase, slots.certificate_passphrase);
         put_path(&self.federated_token_file, slots.federated_token_file)?;
         if let Some(name) = &self.federated_token_env_file {
             if !is_variable(name) {
@@ -61,7 +61,7 @@ impl Credential {
             *slots.federated_token = match command.as_str() {
                 "" => None,
                 text => Some(FederatedToken::Command(
-                    config::command_words(text)
+                    model::command_words(text)
                         .map_err(|e| Fault::usage(format!("`--federated-token-command`: {e}")))?,
                 )),
             };
@@ -85,7 +85,7 @@ impl Credential {
         self.put(slots, &None)?;
         let wanted = |what, given| Wanted { what, given, whose };
         let passphrase = wanted("certificate-passphrase", &self.passphrase).source(required)?;
-        config::put(&passphrase, slots.certificate_passphrase);
+        model::put(&passphrase, slots.certificate_passphrase);
         let is_needed = is_needed && !self.replaces_secret();
         *slots.secret = wanted_secret(&wanted("secret", secret), is_needed, required)?;
         Ok(())
@@ -102,7 +102,7 @@ impl Credential {
         if matches!(secret, Some(Change::Set(_))) || self.replaces_secret() {
             slots.clear();
         }
-        config::put(secret, slots.secret);
+        model::put(secret, slots.secret);
         self.put(&mut slots, passphrase)
     }
 }

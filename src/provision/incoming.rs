@@ -1,7 +1,7 @@
 //! An incoming server as a command gives it: from what is said of it to its definition.
 
 use super::{Credential, Person, Required, put_path};
-use crate::config::{
+use crate::model::{
     Authentication, Authority, Change, ClientId, Given, HttpsUrl, IncomingServer, IncomingVia,
     Name, OauthEndpoint,
 };

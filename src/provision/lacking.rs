@@ -1,8 +1,8 @@
 //! What a definition lacks that the file may lack, but a fetch or a sending will not: said when it is
 //! added, and not by the first run in the night.
 
-use crate::config::{Address, Apps, Authentication, Config, IncomingServer, OutgoingServer};
 use crate::fault::Fault;
+use crate::model::{Address, Apps, Authentication, Config, IncomingServer, OutgoingServer};
 use crate::shell;
 
 /// What a mailbox of this queue lacks, if anything.

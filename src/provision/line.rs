@@ -2,7 +2,7 @@
 //! it, so none can be shown: one that was typed appears as `--secret-stdin`.
 
 use super::{Credential, Incoming, Mailbox, Outgoing};
-use crate::config::{Authentication, Change, Given, ManagedIdentity, Name};
+use crate::model::{Authentication, Change, Given, ManagedIdentity, Name};
 use crate::shell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::add_mailbox::add_mailboxes;
 use super::{Mailbox, NewMailbox, Outcome, Person, lacking, list, row};
-use crate::config::Config;
+use crate::model::Config;
 use anyhow::{Result, anyhow};
 use std::path::Path;
 

@@ -33,8 +33,9 @@ pub use server::{
     tree_of_server,
 };
 
-use crate::config::{self, Config, EmailAddress, Queue, Target, Tree};
+use crate::config::{self, Tree};
 use crate::fault::Fault;
+use crate::model::{Change, Config, EmailAddress, Queue, Target};
 use crate::secret::Secret;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -163,14 +164,11 @@ fn typed_path(path: &Path) -> Result<PathBuf> {
 }
 
 /// Changes the path of a file where another is typed.
-pub fn put_path(
-    change: &Option<config::Change<PathBuf>>,
-    slot: &mut Option<PathBuf>,
-) -> Result<()> {
+pub fn put_path(change: &Option<Change<PathBuf>>, slot: &mut Option<PathBuf>) -> Result<()> {
     match change {
         None => {}
-        Some(config::Change::Unset) => *slot = None,
-        Some(config::Change::Set(path)) => *slot = Some(typed_path(path)?),
+        Some(Change::Unset) => *slot = None,
+        Some(Change::Set(path)) => *slot = Some(typed_path(path)?),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! An outgoing server as a command gives it: from what is said of it to its definition.
 
 use super::{Credential, Person, Required, Wanted, put_path};
-use crate::config::{
+use crate::model::{
     self, Authentication, Change, ClientId, Given, HttpsUrl, Name, OutgoingServer, OutgoingVia,
     ServerUser, Tenant,
 };
@@ -84,7 +84,7 @@ impl Outgoing {
             given: &self.password,
             whose: &whose,
         };
-        config::put(&password.source(&required)?, &mut server.password);
+        model::put(&password.source(&required)?, &mut server.password);
         Ok(server)
     }
 }

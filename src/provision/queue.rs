@@ -1,11 +1,12 @@
 //! Queues of the configuration and their addresses: what is said of one; changed, removed.
 
 use super::{NewMailbox, Outcome, Person, Required, Wanted, find, typed_target};
-use crate::config::{
-    self, Address, AfterFetch, Change, Condition, Config, EmailAddress, Given, Language, Name,
-    Priority, Queue, Start, Target, Tree,
-};
+use crate::config::Tree;
 use crate::fault::Fault;
+use crate::model::{
+    self, Address, AfterFetch, Change, Condition, Config, EmailAddress, Given, Language, Name,
+    Priority, Queue, Start, Target,
+};
 use crate::shell;
 use anyhow::Result;
 
@@ -127,7 +128,7 @@ pub fn tree_of_queue(config: &Config, name: &str) -> Result<Tree> {
 
 fn place(config: &Config, name: &str) -> Result<usize> {
     let place = config.queues.iter().position(|q| q.name == name);
-    place.ok_or_else(|| config::unknown("queue", name, &config.queue_names()))
+    place.ok_or_else(|| model::unknown("queue", name, &config.queue_names()))
 }
 
 /// The address that is meant: the one named, else the only one.
@@ -136,7 +137,7 @@ pub fn pick(queue: &Queue, address: Option<&EmailAddress>) -> Result<usize> {
     match address {
         Some(address) => find(queue, address).ok_or_else(|| {
             Fault::usage(format!("queue `{}` has no address `{address}`", queue.name))
-                .hint(config::named("its addresses", &known))
+                .hint(model::named("its addresses", &known))
                 .into()
         }),
         None if queue.addresses.len() == 1 => Ok(0),
@@ -145,7 +146,7 @@ pub fn pick(queue: &Queue, address: Option<&EmailAddress>) -> Result<usize> {
             queue.name,
             known.len()
         ))
-        .hint(config::named("its addresses", &known))
+        .hint(model::named("its addresses", &known))
         .into()),
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Mailbox;
 use super::list::Cell;
-use crate::config::{self, Condition, Given, SecretSource};
 use crate::fault::Fault;
+use crate::model::{self, Condition, Given, SecretSource};
 use anyhow::Result;
 use std::str::FromStr;
 
@@ -46,7 +46,7 @@ pub fn check(name: &str) -> Result<()> {
         return Ok(());
     }
     let fault = Fault::usage(format!("no option `--{name}` to take from a list"));
-    let hint = match config::nearest(name, NAMES) {
+    let hint = match model::nearest(name, NAMES) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
             "the names in the first line: {}; see `queuemail queue add --help`",

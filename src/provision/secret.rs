@@ -2,8 +2,8 @@
 //! never from the command line itself.
 
 use super::{Person, Required, typed_path};
-use crate::config::{self, Change, Given, SecretSource};
 use crate::fault::Fault;
+use crate::model::{self, Change, Given, SecretSource};
 use anyhow::Result;
 use std::path::Path;
 
@@ -65,7 +65,7 @@ impl Wanted<'_> {
     /// The portal shows two columns; the wrong one is a GUID.
     fn warn_of_secret_id(&self, source: &SecretSource, person: &dyn Person) {
         if let ("secret", SecretSource::Plain(secret)) = (self.what, source)
-            && config::is_guid(secret.expose())
+            && model::is_guid(secret.expose())
         {
             person.warn(
                 "this secret looks like the Secret ID; the portal shows the secret itself under Value",

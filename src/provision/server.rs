@@ -1,10 +1,9 @@
 //! Servers of the configuration: put in, changed, renamed, removed.
 
 use super::{Outcome, differences, different, resolved};
-use crate::config::{
-    self, Config, IncomingServer, IncomingVia, Name, OutgoingServer, OutgoingVia, Tree,
-};
+use crate::config::{self, Tree};
 use crate::fault::Fault;
+use crate::model::{self, Config, IncomingServer, IncomingVia, Name, OutgoingServer, OutgoingVia};
 use crate::shell;
 use anyhow::Result;
 use std::path::Path;
@@ -82,7 +81,7 @@ fn put(
 /// # Errors
 /// `Usage` where there is none of this name.
 pub fn tree_of_server(config: &Config, name: &str) -> Result<Tree> {
-    tree_of(config, name).ok_or_else(|| config::unknown("server", name, &config.server_names()))
+    tree_of(config, name).ok_or_else(|| model::unknown("server", name, &config.server_names()))
 }
 
 fn tree_of(config: &Config, name: &str) -> Option<Tree> {
@@ -105,7 +104,7 @@ pub fn set_server(
     } else if let Some(server) = outgoing.find(|s| s.name == name) {
         change(Entry::Outgoing(server))?;
     } else {
-        return Err(config::unknown("server", name, &config.server_names()));
+        return Err(model::unknown("server", name, &config.server_names()));
     }
     if let Some(new) = rename {
         rename_server(config, name, &new.0);
@@ -169,7 +168,7 @@ fn bad_way(text: &str, ways: &str, kind: &str) -> anyhow::Error {
 /// Removes a server that nothing refers to.
 pub fn remove_server(config: &mut Config, name: &str) -> Result<Outcome> {
     if !config.server_names().contains(&name) {
-        return Err(config::unknown("server", name, &config.server_names()));
+        return Err(model::unknown("server", name, &config.server_names()));
     }
     let users = users(config, name);
     if let Some((first, command)) = users.first() {

@@ -1,7 +1,7 @@
 //! A person who is no terminal: answers are given in advance.
 
 use super::*;
-use crate::config::{AfterFetch, Given, Start};
+use crate::model::{AfterFetch, Given, Start};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
@@ -151,7 +151,7 @@ fn what_is_missing_comes_from_whoever_answers() {
 #[test]
 fn nothing_is_asked_of_nobody() {
     let said = Incoming {
-        name: Some(config::Name("x".to_owned())),
+        name: Some(crate::model::Name("x".to_owned())),
         ..Incoming::default()
     };
     let refusal = said.server(&Script::default()).unwrap_err().to_string();
@@ -162,15 +162,15 @@ fn nothing_is_asked_of_nobody() {
 fn a_name_changes_wherever_it_is_said_and_a_server_in_use_stays() {
     let mut config = with_server();
     let said = Mailbox {
-        queue: Some(config::Name("support".to_owned())),
+        queue: Some(crate::model::Name("support".to_owned())),
         address: Some("a@contoso.com".parse().unwrap()),
-        server: Some(config::Name("Contoso".to_owned())),
+        server: Some(crate::model::Name("Contoso".to_owned())),
         password: Some(Given::Stdin),
         ..Mailbox::default()
     };
     let new = said.complete(&Script::new(&["hunter2"])).unwrap();
     add_mailbox(&mut config, Path::new(FILE), &new).unwrap();
-    let new = Some(config::Name("Other".to_owned()));
+    let new = Some(crate::model::Name("Other".to_owned()));
     let renamed = set_server(&mut config, "Contoso", &new, |_| Ok(())).unwrap();
     assert_eq!(renamed, Outcome::Changed);
     assert_eq!(config.queues[0].addresses[0].server, "Other");

@@ -6,13 +6,13 @@
 //! decides. What was found, and why, is remembered; it is looked for again when it fails.
 
 use super::way::{Permission, ReadWay, is_about_the_way, to_grant};
-use crate::config::{AfterFetch, Authentication, IncomingVia};
 use crate::fault::{Fault, Kind, Scene, kind_of};
-use crate::http::{self, Agent, Preparation};
+use crate::http::{self, Preparation};
 use crate::mail::Mailbox;
 use crate::mail::graph::{self, GraphMailbox};
 use crate::mail::imap::{self, ImapMailbox};
 use crate::means::Means;
+use crate::model::{AfterFetch, Authentication, IncomingVia};
 use crate::net;
 use crate::office::{Incoming, MailboxEntry, Office, Route};
 use crate::output::escape;
@@ -317,13 +317,8 @@ impl<'a> Mailboxes<'a> {
         scene
     }
 
-    /// The HTTPS client that Graph is asked with.
-    pub fn http(&self, server: &Incoming<'_>) -> Result<Agent> {
-        self.access.http(server.ca_file.as_deref())
-    }
-
-    /// Connects to a server's host and, by IMAP, signs in to the mailbox of this name. By Graph
-    /// nothing is asked for yet.
+    /// Connects to a server's host and, by IMAP, signs in to the mailbox of this name. By Graph the
+    /// first request connects; where somebody watches, the host is asked for nothing but an answer.
     pub fn connect(
         &self,
         server: &Incoming<'_>,
@@ -349,10 +344,16 @@ impl<'a> Mailboxes<'a> {
                 }
                 Opened::Imap(Box::new(mailbox))
             }
-            ReadWay::Graph => Opened::Graph(Box::new(
-                graph::open(self.http(server)?, server.graph()?, name, token)
-                    .with_context(|| format!("incoming server `{}`", server.name))?,
-            )),
+            ReadWay::Graph => {
+                let (agent, root) = (self.access.http_by(settings)?, server.graph()?);
+                if settings.watch.is_on() {
+                    agent.reach(root)?;
+                }
+                Opened::Graph(Box::new(
+                    graph::open(agent, root, name, token)
+                        .with_context(|| format!("incoming server `{}`", server.name))?,
+                ))
+            }
         })
     }
 }

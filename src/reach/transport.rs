@@ -6,12 +6,12 @@
 //! other way is taken.
 
 use super::way::{Permission, SendWay, is_about_the_way};
-use crate::config::{Authentication, OutgoingVia};
 use crate::fault::Fault;
 use crate::http::Agent;
 use crate::mail::smtp::{Server, Smtp};
 use crate::mail::{Transport, graph};
 use crate::means::Means;
+use crate::model::{Authentication, OutgoingVia};
 use crate::net;
 use crate::office::{Office, Route};
 use crate::secret::Secret;
@@ -219,7 +219,7 @@ impl<'a> Transports<'a> {
                 Box::new(if alone { smtp.for_one() } else { smtp })
             }
             SendWay::Graph => Box::new(graph::transport(
-                self.http(route)?,
+                self.access.http(registration.ca_file)?,
                 route.outgoing.graph()?,
                 way.user(route),
                 token,
@@ -244,8 +244,8 @@ impl<'a> Transports<'a> {
     }
 
     /// The HTTPS client of the way out by Graph.
-    pub fn http(&self, route: &Route<'_>) -> Result<Agent> {
-        self.access.http(route.outgoing.registration()?.ca_file)
+    pub fn http(&self, settings: &net::Settings) -> Result<Agent> {
+        self.access.http_by(settings)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ways to read and to send, and what a token must permit for them.
 
-use crate::config::{Authentication, IncomingVia, OutgoingVia, Purpose, Resource};
 use crate::fault::{Fault, Kind, kind_of};
+use crate::model::{Authentication, IncomingVia, OutgoingVia, Purpose, Resource};
 use crate::oauth::Claims;
 use crate::office::Route;
 use crate::secret::Secret;

@@ -4,9 +4,9 @@
 use super::passwords::Passwords;
 use super::peer::Peer;
 use super::session::{Desk, Message, Refusal};
-use crate::config::Relay;
 use crate::fault::{Fault, Kind, kind_of};
 use crate::mail::Notifications;
+use crate::model::Relay;
 use crate::send::{Orders, Sending};
 use crate::state::{Lock, LockName};
 use anyhow::Result;

@@ -38,11 +38,12 @@ pub fn run_as_owner(config: &Path, args: impl IntoIterator<Item = OsString>) -> 
             "cannot send as the owner of {}: {why}",
             shell::quote(config)
         ))
+        .hint("to send the mail of every user of this machine: systemctl enable --now queuemail-relay.socket")
     };
     // A link would lead root to any user's file.
     let about = fs::symlink_metadata(config).map_err(|e| cannot(e.to_string()))?;
     if !about.is_file() || about.uid() == 0 {
-        return Err(cannot("it is not a plain file of another user".to_owned()).into());
+        return Err(cannot("it is not a regular file of another user".to_owned()).into());
     }
     let known = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let owner = Owner::of(&known, about.uid());

@@ -1,9 +1,8 @@
 //! Who may sign in: a file with a line `USER:PASSWORD` for each, as private as a secret's.
 
-use crate::config::{self, owner_hint};
 use crate::digest::sha256;
 use crate::fault::Fault;
-use crate::files;
+use crate::files::{self, owner_hint};
 use crate::shell;
 use anyhow::Result;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -38,7 +37,7 @@ impl Passwords {
                 .hint(owner_hint(me, about.uid(), path))
                 .into());
         }
-        if about.permissions().mode() & config::closed_to_others(path, of_root) != 0 {
+        if about.permissions().mode() & files::forbidden(of_root, files::is_mounted(path)) != 0 {
             let what = format!("`{name}` holds passwords, and other users can reach it");
             let hint = format!("chmod 600 {}", shell::quote(path));
             return Err(Fault::config(what).hint(hint).into());

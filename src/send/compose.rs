@@ -7,7 +7,7 @@ use crate::fault::{Fault, Kind};
 use crate::mail::addresses;
 use anyhow::Result;
 use lettre::message::header::{Cc, ContentType, HeaderName, HeaderValue, ReplyTo, To};
-use lettre::message::{Attachment, Mailboxes, Message, MultiPart, SinglePart};
+use lettre::message::{Attachment, Mailboxes, Message, MessageBuilder, MultiPart, SinglePart};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -71,8 +71,7 @@ impl Parts<'_> {
 
 /// Writes the message that `sender` sends.
 pub fn compose(parts: &Parts<'_>, sender: &str) -> Result<Composed> {
-    let mut recipients = Vec::new();
-    let mut builder = Message::builder().from(lettre::message::Mailbox::new(
+    let builder = Message::builder().from(lettre::message::Mailbox::new(
         plain(parts.full_name, "-F")?,
         sender.parse().map_err(|e| {
             Fault::usage(format!(
@@ -81,6 +80,37 @@ pub fn compose(parts: &Parts<'_>, sender: &str) -> Result<Composed> {
             ))
         })?,
     ));
+    let (mut builder, recipients) = addressed(builder, parts)?;
+    if recipients.is_empty() {
+        return Err(Fault::usage("the message has no recipient: give --to, --cc or --bcc").into());
+    }
+    if let Some(subject) = plain(parts.subject, "--subject")? {
+        builder = builder.subject(subject);
+    }
+    if let Some(id) = parts.in_reply_to {
+        let id = message_id(id)?;
+        builder = builder.in_reply_to(id.clone()).references(id);
+    }
+    builder = with_headers(builder, parts.headers)?;
+    // The header alone would leave out Bcc, and a message to nobody else is none to lettre.
+    let addresses = recipients.iter().filter_map(|r| r.parse().ok()).collect();
+    let envelope = lettre::address::Envelope::new(None, addresses)
+        .map_err(|e| Fault::usage(format!("cannot write the message: {e}")))?;
+    let message = body(parts)?
+        .attach(parts)?
+        .build(builder.envelope(envelope))?;
+    Ok(Composed {
+        octets: message.formatted(),
+        recipients,
+    })
+}
+
+/// Writes to whom the message goes and whom an answer goes to; gives the recipients.
+fn addressed(
+    mut builder: MessageBuilder,
+    parts: &Parts<'_>,
+) -> Result<(MessageBuilder, Vec<String>)> {
+    let mut recipients = Vec::new();
     for (option, lists) in [
         ("--to", parts.to),
         ("--cc", parts.cc),
@@ -106,42 +136,27 @@ pub fn compose(parts: &Parts<'_>, sender: &str) -> Result<Composed> {
             _ => builder,
         };
     }
-    if recipients.is_empty() {
-        return Err(Fault::usage("the message has no recipient: give --to, --cc or --bcc").into());
-    }
-    if let Some(subject) = plain(parts.subject, "--subject")? {
-        builder = builder.subject(subject);
-    }
-    if let Some(id) = parts.in_reply_to {
-        let id = message_id(id)?;
-        builder = builder.in_reply_to(id.clone()).references(id);
-    }
-    if parts.headers.len() > MOST_HEADERS {
+    Ok((builder, recipients))
+}
+
+/// Writes header fields as they were given.
+fn with_headers(mut builder: MessageBuilder, headers: &[String]) -> Result<MessageBuilder> {
+    if headers.len() > MOST_HEADERS {
         return Err(Fault::usage(format!(
             "--header is given {} times, and a message takes {MOST_HEADERS}",
-            parts.headers.len()
+            headers.len()
         ))
         .into());
     }
     let mut seen = HashSet::new();
-    for header in parts.headers {
+    for header in headers {
         let (name, value) = field(header)?;
         if !seen.insert(name.to_string().to_ascii_lowercase()) {
             return Err(Fault::usage(format!("--header gives the field `{name}` twice")).into());
         }
         builder = builder.raw_header(HeaderValue::new(name, value));
     }
-    // The header alone would leave out Bcc, and a message to nobody else is none to lettre.
-    let addresses = recipients.iter().filter_map(|r| r.parse().ok()).collect();
-    let envelope = lettre::address::Envelope::new(None, addresses)
-        .map_err(|e| Fault::usage(format!("cannot write the message: {e}")))?;
-    let message = body(parts)?
-        .attach(parts)?
-        .build(builder.envelope(envelope))?;
-    Ok(Composed {
-        octets: message.formatted(),
-        recipients,
-    })
+    Ok(builder)
 }
 
 /// How a message is marked that a program sends.

@@ -22,10 +22,10 @@ pub use kept::Listener;
 pub use people::{composer, machine};
 pub use prepare::Orders;
 
-use crate::config::Limits;
 use crate::fault::{Fault, Kind, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
 use crate::means::Means;
+use crate::model::Limits;
 use crate::office::{Office, Registration, Route, login_to_send};
 use crate::reach::{SendWay, Transports};
 use crate::state::{Counter, Sender, Store};

@@ -2,9 +2,9 @@
 //! server asked for.
 
 use super::Sending;
-use crate::config::Limits;
 use crate::fault::{Cause, Fault};
 use crate::mail::Receipt;
+use crate::model::Limits;
 use crate::state::{Lock, LockName, Pace, Sender, Store, Wait, WaitName};
 use anyhow::Result;
 use jiff::Timestamp;

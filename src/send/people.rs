@@ -1,10 +1,10 @@
 //! Who sends a message and who gets it, as the caller, the message and the configuration say;
 //! people of this machine included.
 
-use crate::config::{Defaults, named};
 use crate::fault::{Fault, Kind};
 use crate::mail::addresses;
 use crate::mail::message::Draft;
+use crate::model::{Defaults, named};
 use crate::office::{Office, is_local};
 use anyhow::Result;
 use std::collections::HashSet;

@@ -9,7 +9,7 @@ mod plan;
 mod tests;
 
 use crate::powershell::always_quoted;
-use plan::{Delegate, SendAs, Tenant};
+use plan::{App, Delegate, SendAs, Tenant};
 pub use plan::{Plan, plan};
 use std::fmt::Write;
 
@@ -59,77 +59,78 @@ param([switch]$TenantWide)
 }
 
 fn write_tenant(text: &mut String, tenant: &Tenant) {
-    let quote = |value: &str| always_quoted(value);
-    let mut line = |indent: usize, line: &str| {
-        let _ = writeln!(text, "{:indent$}{line}", "");
-    };
-    line(4, "@{");
-    line(8, &format!("Tenant = {}", quote(&tenant.tenant)));
-    line(
-        8,
-        &format!("GraphEnvironment = {}", quote(tenant.graph_environment)),
-    );
-    line(
-        8,
-        &format!(
-            "ExchangeEnvironment = {}",
-            quote(tenant.exchange_environment)
-        ),
-    );
-    line(8, "Apps = @(");
+    line(text, 4, "@{");
+    for (key, value) in [
+        ("Tenant", tenant.tenant.as_str()),
+        ("GraphEnvironment", tenant.graph_environment),
+        ("ExchangeEnvironment", tenant.exchange_environment),
+    ] {
+        line(text, 8, &format!("{key} = {}", always_quoted(value)));
+    }
+    line(text, 8, "Apps = @(");
     for app in &tenant.apps {
-        line(12, "@{");
-        line(16, &format!("Server = {}", quote(&app.servers.join(", "))));
-        line(16, &format!("AppId = {}", quote(&app.client_id)));
-        let name = match app.is_itself {
-            true => format!("queuemail {}", app.client_id),
-            false => String::new(),
-        };
-        line(
-            16,
-            "# What the app's own rights in Exchange are called; empty where only people sign in.",
-        );
-        line(16, &format!("OwnName = {}", quote(&name)));
-        line(
-            16,
-            "# True where another server of the configuration signs in with it too.",
-        );
-        line(16, &format!("Shared = ${}", app.shared));
-        for (key, list) in [
-            ("ExchangePermissions", &app.exchange_permissions),
-            ("GraphPermissions", &app.graph_permissions),
-            ("DelegatedExchange", &app.delegated_exchange),
-            ("DelegatedGraph", &app.delegated_graph),
-            ("Mailboxes", &app.mailboxes),
-            ("GraphRead", &app.graph_read),
-            ("GraphSend", &app.graph_send),
-        ] {
-            line(16, &format!("{key} = {}", array(list)));
-        }
-        line(12, "}");
+        write_app(text, app);
     }
-    line(8, ")");
-    line(8, "Delegates = @(");
-    for Delegate { mailbox, account } in &tenant.delegates {
-        let (mailbox, account) = (quote(mailbox), quote(account));
-        line(
-            12,
-            &format!("@{{ Mailbox = {mailbox}; Account = {account} }}"),
-        );
+    line(text, 8, ")");
+    let delegates = tenant.delegates.iter();
+    let delegates = delegates.map(|Delegate { mailbox, account }| (mailbox, account));
+    write_pairs(text, "Delegates", ["Mailbox", "Account"], delegates);
+    line(text, 8, &format!("Imap = {}", array(&tenant.imap)));
+    line(text, 8, &format!("Smtp = {}", array(&tenant.smtp)));
+    let send_as = tenant.send_as.iter();
+    let send_as = send_as.map(|SendAs { mailbox, address }| (mailbox, address));
+    write_pairs(text, "SendAs", ["Mailbox", "Address"], send_as);
+    line(text, 4, "}");
+}
+
+fn write_app(text: &mut String, app: &App) {
+    let name = match app.is_itself {
+        true => format!("queuemail {}", app.client_id),
+        false => String::new(),
+    };
+    let quote = always_quoted;
+    line(text, 12, "@{");
+    for words in [
+        &*format!("Server = {}", quote(&app.servers.join(", "))),
+        &format!("AppId = {}", quote(&app.client_id)),
+        "# What the app's own rights in Exchange are called; empty where only people sign in.",
+        &format!("OwnName = {}", quote(&name)),
+        "# True where another server of the configuration signs in with it too.",
+        &format!("Shared = ${}", app.shared),
+    ] {
+        line(text, 16, words);
     }
-    line(8, ")");
-    line(8, &format!("Imap = {}", array(&tenant.imap)));
-    line(8, &format!("Smtp = {}", array(&tenant.smtp)));
-    line(8, "SendAs = @(");
-    for SendAs { mailbox, address } in &tenant.send_as {
-        let (mailbox, address) = (quote(mailbox), quote(address));
-        line(
-            12,
-            &format!("@{{ Mailbox = {mailbox}; Address = {address} }}"),
-        );
+    for (key, list) in [
+        ("ExchangePermissions", &app.exchange_permissions),
+        ("GraphPermissions", &app.graph_permissions),
+        ("DelegatedExchange", &app.delegated_exchange),
+        ("DelegatedGraph", &app.delegated_graph),
+        ("Mailboxes", &app.mailboxes),
+        ("GraphRead", &app.graph_read),
+        ("GraphSend", &app.graph_send),
+    ] {
+        line(text, 16, &format!("{key} = {}", array(list)));
     }
-    line(8, ")");
-    line(4, "}");
+    line(text, 12, "}");
+}
+
+fn write_pairs<'p>(
+    text: &mut String,
+    name: &str,
+    keys: [&str; 2],
+    pairs: impl Iterator<Item = (&'p String, &'p String)>,
+) {
+    line(text, 8, &format!("{name} = @("));
+    for (first, second) in pairs {
+        let (first, second) = (always_quoted(first), always_quoted(second));
+        let pair = format!("@{{ {} = {first}; {} = {second} }}", keys[0], keys[1]);
+        line(text, 12, &pair);
+    }
+    line(text, 8, ")");
+}
+
+fn line(text: &mut String, indent: usize, words: &str) {
+    let _ = writeln!(text, "{:indent$}{words}", "");
 }
 
 /// A list of words, each on a line of its own where there are several.

@@ -1,7 +1,7 @@
 //! Who needs which right, by the configuration.
 
-use crate::config::{Authentication, Authority, Cloud, IncomingVia, OutgoingVia, Purpose};
 use crate::fault::Fault;
+use crate::model::{Authentication, Authority, Cloud, IncomingVia, OutgoingVia, Purpose};
 use crate::office::{Incoming, Office, Outgoing};
 use anyhow::Result;
 

@@ -2,7 +2,7 @@
 
 use super::plan::{App, Delegate, SendAs, Tenant};
 use super::{Plan, plan, script};
-use crate::config::Config;
+use crate::model::Config;
 use crate::office::Office;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ mod process;
 
 use super::db::{self, Db, Sql};
 use super::{Place, Store, Wish};
-use crate::config::DatabaseUrl;
+use crate::model::DatabaseUrl;
 use postgres::Postgres;
 use std::cell::OnceCell;
 use std::fmt;

@@ -9,7 +9,7 @@
 
 use super::Store;
 use super::db::{Error, Reader, Row, Sql, Tx, Value, values};
-use crate::config::Recording;
+use crate::model::Recording;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;

@@ -1,7 +1,7 @@
 //! The history: what is found, in what order, how much is read for it.
 
 use super::*;
-use crate::config::Days;
+use crate::model::Days;
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
 use rusqlite::Connection;

@@ -1,10 +1,10 @@
 //! Leases of two hosts, which are two stores of one database.
 
 use super::*;
-use crate::config::{Days, Recording};
 use crate::digest;
 use crate::fault::cause_of;
 use crate::mail::RemoteId;
+use crate::model::{Days, Recording};
 use crate::state::engines_tests::Engine;
 use crate::state::lock::{Locks, Shared};
 use crate::state::{About, Arrived, Lock, LockName, Moment, Origin, StagedRecord, Store};
@@ -120,7 +120,7 @@ fn intentions_are_fenced_and_facts_are_not() {
             place: "there",
             delivery_id: "d",
         };
-        let keep = crate::config::AfterFetch::Keep;
+        let keep = crate::model::AfterFetch::Keep;
         store.delivered(
             folder.id,
             folder.epoch,

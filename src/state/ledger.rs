@@ -7,9 +7,9 @@
 use super::db::{Error, Reader, Row, Sql, Tx, values};
 use super::history::{self, About, Arrived, Origin};
 use super::{Lock, Locks, Store};
-use crate::config::AfterFetch;
 use crate::digest::sha256;
 use crate::mail::RemoteId;
+use crate::model::AfterFetch;
 use anyhow::{Context, Result};
 use std::collections::{HashMap, HashSet};
 

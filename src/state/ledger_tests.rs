@@ -1,7 +1,7 @@
 //! The ledger's counts, held against its rows.
 
 use super::*;
-use crate::config::{Days, Recording};
+use crate::model::{Days, Recording};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
 use crate::state::{Health, Ran};

@@ -70,7 +70,7 @@ impl Lock {
     }
 
     /// Notes that the database refused a write, where it did so because another host has the lock.
-    pub(super) fn heed(&self, err: &anyhow::Error) {
+    pub(crate) fn heed(&self, err: &anyhow::Error) {
         if let Right::Lease(lease) = &self.0
             && cause_of(err) == Some(Cause::LeaseLost)
         {

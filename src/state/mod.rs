@@ -11,7 +11,7 @@ mod counters;
 mod db;
 mod disk;
 #[cfg(test)]
-mod engines_tests;
+pub(crate) mod engines_tests;
 mod facts;
 mod failure;
 mod health;
@@ -63,9 +63,9 @@ pub use quarantine::Quarantined;
 pub use waits::{SendingWait, Wait};
 pub use ways::Ground;
 
-use crate::config::{self, Secrets};
 use crate::fault::{Fault, Kind, kind_of};
 use crate::files::{self, End};
+use crate::model::Secrets;
 use crate::shell;
 use anyhow::Result;
 use bodies::Rows;
@@ -373,7 +373,7 @@ fn check_folder(folder: &Path) -> Result<()> {
     if ![0, me].contains(&owner) {
         let what = format!("the state folder `{name}` belongs to another user (uid {owner})");
         return Err(refusal(what)
-            .hint(config::owner_hint(me, owner, folder))
+            .hint(files::owner_hint(me, owner, folder))
             .into());
     }
     if let Some(others) = files::who_else_can_change(&about) {
@@ -381,7 +381,7 @@ fn check_folder(folder: &Path) -> Result<()> {
         let fault = refusal(what).hint(format!("chmod go-w {}", shell::quote(folder)));
         return Err(match owner == me {
             true => fault,
-            false => fault.hint(config::owner_hint(me, owner, folder)),
+            false => fault.hint(files::owner_hint(me, owner, folder)),
         }
         .into());
     }

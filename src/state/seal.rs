@@ -5,9 +5,9 @@
 //! What it belongs to is authenticated with it, so that nobody can move it to another place or to
 //! another database. The first key seals, and all open: so a key can be changed.
 
-use crate::config::{SecretSource, Secrets};
 use crate::digest::{self, Sha256, hex};
 use crate::fault::{Fault, Kind};
+use crate::model::{SecretSource, Secrets};
 use crate::secret::Secret;
 use anyhow::Result;
 use base64::Engine;

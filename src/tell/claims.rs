@@ -2,7 +2,7 @@
 //! it fits the protocol that it was asked for.
 
 use crate::check::claims::{misfits, service};
-use crate::config::{Purpose, Resource};
+use crate::model::{Purpose, Resource};
 use crate::oauth::{AccessToken, Claims};
 use crate::office::Registration;
 use crate::output::{Output, escape};

@@ -43,82 +43,12 @@ impl Text<'_> {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for Metric { name, help, value } in METRICS {
-            let kind = match value {
-                Value::Now(_) => "gauge",
-                Value::Counted(_) => "counter",
-            };
-            head(&mut text, name, kind, help);
-            for line in &self.0.lines {
-                let value = match value {
-                    Value::Now(of) => of(line),
-                    Value::Counted(counter) => Some(self.count(*counter, line)),
-                };
-                if let Some(value) = value {
-                    let (queue, address) = (label(line.queue), label(line.address));
-                    let labels = format!("queue=\"{queue}\",address=\"{address}\"");
-                    sample(&mut text, name, &labels, value);
-                }
-            }
-        }
-        let name = "queuemail_throttled_total";
-        head(
-            &mut text,
-            name,
-            "counter",
-            "Waits that a service asked for.",
-        );
-        for service in ["reading", "sending", "delivery", "sign-in"] {
-            let of_it = |(own, subject, _): &&(Counter, String, u64)| {
-                *own == Counter::Throttled && subject == service
-            };
-            let value = self.0.counters.iter().find(of_it);
-            let value = value.map_or(0.0, |(_, _, value)| *value as f64);
-            sample(&mut text, name, &format!("service=\"{service}\""), value);
-        }
-        let name = "queuemail_incidents";
-        head(
-            &mut text,
-            name,
-            "gauge",
-            "Incidents that were told and are not over.",
-        );
-        for kind in IncidentKind::ALL {
-            let open = self.0.incidents.iter().filter(|i| i.name.kind == *kind);
-            let labels = format!("kind=\"{}\"", kind.name());
-            sample(&mut text, name, &labels, open.count() as f64);
-        }
-        let name = "queuemail_outbox_messages";
-        head(&mut text, name, "gauge", "Messages kept to be sent.");
-        for (state, number) in [
-            ("waiting", self.0.outbox.waiting),
-            ("unknown", self.0.outbox.unknown),
-            ("failed", self.0.outbox.failed),
-        ] {
-            sample(
-                &mut text,
-                name,
-                &format!("state=\"{state}\""),
-                number as f64,
-            );
-        }
-        if let Some(oldest) = self.0.outbox.oldest {
-            let name = "queuemail_outbox_oldest_timestamp_seconds";
-            head(
-                &mut text,
-                name,
-                "gauge",
-                "When the oldest message of the outbox came in.",
-            );
-            sample(&mut text, name, "", oldest as f64);
-        }
+        self.of_mailboxes(&mut text);
+        self.of_services(&mut text);
+        self.of_outbox(&mut text);
         let name = "queuemail_secret_expiry_timestamp_seconds";
-        head(
-            &mut text,
-            name,
-            "gauge",
-            "When a server's secret or certificate expires.",
-        );
+        let help = "When a server's secret or certificate expires.";
+        head(&mut text, name, "gauge", help);
         for Expiry {
             kind, server, at, ..
         } in &self.0.ends
@@ -127,15 +57,73 @@ impl Text<'_> {
             sample(&mut text, name, &labels, at.as_second() as f64);
         }
         let name = "queuemail_build_info";
-        head(
-            &mut text,
-            name,
-            "gauge",
-            "1, with the version of the program.",
-        );
+        let help = "1, with the version of the program.";
+        head(&mut text, name, "gauge", help);
         let labels = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
         sample(&mut text, name, labels, 1.0);
         text
+    }
+
+    fn of_mailboxes(&self, text: &mut String) {
+        for Metric { name, help, value } in METRICS {
+            let kind = match value {
+                Value::Now(_) => "gauge",
+                Value::Counted(_) => "counter",
+            };
+            head(text, name, kind, help);
+            for line in &self.0.lines {
+                let value = match value {
+                    Value::Now(of) => of(line),
+                    Value::Counted(counter) => Some(self.count(*counter, line)),
+                };
+                if let Some(value) = value {
+                    let (queue, address) = (label(line.queue), label(line.address));
+                    let labels = format!("queue=\"{queue}\",address=\"{address}\"");
+                    sample(text, name, &labels, value);
+                }
+            }
+        }
+    }
+
+    fn of_services(&self, text: &mut String) {
+        let name = "queuemail_throttled_total";
+        head(text, name, "counter", "Waits that a service asked for.");
+        for service in ["reading", "sending", "delivery", "sign-in"] {
+            let of_it = |(own, subject, _): &&(Counter, String, u64)| {
+                *own == Counter::Throttled && subject == service
+            };
+            let value = self.0.counters.iter().find(of_it);
+            let value = value.map_or(0.0, |(_, _, value)| *value as f64);
+            sample(text, name, &format!("service=\"{service}\""), value);
+        }
+        let name = "queuemail_incidents";
+        let help = "Incidents that were told and are not over.";
+        head(text, name, "gauge", help);
+        for kind in IncidentKind::ALL {
+            let open = self.0.incidents.iter().filter(|i| i.name.kind == *kind);
+            let labels = format!("kind=\"{}\"", kind.name());
+            sample(text, name, &labels, open.count() as f64);
+        }
+    }
+
+    fn of_outbox(&self, text: &mut String) {
+        let outbox = &self.0.outbox;
+        let name = "queuemail_outbox_messages";
+        head(text, name, "gauge", "Messages kept to be sent.");
+        for (state, number) in [
+            ("waiting", outbox.waiting),
+            ("unknown", outbox.unknown),
+            ("failed", outbox.failed),
+        ] {
+            let labels = format!("state=\"{state}\"");
+            sample(text, name, &labels, number as f64);
+        }
+        if let Some(oldest) = outbox.oldest {
+            let name = "queuemail_outbox_oldest_timestamp_seconds";
+            let help = "When the oldest message of the outbox came in.";
+            head(text, name, "gauge", help);
+            sample(text, name, "", oldest as f64);
+        }
     }
 }
 

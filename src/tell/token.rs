@@ -1,6 +1,6 @@
 //! Tokens, for people and for programs.
 
-use crate::config::Resource;
+use crate::model::Resource;
 use crate::oauth::AccessToken;
 use crate::office::Subject;
 use crate::output::{Output, escape};

@@ -1,8 +1,8 @@
 //! Tokens are forgotten: all, or those of what a name stands for.
 
 use super::keep::{Forgotten, Tokens};
-use crate::config::{Authentication, Resource};
 use crate::fault::Fault;
+use crate::model::{Authentication, Resource};
 use crate::office::{Registration, Subject};
 use crate::state::Store;
 use anyhow::Result;

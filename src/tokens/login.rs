@@ -2,8 +2,8 @@
 
 use super::sign_in::login_name;
 use super::{Access, Wanted};
-use crate::config::{IncomingVia, OutgoingVia, Resource};
 use crate::fault::{Fault, Kind};
+use crate::model::{IncomingVia, OutgoingVia, Resource};
 use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
 use crate::office::{MailboxEntry, Outgoing, Subject};
 use crate::secret::Secret;

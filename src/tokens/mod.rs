@@ -14,10 +14,10 @@ mod sign_in;
 pub use forget::forget;
 pub use login::{How, Screen, Show, SignedIn};
 
-use crate::config::{Authentication, Resource};
 use crate::fault::{Cause, Fault, Kind, Scene};
 use crate::http::{self, Agent};
 use crate::means::Means;
+use crate::model::{Authentication, Resource};
 use crate::oauth::AccessToken;
 use crate::office::{
     Account, Incoming, MailboxEntry, Office, Outgoing, Registration, Subject, login_to_send, scope,

@@ -4,6 +4,7 @@ use super::keep::{Times, Token};
 use super::{Access, Wanted};
 use crate::fault::{Cause, Fault, Kind};
 use crate::http::{self, Agent};
+use crate::net;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::office::{Account, CredentialSource, Registration, v1_resource};
 use crate::shell;
@@ -203,13 +204,22 @@ impl Access<'_> {
 
     /// The HTTPS client that trusts `ca_file`; all who ask share its connections.
     pub fn http(&self, ca_file: Option<&Path>) -> Result<Agent> {
+        self.http_by(&self.means.net_settings(ca_file))
+    }
+
+    /// The HTTPS client with these settings: the shared one, and where it is watched, a new one that
+    /// has to connect.
+    pub fn http_by(&self, settings: &net::Settings) -> Result<Agent> {
+        let make = || Ok(Agent::new(settings)?.traced(self.trace()));
+        if settings.watch.is_on() {
+            return make();
+        }
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = ca_file.map(ToOwned::to_owned);
-        if let Some(agent) = agents.get(&key) {
+        if let Some(agent) = agents.get(&settings.ca_file) {
             return Ok(agent.clone());
         }
-        let agent = Agent::new(&self.means.net_settings(ca_file))?.traced(self.trace());
-        agents.insert(key, agent.clone());
+        let agent = make()?;
+        agents.insert(settings.ca_file.clone(), agent.clone());
         Ok(agent)
     }
 }

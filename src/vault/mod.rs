@@ -12,8 +12,8 @@ mod command;
 mod desktop;
 mod kernel;
 
-use crate::config::{self, NoSecret, TokenStore};
 use crate::fault::{Cause, Fault, Kind};
+use crate::model::{self, NoSecret, TokenStore};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
 
@@ -190,7 +190,7 @@ fn ask(
         Some(_) => &[("LC_ALL", "C")],
         None => &[],
     };
-    let (code, said) = match config::run_with(words, input, environment) {
+    let (code, said) = match model::run_with(words, input, environment) {
         Ok(output) => return Ok(Some(output)),
         Err(NoSecret::Other(fault)) => return Err(fault),
         Err(NoSecret::NotThere) => {

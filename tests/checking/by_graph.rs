@@ -63,6 +63,17 @@ fn the_walk_by_graph_is_whole() {
         ]
     );
     assert!(home.standin.submitted().is_empty());
+    // Each road is the connection of the client that fetches or sends, and no other beside it.
+    let log = home.standin.log();
+    let roads = log.iter().filter(|line| line.contains("HEAD /v1.0"));
+    assert_eq!(roads.count(), 2, "{log:#?}");
+    let address = home.standin.graph_url().replace("/v1.0", "");
+    let port = address.rsplit_once(':').unwrap().1;
+    for name in ["connection", "graph connection"] {
+        let step = steps(&json).iter().find(|step| step["step"] == name);
+        let detail = step.unwrap()["detail"].as_str().unwrap();
+        assert!(detail.ends_with(&format!(":{port}")), "{detail}");
+    }
     let changing = ["POST /v1.0", "PATCH", "DELETE"];
     for line in home.standin.log() {
         assert!(!changing.iter().any(|c| line.contains(c)), "{line}");

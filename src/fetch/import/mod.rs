@@ -13,10 +13,10 @@ pub use sorting::Imported;
 use super::plan::{Orders, Work, plan};
 use super::verdict::{held, waits};
 use super::{Job, folder_key, mailbox_key, restored, start};
-use crate::config::{AfterFetch, Start};
 use crate::fault::{Fault, Scene};
 use crate::mail::{self, Mailbox};
 use crate::means::Means;
+use crate::model::{AfterFetch, Start};
 use crate::office::Office;
 use crate::peers::{Fetched, Memory, Program, as_in_a_name};
 use crate::reach::{Mailboxes, Wanted};
@@ -156,6 +156,14 @@ fn folder<'j>(job: &'j Job, named: Option<&str>) -> Result<&'j str> {
     }
 }
 
+/// The fault of a folder that has to be looked at again first.
+fn went_back(job: &Job, name: &str) -> Fault {
+    let what =
+        format!("the UIDs of folder `{name}` went back, as if the mailbox had been restored");
+    let address = shell::quote(&job.address);
+    Fault::try_later(what).hint(format!("queuemail fetch {address}, then import again"))
+}
+
 struct Import<'a> {
     job: &'a Job,
     store: &'a Store,
@@ -177,15 +185,7 @@ impl Import<'_> {
         if let Some(known) = &record
             && restored::by_any_sign(mailbox, &opened, store, known, store.now())?
         {
-            let what = format!(
-                "the UIDs of folder `{name}` went back, as if the mailbox had been restored"
-            );
-            return Err(Fault::try_later(what)
-                .hint(format!(
-                    "queuemail fetch {}, then import again",
-                    shell::quote(&job.address)
-                ))
-                .into());
+            return Err(went_back(job, name).into());
         }
         self.refuse_useless(name, &opened)?;
         self.means.observer.step(&format!(

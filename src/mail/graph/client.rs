@@ -115,6 +115,37 @@ impl Client {
             })
     }
 
+    fn request(
+        &self,
+        method: &Method,
+        url: &Url,
+        prefer: &str,
+        body: Body<'_>,
+        id: &str,
+    ) -> Result<Request<Vec<u8>>, Fault> {
+        let bearer = format!("Bearer {}", self.token().expose());
+        let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
+            let what = "the access token holds characters of no token";
+            Fault::new(Kind::SignIn, what)
+        })?;
+        bearer.set_sensitive(true);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url.as_str())
+            .header(AUTHORIZATION, bearer)
+            .header(ACCEPT, "application/json")
+            .header("prefer", prefer)
+            .header("client-request-id", id)
+            .header("return-client-request-id", "true");
+        if let Some((kind, _)) = body {
+            request = request.header(CONTENT_TYPE, kind);
+        }
+        let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
+        request
+            .body(octets)
+            .map_err(|e| Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")))
+    }
+
     /// Calls once and opens the answer.
     pub fn open(
         &self,
@@ -126,35 +157,12 @@ impl Client {
         self.wait_for_leave();
         // Without random numbers the id names nothing; no call depends on it.
         let id = digest::guid().unwrap_or_default();
-        let token = self.token();
-        let lost = |e: &dyn std::fmt::Display| Lost {
-            fault: Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")),
+        let request = self.request(method, url, prefer, body, &id);
+        let request = request.map_err(|fault| Lost {
+            fault,
             handed_over: false,
             begun: false,
-        };
-        let mut bearer =
-            HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| Lost {
-                fault: Fault::new(
-                    Kind::SignIn,
-                    "the access token holds characters of no token",
-                ),
-                handed_over: false,
-                begun: false,
-            })?;
-        bearer.set_sensitive(true);
-        let mut request = Request::builder()
-            .method(method)
-            .uri(url.as_str())
-            .header(AUTHORIZATION, bearer)
-            .header(ACCEPT, "application/json")
-            .header("prefer", prefer)
-            .header("client-request-id", &id)
-            .header("return-client-request-id", "true");
-        if let Some((kind, _)) = body {
-            request = request.header(CONTENT_TYPE, kind);
-        }
-        let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
-        let request = request.body(octets).map_err(|e| lost(&e))?;
+        })?;
         self.agent
             .tell(|| format!("graph > {method} {} [{id}]", self.hidden(&shown(url))));
         let response = self.agent.open(request).map_err(|mut lost| {

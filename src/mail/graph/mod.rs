@@ -25,9 +25,9 @@ use super::{
     Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink,
     Traits,
 };
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Kind};
 use crate::http::Agent;
+use crate::model::AfterFetch;
 use crate::secret::Secret;
 use anyhow::Result;
 use client::Client;

@@ -204,6 +204,17 @@ fn attachment(
             _ => {}
         }
     }
+    Ok(Attachment {
+        name,
+        content_type: kind.map_or("application/octet-stream".to_owned(), name_of),
+        content_id,
+        inline: place == Place::Within && !attached,
+        octets: decoded(fields, body).ok_or("is in an encoding that cannot be read")?,
+    })
+}
+
+/// The octets that the body of a part stands for; `None` for an encoding that is none.
+fn decoded(fields: &mail_parser::Message<'_>, body: &[u8]) -> Option<Vec<u8>> {
     let encoding = fields.content_transfer_encoding().unwrap_or("7bit");
     let body = body
         .strip_prefix(b"\r\n")
@@ -212,7 +223,7 @@ fn attachment(
     // The line end before a delimiter belongs to it (RFC 2046 §5.1.1).
     let body = body.strip_suffix(b"\n").unwrap_or(body);
     let body = body.strip_suffix(b"\r").unwrap_or(body);
-    let octets = match encoding.trim().to_ascii_lowercase().as_str() {
+    match encoding.trim().to_ascii_lowercase().as_str() {
         "base64" => {
             let packed: Vec<u8> = body
                 .iter()
@@ -224,14 +235,7 @@ fn attachment(
         "quoted-printable" => quoted_printable_decode(body),
         "7bit" | "8bit" | "binary" => Some(body.to_vec()),
         _ => None,
-    };
-    Ok(Attachment {
-        name,
-        content_type: kind.map_or("application/octet-stream".to_owned(), name_of),
-        content_id,
-        inline: place == Place::Within && !attached,
-        octets: octets.ok_or("is in an encoding that cannot be read")?,
-    })
+    }
 }
 
 /// Type and subtype in lower case.

@@ -9,9 +9,9 @@ use super::batch::Part;
 use super::client::Client;
 use super::faults::{Failure, Meaning};
 use super::folders::{self, Found};
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope};
-use crate::mail::RemoteId;
+use crate::mail::{RemoteId, cannot_settle};
+use crate::model::AfterFetch;
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -31,27 +31,13 @@ pub fn settle(
     action: &AfterFetch,
     known: Option<Found>,
 ) -> Result<Vec<(RemoteId, Fault)>> {
-    let what = match action {
-        AfterFetch::Keep => return Ok(Vec::new()),
-        AfterFetch::Seen => "cannot mark messages as read",
-        AfterFetch::Delete => "cannot delete messages",
-        AfterFetch::Move(_) => "cannot move messages",
+    let Some(what) = cannot_settle(action) else {
+        return Ok(Vec::new());
     };
-    let mut target = None;
-    if let AfterFetch::Move(name) = action {
-        let found = match known {
-            _ if folders::same(name, open.name) => None,
-            Some(known) => Some(known),
-            None => Some(folders::find_or_make(client, name).map_err(|f| client.fault(what, f))?),
-        };
-        target = found.map(|f| f.id).filter(|id| id != open.id);
-        if target.is_none() {
-            return Err(Fault::config(format!(
-                "messages cannot be moved from folder `{name}` to itself"
-            ))
-            .into());
-        }
-    }
+    let target = match action {
+        AfterFetch::Move(name) => Some(target(client, open, name, known, what)?),
+        _ => None,
+    };
     let ids = match action {
         AfterFetch::Seen => ids.to_vec(),
         _ => present(client, open.id, ids)?,
@@ -95,6 +81,26 @@ pub fn settle(
     };
     let undone = undone.into_iter();
     Ok(undone.map(|(id, refusal)| (id, fault(refusal))).collect())
+}
+
+/// The id of the folder that messages are moved to.
+fn target(
+    client: &Client,
+    open: &OpenFolder<'_>,
+    name: &str,
+    known: Option<Found>,
+    what: &str,
+) -> Result<String> {
+    let found = match known {
+        _ if folders::same(name, open.name) => None,
+        Some(known) => Some(known),
+        None => Some(folders::find_or_make(client, name).map_err(|f| client.fault(what, f))?),
+    };
+    let id = found.map(|found| found.id).filter(|id| id != open.id);
+    id.ok_or_else(|| {
+        let what = format!("messages cannot be moved from folder `{name}` to itself");
+        Fault::config(what).into()
+    })
 }
 
 fn part(

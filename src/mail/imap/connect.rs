@@ -130,20 +130,7 @@ pub(super) fn start_tls(
         }
     };
     let cut = |cut: Cut| faults::cut_off(place, cut);
-    let greeting = clear_line(stream).map_err(|why| match why {
-        // A server that waits for TLS says nothing.
-        Cut::Io(e) if net::is_late(&e) => {
-            Fault::try_later(format!("`{}` did not greet us in time", place.host))
-                .cause(Cause::NoAnswer)
-                .at(&place.host, Some(place.port))
-                .hint(format!(
-                    "a port that wants TLS from the start is written imaps://{}:{}",
-                    place.host, place.port
-                ))
-                .into()
-        }
-        why => cut(why),
-    })?;
+    let greeting = clear_line(stream).map_err(|why| no_greeting(place, why))?;
     show("S", &greeting);
     check_greeting(&greeting, place, text)?;
     show("C", b"t1 STARTTLS");
@@ -159,17 +146,7 @@ pub(super) fn start_tls(
                 status: Status::Ok,
                 ..
             } => {
-                if stream.unread() > 0 {
-                    return Err(Fault::new(
-                        Kind::Refused,
-                        format!(
-                            "`{}` sent more in clear after it agreed to start TLS; somebody may be in between",
-                            place.host
-                        ),
-                    )
-                    .into());
-                }
-                return Ok(());
+                return nothing_follows(stream, place);
             }
             Line::Tagged {
                 tag: TAG, words, ..
@@ -196,6 +173,38 @@ pub(super) fn start_tls(
         }
     }
     Err(cut(Cut::TooMuch("lines before STARTTLS".into())))
+}
+
+/// A server that waits for TLS says nothing.
+fn no_greeting(place: &Place, why: Cut) -> anyhow::Error {
+    match why {
+        Cut::Io(e) if net::is_late(&e) => {
+            Fault::try_later(format!("`{}` did not greet us in time", place.host))
+                .cause(Cause::NoAnswer)
+                .at(&place.host, Some(place.port))
+                .hint(format!(
+                    "a port that wants TLS from the start is written imaps://{}:{}",
+                    place.host, place.port
+                ))
+                .into()
+        }
+        why => faults::cut_off(place, why),
+    }
+}
+
+/// What came in clear behind the server's consent to TLS may be anybody's.
+fn nothing_follows(stream: &Stream, place: &Place) -> Result<()> {
+    if stream.unread() == 0 {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Kind::Refused,
+        format!(
+            "`{}` sent more in clear after it agreed to start TLS; somebody may be in between",
+            place.host
+        ),
+    )
+    .into())
 }
 
 fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
@@ -232,6 +241,17 @@ impl imap::Authenticator for Answers {
     }
 }
 
+fn no_oauth(wire: &Wire, place: &Place) -> Fault {
+    let offered = wire.heard.offers.as_deref().unwrap_or_default();
+    Fault::new(
+        Kind::Refused,
+        format!("`{}` offers neither XOAUTH2 nor OAUTHBEARER", place.host),
+    )
+    .cause(Cause::NoOauth)
+    .at(&place.host, Some(place.port))
+    .said(format!("CAPABILITY {}", wire.text(offered.as_bytes())))
+}
+
 /// Signs in on a stream on which the server has said its greeting.
 pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<ImapMailbox> {
     let xoauth2 = sasl::xoauth2(&place.user, token)?;
@@ -255,16 +275,7 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
     } else if offers("AUTH=OAUTHBEARER")? {
         ("OAUTHBEARER", &oauthbearer, b"\x01")
     } else {
-        let wire = wire.borrow();
-        let offered = wire.heard.offers.as_deref().unwrap_or_default();
-        return Err(Fault::new(
-            Kind::Refused,
-            format!("`{}` offers neither XOAUTH2 nor OAUTHBEARER", place.host),
-        )
-        .cause(Cause::NoOauth)
-        .at(&place.host, Some(place.port))
-        .said(format!("CAPABILITY {}", wire.text(offered.as_bytes())))
-        .into());
+        return Err(no_oauth(&wire.borrow(), &place).into());
     };
     let mut answers = Answers {
         first: Cell::new(None),

@@ -119,52 +119,47 @@ impl Items {
                         if whole {
                             self.item = None;
                         }
-                        match (item, value) {
-                            (Item::Uid, Value::Atom(text)) if whole => {
-                                return super::line::number(text).map(Found::Uid).ok_or(Malformed);
-                            }
-                            (Item::Size, Value::Atom(text)) if whole => {
-                                // A size that is no number is none, and no reason to give up.
-                                if let Some(size) = super::line::number(text) {
-                                    return Ok(Found::Size(size.into()));
-                                }
-                            }
-                            (Item::Flags, Value::Atom(text))
-                                if self.depth == 2 && text.eq_ignore_ascii_case(b"\\Seen") =>
-                            {
-                                return Ok(Found::Seen);
-                            }
-                            (Item::Date, Value::Quoted(text)) if whole => {
-                                return Ok(Found::Date(text));
-                            }
-                            (Item::Head, Value::Literal(n)) if whole => {
-                                return Ok(Found::Head(Body::Literal(n)));
-                            }
-                            (Item::Head, Value::Quoted(text)) if whole => {
-                                return Ok(Found::Head(Body::Quoted(text)));
-                            }
-                            (Item::Body, Value::Literal(n)) if whole => {
-                                return Ok(Found::Body(Body::Literal(n)));
-                            }
-                            (Item::Body, Value::Quoted(text)) if whole => {
-                                return Ok(Found::Body(Body::Quoted(text)));
-                            }
-                            (Item::Body, Value::Atom(text)) if whole => {
-                                return if text.eq_ignore_ascii_case(b"NIL") {
-                                    Ok(Found::Body(Body::Nil))
-                                } else {
-                                    Err(Malformed)
-                                };
-                            }
-                            (Item::Other, Value::Literal(n)) | (_, Value::Literal(n)) => {
-                                return Ok(Found::Other(n));
-                            }
-                            _ => {}
+                        if let Some(found) = self.of(item, value, whole)? {
+                            return Ok(found);
                         }
                     }
                 },
             }
         }
+    }
+
+    /// What the value of an item is to us, if anything; `whole`: it is no part of a list.
+    fn of<'a>(
+        &self,
+        item: Item,
+        value: Value<'a>,
+        whole: bool,
+    ) -> Result<Option<Found<'a>>, Malformed> {
+        let number = super::line::number;
+        Ok(Some(match (item, value) {
+            (Item::Uid, Value::Atom(text)) if whole => Found::Uid(number(text).ok_or(Malformed)?),
+            // A size that is no number is none, and no reason to give up.
+            (Item::Size, Value::Atom(text)) if whole => match number(text) {
+                Some(size) => Found::Size(size.into()),
+                None => return Ok(None),
+            },
+            (Item::Flags, Value::Atom(text))
+                if self.depth == 2 && text.eq_ignore_ascii_case(b"\\Seen") =>
+            {
+                Found::Seen
+            }
+            (Item::Date, Value::Quoted(text)) if whole => Found::Date(text),
+            (Item::Head, Value::Literal(n)) if whole => Found::Head(Body::Literal(n)),
+            (Item::Head, Value::Quoted(text)) if whole => Found::Head(Body::Quoted(text)),
+            (Item::Body, Value::Literal(n)) if whole => Found::Body(Body::Literal(n)),
+            (Item::Body, Value::Quoted(text)) if whole => Found::Body(Body::Quoted(text)),
+            (Item::Body, Value::Atom(text)) if whole => match text.eq_ignore_ascii_case(b"NIL") {
+                true => Found::Body(Body::Nil),
+                false => return Err(Malformed),
+            },
+            (_, Value::Literal(n)) => Found::Other(n),
+            _ => return Ok(None),
+        }))
     }
 }
 

@@ -30,8 +30,8 @@ use super::{
     Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink,
     Traits, names, utf7,
 };
-use crate::config::AfterFetch;
 use crate::fault::{Cause, Fault, Kind};
+use crate::model::AfterFetch;
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
 use guard::{Findings, Guard};

@@ -5,7 +5,7 @@ use super::fetch::{Body, Found, Items};
 use super::line::{self, Line};
 use super::uid_set;
 use super::wire::{Cut, Failure, Piece, Wire};
-use crate::config::{Author, Larger, Select};
+use crate::model::{Author, Larger, Select};
 use jiff::civil::Date;
 
 /// A longer command may be refused, in octets: some take 8 KB.
@@ -348,7 +348,7 @@ fn search_date(date: Date) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Condition;
+    use crate::model::Condition;
 
     #[test]
     fn a_selection_is_asked_for_in_ascii() {

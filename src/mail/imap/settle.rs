@@ -7,9 +7,9 @@
 use super::faults::{Meaning, meaning, scope};
 use super::wire::Failure;
 use super::{ImapMailbox, search, uid_set};
-use crate::config::AfterFetch;
 use crate::fault::{Fault, Scope, kind_of};
-use crate::mail::{Mailbox, RemoteId, Settled, utf7};
+use crate::mail::{Mailbox, RemoteId, Settled, cannot_settle, utf7};
+use crate::model::AfterFetch;
 use anyhow::Result;
 
 /// Messages in one command.
@@ -31,11 +31,8 @@ impl ImapMailbox {
             AfterFetch::Move(folder) => Some(self.target(folder)?),
             _ => None,
         };
-        let what = match action {
-            AfterFetch::Keep => return Ok(Settled::default()),
-            AfterFetch::Seen => "cannot mark messages as read",
-            AfterFetch::Delete => "cannot delete messages",
-            AfterFetch::Move(_) => "cannot move messages",
+        let Some(what) = cannot_settle(action) else {
+            return Ok(Settled::default());
         };
         if target.is_some() && !self.can_move()? {
             return Ok(Settled::default());

@@ -10,7 +10,8 @@ pub use queue::mailbox as ask_mailbox;
 pub use server::{incoming as ask_incoming, kind as ask_kind, outgoing as ask_outgoing};
 
 use super::{Person, typed_path};
-use crate::config::{self, Config, Given};
+use crate::config;
+use crate::model::{Config, Given};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;

@@ -1,11 +1,11 @@
 //! The questions about a mailbox and its queue.
 
 use super::{ask, ask_any, choose, introduce, password};
-use crate::config::{
+use crate::fault::Fault;
+use crate::model::{
     Address, AfterFetch, Authentication, Config, Day, EmailAddress, Language, Name, Priority,
     Queue, Start, Target,
 };
-use crate::fault::Fault;
 use crate::provision::{Mailbox, Person};
 use anyhow::Result;
 
@@ -41,18 +41,7 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
     };
     said.server = Some(server.clone());
     values_of_queue(person, config, existing, &mut said)?;
-    if config
-        .incoming_server(&server.0)
-        .is_some_and(|s| s.authentication == Authentication::OauthUser)
-    {
-        let address = address.as_str();
-        if said.account.is_none() {
-            let account = ask_any::<Name>(person, "Account that signs in", Some(address))?;
-            said.account = Some(account).filter(|account| account.0 != address);
-        }
-        let account = said.account.as_ref().map_or(address, |account| &account.0);
-        password(person, &mut said.password, &format!("`{account}`"))?;
-    }
+    account(person, config, address.as_str(), &mut said)?;
     let defaults = &config.defaults;
     if said.deliver.is_none() {
         let usual = defaults.deliver.as_ref();
@@ -69,21 +58,43 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
         let waiting = waiting(person, config, &said, &address, &server.0);
         said.start = Some(start(person, waiting)?).filter(|start| *start != Start::All);
     }
-    if !said.sender && said.outgoing.is_none() && !config.outgoing_servers.is_empty() {
-        let mut choices = vec![("no", "")];
-        choices.extend(
-            config
-                .outgoing_servers
-                .iter()
-                .map(|s| (s.name.as_str(), "yes, through this server")),
-        );
-        let chosen = choose(person, "Send mail as this address", &choices, 0)?;
-        if let Some((name, _)) = choices.get(chosen).filter(|_| chosen > 0) {
-            said.sender = true;
-            said.outgoing = Some(Name((*name).to_owned()));
-        }
-    }
+    sender(person, config, &mut said)?;
     Ok(said)
+}
+
+/// Who signs in to the mailbox, where a person does.
+fn account(person: &dyn Person, config: &Config, address: &str, said: &mut Mailbox) -> Result<()> {
+    let server = said.server.as_ref();
+    let server = server.and_then(|name| config.incoming_server(&name.0));
+    if server.is_none_or(|server| server.authentication != Authentication::OauthUser) {
+        return Ok(());
+    }
+    if said.account.is_none() {
+        let account = ask_any::<Name>(person, "Account that signs in", Some(address))?;
+        said.account = Some(account).filter(|account| account.0 != address);
+    }
+    let account = said.account.as_ref().map_or(address, |account| &account.0);
+    password(person, &mut said.password, &format!("`{account}`"))
+}
+
+/// Whether the address sends, and through which server.
+fn sender(person: &dyn Person, config: &Config, said: &mut Mailbox) -> Result<()> {
+    if said.sender || said.outgoing.is_some() || config.outgoing_servers.is_empty() {
+        return Ok(());
+    }
+    let mut choices = vec![("no", "")];
+    choices.extend(
+        config
+            .outgoing_servers
+            .iter()
+            .map(|s| (s.name.as_str(), "yes, through this server")),
+    );
+    let chosen = choose(person, "Send mail as this address", &choices, 0)?;
+    if let Some((name, _)) = choices.get(chosen).filter(|_| chosen > 0) {
+        said.sender = true;
+        said.outgoing = Some(Name((*name).to_owned()));
+    }
+    Ok(())
 }
 
 /// How many messages wait in the folders of the mailbox, where an app reads it: a person would have

@@ -1,7 +1,7 @@
 //! The questions about a server.
 
 use super::{ask, ask_any, ask_optional, choose, file, introduce, password};
-use crate::config::{
+use crate::model::{
     self, Authentication, Authority, Change, ClientId, Config, Day, Given, IncomingVia,
     ManagedIdentity, Name, OutgoingVia, Tenant,
 };
@@ -71,21 +71,27 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
         said.via = Some(way(person, "Read mailboxes through", &ways)?);
     }
     if cloud.is_none() {
-        let (imap, graph) = match said.via {
-            Some(IncomingVia::Graph) => (false, true),
-            Some(IncomingVia::Auto) => (true, true),
-            _ => (true, false),
-        };
-        if imap && said.imap.is_none() {
-            let question = "IMAP host: imaps://HOST, or imap://HOST for STARTTLS";
-            said.imap = Some(ask_any(person, question, None)?);
-        }
-        if graph && said.graph.is_none() {
-            let question = "Graph's service root: https://HOST";
-            said.graph = Some(ask_any(person, question, None)?);
-        }
+        hosts(person, &mut said)?;
     }
     Ok(said)
+}
+
+/// Where mailboxes are, in a cloud whose hosts are not known.
+fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
+    let (imap, graph) = match said.via {
+        Some(IncomingVia::Graph) => (false, true),
+        Some(IncomingVia::Auto) => (true, true),
+        _ => (true, false),
+    };
+    if imap && said.imap.is_none() {
+        let question = "IMAP host: imaps://HOST, or imap://HOST for STARTTLS";
+        said.imap = Some(ask_any(person, question, None)?);
+    }
+    if graph && said.graph.is_none() {
+        let question = "Graph's service root: https://HOST";
+        said.graph = Some(ask_any(person, question, None)?);
+    }
+    Ok(())
 }
 
 /// What is said of an outgoing server, with what was missing asked for.
@@ -199,7 +205,7 @@ fn client_id(person: &dyn Person, microsoft: bool) -> Result<ClientId> {
         person,
         "Application (client) ID",
         None,
-        |id: &ClientId| match microsoft && !config::is_guid(id.as_str()) {
+        |id: &ClientId| match microsoft && !model::is_guid(id.as_str()) {
             true => Err(format!(
                 "`{id}` is no GUID: the page of the app registration shows it"
             )),
@@ -269,7 +275,7 @@ fn credential(
             1 => *secret = Some(Given::source("file", file(person, "File of the secret")?)),
             2 => {
                 let question = "Command that prints the secret (words split as a shell does)";
-                let check = |text: &str| config::command_words(text).map(drop);
+                let check = |text: &str| model::command_words(text).map(drop);
                 let text = person.line(question, None, &check)?;
                 *secret = Some(Given::source("command", text));
             }

@@ -159,7 +159,18 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
 
 impl<'a> Claim<'a> {
     /// The message.
+    ///
+    /// # Errors
+    /// `TryLater`: another host may have sent it and removed it meanwhile. `CannotWrite`: it is lost.
     pub fn octets(&self) -> Result<Vec<u8>> {
+        let octets = self.kept_octets();
+        if octets.is_err() {
+            self.lock.check()?;
+        }
+        octets
+    }
+
+    fn kept_octets(&self) -> Result<Vec<u8>> {
         let bodies = self.store.outbox_bodies();
         let octets = bodies.octets(&self.entry.file, self.entry.size + 1)?;
         if octets.len() as u64 != self.entry.size {
@@ -309,6 +320,8 @@ pub fn sweep(store: &Store) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Cause, cause_of};
+    use crate::state::engines_tests::Engine;
     use std::fs::{self, File};
 
     #[test]
@@ -334,6 +347,21 @@ mod tests {
         drop(found);
         assert!(claim(&store, id, 8).unwrap().is_none());
         assert_eq!(store.outbox_bodies().all().unwrap(), []);
+    }
+
+    /// A host that was cut off for so long that another one sent its message says so, and does not
+    /// say that the message is lost.
+    #[test]
+    fn what_another_host_has_sent_is_not_called_lost() {
+        let engine = Engine::postgres();
+        let (a, b) = (engine.open(), engine.open());
+        let mine = keep(&a, Envelope::default(), "<1@x>", b"x", false, None, 5).unwrap();
+        b.outbox_remove(mine.entry.id, 0, None).unwrap();
+        assert_eq!(kind_of(&mine.octets().unwrap_err()), Kind::CannotWrite);
+        let refused = Fault::try_later("x").cause(Cause::LeaseLost);
+        mine.lock.heed(&refused.into());
+        let err = mine.octets().unwrap_err();
+        assert_eq!(cause_of(&err), Some(Cause::LeaseLost), "{err:#}");
     }
 
     #[test]

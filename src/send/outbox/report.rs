@@ -179,17 +179,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
         one_line(&entry.message_id),
         date(entry.kept_at)?,
     );
-    for one in &entry.refused {
-        let why = match one.for_good {
-            true => "refused",
-            false => "given up after five days",
-        };
-        text += &format!(
-            "{} ({why})\r\n    {}\r\n",
-            one.address,
-            fold(&one.server_said, 4)
-        );
-    }
+    text.extend(entry.refused.iter().map(for_people));
     text += &format!(
         "\r\nNothing is tried again by itself.\r\n\r\n--{boundary}\r\n\
          Content-Type: message/delivery-status\r\n\r\n\
@@ -197,21 +187,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
         machine(),
         date(entry.kept_at)?
     );
-    for one in &entry.refused {
-        text += &format!(
-            "\r\nFinal-Recipient: {}\r\nAction: failed\r\nStatus: {}\r\n",
-            recipient(&one.address),
-            status(one),
-        );
-        if one
-            .server_said
-            .as_bytes()
-            .first()
-            .is_some_and(u8::is_ascii_digit)
-        {
-            text += &format!("Diagnostic-Code: smtp; {}\r\n", fold(&one.server_said, 1));
-        }
-    }
+    text.extend(entry.refused.iter().map(for_programs));
     text += &format!(
         "\r\n--{boundary}\r\nContent-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     );
@@ -219,6 +195,30 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
     octets.extend_from_slice(header);
     octets.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     Ok(octets)
+}
+
+/// What became of a recipient, in words.
+fn for_people(one: &RefusedRecipient) -> String {
+    let why = match one.for_good {
+        true => "refused",
+        false => "given up after five days",
+    };
+    let said = fold(&one.server_said, 4);
+    format!("{} ({why})\r\n    {said}\r\n", one.address)
+}
+
+/// The same as fields (RFC 3464 §2.3).
+fn for_programs(one: &RefusedRecipient) -> String {
+    let mut fields = format!(
+        "\r\nFinal-Recipient: {}\r\nAction: failed\r\nStatus: {}\r\n",
+        recipient(&one.address),
+        status(one),
+    );
+    if one.server_said.starts_with(|c: char| c.is_ascii_digit()) {
+        let said = fold(&one.server_said, 1);
+        fields += &format!("Diagnostic-Code: smtp; {said}\r\n");
+    }
+    fields
 }
 
 /// RFC 3464 §2.3.2, and RFC 6533 for addresses that are not ASCII.

@@ -14,10 +14,10 @@
 
 mod record;
 
-use crate::config::TokenStore;
 use crate::digest::{Sha256, hex};
 use crate::fault::Fault;
 use crate::means::Observer;
+use crate::model::TokenStore;
 use crate::secret::Secret;
 use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
 use crate::vault::Vault;

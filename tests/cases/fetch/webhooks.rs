@@ -438,8 +438,9 @@ fn what_one_of_eight_fails_with_is_not_charged_to_the_others() {
     });
 }
 
-/// A receiver that breaks down in the middle of a run: those in flight are charged an attempt, and no
-/// other. Where it is down from the start, three find out, one after another.
+/// A receiver that breaks down in the middle of a run: those in flight when three in a row were sent
+/// away are charged an attempt, and no other. Where it is down from the start, three find out, one
+/// after another.
 #[test]
 fn a_receiver_that_is_down_is_left_alone() {
     both(|via| {
@@ -456,8 +457,11 @@ fn a_receiver_that_is_down_is_left_alone() {
             let desk = desk(via, &receiver, "");
             desk.deliver(0..30);
             desk.fetch(&[]).fails(75).mentions("times in a row");
-            let charged = if taken == 0 { 3 } else { 9 - taken };
-            assert_eq!(receiver.posts().len(), taken + charged, "{taken}, {via:?}");
+            let charged = receiver.posts().len() - taken;
+            // How many go out together depends on how many have come in by then: two that were sent
+            // away before may not be three yet, and eight are in flight at most.
+            let most = if taken == 0 { 3 } else { 2 + 8 };
+            assert!((3..=most).contains(&charged), "{charged}: {taken}, {via:?}");
             let tried = attempts(&desk).iter().filter(|n| **n == 1).count();
             assert_eq!(tried, charged, "{taken}, {via:?}");
             if taken == 0 {

@@ -227,7 +227,7 @@ fn without_a_relay_root_becomes_the_owner_and_others_are_told() {
     symlink("real.yaml", home.path("config.yaml")).unwrap();
     absent(0, &["-t", "-i"])
         .fails(78)
-        .says("it is not a plain file of another user");
+        .says("it is not a regular file of another user");
     // A service that has stopped: the socket is there, and nobody listens.
     let socket = home.path("relay.sock");
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());

@@ -11,7 +11,7 @@ use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 use std::cell::Cell;
 use std::fs;
 use std::future::poll_fn;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -64,35 +64,13 @@ impl Connection {
             .enable_time()
             .build()
             .map_err(|e| Error::new(Why::Lost, format!("cannot wait for a server: {e}")))?;
-        let mut config = Config::new();
-        config
-            .application_name(&place.program)
-            .channel_binding(match place.channel_binding {
-                true => ChannelBinding::Require,
-                false => ChannelBinding::Prefer,
-            });
-        if let Some(user) = &place.user {
-            config.user(user);
-        }
-        if let Some(database) = &place.database {
-            config.dbname(database);
-        }
-        if let Some(password) = &place.password {
-            config.password(password.expose());
-        }
+        let mut config = config_of(place);
         let watch = Watch::new(place.password.is_some());
         let left = || end.saturating_duration_since(Instant::now());
         let begun = match host {
             Host::Socket(path) => {
                 config.ssl_mode(SslMode::Disable);
-                runtime.block_on(async {
-                    let stream = timeout(left(), UnixStream::connect(path))
-                        .await
-                        .map_err(|_| Error::silent(place.connect))?
-                        .map_err(|e| unreached(path, &e))?;
-                    let stream = Watched::new(stream, Some(watch));
-                    begin(&config, stream, NoTls, left(), Error::from).await
-                })
+                runtime.block_on(by_socket(&config, path, watch, place.connect, end))
             }
             Host::Name { name, port } => {
                 let settings = net::Settings {
@@ -138,15 +116,21 @@ impl Connection {
             wait: place.wait,
             is_broken: Cell::new(false),
         };
+        connection.check(place, host, version)?;
+        Ok(connection)
+    }
+
+    /// Refuses a server that is too old, and one of several that takes no changes.
+    fn check(&self, place: &Place, host: &Host, version: Option<u32>) -> Result<(), Error> {
         if let Some(version) = version.filter(|version| *version < OLDEST) {
             let text = format!("PostgreSQL {OLDEST} or later is needed, {host} has {version}");
             return Err(Error::new(Why::TooOld, text));
         }
-        if place.hosts.len() > 1 && connection.is_standby()? {
+        if place.hosts.len() > 1 && self.is_standby()? {
             let text = format!("{host} is a standby, which takes no changes");
             return Err(Error::new(Why::Standby, text));
         }
-        Ok(connection)
+        Ok(())
     }
 
     fn is_standby(&self) -> Result<bool, Error> {
@@ -220,6 +204,27 @@ impl Connection {
     }
 }
 
+/// Who signs in to which database, and how.
+fn config_of(place: &Place) -> Config {
+    let mut config = Config::new();
+    config
+        .application_name(&place.program)
+        .channel_binding(match place.channel_binding {
+            true => ChannelBinding::Require,
+            false => ChannelBinding::Prefer,
+        });
+    if let Some(user) = &place.user {
+        config.user(user);
+    }
+    if let Some(database) = &place.database {
+        config.dbname(database);
+    }
+    if let Some(password) = &place.password {
+        config.password(password.expose());
+    }
+    config
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         drop(self.client.take());
@@ -238,6 +243,22 @@ type Begun = (
     JoinHandle<Result<(), tokio_postgres::Error>>,
     Option<u32>,
 );
+
+async fn by_socket(
+    config: &Config,
+    path: &Path,
+    watch: Watch,
+    longest: Duration,
+    end: Instant,
+) -> Result<Begun, Error> {
+    let left = || end.saturating_duration_since(Instant::now());
+    let stream = timeout(left(), UnixStream::connect(path))
+        .await
+        .map_err(|_| Error::silent(longest))?
+        .map_err(|e| unreached(path, &e))?;
+    let stream = Watched::new(stream, Some(watch));
+    begin(config, stream, NoTls, left(), Error::from).await
+}
 
 /// Signs in over a stream, and lets the connection work in this runtime.
 async fn begin<S, T>(

@@ -2,8 +2,8 @@
 //! then the environment, as PostgreSQL's own programs do it (PostgreSQL, "Environment Variables",
 //! "The Password File", "The Connection Service File").
 
-use crate::config::{DATABASE_PORT, DatabaseUrl};
 use crate::fault::Fault;
+use crate::model::{DATABASE_PORT, DatabaseUrl};
 use crate::secret::Secret;
 use crate::{files, shell};
 use anyhow::Result;

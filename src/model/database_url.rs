@@ -2,7 +2,6 @@
 //! hosts, or `key=value` words (PostgreSQL, "Connection Strings").
 
 use crate::secret::Secret;
-use serde::de::{Deserialize, Deserializer, Error};
 use std::fmt;
 use std::path::PathBuf;
 use url::form_urlencoded;
@@ -177,13 +176,6 @@ const KEYS: &str = "host, port, user, password, dbname, passfile, service, sslmo
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.shown().unwrap_or("(set)"))
-    }
-}
-
-impl<'de> Deserialize<'de> for DatabaseUrl {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<DatabaseUrl, D::Error> {
-        let text = Secret::deserialize(de)?;
-        DatabaseUrl::parse(text.expose()).map_err(D::Error::custom)
     }
 }
 

@@ -5,13 +5,11 @@
 //! that everybody in the container can read; below `/run/secrets`, `/var/run/secrets` and
 //! systemd's `$CREDENTIALS_DIRECTORY` such a file of root is taken.
 
-use super::load::why;
-use super::mistake::shown;
 use super::secret_command::{NoSecret, run};
 use super::secret_source::SecretSource;
 use super::secret_text::{MAX_SECRET, text_of, without_line_end};
 use crate::fault::{Fault, Kind};
-use crate::files;
+use crate::files::{self, shown, why};
 use crate::output::escape;
 use crate::secret::Secret;
 use crate::shell;
@@ -20,9 +18,6 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use zeroize::Zeroizing;
-
-/// Where container platforms put secrets.
-const MOUNTS: [&str; 3] = ["/run/secrets", "/var/run/secrets", "/run/credentials"];
 
 impl SecretSource {
     /// The secret itself. `whose` completes "cannot get …", like "the secret of server `Contoso`".
@@ -84,7 +79,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
     let me = rustix::process::geteuid().as_raw();
     let mode = metadata.permissions().mode() & 0o777;
     let of_root = metadata.uid() == 0;
-    let mounted = mounted || is_mounted(path);
+    let mounted = mounted || files::is_mounted(path);
     if metadata.uid() != me && !of_root {
         return Err(Fault::config(format!(
             "file {} belongs to another user (uid {})",
@@ -93,7 +88,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         ))
         .hint(files::owner_hint(me, metadata.uid(), path)));
     }
-    if mode & forbidden(of_root, mounted) != 0 {
+    if mode & files::forbidden(of_root, mounted) != 0 {
         return Err(Fault::config(format!(
             "other users can reach file {} (mode {mode:04o})",
             shown(path)
@@ -116,26 +111,6 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         );
     }
     Ok(Secret::new(line))
-}
-
-/// True for what container platforms and systemd mount for us alone.
-fn is_mounted(path: &Path) -> bool {
-    MOUNTS.iter().any(|mount| path.starts_with(mount))
-}
-
-/// The permissions that no file with a secret may have. Root's own files may be shared with a
-/// group, for services that do not run as root.
-fn forbidden(of_root: bool, mounted: bool) -> u32 {
-    match (of_root, mounted) {
-        (true, true) => 0o022,
-        (true, false) => 0o027,
-        (false, _) => 0o077,
-    }
-}
-
-/// The permissions that the file of a private key or other secret may not have.
-pub fn closed_to_others(path: &Path, of_root: bool) -> u32 {
-    forbidden(of_root, is_mounted(path))
 }
 
 fn from_env(name: &str) -> Result<Secret, Fault> {

@@ -1,9 +1,9 @@
 //! Programs that print a secret or take one, run without a shell, bounded in time and output.
 
-use super::load::why;
 use super::secret_text::{MAX_SECRET, text_of};
 use crate::child::{self, Bounds, Input};
 use crate::fault::Fault;
+use crate::files::why;
 use crate::output::escape;
 use crate::secret::Secret;
 use std::io::ErrorKind;

@@ -1,61 +1,19 @@
-//! Where a secret comes from: the text itself, or a file, variable, command, keyring entry or
-//! systemd credential that holds it.
+//! Deserializing what has several forms: a text, a truth value, or a mapping whose one key says what
+//! it is.
 
+use crate::child;
+use crate::model::{
+    DatabaseUrl, FederatedToken, ManagedIdentity, SecretSource, Secrets, TokenStore, nearest,
+};
 use crate::secret::Secret;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
-use std::path::PathBuf;
-
-/// The source of a secret, as the YAML has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretSource {
-    /// The string itself; the file must then be private.
-    Plain(Secret),
-    /// `{file: P}`: the file's content without the line ending at its end.
-    File(PathBuf),
-    /// `{env: V}`.
-    Env(String),
-    /// `{command: [program, argument…]}`: the first line of its standard output.
-    Command(Vec<String>),
-    /// `{keyring: NAME}`.
-    Keyring(String),
-    /// `{credential: NAME}`: a file in systemd's `$CREDENTIALS_DIRECTORY`.
-    Credential(String),
-}
-
-impl SecretSource {
-    /// The keys of a mapping that says where a secret is.
-    pub const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
-
-    /// The source of a kind, one of [`Self::KINDS`], from one text.
-    ///
-    /// # Errors
-    /// A phrase, which holds nothing of the text.
-    pub fn of(kind: &str, text: &str) -> Result<SecretSource, String> {
-        match kind {
-            "file" => Ok(SecretSource::File(text.into())),
-            "env" => Ok(SecretSource::Env(text.to_owned())),
-            "command" => super::command_line::words(text).map(SecretSource::Command),
-            "keyring" => Ok(SecretSource::Keyring(text.to_owned())),
-            "credential" => Ok(SecretSource::Credential(text.to_owned())),
-            _ => Err(format!(
-                "one of {} is needed",
-                SecretSource::KINDS.join(", ")
-            )),
-        }
-    }
-}
 
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<SecretSource, D::Error> {
         de.deserialize_any(SourceVisitor)
     }
 }
-
-/// One secret, or a list of them: the first is in use, the others are also valid while it changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secrets(pub Vec<SecretSource>);
 
 impl<'de> Deserialize<'de> for Secrets {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Secrets, D::Error> {
@@ -156,16 +114,14 @@ impl<'de> Visitor<'de> for SourceVisitor {
             "file" => SecretSource::File(map.next_value()?),
             "env" => {
                 let name: String = map.next_value()?;
-                crate::child::withhold(&name);
+                child::withhold(&name);
                 SecretSource::Env(name)
             }
             "command" => SecretSource::Command(map.next_value()?),
             "keyring" => SecretSource::Keyring(map.next_value()?),
             "credential" => SecretSource::Credential(map.next_value()?),
             // A key that resembles none may be the secret itself.
-            other
-                if super::names::nearest(other, SecretSource::KINDS.iter().copied()).is_some() =>
-            {
+            other if nearest(other, SecretSource::KINDS.iter().copied()).is_some() => {
                 return Err(A::Error::unknown_field(other, SecretSource::KINDS));
             }
             _ => {
@@ -195,6 +151,116 @@ impl<'de> Visitor<'de> for SourceVisitor {
             ))),
             false => Ok(source),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for FederatedToken {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<FederatedToken, D::Error> {
+        de.deserialize_map(FederatedVisitor)
+    }
+}
+
+struct FederatedVisitor;
+
+impl<'de> Visitor<'de> for FederatedVisitor {
+    type Value = FederatedToken;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one of {file: P}, {env_file: V}, {command: [..]}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FederatedToken, A::Error> {
+        const KINDS: &[&str] = &["file", "env_file", "command"];
+        let Some(kind) = map.next_key::<String>()? else {
+            return Err(A::Error::custom("an empty mapping names no token"));
+        };
+        let source = match kind.as_str() {
+            "file" => FederatedToken::File(map.next_value()?),
+            "env_file" => FederatedToken::EnvFile(map.next_value()?),
+            "command" => FederatedToken::Command(map.next_value()?),
+            other => return Err(A::Error::unknown_field(other, KINDS)),
+        };
+        if map.next_key::<String>()?.is_some() {
+            return Err(A::Error::custom(format!(
+                "a token has one source, but more follows `{kind}`"
+            )));
+        }
+        Ok(source)
+    }
+}
+
+impl<'de> Deserialize<'de> for ManagedIdentity {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<ManagedIdentity, D::Error> {
+        de.deserialize_any(IdentityVisitor)
+    }
+}
+
+struct IdentityVisitor;
+
+impl Visitor<'_> for IdentityVisitor {
+    type Value = ManagedIdentity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true (user-assigned, that of client_id), system or false")
+    }
+
+    fn visit_bool<E: Error>(self, on: bool) -> Result<ManagedIdentity, E> {
+        Ok(match on {
+            true => ManagedIdentity::User,
+            false => ManagedIdentity::No,
+        })
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<ManagedIdentity, E> {
+        match text {
+            "system" => Ok(ManagedIdentity::System),
+            other => Err(E::unknown_variant(other, &["true", "system", "false"])),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenStore {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<TokenStore, D::Error> {
+        de.deserialize_any(StoreVisitor)
+    }
+}
+
+struct StoreVisitor;
+
+impl<'de> Visitor<'de> for StoreVisitor {
+    type Value = TokenStore;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("keyring or {command: [..]}; without the key it is the state database")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<TokenStore, E> {
+        match text {
+            "keyring" => Ok(TokenStore::Keyring),
+            other => Err(E::unknown_variant(other, &["keyring"])),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TokenStore, A::Error> {
+        let words: Vec<String> = match map.next_key::<String>()?.as_deref() {
+            Some("command") => map.next_value()?,
+            Some(other) => return Err(A::Error::unknown_field(other, &["command"])),
+            None => return Err(A::Error::custom("an empty mapping names no store")),
+        };
+        if words.first().is_none_or(String::is_empty) {
+            return Err(A::Error::custom("the command names no program"));
+        }
+        match map.next_key::<String>()? {
+            None => Ok(TokenStore::Command(words)),
+            Some(_) => Err(A::Error::custom("more follows `command`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<DatabaseUrl, D::Error> {
+        let text = Secret::deserialize(de)?;
+        DatabaseUrl::parse(text.expose()).map_err(D::Error::custom)
     }
 }
 

@@ -7,9 +7,6 @@ use crate::output::escape;
 use crate::secret::Secret;
 use crate::shell;
 use anyhow::Result;
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// No token of another identity provider is longer, in octets.
@@ -99,41 +96,6 @@ fn from_file(path: &Path) -> Result<Secret, Fault> {
     Ok(Secret::new(text))
 }
 
-impl<'de> Deserialize<'de> for FederatedToken {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<FederatedToken, D::Error> {
-        de.deserialize_map(FederatedVisitor)
-    }
-}
-
-struct FederatedVisitor;
-
-impl<'de> Visitor<'de> for FederatedVisitor {
-    type Value = FederatedToken;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one of {file: P}, {env_file: V}, {command: [..]}")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FederatedToken, A::Error> {
-        const KINDS: &[&str] = &["file", "env_file", "command"];
-        let Some(kind) = map.next_key::<String>()? else {
-            return Err(A::Error::custom("an empty mapping names no token"));
-        };
-        let source = match kind.as_str() {
-            "file" => FederatedToken::File(map.next_value()?),
-            "env_file" => FederatedToken::EnvFile(map.next_value()?),
-            "command" => FederatedToken::Command(map.next_value()?),
-            other => return Err(A::Error::unknown_field(other, KINDS)),
-        };
-        if map.next_key::<String>()?.is_some() {
-            return Err(A::Error::custom(format!(
-                "a token has one source, but more follows `{kind}`"
-            )));
-        }
-        Ok(source)
-    }
-}
-
 /// Whether the Azure host that we run on vouches for us, and as which identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ManagedIdentity {
@@ -143,34 +105,4 @@ pub enum ManagedIdentity {
     User,
     /// `system`: the host's own; its client ID is not sent.
     System,
-}
-
-impl<'de> Deserialize<'de> for ManagedIdentity {
-    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<ManagedIdentity, D::Error> {
-        de.deserialize_any(IdentityVisitor)
-    }
-}
-
-struct IdentityVisitor;
-
-impl Visitor<'_> for IdentityVisitor {
-    type Value = ManagedIdentity;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("true (user-assigned, that of client_id), system or false")
-    }
-
-    fn visit_bool<E: Error>(self, on: bool) -> Result<ManagedIdentity, E> {
-        Ok(match on {
-            true => ManagedIdentity::User,
-            false => ManagedIdentity::No,
-        })
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<ManagedIdentity, E> {
-        match text {
-            "system" => Ok(ManagedIdentity::System),
-            other => Err(E::unknown_variant(other, &["true", "system", "false"])),
-        }
-    }
 }

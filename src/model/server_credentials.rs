@@ -1,7 +1,7 @@
 //! What an app registration proves itself with, as the entries of both kinds of server have it.
 
+use super::config::{IncomingServer, OutgoingServer};
 use super::credential::{FederatedToken, ManagedIdentity};
-use super::model::{IncomingServer, OutgoingServer};
 use super::secret_source::SecretSource;
 use super::values::Day;
 use std::path::{Path, PathBuf};
