@@ -202,7 +202,7 @@ impl Pipe {
             loop {
                 let count = match pipe.read(&mut *piece) {
                     Ok(count @ 1..) => count,
-                    // A signal is no end.
+                    // A signal is not an end.
                     Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                     _ => break,
                 };

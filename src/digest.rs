@@ -20,7 +20,7 @@ pub fn hex(octets: &[u8]) -> String {
 pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut octets = [0; N];
     openssl::rand::rand_bytes(&mut octets)
-        .map_err(|_| Fault::new(Kind::Bug, "the system gives no random numbers"))?;
+        .map_err(|_| Fault::new(Kind::Bug, "the system provides no random numbers"))?;
     Ok(octets)
 }
 

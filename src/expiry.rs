@@ -76,7 +76,10 @@ impl Expiry {
         let when = near(*at, now)?;
         let name = shell::quote(server);
         let (cause, first) = match *kind {
-            "secret" => (Cause::SecretEnds, "make a new one in the app registration"),
+            "secret" => (
+                Cause::SecretEnds,
+                "create a new one in the app registration",
+            ),
             _ => (
                 Cause::CertificateEnds,
                 "upload a new one to the app registration",

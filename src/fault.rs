@@ -121,7 +121,7 @@ pub struct Place {
 }
 
 /// What to do where the system ran out of open files, processes or memory.
-const SHORTAGE: &str = "let it have more (ulimit -n for open files, -u for processes), or do less at a time (fetch --jobs), and run the same command again";
+const SHORTAGE: &str = "raise the limit (ulimit -n for open files, -u for processes), or do less at the same time (fetch --jobs), and run the same command again";
 
 impl Fault {
     pub fn new(kind: Kind, what: impl Into<String>) -> Fault {
@@ -250,7 +250,7 @@ pub fn remedy(err: &io::Error) -> &'static str {
             "free some space and run the same command again"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "let the user that runs queuemail write there and run the same command again"
+            "let the user who runs queuemail write there and run the same command again"
         }
         io::ErrorKind::FileTooLarge => {
             "a file may not become so large: raise the limit (ulimit -f; in systemd LimitFSIZE=) and run the same command again"
@@ -258,9 +258,9 @@ pub fn remedy(err: &io::Error) -> &'static str {
         _ if Errno::from_io_error(err)
             .is_some_and(|e| [Errno::MFILE, Errno::NFILE].contains(&e)) =>
         {
-            "too many files are open: raise the limit (ulimit -n), or do less at a time (fetch --jobs), and run the same command again"
+            "too many files are open: raise the limit (ulimit -n), or do less at the same time (fetch --jobs), and run the same command again"
         }
-        _ => "mend the destination and run the same command again",
+        _ => "correct the destination and run the same command again",
     }
 }
 

@@ -19,7 +19,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Replaces `path` with `bytes` so that a reader or a crash sees the old or the new content,
-/// never a mixture: temporary file beside it, fsync, rename, fsync of the folder.
+/// never a mixture: temporary file next to it, fsync, rename, fsync of the folder.
 ///
 /// An existing file keeps its owner and its permissions unless `mode` narrows them; a new one gets `mode`.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
@@ -69,12 +69,12 @@ pub fn open_at_once(path: &Path) -> io::Result<File> {
 pub fn read_plain(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = open_at_once(path)?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no plain file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut octets = Zeroizing::new(Vec::new());
     file.take(limit + 1).read_to_end(&mut octets)?;
     if octets.len() as u64 > limit {
-        return Err(io::Error::other(format!("it has more than {limit} octets")));
+        return Err(io::Error::other(format!("it has more than {limit} bytes")));
     }
     Ok(octets)
 }
@@ -155,7 +155,7 @@ pub fn folder_of(path: &Path) -> &Path {
 }
 
 /// Up to so many files are synced one by one; more are synced with everything else that their
-/// filesystem has to write, which costs one wait in place of one for each.
+/// filesystem has to write, which costs one wait instead of one for each.
 const FEW: usize = 8;
 
 /// Makes files in `folder` durable, with their names.

@@ -156,7 +156,7 @@ fn of_outbox(outbox: &OutboxCounts, now: Timestamp, max_age: u32) -> Vec<Fault> 
     if age.abs() > i64::from(max_age) {
         let since = match age < 0 {
             true => format!(
-                "kept when the clock was wrong, {} ahead",
+                "kept while the clock was wrong, {} ahead",
                 span(age.saturating_neg())
             ),
             false => format!("for {}", span(age)),
@@ -170,11 +170,11 @@ fn of_outbox(outbox: &OutboxCounts, now: Timestamp, max_age: u32) -> Vec<Fault> 
     late(
         outbox.unknown,
         "may or may not have been accepted",
-        "look in Sent Items and send what is not there: queuemail outbox retry ID",
+        "check Sent Items and send what is not there: queuemail outbox retry ID",
     );
     late(
         outbox.failed,
-        "could not be sent, and its sender not be told",
+        "could not be sent, nor the report to its sender",
         "see why: queuemail outbox list",
     );
     found

@@ -108,7 +108,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn misread(err: &clap::Error, args: &[OsString]) -> ExitCode {
     let fault = match usage::fault(err, args) {
         Some(fault) => fault.into(),
-        // Help in place of a missing command is an error; help that was asked for is a result.
+        // Help instead of a missing command is an error; help that was asked for is a result.
         None if err.use_stderr() => {
             let _ = err.print();
             return ExitCode::from(64);

@@ -25,7 +25,7 @@ pub fn fault(err: &clap::Error, args: &[OsString]) -> Option<Fault> {
     };
     if let Some(option) = secret {
         fault.hints = vec![format!(
-            "every user of this machine can read a command line; give it by `{option}-stdin`, `{option}-file FILE` or `{option}-command COMMAND`"
+            "every user of this machine can read a command line; use `{option}-stdin`, `{option}-file FILE` or `{option}-command COMMAND`"
         )];
     }
     Some(fault.hint(format!("see `{command} --help`")))
@@ -45,17 +45,17 @@ fn what(err: &clap::Error, args: &[OsString], command: &str) -> Option<String> {
             return None;
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            format!("`{command}` needs a command")
+            format!("`{command}` needs a subcommand")
         }
         ErrorKind::InvalidSubcommand => {
-            format!("no command `{command} {wrong}`")
+            format!("unknown command `{command} {wrong}`")
         }
         ErrorKind::UnknownArgument if arg.starts_with('-') => {
-            format!("no option `{arg}` of `{command}`")
+            format!("unknown option `{arg}` of `{command}`")
         }
-        ErrorKind::UnknownArgument => format!("`{arg}` is one word too many for `{command}`"),
+        ErrorKind::UnknownArgument => format!("unexpected argument `{arg}` for `{command}`"),
         ErrorKind::InvalidValue if value.is_empty() => format!("`{arg}` needs a value"),
-        ErrorKind::InvalidValue => format!("`{value}` is no value of `{arg}`"),
+        ErrorKind::InvalidValue => format!("invalid value `{value}` for `{arg}`"),
         ErrorKind::ValueValidation => {
             let source = std::error::Error::source(err).map(ToString::to_string);
             let why = source.unwrap_or_default();
@@ -64,7 +64,7 @@ fn what(err: &clap::Error, args: &[OsString], command: &str) -> Option<String> {
                 None if why.starts_with("invalid digit") => "it must be a number".to_owned(),
                 None => why,
             };
-            format!("`{value}` is no value of `{arg}`: {why}")
+            format!("invalid value `{value}` for `{arg}`: {why}")
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = quoted(&text(err, ContextKind::InvalidArg), "and");
@@ -73,8 +73,8 @@ fn what(err: &clap::Error, args: &[OsString], command: &str) -> Option<String> {
         ErrorKind::ArgumentConflict => {
             let others = text(err, ContextKind::PriorArg);
             match others.is_empty() || others == [arg.clone()] {
-                true => format!("`{arg}` can be given only once"),
-                false => format!("`{arg}` does not go with {}", quoted(&others, "and")),
+                true => format!("`{arg}` can be used only once"),
+                false => format!("`{arg}` cannot be used with {}", quoted(&others, "and")),
             }
         }
         _ => {

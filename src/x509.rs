@@ -51,7 +51,7 @@ impl Identity {
             None => match &pfx {
                 None => file.pem_key(passphrase)?,
                 Some(pfx) => pfx.pkey.clone().ok_or_else(|| {
-                    file.cannot("it holds no private key")
+                    file.cannot("it contains no private key")
                         .hint("export it again together with its key")
                 })?,
             },
@@ -71,7 +71,7 @@ impl Identity {
             None => X509::stack_from_pem(&file.octets).unwrap_or_default(),
         };
         if certificates.is_empty() {
-            return Err(file.cannot("it holds no certificate"));
+            return Err(file.cannot("it contains no certificate"));
         }
         // A chain may come along, in any order.
         let own = |certificate: &X509| {
@@ -113,7 +113,7 @@ fn own_of(chain: Vec<X509>) -> Option<X509> {
     chain.iter().find(is_last).or(chain.first()).cloned()
 }
 
-/// The end of a certificate's validity; `None` for what is no certificate.
+/// The end of a certificate's validity; `None` for what is not a certificate.
 pub fn not_after(der: &[u8]) -> Option<Timestamp> {
     end(&*X509::from_der(der).ok()?)
 }
@@ -195,13 +195,13 @@ impl<'a> File<'a> {
                 if reasons.contains(&"unsupported") {
                     let shown = shell::quote(self.path);
                     return self
-                        .cannot("it is encrypted in a way that OpenSSL 3 holds for too weak (RC2 or the like), as older exports are")
+                        .cannot("it is encrypted with an old method that OpenSSL 3 refuses (RC2 or similar), as older exports are")
                         .hint(format!(
-                            "convert it: (umask 077; openssl pkcs12 -legacy -noenc -in {shown} -out queuemail.pem), then give --certificate queuemail.pem"
+                            "convert it: (umask 077; openssl pkcs12 -legacy -noenc -in {shown} -out queuemail.pem), then use --certificate queuemail.pem"
                         ));
                 }
                 match passphrase {
-                    None => self.needs_passphrase("it is protected"),
+                    None => self.needs_passphrase("it needs a passphrase"),
                     Some(_) => self.cannot("the passphrase does not open it"),
                 }
             })
@@ -209,7 +209,7 @@ impl<'a> File<'a> {
 
     fn pem_key(&self, passphrase: Option<&Secret>) -> Result<PKey<Private>, Fault> {
         if !self.holds(b"PRIVATE KEY-----") {
-            let fault = self.cannot("it holds no private key (-----BEGIN PRIVATE KEY-----)");
+            let fault = self.cannot("it contains no private key (-----BEGIN PRIVATE KEY-----)");
             return Err(match self.setting {
                 "certificate" => fault.hint("name the file of the key: --private-key PEM"),
                 _ => fault,
@@ -236,18 +236,18 @@ impl<'a> File<'a> {
     }
 
     fn needs_passphrase(&self, why: &str) -> Fault {
-        self.cannot(&format!("{why}, and no passphrase is given"))
+        self.cannot(&format!("{why}, and no passphrase is set"))
             .cause(Cause::NoPassphrase)
     }
 }
 
 fn rsa(key: &PKeyRef<Private>) -> Result<(), String> {
     if key.id() != Id::RSA {
-        return Err("the key is no RSA key, and Entra ID takes RSA alone".to_owned());
+        return Err("the key is not an RSA key, and Entra ID accepts only RSA".to_owned());
     }
     match key.bits() {
         bits if bits < SMALLEST_KEY => Err(format!(
-            "the RSA key has {bits} bits, and Entra ID wants {SMALLEST_KEY} or more"
+            "the RSA key has {bits} bits, and Entra ID requires {SMALLEST_KEY} or more"
         )),
         _ => Ok(()),
     }
@@ -371,19 +371,19 @@ mod tests {
         ]);
         let cert = path("cert.pem");
         let with = |key: &str, pass| refused(&cert, Some(&path(key)), pass);
-        assert!(with("encrypted.pem", None).contains("is encrypted, and no passphrase is given"));
+        assert!(with("encrypted.pem", None).contains("is encrypted, and no passphrase is set"));
         assert!(with("encrypted.pem", Some("shut")).contains("does not open its private key"));
         assert!(with("other.pem", None).contains("belongs to another certificate"));
         assert!(with("small.pem", None).contains("has 1024 bits"));
-        assert!(with("ec.pem", None).contains("no RSA key"));
-        assert!(with("cert.pem", None).contains("holds no private key"));
+        assert!(with("ec.pem", None).contains("not an RSA key"));
+        assert!(with("cert.pem", None).contains("contains no private key"));
         assert!(with("missing.pem", None).contains("cannot use private_key"));
         assert!(refused(&cert, None, None).contains("--private-key PEM"));
-        assert!(refused(&path("key.pem"), None, None).contains("holds no certificate"));
+        assert!(refused(&path("key.pem"), None, None).contains("contains no certificate"));
         let pfx = |name: &str, pass| refused(&path(name), None, pass);
-        assert!(pfx("a.pfx", None).contains("no passphrase is given"));
+        assert!(pfx("a.pfx", None).contains("no passphrase is set"));
         assert!(pfx("a.pfx", Some("shut")).contains("the passphrase does not open it"));
-        assert!(pfx("no-key.pfx", Some("open")).contains("holds no private key"));
+        assert!(pfx("no-key.pfx", Some("open")).contains("contains no private key"));
         assert!(pfx("old.pfx", Some("open")).contains("openssl pkcs12 -legacy -noenc"));
         std::fs::write(
             path("damaged.pem"),

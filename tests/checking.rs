@@ -149,7 +149,7 @@ pub fn first_cross(json: &Value) -> &Value {
 pub fn says(home: &Home, json: &Value, step: &str, name: &str) {
     let cross = first_cross(json);
     assert_eq!(cross["step"], step, "{json:#}");
-    let text = tame(home, cross["verdict"]["sentence"].as_str().unwrap()) + "\n";
+    let text = same_each_run(home, cross["verdict"]["sentence"].as_str().unwrap()) + "\n";
     same_words("check", name, &text);
 }
 
@@ -184,7 +184,7 @@ fn unknown(text: &str) -> String {
 }
 
 /// A text without what differs from run to run.
-pub fn tame(home: &Home, text: &str) -> String {
+pub fn same_each_run(home: &Home, text: &str) -> String {
     let standin = &home.standin;
     let mut text = unknown(text)
         .replace(&home.folder.path().display().to_string(), "HOME")

@@ -5,33 +5,33 @@
 
 use super::reading::READING;
 use super::run::Run;
-use super::subject::Border;
+use super::subject::Boundary;
 use super::{Walk, road};
 use crate::fault::{Cause, Fault, Kind, kind_of};
 use crate::model::Authentication;
 use std::time::Instant;
 
 impl Run<'_> {
-    pub fn boundary(&self, border: &Border<'_>) -> Walk {
-        let server = border.server;
+    pub fn boundary(&self, boundary: &Boundary<'_>) -> Walk {
+        let server = boundary.server;
         let registration = &server.registration;
         let mut walk = Walk {
             scene: registration.scene(),
             ..Walk::default()
         };
         // Until the mailbox of our own has opened, remedies are about that one: they let us in.
-        let own = border.own.as_ref().map(|own| &own.address.address);
+        let own = boundary.own.as_ref().map(|own| &own.address.address);
         walk.scene.address = own.map(ToString::to_string);
-        walk.scene.account = border.account().map(str::to_owned);
-        let resource = border.way.resource();
+        walk.scene.account = boundary.account().map(str::to_owned);
+        let resource = boundary.way.resource();
         let token = walk.step("token", || {
-            let token = match (&border.own, server.authentication) {
+            let token = match (&boundary.own, server.authentication) {
                 (Some(own), Authentication::OauthUser) => {
                     self.access.mailbox_access(own, resource)?
                 }
                 _ => self.fresh.server_access(server, resource)?,
             };
-            let whose = border.account().unwrap_or("the app itself");
+            let whose = boundary.account().unwrap_or("the app");
             Ok((token, format!("of {whose}")))
         });
         let Some(token) = token else {
@@ -44,40 +44,46 @@ impl Run<'_> {
             walk.scene.object_id =
                 crate::oauth::Claims::of(token.secret.expose()).and_then(|c| c.object_id);
         }
-        let Some(own) = &border.own else {
+        let Some(own) = &boundary.own else {
             walk.untested(
                 "own mailbox",
                 Fault::usage(format!(
-                    "server `{}` has no mailbox of its own yet, so a refusal may have another cause",
+                    "server `{}` has no mailbox yet, so a refusal may have another cause",
                     server.name
                 )),
             );
-            return self.refusal(walk, border, &token.secret);
+            return self.refusal(walk, boundary, &token.secret);
         };
         let own = own.address.address.as_str();
         let opens = walk.step("own mailbox", || {
             let mut road = Walk::default();
-            let opened = self.open(&mut road, server, border.way, own, &token.secret);
+            let opened = self.open(&mut road, server, boundary.way, own, &token.secret);
             let Some((opened, _)) = opened else {
                 return Err(road.into_failure());
             };
             let mut opened = opened?;
             opened.mailbox().open("INBOX", false)?;
             opened.mailbox().close();
-            Ok(((), format!("{own} opens, so the app is known there")))
+            Ok(((), format!("{own} opens, so Exchange knows the app")))
         });
         if opens.is_none() {
             walk.not_reached(&READING.all()[..3]);
             walk.not_reached(&["refused"]);
             return walk;
         }
-        self.refusal(walk, border, &token.secret)
+        self.refusal(walk, boundary, &token.secret)
     }
 
-    fn refusal(&self, mut walk: Walk, border: &Border<'_>, token: &crate::secret::Secret) -> Walk {
-        let address = border.address.as_str();
+    fn refusal(
+        &self,
+        mut walk: Walk,
+        boundary: &Boundary<'_>,
+        token: &crate::secret::Secret,
+    ) -> Walk {
+        let address = boundary.address.as_str();
         walk.scene.address = Some(address.to_owned());
-        let Some((result, took)) = self.open(&mut walk, border.server, border.way, address, token)
+        let Some((result, took)) =
+            self.open(&mut walk, boundary.server, boundary.way, address, token)
         else {
             return walk;
         };
@@ -96,7 +102,7 @@ impl Run<'_> {
                     .and_then(|fault| fault.server_said.clone());
                 let fault = Fault::new(
                     Kind::UnknownRecipient,
-                    format!("there is no mailbox `{address}`, so nothing was refused"),
+                    format!("mailbox `{address}` does not exist, so this proves nothing"),
                 )
                 .said(said.unwrap_or_default())
                 .hint("name a mailbox of the tenant that the app must not open");
@@ -110,15 +116,15 @@ impl Run<'_> {
             }
             Err(err) => walk.failed("refused", err, took),
             Ok(_) => {
-                let who = match border.account() {
+                let who = match boundary.account() {
                     Some(account) => format!("account `{account}`"),
-                    None => format!("app `{}`", border.server.client_id),
+                    None => format!("app `{}`", boundary.server.client_id),
                 };
                 let fault = Fault::new(
                     Kind::SignIn,
                     format!(
                         "{who} of server `{}` can open mailbox `{address}`",
-                        border.server.name
+                        boundary.server.name
                     ),
                 )
                 .cause(Cause::MailboxOpen);

@@ -1,6 +1,6 @@
 //! Which mailboxes and servers are walked: those named, and those that must be closed.
 
-use super::{Border, Subject};
+use super::{Boundary, Subject};
 use crate::fault::Fault;
 use crate::model::{Authentication, EmailAddress};
 use crate::office::{MailboxEntry, Office};
@@ -44,12 +44,12 @@ pub fn subjects<'a>(
             }
         }
     }
-    borders(office, names, boundary, &mut subjects)?;
+    boundaries(office, names, boundary, &mut subjects)?;
     Ok(subjects)
 }
 
 /// Each mailbox that must be closed, for each app and person that reads for us.
-fn borders<'a>(
+fn boundaries<'a>(
     office: &'a Office<'a>,
     names: &[String],
     boundary: &[String],
@@ -69,10 +69,10 @@ fn borders<'a>(
             .map_err(|e| Fault::usage(format!("`--boundary`: {e}")))?;
         if let Some(entry) = office.mailboxes().find(|e| e.is_of(address.as_str())) {
             return Err(Fault::usage(format!(
-                "`{address}` is an address of queue `{}`, which we are to read",
+                "`{address}` is an address of queue `{}`, which queuemail must be able to read",
                 entry.queue.name
             ))
-            .hint("name mailboxes that must be closed to us, such as a manager's")
+            .hint("name mailboxes that queuemail must not be able to open, such as a manager's")
             .into());
         }
         for server in &office.incoming {
@@ -92,8 +92,8 @@ fn borders<'a>(
                 }
             };
             for own in owns {
-                let borders = Border::by_each_way(server, own, &address);
-                subjects.extend(borders.map(Subject::Boundary));
+                let boundaries = Boundary::by_each_way(server, own, &address);
+                subjects.extend(boundaries.map(Subject::Boundary));
             }
         }
     }

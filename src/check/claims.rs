@@ -36,7 +36,7 @@ pub fn misfits(claims: &Claims, registration: &Registration<'_>, purpose: Purpos
     {
         found.push(misfit(
             Cause::TokenEnded,
-            "the token ends before it begins, by this machine's clock",
+            "the token has already expired, by the clock of this machine",
         ));
     }
     found
@@ -107,18 +107,17 @@ fn permission(claims: &Claims, registration: &Registration<'_>, purpose: Purpose
     };
     let fault = match of_identity {
         true => misfit(cause, format!("the identity's {lacks}")).hint(format!(
-            "an administrator runs what this prints: queuemail setup-script {}",
+            "ask an administrator to run the script that this prints: queuemail setup-script {}",
             shell::quote(registration.server)
         )),
         false => misfit(cause, format!("the {lacks}")).hint(format!(
-            "an administrator adds the permission to app {} (API \"{api}\") and grants consent, then: queuemail token get … --fresh",
+            "ask an administrator to add the permission to app {} (API \"{api}\") and to grant consent, then: queuemail token get … --fresh",
             registration.client_id,
         )),
     };
     Some(match service && resource == Resource::Graph {
-        true => fault.hint(
-            "a role in Exchange (RBAC for Applications) does as well, and stands in no token",
-        ),
+        true => fault
+            .hint("a role in Exchange (RBAC for Applications) also works, and is not in the token"),
         false => fault,
     })
 }

@@ -20,7 +20,7 @@ pub fn walk(
 ) {
     let opened = walk.step("mailbox", || {
         let inbox = mailbox.open("INBOX", false)?;
-        Ok(((), format!("INBOX holds {}", count(&inbox))))
+        Ok(((), format!("INBOX contains {}", count(&inbox))))
     });
     if opened.is_none() {
         return walk.not_reached(&STEPS[1..]);
@@ -64,7 +64,7 @@ fn rights(mailbox: &mut dyn Mailbox, folders: &[&str], after: &AfterFetch) -> Re
     };
     Ok(match mailbox.open(target, false) {
         Err(err) if kind_of(&err) == Kind::Config => {
-            format!("to move to {target}, which the first fetch will make")
+            format!("to move to {target}, which the first fetch will create")
         }
         Err(err) if kind_of(&err) == Kind::TryLater => return Err(err),
         // A folder that may not be read may still be moved to.

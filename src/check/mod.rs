@@ -25,7 +25,7 @@ mod subject;
 
 pub use choose::subjects;
 pub use run::{Checked, walk_all};
-pub use subject::{Border, Subject};
+pub use subject::{Boundary, Subject};
 
 use crate::fault::{Cause, Fault, Kind, Scene, cause_of, kind_of};
 use anyhow::Result;

@@ -61,10 +61,10 @@ pub fn token(
     walk.step(name, || {
         let token = get()?;
         let detail = match account {
-            None => "as the app itself".to_owned(),
+            None => "as the app".to_owned(),
             Some(account) if account.password.is_none() => format!("as {}", account.name),
             Some(account) => format!(
-                "as {}, by a password, which does until a second factor (MFA) is demanded",
+                "as {}, with a password, which works only without multi-factor authentication",
                 account.name
             ),
         };
@@ -92,7 +92,7 @@ pub fn look_at_claims(
     token: &AccessToken,
 ) -> Promise {
     let Some(found) = Claims::of(token.secret.expose()) else {
-        let detail = "the token is no JWT and tells nothing";
+        let detail = "the token is not a JWT, so its contents are unknown";
         walk.passed(name, detail, Duration::ZERO);
         return Promise::Good;
     };
@@ -110,7 +110,7 @@ pub fn look_at_claims(
         )
     {
         let detail = format!(
-            "{}, unless Exchange gives it (RBAC for Applications)",
+            "{}, unless Exchange grants it (RBAC for Applications)",
             only.what
         );
         walk.passed(name, detail, Duration::ZERO);
@@ -138,7 +138,7 @@ fn in_short(claims: &Claims, token: &AccessToken) -> String {
         .duration_since(SystemTime::now())
         .unwrap_or_default();
     format!(
-        "for {}; {kind} {}; tenant {}; app {}; for {} min",
+        "for {}; {kind} {}; tenant {}; app {}; valid for {} min",
         claims::service(&audience).unwrap_or(&audience),
         held.join(", "),
         known(&claims.tenant),

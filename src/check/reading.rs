@@ -66,7 +66,7 @@ impl Run<'_> {
                     walk.steps.truncate(from);
                     walk.passed(
                         "imap",
-                        format!("closed to us, so graph: {closed}"),
+                        format!("not allowed, so graph: {closed}"),
                         Duration::ZERO,
                     );
                     walk.steps.extend(taken);
@@ -75,14 +75,14 @@ impl Run<'_> {
             };
             if n + 1 == ways.len() && n > 0 {
                 self.means.observer.step(&format!(
-                    "`{}` is open neither by imap nor by graph ({why})",
+                    "`{}` opens neither by imap nor by graph ({why})",
                     entry.address.address
                 ));
             }
         }
     }
 
-    /// An app asks for a token anew, which costs nothing and shows that its secret works. A
+    /// An app asks for a token again, which costs nothing and shows that its secret works. A
     /// person's password is tried only where the token that we have does not do.
     fn read_by(&self, walk: &mut Walk, entry: &MailboxEntry<'_>, way: ReadWay) {
         let from = walk.steps.len();
@@ -221,7 +221,7 @@ impl Run<'_> {
             walk.untested(
                 "token",
                 Fault::usage(format!(
-                    "a person signs in for an address, and none uses server `{}` yet",
+                    "a person signs in for an address, and no address uses server `{}` yet",
                     server.name
                 )),
             );
@@ -241,10 +241,8 @@ impl Run<'_> {
     pub fn delivery(&self, entry: &MailboxEntry<'_>) -> Result<String> {
         let address = entry.address.address.as_str();
         let target = entry.deliver().ok_or_else(|| {
-            Fault::config(format!(
-                "nothing says where the mail of `{address}` is to be delivered"
-            ))
-            .cause(Cause::NoDelivery)
+            Fault::config(format!("the mail of `{address}` has no delivery"))
+                .cause(Cause::NoDelivery)
         })?;
         let mut found = Vec::new();
         for folder in entry.folders() {

@@ -155,7 +155,7 @@ impl Run<'_> {
             Subject::Mailbox(entry) => self.mailbox(entry),
             Subject::Incoming(server) => self.incoming(server),
             Subject::Outgoing(server) => self.outgoing(server),
-            Subject::Boundary(border) => self.boundary(border),
+            Subject::Boundary(boundary) => self.boundary(boundary),
         };
         Checked {
             kind: subject.kind(),

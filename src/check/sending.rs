@@ -85,7 +85,7 @@ impl Run<'_> {
             if n > 0 && !walk.has_failed_since(start) {
                 let taken = walk.steps.split_off(start);
                 walk.steps.truncate(from);
-                walk.passed("smtp", "closed to us, so graph", Duration::ZERO);
+                walk.passed("smtp", "not allowed, so graph", Duration::ZERO);
                 walk.steps.extend(taken);
             }
             return;
@@ -182,7 +182,7 @@ impl Run<'_> {
             Ok(Some(proof)) => walk.passed("send-as", proof, Duration::ZERO),
             Ok(None) => {
                 let what = format!(
-                    "{}, unless Exchange gives it (RBAC for Applications), which only a message shows",
+                    "{}, unless Exchange grants it (RBAC for Applications), which shows only when a message is sent",
                     lacking.what
                 );
                 let lacking = Fault { what, ..lacking };
@@ -290,7 +290,7 @@ impl Run<'_> {
 fn send_as(walk: &mut Walk, route: &Route<'_>, user: &str) {
     let address = route.entry.address.address.as_str();
     if user.eq_ignore_ascii_case(address) {
-        return walk.passed("send-as", "it sends as itself", Duration::ZERO);
+        return walk.passed("send-as", "it sends as its own address", Duration::ZERO);
     }
     walk.scene.mailbox = Some(user.to_owned());
     walk.untested(

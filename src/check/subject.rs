@@ -10,11 +10,11 @@ pub enum Subject<'a> {
     Incoming(&'a Incoming<'a>),
     /// A server that no address sends through yet.
     Outgoing(&'a Outgoing<'a>),
-    Boundary(Border<'a>),
+    Boundary(Boundary<'a>),
 }
 
 /// Who must not get where.
-pub struct Border<'a> {
+pub struct Boundary<'a> {
     pub server: &'a Incoming<'a>,
     /// Whose token is tried, and a mailbox that it must open; for an app, where there is none,
     /// only the token is there.
@@ -31,15 +31,15 @@ impl Subject<'_> {
             }
             Subject::Incoming(server) => format!("incoming server {}", server.name),
             Subject::Outgoing(server) => format!("outgoing server {}", server.name),
-            Subject::Boundary(border) => {
-                let way = border.way.name();
-                let whose = match border.account() {
+            Subject::Boundary(boundary) => {
+                let way = boundary.way.name();
+                let whose = match boundary.account() {
                     Some(account) => format!(" as {account}"),
                     None => String::new(),
                 };
                 format!(
                     "boundary of server {} by {way}{whose}: {}",
-                    border.server.name, border.address
+                    boundary.server.name, boundary.address
                 )
             }
         }
@@ -67,19 +67,19 @@ impl Subject<'_> {
             Subject::Mailbox(entry) => entry.address.address.to_string(),
             Subject::Incoming(server) => server.name.clone(),
             Subject::Outgoing(server) => server.name.clone(),
-            Subject::Boundary(border) => border.address.to_string(),
+            Subject::Boundary(boundary) => boundary.address.to_string(),
         }
     }
 }
 
-impl<'a> Border<'a> {
+impl<'a> Boundary<'a> {
     /// By each way that the server allows.
     pub fn by_each_way(
         server: &'a Incoming<'a>,
         own: Option<MailboxEntry<'a>>,
         address: &EmailAddress,
-    ) -> impl Iterator<Item = Border<'a>> {
-        ReadWay::of(server.via).iter().map(move |way| Border {
+    ) -> impl Iterator<Item = Boundary<'a>> {
+        ReadWay::of(server.via).iter().map(move |way| Boundary {
             server,
             own,
             address: address.clone(),

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 Examples:
   queuemail fetch --report changes      from cron: every queue; prints what begins to fail, still
                                         fails after a day, or works again
-  queuemail fetch support -v            one queue, telling what is done
+  queuemail fetch support -v            one queue; prints each step
   queuemail fetch --dry-run             shows what would be fetched; changes nothing
   queuemail fetch support --catch-up    skips what is there; later runs deliver what arrives
   queuemail fetch support --include-skipped --since 2026-11-01   also fetches skipped messages")]

@@ -99,7 +99,7 @@ pub struct StatusArgs {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail history --since 2h                      what came and went in the last two hours
+  queuemail history --since 2h                      what was received and sent in the last two hours
   queuemail history '<20261129.1@contoso.com>'      where a message went
   queuemail history customer@example.com --sent     what was sent to somebody, and what became of it
   queuemail history invoice --queue sales --json    for programs

@@ -206,7 +206,7 @@ pub enum Command {
     /// Show, send, retry or drop the messages that wait to be sent
     #[command(subcommand)]
     Outbox(Deferred<OutboxCommand>),
-    /// Show where the state is kept, make it in a database, or take a mailbox over from another program
+    /// Show where the state is kept, create its tables, or take a mailbox over from another program
     #[command(subcommand)]
     State(Deferred<StateCommand>),
     /// Explain an error code or a server's text: what it means, who can fix it and how

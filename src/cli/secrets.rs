@@ -161,7 +161,7 @@ impl<W: Which> FromArgMatches for SourceArgs<W> {
     }
 }
 
-/// What an OAuth Service server uses in place of a client secret.
+/// What an oauth-service server uses instead of a client secret.
 #[derive(Args, Clone, Debug, Default)]
 pub struct CredentialArgs {
     /// The day on which the client secret expires (YYYY-MM-DD), to be warned 30 days before
@@ -170,7 +170,7 @@ pub struct CredentialArgs {
     /// Certificate registered with the app, instead of a secret: PEM, or PFX with its key
     #[arg(long, value_name = "FILE", value_parser = change_path())]
     pub certificate: Option<Change<PathBuf>>,
-    /// Private key of the certificate (PEM), where it is in a file of its own
+    /// Private key of the certificate (PEM), if it is in a separate file
     #[arg(long, value_name = "PEM", value_parser = change_path())]
     pub private_key: Option<Change<PathBuf>>,
     #[command(flatten)]
@@ -178,7 +178,7 @@ pub struct CredentialArgs {
     /// File with a token of another identity provider (workload identity federation)
     #[arg(long, value_name = "FILE", value_parser = change_path(), hide_short_help = true)]
     pub federated_token_file: Option<Change<PathBuf>>,
-    /// Environment variable that holds the name of such a file, like AZURE_FEDERATED_TOKEN_FILE
+    /// Environment variable with the name of such a file, like AZURE_FEDERATED_TOKEN_FILE
     #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub federated_token_env_file: Option<String>,
     /// Read such a token from this command at each use (words split as a shell does, no shell run)
@@ -189,7 +189,7 @@ pub struct CredentialArgs {
         conflicts_with = "federated_token_env_file"
     )]
     pub federated_token_command: Option<String>,
-    /// Use a managed identity of the Azure host that we run on: the user-assigned one whose client
+    /// Use a managed identity of this Azure host: the user-assigned one whose client
     /// ID is given, or (system) the host's own
     #[arg(long, value_name = "KIND", hide_short_help = true, num_args = 0..=1,
           require_equals = true, default_missing_value = "user",

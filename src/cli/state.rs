@@ -5,13 +5,13 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub enum StateCommand {
-    /// Make the tables of the state in the configured database
+    /// Create the tables of the state in the configured database
     #[command(after_long_help = "\
 Examples:
   queuemail state init
   queuemail state init --print | psql 'host=db.example dbname=queuemail'
 
-Existing tables stay as they are. `fetch` never makes tables: an empty database may be the wrong one,
+Existing tables stay as they are. `fetch` never creates tables: an empty database may be the wrong one,
 and with it queuemail would fetch all mail again.")]
     Init {
         /// Print the SQL for the database administrator instead

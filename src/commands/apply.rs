@@ -15,7 +15,7 @@ pub struct Told {
     pub outcome: Outcome,
     /// More keys of the JSON object.
     pub about: Vec<(&'static str, Tree)>,
-    /// What people read in place of the outcome's word.
+    /// What people read instead of the outcome's word.
     pub lines: Option<Vec<String>>,
 }
 
@@ -84,11 +84,11 @@ fn described(context: &Context, told: Told) -> Vec<(&'static str, Tree)> {
 fn tell(context: &Context, told: Told, written: Written) -> Result<()> {
     let file = files::shown(&context.config_path);
     if written.new_file {
-        context.output.step(&format!("made {file}"));
+        context.output.step(&format!("created {file}"));
     }
     if written.made_private {
         context.output.warn(&format!(
-            "{file} holds a secret now, so it was made private (0600)"
+            "{file} now contains a secret, so it was made private (0600)"
         ));
     }
     if context.output.json {

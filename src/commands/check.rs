@@ -69,7 +69,7 @@ fn write(path: &Path, checked: &[Checked]) -> Result<()> {
             Kind::CannotWrite,
             format!("cannot write the report to `{path}`: {why}"),
         )
-        .hint("name a file in a folder that you may write to")
+        .hint("choose a file in a folder that you can write to")
         .into()
     })
 }

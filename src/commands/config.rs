@@ -51,7 +51,7 @@ fn edit(context: &Context) -> Result<(), Errors> {
             for err in wrong.iter() {
                 eprintln_safe(&format!("error: {}", escape_lines(&format!("{err:#}"))));
             }
-            prompt::agreed("Edit it again? Otherwise the file stays as it was")
+            prompt::agreed("Edit it again? If not, the file is not changed")
         },
     )?;
     let outcome = match changed {
@@ -73,7 +73,7 @@ fn start(words: &[String], copy: &Path) -> Result<()> {
     let ended = ended.map_err(|err| {
         Fault::usage(format!("cannot start the editor `{program}`: {err}"))
             .by_system(&err)
-            .hint("name one: EDITOR=nano queuemail config edit")
+            .hint("choose one: EDITOR=nano queuemail config edit")
     })?;
     match ended.success() {
         true => Ok(()),

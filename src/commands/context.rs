@@ -129,8 +129,8 @@ impl Context {
 
     fn state_dir(&self) -> Result<&Path> {
         let dir = self.state_dir.as_deref().ok_or_else(|| {
-            Fault::usage("there is no place for the state: neither --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME nor HOME is set")
-                .hint("give one, for example --state-dir /var/lib/queuemail")
+            Fault::usage("the state has no folder: set --state-dir, QUEUEMAIL_STATE_DIR, XDG_STATE_HOME or HOME")
+                .hint("for example: --state-dir /var/lib/queuemail")
         })?;
         Ok(dir)
     }

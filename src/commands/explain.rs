@@ -54,15 +54,14 @@ fn unknown(typed: &str) -> Fault {
         .trim()
         .trim_start_matches(|c: char| c.is_ascii_alphabetic());
     let fault = Fault::usage(format!(
-        "nothing is known of `{}`",
+        "unknown code or text `{}`",
         crate::output::escape(typed)
     ));
     match digits.parse::<u64>() {
         Ok(code) if digits.len() > 4 => {
-            fault.hint(format!("Microsoft may know: {}", diagnosis::page(code)))
+            fault.hint(format!("see Microsoft's page: {}", diagnosis::page(code)))
         }
-        _ => fault.hint(
-            "give an AADSTS code, a reply like `535 5.7.139`, or a part of the server's text",
-        ),
+        _ => fault
+            .hint("use an AADSTS code, a reply like `535 5.7.139`, or a part of the server's text"),
     }
 }

@@ -27,11 +27,9 @@ pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
         _ => How::Device,
     };
     if how == How::BrowserElsewhere && !context.may_ask {
-        return Err(
-            Fault::usage("`--no-browser` asks on a terminal, and there is none")
-                .hint("with a code instead: queuemail token login ADDRESS --device")
-                .into(),
-        );
+        return Err(Fault::usage("`--no-browser` needs a terminal")
+            .hint("with a code instead: queuemail token login ADDRESS --device")
+            .into());
     }
     let resource = args.protocol.map(Resource::from);
     let SignedIn { account, token } = access.login_of(&subject, resource, how, &Terminal)?;
@@ -41,7 +39,7 @@ pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
         && !user.eq_ignore_ascii_case(&account)
     {
         context.output.warn(&format!(
-            "`{}` has signed in, but the account of `{whose}` is `{}`; unless it is the same person, sign in again as that one",
+            "`{}` has signed in, but the account of `{whose}` is `{}`; if these are two accounts, sign in again with the second",
             escape(user), escape(&account)
         ));
     }
@@ -50,7 +48,7 @@ pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
         && access.lacks_login(server, entry)
     {
         context.output.warn(&format!(
-            "`{}`, through which `{whose}` sends, needs a sign-in of its own: queuemail token login {}",
+            "`{}`, through which `{whose}` sends, needs a separate sign-in: queuemail token login {}",
             server.name,
             login_to_send(server, Some(entry))
         ));
@@ -96,7 +94,7 @@ impl Screen for Terminal {
 
     fn bring_address(&self) -> Result<Secret> {
         // Not shown while it is typed.
-        prompt::secret("The address at which the browser ends")
+        prompt::secret("Paste the address from the browser's address bar")
     }
 }
 

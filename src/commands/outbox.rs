@@ -73,7 +73,7 @@ impl Listener for Told<'_> {
                 "message_id": entry.message_id,
             })),
             false => output.line(&format!(
-                "message {id}: Sent Items of `{user}` holds it; it was sent and is not sent again"
+                "message {id}: it is in Sent Items of `{user}`, so it was sent and is not sent again"
             )),
         }
     }
@@ -122,7 +122,7 @@ fn find(kept: &[OutboxEntry], id: i64) -> Result<OutboxEntry> {
 fn give_up(context: &Context, store: &Store, ids: &[i64], yes: bool) -> Result<()> {
     let chosen = choose(store, ids, false)?;
     let messages = messages(ids);
-    confirm(context, yes, &format!("Drop {messages} unsent?"))?;
+    confirm(context, yes, &format!("Drop {messages} without sending?"))?;
     for entry in &chosen {
         let claim = outbox::claim(store, entry.id, store.now());
         let lost = claim

@@ -23,8 +23,8 @@ impl Person for Terminal<'_> {
     fn cannot_ask(&self) -> Option<&'static str> {
         match (self.0.may_ask, can_ask()) {
             (true, _) => None,
-            (false, true) => Some("`--no-input` forbids to ask"),
-            (false, false) => Some("there is no terminal to ask on"),
+            (false, true) => Some("`--no-input` does not allow questions"),
+            (false, false) => Some("queuemail cannot ask: there is no terminal"),
         }
     }
 
@@ -60,7 +60,7 @@ impl Person for Terminal<'_> {
             return Err(Fault::usage(format!(
                 "{flag} reads a pipe or a file, and standard input is a terminal"
             ))
-            .hint("leave it out to be asked, with nothing shown on the screen")
+            .hint("omit the option, and queuemail asks without showing what you type")
             .into());
         }
         let mut text = zeroize::Zeroizing::new(Vec::new());
@@ -73,7 +73,7 @@ impl Person for Terminal<'_> {
             return Err(refuse("standard input is empty").into());
         }
         if text.len() as u64 > MAX_SECRET || line.contains(['\n', '\r', '\0']) {
-            return Err(refuse("standard input must hold one line").into());
+            return Err(refuse("standard input must contain one line").into());
         }
         Ok(Secret::new(line))
     }

@@ -32,7 +32,7 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
                 context,
                 &store,
                 if *all { &every } else { ids },
-                "to be tried again by the next run",
+                "the next run tries again",
                 |text| {
                     context.output.step(text);
                     Ok(())
@@ -48,7 +48,7 @@ pub fn run(context: &Context, command: &QuarantineCommand) -> Result<()> {
             confirm(
                 context,
                 *yes,
-                &format!("Drop {messages}, not to be fetched again?"),
+                &format!("Drop {messages} and never fetch again?"),
             )?;
             change(
                 context,
@@ -94,7 +94,7 @@ fn print(context: &Context, store: &Store, message: &Quarantined) -> Result<()> 
     }
     Err(Fault::new(
         Kind::Refused,
-        format!("of message {} no octets are kept", message.id),
+        format!("queuemail has no copy of message {}", message.id),
     )
     .hint(format!(
         "it is on the server: `{}` folder `{}`, {}",

@@ -50,7 +50,9 @@ pub fn run(context: &Context, args: &QueueAdd, said: &Mailbox, list: &Path) -> R
     }
     if lacking.len() > WARNINGS {
         let more = lacking.len() - WARNINGS;
-        context.output.warn(&format!("{more} more of this kind"));
+        context
+            .output
+            .warn(&format!("{more} more warnings of this kind"));
     }
     Errors::none_or(errors)
 }

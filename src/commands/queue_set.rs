@@ -90,8 +90,8 @@ fn selection(conditions: &[Change<Condition>]) -> Result<Option<Select>> {
     match conditions {
         [Change::Unset] => Ok(None),
         _ => set.collect::<Option<Select>>().map(Some).ok_or_else(|| {
-            Fault::usage("`--select` is empty and has conditions, too")
-                .hint("give `--select ''` alone to fetch every message")
+            Fault::usage("`--select` is used both with an empty value and with conditions")
+                .hint("to fetch every message, use only `--select ''`")
                 .into()
         }),
     }

@@ -165,7 +165,7 @@ fn refuse_foreign(name: &str, kind: &str, flags: &[(&str, bool)]) -> Result<()> 
     match flags.iter().find(|(_, given)| *given) {
         None => Ok(()),
         Some((flag, _)) => Err(Fault::usage(format!(
-            "`{flag}` is for {kind} servers, and `{name}` is none"
+            "`{flag}` is only for {kind} servers, and `{name}` is not one"
         ))
         .into()),
     }

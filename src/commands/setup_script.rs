@@ -13,7 +13,7 @@ pub fn run(context: &Context, args: &SetupScriptArgs) -> Result<()> {
     let office = Office::link(&config)?;
     let plan = setup::plan(&office, &args.names)?;
     if plan.tenants.is_empty() {
-        return Err(Fault::config("there is no server of Entra ID to set up")
+        return Err(Fault::config("no configured server uses Entra ID")
             .hint("queuemail server add incoming NAME --address … --auth … --client-id …")
             .into());
     }

@@ -25,8 +25,8 @@ fn init(context: &Context) -> Result<()> {
     let state = config.as_ref().and_then(|config| config.state.as_ref());
     let Some(place) = context.place(state)? else {
         return Err(
-            Fault::config("the state is in a folder, which queuemail makes at its first use")
-                .hint("for one in a database: `state: {postgres: URL}` in the configuration, or QUEUEMAIL_STATE=URL")
+            Fault::config("the state is in a folder, which queuemail creates at its first use")
+                .hint("to use a database: set `state: {postgres: URL}` in the configuration, or QUEUEMAIL_STATE=URL")
                 .into(),
         );
     };
@@ -37,7 +37,7 @@ fn init(context: &Context) -> Result<()> {
             .output
             .json(&json!({ "event": "init", "made": made, "place": words })),
         false => context.output.line(&match made {
-            true => format!("made the tables of the state in database `{words}`"),
+            true => format!("created the tables of the state in database `{words}`"),
             false => format!("the tables already exist in database `{words}`"),
         }),
     }
@@ -47,7 +47,7 @@ fn rekey(context: &Context) -> Result<()> {
     let store = context.store_alone()?;
     if !store.is_shared() {
         return Err(Fault::config(
-            "the state is in a folder, where tokens are not encrypted: nobody else can read it",
+            "the state is in a folder, where tokens are not encrypted: no other user can read it",
         )
         .into());
     }

@@ -1,4 +1,4 @@
-//! `status`: how every mailbox fares, for a person, a monitor or Prometheus.
+//! `status`: the health of every mailbox, for a person, a monitor or Prometheus.
 
 use super::Context;
 use crate::cli::{StatusArgs, StatusFormat};
@@ -39,10 +39,7 @@ fn look(context: &Context, args: &StatusArgs) -> Result<(), Errors> {
     }
     if args.check {
         if problems.is_empty() && !output.json {
-            output.step(&format!(
-                "all is well with {} mailboxes",
-                report.lines.len()
-            ));
+            output.step(&format!("{} mailboxes: ok", report.lines.len()));
         }
         Errors::none_or(problems.into_iter().map(Into::into).collect())?;
     }

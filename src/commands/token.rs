@@ -77,16 +77,16 @@ fn sasl_user<'a>(subject: &Subject<'a>) -> Result<&'a str, Fault> {
         Subject::Outgoing(server) => match &server.user {
             Some(user) if !user.is_guid() => Ok(user.as_str()),
             _ => Err(Fault::usage(format!(
-                "XOAUTH2 names a mailbox by its address, and outgoing server `{}` has none",
+                "XOAUTH2 needs the address of a mailbox, and outgoing server `{}` has none",
                 server.name
             ))
-            .hint("name a queue or an address: queuemail token get ADDRESS --for smtp --format xoauth2")),
+            .hint("use a queue or an address: queuemail token get ADDRESS --for smtp --format xoauth2")),
         },
         Subject::Incoming(server) => Err(Fault::usage(format!(
-            "XOAUTH2 names a mailbox, and `{}` is a server",
+            "XOAUTH2 needs the address of a mailbox, and `{}` is a server",
             server.name
         ))
-        .hint("name a queue or an address: queuemail token get ADDRESS --format xoauth2")),
+        .hint("use a queue or an address: queuemail token get ADDRESS --format xoauth2")),
     }
 }
 
@@ -110,8 +110,8 @@ fn forget(context: &Context, args: &TokenForget) -> Result<(), Errors> {
             "event": "forget", "tokens": tokens, "left_behind": left.len(),
         }))?,
         false => context.output.line(&match tokens {
-            1 => "forgot 1 token".to_owned(),
-            _ => format!("forgot {tokens} tokens"),
+            1 => "erased 1 token".to_owned(),
+            _ => format!("erased {tokens} tokens"),
         })?,
     }
     Errors::none_or(left.into_iter().map(Into::into).collect())

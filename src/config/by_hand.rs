@@ -42,7 +42,7 @@ pub fn edit_by_hand(
         .prefix(".edited-")
         .suffix(".yaml")
         .tempfile_in(folder)
-        .with_context(|| format!("cannot make a file in `{}`", folder.display()))?;
+        .with_context(|| format!("cannot create a file in `{}`", folder.display()))?;
     let text = before.as_deref().unwrap_or(HEAD);
     copy.write_all(text.as_bytes())
         .context("cannot write the copy to edit")?;

@@ -16,7 +16,7 @@ pub fn problems(config: &Config) -> Vec<Problem> {
         found.add(
             "version",
             format!("unknown version {}", config.version),
-            "this queuemail reads `version: 1`",
+            "this program reads only `version: 1`",
         );
     }
     names(config, &mut found);
@@ -60,8 +60,8 @@ fn webhooks(config: &Config, found: &mut Found) {
         if before.iter().any(|other| other.url == webhook.url) {
             found.add(
                 &format!("webhooks[{i}].url"),
-                format!("webhook `{}` twice", webhook.url),
-                "give everything about a URL under one entry",
+                format!("webhook `{}` is defined twice", webhook.url),
+                "put all settings of a URL into one entry",
             );
         }
         let media_type = webhook.content_type.as_deref().unwrap_or("a/b");
@@ -69,7 +69,7 @@ fn webhooks(config: &Config, found: &mut Found) {
         if !media_type.contains('/') || !media_type.chars().all(visible) {
             found.add(
                 &format!("webhooks[{i}].content_type"),
-                format!("a bad content type of webhook `{}`", webhook.url),
+                format!("invalid content type of webhook `{}`", webhook.url),
                 "write it like message/rfc822",
             );
         }
@@ -119,13 +119,13 @@ fn names(config: &Config, found: &mut Found) {
         for (i, name) in names.iter().enumerate() {
             let at = format!("{list}[{i}].name");
             if let Some(why) = bad_name(name) {
-                found.add(&at, format!("a bad name of {what} `{name}`"), why);
+                found.add(&at, format!("invalid name of {what} `{name}`"), why);
             } else if let Some(first) = seen.insert(*name, *what) {
                 let note = match *list {
-                    "queues" => "give each address of the queue under one entry".to_owned(),
-                    _ => format!("an {first} has this name already"),
+                    "queues" => "put all addresses of the queue into one entry".to_owned(),
+                    _ => format!("an {first} already has this name"),
                 };
-                found.add(&at, format!("{what} `{name}` twice"), note);
+                found.add(&at, format!("{what} `{name}` is defined twice"), note);
             }
         }
     }
@@ -136,8 +136,8 @@ fn names(config: &Config, found: &mut Found) {
             if let Some(other) = seen.insert(key, &queue.name) {
                 found.add(
                     &format!("queues[{i}].addresses[{j}].address"),
-                    format!("address `{}` twice", entry.address),
-                    format!("queue `{other}` has it already; a mailbox feeds one queue"),
+                    format!("address `{}` is defined twice", entry.address),
+                    format!("queue `{other}` already has it; a mailbox belongs to one queue"),
                 );
             }
         }
@@ -182,8 +182,8 @@ fn references(config: &Config, known: &Known<'_>, address: &Address, at: &str, f
     {
         found.add(
             &format!("{at}.folders"),
-            format!("bad folders of address `{}`", address.address),
-            "name at least one folder, or leave the key out for INBOX",
+            format!("invalid folders of address `{}`", address.address),
+            "name at least one folder, or remove the key to use INBOX",
         );
     }
     if let Some(select) = &address.select {
@@ -202,7 +202,7 @@ fn moves(config: &Config, address: &Address, at: &str, found: &mut Found) {
         found.add(
             &format!("{at}.{key}"),
             format!(
-                "mail of address `{}` moved where it is fetched",
+                "mail of address `{}` is moved to a fetched folder",
                 address.address
             ),
             note,

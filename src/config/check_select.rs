@@ -18,15 +18,15 @@ pub fn selection(select: &Select, address: &EmailAddress, at: &str, found: &mut 
     if *select == Select::default() {
         found.add(
             at,
-            format!("an empty selection of address `{address}`"),
-            "give `unread: true`, `from`, `subject` or `max_size`, or leave `select` out",
+            format!("the selection of address `{address}` is empty"),
+            "use `unread: true`, `from`, `subject` or `max_size`, or remove `select`",
         );
     }
     if let Some(n) = select.subject.iter().position(bad) {
         found.add(
             &format!("{at}.subject[{n}]"),
-            format!("a bad subject text in the selection of address `{address}`"),
-            format!("give a text of 1 to {LONGEST} characters on one line"),
+            format!("invalid subject text in the selection of address `{address}`"),
+            format!("use a text of 1 to {LONGEST} characters on one line"),
         );
     }
     for (key, count) in [

@@ -42,12 +42,12 @@ fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut 
     match given[..] {
         [] if needed => found.add(
             at,
-            format!("no credential of server `{name}`"),
+            format!("server `{name}` has no credential"),
             format!("oauth-service needs one of {WAYS}"),
         ),
         [_, second, ..] => found.add(
             &format!("{at}.{second}"),
-            format!("two credentials of server `{name}`"),
+            format!("server `{name}` has two credentials"),
             format!("keep one of {}", list(&given)),
         ),
         _ => {}
@@ -56,7 +56,7 @@ fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut 
         found.add(
             &format!("{at}.secret_expires"),
             "`secret_expires` without `secret`",
-            "a certificate tells its own end",
+            "queuemail reads the date from the certificate",
         );
     }
     if let Some(SecretSource::Plain(text)) = c.secret
@@ -64,7 +64,7 @@ fn credentials(name: &str, c: &Credentials, needed: bool, at: &str, found: &mut 
     {
         found.add(
             &format!("{at}.secret"),
-            format!("an empty secret of server `{name}`"),
+            format!("the secret of server `{name}` is empty"),
             "copy it from the Value column of the app registration",
         );
     }
@@ -125,7 +125,7 @@ pub fn outgoing(
         found.add(
             &format!("{at}.{first}"),
             format!("`{first}` without `client_id`"),
-            "add the `client_id` that it belongs to, or take it out and name the `app`",
+            "add its `client_id`, or remove it and set `app`",
         );
     }
     if let Some(name) = &server.app {
@@ -198,7 +198,7 @@ fn app(config: &Config, server: &OutgoingServer, name: &str, at: &str, found: &m
         found.add(
             at,
             "both `app` and `client_id`",
-            "sign in as an incoming server's app, or with a client of its own",
+            "sign in as the app of an incoming server, or with a separate client",
         );
     }
     let service = server.authentication == Authentication::OauthService;
@@ -233,14 +233,14 @@ fn of_service(
         found.add(
             &format!("{at}.{key}"),
             format!("tenant `{tenant}` with oauth-service"),
-            "an app signs in to one tenant: give its GUID or domain name",
+            "an app signs in to one tenant: use its GUID or domain name",
         );
     }
     if managed_identity && !service {
         found.add(
             &format!("{at}.managed_identity"),
             "`managed_identity` with oauth-user",
-            "a managed identity signs in as itself: use oauth-service",
+            "a managed identity is not a person: use oauth-service",
         );
     }
 }
@@ -249,7 +249,7 @@ fn guid(id: &ClientId, at: &str, found: &mut Found) {
     if !is_guid(id.as_str()) {
         found.add(
             &format!("{at}.client_id"),
-            format!("a bad client ID `{id}`"),
+            format!("invalid client ID `{id}`"),
             "Microsoft's are GUIDs: copy the Application (client) ID of the app registration",
         );
     }
@@ -259,7 +259,7 @@ fn unknown_host(host: &str, key: &str, at: &str, found: &mut Found) {
     found.add(
         at,
         format!("no `{key}` for login host `{host}`"),
-        format!("it is none of Microsoft's that we know, so give `{key}: URL` here"),
+        format!("it is not a known Microsoft host, so set `{key}: URL` here"),
     );
 }
 
@@ -268,7 +268,7 @@ fn scheme(scheme: &str, protocol: &str, example: &str, at: &str, found: &mut Fou
         found.add(
             &format!("{at}.{protocol}"),
             format!("`{scheme}://` under `{protocol}`"),
-            format!("give a URL like {example}"),
+            format!("use a URL like {example}"),
         );
     }
 }
@@ -291,25 +291,25 @@ fn scope(text: &str, ways: Ways, cloud: Option<Cloud>, at: &str, found: &mut Fou
         found.add(
             &at,
             "`scope` with `via: auto`",
-            "each way has a scope of its own: choose one with `via`",
+            "each transport needs another scope: choose one with `via`",
         );
     } else if ways == Ways::Mail && graph {
         found.add(
             &at,
             "a scope of Graph for IMAP or SMTP",
-            "their hosts take tokens for Exchange only: leave `scope` out",
+            "their hosts accept only tokens for Exchange: remove `scope`",
         );
     } else if ways == Ways::Graph && exchange {
         found.add(
             &at,
             "a scope of Exchange for Graph",
-            "Graph takes tokens of its own only: leave `scope` out",
+            "Graph accepts only its own tokens: remove `scope`",
         );
     } else if cloud.is_some() && !text.ends_with("/.default") {
         found.add(
             &at,
             format!("scope `{text}` with oauth-service"),
-            "an app asks for all that it was granted: a scope that ends in /.default",
+            "an app always requests all its permissions: use a scope that ends in /.default",
         );
     }
 }
@@ -321,9 +321,9 @@ fn same_cloud(cloud: Option<Cloud>, host: &str, at: &str, found: &mut Found) {
     {
         found.add(
             at,
-            format!("host `{host}` of another cloud"),
+            format!("host `{host}` belongs to another cloud"),
             format!(
-                "it belongs to {}, the login address to {}",
+                "the host belongs to {}, the login address to {}",
                 cloud_name(other),
                 cloud_name(own)
             ),

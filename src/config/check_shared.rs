@@ -12,15 +12,15 @@ pub fn problems(config: &Config, found: &mut Found) {
     if state.connections.is_some_and(|n| !(1..=100).contains(&n)) {
         found.add(
             "state.connections",
-            "an invalid number of connections",
-            "from 1 to 100",
+            "invalid number of connections",
+            "use a number from 1 to 100",
         );
     }
     if state.private_key.is_some() && state.certificate.is_none() {
         found.add(
             "state.private_key",
             "a private key without a certificate",
-            "name its `certificate`, too",
+            "set its `certificate`, too",
         );
     }
     unfit(config, found);

@@ -68,7 +68,7 @@ pub(super) fn edit_whole(text: &str, old: &Config, new: &Config) -> Result<Strin
     Ok(edited)
 }
 
-const UNUSUAL: &str = "it is written in a way that we cannot change without touching the rest";
+const UNUSUAL: &str = "queuemail cannot change this spelling without changing the rest";
 
 fn edit_mapping(mapping: &Mapping, old: &Tree, new: &Tree) -> Result<(), String> {
     for (key, _) in old.entries() {

@@ -87,7 +87,7 @@ const PLAIN: &[&str] = &[
 
 /// The longest word that is taken for a key, in characters.
 const LONGEST_KEY: usize = 40;
-/// A text of letters that is longer is no word of ours, in octets.
+/// A text of letters that is longer is not a word of ours, in octets.
 const LONGEST_WORD: usize = 12;
 
 /// What the key of a line says about the value.

@@ -79,7 +79,7 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
         let fault = Fault::config(what).by_system(&e);
         match e.kind() {
             std::io::ErrorKind::NotFound => fault.cause(Cause::ConfigNotOurs).hint(
-                "make it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",
+                "create it by adding a server: queuemail server add incoming NAME --address … --auth … --client-id …",
             ),
             std::io::ErrorKind::PermissionDenied => {
                 fault.cause(Cause::ConfigNotOurs).hint(run_as_owner(path))
@@ -91,13 +91,15 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_dir() {
         return Err(Fault::config(format!("{} is a folder", shown(path)))
-            .hint("name the file in it")
+            .hint("name the file, not its folder")
             .into());
     }
     if !metadata.is_file() {
-        return Err(Fault::config(format!("{} is no plain file", shown(path)))
-            .hint("a configuration from a pipe can be checked: queuemail config validate -")
-            .into());
+        return Err(
+            Fault::config(format!("{} is not a regular file", shown(path)))
+                .hint("to check a configuration from a pipe: queuemail config validate -")
+                .into(),
+        );
     }
     check_owner(&metadata, path)?;
     let mut bytes = Vec::new();
@@ -111,7 +113,7 @@ pub fn read(path: &Path) -> Result<(String, Metadata)> {
 pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<String> {
     if bytes.len() as u64 > MAX_SIZE {
         return Err(Fault::config(format!(
-            "{} is larger than {} MiB: no configuration",
+            "{} is larger than {} MiB, the limit of a configuration",
             shown(path),
             MAX_SIZE >> 20
         ))
@@ -172,7 +174,7 @@ pub fn run_as_owner(path: &Path) -> String {
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
     if metadata.permissions().mode() & 0o077 != 0 && config.plain_secrets().next().is_some() {
         let fault = Fault::config(format!(
-            "{} holds a secret, and other users can read it",
+            "{} contains a secret, and other users can read it",
             shown(path)
         ))
         .hint(format!("chmod 600 {}", shell::quote(path)));
@@ -246,7 +248,7 @@ fn read_model(text: &str) -> Result<Config, Mistake> {
     if let Some(place) = depth::too_deep(text) {
         return Err(Mistake {
             place: Some(place),
-            ..whole("too deep a nesting", "")
+            ..whole("nested too deeply", "")
         });
     }
     if text.lines().filter(|line| line.starts_with('%')).count() > MOST_DIRECTIVES {
@@ -336,8 +338,8 @@ pub(super) mod tests {
             .map(|n| format!("%TAG !a{n}! x:\n"))
             .collect();
         for (text, problem) in [
-            (format!("a: {}", "[".repeat(many)), "too deep a nesting"),
-            (format!("a: {}", "{b: ".repeat(many)), "too deep a nesting"),
+            (format!("a: {}", "[".repeat(many)), "nested too deeply"),
+            (format!("a: {}", "{b: ".repeat(many)), "nested too deeply"),
             (format!("{directives}---\na: 1"), "too many YAML directives"),
         ] {
             let began = std::time::Instant::now();

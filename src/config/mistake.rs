@@ -43,8 +43,8 @@ impl Mistake {
         }
         match self.more {
             0 => fault,
-            1 => fault.hint("the file holds 1 more mistake"),
-            n => fault.hint(format!("the file holds {n} more mistakes")),
+            1 => fault.hint("the file has 1 more problem"),
+            n => fault.hint(format!("the file has {n} more problems")),
         }
     }
 }

@@ -61,20 +61,20 @@ impl<'de> Visitor<'de> for SecretsVisitor {
         }
         match all.len() {
             1 | 2 => Ok(Secrets(all)),
-            n => Err(A::Error::custom(format!("one secret or two, not {n}"))),
+            n => Err(A::Error::custom(format!("use one secret or two, not {n}"))),
         }
     }
 }
 
 struct SourceVisitor;
 
-const QUOTE: &str = "it reads as a number or a truth value: put it in quotes";
+const QUOTE: &str = "YAML reads it as a number or a boolean: quote it";
 
 impl<'de> Visitor<'de> for SourceVisitor {
     type Value = SecretSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
+        f.write_str("a string, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {

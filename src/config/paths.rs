@@ -118,7 +118,7 @@ pub fn absolute_target(target: &Target, folder: &Path) -> Result<Target> {
         Some((kind @ ("maildir" | "mbox" | "eml"), path)) => {
             format!("{kind}:{}", absolute(Path::new(path), folder)?.display())
         }
-        // HOST:PORT is no path.
+        // HOST:PORT is not a path.
         Some(("lmtp", path)) if path.starts_with(['/', '.', '~']) => {
             format!("lmtp:{}", absolute(Path::new(path), folder)?.display())
         }

@@ -55,7 +55,7 @@ pub fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut F
         Kind::Outgoing => ("outgoing", outgoing, "incoming", incoming),
     };
     let note = if name.is_empty() {
-        "the name of a server belongs here".to_owned()
+        "this must be the name of a server".to_owned()
     } else if others.contains(&name) {
         format!("`{name}` is an {other} server")
     } else {
@@ -66,7 +66,7 @@ pub fn dangling(config: &Config, name: &str, kind: Kind, at: &str, found: &mut F
     };
     found.add(at, no_server(what, name), note);
     found.hint(match names.is_empty() {
-        true => format!("there is no {what} server yet: queuemail server add {what} …"),
+        true => format!("no {what} server is configured: queuemail server add {what} …"),
         false => named(&format!("{what} servers"), &names),
     });
 }

@@ -42,7 +42,7 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         let (missing, _) = split_found(&quoted);
         (
             format!("missing key `{missing}`"),
-            format!("`{missing}` is needed here"),
+            format!("`{missing}` is required here"),
         )
     } else if message.starts_with("duplicate field ") {
         let (twice, _) = split_found(&quoted);
@@ -50,11 +50,11 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         at.push(Step::Key(twice.to_owned()));
         place = locate::locate(text, &at, Part::Key(1)).or(place);
         (
-            format!("key `{twice}` twice"),
-            "one of them must go".to_owned(),
+            format!("key `{twice}` is used twice"),
+            "remove one of them".to_owned(),
         )
     } else if let Some(rest) = message.strip_prefix("invalid type: ") {
-        (format!("a wrong type of value{of_key}"), type_words(rest))
+        (format!("wrong type of value{of_key}"), type_words(rest))
     } else if let Some((problem, note)) = of_document(&full) {
         if full.contains("more than one document") {
             let lines = text.lines().enumerate();
@@ -63,10 +63,10 @@ pub fn from_serde(err: &serde_yaml::Error, text: &str) -> Mistake {
         }
         (problem.to_owned(), note.to_owned())
     } else if key.is_some() {
-        (format!("a bad value{of_key}"), message.to_owned())
+        (format!("invalid value{of_key}"), message.to_owned())
     } else {
         place = unfinished(&full, text).or(place);
-        ("a mistake".to_owned(), yaml_words(message, text, place))
+        ("invalid YAML".to_owned(), yaml_words(message, text, place))
     };
     Mistake {
         problem,
@@ -85,11 +85,11 @@ fn of_document(full: &str) -> Option<(&'static str, &'static str)> {
             "too many aliases",
             "they would expand without end",
         ),
-        ("recursion limit", "too deep a nesting", ""),
+        ("recursion limit", "nested too deeply", ""),
         (
             "more than one document",
             "more than one YAML document",
-            "a configuration is one; take the line `---` out",
+            "a configuration is one document; remove the line `---`",
         ),
     ];
     let found = known.into_iter().find(|(said, ..)| full.contains(said))?;
@@ -100,7 +100,7 @@ fn of_document(full: &str) -> Option<(&'static str, &'static str)> {
 fn unknown_key(quoted: &[&str]) -> (String, String) {
     let (found, known) = split_found(quoted);
     let note = match nearest(found, known.iter().copied()) {
-        _ if found == "<<" => "merge keys are not read: write the keys out".to_owned(),
+        _ if found == "<<" => "merge keys are not supported: write the keys out".to_owned(),
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the keys here: {}", known.join(", ")),
     };
@@ -132,7 +132,7 @@ fn yaml_words(message: &str, text: &str, place: Option<(usize, usize)>) -> Strin
     let line = place.and_then(|(line, _)| text.lines().nth(line - 1));
     let indent = line.map(|l| &l[..l.len() - l.trim_start().len()]);
     if indent.is_some_and(|i| i.contains('\t')) || message.contains("cannot start any token") {
-        return "no tab may stand here, nor may a value begin with @ or `: indent with spaces, put the value in quotes".to_owned();
+        return "a tab is not allowed here, and a value must not begin with @ or `: indent with spaces, or quote the value".to_owned();
     }
     if message.contains("while scanning a quoted scalar") {
         return "this quote is never closed".to_owned();
@@ -168,23 +168,23 @@ fn type_words(rest: &str) -> String {
     let found = match found.split([' ', '`']).next().unwrap_or_default() {
         "sequence" => "a list",
         "map" => "a mapping of keys",
-        "unit" | "Option" => "nothing",
+        "unit" | "Option" => "empty",
         "enum" => "a value with a tag",
         "integer" | "floating" => "a number",
-        "boolean" => "a truth value",
-        "string" | "character" => "a text",
+        "boolean" => "a boolean",
+        "string" | "character" => "a string",
         _ => "something else",
     };
     let expected = match expected {
         "a sequence" => "a list",
-        "a string" => "a text",
+        "a string" => "a string",
         "a boolean" => "true or false",
         "u32" => "a whole number",
         "field identifier" => "a key",
         e if e.starts_with("struct ") => "a mapping of keys",
         e => e,
     };
-    format!("this is {found}; {expected} belongs here")
+    format!("this is {found}; it must be {expected}")
 }
 
 fn between_backquotes(message: &str) -> Vec<&str> {

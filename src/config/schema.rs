@@ -75,7 +75,7 @@ text! {
     Priority: { "type": "integer", "minimum": 0, "maximum": 1_000_000 };
     TokenStore: {
         "oneOf": [
-            { "const": "keyring", "description": "The desktop's keyring where there is one, else the kernel's." },
+            { "const": "keyring", "description": "The keyring of the desktop if there is one, else of the kernel." },
             {
                 "type": "object",
                 "description": "A program that gets, stores and erases them.",
@@ -97,8 +97,8 @@ text! {
         "type": "object",
         "description": "Where the token is read from at each sign-in: one of these.",
         "properties": {
-            "file": { "type": "string", "description": "A file that holds the token alone." },
-            "env_file": { "type": "string", "description": "An environment variable that holds the file's name." },
+            "file": { "type": "string", "description": "A file that contains only the token." },
+            "env_file": { "type": "string", "description": "An environment variable with the name of the file." },
             "command": {
                 "type": "array",
                 "items": { "type": "string" },
@@ -116,7 +116,7 @@ text! {
                 "type": "object",
                 "description": "Where the secret is read from at each use: one of these.",
                 "properties": {
-                    "file": { "type": "string", "description": "A file that holds the secret alone." },
+                    "file": { "type": "string", "description": "A file that contains only the secret." },
                     "env": { "type": "string", "description": "An environment variable's name." },
                     "command": {
                         "type": "array",

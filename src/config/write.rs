@@ -141,7 +141,7 @@ fn prepare<T>(
     }
     let edited = edit(&text, &old, &new)
         .and_then(|edited| match edited.len() as u64 > MAX_SIZE {
-            true => Err("it would become too large".to_owned()),
+            true => Err("the file would become too large".to_owned()),
             false => Ok(edited),
         })
         .map_err(|why| {
@@ -185,10 +185,14 @@ pub fn target_of(path: &Path) -> Result<PathBuf> {
             }
         }
     }
-    Err(Fault::config(format!("{} is a link that leads in a circle", shown(path))).into())
+    Err(Fault::config(format!(
+        "{} is a link to itself, through other links",
+        shown(path)
+    ))
+    .into())
 }
 
-/// Takes the lock of a file, `.NAME.lock` beside it; the kernel gives it back when we end. The
+/// Takes the lock of a file, `.NAME.lock` next to it; the kernel gives it back when we end. The
 /// lock file stays, since removing it would let two hold it.
 pub fn lock(target: &Path) -> Result<File> {
     let name = target.file_name().unwrap_or_default().to_string_lossy();

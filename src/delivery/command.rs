@@ -76,7 +76,7 @@ impl Taker for Program {
         let name = &self.words[0];
         let running = self.start(message, letter).map_err(|e| {
             Fault::config(format!("cannot run the delivery command `{name}`: {e}"))
-                .hint("nothing was removed from the server; mend `deliver` and run the same command again")
+                .hint("nothing was removed from the server; correct `deliver` and run the same command again")
                 .by_system(&e)
         })?;
         let ended = running

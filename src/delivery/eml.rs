@@ -1,4 +1,4 @@
-//! One `.eml` file for each message, and a JSON file beside it that says what is known of it.
+//! One `.eml` file for each message, and a JSON file next to it that says what is known of it.
 //!
 //! The JSON file appears first: a reader that sees the message also sees what is known of it.
 

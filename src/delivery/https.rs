@@ -111,7 +111,7 @@ impl Destination {
             Fault::config(format!(
                 "cannot use the authorization of webhook `{self}`: it is not a line of visible characters"
             ))
-            .hint("it is the whole value of the header field, like: Bearer TOKEN")
+            .hint("use the whole value of the header field, like: Bearer TOKEN")
         })?;
         value.set_sensitive(true);
         fields.insert(AUTHORIZATION, value);
@@ -144,7 +144,7 @@ impl Destination {
                 Fault::config(format!(
                     "cannot use the secret of webhook `{self}`: it is not {OF_A_WEBHOOK} and the base64 of {SHORTEST_KEY} bytes or more"
                 ))
-                .hint("to make one: echo whsec_$(openssl rand -base64 32)")
+                .hint("to create one: echo whsec_$(openssl rand -base64 32)")
             })?;
             mask.add(Secret::new(text));
             keys.push(key);
@@ -236,7 +236,7 @@ fn post(
         }
     }
     Err(lost.map_or_else(
-        || Fault::new(Kind::Bug, "a post without an end").into(),
+        || Fault::new(Kind::Bug, "a request without an end").into(),
         |lost| not_answered(to, lost),
     ))
 }
@@ -247,7 +247,7 @@ fn not_answered(to: &Destination, lost: Lost) -> anyhow::Error {
         return Rejected {
             for_good: false,
             reason: format!(
-                "`{to}` gave no whole answer to this message: {}",
+                "`{to}` gave no complete answer to this message: {}",
                 lost.fault.what
             ),
             wait: None,
@@ -460,7 +460,7 @@ fn wrong(to: &Destination, kind: Kind, said: String, mask: &Mask, fields: &Heade
                 "redirects are not followed; if you know where it leads, set `deliver` to {location}"
             )
         }
-        _ => format!("check that `{to}` is the URL at which the receiver takes mail by POST"),
+        _ => format!("check that `{to}` is the URL at which the receiver accepts mail by POST"),
     };
     Fault::new(kind, said)
         .hint(hint)
@@ -571,7 +571,7 @@ pub fn probe(to: &Destination) -> Result<String> {
     };
     reached.map_err(cannot)?;
     Ok(match to.is_plain() {
-        true => format!("{to}: can be connected to"),
-        false => format!("{to}: can be connected to in TLS"),
+        true => format!("{to}: connects"),
+        false => format!("{to}: connects with TLS"),
     })
 }

@@ -5,7 +5,7 @@
 //! connection that breaks between the message and its reply leaves open whether it was stored:
 //! it is delivered again.
 //!
-//! Within this machine mail goes in clear. To another one it goes in TLS (STARTTLS, RFC 3207, as
+//! Within this machine mail goes unencrypted. To another one it goes in TLS (STARTTLS, RFC 3207, as
 //! RFC 2033 §4.2 allows), unless the configuration says by `lmtp-plain:` that nobody listens there.
 
 use super::handover::Taker;
@@ -38,7 +38,7 @@ pub enum Address {
     Tcp {
         host: String,
         port: u16,
-        /// In clear, wherever it is.
+        /// Unencrypted, wherever it is.
         plain: bool,
     },
     Unix(PathBuf),
@@ -103,7 +103,10 @@ impl Taker for Lmtp {
         // This message may be what the store breaks over: the others go on without it.
         let verdict = session.hand_over(message).map_err(|e| Rejected {
             for_good: false,
-            reason: format!("`{}` broke off over this message: {e}", self.address),
+            reason: format!(
+                "`{}` ended the connection during this message: {e}",
+                self.address
+            ),
             wait: None,
         })?;
         self.session = session.if_usable();
@@ -127,7 +130,9 @@ fn broken(address: &Address, err: anyhow::Error) -> anyhow::Error {
         Err(_) => Fault::try_later(what),
     };
     fault
-        .hint("nothing was removed from the server; see that the mail store runs and listens there")
+        .hint(
+            "nothing was removed from the server; check that the mail store runs and listens there",
+        )
         .into()
 }
 
@@ -215,19 +220,19 @@ impl Session {
         let refused = |what: String| Fault::new(Kind::Refused, what);
         if !self.offer.starttls {
             return Err(refused(
-                "the mail store offers no STARTTLS, and mail would go over the network in clear".to_owned(),
+                "the mail store offers no STARTTLS, and the connection would not be encrypted".to_owned(),
             )
             .hint(format!(
-                "let it offer STARTTLS, with a certificate for {host} by an authority that this machine knows; or, on a network where nobody else listens, deliver to lmtp-plain:HOST:PORT"
+                "let it offer STARTTLS, with a certificate for {host} from an authority that this machine trusts; or, on a network where nobody else listens, deliver to lmtp-plain:HOST:PORT"
             ))
             .into());
         }
         self.say("STARTTLS")?;
         self.expect(220)?;
         if self.dialogue.unread() > 0 {
-            // It came in clear, from whomever, and would be read as if it had come in TLS.
+            // It came unencrypted, from whomever, and would be read as if it had come in TLS.
             return Err(refused(
-                "the mail store, or somebody on the way to it, said more in clear than that TLS may start".to_owned(),
+                "the mail store sent more than the answer to STARTTLS before TLS; somebody may tamper with the connection".to_owned(),
             )
             .into());
         }
@@ -466,7 +471,7 @@ mod tests {
     }
 
     /// Speaks with a store that offers this, says that when TLS is to start, and then starts it. What
-    /// became of the session, and what the store heard in clear.
+    /// became of the session, and what the store heard unencrypted.
     fn in_tls(offer: &'static str, answer: &'static str) -> (Result<Session>, Vec<String>) {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -533,6 +538,9 @@ mod tests {
         assert!(why.contains("offers no STARTTLS"), "{why}");
         assert_eq!(heard, ["LHLO localhost\r\n", ""], "nothing more is said");
         let (why, _) = refused(offer, "220 go on\r\n250 CHUNKING\r\n");
-        assert!(why.contains("said more in clear"), "{why}");
+        assert!(
+            why.contains("sent more than the answer to STARTTLS"),
+            "{why}"
+        );
     }
 }

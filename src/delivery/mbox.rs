@@ -1,6 +1,6 @@
 //! mbox: one file that messages are appended to, in mboxrd form.
 //!
-//! The file is locked as Debian's policy has it, with a dot-lock beside it and fcntl. The lock is
+//! The file is locked as Debian's policy has it, with a dot-lock next to it and fcntl. The lock is
 //! held from the plan to the flush, so that the offset that an intent names stays true. After a
 //! crash the octets at that offset tell whether the message was appended, in part or not at all.
 //! One thing cannot be told: a reader that rewrites the file between the crash and our next run
@@ -188,7 +188,7 @@ pub(super) fn check(about: &Metadata, path: &Path) -> Result<()> {
     let why = if !about.is_file() {
         "it is not a regular file"
     } else if about.nlink() > 1 {
-        "it has a second name (a hard link), and could be another file that should not change"
+        "it has a second name (a hard link), so it could be a file that must not change"
     } else if geteuid().is_root() && about.uid() != 0 {
         let owner = about.uid();
         return Err(Fault::new(
@@ -305,11 +305,11 @@ fn busy(path: &Path) -> Fault {
         LOCK_WAIT.as_secs()
     ))
     .hint(
-        "nothing was removed from the server; run the same command again when that program is done",
+        "nothing was removed from the server; run the same command again when that program has ended",
     )
 }
 
-/// A lock file beside the mbox, which excludes others and our own threads.
+/// A lock file next to the mbox, which excludes others and our own threads.
 struct DotLock(PathBuf);
 
 impl DotLock {
@@ -385,7 +385,7 @@ fn remove_stale(lock: &Path) -> Result<bool> {
 fn no_lock(lock: &Path) -> anyhow::Error {
     Fault::new(
         Kind::CannotWrite,
-        format!("`{}` is in the way, and is not a lock file", lock.display()),
+        format!("`{}` exists, but is not a lock file", lock.display()),
     )
     .hint(format!(
         "nothing was removed from the server; see who made it, and remove it: ls -l {}",

@@ -164,7 +164,7 @@ pub trait Delivery: Send {
     /// The folder in which messages are staged.
     fn staging(&self) -> &Path;
 
-    /// Decides how a staged message will be delivered; may add files beside it, which must be
+    /// Decides how a staged message will be delivered; may add files next to it, which must be
     /// durable when the folder's filesystem is synced.
     fn plan(&mut self, staged: &Path, letter: &Letter) -> Result<Intent>;
 
@@ -319,7 +319,7 @@ pub fn cannot_write(path: &Path, err: &io::Error) -> anyhow::Error {
 fn not_ours(intent: &Intent) -> anyhow::Error {
     Fault::new(
         Kind::Bug,
-        format!("a delivery was handed another's intent: {intent:?}"),
+        format!("a delivery received the intent of another delivery: {intent:?}"),
     )
     .into()
 }
@@ -335,7 +335,10 @@ mod tests {
         let intent = Intent::Rename {
             files: vec![(path("tmp/a"), path("new/a"))],
         };
-        assert!(recover(&intent, 0).is_err(), "there is no staging folder");
+        assert!(
+            recover(&intent, 0).is_err(),
+            "the staging folder is missing"
+        );
         std::fs::create_dir(path("tmp")).unwrap();
         std::fs::create_dir(path("new")).unwrap();
         std::fs::write(path("tmp/a"), "x").unwrap();

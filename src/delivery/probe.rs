@@ -25,7 +25,7 @@ pub fn probe(place: &Place) -> Result<String> {
         Place::Command(words) => program(words.first().map_or("", String::as_str)),
         Place::Lmtp(address) => {
             super::lmtp::probe(address)?;
-            Ok(format!("{address}: takes mail"))
+            Ok(format!("{address}: accepts mail"))
         }
         Place::Https(to) => super::https::probe(to),
         Place::Stdout(_) => Ok("standard output".to_owned()),
@@ -37,7 +37,7 @@ fn mbox(path: &Path, real: &Path) -> Result<String> {
     if real.is_dir() {
         return Err(cannot(path, "it is a folder").into());
     }
-    // A lock file is made beside it.
+    // A lock file is made next to it.
     existing(files::folder_of(real))?;
     let found = match real.symlink_metadata() {
         Ok(about) => {
@@ -45,7 +45,7 @@ fn mbox(path: &Path, real: &Path) -> Result<String> {
             may(real, Access::WRITE_OK)?;
             "can be written"
         }
-        Err(_) => "will be made",
+        Err(_) => "will be created",
     };
     Ok(format!("mbox {}: {found}", path.display()))
 }
@@ -68,12 +68,12 @@ fn existing(path: &Path) -> Result<&'static str> {
         at = above;
     }
     if !at.is_dir() {
-        return Err(cannot(at, "it is no folder").into());
+        return Err(cannot(at, "it is not a folder").into());
     }
     may(at, Access::WRITE_OK | Access::EXEC_OK)?;
     Ok(match at == path {
         true => "can be written",
-        false => "will be made",
+        false => "will be created",
     })
 }
 
@@ -106,7 +106,7 @@ fn program(name: &str) -> Result<String> {
         Some(path) => Ok(format!("command {}", path.display())),
         None => Err(Fault::new(
             Kind::CannotWrite,
-            format!("cannot deliver to command `{name}`: there is no such program"),
+            format!("cannot deliver to command `{name}`: the program does not exist"),
         )
         .hint(format!("type {}", shell::quote(name)))
         .into()),

@@ -37,7 +37,7 @@ impl Taker for Stdout {
     fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
         if is_closed() {
             return Err(Fault::new(Kind::CannotWrite, "standard output is closed")
-                .hint("nothing was removed from the server; send the output somewhere")
+                .hint("nothing was removed from the server; redirect the output to a file or a program")
                 .into());
         }
         let message = BufReader::new(message);

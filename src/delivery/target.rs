@@ -111,7 +111,7 @@ pub fn expand(
             })?;
             Place::Https(Box::new(Destination::new(&url, webhooks)?))
         }
-        other => return Err(Fault::config(format!("`{other}:` is no delivery")).into()),
+        other => return Err(Fault::config(format!("`{other}:` is not a delivery")).into()),
     })
 }
 
@@ -130,7 +130,7 @@ fn lmtp_address(text: &str, plain: bool) -> Result<Address> {
         })
         .ok_or_else(|| {
             Fault::config(format!("`{text}` names no mail store"))
-                .hint("give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket")
+                .hint("use lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket")
                 .into()
         })
 }
@@ -146,11 +146,11 @@ fn fill(template: &str, values: &[(&str, &str)], spell: fn(&str) -> String) -> R
         };
         let name = &rest[open + 1..open + close];
         let Some((_, value)) = values.iter().find(|(n, _)| *n == name) else {
-            return Err(
-                Fault::config(format!("`{{{name}}}` in `{template}` is no placeholder"))
-                    .hint("placeholders: {queue}, {address}, {folder}, {language}")
-                    .into(),
-            );
+            return Err(Fault::config(format!(
+                "`{{{name}}}` in `{template}` is not a placeholder"
+            ))
+            .hint("placeholders: {queue}, {address}, {folder}, {language}")
+            .into());
         };
         filled.push_str(&spell(value));
         rest = &rest[open + close + 1..];

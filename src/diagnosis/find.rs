@@ -334,7 +334,7 @@ mod tests {
         assert!(for_server_words("250 OK").is_none());
     }
 
-    /// A code of the one is not in the other: 5.1.1 is no part of 5.1.11, nor 5.7.3 of 5.7.321.
+    /// A code of the one is not in the other: 5.1.1 is not part of 5.1.11, nor 5.7.3 of 5.7.321.
     #[test]
     fn codes_are_not_parts_of_longer_ones() {
         assert!(contains("550 5.7.60 smtp", "5.7.60"));

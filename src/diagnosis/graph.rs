@@ -32,7 +32,7 @@ pub static TEXTS: &[Entry] = &[
     .act("{if_app}Test-ServicePrincipalAuthorization -Identity {client_id} -Resource {mailbox}"),
     text(
         &["MailboxNotEnabledForRESTAPI"],
-        "there is no Exchange Online mailbox: no licence, a guest, soft-deleted or on premises",
+        "the user has no Exchange Online mailbox: no licence, a guest, soft-deleted or on premises",
         Who::Exchange,
         &["check the mailbox and its licence: Get-Mailbox -Identity {mailbox}"],
     )

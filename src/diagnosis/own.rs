@@ -115,11 +115,11 @@ pub static TEXTS: &[Entry] = &[
     own(
         Cause::NoAnswer,
         &[
-            "did not greet us in time",
+            "did not send its greeting in time",
             "did not answer in time",
             "did not answer within",
         ],
-        "the host is overloaded, or a firewall holds the connection open",
+        "the host is overloaded, or a firewall keeps the connection open",
         Who::Network,
         &["nc -v {host} {port}"],
     ),
@@ -191,7 +191,7 @@ pub static TEXTS: &[Entry] = &[
     ),
     own(
         Cause::TokenEnded,
-        &["the token ends"],
+        &["the token has already expired"],
         "the clock of this machine is wrong",
         Who::Network,
         &["timedatectl set-ntp true"],
@@ -326,7 +326,7 @@ pub static TEXTS: &[Entry] = &[
     // ---- this machine
     own(
         Cause::NoPassphrase,
-        &["no passphrase is given"],
+        &["no passphrase is set"],
         "the certificate or its key needs a passphrase",
         Who::You,
         &[
@@ -335,8 +335,8 @@ pub static TEXTS: &[Entry] = &[
     ),
     own(
         Cause::NoDelivery,
-        &["nothing says where the mail of"],
-        "the queue has no delivery",
+        &["has no delivery"],
+        "`deliver` is set neither for the address nor in `defaults`",
         Who::You,
         &["queuemail queue set {queue} --address {address} --deliver maildir:PATH"],
     ),

@@ -1,7 +1,7 @@
 //! The dialogue of SMTP (RFC 5321) and LMTP (RFC 2033), from the client's side: commands go out,
 //! bounded replies come in, each within a time.
 //!
-//! Nothing that arrived in clear may be read as an answer inside TLS: who starts TLS looks at
+//! Nothing that arrived unencrypted may be read as an answer inside TLS: who starts TLS looks at
 //! [`Dialogue::unread`] first. [`Reply`] understands what was said, [`Code`] its numbers, [`Offer`]
 //! what a server can do; [`Dots`] makes a message fit for DATA.
 
@@ -35,7 +35,7 @@ pub enum Broken {
     Io(io::Error),
     /// The peer closed the connection, perhaps in the middle of a reply.
     Closed,
-    /// What came is no reply: it, or what is wrong with it.
+    /// What came is not a reply: it, or what is wrong with it.
     Nonsense(String),
 }
 

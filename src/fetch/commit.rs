@@ -214,13 +214,13 @@ impl Committer<'_> {
                 fault
             }
             None if self.later_in_a_row >= LATER_LIMIT => Fault::try_later(format!(
-                "the delivery asks to be tried later, {} times in a row: {put_off}",
+                "the delivery failed temporarily, {} times in a row: {put_off}",
                 self.later_in_a_row
             )),
             None => return Ok(None),
         };
         Ok(Some(fault.hint(
-            "the messages stay on the server and are tried again by a later run",
+            "the messages stay on the server, and a later run tries again",
         )))
     }
 
@@ -395,4 +395,4 @@ impl Committer<'_> {
     }
 }
 
-const PLACEHOLDER: &str = "the server gave a placeholder: it could not convert this message for IMAP; Outlook or `via: graph` may show it";
+const PLACEHOLDER: &str = "the server sent a placeholder, because it could not convert this message for IMAP; Outlook or `via: graph` may show it";

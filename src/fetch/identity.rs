@@ -28,7 +28,7 @@ pub struct Identity {
     pub summary: Summary,
 }
 
-/// Whether the octets are the server's own, in place of a message that it could not convert.
+/// Whether the octets are the server's own, instead of a message that it could not convert.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Placeholder {
     #[default]
@@ -103,7 +103,7 @@ enum Progress {
 /// Longer lines are taken as several of this many octets.
 const LINE: usize = 4096;
 
-/// The lines of a text, without what separates parts: a server makes boundaries up anew.
+/// The lines of a text, without what separates parts: a server makes boundaries up again.
 struct Text {
     digest: Sha256,
     line: Vec<u8>,

@@ -104,7 +104,7 @@ impl Sink for Intake<'_> {
 
     fn write(&mut self, octets: &[u8]) -> io::Result<()> {
         let Some(open) = &mut self.open else {
-            return Err(io::Error::other("octets of no message"));
+            return Err(io::Error::other("bytes outside any message"));
         };
         open.head.take(octets);
         open.sha256.update(octets);
@@ -118,7 +118,7 @@ impl Sink for Intake<'_> {
 
     fn end(&mut self, id: &RemoteId) -> io::Result<()> {
         let Some(open) = self.open.take() else {
-            return Err(io::Error::other("the end of no message"));
+            return Err(io::Error::other("an end outside any message"));
         };
         let staged = Staged {
             id: id.clone(),

@@ -310,7 +310,7 @@ fn finish_interrupted(
         {
             let left = longest - since;
             reporter.note(&format!(
-                "`{}` folder `{}`: another host may still be delivering message {}; it is retried in {left} s",
+                "`{}` folder `{}`: another host may still be delivering message {}; queuemail retries it in {left} s",
                 job.address, message.folder_name, message.remote
             ));
             continue;

@@ -230,7 +230,7 @@ impl Run<'_> {
         {
             self.means
                 .observer
-                .step(&format!("`{}`: {err:#}; trying anew", job.address));
+                .step(&format!("`{}`: {err:#}; trying again", job.address));
             result = self.fetch(task, &lock, &way, tally);
         }
         match result {
@@ -285,7 +285,7 @@ impl Run<'_> {
     }
 
     fn pass_over(&self, why: &str) {
-        self.means.observer.step(&format!("{why}; passed over"));
+        self.means.observer.step(&format!("{why}; skipped"));
     }
 
     /// A wait that the mailbox's server asked for holds for the next run too. That of a destination

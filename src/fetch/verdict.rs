@@ -25,25 +25,25 @@ pub fn held(job: &Job, holder: &Holder) -> Fault {
         "`{}` (queue `{}`) is being fetched by {who}",
         job.address, job.queue
     ))
-    .hint("run it again when that one is done; a run that names no queue passes over it silently")
+    .hint("run it again when that run has ended; a run without names skips it silently")
 }
 
 /// The fault of a mailbox whose server asked for a wait.
 pub fn waits(job: &Job, wait: &Wait) -> Fault {
     Fault::try_later(format!(
-        "`{}` (queue `{}`) is left alone until {}: {}",
+        "`{}` (queue `{}`) waits until {}: {}",
         job.address,
         job.queue,
         clock(wait.until),
         wait.reason
     ))
-    .hint("the server asked for it; a run that names no queue passes over it silently")
+    .hint("the server requested this wait; a run without names skips it silently")
 }
 
 /// The fault of an audit that found messages passed over.
 pub fn passed_over(job: &Job, count: u64) -> Fault {
-    Fault::try_later(format!("{} had been passed over", messages(count))).hint(format!(
-        "they are put back: queuemail fetch {}",
+    Fault::try_later(format!("{} had been missed", messages(count))).hint(format!(
+        "the next run fetches them: queuemail fetch {}",
         shell::quote(&job.address)
     ))
 }
@@ -58,8 +58,8 @@ pub fn of_messages(tally: &Tally) -> Vec<anyhow::Error> {
                 messages(tally.failed)
             ))
             .hint(match tally.failed {
-                1 => "it stays on the server and is tried again by a later run",
-                _ => "they stay on the server and are tried again by a later run",
+                1 => "it stays on the server, and a later run tries again",
+                _ => "they stay on the server, and a later run tries again",
             })
             .into(),
         );
@@ -68,7 +68,7 @@ pub fn of_messages(tally: &Tally) -> Vec<anyhow::Error> {
         errors.push(
             Fault::new(
                 Kind::Malformed,
-                format!("{} put into quarantine", messages(tally.quarantined)),
+                format!("{} moved to quarantine", messages(tally.quarantined)),
             )
             .hint(match tally.quarantined {
                 1 => "it stays on the server and is not tried again; see: queuemail quarantine list",

@@ -179,11 +179,11 @@ impl Visit<'_> {
         };
         if folder.record.renumbered && !went_back {
             let why = match uidvalidity(folder.epoch) {
-                0 => "its messages have the ids of Graph now".to_owned(),
-                epoch => format!("its messages have other UIDs now (UIDVALIDITY {epoch})"),
+                0 => "its messages now have the IDs of Graph".to_owned(),
+                epoch => format!("its messages now have other UIDs (UIDVALIDITY {epoch})"),
             };
             self.reporter.note(&format!(
-                "`{}` folder `{name}`: {why}; those delivered before are recognised",
+                "`{}` folder `{name}`: {why}; messages delivered before are recognised",
                 job.address
             ));
         }
@@ -222,7 +222,7 @@ impl Visit<'_> {
     /// Tells that the UIDs of a folder went back, and begins to look at it again.
     fn begin_again(&self, name: &str, record: &FolderRecord) -> Result<FolderRecord> {
         self.reporter.warn(&format!(
-            "`{}` folder `{name}`: its UIDs went back under the same UIDVALIDITY, as if the mailbox had been restored; all of it is looked at again, and what was delivered before is recognised",
+            "`{}` folder `{name}`: its UIDs are lower under the same UIDVALIDITY, as if the mailbox had been restored; the whole folder is checked again, and messages delivered before are recognised",
             self.job.address
         ));
         self.store.uids_went_back(self.lock, record)
@@ -513,7 +513,7 @@ impl Visit<'_> {
     /// Puts on record that the server breaks off over these messages, now that the others came.
     fn charge(&mut self, folder: &Folder<'_>, set_aside: &[RemoteId]) -> Result<()> {
         let failure = Failure {
-            reason: "the server broke off over this message, twice in a row",
+            reason: "the server closed the connection during this message, twice in a row",
             for_good: false,
         };
         for id in set_aside {
@@ -597,7 +597,7 @@ impl Visit<'_> {
             {
                 committer.failed(
                     &id,
-                    "the server said nothing of this message",
+                    "the server did not answer for this message",
                     false,
                     self.store.now(),
                 )?;
@@ -633,11 +633,11 @@ impl Visit<'_> {
             }
             let reason = match why {
                 Missing::Silent => {
-                    "the server lists this message but gives nothing for it".to_owned()
+                    "the server lists this message but returns nothing for it".to_owned()
                 }
                 Missing::Refused(text) => format!("the server refused this message: {text}"),
                 Missing::TooLarge { announced, max } => {
-                    format!("the message is too large: {announced} octets, the limit is {max}")
+                    format!("the message is too large: {announced} bytes, the limit is {max}")
                 }
             };
             committer.failed(id, &reason, false, self.store.now())?;
@@ -650,7 +650,7 @@ impl Visit<'_> {
 /// wishes, and what hinders the delivery.
 fn first_of<T>(first: Result<()>, then: Result<T>) -> Result<T> {
     match (first, then) {
-        // That is no news, and where nobody named the mailbox, it is not told.
+        // That is not news, and where nobody named the mailbox, it is not told.
         (Err(first), Err(err)) if destination_waits(&err) => Err(first),
         (Err(_), Err(err)) if is_wish(&err) || is_of_delivery(&err) => Err(err),
         (first, then) => first.and(then),

@@ -137,7 +137,7 @@ fn check_folder(folder: &Path, about: &Metadata, by_group: bool) -> Result<()> {
     };
     Err(refusal(format!("{who} can change"))
         .hint(format!(
-            "use another folder, run as a user of its own, or: chmod go-w {}",
+            "use another folder, run as another user, or: chmod go-w {}",
             shell::quote(folder)
         ))
         .into())
@@ -152,7 +152,7 @@ fn strange_link(link: &Path, owner: u32) -> Fault {
         ),
     )
     .hint(format!(
-        "name the file or folder itself; where it leads: namei -l {}",
+        "use the file or folder itself; to see where the link leads: namei -l {}",
         shell::quote(link)
     ))
 }

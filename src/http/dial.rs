@@ -86,7 +86,7 @@ impl Transport for Tcp {
                 self.read_time = time;
             }
             match self.stream.read(self.buffers.input_append_buf()) {
-                // A signal is no end.
+                // A signal is not an end.
                 Err(err) if err.kind() == ErrorKind::Interrupted => {}
                 read => {
                     let amount = read.map_err(|err| in_time(err, timeout))?;
@@ -99,13 +99,13 @@ impl Transport for Tcp {
 
     /// Nothing has come that nobody asked for, and it has not ended.
     fn is_open(&mut self) -> bool {
-        let quiet = |stream: &TcpStream| {
+        let quiet = |stream: &TcpStream| -> io::Result<bool> {
             stream.set_nonblocking(true)?;
             let peeked = stream.peek(&mut [0]);
             stream.set_nonblocking(false)?;
             Ok(matches!(peeked, Err(err) if err.kind() == ErrorKind::WouldBlock))
         };
-        quiet(&self.stream).unwrap_or_else(|_: io::Error| false)
+        quiet(&self.stream).unwrap_or(false)
     }
 }
 

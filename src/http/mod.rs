@@ -209,7 +209,7 @@ impl Agent {
         // Without its user and password.
         let (name, port) = (proxy.host(), proxy.port());
         let no_tls = format!(
-            "if the proxy itself does not speak TLS, its URL begins with http://: HTTPS_PROXY=http://{name}:{port}"
+            "if the proxy does not use TLS, its URL must begin with http://: HTTPS_PROXY=http://{name}:{port}"
         );
         let mut hints = Vec::new();
         let (mut kind, mut cause) = (Kind::TryLater, Cause::CannotReach);
@@ -227,8 +227,8 @@ impl Agent {
                 }
                 Err(other) => return fault(host, ureq::Error::Other(other)),
             },
-            ureq::Error::HostNotFound => "its host is not known".to_owned(),
-            ureq::Error::Io(e) if is_lookup(&e) => "its host is not known".to_owned(),
+            ureq::Error::HostNotFound => "its host is unknown".to_owned(),
+            ureq::Error::Io(e) if is_lookup(&e) => "its host is unknown".to_owned(),
             ureq::Error::Io(e) => e.to_string(),
             ureq::Error::Timeout(which @ (ureq::Timeout::Resolve | ureq::Timeout::Connect)) => {
                 format!("no answer in time ({which})")
@@ -459,7 +459,7 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
         }
         ureq::Error::BodyExceedsLimit(limit) => Fault::new(
             Kind::Refused,
-            format!("the answer of `{host}` is larger than {limit} octets"),
+            format!("the answer of `{host}` is larger than {limit} bytes"),
         ),
         other => unreached(&other),
     }

@@ -39,7 +39,7 @@ impl Proxies {
                     return Err(Fault::config(format!(
                         "the proxy in {name} is not an http:// or https:// URL"
                     ))
-                    .hint("give http://HOST:PORT; SOCKS is not supported"));
+                    .hint("use http://HOST:PORT; SOCKS is not supported"));
                 }
             },
         };

@@ -250,7 +250,7 @@ impl Transport for TlsTransport {
 /// The connection ended and no `close_notify` came before, so anybody on the way may have cut it.
 /// No body is whole by such an end (RFC 9112 §9.8).
 fn cut_off(why: &str) -> ureq::Error {
-    ureq::Error::Io(io::Error::other(format!("the connection was cut: {why}")))
+    ureq::Error::Io(io::Error::other(format!("the connection broke: {why}")))
 }
 
 /// The kinds of error after which ureq believes that a body without a length is whole.

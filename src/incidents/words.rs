@@ -71,7 +71,7 @@ pub fn outbox(counts: &OutboxCounts) -> String {
         (counts.unknown, "may or may not have been accepted"),
         (
             counts.failed,
-            "could not be sent, and its sender not be told",
+            "could not be sent, nor the report to its sender",
         ),
     ];
     listed(all)

@@ -88,7 +88,7 @@ impl Parser<'_> {
                 }
                 ';' => {
                     return Err(
-                        "`;` ends a group, and none was begun: separate addresses with `,`".into(),
+                        "`;` ends a group, but no group began: separate addresses with `,`".into(),
                     );
                 }
                 '<' if self.entry.angle.is_none() => self.entry.angle = Some(self.angle()?),
@@ -182,12 +182,12 @@ impl Parser<'_> {
         }
         let text = entry.angle.as_deref().unwrap_or(&entry.before);
         let address =
-            squeeze(text).ok_or_else(|| format!("`{}` is no e-mail address", text.trim()))?;
+            squeeze(text).ok_or_else(|| format!("`{}` is not an e-mail address", text.trim()))?;
         match (address.is_empty(), entry.angle) {
             (false, _) => self.found.push(address),
             // RFC 5322 §4.4: a list may have empty places.
             (true, None) => {}
-            (true, Some(_)) => return Err("`<>` names nobody".into()),
+            (true, Some(_)) => return Err("`<>` contains no address".into()),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What the author of a message wrote in its header, however a server writes it down.
 //!
-//! Exchange keeps mail in parts and makes the message anew for whoever asks: fields in another
+//! Exchange keeps mail in parts and makes the message again for whoever asks: fields in another
 //! order and folded elsewhere, a date in another zone, words in another encoding (RFC 2047), a
 //! name with quotes or without. What is the same each time is what is read here.
 

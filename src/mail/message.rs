@@ -100,7 +100,7 @@ impl Draft {
                 "From names {} addresses, and Sender does not say which one sends",
                 authors.len()
             ))
-            .hint("name the sender with -f, or add a Sender field (RFC 5322 §3.6.2)")
+            .hint("use -f for the sender, or add a Sender field (RFC 5322 §3.6.2)")
             .into()),
         }
     }
@@ -125,7 +125,7 @@ impl Draft {
             () if !self.fields.is_empty() => None,
             () if starts_with_empty_line(line) => Some("it begins with an empty line".to_owned()),
             () => Some(format!(
-                "its first line is none of a header: `{}`",
+                "its first line is not a header field: `{}`",
                 crate::output::escape(String::from_utf8_lossy(line).trim_end())
             )),
         }
@@ -380,10 +380,10 @@ fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
                 let end = line_end(octets, at).min(at + 60);
                 let line = String::from_utf8_lossy(&octets[at..end]);
                 return Err(malformed(format!(
-                    "line {line_number} of the message is no header field: `{}`",
+                    "line {line_number} of the message is not a header field: `{}`",
                     crate::output::escape(line.trim_end())
                 ))
-                .hint("an empty line must stand between the header and the text")
+                .hint("the header and the text need an empty line between them")
                 .into());
             }
         }
@@ -391,7 +391,7 @@ fn read_fields(octets: &[u8]) -> Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// What is wrong with the encoding of a file that is no message of octets, as `begins with …`.
+/// What is wrong with the encoding of a file that is not a message of octets, as `begins with …`.
 fn foreign_encoding(octets: &[u8]) -> Option<&'static str> {
     match octets {
         [0xEF, 0xBB, 0xBF, ..] => Some("begins with a byte order mark, which no header field has"),
@@ -415,7 +415,7 @@ fn refuse_bare_cr(octets: &[u8], fields: &[Field]) -> Result<()> {
         return Ok(());
     };
     let what = match octets.contains(&b'\n') {
-        true => format!("the field `{}` holds a CR that ends no line", field.name),
+        true => format!("the field `{}` contains a CR without LF", field.name),
         false => "the lines of the message end in CR alone".to_owned(),
     };
     Err(malformed(what)
@@ -447,7 +447,7 @@ fn refuse_late_header(octets: &[u8]) -> Result<()> {
         true => Err(malformed(
             "the message begins with an empty line, which ends its header before From and To",
         )
-        .hint("take the empty line out")
+        .hint("remove the empty line")
         .into()),
         false => Ok(()),
     }
@@ -478,11 +478,11 @@ fn from_field(sender: &str, name: Option<&str>) -> Result<String> {
     use lettre::message::header::{From, Headers};
     use lettre::message::{Mailbox, Mailboxes};
     if name.is_some_and(|n| n.contains(char::is_control)) {
-        return Err(Fault::usage("a full name holds no control characters").into());
+        return Err(Fault::usage("a full name must not contain control characters").into());
     }
     let address = sender
         .parse()
-        .map_err(|e| malformed(format!("`{sender}` is no e-mail address: {e}")))?;
+        .map_err(|e| malformed(format!("`{sender}` is not an e-mail address: {e}")))?;
     let mut headers = Headers::new();
     headers.set(From::from(Mailboxes::from(Mailbox::new(
         name.map(str::to_owned),
@@ -598,11 +598,11 @@ mod tests {
             (b"From: a@x.example\rTo: b@x.example\r\rtext\r", "CR alone"),
             (
                 b"X: y\rBcc: z@x.example\r\nTo: a@x.example\r\n\r\n",
-                "field `X` holds a CR",
+                "field `X` contains a CR",
             ),
             (
                 b"Subject: x\r\r\nTo: a@x.example\r\r\n",
-                "field `Subject` holds a CR",
+                "field `Subject` contains a CR",
             ),
             (
                 b"\n\nFrom: a@x.example\nBcc: b@x.example\n\ntext\n",

@@ -203,7 +203,7 @@ pub struct TokenExpired;
 
 impl fmt::Display for TokenExpired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the access token ran out in the middle of the session")
+        f.write_str("the access token expired during the session")
     }
 }
 

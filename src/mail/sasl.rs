@@ -50,14 +50,14 @@ pub fn challenge(text: &str) -> Option<String> {
 fn check(user: &str, token: &Secret) -> Result<(), Fault> {
     if user.is_empty() || user.chars().any(char::is_control) {
         return Err(Fault::config(format!(
-            "the account `{}` cannot be used to sign in: it is empty or holds a control character",
+            "the account `{}` cannot be used to sign in: it is empty or contains a control character",
             user.escape_debug()
         )));
     }
     // RFC 6750 §2.1: a bearer token is printable ASCII without spaces.
     if token.is_empty() || !token.expose().bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Fault::config(
-            "the access token is empty or holds a character that no token may hold",
+            "the access token is empty or contains a character that is not allowed in tokens",
         ));
     }
     Ok(())

@@ -86,7 +86,7 @@ impl<'a> Apps<'a> {
                 server.authentication, server.tenant
             )))
             .hint(format!(
-                "name one: queuemail server set {quoted} --app INCOMING, or give its own: --client-id ID --secret-file FILE"
+                "choose one: queuemail server set {quoted} --app INCOMING, or set its own: --client-id ID --secret-file FILE"
             ))
             .hint(known("incoming servers", self.all.iter().map(|s| s.name.as_str()))),
             Err(NoApp::Several(fitting)) => Fault::config(format!(
@@ -94,18 +94,18 @@ impl<'a> Apps<'a> {
                 server.tenant
             ))
             .hint(format!(
-                "name one: queuemail server set {quoted} --app {}",
+                "choose one: queuemail server set {quoted} --app {}",
                 shell::quote(&fitting[0].name)
             ))
             .hint(known("these fit", fitting.iter().map(|s| s.name.as_str()))),
             Err(NoApp::Hosts(hosts)) => {
                 let hosts: Vec<&str> = hosts.iter().copied().collect();
                 Fault::config(format!(
-                    "the login host of outgoing server `{name}` is not clear: {}",
+                    "the login host of outgoing server `{name}` is ambiguous: {}",
                     hosts.join(", ")
                 ))
                 .hint(format!(
-                    "name the incoming server that it signs in as: queuemail server set {quoted} --app INCOMING"
+                    "name the incoming server whose app it uses: queuemail server set {quoted} --app INCOMING"
                 ))
             }
         }
@@ -160,7 +160,7 @@ impl<'a> Apps<'a> {
 pub fn swapped(server: &OutgoingServer, fault: Fault) -> Fault {
     match (&server.user, &server.password) {
         (Some(user), Some(_)) if user.is_guid() => fault.hint(format!(
-            "if `user` ({user}) of outgoing server `{}` is an application ID and `password` its secret, they belong into `client_id` and `secret`: queuemail server set {} --client-id {user} --secret-stdin",
+            "if `user` ({user}) of outgoing server `{}` is an application ID and `password` its secret, move them to `client_id` and `secret`: queuemail server set {} --client-id {user} --secret-stdin",
             server.name,
             shell::quote(&server.name)
         )),

@@ -189,18 +189,18 @@ impl FromStr for Authority {
     /// Reads `https://<login host>/<tenant>`; a slash at the end and a pasted `/v2.0`,
     /// `/oauth2/v2.0/token` or `/oauth2/v2.0/authorize` are taken off.
     fn from_str(text: &str) -> Result<Authority, String> {
-        const EXAMPLE: &str = "give https://<login host>/<tenant>, like https://login.microsoftonline.com/contoso.onmicrosoft.com";
+        const EXAMPLE: &str = "use https://<login host>/<tenant>, like https://login.microsoftonline.com/contoso.onmicrosoft.com";
         let url = url::Url::parse(text.trim())
-            .map_err(|_| format!("`{text}` is no login address: {EXAMPLE}"))?;
+            .map_err(|_| format!("`{text}` is not a login address: {EXAMPLE}"))?;
         if url.scheme() != "https" {
             return Err(format!("`{text}` must begin with https://: {EXAMPLE}"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("a login address holds no user name or password".to_owned());
+            return Err("a login address must not contain a user name or password".to_owned());
         }
         let host = url
             .host_str()
-            .ok_or_else(|| format!("`{text}` names no login host: {EXAMPLE}"))?;
+            .ok_or_else(|| format!("`{text}` has no login host: {EXAMPLE}"))?;
         let mut path: Vec<&str> = url.path().split('/').filter(|p| !p.is_empty()).collect();
         for tail in [
             &["oauth2", "v2.0", "token"][..],
@@ -214,7 +214,7 @@ impl FromStr for Authority {
         }
         let [tenant] = path[..] else {
             return Err(format!(
-                "`{text}` must hold a login host and one tenant: {EXAMPLE}"
+                "`{text}` must consist of a login host and one tenant: {EXAMPLE}"
             ));
         };
         if url.query().is_some() || url.fragment().is_some() {

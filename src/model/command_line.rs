@@ -16,7 +16,7 @@ pub fn words(text: &str) -> Result<Vec<String>, String> {
     }
     match for_a_shell(text.trim()) {
         Some(found) => Err(format!(
-            "{found} needs a shell, and none is run: write sh -c '…' around it all, or put it in single quotes if it is an argument"
+            "{found} needs a shell, and queuemail runs none: put the command into sh -c '…', or quote the argument with single quotes"
         )),
         None => Ok(words),
     }

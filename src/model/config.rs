@@ -161,7 +161,7 @@ pub struct IncomingServer {
     pub graph: Option<HttpsUrl>,
     /// The OAuth scope, where the cloud's own does not serve.
     pub scope: Option<String>,
-    /// A PEM file of authorities to trust beside the system's.
+    /// A PEM file of authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -246,7 +246,7 @@ pub struct OutgoingServer {
     pub graph: Option<HttpsUrl>,
     /// The OAuth scope, where the cloud's own does not serve.
     pub scope: Option<String>,
-    /// A PEM file of authorities to trust beside the system's.
+    /// A PEM file of authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// How much the server takes of each mailbox that sends.
     pub limits: Option<Limits>,

@@ -50,9 +50,9 @@ impl FederatedToken {
         let is_jwt = text.split('.').count() == 3 && text.bytes().all(|b| b.is_ascii_graphic());
         if !is_jwt {
             return Err(Fault::config(format!(
-                "cannot use the federated token: {from} holds no JWT (three parts joined by dots)"
+                "cannot use the federated token: {from} does not contain a JWT (three parts joined by dots)"
             ))
-            .hint("it must hold the token alone, as the other identity provider issued it")
+            .hint("it must contain only the token, as the other identity provider issued it")
             .into());
         }
         Ok(Secret::new(text))
@@ -79,7 +79,7 @@ fn named_by(variable: &str) -> Result<PathBuf, Fault> {
             "cannot use the federated token: environment variable `{}`, which names its file, is not set",
             escape(variable)
         ))
-        .hint("Azure Kubernetes sets it in a pod with the label azure.workload.identity/use: \"true\"; cron and systemd pass no variables on")),
+        .hint("Azure Kubernetes sets it in a pod with the label azure.workload.identity/use: \"true\"; cron and systemd do not pass variables on")),
     }
 }
 

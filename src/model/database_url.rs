@@ -42,10 +42,10 @@ impl DatabaseUrl {
             ..DatabaseUrl::default()
         };
         if text.len() > LONGEST {
-            return Err(format!("it is longer than {LONGEST} octets"));
+            return Err(format!("it is longer than {LONGEST} bytes"));
         }
         if text.contains(|c: char| c.is_control()) {
-            return Err("it holds a control character".to_owned());
+            return Err("it contains a control character".to_owned());
         }
         let schemes = ["postgres://", "postgresql://"];
         match schemes.iter().find_map(|scheme| text.strip_prefix(scheme)) {
@@ -58,7 +58,7 @@ impl DatabaseUrl {
             None => return Err("it must begin with postgres://".to_owned()),
         }
         if url.ports.len() > 1 && url.ports.len() != url.hosts.len() {
-            return Err("one port for all hosts, or one for each host, is needed".to_owned());
+            return Err("use one port for all hosts, or one for each host".to_owned());
         }
         Ok(url)
     }
@@ -186,7 +186,7 @@ fn host_and_port(text: &str) -> Result<(&str, &str), String> {
         return match port.strip_prefix(':') {
             Some(port) => Ok((address, port)),
             None if port.is_empty() => Ok((address, "")),
-            None => Err("what follows an address in brackets is no port".to_owned()),
+            None => Err("the text after an address in brackets is not a port".to_owned()),
         };
     }
     Ok(text.split_once(':').unwrap_or((text, "")))
@@ -213,7 +213,7 @@ fn decoded(text: &str) -> Result<String, String> {
         };
         octets.push(octet);
     }
-    String::from_utf8(octets).map_err(|_| "what stands in it is not UTF-8".to_owned())
+    String::from_utf8(octets).map_err(|_| "its contents are not UTF-8".to_owned())
 }
 
 /// `key=value key='a value'`: `\` takes the next character as it is.

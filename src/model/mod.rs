@@ -2,7 +2,7 @@
 //!
 //! `config` here is the whole of it, `values` has the checked texts; `cloud` knows which hosts and
 //! scopes follow from a login host, `permission` which permission opens what. A secret is a source
-//! (`secret_source`), read anew at each use (`resolve_secret`).
+//! (`secret_source`), read again at each use (`resolve_secret`).
 //!
 //! Nothing here knows that there is a file. The derived `Deserialize` says which keys there are and
 //! what they are called; how a text of YAML is read, and where a mistake stands in it, is `crate::config`'s.

@@ -31,7 +31,7 @@ pub fn bad_name(name: &str) -> Option<&'static str> {
     } else if name.trim() != name {
         Some("a name must not begin or end with a space")
     } else if name.chars().any(char::is_control) {
-        Some("a name must not hold control characters")
+        Some("a name must not contain control characters")
     } else if name.chars().count() > 200 {
         Some("a name has at most 200 characters")
     } else {

@@ -68,7 +68,7 @@ pub(super) fn checked(text: &str, told: Part) -> Result<Url, String> {
     if !url.username().is_empty() || url.password().is_some() {
         return wrong(match told {
             Part::Host => "it must not contain a user name or password",
-            Part::Path => "a user name and password belong into `authorization` of `webhooks`",
+            Part::Path => "put the user name and password into `authorization` of `webhooks`",
         });
     }
     match told {
@@ -86,7 +86,7 @@ pub(super) fn checked(text: &str, told: Part) -> Result<Url, String> {
     };
     if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
         return wrong(
-            "it must begin with https:// (http:// is for this host alone, like http://127.0.0.1:8080/)",
+            "it must begin with https:// (http:// is only for this host, like http://127.0.0.1:8080/)",
         );
     }
     // `..`, however it is written, would lead elsewhere than the text seems to say.

@@ -1,4 +1,4 @@
-//! From the source of a secret to the secret: read anew at each use, bounded, never echoed.
+//! From the source of a secret to the secret: read again at each use, bounded, never echoed.
 //!
 //! Who may read a secret's file: we own it and nobody else may touch it (0600 or less), or root
 //! owns it and shares it with a group (root:queuemail 0640). Container platforms mount secrets
@@ -65,7 +65,7 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         let fault = Fault::config(format!("file {}: {}", shown(path), why(&e))).by_system(&e);
         match e.kind() {
             ErrorKind::NotFound => fault.hint(format!(
-                "put it there, readable for us alone, and end it with Ctrl-D: install -m 600 /dev/stdin {}",
+                "create it (run this, paste the secret, press Ctrl-D): install -m 600 /dev/stdin {}",
                 shell::quote(path)
             )),
             _ => fault,
@@ -74,7 +74,10 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
     let file = files::open_at_once(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if !metadata.is_file() {
-        return Err(Fault::config(format!("{} is no plain file", shown(path))));
+        return Err(Fault::config(format!(
+            "{} is not a regular file",
+            shown(path)
+        )));
     }
     let me = rustix::process::geteuid().as_raw();
     let mode = metadata.permissions().mode() & 0o777;
@@ -101,13 +104,13 @@ fn from_file(path: &Path, mounted: bool) -> Result<Secret, Fault> {
         .map_err(cannot)?;
     let text = text_of(&bytes).map_err(|why| {
         Fault::config(format!("file {} {why}", shown(path)))
-            .hint("it must hold the secret alone, on one line")
+            .hint("it must contain only the secret, on one line")
     })?;
     let line = without_line_end(text);
     if line.contains(['\n', '\r']) {
         return Err(
-            Fault::config(format!("file {} holds several lines", shown(path)))
-                .hint("it must hold the secret alone, on one line"),
+            Fault::config(format!("file {} has several lines", shown(path)))
+                .hint("it must contain only the secret, on one line"),
         );
     }
     Ok(Secret::new(line))
@@ -129,14 +132,14 @@ fn from_env(name: &str) -> Result<Secret, Fault> {
 fn from_credential(name: &str) -> Result<Secret, Fault> {
     if name.contains('/') || matches!(name, "" | "." | "..") {
         return Err(Fault::config(format!(
-            "`{}` is no name of a systemd credential",
+            "`{}` is not the name of a systemd credential",
             escape(name)
         )));
     }
     match std::env::var_os("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty()) {
         Some(folder) => from_file(&Path::new(&folder).join(name), true),
         None => Err(Fault::config(
-            "CREDENTIALS_DIRECTORY is not set, so there are no systemd credentials",
+            "CREDENTIALS_DIRECTORY is not set, so systemd has passed no credentials",
         )
         .hint(format!(
             "systemd sets it for a unit with: LoadCredential={name}:/path/of/the/secret"
@@ -172,16 +175,16 @@ fn from_keyring(name: &str) -> Result<Secret, Fault> {
     }
     let quoted = shell::quote(name);
     Err(Fault::config(format!(
-        "no keyring has an entry `{}`, or none can be asked{said}",
+        "no keyring has an entry `{}`, or no keyring is available{said}",
         escape(name)
     ))
     .hint(format!(
-        "of the desktop (needs secret-tool): secret-tool store --label=queuemail service queuemail name {quoted}"
+        "for the keyring of the desktop (needs secret-tool): secret-tool store --label=queuemail service queuemail name {quoted}"
     ))
     .hint(format!(
-        "of the kernel (needs keyctl): keyctl padd user queuemail:{quoted} @u < FILE"
+        "for the keyring of the kernel (needs keyctl): keyctl padd user queuemail:{quoted} @u < FILE"
     ))
-    .hint("on a server a file is the usual way: `--secret-file FILE`, mode 0600"))
+    .hint("on a server, usually use a file: `--secret-file FILE`, mode 0600"))
 }
 
 /// What a program said on standard error, as the end of a phrase.
@@ -196,8 +199,8 @@ fn from_command(words: &[String]) -> Result<Secret, Fault> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let program = escape(words.first().copied().unwrap_or_default());
     run(&words).map_err(|failure| match failure {
-        NoSecret::NotThere => Fault::config(format!("command `{program}` is not there"))
-            .hint("give its full path: cron has a short PATH"),
+        NoSecret::NotThere => Fault::config(format!("command `{program}` does not exist"))
+            .hint("use its full path: cron has a short PATH"),
         NoSecret::Ended(code, stderr) => {
             let kind = match code {
                 Some(75) => Kind::TryLater,
@@ -304,20 +307,20 @@ mod tests {
                 .ends_with("`QUEUEMAIL_NOT_SET_ANYWHERE` is not set")
         );
         let folder = SecretSource::File(PathBuf::from("/"));
-        assert!(refusal(&folder).1.ends_with("/ is no plain file"));
+        assert!(refusal(&folder).1.ends_with("/ is not a regular file"));
         for name in ["", "..", "a/b", "../../etc/passwd"] {
             let credential = SecretSource::Credential(name.to_owned());
             assert!(
                 refusal(&credential)
                     .1
-                    .ends_with("is no name of a systemd credential")
+                    .ends_with("is not the name of a systemd credential")
             );
         }
         let program = SecretSource::Command(vec!["/nowhere/pass".to_owned()]);
         assert!(
             refusal(&program)
                 .1
-                .ends_with("command `/nowhere/pass` is not there")
+                .ends_with("command `/nowhere/pass` does not exist")
         );
         let keyring = SecretSource::Keyring("nobody's".to_owned());
         assert_eq!(refusal(&keyring).0, 78);

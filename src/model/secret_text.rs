@@ -10,7 +10,7 @@ pub fn text_of(bytes: &[u8]) -> Result<&str, &'static str> {
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
     if text.contains('\0') {
-        return Err("holds a zero byte");
+        return Err("contains a zero byte");
     }
     // Some editors put an invisible mark at the head.
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))

@@ -197,7 +197,7 @@ impl FromStr for Author {
         match whole.parse::<EmailAddress>() {
             Ok(_) => Ok(Author(text.to_lowercase())),
             Err(_) => Err(format!(
-                "`{text}` is not an e-mail address: give it in full, or @DOMAIN for all of a domain"
+                "`{text}` is not an e-mail address: write it in full, or @DOMAIN for all of a domain"
             )),
         }
     }

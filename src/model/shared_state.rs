@@ -20,7 +20,7 @@ pub struct SharedState {
     /// How long another host waits for one that was not heard of before it takes over its work, 3s to
     /// 600s; 60s where absent.
     pub lease: Option<Lease>,
-    /// A PEM file of authorities to trust in place of the system's.
+    /// A PEM file of authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// A certificate that signs in to the database (PEM).
     pub certificate: Option<PathBuf>,

@@ -14,10 +14,10 @@ pub fn mistake(kind: &str, rest: &str) -> Option<String> {
             .err()
             .map(|why| format!("`command:{rest}`: {why}")),
         "lmtp" if !names_a_store(rest) => Some(format!(
-            "`lmtp:{rest}` names no mail store: give lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket"
+            "`lmtp:{rest}` names no mail store: use lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket"
         )),
         "lmtp-plain" if !names_a_host(rest) => Some(format!(
-            "`lmtp-plain:{rest}` names no mail store: give lmtp-plain:HOST:PORT (usually port 24)"
+            "`lmtp-plain:{rest}` names no mail store: use lmtp-plain:HOST:PORT (usually port 24)"
         )),
         _ => None,
     })
@@ -29,9 +29,9 @@ fn bad_placeholder(text: &str) -> Option<String> {
         .map(|(name, _)| format!("{{{name}}}"))
         .find(|name| !PLACEHOLDERS.contains(&name.as_str()))?;
     Some(match nearest(&unknown, PLACEHOLDERS) {
-        Some(near) => format!("`{unknown}` is no placeholder: did you mean `{near}`?"),
+        Some(near) => format!("`{unknown}` is not a placeholder: did you mean `{near}`?"),
         None => format!(
-            "`{unknown}` is no placeholder: use {}",
+            "`{unknown}` is not a placeholder: use {}",
             PLACEHOLDERS.join(", ")
         ),
     })
@@ -48,7 +48,7 @@ fn bad_url(text: &str) -> Option<String> {
         Err(why) => Some(why),
         // The secrets of a webhook belong to one host.
         Ok(_) if host.contains('{') => Some(format!(
-            "`{host}`: placeholders belong into the path of a URL"
+            "`{host}`: placeholders are allowed only in the path of a URL"
         )),
         Ok(_) => None,
     }

@@ -28,7 +28,7 @@ impl AfterFetch {
         let is_to = |name: &str| name == to || (is_inbox(name) && is_inbox(to));
         let repeats =
             folders.iter().any(|f| is_to(f.as_ref())) || (folders.is_empty() && is_inbox(to));
-        repeats.then(|| format!("`{to}` is fetched too: each message would come again"))
+        repeats.then(|| format!("`{to}` is also fetched: each message would be fetched again"))
     }
 }
 
@@ -42,7 +42,7 @@ impl FromStr for AfterFetch {
             _ => match text.strip_prefix("move:") {
                 Some(folder) if !folder.is_empty() => Ok(AfterFetch::Move(folder.to_owned())),
                 _ => Err(format!(
-                    "`{text}` is no action after a fetch: use keep, seen, delete or move:FOLDER"
+                    "`{text}` is not an action after a fetch: use keep, seen, delete or move:FOLDER"
                 )),
             },
         }
@@ -95,7 +95,7 @@ checked_string!(
     ClientId,
     |text| {
         if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return Err(format!("`{text}` is no client ID: copy the Application (client) ID, a GUID"));
+            return Err(format!("`{text}` is not a client ID: copy the Application (client) ID, a GUID"));
         }
         Ok(text.to_owned())
     }
@@ -116,7 +116,7 @@ checked_string!(
         if is_guid(text) || domain || alias {
             Ok(text.to_ascii_lowercase())
         } else {
-            Err(format!("`{text}` is no tenant: give its GUID or one of its domain names"))
+            Err(format!("`{text}` is not a tenant: use its GUID or one of its domain names"))
         }
     }
 );
@@ -127,7 +127,7 @@ checked_string!(
     |text| {
         text.parse::<lettre::Address>()
             .map(|_| text.to_owned())
-            .map_err(|_| format!("`{text}` is no e-mail address: give it in full, like support@contoso.com"))
+            .map_err(|_| format!("`{text}` is not an e-mail address: write it in full, like support@contoso.com"))
     }
 );
 
@@ -138,7 +138,7 @@ checked_string!(
         if is_guid(text) || text.parse::<lettre::Address>().is_ok() {
             Ok(text.to_owned())
         } else {
-            Err(format!("`{text}` is no mailbox user: give the user's object ID (a GUID) or address"))
+            Err(format!("`{text}` is not a mailbox user: use the user's object ID (a GUID) or address"))
         }
     }
 );
@@ -155,7 +155,7 @@ checked_string!(
     |text| {
         oxilangtag::LanguageTag::parse_and_normalize(text)
             .map(|_| text.to_owned())
-            .map_err(|e| format!("`{text}` is no language tag (BCP 47, like `de` or `pt-BR`): {e}"))
+            .map_err(|e| format!("`{text}` is not a language tag (BCP 47, like `de` or `pt-BR`): {e}"))
     }
 );
 
@@ -165,13 +165,13 @@ checked_string!(
     |text| {
         let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
         if url.scheme() != "https" {
-            return Err(format!("`{text}` must begin with https://: tokens never travel in clear"));
+            return Err(format!("`{text}` must begin with https://: tokens need an encrypted connection"));
         }
         if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
-            return Err("the URL must hold a host and no user name or password".to_owned());
+            return Err("the URL must have a host and no user name or password".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(format!("`{text}` must not hold `?` or `#`"));
+            return Err(format!("`{text}` must not contain `?` or `#`"));
         }
         Ok(url.as_str().trim_end_matches('/').to_owned())
     }
@@ -184,13 +184,13 @@ checked_string!(
     |text| {
         let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
         if url.scheme() != "https" {
-            return Err(format!("`{text}` must begin with https://: secrets never travel in clear"));
+            return Err(format!("`{text}` must begin with https://: secrets need an encrypted connection"));
         }
         if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
-            return Err("the URL must hold a host and no user name or password".to_owned());
+            return Err("the URL must have a host and no user name or password".to_owned());
         }
         if url.fragment().is_some() {
-            return Err(format!("`{text}` must not hold `#`"));
+            return Err(format!("`{text}` must not contain `#`"));
         }
         Ok(url.into())
     }
@@ -210,10 +210,10 @@ checked_string!(
                 super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err)
             }
             "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" => {
-                Err(format!("`{text}` lacks what follows the colon, like `maildir:/var/mail/support`"))
+                Err(format!("`{text}` has nothing after the colon; example: `maildir:/var/mail/support`"))
             }
             _ => Err(format!(
-                "`{text}` is no delivery: use maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER or stdout"
+                "`{text}` is not a delivery: use maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER or stdout"
             )),
         }
     }
@@ -252,7 +252,7 @@ impl FromStr for Day {
     fn from_str(text: &str) -> Result<Day, String> {
         jiff::civil::Date::strptime("%Y-%m-%d", text)
             .map(Day)
-            .map_err(|_| format!("`{text}` is no day: write it as YYYY-MM-DD"))
+            .map_err(|_| format!("`{text}` is not a date: write it as YYYY-MM-DD"))
     }
 }
 
@@ -311,7 +311,7 @@ impl FromStr for Lease {
             .map(Lease)
             .ok_or_else(|| {
                 format!(
-                    "invalid time `{text}` for a lease: write {}s to {}s",
+                    "invalid time `{text}` for a lease: use {}s to {}s",
                     Lease::SHORTEST,
                     Lease::LONGEST
                 )
@@ -375,7 +375,7 @@ impl FromStr for Priority {
         match text.parse::<u32>() {
             Ok(n) if n <= 1_000_000 => Ok(Priority(n)),
             _ => Err(format!(
-                "`{text}` is no priority: use a whole number from 0 to 1000000 (the lowest is served first)"
+                "`{text}` is not a priority: use a whole number from 0 to 1000000 (the lowest goes first)"
             )),
         }
     }

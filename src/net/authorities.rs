@@ -127,8 +127,9 @@ pub fn certificates(path: &Path) -> Result<Vec<X509>> {
     // What stands between the certificates may be in any character set.
     let pem = String::from_utf8_lossy(&octets);
     let cannot = |why: String| {
-        unusable(why)
-            .hint("it must hold one or more PEM blocks that begin with -----BEGIN CERTIFICATE-----")
+        unusable(why).hint(
+            "it must contain one or more PEM blocks that begin with -----BEGIN CERTIFICATE-----",
+        )
     };
     let mut found = Vec::new();
     for block in pem.split_inclusive(END).filter(|b| b.contains(END)) {
@@ -137,7 +138,7 @@ pub fn certificates(path: &Path) -> Result<Vec<X509>> {
         found.push(certificate.map_err(|e| cannot(e.to_string()))?);
     }
     if found.is_empty() {
-        return Err(cannot("it holds no certificate".into()).into());
+        return Err(cannot("it contains no certificate".into()).into());
     }
     Ok(found)
 }

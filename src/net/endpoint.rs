@@ -57,10 +57,10 @@ impl FromStr for Endpoint {
         let host = url
             .host_str()
             .filter(|h| !h.is_empty())
-            .ok_or_else(|| format!("`{text}` names no host"))?;
+            .ok_or_else(|| format!("`{text}` has no host"))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(format!(
-                "`{}://…` must not hold a user name or password",
+                "`{}://…` must not contain a user name or password",
                 url.scheme()
             ));
         }

@@ -1,4 +1,4 @@
-//! The stream of a mail protocol: a socket, in clear or in TLS, whose every wait has an end.
+//! The stream of a mail protocol: a socket, unencrypted or in TLS, whose every wait has an end.
 //!
 //! A time-out of each read alone lets a host send an octet now and then for ever, and inside a TLS
 //! record nobody above would see even that. So the time that is spent on waiting is summed up
@@ -55,7 +55,7 @@ impl Socket for UnixStream {
     }
 }
 
-/// A connection in clear, until TLS is started on it.
+/// An unencrypted connection, until TLS is started on it.
 pub enum Stream {
     Clear(Timed),
     Tls(Box<TlsStream<Timed>>),
@@ -100,7 +100,7 @@ impl Stream {
     }
 
     /// How many octets have arrived that nobody has read: before TLS is started, those that the
-    /// host, or anybody on the way, said in clear besides.
+    /// host, or anybody on the way, also sent unencrypted.
     pub fn unread(&self) -> usize {
         let timed = match self {
             Stream::Clear(timed) => timed,
@@ -116,7 +116,7 @@ impl Stream {
                 let tls = start_tls(timed, host, connector)?;
                 Ok(Stream::Tls(Box::new(tls)))
             }
-            Stream::Tls(_) => Err(Fault::new(Kind::Bug, "TLS was to start twice").into()),
+            Stream::Tls(_) => Err(Fault::new(Kind::Bug, "TLS started twice").into()),
         }
     }
 
@@ -207,7 +207,7 @@ impl Timed {
             let since = Instant::now();
             let read = self.socket.read(&mut self.buffer);
             match self.spend(since, read) {
-                // A signal is no end.
+                // A signal is not an end.
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 read => {
                     self.end = read?;

@@ -182,12 +182,12 @@ pub fn check_names(host: &str, certificate: &X509Ref) -> Result<(), Fault> {
     }
     Err(Fault::new(
         Kind::Refused,
-        format!("the certificate of `{host}` is not trusted: it has no subjectAltName with a DNS name, and a name in its subject (CN) does not count (RFC 9525)"),
+        format!("the certificate of `{host}` is not trusted: it has no subjectAltName with a DNS name, and RFC 9525 does not allow the name in its subject (CN)"),
     )
     .cause(Cause::CertificateWithoutNames)
     .at(host, None)
     .hint(format!(
-        "whoever runs `{host}` must reissue the certificate with subjectAltName=DNS:{host}"
+        "ask the administrator of `{host}` to reissue the certificate with subjectAltName=DNS:{host}"
     )))
 }
 
@@ -215,12 +215,12 @@ fn distrust(why: &str) -> (Cause, &'static str) {
     if why.contains("mismatch") {
         (
             Cause::CertificateOfAnother,
-            "it is for other names: check the host in the URL, and whether something stands before it",
+            "it has other names: check the host in the URL, and whether a proxy answers instead",
         )
     } else if why.contains("expired") || why.contains("not yet valid") {
         (
             Cause::CertificateOutOfDate,
-            "check this machine's clock (date); if it is right, whoever runs the host must renew the certificate",
+            "check the clock of this machine (date); if it is right, the administrator of the host must renew the certificate",
         )
     } else {
         (
@@ -261,7 +261,7 @@ pub fn untrusted(host: &str, text: &str) -> Option<Fault> {
     Some(match named.filter(|path| certificates(path).is_err()) {
         None => fault,
         Some(path) => fault.hint(format!(
-            "SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l {}",
+            "SSL_CERT_FILE names a file that cannot be read or contains no certificate: ls -l {}",
             shell::quote(&path)
         )),
     })

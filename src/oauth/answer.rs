@@ -121,12 +121,12 @@ fn usable(field: &str, text: &str) -> Result<Secret, Fault> {
     }
     if text.len() > LONGEST_TOKEN {
         return Err(odd(&format!(
-            "its {field} has more than {LONGEST_TOKEN} octets"
+            "its {field} has more than {LONGEST_TOKEN} bytes"
         )));
     }
     if !text.bytes().all(|b| matches!(b, 0x21..=0x7e)) {
         return Err(odd(&format!(
-            "its {field} holds characters that no token may hold"
+            "its {field} contains characters that are not allowed in tokens"
         )));
     }
     Ok(Secret::new(text))
@@ -302,7 +302,7 @@ impl ErrorAnswer {
             _ => Kind::SignIn,
         };
         let what = match class {
-            Class::TryLater => "the login host cannot answer now",
+            Class::TryLater => "the login host is temporarily unavailable",
             _ => "the login host refuses",
         };
         let wait = match class {

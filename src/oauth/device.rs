@@ -59,11 +59,11 @@ impl Client<'_> {
             sleep(pause.min(life.saturating_sub(began.elapsed())));
             pause = interval;
             if began.elapsed() > life {
-                return Err(Fault::new(Kind::SignIn, "nobody entered the code in time")
-                    .hint("begin again: the code ends with the command that shows it")
+                return Err(Fault::new(Kind::SignIn, "the code was not entered in time")
+                    .hint("start again: the code is valid only while the command runs")
                     .into());
             }
-            // Anew each time: a code may live longer than an assertion.
+            // Again each time: a code may live longer than an assertion.
             let assertion = self.assertion()?;
             let mut fields = vec![
                 ("grant_type", DEVICE_CODE),

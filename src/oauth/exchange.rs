@@ -71,7 +71,7 @@ pub fn form(url: &str, fields: &[(&str, &str)]) -> Result<HttpRequest, Fault> {
         .header(ACCEPT, "application/json")
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(body.into_bytes())
-        .map_err(|e| Fault::config(format!("`{url}` cannot be asked: {e}")))
+        .map_err(|e| Fault::config(format!("cannot build a request to `{url}`: {e}")))
 }
 
 fn parse<T: serde::de::DeserializeOwned>(
@@ -140,7 +140,7 @@ fn malformed(place: &str, category: Category) -> Fault {
         Category::Data => odd(&format!("`{place}` is malformed")),
         // An answer that the line cut short; the next one may be whole.
         Category::Eof => {
-            Fault::try_later("the token endpoint's answer cannot be used: it breaks off")
+            Fault::try_later("the token endpoint's answer cannot be used: it is incomplete")
                 .cause(Cause::AnswerUnusable)
         }
         _ => odd("it is damaged JSON"),
@@ -167,9 +167,9 @@ impl Frame {
             .retry_after
             .map(|wait| wait.min(LONGEST_WAIT_OF_A_PAGE));
         match status {
-            300..400 => fault.hint("it redirects elsewhere, and secrets are not sent elsewhere: check the server's `address`"),
+            300..400 => fault.hint("it redirects, and queuemail does not send secrets to another place: check the server's `address`"),
             429 | 500.. => fault.retry_after(wait),
-            _ => fault.hint("usually a proxy or a sign-in page of the network answers in its place: check HTTPS_PROXY and NO_PROXY, and the server's `address`"),
+            _ => fault.hint("usually a proxy or a sign-in page of the network answers instead: check HTTPS_PROXY and NO_PROXY, and the server's `address`"),
         }
     }
 }

@@ -35,7 +35,7 @@ fn hints(jwt: &str, now: Timestamp) -> Vec<String> {
         .and_then(|json| serde_json::from_slice::<Value>(&json).ok());
     let Some(claims) = claims.filter(Value::is_object) else {
         return vec![
-            "the federated token has no readable claims: it is no JWT of an identity provider"
+            "the federated token has no readable claims: it is not a JWT of an identity provider"
                 .to_owned(),
         ];
     };
@@ -46,15 +46,15 @@ fn hints(jwt: &str, now: Timestamp) -> Vec<String> {
     };
     match time("exp") {
         Some(end) if end <= now => found.push(format!(
-            "the federated token expired at {end}, {} ago: whoever renews it has stopped to, or this machine's clock is wrong",
+            "the federated token expired at {end}, {} ago: it is no longer renewed, or the clock of this machine is wrong",
             ago(now.as_second() - end.as_second())
         )),
-        None => found.push("the federated token has no `exp`: Entra ID takes none without an end".to_owned()),
+        None => found.push("the federated token has no `exp`: Entra ID requires one".to_owned()),
         _ => {}
     }
     if let Some(start) = time("nbf").filter(|start| *start > now) {
         found.push(format!(
-            "the federated token is valid from {start} on: one of the two clocks is wrong"
+            "the federated token is valid from {start}: one of the two clocks is wrong"
         ));
     }
     let audiences: Vec<&str> = match &claims["aud"] {
@@ -63,13 +63,13 @@ fn hints(jwt: &str, now: Timestamp) -> Vec<String> {
     };
     if !audiences.iter().any(|own| AUDIENCES.contains(own)) {
         found.push(format!(
-            "its audience is {}, and Entra ID expects `{}` unless the federated credential names another: have it issued for that",
+            "its audience is {}, and Entra ID expects `{}` unless the federated credential names another: have it issued for that audience",
             named(&audiences.join(", ")),
             AUDIENCES[0]
         ));
     }
     found.push(format!(
-        "the federated token says: issuer {}, subject {}, audience {}; a federated credential of the app must hold the same, letter case included",
+        "the federated token has: issuer {}, subject {}, audience {}; a federated credential of the app must have the same values, letter case included",
         named(claims["iss"].as_str().unwrap_or_default()),
         named(claims["sub"].as_str().unwrap_or_default()),
         named(&audiences.join(", "))

@@ -101,8 +101,8 @@ fn granted(response: &Response<Vec<u8>>, asked_at: SystemTime) -> Result<Granted
     let answer: TokenAnswer = serde_json::from_slice(response.body()).map_err(|e| {
         let what = "the answer of the managed identity's service cannot be used";
         match e.is_eof() {
-            true => Fault::try_later(format!("{what}: it breaks off")),
-            false => Fault::new(Kind::Refused, format!("{what}: it is no token")),
+            true => Fault::try_later(format!("{what}: it is incomplete")),
+            false => Fault::new(Kind::Refused, format!("{what}: it is not a token")),
         }
     })?;
     Ok(Granted {
@@ -155,7 +155,7 @@ impl Service {
             .filter(|url| is_local(url, host == Host::AppService))
             .ok_or_else(|| {
                 Fault::config(format!(
-                    "{name} `{text}` is no http:// address of this host"
+                    "{name} `{text}` is not an http:// address of this host"
                 ))
             })?;
         Ok(Service {
@@ -185,9 +185,12 @@ impl Service {
         if let Some((name, value)) = proof {
             request = request.header(name, value.expose());
         }
-        let request = request
-            .body(Vec::new())
-            .map_err(|e| Fault::config(format!("{} cannot be asked: {e}", self.host.name())))?;
+        let request = request.body(Vec::new()).map_err(|e| {
+            Fault::config(format!(
+                "cannot build a request to {}: {e}",
+                self.host.name()
+            ))
+        })?;
         let mask = Mask::new(trace::secrets_of(&request));
         let response = trace::call(agent, request, LARGEST_ANSWER, &mask)
             .map_err(|fault| fault.hint(ELSEWHERE))?;
@@ -234,7 +237,10 @@ impl Service {
                 .said(words)
                 .hint(ELSEWHERE);
         }
-        let fault = Fault::new(Kind::SignIn, format!("{} gives no token", self.host.name()));
+        let fault = Fault::new(
+            Kind::SignIn,
+            format!("{} returned no token", self.host.name()),
+        );
         // It passes on what Entra ID says, which is explained as everywhere else.
         if words.contains("AADSTS") {
             return fault.said(words);
@@ -250,20 +256,20 @@ impl Service {
         let fault = fault.said(words);
         match (client_id, self.host) {
             (Some(_), Host::Arc) => fault.hint(format!(
-                "usually Azure Arc has the machine's own identity alone: `{set} --managed-identity=system --client-id ID`"
+                "usually Azure Arc has only the identity of the machine: `{set} --managed-identity=system --client-id ID`"
             )),
             (Some(id), _) => fault
                 .hint(format!(
                     "usually the host has no identity with the client ID {id}: {az} --identities RESOURCE-ID"
                 ))
                 .hint(format!(
-                    "for the host's own: `{set} --managed-identity=system --client-id ID`, with its Application ID"
+                    "for the identity of the host: `{set} --managed-identity=system --client-id ID`, with its Application ID"
                 )),
             (None, _) if several => fault.hint(format!(
-                "usually the host has several assigned identities and none of its own; name one by its client ID: `{set} --managed-identity --client-id ID`"
+                "usually the host has several user-assigned identities and no system-assigned identity; name one by its client ID: `{set} --managed-identity --client-id ID`"
             )),
-            (None, Host::Arc) => fault.hint("see what the agent says: azcmagent show"),
-            (None, _) => fault.hint(format!("usually the host has no identity of its own: {az}")),
+            (None, Host::Arc) => fault.hint("show the state of the agent: azcmagent show"),
+            (None, _) => fault.hint(format!("usually the host has no system-assigned identity: {az}")),
         }
     }
 }
@@ -273,7 +279,7 @@ fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
     let odd = |why: &str| {
         Fault::new(
             Kind::SignIn,
-            format!("the agent of Azure Arc asks for a proof that cannot be given: {why}"),
+            format!("queuemail cannot give the proof that the agent of Azure Arc requests: {why}"),
         )
     };
     let header = response.headers().get("www-authenticate");
@@ -292,7 +298,7 @@ fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
         .and_then(|file| file.take(LARGEST_CHALLENGE).read_to_string(&mut text))
         .map_err(|e| {
             odd(&format!("`{}`: {e}", path.display())).hint(
-                "the user that runs queuemail must be in the group himds: usermod -aG himds USER",
+                "the user who runs queuemail must be in the group himds: usermod -aG himds USER",
             )
             .by_system(&e)
         })?;

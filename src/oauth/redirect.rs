@@ -56,7 +56,7 @@ impl Redirect {
         listeners()
             .map(|(listeners, port)| Redirect { listeners, port })
             .map_err(|e| {
-                let what = format!("cannot listen on the loopback: {e}");
+                let what = format!("cannot listen on the loopback interface: {e}");
                 Fault::new(Kind::Refused, what).hint(WITHOUT_BROWSER)
             })
     }
@@ -101,13 +101,13 @@ impl Redirect {
         let fault = Fault::new(
             Kind::SignIn,
             format!(
-                "the browser did not come back within {} minutes",
+                "the browser did not finish the sign-in within {} minutes",
                 patience.as_secs() / 60
             ),
         );
         Err(match strangers {
             false => fault.hint("if the browser shows AADSTS50011: add http://localhost under \"Mobile and desktop applications\" in Authentication of the app registration"),
-            true => fault.hint("answers of other sign-ins came and were turned away: finish one sign-in before the next"),
+            true => fault.hint("answers of other sign-ins arrived and were rejected: finish one sign-in before the next"),
         }
         .hint(WITHOUT_BROWSER))
     }
@@ -183,10 +183,10 @@ impl Visitor {
         let (status, text) = match answer {
             Some(Answer::Ours(Ok(_))) => (
                 "200 OK",
-                "Done; you may close this page and go back to the terminal.",
+                "Signed in. You can close this page and return to the terminal.",
             ),
-            Some(_) => ("400 Bad Request", "This answer is of another sign-in."),
-            None => ("404 Not Found", "Nothing is here."),
+            Some(_) => ("400 Bad Request", "This answer belongs to another sign-in."),
+            None => ("404 Not Found", "This page does not exist."),
         };
         respond(self.stream, status, text);
         answer
@@ -211,11 +211,11 @@ pub fn pasted(address: &str, asked: &Asked) -> Result<Brought, Fault> {
         Some(Answer::Ours(brought)) => brought,
         Some(Answer::OfAnother) => Err(Fault::new(
             Kind::SignIn,
-            "this address brings the answer of another sign-in (its state differs)",
+            "this address contains the answer of another sign-in (its state differs)",
         )
-        .hint("begin again, and finish one sign-in before the next")),
-        None => Err(Fault::new(Kind::SignIn, "this address brings no code")
-            .hint("begin again, and paste all that the browser's address bar shows in the end, though the page cannot be reached: http://localhost/?code=…")),
+        .hint("start again, and finish one sign-in before the next")),
+        None => Err(Fault::new(Kind::SignIn, "this address contains no code")
+            .hint("start again, and paste the whole address from the browser's address bar, even if the page shows an error: http://localhost/?code=…")),
     }
 }
 
@@ -250,9 +250,9 @@ fn answer_of(url: &url::Url, asked: &Asked) -> Option<Answer> {
     if field("iss").is_some_and(|issuer| origin(issuer).as_ref() != Ok(&asked.origin)) {
         return Some(Answer::Ours(Err(Fault::new(
             Kind::SignIn,
-            "the browser brought the answer of another authority (its issuer differs)",
+            "the answer in the browser comes from another authority (its issuer differs)",
         )
-        .hint("begin again; if it stays so, check the server's `address` and `authorization_endpoint`"))));
+        .hint("start again; if the error stays, check the server's `address` and `authorization_endpoint`"))));
     }
     Some(Answer::Ours(Ok(brought)))
 }

@@ -55,7 +55,7 @@ const TELLING: [&str; 3] = ["retry-after", "x-ms-request-id", "date"];
 
 /// The longest value that is shown, in octets.
 const LONGEST: usize = 400;
-/// A text of a hidden field that is shorter is no secret, in octets.
+/// A text of a hidden field that is shorter is not a secret, in octets.
 const SHORTEST: usize = 12;
 const MASK: &str = "(secret)";
 

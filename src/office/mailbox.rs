@@ -77,7 +77,7 @@ impl<'a> MailboxEntry<'a> {
         self.deliver().ok_or_else(|| {
             let (queue, address) = (&self.queue.name, &self.address.address);
             Fault::config(format!(
-                "nothing says where the mail of `{address}` (queue `{queue}`) is to be delivered"
+                "the mail of `{address}` (queue `{queue}`) has no delivery"
             ))
             .cause(Cause::NoDelivery)
             .hint(format!(

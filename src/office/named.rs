@@ -30,7 +30,7 @@ impl Office<'_> {
                 (Some(entry), None) => Ok(Subject::Mailbox(entry)),
                 (None, _) => Err(Fault::usage(format!("queue `{name}` has no address"))
                     .hint(format!(
-                        "give it one: queuemail queue add {} --address ADDRESS --server INCOMING",
+                        "add one: queuemail queue add {} --address ADDRESS --server INCOMING",
                         shell::quote(name)
                     ))
                     .into()),
@@ -38,10 +38,10 @@ impl Office<'_> {
                     let several = queue.addresses.iter();
                     let list: Vec<&str> = several.map(|a| a.address.as_str()).collect();
                     Err(Fault::usage(format!(
-                        "queue `{name}` has {} addresses, and a token is one mailbox's",
+                        "queue `{name}` has {} addresses, and a token is for one mailbox",
                         list.len()
                     ))
-                    .hint(format!("name one: {}", list.join(", ")))
+                    .hint(format!("choose one: {}", list.join(", ")))
                     .into())
                 }
             };

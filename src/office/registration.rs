@@ -181,10 +181,10 @@ impl<'a> Registration<'a> {
     fn lacks(&self, key: &str, flag: &str) -> Fault {
         let server = self.server;
         Fault::config(format!(
-            "server `{server}` has a `token_endpoint` of its own and no `{key}`"
+            "server `{server}` has its own `token_endpoint` but no `{key}`"
         ))
         .hint(format!(
-            "give it, if the provider has one: queuemail server set {} {flag} URL",
+            "set it, if the provider has one: queuemail server set {} {flag} URL",
             shell::quote(server)
         ))
     }

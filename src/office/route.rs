@@ -40,7 +40,7 @@ impl Office<'_> {
         let address = &entry.address.address;
         let Some(outgoing) = entry.outgoing else {
             return Err(Fault::config(format!(
-                "address `{address}` (queue `{queue}`) does not say through which outgoing server it sends"
+                "address `{address}` (queue `{queue}`) has no outgoing server"
             ))
             .hint(format!(
                 "queuemail queue set {} --address {} --outgoing NAME; {}",
@@ -102,10 +102,10 @@ impl Office<'_> {
         // As Exchange's SendAsDenied: a permission is missing, here of the configuration.
         Err(Fault::new(
             Kind::SignIn,
-            format!("the message is from `{author}` by its From field, and `{sender}` may not send for others"),
+            format!("the From field of the message is `{author}`, and `{sender}` may not send for others"),
         )
         .hint(format!(
-            "put `{sender}` or another sender into From; if `{sender}` must send for `{author}` and others, as a mailing list does, give its address `any_from: true` in the configuration"
+            "put `{sender}` or another sender into From; if `{sender}` must send for `{author}` and others, as a mailing list does, set `any_from: true` for its address in the configuration"
         ))
         .into())
     }
@@ -139,7 +139,9 @@ impl Office<'_> {
     fn outgoing_servers(&self) -> String {
         let names: Vec<&str> = self.outgoing.iter().map(|s| s.name.as_str()).collect();
         match names[..] {
-            [] => "there is no outgoing server: queuemail server add outgoing NAME …".to_owned(),
+            [] => {
+                "no outgoing server is configured: queuemail server add outgoing NAME …".to_owned()
+            }
             _ => named("outgoing servers", &names),
         }
     }
@@ -282,7 +284,11 @@ queues:
         assert_eq!(found.outgoing.smtp().unwrap().host, "outlook.office365.us");
         for (sender, kind, words) in [
             ("off@contoso.example", Kind::Config, "is disabled"),
-            ("none@contoso.example", Kind::Config, "does not say"),
+            (
+                "none@contoso.example",
+                Kind::Config,
+                "has no outgoing server",
+            ),
             ("reads@contoso.example", Kind::Refused, "may not be used"),
             ("who@contoso.example", Kind::Refused, "no queue has"),
         ] {

@@ -61,7 +61,7 @@ impl<'a> Incoming<'a> {
 
     fn leads_nowhere(&self, key: &str, url: &str) -> Fault {
         Fault::config(format!(
-            "incoming server `{}` has no `{key}` URL, and its login host `{}` is none of Microsoft's",
+            "incoming server `{}` has no `{key}` URL, and its login host `{}` is not a Microsoft host",
             self.name,
             self.address.host()
         ))
@@ -146,11 +146,11 @@ impl<'a> Outgoing<'a> {
                 password: server.password.as_ref().or(password),
             }),
             (None, None) => Err(Fault::config(format!(
-                "outgoing server `{}` does not say which account signs in",
+                "outgoing server `{}` has no account to sign in",
                 server.name
             ))
             .hint(format!(
-                "give the account's address: queuemail server set {} --user ADDRESS",
+                "set the account's address: queuemail server set {} --user ADDRESS",
                 shell::quote(&server.name)
             ))),
         }
@@ -184,7 +184,7 @@ impl<'a> Outgoing<'a> {
 
     fn unknown_host(&self, what: &str, option: &str, authority: &Authority) -> Fault {
         Fault::config(format!(
-            "the {what} host of outgoing server `{}` is not known, for `{}` is none of Microsoft's clouds",
+            "the {what} host of outgoing server `{}` is not known, because `{}` is not a Microsoft cloud",
             self.name,
             authority.host()
         ))

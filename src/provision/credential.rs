@@ -115,7 +115,7 @@ pub fn one_stdin(secrets: &[(&str, &Option<Given>)]) -> Result<()> {
         .collect();
     match read[..] {
         [first, second, ..] => Err(Fault::usage(format!(
-            "standard input cannot hold both `--{first}-stdin` and `--{second}-stdin`"
+            "standard input cannot be both `--{first}-stdin` and `--{second}-stdin`"
         ))
         .into()),
         _ => Ok(()),

@@ -165,12 +165,12 @@ fn object(text: &str, check: impl Fn(&str) -> Result<()>) -> Result<Vec<Cell>> {
         };
         let mut values = values.ok_or_else(|| {
             Fault::usage(format!(
-                "`{plain}`: a string, a number, true, false, null or a list of strings is needed"
+                "`{plain}` must be a string, a number, true, false, null or a list of strings"
             ))
         })?;
         values.retain(|value| !value.is_empty());
         if cells.iter().any(|(known, _)| *known == plain) {
-            return Err(Fault::usage(format!("`{plain}` is given twice")).into());
+            return Err(Fault::usage(format!("`{plain}` appears twice")).into());
         }
         cells.push((plain, values));
     }

@@ -130,8 +130,11 @@ impl Required<'_> {
     }
 
     pub fn missing(&self, flag: &str) -> Fault {
-        let why = self.person.cannot_ask().unwrap_or("nobody is asked");
-        Fault::usage(format!("`{flag}` is needed, and {why}")).hint(&self.example)
+        let why = self
+            .person
+            .cannot_ask()
+            .unwrap_or("queuemail asks no questions here");
+        Fault::usage(format!("`{flag}` is missing, and {why}")).hint(&self.example)
     }
 }
 
@@ -211,11 +214,11 @@ fn differences(file: &Tree, asked: &Tree) -> Vec<String> {
 /// The refusal to overwrite what is defined differently.
 fn different(what: &str, differences: &[String], set: &str) -> anyhow::Error {
     Fault::usage(format!(
-        "{what} is there already, defined differently: {}",
+        "{what} already exists with other values: {}",
         differences.join("; ")
     ))
     .hint(format!(
-        "add --replace to put the new definition in its place, or change single values: {set}"
+        "add --replace to replace it, or change single values: {set}"
     ))
     .into()
 }

@@ -45,7 +45,7 @@ pub fn check(name: &str) -> Result<()> {
     if NAMES.contains(&name) || password_kind(name).is_some() {
         return Ok(());
     }
-    let fault = Fault::usage(format!("no option `--{name}` to take from a list"));
+    let fault = Fault::usage(format!("a list cannot contain option `--{name}`"));
     let hint = match model::nearest(name, NAMES) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(

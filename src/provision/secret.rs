@@ -33,7 +33,7 @@ impl Wanted<'_> {
                 let path = typed_path(Path::new(text))?;
                 if !path.starts_with("~") && !path.exists() {
                     person.warn(&format!(
-                        "`{}` is not there yet; it is read at each use",
+                        "`{}` does not exist yet; queuemail reads it at each use",
                         path.display()
                     ));
                 }
@@ -96,7 +96,7 @@ fn of_text(what: &str, kind: &str, text: &str) -> Result<SecretSource> {
             "`--{what}-env`: not the name of an environment variable"
         ))
         .hint(format!(
-            "give the variable's name, like CONTOSO_{}, not its value",
+            "use the variable's name, like CONTOSO_{}, not its value",
             what.to_uppercase().replace('-', "_")
         ))
         .into());

@@ -160,7 +160,7 @@ pub fn outgoing_way(text: &str) -> Result<OutgoingVia> {
 
 fn bad_way(text: &str, ways: &str, kind: &str) -> anyhow::Error {
     Fault::usage(format!(
-        "`--via`: `{text}` is no way of an {kind} server: use {ways}"
+        "`--via`: `{text}` is not a transport of an {kind} server: use {ways}"
     ))
     .into()
 }
@@ -181,7 +181,7 @@ pub fn remove_server(config: &mut Config, name: &str) -> Result<Outcome> {
             Fault::usage(format!("server `{name}` is used by {first}{others}"))
                 .hint(format!("used by: {}", all.join(", ")))
                 .hint(format!(
-                    "change or remove what uses it first, for example: {command}"
+                    "first change or remove what uses it, for example: {command}"
                 ))
                 .into(),
         );

@@ -1,4 +1,4 @@
-//! A person who is no terminal: answers are given in advance.
+//! A person who is not a terminal: answers are given in advance.
 
 use super::*;
 use crate::model::{AfterFetch, Given, Start};
@@ -139,7 +139,10 @@ fn what_is_missing_comes_from_whoever_answers() {
     let said = ask_mailbox(&script, &config, Mailbox::default()).unwrap();
     assert_eq!(said.start, Some(Start::Now));
     let told = script.told.borrow().clone();
-    assert!(told.contains("there already (12 wait): now"), "{told}");
+    assert!(
+        told.contains("already in the mailbox (12 wait): now"),
+        "{told}"
+    );
     assert_eq!(said.after, Some(AfterFetch::Move("Done".to_owned())));
     let new = said.complete(&script).unwrap();
     let add = |config: &mut Config| add_mailbox(config, Path::new(FILE), &new);
@@ -155,7 +158,7 @@ fn nothing_is_asked_of_nobody() {
         ..Incoming::default()
     };
     let refusal = said.server(&Script::default()).unwrap_err().to_string();
-    assert_eq!(refusal, "`--address` is needed, and nobody is there");
+    assert_eq!(refusal, "`--address` is missing, and nobody is there");
 }
 
 #[test]

@@ -155,7 +155,7 @@ impl<'a> Mailboxes<'a> {
     }
 
     /// Gets new tokens where the service refused, with `err`, one that was obtained a while ago.
-    /// True if another try may fare better.
+    /// True if another try may succeed.
     fn renew(&self, entry: &MailboxEntry<'_>, err: &anyhow::Error) -> Result<bool> {
         if kind_of(err) != Kind::SignIn {
             return Ok(false);
@@ -217,7 +217,7 @@ impl<'a> Mailboxes<'a> {
         }
         let mut refusals = refusals.into_iter();
         let (Some((first, err)), Some((_, other))) = (refusals.next(), refusals.next()) else {
-            return Err(Fault::new(Kind::Bug, "no way to read was tried").into());
+            return Err(Fault::new(Kind::Bug, "no transport was tried").into());
         };
         way.set(first);
         Err(err.context(format!(
@@ -244,7 +244,7 @@ impl<'a> Mailboxes<'a> {
         let reason = match permission {
             Permission::Held(permission) => format!("the token has {permission}"),
             Permission::Missing(_) if by_exchange => {
-                "the token names no permission, Exchange gives one (RBAC for Applications)"
+                "the token contains no permission, Exchange grants one (RBAC for Applications)"
                     .to_owned()
             }
             Permission::Missing(fault) => return Err(fault.into()),
@@ -257,7 +257,7 @@ impl<'a> Mailboxes<'a> {
                 && fault.kind == Kind::SignIn
             {
                 fault.hints.push(format!(
-                    "the token has no permission for graph, and no role in Exchange gives one: {}",
+                    "the token has no permission for graph, and no role in Exchange grants one: {}",
                     to_grant(purpose)
                 ));
             }

@@ -21,9 +21,9 @@ use anyhow::Result;
 
 /// Why Graph is tried with a token that names no permission, and what is known once it worked.
 const GUESS: &str =
-    "the token names no permission, but Exchange may give one (RBAC for Applications)";
+    "the token contains no permission, but Exchange may grant one (RBAC for Applications)";
 const PROVEN: &str =
-    "a message was accepted though the token names no permission (RBAC for Applications)";
+    "a message was accepted although the token contains no permission (RBAC for Applications)";
 
 /// Chooses ways out and opens them; shared by threads.
 pub struct Transports<'a> {
@@ -100,7 +100,7 @@ impl<'a> Transports<'a> {
             Err(err) if is_about_the_way(&err) => err,
             Err(err) => return Err(err),
         };
-        Err(smtp.context(format!("neither smtp nor graph is open ({graph})")))
+        Err(smtp.context(format!("neither smtp nor graph is allowed ({graph})")))
     }
 
     /// Another way, after this one was refused with an error that certainly sent nothing.

@@ -46,7 +46,7 @@ pub enum Command<'a> {
     Help,
     /// The mechanism in upper case, and what the client says at once.
     Auth(String, Option<&'a str>),
-    /// Not offered: what follows is no command line.
+    /// Not offered: what follows is not a command line.
     Chunk,
     /// Another protocol: a browser that was led here.
     Foreign,

@@ -62,7 +62,7 @@ impl<'a> Counter<'a> {
     ) -> Result<Result<Counter<'a>, Refusal>> {
         let who = peer.who();
         if !peer.is_here() {
-            let text = "this relay only serves its own machine";
+            let text = "this relay accepts mail only from its own machine";
             return Ok(Err(Refusal::new(554, "5.7.1", text)));
         }
         for number in 0..bounds.sessions {
@@ -103,7 +103,7 @@ impl<'a> Counter<'a> {
         }
         let text = match err.downcast_ref::<Fault>() {
             Some(fault) => fault.what.clone(),
-            None => "the relay failed; its log says why".to_owned(),
+            None => "the relay failed; see its log".to_owned(),
         };
         Refusal::new(code, status, text)
     }
@@ -121,7 +121,7 @@ impl<'a> Counter<'a> {
             return full(format!("{messages} messages"));
         }
         if octets.saturating_add(size) > self.bounds.octets {
-            return full(format!("{octets} octets"));
+            return full(format!("{octets} bytes"));
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ pub struct Relay {
 
 impl Relay {
     /// The one at this socket, else at the usual one. The socket's folder says that there is one:
-    /// while it is started anew, the socket itself is not there.
+    /// while it is started again, the socket itself is not there.
     pub fn find(socket: Option<PathBuf>) -> Option<Relay> {
         let socket = socket.unwrap_or_else(|| USUAL.into());
         let is_there = files::folder_of(&socket).is_dir();
@@ -58,7 +58,7 @@ pub fn hand_over(relay: &Relay, orders: &Orders<'_>, octets: Vec<u8>) -> Result<
         Some(text) => match addresses::parse(text).as_deref() {
             Ok([one]) => one.clone(),
             _ => {
-                let what = format!("`-f {}` is not an email address", text.escape_debug());
+                let what = format!("`-f {}` is not an e-mail address", text.escape_debug());
                 return Err(Fault::usage(what).into());
             }
         },
@@ -134,7 +134,7 @@ fn unreached(socket: &Path, err: &std::io::Error) -> Fault {
 }
 
 /// A session that has begun. A relay with all its places taken closes or says 421; one that is
-/// being started anew refuses the connection for a moment.
+/// being started again refuses the connection for a moment.
 fn connected(socket: &Path) -> Result<Client> {
     let end = Instant::now() + AGAIN;
     loop {
@@ -231,7 +231,7 @@ impl Client {
     fn gone(&self, why: &str) -> Fault {
         let socket = self.socket.display();
         match self.handed_over {
-            false => Fault::try_later(format!("the relay at `{socket}` broke off: {why}")),
+            false => Fault::try_later(format!("the connection to the relay at `{socket}` broke: {why}")),
             true => Fault::new(
                 Kind::OutcomeUnknown,
                 format!("it is unknown whether the relay at `{socket}` kept the message: {why}"),

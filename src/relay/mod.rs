@@ -82,7 +82,7 @@ pub fn is_called(from: BorrowedFd<'_>) -> bool {
 
 /// Tells a client to come later, for a reason that is not theirs.
 pub fn not_now(from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
-    let text = "the relay does not work now; its log says why";
+    let text = "the relay does not work now; see its log";
     wire::turn_away(from, to, &Refusal::new(421, "4.3.0", text));
 }
 

@@ -38,7 +38,7 @@ impl Passwords {
                 .into());
         }
         if about.permissions().mode() & files::forbidden(of_root, files::is_mounted(path)) != 0 {
-            let what = format!("`{name}` holds passwords, and other users can reach it");
+            let what = format!("`{name}` contains passwords, and other users can read it");
             let hint = format!("chmod 600 {}", shell::quote(path));
             return Err(Fault::config(what).hint(hint).into());
         }

@@ -201,7 +201,7 @@ impl Session {
         };
         let done = match std::mem::replace(&mut self.mode, Mode::Command) {
             Mode::Plain | Mode::User | Mode::Password(_) if line == "*" => {
-                Err(Refusal::new(501, "5.7.0", "sign-in given up"))
+                Err(Refusal::new(501, "5.7.0", "sign-in cancelled"))
             }
             Mode::Plain => self.plain(line, desk, out),
             Mode::User => decoded(line).map(|user| {
@@ -259,7 +259,7 @@ impl Session {
                 self.over = true;
                 say(out, 221, "2.0.0", "bye");
             }
-            Command::Verify => say(out, 252, "2.5.0", "send some mail, and see"),
+            Command::Verify => say(out, 252, "2.5.0", "cannot verify; send the message"),
             Command::Help => say(out, 214, "2.0.0", "see man queuemail-send"),
             Command::Auth(mechanism, initial) => self.auth(&mechanism, initial, desk, out)?,
             Command::NotOffered => return Err(Refusal::new(502, "5.5.1", "not offered")),
@@ -311,7 +311,7 @@ impl Session {
             return Err(Refusal::new(503, "5.5.1", "one MAIL for each message"));
         }
         if self.messages >= MAX_MESSAGES {
-            let text = "enough messages for a session; open another one";
+            let text = "too many messages in this session; open another one";
             return Err(Refusal::new(421, "4.7.0", text));
         }
         let size = mail.size.unwrap_or(0);
@@ -354,7 +354,12 @@ impl Session {
             return Ok(());
         }
         self.mode = Mode::Text(Text::new(self.settings.max_size));
-        say(out, 354, "", "go on; end with a line that is a single dot");
+        say(
+            out,
+            354,
+            "",
+            "send the message; end it with a single dot on a line",
+        );
         Ok(())
     }
 
@@ -363,7 +368,7 @@ impl Session {
         let transaction = self.transaction.take();
         let kept = match (end, transaction) {
             (End::Foul(what), _) => {
-                let text = format!("the message holds {what}; lines end in CRLF");
+                let text = format!("the message contains {what}; lines end in CRLF");
                 return self.refuse(&Refusal::new(550, "5.6.0", text), out);
             }
             (End::TooLarge, _) => Err(self.too_large()),
@@ -383,7 +388,7 @@ impl Session {
     }
 
     fn too_large(&self) -> Refusal {
-        let text = format!("a message has {} octets at most", self.settings.max_size);
+        let text = format!("a message has at most {} bytes", self.settings.max_size);
         Refusal::new(552, "5.3.4", text)
     }
 
@@ -490,7 +495,7 @@ fn line_of(input: &[u8]) -> Result<Option<Line<'_>>, Refusal> {
 }
 
 fn foul(what: &str) -> Refusal {
-    let text = format!("the line holds {what}; lines end in CRLF");
+    let text = format!("the line contains {what}; lines end in CRLF");
     Refusal::new(500, "5.5.2", text)
 }
 
@@ -511,7 +516,7 @@ fn decoded(text: &str) -> Result<Zeroizing<String>, Refusal> {
 }
 
 fn not_base64() -> Refusal {
-    Refusal::new(501, "5.5.2", "this is no answer in base64")
+    Refusal::new(501, "5.5.2", "this is not base64")
 }
 
 /// Appends a reply: one line of ASCII, however long and strange its text is.

@@ -41,7 +41,7 @@ pub fn serve(from: BorrowedFd<'_>, to: BorrowedFd<'_>, session: &mut Session, de
             Ok(Some(n)) => next = session.take(&piece[..n], desk, &mut out),
             Ok(None) => {
                 session.refuse(
-                    &Refusal::new(421, "4.4.2", "you were silent for too long"),
+                    &Refusal::new(421, "4.4.2", "timeout: the client was idle for too long"),
                     &mut out,
                 );
                 next = Next::Close;
@@ -51,7 +51,7 @@ pub fn serve(from: BorrowedFd<'_>, to: BorrowedFd<'_>, session: &mut Session, de
     leave(from, to, &mut piece);
 }
 
-/// Refuses a client in place of a greeting.
+/// Refuses a client instead of a greeting.
 pub fn turn_away(from: BorrowedFd<'_>, to: BorrowedFd<'_>, refusal: &Refusal) {
     let mut out = Vec::new();
     say(&mut out, refusal.code, refusal.status, &refusal.text);

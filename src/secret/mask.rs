@@ -43,7 +43,7 @@ impl Mask {
         }
     }
 
-    /// The text with `(secret)` in place of each part of a secret, be it as it is, in letters of
+    /// The text with `(secret)` instead of each part of a secret, be it as it is, in letters of
     /// another case, broken into lines, or encoded: for a URL, in base64 (also as a part of a
     /// longer text), for HTML, for JSON.
     pub fn hide(&self, text: &str) -> String {

@@ -75,14 +75,14 @@ pub fn compose(parts: &Parts<'_>, sender: &str) -> Result<Composed> {
         plain(parts.full_name, "-F")?,
         sender.parse().map_err(|e| {
             Fault::usage(format!(
-                "`{}` is no e-mail address: {e}",
+                "`{}` is not an e-mail address: {e}",
                 sender.escape_debug()
             ))
         })?,
     ));
     let (mut builder, recipients) = addressed(builder, parts)?;
     if recipients.is_empty() {
-        return Err(Fault::usage("the message has no recipient: give --to, --cc or --bcc").into());
+        return Err(Fault::usage("the message has no recipient: use --to, --cc or --bcc").into());
     }
     if let Some(subject) = plain(parts.subject, "--subject")? {
         builder = builder.subject(subject);
@@ -127,7 +127,7 @@ fn addressed(
         if all.is_empty() {
             continue;
         }
-        // At once: the builder reads the field anew for each that is added.
+        // At once: the builder reads the field again for each that is added.
         let all = Mailboxes::from_iter(all);
         builder = match option {
             "--to" => builder.mailbox(To::from(all)),
@@ -143,7 +143,7 @@ fn addressed(
 fn with_headers(mut builder: MessageBuilder, headers: &[String]) -> Result<MessageBuilder> {
     if headers.len() > MOST_HEADERS {
         return Err(Fault::usage(format!(
-            "--header is given {} times, and a message takes {MOST_HEADERS}",
+            "--header is used {} times, and the limit is {MOST_HEADERS}",
             headers.len()
         ))
         .into());
@@ -152,7 +152,7 @@ fn with_headers(mut builder: MessageBuilder, headers: &[String]) -> Result<Messa
     for header in headers {
         let (name, value) = field(header)?;
         if !seen.insert(name.to_string().to_ascii_lowercase()) {
-            return Err(Fault::usage(format!("--header gives the field `{name}` twice")).into());
+            return Err(Fault::usage(format!("--header contains the field `{name}` twice")).into());
         }
         builder = builder.raw_header(HeaderValue::new(name, value));
     }
@@ -183,7 +183,7 @@ pub fn auto_fields(auto: Auto) -> [(&'static str, &'static str); 2] {
 fn plain(value: Option<&str>, option: &str) -> Result<Option<String>> {
     match value {
         Some(text) if text.contains(char::is_control) => Err(Fault::usage(format!(
-            "the value of {option} holds a control character: `{}`",
+            "the value of {option} contains a control character: `{}`",
             text.escape_debug()
         ))
         .into()),
@@ -204,13 +204,13 @@ fn mailboxes(option: &str, list: &str) -> Result<Mailboxes> {
     let own = addresses::parse(list).map_err(wrong)?;
     if found.iter().count() == 0 || found.iter().count() != own.len() {
         return Err(wrong(
-            "give addresses like `Anna <anna@example.com>`, separated by commas".into(),
+            "write addresses like `Anna <anna@example.com>`, separated by commas".into(),
         )
         .into());
     }
     for mailbox in found.iter() {
         if !addresses::is_mailbox(mailbox.email.as_ref()) {
-            return Err(wrong(format!("`{}` is no full e-mail address", mailbox.email)).into());
+            return Err(wrong(format!("`{}` is not a full e-mail address", mailbox.email)).into());
         }
     }
     Ok(found)
@@ -224,7 +224,7 @@ fn message_id(text: &str) -> Result<String> {
         .all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'));
     if !visible || !inner.contains('@') {
         return Err(Fault::usage(format!(
-            "`{}` is no Message-ID: give it like <id@example.com>",
+            "`{}` is not a Message-ID: write it like <id@example.com>",
             text.escape_debug()
         ))
         .into());
@@ -236,7 +236,7 @@ fn message_id(text: &str) -> Result<String> {
 fn field(header: &str) -> Result<(HeaderName, String)> {
     let wrong = |why: &str| {
         Fault::usage(format!("--header `{}` {why}", header.escape_debug()))
-            .hint("give it like --header 'X-Ticket: 4711'")
+            .hint("write it like --header 'X-Ticket: 4711'")
     };
     let (name, value) = header
         .split_once(':')
@@ -251,7 +251,9 @@ fn field(header: &str) -> Result<(HeaderName, String)> {
         || lower.starts_with("content-")
         || lower.starts_with("resent-")
     {
-        return Err(wrong("names a field that has its own option, or is written by itself").into());
+        return Err(
+            wrong("names a field that has its own option, or that queuemail writes").into(),
+        );
     }
     let name = HeaderName::new_from_ascii(name.to_owned())
         .map_err(|_| wrong("does not begin with the name of a field"))?;

@@ -95,7 +95,7 @@ fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
 }
 
 fn too_large() -> io::Error {
-    io::Error::other(format!("more than {MAX_MESSAGE} octets"))
+    io::Error::other(format!("more than {MAX_MESSAGE} bytes"))
 }
 
 /// The messages of a Maildir, new ones and seen ones, in the order of their names, which begin
@@ -105,7 +105,7 @@ fn maildir(folder: &Path) -> Result<Vec<PathBuf>> {
     for name in ["new", "cur"] {
         let part = folder.join(name);
         let entries = std::fs::read_dir(&part).map_err(|e| {
-            Fault::usage(format!("`{}` is no Maildir: {e}", folder.display()))
+            Fault::usage(format!("`{}` is not a Maildir: {e}", folder.display()))
                 .hint("a single message: --file MESSAGE; an mbox file: --mbox FILE")
         })?;
         for entry in entries {
@@ -167,7 +167,7 @@ impl<R: BufRead> Mbox<R> {
                     continue;
                 }
                 return Err(io::Error::other(
-                    "it is no mbox file: it does not begin with `From `",
+                    "it is not an mbox file: it does not begin with `From `",
                 ));
             }
             octets.extend(blank.take().unwrap_or_default());
@@ -212,7 +212,7 @@ fn from_stdin(ignore_dots: bool, observer: &dyn Observer) -> Result<Vec<u8>> {
     let (octets, left) = read_stdin(ignore_dots)?;
     if left > 0 {
         observer.warn(&format!(
-            "the message ends at a line with a single dot; {left} octets after it are not sent (-i keeps them)"
+            "the message ends at a line with a single dot; {left} bytes after it are not sent (-i sends them)"
         ));
     }
     Ok(octets)

@@ -324,7 +324,7 @@ fn cannot_tell(entry: &OutboxEntry) -> Fault {
     let id = entry.id;
     Fault::new(
         Kind::OutcomeUnknown,
-        "Sent Items cannot tell whether it was accepted, for another transaction has the same Message-ID",
+        "Sent Items cannot show whether it was accepted, because another transaction has the same Message-ID",
     )
     .hint(format!(
         "ask its recipients ({}), then: queuemail outbox retry --blindly {id}, or queuemail outbox drop {id}",
@@ -380,10 +380,10 @@ fn destination(route: &Route<'_>) -> Result<Destination> {
 fn unknown(entry: &OutboxEntry) -> Fault {
     Fault::new(
         Kind::OutcomeUnknown,
-        format!("nobody knows whether it was accepted: {}", entry.reason),
+        format!("it is unknown whether it was accepted: {}", entry.reason),
     )
     .hint(format!(
-        "to look in Sent Items and send it if it is not there: queuemail outbox retry {}",
+        "to check Sent Items and send it if it is not there: queuemail outbox retry {}",
         entry.id
     ))
 }

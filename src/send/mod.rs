@@ -55,9 +55,9 @@ pub struct Sending<'a> {
     pub office: &'a Office<'a>,
     pub store: &'a Store,
     transports: Transports<'a>,
-    /// Senders that failed: the messages after the first are not tried again, lest an account be
+    /// Senders that failed: the messages after the first are not tried again, so that no account is
     /// locked.
-    shut: Mutex<Vec<(Sender<'a>, Fault)>>,
+    failed_senders: Mutex<Vec<(Sender<'a>, Fault)>>,
     /// How many messages were accepted from each address, until that is on record.
     accepted: Mutex<BTreeMap<String, u64>>,
     /// How long a message waits for its turn before it is left for later.
@@ -88,7 +88,7 @@ impl<'a> Sending<'a> {
             office,
             store,
             transports: Transports::new(means, office, store),
-            shut: Mutex::default(),
+            failed_senders: Mutex::default(),
             accepted: Mutex::default(),
             patience: pace::PATIENCE,
         }
@@ -105,8 +105,10 @@ impl<'a> Sending<'a> {
         &self.means
     }
 
-    fn shut(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {
-        self.shut.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failed_senders(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {
+        self.failed_senders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn accepted(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
@@ -217,12 +219,12 @@ impl<'a> Post<'a> {
             server: &route.outgoing.name,
             user: route.user(),
         };
-        let shut = sending
-            .shut()
+        let failed = sending
+            .failed_senders()
             .iter()
-            .find(|(shut, _)| *shut == sender)
+            .find(|(failed, _)| *failed == sender)
             .map(|(_, fault)| fault.clone());
-        if let Some(fault) = shut {
+        if let Some(fault) = failed {
             return Err(anyhow::Error::new(fault).context(sending.scene(mail, self.way)));
         }
         let mut result = self.try_submit(sender, mail, None, before_end);
@@ -242,7 +244,7 @@ impl<'a> Post<'a> {
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
         {
-            sending.shut().push((sender, fault.clone()));
+            sending.failed_senders().push((sender, fault.clone()));
         }
         pace::remember_wait(sending.store, sender, &result)?;
         result.with_context(|| sending.scene(mail, self.way))
@@ -286,7 +288,7 @@ impl<'a> Post<'a> {
             let why = Fault::new(
                 Kind::Refused,
                 format!(
-                    "the message has {} octets, and outgoing server `{}` takes {max} (limits: message_size)",
+                    "the message has {} bytes, and outgoing server `{}` accepts {max} (limits: message_size)",
                     mail.octets.len(),
                     sender.server
                 ),

@@ -79,7 +79,7 @@ pub fn take_turn(
         let Some(wait) = wait else { return Ok(()) };
         if Instant::now() + wait > deadline {
             return Err(Fault::try_later(format!(
-                "`{}` has sent as much as outgoing server `{}` takes; there is room again in {} s",
+                "`{}` has reached the limit of outgoing server `{}`; it can send again in {} s",
                 sender.user,
                 sender.server,
                 wait.as_secs() + 1
@@ -104,7 +104,7 @@ pub fn obey_wait(store: &Store, sender: Sender<'_>) -> Result<()> {
     };
     let left = Duration::try_from(wait.until.duration_since(now)).unwrap_or_default();
     Err(Fault::try_later(format!(
-        "outgoing server `{}` asked us to wait, {} s more for `{}`",
+        "outgoing server `{}` requested a wait, {} s more for `{}`",
         sender.server,
         left.as_secs() + 1,
         sender.user
@@ -126,7 +126,7 @@ pub fn remember_wait(store: &Store, sender: Sender<'_>, result: &Result<Receipt>
         Err(err) => err.downcast_ref::<Fault>().and_then(|fault| {
             let said = fault.server_said.clone();
             let busy = fault.cause.is_some_and(Cause::is_busy);
-            // What `obey_wait` or our own pace says is no new wait.
+            // What `obey_wait` or our own pace says is not a new wait.
             let own = fault.cause == Some(Cause::WaitHolds) || said.is_none();
             let wait = fault.retry_after.or(busy.then_some(BUSY_WAIT))?;
             (!own).then(|| (wait, said.unwrap_or_else(|| fault.what.clone())))

@@ -24,7 +24,7 @@ pub fn composer(office: &Office<'_>, from: Option<&str>) -> Result<String> {
     match senders[..] {
         [one] => Ok(one.to_owned()),
         _ => Err(
-            Fault::usage("`-f` is needed: several addresses, or none, may send")
+            Fault::usage("`-f` is needed: no address may send, or more than one")
                 .hint(named("senders", &senders))
                 .into(),
         ),
@@ -42,11 +42,12 @@ fn named_sender(from: Option<&str>) -> Result<Option<String>> {
     }
     match &addresses::parse(text).as_deref() {
         Ok([one]) => Ok(Some(one.clone())),
-        _ => Err(
-            Fault::usage(format!("`-f {}` is no e-mail address", text.escape_debug()))
-                .hint("name the mailbox that sends")
-                .into(),
-        ),
+        _ => Err(Fault::usage(format!(
+            "`-f {}` is not an e-mail address",
+            text.escape_debug()
+        ))
+        .hint("use the address of the sending mailbox")
+        .into()),
     }
 }
 
@@ -65,7 +66,7 @@ pub fn sender(defaults: &Defaults, from: Option<&str>, draft: &mut Draft) -> Res
         (None, Some(stand_in)) => stand_in.to_owned(),
         (None, None) => {
             return Err(Fault::new(Kind::Malformed, "the message has no From field")
-                .hint("add one, name the sender with -f, or name it in the configuration: `defaults: { sender: ADDRESS }`")
+                .hint("add one, use -f, or set the sender in the configuration: `defaults: { sender: ADDRESS }`")
                 .into());
         }
     };
@@ -101,12 +102,12 @@ pub fn distinct(defaults: &Defaults, found: Vec<String>) -> Result<Vec<String>> 
             let fault = Fault::new(
                 Kind::UnknownRecipient,
                 format!(
-                    "the recipient `{}` is no full e-mail address",
+                    "the recipient `{}` is not a full e-mail address",
                     address.escape_debug()
                 ),
             );
             return Err(match is_local(&address, &machine) {
-                true => fault.hint("who gets mail to people of this machine, as from cron, is said in the configuration: `defaults: { recipient: ADDRESS }`"),
+                true => fault.hint("for mail to users of this machine, such as from cron, set a recipient in the configuration: `defaults: { recipient: ADDRESS }`"),
                 false => fault,
             }
             .into());

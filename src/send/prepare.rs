@@ -61,13 +61,13 @@ impl Orders<'_> {
         {
             return Fault::new(
                 Kind::Malformed,
-                format!("the message has no header that names a recipient: {why}"),
+                format!("the header of the message names no recipient: {why}"),
             );
         }
         let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
         match self.from_header {
-            true => fault.hint("To, Cc and Bcc name nobody"),
-            false => fault.hint("name them, or take them from To, Cc and Bcc with -t"),
+            true => fault.hint("To, Cc and Bcc contain no address"),
+            false => fault.hint("name the recipients, or use -t to take them from To, Cc and Bcc"),
         }
     }
 }
@@ -111,7 +111,7 @@ impl<'a> Sending<'a> {
         let sender = sender(self.office.defaults(), orders.from, &mut draft)?;
         let route = self.office.route(&sender).map_err(|fault| {
             match is_local(&sender, &machine()) {
-                true => fault.hint("for mail of this machine, as from cron, name a sender in the configuration: `defaults: { sender: ADDRESS }`"),
+                true => fault.hint("for mail of this machine, such as from cron, set a sender in the configuration: `defaults: { sender: ADDRESS }`"),
                 false => fault,
             }
         })?;

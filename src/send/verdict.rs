@@ -9,7 +9,7 @@ use crate::shell;
 use anyhow::Result;
 
 /// Narrows a verdict down to what the caller has to know of a message that the outbox keeps:
-/// what is tried again by itself is no error.
+/// what is tried again by itself is not an error.
 pub fn told_to_caller(result: Result<Receipt>, settled: &Settled) -> Result<Option<Receipt>> {
     if !matches!(settled, Settled::Later(_)) {
         return result.map(Some);
@@ -39,12 +39,12 @@ pub fn judge(mail: &Mail<'_>, receipt: Receipt, scene: impl FnOnce() -> Scene) -
                 Some(_) => "sent or kept",
                 None => "sent",
             };
-            scene.doing = format!("{done} for queue `{queue}`, but not to everybody");
+            scene.doing = format!("{done} for queue `{queue}`, but not to all recipients");
             partly(mail, &receipt)
         }
         Outcome::Refused { for_good } => refused(receipt, for_good),
         Outcome::Unknown => {
-            scene.doing = "the connection broke after the message was handed over; it may or may not have been accepted".into();
+            scene.doing = "the connection broke after the transfer of the message; it may or may not have been accepted".into();
             unknown(mail, receipt)
         }
     };
@@ -77,7 +77,7 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
         return fault;
     }
     fault.hint(format!(
-        "try again for these only, without -t: queuemail send -f {} {}",
+        "try again only for these, without -t: queuemail send -f {} {}",
         shell::quote(mail.envelope.from.as_deref().unwrap_or_default()),
         escape(&later.join(" "))
     ))
@@ -102,7 +102,7 @@ fn refused(receipt: Receipt, for_good: bool) -> Fault {
 }
 
 fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
-    let what = "the server's answer was none that a message can have";
+    let what = "the server's answer is not possible for a message";
     let mut fault = told(receipt.why, Kind::OutcomeUnknown, what);
     fault.server_said = receipt.server_said;
     if !receipt.refused.is_empty() {
@@ -116,13 +116,13 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
             .get_or_insert_with(|| words(&receipt.refused));
     }
     fault = fault.hint(format!(
-        "look for Message-ID {} in Sent Items of `{}` before sending again",
+        "before you send it again, look for Message-ID {} in Sent Items of `{}`",
         escape(&mail.message_id),
         mail.route.user()
     ));
     if let Some(id) = mail.kept {
         fault = fault.hint(format!(
-            "it is kept in the outbox and not repeated by itself; to look there and send it if it is not found: queuemail outbox retry {id}"
+            "it is kept in the outbox and not sent again automatically; to check Sent Items and send it if it is not there: queuemail outbox retry {id}"
         ));
     }
     fault

@@ -21,7 +21,7 @@ pub fn script(plan: &Plan, undo: bool) -> String {
     let mut text = String::new();
     let what = match undo {
         false => "Lets queuemail read and send what its configuration says, and nothing else",
-        true => "Takes back what lets queuemail read and send",
+        true => "Removes what lets queuemail read and send",
     };
     // Writing to a string cannot fail.
     let _ = write!(
@@ -31,16 +31,16 @@ pub fn script(plan: &Plan, undo: bool) -> String {
 .SYNOPSIS
 {what}.
 .DESCRIPTION
-Made by `queuemail setup-script`. It may be run again at any time: what is there already stays.
+Made by `queuemail setup-script`. It can run again at any time: what exists stays as it is.
 It needs PowerShell 7 with the modules above (Install-Module NAME), and an administrator of Entra
-ID (Privileged Role Administrator) who is also one of Exchange; it asks for the sign-in to both.
+ID (Privileged Role Administrator) who is also an Exchange administrator; it asks for the sign-in to both.
 "
     );
     if !undo {
         text.push_str(
             ".PARAMETER TenantWide
 For Graph: grant Mail.ReadWrite and Mail.Send for every mailbox of the tenant instead of a scope
-(RBAC for Applications) that holds the mailboxes below only.
+(RBAC for Applications) that contains only the mailboxes below.
 #>
 [CmdletBinding()]
 param([switch]$TenantWide)

@@ -304,10 +304,10 @@ fn check(plan: &Plan) -> Result<(), Fault> {
         for name in all {
             if crate::output::escape(name) != *name {
                 return Err(Fault::config(format!(
-                    "`{}` holds characters that do not show, so it does not go into a script",
+                    "`{}` contains invisible characters, which are not allowed in the script",
                     crate::output::escape(name)
                 ))
-                .hint("take them out of the configuration: queuemail config path"));
+                .hint("remove them from the configuration: queuemail config path"));
             }
         }
     }

@@ -15,7 +15,7 @@ pub enum Counter {
     Quarantined,
     /// Messages that a server accepted from an address.
     Sent,
-    /// Waits that a service asked for.
+    /// Waits that a service requested.
     Throttled,
     /// Changes of the incidents: who counts one holds up others until it has committed.
     Changed,

@@ -24,7 +24,7 @@ pub fn check(folder: &Path) -> Result<(), Fault> {
                 folder.display()
             ),
         )
-        .hint("keep it on a disk of this machine: --state-dir, or QUEUEMAIL_STATE_DIR")
+        .hint("keep it on a local disk: --state-dir, or QUEUEMAIL_STATE_DIR")
         .hint(format!(
             "to move a state, with no queuemail running: cp -a {} NEW",
             shell::quote(folder)

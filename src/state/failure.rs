@@ -51,9 +51,9 @@ fn of_file(verb: &str, path: &Path, err: &db::Error) -> Fault {
 pub fn later(path: &Path) -> Fault {
     Fault::new(
         Kind::CannotWrite,
-        format!("the state database `{}` is of a later version of queuemail", path.display()),
+        format!("the state database `{}` belongs to a later version of queuemail", path.display()),
     )
-    .hint("use that version: an older one could take its mail for new; another state folder: --state-dir")
+    .hint("use that version: an older one could fetch delivered mail again; another state folder: --state-dir")
 }
 
 /// The fault of a database that another program has made.
@@ -62,7 +62,7 @@ pub fn of_another(path: &Path) -> Fault {
         Kind::CannotWrite,
         format!("`{}` is the database of another program", path.display()),
     )
-    .hint("nothing was changed in it; give queuemail a state folder of its own: --state-dir FOLDER")
+    .hint("queuemail did not change it; use another state folder: --state-dir FOLDER")
 }
 
 /// The fault of a database that had been one, and is not any more; `what` became of it.
@@ -87,7 +87,7 @@ pub fn not_opened(path: &Path, err: &std::io::Error) -> Fault {
 }
 
 const WRITABLE: &str =
-    "the folder must be writable for the user that runs queuemail; another one: --state-dir";
+    "the user who runs queuemail must be able to write to the folder; another folder: --state-dir";
 
 fn full(path: &Path) -> String {
     format!(
@@ -98,8 +98,8 @@ fn full(path: &Path) -> String {
 
 fn damaged(path: &Path) -> String {
     format!(
-        "the file is damaged: bring back a copy from a backup, or move it away; move those named {}-* \
-         away first, which would spoil the copy; without one every message that is still on a server is delivered again, and people sign in again",
+        "the file is damaged: restore a backup, or move the file away; first move the files {}-* away, \
+         because they would damage the restored file; without a backup, queuemail delivers every message that is still on a server again, and people must sign in again",
         path.display()
     )
 }
@@ -119,7 +119,7 @@ fn remedy(err: &db::Error, path: &Path) -> (Kind, String) {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
             Kind::TryLater,
             format!(
-                "another program keeps it locked: fuser -v {}; run the same command again when that one is done",
+                "another program keeps it locked: fuser -v {}; run the same command again when it has ended",
                 shell::quote(path)
             ),
         ),
@@ -127,7 +127,7 @@ fn remedy(err: &db::Error, path: &Path) -> (Kind, String) {
         ErrorCode::SystemIoFailure => (
             Kind::CannotWrite,
             format!(
-                "see whether the disk is full (df {}) or failing (dmesg), or the size of a file limited (ulimit -f), and run the same command again",
+                "check whether the disk is full (df {}) or failing (dmesg), or the size of files is limited (ulimit -f), and run the same command again",
                 shell::quote(crate::files::folder_of(path))
             ),
         ),

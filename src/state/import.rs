@@ -43,7 +43,7 @@ impl Store {
         let mut failure = None;
         let written = self.intend(lock, |tx| {
             let Some(record) = begin(tx, address, name, uidvalidity, start)? else {
-                let what = "the folder that was just recorded is not there";
+                let what = "the folder that was just recorded is missing";
                 return Err(Error::Spoilt(what.to_owned()));
             };
             let (mut given, mut changed) = (0, 0);

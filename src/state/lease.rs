@@ -85,7 +85,7 @@ pub struct Lease {
 
 impl Run {
     /// # Errors
-    /// Where the system gives no random numbers.
+    /// Where the system provides no random numbers.
     pub fn new() -> Result<Run> {
         let host = rustix::system::uname();
         Ok(Run {

@@ -214,7 +214,7 @@ impl Store {
         let record = self.intend(lock, |tx| begin(tx, address, name, uidvalidity, start))?;
         record
             .map(|record| FolderRecord { is_new, ..record })
-            .context("the folder that was just recorded is not there")
+            .context("the folder that was just recorded is missing")
     }
 
     /// Begins another epoch under the same UIDVALIDITY, for UIDs may mean other messages now. What

@@ -534,7 +534,7 @@ fn check_plans(desk: &Desk<'_>, is_list: bool) -> usize {
             let is_open = is_list && step.ends_with("INDEX message_open");
             let is_scan = step.starts_with("SCAN message") || step.starts_with("SCAN m ");
             assert!(!is_scan && step != "SCAN m" || is_open, "{step}\n{sql}");
-            // A folder's whole part is read where the server numbered its messages anew; of the
+            // A folder's whole part is read where the server renumbered its messages; of the
             // highest UID but the end of the index is.
             let is_end = sql.contains("ORDER BY remote DESC LIMIT 1");
             let is_in_order = is_end || sql.contains("ORDER BY id");

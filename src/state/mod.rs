@@ -93,7 +93,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The database's file in the state folder.
 const DATABASE: &str = "state.sqlite";
-/// The log of what was written last, beside it.
+/// The log of what was written last, next to it.
 const LOG: &str = "state.sqlite-wal";
 
 /// The folder of the locks that processes take.
@@ -201,7 +201,7 @@ impl Store {
         let db = Store::connect(place)?;
         schema::postgres::init(&db).map_err(|e| {
             let at = At::Server(db.place());
-            let fault = failure::fault("make the tables of", at, &e);
+            let fault = failure::fault("create the tables of", at, &e);
             match &e {
                 db::Error::Postgres(err) if schema::postgres::is_taken(err) => {
                     failure::postgres::taken(fault)
@@ -241,7 +241,7 @@ impl Store {
     /// Finds out whether what is sealed with the key of the state can be.
     ///
     /// # Errors
-    /// `Config` where it is no key; those of its source.
+    /// `Config` where it is not a key; those of its source.
     pub fn check_key(&self) -> Result<()> {
         self.seal.check()
     }

@@ -51,7 +51,7 @@ impl Seal {
     /// Reads the keys, if that was not done before.
     ///
     /// # Errors
-    /// `Config` where one is no key; those of its source.
+    /// `Config` where one is not a key; those of its source.
     pub fn check(&self) -> Result<()> {
         self.keys().map(drop)
     }

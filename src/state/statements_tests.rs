@@ -109,7 +109,7 @@ fn what_a_lease_guards_is_written_while_it_is_held() {
     assert!(format!("{err:#}").contains("QM001"), "{err:#}");
 }
 
-/// A connection that ends in the middle is made anew, and what it was about is done once.
+/// A connection that ends in the middle is made again, and what it was about is done once.
 #[test]
 fn what_a_lost_connection_was_about_is_done_once() {
     let engine = Engine::postgres();

@@ -139,7 +139,7 @@ impl Store {
         Ok(usize::try_from(count)?)
     }
 
-    /// Keeps tokens in one durable transaction, each in place of the one of its key. After a
+    /// Keeps tokens in one durable transaction, each instead of the one of its key. After a
     /// sign-in, for `signed_in`, the waits and failures of its subject are forgotten.
     ///
     /// # Errors
@@ -285,7 +285,7 @@ impl Store {
         Ok(usize::try_from(count)?)
     }
 
-    /// Empties the log beside the database, in which deleted secrets would stand a while longer.
+    /// Empties the log next to the database, in which deleted secrets would stand a while longer.
     pub fn empty_log(&self) -> Result<()> {
         self.db.empty_log().map_err(|e| self.fault("read", &e))
     }
@@ -589,7 +589,7 @@ mod tests {
             let path = entry.unwrap().path();
             let bytes = std::fs::read(&path).unwrap_or_default();
             let found = String::from_utf8_lossy(&bytes).contains("cAnArY");
-            assert!(!found, "{} still holds a token", path.display());
+            assert!(!found, "{} still contains a token", path.display());
         }
     }
 

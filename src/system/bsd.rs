@@ -43,7 +43,7 @@ pub fn hide_memory() {
     }
 }
 
-/// See [`super`]. What is no file on a disk of macOS may know fsync(2) alone.
+/// See [`super`]. What is not a file on a disk of macOS may know fsync(2) alone.
 pub fn sync_content(file: impl AsFd) -> rustix::io::Result<()> {
     #[cfg(target_vendor = "apple")]
     if rustix::fs::fcntl_fullfsync(&file).is_ok() {

@@ -41,7 +41,7 @@ fn print(output: &Output, utf8: bool, step: &Step) -> Result<()> {
         Outcome::Untested(err) => {
             line(&step.detail)?;
             let verdict = diagnosis::verdict(err, &step.scene);
-            output.line(&format!("      to look: {}", escape(&verdict.remedy)))
+            output.line(&format!("      to check: {}", escape(&verdict.remedy)))
         }
         Outcome::Warned(err) | Outcome::Failed(err) => {
             line(err.to_string().lines().next().unwrap_or_default())?;

@@ -21,7 +21,7 @@ pub fn print(
     let is_readable = found.is_some();
     let claims = found.unwrap_or_default();
     let warnings: Vec<String> = match is_readable {
-        false => vec!["the token is no JWT, so it tells nothing of itself".to_owned()],
+        false => vec!["the token is not a JWT, so its contents are unknown".to_owned()],
         true => misfits(&claims, registration, Purpose::of(resource))
             .into_iter()
             .map(|fault| match &fault.hints[..] {
@@ -87,7 +87,7 @@ fn lines(claims: &Claims, token: &AccessToken) -> Vec<(&'static str, String)> {
             lines.push(("scopes:", list(&claims.scopes)));
         }
         None => {
-            lines.push(("user:", format!("none, the app signs in as itself{object}")));
+            lines.push(("user:", format!("none, the app signs in{object}")));
             lines.push(("roles:", list(&claims.roles)));
         }
     }

@@ -120,7 +120,7 @@ impl Reporter for ReportTo<'_> {
         let what = if quarantined {
             "quarantined"
         } else {
-            "not fetched, to be tried again"
+            "not fetched, will be tried again"
         };
         let text = format!(
             "message {id} of `{}` folder `{}`: {what}: {}",
@@ -279,7 +279,7 @@ pub fn summary(output: &Output, tally: &Tally, mailboxes: usize, time: Duration)
         time.as_secs_f64()
     );
     for (count, what) in [
-        (tally.recognised, "recognised as fetched before"),
+        (tally.recognised, "recognised as already fetched"),
         (tally.failed, "to be tried again"),
         (tally.quarantined, "quarantined"),
     ] {

@@ -1,4 +1,4 @@
-//! How mailboxes fare, in Prometheus' text format for the node exporter's textfile collector.
+//! The health of mailboxes, in Prometheus' text format for the node exporter's textfile collector.
 
 use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
@@ -23,7 +23,7 @@ pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
             Kind::CannotWrite,
             format!("cannot write the metrics to `{}`: {why}", path.display()),
         )
-        .hint("make the folder, and let the user that runs queuemail write there")
+        .hint("create the folder, and let the user who runs queuemail write there")
         .into()
     })
 }
@@ -87,7 +87,7 @@ impl Text<'_> {
 
     fn of_services(&self, text: &mut String) {
         let name = "queuemail_throttled_total";
-        head(text, name, "counter", "Waits that a service asked for.");
+        head(text, name, "counter", "Waits that a service requested.");
         for service in ["reading", "sending", "delivery", "sign-in"] {
             let of_it = |(own, subject, _): &&(Counter, String, u64)| {
                 *own == Counter::Throttled && subject == service
@@ -97,7 +97,7 @@ impl Text<'_> {
             sample(text, name, &format!("service=\"{service}\""), value);
         }
         let name = "queuemail_incidents";
-        let help = "Incidents that were told and are not over.";
+        let help = "Incidents that were reported and are not over.";
         head(text, name, "gauge", help);
         for kind in IncidentKind::ALL {
             let open = self.0.incidents.iter().filter(|i| i.name.kind == *kind);
@@ -109,7 +109,7 @@ impl Text<'_> {
     fn of_outbox(&self, text: &mut String) {
         let outbox = &self.0.outbox;
         let name = "queuemail_outbox_messages";
-        head(text, name, "gauge", "Messages kept to be sent.");
+        head(text, name, "gauge", "Messages in the outbox.");
         for (state, number) in [
             ("waiting", outbox.waiting),
             ("unknown", outbox.unknown),
@@ -120,7 +120,7 @@ impl Text<'_> {
         }
         if let Some(oldest) = outbox.oldest {
             let name = "queuemail_outbox_oldest_timestamp_seconds";
-            let help = "When the oldest message of the outbox came in.";
+            let help = "When the oldest message of the outbox was added.";
             head(text, name, "gauge", help);
             sample(text, name, "", oldest as f64);
         }

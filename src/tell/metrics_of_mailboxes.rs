@@ -62,7 +62,7 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "queuemail_wait_until_timestamp_seconds",
-        help: "Until when the server asked to be left alone.",
+        help: "Until when the server requested a wait.",
         value: Now(|l| l.wait.as_ref().map(|w| w.until.as_second() as f64)),
     },
     Metric {
@@ -72,12 +72,12 @@ pub const METRICS: &[Metric] = &[
     },
     Metric {
         name: "queuemail_failed_attempts_total",
-        help: "Attempts at fetching and delivering a message that failed.",
+        help: "Failed attempts to fetch and deliver a message.",
         value: Counted(Counter::Failed),
     },
     Metric {
         name: "queuemail_quarantined_messages_total",
-        help: "Messages that were put into quarantine.",
+        help: "Messages that were moved to quarantine.",
         value: Counted(Counter::Quarantined),
     },
     Metric {

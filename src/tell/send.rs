@@ -54,7 +54,7 @@ fn log(output: &Output, mail: &Mail<'_>, result: &Result<Receipt>, receipt: &Rec
         _ if kept => (
             "kept",
             format!(
-                "kept as {} in the outbox, to be tried again: {}",
+                "kept as {} in the outbox, will be sent later: {}",
                 mail.kept.unwrap_or_default(),
                 escape(&said)
             ),
@@ -153,7 +153,7 @@ pub fn foretell<'a>(
     let safe = escape;
     let name = &mail.route.outgoing.name;
     Ok(vec![
-        format!("would send {} octets", mail.octets.len()),
+        format!("would send {} bytes", mail.octets.len()),
         format!(
             "  from {} (queue {})",
             safe(mail.envelope.from.as_deref().unwrap_or_default()),

@@ -1,4 +1,4 @@
-//! How mailboxes fare, as tables for people and as one object for programs.
+//! The health of mailboxes, as tables for people and as one object for programs.
 
 use super::table::Table;
 use crate::expiry::{self, Expiry};

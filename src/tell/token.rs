@@ -79,7 +79,7 @@ fn line(kept: &KeptToken, vault: Option<&Vault>, now: SystemTime) -> String {
         scope,
     } = &kept.key;
     let who = match account.as_str() {
-        "" => "the app itself",
+        "" => "the app",
         account => account,
     };
     let state = match kept.expires_at {

@@ -73,10 +73,10 @@ impl Access<'_> {
     ) -> Result<SignedIn> {
         match subject {
             Subject::Incoming(server) => Err(Fault::usage(format!(
-                "`{}` is a server, and a person signs in for a mailbox",
+                "`{}` is a server, but a person signs in for a mailbox",
                 server.name
             ))
-            .hint("name a queue or an address: queuemail token login ADDRESS")
+            .hint("use a queue or an address: queuemail token login ADDRESS")
             .into()),
             Subject::Outgoing(server) => self.sending_login(server, None, how, screen),
             Subject::Mailbox(entry) => match (resource, entry.outgoing) {
@@ -158,10 +158,13 @@ impl Access<'_> {
     ) -> Result<SignedIn> {
         let Some(account) = &mut wanted.account else {
             return Err(Fault::usage(format!(
-                "server `{}` signs in as the program itself (oauth-service), so nobody needs to sign in",
+                "server `{}` signs in as the app (oauth-service), so no person needs to sign in",
                 wanted.registration.server
             ))
-            .hint(format!("try it: queuemail token get {}", login_name(&wanted)))
+            .hint(format!(
+                "try it: queuemail token get {}",
+                login_name(&wanted)
+            ))
             .into());
         };
         self.tokens.check_place()?;
@@ -177,7 +180,7 @@ impl Access<'_> {
             How::BrowserElsewhere => self.with_browser(&wanted, None, &account, screen),
         };
         let mut scene = wanted.scene.clone();
-        scene.doing = format!("cannot sign `{account}` in");
+        scene.doing = format!("cannot sign in `{account}`");
         let granted = result.context(scene)?;
         // Nobody else may be redeeming the old refresh token while the new one is written.
         let _lock = self.wait_for_lock(&wanted, || Ok(None))?;
@@ -247,7 +250,7 @@ impl Access<'_> {
                 .map_err(fault)?),
             Brought::Error { error, description } => Err(Fault::new(
                 Kind::SignIn,
-                "the browser came back with a refusal",
+                "the sign-in in the browser was refused",
             )
             .said(request.hidden(&format!("{error}: {description}")))
             .into()),

@@ -151,10 +151,10 @@ impl<'a> Access<'a> {
             &server.registration,
             || {
                 Err(Fault::usage(format!(
-                    "incoming server `{}` signs in as a person (oauth-user), so a token is one mailbox's",
+                    "incoming server `{}` signs in as a person (oauth-user), so a token is for one mailbox",
                     server.name
                 ))
-                .hint("name a queue or an address that it reads: queuemail token get ADDRESS"))
+                .hint("use a queue or an address that it reads: queuemail token get ADDRESS"))
             },
             |registration, other| scope(registration, resource, false, other),
             None,
@@ -260,9 +260,9 @@ impl<'a> Access<'a> {
         self.refuse_if_recently_failed(wanted, asked)?;
         self.refuse_if_asked_to_wait(wanted)?;
         self.means.observer.step(&format!(
-            "asking {} for a token of {} for {}",
+            "requesting a token of {1} for {2} from {0}",
             wanted.registration.authority.host(),
-            wanted.account.map_or("the app itself", |a| a.name),
+            wanted.account.map_or("the app", |a| a.name),
             wanted.key.scope,
         ));
         lock.check()?;
@@ -307,10 +307,9 @@ impl<'a> Access<'a> {
                 return Ok(Waited::Token(token));
             }
             if Instant::now() > deadline {
-                return Err(Fault::try_later(
-                    "another queuemail has been asking for this token all the time",
-                )
-                .into());
+                return Err(
+                    Fault::try_later("another queuemail is still getting this token").into(),
+                );
             }
         }
     }
@@ -342,7 +341,7 @@ impl<'a> Access<'a> {
         let host = wanted.registration.authority.host();
         let seconds = left.as_secs() + 1;
         Err(
-            Fault::try_later(format!("`{host}` asked us to wait, {seconds} s more"))
+            Fault::try_later(format!("`{host}` requested a wait, {seconds} s more"))
                 .cause(Cause::WaitHolds)
                 .said(reason)
                 .retry_after(Some(left))
@@ -353,7 +352,7 @@ impl<'a> Access<'a> {
     /// A full disk must not hide why a sign-in failed.
     fn noted(&self, written: Result<()>) {
         if let Err(err) = written {
-            let words = format!("the next run will not know of this failure: {err:#}");
+            let words = format!("this failure is not recorded for the next run: {err:#}");
             self.means.observer.warn(&words);
         }
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Access<'_> {
-    /// Signs in anew and keeps what that yields.
+    /// Signs in again and keeps what that yields.
     pub(super) fn sign_in(&self, wanted: &Wanted<'_>) -> Result<AccessToken> {
         let granted = match wanted.account {
             None if let CredentialSource::ManagedIdentity { system } =
@@ -48,7 +48,7 @@ impl Access<'_> {
         let minutes = granted.access.remaining(SystemTime::now()).as_secs() / 60;
         let observer = &self.means.observer;
         match self.save(wanted, &granted) {
-            Ok(()) => observer.step(&format!("got a token, good for {minutes} minutes")),
+            Ok(()) => observer.step(&format!("got a token, valid for {minutes} minutes")),
             Err(err) => observer.warn(&self.not_kept(wanted, &err)),
         }
         granted.access
@@ -56,12 +56,12 @@ impl Access<'_> {
 
     /// What remains when tokens cannot be kept.
     fn not_kept(&self, wanted: &Wanted<'_>, err: &anyhow::Error) -> String {
-        let whose = wanted.account.map_or("the app itself", |a| a.name);
-        let words = format!("the token of {whose} serves this run but is not kept: {err:#}");
+        let whose = wanted.account.map_or("the app", |a| a.name);
+        let words = format!("the token of {whose} is used in this run but not kept: {err:#}");
         match self.tokens.holds_refresh_token(&wanted.key) {
             false => words,
             true => format!(
-                "{words}; neither is the refresh token that came with it: the next run uses the one before it, and if that is refused, sign in: queuemail token login {}",
+                "{words}; nor is its new refresh token: the next run uses the previous one, and if that is refused, sign in: queuemail token login {}",
                 login_name(wanted)
             ),
         }
@@ -114,7 +114,7 @@ impl Access<'_> {
                 None => fault(format!("nobody has signed in as `{}` yet", account.name))
                     .cause(Cause::NotSignedIn),
                 Some(place) => fault(format!(
-                    "the refresh token of `{}` is not in {place} any more",
+                    "the refresh token of `{}` is no longer in {place}",
                     account.name
                 )),
             };
@@ -175,7 +175,7 @@ impl Access<'_> {
         if wanted.account.is_none() && matches!(credential, Credential::None) {
             return Err(Fault::config(format!("server `{server}` has no secret"))
                 .hint(format!(
-                    "give one: queuemail server set {} --secret-file FILE",
+                    "set one: queuemail server set {} --secret-file FILE",
                     shell::quote(server)
                 ))
                 .into());
@@ -230,9 +230,9 @@ fn left_alone(until: SystemTime, earlier: Fault) -> Fault {
     let minutes = left.unwrap_or_default().as_secs() / 60 + 1;
     earlier.hint(match minutes {
         0..=60 => format!(
-            "an account that is locked is left alone, and the password tried again in {minutes} minutes at the earliest; force one attempt: queuemail token get --fresh"
+            "the account is locked; queuemail tries the password again after {minutes} minutes; to force one attempt: queuemail token get --fresh"
         ),
-        _ => "this password was refused before and is not tried again, lest the account be locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
+        _ => "this password was refused before; queuemail does not try it again, so that the account is not locked; set the right one, or force one attempt: queuemail token get --fresh".to_owned(),
     })
 }
 

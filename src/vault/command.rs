@@ -1,7 +1,7 @@
 //! A program of the administrator. One word and a name follow its own arguments:
 //!
 //! - `get NAME` prints the secret,
-//! - `store NAME` reads it on standard input, all of it, and keeps it in place of any other,
+//! - `store NAME` reads it on standard input, all of it, and keeps it instead of any other,
 //! - `erase NAME` erases it.
 //!
 //! Exit code 0: done; 66: nothing of this name is there; 75: try later; any other: it failed. It
@@ -24,7 +24,7 @@ pub fn put(words: &[String], name: &str, secret: &Secret) -> Result<(), Fault> {
     match run(words, "store", name, Some(secret))? {
         Some(_) => Ok(()),
         None => Err(Fault::config(format!(
-            "it ended with exit code {NOTHING_THERE} when it was to store"
+            "it ended with exit code {NOTHING_THERE} for `store`"
         ))),
     }
 }

@@ -57,7 +57,7 @@ fn reachable() -> Result<(), Fault> {
     match is_there() {
         true => Ok(()),
         false => Err(Fault::config("DBUS_SESSION_BUS_ADDRESS is not set")
-            .hint("in a crontab, while the person is signed in: DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/UID/bus")
-            .hint("a server has no desktop: without that variable, `token_store: keyring` is the kernel's keyring")),
+            .hint("in a crontab, while the user is signed in: DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/UID/bus")
+            .hint("a server has no desktop: without that variable, `token_store: keyring` uses the kernel's keyring")),
     }
 }

@@ -35,7 +35,7 @@ pub fn put(name: &str, secret: &Secret) -> Result<(), Fault> {
         .map(drop)
         .map_err(|fault| match fault.cause {
             Some(Cause::StoreFull) => fault.hint(
-                "the kernel gives each user some octets for keys, of which a token takes up to 4000; more: sysctl kernel.keys.maxbytes=200000",
+                "the kernel limits the bytes for keys of each user, and a token needs up to 4000; raise the limit: sysctl kernel.keys.maxbytes=200000",
             ),
             _ => fault,
         })
@@ -51,7 +51,7 @@ fn key(name: &str) -> String {
     format!("%user:queuemail-token:{name}")
 }
 
-/// Links the persistent keyring, which also begins its three days anew; gives its number.
+/// Links the persistent keyring, which also begins its three days again; gives its number.
 fn keyring() -> Result<String, Fault> {
     let mut found = None;
     for place in ["@s", "@u"] {

@@ -39,7 +39,7 @@ impl Vault {
     }
 
     /// True if the configuration lets tokens stay here: in either keyring, since cron, which
-    /// knows no desktop, is no reason to move them.
+    /// knows no desktop, is not a reason to move them.
     pub fn suits(&self, store: Option<&TokenStore>) -> bool {
         match (self, store) {
             (_, None) => false,
@@ -133,11 +133,11 @@ impl Vault {
         let differs = match self.get(name)? {
             Some(kept) if kept == *secret => return Ok(()),
             Some(kept) => format!(
-                "of {} octets that were written, {} others are read",
+                "wrote {} bytes, but read {} other bytes back",
                 secret.expose().len(),
                 kept.expose().len()
             ),
-            None => "what was written is not there".to_owned(),
+            None => "the written value is missing".to_owned(),
         };
         Err(cannot(Fault::config(differs)))
     }
@@ -162,7 +162,7 @@ impl Vault {
         match self.get(&name)? {
             None => Ok(()),
             Some(_) => {
-                let fault = Fault::config("what was erased is there still");
+                let fault = Fault::config("the erased value still exists");
                 Err(self.cannot("erase in", fault))
             }
         }
@@ -194,12 +194,12 @@ fn ask(
         Ok(output) => return Ok(Some(output)),
         Err(NoSecret::Other(fault)) => return Err(fault),
         Err(NoSecret::NotThere) => {
-            let fault = Fault::config(format!("command `{program}` is not there"));
+            let fault = Fault::config(format!("command `{program}` does not exist"));
             return Err(match package {
                 Some(package) => fault.hint(format!(
                     "install it (on Debian: apt-get install {package}), or keep tokens elsewhere: `token_store` in the configuration"
                 )),
-                None => fault.hint("give its full path: cron has a short PATH"),
+                None => fault.hint("use its full path: cron has a short PATH"),
             });
         }
         Err(NoSecret::Ended(code, said)) => (code, said),

@@ -418,7 +418,7 @@ fn where_the_parser_knows_no_place() {
     world
         .run(["config", "validate"])
         .fails(78)
-        .mentions("merge keys are not read");
+        .mentions("merge keys are not supported");
 }
 
 #[test]
@@ -429,15 +429,18 @@ fn a_delivery_that_cannot_be() {
             "eml:/mail/{customer}",
             "use {queue}, {address}, {folder}, {language}",
         ),
-        ("command:sh -c 'echo {x}'", "`{x}` is no placeholder"),
+        ("command:sh -c 'echo {x}'", "`{x}` is not a placeholder"),
         ("command:sh -c \\\"exit", "a quote is not closed"),
         ("command:'' ", "names no program"),
-        ("command:tee log | handler", "write sh -c '…'"),
+        (
+            "command:tee log | handler",
+            "put the command into sh -c '…'",
+        ),
         ("command:true && handler", "`&&` needs a shell"),
         ("command:handler $(id)", "`$` needs a shell"),
         ("lmtp:mail.example", "names no mail store"),
         ("lmtp:mail.example:99999", "names no mail store"),
-        ("lmtp-plain:/run/lmtp", "give lmtp-plain:HOST:PORT"),
+        ("lmtp-plain:/run/lmtp", "use lmtp-plain:HOST:PORT"),
     ] {
         let world = World::with_config(&with("maildir:~/Mail/{queue}", target));
         world
@@ -492,20 +495,20 @@ fn mail_that_would_come_again_where_it_is_moved_to() {
             .run(["config", "validate"])
             .fails(78)
             .mentions(column)
-            .mentions("is fetched too: each message would come again");
+            .mentions("is also fetched: each message would be fetched again");
     }
     let world = World::with_config(GOOD);
     world
         .run(["queue", "set", "support", "--after", "move:INBOX"])
         .fails(64)
-        .mentions("is fetched too");
+        .mentions("is also fetched");
     world
         .run(["queue", "set", "support", "--after", "move:Done"])
         .succeeds();
     world
         .run(["fetch", "--after", "move:inbox"])
         .fails(64)
-        .mentions("`inbox` is fetched too: each message would come again");
+        .mentions("`inbox` is also fetched: each message would be fetched again");
 }
 
 /// What is to be pasted is one word for a shell, whatever it is called.
@@ -576,13 +579,13 @@ queues:
     for ran in [ran, piped] {
         for words in [
             "no server `Cntoso`",
-            "address `A@contoso.com` twice",
-            "queue `support` twice",
+            "address `A@contoso.com` is defined twice",
+            "queue `support` is defined twice",
             "no server `Fabrikam`",
         ] {
             assert_eq!(ran.stderr.matches(words).count(), 1, "{words}: {ran}");
         }
-        assert!(!ran.stderr.contains("more mistake"), "{ran}");
+        assert!(!ran.stderr.contains("more problem"), "{ran}");
     }
     // Of very many only some are shown, and how many there are.
     let more: String = (0..60)
@@ -596,10 +599,10 @@ queues:
         .run(["config", "validate", "-"])
         .stdin(format!("{text}{more}"))
         .fails(78)
-        .mentions("the file holds 14 more mistakes");
+        .mentions("the file has 14 more problems");
     assert_eq!(ran.stderr.matches("error: ").count(), 50, "{ran}");
     // Other commands show the first.
     let ran = world.run(["queue", "list"]).fails(78);
     assert_eq!(ran.stderr.matches("error: ").count(), 1, "{ran}");
-    ran.mentions("the file holds 3 more mistakes");
+    ran.mentions("the file has 3 more problems");
 }

@@ -30,7 +30,7 @@ fn the_date_is_recorded_with_the_secret_and_goes_with_it() {
     world
         .run(["server", "set", "Contoso", "--secret-expires", "30.11.2027"])
         .fails(64)
-        .mentions("`30.11.2027` is no day: write it as YYYY-MM-DD");
+        .mentions("`30.11.2027` is not a date: write it as YYYY-MM-DD");
     // Another secret has another end.
     world
         .run(["server", "set", "Contoso", "--secret-expires", "2027-11-30"])

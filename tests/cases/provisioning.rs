@@ -343,7 +343,7 @@ fn every_credential_has_its_options() {
     set(&["--certificate-passphrase-stdin", "--secret-stdin"])
         .stdin("x\n")
         .fails(64)
-        .mentions("cannot hold both `--secret-stdin` and `--certificate-passphrase-stdin`");
+        .mentions("cannot be both `--secret-stdin` and `--certificate-passphrase-stdin`");
     assert_eq!(
         credential(&["--federated-token-env-file", "AZURE_FEDERATED_TOKEN_FILE"]),
         "federated token env_file AZURE_FEDERATED_TOKEN_FILE"

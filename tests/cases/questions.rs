@@ -81,12 +81,12 @@ fn a_server_is_asked_for_and_checked_as_one_types() -> Result<(), Error> {
     let mut t = terminal(&world, &["server", "add"])?;
     choose(&mut t, "Kind of server", 0)?;
     answer(&mut t, "Name of the server", "Contoso's")?;
-    refused(&mut t, "Tenant", "contoso", "is no tenant")?;
+    refused(&mut t, "Tenant", "contoso", "is not a tenant")?;
     answer(&mut t, "Tenant", "contoso.com")?;
     choose(&mut t, "Authentication type", 0)?;
-    refused(&mut t, "Application (client) ID", "myapp", "is no GUID")?;
+    refused(&mut t, "Application (client) ID", "myapp", "is not a GUID")?;
     answer(&mut t, "Application (client) ID", CLIENT_ID)?;
-    choose(&mut t, "The app proves itself with a", 0)?;
+    choose(&mut t, "How the app authenticates", 0)?;
     refused(
         &mut t,
         "Day on which",
@@ -146,13 +146,8 @@ fn only_what_is_missing_is_asked_for() -> Result<(), Error> {
         "Tenant",
         "https://login.microsoftonline.us/contoso.com/v2.0",
     )?;
-    choose(&mut t, "The app proves itself with a", 1)?;
-    refused(
-        &mut t,
-        "File of the secret",
-        "no.secret",
-        "there is no file",
-    )?;
+    choose(&mut t, "How the app authenticates", 1)?;
+    refused(&mut t, "File of the secret", "no.secret", "does not exist")?;
     answer(&mut t, "File of the secret", "contoso.secret")?;
     answer(&mut t, "Day on which", "")?;
     let line = line(&t.exp_eof()?);
@@ -179,14 +174,14 @@ fn an_outgoing_server_takes_its_app_from_a_list() -> Result<(), Error> {
         &mut t,
         "Name of the server",
         "Contoso",
-        "there is a server `Contoso` already",
+        "server `Contoso` already exists",
     )?;
     answer(&mut t, "Name of the server", "Contoso out")?;
     // The tenant of the first server is the proposal.
     answer(&mut t, "[contoso.onmicrosoft.com]", "")?;
     choose(&mut t, "Authentication type", 0)?;
     choose(&mut t, "App registration to sign in with", 0)?;
-    refused(&mut t, "Mailbox user", "support", "is no mailbox user")?;
+    refused(&mut t, "Mailbox user", "support", "is not a mailbox user")?;
     answer(&mut t, "Mailbox user", "support@contoso.com")?;
     choose(&mut t, "Send through", 1)?;
     let line = line(&t.exp_eof()?);
@@ -244,27 +239,31 @@ fn a_queue_is_asked_for_and_then_checked() -> Result<(), Error> {
         &mut t,
         "Full e-mail address",
         "support",
-        "is no e-mail address",
+        "is not an e-mail address",
     )?;
     answer(&mut t, "Full e-mail address", "support@contoso.com")?;
     // The servers are listed by name.
-    t.exp_string("Server to read it through")?;
+    t.exp_string("Server for reading it")?;
     t.exp_string("Contoso")?;
     t.exp_string("Here")?;
     t.send(DOWN)?;
     t.send_line("")?;
-    refused(&mut t, "Priority", "high", "is no priority")?;
+    refused(&mut t, "Priority", "high", "is not a priority")?;
     answer(&mut t, "Priority", "10")?;
     answer(&mut t, "Language", "de")?;
     answer(&mut t, "Deliver to", "")?;
     choose(&mut t, "After a message is delivered", 2)?;
     answer(&mut t, "Folder", "Done, all")?;
-    choose(&mut t, "Messages that are there already (2 wait)", 1)?;
+    choose(
+        &mut t,
+        "Messages that are already in the mailbox (2 wait)",
+        1,
+    )?;
     t.exp_string("The same without questions:")?;
     let shown = t.exp_string("Check now that it works?")?;
     t.send_line("y")?;
     let checked = t.exp_eof()?;
-    assert!(checked.contains("INBOX holds 2 messages"), "{checked}");
+    assert!(checked.contains("INBOX contains 2 messages"), "{checked}");
     let line = line(&format!("The same without questions:{shown}"));
     assert_eq!(
         line,
@@ -305,14 +304,14 @@ fn a_persons_password_is_not_shown() -> Result<(), Error> {
             "1",
         ],
     )?;
-    choose(&mut t, "Server to read it through", 1)?;
+    choose(&mut t, "Server for reading it", 1)?;
     answer(&mut t, "Language", "")?;
     answer(&mut t, "Account that signs in", "reader@contoso.com")?;
     choose(&mut t, "How `reader@contoso.com` signs in", 1)?;
     answer(&mut t, "Deliver to", "mbox:/var/mail/support")?;
     choose(&mut t, "After a message is delivered", 0)?;
-    choose(&mut t, "Messages that are there already", 2)?;
-    refused(&mut t, "First day", "tomorrow", "is no day")?;
+    choose(&mut t, "Messages that are already in the mailbox", 2)?;
+    refused(&mut t, "First day", "tomorrow", "is not a date")?;
     answer(&mut t, "First day", "2026-11-01")?;
     answer(&mut t, "Password of mailbox `a@contoso.com`", "hunter2")?;
     let shown = t.exp_string("Check now that it works?")?;
@@ -426,7 +425,7 @@ fn no_question_where_questions_are_forbidden() -> Result<(), Error> {
         (&["queue", "add", "--no-input"], "`QUEUE`"),
     ] {
         let said = terminal(&world, args)?.exp_eof()?;
-        let words = format!("{missing} is needed, and `--no-input` forbids to ask");
+        let words = format!("{missing} is missing, and `--no-input` does not allow questions");
         assert!(said.contains(&words), "{said}");
     }
     world.run(["server", "add"]).fails(64).says("missing_kind");
@@ -483,7 +482,7 @@ fn what_cannot_be_taken_back_is_asked_for() -> Result<(), Error> {
     t.send_line("n")?;
     ends(t, 64)?;
     let said = ends(terminal(&world, &["token", "forget", "--all", "--yes"])?, 0)?;
-    assert_eq!(said.trim(), "forgot 0 tokens");
+    assert_eq!(said.trim(), "erased 0 tokens");
     Ok(())
 }
 

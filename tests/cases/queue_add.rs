@@ -247,6 +247,6 @@ fn what_is_lacking_is_said_at_once() {
         .run(["queue", "add", "--from-file", "-", "--server", "Contoso"])
         .stdin(list)
         .succeeds()
-        .mentions("warning: 4 more of this kind");
+        .mentions("warning: 4 more warnings of this kind");
     assert_eq!(ran.stderr.matches("warning: ").count(), 6, "{ran}");
 }

@@ -602,7 +602,7 @@ esac
     let told = office.written.lock().unwrap();
     assert!(
         told.iter()
-            .any(|w| String::from_utf8_lossy(&w.text).contains("is not kept"))
+            .any(|w| String::from_utf8_lossy(&w.text).contains("but not kept"))
     );
     drop(told);
     let (secrets, tokens) = office.canaries();

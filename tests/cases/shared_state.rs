@@ -123,16 +123,13 @@ fn the_tables_are_made_by_init_and_never_by_fetch() {
     office.desk.deliver(0..1);
     for args in [&["fetch"][..], &["state", "show"], &["status"]] {
         let ran = office.run(args).fails(78);
-        tells(
-            ran,
-            &["there is no state in the database", "queuemail state init"],
-        );
+        tells(ran, &["contains no state", "queuemail state init"]);
     }
     assert!(office.desk.maildir(MAIL).is_empty());
     office
         .run(&["state", "init"])
         .succeeds()
-        .shows("made the tables");
+        .shows("created the tables");
     office
         .run(&["state", "init"])
         .succeeds()
@@ -279,7 +276,10 @@ fn mail_comes_once_by_tls_with_a_password_in_the_file() {
     shown.shows("(set)").hides(PASSWORD);
     // The file holds a secret now.
     world.chmod(&world.config_path(), 0o644);
-    tells(world.run(["fetch"]).fails(78), &["holds a secret", "chmod"]);
+    tells(
+        world.run(["fetch"]).fails(78),
+        &["contains a secret", "chmod"],
+    );
     let mistake = world
         .config()
         .replacen("sslmode=verify-full", "sslmode=prefer", 1);
@@ -828,7 +828,7 @@ fn a_token_endpoint_that_asks_one_host_to_wait_is_left_alone_by_all() {
     };
     get("a").fails(75);
     let asked = home.asked();
-    get("b").fails(75).says("asked us to wait");
+    get("b").fails(75).says("requested a wait");
     assert_eq!(home.asked(), asked, "the other host does not ask");
 }
 

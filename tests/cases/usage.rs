@@ -42,7 +42,7 @@ fn no_limit_of_a_fetch_is_nothing() {
         world
             .run(["fetch", option, "0"])
             .fails(64)
-            .mentions("`0` is no value of");
+            .mentions("invalid value `0` for");
     }
 }
 
@@ -158,15 +158,15 @@ fn the_hint_for_a_password_is_a_command_that_works() {
 fn what_is_missing_is_said_in_json_too() {
     let world = World::new();
     for (args, words) in [
-        (&["--json"][..], "`queuemail` needs a command"),
-        (&["--json", "queue"], "`queuemail queue` needs a command"),
+        (&["--json"][..], "`queuemail` needs a subcommand"),
+        (&["--json", "queue"], "`queuemail queue` needs a subcommand"),
     ] {
         world.run(args).fails(64).mentions(words);
     }
     world
         .run(["server", "add", "incoming", "C", "--client-secret", "x"])
         .fails(64)
-        .mentions("give it by `--secret-stdin`");
+        .mentions("use `--secret-stdin`");
 }
 
 #[test]
@@ -193,5 +193,5 @@ fn without_a_home_what_needs_no_state_works() {
     let ran = run(&["fetch"]);
     assert_eq!(ran.status.code(), Some(64));
     let err = String::from_utf8_lossy(&ran.stderr).into_owned();
-    assert!(err.contains("there is no place for the state"), "{err}");
+    assert!(err.contains("the state has no folder"), "{err}");
 }

@@ -151,8 +151,7 @@ fn a_closed_way_is_no_fault_where_the_other_is_open() {
         .collect();
     assert_eq!(closed.len(), 2, "{json:#}");
     assert!(
-        closed[0]
-            .starts_with("closed to us, so graph: the token lacks the role `IMAP.AccessAsApp`")
+        closed[0].starts_with("not allowed, so graph: the token lacks the role `IMAP.AccessAsApp`")
     );
 }
 
@@ -199,7 +198,7 @@ fn a_mailbox_that_is_not_there_proves_nothing() {
     assert_eq!(last["step"], "refused");
     let sentence = last["verdict"]["sentence"].as_str().unwrap();
     assert!(
-        sentence.contains("there is no mailbox `coe@contoso.com`, so nothing was refused"),
+        sentence.contains("mailbox `coe@contoso.com` does not exist, so this proves nothing"),
         "{sentence}"
     );
     home.standin

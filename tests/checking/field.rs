@@ -2,7 +2,9 @@
 //! played, and what is said of it compared word for word. Most show in `check`; those that show
 //! when a message is fetched or sent are told there, and some are no fault at all.
 
-use super::{SUPPORT, by_graph, check, office, office_with, rewrite, same_words, steps, tame};
+use super::{
+    SUPPORT, by_graph, check, office, office_with, rewrite, same_each_run, same_words, steps,
+};
 use crate::sending::pipe;
 use crate::standin::{GraphFault, ImapFault, SmtpAt, SmtpFault, UidFault};
 use crate::tokens::{CLIENT, Home, Ran};
@@ -215,7 +217,7 @@ fn every_situation_is_played() {
 #[track_caller]
 fn tells(home: &Home, ran: Ran, code: i32, name: &str) {
     let ran = ran.fails(code);
-    same_words("field", name, &tame(home, &ran.err));
+    same_words("field", name, &same_each_run(home, &ran.err));
 }
 
 const MESSAGE: &str = "From: support@contoso.com\nTo: anna@example.com\nMessage-ID: <1@contoso.com>\nDate: Mon, 23 Nov 2026 14:02:00 +0100\nSubject: Hello\n\nHello\n";
@@ -399,7 +401,7 @@ fn whether_it_may_send_as_another_shows_later() {
             (&last["step"], &last["result"]),
             (&"send-as".into(), &"untested".into())
         );
-        let sentence = tame(&home, last["verdict"]["sentence"].as_str().unwrap()) + "\n";
+        let sentence = same_each_run(&home, last["verdict"]["sentence"].as_str().unwrap()) + "\n";
         same_words("check", name, &sentence);
     }
 }

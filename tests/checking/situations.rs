@@ -282,7 +282,7 @@ fn a_certificate_of_other_names_has_a_remedy_of_its_own() {
         );
         let ran = home.run(&["fetch", "--deliver", "stdout"]);
         assert_eq!(ran.code, 69, "{ran:?}");
-        assert!(ran.err.contains("it is for other names"), "{ran:?}");
+        assert!(ran.err.contains("it has other names"), "{ran:?}");
         assert!(!ran.err.contains("ca_file"), "{ran:?}");
     }
 }

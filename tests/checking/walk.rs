@@ -1,6 +1,6 @@
 //! The walk itself: what it shows, that it changes nothing, and that it goes on after a cross.
 
-use super::{SUPPORT, check, office, office_with, rewrite, steps, tame};
+use super::{SUPPORT, check, office, office_with, rewrite, same_each_run, steps};
 use crate::standin::TokenFault;
 use crate::tokens::{CLIENT, Home, Ran};
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ fn lines(home: &Home, text: &str) -> Vec<String> {
             if let Some(at) = words.iter().position(|w| w.starts_with("127.0.0.1:")) {
                 words.truncate(at);
             }
-            tame(home, &words.join(" "))
+            same_each_run(home, &words.join(" "))
         })
         .collect()
 }
@@ -56,24 +56,24 @@ fn every_step_is_shown_and_nothing_changed() {
 support@contoso.com (queue support)
 ok configuration server Contoso (imaps://localhost:993)
 ok files a secret, 1 file can be read
-ok token as the app itself
-ok claims for Exchange Online: IMAP, POP and SMTP; roles IMAP.AccessAsApp, SMTP.SendAsApp; tenant 11111111-2222-3333-4444-555555555555; app 22222222-3333-4444-5555-666666666666; for 59 min
+ok token as the app
+ok claims for Exchange Online: IMAP, POP and SMTP; roles IMAP.AccessAsApp, SMTP.SendAsApp; tenant 11111111-2222-3333-4444-555555555555; app 22222222-3333-4444-5555-666666666666; valid for 59 min
 ok name localhost:
 ok connection
 ok tls certificate expires
 ok sign-in as support@contoso.com
-ok mailbox INBOX holds 1 message
+ok mailbox INBOX contains 1 message
 ok folders INBOX (1 message, which the first fetch delivers)
-ok rights to move to Done, which the first fetch will make
-ok delivery maildir HOME/mail: will be made
+ok rights to move to Done, which the first fetch will create
+ok delivery maildir HOME/mail: will be created
 ok outgoing server Contoso out (smtp://localhost:587)
-ok smtp token as the app itself
-ok smtp claims for Exchange Online: IMAP, POP and SMTP; roles IMAP.AccessAsApp, SMTP.SendAsApp; tenant 11111111-2222-3333-4444-555555555555; app 22222222-3333-4444-5555-666666666666; for 59 min
+ok smtp token as the app
+ok smtp claims for Exchange Online: IMAP, POP and SMTP; roles IMAP.AccessAsApp, SMTP.SendAsApp; tenant 11111111-2222-3333-4444-555555555555; app 22222222-3333-4444-5555-666666666666; valid for 59 min
 ok smtp name localhost:
 ok smtp connection
 ok smtp tls certificate expires
 ok smtp sign-in as support@contoso.com
-ok send-as it sends as itself";
+ok send-as it sends as its own address";
     assert_eq!(lines(&home, &ran.out), expected.lines().collect::<Vec<_>>());
     // Beside the state, which keeps the token, nothing is other than before.
     let mut after = files(home.folder.path());

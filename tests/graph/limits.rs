@@ -94,7 +94,7 @@ fn sending_waits_while_others_use_the_mailbox() {
     // Some answer so with the status of a refusal for good.
     let fault = GraphFault::Error(403, "activityLimitReached", words, Some(600));
     office.m365.faults().graph.next(1, "/inbox", fault);
-    office.fetch().fails(75).mentions("asks to wait");
+    office.fetch().fails(75).mentions("requests a wait");
     let asked = office.requests("/v1.0/");
     office.world.run(["fetch", "support"]).fails(75);
     assert_eq!(office.requests("/v1.0/"), asked, "the wait is remembered");

@@ -105,10 +105,7 @@ fn the_token_is_not_taken_to_another_host() {
     let faults = &office.m365.faults().graph;
     faults.page.store(1, SeqCst);
     *faults.foreign_link.lock().unwrap() = Some("127.0.0.1".into());
-    office
-        .fetch()
-        .fails(69)
-        .mentions("a link that leads elsewhere");
+    office.fetch().fails(69).mentions("a link to another host");
     assert_eq!(office.requests("delta"), 1);
 }
 

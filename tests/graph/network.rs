@@ -92,7 +92,7 @@ fn a_certificate_whose_subject_alone_names_the_host_is_refused() {
             };
             run.fails(69)
                 .mentions("certificate of `localhost` is not trusted: it has no subjectAltName")
-                .mentions("must reissue the certificate with subjectAltName=DNS:localhost");
+                .mentions("to reissue the certificate with subjectAltName=DNS:localhost");
             office.holds([]);
             assert_eq!(office.m365.submitted().len(), 0);
         }

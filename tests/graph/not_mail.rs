@@ -54,7 +54,7 @@ fn a_proxy_that_removes_every_length_counts_against_no_message() {
             .fetch()
             .fails(75)
             .mentions("do not say where they end")
-            .mentions("let it pass `localhost` through unchanged");
+            .mentions("exclude `localhost` from the inspection");
         assert_eq!(office.m365.graph_ids(SUPPORT, "INBOX"), ids);
         faults.heal();
     }

@@ -92,7 +92,7 @@ fn mail_comes_though_the_server_cannot_be_told_what_is_delivered() {
     office
         .fetch()
         .fails(69)
-        .mentions("cannot look whether messages are there");
+        .mentions("cannot check whether messages exist");
     office.holds(0..3);
     faults.heal();
     office.fetch().succeeds().says_nothing();
@@ -121,7 +121,7 @@ fn a_long_wait_ends_the_run_and_holds_for_the_next() {
     office
         .fetch()
         .fails(75)
-        .mentions("asks to wait")
+        .mentions("requests a wait")
         .mentions("server said: ApplicationThrottled: Words of the server.")
         .mentions("request-id");
     let asked = office.requests("/v1.0/");
@@ -163,7 +163,7 @@ fn a_mailbox_that_moves_between_the_ways_is_not_delivered_again() {
         .world
         .run(["fetch", "-v"])
         .succeeds()
-        .mentions("have the ids of Graph now")
+        .mentions("now have the IDs of Graph")
         .mentions("7 recognised");
     office.holds(0..8);
     office.fetch().succeeds().says_nothing();

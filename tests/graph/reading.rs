@@ -103,7 +103,7 @@ fn a_server_that_says_so_and_does_nothing_is_found_out() {
     office.configure("graph", "        after_fetch: seen\n");
     office.deliver("INBOX", 0);
     office.m365.faults().graph.idle.store(true, SeqCst);
-    office.fetch().fails(75).mentions("1 of 1 are as they were");
+    office.fetch().fails(75).mentions("1 of 1 are unchanged");
     office.m365.faults().graph.idle.store(false, SeqCst);
     office.change_state("UPDATE message SET next_attempt = 0");
     office.fetch().succeeds().says_nothing();

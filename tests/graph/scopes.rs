@@ -207,7 +207,7 @@ fn a_throttled_folder_ends_the_run_and_charges_nobody() {
     let throttled = || error(429, "ApplicationThrottled", Some(300));
     faults.next(9, &ids[1], throttled());
     faults.next(9, &format!("={}", folder_id("INBOX")), throttled());
-    office.fetch().fails(75).mentions("asks to wait");
+    office.fetch().fails(75).mentions("requests a wait");
     faults.heal();
     office.change_state("DELETE FROM wait");
     office.fetch().succeeds().says_nothing();

@@ -97,7 +97,7 @@ fn what_graph_cannot_say_is_refused_before_anything_is_sent() {
     let office = Office::new("graph");
     send(&office, &["anna@fabrikam.example"])
         .fails(69)
-        .mentions("ben@fabrikam.example are not to get this message; send it through SMTP");
+        .mentions("ben@fabrikam.example must not get this message; send it through SMTP");
     assert_eq!(office.requests("/v1.0/"), 0);
 }
 
@@ -139,7 +139,7 @@ fn refusals_of_the_message_and_of_the_mailbox_have_their_codes() {
         (
             error(429, "ApplicationThrottled", Some(120)),
             75,
-            "asks to wait",
+            "requests a wait",
         ),
     ] {
         faults.next(1, "sendMail", fault);
@@ -466,7 +466,7 @@ fn a_large_message_that_would_change_is_refused_with_the_reason() {
                 "multipart/signed; protocol=\"application/pkcs7-signature\"",
                 1,
             ),
-            "its part `multipart/signed` may not be taken apart",
+            "its part `multipart/signed` must stay in one piece",
         ),
         (
             rich.replace(
@@ -479,7 +479,7 @@ fn a_large_message_that_would_change_is_refused_with_the_reason() {
         let ran = send_large(&office, &text);
         assert_eq!(ran.code, 69, "{ran}");
         ran.mentions(
-            "octets without the attachments that can be uploaded, and Graph takes 2240000",
+            "bytes without the attachments that can be uploaded, and Graph accepts 2240000",
         )
         .mentions(why)
         .mentions("send it through SMTP");
@@ -557,7 +557,10 @@ fn an_unknown_outcome_is_kept_and_sent_items_decides() {
         assert_eq!(sent(&office), 1, "{body}");
     }
     let ran = office.world.run(["outbox", "retry", "1"]).succeeds();
-    assert!(ran.stdout.contains("holds it"), "{ran}");
+    assert!(
+        ran.stdout.contains("so it was sent and is not sent again"),
+        "{ran}"
+    );
     assert_eq!(sent(&office), 1);
     // What cannot leave now waits for the service's own time.
     office
@@ -570,7 +573,7 @@ fn an_unknown_outcome_is_kept_and_sent_items_decides() {
     assert_eq!(ran.json()["outbox"][0]["state"], "waiting", "{ran}");
     send(&office, &["-t"])
         .fails(75)
-        .mentions("asked us to wait");
+        .mentions("requested a wait");
 }
 
 #[test]
@@ -588,7 +591,10 @@ fn sent_items_are_looked_into_by_the_way_that_a_fetch_found() {
     faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
     send(&office, &["-t", "--outbox"]).fails(76);
     let ran = office.world.run(["outbox", "retry", "1"]).succeeds();
-    assert!(ran.stdout.contains("holds it"), "{ran}");
+    assert!(
+        ran.stdout.contains("so it was sent and is not sent again"),
+        "{ran}"
+    );
     assert_eq!(by_imap(&office), asked, "IMAP is known to be closed");
     // Where the way that was found closes, the other one is taken.
     office.m365.set_imap_enabled(SUPPORT, true);
@@ -598,7 +604,10 @@ fn sent_items_are_looked_into_by_the_way_that_a_fetch_found() {
     faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
     send(&office, &["-t", "--outbox"]).fails(76);
     let ran = office.world.run(["outbox", "retry", "2"]).succeeds();
-    assert!(ran.stdout.contains("holds it"), "{ran}");
+    assert!(
+        ran.stdout.contains("so it was sent and is not sent again"),
+        "{ran}"
+    );
     assert!(by_imap(&office) > asked);
 }
 

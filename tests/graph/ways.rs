@@ -92,7 +92,7 @@ fn a_role_in_exchange_opens_graph_though_no_token_names_it() {
         .mentions("the token has no permission for imap");
     given.lock().unwrap().insert(SUPPORT.into());
     office.world.run(["fetch", "-v"]).succeeds().mentions(
-        "is read by graph: the token names no permission, Exchange gives one (RBAC for Applications)",
+        "is read by graph: the token contains no permission, Exchange grants one (RBAC for Applications)",
     );
     office.holds([0]);
     // It is remembered, and looked for again when it is taken away.
@@ -114,7 +114,7 @@ fn a_role_in_exchange_lets_send_what_no_token_names() {
     assert!(office.m365.submitted().is_empty());
     // What only a message would show is no success of `check`.
     let checked = office.world.run(["check"]).fails(77);
-    let words = "unless Exchange gives it (RBAC for Applications), which only a message shows";
+    let words = "unless Exchange grants it (RBAC for Applications), which shows only when a message is sent";
     assert!(checked.stdout.contains(words), "{}", checked.stdout);
     let given = &office.m365.faults().graph.given_by_exchange;
     given.lock().unwrap().insert(SUPPORT.into());
@@ -123,7 +123,7 @@ fn a_role_in_exchange_lets_send_what_no_token_names() {
     let checked = office.world.run(["check", "-v"]).succeeds();
     let shown = format!("{}{}", checked.stdout, checked.stderr);
     assert!(
-        shown.contains("a message was accepted though the token names no permission"),
+        shown.contains("a message was accepted although the token contains no permission"),
         "{shown}"
     );
 }

@@ -248,6 +248,6 @@ fn a_locked_container_fetches_is_killed_and_goes_on() {
     // Where the user cannot keep the state, nothing is fetched.
     fs::rename(container.path("home"), container.path("away")).unwrap();
     fs::create_dir(container.path("home")).unwrap();
-    let homeless = container.run("homeless", &["fetch"]);
-    assert!(!homeless.status.success(), "{}", said(&homeless));
+    let without_home = container.run("without-home", &["fetch"]);
+    assert!(!without_home.status.success(), "{}", said(&without_home));
 }

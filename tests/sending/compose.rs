@@ -153,11 +153,11 @@ fn nothing_gets_into_the_header_that_does_not_belong_there() {
     for (more, words) in [
         (
             &["--subject", "x\r\nBcc: b@example.com"][..],
-            "--subject holds a control character",
+            "--subject contains a control character",
         ),
         (
             &["--cc", "b@example.com\nX: y"],
-            "--cc holds a control character",
+            "--cc contains a control character",
         ),
         (
             &["--header", "X-A: 1\r\nBcc: b@example.com"],
@@ -171,9 +171,9 @@ fn nothing_gets_into_the_header_that_does_not_belong_there() {
         (&["--header", "X A: 1"], "name of a field"),
         (&["--header", "nothing"], "has no colon"),
         (&["--header", "X-A: 1", "--header", "x-a: 2"], "twice"),
-        (&["--in-reply-to", "<a@b> <c@d>"], "is no Message-ID"),
+        (&["--in-reply-to", "<a@b> <c@d>"], "is not a Message-ID"),
         (&["--to", "root"], "--to"),
-        (&["-F", "x\ny"], "-F holds a control character"),
+        (&["-F", "x\ny"], "-F contains a control character"),
     ] {
         let args = [&fixed[..], more].concat();
         home.run(&args).fails(64).says(words);
@@ -183,10 +183,10 @@ fn nothing_gets_into_the_header_that_does_not_belong_there() {
         .says("`-f` is needed");
     home.run(&["send", "--to", "a@example.com", "-t"])
         .fails(64)
-        .says("does not go with");
+        .says("cannot be used with");
     home.run(&["send", "--subject", "x", "--file", "y"])
         .fails(64)
-        .says("does not go with");
+        .says("cannot be used with");
     home.run(&["send", "-f", "support@contoso.com", "--subject", "x"])
         .fails(64)
         .says("has no recipient");

@@ -49,7 +49,7 @@ fn recipients_of_a_day_are_limited() {
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes()).succeeds();
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(75)
-        .says("`support@contoso.com` has sent as much as outgoing server `out` takes");
+        .says("`support@contoso.com` has reached the limit of outgoing server `out`");
     pipe(&home, &["send", "a@example.com"], MESSAGE.as_bytes()).succeeds();
 }
 
@@ -81,7 +81,7 @@ fn a_message_that_is_too_large_is_refused_before_anything_is_connected() {
     limit(&home, "message_size: 100");
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(69)
-        .says("takes 100 (limits: message_size)");
+        .says("accepts 100 (limits: message_size)");
     assert!(home.standin.log().is_empty());
 }
 
@@ -141,7 +141,7 @@ fn a_message_with_very_many_names_takes_no_time() {
         .into_iter()
         .chain(headers.iter().map(String::as_str))
         .collect();
-    home.run(&args).fails(64).says("a message takes 1000");
+    home.run(&args).fails(64).says("the limit is 1000");
     home.run(&args[..args.len() - 1]).succeeds();
 }
 
@@ -158,7 +158,7 @@ fn a_busy_server_is_left_alone_by_every_process() {
     let before = home.standin.log().len();
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(75)
-        .says("outgoing server `out` asked us to wait")
+        .says("outgoing server `out` requested a wait")
         .says(busy);
     assert_eq!(home.standin.log().len(), before, "nothing was connected");
     // What is kept comes back when the wait is over, not before.

@@ -216,7 +216,7 @@ fn after_five_days_the_queue_of_the_sender_gets_a_report() {
         "Final-Recipient: rfc822; secret@example.com\r\nAction: failed\r\n",
         "text/rfc822-headers",
         "Subject: Re: order\r\n",
-        "given up after five days",
+        "five days without success",
     ] {
         assert!(report.contains(words), "{words}\n{report}");
     }
@@ -253,7 +253,7 @@ fn a_report_that_cannot_be_delivered_stays_and_is_told() {
         .fails(73)
         .says("cannot deliver the report");
     home.run(&["status", "--check"])
-        .says("1 message of the outbox could not be sent, and its sender not be told");
+        .says("1 message of the outbox could not be sent, nor the report to its sender");
     fs::remove_file(home.path("mail")).unwrap();
     home.run(&["outbox", "flush"]).succeeds();
     the_report(&home);
@@ -277,7 +277,7 @@ fn an_unknown_outcome_is_never_repeated_by_itself_and_sent_items_decides() {
     let ran = home.run(&["outbox", "retry", "1"]).succeeds();
     assert!(
         ran.out
-            .contains("Sent Items of `support@contoso.com` holds it"),
+            .contains("it is in Sent Items of `support@contoso.com`"),
         "{ran:?}"
     );
     assert!(outbox(&home).is_empty());
@@ -418,7 +418,7 @@ fn what_was_kept_while_the_clock_was_ahead_leaves_when_it_is_right_again() {
          UPDATE outbox SET next_attempt = next_attempt + 100000000, kept_at = kept_at + 100000000",
     );
     home.run(&["status", "--check"]).says(
-        "1 message of the outbox could not be sent yet, the oldest kept when the clock was wrong",
+        "1 message of the outbox could not be sent yet, the oldest kept while the clock was wrong",
     );
     home.run(&["outbox", "flush"]).succeeds();
     assert!(outbox(&home).is_empty());

@@ -163,7 +163,7 @@ fn a_connection_that_breaks_after_the_end_is_unknown_and_never_repeated() {
     faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(76)
-        .says("error: the connection broke after the message was handed over; it may or may not have been accepted")
+        .says("error: the connection broke after the transfer of the message; it may or may not have been accepted")
         .says("look for Message-ID <1@contoso.com> in Sent Items of `support@contoso.com`");
     assert_eq!(home.standin.submitted().len(), 1);
     // The same through BDAT.
@@ -193,7 +193,7 @@ fn nothing_in_clear_is_believed() {
     *faults.smtp_injection.lock().unwrap() = Some(b"250-x\r\n250 AUTH XOAUTH2\r\n".to_vec());
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(69)
-        .says("in clear after it agreed to start TLS");
+        .says("before TLS after it agreed to STARTTLS");
     *faults.smtp_injection.lock().unwrap() = None;
     faults.smtp_no_starttls.store(true, SeqCst);
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())

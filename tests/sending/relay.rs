@@ -414,7 +414,7 @@ fn a_message_that_cannot_be_kept_is_not_promised() {
     late.read_to_string(&mut said).unwrap();
     assert_eq!(
         said,
-        "421 4.3.0 the relay does not work now; its log says why\r\n"
+        "421 4.3.0 the relay does not work now; see its log\r\n"
     );
     relay.wait_for("version");
     // A relay whose own configuration is gone does not lead its clients to itself.
@@ -494,7 +494,7 @@ fn who_connects_by_tcp_signs_in_where_there_are_passwords() {
     let mut said = String::new();
     late.read_to_string(&mut said).unwrap();
     assert!(said.starts_with("421 4.3.0 "), "{said}");
-    relay.wait_for("holds passwords, and other users can reach it");
+    relay.wait_for("contains passwords, and other users can read it");
     // Nor does one with a line that is none; its content stays untold.
     home.write("relay.passwords", "printer pass word\n");
     let ran = pipe(&home, &["send", "--smtp-session"], b"").says("line 1 of ");

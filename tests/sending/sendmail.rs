@@ -250,7 +250,7 @@ fn by_any_other_name_it_stays_itself() {
     home.run(&["-t"]).fails(64);
     home.run(&["send", "-bd"])
         .fails(64)
-        .says("`-bd` asks to run as a mail server");
+        .says("`-bd` would run as a mail server");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_line_with_a_dot_ends_the_message_unless_told_otherwise() {
     pipe(&home, &["send", "-t"], message.as_bytes())
         .succeeds()
         .says(
-            "warning: the message ends at a line with a single dot; 5 octets after it are not sent",
+            "warning: the message ends at a line with a single dot; 5 bytes after it are not sent",
         );
     pipe(&home, &["send", "-t", "-i"], message.as_bytes()).succeeds();
     pipe(&home, &["send", "-t", "-oi"], message.as_bytes()).succeeds();
@@ -307,7 +307,7 @@ fn octets_that_are_no_lines_arrive_as_they_are_or_not_at_all() {
     *home.standin.faults().smtp_without.lock().unwrap() = vec!["CHUNKING".into()];
     pipe(&home, &["send", "-t"], &open)
         .fails(65)
-        .says("the message's last line has no end");
+        .says("the last line of the message has no line end");
     assert_eq!(home.standin.submitted().len(), 2);
 }
 
@@ -361,7 +361,7 @@ fn what_cannot_be_read_is_refused_and_loses_nobody() {
             "From: support@contoso.com\nTo: root\n\n",
             &["-t"],
             67,
-            "`root` is no full e-mail address",
+            "`root` is not a full e-mail address",
         ),
         (
             "From: support@contoso.com\n\n",
@@ -393,13 +393,13 @@ fn what_cannot_be_read_is_refused_and_loses_nobody() {
             "\nhello\n",
             &["-t"],
             65,
-            "no header that names a recipient: it begins with an empty line",
+            "the header of the message names no recipient: it begins with an empty line",
         ),
         (
             "hello\n",
             &["-t"],
             65,
-            "its first line is none of a header: `hello`",
+            "its first line is not a header field: `hello`",
         ),
         ("Subject: x\n\n", &["a@example.com"], 65, "no From field"),
         (

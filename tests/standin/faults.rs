@@ -85,7 +85,7 @@ pub enum ImapFault {
     Endless(&'static str, &'static str),
     /// So many unsolicited lines before the answer.
     Flood(u64),
-    /// FETCH announces a literal of so many octets.
+    /// FETCH announces a literal of so many bytes.
     LiteralLie(u64),
     /// SEARCH finds nothing, although there is mail.
     NothingFound,

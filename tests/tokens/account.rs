@@ -60,7 +60,7 @@ fn a_password_signs_in_once_and_the_refresh_token_from_then_on() {
 fn a_password_is_marked_where_it_works() {
     let home = home("password: correct horse battery staple");
     let ran = home.run(&["check", "support"]);
-    let mark = format!("as {ADDRESS}, by a password, which does until a second factor (MFA)");
+    let mark = format!("as {ADDRESS}, with a password, which works only without multi-factor");
     assert!(ran.out.contains(&mark), "{}", ran.out);
     configure(&home, "");
     let ran = home.run(&["check", "support"]);
@@ -98,7 +98,7 @@ fn a_wrong_password_is_tried_once() {
     assert_eq!(home.asked(), 1, "cron must not lock the account");
     home.run(&["token", "get", "support"])
         .fails(77)
-        .says("not tried again")
+        .says("does not try it again")
         .never_says("wrong.");
     // A person may insist.
     home.run(&["token", "get", "support", "--fresh"]).fails(77);
@@ -157,7 +157,7 @@ fn what_an_administrator_mends_at_the_account_needs_no_new_password_here() {
         home.run(&["token", "get", "support"])
             .fails(77)
             .says(&format!("AADSTS{code}"))
-            .never_says("not tried again");
+            .never_says("does not try it again");
         home.run(&["token", "get", "support"]).succeeds();
         home.run(&["token", "forget", "--all"]).succeeds();
     }
@@ -177,7 +177,7 @@ fn a_locked_account_is_left_alone_for_an_hour_and_not_for_ever() {
     home.run(&["token", "get", "support"])
         .fails(77)
         .says("AADSTS50053")
-        .says("tried again in 60 minutes at the earliest")
+        .says("tries the password again after 60 minutes")
         .never_says("set the right one");
     assert_eq!(home.asked(), 1, "each attempt keeps it locked");
     state()
@@ -336,7 +336,7 @@ outgoing_servers:
     ));
     home.run(&["token", "get", "out"])
         .fails(78)
-        .says("they belong into `client_id` and `secret`");
+        .says("move them to `client_id` and `secret`");
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn what_is_no_answer_of_a_token_endpoint_is_the_networks_fault() {
     home.standin.faults().token_next(1, TokenFault::BrokenJson);
     home.run(&["token", "get", "support"])
         .fails(75)
-        .says("it breaks off");
+        .says("it is incomplete");
     home.standin.faults().hide_expires_in.store(true, SeqCst);
     home.run(&["token", "get", "support"])
         .fails(69)
@@ -127,7 +127,7 @@ fn a_wait_that_the_server_asks_for_is_kept_by_the_next_process() {
         .says("AADSTS90033");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(75)
-        .says("asked us to wait");
+        .says("requested a wait");
     assert_eq!(home.asked(), 1);
     std::thread::sleep(Duration::from_millis(2100));
     home.run(&["token", "get", "support"]).succeeds();
@@ -205,7 +205,7 @@ fn an_authority_that_is_not_trusted_gets_no_secret() {
         .unwrap();
     super::Ran::from(ran)
         .fails(69)
-        .says("hint: SSL_CERT_FILE names a file that cannot be read or holds no certificate: ls -l /nowhere/ca.pem");
+        .says("hint: SSL_CERT_FILE names a file that cannot be read or contains no certificate: ls -l /nowhere/ca.pem");
 }
 
 #[test]
@@ -228,7 +228,9 @@ fn the_proxy_variables_are_honoured() {
         .never_says("pr0xy-w0rd");
     through("http://proxy.invalid:8080", "")
         .fails(75)
-        .says("cannot reach `localhost` through the proxy `proxy.invalid:8080`: its host is not known")
+        .says(
+            "cannot reach `localhost` through the proxy `proxy.invalid:8080`: its host is unknown",
+        )
         .never_says("getent hosts localhost");
     through("http://127.0.0.1:9", "login.contoso.example, localhost").succeeds();
     through("socks5://127.0.0.1:9", "")
@@ -252,7 +254,7 @@ fn a_redirect_gets_no_secret() {
             .token_next(1, TokenFault::Redirect(target));
         home.run(&["token", "get", "support"])
             .fails(75)
-            .says("secrets are not sent elsewhere");
+            .says("queuemail does not send secrets to another place");
     }
     assert!(other.standin.log().is_empty(), "{:#?}", other.standin.log());
 }

@@ -59,10 +59,10 @@ fn what_is_not_known() {
     let home = Home::new();
     home.run(&["explain", "AADSTS987654321"])
         .fails(64)
-        .says("hint: Microsoft may know: https://login.microsoftonline.com/error?code=987654321");
+        .says("hint: see Microsoft's page: https://login.microsoftonline.com/error?code=987654321");
     home.run(&["explain", "\u{1b}[31mred"])
         .fails(64)
-        .says("nothing is known of")
+        .says("unknown code or text")
         .never_says("\u{1b}");
 }
 

@@ -44,8 +44,8 @@ fn every_format() {
     }
     home.run(&["token", "get", "contoso", "--format", "xoauth2"])
         .fails(64)
-        .says("XOAUTH2 names a mailbox")
-        .says("name a queue or an address");
+        .says("XOAUTH2 needs the address of a mailbox")
+        .says("use a queue or an address");
     assert_eq!(home.asked(), 1);
 }
 
@@ -62,7 +62,7 @@ fn claims_in_plain_words() {
         &format!("app:      {CLIENT} (queuemail)"),
         "roles:    IMAP.AccessAsApp, SMTP.SendAsApp",
         ", in 59 minutes",
-        "user:     none, the app signs in as itself (object ID ",
+        "user:     none, the app signs in (object ID ",
     ] {
         assert!(ran.out.contains(line), "{line:?} in {}", ran.out);
     }
@@ -95,7 +95,7 @@ fn a_token_that_says_nothing_is_an_object_too() {
     let claims = ["token", "get", "support", "--format", "claims"];
     let told = home.run(&claims).succeeds();
     assert!(told.out.starts_with("expires: "), "{told:?}");
-    let told = told.says("warning: the token is no JWT");
+    let told = told.says("warning: the token is not a JWT");
     assert_eq!(told.out.lines().count(), 1, "{told:?}");
     let json = home.run(&[&["--json"], &claims[..]].concat()).succeeds();
     let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
@@ -140,7 +140,7 @@ fn names_that_are_unknown_or_not_clear() {
     ));
     home.run(&["token", "get", "support"])
         .fails(64)
-        .says("name one: support@contoso.com, hilfe@contoso.com");
+        .says("choose one: support@contoso.com, hilfe@contoso.com");
     home.run(&["token", "get", "HILFE@contoso.com"]).succeeds();
 }
 

@@ -79,7 +79,7 @@ fn a_device_code_signs_in_once_for_all() {
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(json["tokens"].as_array().unwrap().len(), 3);
     let gone = home.run(&["token", "forget", "support"]).succeeds();
-    assert_eq!(gone.out, "forgot 3 tokens\n");
+    assert_eq!(gone.out, "erased 3 tokens\n");
     home.run(&["token", "get", "support"])
         .fails(77)
         .says("nobody has signed in");
@@ -96,7 +96,7 @@ fn a_device_code_that_is_declined_or_expires() {
     home.standin.decline_devices();
     finish(child)
         .fails(77)
-        .says("error: cannot sign `support@contoso.com` in")
+        .says("error: cannot sign in `support@contoso.com`")
         .says("authorization_declined");
     home.standin.faults().device_lifetime.store(1, SeqCst);
     let (child, _) = start(
@@ -261,12 +261,13 @@ fn an_address_that_is_pasted_signs_in() {
         let page = t.read_line().unwrap();
         let target = location(&browse(&home, &page));
         assert!(target.starts_with("http://localhost/?"), "{target}");
-        t.exp_string("address at which the browser ends").unwrap();
+        t.exp_string("address from the browser's address bar")
+            .unwrap();
         t.send_line(&paste(target)).unwrap();
         t.exp_eof().unwrap()
     };
     let said = login(&|_| "http://localhost/".into());
-    assert!(said.contains("this address brings no code"), "{said}");
+    assert!(said.contains("this address contains no code"), "{said}");
     let said = login(&|target| target.replace("state=", "state=x"));
     assert!(said.contains("its state differs"), "{said}");
     // RFC 9207: an authority that says who it is.
@@ -280,7 +281,7 @@ fn an_address_that_is_pasted_signs_in() {
     home.run(&["token", "get", "support"]).succeeds();
     home.run(&["token", "login", "support", "--no-browser"])
         .fails(64)
-        .says("asks on a terminal");
+        .says("needs a terminal");
 }
 
 /// Any page and program of this host can send a browser, or itself, to the port that we wait at.
@@ -394,7 +395,7 @@ fn a_browser_is_given_the_page_and_a_refusal_repeats_no_state() {
     let ran = finish(child)
         .fails(77)
         .says("server said: access_denied: of ");
-    let (_, after) = ran.err.split_once("came back with a refusal").unwrap();
+    let (_, after) = ran.err.split_once("in the browser was refused").unwrap();
     assert!(!after.contains(&field("state")), "{after}");
 }
 
@@ -404,7 +405,7 @@ fn a_server_that_signs_in_as_itself_needs_nobody() {
     home.service("secret: 's3cret~+&='");
     home.run(&["token", "login", "support"])
         .fails(64)
-        .says("nobody needs to sign in");
+        .says("no person needs to sign in");
     home.run(&["token", "login", "contoso"]).fails(64);
 }
 
@@ -451,7 +452,7 @@ queues:{}        sender: true
     let login = format!("queuemail token login {ADDRESS} --for smtp");
     // Who signs in to read is told at once that this is not all.
     sign_in(&["support"], ADDRESS).says(&format!(
-        "warning: `people out`, through which `{ADDRESS}` sends, needs a sign-in of its own: {login}\n"
+        "warning: `people out`, through which `{ADDRESS}` sends, needs a separate sign-in: {login}\n"
     ));
     home.run(&["token", "get", "support"]).succeeds();
     let get = ["token", "get", "support", "--for", "smtp"];
@@ -471,7 +472,7 @@ queues:{}        sender: true
     sign_in(&["support"], ADDRESS).never_says("warning");
 
     let gone = home.run(&["token", "forget", "support"]).succeeds();
-    assert_eq!(gone.out, "forgot 4 tokens\n", "both sign-ins");
+    assert_eq!(gone.out, "erased 4 tokens\n", "both sign-ins");
     home.run(&get).fails(77).says(&login);
 
     // Another person sends, whom the server names.
@@ -508,5 +509,5 @@ queues:{}        sender: true
     assert_eq!(claims(&home.run(&get).succeeds().out)["upn"], ADDRESS);
     home.run(&["token", "login", "support", "--for", "imap"])
         .fails(64)
-        .says("nobody needs to sign in");
+        .says("no person needs to sign in");
 }

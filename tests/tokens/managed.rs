@@ -146,7 +146,7 @@ fn a_service_that_is_not_ready_is_asked_again() {
     assert_eq!(seen.lines().count(), 4, "{seen}");
     // It may take 70 seconds, and is left alone so long.
     let (ran, seen) = azure.get();
-    ran.fails(75).says("asked us to wait");
+    ran.fails(75).says("requested a wait");
     assert_eq!(seen, "");
 }
 
@@ -168,7 +168,7 @@ fn an_identity_that_is_not_there_is_told_at_once() {
     azure.home.service("managed_identity: system");
     let (ran, _) = azure.get();
     ran.fails(77)
-        .says("hint: usually the host has no identity of its own: az vm identity assign --name VM --resource-group GROUP\n")
+        .says("hint: usually the host has no system-assigned identity: az vm identity assign --name VM --resource-group GROUP\n")
         .never_says("--client-id ID");
     let body = r#"{"error":"invalid_request","error_description":"Multiple user assigned identities exist, please specify the clientId / resourceId of the identity in the token request"}"#;
     azure.answers = vec![(400, body.into())];
@@ -179,7 +179,7 @@ fn an_identity_that_is_not_there_is_told_at_once() {
 
     azure.answers = vec![(200, "<html>a portal</html>".into())];
     let (ran, _) = azure.get();
-    ran.fails(69).says("it is no token");
+    ran.fails(69).says("it is not a token");
 }
 
 /// Entra's own words are explained as everywhere else, and nobody looks for another identity.
@@ -226,7 +226,7 @@ fn a_managed_identity_without_a_role_gets_it_by_the_script() {
     assert!(!ran.out.contains("entra.microsoft.com"), "{}", ran.out);
     let (ran, _) = azure.run(&["token", "get", "support", "--format", "claims"]);
     let ran = ran.succeeds().says("queuemail setup-script contoso");
-    ran.never_says("adds the permission to app");
+    ran.never_says("to add the permission to app");
 }
 
 #[test]
@@ -273,8 +273,9 @@ fn the_agent_of_azure_arc_is_shown_that_we_may_read_its_file() {
     ] {
         azure.variables[0].1 = other.into();
         let (ran, seen) = azure.get();
-        ran.fails(77)
-            .says("asks for a proof that cannot be given: its file is not below");
+        ran.fails(77).says(
+            "cannot give the proof that the agent of Azure Arc requests: its file is not below",
+        );
         assert_eq!(seen.lines().count(), 1, "{seen}");
     }
     azure.variables[0].1 = "/var/opt/azcmagent/tokens/2.key".into();

@@ -44,7 +44,7 @@ fn a_fifo_in_the_place_of_a_file_makes_nobody_wait() {
             let ran = Ran::from(bounded.stdin(Stdio::null()).output().unwrap());
             assert_ne!(ran.code, 124, "{key} {args:?} waits");
             if args[0] == "token" {
-                ran.fails(78).says(setting).says("it is no plain file");
+                ran.fails(78).says(setting).says("it is not a regular file");
             }
         }
     }
@@ -55,7 +55,7 @@ fn a_fifo_in_the_place_of_a_file_makes_nobody_wait() {
     home.run(&["token", "get", "contoso"])
         .fails(78)
         .says("cannot use ca_file")
-        .says("it is no plain file");
+        .says("it is not a regular file");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_full_disk_does_not_hide_why_a_sign_in_failed() {
     Ran::from(limited.stdin(Stdio::null()).output().unwrap())
         .fails(77)
         .says("server said: invalid_client: AADSTS7000215")
-        .says("warning: the next run will not know of this failure");
+        .says("warning: this failure is not recorded for the next run");
 }
 
 /// As a helper does that starts an agent which outlives it.

@@ -141,7 +141,7 @@ queues:
     ));
     home.run(&["setup-script"])
         .fails(78)
-        .says("there is no server of Entra ID to set up");
+        .says("no configured server uses Entra ID");
     home.run(&["token", "login", "support", "--device"])
         .fails(78)
         .says("no `device_authorization_endpoint`")
@@ -208,7 +208,7 @@ outgoing_servers:
             validate(us, CLIENT, &format!("{app}{host}"))
                 .fails(78)
                 .says(
-                    "it belongs to the worldwide cloud, the login address to the US Government's",
+                    "the host belongs to the worldwide cloud, the login address to the US Government's",
                 );
         }
         validate(

@@ -148,19 +148,19 @@ fn a_certificate_and_its_key_in_one_file() {
     home.service("certificate: {home}/app.pfx");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("protected, and no passphrase is given")
+        .says("it needs a passphrase, and no passphrase is set")
         .says("`queuemail server set contoso --certificate-passphrase-file FILE`");
     home.service("certificate: {home}/old.pfx\n    certificate_passphrase: hunter2");
     let ran = home
         .run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("too weak")
+        .says("old method that OpenSSL 3 refuses")
         .never_says("hunter2");
     assert_eq!(home.asked(), 2, "nothing is asked without a key");
 
     // And the hint is right.
     let hint = ran.err.split("convert it: ").nth(1).unwrap();
-    let (convert, _) = hint.split_once(", then give").unwrap();
+    let (convert, _) = hint.split_once(", then use").unwrap();
     let convert = convert.replace("-noenc", "-noenc -passin pass:hunter2");
     let done = Command::new("sh")
         .args(["-ec", &convert])
@@ -312,7 +312,7 @@ fn a_federated_token_that_is_refused_tells_what_does_not_fit() {
         home.write("token", text);
         home.run(&["token", "get", "support", "--fresh"])
             .fails(78)
-            .says("holds no JWT (three parts joined by dots)");
+            .says("does not contain a JWT (three parts joined by dots)");
     }
     std::fs::remove_file(home.path("token")).unwrap();
     home.run(&["token", "get", "support", "--fresh"])

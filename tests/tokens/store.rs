@@ -109,7 +109,7 @@ fn lives(home: &Home, head: &str, store: &str, run: impl Fn(&[&str]) -> Ran) {
     assert_eq!(check["checked"][0]["ok"], true, "{check}");
     run(&["--json", "status"]).succeeds();
     let gone = run(&["token", "forget", "support"]).succeeds();
-    assert_eq!(gone.out, "forgot 3 tokens\n");
+    assert_eq!(gone.out, "erased 3 tokens\n");
     run(&["token", "get", "support"])
         .fails(77)
         .says("nobody has signed in");
@@ -219,7 +219,7 @@ fn cron_without_the_desktop_is_told_what_is_missing() {
     // What cannot be erased is named, and not ours any more.
     let forgot = home.run(&["token", "forget", "--all"]);
     assert_eq!(forgot.code, 78);
-    assert_eq!(forgot.out, "forgot 2 tokens\n");
+    assert_eq!(forgot.out, "erased 2 tokens\n");
     forgot.says("erase it there yourself: refresh-support@contoso.com-");
     home.run(&["token", "forget", "--all"]).succeeds();
 }
@@ -266,7 +266,7 @@ fn a_store_that_cannot_be_written_costs_no_token() {
     for _ in 0..2 {
         let ran = home.run(&["token", "get", "support", "--fresh"]).succeeds();
         claims(&ran.out);
-        ran.says("serves this run but is not kept: cannot write to the store of command `sh`")
+        ran.says("is used in this run but not kept: cannot write to the store of command `sh`")
             .says("`sh` ended with exit code 1; it said: the vault is sealed")
             .says("sign in: queuemail token login support@contoso.com");
     }
@@ -306,7 +306,7 @@ fn within_a_run_a_token_that_is_not_kept_is_used_again() {
         }
     }
     home.write("vault.fail-store", "1");
-    home.run(&["fetch"]).succeeds().says("is not kept");
+    home.run(&["fetch"]).succeeds().says("but not kept");
     assert_eq!(home.asked(), 2, "one request serves both mailboxes");
 }
 
@@ -316,7 +316,7 @@ fn a_store_that_cuts_a_token_off_is_found_out() {
     home.write("vault.cut", "");
     home.run(&["token", "get", "support", "--fresh"])
         .succeeds()
-        .says("others are read");
+        .says("other bytes back");
     fs::remove_file(home.path("vault.cut")).unwrap();
     // The one before it is still whole.
     let ran = home.run(&["token", "get", "support", "--fresh"]).succeeds();
@@ -340,7 +340,7 @@ fn a_store_that_cannot_be_read_is_no_empty_store() {
     home.run(&["token", "get", "support"]).succeeds();
     fs::remove_dir_all(home.path("vault")).unwrap();
     home.run(&["token", "get", "support"]).fails(77).says(
-        "the refresh token of `support@contoso.com` is not in the store of command `sh` any more",
+        "the refresh token of `support@contoso.com` is no longer in the store of command `sh`",
     );
 }
 
@@ -419,7 +419,7 @@ fn what_cannot_be_moved_stays_in_use() {
     home.person(COMMAND, "");
     home.run(&["token", "get", "support"])
         .succeeds()
-        .says("a kept refresh token cannot be moved to where `token_store` says")
+        .says("a stored refresh token cannot be moved to the `token_store`")
         .says("the vault is sealed");
     assert_eq!(listed(&home, |args| home.run(args)), ["database"; 2]);
     fs::remove_file(home.path("vault.fail-store")).unwrap();

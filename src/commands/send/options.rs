@@ -45,13 +45,13 @@ pub fn refuse_other_modes(args: &SendArgs) -> Result<(), Fault> {
         None | Some("m") => return Ok(()),
         Some("d" | "D") => "run as a mail server",
         Some("i") => "keep aliases",
-        Some(_) => "do anything but send",
+        Some(_) => "do something other than send",
     };
     let mode = args.mode.as_deref().unwrap_or_default();
     Err(Fault::usage(format!(
-        "`-b{mode}` asks to {what}, which this program does not"
+        "`-b{mode}` would {what}, which this program does not do"
     ))
-    .hint("give one message on standard input: queuemail send -t < MESSAGE"))
+    .hint("send a message on standard input: queuemail send -t < MESSAGE"))
 }
 
 pub fn notifications(args: &SendArgs) -> Result<Notifications, Fault> {
@@ -62,7 +62,7 @@ pub fn notifications(args: &SendArgs) -> Result<Notifications, Fault> {
             return Ok(upper);
         }
         Err(Fault::usage(format!(
-            "`-N {}` is not known: use never, or some of success,failure,delay",
+            "unknown value `-N {}`: use never, or some of success,failure,delay",
             text.escape_debug()
         )))
     });
@@ -70,7 +70,7 @@ pub fn notifications(args: &SendArgs) -> Result<Notifications, Fault> {
         "full" | "FULL" => Ok("FULL".to_owned()),
         "hdrs" | "HDRS" => Ok("HDRS".to_owned()),
         _ => Err(Fault::usage(format!(
-            "`-R {}` is not known: use full or hdrs",
+            "unknown value `-R {}`: use full or hdrs",
             text.escape_debug()
         ))),
     });

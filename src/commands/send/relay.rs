@@ -83,7 +83,7 @@ pub fn hand_over(context: &Context, args: &SendArgs, err: anyhow::Error) -> Resu
         let said = relay::hand_over(&relay, &orders, input.octets?)?;
         context
             .output
-            .step(&format!("the relay has kept it: {said}"));
+            .step(&format!("the relay accepted the message: {said}"));
         Ok(())
     };
     Errors::none_or(inputs.filter_map(|input| one(input).err()).collect())

@@ -138,7 +138,7 @@ fn another_cause_is_another_incident() {
     );
 }
 
-/// A wait that the server asked for is no end of it, and a mailbox that was removed is.
+/// A wait that the server asked for is not an end of it, and a mailbox that was removed is.
 #[test]
 fn what_is_left_alone_lasts_and_what_is_removed_is_over() {
     let mut story = Story::new(RULES);

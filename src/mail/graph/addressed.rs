@@ -26,7 +26,7 @@ pub fn addressed(envelope: &Envelope, message: &[u8]) -> Result<Result<Vec<u8>, 
         Some(from) if authors.iter().any(|a| a.eq_ignore_ascii_case(from)) => {}
         Some(from) => {
             return Ok(Err(format!(
-                "Graph sends from whom the header names, {}, and not from {}; send it through SMTP",
+                "Graph sends from the address in the header, {}, and not from {}; send it through SMTP",
                 shown(&authors.iter().collect::<Vec<_>>()),
                 crate::output::escape(from)
             )));
@@ -40,7 +40,7 @@ pub fn addressed(envelope: &Envelope, message: &[u8]) -> Result<Result<Vec<u8>, 
     let more: Vec<&String> = named.iter().filter(|n| !is_in(&wanted, n)).collect();
     if !more.is_empty() {
         return Ok(Err(format!(
-            "Graph sends to all that the header names, and {} are not to get this message; send it through SMTP",
+            "Graph sends to all recipients in the header, but {} must not get this message; send it through SMTP",
             shown(&more)
         )));
     }
@@ -48,7 +48,7 @@ pub fn addressed(envelope: &Envelope, message: &[u8]) -> Result<Result<Vec<u8>, 
     if let Some(bad) = missing.iter().find(|a| a.contains(['\r', '\n'])) {
         return Err(Fault::new(
             Kind::UnknownRecipient,
-            format!("`{}` is no address", crate::output::escape(bad)),
+            format!("`{}` is not an address", crate::output::escape(bad)),
         )
         .into());
     }

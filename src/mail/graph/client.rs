@@ -56,10 +56,10 @@ impl Client {
     /// answer; no secret is in that.
     ///
     /// # Errors
-    /// `Config` where it is no URL.
+    /// `Config` where it is not a URL.
     pub fn new(agent: Agent, root: &str, user: &str, token: Secret) -> Result<Client> {
         let bad = |e: &dyn std::fmt::Display| {
-            Fault::config(format!("`{root}` is no address of Graph: {e}"))
+            Fault::config(format!("`{root}` is not an address of Graph: {e}"))
         };
         let mut url = Url::parse(root.trim_end_matches('/')).map_err(|e| bad(&e))?;
         if url.cannot_be_a_base() || url.scheme() != "https" {
@@ -109,7 +109,7 @@ impl Client {
             .ok_or_else(|| {
                 Fault::new(
                     Kind::Refused,
-                    format!("`{}` gave a link that leads elsewhere", self.host()),
+                    format!("`{}` returned a link to another host", self.host()),
                 )
                 .said(self.hidden(&text.chars().take(200).collect::<String>()))
             })
@@ -125,7 +125,7 @@ impl Client {
     ) -> Result<Request<Vec<u8>>, Fault> {
         let bearer = format!("Bearer {}", self.token().expose());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
-            let what = "the access token holds characters of no token";
+            let what = "the access token contains characters that no token has";
             Fault::new(Kind::SignIn, what)
         })?;
         bearer.set_sensitive(true);
@@ -141,9 +141,12 @@ impl Client {
             request = request.header(CONTENT_TYPE, kind);
         }
         let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
-        request
-            .body(octets)
-            .map_err(|e| Fault::new(Kind::Bug, format!("a call to Graph cannot be written: {e}")))
+        request.body(octets).map_err(|e| {
+            Fault::new(
+                Kind::Bug,
+                format!("a request to Graph cannot be built: {e}"),
+            )
+        })
     }
 
     /// Calls once and opens the answer.
@@ -256,7 +259,9 @@ impl Client {
             let found: Value = self.read_json(response)?;
             match found["id"].is_string() {
                 true => Ok(is_framed),
-                false => Err(Fault::try_later(format!("`{}` gives no folder", self.host())).into()),
+                false => {
+                    Err(Fault::try_later(format!("`{}` returned no folder", self.host())).into())
+                }
             }
         })
     }
@@ -291,7 +296,7 @@ impl Client {
             return false;
         }
         self.agent
-            .tell(|| format!("graph: waiting {} s, as asked", wait.as_secs_f32()));
+            .tell(|| format!("graph: waiting {} s, as requested", wait.as_secs_f32()));
         let until = Instant::now() + wait;
         let mut not_before = self
             .not_before
@@ -324,12 +329,12 @@ impl Client {
     /// Puts octets to the address of an upload session, which needs no token and gets none; the
     /// address is a secret in itself. `content_range` as RFC 9110 §14.4 has it.
     pub fn put(&self, address: &str, content_range: &str, octets: &[u8]) -> Result<u16, Failure> {
-        // In clear anybody on the way could read the attachment, or keep it.
+        // Without encryption anybody on the way could read the attachment, or keep it.
         if !Url::parse(address).is_ok_and(|url| url.scheme() == "https") {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
-                    "`{}` gave an address for an upload that does not begin with https://",
+                    "`{}` returned an address for an upload that does not begin with https://",
                     self.host()
                 ),
             )

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
-/// An answer that is no success.
+/// An answer that is not a success.
 #[derive(Clone, Debug, Default)]
 pub struct Refusal {
     pub status: u16,
@@ -57,7 +57,7 @@ pub enum Meaning {
     NoMailbox,
     /// The message or folder is not there.
     Gone,
-    /// The state of a delta query is lost: begin anew.
+    /// The state of a delta query is lost: begin again.
     SyncStateLost,
     /// Wait, then ask again.
     Throttled,
@@ -277,7 +277,7 @@ impl Refusal {
         let meaning = self.meaning();
         let fault = match meaning {
             Meaning::BadToken if self.token_expired(known_good) => {
-                Fault::try_later(format!("`{host}` does not accept the token any more"))
+                Fault::try_later(format!("`{host}` no longer accepts the token"))
             }
             Meaning::BadToken => Fault::new(
                 Kind::SignIn,
@@ -297,7 +297,7 @@ impl Refusal {
                 "{what}: mailbox `{user}` is not allowed to send for now"
             ))
             .retry_after(self.retry_after),
-            Meaning::Throttled => Fault::try_later(format!("{what}: `{host}` asks to wait"))
+            Meaning::Throttled => Fault::try_later(format!("{what}: `{host}` requests a wait"))
                 .retry_after(self.retry_after),
             Meaning::Trouble => Fault::try_later(format!("{what}: `{host}` is not ready"))
                 .retry_after(self.retry_after),

@@ -204,7 +204,7 @@ fn make(client: &Client, parent: Option<&Found>, name: &str) -> Result<Found, Fa
 fn checked(found: Found) -> Result<Found, Failure> {
     match super::is_id(&found.id) {
         true => Ok(found),
-        false => Err(Fault::try_later("a folder came with an id that is none").into()),
+        false => Err(Fault::try_later("a folder has an invalid id").into()),
     }
 }
 

@@ -410,7 +410,7 @@ impl<'a> Walk<'a> {
         if !super::is_id(&entry.id) {
             // Passing over it in silence would lose the message.
             return Err(Fault::try_later(format!(
-                "`{}` lists a message by an id that is none",
+                "`{}` lists a message with an invalid id",
                 self.client.host()
             ))
             .into());

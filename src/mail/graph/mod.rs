@@ -41,14 +41,14 @@ pub struct GraphMailbox {
     /// The open folder: the name that it was opened by, and its id.
     folder: Option<(String, String)>,
     /// Folders by the names that they were looked for, until something is done with them: it asks
-    /// anew the next time.
+    /// again the next time.
     found: HashMap<String, Option<Found>>,
 }
 
 /// A mailbox at the service root `root`; nothing is asked of it yet.
 ///
 /// # Errors
-/// `Config` where `root` is no address.
+/// `Config` where `root` is not an address.
 pub fn open(agent: Agent, root: &str, user: &str, token: Secret) -> Result<GraphMailbox> {
     Ok(GraphMailbox {
         client: Client::new(agent, root, user, token)?,
@@ -180,6 +180,6 @@ fn is_id(id: &str) -> bool {
 
 /// The id as Graph has it.
 fn text(id: &RemoteId) -> Result<&str> {
-    let not_ours = || Fault::new(Kind::Bug, format!("`{id}` is no id of Graph"));
+    let not_ours = || Fault::new(Kind::Bug, format!("`{id}` is not an ID of Graph"));
     Ok(id.as_text().ok_or_else(not_ours)?)
 }

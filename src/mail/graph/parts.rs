@@ -21,7 +21,7 @@ pub struct Attachment {
     pub content_type: String,
     /// Without its angle brackets.
     pub content_id: Option<String>,
-    /// Shown within the text, and not beside it.
+    /// Shown within the text, and not next to it.
     pub inline: bool,
     pub octets: Vec<u8>,
 }
@@ -99,7 +99,7 @@ impl Walk<'_> {
                 ("mixed", Some(parts)) => Ok((Place::Beside, parts)),
                 ("related", Some(parts)) if !starts => Ok((Place::Within, parts)),
                 ("alternative", Some(parts)) => Ok((Place::Text, parts)),
-                _ => Err("may not be taken apart"),
+                _ => Err("must stay in one piece"),
             };
             match place {
                 Ok((place, parts)) => self.parts(&parts, place, boundary?, level),
@@ -113,10 +113,7 @@ impl Walk<'_> {
         };
         match found {
             Ok(found) if found.inline && found.octets.len() >= self.inline_limit => {
-                let why = format!(
-                    "is shown within the text and has {} octets",
-                    found.octets.len()
-                );
+                let why = format!("is an inline image and has {} bytes", found.octets.len());
                 self.keep(part.len(), found.name, why);
             }
             Ok(found) => return Some(found),
@@ -191,7 +188,7 @@ fn attachment(
             "name" => {}
             "charset" if usual => {}
             other if other.starts_with("x-") => {}
-            other => return Err(format!("has a type with `{other}`")),
+            other => return Err(format!("has a type with the parameter `{other}`")),
         }
     }
     for field in fields.headers() {
@@ -367,12 +364,12 @@ mod tests {
             (
                 MIXED.replace("mixed", "signed"),
                 "multipart/signed",
-                "may not be taken apart",
+                "must stay in one piece",
             ),
             (
                 MIXED.replace("--b--", "--b-"),
                 "multipart/mixed",
-                "may not be taken apart",
+                "must stay in one piece",
             ),
         ] {
             let found = apart(&message);
@@ -394,11 +391,11 @@ mod tests {
             ),
             (
                 &format!("{attachment}\r\nContent-Type: text/calendar; method=REQUEST"),
-                "has a type with `method`",
+                "has a type with the parameter `method`",
             ),
             (
                 &format!("{attachment}\r\nContent-Type: text/csv; charset=utf-16"),
-                "has a type with `charset`",
+                "has a type with the parameter `charset`",
             ),
             (
                 &format!("{attachment}\r\nContent-Language: de"),
@@ -426,7 +423,7 @@ mod tests {
         assert_eq!(found.attachments.len(), 2);
         assert_eq!(
             found.largest.unwrap().why,
-            "is shown within the text and has 1200 octets"
+            "is an inline image and has 1200 bytes"
         );
     }
 

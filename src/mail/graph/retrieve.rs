@@ -253,11 +253,11 @@ impl Work<'_> {
             Why::Unframed => {
                 let host = self.client.host();
                 let fault = Fault::try_later(format!(
-                    "{WHAT}: the answers in the name of `{host}` do not say where they end, so a message that was cut off would look whole"
+                    "{WHAT}: answers from `{host}` do not say where they end, so an incomplete message would look complete"
                 ));
                 Err(fault
                     .hint(format!(
-                        "usually a proxy that inspects TLS removes the length: let it pass `{host}` through unchanged"
+                        "usually a proxy that inspects TLS removes the length: exclude `{host}` from the inspection"
                     ))
                     .into())
             }
@@ -434,7 +434,7 @@ impl Work<'_> {
 }
 
 fn cut(fault: &Fault, size: u64, id: &str) -> Why {
-    Why::Words(format!("{} after {size} octets{id}", fault.what))
+    Why::Words(format!("{} after {size} bytes{id}", fault.what))
 }
 
 /// Whether octets begin with the name of a header field and its colon (RFC 5322 §2.2), as each

@@ -45,7 +45,7 @@ type Token<'a> = Box<dyn Fn(bool) -> Result<Secret> + 'a>;
 /// A way for mail of the mailbox `user` (an address or GUID) to leave by the service root `root`.
 ///
 /// # Errors
-/// `Config` where `root` is no address.
+/// `Config` where `root` is not an address.
 pub fn transport<'a>(
     agent: Agent,
     root: &str,
@@ -78,7 +78,7 @@ impl Transport for Graph<'_> {
             format!(" (its part `{what}` {})", part.why)
         });
         Ok(not_sent(format!(
-            "the message has {} octets without the attachments that can be uploaded, and Graph takes {DIRECT}{largest}; send it through SMTP",
+            "the message has {} bytes without the attachments that can be uploaded, and Graph accepts {DIRECT}{largest}; send it through SMTP",
             apart.rest.len()
         )))
     }
@@ -116,7 +116,7 @@ impl Graph<'_> {
                 let mut receipt = match status {
                     202 => Receipt::of(Outcome::Accepted),
                     _ => unknown(format!(
-                        "`{}` answered {status} instead of 202, as it has for messages that were never sent",
+                        "`{}` answered {status} instead of 202, and in the past such messages were never sent",
                         self.client.host()
                     )),
                 };
@@ -181,7 +181,7 @@ impl Graph<'_> {
         let attachments = &apart.attachments;
         if let Some(large) = attachments.iter().find(|a| a.octets.len() > LARGEST) {
             return Ok(not_sent(format!(
-                "the attachment `{}` has {} octets, and Graph takes {LARGEST}",
+                "the attachment `{}` has {} bytes, and Graph accepts {LARGEST}",
                 crate::output::escape(&large.name),
                 large.octets.len()
             )));

@@ -74,7 +74,7 @@ pub fn settle(
     let fault = |refusal| match refusal {
         Some(refusal) => client.refused(&format!("{what} ({count})"), refusal),
         None => Fault::try_later(format!(
-            "{what}: `{}` said that it did, but {count} are as they were",
+            "{what}: `{}` reported success, but {count} are unchanged",
             client.host()
         ))
         .of(Scope::Message),
@@ -148,7 +148,7 @@ fn is_done(body: &Value, action: &AfterFetch, target: Option<&str>) -> bool {
 
 /// Those that are in the folder.
 pub fn present(client: &Client, folder: &str, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
-    let what = "cannot look whether messages are there";
+    let what = "cannot check whether messages exist";
     let parts = ids
         .iter()
         .map(|id| {

@@ -114,7 +114,7 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
 }
 
 /// The dialogue before TLS (RFC 3501 §6.2.1), read octet by octet so that nothing that was sent
-/// in clear is taken for a part of the session in TLS; what follows the tagged line is refused.
+/// unencrypted is taken for a part of the session in TLS; what follows the tagged line is refused.
 pub(super) fn start_tls(
     stream: &mut Stream,
     place: &Place,
@@ -169,7 +169,7 @@ pub(super) fn start_tls(
                 return Err(cut(Cut::Bye(words)));
             }
             Line::Data { .. } => {}
-            _ => return Err(cut(Cut::Disorder("a line that is no IMAP".into()))),
+            _ => return Err(cut(Cut::Disorder("a line that is not IMAP".into()))),
         }
     }
     Err(cut(Cut::TooMuch("lines before STARTTLS".into())))
@@ -178,21 +178,22 @@ pub(super) fn start_tls(
 /// A server that waits for TLS says nothing.
 fn no_greeting(place: &Place, why: Cut) -> anyhow::Error {
     match why {
-        Cut::Io(e) if net::is_late(&e) => {
-            Fault::try_later(format!("`{}` did not greet us in time", place.host))
-                .cause(Cause::NoAnswer)
-                .at(&place.host, Some(place.port))
-                .hint(format!(
-                    "a port that wants TLS from the start is written imaps://{}:{}",
-                    place.host, place.port
-                ))
-                .into()
-        }
+        Cut::Io(e) if net::is_late(&e) => Fault::try_later(format!(
+            "`{}` did not send its greeting in time",
+            place.host
+        ))
+        .cause(Cause::NoAnswer)
+        .at(&place.host, Some(place.port))
+        .hint(format!(
+            "if the port uses TLS from the start: imaps://{}:{}",
+            place.host, place.port
+        ))
+        .into(),
         why => faults::cut_off(place, why),
     }
 }
 
-/// What came in clear behind the server's consent to TLS may be anybody's.
+/// What came unencrypted behind the server's consent to TLS may be anybody's.
 fn nothing_follows(stream: &Stream, place: &Place) -> Result<()> {
     if stream.unread() == 0 {
         return Ok(());
@@ -200,7 +201,7 @@ fn nothing_follows(stream: &Stream, place: &Place) -> Result<()> {
     Err(Fault::new(
         Kind::Refused,
         format!(
-            "`{}` sent more in clear after it agreed to start TLS; somebody may be in between",
+            "`{}` sent more data before TLS after it agreed to STARTTLS; somebody may tamper with the connection",
             place.host
         ),
     )
@@ -212,7 +213,7 @@ fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
     let mut octet = [0];
     while line.last() != Some(&b'\n') {
         if line.len() >= GREETING {
-            return Err(Cut::TooMuch(format!("a line of over {GREETING} octets")));
+            return Err(Cut::TooMuch(format!("a line of over {GREETING} bytes")));
         }
         match stream.read(&mut octet) {
             Ok(0) => return Err(Cut::Closed),
@@ -257,7 +258,7 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
     let xoauth2 = sasl::xoauth2(&place.user, token)?;
     let oauthbearer = sasl::oauthbearer(&place.user, &place.host, place.port, token)?;
     wire.mask(token.clone());
-    // As they are, they hold the account's name besides, which is no secret.
+    // As they are, they hold the account's name besides, which is not a secret.
     for secret in [&xoauth2, &oauthbearer] {
         wire.mask(sasl::base64(secret));
     }

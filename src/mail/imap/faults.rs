@@ -125,10 +125,10 @@ pub fn failed(place: &Place, what: &str, failure: Failure) -> anyhow::Error {
 fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
     let host = &place.host;
     match meaning(&words) {
-        Meaning::Throttled(wait) => Fault::try_later(format!("{what}: `{host}` asks to wait"))
+        Meaning::Throttled(wait) => Fault::try_later(format!("{what}: `{host}` requests a wait"))
             .retry_after(Some(wait.unwrap_or(A_WHILE))),
         Meaning::Limit => {
-            Fault::try_later(format!("{what}: `{host}` asks to wait")).retry_after(Some(A_WHILE))
+            Fault::try_later(format!("{what}: `{host}` requests a wait")).retry_after(Some(A_WHILE))
         }
         Meaning::NotConnected => not_connected(place),
         Meaning::TokenExpired => return expired(place, words),
@@ -182,10 +182,10 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
         ),
         Cut::Bye(words) => match meaning(&words) {
             Meaning::TokenExpired => return expired(place, words),
-            Meaning::Throttled(wait) => Fault::try_later(format!("`{host}` asks to wait"))
+            Meaning::Throttled(wait) => Fault::try_later(format!("`{host}` requests a wait"))
                 .retry_after(Some(wait.unwrap_or(A_WHILE)))
                 .said(words),
-            Meaning::Limit => Fault::try_later(format!("`{host}` asks to wait"))
+            Meaning::Limit => Fault::try_later(format!("`{host}` requests a wait"))
                 .retry_after(Some(A_WHILE))
                 .said(words),
             Meaning::NotConnected => not_connected(place).said(words),
@@ -193,7 +193,7 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
         },
         Cut::TooMuch(what) => Fault::new(
             Kind::Refused,
-            format!("`{host}` sent more than we take: {what}"),
+            format!("`{host}` sent more than queuemail accepts: {what}"),
         ),
         Cut::Disorder(what) => Fault::try_later(format!("`{host}` sent {what}")),
     }

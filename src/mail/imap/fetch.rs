@@ -128,7 +128,7 @@ impl Items {
         }
     }
 
-    /// What the value of an item is to us, if anything; `whole`: it is no part of a list.
+    /// What the value of an item is to us, if anything; `whole`: it is not part of a list.
     fn of<'a>(
         &self,
         item: Item,
@@ -138,7 +138,7 @@ impl Items {
         let number = super::line::number;
         Ok(Some(match (item, value) {
             (Item::Uid, Value::Atom(text)) if whole => Found::Uid(number(text).ok_or(Malformed)?),
-            // A size that is no number is none, and no reason to give up.
+            // A size that is not a number is none, and no reason to give up.
             (Item::Size, Value::Atom(text)) if whole => match number(text) {
                 Some(size) => Found::Size(size.into()),
                 None => return Ok(None),

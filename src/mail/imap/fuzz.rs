@@ -86,13 +86,13 @@ impl Sink for Count {
     }
 
     fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        assert!(self.open, "octets of no message");
+        assert!(self.open, "bytes outside any message");
         self.octets += octets.len() as u64;
         Ok(())
     }
 
     fn end(&mut self, _id: &RemoteId) -> io::Result<()> {
-        assert!(self.open, "the end of no message");
+        assert!(self.open, "an end outside any message");
         self.open = false;
         Ok(())
     }

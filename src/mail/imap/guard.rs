@@ -70,7 +70,7 @@ impl Guard {
             if let Some((tag, status)) = wire.note(parsed)? {
                 if tag != self.tag {
                     return Err(Cut::Disorder(format!(
-                        "an answer to `{}` when `{}` was asked",
+                        "an answer to `{}` instead of `{}`",
                         wire.text(tag),
                         String::from_utf8_lossy(&self.tag)
                     )));
@@ -91,7 +91,9 @@ impl Guard {
                     self.ready.extend_from_slice(b"+ \r\n");
                 }
                 (_, Line::More(_)) => {
-                    return Err(Cut::Disorder("a continuation that nobody asked for".into()));
+                    return Err(Cut::Disorder(
+                        "a continuation request at the wrong time".into(),
+                    ));
                 }
                 (Asked::Folder, Line::Data { number, kind, rest }) => match number {
                     Some(n) if kind.eq_ignore_ascii_case(b"EXISTS") => {

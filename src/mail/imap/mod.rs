@@ -212,7 +212,7 @@ impl Mailbox for ImapMailbox {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
-                    "`{}` gives folder `{folder}` no UIDVALIDITY, without which its messages cannot be told apart",
+                    "`{}` sends no UIDVALIDITY for folder `{folder}`, so its messages cannot be identified",
                     self.place.host
                 ),
             )
@@ -241,7 +241,10 @@ impl Mailbox for ImapMailbox {
     fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Listing> {
         let after = match &query.after {
             Some(mark) => Some(mark.parse().map_err(|_| {
-                Fault::new(Kind::Bug, format!("`{mark}` is no mark of an IMAP folder"))
+                Fault::new(
+                    Kind::Bug,
+                    format!("`{mark}` is not a position in an IMAP folder"),
+                )
             })?),
             None => None,
         };
@@ -380,7 +383,7 @@ fn uids(ids: &[RemoteId]) -> Result<Vec<u32>> {
     for id in ids {
         match id.as_number() {
             Some(uid) if uid > 0 => uids.push(uid),
-            _ => return Err(Fault::new(Kind::Bug, format!("`{id}` is no IMAP UID")).into()),
+            _ => return Err(Fault::new(Kind::Bug, format!("`{id}` is not an IMAP UID")).into()),
         }
     }
     uids.sort_unstable();

@@ -222,7 +222,9 @@ impl Fetching<'_> {
                 done?;
                 Ok(None)
             }
-            Line::More(_) => Err(Cut::Disorder("a continuation that nobody asked for".into())),
+            Line::More(_) => Err(Cut::Disorder(
+                "a continuation request at the wrong time".into(),
+            )),
             other => Ok(self
                 .wire
                 .note(other)?
@@ -389,7 +391,7 @@ impl Fetching<'_> {
         self.waste = self.waste.saturating_add(size);
         if self.waste > self.wire.limits.waste {
             return Err(Cut::TooMuch(format!(
-                "over {} octets that are too large a message or nobody asked for",
+                "over {} bytes of a message that is too large or was not requested",
                 self.wire.limits.waste
             )));
         }

@@ -138,7 +138,7 @@ fn may_be_gone(words: &str) -> bool {
 }
 
 /// The messages with this Message-ID. A server finds it as a part of the field's value too, so
-/// that the angle brackets belong into it. An id that is no text of IMAP is not looked for.
+/// that the angle brackets belong into it. An id that is not a text of IMAP is not looked for.
 pub fn with_message_id(wire: &mut Wire, id: &str) -> Result<Vec<u32>, Failure> {
     if !id.bytes().all(|b| matches!(b, b' '..=b'~')) {
         return Err(Failure::Refused(format!(
@@ -221,7 +221,9 @@ impl Answer {
                     match line::number(word) {
                         Some(uid) => push(found, uid)?,
                         None => {
-                            return Err(Cut::Disorder("a search result that is no number".into()));
+                            return Err(Cut::Disorder(
+                                "a search result that is not a number".into(),
+                            ));
                         }
                     }
                 }
@@ -243,7 +245,7 @@ impl Answer {
 
 /// The UIDs of `7` or `1:3`.
 fn range(part: &[u8], found: &mut Vec<u32>) -> Result<(), Cut> {
-    let odd = || Cut::Disorder("a search result that is no set".into());
+    let odd = || Cut::Disorder("a search result that is not a set".into());
     let (first, last) = match part.iter().position(|&b| b == b':') {
         Some(at) => (&part[..at], &part[at + 1..]),
         None => (part, part),

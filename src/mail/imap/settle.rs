@@ -99,7 +99,7 @@ impl ImapMailbox {
     /// Why messages are as they were, though the server said OK.
     fn not_done(&self, what: &str, left: &[u32], of: usize) -> Fault {
         Fault::try_later(format!(
-            "{what}: `{}` said that it did, but {} of {of} are as they were (UID {})",
+            "{what}: `{}` reported success, but {} of {of} are unchanged (UID {})",
             self.place.host,
             left.len(),
             uid_set::sets(left, 100)
@@ -123,7 +123,7 @@ impl ImapMailbox {
             return Ok(());
         }
         Err(Fault::config(format!(
-            "`{}` offers neither MOVE nor UIDPLUS: a message could only be copied, perhaps several times, and not moved",
+            "`{}` offers neither MOVE nor UIDPLUS: queuemail could only copy messages, perhaps several times, and not move them",
             self.place.host
         ))
         .said(format!(

@@ -21,7 +21,7 @@ const LONGEST_TEXT: usize = 1 << 10;
 pub struct Limits {
     /// Octets of a line, its small literals included.
     pub line: usize,
-    /// Octets of a literal that is no message.
+    /// Octets of a literal that is not a message.
     pub small_literal: u64,
     /// Octets of all lines that answer one command.
     pub octets: u64,
@@ -196,7 +196,7 @@ impl Wire {
         self.begin();
         let tag = self.send_command(command)?;
         let longest = self.limits.line;
-        let too_long = || Cut::TooMuch(format!("a line of over {longest} octets"));
+        let too_long = || Cut::TooMuch(format!("a line of over {longest} bytes"));
         let mut line = Vec::new();
         let mut is_first = true;
         loop {
@@ -239,7 +239,7 @@ impl Wire {
         match self.note(line)? {
             Some((of, status)) if of == tag.as_bytes() => Ok(Some(status)),
             Some((of, _)) => Err(Cut::Disorder(format!(
-                "an answer to `{}` when `{tag}` was asked",
+                "an answer to `{}` instead of `{tag}`",
                 self.text(of)
             ))),
             None => Ok(None),
@@ -298,7 +298,7 @@ impl Wire {
                     _ => {}
                 }
             }
-            Line::Odd => return Err(Cut::Disorder("a line that is no IMAP".into())),
+            Line::Odd => return Err(Cut::Disorder("a line that is not IMAP".into())),
             Line::More(_) | Line::Empty => {}
         }
         Ok(None)
@@ -346,7 +346,7 @@ impl Wire {
                 return Ok(());
             };
             if size > self.limits.small_literal || into.len() as u64 + size > longest as u64 {
-                return Err(Cut::TooMuch(format!("a literal of {size} octets")));
+                return Err(Cut::TooMuch(format!("a literal of {size} bytes")));
             }
             self.octets += size;
             self.read_literal(size, |octets| {
@@ -362,7 +362,7 @@ impl Wire {
     pub fn read_line(&mut self, into: &mut Vec<u8>, longest: usize) -> Result<(), Cut> {
         let from = into.len();
         if !self.read_piece(into, longest)? {
-            return Err(Cut::TooMuch(format!("a line of over {longest} octets")));
+            return Err(Cut::TooMuch(format!("a line of over {longest} bytes")));
         }
         if self.trace.is_some() {
             let shown = line::trim_end(&into[from..]).to_vec();
@@ -386,7 +386,7 @@ impl Wire {
             self.octets += taken as u64;
             if self.octets > self.limits.octets {
                 return Err(Cut::TooMuch(format!(
-                    "over {} octets for one command",
+                    "over {} bytes for one command",
                     self.limits.octets
                 )));
             }
@@ -428,7 +428,7 @@ impl Wire {
             left -= piece as u64;
         }
         if let Some(trace) = &self.trace {
-            trace(&format!("S: <{size} octets>"));
+            trace(&format!("S: <{size} bytes>"));
         }
         Ok(())
     }
@@ -501,7 +501,7 @@ fn keep(texts: &mut Vec<String>, text: String) {
     }
 }
 
-/// True for a response that may hold literals: a text that ends in `{5}` is no literal.
+/// True for a response that may hold literals: a text that ends in `{5}` is not a literal.
 fn takes_literals(response: &[u8]) -> bool {
     let Line::Data { kind, .. } = Line::parse(response) else {
         return false;

@@ -24,7 +24,7 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
         && octets.len() as u64 > max
     {
         return refused(format!(
-            "the message has {} octets, the server takes {max}",
+            "the message has {} bytes, the server accepts {max}",
             octets.len()
         ));
     }
@@ -43,7 +43,7 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
     let eight_bit = !octets.is_ascii();
     if eight_bit && !offer.eight_bit {
         return refused(
-            "the message holds 8-bit text, and the server does not offer 8BITMIME".into(),
+            "the message contains 8-bit text, and the server does not offer 8BITMIME".into(),
         );
     }
     let text = if eight_bit { "8BITMIME" } else { "7BIT" };
@@ -63,7 +63,7 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
         return Err((
             Kind::Malformed,
             format!(
-                "the message holds {what}, which only BINARYMIME carries as it is, and the server does not offer it"
+                "the message contains {what}, which needs BINARYMIME, and the server does not offer it"
             ),
         ));
     }
@@ -71,7 +71,7 @@ pub fn plan(envelope: &Envelope, octets: &[u8], offer: &Offer) -> Result<Plan, (
         if offer.chunking {
             return Ok(plan(true, text));
         }
-        return Err((Kind::Malformed, "the message's last line has no end, which only CHUNKING carries as it is, and the server does not offer it".into()));
+        return Err((Kind::Malformed, "the last line of the message has no line end, which needs CHUNKING, and the server does not offer it".into()));
     }
     Ok(plan(false, text))
 }
@@ -136,6 +136,6 @@ mod tests {
         assert!(refusal(b"a\r\nb").contains("last line"));
         assert!(refusal(b"a: b\r\n\r\n\xe4\r\n").contains("8BITMIME"));
         assert!(refusal("a: \u{e4}\r\n\r\nb\r\n".as_bytes()).contains("SMTPUTF8"));
-        assert!(refusal(&[b'x'; 41]).contains("41 octets"));
+        assert!(refusal(&[b'x'; 41]).contains("41 bytes"));
     }
 }

@@ -13,7 +13,7 @@
 //!   the message then sends it twice (RFC 1047).
 //! - Its time-out is one of each read, so that a server that sends an octet now and then holds us
 //!   for ever.
-//! - Octets that come in clear behind the answer to STARTTLS are not refused.
+//! - Octets that come unencrypted behind the answer to STARTTLS are not refused.
 //! - It ends each message with a line end and a dot, also one that has its last line end; it knows no
 //!   PIPELINING, CHUNKING, BINARYMIME and DSN; it tells nobody what was said.
 

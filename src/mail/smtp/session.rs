@@ -1,4 +1,4 @@
-//! From a TCP connection to a signed-in session: greeting, EHLO, STARTTLS, EHLO anew, AUTH.
+//! From a TCP connection to a signed-in session: greeting, EHLO, STARTTLS, EHLO again, AUTH.
 
 use super::Server;
 use super::wire::{Result, Wire};
@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
         let greeting = wire.reply(patience)?;
         if greeting.code != 220 {
             return Err(greeting
-                .fault(format!("`{host}` does not take mail now"))
+                .fault(format!("`{host}` does not accept mail now"))
                 .into());
         }
         let mut session = Session {
@@ -108,13 +108,13 @@ impl<'a> Session<'a> {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
-                    "`{}` does not offer STARTTLS, and a token never travels in clear",
+                    "`{}` does not offer STARTTLS, and a token needs an encrypted connection",
                     self.host
                 ),
             )
             .cause(Cause::NoStartTls)
             .at(&self.host, None)
-            .hint("check the host and port; for TLS from the first octet use smtps://")
+            .hint("check the host and port; for TLS from the start use smtps://")
             .into());
         }
         let reply = self.command("STARTTLS")?;

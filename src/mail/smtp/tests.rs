@@ -178,7 +178,7 @@ fn octets_in_clear_after_the_220_end_the_connection() {
     assert!(
         seen.fault()
             .what
-            .contains("in clear after it agreed to start TLS")
+            .contains("before TLS after it agreed to STARTTLS")
     );
     assert_eq!(seen.fault().kind, Kind::Refused);
 }

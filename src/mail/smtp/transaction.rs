@@ -227,10 +227,8 @@ impl Session<'_> {
         block.clear();
         dots.write(last, &mut block);
         block.extend_from_slice(dots.end());
-        self.wire.note(
-            "C: ",
-            &format!("({} octets of message)", sent + block.len()),
-        );
+        self.wire
+            .note("C: ", &format!("({} bytes of message)", sent + block.len()));
         Ok(self.finish(&block))
     }
 
@@ -248,7 +246,7 @@ impl Session<'_> {
         }
         self.about_to_end(before_end)?;
         self.wire
-            .note("C: ", &format!("({} octets of message)", message.len()));
+            .note("C: ", &format!("({} bytes of message)", message.len()));
         Ok(self.finish(&message[last..]))
     }
 
@@ -320,7 +318,7 @@ impl Session<'_> {
             group.extend_from_slice(b"\r\n");
         }
         group.extend_from_slice(message);
-        let size = format!("({} octets of message)", message.len());
+        let size = format!("({} bytes of message)", message.len());
         self.wire.note("C: ", &size);
         self.wire.note("C: ", "QUIT");
         group.extend_from_slice(b"QUIT\r\n");
@@ -390,7 +388,7 @@ impl Session<'_> {
     /// The fault of a reply that does not belong to the command: the dialogue is out of step.
     fn astray(&self, line: &str, reply: &Reply) -> Fault {
         let verb = line.split([' ', ':']).next().unwrap_or_default();
-        let what = format!("`{}` answers {verb} out of turn", self.host);
+        let what = format!("`{}` answers {verb} at the wrong time", self.host);
         reply.tells(Fault::try_later(what))
     }
 }
@@ -448,7 +446,10 @@ fn start_of_last(message: &[u8]) -> usize {
 fn check_addresses(envelope: &Envelope) -> std::result::Result<(), String> {
     for address in envelope.from.iter().chain(&envelope.to) {
         if !crate::mail::addresses::is_mailbox(address) {
-            return Err(format!("`{}` is no e-mail address", address.escape_debug()));
+            return Err(format!(
+                "`{}` is not an e-mail address",
+                address.escape_debug()
+            ));
         }
     }
     if envelope.to.is_empty() {

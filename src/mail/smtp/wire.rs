@@ -1,7 +1,7 @@
 //! The dialogue with a submission server, told to a trace without its secrets; what breaks it is a
 //! fault of the host.
 //!
-//! Nothing that arrived in clear is ever read as an answer inside TLS: STARTTLS consumes the
+//! Nothing that arrived unencrypted is ever read as an answer inside TLS: STARTTLS consumes the
 //! clear connection, and octets that it had already received are an error.
 
 use crate::dialogue::{Broken, Dialogue, Reply};
@@ -39,7 +39,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Starts TLS. Whatever the peer has sent in clear beyond the replies read so far could come
+    /// Starts TLS. Whatever the peer has sent unencrypted beyond the replies read so far could come
     /// from anybody on the way, so it ends the connection.
     pub fn start_tls(self, connector: &net::Connector, wait: Duration) -> anyhow::Result<Wire<'a>> {
         let unread = self.dialogue.unread();
@@ -47,11 +47,11 @@ impl<'a> Wire<'a> {
             return Err(Fault::new(
                 Kind::Refused,
                 format!(
-                    "`{}` sent {unread} octets in clear after it agreed to start TLS",
+                    "`{}` sent {unread} bytes before TLS after it agreed to STARTTLS",
                     self.host
                 ),
             )
-            .hint("somebody on the way to the host may be tampering with the connection; nothing was sent")
+            .hint("somebody may tamper with the connection; nothing was sent")
             .into());
         }
         Ok(Wire {

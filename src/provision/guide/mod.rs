@@ -82,7 +82,7 @@ fn file(person: &dyn Person, question: &str) -> Result<PathBuf> {
         let path = typed_path(Path::new(text)).map_err(|e| e.to_string())?;
         match path.is_file() || path.starts_with("~") {
             true => Ok(()),
-            false => Err(format!("there is no file `{}`", path.display())),
+            false => Err(format!("file `{}` does not exist", path.display())),
         }
     })?;
     Ok(PathBuf::from(text))
@@ -96,13 +96,13 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
     let choices = [
         (
             "by hand",
-            "once, with `queuemail token login`; works with a second factor",
+            "once, with `queuemail token login`; works with multi-factor sign-in",
         ),
         (
             "password",
             "asked for at the end, and kept in the configuration, which becomes private",
         ),
-        ("file", "a file that holds the password, read at each use"),
+        ("file", "a file with the password, read at each use"),
     ];
     *given = match choose(person, &format!("How {account} signs in"), &choices, 0)? {
         0 => None,
@@ -115,6 +115,6 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
 /// Said before the first question.
 fn introduce(person: &dyn Person, what: &str) {
     person.tell(&format!(
-        "Adding {what}.\nThe arrow keys choose; Enter takes what is marked or in [brackets]; Ctrl-C changes nothing."
+        "Adding {what}.\nArrow keys select; Enter accepts the marked choice or the value in [brackets]; Ctrl-C cancels."
     ));
 }

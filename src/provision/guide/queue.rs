@@ -15,7 +15,7 @@ const MAILDIR: &str = "maildir:~/Mail/{queue}";
 /// What is said of a mailbox, with what was missing asked for.
 pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<Mailbox> {
     if config.incoming_servers.is_empty() {
-        return Err(Fault::usage("there is no server to read mailboxes through")
+        return Err(Fault::usage("no incoming server is configured")
             .hint("add one first: queuemail server add incoming")
             .into());
     }
@@ -124,11 +124,11 @@ fn waiting(
         addresses: vec![entry],
     };
     drafted.queues = vec![queue];
-    person.tell("Counting the messages that are there …");
+    person.tell("Counting the messages in the mailbox …");
     match person.waiting(&drafted, address) {
         Ok(count) => Some(count),
         Err(err) => {
-            person.tell(&format!("They cannot be counted: {err:#}"));
+            person.tell(&format!("Cannot count the messages: {err:#}"));
             None
         }
     }
@@ -142,12 +142,12 @@ fn start(person: &dyn Person, waiting: Option<u64>) -> Result<Start> {
             "now",
             "skip them; begin with what arrives after the first fetch",
         ),
-        ("date", "skip what was received before a day"),
+        ("date", "skip messages received before a day"),
     ];
     let question = match waiting {
-        None => "Messages that are there already".to_owned(),
-        Some(1) => "Messages that are there already (1 waits)".to_owned(),
-        Some(n) => format!("Messages that are there already ({n} wait)"),
+        None => "Messages that are already in the mailbox".to_owned(),
+        Some(1) => "Messages that are already in the mailbox (1 waits)".to_owned(),
+        Some(n) => format!("Messages that are already in the mailbox ({n} wait)"),
     };
     Ok(match choose(person, &question, &choices, 0)? {
         0 => Start::All,
@@ -171,7 +171,7 @@ fn values_of_queue(
         None => &mut said.queue_priority,
     };
     if slot.is_none() {
-        let question = "Priority, a number: the lowest is served first";
+        let question = "Priority (a number, the lowest goes first)";
         let answer = ask_any::<Priority>(person, question, Some(&usual.to_string()))?;
         *slot = Some(answer).filter(|answer| *answer != usual);
     }
@@ -198,7 +198,7 @@ fn is_free(config: &Config, address: &EmailAddress, replace: bool) -> Result<(),
         .find(|(_, other)| other.address.as_str().to_lowercase() == wanted);
     match taken {
         Some((queue, _)) if !replace => {
-            Err(format!("`{address}` is in queue `{}` already", queue.name))
+            Err(format!("`{address}` is already in queue `{}`", queue.name))
         }
         _ => Ok(()),
     }
@@ -217,7 +217,7 @@ fn server(person: &dyn Person, config: &Config) -> Result<Name> {
         .zip(&words)
         .map(|(server, words)| (server.name.as_str(), words.as_str()))
         .collect();
-    let chosen = choose(person, "Server to read it through", &choices, 0)?;
+    let chosen = choose(person, "Server for reading it", &choices, 0)?;
     let name = choices.get(chosen).map_or("", |(name, _)| name);
     Ok(Name(name.to_owned()))
 }

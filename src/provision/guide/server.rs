@@ -13,11 +13,8 @@ const WORLDWIDE: &str = "https://login.microsoftonline.com";
 /// The kind of server: true for incoming.
 pub fn kind(person: &dyn Person) -> Result<bool> {
     let choices = [
-        (
-            "incoming",
-            "an app registration through which mailboxes are read",
-        ),
-        ("outgoing", "a way for mail to leave"),
+        ("incoming", "an app registration for reading mailboxes"),
+        ("outgoing", "sends mail"),
     ];
     Ok(choose(person, "Kind of server", &choices, 0)? == 0)
 }
@@ -27,7 +24,7 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
     let mut said = given;
     introduce(
         person,
-        "an incoming server: an app registration through which mailboxes are read",
+        "an incoming server: an app registration for reading mailboxes",
     );
     name(person, config, &mut said.name, said.replace)?;
     let address = match &said.address {
@@ -66,7 +63,7 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
                 "graph",
                 "the app's permission is Mail.ReadWrite",
             ),
-            (IncomingVia::Auto, "auto", "whichever of the two works"),
+            (IncomingVia::Auto, "auto", "the first that works"),
         ];
         said.via = Some(way(person, "Read mailboxes through", &ways)?);
     }
@@ -97,7 +94,7 @@ fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
 /// What is said of an outgoing server, with what was missing asked for.
 pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
     let mut said = given;
-    introduce(person, "an outgoing server: a way for mail to leave");
+    introduce(person, "an outgoing server: sends mail");
     name(person, config, &mut said.name, said.replace)?;
     if said.tenant.is_none() {
         let known = config.incoming_servers.first();
@@ -116,7 +113,7 @@ pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result
         credential(person, &mut said.secret, &mut said.credential)?;
     }
     if said.user.is_none() {
-        let question = "Mailbox user that sends: address or object ID (empty: each sender its own)";
+        let question = "Mailbox user that sends: address or object ID (empty: the sender)";
         said.user = ask_optional(person, question)?;
     }
     if !service {
@@ -138,7 +135,7 @@ pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result
                 "graph",
                 "the app's permission is Mail.Send",
             ),
-            (OutgoingVia::Auto, "auto", "whichever of the two works"),
+            (OutgoingVia::Auto, "auto", "the first that works"),
         ];
         said.via = Some(way(person, "Send through", &ways)?);
     }
@@ -156,10 +153,10 @@ fn name(
         return Ok(());
     }
     let free = |name: &Name| match config.server_names().contains(&name.0.as_str()) && !replace {
-        true => Err(format!("there is a server `{name}` already")),
+        true => Err(format!("server `{name}` already exists")),
         false => Ok(()),
     };
-    let question = "Name of the server, by which queues refer to it";
+    let question = "Name of the server, for use in queues";
     *slot = Some(ask(person, question, None, free)?);
     Ok(())
 }
@@ -183,11 +180,11 @@ fn authentication(person: &dyn Person, slot: &mut Option<Authentication>) -> Res
             let choices = [
                 (
                     "oauth-service",
-                    "the program signs in as itself, with application permissions",
+                    "the app signs in, with application permissions",
                 ),
                 (
                     "oauth-user",
-                    "a person's account signs in, with delegated permissions",
+                    "a person signs in, with delegated permissions",
                 ),
             ];
             match choose(person, "Authentication type", &choices, 0)? {
@@ -207,7 +204,7 @@ fn client_id(person: &dyn Person, microsoft: bool) -> Result<ClientId> {
         None,
         |id: &ClientId| match microsoft && !model::is_guid(id.as_str()) {
             true => Err(format!(
-                "`{id}` is no GUID: the page of the app registration shows it"
+                "`{id}` is not a GUID: copy it from the page of the app registration"
             )),
             false => Ok(()),
         },
@@ -237,7 +234,7 @@ fn app(person: &dyn Person, config: &Config, service: bool) -> Result<Option<Str
         .zip(&words)
         .map(|(server, words)| (server.name.as_str(), words.as_str()))
         .collect();
-    choices.push(("another", "an app registration of its own"));
+    choices.push(("another", "a separate app registration"));
     let chosen = choose(person, "App registration to sign in with", &choices, 0)?;
     Ok(fitting.get(chosen).map(|server| server.name.clone()))
 }
@@ -262,15 +259,15 @@ fn credential(
             ),
             (
                 "systemd credential",
-                "what LoadCredential= gives to a service",
+                "from LoadCredential= of a systemd service",
             ),
             (
                 "certificate",
                 "a PEM or PFX file and its private key; safer than a secret",
             ),
-            ("managed identity", "of the Azure host that this is"),
+            ("managed identity", "of this Azure host"),
         ];
-        match choose(person, "The app proves itself with a", &choices, 0)? {
+        match choose(person, "How the app authenticates", &choices, 0)? {
             0 => {}
             1 => *secret = Some(Given::source("file", file(person, "File of the secret")?)),
             2 => {

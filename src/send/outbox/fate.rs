@@ -50,7 +50,7 @@ pub fn after_attempt(
                 Outcome::Unknown => {
                     entry.state = OutboxState::Unknown;
                     entry.reason = match why.is_empty() {
-                        true => "the connection broke after the message was handed over".into(),
+                        true => "the connection broke after the transfer of the message".into(),
                         false => why,
                     };
                     // Whom the server refused before that has it not, whatever Sent Items hold.

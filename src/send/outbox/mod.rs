@@ -125,7 +125,7 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
             let place = store.outbox_bodies().place(&entry.file);
             return Err(Fault::new(
                 Kind::CannotWrite,
-                format!("the octets of message {id} are lost: `{place}` does not exist"),
+                format!("message {id} is lost: `{place}` does not exist"),
             )
             .hint(format!(
                 "if it cannot be restored: queuemail outbox drop {id}"
@@ -150,7 +150,7 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
     };
     if claim.abandoned {
         claim.entry.state = OutboxState::Unknown;
-        claim.entry.reason = "the program ended while it handed the message over".to_owned();
+        claim.entry.reason = "the program ended during the transfer of the message".to_owned();
         claim.entry.changed_at = now;
         store.outbox_update(&claim.lock, &claim.entry)?;
     }
@@ -177,7 +177,7 @@ impl<'a> Claim<'a> {
             return Err(Fault::new(
                 Kind::CannotWrite,
                 format!(
-                    "message {} of the outbox has {} octets and not the {} that were kept",
+                    "message {} of the outbox has {} bytes instead of {}",
                     self.entry.id,
                     octets.len(),
                     self.entry.size

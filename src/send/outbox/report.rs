@@ -173,7 +173,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
          Content-Transfer-Encoding: {encoding}\r\n\r\n\
          --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Transfer-Encoding: {encoding}\r\n\r\n\
-         This message was kept to be sent on {3}\r\nand could not be delivered to:\r\n\r\n",
+         This message was accepted for sending on {3}\r\nand could not be delivered to:\r\n\r\n",
         to.address,
         date(now)?,
         one_line(&entry.message_id),
@@ -181,7 +181,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
     );
     text.extend(entry.refused.iter().map(for_people));
     text += &format!(
-        "\r\nNothing is tried again by itself.\r\n\r\n--{boundary}\r\n\
+        "\r\nqueuemail does not try again.\r\n\r\n--{boundary}\r\n\
          Content-Type: message/delivery-status\r\n\r\n\
          Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n",
         machine(),
@@ -201,7 +201,7 @@ fn render(claim: &Claim<'_>, to: &Destination, now: i64) -> Result<Vec<u8>> {
 fn for_people(one: &RefusedRecipient) -> String {
     let why = match one.for_good {
         true => "refused",
-        false => "given up after five days",
+        false => "five days without success",
     };
     let said = fold(&one.server_said, 4);
     format!("{} ({why})\r\n    {said}\r\n", one.address)

@@ -29,7 +29,7 @@ pub struct Sql {
 
 impl Sql {
     /// One that SQLite and PostgreSQL understand alike: `ON CONFLICT`, `RETURNING`, `FILTER` and
-    /// `CASE` in place of what only one of them has.
+    /// `CASE` instead of what only one of them has.
     pub const fn both(text: &'static str) -> Sql {
         Sql::two(text, text)
     }
@@ -128,7 +128,7 @@ impl Db {
         }
     }
 
-    /// Empties the log beside the database, in which deleted secrets would stand a while longer.
+    /// Empties the log next to the database, in which deleted secrets would stand a while longer.
     pub fn empty_log(&self) -> Result<(), Error> {
         match self {
             Db::Sqlite(db) => db.empty_log(),
@@ -319,7 +319,7 @@ impl Row<'_> {
             Row::Sqlite(row) => T::of(sqlite::cell(row, column)?),
             Row::Postgres(row) => T::of_postgres(postgres::cell(row, column)?),
         };
-        value.ok_or_else(|| self.spoilt(column, "a value that has no place there"))
+        value.ok_or_else(|| self.spoilt(column, "a value of an unexpected type"))
     }
 
     /// What the text of a column says in JSON.

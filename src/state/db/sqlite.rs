@@ -184,10 +184,11 @@ pub fn cell<'r>(row: &'r rusqlite::Row<'_>, column: usize) -> Result<Cell<'r>, E
         ValueRef::Null => Cell::Null,
         ValueRef::Integer(value) => Cell::Int(value),
         ValueRef::Text(octets) => Cell::Text(
-            str::from_utf8(octets).map_err(|e| Error::Spoilt(format!("a text is not one: {e}")))?,
+            str::from_utf8(octets)
+                .map_err(|e| Error::Spoilt(format!("a text is not UTF-8: {e}")))?,
         ),
         ValueRef::Blob(octets) => Cell::Blob(octets),
-        ValueRef::Real(_) => return Err(Error::Spoilt("a fraction where none is".to_owned())),
+        ValueRef::Real(_) => return Err(Error::Spoilt("an unexpected fraction".to_owned())),
     })
 }
 

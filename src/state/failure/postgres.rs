@@ -49,7 +49,7 @@ pub fn spoilt(place: &Place, what: &str, err: &dyn Display) -> Fault {
 
 /// The fault of a database in which there is no state.
 pub fn no_schema(place: &Place) -> Fault {
-    Fault::config(format!("there is no state in the database `{place}`"))
+    Fault::config(format!("the database `{place}` contains no state"))
         .hint("for a new state: queuemail state init; if a state was lost, restore a backup first")
 }
 
@@ -130,7 +130,7 @@ fn of_code(place: &Place, code: &str) -> (Kind, String) {
             "the server is a standby or read-only: name the primary in `state`, or promote this one"
         }
         "55P03" | "57014" => {
-            "another process holds a lock, or the server is very slow: check pg_stat_activity, then run the same command again"
+            "another process has a lock, or the server is very slow: check pg_stat_activity, then run the same command again"
         }
         "40001" | "40P01" => AGAIN,
         LEASE_LOST => "another host has taken over this mailbox and continues",

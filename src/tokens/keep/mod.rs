@@ -278,7 +278,7 @@ impl<'a> Tokens<'a> {
             };
             if let Err(err) = self.relocate(key) {
                 self.observer.warn(&format!(
-                    "a kept {} token cannot be moved to where `token_store` says, and stays where it is: {err}",
+                    "a stored {} token cannot be moved to the `token_store`, and stays where it is: {err}",
                     kind(key)
                 ));
             }
@@ -433,7 +433,7 @@ impl<'a> Tokens<'a> {
             match erase(&trace) {
                 Ok(()) => self.store.remove_token_trace(&trace)?,
                 Err(fault) => self.observer.warn(&format!(
-                    "an old token stays behind as {}: {}",
+                    "an old token is still stored as {}: {}",
                     trace.name, fault.what
                 )),
             }
@@ -477,7 +477,7 @@ fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<Sig
             return Ok(lock);
         }
         if Instant::now() > deadline {
-            let what = "another queuemail is getting a token all the time; nothing is forgotten";
+            let what = "another queuemail is getting a token; nothing was erased";
             return Err(Fault::try_later(what).into());
         }
         std::thread::sleep(store.longest_pause() / 2);
@@ -502,7 +502,7 @@ fn row_with(token: &Token) -> TokenRow {
 fn vault_of(trace: &Trace) -> Result<Vault, Fault> {
     Vault::decode(&trace.place).ok_or_else(|| {
         Fault::config(format!(
-            "a token is in a store that this queuemail does not know: {}",
+            "a token is in a store that this version does not know: {}",
             trace.place
         ))
     })

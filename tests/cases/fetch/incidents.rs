@@ -169,7 +169,7 @@ fn a_mailbox_that_is_closed_is_an_incident_of_its_own() {
     assert_eq!(told[0]["incident"], format!("mailbox {OTHER}"));
 }
 
-/// A message that is put into quarantine needs a person until one has decided.
+/// A message that is moved to quarantine needs a person until one has decided.
 #[test]
 fn messages_are_an_incident_until_a_person_has_decided() {
     let desk = desk(&format!("notify:\n{WRITES}  after: 0s\n"));

@@ -164,7 +164,7 @@ fn what_is_larger_may_go_to_quarantine() {
         desk.fetch(&[])
             .fails(65)
             .mentions("more than max_size (5kB)")
-            .mentions("1 message put into quarantine");
+            .mentions("1 message moved to quarantine");
         assert_eq!(delivered(&desk), [0, 1, 4, 5], "{via:?}");
         desk.fetch(&[]).succeeds().says_nothing();
         desk.world

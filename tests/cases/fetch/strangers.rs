@@ -123,7 +123,7 @@ fn what_is_no_lock_file_is_not_waited_for() {
         let began = Instant::now();
         desk.fetch(&[])
             .fails(73)
-            .mentions("is in the way, and is not a lock file");
+            .mentions("exists, but is not a lock file");
         assert!(began.elapsed() < Duration::from_secs(20), "{what}");
         assert!(lock.symlink_metadata().is_ok(), "it is not ours to remove");
     }

@@ -489,7 +489,7 @@ fn an_answer_that_is_cut_off_is_none() {
         let receiver = Receiver::plain(move |_| Reply::cut(part));
         let desk = desk(Via::Imap, &receiver, "");
         desk.deliver(0..1);
-        desk.fetch(&[]).fails(75).mentions("no whole answer");
+        desk.fetch(&[]).fails(75).mentions("no complete answer");
         assert_eq!(quarantined(&desk), 0);
         receiver.behaves(|_| Reply::ok());
         make_due(&desk);
@@ -525,7 +525,7 @@ fn a_receiver_that_does_not_answer_is_left_after_a_minute() {
     let desk = desk(Via::Imap, &receiver, "");
     desk.deliver(0..1);
     let began = Instant::now();
-    desk.fetch(&[]).fails(75).mentions("no whole answer");
+    desk.fetch(&[]).fails(75).mentions("no complete answer");
     let took = began.elapsed().as_secs();
     assert!((55..95).contains(&took), "{took} s");
     assert_eq!(receiver.posts().len(), 1);
@@ -644,7 +644,7 @@ fn check_connects_and_asks_where_it_may() {
     let receiver = Receiver::tls(&["localhost"], |_| Reply::new("204 No Content", "", ""));
     let desk = desk(Via::Imap, &receiver, "");
     let ran = desk.world.run(["check", super::SUPPORT]).ends();
-    assert!(ran.stdout.contains("can be connected to in TLS"), "{ran}");
+    assert!(ran.stdout.contains("connects with TLS"), "{ran}");
     assert!(receiver.posts().is_empty(), "nothing is asked");
     set_webhook(
         &desk,

@@ -77,7 +77,8 @@ fn who_died_is_waited_for() {
         "it was waited for"
     );
     // What it was about to hand over may be on its way, and the others are fetched.
-    let ran = ran.mentions("another host may still be delivering message 1; it is retried in ");
+    let ran =
+        ran.mentions("another host may still be delivering message 1; queuemail retries it in ");
     let taken = || {
         files(&fleet.shared("taken"))
             .into_values()

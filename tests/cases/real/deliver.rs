@@ -77,7 +77,7 @@ fn a_store_that_is_away_loses_nothing() {
         .fetch(&[])
         .fails(75)
         .mentions("cannot deliver to `lmtp:/nowhere/lmtp`")
-        .mentions("see that the mail store runs");
+        .mentions("check that the mail store runs");
     assert_eq!(office.servers.read(mailbox, "INBOX").len(), 1);
 }
 

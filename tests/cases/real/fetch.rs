@@ -291,8 +291,8 @@ fn a_mailbox_that_is_restored_loses_and_doubles_nothing() {
         office
             .fetch(&["-v"])
             .succeeds()
-            .mentions("its UIDs went back under the same UIDVALIDITY")
-            .mentions("5 recognised as fetched before");
+            .mentions("its UIDs are lower under the same UIDVALIDITY")
+            .mentions("5 recognised as already fetched");
         let mut messages = messages;
         messages.sort();
         assert_same(&messages, &office.delivered(&queue));

@@ -188,7 +188,7 @@ fn mail_of_every_user_goes_through_the_relay() {
     let nul = MAIL.replace("Grüße", "a\0b");
     call(&home, WWW_DATA, &["-t", "-i"], &nul)
         .fails(65)
-        .says("550 5.6.0 the message holds a NUL");
+        .says("550 5.6.0 the message contains a NUL");
     // And who speaks SMTP to sendmail speaks with the relay.
     let script = format!("EHLO me\r\nMAIL FROM:<{SUPPORT}>\r\nRCPT TO:<a@example.com>\r\nQUIT\r\n");
     let ran = call(&home, WWW_DATA, &["-bs"], &script).succeeds();

@@ -1,4 +1,4 @@
-//! The dialogue in clear before TLS, over a real socket.
+//! The unencrypted dialogue before TLS, over a real socket.
 
 use super::super::connect::start_tls;
 use super::*;
@@ -49,7 +49,7 @@ fn octets_after_the_tagged_ok_are_refused() {
     )
     .unwrap_err();
     assert_eq!(fault(&err).kind, Kind::Refused);
-    assert!(err.to_string().contains("in clear"), "{err}");
+    assert!(err.to_string().contains("before TLS"), "{err}");
 }
 
 #[test]

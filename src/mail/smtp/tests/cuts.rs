@@ -55,7 +55,7 @@ impl Case {
             peer.say(reply);
         }
         let _ = peer.tcp.shutdown(std::net::Shutdown::Write);
-        // Nothing is left unread, lest a reset overtake the replies.
+        // Nothing is left unread, so that a reset does not overtake the replies.
         peer.tcp_to_its_end();
     }
 

@@ -144,7 +144,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::TooLarge(size) => write!(f, "the server sent a message of {size} octets"),
+            Refusal::TooLarge(size) => write!(f, "the server sent a message of {size} bytes"),
             Refusal::WeakMethod(name) => {
                 write!(
                     f,

@@ -50,7 +50,7 @@ pub struct Place {
     pub user: Option<String>,
     pub password: Option<Secret>,
     pub database: Option<String>,
-    /// Whom to trust, in place of the system's authorities.
+    /// Whom to trust, instead of the system's authorities.
     pub ca_file: Option<PathBuf>,
     /// Of this client, with its key.
     pub certificate: Option<(PathBuf, PathBuf)>,

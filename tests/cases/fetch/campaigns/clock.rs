@@ -106,7 +106,7 @@ fn a_wait_of_a_wrong_clock_does_not_hold() {
         at(desk.fetch(&[]), FORWARD).fails(75);
         at(desk.fetch(&["support"]), FORWARD)
             .fails(75)
-            .mentions("left alone until");
+            .mentions("waits until");
         makes_good(&desk, &sent, maildir, &format!("a wait, {via:?}"));
     });
 }

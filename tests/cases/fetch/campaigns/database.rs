@@ -110,7 +110,7 @@ fn a_damaged_file_is_said_and_nothing_is_fetched() {
         assert_eq!(ran.code, 73, "{story}\n{ran}");
         let ran = ran
             .mentions("the state database `HOME/.local/state/queuemail/state.sqlite`")
-            .mentions("hint: the file is damaged: bring back a copy from a backup");
+            .mentions("hint: the file is damaged: restore a backup");
         assert_eq!(desk.maildir(super::MAIL).len(), 3, "{story}\n{ran}");
         campaign.fault();
         // As the hint says.
@@ -142,7 +142,7 @@ fn a_damaged_value_is_said_and_nothing_is_fetched() {
         let ran = desk.fetch(&[]).ends();
         assert_eq!(ran.code, 73, "{damage}\n{ran}");
         ran.mentions("cannot read the state database `HOME/.local/state/queuemail/state.sqlite`")
-            .mentions("hint: the file is damaged: bring back a copy from a backup");
+            .mentions("hint: the file is damaged: restore a backup");
         super::assert_same(&sent, &desk.maildir(super::MAIL), damage);
     }
 }
@@ -219,7 +219,7 @@ fn a_file_that_is_gone_from_beside_its_log_is_no_new_one() {
     desk.fetch(&[])
         .fails(73)
         .mentions("is gone")
-        .mentions("hint: the file is damaged: bring back a copy from a backup");
+        .mentions("hint: the file is damaged: restore a backup");
     std::fs::rename(&away, &path).unwrap();
     desk.fetch(&[]).succeeds().says_nothing();
     makes_good(&desk, &sent, maildir, "the file was away");

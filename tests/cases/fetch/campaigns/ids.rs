@@ -31,7 +31,7 @@ fn what_was_delivered_is_recognised() {
             if n == 0 && via == Via::Imap {
                 desk.fetch(&["-v"])
                     .succeeds()
-                    .mentions("11 recognised as fetched before");
+                    .mentions("11 recognised as already fetched");
             }
             // Sometimes the run that recognises is itself interrupted.
             if n % 2 == 1 {

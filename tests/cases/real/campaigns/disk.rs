@@ -156,13 +156,13 @@ fn read_only() {
             .fails(73)
             .mentions("cannot write `HOME/.config/queuemail/disk/mail/tmp")
             .mentions("Read-only file system")
-            .mentions("let the user that runs queuemail write there");
+            .mentions("let the user who runs queuemail write there");
         mail.remount("rw");
         state.remount("ro");
         desk.fetch(&[])
             .fails(73)
             .mentions("HOME/.local/state/queuemail")
-            .mentions("let the user that runs queuemail write there");
+            .mentions("let the user who runs queuemail write there");
         assert_eq!(desk.m365.messages(SUPPORT, "INBOX").len(), 3, "{via:?}");
         state.remount("rw");
         desk.fetch(&[]).succeeds().says_nothing();
