@@ -19,6 +19,37 @@ pub struct Line<'a> {
     pub wait: Option<Wait>,
 }
 
+/// How a mailbox is, in one word: what explains most of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    Ok,
+    /// No run has fetched it yet.
+    New,
+    /// A server asked to come back later.
+    Waiting,
+    /// The last run did not succeed.
+    Failing,
+    /// So many messages are in quarantine.
+    Quarantined(u64),
+}
+
+impl Line<'_> {
+    pub fn condition(&self) -> Condition {
+        let health = &self.health;
+        if self.wait.is_some() {
+            Condition::Waiting
+        } else if health.last_error.is_some() {
+            Condition::Failing
+        } else if health.quarantined > 0 {
+            Condition::Quarantined(health.quarantined)
+        } else if health.last_success.is_none() {
+            Condition::New
+        } else {
+            Condition::Ok
+        }
+    }
+}
+
 /// All that is known at one time.
 pub struct Report<'a> {
     pub at: Timestamp,

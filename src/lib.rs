@@ -65,6 +65,7 @@ mod tokens;
 mod usage;
 mod vault;
 mod wording;
+mod workers;
 mod x509;
 
 use output::{Level, LogFormat, Record};

@@ -22,6 +22,7 @@ const BASE: &[&str] = &[
     "shell",
     "system",
     "wording",
+    "workers",
     "x509",
 ];
 
@@ -402,33 +403,19 @@ fn names_are_looked_up_in_one_place() {
         "s.name == name",
         "server_names()",
     ];
-    let wrong: Vec<String> = product_lines()
-        .into_iter()
-        .filter(|(_, part, line)| {
-            !MAY_LOOK.contains(&part.as_str()) && LOOKS.iter().any(|look| line.contains(look))
-        })
-        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
-        .collect();
-    assert!(wrong.is_empty(), "ask `Office`\n{}", wrong.join("\n"));
+    none("ask `Office`", |_, part, line| {
+        !MAY_LOOK.contains(&part) && LOOKS.iter().any(|look| line.contains(look))
+    });
 }
 
 /// What is configured is one thing, and the file that it was read from another.
 #[test]
 fn the_model_does_not_know_that_there_is_a_file() {
     const OF_THE_FILE: [&str; 4] = ["Deserializer", "Visitor", "serde_yaml", "yaml_edit"];
-    let wrong: Vec<String> = product_lines()
-        .into_iter()
-        .filter(|(_, part, line)| {
-            let code = line.split("//").next().unwrap_or_default();
-            part == "model" && OF_THE_FILE.iter().any(|word| code.contains(word))
-        })
-        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
-        .collect();
-    assert!(
-        wrong.is_empty(),
-        "read it in `config`\n{}",
-        wrong.join("\n")
-    );
+    none("read it in `config`", |_, part, line| {
+        let code = line.split("//").next().unwrap_or_default();
+        part == "model" && OF_THE_FILE.iter().any(|word| code.contains(word))
+    });
 }
 
 #[test]
@@ -456,14 +443,9 @@ fn engines_print_nothing() {
 /// Which way to a host is taken is decided in `reach`, and which cloud it is in, in `model`.
 #[test]
 fn commands_choose_no_way() {
-    let wrong: Vec<String> = product_lines()
-        .into_iter()
-        .filter(|(_, part, line)| {
-            part == "commands" && (line.contains("Way::") || line.contains("Cloud::"))
-        })
-        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    none("`reach` and `model` do", |_, part, line| {
+        part == "commands" && (line.contains("Way::") || line.contains("Cloud::"))
+    });
 }
 
 /// Another database is another driver, and nothing else.
@@ -474,45 +456,29 @@ fn one_driver_knows_the_database() {
         "src/state/schema/sqlite.rs",
         "src/state/failure.rs",
     ];
-    let others: Vec<String> = product_lines()
-        .into_iter()
-        .filter(|(place, _, line)| {
-            line.contains("rusqlite") && !HOMES.iter().any(|home| place.starts_with(home))
-        })
-        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
-        .collect();
-    assert!(others.is_empty(), "{}", others.join("\n"));
+    none("the driver does", |place, _, line| {
+        line.contains("rusqlite") && !HOMES.iter().any(|home| place.starts_with(home))
+    });
 }
 
 /// We are synchronous, but for the client of PostgreSQL.
 #[test]
 fn one_driver_is_asynchronous() {
     const WORDS: [&str; 5] = ["tokio", "async ", ".await", "Future", "Poll::"];
-    let others: Vec<String> = product_lines()
-        .into_iter()
-        .filter(|(place, _, line)| {
-            let code = line.split("//").next().unwrap_or_default();
-            !place.starts_with("src/state/db/postgres/") && WORDS.iter().any(|w| code.contains(w))
-        })
-        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
-        .collect();
-    assert!(others.is_empty(), "{}", others.join("\n"));
+    none("a driver of its own is", |place, _, line| {
+        let code = line.split("//").next().unwrap_or_default();
+        !place.starts_with("src/state/db/postgres/") && WORDS.iter().any(|w| code.contains(w))
+    });
 }
 
 /// A state in another place has no folder: nobody may be given one, but for what is on its way.
 #[test]
 fn nobody_outside_the_state_knows_its_folder() {
-    let mut wrong = Vec::new();
-    for (place, part, line) in product_lines() {
-        let gives = line.trim_start().starts_with("pub fn ")
-            && line
-                .split_once("->")
-                .is_some_and(|(_, result)| result.contains("Path"));
-        if part == "state" && gives && !line.contains("pub fn scratch(") {
-            wrong.push(format!("{place}: {}", line.trim()));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    none("give the octets", |_, part, line| {
+        let result = line.split_once("->").map_or("", |(_, result)| result);
+        let gives = line.trim_start().starts_with("pub fn ") && result.contains("Path");
+        part == "state" && gives && !line.contains("pub fn scratch(")
+    });
 }
 
 /// An id is its source's: others compare it, and one more source needs no change of theirs. The pile
@@ -526,44 +492,27 @@ fn nobody_looks_into_an_id_of_a_source() {
         "src/fetch/identity.rs",
     ];
     let looks = |line: &str| line.contains(".as_number()") || line.contains(".as_text()");
-    let wrong: Vec<String> = product_lines()
-        .into_iter()
-        .filter(|(place, part, line)| {
-            (looks(line) && !MAY_LOOK.iter().any(|may| place.starts_with(may)))
-                || (part == "commands" && line.contains("RemoteId"))
-        })
-        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
-        .collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    none("compare it", |place, part, line| {
+        (looks(line) && !MAY_LOOK.iter().any(|may| place.starts_with(may)))
+            || (part == "commands" && line.contains("RemoteId"))
+    });
 }
 
 #[test]
 fn the_product_has_no_word_that_panics() {
-    let mut wrong = Vec::new();
-    for (place, _, line) in product_lines() {
+    none("return a `Fault` instead", |_, _, line| {
         let code = line.split("//").next().unwrap_or_default();
-        if FORBIDDEN.iter().any(|word| code.contains(word)) {
-            wrong.push(format!("{place}: {}", line.trim()));
-        }
-    }
-    assert!(
-        wrong.is_empty(),
-        "return a `Fault` instead\n{}",
-        wrong.join("\n")
-    );
+        FORBIDDEN.iter().any(|word| code.contains(word))
+    });
 }
 
 /// `shell` and `powershell` alone know how a name becomes one word: by hand it is forgotten.
 #[test]
 fn commands_in_hints_quote_names_in_one_place() {
-    let mut wrong = Vec::new();
-    for (place, _, line) in product_lines() {
+    none("use `shell::quote`", |_, _, line| {
         let by_hand = line.contains("'{") && line.contains("}'");
-        if by_hand && line.contains(" --") {
-            wrong.push(format!("{place}: {}", line.trim()));
-        }
-    }
-    assert!(wrong.is_empty(), "use `shell::quote`\n{}", wrong.join("\n"));
+        by_hand && line.contains(" --")
+    });
 }
 
 /// A fault's words are for people: its kind and cause decide, so that no reworded sentence changes
@@ -604,6 +553,17 @@ fn nothing_is_decided_by_the_words_of_a_fault() {
         }
     }
     assert!(wrong.is_empty(), "use `Cause`\n{}", wrong.join("\n"));
+}
+
+/// Demands that no line of the product is such, by its place, its part and its text.
+#[track_caller]
+fn none(advice: &str, is_wrong: impl Fn(&str, &str, &str) -> bool) {
+    let wrong: Vec<String> = product_lines()
+        .into_iter()
+        .filter(|(place, part, line)| is_wrong(place, part, line))
+        .map(|(place, _, line)| format!("{place}: {}", line.trim()))
+        .collect();
+    assert!(wrong.is_empty(), "{advice}\n{}", wrong.join("\n"));
 }
 
 /// Every line of the product itself, tests left out: where it stands, in which part, its text.

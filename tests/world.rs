@@ -7,6 +7,8 @@
 //! world.run(["server", "add", …]).stdin("secret\n").succeeds().prints("created\n");
 //! ```
 
+pub mod office;
+
 use crate::shapes;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -15,7 +17,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// After this long a run is killed and its test fails.
@@ -26,7 +28,7 @@ pub const CLIENT_ID: &str = "1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1";
 
 /// The folder of a test and everything the binary may touch.
 pub struct World {
-    home: tempfile::TempDir,
+    home: Arc<tempfile::TempDir>,
 }
 
 impl World {
@@ -35,7 +37,8 @@ impl World {
             home: tempfile::Builder::new()
                 .prefix("queuemail-test-")
                 .tempdir()
-                .expect("a temporary folder"),
+                .expect("a temporary folder")
+                .into(),
         }
     }
 
@@ -116,6 +119,11 @@ impl World {
     pub fn add_contoso(&self) {
         self.write("contoso.secret", "s3cret-value\n");
         let secret = self.path("contoso.secret");
+        self.contoso().arg("--secret-file").arg(secret).succeeds();
+    }
+
+    /// `server add incoming` without the credential.
+    pub fn contoso(&self) -> Run {
         self.run([
             "server",
             "add",
@@ -128,9 +136,6 @@ impl World {
             "--client-id",
             CLIENT_ID,
         ])
-        .arg("--secret-file")
-        .arg(secret)
-        .succeeds();
     }
 }
 
@@ -210,6 +215,12 @@ impl Run {
 
     /// Runs to the end, whatever the exit code; a signal is -1 minus its number.
     pub fn ends(self) -> Ran {
+        let output = self.output();
+        Ran::of(self.args, &self.home, output)
+    }
+
+    /// Runs to the end.
+    pub fn output(&self) -> Output {
         let mut child = self
             .command()
             .stdin(Stdio::piped())
@@ -226,14 +237,13 @@ impl Run {
         });
         let (done, wait) = mpsc::channel();
         std::thread::spawn(move || done.send(child.wait_with_output()));
-        let output = match wait.recv_timeout(TIMEOUT) {
+        match wait.recv_timeout(TIMEOUT) {
             Ok(output) => output.expect("the output"),
             Err(_) => {
                 let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
                 panic!("still running after {TIMEOUT:?}: {:?}", self.args);
             }
-        };
-        Ran::of(self.args, &self.home, output)
+        }
     }
 
     /// Starts it, for tests to which something happens meanwhile.

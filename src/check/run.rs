@@ -13,8 +13,8 @@ use crate::office::{MailboxEntry, Office};
 use crate::reach::{Mailboxes, Transports};
 use crate::state::Store;
 use crate::tokens::Access;
+use crate::workers;
 use anyhow::Result;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many are walked at a time. Exchange limits what one mailbox takes, not one app.
@@ -105,23 +105,14 @@ impl Run<'_> {
 
     /// Walks all, several at a time; the results are in the order of the subjects.
     fn all(&self, subjects: &[Subject<'_>]) -> Vec<Checked> {
-        let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::new());
-        let work = || {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(subject) = subjects.get(index) else {
-                    return;
-                };
+        let workers = subjects.len().min(AT_A_TIME);
+        workers::share(workers, subjects.iter().enumerate(), |subjects| {
+            for (index, subject) in subjects {
                 let checked = self.one(subject);
                 done.lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push((index, checked));
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..subjects.len().min(AT_A_TIME) {
-                scope.spawn(work);
             }
         });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);

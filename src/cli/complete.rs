@@ -93,7 +93,9 @@ fn commands(command: &Command) -> impl Iterator<Item = Candidate> {
 }
 
 fn options(command: &Command) -> Vec<Candidate> {
-    let shown = command.get_arguments().filter(|a| !a.is_hide_set());
+    // The options of all commands are hidden from the help of each, and not from here.
+    let is_shown = |arg: &&Arg| arg.is_global_set() || !arg.is_hide_set();
+    let shown = command.get_arguments().filter(is_shown);
     let options = shown.filter_map(|arg| {
         let value = match (arg.get_long(), arg.get_short()) {
             (Some(long), _) => format!("--{long}"),

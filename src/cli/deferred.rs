@@ -17,9 +17,18 @@ impl<T> Deref for Deferred<T> {
     }
 }
 
+/// The options of all commands, which are here by now, are not told of again in the help of each;
+/// they are passed on from here to the commands below.
+fn without_global(command: Command) -> Command {
+    command.mut_args(|arg| match arg.is_global_set() {
+        true => arg.hide(true),
+        false => arg,
+    })
+}
+
 impl<T: Args> Args for Deferred<T> {
     fn augment_args(command: Command) -> Command {
-        command.defer(T::augment_args)
+        command.defer(|command| T::augment_args(without_global(command)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -29,7 +38,7 @@ impl<T: Args> Args for Deferred<T> {
 
 impl<T: Subcommand> Subcommand for Deferred<T> {
     fn augment_subcommands(command: Command) -> Command {
-        command.defer(|command| furnish(T::augment_subcommands(command)))
+        command.defer(|command| furnish(T::augment_subcommands(without_global(command))))
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {

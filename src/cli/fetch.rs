@@ -5,12 +5,12 @@ use clap::{Args, ValueEnum};
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail fetch --report changes      from cron: every queue; prints what begins to fail, still
-                                        fails after a day, or works again
-  queuemail fetch support -v            one queue; prints each step
-  queuemail fetch --dry-run             shows what would be fetched; changes nothing
-  queuemail fetch support --catch-up    skips what is there; later runs deliver what arrives
-  queuemail fetch support --include-skipped --since 2026-11-01   also fetches skipped messages")]
+  queuemail fetch --report changes     from cron: prints what begins to fail,
+                                       still fails, or works again
+  queuemail fetch support -v           one queue; prints each step
+  queuemail fetch --dry-run            shows what would be fetched
+  queuemail fetch support --catch-up   skips what is there now
+  queuemail fetch support --include-skipped --since 2026-11-01")]
 pub struct FetchArgs {
     /// Queues or addresses to fetch [default: all]
     #[arg(value_name = "QUEUE|ADDRESS")]

@@ -30,12 +30,12 @@ pub enum ConfigCommand {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  source <(queuemail completions bash)                                    this shell
-  queuemail completions zsh > ~/.zfunc/_queuemail                         a folder of $fpath
+  source <(queuemail completions bash)              this shell
+  queuemail completions zsh > ~/.zfunc/_queuemail   a folder of $fpath
   queuemail completions fish > ~/.config/fish/completions/queuemail.fish
 
-The script asks queuemail at each Tab, so it knows the queues, addresses and servers of the
-configuration.")]
+The script asks queuemail at each Tab, so it knows the queues, addresses and servers \
+of the configuration.")]
 pub struct CompletionsArgs {
     /// The shell
     pub shell: Shell,

@@ -9,16 +9,17 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail check                              every mailbox, several at a time
-  queuemail check support@contoso.com          one mailbox; -v adds more hints
+  queuemail check                              every mailbox
+  queuemail check support@contoso.com          one mailbox; -v says more
   queuemail check Contoso                      all mailboxes of a server
   queuemail check -q                           from cron: only problems
-  queuemail check --boundary ceo@contoso.com   proves that no configured app can read it
-  queuemail check --report report.txt          writes an anonymised report for the developers
+  queuemail check --boundary ceo@contoso.com   proves that no app can read it
+  queuemail check --report report.txt          an anonymised report
 
-check changes nothing and sends nothing. The exit code is that of the worst step, and 75 if everything
-works but something expires within 30 days. With --boundary a refusal is the good result, and the exit
-code is 77 if the mailbox opens; Exchange also refuses an address that does not exist.")]
+check changes nothing and sends nothing. The exit code is that of the worst step, and 75 if \
+everything works but something expires within 30 days. With --boundary a refusal is the good \
+result, and the exit code is 77 if the mailbox opens; Exchange also refuses an address that does \
+not exist.")]
 pub struct CheckArgs {
     /// Queues, addresses or servers [default: all addresses, and servers without one]
     #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
@@ -38,8 +39,8 @@ Examples:
   queuemail setup-script Contoso > setup.ps1   for one server
   queuemail setup-script --undo > undo.ps1     removes it again
 
-The script contains only the app registrations, permissions and mailboxes of the configuration, and no
-secret. It can run again at any time.")]
+The script contains only the app registrations, permissions and mailboxes of the \
+configuration, and no secret. It can run again at any time.")]
 pub struct SetupScriptArgs {
     /// Servers, incoming or outgoing [default: all]
     #[arg(value_name = "SERVER")]
@@ -68,13 +69,16 @@ pub struct ExplainArgs {
 #[command(after_long_help = "\
 Examples:
   queuemail status                      a table for people
-  queuemail status --check              silent and 0 without problems
-  queuemail status --check --format nagios      for Nagios, Icinga and similar monitors
+  queuemail status --check              for a monitor: prints only problems
+  queuemail status --check --format nagios
   queuemail status --metrics /var/lib/prometheus/node-exporter/queuemail.prom
 
-With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if mail flows but
-something waits (quarantine, the outbox, a wait that the server requested) or expires within 30 days.
-With --format nagios it is 2 or 1 instead, and 3 if the state cannot be determined.")]
+The state of a mailbox is ok, new (never fetched), waiting (a server asked to wait), failing, or quarantined with the number of messages. The line below it gives the reason.
+
+With --check the exit code is 69 if a mailbox was not fetched within --max-age, and 75 if \
+mail flows but something waits (quarantine, the outbox, a wait that the server requested) or \
+expires within 30 days. With --format nagios it is 2 or 1 instead, and 3 if the state cannot be \
+determined.")]
 pub struct StatusArgs {
     /// Print only problems; the exit code says how severe they are
     #[arg(long)]

@@ -44,24 +44,35 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  queuemail server add incoming Contoso      adds an app registration
-  queuemail queue add support                adds a mailbox
-  queuemail check                            tests each step to the mailbox, with hints
-  queuemail fetch                            from cron: every queue; prints only problems
-  queuemail send -t < reply.eml              as sendmail does
-  queuemail explain 535 5.7.139              what a refusal means, and how to fix it";
+  queuemail server add incoming Contoso   adds an app registration
+  queuemail queue add support             adds a mailbox
+  queuemail check                         tests each step to the mailbox
+  queuemail fetch                         from cron: prints only problems
+  queuemail send -t < reply.eml           as sendmail does
+  queuemail explain 535 5.7.139           what a refusal means, how to fix it";
 
-/// What a long help shows, in this order: the examples stand before the options.
-const LONG_HELP: &str = "\
+/// What a help shows, in this order: the examples stand before the options.
+const HELP: &str = "\
 {about-with-newline}
 {usage-heading} {usage}{after-help}
 
 {all-args}";
 
+/// The same of a command: the options that all of them take are told of in one place.
+const HELP_OF_COMMAND: &str = "\
+{about-with-newline}
+{usage-heading} {usage}{after-help}
+
+{all-args}
+
+Global options, such as --config and --json: queuemail --help";
+
 /// The definition of the command line; what each command takes is there once it is built.
 pub fn definition() -> clap::Command {
     // `queuemail help fetch` is a habit of many; one such command is enough.
-    furnish(Cli::command()).disable_help_subcommand(false)
+    furnish(Cli::command())
+        .help_template(HELP)
+        .disable_help_subcommand(false)
 }
 
 /// The same, all of it there.
@@ -74,7 +85,7 @@ pub fn built() -> clap::Command {
 /// Gives a command and those below it the one form of help.
 fn furnish(command: clap::Command) -> clap::Command {
     command
-        .help_template(LONG_HELP)
+        .help_template(HELP_OF_COMMAND)
         .disable_help_subcommand(true)
         .mut_subcommands(furnish)
 }
@@ -190,8 +201,7 @@ pub enum Command {
     /// Fetch the new mail of every queue, urgent queues first
     Fetch(Deferred<FetchArgs>),
     /// Send a message, as sendmail does
-    // Defined at once: what is deferred comes after the global options, and its own headings too.
-    Send(Box<SendArgs>),
+    Send(Deferred<SendArgs>),
     /// Test every step to a working mailbox; say what is wrong, who can fix it and how
     Check(Deferred<CheckArgs>),
     /// Print the PowerShell script that an Exchange and Entra ID administrator must run

@@ -5,8 +5,8 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[command(after_long_help = "\
 Examples:
-  * * * * *  queuemail outbox flush      in a crontab: prints only problems
-  queuemail outbox retry 12              after an unknown outcome: checks Sent Items first")]
+  * * * * *  queuemail outbox flush   in a crontab: prints only problems
+  queuemail outbox retry 12           first looks into Sent Items")]
 pub enum OutboxCommand {
     /// List the messages in the outbox
     List,

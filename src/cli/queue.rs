@@ -44,13 +44,13 @@ pub enum QueueCommand {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_long_help = "\
 Examples:
-  queuemail queue add support --address support@contoso.com --server Contoso \\
-      --priority 5 --deliver maildir:/var/mail/support
+  queuemail queue add support --address support@contoso.com \\
+      --server Contoso --priority 5 --deliver maildir:/var/mail/support
   queuemail queue add support --address hilfe@contoso.com --server Contoso \\
       --extension-language de --deliver maildir:/var/mail/support
   queuemail queue add orders --address office@contoso.com --server Contoso \\
       --start now --select unread=true --select from=@fabrikam.com
-  queuemail queue add --from-file queues.csv --server Contoso   a line for each address
+  queuemail queue add --from-file queues.csv --server Contoso   one for each line
 
 The first line of a CSV file names the options of its columns, without dashes: queue,address,priority.
 A line of JSON Lines is an object with such names. What a line leaves empty is taken from the command
@@ -94,7 +94,7 @@ pub struct QueueAdd {
 #[command(after_long_help = "\
 Examples:
   queuemail queue set support --queue-priority 10
-  queuemail queue set support --address support@contoso.com --priority ''   that of the queue
+  queuemail queue set support --address support@contoso.com --priority ''
   queuemail queue set support --select unread=true --select max_size=25MB
   queuemail queue set support --select ''   every message
 

@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail send -t < reply.eml                            recipients from To, Cc and Bcc
+  queuemail send -t < reply.eml                  recipients: To, Cc, Bcc
   queuemail send -f support@contoso.com customer@example.com < reply.eml
-  queuemail send -t --file reply-1.eml --file reply-2.eml  several messages, one connection
-  queuemail send -t --maildir replies --outbox             keeps what cannot be sent now
-  queuemail send --to anna@example.com --subject 'Your order' --text reply.txt --attach bill.pdf
-  queuemail send --smtp-session                            SMTP on standard input and output
+  queuemail send -t --file 1.eml --file 2.eml    several messages
+  queuemail send -t --maildir replies --outbox   keeps what cannot be sent
+  queuemail send --to anna@example.com --subject 'Your order' \\
+      --text reply.txt --attach bill.pdf
+  queuemail send --smtp-session                  SMTP on standard input
 
-Called by the name sendmail, the program sends without the word `send`, and with --outbox; `-q`
-alone sends what is in the outbox, and sendmail flags without a meaning here are ignored.
-Many messages use up to three connections, which can change their order; --jobs 1 keeps the order.
-With --outbox, exit code 0 means that each message is sent or kept.")]
+Called by the name sendmail, the program sends without the word `send`, and with --outbox; `-q` \
+alone sends what is in the outbox, and sendmail flags without a meaning here are ignored. \
+Many messages use up to three connections, which can change their order; --jobs 1 keeps the \
+order. With --outbox, exit code 0 means that each message is sent or kept.")]
 pub struct SendArgs {
     /// Recipients, in addition to those of -t
     #[arg(value_name = "RECIPIENT")]

@@ -52,8 +52,9 @@ pub enum ServerAdd {
 Examples:
   queuemail server add incoming Contoso --auth oauth-service \\
       --address https://login.microsoftonline.com/contoso.onmicrosoft.com \\
-      --client-id 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 --secret-file /etc/queuemail/contoso.secret
-  pass show contoso | queuemail server add incoming Contoso … --secret-stdin")]
+      --client-id 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1 \\
+      --secret-file /etc/queuemail/contoso.secret
+  pass show contoso | queuemail server set Contoso --secret-stdin")]
 pub struct IncomingArgs {
     /// A name of your choice; queues refer to the server by it
     #[arg(value_parser = value::<Name>())]
@@ -87,8 +88,9 @@ pub struct IncomingArgs {
 #[derive(Args, Clone, Debug, Default)]
 #[command(after_long_help = "\
 Examples:
-  queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com \\
-      --auth oauth-service --app Contoso --user support@contoso.com")]
+  queuemail server add outgoing 'Contoso out' \\
+      --tenant contoso.onmicrosoft.com --auth oauth-service \\
+      --app Contoso --user support@contoso.com")]
 pub struct OutgoingArgs {
     /// A name of your choice; queues refer to the server by it
     #[arg(value_parser = value::<Name>())]
@@ -134,7 +136,7 @@ pub struct OutgoingArgs {
 #[command(after_long_help = "\
 Examples:
   queuemail server set Contoso --secret-stdin < contoso.secret
-  queuemail server set Contoso --via ''                        the default transport
+  queuemail server set Contoso --via ''   the default transport
 
 An empty value removes the key from the file, and the default applies again.")]
 pub struct ServerSet {

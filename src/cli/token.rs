@@ -18,13 +18,13 @@ pub enum TokenCommand {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail token login support@contoso.com             in the browser if there is one
-  queuemail token login support@contoso.com --device    with a code, on any device
-  queuemail token login support --no-browser            with the browser of another host
-  queuemail token login support --for smtp              if sending needs a separate sign-in
+  queuemail token login support                in the browser if there is one
+  queuemail token login support --device       with a code, on any device
+  queuemail token login support --no-browser   with a browser elsewhere
+  queuemail token login support --for smtp     if sending needs a sign-in
 
-With --no-browser the last page, at http://localhost, shows an error. Only its address matters: copy it
-from the browser and paste it; it is not shown.")]
+With --no-browser the last page, at http://localhost, shows an error. Only its address matters: \
+copy it from the browser and paste it; it is not shown.")]
 pub struct TokenLogin {
     /// A queue or an address whose server is of type oauth-user, or an outgoing server
     #[arg(value_name = "QUEUE|ADDRESS|SERVER")]
@@ -60,9 +60,10 @@ pub struct TokenForget {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail token get support --for imap                 the token alone, for password commands
+  queuemail token get support --for imap   the token alone, for other programs
   queuemail token get support --for smtp --format xoauth2
-  queuemail token get Contoso --for graph --format header | curl -H @- https://graph.microsoft.com/v1.0/…
+  queuemail token get Contoso --for graph --format header |
+      curl -H @- 'https://graph.microsoft.com/v1.0/users'
 
 With --json the forms xoauth2 and header are keys of the object that json prints.")]
 pub struct TokenGet {

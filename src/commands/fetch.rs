@@ -33,7 +33,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
     };
     let report_to = ReportTo::new(&output);
     let mut done = fetch::run(&means, &office, &store, &orders, &report_to)?;
-    report_to.end();
+    report_to.end(&done.tally);
     let of_messages = fetch::of_messages(&done.tally);
     let mut notices = Vec::new();
     if orders.work == Work::Fetch {

@@ -4,7 +4,7 @@ use super::Context;
 use crate::fault::Fault;
 use crate::model::{AfterFetch, Config, EmailAddress};
 use crate::office::Office;
-use crate::output::{can_ask, eprintln_safe};
+use crate::output::can_ask;
 use crate::prompt;
 use crate::provision::Person;
 use crate::reach::{Mailboxes, Wanted};
@@ -98,7 +98,7 @@ impl Person for Terminal<'_> {
     }
 
     fn tell(&self, text: &str) {
-        eprintln_safe(text);
+        prompt::tell(text);
     }
 
     fn warn(&self, text: &str) {

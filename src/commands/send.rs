@@ -32,6 +32,7 @@ struct Run<'a> {
     orders: Orders<'a>,
     sending: &'a Sending<'a>,
     tally: Tally,
+    progress: Count,
     errors: Mutex<Vec<anyhow::Error>>,
 }
 
@@ -69,6 +70,7 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
     } else {
         sending
     };
+    let several = about > 1 || !args.mboxes.is_empty();
     let run = Run {
         context,
         args,
@@ -80,20 +82,21 @@ pub fn run(context: &Context, args: &SendArgs) -> Result<(), Errors> {
             from_header: args.from_header,
             auto: args.auto.map(|kind| kind.map(marked)),
             notifications,
-            several: about > 1 || !args.mboxes.is_empty(),
+            several,
         },
         sending: &sending,
         tally: Tally::default(),
+        progress: Count::new(&context.output, about, several && !args.dry_run),
         errors: Mutex::default(),
     };
-    let progress = Count::new(&context.output, about, run.orders.several);
     let start = Instant::now();
     let jobs = args.jobs.unwrap_or(CONNECTIONS);
     send::work(&sending, inputs, about, jobs, |post, input| {
         run.one(post, input);
-        progress.show(run.tally.done());
+        run.progress.show(run.tally.done(), run.tally.accepted().1);
     });
-    progress.end();
+    let (accepted, octets) = run.tally.accepted();
+    run.progress.end(accepted, octets);
     if run.orders.several && context.output.json && !args.dry_run {
         run.tally.tell(&context.output, start.elapsed())?;
     }
@@ -175,6 +178,9 @@ impl Listener for Run<'_> {
         settled: Option<&Settled>,
     ) -> Result<()> {
         self.tally.count(mail, result, settled);
+        if self.progress.is_enough() {
+            return Ok(());
+        }
         words::tell(&self.context.output, mail, result, settled)
     }
 

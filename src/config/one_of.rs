@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = SecretSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string, or one of {file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}")
+        write!(f, "a string, or one of {}", SecretSource::FORMS)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretSource, E> {
@@ -110,16 +110,20 @@ impl<'de> Visitor<'de> for SourceVisitor {
         let Some(kind) = map.next_key::<String>()? else {
             return Err(A::Error::custom("an empty mapping names no secret"));
         };
-        let source = match kind.as_str() {
-            "file" => SecretSource::File(map.next_value()?),
-            "env" => {
-                let name: String = map.next_value()?;
-                child::withhold(&name);
-                SecretSource::Env(name)
+        let (source, is_empty) = match kind.as_str() {
+            "command" => {
+                let words: Vec<String> = map.next_value()?;
+                let is_empty = words.first().is_none_or(String::is_empty);
+                (SecretSource::Command(words), is_empty)
             }
-            "command" => SecretSource::Command(map.next_value()?),
-            "keyring" => SecretSource::Keyring(map.next_value()?),
-            "credential" => SecretSource::Credential(map.next_value()?),
+            known if SecretSource::KINDS.contains(&known) => {
+                let text: String = map.next_value()?;
+                if known == "env" {
+                    child::withhold(&text);
+                }
+                let source = SecretSource::of(known, &text).map_err(A::Error::custom)?;
+                (source, text.is_empty())
+            }
             // A key that resembles none may be the secret itself.
             other if nearest(other, SecretSource::KINDS.iter().copied()).is_some() => {
                 return Err(A::Error::unknown_field(other, SecretSource::KINDS));
@@ -137,14 +141,6 @@ impl<'de> Visitor<'de> for SourceVisitor {
                 "a secret has one source, but more follows `{kind}`"
             )));
         }
-        let is_empty = match &source {
-            SecretSource::Plain(_) => false,
-            SecretSource::File(path) => path.as_os_str().is_empty(),
-            SecretSource::Command(words) => words.first().is_none_or(String::is_empty),
-            SecretSource::Env(name)
-            | SecretSource::Keyring(name)
-            | SecretSource::Credential(name) => name.is_empty(),
-        };
         match is_empty {
             true => Err(A::Error::custom(format!(
                 "an empty `{kind}` names no secret"

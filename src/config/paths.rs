@@ -115,7 +115,7 @@ pub fn absolute(path: &Path, folder: &Path) -> Result<PathBuf> {
 pub fn absolute_target(target: &Target, folder: &Path) -> Result<Target> {
     let text = target.as_str();
     let resolved = match text.split_once(':') {
-        Some((kind @ ("maildir" | "mbox" | "eml"), path)) => {
+        Some((kind, path)) if Target::KINDS.contains(&(kind, true)) => {
             format!("{kind}:{}", absolute(Path::new(path), folder)?.display())
         }
         // HOST:PORT is not a path.

@@ -20,6 +20,13 @@ pub fn schema() -> serde_json::Value {
     schema.to_value()
 }
 
+/// The pattern of a delivery.
+fn deliveries() -> String {
+    let kinds: Vec<&str> = Target::KINDS.iter().map(|(kind, _)| *kind).collect();
+    let kinds = kinds.join("|");
+    format!("^(stdout(:json)?|({kinds}):.+|https?://.+)$")
+}
+
 /// Gives a type that reads itself from a string its schema, written where the type is used.
 macro_rules! text {
     ($($name:ident: $schema:tt;)*) => {$(
@@ -55,7 +62,7 @@ text! {
     OauthEndpoint: { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]://[^#]+$" };
     Endpoint: { "type": "string", "pattern": "^(imap|smtp)s?://[^/?#]+/?$" };
     Authority: { "type": "string", "pattern": "^\\s*[Hh][Tt][Tt][Pp][Ss]://[^/?#]+/[^?#]+$" };
-    Target: { "type": "string", "pattern": "^(stdout(:json)?|(maildir|mbox|command|lmtp|lmtp-plain|eml):.+|https?://.+)$" };
+    Target: { "type": "string", "pattern": deliveries() };
     PostUrl: { "type": "string", "pattern": "^https?://[^\\s?#@]+$" };
     PingUrl: { "type": "string", "pattern": "^https?://[^\\s#@]+$" };
     Span: { "type": "string", "pattern": "^[0-9]+[smhd]$" };
@@ -160,7 +167,7 @@ mod tests {
     /// The properties of a definition, each with its description.
     fn described<'a>(schema: &'a Value, name: &str) -> Vec<&'a String> {
         let of = match name {
-            "" => schema,
+            "Config" => schema,
             name => &schema["$defs"][name],
         };
         let properties = of["properties"].as_object().unwrap();
@@ -171,28 +178,10 @@ mod tests {
         properties.keys().collect()
     }
 
-    /// What serde takes for a struct, by asking it.
-    fn keys<'de, T: serde::Deserialize<'de>>() -> Vec<String> {
-        super::super::load::tests::keys::<T>()
-    }
-
     #[test]
     fn every_key_of_the_model_is_in_it_with_a_description() {
         let schema = schema();
-        for (name, mut keys) in [
-            ("", keys::<Config>()),
-            ("Defaults", keys::<Defaults>()),
-            ("IncomingServer", keys::<IncomingServer>()),
-            ("OutgoingServer", keys::<OutgoingServer>()),
-            ("Limits", keys::<Limits>()),
-            ("Relay", keys::<Relay>()),
-            ("Queue", keys::<Queue>()),
-            ("Address", keys::<Address>()),
-            ("Select", keys::<crate::model::Select>()),
-            ("Webhook", keys::<crate::model::Webhook>()),
-            ("Notify", keys::<crate::model::Notify>()),
-            ("SharedState", keys::<crate::model::SharedState>()),
-        ] {
+        for (name, mut keys) in super::super::load::tests::all_keys() {
             keys.sort();
             assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());
         }

@@ -40,16 +40,20 @@ impl Taker for Stdout {
                 .hint("nothing was removed from the server; redirect the output to a file or a program")
                 .into());
         }
-        let message = BufReader::new(message);
-        // Held for the whole message, so that those of other mailboxes come before or after it.
-        let mut out = io::stdout().lock();
-        match self.0 {
-            Form::Mboxrd => mboxrd::write(&mut out, message, &letter.address, Timestamp::now()),
-            Form::JsonLines => write_json(&mut out, message, letter),
-        }
-        .and_then(|()| out.flush())
-        .and_then(|()| make_durable())
-        .map_err(|e| cannot_write(Path::new("standard output"), &e))?;
+        let mut message = BufReader::new(message);
+        let mut written = Ok(());
+        output::aside(&mut || {
+            // Held for the whole message, so that those of other mailboxes come before or after it.
+            let mut out = io::stdout().lock();
+            let address = &letter.address;
+            written = match self.0 {
+                Form::Mboxrd => mboxrd::write(&mut out, &mut message, address, Timestamp::now()),
+                Form::JsonLines => write_json(&mut out, &mut message, letter),
+            }
+            .and_then(|()| out.flush())
+            .and_then(|()| make_durable());
+        });
+        written.map_err(|e| cannot_write(Path::new("standard output"), &e))?;
         Ok("stdout".to_owned())
     }
 }

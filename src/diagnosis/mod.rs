@@ -115,11 +115,16 @@ pub struct Verdict {
 impl Verdict {
     /// All of it in one sentence.
     pub fn sentence(&self) -> String {
-        let Verdict { wrong, remedy, .. } = self;
+        format!("{}; {}", self.wrong, self.fix())
+    }
+
+    /// What to do, and who can.
+    pub fn fix(&self) -> String {
+        let remedy = &self.remedy;
         match self.who {
-            Who::Nobody => format!("{wrong}; no fix is needed: {remedy}"),
-            Who::You => format!("{wrong}; fix: {remedy}"),
-            who => format!("{wrong}; fix, by {}: {remedy}", who.describe()),
+            Who::Nobody => format!("no fix is needed: {remedy}"),
+            Who::You => format!("fix: {remedy}"),
+            who => format!("fix, by {}: {remedy}", who.describe()),
         }
     }
 }

@@ -14,10 +14,10 @@ use crate::model::AfterFetch;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
 use crate::state::{Lock, LockName, Ran, Store, WaitName};
+use crate::workers;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -158,10 +158,10 @@ fn tidy(store: &Store) -> Result<()> {
 impl Run<'_> {
     /// Runs all tasks, several at a time, in order of their start.
     fn all(&self, tasks: &[Task<'_>]) -> Done {
-        let next = AtomicUsize::new(0);
         let done = Mutex::new(Done::default());
-        let work = || {
-            while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let workers = self.orders.jobs.clamp(1, tasks.len().max(1));
+        workers::share(workers, tasks.iter(), |tasks| {
+            for task in tasks {
                 if self.orders.deadline.is_some_and(|d| Instant::now() >= d) {
                     return;
                 }
@@ -173,17 +173,7 @@ impl Run<'_> {
                     .unwrap_or_else(PoisonError::into_inner)
                     .take(&task.job, sign_in, tally, took, result);
             }
-        };
-        let workers = self.orders.jobs.clamp(1, tasks.len().max(1));
-        if workers == 1 {
-            work();
-        } else {
-            std::thread::scope(|scope| {
-                for _ in 0..workers {
-                    scope.spawn(work);
-                }
-            });
-        }
+        });
         done.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -75,19 +75,21 @@ impl Transport for Tcp {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let timeout = timeout.for_read();
-        let end = left(timeout)?.map(|time| Instant::now() + time);
+        let mut time = left(timeout)?;
+        let end = time.map(|time| Instant::now() + time);
         loop {
-            let time = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if time.is_some_and(|time| time.is_zero()) {
-                return Err(ureq::Error::Timeout(timeout.reason));
-            }
             if self.read_time != time {
                 self.stream.set_read_timeout(time)?;
                 self.read_time = time;
             }
             match self.stream.read(self.buffers.input_append_buf()) {
-                // A signal is not an end.
-                Err(err) if err.kind() == ErrorKind::Interrupted => {}
+                // A signal is no end.
+                Err(err) if err.kind() == ErrorKind::Interrupted => {
+                    time = end.map(|end| end.saturating_duration_since(Instant::now()));
+                    if time.is_some_and(|time| time.is_zero()) {
+                        return Err(ureq::Error::Timeout(timeout.reason));
+                    }
+                }
                 read => {
                     let amount = read.map_err(|err| in_time(err, timeout))?;
                     self.buffers.input_appended(amount);
@@ -99,13 +101,12 @@ impl Transport for Tcp {
 
     /// Nothing has come that nobody asked for, and it has not ended.
     fn is_open(&mut self) -> bool {
-        let quiet = |stream: &TcpStream| -> io::Result<bool> {
-            stream.set_nonblocking(true)?;
-            let peeked = stream.peek(&mut [0]);
-            stream.set_nonblocking(false)?;
-            Ok(matches!(peeked, Err(err) if err.kind() == ErrorKind::WouldBlock))
-        };
-        quiet(&self.stream).unwrap_or(false)
+        if self.stream.set_nonblocking(true).is_err() {
+            return false;
+        }
+        let peeked = self.stream.peek(&mut [0]);
+        let is_quiet = matches!(peeked, Err(err) if err.kind() == ErrorKind::WouldBlock);
+        is_quiet && self.stream.set_nonblocking(false).is_ok()
     }
 }
 

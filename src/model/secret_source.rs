@@ -25,6 +25,10 @@ impl SecretSource {
     /// The keys of a mapping that says where a secret is.
     pub const KINDS: &[&str] = &["file", "env", "command", "keyring", "credential"];
 
+    /// The same as they are written.
+    pub const FORMS: &str =
+        "{file: P}, {env: V}, {command: [..]}, {keyring: NAME}, {credential: NAME}";
+
     /// The source of a kind, one of [`Self::KINDS`], from one text.
     ///
     /// # Errors

@@ -3,6 +3,20 @@
 use super::names::nearest;
 use super::post_url::PostUrl;
 
+/// The deliveries that are written KIND:WHERE, and whether that is a path. URLs and `stdout` are others.
+pub const KINDS: &[(&str, bool)] = &[
+    ("maildir", true),
+    ("mbox", true),
+    ("command", false),
+    ("lmtp", false),
+    ("lmtp-plain", false),
+    ("eml", true),
+];
+
+/// All that a person can choose from.
+pub const FORMS: &str =
+    "maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER or stdout";
+
 /// The placeholders that a delivery may hold.
 const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}"];
 

@@ -1,5 +1,6 @@
 //! Single values, each checked where it is read: `FromStr` has the check.
 
+use super::target::{FORMS, KINDS};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -206,20 +207,21 @@ checked_string!(
         match kind {
             _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
             "http" | "https" => super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err),
-            "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" if !rest.is_empty() => {
-                super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err)
+            _ if KINDS.iter().all(|(known, _)| *known != kind) => {
+                Err(format!("`{text}` is not a delivery: use {FORMS}"))
             }
-            "maildir" | "mbox" | "command" | "lmtp" | "lmtp-plain" | "eml" => {
+            _ if rest.is_empty() => {
                 Err(format!("`{text}` has nothing after the colon; example: `maildir:/var/mail/support`"))
             }
-            _ => Err(format!(
-                "`{text}` is not a delivery: use maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER or stdout"
-            )),
+            _ => super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err),
         }
     }
 );
 
 impl Target {
+    /// The kinds that are written KIND:WHERE, and whether that is a path.
+    pub const KINDS: &[(&str, bool)] = KINDS;
+
     /// The same destination for a run whose results are JSON: standard output then holds nothing
     /// but JSON Lines.
     pub fn in_json(self) -> Target {

@@ -1,11 +1,13 @@
 //! Results on stdout, everything else on stderr; server text made safe for a terminal.
 
+mod aside;
 mod journal;
 mod log;
 mod safe;
 
+pub use aside::{aside, draws};
 pub use log::{Level, LogFormat, Record, now};
-pub use safe::{eprintln_safe, escape, escape_lines, json};
+pub use safe::{eprintln_safe, escape, escape_lines, is_unsafe, json};
 
 use crate::fault::{self, Fault, Kind};
 use anyhow::Result;
@@ -31,14 +33,19 @@ impl Output {
         write_stdout(format!("{}\n", laid_out(text)).as_bytes())
     }
 
-    /// Writes a line of the result behind a mark, which has a colour (ECMA-48 §8.3.117) where this
-    /// run uses any.
+    /// Writes a line of the result behind a mark, which has a colour where this run uses any.
     pub fn marked(&self, mark: &str, color: u8, text: &str) -> Result<()> {
-        let mark = match self.color {
-            true => format!("\x1b[{color}m{mark}\x1b[0m"),
-            false => mark.to_owned(),
-        };
+        let mark = self.painted(mark, Some(color));
         write_stdout(format!("  {mark} {}\n", laid_out(text)).as_bytes())
+    }
+
+    /// A text that is safe to show, in a colour (ECMA-48 §8.3.117) where this run uses any.
+    pub fn painted(&self, text: &str, color: Option<u8>) -> String {
+        let text = laid_out(text);
+        match color.filter(|_| self.color) {
+            Some(color) => format!("\x1b[{color}m{text}\x1b[0m"),
+            None => text.into_owned(),
+        }
     }
 
     /// Writes one JSON object and a newline, as it comes: it need not fit memory.
@@ -97,8 +104,17 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// How many columns the terminal has that the result goes to; `None` where it goes elsewhere.
+pub fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    // Some terminals say that they have none.
+    Some(usize::from(size.ws_col)).map(|columns| if columns == 0 { 80 } else { columns })
+}
+
 fn write_stdout(octets: &[u8]) -> Result<()> {
-    finish_stdout(io::stdout().write_all(octets))
+    let mut written = Ok(());
+    aside(&mut || written = io::stdout().write_all(octets));
+    finish_stdout(written)
 }
 
 /// Ends what was written to standard output, with this result.

@@ -1,5 +1,6 @@
 //! Text of others made safe to show: on a terminal, and as JSON.
 
+use super::aside::aside;
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use std::borrow::Cow;
@@ -7,7 +8,9 @@ use std::io::{self, Write};
 
 /// Writes a line to stderr; a stderr that is gone is nobody's loss.
 pub fn eprintln_safe(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", laid_out(text));
+    aside(&mut || {
+        let _ = writeln!(io::stderr().lock(), "{}", laid_out(text));
+    });
 }
 
 /// What leaves us: line ends and tabs are ours, whatever else is unsafe was forgotten before.

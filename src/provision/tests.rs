@@ -20,7 +20,13 @@ impl Script {
         }
     }
 
+    /// No question and no choice is wider than what a terminal of 80 columns shows in one row.
+    fn fits(&self, text: &str) {
+        assert!(text.chars().count() <= 70, "too wide: {text}");
+    }
+
     fn next(&self, question: &str) -> &'static str {
+        self.fits(question);
         let answer = self.answers.borrow_mut().pop_front();
         answer.unwrap_or_else(|| panic!("no answer to: {question}"))
     }
@@ -64,6 +70,7 @@ impl Person for Script {
 
     fn choice(&self, question: &str, choices: &[String], _: usize) -> Result<usize> {
         let answer = self.next(question);
+        choices.iter().for_each(|choice| self.fits(choice));
         let place = choices.iter().position(|line| line.starts_with(answer));
         Ok(place.unwrap_or_else(|| panic!("{answer} is not among {choices:?}")))
     }

@@ -29,6 +29,7 @@ use crate::model::Limits;
 use crate::office::{Office, Registration, Route, login_to_send};
 use crate::reach::{SendWay, Transports};
 use crate::state::{Counter, Sender, Store};
+use crate::workers;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -319,23 +320,12 @@ pub fn work<'a, T: Send>(
 ) {
     const EACH: usize = 8;
     let workers = about.div_ceil(EACH).clamp(1, most.max(1));
-    let items = Mutex::new(items);
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let worker = || {
+    workers::share(workers, items, |items| {
         let mut post = Post::new(sending);
-        while let Some(item) = next() {
+        for item in items {
             act(&mut post, item);
         }
         post.close();
-    };
-    if workers == 1 {
-        worker();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(worker);
-            }
-        });
-    }
+    });
     sending.record_accepted();
 }

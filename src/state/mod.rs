@@ -14,6 +14,7 @@ mod disk;
 pub(crate) mod engines_tests;
 mod facts;
 mod failure;
+mod former;
 mod health;
 mod heartbeat;
 mod history;

@@ -30,8 +30,9 @@ impl<'a> ReportTo<'a> {
         }
     }
 
-    pub fn end(&self) {
-        self.progress.end();
+    /// The run is over.
+    pub fn end(&self, tally: &Tally) {
+        self.progress.end(tally.fetched, tally.octets);
     }
 }
 
@@ -43,7 +44,7 @@ impl Reporter for ReportTo<'_> {
     fn delivered(&self, delivered: &Delivered<'_>) {
         let size = delivered.letter.size;
         let octets = self.octets.fetch_add(size, Ordering::Relaxed) + size;
-        self.progress.done(octets);
+        self.progress.done(&delivered.letter.address, octets);
         if self.output.wants(Level::Info) {
             let letter = delivered.letter;
             self.output.tell(
@@ -76,25 +77,23 @@ impl Reporter for ReportTo<'_> {
             ..
         } = message;
         let delivery_id = fetch::delivery_id(&job.address, folder, *epoch, remote);
-        self.progress.aside(|| {
-            self.output.tell(
-                &Record::new(
-                    Level::Info,
-                    "delivered",
-                    &format!(
-                        "`{}`: finished the interrupted delivery of message {remote}",
-                        job.address
-                    ),
-                )
-                .with("queue", job.queue.as_str())
-                .with("address", job.address.as_str())
-                .with("folder", folder.as_str())
-                .with("uid", remote.to_string())
-                .with("size", message.size)
-                .with("delivered_to", delivered_to)
-                .with("delivery_id", delivery_id.as_str()),
-            );
-        });
+        self.output.tell(
+            &Record::new(
+                Level::Info,
+                "delivered",
+                &format!(
+                    "`{}`: finished the interrupted delivery of message {remote}",
+                    job.address
+                ),
+            )
+            .with("queue", job.queue.as_str())
+            .with("address", job.address.as_str())
+            .with("folder", folder.as_str())
+            .with("uid", remote.to_string())
+            .with("size", message.size)
+            .with("delivered_to", delivered_to)
+            .with("delivery_id", delivery_id.as_str()),
+        );
         if !self.output.json {
             return;
         }
@@ -122,6 +121,8 @@ impl Reporter for ReportTo<'_> {
         } else {
             "not fetched, will be tried again"
         };
+        let octets = self.octets.load(Ordering::Relaxed);
+        self.progress.done(&folder.job.address, octets);
         let text = format!(
             "message {id} of `{}` folder `{}`: {what}: {}",
             folder.job.address,
@@ -139,44 +140,42 @@ impl Reporter for ReportTo<'_> {
                 .with("uid", id.to_string())
                 .with("reason", reason);
         }
-        self.progress.aside(|| self.output.tell(&record));
+        self.output.tell(&record);
     }
 
     /// Who asked for it is told on standard output.
     fn skipped(&self, folder: &Folder<'_>, count: u64) {
         let job = folder.job;
         let about = format!("{} ({}), {}", job.queue, job.address, folder.name);
-        self.progress.aside(|| {
-            if self.output.json {
-                let _ = self.output.json(&json!({
-                    "event": "skipped",
-                    "queue": job.queue,
-                    "address": job.address,
-                    "folder": folder.name,
-                    "skipped": count,
-                }));
-            } else if job.catch_up {
-                let _ = self
-                    .output
-                    .line(&format!("{about}: {} skipped", messages(count)));
-            } else {
-                self.output.step(&format!(
-                    "{about}: {} skipped: older than the start ({}); to fetch skipped messages: \
+        if self.output.json {
+            let _ = self.output.json(&json!({
+                "event": "skipped",
+                "queue": job.queue,
+                "address": job.address,
+                "folder": folder.name,
+                "skipped": count,
+            }));
+        } else if job.catch_up {
+            let _ = self
+                .output
+                .line(&format!("{about}: {} skipped", messages(count)));
+        } else {
+            self.output.step(&format!(
+                "{about}: {} skipped: older than the start ({}); to fetch skipped messages: \
                      queuemail fetch --include-skipped {}",
-                    messages(count),
-                    job.start,
-                    shell::quote(&job.address)
-                ));
-            }
-        });
+                messages(count),
+                job.start,
+                shell::quote(&job.address)
+            ));
+        }
     }
 
     fn note(&self, text: &str) {
-        self.progress.aside(|| self.output.step(text));
+        self.output.step(text);
     }
 
     fn warn(&self, text: &str) {
-        self.progress.aside(|| self.output.warn(text));
+        self.output.warn(text);
     }
 
     fn would_fetch(&self, job: &Job, listing: &Listing<'_>) -> Result<()> {
@@ -241,6 +240,7 @@ impl Reporter for ReportTo<'_> {
                 others.push_str(&format!("{count} {what}, "));
             }
         }
+        self.progress.audited();
         output.line(&format!(
             "{} ({}), {}: {} on the server: {} delivered, {} in quarantine, {} dropped, {others}{} pending, {} unaccounted for",
             job.queue,

@@ -3,10 +3,10 @@
 use super::table::Table;
 use crate::expiry::{self, Expiry};
 use crate::fault::Fault;
-use crate::health::{Line, Report};
+use crate::health::{Condition, Line, Report};
 use crate::output::Output;
 use crate::state::{Incident, OutboxCounts};
-use crate::wording::{clock, span, stamp};
+use crate::wording::{clock, messages, span, stamp};
 use anyhow::Result;
 use jiff::Timestamp;
 use serde_json::json;
@@ -50,16 +50,38 @@ fn time(at: Option<i64>) -> Option<String> {
     at.and_then(stamp)
 }
 
+/// The column of the state.
+const STATE: usize = 2;
+
+/// A state as people search for it.
+fn word(condition: Condition) -> String {
+    match condition {
+        Condition::Ok => "ok".to_owned(),
+        Condition::New => "new".to_owned(),
+        Condition::Waiting => "waiting".to_owned(),
+        Condition::Failing => "failing".to_owned(),
+        Condition::Quarantined(count) => format!("quarantined: {count}"),
+    }
+}
+
+/// Green, yellow, red, or none.
+fn color(condition: Condition) -> Option<u8> {
+    match condition {
+        Condition::Ok => Some(32),
+        Condition::New => None,
+        Condition::Waiting | Condition::Quarantined(_) => Some(33),
+        Condition::Failing => Some(31),
+    }
+}
+
 fn mailboxes(output: &Output, lines: &[Line<'_>], now: Timestamp) -> Result<()> {
     let mut table = Table::new(&[
         "QUEUE",
         "ADDRESS",
+        "STATE",
         "FETCHED",
         "LAST MAIL",
         "DELIVERED",
-        "PENDING",
-        "QUARANTINE",
-        "STATE",
     ]);
     for line in lines {
         let health = &line.health;
@@ -67,22 +89,31 @@ fn mailboxes(output: &Output, lines: &[Line<'_>], now: Timestamp) -> Result<()> 
             Some(at) => format!("{} ago", span(now.as_second() - at)),
             None => "never".to_owned(),
         };
-        let state = match (&line.wait, &health.last_error) {
-            (Some(wait), _) => format!("waits until {}: {}", clock(wait.until), wait.reason),
-            (None, Some((_, error))) => error.clone(),
-            (None, None) if health.last_success.is_none() => "-".to_owned(),
-            (None, None) => "well".to_owned(),
-        };
+        let condition = line.condition();
         table.row(vec![
             line.queue.to_owned(),
             line.address.to_owned(),
+            word(condition),
             ago(health.last_success),
             ago(health.last_message),
             health.delivered.to_string(),
-            health.backlog.to_string(),
-            health.quarantined.to_string(),
-            state,
         ]);
+        table.color(STATE, color(condition));
+        let mut note = Vec::new();
+        if health.backlog > 0 {
+            note.push(format!("{} pending", messages(health.backlog)));
+        }
+        if health.quarantined > 0 && !matches!(condition, Condition::Quarantined(_)) {
+            note.push(format!("{} in quarantine", messages(health.quarantined)));
+        }
+        match (&line.wait, &health.last_error) {
+            (Some(wait), _) => note.push(format!("until {}: {}", clock(wait.until), wait.reason)),
+            (None, Some((_, error))) => note.push(error.clone()),
+            (None, None) => {}
+        }
+        if !note.is_empty() {
+            table.note(&note.join("; "));
+        }
     }
     table.print(output)
 }

@@ -57,6 +57,12 @@ impl Tally {
         .sum()
     }
 
+    /// How many messages servers accepted, and their octets.
+    pub fn accepted(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.accepted), count(&self.octets))
+    }
+
     /// The last JSON line of a run with several messages.
     pub fn tell(&self, output: &Output, took: Duration) -> Result<()> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -1,15 +1,16 @@
 //! Tokens, for people and for programs.
 
+use super::table::Table;
 use crate::model::Resource;
 use crate::oauth::AccessToken;
 use crate::office::Subject;
-use crate::output::{Output, escape};
+use crate::output::Output;
 use crate::state::{KeptToken, TokenKey};
 use crate::vault::Vault;
-use crate::wording::rfc3339;
+use crate::wording::{rfc3339, span};
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A token as an object; a form of it stands there under its name.
 pub fn object(
@@ -45,10 +46,12 @@ pub fn list(output: &Output, kept: &[(KeptToken, Option<Vault>)]) -> Result<()> 
         return output.json(&json!({ "tokens": tokens }));
     }
     let now = SystemTime::now();
+    let mut table = Table::new(&["ACCOUNT", "KIND", "STORED", "EXPIRES", "FOR"]);
     for (token, vault) in kept {
-        output.line(&escape(&line(token, vault.as_ref(), now)))?;
+        table.row(row(token, now));
+        table.note(&origin(token, vault.as_ref()));
     }
-    Ok(())
+    table.print(output)
 }
 
 fn kind(kept: &KeptToken) -> &'static str {
@@ -71,31 +74,40 @@ fn as_json((kept, vault): &(KeptToken, Option<Vault>)) -> Value {
     })
 }
 
-fn line(kept: &KeptToken, vault: Option<&Vault>, now: SystemTime) -> String {
-    let TokenKey {
-        authority,
-        client_id,
-        account,
-        scope,
-    } = &kept.key;
-    let who = match account.as_str() {
+fn row(kept: &KeptToken, now: SystemTime) -> Vec<String> {
+    let TokenKey { account, scope, .. } = &kept.key;
+    let seconds = |span: Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    let age = now.duration_since(kept.obtained_at).unwrap_or_default();
+    let expires = match kept.expires_at.map(|at| at.duration_since(now)) {
+        Some(Ok(left)) => format!("in {}", span(seconds(left))),
+        Some(Err(_)) => "expired".to_owned(),
+        // The authorization server does not say when a refresh token ends.
+        None => "-".to_owned(),
+    };
+    let account = match account.as_str() {
         "" => "the app",
         account => account,
     };
-    let state = match kept.expires_at {
-        Some(at) => match at.duration_since(now) {
-            Ok(left) => format!("for {scope}, expires in {} minutes", left.as_secs() / 60),
-            Err(_) => format!("for {scope}, expired"),
-        },
-        None => {
-            let age = now.duration_since(kept.obtained_at).unwrap_or_default();
-            format!("renewed {} days ago", age.as_secs() / 86400)
-        }
+    let scope = match scope.as_str() {
+        "" => "-",
+        scope => scope.strip_prefix("https://").unwrap_or(scope),
     };
-    let place = match vault {
-        None => String::new(),
-        Some(vault) => format!(", in {}", vault.words()),
-    };
-    let kind = kind(kept);
-    format!("{kind} token of {who}, app {client_id} at {authority}: {state}{place}")
+    vec![
+        account.to_owned(),
+        kind(kept).to_owned(),
+        format!("{} ago", span(seconds(age))),
+        expires,
+        scope.to_owned(),
+    ]
+}
+
+/// Who gave the token to which app, and where it is unless in the database.
+fn origin(kept: &KeptToken, vault: Option<&Vault>) -> String {
+    let place = vault.map_or_else(String::new, |vault| format!(", in {}", vault.words()));
+    let TokenKey {
+        authority,
+        client_id,
+        ..
+    } = &kept.key;
+    format!("app {client_id} at {authority}{place}")
 }

@@ -9,7 +9,8 @@ fn with(from: &str, to: &str) -> String {
     GOOD.replacen(from, to, 1)
 }
 
-const GOOD: &str = "\
+/// A file that is right.
+pub const GOOD: &str = "\
 version: 1
 defaults: { language: en, priority: 100, deliver: \"maildir:~/Mail/{queue}\" }
 incoming_servers:

@@ -102,21 +102,8 @@ fn set_and_remove_show_what_they_would_do() {
 fn json_tells_the_result_and_the_diff() {
     let world = World::new();
     let json = world
-        .run([
-            "server",
-            "add",
-            "incoming",
-            "Contoso",
-            "--dry-run",
-            "--json",
-            "--address",
-            "https://login.microsoftonline.com/contoso.onmicrosoft.com",
-            "--auth",
-            "oauth-service",
-            "--client-id",
-            crate::world::CLIENT_ID,
-            "--secret-stdin",
-        ])
+        .contoso()
+        .args(["--dry-run", "--json", "--secret-stdin"])
         .stdin("hunter2hunter2\n")
         .succeeds()
         .hides("hunter2")

@@ -48,29 +48,14 @@ fn the_date_is_recorded_with_the_secret_and_goes_with_it() {
 #[test]
 fn add_records_it_and_a_certificate_needs_none() {
     let world = World::new();
-    let add = [
-        "server",
-        "add",
-        "incoming",
-        "Contoso",
-        "--address",
-        "https://login.microsoftonline.com/contoso.onmicrosoft.com",
-        "--auth",
-        "oauth-service",
-        "--client-id",
-        crate::world::CLIENT_ID,
-        "--secret-expires",
-        "2027-11-30",
-    ];
-    world
-        .run(add)
+    let add = || world.contoso().args(["--secret-expires", "2027-11-30"]);
+    add()
         .args(["--managed-identity"])
         .fails(64)
         .mentions("`secret_expires` without `secret`");
-    world.run(add).args(["--secret-env", "S"]).succeeds();
+    add().args(["--secret-env", "S"]).succeeds();
     assert!(world.config().contains("secret_expires: '2027-11-30'"));
-    world
-        .run(add)
+    add()
         .args(["--secret-env", "S"])
         .succeeds()
         .prints("unchanged\n");
@@ -129,19 +114,8 @@ fn a_certificate_tells_its_own_end() {
     world.write("app.key", key.serialize_pem());
     let (pem, key) = (world.path("app.pem"), world.path("app.key"));
     world
-        .run([
-            "server",
-            "add",
-            "incoming",
-            "Contoso",
-            "--address",
-            "https://login.microsoftonline.com/contoso.onmicrosoft.com",
-            "--auth",
-            "oauth-service",
-            "--client-id",
-            crate::world::CLIENT_ID,
-            "--certificate",
-        ])
+        .contoso()
+        .arg("--certificate")
         .arg(&pem)
         .arg("--private-key")
         .arg(&key)

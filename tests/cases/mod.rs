@@ -17,6 +17,7 @@ mod queue_add;
 mod queue_list;
 mod real;
 mod schema;
+mod screen;
 mod secrets;
 mod server_add;
 mod setup_script;

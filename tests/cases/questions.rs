@@ -358,26 +358,41 @@ const ALL_BUT_THE_SECRET: [&str; 10] = [
 ];
 
 #[test]
-fn an_interrupt_at_a_secret_leaves_a_terminal_that_shows_what_is_typed() -> Result<(), Error> {
-    let world = World::new();
-    world.write(
-        "script",
-        "stty echo\ntrap : INT\n\"$@\"\necho \"ended with $?\"\nstty -a\n",
-    );
-    let run = world
-        .run(ALL_BUT_THE_SECRET)
-        .under(["sh", "script"])
-        .env("TERM", "xterm");
-    let mut t = spawn_command(run.command(), Some(30_000))?;
-    t.exp_string("Client secret")?;
-    t.send("hunter2")?;
-    t.send_control('c')?;
-    let rest = t.exp_eof()?;
-    assert!(rest.contains("ended with 130"), "{rest}");
-    assert!(
-        rest.contains(" echo ") && rest.contains(" icanon "),
-        "{rest}"
-    );
+fn an_interrupt_leaves_a_terminal_that_shows_what_is_typed() -> Result<(), Error> {
+    for (args, question, typed) in [
+        (&["server", "add"][..], "outgoing", "j"),
+        (&["server", "add", "incoming"], "Name of the server", "Cont"),
+        (&["queue", "remove", "support"], "Remove queue", "y"),
+        (&ALL_BUT_THE_SECRET, "Client secret", "hunter2"),
+    ] {
+        let world = World::new();
+        if args[0] == "queue" {
+            world.add_contoso();
+            let run = world.run(["queue", "add", "support", "--server", "Contoso"]);
+            run.args(["--address", "a@contoso.com"]).succeeds();
+        }
+        let before = std::fs::read(world.config_path()).ok();
+        world.write(
+            "script",
+            "stty echo\ntrap : INT\n\"$@\"\necho \"ended with $?\"\nstty -a\n",
+        );
+        let run = world.run(args).under(["sh", "script"]).env("TERM", "xterm");
+        let mut t = spawn_command(run.command(), Some(30_000))?;
+        t.exp_string(question)?;
+        t.send(typed)?;
+        t.send_control('c')?;
+        let rest = t.exp_eof()?;
+        assert!(rest.contains("ended with 130"), "{question}: {rest}");
+        let modes: Vec<&str> = rest.split_whitespace().collect();
+        for mode in ["echo", "icanon", "isig"] {
+            assert!(modes.contains(&mode), "{question}: {rest}");
+        }
+        assert_eq!(
+            std::fs::read(world.config_path()).ok(),
+            before,
+            "{question}"
+        );
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `config schema`, by a JSON Schema library: good files pass, bad ones do not.
 
+use super::config_mistakes::GOOD;
 use crate::world::World;
 use serde_json::Value;
 
@@ -14,31 +15,6 @@ fn yaml(text: &str) -> Value {
 fn validator() -> jsonschema::Validator {
     jsonschema::draft202012::new(&schema()).expect("a schema of draft 2020-12")
 }
-
-const GOOD: &str = "\
-version: 1
-defaults: { language: en, priority: 100, deliver: \"maildir:~/Mail/{queue}\" }
-incoming_servers:
-  - name: Contoso
-    address: https://login.microsoftonline.com/contoso.onmicrosoft.com
-    authentication: oauth-service
-    client_id: 1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1
-    secret: { env: CONTOSO_SECRET }
-    secret_expires: 2027-11-30
-outgoing_servers:
-  - name: Contoso out
-    tenant: contoso.onmicrosoft.com
-    authentication: oauth-service
-    app: Contoso
-queues:
-  - name: support
-    language: de
-    addresses:
-      - address: support@contoso.com
-        server: Contoso
-        priority: 5
-        outgoing_server: Contoso out
-";
 
 #[test]
 fn it_is_a_schema_of_its_own_draft() {
@@ -138,8 +114,8 @@ fn bad_files_do_not_pass() {
             "/incoming_servers/0/secret",
         ),
         (
-            "2027-11-30",
-            "30.11.2027",
+            "{ env: CONTOSO_SECRET }",
+            "{ env: CONTOSO_SECRET }\n    secret_expires: 30.11.2027",
             "/incoming_servers/0/secret_expires",
         ),
         (

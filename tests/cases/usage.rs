@@ -102,6 +102,38 @@ fn help_is_a_result_and_one_screen() {
     assert!(ran.stderr.contains("Usage: queuemail server"), "{ran}");
 }
 
+#[test]
+fn help_fits_80_columns_and_tells_of_global_options_once() {
+    fn paths(command: &clap::Command, above: &[&str], found: &mut Vec<Vec<String>>) {
+        let path: Vec<&str> = above.iter().copied().chain([command.get_name()]).collect();
+        found.push(path[1..].iter().map(|word| (*word).to_owned()).collect());
+        let shown = command.get_subcommands().filter(|c| !c.is_hide_set());
+        for below in shown.filter(|c| c.get_name() != "help") {
+            paths(below, &path, found);
+        }
+    }
+    let mut found = Vec::new();
+    paths(&queuemail::command(), &[], &mut found);
+    assert!(found.len() > 40, "{found:?}");
+    let world = World::new();
+    for path in found {
+        for flag in ["-h", "--help"] {
+            let run = world.run(&path).arg(flag).env("COLUMNS", "80");
+            let help = run.succeeds().stdout;
+            let examples = help.split_once("Examples:\n").map_or("", |(_, rest)| rest);
+            let examples = examples.split("\n\n").next().unwrap_or_default();
+            for (text, widest) in [(help.as_str(), 80), (examples, 78)] {
+                let wide = |line: &&str| line.chars().count() > widest;
+                assert_eq!(text.lines().find(wide), None, "{path:?}");
+            }
+            let is_top = path.is_empty();
+            assert_eq!(help.contains("--state-dir"), is_top, "{help}");
+            let line = "Global options, such as --config and --json: queuemail --help\n";
+            assert_eq!(help.ends_with(line), !is_top, "{help}");
+        }
+    }
+}
+
 /// First lines are imperative: a capital, no period. In the long help the examples come before
 /// the options.
 #[test]

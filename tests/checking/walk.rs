@@ -176,7 +176,7 @@ fn a_broken_configuration_is_the_first_cross() {
     assert_eq!(ran.code, 78);
     assert!(ran.out.contains("NO configuration"), "{}", ran.out);
     assert!(ran.out.contains("unknown key `tenat`"), "{}", ran.out);
-    let verdict = "column 5: did you mean `tenant`?; fix: ";
+    let verdict = "column 5\n      did you mean `tenant`?\n      fix: ";
     assert!(ran.out.contains(verdict), "{}", ran.out);
 }
 

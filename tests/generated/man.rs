@@ -127,7 +127,12 @@ fn synopses(command: &Command) -> String {
         let lines: Vec<String> = commands(command).map(synopses).collect();
         return lines.join(".br\n");
     }
-    let usage = command.clone().render_usage().to_string();
+    // The options of all commands, which its help leaves out, may be given as well.
+    let mut whole = command.clone().mut_args(|arg| match arg.is_global_set() {
+        true => arg.hide(false),
+        false => arg,
+    });
+    let usage = whole.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").trim();
     let name = full_name(command);
     let rest = usage.strip_prefix(&name).unwrap_or(usage).trim();

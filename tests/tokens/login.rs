@@ -72,8 +72,11 @@ fn a_device_code_signs_in_once_for_all() {
     );
 
     let list = home.run(&["token", "list"]).succeeds();
-    assert_eq!(list.out.lines().count(), 3, "{}", list.out);
-    assert!(list.out.contains("refresh token of support@contoso.com"));
+    // A heading, and two lines for each of three tokens.
+    assert_eq!(list.out.lines().count(), 7, "{}", list.out);
+    assert!(list.out.starts_with("ACCOUNT "), "{}", list.out);
+    let refresh = |line: &str| line.starts_with("support@contoso.com  refresh  ");
+    assert!(list.out.lines().any(refresh), "{}", list.out);
     assert!(!list.out.contains("eyJ"), "no token is shown");
     let json = home.run(&["--json", "token", "list"]).succeeds();
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();

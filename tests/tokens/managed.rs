@@ -221,7 +221,7 @@ fn a_managed_identity_without_a_role_gets_it_by_the_script() {
     let (ran, _) = azure.run(&["check", "support"]);
     let told = "lacks the role `IMAP.AccessAsApp`, so IMAP will refuse it";
     assert!(ran.out.contains(told), "{ran:?}");
-    let acts = "fix, by an Entra ID administrator: queuemail setup-script contoso";
+    let acts = "fix, by an Entra ID administrator:\n      queuemail setup-script contoso";
     assert!(ran.out.contains(acts), "{}", ran.out);
     assert!(!ran.out.contains("entra.microsoft.com"), "{}", ran.out);
     let (ran, _) = azure.run(&["token", "get", "support", "--format", "claims"]);

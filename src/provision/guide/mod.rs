@@ -94,16 +94,14 @@ fn password(person: &dyn Person, given: &mut Option<Given>, account: &str) -> Re
         return Ok(());
     }
     let choices = [
-        (
-            "by hand",
-            "once, with `queuemail token login`; works with multi-factor sign-in",
-        ),
-        (
-            "password",
-            "asked for at the end, and kept in the configuration, which becomes private",
-        ),
+        ("by hand", "once, with `queuemail token login`"),
+        ("password", "typed at the end, stored in the configuration"),
         ("file", "a file with the password, read at each use"),
     ];
+    person.tell(
+        "`by hand` also works with multi-factor sign-in. A typed password makes the \
+         configuration file private.",
+    );
     *given = match choose(person, &format!("How {account} signs in"), &choices, 0)? {
         0 => None,
         1 => Some(Given::Asked),

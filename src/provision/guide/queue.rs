@@ -45,7 +45,11 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
     let defaults = &config.defaults;
     if said.deliver.is_none() {
         let usual = defaults.deliver.as_ref();
-        let question = "Deliver to: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, https://URL, eml:FOLDER";
+        person.tell(
+            "Mail can go to maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, \
+             https://URL or eml:FOLDER.",
+        );
+        let question = "Deliver to";
         let proposal = usual.map_or(MAILDIR, Target::as_str);
         let target = ask_any::<Target>(person, question, Some(proposal))?;
         said.deliver = Some(target).filter(|target| Some(target) != usual);
@@ -140,7 +144,7 @@ fn start(person: &dyn Person, waiting: Option<u64>) -> Result<Start> {
         ("all", "fetch them, too"),
         (
             "now",
-            "skip them; begin with what arrives after the first fetch",
+            "skip them; start with what arrives after the first fetch",
         ),
         ("date", "skip messages received before a day"),
     ];

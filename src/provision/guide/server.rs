@@ -34,8 +34,8 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
                 .incoming_servers
                 .first()
                 .map(|s| s.address.to_string());
-            let question =
-                "Tenant: a domain name or GUID; of another cloud, its whole login address";
+            person.tell("For a tenant of another cloud, type its login address.");
+            let question = "Tenant: a domain name or GUID";
             let text = person.line(question, others.as_deref(), &|text| {
                 login_address(text).map(drop)
             })?;
@@ -56,13 +56,9 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
             (
                 IncomingVia::Imap,
                 "imap",
-                "the app's permission is IMAP.AccessAsApp or IMAP.AccessAsUser.All",
+                "needs IMAP.AccessAsApp or IMAP.AccessAsUser.All",
             ),
-            (
-                IncomingVia::Graph,
-                "graph",
-                "the app's permission is Mail.ReadWrite",
-            ),
+            (IncomingVia::Graph, "graph", "needs Mail.ReadWrite"),
             (IncomingVia::Auto, "auto", "the first that works"),
         ];
         said.via = Some(way(person, "Read mailboxes through", &ways)?);
@@ -128,13 +124,9 @@ pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result
             (
                 OutgoingVia::Smtp,
                 "smtp",
-                "SMTP AUTH is on for the mailbox; the permission is SMTP.SendAsApp or SMTP.Send",
+                "needs SMTP.SendAsApp or SMTP.Send, and SMTP AUTH",
             ),
-            (
-                OutgoingVia::Graph,
-                "graph",
-                "the app's permission is Mail.Send",
-            ),
+            (OutgoingVia::Graph, "graph", "needs Mail.Send"),
             (OutgoingVia::Auto, "auto", "the first that works"),
         ];
         said.via = Some(way(person, "Send through", &ways)?);
@@ -248,10 +240,7 @@ fn credential(
 ) -> Result<()> {
     if secret.is_none() && !other.replaces_secret() {
         let choices = [
-            (
-                "secret",
-                "asked for at the end, and kept in the configuration, which becomes private",
-            ),
+            ("secret", "typed at the end, stored in the configuration"),
             ("secret in a file", "read at each use"),
             (
                 "secret of a command",
@@ -261,17 +250,18 @@ fn credential(
                 "systemd credential",
                 "from LoadCredential= of a systemd service",
             ),
-            (
-                "certificate",
-                "a PEM or PFX file and its private key; safer than a secret",
-            ),
+            ("certificate", "a PEM or PFX file and its private key"),
             ("managed identity", "of this Azure host"),
         ];
+        person.tell(
+            "A certificate is safer than a secret. A typed secret makes the \
+             configuration file private.",
+        );
         match choose(person, "How the app authenticates", &choices, 0)? {
             0 => {}
             1 => *secret = Some(Given::source("file", file(person, "File of the secret")?)),
             2 => {
-                let question = "Command that prints the secret (words split as a shell does)";
+                let question = "Command that prints the secret";
                 let check = |text: &str| model::command_words(text).map(drop);
                 let text = person.line(question, None, &check)?;
                 *secret = Some(Given::source("command", text));
@@ -283,7 +273,7 @@ fn credential(
             4 => {
                 let certificate = file(person, "Certificate (PEM or PFX)")?;
                 other.certificate = Some(Change::Set(certificate));
-                let question = "Its private key, a PEM file (empty: in the same file)";
+                let question = "Its private key, a PEM file (empty: the same file)";
                 let key = person.optional_line(question, &|_| Ok(()))?;
                 other.private_key = key.map(|key| Change::Set(key.into()));
             }
@@ -291,7 +281,8 @@ fn credential(
         }
     }
     if !other.replaces_secret() && other.secret_expires.is_none() {
-        let question = "Day on which the secret expires, YYYY-MM-DD (empty: no warning before)";
+        person.tell("queuemail warns 30 days before the secret expires, if it knows the day.");
+        let question = "Day on which the secret expires, YYYY-MM-DD (may be empty)";
         let day = ask_optional::<Day>(person, question)?;
         other.secret_expires = day.map(Change::Set);
     }
