@@ -6,6 +6,7 @@
 pub use crate::mail::graph::fuzz as graph;
 pub use crate::mail::imap::fuzz as imap;
 pub use crate::mail::smtp::fuzz as smtp;
+pub use crate::peers::fuzz as peers;
 pub use crate::relay::fuzz as relay;
 
 use crate::delivery;

@@ -49,6 +49,7 @@ mod net;
 mod oauth;
 mod office;
 mod output;
+mod peers;
 mod powershell;
 mod prompt;
 mod provision;

@@ -41,6 +41,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "fetch",
             "mail",
             "oauth",
+            "peers",
             "relay",
         ],
     ),
@@ -60,6 +61,7 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "mail",
             "oauth",
             "office",
+            "peers",
             "prompt",
             "provision",
             "reach",
@@ -106,7 +108,15 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     (
         "fetch",
         true,
-        &["delivery", "incidents", "mail", "office", "reach", "state"],
+        &[
+            "delivery",
+            "incidents",
+            "mail",
+            "office",
+            "peers",
+            "reach",
+            "state",
+        ],
     ),
     ("incidents", true, &["delivery", "office", "state"]),
     ("provision", true, &["config"]),
@@ -158,6 +168,11 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     ("vault", true, &[]),
     ("mail", true, &[]),
     ("oauth", true, &[]),
+    (
+        "peers",
+        true,
+        &["mail::RemoteId", "mail::Traits", "mail::header"],
+    ),
     ("prompt", true, &[]),
 ];
 

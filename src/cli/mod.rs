@@ -20,6 +20,7 @@ mod secrets;
 mod send;
 mod server;
 mod state;
+mod state_import;
 mod token;
 mod typed;
 
@@ -32,6 +33,7 @@ pub use secrets::*;
 pub use send::*;
 pub use server::*;
 pub use state::*;
+pub use state_import::*;
 pub use token::*;
 pub use typed::Refused;
 
@@ -214,7 +216,7 @@ pub enum Command {
     /// Show, send, retry or drop the messages that wait to be sent
     #[command(subcommand)]
     Outbox(Deferred<OutboxCommand>),
-    /// Show where the state is kept, or create its tables in a database
+    /// Show where the state is kept, create its tables, or take a mailbox over from another program
     #[command(subcommand)]
     State(Deferred<StateCommand>),
     /// Explain an error code or a server's text: what it means, who can fix it and how

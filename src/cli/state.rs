@@ -1,5 +1,6 @@
 //! `state`: where what is remembered between runs is kept.
 
+use super::ImportArgs;
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +56,8 @@ the old one.
 Tokens in a database are encrypted with `state.key`. Without that key, tokens stay behind: queuemail
 gets new ones, and people sign in again.")]
     Migrate(Migrate),
+    /// Take a mailbox over from another program: skip the messages that it has fetched
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,6 @@
-//! `state init`, `state show`, `state rekey` and `state migrate`: where what is remembered between runs is kept.
+//! `state init`, `show`, `rekey`, `migrate` and `import`: where what is remembered between runs is kept.
+
+mod import;
 
 use super::{Context, state_migrate};
 use crate::cli::StateCommand;
@@ -15,6 +17,7 @@ pub fn run(context: &Context, command: &StateCommand) -> Result<()> {
         StateCommand::Show => show(context),
         StateCommand::Rekey => rekey(context),
         StateCommand::Migrate(args) => state_migrate::run(context, args),
+        StateCommand::Import(args) => import::run(context, args),
     }
 }
 

@@ -11,6 +11,7 @@
 mod audit;
 mod commit;
 mod identity;
+mod import;
 mod intake;
 mod kept;
 mod look;
@@ -49,6 +50,7 @@ use visit::{Visit, is_cut};
 pub mod fuzz;
 
 pub use audit::{Audit, audit};
+pub use import::{ImportOrder, Imported, import, users};
 pub use kept::Kept;
 pub use look::{Listing, list};
 pub use pile::Sorted;

@@ -160,7 +160,7 @@ impl Pile {
 }
 
 /// The lines of a file from one place to another, whoever else reads it.
-fn lines(file: &File, at: u64, end: u64) -> impl Iterator<Item = io::Result<String>> {
+pub fn lines(file: &File, at: u64, end: u64) -> impl Iterator<Item = io::Result<String>> {
     BufReader::with_capacity(READ, Part { file, at, end }).lines()
 }
 

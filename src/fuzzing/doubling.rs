@@ -1,7 +1,7 @@
 //! Each reader takes a time in proportion to what it reads, whatever that is: of an input that is
 //! twice as long, twice the time. `make soak` measures it; other runs only see each reader end.
 
-use super::{addresses, config, graph, identity, imap, mbox, message, smtp, token_answers};
+use super::{addresses, config, graph, identity, imap, mbox, message, peers, smtp, token_answers};
 use std::time::{Duration, Instant};
 
 /// What a reader is given: a beginning, something again and again, and an end.
@@ -70,6 +70,17 @@ const READERS: &[Reader] = &[
             ("", "a ", "<a@b.example>"),
             ("a@", "b.", "example"),
             ("a@[", "1", "]"),
+        ],
+    ),
+    (
+        "a file of another program",
+        peers::files,
+        &[
+            ("", "7/1\0", "5\n"),
+            ("", "7/1\x005\n", ""),
+            ("", "a@b x\n", ""),
+            ("FarUidValidity 7\n\n", "1 1 S\n", ""),
+            ("", "MaxPulledUid 7\n", "\n"),
         ],
     ),
     (

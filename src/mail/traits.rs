@@ -10,6 +10,8 @@ pub enum Detail {
     Identity,
     /// Also what [`Select`](crate::model::Select) looks at.
     Selection,
+    /// The identity, and also what a copy is recognised by, and whether it was read.
+    Likeness,
 }
 
 /// What a server tells of a message.
@@ -19,6 +21,8 @@ pub struct Traits {
     pub message_id: String,
     /// When the server received it (INTERNALDATE, receivedDateTime), in Unix seconds.
     pub received: Option<i64>,
+    /// When its author sent it, as the message says (Date, sentDateTime), in Unix seconds.
+    pub sent: Option<i64>,
     /// The bare addresses of From, in lower case.
     pub from: Vec<String>,
     /// Decoded, with white space made single.
@@ -29,7 +33,7 @@ pub struct Traits {
 }
 
 impl Traits {
-    /// Reads the fields Message-ID, From and Subject of a head.
+    /// Reads the fields Message-ID, Date, From and Subject of a head.
     pub fn of_head(head: &[u8]) -> Traits {
         let Some(message) = MessageParser::default().parse_headers(head) else {
             return Traits::default();
@@ -40,6 +44,10 @@ impl Traits {
                     .header_raw(HeaderName::MessageId)
                     .unwrap_or_default(),
             ),
+            sent: message
+                .date()
+                .filter(|date| date.is_valid())
+                .map(mail_parser::DateTime::to_timestamp),
             from: bare_addresses(message.from()),
             subject: single_spaced(message.subject().unwrap_or_default()),
             ..Traits::default()
@@ -81,6 +89,13 @@ mod tests {
         assert_eq!(one.from, ["anna@x.example"]);
         assert_eq!(one.subject, "Gr\u{fc}\u{df}e an alle");
         assert_eq!(Traits::of_head(b""), Traits::default());
+        let sent = |date: &str| Traits::of_head(format!("Date: {date}\r\n").as_bytes()).sent;
+        assert_eq!(sent("Sat, 7 Nov 2026 08:00:00 +0100"), Some(1_794_034_800));
+        assert_eq!(
+            sent("7 Nov 2026 07:00 GMT (was: early)"),
+            Some(1_794_034_800)
+        );
+        assert_eq!(sent("yesterday"), None);
         assert_eq!(bare_id("<>"), "");
         assert_eq!(bare_id(" <a@b> "), "a@b");
     }

@@ -198,13 +198,6 @@ impl Store {
         uidvalidity: u32,
         start: Option<&str>,
     ) -> Result<FolderRecord> {
-        const RECORD: Sql = Sql::both(
-            "INSERT INTO folder (address, name, epoch, start) VALUES (?1, ?2, ?3, ?5)
-             ON CONFLICT (address, name) DO UPDATE
-             SET epoch = folder.epoch - folder.epoch % ?4 + ?3, mark = NULL, former = 1
-             WHERE folder.epoch % ?4 <> ?3",
-        );
-        const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
         let of_card = self.of_card(address, |card| card.take_record(name, uidvalidity));
         if let Some(record) = of_card {
             return Ok(record);
@@ -219,22 +212,9 @@ impl Store {
             return Ok(record);
         }
         self.drop_card(address);
-        let known = self.intend(lock, |tx| {
-            let row = values![address, name, uidvalidity, WENT_BACK, start];
-            tx.later(&RECORD, &row)?;
-            let known = folder(tx, address, name, uidvalidity)?;
-            match &known {
-                Some(known) if known.record.renumbered => tx.index_fingerprints()?,
-                Some(known) => tx.later(&SETTLE, &values![known.record.id])?,
-                None => {}
-            }
-            Ok(known)
-        })?;
-        known
-            .map(|known| FolderRecord {
-                is_new,
-                ..known.record
-            })
+        let record = self.intend(lock, |tx| begin(tx, address, name, uidvalidity, start))?;
+        record
+            .map(|record| FolderRecord { is_new, ..record })
             .context("the folder that was just recorded is missing")
     }
 
@@ -440,28 +420,10 @@ impl Store {
         messages: &[SkippedRecord],
         now: i64,
     ) -> Result<u64> {
-        const SKIP: Sql = Sql::both(
-            "INSERT INTO message (folder, epoch, remote, state, fingerprint, received, changed_at)
-             VALUES (?1, ?2, ?3, 'skipped', ?4, ?5, ?6)
-             ON CONFLICT (folder, epoch, remote) DO UPDATE
-             SET state = 'skipped', intent = NULL, reason = NULL, next_attempt = NULL,
-                 fingerprint = ?4, received = ?5, changed_at = ?6
-             WHERE message.state = 'failed'",
-        );
         if messages.is_empty() {
             return Ok(0);
         }
-        self.intend_in_passing(lock, |tx| {
-            let rows = messages.iter().map(|message| {
-                let SkippedRecord {
-                    remote,
-                    fingerprint,
-                    received,
-                } = message;
-                values![folder, epoch, remote, fingerprint, *received, now]
-            });
-            tx.many(&SKIP, rows)
-        })
+        self.intend_in_passing(lock, |tx| skip(tx, folder, epoch, messages, now))
     }
 
     /// Puts what was skipped among the messages to be tried, at once: the first `most`, and those
@@ -851,6 +813,59 @@ impl Store {
             tx.many_later(&PUT_BACK, rows)
         })
     }
+}
+
+/// Puts a folder on record that has this UIDVALIDITY now, as of [`Store::open_folder`].
+pub(super) fn begin(
+    tx: &mut Tx<'_>,
+    address: &str,
+    name: &str,
+    uidvalidity: u32,
+    start: Option<&str>,
+) -> Result<Option<FolderRecord>, Error> {
+    const RECORD: Sql = Sql::both(
+        "INSERT INTO folder (address, name, epoch, start) VALUES (?1, ?2, ?3, ?5)
+         ON CONFLICT (address, name) DO UPDATE
+         SET epoch = folder.epoch - folder.epoch % ?4 + ?3, mark = NULL, former = 1
+         WHERE folder.epoch % ?4 <> ?3",
+    );
+    const SETTLE: Sql = Sql::both("UPDATE folder SET former = 0 WHERE id = ?1");
+    let row = values![address, name, uidvalidity, WENT_BACK, start];
+    tx.later(&RECORD, &row)?;
+    let known = folder(tx, address, name, uidvalidity)?;
+    match &known {
+        Some(known) if known.record.renumbered => tx.index_fingerprints()?,
+        Some(known) => tx.later(&SETTLE, &values![known.record.id])?,
+        None => {}
+    }
+    Ok(known.map(|known| known.record))
+}
+
+/// Puts on record that these are skipped, as of [`Store::skip`].
+pub(super) fn skip(
+    tx: &mut Tx<'_>,
+    folder: FolderId,
+    epoch: Epoch,
+    messages: &[SkippedRecord],
+    now: i64,
+) -> Result<u64, Error> {
+    const SKIP: Sql = Sql::both(
+        "INSERT INTO message (folder, epoch, remote, state, fingerprint, received, changed_at)
+         VALUES (?1, ?2, ?3, 'skipped', ?4, ?5, ?6)
+         ON CONFLICT (folder, epoch, remote) DO UPDATE
+         SET state = 'skipped', intent = NULL, reason = NULL, next_attempt = NULL,
+             fingerprint = ?4, received = ?5, changed_at = ?6
+         WHERE message.state = 'failed'",
+    );
+    let rows = messages.iter().map(|message| {
+        let SkippedRecord {
+            remote,
+            fingerprint,
+            received,
+        } = message;
+        values![folder, epoch, remote, fingerprint, *received, now]
+    });
+    tx.many(&SKIP, rows)
 }
 
 /// Makes the row `former` that of this message.

@@ -22,6 +22,7 @@ mod health;
 mod heartbeat;
 mod history;
 mod hosts;
+mod import;
 mod incidents;
 mod lease;
 mod ledger;
@@ -57,6 +58,7 @@ pub use history::{
     About, Answer, Arrived, LOOKED_AT, Origin, Past, Question, Recipient, Sent, What,
 };
 pub use hosts::SharingHost;
+pub use import::ImportedFolder;
 pub use incidents::{Event, Incident, IncidentKind, IncidentName};
 pub use lease::{Claimed, Due, Ended, Holder};
 pub use ledger::{

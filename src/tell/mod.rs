@@ -5,6 +5,7 @@ pub mod check;
 pub mod claims;
 pub mod fetch;
 pub mod history;
+pub mod import;
 pub mod metrics;
 mod metrics_of_mailboxes;
 pub mod migrate;

@@ -1,7 +1,7 @@
 //! The state in PostgreSQL: what is promised of a state in a folder holds there as well, and what
 //! may befall a server, or the way to it, costs no message and brings none twice.
 
-use super::fetch::{Desk, Via, assert_same};
+use super::fetch::{Desk, SUPPORT, Via, assert_same};
 use crate::killed;
 use crate::sending;
 use crate::servers::pgbouncer::PgBouncer;
@@ -250,6 +250,32 @@ fn the_documented_rights_are_enough_and_no_more() {
         let is_refused = said.contains("permission denied") || said.contains("must be owner");
         assert!(is_refused, "{sql}: {said}");
     }
+}
+
+/// All of it is on record in one transaction, and another host knows it.
+#[test]
+fn what_another_program_has_fetched_is_known_to_every_host() {
+    let office = Office::ready();
+    office.desk.deliver(0..5);
+    let valid = office.desk.m365.uidvalidity(SUPPORT, "INBOX");
+    let line = |uid| format!("{valid}/{uid}\0{}\n", 1_790_000_000);
+    let text: String = (1..=5).map(line).collect();
+    let file = office.desk.world.write("oldmail", text);
+    let import = || {
+        let words = ["state", "import", "getmail", "--address", SUPPORT];
+        office.run(&words).arg(&file)
+    };
+    import().succeeds().shows("5 messages skipped");
+    import()
+        .succeeds()
+        .shows("0 messages skipped, 0 messages for the next fetch; 5 on record before");
+    office.desk.deliver(5..8);
+    let other_host = office.desk.path("other-host");
+    office
+        .run(&["fetch"])
+        .env("QUEUEMAIL_STATE_DIR", other_host)
+        .succeeds();
+    assert_eq!(office.desk.maildir(MAIL).len(), 3);
 }
 
 #[test]

@@ -72,6 +72,14 @@ pub fn message_json(call: &Call, folder: &str, message: &Message) -> Value {
         list.map(|address| json!({"emailAddress": {"name": address, "address": address}}))
             .collect()
     };
+    let sent = mail_parser::MessageParser::default()
+        .parse_headers(&message.bytes[..])
+        .and_then(|parsed| Some(parsed.date()?.to_timestamp()))
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(
+            || time.clone(),
+            |sent| sent.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        );
     let parsed = mail_parser::MessageParser::default().parse_headers(&message.bytes[..]);
     let subject = parsed
         .as_ref()
@@ -81,7 +89,7 @@ pub fn message_json(call: &Call, folder: &str, message: &Message) -> Value {
         "@odata.etag": format!("W/\"{}\"", message.uid),
         "id": id_of(call, folder, message),
         "createdDateTime": time, "lastModifiedDateTime": time,
-        "receivedDateTime": time, "sentDateTime": time,
+        "receivedDateTime": time, "sentDateTime": sent,
         "subject": subject,
         "internetMessageId": header("Message-ID"),
         "parentFolderId": folder_id(folder),

@@ -61,6 +61,8 @@ struct Entry {
     #[serde(rename = "internetMessageId")]
     message_id: Option<String>,
     subject: Option<String>,
+    #[serde(rename = "sentDateTime")]
+    sent: Option<String>,
     #[serde(rename = "isRead")]
     is_read: Option<bool>,
     from: Option<Recipient>,
@@ -93,6 +95,9 @@ fn select(detail: Option<Detail>) -> String {
     match detail {
         None => select.to_owned(),
         Some(Detail::Identity) => format!("{select},internetMessageId,subject"),
+        Some(Detail::Likeness) => {
+            format!("{select},internetMessageId,subject,sentDateTime,isRead")
+        }
         Some(Detail::Selection) => format!(
             "{select},internetMessageId,subject,isRead,from&$expand=singleValueExtendedProperties($filter=id%20eq%20{})",
             odata_text(SIZE)
@@ -102,8 +107,10 @@ fn select(detail: Option<Detail>) -> String {
 
 impl Entry {
     fn traits(&self) -> Traits {
-        let time = self.received.as_ref();
-        let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let seconds = |time: &Option<String>| {
+            let time = time.as_ref()?.parse::<jiff::Timestamp>().ok();
+            time.map(jiff::Timestamp::as_second)
+        };
         let from = self
             .from
             .as_ref()
@@ -114,7 +121,8 @@ impl Entry {
             .next();
         Traits {
             message_id: mail::bare_id(self.message_id.as_deref().unwrap_or_default()),
-            received: time.map(jiff::Timestamp::as_second),
+            received: seconds(&self.received),
+            sent: seconds(&self.sent),
             from: from.map(|from| from.to_lowercase()).into_iter().collect(),
             subject: mail::single_spaced(self.subject.as_deref().unwrap_or_default()),
             unread: !self.is_read.unwrap_or(false),

@@ -28,6 +28,10 @@ pub fn describe(
             "UID INTERNALDATE FLAGS RFC822.SIZE",
             "MESSAGE-ID FROM SUBJECT",
         ),
+        Detail::Likeness => (
+            "UID INTERNALDATE FLAGS RFC822.SIZE",
+            "MESSAGE-ID DATE SUBJECT",
+        ),
     };
     let mut asking = Asking {
         wire,
@@ -174,6 +178,7 @@ mod tests {
         let expected = Traits {
             message_id: "1@x".into(),
             received: Some(1_794_034_800),
+            sent: None,
             from: vec!["a@x.example".into()],
             subject: "it".into(),
             unread: false,

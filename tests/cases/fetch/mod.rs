@@ -3,6 +3,7 @@
 
 mod campaigns;
 mod deliveries;
+mod import;
 mod incidents;
 mod large;
 pub mod mail_store;

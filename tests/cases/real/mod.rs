@@ -4,6 +4,7 @@
 mod campaigns;
 mod deliver;
 mod fetch;
+mod import;
 mod journal;
 mod package;
 mod recipes;
