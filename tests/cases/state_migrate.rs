@@ -473,6 +473,22 @@ fn what_must_not_be_moved_is_refused_and_stays_as_it_is() {
         &home,
         "UPDATE message SET state = 'failed' WHERE folder = 70 AND remote = '=odd'",
     );
+    // A secret that only this host has.
+    sending::change_state(
+        &home,
+        r#"INSERT INTO rotation VALUES ('a' || char(9) || '/s', '{"id":"x","client_id":"a","server":"Bob''s",
+            "kind":"secret","step":"registered","begun_at":1}')"#,
+    );
+    refused(
+        &from,
+        &database,
+        75,
+        &[
+            "server `Bob's` was interrupted",
+            "queuemail server rotate 'Bob'\\''s'",
+        ],
+    );
+    sending::change_state(&home, "DELETE FROM rotation WHERE key LIKE 'a%/s'");
     // What does not go with a database is said before.
     let config = fs::read_to_string(home.path("config.yaml")).unwrap();
     home.write("config.yaml", &config.replace("maildir:", "mbox:"));

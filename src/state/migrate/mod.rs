@@ -21,11 +21,12 @@ mod tables;
 use crate::digest::guid;
 use crate::fault::{Fault, Kind};
 use crate::model::Secrets;
-use crate::state::Place;
+use crate::shell;
 use crate::state::db::{Sql, Tx, values};
 use crate::state::failure;
 use crate::state::moves::{self, Move, Stage};
 use crate::state::schema;
+use crate::state::{Place, Rotation, RotationStep};
 use anyhow::Result;
 use bodies::Bodies;
 use end::{End, There};
@@ -534,14 +535,16 @@ fn check_idle(end: &End) -> Result<()> {
     })
 }
 
-/// Refuses a state in which a delivery was interrupted: only this machine, or its storage, has the
-/// file that was to be delivered, and the run that finds it finishes it.
+/// Refuses a state in which a delivery, or the renewal of a secret or certificate, was interrupted:
+/// only this machine, or its storage, has the file that was to be delivered or installed, and the run
+/// that finds it finishes it.
 fn check_finished(end: &End, tx: &mut Tx<'_>) -> Result<()> {
     const STAGED: Sql<'_> = Sql::both(
         "SELECT f.address, count(*) FROM message m JOIN folder f ON f.id = m.folder
          WHERE m.state = 'staged' GROUP BY f.address ORDER BY f.address LIMIT 1",
     );
     const REPORT: Sql<'_> = Sql::both("SELECT id FROM outbox WHERE report IS NOT NULL LIMIT 1");
+    const ROTATIONS: Sql<'_> = Sql::both("SELECT record FROM rotation ORDER BY key");
     let staged = tx.row(&STAGED, &[], |row| {
         Ok((row.get::<String>(0)?, row.get::<i64>(1)?))
     });
@@ -561,6 +564,20 @@ fn check_finished(end: &End, tx: &mut Tx<'_>) -> Result<()> {
         );
         return Err(Fault::try_later(what)
             .hint("have a run finish it, with the old state: queuemail outbox flush")
+            .into());
+    }
+    let rotations: Vec<Rotation> = end.own(tx.rows(&ROTATIONS, &[], |row| row.json(0)))?;
+    // Until then the new credential is in the state folder of the machine that made it.
+    let begun = |one: &&Rotation| one.step < RotationStep::Installed;
+    if let Some(Rotation { server, .. }) = rotations.iter().find(begun) {
+        let what = format!(
+            "cannot move the state: a renewal of the secret or certificate of server `{server}` was interrupted"
+        );
+        return Err(Fault::try_later(what)
+            .hint(format!(
+                "complete it, with the old state: queuemail server rotate {}",
+                shell::quote(server)
+            ))
             .into());
     }
     Ok(())
