@@ -136,13 +136,18 @@ impl<'a> Report<'a> {
         })
     }
 
+    /// The age, in seconds, at which a mailbox is late: `max_age`, or more where hosts share the state
+    /// and the configuration lets a mailbox be left alone for longer.
+    pub fn longest_age(&self, max_age: u32) -> u32 {
+        let every = self.every.unwrap_or(0).saturating_mul(2);
+        max_age.max(u32::try_from(every).unwrap_or(u32::MAX))
+    }
+
     /// What a monitor should hear of; a mailbox that was not fetched for `max_age` seconds is not
     /// well.
     pub fn problems(&self, max_age: u32) -> Vec<Fault> {
         let now = self.at;
-        // A mailbox may be left alone for so long, by the configuration.
-        let every = self.every.unwrap_or(0).saturating_mul(2);
-        let max_age = max_age.max(u32::try_from(every).unwrap_or(u32::MAX));
+        let max_age = self.longest_age(max_age);
         let mailboxes = self.lines.iter();
         mailboxes
             .flat_map(|line| match self.unvisited(line, max_age) {

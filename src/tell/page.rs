@@ -59,7 +59,7 @@ impl<'r> Page<'r> {
         Page {
             report,
             problems,
-            max_age,
+            max_age: report.longest_age(max_age),
             days,
             zone,
         }
