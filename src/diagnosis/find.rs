@@ -201,6 +201,7 @@ mod tests {
             Cause::SmtpRefuses,
             Cause::StoreFull,
             Cause::ConfigNotOurs,
+            Cause::KeyOfAnother,
         ];
         for cause in Cause::ALL {
             let entries = own::TEXTS.iter();

@@ -30,6 +30,9 @@ fn statements() -> Vec<[String; 2]> {
         for (at, start) in text.match_indices("Sql::postgres(") {
             found.extend(literal(&text[at + start.len()..]).map(|(sql, _)| [String::new(), sql]));
         }
+        for (at, start) in text.match_indices("Sql::sqlite(") {
+            found.extend(literal(&text[at + start.len()..]).map(|(sql, _)| [sql, String::new()]));
+        }
         for (at, start) in text.match_indices("Sql::two(") {
             let Some((sqlite, rest)) = literal(&text[at + start.len()..]) else {
                 continue;
@@ -77,6 +80,10 @@ fn every_statement_is_understood() {
             && let Err(err) = sqlite.prepare(text)
         {
             panic!("{err}\n{text}");
+        }
+        // One of SQLite alone has none; PREPARE takes none for a cursor, which the tests of moves run.
+        if postgres.is_empty() || postgres.starts_with("FETCH") {
+            continue;
         }
         all += &format!("PREPARE s{index} AS {};\n", postgres.replace('?', "$"));
     }

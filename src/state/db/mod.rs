@@ -39,6 +39,11 @@ impl<'t> Sql<'t> {
         Sql::two("", text)
     }
 
+    /// One of SQLite alone: about its own tables.
+    pub const fn sqlite(text: &'t str) -> Sql<'t> {
+        Sql::two(text, "")
+    }
+
     /// One that does the same in both, in other words.
     pub const fn two(sqlite: &'t str, postgres: &'t str) -> Sql<'t> {
         Sql { sqlite, postgres }

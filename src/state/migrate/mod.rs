@@ -511,8 +511,8 @@ fn last_number(end: &End, tx: &mut Tx<'_>, table: &Table) -> Result<i64> {
 fn go_on(end: &End, tx: &mut Tx<'_>, table: &Table, last: i64) -> Result<()> {
     const SET: Sql<'_> =
         Sql::postgres("SELECT setval(pg_get_serial_sequence(?1, 'id'), ?2) WHERE ?2 > 0");
-    const FORGET: Sql<'_> = Sql::both("DELETE FROM sqlite_sequence WHERE name = ?1");
-    const NOTE: Sql<'_> = Sql::both("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)");
+    const FORGET: Sql<'_> = Sql::sqlite("DELETE FROM sqlite_sequence WHERE name = ?1");
+    const NOTE: Sql<'_> = Sql::sqlite("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)");
     let done = match (end.is_shared(), table.name) {
         (true, name) => tx.exists(&SET, &values![name, last]).map(drop),
         (false, "outbox") => tx
