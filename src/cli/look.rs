@@ -40,8 +40,9 @@ Examples:
   queuemail setup-script > setup.ps1           then: pwsh setup.ps1
   queuemail setup-script Contoso > setup.ps1   for one server
   queuemail setup-script --undo > undo.ps1     removes it again
-  queuemail setup-script --create Contoso --address https://login.microsoftonline.com/contoso.com > new.ps1
-                                               makes a new app registration for a server
+  queuemail setup-script --create Contoso \\
+      --address https://login.microsoftonline.com/contoso.com > new.ps1
+                                               makes a new app registration
 
 pwsh setup.ps1 -WhatIf shows what a script would change, and changes nothing. With -Renewal \
 the apps may renew their own secrets (queuemail server rotate).

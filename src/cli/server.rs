@@ -206,10 +206,11 @@ pub struct ServerSet {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail server rotate Contoso --dry-run                 shows what would happen
+  queuemail server rotate Contoso --dry-run    shows what would happen
   queuemail server rotate Contoso
-  queuemail server rotate Contoso --if-expires-within 30d   from cron: silent until it renews
-  queuemail server rotate Contoso --finish                  removes the old one now
+  queuemail server rotate Contoso --finish     removes the old one now
+  queuemail server rotate Contoso --if-expires-within 30d
+                                               from cron: silent if not due
 
 A new secret or certificate is registered in Entra ID by the app itself and tried. \
 Then it replaces the old one in its file. The old one stays registered for the grace period; the \

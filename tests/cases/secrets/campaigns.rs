@@ -251,7 +251,8 @@ fn passphrases_proxies_and_webhooks_are_in_no_output() {
         &["fetch", "support"],
     ] {
         let code = office.run_with(args, &[("HTTPS_PROXY", &url)], b"");
-        assert_eq!(code, 0, "{args:?} when all is well");
+        let said = office.said_last();
+        assert_eq!(code, 0, "{args:?} when all is well\n{said}");
     }
     assert!(
         !targets.lock().unwrap().is_empty(),

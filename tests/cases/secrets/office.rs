@@ -230,6 +230,16 @@ queues:
         code
     }
 
+    /// What the last run wrote to standard error.
+    pub fn said_last(&self) -> String {
+        let written = self.written.lock().unwrap();
+        let mut errors = written.iter().rev();
+        let last = errors.find(|written| written.what.starts_with("stderr"));
+        last.map_or_else(String::new, |last| {
+            String::from_utf8_lossy(&last.text).into_owned()
+        })
+    }
+
     /// Runs what people run, with these options.
     pub fn round(&self, env: &[(&str, &str)]) {
         for args in [

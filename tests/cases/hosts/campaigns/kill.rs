@@ -17,7 +17,9 @@ fn at_calls(kind: Kind, via: Via) {
         let killing = killed::killing(call, *n);
         let killed = desks.fleet.run_under(At::A, &["fetch"], killing).ends();
         let story = format!("{kind:?}, {via:?}, killed at the {n}. {call}\n{killed}");
-        assert!(matches!(killed.code, 0 | -10), "{story}");
+        // The calls of what the run starts are counted, too: then that is killed, and the run goes on.
+        let its_command = kind == Kind::Command && killed.code == 75;
+        assert!(matches!(killed.code, 0 | -10) || its_command, "{story}");
         if killed.code != 0 {
             campaign.fault();
         }
