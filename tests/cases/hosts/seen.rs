@@ -113,16 +113,14 @@ fn a_configuration_that_differs_is_told() {
 fn a_mailbox_that_nobody_gets_to_is_told_of_although_hosts_work() {
     let crowd = Crowd::new(&Manner::default());
     crowd.run(0, &["fetch"]).succeeds();
-    let hours_ago = |hours: u32| {
-        crowd.database.sql(&format!(
-            "UPDATE lease SET claimed_at = clock_timestamp() - interval '{hours} h'
-             WHERE name = 'fetch {0}';
-             UPDATE mailbox SET last_success = extract(epoch FROM now()) - {hours} * 3600
-             WHERE address = '{0}'",
-            address(3)
-        ));
-    };
-    hours_ago(2);
+    // A little more than two hours, whichever way fractions of a second are rounded.
+    crowd.database.sql(&format!(
+        "UPDATE lease SET claimed_at = clock_timestamp() - interval '125 min'
+         WHERE name = 'fetch {0}';
+         UPDATE mailbox SET last_success = extract(epoch FROM now()) - 125 * 60
+         WHERE address = '{0}'",
+        address(3)
+    ));
     let what = format!(
         "no host has visited `{}` (queue `q3`) for 2 h, although 1 host fetches mail",
         address(3)
