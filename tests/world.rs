@@ -122,6 +122,15 @@ impl World {
         self.contoso().arg("--secret-file").arg(secret).succeeds();
     }
 
+    /// The server `People`, to which each mailbox's person signs in.
+    pub fn add_people(&self) {
+        self.run(["server", "add", "incoming", "People"])
+            .args(["--auth", "oauth-user"])
+            .args(["--address", "https://login.microsoftonline.com/contoso.com"])
+            .args(["--client-id", CLIENT_ID])
+            .succeeds();
+    }
+
     /// `server add incoming` without the credential.
     pub fn contoso(&self) -> Run {
         self.run([

@@ -280,18 +280,7 @@ fn a_queue_is_asked_for_and_then_checked() -> Result<(), Error> {
 fn a_persons_password_is_not_shown() -> Result<(), Error> {
     let world = World::new();
     world.add_contoso();
-    world
-        .run([
-            "server",
-            "add",
-            "incoming",
-            "People",
-            "--auth",
-            "oauth-user",
-        ])
-        .args(["--address", "https://login.microsoftonline.com/contoso.com"])
-        .args(["--client-id", CLIENT_ID])
-        .succeeds();
+    world.add_people();
     let mut t = terminal(
         &world,
         &[

@@ -193,21 +193,7 @@ fn what_is_lacking_is_said_at_once() {
     // What is there already was said when it came.
     let ran = world.run(add("support@contoso.com", &[])).succeeds();
     assert_eq!((&*ran.stdout, &*ran.stderr), ("unchanged\n", ""));
-    world
-        .run([
-            "server",
-            "add",
-            "incoming",
-            "People",
-            "--auth",
-            "oauth-user",
-        ])
-        .args([
-            "--address",
-            "https://login.microsoftonline.com/contoso.onmicrosoft.com",
-        ])
-        .args(["--client-id", crate::world::CLIENT_ID])
-        .succeeds();
+    world.add_people();
     let person = [
         "queue",
         "add",

@@ -212,18 +212,7 @@ fn an_outgoing_server_leaves_no_stale_line() {
 fn a_queue_leaves_no_stale_line() {
     for columns in [80, 60] {
         let world = World::new();
-        world
-            .run([
-                "server",
-                "add",
-                "incoming",
-                "People",
-                "--auth",
-                "oauth-user",
-            ])
-            .args(["--address", "https://login.microsoftonline.com/contoso.com"])
-            .args(["--client-id", CLIENT_ID])
-            .succeeds();
+        world.add_people();
         let dialogue = guided(
             &world,
             columns,
