@@ -385,8 +385,13 @@ impl Work<'_> {
         self.lock.check()?;
         self.place.put(&new, self.caller)?;
         if self.place.present()?.fingerprint()? != new.fingerprint()? {
-            let what = format!("{} does not hold the new credential", self.place.words());
-            return Err(Fault::new(Kind::Bug, what).into());
+            let what = format!(
+                "another program changed {} while the new credential was written there",
+                self.place.words()
+            );
+            return Err(Fault::new(Kind::CannotWrite, what)
+                .hint("run the same command again: it continues with the same credential")
+                .into());
         }
         self.write_end(&rotation)?;
         rotation.step = RotationStep::Installed;
