@@ -119,14 +119,29 @@ pub(super) fn write_runs<'r>(
     runs: impl Iterator<Item = &'r Ran> + Clone,
     now: i64,
 ) -> Result<(), Error> {
-    const WELL: Sql = Sql::both(
+    const WELL: Sql = Sql::two(
         "INSERT INTO mailbox (address, last_success, took) VALUES (?1, ?2, ?3)
          ON CONFLICT (address) DO UPDATE
          SET last_success = ?2, failed_at = NULL, error = NULL, took = ?3",
+        "INSERT INTO mailbox (address, last_success, took)
+         SELECT DISTINCT ON (address) address, last_success, took
+         FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[]) WITH ORDINALITY
+              AS r (address, last_success, took, number)
+         ORDER BY address, number DESC
+         ON CONFLICT (address) DO UPDATE
+         SET last_success = excluded.last_success, failed_at = NULL, error = NULL,
+             took = excluded.took",
     );
-    const FAILED: Sql = Sql::both(
+    const FAILED: Sql = Sql::two(
         "INSERT INTO mailbox (address, failed_at, error, took) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (address) DO UPDATE SET failed_at = ?2, error = ?3, took = ?4",
+        "INSERT INTO mailbox (address, failed_at, error, took)
+         SELECT DISTINCT ON (address) address, failed_at, error, took
+         FROM unnest(?1::text[], ?2::bigint[], ?3::text[], ?4::bigint[]) WITH ORDINALITY
+              AS r (address, failed_at, error, took, number)
+         ORDER BY address, number DESC
+         ON CONFLICT (address) DO UPDATE
+         SET failed_at = excluded.failed_at, error = excluded.error, took = excluded.took",
     );
     let well = runs.clone().filter(|ran| ran.error.is_none());
     tx.many_later(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;

@@ -242,15 +242,13 @@ impl Held {
         let runs = || ended.iter().filter_map(|one| one.ran.as_ref());
         let messages: u64 = runs().map(|ran| ran.fetched).sum();
         let visited = ended.iter().filter(|one| one.was_visited).count();
-        // This row first and then the leases in their order, as the heartbeat does: neither waits
-        // for a row that the other one has changed before it.
+        // This row first and then the leases in the order of their names, as the heartbeat does:
+        // neither waits for a row that the other one has changed before it.
         let count = values![&self.run.id, visited as u64, messages];
         tx.later(&COUNT, &count)?;
-        let mut all: Vec<&Ended> = ended.iter().collect();
-        all.sort_by_key(|one| &one.claimed.mailbox);
-        let fences = all
+        let fences = ended
             .iter()
-            .filter_map(|one| Some((*one, one.claimed.lock.fence()?)));
+            .filter_map(|one| Some((one, one.claimed.lock.fence()?)));
         let over = fences.map(|(one, fence)| {
             let before = one.claimed.before;
             values![&fence.name, fence.number, one.was_visited, before]
@@ -296,8 +294,14 @@ const KNOW_ALL: Sql = Sql::postgres(
 /// As [`super::RELEASE`]; one that was not visited is as if it had not been claimed.
 const END: Sql = Sql::postgres(
     "UPDATE lease SET holder = NULL, until = '-infinity',
-            claimed_at = CASE WHEN ?3 <> 0 THEN claimed_at ELSE to_timestamp(?4 / 1000000.0) END
-     WHERE name = ?1 AND fence = ?2",
+            claimed_at = CASE WHEN own.was_visited <> 0 THEN lease.claimed_at
+                              ELSE to_timestamp(own.before / 1000000.0) END
+     FROM (SELECT lease.name, r.was_visited, r.before
+           FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::bigint[])
+                AS r (name, fence, was_visited, before)
+           JOIN lease ON lease.name = r.name AND lease.fence = r.fence
+           ORDER BY lease.name FOR UPDATE OF lease) own
+     WHERE lease.name = own.name",
 );
 
 const COUNT: Sql = Sql::postgres(
