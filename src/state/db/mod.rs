@@ -292,6 +292,26 @@ impl Tx<'_> {
         }
     }
 
+    /// Asks the last statements of the transaction, which is committed with them in PostgreSQL:
+    /// nothing more can be asked, and what `of` fails for is not undone. `of` gets each row with the
+    /// place of its statement.
+    pub fn last(
+        &mut self,
+        all: &[(&Sql<'_>, &[Value<'_>])],
+        of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => {
+                all.iter()
+                    .enumerate()
+                    .try_for_each(|(number, (sql, values))| {
+                        reader.rows(sql, values, |row| of(number, row))
+                    })
+            }
+            Reader::Postgres(session) => session.last(all, of),
+        }
+    }
+
     /// Gives each row to `of`, one after the other: they need not fit memory.
     pub fn each(
         &mut self,

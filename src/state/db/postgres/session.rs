@@ -30,6 +30,8 @@ pub struct Session<'c> {
     waiting: RefCell<Vec<Request>>,
     /// Something was sent.
     began: Cell<bool>,
+    /// What the transaction ends with; `None` once it has.
+    end: Cell<Option<Vec<Request>>>,
     is_repeat: bool,
 }
 
@@ -40,14 +42,17 @@ impl<'c> Session<'c> {
             connection,
             waiting: RefCell::default(),
             began: Cell::new(false),
+            end: Cell::default(),
             is_repeat: false,
         }
     }
 
-    /// All of them in a transaction, of which no statement takes longer than `wait`.
+    /// All of them in a transaction, of which no statement takes longer than `wait`; before it ends,
+    /// the fence is looked at.
     pub fn begin(
         connection: &'c Connection,
         durable: Durable,
+        fence: Option<&Fence>,
         wait: Duration,
         is_repeat: bool,
     ) -> Session<'c> {
@@ -61,27 +66,46 @@ impl<'c> Session<'c> {
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; {ALIVE}{passing}"
         );
+        let mut end = Vec::new();
+        if let Some(Fence { name, number }) = fence {
+            let values = [Value::Text(name), Value::Int(*number)];
+            end.push(Request::run("SELECT queuemail_fence($1, $2)", &values));
+        }
+        end.push(Request::Plain("COMMIT".to_owned()));
         Session {
             connection,
             waiting: RefCell::new(vec![Request::Plain(begin)]),
             began: Cell::new(false),
+            end: Cell::new(Some(end)),
             is_repeat,
         }
     }
 
-    /// Ends the transaction; before it does, the fence is looked at.
-    pub fn commit(&self, fence: Option<&Fence>) -> Result<(), Error> {
+    /// Ends the transaction, unless it has ended.
+    pub fn commit(&self) -> Result<(), Error> {
         let is_empty = !self.began.get() && self.waiting.borrow().len() <= 1;
-        if is_empty {
-            return Ok(());
+        match self.end.take() {
+            Some(end) if !is_empty => self.ask(end).map(drop),
+            _ => Ok(()),
         }
-        let mut last = Vec::new();
-        if let Some(Fence { name, number }) = fence {
-            let values = [Value::Text(name), Value::Int(*number)];
-            last.push(Request::run("SELECT queuemail_fence($1, $2)", &values));
+    }
+
+    /// Asks all of these and ends the transaction, in one way to the server and back.
+    pub fn last(
+        &self,
+        all: &[(&Sql<'_>, &[Value<'_>])],
+        of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let asked = all
+            .iter()
+            .map(|(sql, values)| Request::Rows(text(sql), params(values)));
+        let requests = asked.chain(self.end.take().into_iter().flatten()).collect();
+        for (number, answer) in self.ask(requests)?.iter().enumerate() {
+            for row in answer.rows() {
+                of(number, &Row::Postgres(row))?;
+            }
         }
-        last.push(Request::Plain("COMMIT".to_owned()));
-        self.ask(last).map(drop)
+        Ok(())
     }
 
     /// Undoes the transaction.
