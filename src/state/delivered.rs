@@ -186,3 +186,7 @@ impl Batch<'_> {
         tx.many_later(&ALL, rows)
     }
 }
+
+#[cfg(test)]
+#[path = "delivered_tests.rs"]
+mod tests;
