@@ -87,7 +87,7 @@ impl<'e> Desk<'e> {
 /// Of every third nothing is known, not even the first.
 fn message(n: usize) -> (RemoteId, About) {
     let about = About {
-        subject: (n % 3 != 0).then(|| format!("Größe {n}")),
+        subject: (!n.is_multiple_of(3)).then(|| format!("Größe {n}")),
         ..About::default()
     };
     (RemoteId::from(format!("AAMk{n}")), about)
