@@ -2,6 +2,7 @@
 //! first, and no sooner again than the configuration says.
 
 use super::State;
+use crate::cases::fetch::Via;
 use crate::servers::proxy::Line;
 use crate::standin::{App, Standin};
 use crate::world::{Ran, Run, World};
@@ -29,6 +30,10 @@ pub struct Manner<'m> {
     pub take: &'m str,
     /// Those of these numbers are more urgent than the others.
     pub urgent: &'m [usize],
+    /// More keys of the addresses, one a line, which take turns; `{shared}` is a folder of all hosts.
+    /// Without any, mail is delivered by the command.
+    pub addresses: &'m [String],
+    pub via: Via,
 }
 
 impl Default for Manner<'_> {
@@ -39,12 +44,14 @@ impl Default for Manner<'_> {
             state: "lease: 60s",
             take: "cat >/dev/null",
             urgent: &[],
+            addresses: &[],
+            via: Via::Imap,
         }
     }
 }
 
 pub fn address(number: usize) -> String {
-    format!("m{number:03}@contoso.example")
+    format!("m{number:04}@contoso.example")
 }
 
 impl Crowd {
@@ -56,23 +63,32 @@ impl Crowd {
         let m365 = Standin::start();
         m365.add_app(App {
             secret: Some("s3cret".into()),
-            roles: vec!["IMAP.AccessAsApp"],
+            roles: vec!["IMAP.AccessAsApp", "Mail.ReadWrite"],
             ..App::default()
         });
         let client = App::default().client_id;
         let shared = TempDir::with_prefix("queuemail-shared-").unwrap();
         let script = shared.path().join("take.sh");
         std::fs::write(&script, manner.take).unwrap();
+        let transport = match manner.via {
+            Via::Imap => format!("imap: {}", m365.imap_url()),
+            Via::Graph => format!("via: graph\n    graph: {}", m365.graph_url()),
+        };
         let mut config = format!(
             "version: 1\nstate:\n  postgres: {}\n  {}\nincoming_servers:\n  - name: Contoso\n    \
              address: {}\n    authentication: oauth-service\n    client_id: {client}\n    \
-             secret: s3cret\n    imap: {}\n    ca_file: {}\nqueues:\n",
+             secret: s3cret\n    {transport}\n    ca_file: {}\nqueues:\n",
             database.url(database.server().port()),
             manner.state,
             m365.authority(),
-            m365.imap_url(),
             m365.ca_file().display(),
         );
+        let folder = shared.path().display().to_string();
+        let by_command = [format!("deliver: 'command:/bin/sh {folder}/take.sh {folder}'")];
+        let keys = match manner.addresses {
+            [] => &by_command[..],
+            addresses => addresses,
+        };
         for number in 0..manner.mailboxes {
             let address = address(number);
             m365.add_mailbox(&address);
@@ -83,10 +99,11 @@ impl Crowd {
             };
             config += &format!(
                 "  - name: q{number}\n    priority: {priority}\n    addresses:\n      - address: {address}\n        \
-                 server: Contoso\n        deliver: 'command:/bin/sh {} {}'\n",
-                script.display(),
-                shared.path().display()
+                 server: Contoso\n"
             );
+            for line in keys[number % keys.len()].lines() {
+                config += &format!("        {}\n", line.trim().replace("{shared}", &folder));
+            }
         }
         Crowd {
             m365,

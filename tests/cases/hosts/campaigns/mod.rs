@@ -6,6 +6,7 @@ mod kill;
 mod partition;
 mod sending;
 mod server;
+mod storm;
 
 use super::{At, Fleet, SUPPORT};
 use crate::campaign::Campaign;
