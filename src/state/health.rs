@@ -61,6 +61,21 @@ impl Store {
         self.transaction_in_passing(|tx| write_runs(tx, runs.iter(), now))
     }
 
+    /// How many messages of each of these mailboxes could not be fetched since then (Unix time), and
+    /// are still to be tried again.
+    pub fn failed_since(&self, mailboxes: &[&str], since: i64) -> Result<Vec<u64>> {
+        const FAILED: Sql = Sql::both(
+            "SELECT count(*) FROM folder f JOIN message m ON m.folder = f.id
+             WHERE f.address = ?1 AND m.state = 'failed' AND m.changed_at >= ?2",
+        );
+        self.read(|reader| {
+            let each = mailboxes.iter().map(|mailbox| values![*mailbox, since]);
+            let counts =
+                reader.row_of_each(&FAILED, each, |row| row.get(0).map(i64::unsigned_abs))?;
+            Ok(counts.into_iter().map(Option::unwrap_or_default).collect())
+        })
+    }
+
     /// What is known of a mailbox.
     pub fn health(&self, address: &str) -> Result<Health> {
         const RUNS: Sql = Sql::both(

@@ -3,6 +3,7 @@
 //! is handed over, at most the message that was in flight, under the same id.
 
 mod kill;
+mod many;
 mod partition;
 mod sending;
 mod server;

@@ -5,8 +5,8 @@
 use super::super::State;
 use super::super::sharing::{Crowd, Manner, address};
 use crate::campaign::{longest, whole};
-use crate::cases::fetch::mail_store::{self, MailStore};
 use crate::cases::fetch::files;
+use crate::cases::fetch::mail_store::{self, MailStore};
 use crate::servers::proxy::Line;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
@@ -435,7 +435,10 @@ impl Storm {
                 assert!(ids.len() <= 1, "message {number} has several ids: {ids:?}");
             }
             let strange: Vec<_> = copies.keys().collect();
-            assert!(strange.is_empty(), "{kind:?} took others' mail: {strange:?}");
+            assert!(
+                strange.is_empty(),
+                "{kind:?} took others' mail: {strange:?}"
+            );
         }
         let (faults, codes) = (self.faults.lock().unwrap(), self.codes.lock().unwrap());
         println!(
@@ -497,7 +500,11 @@ fn read(came: &[u8]) -> (usize, Option<String>) {
         lines.find_map(|line| Some(line.strip_prefix(name)?.to_owned()))
     };
     let number: usize = field("Subject: Case ").unwrap().parse().unwrap();
-    assert_eq!(own.as_bytes(), message(number), "message {number} is spoilt");
+    assert_eq!(
+        own.as_bytes(),
+        message(number),
+        "message {number} is spoilt"
+    );
     (number, field(&format!("{stamp}Delivery-ID: ")))
 }
 
