@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::borrow::Borrow;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ enum Ended {
     Fetched,
     /// Passed over, listed or audited.
     Otherwise,
+    /// Another host took it over.
+    Left,
 }
 
 /// What all tasks did.
@@ -69,17 +72,19 @@ impl Done {
         let mailbox = mailbox_key(&job.address);
         let before = match (is_again, &result) {
             (true, Ok(Ended::Otherwise)) => return None,
+            (false, _) | (_, Ok(Ended::Left)) => 0,
             (true, _) => self.forget(&mailbox),
-            (false, _) => 0,
         };
+        let is_left = matches!(result, Ok(Ended::Left));
         let end = match result {
             Ok(Ended::Fetched) => End::Well,
-            Ok(Ended::Otherwise) => End::Passed,
+            Ok(Ended::Otherwise | Ended::Left) => End::Passed,
             Err(err) => self.failed(&mailbox, err),
         };
-        let ran = (end != End::Passed).then(|| Ran {
+        let ran = (end != End::Passed || is_left).then(|| Ran {
             mailbox: mailbox.clone(),
             error: end.why().map(str::to_owned),
+            is_left,
             took: u64::try_from(took.as_millis()).ok(),
             fetched: tally.fetched,
             failed: tally.failed,
@@ -106,7 +111,7 @@ impl Done {
 
     /// What another host has taken over since is its own: that it could not be fetched here for long
     /// enough is no fault.
-    fn leave_to_others(&mut self, store: &Store, lost: Vec<(String, Taken)>) {
+    fn leave_to_others(&mut self, store: &Store, lost: HashMap<String, Taken>) {
         for (mailbox, lock) in lost {
             let is_of_it = |(own, err): &(String, anyhow::Error)| *own == mailbox && is_lost(err);
             if self.of_mailboxes.iter().any(is_of_it) && is_anothers(store, &lock) {
@@ -243,7 +248,9 @@ impl Run<'_> {
     fn due(&self, tasks: &[Task<'_>]) -> Done {
         let share = Share::new(self.store, tasks, self.orders);
         let done = Mutex::new(Done::default());
-        let (began, lost) = (Instant::now(), Mutex::new(Vec::new()));
+        // Of those whose time was over before they were fetched, the last claim.
+        let lost: Mutex<HashMap<String, Taken>> = Mutex::default();
+        let began = Instant::now();
         // Nothing is sent: that all who could send are gone says that all is done.
         let (working, all_done) = mpsc::channel::<()>();
         let work = |_: mpsc::Sender<()>| {
@@ -260,8 +267,7 @@ impl Run<'_> {
                 let lock = || Ok(Ok(&claimed.lock));
                 let ran = self.timed(task, is_again, &done, lock);
                 if claimed.lock.check().is_err() {
-                    let of_it = (claimed.mailbox.clone(), claimed.lock.taken());
-                    locked(&lost).push(of_it);
+                    locked(&lost).insert(claimed.mailbox.clone(), claimed.lock.taken());
                 }
                 share.visited(claimed, ran);
             }
@@ -369,7 +375,7 @@ impl Run<'_> {
                     "`{}`: another host has taken it over",
                     job.address
                 ));
-                Ok(Ended::Otherwise)
+                Ok(Ended::Left)
             }
             Err(err) => {
                 self.remember_wait(job, &err)?;

@@ -119,7 +119,7 @@ impl<'a> Share<'a> {
     /// A mailbox was visited; `ran` is how, where that is to be on record. One that was not fetched to
     /// its end for as long as it was ours is due at once, unless another host has it by now.
     pub fn visited(&self, claimed: Claimed, ran: Option<Ran>) {
-        let is_whole = ran.as_ref().is_some_and(|ran| ran.error.is_none());
+        let is_whole = ran.as_ref().is_some_and(Ran::is_whole);
         let mut now = self.now();
         let ended = match is_whole || claimed.lock.check().is_ok() {
             true => claimed.visited(ran),

@@ -32,6 +32,8 @@ pub struct Ran {
     /// The address in lower case.
     pub mailbox: String,
     pub error: Option<String>,
+    /// Another host has taken the mailbox over, and tells how it went.
+    pub is_left: bool,
     /// In milliseconds.
     pub took: Option<u64>,
     /// Messages delivered, to be tried again, and put into quarantine.
@@ -41,6 +43,11 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// The mailbox was fetched, and all of it.
+    pub fn is_whole(&self) -> bool {
+        self.error.is_none() && !self.is_left
+    }
+
     /// A run of which nothing more is known.
     pub fn new(mailbox: String, error: Option<String>) -> Ran {
         Ran {
@@ -143,7 +150,7 @@ pub(super) fn write_runs<'r>(
         "INSERT INTO mailbox (address, failed_at, error, took) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (address) DO UPDATE SET failed_at = ?2, error = ?3, took = ?4",
     );
-    let well = runs.clone().filter(|ran| ran.error.is_none());
+    let well = runs.clone().filter(|ran| ran.is_whole());
     tx.many_later(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;
     let failed = runs.clone().filter(|ran| ran.error.is_some());
     tx.many_later(

@@ -211,7 +211,10 @@ fn a_card_says_what_is_on_record() {
     // What changes while a card is kept is told once it is said.
     end(
         &store,
-        claimed.into_iter().map(Claimed::given_back).collect(),
+        claimed
+            .into_iter()
+            .map(|one| one.given_back(None))
+            .collect(),
     );
     let claimed = claim(&store, &all, 8);
     let again = open(&all[0], 9).unwrap();

@@ -3,7 +3,6 @@
 
 use super::super::State;
 use super::super::sharing::{Crowd, Manner, address};
-use super::Via;
 use crate::campaign::whole;
 use crate::cases::fetch::files;
 use std::time::Instant;
@@ -31,7 +30,6 @@ impl Many {
             hosts: HOSTS,
             state: "lease: 600s\n  every: 2h\n  key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             addresses: &target,
-            via: Via::Graph,
             ..Manner::default()
         };
         Many {
