@@ -201,6 +201,17 @@ impl Fleet {
         self.shared.path().join(below)
     }
 
+    /// Waits for the end of all leases, of a host that cannot renew them. A renewal may have been on its
+    /// way, so that it takes a little longer than one holds.
+    pub fn wait_for_leases(&self) {
+        let held = "SELECT count(*) FROM lease WHERE until > clock_timestamp()";
+        let end = Instant::now() + Duration::from_secs(LEASE + 30);
+        while self.database.sql(held) != "0" {
+            assert!(Instant::now() < end, "a lease does not end");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Nobody has renewed its leases for as long as they hold.
     pub fn leases_end(&self) {
         self.database.sql(

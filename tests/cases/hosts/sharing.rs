@@ -2,7 +2,6 @@
 //! first, and no sooner again than the configuration says.
 
 use super::State;
-use crate::cases::fetch::Via;
 use crate::servers::proxy::Line;
 use crate::standin::{App, Standin};
 use crate::world::{Ran, Run, World};
@@ -33,7 +32,6 @@ pub struct Manner<'m> {
     /// More keys of the addresses, one a line, which take turns; `{shared}` is a folder of all hosts.
     /// Without any, mail is delivered by the command.
     pub addresses: &'m [String],
-    pub via: Via,
 }
 
 impl Default for Manner<'_> {
@@ -45,7 +43,6 @@ impl Default for Manner<'_> {
             take: "cat >/dev/null",
             urgent: &[],
             addresses: &[],
-            via: Via::Imap,
         }
     }
 }
@@ -63,24 +60,21 @@ impl Crowd {
         let m365 = Standin::start();
         m365.add_app(App {
             secret: Some("s3cret".into()),
-            roles: vec!["IMAP.AccessAsApp", "Mail.ReadWrite"],
+            roles: vec!["IMAP.AccessAsApp"],
             ..App::default()
         });
         let client = App::default().client_id;
         let shared = TempDir::with_prefix("queuemail-shared-").unwrap();
         let script = shared.path().join("take.sh");
         std::fs::write(&script, manner.take).unwrap();
-        let transport = match manner.via {
-            Via::Imap => format!("imap: {}", m365.imap_url()),
-            Via::Graph => format!("via: graph\n    graph: {}", m365.graph_url()),
-        };
         let mut config = format!(
             "version: 1\nstate:\n  postgres: {}\n  {}\nincoming_servers:\n  - name: Contoso\n    \
              address: {}\n    authentication: oauth-service\n    client_id: {client}\n    \
-             secret: s3cret\n    {transport}\n    ca_file: {}\nqueues:\n",
+             secret: s3cret\n    imap: {}\n    ca_file: {}\nqueues:\n",
             database.url(database.server().port()),
             manner.state,
             m365.authority(),
+            m365.imap_url(),
             m365.ca_file().display(),
         );
         let folder = shared.path().display().to_string();

@@ -184,7 +184,7 @@ fn who_was_slow_leaves_a_mailbox_to_who_took_it_over() {
         let running = fleet.run(At::A, args).starts();
         wait_for_delivery(&fleet);
         running.signal("-STOP");
-        std::thread::sleep(Duration::from_millis(LEASE * 1000 + 300));
+        fleet.wait_for_leases();
         std::fs::write(fleet.shared("go"), "").unwrap();
         fleet.fetch(At::B).succeeds();
         running.signal("-CONT");
@@ -209,7 +209,7 @@ fn who_was_slow_and_is_alone_goes_on() {
     let sent = fleet.desk.deliver(0..3);
     let running = hanging(&fleet);
     running.signal("-STOP");
-    std::thread::sleep(Duration::from_millis(LEASE * 1000 + 300));
+    fleet.wait_for_leases();
     std::fs::write(fleet.shared("go"), "").unwrap();
     running.signal("-CONT");
     let ran = running.ends();

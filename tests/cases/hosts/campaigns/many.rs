@@ -3,7 +3,7 @@
 
 use super::super::State;
 use super::super::sharing::{Crowd, Manner, address};
-use crate::campaign::whole;
+use crate::campaign::{longest, whole};
 use crate::cases::fetch::files;
 use std::time::Instant;
 
@@ -86,7 +86,7 @@ impl Many {
 #[test]
 fn a_round_of_many_mailboxes_costs_the_database_little() {
     let mailboxes = match whole() {
-        true => 10_000,
+        true => (20 * longest().as_secs() as usize).clamp(1000, 10_000),
         false => 200,
     };
     let mut many = Many::new(mailboxes);
