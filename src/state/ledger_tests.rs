@@ -616,6 +616,44 @@ fn what_is_unsettled_is_read_part_by_part() {
     });
 }
 
+/// What failed in a run, and what of it failed to the run's end.
+#[test]
+fn what_failed_and_was_delivered_since_is_not_counted() {
+    on_both(|engine| {
+        let desk = Desk::new(engine);
+        let (store, folder) = (&desk.store, desk.folder);
+        let ids: Vec<_> = [1, 2, 3, 4].map(RemoteId::from).into();
+        let fail = |id: &RemoteId, for_good, now| {
+            let failure = Failure {
+                reason: "a wall",
+                for_good,
+            };
+            let failed = store.failed(&Lock::FREE, folder, 1, id, &failure, now);
+            failed.unwrap();
+        };
+        let count = |since| {
+            let counts = store.failed_since(&["x@contoso.com", ADDRESS], since);
+            counts.unwrap()
+        };
+        fail(&ids[0], false, 900);
+        ids[1..].iter().for_each(|id| fail(id, false, 1000));
+        assert_eq!(
+            (count(1000), count(900), count(1001)),
+            (vec![0, 3], vec![0, 4], vec![0, 0])
+        );
+        deliver(&desk, &ids[1..2]);
+        fail(&ids[2], true, 1010);
+        assert_eq!(
+            count(1000),
+            [0, 1],
+            "one is delivered, and one is in quarantine"
+        );
+        store.gone(&Lock::FREE, folder, 1, &ids[3]).unwrap();
+        assert_eq!(count(1000), [0, 0]);
+        assert!(store.failed_since(&[], 0).unwrap().is_empty());
+    });
+}
+
 /// Where the message at the mark is seen again, UIDs went back: that it left is never forgotten.
 #[test]
 fn the_row_at_the_mark_is_not_forgotten() {

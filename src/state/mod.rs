@@ -66,7 +66,7 @@ pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
     uidvalidity,
 };
-pub use lock::Lock;
+pub use lock::{Lock, Taken};
 pub use migrate::{Migration, Moved, Spot, Watch};
 pub use moment::Moment;
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
