@@ -2,10 +2,10 @@
 //! its doc comments. What a schema cannot see (names that lead nowhere, credentials that do not
 //! go together) is left to `config validate`.
 //!
-//! It is made by a test, which holds it against the model (`described`).
+//! It is made by a test, which holds it against the model (`model_tests`).
 
 #[cfg(test)]
-mod described;
+mod model_tests;
 
 use anyhow::{Context, Result};
 use serde_json::Value;

@@ -246,7 +246,10 @@ impl Exchange<'_> {
         wire.begin();
         let tag = if goes_along {
             let command = Secret::new(format!("AUTHENTICATE {mechanism} {}", response.expose()));
-            wire.send_as(command.expose(), &format!("AUTHENTICATE {mechanism} (secret)"))?
+            wire.send_as(
+                command.expose(),
+                &format!("AUTHENTICATE {mechanism} (secret)"),
+            )?
         } else {
             wire.send_command(&format!("AUTHENTICATE {mechanism}"))?
         };
