@@ -21,7 +21,7 @@ pub fn run(context: &Context, command: &ConfigCommand) -> Result<(), Errors> {
         ConfigCommand::Schema { output } => {
             let schema = match output {
                 true => schema::of_output()?,
-                false => config::schema(),
+                false => config::schema()?,
             };
             let schema = serde_json::to_string_pretty(&schema).map_err(anyhow::Error::from)?;
             Ok(context.output.line(&schema)?)
