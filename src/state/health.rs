@@ -72,9 +72,14 @@ impl Store {
     /// How many messages of each of these mailboxes could not be fetched since then (Unix time), and
     /// are still to be tried again.
     pub fn failed_since(&self, mailboxes: &[&str], since: i64) -> Result<Vec<u64>> {
-        const FAILED: Sql = Sql::both(
+        const FAILED: Sql = Sql::two(
             "SELECT count(*) FROM folder f JOIN message m ON m.folder = f.id
              WHERE f.address = ?1 AND m.state = 'failed' AND m.changed_at >= ?2",
+            "SELECT count(*), r.number
+             FROM unnest(?1::text[], ?2::bigint[]) WITH ORDINALITY AS r (address, since, number)
+             JOIN folder f ON f.address = r.address
+             JOIN message m ON m.folder = f.id AND m.state = 'failed' AND m.changed_at >= r.since
+             GROUP BY r.number",
         );
         self.read(|reader| {
             let each = mailboxes.iter().map(|mailbox| values![*mailbox, since]);

@@ -222,6 +222,7 @@ impl Desk<'_> {
                 let failure = Failure {
                     reason: "no",
                     for_good: *for_good,
+                    about: None,
                 };
                 let id = RemoteId::from(*id);
                 store
@@ -255,7 +256,21 @@ impl Desk<'_> {
                 let before = self.count(&of);
                 let included = store.include_skipped(&Lock::FREE, folder, epoch, None, Some(*most));
                 assert_eq!(included.unwrap(), before.min((*most).into()));
-                assert_eq!(self.count(&of), before.saturating_sub((*most).into()));
+                let left = before.saturating_sub((*most).into());
+                assert_eq!(self.count(&of), left);
+                // And one by its id; what is not skipped stays as it is.
+                let mut ids = Vec::new();
+                let each = &mut |id| {
+                    ids.push(id);
+                    Ok(())
+                };
+                store.skipped(folder, epoch, None, each).unwrap();
+                assert_eq!(ids.len() as u64, left);
+                ids.truncate(1);
+                ids.push(RemoteId::from(1));
+                store.include(&Lock::FREE, folder, epoch, &ids).unwrap();
+                assert!(self.count(&of) + 2 >= left, "no more than two");
+                assert!(left == 0 || self.count(&of) < left);
             }
             Event::Settled(left) => {
                 let unsettled = store.unsettled(folder, epoch, 0, usize::MAX, now);
