@@ -8,18 +8,16 @@
 //!   cause
 //! - `entra`: the form of Entra's error texts
 
-mod aadsts;
 mod entra;
 mod entry;
 mod find;
-mod graph;
 mod hints;
-mod mail;
-mod own;
+mod table;
 
 pub use entra::page;
 pub use entry::Who;
-pub use find::{all, find};
+pub use find::find;
+pub use table::all;
 
 use crate::fault::{Fault, Kind, Peer, Place, Scene, kind_of};
 
