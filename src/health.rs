@@ -6,7 +6,7 @@ mod days;
 pub use days::{Day, last_days};
 
 use crate::expiry::{self, Expiry};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::fetch::mailbox_key;
 use crate::office::Office;
 use crate::shell;
@@ -179,7 +179,7 @@ impl<'a> Report<'a> {
             "no host has visited `{address}` (queue `{queue}`) for {}, although {hosts} mail: more urgent mailboxes take all of the time",
             span(age)
         );
-        let fault = Fault::new(Kind::Refused, what);
+        let fault = Fault::refused(what);
         Some(fault.hint("add a host, fetch more mailboxes at a time (`--jobs`), set a longer `every` below `state`, or a lower `priority` of the queue"))
     }
 }
@@ -245,7 +245,7 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
     };
     if let Some(fetched) = fetched {
         let what = format!("`{address}` (queue `{queue}`) {fetched}{error}");
-        found.push(Fault::new(Kind::Refused, what).hint(check.clone()));
+        found.push(Fault::refused(what).hint(check.clone()));
     }
     if health.quarantined > 0 {
         found.push(
