@@ -4,10 +4,10 @@
 
 use super::ImapMailbox;
 use super::faults::{self, Place};
-use super::guard::{Findings, Guard};
+use super::guard::Guard;
 use super::line::{Line, Status, trim_end};
 use super::wire::{Cut, Failure, Trace, Wire, clean};
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::mail::sasl;
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::output::escape;
@@ -90,12 +90,11 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
                 return Err(faults::cut_off(place, Cut::Bye(words)));
             }
             // A session that is signed in already cannot be ours.
-            Err(Fault::new(
-                Kind::Refused,
-                format!("`{host}` port {port} does not ask for a sign-in"),
+            Err(
+                Fault::refused(format!("`{host}` port {port} does not ask for a sign-in"))
+                    .said(text)
+                    .into(),
             )
-            .said(text)
-            .into())
         }
         _ => {
             let pop = text.starts_with("+OK") || text.starts_with("-ERR");
@@ -151,24 +150,20 @@ pub(super) fn start_tls(
             Line::Tagged {
                 tag: TAG, words, ..
             } => {
-                return Err(Fault::new(
-                    Kind::Refused,
-                    format!("`{}` port {} refuses STARTTLS", place.host, place.port),
-                )
+                return Err(Fault::refused(format!(
+                    "`{}` port {} refuses STARTTLS",
+                    place.host, place.port
+                ))
                 .cause(Cause::NoStartTls)
                 .at(&place.host, Some(place.port))
                 .said(text(words))
                 .into());
             }
-            Line::Data {
-                number: None,
-                kind,
-                rest,
-            } if kind.eq_ignore_ascii_case(b"BYE") => {
-                let words = format!("BYE {}", text(rest));
-                return Err(cut(Cut::Bye(words)));
+            line @ Line::Data { .. } => {
+                if let Some(rest) = line.untagged(b"BYE") {
+                    return Err(cut(Cut::Bye(format!("BYE {}", text(rest)))));
+                }
             }
-            Line::Data { .. } => {}
             _ => return Err(cut(Cut::Disorder("a line that is not IMAP".into()))),
         }
     }
@@ -198,9 +193,7 @@ fn nothing_follows(stream: &Stream, place: &Place) -> Result<()> {
     if stream.unread() == 0 {
         return Ok(());
     }
-    Err(Fault::new(
-        Kind::Refused,
-        format!(
+    Err(Fault::refused(format!(
             "`{}` sent more data before TLS after it agreed to STARTTLS; somebody may tamper with the connection",
             place.host
         ),
@@ -244,10 +237,10 @@ impl imap::Authenticator for Answers {
 
 fn no_oauth(wire: &Wire, place: &Place) -> Fault {
     let offered = wire.heard.offers.as_deref().unwrap_or_default();
-    Fault::new(
-        Kind::Refused,
-        format!("`{}` offers neither XOAUTH2 nor OAUTHBEARER", place.host),
-    )
+    Fault::refused(format!(
+        "`{}` offers neither XOAUTH2 nor OAUTHBEARER",
+        place.host
+    ))
     .cause(Cause::NoOauth)
     .at(&place.host, Some(place.port))
     .said(format!("CAPABILITY {}", wire.text(offered.as_bytes())))
@@ -263,8 +256,7 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
         wire.mask(sasl::base64(secret));
     }
     let wire = Rc::new(RefCell::new(wire));
-    let findings = Rc::new(RefCell::new(Findings::default()));
-    let guard = Guard::new(Rc::clone(&wire), Rc::clone(&findings));
+    let guard = Guard::new(Rc::clone(&wire));
     let client = imap::Client::new(guard);
     let offers = |name: &str| {
         wire.borrow_mut().offers(name).map_err(|failure| {
@@ -296,9 +288,9 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
             .authenticate(command.expose(), &answers)
             .map_err(|(e, _)| e)
     })
-    .map_err(|e| match super::failure(e, &wire, &findings) {
+    .map_err(|e| match super::failure(e, &wire) {
         Failure::Refused(words) => {
-            let challenge = findings.borrow_mut().challenge.take();
+            let challenge = wire.borrow_mut().heard.challenge.take();
             faults::not_signed_in(&place, words, challenge)
         }
         cut => faults::failed(
@@ -307,5 +299,5 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
             cut,
         ),
     })?;
-    Ok(ImapMailbox::new(place, wire, findings, session))
+    Ok(ImapMailbox::new(place, wire, session))
 }
