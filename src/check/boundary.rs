@@ -3,7 +3,6 @@
 //! A refusal proves something only of an app that is let in elsewhere, so one of its own
 //! mailboxes is opened first.
 
-use super::reading::READING;
 use super::run::Run;
 use super::subject::Boundary;
 use super::{Walk, road};
@@ -23,6 +22,14 @@ impl Run<'_> {
         let own = boundary.own.as_ref().map(|own| &own.address.address);
         walk.scene.address = own.map(ToString::to_string);
         walk.scene.account = boundary.account().map(str::to_owned);
+        walk.plan([
+            "token",
+            "own mailbox",
+            "name",
+            "connection",
+            "tls",
+            "refused",
+        ]);
         let resource = boundary.way.resource();
         let token = walk.step("token", || {
             let token = match (&boundary.own, server.authentication) {
@@ -35,9 +42,6 @@ impl Run<'_> {
             Ok((token, format!("of {whose}")))
         });
         let Some(token) = token else {
-            walk.not_reached(&["own mailbox"]);
-            walk.not_reached(&READING.all()[..3]);
-            walk.not_reached(&["refused"]);
             return walk;
         };
         if server.authentication == Authentication::OauthService {
@@ -67,8 +71,6 @@ impl Run<'_> {
             Ok(((), format!("{own} opens, so Exchange knows the app")))
         });
         if opens.is_none() {
-            walk.not_reached(&READING.all()[..3]);
-            walk.not_reached(&["refused"]);
             return walk;
         }
         self.refusal(walk, boundary, &token.secret)
@@ -120,13 +122,10 @@ impl Run<'_> {
                     Some(account) => format!("account `{account}`"),
                     None => format!("app `{}`", boundary.server.client_id),
                 };
-                let fault = Fault::new(
-                    Kind::SignIn,
-                    format!(
-                        "{who} of server `{}` can open mailbox `{address}`",
-                        boundary.server.name
-                    ),
-                )
+                let fault = Fault::no_access(format!(
+                    "{who} of server `{}` can open mailbox `{address}`",
+                    boundary.server.name
+                ))
                 .cause(Cause::MailboxOpen);
                 walk.failed("refused", fault.into(), took);
             }
