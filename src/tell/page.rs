@@ -81,6 +81,7 @@ impl<'r> Page<'r> {
                 &self.incidents(),
                 &chart::charts(self.days),
                 &tables::mailboxes(self),
+                &tables::hosts(self),
                 &tables::ends(self),
                 &self.time_as(at, "%-d %b %Y at %H:%M:%S %Z (UTC%:z)"),
                 &version,

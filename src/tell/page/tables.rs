@@ -1,8 +1,8 @@
-//! The mailboxes, and what will end, as tables that become cards on a narrow screen.
+//! The mailboxes, the hosts that share the state, and what will end, as tables that become cards on a narrow screen.
 
 use super::{Page, number, thousands};
 use crate::expiry::{self, Expiry, NOTICE};
-use crate::health::Line;
+use crate::health::{Host, Line};
 use crate::html::{Html, Mark, Sentence};
 use crate::wording::span;
 
@@ -40,10 +40,32 @@ pub fn mailboxes(page: &Page<'_>) -> Html {
     )
 }
 
-/// The roles say what browsers forget when a table is laid out otherwise.
+/// The table below the heading with this id: columns of text, then of numbers. The roles say what
+/// browsers forget when a table is laid out otherwise.
+fn of_rows(heading: &str, class: &str, texts: &[&str], numbers: &[&str], rows: Html) -> Html {
+    let text = |name| Html::of(r#"<th role="columnheader" scope="col">{}</th>"#, &[name]);
+    let number = |name| {
+        let markup = r#"<th role="columnheader" scope="col" class="n">{}</th>"#;
+        Html::of(markup, &[name])
+    };
+    let texts = texts.iter().map(|name| text(name));
+    let names: Html = texts
+        .chain(numbers.iter().map(|name| number(name)))
+        .collect();
+    Html::of(
+        r#"<div class="card rows"><table role="table" class="{}" aria-labelledby="{}"><thead role="rowgroup"><tr role="row">{}</tr></thead><tbody role="rowgroup">{}</tbody></table></div>"#,
+        &[&class, &heading, &names, &rows],
+    )
+}
+
 fn table(page: &Page<'_>, lines: &[&Line<'_>]) -> Html {
-    let rows: Html = lines.iter().map(|line| row(page, line)).collect();
-    Html::of(include_str!("mailboxes.html").trim_end(), &[&rows])
+    of_rows(
+        "mailboxes",
+        "cards wide",
+        &["Mailbox", "State", "Last fetched", "Last message"],
+        &["Delivered", "Pending", "Quarantine"],
+        lines.iter().map(|line| row(page, line)).collect(),
+    )
 }
 
 fn row(page: &Page<'_>, line: &Line<'_>) -> Html {
@@ -130,6 +152,49 @@ pub fn ends(page: &Page<'_>) -> Html {
             ],
         )
     };
-    let rows: Html = ends.into_iter().map(row).collect();
-    Html::of(include_str!("ends.html"), &[&rows])
+    let columns = ["Server", "Credential", "State"];
+    let rows = ends.into_iter().map(row).collect();
+    Html::of(
+        "<section aria-labelledby=\"ends\"><h2 id=\"ends\">Secrets and certificates</h2>{}</section>\n",
+        &[&of_rows("ends", "cards", &columns, &[], rows)],
+    )
+}
+
+/// The hosts that share the state, if any was at work lately.
+pub fn hosts(page: &Page<'_>) -> Html {
+    if page.report.hosts.is_empty() {
+        return Html::new();
+    }
+    let row = |Host { host, is_alike }: &Host| {
+        let (mark, word) = match is_alike {
+            Some(true) => (Mark::Ok, "same"),
+            Some(false) => (Mark::Warn, "another"),
+            None => (Mark::Info, "unknown"),
+        };
+        Html::of(
+            r#"<tr role="row"><th role="rowheader" scope="row"><bdi>{}</bdi><small>queuemail <bdi>{}</bdi></small></th><td role="cell" data-of="Configuration"><span class="state {}">{}{}</span></td>{}{}{}</tr>"#,
+            &[
+                &host.name,
+                &host.version,
+                &mark.name(),
+                &mark,
+                &word,
+                &time(page, "Last seen", Some(host.seen)),
+                &count("Visits", host.visits),
+                &count("Messages", host.messages),
+            ],
+        )
+    };
+    let columns = ["Host", "Configuration", "Last seen"];
+    let rows = page.report.hosts.iter().map(row).collect();
+    Html::of(
+        "<section aria-labelledby=\"hosts\"><h2 id=\"hosts\">Hosts</h2>{}</section>\n",
+        &[&of_rows(
+            "hosts",
+            "cards",
+            &columns,
+            &["Visits", "Messages"],
+            rows,
+        )],
+    )
 }
