@@ -226,24 +226,13 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         ..
     } = line;
     let mut found = Vec::new();
-    let age = health.last_success.map(|at| now.as_second() - at);
     let error = health
         .last_error
         .as_ref()
         .map(|(_, text)| format!("; the last run said: {text}"))
         .unwrap_or_default();
     let check = format!("find the cause: queuemail check {}", shell::quote(address));
-    let fetched = match age {
-        _ if line.is_fetched(now, max_age) => None,
-        // Every run since would have set it right.
-        Some(age) if age < 0 => Some(format!(
-            "was last fetched when the clock was wrong, {} ahead",
-            span(-age)
-        )),
-        Some(age) => Some(format!("was last fetched {} ago", span(age))),
-        None => Some("has never been fetched".to_owned()),
-    };
-    if let Some(fetched) = fetched {
+    if let Some(fetched) = not_fetched(line, now, max_age) {
         let what = format!("`{address}` (queue `{queue}`) {fetched}{error}");
         found.push(Fault::refused(what).hint(check.clone()));
     }
@@ -279,6 +268,20 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         )));
     }
     found
+}
+
+/// Since when a mailbox was not fetched that should have been.
+fn not_fetched(line: &Line<'_>, now: Timestamp, max_age: u32) -> Option<String> {
+    match line.health.last_success.map(|at| now.as_second() - at) {
+        _ if line.is_fetched(now, max_age) => None,
+        // Every run since would have set it right.
+        Some(age) if age < 0 => Some(format!(
+            "was last fetched when the clock was wrong, {} ahead",
+            span(-age)
+        )),
+        Some(age) => Some(format!("was last fetched {} ago", span(age))),
+        None => Some("has never been fetched".to_owned()),
+    }
 }
 
 /// What waits in the outbox: it is well while it is young, and a person's as soon as nobody knows.

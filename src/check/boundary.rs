@@ -8,6 +8,7 @@ use super::subject::Boundary;
 use super::{Walk, road};
 use crate::fault::{Cause, Fault, Kind, kind_of};
 use crate::model::Authentication;
+use crate::secret::Secret;
 use std::time::Instant;
 
 impl Run<'_> {
@@ -59,9 +60,17 @@ impl Run<'_> {
             return self.refusal(walk, boundary, &token.secret);
         };
         let own = own.address.address.as_str();
+        if self.opens(&mut walk, boundary, own, &token.secret) {
+            walk = self.refusal(walk, boundary, &token.secret);
+        }
+        walk
+    }
+
+    /// Whether a mailbox of our own opens.
+    fn opens(&self, walk: &mut Walk, boundary: &Boundary<'_>, own: &str, token: &Secret) -> bool {
         let opens = walk.step("own mailbox", || {
             let mut road = Walk::default();
-            let opened = self.open(&mut road, server, boundary.way, own, &token.secret);
+            let opened = self.open(&mut road, boundary.server, boundary.way, own, token);
             let Some((opened, _)) = opened else {
                 return Err(road.into_failure());
             };
@@ -70,18 +79,10 @@ impl Run<'_> {
             opened.mailbox().close();
             Ok(((), format!("{own} opens, so Exchange knows the app")))
         });
-        if opens.is_none() {
-            return walk;
-        }
-        self.refusal(walk, boundary, &token.secret)
+        opens.is_some()
     }
 
-    fn refusal(
-        &self,
-        mut walk: Walk,
-        boundary: &Boundary<'_>,
-        token: &crate::secret::Secret,
-    ) -> Walk {
+    fn refusal(&self, mut walk: Walk, boundary: &Boundary<'_>, token: &Secret) -> Walk {
         let address = boundary.address.as_str();
         walk.scene.address = Some(address.to_owned());
         let Some((result, took)) =

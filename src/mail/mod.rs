@@ -420,7 +420,19 @@ impl From<KeptRecipient> for RefusedRecipient {
     }
 }
 
+impl fmt::Display for RefusedRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.server_said)
+    }
+}
+
 impl RefusedRecipient {
+    /// Each with the server's words.
+    pub fn all(refused: &[RefusedRecipient]) -> String {
+        let each: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        each.join("; ")
+    }
+
     /// True where the same message may be accepted for them later, as [`Receipt::may_pass`].
     pub fn may_pass(&self) -> bool {
         !self.for_good || self.code.is_some_and(Code::is_about_sender)

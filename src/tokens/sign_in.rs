@@ -107,20 +107,8 @@ impl Access<'_> {
             }
         }
         let Some(source) = account.password else {
-            self.tokens.check_place()?;
-            let fault = |what| Fault::no_access(what);
-            let fault = match self.tokens.lost(&wanted.key)? {
-                None => fault(format!("nobody has signed in as `{}` yet", account.name))
-                    .cause(Cause::NotSignedIn),
-                Some(place) => fault(format!(
-                    "the refresh token of `{}` is no longer in {place}",
-                    account.name
-                )),
-            };
-            let login = login_name(wanted);
-            return Err(refused
-                .unwrap_or_else(|| fault.hint(format!("sign in: `queuemail token login {login}`")))
-                .into());
+            let nobody = self.nobody(wanted, account)?;
+            return Err(refused.unwrap_or(nobody).into());
         };
         let password = source.resolve(&format!("the password of `{}`", account.name))?;
         if !self.fresh
@@ -143,6 +131,21 @@ impl Access<'_> {
                 }
                 e.fault.into()
             })
+    }
+
+    /// What a person must hear who has to sign in.
+    fn nobody(&self, wanted: &Wanted<'_>, account: Account<'_>) -> Result<Fault> {
+        self.tokens.check_place()?;
+        let name = account.name;
+        let fault = match self.tokens.lost(&wanted.key)? {
+            None => Fault::no_access(format!("nobody has signed in as `{name}` yet"))
+                .cause(Cause::NotSignedIn),
+            Some(place) => Fault::no_access(format!(
+                "the refresh token of `{name}` is no longer in {place}"
+            )),
+        };
+        let login = login_name(wanted);
+        Ok(fault.hint(format!("sign in: `queuemail token login {login}`")))
     }
 
     pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
