@@ -457,10 +457,9 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
                 .cause(Cause::NoAnswer)
                 .at(host, None)
         }
-        ureq::Error::BodyExceedsLimit(limit) => Fault::new(
-            Kind::Refused,
-            format!("the answer of `{host}` is larger than {limit} bytes"),
-        ),
+        ureq::Error::BodyExceedsLimit(limit) => Fault::refused(format!(
+            "the answer of `{host}` is larger than {limit} bytes"
+        )),
         other => unreached(&other),
     }
 }

@@ -9,7 +9,7 @@
 
 use super::tls::{Connector, TlsStream, start_tls};
 use super::{Patience, Settings};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use anyhow::Result;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -116,7 +116,7 @@ impl Stream {
                 let tls = start_tls(timed, host, connector)?;
                 Ok(Stream::Tls(Box::new(tls)))
             }
-            Stream::Tls(_) => Err(Fault::new(Kind::Bug, "TLS started twice").into()),
+            Stream::Tls(_) => Err(Fault::bug("TLS started twice").into()),
         }
     }
 
