@@ -5,7 +5,7 @@ use super::fetch::{Desk, SUPPORT, Via, assert_same};
 use crate::killed;
 use crate::sending;
 use crate::servers::pgbouncer::PgBouncer;
-use crate::servers::{Database, database, postgres, proxy};
+use crate::servers::{Database, closed_port, database, postgres, proxy};
 use crate::standin::{SmtpAt, SmtpFault, TokenFault};
 use crate::tokens::{self, Home};
 use crate::world::{Ran, Run};
@@ -393,10 +393,7 @@ fn who_does_not_get_in_is_told_why() {
     );
     let socket = office.by_socket();
     let tls = |role: &str, password: &str| office.by_tls(role, password, port);
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    };
+    let closed = closed_port();
     for (url, code, words) in [
         (
             tls(ROLE, "wrong"),
@@ -498,8 +495,9 @@ fn a_server_that_does_not_answer_is_not_waited_for_long() {
     let begin = Instant::now();
     let ran = office.run_at(&url, &["--timeout", "2", "fetch"]).fails(75);
     tells(ran, &["no answer within 2 seconds"]);
+    // By itself it would wait for two minutes.
     assert!(
-        begin.elapsed() < Duration::from_secs(8),
+        begin.elapsed() < Duration::from_secs(60),
         "{:?}",
         begin.elapsed()
     );
@@ -544,6 +542,7 @@ fn a_line_that_breaks_each_time_but_holds_long_enough_is_taken_up_again() {
 fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
     let office = Office::ready_alone().with_short_leases();
     let server = &office.database.server;
+    let faults = office.desk.m365.faults();
     let mut sent = Vec::new();
     let mut codes = Vec::new();
     for (round, folder) in ["tmp", "new", "new"].into_iter().enumerate() {
@@ -551,12 +550,16 @@ fn a_server_that_goes_down_in_the_middle_brings_nothing_twice() {
         let folder = office.desk.path(MAIL).join(folder);
         let count = || fs::read_dir(&folder).map_or(0, Iterator::count);
         let before = count();
+        // So slowly that the end of the server is in the middle, on any machine.
+        let slowly = Some((200, Duration::from_millis(20)));
+        *faults.imap_drip.lock().unwrap() = slowly;
         let ran = std::thread::scope(|scope| {
             let run = scope.spawn(|| office.run(&["--timeout", "3", "fetch"]).ends());
             while count() <= before && !run.is_finished() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             server.stop();
+            *faults.imap_drip.lock().unwrap() = None;
             run.join().unwrap()
         });
         assert!([0, 75].contains(&ran.code), "{ran}");
@@ -614,8 +617,7 @@ fn a_standby_is_passed_over_and_taken_once_it_leads() {
 #[test]
 fn of_several_hosts_the_first_that_answers_is_taken() {
     let office = Office::ready();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = closed.local_addr().unwrap().port();
+    let closed = closed_port();
     let port = office.database.server.port();
     let url = office.by_tls(ROLE, PASSWORD, port).replace(
         &format!("localhost:{port}"),

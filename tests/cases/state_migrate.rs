@@ -3,6 +3,7 @@
 
 use super::shared_state::{Office, PASSWORD, ROLE};
 use crate::killed;
+use crate::patience::until;
 use crate::sending;
 use crate::servers::proxy::Line;
 use crate::standin::{SmtpAt, SmtpFault};
@@ -17,7 +18,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 const BILLING: &str = "billing@contoso.com";
 
@@ -417,12 +417,7 @@ fn what_must_not_be_moved_is_refused_and_stays_as_it_is() {
         let ran = migrates(&home, &from, &database, &["--dry-run"]);
         ran.err.contains(&pid)
     };
-    for _ in 0..100 {
-        if is_held() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the run holds a lock", is_held);
     refused(&from, &database, 75, &[&pid, "works with"]);
     run.kill().unwrap();
     run.wait().unwrap();

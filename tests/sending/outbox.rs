@@ -2,10 +2,10 @@
 //! sent twice without saying so.
 
 use super::{MESSAGE, SUPPORT, change_state, later, office, outbox, pipe};
-use crate::standin::{SmtpAt, SmtpFault};
+use crate::patience::until;
+use crate::standin::{Gate, SmtpAt, SmtpFault};
 use std::fs;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 fn reply(text: &str) -> SmtpFault {
     SmtpFault::Reply(text.into())
@@ -81,14 +81,16 @@ fn what_comes_in_during_a_flush_leaves_with_it() {
         pipe(&home, &["send", "--smtp-session"], script.as_bytes()).succeeds();
     };
     keep();
+    let gate = Gate::default();
     home.standin
         .faults()
-        .smtp_next(1, SmtpAt::Dot, SmtpFault::Delay(Duration::from_secs(3)));
+        .smtp_next(1, SmtpAt::Dot, SmtpFault::Hold(gate.way()));
     let mut flush = home.command(&["outbox", "flush"]).spawn().unwrap();
-    while outbox(&home)[0]["state"] != "sending" {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("it is being sent", || {
+        outbox(&home)[0]["state"] == "sending"
+    });
     keep();
+    gate.open();
     assert!(flush.wait().unwrap().success());
     assert!(outbox(&home).is_empty());
     assert_eq!(home.standin.submitted().len(), 2);

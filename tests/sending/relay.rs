@@ -2,6 +2,7 @@
 //! with queuemail-relay.socket: a process of its own for each connection.
 
 use super::{SUPPORT, configure, later, office, outbox, pipe};
+use crate::patience::until;
 use crate::tokens::{Home, Ran};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,6 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -432,13 +434,7 @@ impl Relay {
     /// Waits until a session has said this.
     #[track_caller]
     fn wait_for(&self, text: &str) {
-        for _ in 0..100 {
-            if self.log().contains(text) {
-                return;
-            }
-            thread::sleep(std::time::Duration::from_millis(50));
-        }
-        panic!("never said {text:?}: {}", self.log());
+        until(text, || self.log().contains(text));
     }
 }
 
@@ -672,17 +668,25 @@ fn what_was_promised_to_many_clients_outlives_a_kill_of_any_process() {
     thread::scope(|scope| {
         let (relay, promised, done, kills) = (&relay, &promised, &done, &kills);
         scope.spawn(move || {
-            // Now and then one of the sessions that are there.
-            while !done.load(std::sync::atomic::Ordering::SeqCst) {
-                thread::sleep(std::time::Duration::from_millis(120));
+            // One of the sessions that are there, whenever some more messages were promised: so
+            // there are kills on a quick machine, and there is an end on a slow one.
+            let mut next = 4;
+            while !done.load(SeqCst) {
+                thread::sleep(std::time::Duration::from_millis(2));
+                if promised.lock().unwrap().len() < next {
+                    continue;
+                }
                 let mut sessions = relay.sessions.lock().unwrap();
-                if let Some(session) = sessions
+                let mut alive: Vec<&mut Child> = sessions
                     .iter_mut()
-                    .rev()
-                    .find_map(|s| matches!(s.try_wait(), Ok(None)).then_some(s))
-                {
-                    session.kill().unwrap();
-                    kills.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    .filter_map(|s| matches!(s.try_wait(), Ok(None)).then_some(s))
+                    .collect();
+                if !alive.is_empty() {
+                    // The oldest, the newest, or any between.
+                    let one = next * 5 % alive.len();
+                    alive[one].kill().unwrap();
+                    kills.fetch_add(1, SeqCst);
+                    next += 6;
                 }
             }
         });
@@ -701,9 +705,9 @@ fn what_was_promised_to_many_clients_outlives_a_kill_of_any_process() {
         for client in clients {
             client.join().unwrap();
         }
-        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        done.store(true, SeqCst);
     });
-    let killed = kills.load(std::sync::atomic::Ordering::SeqCst);
+    let killed = kills.load(SeqCst);
     assert!(killed > 2, "{killed} were killed");
     let promised = promised.into_inner().unwrap();
     assert_eq!(promised.len(), CLIENTS * EACH);
@@ -721,9 +725,7 @@ fn what_was_promised_to_many_clients_outlives_a_kill_of_any_process() {
     // A client that was cut off before the reply says it again: more at most by the sessions killed.
     assert!(kept.len() - promised.len() <= killed, "{} kept", kept.len());
     let mut flush = home.command(&["outbox", "flush"]).spawn().unwrap();
-    while home.standin.submitted().len() < 20 {
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
+    until("twenty are sent", || home.standin.submitted().len() >= 20);
     flush.kill().unwrap();
     flush.wait().unwrap();
     later(&home);

@@ -1,8 +1,9 @@
 //! The cache, and that many processes make one request.
 
 use super::{Home, claims};
-use crate::standin::TokenFault;
-use std::process::Stdio;
+use crate::patience::until;
+use crate::standin::{Gate, TokenFault};
+use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -120,6 +121,10 @@ fn two_hundred_processes_redeem_a_refresh_token_once() {
 fn those_who_waited_for_a_failure_share_it() {
     let home = Home::new();
     home.service("secret: wrong");
+    let gate = Gate::default();
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Hold(gate.way()));
     let children: Vec<_> = (0..20)
         .map(|_| {
             home.command(&["token", "get", "support"])
@@ -129,6 +134,18 @@ fn those_who_waited_for_a_failure_share_it() {
                 .unwrap()
         })
         .collect();
+    // None is so late that it would find the failure over and ask by itself.
+    until("all look at what is kept", || {
+        let reads = |child: &Child| {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", child.id()));
+            let mut files = open.unwrap().flatten();
+            files.any(|file| {
+                std::fs::read_link(file.path()).is_ok_and(|path| path.ends_with("state.sqlite"))
+            })
+        };
+        children.iter().all(reads)
+    });
+    gate.open();
     for child in children {
         super::Ran::from(child.wait_with_output().unwrap())
             .fails(77)

@@ -358,7 +358,7 @@ fn a_machine_that_is_not_on_azure_says_so_within_seconds() {
     ran.fails(75)
         .says("`169.254.169.254`")
         .says("hint: a managed identity exists on Azure hosts only");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < Duration::from_secs(25));
 
     // As Microsoft's SDKs do: another place for the same service, on this host alone.
     azure.answers = vec![(200, azure.good())];

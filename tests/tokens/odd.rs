@@ -158,7 +158,7 @@ fn a_full_disk_does_not_hide_why_a_sign_in_failed() {
 #[test]
 fn a_command_that_leaves_something_running_is_not_waited_for() {
     let home = home();
-    let command = "{command: [sh, -c, 'sleep 30 & echo $! >pid; echo \"s3cret~+&=\"']}";
+    let command = "{command: [sh, -c, 'sleep 300 & echo $! >pid; echo \"s3cret~+&=\"']}";
     home.service(&format!("secret: {command}"));
     let began = std::time::Instant::now();
     let ran = home
@@ -170,7 +170,7 @@ fn a_command_that_leaves_something_running_is_not_waited_for() {
     let ended = Command::new("kill").arg(pid.trim_end()).status().unwrap();
     assert!(ended.success());
     Ran::from(ran).succeeds();
-    assert!(began.elapsed() < std::time::Duration::from_secs(15));
+    assert!(began.elapsed() < std::time::Duration::from_secs(100));
 }
 
 #[test]

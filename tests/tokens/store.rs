@@ -4,6 +4,7 @@
 //! `pass` is the real one, with the script that the documents show.
 
 use super::{ADDRESS, Home, PASSWORD, Ran, claims};
+use crate::patience::until;
 use crate::standin::TokenFault;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -369,9 +370,7 @@ fn what_is_just_being_got_is_forgotten_too() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        while home.asked() < 2 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("it asks", || home.asked() >= 2);
         home.run(&["token", "forget", "support"]).succeeds();
         assert!(child.wait().unwrap().success());
         assert_eq!(listed(&home, |args| home.run(args)), [""; 0], "{head}");

@@ -12,15 +12,15 @@ mod sharing;
 mod takeover;
 
 use super::fetch::{Desk, SUPPORT, Via};
+use crate::patience::until;
 use crate::servers::postgres::Postgres;
 use crate::servers::proxy::Line;
 use crate::servers::{self, free_port};
-use crate::world::{Run, Running, World};
+use crate::world::{Run, Running, World, room};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A lease holds so long, in seconds, in these tests.
@@ -130,7 +130,7 @@ impl Fleet {
     fn with(database: State, via: Via, address: &str) -> Fleet {
         let shared = tempfile::Builder::new()
             .prefix("queuemail-shared-")
-            .tempdir()
+            .tempdir_in(room())
             .unwrap();
         let address = address.replace("{shared}", &shared.path().display().to_string());
         let desk = Desk::new(via, &address);
@@ -189,11 +189,8 @@ impl Fleet {
 
     /// Waits until the line is frozen, or a run is over that it would freeze.
     pub fn wait_frozen(&self, running: &mut Running, story: &str) {
-        let end = Instant::now() + Duration::from_secs(60);
-        while !self.line.is_frozen() && !running.is_over() {
-            assert!(Instant::now() < end, "{story}: it neither ends nor speaks");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let what = format!("{story}: it ends, or speaks");
+        until(&what, || self.line.is_frozen() || running.is_over());
     }
 
     /// A path in the folder that both have.
@@ -207,6 +204,13 @@ impl Fleet {
             "UPDATE lease SET until = clock_timestamp() - interval '1 s'
              WHERE until > clock_timestamp()",
         );
+    }
+
+    /// Nobody renews the leases, which hold for so many seconds from now on.
+    pub fn leases_hold(&self, seconds: u64) {
+        self.database.sql(&format!(
+            "UPDATE lease SET until = clock_timestamp() + interval '{seconds} s'"
+        ));
     }
 
     /// As much time passes as a hand-over may take, for those that were begun.

@@ -2,9 +2,10 @@
 //! first, and no sooner again than the configuration says.
 
 use super::State;
+use crate::patience::{PATIENCE, until};
 use crate::servers::proxy::Line;
 use crate::standin::{App, Standin};
-use crate::world::{Ran, Run, World};
+use crate::world::{Ran, Run, World, room};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -60,7 +61,7 @@ impl Crowd {
             ..App::default()
         });
         let client = App::default().client_id;
-        let shared = TempDir::with_prefix("queuemail-shared-").unwrap();
+        let shared = TempDir::with_prefix_in("queuemail-shared-", room()).unwrap();
         let script = shared.path().join("take.sh");
         std::fs::write(&script, manner.take).unwrap();
         let mut config = format!(
@@ -140,11 +141,7 @@ impl Crowd {
     }
 
     pub fn wait_for(&self, below: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.shared(below).exists() {
-            assert!(Instant::now() < end, "{below} does not come");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until(below, || self.shared(below).exists());
     }
 }
 
@@ -241,7 +238,7 @@ fn the_urgent_ones_come_first_and_then_the_longest_unvisited() {
 /// The first that is delivered hangs.
 const HANGS: &str = "cat >/dev/null
 if mkdir \"$1/first\" 2>/dev/null; then
-    while [ ! -e \"$1/go\" ]; do sleep 0.05; done
+    while [ -d \"$1\" ] && [ ! -e \"$1/go\" ]; do sleep 0.05; done
 fi
 ";
 
@@ -259,7 +256,7 @@ fn what_a_busy_host_cannot_begin_it_gives_back() {
     let busy = crowd.run(0, &["--json", "fetch", "--jobs", "1"]).starts();
     crowd.wait_for("first");
     let mut came_there = Vec::new();
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + PATIENCE;
     while came_there.len() < 11 && Instant::now() < end {
         came_there.extend(crowd.fetch(1, &[]));
         std::thread::sleep(Duration::from_millis(200));
@@ -303,20 +300,31 @@ fn a_long_run_visits_mailboxes_again_within_its_budget() {
         take: "cat >/dev/null; sleep 0.5",
         ..Manner::default()
     });
-    crowd.mail_comes();
-    let began = Instant::now();
-    let run = crowd.run(0, &["--json", "fetch", "--jobs", "1", "--budget", "5"]);
-    let running = run.starts();
-    std::thread::sleep(Duration::from_secs(1));
-    crowd.mail_comes();
-    let ran = running.ends();
-    assert_eq!(ran.code, 0, "{ran}");
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
-    for mailbox in came(&ran) {
-        *times.entry(mailbox).or_default() += 1;
+    // A slow machine needs longer for the first visits.
+    for budget in [5, 20, 80] {
+        times.clear();
+        crowd.mail_comes();
+        let began = Instant::now();
+        let within = budget.to_string();
+        let run = crowd.run(0, &["--json", "fetch", "--jobs", "1", "--budget", &within]);
+        let running = run.starts();
+        std::thread::sleep(Duration::from_secs(budget / 5));
+        crowd.mail_comes();
+        let ran = running.ends();
+        assert_eq!(ran.code, 0, "{ran}");
+        assert!(
+            began.elapsed() < Duration::from_secs(budget + 60),
+            "it ends"
+        );
+        for mailbox in came(&ran) {
+            *times.entry(mailbox).or_default() += 1;
+        }
+        if times.values().any(|n| *n == 2) {
+            break;
+        }
     }
     assert!(times.values().any(|n| *n == 2), "{times:?}");
-    assert!(began.elapsed() < Duration::from_secs(20), "it ends");
     let held = "SELECT count(*) FROM lease WHERE until > clock_timestamp()";
     assert_eq!(crowd.database.sql(held), "0", "nothing is held any more");
 }

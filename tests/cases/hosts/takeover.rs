@@ -3,17 +3,14 @@
 use super::{At, Fleet, LEASE, name};
 use crate::cases::fetch::mail_store::{MailStore, Manner};
 use crate::cases::fetch::{Sorted, Via, assert_same, files};
+use crate::patience::{PATIENCE, until};
 use crate::world::Running;
 use std::time::{Duration, Instant};
 
 /// Host A hangs in the middle of a delivery by a command.
 fn hanging(fleet: &Fleet) -> Running {
     let running = fleet.fetch(At::A).starts();
-    let end = Instant::now() + Duration::from_secs(20);
-    while !fleet.shared("began").exists() {
-        assert!(Instant::now() < end, "the command does not begin");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("the command begins", || fleet.shared("began").exists());
     running
 }
 
@@ -27,7 +24,8 @@ fn with_command(script: &str) -> Fleet {
     fleet
 }
 
-const SLOW: &str = "touch \"$1/began\"; while [ ! -e \"$1/go\" ]; do sleep 0.05; done
+const SLOW: &str =
+    "touch \"$1/began\"; while [ -d \"$1\" ] && [ ! -e \"$1/go\" ]; do sleep 0.05; done
 cat > \"$1/taken/$QUEUEMAIL_DELIVERY_ID.$$\"\n";
 
 #[test]
@@ -63,17 +61,19 @@ fn who_died_is_waited_for() {
     let running = hanging(&fleet);
     running.signal("-KILL");
     running.ends();
-    let killed = Instant::now();
+    fleet.leases_hold(600);
     fleet.run(At::B, &["fetch", "support"]).fails(75);
     std::fs::write(fleet.shared("go"), "").unwrap();
+    let begins = Instant::now();
+    fleet.leases_hold(LEASE);
     let mut ran = fleet.run(At::B, &["fetch", "support", "-v"]).ends();
-    while ran.code == 75 && killed.elapsed() < Duration::from_secs(LEASE + 3) {
+    while ran.code == 75 && begins.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(100));
         ran = fleet.run(At::B, &["fetch", "support", "-v"]).ends();
     }
     assert_eq!(ran.code, 0, "{ran}");
     assert!(
-        killed.elapsed() >= Duration::from_secs(LEASE - 1),
+        begins.elapsed() >= Duration::from_secs(LEASE),
         "it was waited for"
     );
     // What it was about to hand over may be on its way, and the others are fetched.
