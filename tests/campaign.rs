@@ -74,6 +74,36 @@ impl Campaign {
             .map(move |n| &places[(first + n * step) % count])
     }
 
+    /// Tries some of the places, four at the same time: for what mostly waits. `once` says whether
+    /// its fault took place.
+    pub fn together<T: Sync>(
+        &mut self,
+        places: &[T],
+        sample: usize,
+        once: impl Fn(&T) -> bool + Sync,
+    ) {
+        let mut chosen = self.some_of(places, sample);
+        let once = &once;
+        loop {
+            let group: Vec<&T> = chosen.by_ref().take(4).collect();
+            if group.is_empty() {
+                return;
+            }
+            let struck = std::thread::scope(|scope| {
+                let tries: Vec<_> = group
+                    .into_iter()
+                    .map(|place| scope.spawn(move || once(place)))
+                    .collect();
+                tries
+                    .into_iter()
+                    .map(|one| one.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
+                    .filter(|took_place| *took_place)
+                    .count()
+            });
+            (0..struck).for_each(|_| self.fault());
+        }
+    }
+
     /// Counts a fault that took place.
     pub fn fault(&mut self) {
         self.faults.set(self.faults.get() + 1);

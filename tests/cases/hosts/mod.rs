@@ -23,8 +23,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use tempfile::TempDir;
 
-/// A lease holds so long, in seconds, in these tests.
-pub const LEASE: u64 = 3;
+/// A lease holds so long, in seconds: longer than a slow machine may do nothing.
+pub const LONG: u64 = 60;
+/// The same where a test waits for its end. Who holds such a lease may find itself too slow.
+pub const SHORT: u64 = 4;
 
 const ROLE: &str = "hosts";
 const PASSWORD: &str = "known-to-both";
@@ -140,7 +142,7 @@ impl Fleet {
         let state = |port: u16| {
             let url = database.url(port);
             // Each run fetches, however soon it comes after the last one.
-            format!("state:\n  postgres: {url}\n  lease: {LEASE}s\n  every: 0s\n")
+            format!("state:\n  postgres: {url}\n  lease: {LONG}s\n  every: 0s\n")
         };
         let other = World::with_config(&format!("{config}{}", state(port)));
         desk.world.write_config(config + &state(line.port));
@@ -151,6 +153,15 @@ impl Fleet {
             line,
             shared,
         }
+    }
+
+    /// From its next run on, the leases that host A takes hold so long, in seconds.
+    pub fn lease_of_a(&self, seconds: u64) {
+        let world = self.world(At::A);
+        let config = world.config();
+        let (before, rest) = config.split_once("  lease: ").unwrap();
+        let (_, rest) = rest.split_once('\n').unwrap();
+        world.write_config(format!("{before}  lease: {seconds}s\n{rest}"));
     }
 
     pub fn world(&self, at: At) -> &World {

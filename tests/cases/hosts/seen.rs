@@ -85,7 +85,7 @@ fn a_configuration_that_differs_is_told() {
     let crowd = Crowd::new(&Manner {
         mailboxes: 2,
         hosts: 2,
-        state: "lease: 3s\n  every: 0s",
+        state: "lease: 60s\n  every: 0s",
         ..Manner::default()
     });
     let alike = |told: &Value| told["hosts"][0]["same_configuration"].clone();
@@ -99,7 +99,7 @@ fn a_configuration_that_differs_is_told() {
     };
     let run = crowd.run(0, &["fetch"]);
     run.succeeds();
-    assert_eq!(change("lease: 3s", "lease: 4s"), "1");
+    assert_eq!(change("lease: 60s", "lease: 70s"), "1");
     assert_eq!(change("secret: s3cret", "secret: 0ther"), "1");
     assert_eq!(change("priority: 100", "priority: 5"), "2");
     // One host has one configuration: the last.
@@ -178,7 +178,7 @@ fn check(crowd: &Crowd) -> crate::world::Run {
 fn check_says_in_one_line_each_what_is_good() {
     let crowd = Crowd::new(&Manner {
         mailboxes: 1,
-        state: "lease: 3s\n  key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        state: "lease: 60s\n  key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         ..Manner::default()
     });
     let ran = check(&crowd).succeeds();

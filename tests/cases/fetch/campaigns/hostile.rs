@@ -155,21 +155,7 @@ fn is_bounded_and_harms_no_other_queue() {
     both(|via| {
         let mut campaign = Campaign::new(format!("hostile server, {via:?}"));
         let turns = turns(via);
-        let chosen: Vec<_> = campaign.some_of(&turns, 8).collect();
-        // Most of the time is spent waiting.
-        for group in chosen.chunks(4) {
-            let harmed: usize = std::thread::scope(|scope| {
-                let runs: Vec<_> = group
-                    .iter()
-                    .map(|(story, turn)| scope.spawn(move || endures(via, story, turn)))
-                    .collect();
-                runs.into_iter()
-                    .map(|run| run.join().unwrap_or_else(|e| std::panic::resume_unwind(e)))
-                    .filter(|harmed| *harmed)
-                    .count()
-            });
-            (0..harmed).for_each(|_| campaign.fault());
-        }
+        campaign.together(&turns, 8, |(story, turn)| endures(via, story, turn));
         campaign.end(if campaign::whole() { 20 } else { 3 });
     });
 }
