@@ -163,12 +163,19 @@ fn set(mailboxes: &[String]) -> BTreeSet<String> {
     mailboxes.iter().cloned().collect()
 }
 
+/// None is delivered before all may be.
+const TOGETHER: &str = "cat >/dev/null
+while [ -d \"$1\" ] && [ ! -e \"$1/go\" ]; do sleep 0.05; done
+";
+
 #[test]
 fn three_hosts_at_once_fetch_each_mailbox_once() {
     let crowd = Crowd::new(&Manner {
         mailboxes: 36,
         hosts: 3,
-        take: "cat >/dev/null; sleep 0.3",
+        take: TOGETHER,
+        // None is due again however long it takes.
+        state: "lease: 600s\n  every: 600s",
         ..Manner::default()
     });
     let at_once = || -> Vec<Vec<String>> {
@@ -185,7 +192,17 @@ fn three_hosts_at_once_fetch_each_mailbox_once() {
         })
     };
     crowd.mail_comes();
-    let shares = at_once();
+    let shares = std::thread::scope(|scope| {
+        let shares = scope.spawn(at_once);
+        // No host is so late that the others have done all.
+        let holders = "SELECT count(DISTINCT holder) FROM lease
+                       WHERE name LIKE 'fetch %' AND until > clock_timestamp()";
+        until("all hosts are at work", || {
+            crowd.database.sql(holders) == "3" || shares.is_finished()
+        });
+        std::fs::write(crowd.shared("go"), "").unwrap();
+        shares.join().unwrap()
+    });
     let counts: Vec<usize> = shares.iter().map(Vec::len).collect();
     assert_eq!(counts.iter().sum::<usize>(), 36, "{counts:?}");
     assert_eq!(set(&shares.concat()), all(0..36), "{counts:?}");
@@ -197,7 +214,7 @@ fn three_hosts_at_once_fetch_each_mailbox_once() {
     assert_eq!(crowd.visits(), 36);
     // One that is named is.
     assert_eq!(crowd.fetch(1, &["q7"]), [address(7)]);
-    crowd.passes(31);
+    crowd.passes(601);
     let shares = at_once();
     assert_eq!(shares.concat().len(), 35, "{shares:?}");
     assert_eq!(
@@ -211,11 +228,12 @@ fn three_hosts_at_once_fetch_each_mailbox_once() {
 fn the_urgent_ones_come_first_and_then_the_longest_unvisited() {
     let crowd = Crowd::new(&Manner {
         urgent: &[4, 9],
+        state: "lease: 600s\n  every: 600s",
         ..Manner::default()
     });
     assert_eq!(crowd.fetch(0, &[]), Vec::<String>::new());
     crowd.mail_comes();
-    let ages: Vec<usize> = (0..12).map(|n| 40 + 5 * ((n * 7) % 12)).collect();
+    let ages: Vec<usize> = (0..12).map(|n| 640 + 5 * ((n * 7) % 12)).collect();
     // In one transaction, which has one time.
     let aged = ages.iter().enumerate().map(|(number, age)| {
         format!(
