@@ -715,13 +715,12 @@ fn a_line_that_breaks_in_the_middle_costs_nothing() {
         let to = office
             .by_tls(ROLE, PASSWORD, line.port)
             .replace(&format!(":{PASSWORD}@"), "@");
-        let run = |more: &[&str]| {
-            let mut command = migrate(&home, &from, &to, more);
-            command.env("PGPASSFILE", &file).args(["--timeout", "2"]);
-            Ran::from(command.output().unwrap())
+        let run = |timeout: &str| {
+            let mut command = migrate(&home, &from, &to, &["--timeout", timeout]);
+            Ran::from(command.env("PGPASSFILE", &file).output().unwrap())
         };
         line.freeze_at(pieces);
-        let ran = run(&[]);
+        let ran = run("2");
         assert!(
             [0, 75].contains(&ran.code),
             "after {pieces} pieces: {ran:?}"
@@ -731,7 +730,7 @@ fn a_line_that_breaks_in_the_middle_costs_nothing() {
         let is_there = office.psql("SELECT to_regclass('message') IS NOT NULL") == "t";
         assert!(!(usable && is_there), "after {pieces} pieces");
         line.thaw();
-        run(&[]).succeeds();
+        run("100").succeeds();
         assert_equal(&before, &dump_database(&office));
         home.run(&["fetch"]).fails(78);
         drop_database(&office);

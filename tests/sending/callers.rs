@@ -279,6 +279,10 @@ fn debians_cron() {
     while home.standin.submitted().is_empty() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(50));
     }
+    // It is sent, and soon not kept any more.
+    while !outbox(&home).is_empty() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     cron.kill().unwrap();
     let output = cron.wait_with_output().unwrap();
     assert!(

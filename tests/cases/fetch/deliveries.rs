@@ -633,7 +633,7 @@ fn a_folder_that_is_made_is_durable_in_the_one_above() {
         let home = desk.world.home().canonicalize().unwrap();
         let state = ["", "/.local", "/.local/state", "/.local/state/queuemail"];
         for folder in made.iter().chain(&state) {
-            let synced = format!("<{}{folder}>)", home.display());
+            let synced = format!("<{}{folder}>", home.display());
             assert!(trace.contains(&synced), "{target}: {synced} in {trace}");
         }
     }
