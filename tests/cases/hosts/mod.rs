@@ -75,6 +75,12 @@ impl State {
         }
     }
 
+    /// Waits until no lease holds any more. What was on its way may still renew one.
+    pub fn wait_for_leases(&self) {
+        let held = "SELECT count(*) FROM lease WHERE until > clock_timestamp()";
+        until("all leases are over", || self.sql(held) == "0");
+    }
+
     /// What psql prints of this.
     pub fn sql(&self, sql: &str) -> String {
         self.server().psql(&self.name, sql)

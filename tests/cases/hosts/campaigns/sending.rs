@@ -204,6 +204,7 @@ fn cut_off_while_it_works_on_the_outbox() {
             std::thread::sleep(Duration::from_millis(300));
         } else {
             std::thread::sleep(Duration::from_millis(SHORT * 1000 + 300));
+            offices.database.wait_for_leases();
             offices.run(At::B, &flush);
             offices.leases_end();
             offices.run(At::B, &flush);
