@@ -90,7 +90,7 @@ fn what_a_host_that_is_gone_has_kept_leaves_from_another() {
     fs::remove_dir_all(home.path("a")).unwrap();
     let raw = on_host("b", &["outbox", "show", "1", "--raw"])
         .succeeds()
-        .out;
+        .stdout;
     assert!(raw.len() > 1 << 20 && raw.contains(line.trim_end()));
     office.psql("UPDATE outbox SET next_attempt = 0; DELETE FROM wait");
     let flushes = ["b", "c"].map(|host| {
@@ -116,7 +116,7 @@ fn what_a_host_that_is_gone_has_kept_leaves_from_another() {
     );
     on_host("b", &send)
         .fails(75)
-        .says("the outbox in the database is full");
+        .mentions("the outbox in the database is full");
     assert_eq!(office.psql("SELECT count(*) FROM body"), "0");
     assert_eq!(home.standin.submitted().len(), 1);
 }

@@ -25,8 +25,8 @@ fn tokens_in_the_database_are_sealed_and_serve_every_host() {
     };
     // Another host takes what the first one got, and what the database has is no token.
     home.person(&state("key: { file: old }"), tokens::PASSWORD);
-    let token = on_host("a", &get).succeeds().out;
-    assert_eq!(on_host("b", &get).succeeds().out, token);
+    let token = on_host("a", &get).succeeds().stdout;
+    assert_eq!(on_host("b", &get).succeeds().stdout, token);
     assert_eq!(home.asked(), 1, "one request for the fleet");
     let columns = "SELECT count(*), count(access_token), count(refresh_token) FROM token
                    WHERE coalesce(access_token, refresh_token) LIKE 'v1:%'";
@@ -49,15 +49,15 @@ fn tokens_in_the_database_are_sealed_and_serve_every_host() {
         ),
     ] {
         home.person(&state(keys), tokens::PASSWORD);
-        let ran = on_host("a", &get).fails(78).says(why);
-        ran.never_says(&old).never_says(&new).never_says("hunter2");
+        let ran = on_host("a", &get).fails(78).mentions(why);
+        ran.hides(&old).hides(&new).hides("hunter2");
     }
     assert_eq!(home.asked(), 2);
     // The key changes, and nobody notices.
     home.person(&state("key: [{ file: new }, { file: old }]"), "");
     on_host("a", &get).succeeds();
     for tokens in ["2", "0"] {
-        let said = on_host("a", &["state", "rekey"]).succeeds().out;
+        let said = on_host("a", &["state", "rekey"]).succeeds().stdout;
         assert_eq!(
             said,
             format!("tokens encrypted with the first key: {tokens}\n")
@@ -68,19 +68,19 @@ fn tokens_in_the_database_are_sealed_and_serve_every_host() {
     let mut by_variable = home.command(&get);
     by_variable.env("QUEUEMAIL_STATE_KEY", &old);
     let ran = tokens::Ran::from(by_variable.output().unwrap());
-    ran.fails(78).says("which `state.key` does not contain");
+    ran.fails(78).mentions("which `state.key` does not contain");
     assert_eq!(home.asked(), 2);
     // One that stands in the place of another is found.
     office.psql(
         "UPDATE token SET access_token = (SELECT refresh_token FROM token
              WHERE refresh_token IS NOT NULL) WHERE access_token IS NOT NULL",
     );
-    on_host("b", &get).fails(78).says("cannot be decrypted");
+    on_host("b", &get).fails(78).mentions("cannot be decrypted");
     // Who has lost the key starts again.
     home.person(&state("connections: 2"), tokens::PASSWORD);
     on_host("b", &["state", "rekey"])
         .fails(78)
-        .says("no `state.key`");
+        .mentions("no `state.key`");
     on_host("b", &["token", "forget", "--all"]).succeeds();
     on_host("b", &get).succeeds();
     assert_eq!(office.psql("SELECT count(*) FROM token"), "0");
@@ -102,7 +102,7 @@ fn a_token_endpoint_that_asks_one_host_to_wait_is_left_alone_by_all() {
     };
     get("a").fails(75);
     let asked = home.asked();
-    get("b").fails(75).says("requested a wait");
+    get("b").fails(75).mentions("requested a wait");
     assert_eq!(home.asked(), asked, "the other host does not ask");
 }
 
@@ -118,7 +118,7 @@ fn no_token_is_kept_in_the_database_without_a_key() {
     ] {
         home.run(args)
             .fails(78)
-            .says("the state in the database keeps no tokens without a key");
+            .mentions("the state in the database keeps no tokens without a key");
     }
     home.person(&state, tokens::PASSWORD);
     for _ in 0..2 {

@@ -63,11 +63,11 @@ fn who_connects_by_tcp_signs_in_where_there_are_passwords() {
     relay.wait_for("contains passwords, and other users can read it");
     // Nor does one with a line that is none; its content stays untold.
     home.write("relay.passwords", "printer pass word\n");
-    let ran = pipe(&home, &["send", "--smtp-session"], b"").says("line 1 of ");
+    let ran = pipe(&home, &["send", "--smtp-session"], b"").mentions("line 1 of ");
     assert!(
-        ran.code == 78 && !ran.err.contains("pass word"),
+        ran.code == 78 && !ran.stderr.contains("pass word"),
         "{}",
-        ran.err
+        ran.stderr
     );
 }
 

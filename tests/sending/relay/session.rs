@@ -23,18 +23,18 @@ fn a_session_in_a_pipe_keeps_its_message_and_a_flush_sends_it() {
     command.arg0("/usr/sbin/sendmail");
     command.stdin(File::open(script).unwrap());
     let ran = Ran::from(command.output().unwrap()).succeeds();
-    let codes: Vec<&str> = ran.out.lines().map(|line| &line[..3]).collect();
+    let codes: Vec<&str> = ran.stdout.lines().map(|line| &line[..3]).collect();
     assert!(
         codes.ends_with(&["250", "250", "250", "354", "250", "221"]),
         "{}",
-        ran.out
+        ran.stdout
     );
     assert!(
-        ran.out.contains("250 2.0.0 ok: queued as 1\r\n"),
+        ran.stdout.contains("250 2.0.0 ok: queued as 1\r\n"),
         "{}",
-        ran.out
+        ran.stdout
     );
-    assert_eq!(ran.err, "");
+    assert_eq!(ran.stderr, "");
     // Kept, and nothing else.
     assert!(home.standin.submitted().is_empty());
     let kept = outbox(&home);
@@ -44,12 +44,12 @@ fn a_session_in_a_pipe_keeps_its_message_and_a_flush_sends_it() {
     assert!(by.starts_with(&format!("uid={uid} ")), "{by}");
     let shown = home.run(&["outbox", "show", "1"]).succeeds();
     assert!(
-        shown.out.contains(&format!("submitted by: uid={uid} ")),
+        shown.stdout.contains(&format!("submitted by: uid={uid} ")),
         "{}",
-        shown.out
+        shown.stdout
     );
     let ran = home.run(&["outbox", "flush"]).succeeds();
-    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     let sent = home.standin.submitted();
     assert_eq!((sent.len(), sent[0].from.as_str()), (1, SUPPORT));
     // One and the same mailbox, as far as anybody knows; and the text as it was, but for Bcc.
@@ -64,9 +64,10 @@ fn a_session_in_a_pipe_keeps_its_message_and_a_flush_sends_it() {
     )
     .succeeds();
     assert!(
-        ran.err.contains("message 2: kept in the outbox, from uid="),
+        ran.stderr
+            .contains("message 2: kept in the outbox, from uid="),
         "{}",
-        ran.err
+        ran.stderr
     );
 }
 
