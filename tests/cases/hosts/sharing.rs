@@ -232,7 +232,6 @@ fn the_urgent_ones_come_first_and_then_the_longest_unvisited() {
         ..Manner::default()
     });
     assert_eq!(crowd.fetch(0, &[]), Vec::<String>::new());
-    crowd.mail_comes();
     let ages: Vec<usize> = (0..12).map(|n| 640 + 5 * ((n * 7) % 12)).collect();
     // In one transaction, which has one time.
     let aged = ages.iter().enumerate().map(|(number, age)| {
@@ -241,11 +240,21 @@ fn the_urgent_ones_come_first_and_then_the_longest_unvisited() {
             address(number)
         )
     });
-    crowd.database.sql(&aged.collect::<String>());
+    let aged = aged.collect::<String>();
     let mut expected: Vec<usize> = (0..12).collect();
     expected.sort_by_key(|n| (![4, 9].contains(n), std::cmp::Reverse(ages[*n])));
     let expected: Vec<String> = expected.into_iter().map(address).collect();
-    assert_eq!(crowd.fetch(0, &["--jobs", "1"]), expected);
+    // Where a machine is so slow that what was claimed is given back, it has another turn.
+    let mut came = Vec::new();
+    for _ in 0..5 {
+        crowd.mail_comes();
+        crowd.database.sql(&aged);
+        came = crowd.fetch(0, &["--jobs", "1"]);
+        if came == expected {
+            break;
+        }
+    }
+    assert_eq!(came, expected);
     // What was skipped is meant of each mailbox.
     crowd.mail_comes();
     assert_eq!(crowd.fetch(0, &[]), Vec::<String>::new());
