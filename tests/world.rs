@@ -10,7 +10,6 @@
 pub mod office;
 
 use crate::shapes;
-use rustix::fs::StatVfsMountFlags;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
@@ -18,7 +17,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// After this long a run is killed and its test fails.
@@ -26,27 +25,6 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A GUID for app registrations in tests.
 pub const CLIENT_ID: &str = "1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1";
-
-/// Where the folders of tests are: in memory where there is room, since the syncs of a disk take
-/// most of a test's time; `TMPDIR` says otherwise.
-pub fn room() -> &'static Path {
-    const MEMORY: &str = "/dev/shm";
-    const ENOUGH: u64 = 4 << 30;
-    static ROOM: OnceLock<PathBuf> = OnceLock::new();
-    ROOM.get_or_init(|| {
-        let about = rustix::fs::statvfs(MEMORY).ok();
-        let is_fit = about.is_some_and(|about| {
-            about.f_bavail * about.f_frsize >= ENOUGH
-                && !about
-                    .f_flag
-                    .intersects(StatVfsMountFlags::NOEXEC | StatVfsMountFlags::RDONLY)
-        });
-        match std::env::var_os("TMPDIR") {
-            None if is_fit => PathBuf::from(MEMORY),
-            _ => std::env::temp_dir(),
-        }
-    })
-}
 
 /// The folder of a test and everything the binary may touch.
 pub struct World {
@@ -58,7 +36,7 @@ impl World {
         World {
             home: tempfile::Builder::new()
                 .prefix("queuemail-test-")
-                .tempdir_in(room())
+                .tempdir()
                 .expect("a temporary folder")
                 .into(),
         }

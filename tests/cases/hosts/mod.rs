@@ -16,7 +16,7 @@ use crate::patience::until;
 use crate::servers::postgres::Postgres;
 use crate::servers::proxy::Line;
 use crate::servers::{self, free_port};
-use crate::world::{Run, Running, World, room};
+use crate::world::{Run, Running, World};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -138,7 +138,7 @@ impl Fleet {
     fn with(database: State, via: Via, address: &str) -> Fleet {
         let shared = tempfile::Builder::new()
             .prefix("queuemail-shared-")
-            .tempdir_in(room())
+            .tempdir()
             .unwrap();
         let address = address.replace("{shared}", &shared.path().display().to_string());
         let desk = Desk::new(via, &address);

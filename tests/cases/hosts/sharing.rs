@@ -5,7 +5,7 @@ use super::State;
 use crate::patience::{PATIENCE, until};
 use crate::servers::proxy::Line;
 use crate::standin::{App, Standin};
-use crate::world::{Ran, Run, World, room};
+use crate::world::{Ran, Run, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl Crowd {
             ..App::default()
         });
         let client = App::default().client_id;
-        let shared = TempDir::with_prefix_in("queuemail-shared-", room()).unwrap();
+        let shared = TempDir::with_prefix("queuemail-shared-").unwrap();
         let script = shared.path().join("take.sh");
         std::fs::write(&script, manner.take).unwrap();
         let mut config = format!(
