@@ -23,12 +23,12 @@ pub fn seed() -> usize {
     }
 }
 
-/// How long a campaign goes on at most. A sample is not ended by the time: on a slow machine it
-/// would be smaller.
-fn longest() -> Option<Duration> {
-    let seconds = std::env::var("QUEUEMAIL_SOAK").ok()?;
+/// How long a whole campaign goes on at most. A sample is not ended by the time: on a slow machine
+/// it would be smaller.
+pub fn longest() -> Duration {
+    let seconds = std::env::var("QUEUEMAIL_SOAK").unwrap_or_default();
     let seconds = seconds.parse().ok().filter(|seconds| *seconds > 1);
-    Some(Duration::from_secs(seconds.unwrap_or(60)))
+    Duration::from_secs(seconds.unwrap_or(60))
 }
 
 pub struct Campaign {
@@ -61,7 +61,7 @@ impl Campaign {
         self.places += count;
         let sample = if whole() { count } else { sample.min(count) };
         let faults = Rc::clone(&self.faults);
-        let end = longest().map(|time| self.began + time);
+        let end = whole().then(|| self.began + longest());
         // A step near the golden section of the count, prime to it, spreads any number of places.
         let mut step = (count * 377 / 610).max(1);
         while greatest_common_divisor(step, count) > 1 {

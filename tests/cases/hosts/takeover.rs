@@ -10,12 +10,23 @@ use std::time::{Duration, Instant};
 /// Host A, whose leases hold so many seconds, hangs in the middle of the first delivery, which is
 /// by a command. Gives the messages, too.
 fn hanging(lease: u64, messages: usize) -> (Fleet, Vec<Vec<u8>>, Running) {
+    hanging_in(lease, messages, &["fetch"], |_| ())
+}
+
+/// The same in such a run, of a fleet that is first changed.
+fn hanging_in(
+    lease: u64,
+    messages: usize,
+    run: &[&str],
+    change: impl Fn(&Fleet),
+) -> (Fleet, Vec<Vec<u8>>, Running) {
     // With a short lease a slow machine may find itself too slow before that: then once more.
     for _ in 0..20 {
         let fleet = with_command(SLOW);
         fleet.lease_of_a(lease);
+        change(&fleet);
         let sent = fleet.desk.deliver(0..messages);
-        let mut running = fleet.fetch(At::A).starts();
+        let mut running = fleet.run(At::A, run).starts();
         until("the command begins, or the run is over", || {
             fleet.shared("began").exists() || running.is_over()
         });
@@ -42,12 +53,15 @@ cat > \"$1/taken/$QUEUEMAIL_DELIVERY_ID.$$\"\n";
 
 #[test]
 fn a_held_mailbox_is_passed_over_and_who_holds_it_is_told_when_it_was_named() {
-    let (fleet, sent, running) = hanging(8, 1);
+    let (fleet, sent, running) = hanging(SHORT, 1);
     // A delivery that takes longer than a lease holds: the heartbeat renews it.
-    let over =
-        "SELECT bool_and(until > clock_timestamp() AND clock_timestamp() - claimed_at > '9 s')
-                FROM lease WHERE name LIKE 'fetch %'";
-    until("it is renewed", || fleet.database.sql(over) == "t");
+    let longer = SHORT + 1;
+    let over = format!(
+        "SELECT bool_and(until > clock_timestamp()
+                         AND clock_timestamp() - claimed_at > interval '{longer} s')
+         FROM lease WHERE name LIKE 'fetch %'"
+    );
+    until("it is renewed", || fleet.database.sql(&over) == "t");
     fleet.fetch(At::B).succeeds().says_nothing();
     let ran = fleet.run(At::B, &["fetch", "support"]).fails(75);
     let who = match rustix::process::geteuid().is_root() {
@@ -177,6 +191,47 @@ fn what_is_true_is_put_on_record_once_the_database_is_back() {
         &taken.sorted(),
         "each once: nobody had to wait for the first",
     );
+}
+
+/// Who was frozen for longer than its lease held finds that another host goes on. That is no fault,
+/// but to who named the mailbox.
+#[test]
+fn who_was_slow_leaves_a_mailbox_to_who_took_it_over() {
+    for (args, code) in [(&["fetch"][..], 0), (&["fetch", "support"], 75)] {
+        let (fleet, sent, running) = hanging_in(SHORT, 3, args, |_| ());
+        running.signal("-STOP");
+        fleet.database.wait_for_leases();
+        std::fs::write(fleet.shared("go"), "").unwrap();
+        fleet.fetch(At::B).succeeds();
+        running.signal("-CONT");
+        let ran = running.ends();
+        assert_eq!(ran.code, code, "{args:?}\n{ran}");
+        match code {
+            0 => ran.says_nothing(),
+            _ => ran.mentions("support@contoso.example"),
+        };
+        let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
+        assert_same(&sent, &taken.sorted(), "each once");
+        fleet.fetch(At::B).succeeds().says_nothing();
+    }
+}
+
+/// The same where no other host was there: it goes on itself, in the same run.
+#[test]
+fn who_was_slow_and_is_alone_goes_on() {
+    let (fleet, sent, running) = hanging_in(SHORT, 3, &["fetch"], |fleet| {
+        let world = fleet.world(At::A);
+        world.write_config(world.config().replace("every: 0s", "every: 30s"));
+    });
+    running.signal("-STOP");
+    fleet.database.wait_for_leases();
+    std::fs::write(fleet.shared("go"), "").unwrap();
+    running.signal("-CONT");
+    let ran = running.ends();
+    assert_eq!(ran.code, 0, "{ran}");
+    ran.says_nothing();
+    let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
+    assert_same(&sent, &taken.sorted(), "each once");
 }
 
 /// It does not come back: the run ends, and says what may come again.
