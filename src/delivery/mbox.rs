@@ -491,7 +491,7 @@ mod tests {
         let path = folder.path().join("mbox");
         let (holders, together) = (AtomicU32::new(0), AtomicU32::new(0));
         let barrier = Barrier::new(8);
-        let end = Instant::now() + LOCK_WAIT;
+        let end = Instant::now() + LOCK_WAIT * 10;
         let work = || {
             for _ in 0..30 {
                 if barrier.wait().is_leader() {
