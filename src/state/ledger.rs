@@ -510,8 +510,7 @@ impl Store {
             "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
                     attempts = 0, next_attempt = NULL, about = NULL, settle = ?4, delivered_to = ?5,
                     changed_at = ?6
-             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'
-             RETURNING 1",
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
         );
         const COUNT: Sql = Sql::both(
             "UPDATE folder SET delivered = delivered + ?2,
@@ -523,13 +522,13 @@ impl Store {
             let rows = messages.iter().map(|(remote, arrived)| {
                 values![folder, epoch, *remote, settle.as_ref(), arrived.place, now]
             });
-            let changed = tx.row_of_each(&DELIVERED, rows, |_| Ok(()))?;
-            let count = changed.iter().flatten().count() as u64;
+            let changed = tx.change_each(&DELIVERED, rows)?;
+            let count = changed.iter().filter(|changed| **changed).count() as u64;
             if count > 0 {
                 tx.later(&COUNT, &values![folder, count, now])?;
             }
             let new = messages.iter().zip(&changed);
-            let new = new.filter(|(_, changed)| changed.is_some());
+            let new = new.filter(|(_, changed)| **changed);
             history::write_arrived(tx, origin, new.map(|((_, arrived), _)| arrived), now)
         })
     }

@@ -274,6 +274,18 @@ impl Tx<'_> {
         }
     }
 
+    /// Runs one statement with many values; tells of each whether it changed a row.
+    pub fn change_each<'v, const N: usize>(
+        &mut self,
+        sql: &Sql,
+        many: impl Iterator<Item = [Value<'v>; N]>,
+    ) -> Result<Vec<bool>, Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => reader.change_each(sql, many),
+            Reader::Postgres(session) => session.change_each(sql, many),
+        }
+    }
+
     /// As [`Tx::later`], of one statement with many values.
     pub fn many_later<'v, const N: usize>(
         &mut self,

@@ -34,6 +34,14 @@ impl Answer {
             _ => &[],
         }
     }
+
+    /// So many rows were changed.
+    pub fn changed(&self) -> u64 {
+        match self {
+            Answer::Changed(count) => *count,
+            _ => 0,
+        }
+    }
 }
 
 impl Request {

@@ -153,7 +153,7 @@ impl<'c> Session<'c> {
 
     pub fn run(&self, sql: &Sql, values: &[Value<'_>]) -> Result<u64, Error> {
         let answers = self.ask(vec![Request::Run(text(sql), params(values))])?;
-        Ok(changed(&answers))
+        Ok(answers.iter().map(Answer::changed).sum())
     }
 
     pub fn many<'v, const N: usize>(
@@ -165,10 +165,25 @@ impl<'c> Session<'c> {
         let request = |values: [Value<'_>; N]| Request::Run(Rc::clone(&text), params(&values));
         let mut count = 0;
         self.in_parts(many.map(request), |answers| {
-            count += changed(answers);
+            count += answers.iter().map(Answer::changed).sum::<u64>();
             Ok(())
         })?;
         Ok(count)
+    }
+
+    pub fn change_each<'v, const N: usize>(
+        &self,
+        sql: &Sql,
+        many: impl Iterator<Item = [Value<'v>; N]>,
+    ) -> Result<Vec<bool>, Error> {
+        let text = text(sql);
+        let request = |values: [Value<'_>; N]| Request::Run(Rc::clone(&text), params(&values));
+        let mut all = Vec::new();
+        self.in_parts(many.map(request), |answers| {
+            all.extend(answers.iter().map(|answer| answer.changed() > 0));
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     pub fn later(&self, sql: &Sql, values: &[Value<'_>]) -> Result<(), Error> {
@@ -249,12 +264,4 @@ impl<'c> Session<'c> {
             answered(&self.ask(part)?)?;
         }
     }
-}
-
-fn changed(answers: &[Answer]) -> u64 {
-    let changed = |answer: &Answer| match answer {
-        Answer::Changed(count) => *count,
-        _ => 0,
-    };
-    answers.iter().map(changed).sum()
 }
