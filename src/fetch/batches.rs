@@ -9,8 +9,10 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A batch is complete when it holds so many messages, and no more may wait to be taken, …
-const MESSAGES: usize = 1000;
+/// A batch is complete when it holds so many messages …
+const MESSAGES: usize = 500;
+/// … where its record is a file, and so many where a server far away keeps it …
+const FAR_MESSAGES: usize = 1000;
 /// … or octets …
 const OCTETS: u64 = 16 << 20;
 /// … and due when its first message has waited so long.
@@ -18,8 +20,10 @@ const WAIT: Duration = Duration::from_millis(500);
 
 /// What one thread puts in and another takes out.
 pub struct Batches {
-    /// So many messages are a batch.
+    /// So many messages are a batch …
     most: usize,
+    /// … and so many may wait to be taken.
+    room: usize,
     waiting: Mutex<Waiting>,
     /// A batch has begun, or is complete.
     arrived: Condvar,
@@ -58,10 +62,16 @@ impl Waiting {
 }
 
 impl Batches {
-    /// `most`: so many messages may be delivered before one is recorded.
-    pub fn of(most: usize) -> Batches {
+    /// `most`: so many messages may be delivered before one is recorded, in a state that hosts share
+    /// or not.
+    pub fn of(most: usize, is_shared: bool) -> Batches {
+        let usual = match is_shared {
+            true => FAR_MESSAGES,
+            false => MESSAGES,
+        };
         Batches {
-            most: most.clamp(1, MESSAGES),
+            most: most.clamp(1, usual),
+            room: usual,
             waiting: Mutex::default(),
             arrived: Condvar::new(),
             taken: Condvar::new(),
@@ -84,9 +94,10 @@ pub struct Entry<'a>(&'a Batches);
 impl Entry<'_> {
     /// Puts a message in, when there is room; gives it back where nobody takes it any more.
     pub fn put(&self, message: Staged) -> Result<(), Staged> {
-        let Batches { most, taken, .. } = self.0;
-        let is_full =
-            |waiting: &mut Waiting| !waiting.stopped && waiting.messages.len() >= MESSAGES;
+        let Batches {
+            most, room, taken, ..
+        } = self.0;
+        let is_full = |waiting: &mut Waiting| !waiting.stopped && waiting.messages.len() >= *room;
         let mut waiting = whole(taken.wait_while(self.0.waiting(), is_full));
         if waiting.stopped {
             return Err(message);
@@ -158,7 +169,7 @@ mod tests {
 
     /// The sizes of the batches that messages of these sizes come in.
     fn batches(most: usize, sizes: &[u64]) -> Vec<usize> {
-        let batches = Batches::of(most);
+        let batches = Batches::of(most, false);
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
             let taker = scope.spawn(|| {
@@ -193,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_does_not_grow_is_due() {
-        let batches = Batches::of(10);
+        let batches = Batches::of(10, true);
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
             let taker = scope.spawn(|| (exit.batch(), exit.batch()));
@@ -210,18 +221,18 @@ mod tests {
 
     #[test]
     fn who_puts_in_waits_for_room_and_hears_that_nobody_takes() {
-        let batches = Batches::of(10);
+        let batches = Batches::of(10, true);
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
             let putter =
                 scope.spawn(move || (0..).find_map(|number| entry.put(message(number, 1)).err()));
-            while batches.waiting().messages.len() < MESSAGES {
+            while batches.waiting().messages.len() < FAR_MESSAGES {
                 thread::yield_now();
             }
             assert_eq!(exit.batch().map(|batch| batch.len()), Some(10));
             drop(exit);
             let refused = putter.join().unwrap().map(|staged| staged.id);
-            assert!(refused >= Some(RemoteId::from(MESSAGES as u32)));
+            assert!(refused >= Some(RemoteId::from(FAR_MESSAGES as u32)));
         });
     }
 }
