@@ -93,14 +93,14 @@ pub struct Entry<'a>(&'a Batches);
 
 impl Entry<'_> {
     /// Puts a message in, when there is room; gives it back where nobody takes it any more.
-    pub fn put(&self, message: Staged) -> Result<(), Staged> {
+    pub fn put(&self, message: Staged) -> Option<Staged> {
         let Batches {
             most, room, taken, ..
         } = self.0;
         let is_full = |waiting: &mut Waiting| !waiting.stopped && waiting.messages.len() >= *room;
         let mut waiting = whole(taken.wait_while(self.0.waiting(), is_full));
         if waiting.stopped {
-            return Err(message);
+            return Some(message);
         }
         let begins = waiting.messages.is_empty();
         let was_complete = waiting.is_complete(*most);
@@ -109,7 +109,7 @@ impl Entry<'_> {
         if begins || !was_complete && waiting.is_complete(*most) {
             self.0.arrived.notify_one();
         }
-        Ok(())
+        None
     }
 }
 
@@ -185,7 +185,7 @@ mod tests {
                 lengths
             });
             for (number, size) in (0..).zip(sizes) {
-                entry.put(message(number, *size)).unwrap();
+                assert!(entry.put(message(number, *size)).is_none());
             }
             drop(entry);
             taker.join().unwrap()
@@ -208,10 +208,10 @@ mod tests {
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
             let taker = scope.spawn(|| (exit.batch(), exit.batch()));
-            entry.put(message(0, 1)).unwrap();
-            entry.put(message(1, 1)).unwrap();
+            assert!(entry.put(message(0, 1)).is_none());
+            assert!(entry.put(message(1, 1)).is_none());
             thread::sleep(WAIT * 2);
-            entry.put(message(2, 1)).unwrap();
+            assert!(entry.put(message(2, 1)).is_none());
             drop(entry);
             let (first, second) = taker.join().unwrap();
             assert_eq!(first.map(|batch| batch.len()), Some(2));
@@ -225,7 +225,7 @@ mod tests {
         let (entry, exit) = batches.ends();
         thread::scope(|scope| {
             let putter =
-                scope.spawn(move || (0..).find_map(|number| entry.put(message(number, 1)).err()));
+                scope.spawn(move || (0..).find_map(|number| entry.put(message(number, 1))));
             while batches.waiting().messages.len() < FAR_MESSAGES {
                 thread::yield_now();
             }

@@ -127,11 +127,11 @@ impl Sink for Intake<'_> {
             sha256: open.sha256.finish(),
             identity: open.head.finish(),
         };
-        self.next.put(staged).map_err(|refused| {
+        if let Some(refused) = self.next.put(staged) {
             // The other end stopped because it failed; its own error is reported.
             let _ = std::fs::remove_file(refused.path);
-            io::Error::other("the delivery stopped")
-        })?;
+            return Err(io::Error::other("the delivery stopped"));
+        }
         self.left = self.left.saturating_sub(1);
         if self.left > 0 && self.deadline.is_some_and(|end| Instant::now() >= end) {
             self.time_up = true;
