@@ -13,6 +13,7 @@ mod batches;
 mod commit;
 mod identity;
 mod import;
+mod included;
 mod intake;
 mod kept;
 mod look;

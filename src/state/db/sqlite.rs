@@ -161,16 +161,6 @@ impl Reader<'_> {
         Ok(changed)
     }
 
-    pub fn change_each<'v, const N: usize>(
-        &self,
-        sql: &Sql,
-        many: impl Iterator<Item = [Value<'v>; N]>,
-    ) -> Result<Vec<bool>, Error> {
-        let mut statement = self.prepared(sql)?;
-        many.map(|values| Ok(statement.execute(rusqlite::params_from_iter(values))? > 0))
-            .collect()
-    }
-
     pub fn script(&self, text: &str) -> Result<(), Error> {
         Ok(self.0.execute_batch(text)?)
     }
