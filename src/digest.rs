@@ -10,7 +10,14 @@ pub use openssl::sha::{Sha256, sha256};
 
 /// Octets in hexadecimal, in lower case.
 pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four_bits: u8| char::from(DIGITS[usize::from(four_bits)]);
+    let mut hex = String::with_capacity(octets.len() * 2);
+    for octet in octets {
+        hex.push(digit(octet >> 4));
+        hex.push(digit(octet & 15));
+    }
+    hex
 }
 
 /// Octets that nobody can guess.
@@ -57,6 +64,12 @@ pub fn guid() -> Result<String, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn octets_are_written_as_two_digits() {
+        assert_eq!(hex(&[]), "");
+        assert_eq!(hex(&[0, 9, 10, 0x7f, 0xa0, 255]), "00090a7fa0ff");
+    }
 
     /// RFC 4231 §4.3.
     #[test]

@@ -18,7 +18,7 @@ mod traits;
 mod utf7;
 
 pub use crate::dialogue::Code;
-pub use authored::{first_line, read_head};
+pub use authored::{first_line, read_head, summary};
 pub use summary::Summary;
 pub use traits::{Detail, Traits};
 use traits::{bare_id, single_spaced};

@@ -21,7 +21,7 @@ mod report;
 pub use report::{Destination, deliver_report};
 
 use crate::fault::{Fault, Kind, kind_of};
-use crate::mail::{self, Envelope, Receipt, Summary, header};
+use crate::mail::{self, Envelope, Receipt, Summary};
 use crate::state::{Hold, Lock, Moment, OutboxEntry, OutboxState, Sent, Store};
 use anyhow::Result;
 use std::collections::HashSet;
@@ -267,7 +267,7 @@ impl<'a> Claim<'a> {
 pub fn summary(store: &Store, entry: &OutboxEntry) -> Summary {
     let octets = store.outbox_bodies().octets(&entry.file, HEAD);
     let octets = octets.unwrap_or_default();
-    mail::read_head(&octets[..header::header_end(&octets)]).1
+    mail::summary(&octets)
 }
 
 /// True for an error after which a message is kept rather than given back to its caller: what
