@@ -205,7 +205,9 @@ fn who_was_slow_leaves_a_mailbox_to_who_took_it_over() {
 fn who_was_slow_and_is_alone_goes_on() {
     let fleet = with_command(SLOW);
     let world = fleet.world(At::A);
-    world.write_config(world.config().replace("every: 0s", "every: 30s"));
+    // Long enough for the rest on a machine that is busy.
+    let lease = format!("lease: {LEASE}s");
+    world.write_config(world.config().replace(&lease, "lease: 8s"));
     let sent = fleet.desk.deliver(0..3);
     let running = hanging(&fleet);
     running.signal("-STOP");
