@@ -1,6 +1,6 @@
 //! Digests and random octets, and how both are written: what names files, messages and requests.
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
@@ -10,7 +10,14 @@ pub use openssl::sha::{Sha256, sha256};
 
 /// Octets in hexadecimal, in lower case.
 pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four_bits: u8| char::from(DIGITS[usize::from(four_bits)]);
+    let mut hex = String::with_capacity(octets.len() * 2);
+    for octet in octets {
+        hex.push(digit(octet >> 4));
+        hex.push(digit(octet & 15));
+    }
+    hex
 }
 
 /// Octets that nobody can guess.
@@ -20,7 +27,7 @@ pub fn hex(octets: &[u8]) -> String {
 pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut octets = [0; N];
     openssl::rand::rand_bytes(&mut octets)
-        .map_err(|_| Fault::new(Kind::Bug, "the system provides no random numbers"))?;
+        .map_err(|_| Fault::bug("the system provides no random numbers"))?;
     Ok(octets)
 }
 
@@ -57,6 +64,12 @@ pub fn guid() -> Result<String, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn octets_are_written_as_two_digits() {
+        assert_eq!(hex(&[]), "");
+        assert_eq!(hex(&[0, 9, 10, 0x7f, 0xa0, 255]), "00090a7fa0ff");
+    }
 
     /// RFC 4231 §4.3.
     #[test]

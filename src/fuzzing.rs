@@ -21,7 +21,7 @@ pub fn message(data: &[u8]) {
     };
     let _ = (draft.sender(), draft.recipients(), draft.named());
     let _ = (draft.authors(), draft.author_addresses(), draft.answers());
-    let _ = crate::mail::read_head(data);
+    let _ = crate::mail::read_head(&crate::mail::header::Fields::of(data));
 }
 
 /// A fetched message: what it is recognised by.

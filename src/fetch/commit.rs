@@ -9,8 +9,9 @@
 //!
 //! A crash before 2 leaves files that the next run sweeps away and messages that it fetches
 //! again. A crash after 2 is finished by `delivery::recover`. The wire does not wait for the
-//! disk: while a batch is made durable, the next one gathers.
+//! disk: see `batches`.
 
+use super::batches::Exit;
 use super::intake::Staged;
 use super::kept::{self, Kept};
 use super::{Delivered, Folder, Reporter, Tally};
@@ -23,18 +24,25 @@ use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
-
-/// A batch is committed when it holds so many messages …
-const BATCH_MESSAGES: usize = 1000;
-/// … or octets …
-const BATCH_OCTETS: u64 = 16 << 20;
-/// … or when its first message has waited so long.
-const BATCH_WAIT: Duration = Duration::from_millis(500);
 
 /// A message, and how it will be delivered.
 type Planned = (Letter, Intent);
+
+/// What is needed of a message besides its [`Letter`].
+struct Rest {
+    path: PathBuf,
+    fingerprint: [u8; 16],
+    sha256: [u8; 32],
+}
+
+/// A message that is delivered, and not on record as that yet.
+struct Done {
+    letter: Letter,
+    /// Where it is, for people.
+    place: String,
+    /// It cannot be seen from outside that it is delivered.
+    unseen: bool,
+}
 
 /// Delivers what one retrieval brings.
 pub struct Committer<'a> {
@@ -58,20 +66,8 @@ const LATER_LIMIT: u32 = 3;
 
 impl Committer<'_> {
     /// Works until the other end hangs up. After an error nothing more is delivered.
-    pub fn run(&mut self, staged: &Receiver<Staged>) -> Result<()> {
-        while let Ok(first) = staged.recv() {
-            let due = Instant::now() + BATCH_WAIT;
-            let mut octets = first.size;
-            let mut batch = vec![first];
-            while batch.len() < BATCH_MESSAGES.min(self.delivery.group()) && octets < BATCH_OCTETS {
-                match staged.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                    Ok(next) => {
-                        octets += next.size;
-                        batch.push(next);
-                    }
-                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-                }
-            }
+    pub fn run(&mut self, batches: Exit<'_>) -> Result<()> {
+        while let Some(batch) = batches.batch() {
             self.commit(batch)?;
         }
         Ok(())
@@ -85,19 +81,21 @@ impl Committer<'_> {
             return Ok(());
         }
         let mut work = Vec::with_capacity(batch.len());
-        for staged in &batch {
-            let letter = self.folder.letter(staged);
+        let mut rests = Vec::with_capacity(batch.len());
+        for staged in batch {
+            let (letter, rest) = self.read(staged);
             if self.folder.job.stamp {
-                delivery::stamp(&staged.path, &letter)?;
+                delivery::stamp(&rest.path, &letter)?;
             }
-            let intent = self.delivery.plan(&staged.path, &letter)?;
+            let intent = self.delivery.plan(&rest.path, &letter)?;
             work.push((letter, intent));
+            rests.push(rest);
         }
         self.make_durable(&work)?;
         let recorded = Moment::now();
         let now = self.store.now();
-        let abouts = self.put_on_record(&batch, &work, now)?;
-        let (batch, work) = self.without_those_told_of(batch, work)?;
+        let abouts = self.put_on_record(&work, &rests, now)?;
+        let (work, rests) = self.without_those_told_of(work, rests)?;
         if work.is_empty() {
             return Ok(());
         }
@@ -107,19 +105,23 @@ impl Committer<'_> {
             None => lock.check(),
         };
         let outcomes = self.delivery.deliver_all(&work, &is_ours);
-        let mut delivered = Vec::with_capacity(batch.len());
+        let mut delivered = Vec::with_capacity(work.len());
         let mut rejected = Vec::new();
         // What keeps everything from the destination.
         let mut broken = None;
-        for (((letter, intent), staged), outcome) in work.into_iter().zip(&batch).zip(outcomes) {
+        for (((letter, intent), rest), outcome) in work.into_iter().zip(&rests).zip(outcomes) {
             match outcome.map_err(|err| err.downcast::<Rejected>()) {
                 Ok(place) => {
                     self.later_in_a_row = 0;
-                    delivered.push((letter, intent, place));
+                    delivered.push(Done {
+                        letter,
+                        place,
+                        unseen: intent.in_flight().is_some(),
+                    });
                 }
                 Err(Ok(why)) => {
                     self.later_in_a_row += u32::from(!why.for_good);
-                    rejected.push((letter, &staged.path, why));
+                    rejected.push((letter, &rest.path, why));
                 }
                 Err(Err(err)) => {
                     let err = self.given_up(&letter, &intent, err);
@@ -139,16 +141,27 @@ impl Committer<'_> {
         }
     }
 
+    /// A message as it is delivered.
+    fn read(&self, staged: Staged) -> (Letter, Rest) {
+        let rest = Rest {
+            path: staged.path,
+            fingerprint: staged.identity.fingerprint,
+            sha256: staged.sha256,
+        };
+        let letter = self.folder.letter(staged.id, staged.size, staged.identity);
+        (letter, rest)
+    }
+
     fn record_delivered(
         &mut self,
-        delivered: Vec<(Letter, Intent, String)>,
+        delivered: Vec<Done>,
         abouts: &HashMap<RemoteId, About>,
         now: i64,
     ) -> Result<()> {
         let unknown = About::default();
         let arrived: Vec<(&RemoteId, Arrived<'_>)> = delivered
             .iter()
-            .map(|(letter, _, place)| {
+            .map(|Done { letter, place, .. }| {
                 let arrived = Arrived {
                     about: abouts.get(&letter.uid).unwrap_or(&unknown),
                     size: letter.size,
@@ -165,7 +178,7 @@ impl Committer<'_> {
             .delivered(record.id, *epoch, &arrived, self.folder.after, &origin, now)
             .map_err(|err| self.not_recorded(&delivered, err))?;
         self.delivery.recorded();
-        for (letter, _, place) in delivered {
+        for Done { letter, place, .. } in delivered {
             self.tally.fetched += 1;
             self.tally.octets += letter.size;
             self.reporter.delivered(&Delivered {
@@ -244,15 +257,13 @@ impl Committer<'_> {
     }
 
     /// That these are delivered could not be put on record: says which of them may come again.
-    fn not_recorded(
-        &self,
-        delivered: &[(Letter, Intent, String)],
-        err: anyhow::Error,
-    ) -> anyhow::Error {
+    fn not_recorded(&self, delivered: &[Done], err: anyhow::Error) -> anyhow::Error {
         let again: Vec<String> = delivered
             .iter()
-            .filter(|(_, intent, ..)| self.store.is_shared() && intent.in_flight().is_some())
-            .map(|(letter, ..)| format!("{} (delivery ID {})", letter.uid, letter.delivery_id))
+            .filter(|done| self.store.is_shared() && done.unseen)
+            .map(|Done { letter, .. }| {
+                format!("{} (delivery ID {})", letter.uid, letter.delivery_id)
+            })
             .collect();
         match err.downcast::<Fault>() {
             Ok(fault) if !again.is_empty() => fault
@@ -279,20 +290,20 @@ impl Committer<'_> {
 
     fn put_on_record(
         &self,
-        batch: &[Staged],
-        work: &[(Letter, Intent)],
+        work: &[Planned],
+        rests: &[Rest],
         now: i64,
     ) -> Result<HashMap<RemoteId, About>> {
-        let records = batch
+        let records = work
             .iter()
-            .zip(work)
-            .map(|(staged, (_, intent))| {
+            .zip(rests)
+            .map(|((letter, intent), rest)| {
                 Ok(StagedRecord {
-                    remote: staged.id.clone(),
+                    remote: letter.uid.clone(),
                     intent: serde_json::to_string(intent)?,
-                    fingerprint: staged.identity.fingerprint,
-                    size: staged.size,
-                    about: self.folder.about(staged),
+                    fingerprint: rest.fingerprint,
+                    size: letter.size,
+                    about: self.folder.about(letter, &rest.sha256),
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -337,21 +348,24 @@ impl Committer<'_> {
     /// Takes out what another host handed over, as it told only by now.
     fn without_those_told_of(
         &mut self,
-        batch: Vec<Staged>,
         work: Vec<Planned>,
-    ) -> Result<(Vec<Staged>, Vec<Planned>)> {
-        let mut rest = (Vec::with_capacity(batch.len()), Vec::new());
-        for (staged, (letter, intent)) in batch.into_iter().zip(work) {
+        rests: Vec<Rest>,
+    ) -> Result<(Vec<Planned>, Vec<Rest>)> {
+        let mut left = (
+            Vec::with_capacity(work.len()),
+            Vec::with_capacity(work.len()),
+        );
+        for ((letter, intent), rest) in work.into_iter().zip(rests) {
             if intent.in_flight().is_some() && self.is_told_of(&letter)? {
-                let path = &staged.path;
+                let path = &rest.path;
                 kept::remove(path).map_err(|e| delivery::cannot_write(path, &e))?;
                 self.accounted.insert(letter.uid);
             } else {
-                rest.0.push(staged);
-                rest.1.push((letter, intent));
+                left.0.push((letter, intent));
+                left.1.push(rest);
             }
         }
-        Ok(rest)
+        Ok(left)
     }
 
     /// Whether another host delivered this message, and nobody knew until now: it tells so whenever it

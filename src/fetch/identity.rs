@@ -9,6 +9,7 @@ use super::machine::{self, Machine};
 use crate::digest::Sha256;
 use crate::mail::header::Fields;
 use crate::mail::{self, RemoteId, Summary};
+use memchr::memchr;
 
 /// The head is searched for its end up to this many octets.
 const HEAD_LIMIT: usize = 256 << 10;
@@ -80,6 +81,7 @@ const REPORT_LIMIT: usize = 128 << 10;
 /// Takes the octets of a message as they pass.
 #[derive(Default)]
 pub struct HeadReader {
+    /// The beginning of a head that comes in several pieces.
     head: Vec<u8>,
     /// How far the head was searched for its end.
     searched: usize,
@@ -152,17 +154,28 @@ impl HeadReader {
                 keep_report(&mut self.report, identity, octets);
             }
             Progress::Head => {
-                self.head.extend_from_slice(octets);
-                if let Some(end) = self.end_of_head() {
-                    self.decide(end);
+                // Most heads come in one piece, and need not be kept.
+                if self.head.is_empty() {
+                    if let Some(end) = end_of_head(octets, 0) {
+                        return self.decide(octets, end);
+                    }
+                    self.head.extend_from_slice(octets);
+                } else {
+                    self.head.extend_from_slice(octets);
+                    if let Some(end) = end_of_head(&self.head, self.searched) {
+                        let head = std::mem::take(&mut self.head);
+                        return self.decide(&head, end);
+                    }
                 }
+                self.searched = self.head.len();
             }
         }
     }
 
     pub fn finish(mut self) -> Identity {
         if matches!(self.state, Progress::Head) {
-            self.decide(self.head.len());
+            let head = std::mem::take(&mut self.head);
+            self.decide(&head, head.len());
         }
         let mut identity = match self.state {
             Progress::Known(identity) => identity,
@@ -184,40 +197,26 @@ impl HeadReader {
         identity
     }
 
-    /// The length of the head, once its end was seen or given up on.
-    fn end_of_head(&mut self) -> Option<usize> {
-        let mut line = self.searched.saturating_sub(3);
-        let mut end = None;
-        while let Some(n) = self.head[line..].iter().position(|&b| b == b'\n') {
-            line += n + 1;
-            let (before, after) = self.head.split_at(line);
-            if after.starts_with(b"\n") || before.ends_with(b"\r\n") && after.starts_with(b"\r\n") {
-                end = Some(line);
-                break;
-            }
-        }
-        self.searched = self.head.len();
-        end.or((self.head.len() >= HEAD_LIMIT).then_some(self.head.len()))
-    }
-
-    fn decide(&mut self, end: usize) {
-        let fields = Fields::of(&self.head[..end]);
+    /// Decides which mail it is by a head of which `opening` are the octets up to `end`.
+    fn decide(&mut self, opening: &[u8], end: usize) {
+        let (head, text) = opening.split_at(end);
+        let fields = Fields::of(head);
+        let (authored, summary) = mail::read_head(&fields);
         let mut identity = Identity {
             message_id: fields.get("message-id"),
             machine: Machine::of(&fields),
+            placeholder: placeholder(&fields, &authored[3]),
+            summary,
             ..Identity::default()
         };
-        let mut digest = Sha256::new();
-        keep_report(&mut self.report, &identity, &self.head[end..]);
-        let id = identity.message_id.clone().unwrap_or_default();
-        let (authored, summary) = mail::read_head(&self.head[..end]);
-        identity.summary = summary;
-        identity.placeholder = placeholder(&fields, &authored[3]);
+        keep_report(&mut self.report, &identity, text);
         if was_never_sent(&fields) && identity.placeholder != Placeholder::Yes {
-            let kept = self.head.len().min(PLACEHOLDER_LIMIT);
-            self.opening = Some(self.head[..kept].to_vec());
+            let kept = opening.len().min(PLACEHOLDER_LIMIT);
+            self.opening = Some(opening[..kept].to_vec());
         }
-        for part in authored.iter().chain([&id]) {
+        let mut digest = Sha256::new();
+        let id = identity.message_id.as_deref().unwrap_or_default();
+        for part in authored.iter().map(String::as_str).chain([id]) {
             digest.update(part.as_bytes());
             digest.update(b"\0");
         }
@@ -226,12 +225,25 @@ impl HeadReader {
             Progress::Known(identity)
         } else {
             let line = Vec::new();
-            let mut text = Text { digest, line };
-            text.take(&self.head[end..]);
-            Progress::Digesting(identity, Box::new(text))
+            let mut lines = Text { digest, line };
+            lines.take(text);
+            Progress::Digesting(identity, Box::new(lines))
         };
-        self.head = Vec::new();
     }
+}
+
+/// The length of the head that these octets begin with, once its end is among them or it is given up
+/// on; they were searched up to `searched` before.
+fn end_of_head(octets: &[u8], searched: usize) -> Option<usize> {
+    let mut line = searched.saturating_sub(3);
+    while let Some(n) = memchr(b'\n', &octets[line..]) {
+        line += n + 1;
+        let (before, after) = octets.split_at(line);
+        if after.starts_with(b"\n") || before.ends_with(b"\r\n") && after.starts_with(b"\r\n") {
+            return Some(line);
+        }
+    }
+    (octets.len() >= HEAD_LIMIT).then_some(octets.len())
 }
 
 /// Keeps the beginning of a bounce's text.

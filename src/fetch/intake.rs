@@ -3,6 +3,7 @@
 //! The octets are written as they come, so memory stays the same whatever their number. Of each
 //! message the head is kept for a moment: it tells which mail this is ([`Identity`]).
 
+use super::batches::Entry;
 use super::identity::{HeadReader, Identity};
 use crate::delivery::cannot_write;
 use crate::digest::{self, Sha256};
@@ -11,7 +12,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 /// A message in a file of its own, not yet durable.
@@ -30,7 +30,7 @@ pub struct Intake<'a> {
     staging: &'a Path,
     names: &'a mut Names,
     /// Where whole messages go on to.
-    next: SyncSender<Staged>,
+    next: Entry<'a>,
     open: Option<Arriving>,
     /// Why the disk refused, for the error that the mailbox reports.
     pub failure: Option<anyhow::Error>,
@@ -51,7 +51,7 @@ struct Arriving {
 }
 
 impl<'a> Intake<'a> {
-    pub fn new(staging: &'a Path, names: &'a mut Names, next: SyncSender<Staged>) -> Intake<'a> {
+    pub fn new(staging: &'a Path, names: &'a mut Names, next: Entry<'a>) -> Intake<'a> {
         Intake {
             staging,
             names,
@@ -127,11 +127,11 @@ impl Sink for Intake<'_> {
             sha256: open.sha256.finish(),
             identity: open.head.finish(),
         };
-        self.next.send(staged).map_err(|refused| {
+        if let Some(refused) = self.next.put(staged) {
             // The other end stopped because it failed; its own error is reported.
-            let _ = std::fs::remove_file(refused.0.path);
-            io::Error::other("the delivery stopped")
-        })?;
+            let _ = std::fs::remove_file(refused.path);
+            return Err(io::Error::other("the delivery stopped"));
+        }
         self.left = self.left.saturating_sub(1);
         if self.left > 0 && self.deadline.is_some_and(|end| Instant::now() >= end) {
             self.time_up = true;

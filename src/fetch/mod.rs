@@ -9,6 +9,7 @@
 //! what it tells at its end.
 
 mod audit;
+mod batches;
 mod commit;
 mod identity;
 mod import;
@@ -38,7 +39,7 @@ use crate::state::{
     About, Arrived, Epoch, FolderRecord, Interrupted, Lock, Origin, Store, uidvalidity,
 };
 use anyhow::Result;
-use intake::Staged;
+use identity::Identity;
 use pass::Pass;
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -149,33 +150,33 @@ pub struct Folder<'a> {
 }
 
 impl Folder<'_> {
-    fn letter(&self, staged: &Staged) -> Letter {
+    fn letter(&self, id: RemoteId, size: u64, identity: Identity) -> Letter {
         Letter {
             queue: self.job.queue.clone(),
             address: self.job.address.clone(),
             folder: self.name.to_owned(),
             uidvalidity: uidvalidity(self.epoch),
-            uid: staged.id.clone(),
-            size: staged.size,
+            size,
             priority: self.job.priority,
             language: self.job.language.clone(),
-            message_id: staged.identity.message_id.clone(),
-            summary: staged.identity.summary.clone(),
-            kind: staged.identity.machine.name(),
-            original_message_id: staged.identity.original_message_id.clone(),
-            delivery_id: self.delivery_id(&staged.id),
+            message_id: identity.message_id,
+            summary: identity.summary,
+            kind: identity.machine.name(),
+            original_message_id: identity.original_message_id,
+            delivery_id: self.delivery_id(&id),
+            uid: id,
         }
     }
 
     /// What is on record of a message until it is delivered, and then in the history.
-    fn about(&self, staged: &Staged) -> About {
-        let identity = &staged.identity;
+    fn about(&self, letter: &Letter, sha256: &[u8; 32]) -> About {
+        let summary = &letter.summary;
         About {
-            message_id: identity.message_id.clone(),
-            from: identity.summary.from.clone(),
-            sender: identity.summary.sender.clone(),
-            subject: identity.summary.subject.clone(),
-            sha256: Some(hex(&staged.sha256)),
+            message_id: letter.message_id.clone(),
+            from: summary.from.clone(),
+            sender: summary.sender.clone(),
+            subject: summary.subject.clone(),
+            sha256: Some(hex(sha256)),
         }
         .within(self.job.recording)
     }

@@ -1,5 +1,6 @@
 //! What is done over one connection to a mailbox: folder by folder, part by part.
 
+use super::batches::Batches;
 use super::commit::Committer;
 use super::intake::Intake;
 use super::pass::Pass;
@@ -10,7 +11,7 @@ use super::start::{self, Horizon};
 use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key};
 use crate::delivery::{self, Delivery};
 use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
-use crate::mail::{self, Listed, Mailbox, Missing, RemoteId};
+use crate::mail::{self, Listed, Mailbox, Missing, Part, RemoteId};
 use crate::model::AfterFetch;
 use crate::output::escape;
 use crate::state::{Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
@@ -18,14 +19,11 @@ use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::mpsc;
 
 /// So many messages are asked for before the server is told of those delivered.
 pub(super) const CHUNK: usize = 2000;
 /// The same when a run has a time budget, which is looked at in between.
 const CHUNK_IN_TIME: usize = 50;
-/// So many messages may be on disk and not yet durable.
-const IN_FLIGHT: usize = 2000;
 
 /// How far a piece of work has come that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -546,13 +544,14 @@ impl Visit<'_> {
             later_in_a_row: 0,
             restarted: self.pass.restarted.clone(),
         };
-        let (sender, receiver) = mpsc::sync_channel(IN_FLIGHT);
+        let batches = Batches::of(committer.delivery.group(), self.store.is_shared());
+        let (entry, exit) = batches.ends();
         let (retrieved, stored, time_up, committed) = std::thread::scope(|scope| {
             let committer = &mut committer;
-            let disk = scope.spawn(move || committer.run(&receiver));
+            let disk = scope.spawn(move || committer.run(exit));
             let mut intake =
-                Intake::new(&staging, &mut self.pass.names, sender).until(job.deadline, ids.len());
-            let retrieved = self.mailbox.retrieve(ids, &mut intake);
+                Intake::new(&staging, &mut self.pass.names, entry).until(job.deadline, ids.len());
+            let retrieved = self.mailbox.retrieve(ids, Part::Whole, &mut intake);
             let stored = intake.failure.take();
             let time_up = intake.time_up;
             drop(intake);

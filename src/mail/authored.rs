@@ -5,6 +5,7 @@
 //! name with quotes or without. What is the same each time is what is read here.
 
 use super::Summary;
+use super::header::{Fields, header_end};
 use super::traits::{bare_addresses, single_spaced as words};
 use mail_parser::{Address, HeaderName, Message, MessageParser};
 
@@ -12,11 +13,16 @@ use mail_parser::{Address, HeaderName, Message, MessageParser};
 /// taken as it stands; what is missing is empty.
 ///
 /// With it goes what people and programs read of the same header.
-pub fn read_head(head: &[u8]) -> ([String; 4], Summary) {
-    let Some(message) = MessageParser::default().parse_headers(head) else {
+pub fn read_head(fields: &Fields<'_>) -> ([String; 4], Summary) {
+    let Some(message) = MessageParser::default().parse_headers(fields.head()) else {
         return Default::default();
     };
-    (authored(&message), Summary::of(&message, head))
+    (authored(&message), Summary::of(&message, fields))
+}
+
+/// What the header of a whole message says.
+pub fn summary(message: &[u8]) -> Summary {
+    read_head(&Fields::of(&message[..header_end(message)])).1
 }
 
 fn authored(message: &Message<'_>) -> [String; 4] {
@@ -60,7 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(head: &str) -> [String; 4] {
-        read_head(head.as_bytes()).0
+        read_head(&Fields::of(head.as_bytes())).0
     }
 
     #[test]
@@ -135,8 +141,8 @@ mod tests {
         #[test]
         fn nothing_panics(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
             first_line(&octets);
-            read_head(&octets);
-            read_head(&[b"Date: ", &octets[..], b"\r\nFrom: ", &octets[..], b"\r\nSubject: =?", &octets[..]].concat());
+            read_head(&Fields::of(&octets));
+            read_head(&Fields::of(&[b"Date: ", &octets[..], b"\r\nFrom: ", &octets[..], b"\r\nSubject: =?", &octets[..]].concat()));
         }
     }
 }

@@ -4,6 +4,8 @@
 //! Whoever reads a field's words, decoded whatever their spelling, finds them in
 //! [`super::authored`], an address in [`super::addresses`].
 
+use super::traits::is_plain_line;
+use memchr::memchr;
 use std::ops::Range;
 
 /// Where the header ends: at the first empty line, or with the message.
@@ -21,10 +23,7 @@ pub fn starts_with_empty_line(octets: &[u8]) -> bool {
 
 /// The place after the line that begins at `at`.
 pub fn line_end(octets: &[u8], at: usize) -> usize {
-    octets[at..]
-        .iter()
-        .position(|&b| b == b'\n')
-        .map_or(octets.len(), |n| at + n + 1)
+    memchr(b'\n', &octets[at..]).map_or(octets.len(), |n| at + n + 1)
 }
 
 /// A line with those that continue it, which is a field if it has a colon.
@@ -34,6 +33,8 @@ pub struct Field<'a> {
     pub whole: Range<usize>,
     /// Where its name ends.
     colon: Option<usize>,
+    /// The name without the blanks around it.
+    bare_name: Option<&'a [u8]>,
 }
 
 impl<'a> Field<'a> {
@@ -53,14 +54,16 @@ impl<'a> Field<'a> {
 
     /// Whether it has this name, whatever blanks are around it.
     pub fn is(&self, name: &str) -> bool {
-        self.colon.is_some_and(|colon| {
-            let own = self.head[self.whole.start..colon].trim_ascii();
-            own.eq_ignore_ascii_case(name.as_bytes())
-        })
+        self.bare_name
+            .is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// The value, unfolded, with white space made single.
     pub fn words(&self) -> String {
+        let value = self.head[self.value()].trim_ascii();
+        if is_plain_line(value) {
+            return String::from_utf8_lossy(value).into_owned();
+        }
         let text = String::from_utf8_lossy(&self.head[self.value()]);
         text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
     }
@@ -80,26 +83,36 @@ pub fn fields(head: &[u8]) -> impl Iterator<Item = Field<'_>> {
         }
         let whole = start..end;
         start = end;
-        let colon = head[whole.clone()].iter().position(|&b| b == b':');
+        let colon = memchr(b':', &head[whole.clone()]).map(|at| whole.start + at);
         Some(Field {
             head,
-            colon: colon.map(|at| whole.start + at),
+            colon,
+            bare_name: colon.map(|colon| head[whole.start..colon].trim_ascii()),
             whole,
         })
     })
 }
 
 /// The fields of a head, to look many of them up.
-pub struct Fields<'a>(Vec<Field<'a>>);
+pub struct Fields<'a> {
+    head: &'a [u8],
+    fields: Vec<Field<'a>>,
+}
 
 impl<'a> Fields<'a> {
     pub fn of(head: &'a [u8]) -> Fields<'a> {
-        Fields(fields(head).collect())
+        let fields = fields(head).collect();
+        Fields { head, fields }
+    }
+
+    /// What they are the fields of.
+    pub fn head(&self) -> &'a [u8] {
+        self.head
     }
 
     /// The words of the first field of this name, if there are any.
     pub fn get(&self, name: &str) -> Option<String> {
-        let field = self.0.iter().find(|field| field.is(name))?;
+        let field = self.fields.iter().find(|field| field.is(name))?;
         Some(field.words()).filter(|words| !words.is_empty())
     }
 }

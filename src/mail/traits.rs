@@ -73,12 +73,28 @@ pub fn bare_id(text: &str) -> String {
 
 /// The same with white space made single.
 pub fn single_spaced(text: &str) -> String {
+    if is_plain_line(text.as_bytes()) {
+        return text.to_owned();
+    }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a text is of visible ASCII in which all white space is single blanks, and none is at its
+/// ends: as almost all texts are, which need no closer look.
+pub fn is_plain_line(text: &[u8]) -> bool {
+    let mut before = b' ';
+    let mut fits = |b| {
+        let fits = matches!(b, b'!'..=b'~') || b == b' ' && before != b' ';
+        before = b;
+        fits
+    };
+    text.iter().all(|b| fits(*b)) && (before != b' ' || text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_head_is_read_however_it_is_written() {
@@ -98,5 +114,15 @@ mod tests {
         assert_eq!(sent("yesterday"), None);
         assert_eq!(bare_id("<>"), "");
         assert_eq!(bare_id(" <a@b> "), "a@b");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plain_stays(text in "[a-z\\x00\\t \u{a0}]{0,6}") {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            prop_assert_eq!(single_spaced(&text), words.join(" "));
+            let single = words.join(" ") == text && text.bytes().all(|b| b.is_ascii_lowercase() || b == b' ');
+            prop_assert_eq!(is_plain_line(text.as_bytes()), single);
+        }
     }
 }

@@ -6,7 +6,7 @@
 use super::outbox::Settled;
 use super::{Mail, Sending};
 use crate::digest::{hex, sha256};
-use crate::mail::{self, Outcome, Receipt, header};
+use crate::mail::{self, Outcome, Receipt};
 use crate::office::Route;
 use crate::state::{About, OutboxEntry, Recipient, Sent};
 use anyhow::Result;
@@ -104,7 +104,7 @@ fn of_octets(
     message_id: &str,
     sender: Option<&str>,
 ) -> Sent {
-    let summary = mail::read_head(&octets[..header::header_end(octets)]).1;
+    let summary = mail::summary(octets);
     Sent {
         queue: route.entry.queue.name.clone(),
         address: route.entry.address.address.to_string().to_lowercase(),

@@ -56,8 +56,7 @@ impl Batch<'_> {
             "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
                     attempts = 0, next_attempt = NULL, about = NULL, settle = ?4, delivered_to = ?5,
                     changed_at = ?6
-             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'
-             RETURNING 1",
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
         );
         const COUNT: Sql = Sql::sqlite(
             "UPDATE folder SET delivered = delivered + ?2,
@@ -77,27 +76,27 @@ impl Batch<'_> {
             origin,
             now,
         } = self;
-        let rows = messages.iter().map(|(remote, arrived)| {
-            values![
+        let mut new = Vec::with_capacity(messages.len());
+        for (remote, arrived) in *messages {
+            let row = values![
                 *folder,
                 *epoch,
                 *remote,
                 settle.as_ref(),
                 arrived.place,
                 *now
-            ]
-        });
-        let changed = tx.row_of_each(&DELIVERED, rows, |_| Ok(()))?;
-        let count = changed.iter().flatten().count() as u64;
-        if count > 0 {
-            tx.later(&COUNT, &values![*folder, count, *now])?;
+            ];
+            if tx.run(&DELIVERED, &row)? > 0 {
+                new.push(arrived);
+            }
+        }
+        if !new.is_empty() {
+            tx.later(&COUNT, &values![*folder, new.len() as u64, *now])?;
         }
         if !origin.recording.is_on() {
             return Ok(());
         }
-        let new = messages.iter().zip(&changed);
-        let new = new.filter_map(|((_, arrived), changed)| changed.map(|()| arrived));
-        let rows = new.map(|arrived| {
+        let rows = new.into_iter().map(|arrived| {
             let about = arrived.about;
             values![
                 *now,

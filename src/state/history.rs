@@ -51,20 +51,24 @@ impl About {
     /// The same within the limits of the history, without a subject where none is to be kept.
     pub fn within(self, recording: Recording) -> About {
         About {
-            message_id: self.message_id.map(|id| cut(&id, ID)),
-            from: self.from.map(|from| cut(&from, WORDS)),
-            sender: self.sender.map(|sender| cut(&sender, WORDS)),
+            message_id: self.message_id.map(|id| cut(id, ID)),
+            from: self.from.map(|from| cut(from, WORDS)),
+            sender: self.sender.map(|sender| cut(sender, WORDS)),
             subject: self
                 .subject
                 .filter(|_| recording.subject)
-                .map(|subject| cut(&subject, SUBJECT)),
+                .map(|subject| cut(subject, SUBJECT)),
             sha256: self.sha256,
         }
     }
 }
 
 /// The start of a text. PostgreSQL takes no NUL, and nobody needs another control character.
-fn cut(text: &str, most: usize) -> String {
+fn cut(text: String, most: usize) -> String {
+    // As almost all texts are.
+    if text.len() <= most && text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return text;
+    }
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     text.chars().take(most).map(plain).collect()
 }
@@ -502,8 +506,8 @@ pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), E
     }
     let about = sent.about.clone().within(recording);
     let recipients = serde_json::to_string(&sent.recipients).unwrap_or_else(|_| "[]".to_owned());
-    let server_id = sent.server_id.as_ref().map(|id| cut(id, ID));
-    let server_said = sent.server_said.as_ref().map(|said| cut(said, WORDS));
+    let server_id = sent.server_id.clone().map(|id| cut(id, ID));
+    let server_said = sent.server_said.clone().map(|said| cut(said, WORDS));
     let row = values![
         now,
         now.div_euclid(WEEK),

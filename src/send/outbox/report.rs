@@ -129,7 +129,7 @@ fn letter(claim: &Claim<'_>, to: &Destination, octets: &[u8]) -> Letter {
         priority: to.priority,
         language: to.language.clone(),
         message_id: Some(report_id(claim)),
-        summary: mail::read_head(&octets[..header::header_end(octets)]).1,
+        summary: mail::summary(octets),
         kind: "bounce",
         original_message_id: Some(claim.entry.message_id.clone()),
         delivery_id: digest_of(claim),
