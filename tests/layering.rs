@@ -187,7 +187,7 @@ const LONGEST_COMMAND: usize = 200;
 const LONGEST_FUNCTION: usize = 60;
 
 /// Functions that are longer. None may be added.
-const LONG_FUNCTIONS: usize = 13;
+const LONG_FUNCTIONS: usize = 11;
 
 /// These print nothing and know no command line: they get values, and tell an `Observer`. Of
 /// `output` they know how text is made safe.
