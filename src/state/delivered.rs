@@ -63,11 +63,6 @@ impl Batch<'_> {
                     delivered_at = CASE WHEN delivered_at > ?3 THEN delivered_at ELSE ?3 END
              WHERE id = ?1",
         );
-        const ARRIVED: Sql = Sql::sqlite(
-            "INSERT INTO history (sent, at, week, author, sender, subject, queue, address, folder,
-                                  message_id, size, sha256, place, delivery_id)
-             VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-        );
         let Batch {
             folder,
             epoch,
@@ -117,40 +112,7 @@ impl Batch<'_> {
         tx.many_later(&ARRIVED, rows)
     }
 
-    /// What has no week is not for the history.
     fn put_at_once(&self, tx: &mut Tx<'_>) -> Result<(), Error> {
-        const ALL: Sql = Sql::postgres(
-            "WITH arrived AS MATERIALIZED (
-                 SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[], ?4::text[],
-                                      ?5::text[], ?6::bigint[], ?7::bigint[], ?8::text[],
-                                      ?9::text[], ?10::text[], ?11::text[], ?12::text[],
-                                      ?13::text[], ?14::text[], ?15::bigint[], ?16::text[],
-                                      ?17::text[]) WITH ORDINALITY
-                      AS r (folder, epoch, remote, settle, place, at, week, author, sender,
-                            subject, queue, address, folder_name, message_id, size, sha256,
-                            delivery_id, number)),
-             new AS (
-                 UPDATE message m
-                 SET state = 'delivered', intent = NULL, reason = NULL, attempts = 0,
-                     next_attempt = NULL, about = NULL, settle = a.settle,
-                     delivered_to = a.place, changed_at = a.at
-                 FROM arrived a
-                 WHERE m.folder = a.folder AND m.epoch = a.epoch AND m.remote = a.remote
-                   AND m.state <> 'delivered'
-                 RETURNING a.number),
-             counted AS (
-                 UPDATE folder f
-                 SET delivered = f.delivered + of_folder.count,
-                     delivered_at = greatest(f.delivered_at, of_folder.at)
-                 FROM (SELECT folder, count(*) AS count, max(at) AS at
-                       FROM arrived JOIN new USING (number) GROUP BY folder) of_folder
-                 WHERE f.id = of_folder.folder)
-             INSERT INTO history (sent, at, week, author, sender, subject, queue, address, folder,
-                                  message_id, size, sha256, place, delivery_id)
-             SELECT 0, at, week, author, sender, subject, queue, address, folder_name, message_id,
-                    size, sha256, place, delivery_id
-             FROM arrived JOIN new USING (number) WHERE week IS NOT NULL ORDER BY number",
-        );
         let Batch {
             folder,
             epoch,
@@ -185,6 +147,47 @@ impl Batch<'_> {
         tx.many_later(&ALL, rows)
     }
 }
+
+/// A row of the history.
+const ARRIVED: Sql = Sql::sqlite(
+    "INSERT INTO history (sent, at, week, author, sender, subject, queue, address, folder,
+                          message_id, size, sha256, place, delivery_id)
+     VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+);
+
+/// All three at once. What has no week is not for the history.
+const ALL: Sql = Sql::postgres(
+    "WITH arrived AS MATERIALIZED (
+         SELECT * FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[], ?4::text[],
+                              ?5::text[], ?6::bigint[], ?7::bigint[], ?8::text[],
+                              ?9::text[], ?10::text[], ?11::text[], ?12::text[],
+                              ?13::text[], ?14::text[], ?15::bigint[], ?16::text[],
+                              ?17::text[]) WITH ORDINALITY
+              AS r (folder, epoch, remote, settle, place, at, week, author, sender,
+                    subject, queue, address, folder_name, message_id, size, sha256,
+                    delivery_id, number)),
+     new AS (
+         UPDATE message m
+         SET state = 'delivered', intent = NULL, reason = NULL, attempts = 0,
+             next_attempt = NULL, about = NULL, settle = a.settle,
+             delivered_to = a.place, changed_at = a.at
+         FROM arrived a
+         WHERE m.folder = a.folder AND m.epoch = a.epoch AND m.remote = a.remote
+           AND m.state <> 'delivered'
+         RETURNING a.number),
+     counted AS (
+         UPDATE folder f
+         SET delivered = f.delivered + of_folder.count,
+             delivered_at = greatest(f.delivered_at, of_folder.at)
+         FROM (SELECT folder, count(*) AS count, max(at) AS at
+               FROM arrived JOIN new USING (number) GROUP BY folder) of_folder
+         WHERE f.id = of_folder.folder)
+     INSERT INTO history (sent, at, week, author, sender, subject, queue, address, folder,
+                          message_id, size, sha256, place, delivery_id)
+     SELECT 0, at, week, author, sender, subject, queue, address, folder_name, message_id,
+            size, sha256, place, delivery_id
+     FROM arrived JOIN new USING (number) WHERE week IS NOT NULL ORDER BY number",
+);
 
 #[cfg(test)]
 #[path = "delivered_tests.rs"]

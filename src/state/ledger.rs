@@ -476,9 +476,13 @@ impl Store {
         epoch: Epoch,
         ids: &[RemoteId],
     ) -> Result<u64> {
-        const INCLUDE: Sql = Sql::both(
+        const INCLUDE: Sql = Sql::two(
             "UPDATE message SET state = 'failed', next_attempt = 0, reason = 'skipped before'
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'skipped'",
+            "UPDATE message m SET state = 'failed', next_attempt = 0, reason = 'skipped before'
+             FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[]) AS r (folder, epoch, remote)
+             WHERE m.folder = r.folder AND m.epoch = r.epoch AND m.remote = r.remote
+               AND m.state = 'skipped'",
         );
         self.intend(lock, |tx| {
             tx.many(&INCLUDE, ids.iter().map(|id| values![folder, epoch, id]))

@@ -4,16 +4,16 @@
 use super::db::{Durable, Error, Fence, Sql, values};
 use super::engines_tests::Engine;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The texts of all statements in the files of this folder and those below: for SQLite and for PostgreSQL.
-fn statements() -> Vec<[String; 2]> {
+/// The files of this folder and those below, without their tests.
+fn files() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut left = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/state")];
     while let Some(path) = left.pop() {
         if path.is_dir() {
             left.extend(
-                fs::read_dir(path)
+                fs::read_dir(&path)
                     .unwrap()
                     .map(|entry| entry.unwrap().path()),
             );
@@ -24,6 +24,16 @@ fn statements() -> Vec<[String; 2]> {
         }
         let text = fs::read_to_string(&path).unwrap();
         let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let text = text.to_owned();
+        found.push((path, text));
+    }
+    found
+}
+
+/// The texts of all statements in the files of this folder and those below: for SQLite and for PostgreSQL.
+fn statements() -> Vec<[String; 2]> {
+    let mut found = Vec::new();
+    for (_, text) in files() {
         for (at, start) in text.match_indices("Sql::both(") {
             found.extend(literal(&text[at + start.len()..]).map(|(sql, _)| [sql.clone(), sql]));
         }
@@ -89,6 +99,33 @@ fn every_statement_is_understood() {
     }
     let engine = Engine::postgres();
     engine.script(&all);
+}
+
+/// What is run with many rows of values has them as arrays in PostgreSQL.
+#[test]
+fn many_rows_of_values_are_arrays() {
+    let mut checked = 0;
+    for (path, text) in files() {
+        for (at, call) in ["many(&", "many_later(&", "row_of_each(&"]
+            .iter()
+            .flat_map(|call| text.match_indices(call))
+            .chain(text.match_indices("many(\n        &"))
+        {
+            let rest = &text[at + call.len()..];
+            let name = rest.split(',').next().unwrap_or_default();
+            let definition = format!("const {name}: Sql = Sql::");
+            let Some(begin) = text.rfind(&definition) else {
+                continue;
+            };
+            // The nearest one of this name before its use, or the only one.
+            let begin = text[..at].rfind(&definition).unwrap_or(begin) + definition.len();
+            let statement = text[begin..].split(");\n").next().unwrap_or_default();
+            let is_sound = statement.starts_with("sqlite(") || statement.contains("unnest(");
+            assert!(is_sound, "{}: {name}\n{statement}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 14, "{checked}");
 }
 
 #[test]
