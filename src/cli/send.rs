@@ -122,7 +122,8 @@ pub struct SendArgs {
     pub no_aliases: bool,
 }
 
-/// The parts of a message that is written from the command line.
+// The parts of a message that is written from the command line. Of a comment that clap reads, the
+// command's own description would be made.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Write a message")]
 #[group(multiple = true, conflicts_with_all = ["smtp_session", "files", "maildirs", "mboxes", "from_header", "recipients"])]

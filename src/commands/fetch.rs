@@ -5,6 +5,7 @@ use crate::cli::{FetchArgs, Report};
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::fetch::{self, Orders, Work};
+use crate::files;
 use crate::incidents::Watch;
 use crate::means::Means;
 use crate::office::Office;
@@ -62,7 +63,7 @@ fn orders(args: &FetchArgs, start: Instant, every: Duration, in_json: bool) -> R
     let seconds = |budget: u32| Duration::from_secs(budget.into());
     let target = parse(args.deliver.as_deref(), "--deliver")?;
     // What is interrupted is finished by a run that starts in another folder.
-    let whole = |target| config::absolute_target(&target, &std::env::current_dir()?);
+    let whole = |target| config::absolute_target(&target, &files::current_folder()?);
     Ok(Orders {
         work: match () {
             () if args.dry_run => Work::List,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Makes every path of the model absolute. Error: `~/` without a home folder.
 pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
-    let file = std::path::absolute(file)?;
+    let file = files::absolute(file)?;
     let folder = files::folder_of(&file);
     let path = |p: &mut Option<PathBuf>| -> Result<()> {
         if let Some(p) = p {
@@ -69,7 +69,7 @@ pub fn resolve_paths(config: &mut Config, file: &Path) -> Result<()> {
 
 /// Makes every path of a queue of the file absolute, likewise.
 pub fn resolve_queue(queue: &mut Queue, file: &Path) -> Result<()> {
-    let file = std::path::absolute(file)?;
+    let file = files::absolute(file)?;
     of_queue(queue, files::folder_of(&file))
 }
 

@@ -12,17 +12,17 @@ use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
 use crate::net::Endpoint;
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
 use std::path::PathBuf;
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Always 1.
-    #[schemars(extend("const" = 1))]
+    #[cfg_attr(test, schemars(extend("const" = 1)))]
     pub version: u32,
     /// What holds where a queue or an address says nothing else.
     #[serde(default)]
@@ -87,7 +87,8 @@ impl Recording {
 }
 
 /// What the history says of messages.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct History {
     /// False keeps no subject, neither in the history nor for the list of the quarantine; true
@@ -96,7 +97,8 @@ pub struct History {
 }
 
 /// What holds where a queue or an address says nothing else.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Defaults {
     /// The language of contacts, a BCP 47 tag; `en` where absent.
@@ -117,7 +119,8 @@ pub struct Defaults {
 }
 
 /// An Entra ID app registration, seen from a login address, through which mailboxes are read.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IncomingServer {
     /// A name of your choice, by which others refer to the server.
@@ -199,7 +202,8 @@ impl IncomingServer {
 }
 
 /// Through which mail leaves.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OutgoingServer {
     /// A name of your choice, by which others refer to the server.
@@ -284,7 +288,8 @@ impl OutgoingServer {
 
 /// How much an outgoing server takes of each mailbox that sends. Where a key is absent, and the
 /// host is one of Microsoft's, Exchange Online's own limits hold; else none.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Messages in any minute.
@@ -300,7 +305,8 @@ pub struct Limits {
 }
 
 /// Who may hand mail to the relay, and how much.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Relay {
     /// A file with a line `USER:PASSWORD` for each client that signs in. Where it is set, clients
@@ -317,7 +323,8 @@ fn yes() -> bool {
 }
 
 /// A named stream of contacts, fed by one or more addresses.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     /// The queue's name.
@@ -334,7 +341,8 @@ pub struct Queue {
 }
 
 /// A mailbox that feeds a queue.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Address {
     /// The mailbox's full e-mail address.
@@ -396,7 +404,8 @@ impl Address {
 }
 
 /// Who signs in.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Authentication {
     /// The program itself: client credentials, application permissions (RFC 6749 §4.4).
@@ -415,7 +424,8 @@ impl fmt::Display for Authentication {
 }
 
 /// The way in which an incoming server's mailboxes are read.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum IncomingVia {
     #[default]
@@ -435,7 +445,8 @@ impl fmt::Display for IncomingVia {
 }
 
 /// The way in which an outgoing server sends.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OutgoingVia {
     #[default]

@@ -3,11 +3,11 @@
 use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::span::Span;
-use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Who is told of incidents: of what fails, goes on failing and works again.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Notify {
     /// A program and its arguments, which gets each notice as JSON on its standard input.

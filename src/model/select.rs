@@ -4,13 +4,13 @@
 //! less than what they select, and what it gives is held against them here.
 
 use super::values::EmailAddress;
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
 /// What a message must be to be fetched: all conditions hold, and of a list one.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Select {
     /// Only messages that are not marked as read.
@@ -30,7 +30,8 @@ pub struct Select {
 }
 
 /// What happens to a selected message that is larger than `max_size`.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Larger {
     #[default]

@@ -5,13 +5,13 @@ use super::secret_source::{SecretSource, Secrets};
 use super::span::Span;
 use super::values::Lease;
 use crate::child;
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// A state in a database.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SharedState {
     /// The database: postgres://[ROLE[:PASSWORD]@]HOST[:PORT][,…]/DATABASE, or `key=value` words as

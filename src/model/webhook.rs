@@ -2,13 +2,13 @@
 
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
 use url::Url;
 
 /// What goes with the mail that is posted to the URLs that begin so.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Webhook {
     /// How the URLs begin, up to the end of a part of their path: https://HOST[:PORT][/PATH].

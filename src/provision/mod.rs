@@ -35,6 +35,7 @@ pub use server::{
 
 use crate::config::{self, Tree};
 use crate::fault::Fault;
+use crate::files;
 use crate::model::{Change, Config, EmailAddress, Queue, Target};
 use crate::secret::Secret;
 use anyhow::Result;
@@ -163,7 +164,7 @@ fn typed_path(path: &Path) -> Result<PathBuf> {
         ))
         .into());
     }
-    Ok(std::path::absolute(path)?)
+    files::absolute(path)
 }
 
 /// Changes the path of a file where another is typed.
@@ -181,7 +182,7 @@ pub fn typed_target(target: &Target) -> Result<Target> {
     if target.as_str().contains(":~") {
         return Ok(target.clone());
     }
-    config::absolute_target(target, &std::env::current_dir()?)
+    config::absolute_target(target, &files::current_folder()?)
 }
 
 /// Where two definitions differ, in words that show no secret.

@@ -100,8 +100,6 @@ pub struct Heard {
     /// What the server offers, as it last said it, asked or unasked; it may be more after a
     /// sign-in.
     pub offers: Option<String>,
-    /// What a challenge said after the server refused a token.
-    pub challenge: Option<String>,
     /// Why the stream ended; the library only sees an I/O error.
     pub cut: Option<Cut>,
 }
@@ -162,10 +160,15 @@ impl Wire {
 
     /// Sends a command of ours and returns its tag.
     pub fn send_command(&mut self, command: &str) -> Result<String, Cut> {
+        self.send_as(command, command)
+    }
+
+    /// The same of a command that holds a secret; `shown` is its form in the trace.
+    pub fn send_as(&mut self, command: &str, shown: &str) -> Result<String, Cut> {
         self.tags += 1;
         let tag = format!("q{}", self.tags);
-        let line = format!("{tag} {command}");
-        self.send(format!("{line}\r\n").as_bytes(), &line)?;
+        let line = Secret::new(format!("{tag} {command}\r\n"));
+        self.send(line.expose().as_bytes(), &format!("{tag} {shown}"))?;
         Ok(tag)
     }
 
@@ -239,7 +242,7 @@ impl Wire {
     }
 
     /// Notes a line of the answer to the command of this tag; gives the status of a tagged one.
-    fn note_untagged(&mut self, line: Line<'_>, tag: &str) -> Result<Option<Status>, Cut> {
+    pub fn note_untagged(&mut self, line: Line<'_>, tag: &str) -> Result<Option<Status>, Cut> {
         match self.note(line)? {
             Some((of, status)) if of == tag.as_bytes() => Ok(Some(status)),
             Some((of, _)) => Err(Cut::Disorder(format!(
