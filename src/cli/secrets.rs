@@ -2,8 +2,8 @@
 
 use super::typed::{change, change_path};
 use crate::model::{Change, Day, Given, ManagedIdentity};
-use clap::builder::{EnumValueParser, OsStringValueParser, TypedValueParser};
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, Error, FromArgMatches};
 use std::ffi::OsString;
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -193,24 +193,16 @@ pub struct CredentialArgs {
     /// ID is given, or (system) the host's own
     #[arg(long, value_name = "KIND", hide_short_help = true, num_args = 0..=1,
           require_equals = true, default_missing_value = "user",
-          value_parser = EnumValueParser::<IdentityArg>::new().map(ManagedIdentity::from))]
+          value_parser = identity())]
     pub managed_identity: Option<ManagedIdentity>,
 }
 
 /// Which of an Azure host's identities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum IdentityArg {
-    User,
-    System,
-}
-
-impl From<IdentityArg> for ManagedIdentity {
-    fn from(arg: IdentityArg) -> ManagedIdentity {
-        match arg {
-            IdentityArg::User => ManagedIdentity::User,
-            IdentityArg::System => ManagedIdentity::System,
-        }
-    }
+fn identity() -> impl TypedValueParser<Value = ManagedIdentity> {
+    PossibleValuesParser::new(["user", "system"]).map(|word| match &*word {
+        "system" => ManagedIdentity::System,
+        _ => ManagedIdentity::User,
+    })
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use crate::model::{
     OutgoingVia, ServerUser, Span, Tenant,
 };
 use crate::net::Endpoint;
-use clap::builder::{EnumValueParser, TypedValueParser};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -65,7 +64,7 @@ pub struct IncomingArgs {
     #[arg(long, value_name = "URL", value_parser = value::<Authority>())]
     pub address: Option<Authority>,
     /// Sign in as the app (oauth-service) or as a person (oauth-user)
-    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    #[arg(long, value_name = "TYPE")]
     pub auth: Option<Authentication>,
     /// Application (client) ID of the app registration
     #[arg(long, value_name = "ID", value_parser = value::<ClientId>())]
@@ -75,7 +74,7 @@ pub struct IncomingArgs {
     #[command(flatten)]
     pub credential: CredentialArgs,
     /// Read through imap, graph or the first that works (auto)
-    #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<IncomingViaArg>::new().map(IncomingVia::from))]
+    #[arg(long, value_name = "WAY")]
     pub via: Option<IncomingVia>,
     #[command(flatten)]
     pub transport: IncomingTransportArgs,
@@ -101,7 +100,7 @@ pub struct OutgoingArgs {
     #[arg(long, value_name = "ID|DOMAIN", value_parser = value::<Tenant>())]
     pub tenant: Option<Tenant>,
     /// Sign in as the app (oauth-service) or as a person (oauth-user)
-    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    #[arg(long, value_name = "TYPE")]
     pub auth: Option<Authentication>,
     /// The mailbox user that sends: its object ID (GUID) or address
     #[arg(long, value_name = "GUID|ADDRESS", value_parser = value::<ServerUser>())]
@@ -122,7 +121,7 @@ pub struct OutgoingArgs {
     #[arg(long)]
     pub disabled: bool,
     /// Send through smtp, graph or the first that works (auto)
-    #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<OutgoingViaArg>::new().map(OutgoingVia::from))]
+    #[arg(long, value_name = "WAY")]
     pub via: Option<OutgoingVia>,
     #[command(flatten)]
     pub transport: OutgoingTransportArgs,
@@ -155,7 +154,7 @@ pub struct ServerSet {
     #[arg(long, value_name = "ID|DOMAIN", value_parser = value::<Tenant>())]
     pub tenant: Option<Tenant>,
     /// Sign in as oauth-service or oauth-user
-    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    #[arg(long, value_name = "TYPE")]
     pub auth: Option<Authentication>,
     /// Application (client) ID
     #[arg(long, value_name = "ID", value_parser = change::<ClientId>())]
@@ -252,26 +251,6 @@ pub struct RotateArgs {
     pub yes: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AuthArg {
-    OauthService,
-    OauthUser,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum IncomingViaArg {
-    Imap,
-    Graph,
-    Auto,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutgoingViaArg {
-    Smtp,
-    Graph,
-    Auto,
-}
-
 #[derive(Args, Clone, Debug, Default)]
 pub struct IncomingTransportArgs {
     /// IMAP host, if not the default of the cloud: imaps://HOST[:PORT] or imap://HOST[:PORT]
@@ -318,33 +297,4 @@ pub struct OutgoingTransportArgs {
     /// PEM file of authorities to trust in addition to the system's
     #[arg(long, hide_short_help = true, value_name = "PEM")]
     pub ca_file: Option<PathBuf>,
-}
-
-impl From<AuthArg> for Authentication {
-    fn from(arg: AuthArg) -> Authentication {
-        match arg {
-            AuthArg::OauthService => Authentication::OauthService,
-            AuthArg::OauthUser => Authentication::OauthUser,
-        }
-    }
-}
-
-impl From<IncomingViaArg> for IncomingVia {
-    fn from(arg: IncomingViaArg) -> IncomingVia {
-        match arg {
-            IncomingViaArg::Imap => IncomingVia::Imap,
-            IncomingViaArg::Graph => IncomingVia::Graph,
-            IncomingViaArg::Auto => IncomingVia::Auto,
-        }
-    }
-}
-
-impl From<OutgoingViaArg> for OutgoingVia {
-    fn from(arg: OutgoingViaArg) -> OutgoingVia {
-        match arg {
-            OutgoingViaArg::Smtp => OutgoingVia::Smtp,
-            OutgoingViaArg::Graph => OutgoingVia::Graph,
-            OutgoingViaArg::Auto => OutgoingVia::Auto,
-        }
-    }
 }

@@ -11,10 +11,10 @@ use super::shared_state::SharedState;
 use super::token_store::TokenStore;
 use super::values::*;
 use super::webhook::Webhook;
+use super::words::words;
 use crate::net::Endpoint;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::fmt;
 use std::path::PathBuf;
 
 /// The whole file.
@@ -405,14 +405,7 @@ pub enum Authentication {
     OauthUser,
 }
 
-impl fmt::Display for Authentication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Authentication::OauthService => "oauth-service",
-            Authentication::OauthUser => "oauth-user",
-        })
-    }
-}
+words!(Authentication { OauthService = "oauth-service", OauthUser = "oauth-user" });
 
 /// The way in which an incoming server's mailboxes are read.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
@@ -424,15 +417,7 @@ pub enum IncomingVia {
     Auto,
 }
 
-impl fmt::Display for IncomingVia {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            IncomingVia::Imap => "imap",
-            IncomingVia::Graph => "graph",
-            IncomingVia::Auto => "auto",
-        })
-    }
-}
+words!(IncomingVia { Imap = "imap", Graph = "graph", Auto = "auto" });
 
 /// The way in which an outgoing server sends.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
@@ -444,15 +429,7 @@ pub enum OutgoingVia {
     Auto,
 }
 
-impl fmt::Display for OutgoingVia {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            OutgoingVia::Smtp => "smtp",
-            OutgoingVia::Graph => "graph",
-            OutgoingVia::Auto => "auto",
-        })
-    }
-}
+words!(OutgoingVia { Smtp = "smtp", Graph = "graph", Auto = "auto" });
 
 impl Config {
     /// Every address of every queue, in the order of the file.

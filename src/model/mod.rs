@@ -32,6 +32,7 @@ mod target;
 mod token_store;
 mod values;
 mod webhook;
+mod words;
 
 pub use app::{App, Apps, swapped};
 pub use cloud::{Authority, Cloud, Resource};

@@ -4,6 +4,8 @@
 //! less than what they select, and what it gives is held against them here.
 
 use super::values::EmailAddress;
+use super::words::words;
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
@@ -114,11 +116,10 @@ impl FromStr for Condition {
             "from" => Condition::From(value.parse()?),
             "subject" => Condition::Subject(value.to_owned()),
             "max_size" => Condition::MaxSize(value.parse()?),
-            "larger" => Condition::Larger(match value {
-                "skip" => Larger::Skip,
-                "quarantine" => Larger::Quarantine,
-                _ => return Err(format!("`{value}` is neither skip nor quarantine")),
-            }),
+            "larger" => Condition::Larger(
+                Larger::from_str(value, false)
+                    .map_err(|_| format!("`{value}` is neither skip nor quarantine"))?,
+            ),
             key => {
                 return Err(format!(
                     "unknown condition `{key}`: use unread, from, subject, max_size or larger"
@@ -156,14 +157,7 @@ impl FromIterator<Condition> for Select {
     }
 }
 
-impl fmt::Display for Larger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Larger::Skip => "skip",
-            Larger::Quarantine => "quarantine",
-        })
-    }
-}
+words!(Larger { Skip = "skip", Quarantine = "quarantine" });
 
 /// Who wrote a message: a full address, or `@domain` for everybody of a domain. In lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
