@@ -45,7 +45,11 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "relay",
         ],
     ),
-    ("cli", false, &["config::load", "model", "net", "shell"]),
+    (
+        "cli",
+        false,
+        &["config::load", "model", "provision", "shell"],
+    ),
     ("usage", false, &["cli", "fault"]),
     (
         "commands",

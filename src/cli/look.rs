@@ -1,8 +1,8 @@
 //! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `history`,
 //! `quarantine`.
 
-use super::typed::value;
 use crate::model::{Authentication, Authority, IncomingVia, Moment, Name};
+use crate::provision::value;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

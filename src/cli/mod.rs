@@ -16,26 +16,23 @@ mod files;
 mod look;
 mod outbox;
 mod queue;
-mod secrets;
 mod send;
 mod server;
 mod state;
 mod state_import;
 mod token;
-mod typed;
 
+pub use crate::provision::Refused;
 pub use fetch::*;
 pub use files::*;
 pub use look::*;
 pub use outbox::*;
 pub use queue::*;
-pub use secrets::*;
 pub use send::*;
 pub use server::*;
 pub use state::*;
 pub use state_import::*;
 pub use token::*;
-pub use typed::Refused;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use deferred::Deferred;

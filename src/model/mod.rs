@@ -40,7 +40,7 @@ pub use command_line::words as command_words;
 pub use config::*;
 pub use credential::{FederatedToken, ManagedIdentity};
 pub use database_url::{DatabaseUrl, PORT as DATABASE_PORT};
-pub use given::{Change, Given, put};
+pub use given::{Change, Given, put, put_with};
 pub use moment::Moment;
 pub use names::{Name, bad_name, named, nearest, no_server, unknown};
 pub use notify::Notify;

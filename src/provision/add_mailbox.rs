@@ -1,25 +1,13 @@
 //! A mailbox put into a queue of the configuration, or several at once: what is there already is
 //! compared, and kept from being overwritten by accident.
 
+use super::mailbox::NewMailbox;
 use super::{Outcome, differences, different, find};
 use crate::config::{self, Tree};
-use crate::model::{Address, Config, Language, Priority, Queue, Start};
+use crate::model::{Address, Config, Queue};
 use crate::shell;
 use anyhow::Result;
 use std::path::Path;
-
-/// A mailbox that is complete, and what is said of its queue.
-#[derive(Clone, Debug)]
-pub struct NewMailbox {
-    /// The queue's name.
-    pub queue: String,
-    pub entry: Address,
-    pub queue_priority: Option<Priority>,
-    pub queue_language: Option<Language>,
-    pub queue_start: Option<Start>,
-    /// It may take the place of another definition of the address.
-    pub replace: bool,
-}
 
 /// Puts a mailbox into a queue of the configuration of `file`, which is made if need be.
 ///
@@ -83,9 +71,7 @@ fn put(config: &mut Config, file: &Path, new: &NewMailbox) -> Result<Outcome> {
 }
 
 fn put_into(queue: &mut Queue, new: &NewMailbox) {
-    queue.priority = new.queue_priority.or(queue.priority);
-    queue.language = new.queue_language.clone().or(queue.language.take());
-    queue.start = new.queue_start.or(queue.start);
+    new.of_queue.put(queue);
     match find(queue, &new.entry.address) {
         // The spelling in the file stays: a mailbox's name knows no case.
         Some(i) => {
