@@ -87,11 +87,11 @@ pub struct ServerSet {
     /// Rename the server, also where queues refer to it
     #[arg(long, value_name = "NAME", value_parser = value::<Name>())]
     pub rename: Option<Name>,
-    #[command(flatten)]
-    pub said: ServerChange,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub said: ServerChange,
 }
 
 #[derive(Args, Debug)]

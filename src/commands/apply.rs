@@ -1,9 +1,9 @@
 //! How a change of the configuration is made, or shown first, and told.
 
 use super::Context;
-use crate::config::{self, Tree, Written};
+use crate::config::{self, Written};
 use crate::files;
-use crate::model::Config;
+use crate::model::{Config, Tree};
 use crate::output::escape_lines;
 use crate::provision::Outcome;
 use anyhow::Result;

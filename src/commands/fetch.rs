@@ -7,6 +7,7 @@ use crate::fault::{Errors, Fault};
 use crate::fetch::{self, Orders, Work};
 use crate::incidents::Watch;
 use crate::means::Means;
+use crate::model::Target;
 use crate::office::Office;
 use crate::reach;
 use crate::tell::changes;
@@ -62,7 +63,7 @@ fn orders(args: &FetchArgs, start: Instant, every: Duration, in_json: bool) -> R
     let seconds = |budget: u32| Duration::from_secs(budget.into());
     let target = parse(args.deliver.as_deref(), "--deliver")?;
     // What is interrupted is finished by a run that starts in another folder.
-    let whole = |target| config::absolute_target(&target, &std::env::current_dir()?);
+    let whole = |target: Target| target.absolute(&std::env::current_dir()?);
     Ok(Orders {
         work: match () {
             () if args.dry_run => Work::List,

@@ -71,7 +71,7 @@ fn checked(copy: &Path, path: &Path) -> Result<(String, bool), Errors> {
     let text = load::decode(bytes.to_vec(), path)?;
     let mut config = load::parse_all(&text, path)?;
     resolve_paths(&mut config, path)?;
-    let is_secret = config.plain_secrets().next().is_some();
+    let is_secret = !config.plain_secrets().is_empty();
     Ok((text, is_secret))
 }
 

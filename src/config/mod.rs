@@ -1,8 +1,7 @@
 //! The YAML file that holds a [`crate::model::Config`]: how it is read, checked, shown and edited.
 //!
 //! `load` reads and checks a file and points at mistakes with file, line, column and a suggestion;
-//! `edit` changes one place and leaves every other byte alone; `tree` is the model as keys, for who
-//! prints or writes it.
+//! `edit` changes one place and leaves every other byte alone.
 //!
 //! serde_yaml (the package yaml_serde) reads the file, and its words for what it refuses are made ours
 //! by `refusal`. It writes no file that exists: it would lose comments and order, so `edit` does that
@@ -32,15 +31,13 @@ mod preview;
 mod problem;
 mod refusal;
 mod schema;
-mod tree;
 mod write;
 
 pub use by_hand::edit_by_hand;
-pub use digest::digest;
+pub use digest::{digest, to_yaml};
 pub use load::{
     MAX_SIZE, decode, is_blank, load, load_all, load_if_shared, parse, parse_all, read,
 };
-pub use paths::{absolute_target, resolve_paths, resolve_queue};
+pub use paths::resolve_paths;
 pub use schema::schema;
-pub use tree::{Tree, to_yaml};
 pub use write::{Written, check_wanted, preview, update};

@@ -33,6 +33,7 @@ pub fn diff(name: &str, before: (&str, &Config), after: (&str, &Config)) -> Stri
 fn plain(config: &Config) -> impl Iterator<Item = String> + '_ {
     config
         .plain_secrets()
+        .into_iter()
         .map(|secret| secret.expose().to_owned())
 }
 

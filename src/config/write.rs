@@ -50,7 +50,7 @@ pub fn update<T>(
         return Ok((value, Written::default()));
     };
     let metadata = change.metadata;
-    let plain = change.new.plain_secrets().next().is_some();
+    let plain = !change.new.plain_secrets().is_empty();
     // An existing file keeps its permissions, unless it holds a plain secret from now on.
     let mode = if plain || metadata.is_none() {
         0o600

@@ -3,6 +3,7 @@
 //! The conditions have one meaning, whichever way the mailbox is read: a server is asked for no
 //! less than what they select, and what it gives is held against them here.
 
+use super::tree::mapping;
 use super::values::EmailAddress;
 use super::words::words;
 use clap::ValueEnum;
@@ -11,9 +12,9 @@ use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
+mapping! {
 /// What a message must be to be fetched: all conditions hold, and of a list one.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 pub struct Select {
     /// Only messages that are not marked as read.
     #[serde(default)]
@@ -29,6 +30,7 @@ pub struct Select {
     /// What happens to larger ones: skip leaves them alone, quarantine puts them on record.
     #[serde(default)]
     pub larger: Larger,
+}
 }
 
 /// What happens to a selected message that is larger than `max_size`.

@@ -3,8 +3,8 @@
 
 use super::mailbox::NewMailbox;
 use super::{Outcome, differences, different, find};
-use crate::config::{self, Tree};
-use crate::model::{Address, Config, Queue};
+use crate::config;
+use crate::model::{Address, Config, Queue, Tree};
 use crate::shell;
 use anyhow::Result;
 use std::path::Path;
@@ -50,13 +50,9 @@ pub fn add_mailboxes(
 fn put(config: &mut Config, file: &Path, new: &NewMailbox) -> Result<Outcome> {
     let index = config.queues.iter().position(|q| q.name == new.queue);
     let before = index.map(|index| &config.queues[index]);
-    let mut queue = before.cloned().unwrap_or_else(|| Queue {
-        name: new.queue.clone(),
-        language: None,
-        priority: None,
-        start: None,
-        addresses: Vec::new(),
-    });
+    let mut queue = before
+        .cloned()
+        .unwrap_or_else(|| Queue::new(new.queue.clone()));
     put_into(&mut queue, new);
     let outcome = match before {
         None => Outcome::Created,
@@ -89,7 +85,7 @@ fn compare(old: &Queue, wanted: &Queue, file: &Path, new: &NewMailbox) -> Result
     let address = &new.entry.address;
     let trees = |queue: &Queue| -> Result<(Tree, Option<Tree>)> {
         let mut queue = queue.clone();
-        config::resolve_queue(&mut queue, file)?;
+        config::resolve_paths(&mut queue, file)?;
         let entry = find(&queue, address).map(|i| queue.addresses[i].tree());
         Ok((queue.tree(), entry))
     };

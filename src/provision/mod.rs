@@ -36,9 +36,9 @@ pub use server::{
 pub use server_change::ServerChange;
 pub use typed::{Refused, guid, value};
 
-use crate::config::{self, Tree};
+use crate::config;
 use crate::fault::Fault;
-use crate::model::{Change, Config, EmailAddress, Queue, Target, put_with};
+use crate::model::{Change, Config, EmailAddress, Queue, Target, Tree, put_with};
 use crate::secret::Secret;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -179,7 +179,7 @@ fn typed_target(target: &Target) -> Result<Target> {
     if target.as_str().contains(":~") {
         return Ok(target.clone());
     }
-    config::absolute_target(target, &std::env::current_dir()?)
+    target.absolute(&std::env::current_dir()?)
 }
 
 /// Where two definitions differ, in words that show no secret.

@@ -58,7 +58,7 @@ pub struct Outgoing {
 }
 
 /// The entry of a server of either kind.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Server {
     Incoming(IncomingServer),
     Outgoing(OutgoingServer),

@@ -1,9 +1,8 @@
 //! Queues of the configuration and their addresses: changed, removed.
 
 use super::{MailboxChange, Outcome, find};
-use crate::config::Tree;
 use crate::fault::Fault;
-use crate::model::{self, Change, Config, EmailAddress, Queue, SecretSource};
+use crate::model::{self, Change, Config, EmailAddress, Queue, SecretSource, Tree};
 use anyhow::Result;
 
 /// Changes a queue, and one of its addresses where something is said of one; the outcome, and that

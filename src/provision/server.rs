@@ -2,10 +2,10 @@
 
 use super::new_server::Server;
 use super::{Outcome, differences, different, resolved};
-use crate::config::{self, Tree};
+use crate::config;
 use crate::fault::Fault;
 use crate::model::{
-    self, Config, CredentialsMut, Day, IncomingServer, Name, OutgoingServer, SecretSource,
+    self, Config, CredentialsMut, Day, IncomingServer, Name, OutgoingServer, SecretSource, Tree,
 };
 use crate::secret::Secret;
 use crate::shell;

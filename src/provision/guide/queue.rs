@@ -127,16 +127,12 @@ fn waiting(
     let mut drafted = config.clone();
     let mut entry = Address::new(address.clone(), server.to_owned());
     entry.folders = (!said.values.folders.is_empty()).then(|| said.values.folders.clone());
-    let queue = Queue {
-        name: said
-            .queue
+    let mut queue = Queue::new(
+        said.queue
             .as_ref()
             .map_or_else(String::new, Name::to_string),
-        language: None,
-        priority: None,
-        start: None,
-        addresses: vec![entry],
-    };
+    );
+    queue.addresses.push(entry);
     drafted.queues = vec![queue];
     person.tell("Counting the messages in the mailbox …");
     match person.waiting(&drafted, address) {
