@@ -66,13 +66,12 @@ fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Inc
         let ways = [
             (
                 IncomingVia::Imap,
-                "imap",
                 "needs IMAP.AccessAsApp or IMAP.AccessAsUser.All",
             ),
-            (IncomingVia::Graph, "graph", "needs Mail.ReadWrite"),
-            (IncomingVia::Auto, "auto", "the first that works"),
+            (IncomingVia::Graph, "needs Mail.ReadWrite"),
+            (IncomingVia::Auto, "the first that works"),
         ];
-        said.via = Some(way(person, "Read mailboxes through", &ways)?);
+        said.via = Some(value_of(person, "Read mailboxes through", &ways)?);
     }
     if cloud.is_none() {
         hosts(person, &mut said)?;
@@ -133,13 +132,12 @@ fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Out
         let ways = [
             (
                 OutgoingVia::Smtp,
-                "smtp",
                 "needs SMTP.SendAsApp or SMTP.Send, and SMTP AUTH",
             ),
-            (OutgoingVia::Graph, "graph", "needs Mail.Send"),
-            (OutgoingVia::Auto, "auto", "the first that works"),
+            (OutgoingVia::Graph, "needs Mail.Send"),
+            (OutgoingVia::Auto, "the first that works"),
         ];
-        said.via = Some(way(person, "Send through", &ways)?);
+        said.via = Some(value_of(person, "Send through", &ways)?);
     }
     Ok(said)
 }
@@ -176,24 +174,19 @@ fn login_address(text: &str) -> Result<Authority, String> {
 
 /// True for oauth-service.
 fn authentication(person: &dyn Person, slot: &mut Option<Authentication>) -> Result<bool> {
+    let choices = [
+        (
+            Authentication::OauthService,
+            "the app signs in, with application permissions",
+        ),
+        (
+            Authentication::OauthUser,
+            "a person signs in, with delegated permissions",
+        ),
+    ];
     let given = match *slot {
         Some(given) => given,
-        None => {
-            let choices = [
-                (
-                    "oauth-service",
-                    "the app signs in, with application permissions",
-                ),
-                (
-                    "oauth-user",
-                    "a person signs in, with delegated permissions",
-                ),
-            ];
-            match choose(person, "Authentication type", &choices, 0)? {
-                0 => Authentication::OauthService,
-                _ => Authentication::OauthUser,
-            }
-        }
+        None => value_of(person, "Authentication type", &choices)?,
     };
     *slot = Some(given);
     Ok(given == Authentication::OauthService)
@@ -298,11 +291,17 @@ fn credential(person: &dyn Person, other: &mut Credential) -> Result<()> {
     Ok(())
 }
 
-fn way<T: Copy>(person: &dyn Person, question: &str, ways: &[(T, &str, &str)]) -> Result<T> {
-    let choices: Vec<_> = ways
-        .iter()
-        .map(|(_, name, words)| (*name, *words))
+/// Asks to choose a value, each with a line that explains it.
+fn value_of<T: Copy + ToString>(
+    person: &dyn Person,
+    question: &str,
+    values: &[(T, &str)],
+) -> Result<T> {
+    let names: Vec<String> = values.iter().map(|(value, _)| value.to_string()).collect();
+    let choices = names.iter().map(String::as_str);
+    let choices: Vec<_> = choices
+        .zip(values.iter().map(|(_, words)| *words))
         .collect();
     let chosen = choose(person, question, &choices, 0)?;
-    Ok(ways[chosen.min(ways.len() - 1)].0)
+    Ok(values[chosen.min(values.len() - 1)].0)
 }
