@@ -48,7 +48,15 @@ const TABLE: &[(&str, bool, &[&str])] = &[
     (
         "cli",
         false,
-        &["config::load", "model", "provision", "shell"],
+        // Of the others it reads what an option can be.
+        &[
+            "config::load",
+            "model",
+            "output::LogFormat",
+            "peers::Program",
+            "provision",
+            "shell",
+        ],
     ),
     ("usage", false, &["cli", "fault"]),
     (

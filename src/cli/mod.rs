@@ -34,6 +34,7 @@ pub use state::*;
 pub use state_import::*;
 pub use token::*;
 
+use crate::output::LogFormat;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use deferred::Deferred;
 use std::ffi::OsString;
@@ -161,7 +162,7 @@ pub struct Global {
         hide_possible_values = true,
         hide_short_help = true
     )]
-    pub log_format: LogFormatArg,
+    pub log_format: LogFormat,
     /// Wait at most this many seconds for a reply
     ///
     /// Applies to every read and write on a connection. Connecting may take 30 seconds, or this
@@ -175,13 +176,6 @@ pub enum ColorWhen {
     Auto,
     Always,
     Never,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormatArg {
-    Text,
-    Json,
-    Journald,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,8 +4,8 @@
 //! be set in the file (`imap`, `smtp`, `graph`, `scope`).
 
 use super::values::Tenant;
-use super::words::words;
 use crate::net::Endpoint;
+use crate::wording::words;
 use std::fmt;
 use std::str::FromStr;
 

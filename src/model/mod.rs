@@ -34,7 +34,6 @@ mod token_store;
 mod tree;
 mod values;
 mod webhook;
-mod words;
 
 pub use app::{App, Apps, swapped};
 pub use cloud::{Authority, Cloud, Resource};

@@ -5,7 +5,7 @@
 
 use super::tree::mapping;
 use super::values::EmailAddress;
-use super::words::words;
+use crate::wording::words;
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Deserialize;
