@@ -85,6 +85,7 @@ impl<'r> Page<'r> {
             .add(&self.incidents())
             .add(&chart::charts(self.days))
             .add(&tables::mailboxes(self))
+            .add(&tables::hosts(self))
             .add(&tables::ends(self))
             .raw("</main>\n<footer class=\"foot\"><p>Made on ")
             .add(&self.time_as(self.report.at, "%-d %b %Y at %H:%M:%S %Z (UTC%:z)"))

@@ -1,8 +1,8 @@
-//! The mailboxes, and what will end, as tables that become cards on a narrow screen.
+//! The mailboxes, the hosts that share the state, and what will end, as tables that become cards on a narrow screen.
 
 use super::{Page, number, thousands};
 use crate::expiry::{self, Expiry, NOTICE};
-use crate::health::Line;
+use crate::health::{Host, Line};
 use crate::html::{Html, Mark};
 use crate::wording::span;
 
@@ -43,14 +43,24 @@ pub fn mailboxes(page: &Page<'_>) -> Html {
     html
 }
 
-/// The roles say what browsers forget when a table is laid out otherwise.
-fn table(page: &Page<'_>, lines: &[&Line<'_>]) -> Html {
-    let mut html = Html::new();
-    html.raw("<div class=\"card rows\"><table class=\"cards wide\" role=\"table\" aria-labelledby=\"mailboxes\"><thead role=\"rowgroup\"><tr role=\"row\">");
-    for name in ["Mailbox", "State", "Last fetched", "Last message"] {
+/// Begins the table of the heading with this id: columns of text, then of numbers. The roles say
+/// what browsers forget when a table is laid out otherwise.
+fn head(
+    html: &mut Html,
+    heading: &'static str,
+    class: &'static str,
+    texts: &[&'static str],
+    numbers: &[&'static str],
+) {
+    html.raw("<div class=\"card rows\"><table role=\"table\" class=\"")
+        .raw(class)
+        .raw("\" aria-labelledby=\"")
+        .raw(heading)
+        .raw("\"><thead role=\"rowgroup\"><tr role=\"row\">");
+    for name in texts {
         html.put("<th role=\"columnheader\" scope=\"col\">", name, "</th>");
     }
-    for name in ["Delivered", "Pending", "Quarantine"] {
+    for name in numbers {
         html.put(
             "<th role=\"columnheader\" scope=\"col\" class=\"n\">",
             name,
@@ -58,6 +68,17 @@ fn table(page: &Page<'_>, lines: &[&Line<'_>]) -> Html {
         );
     }
     html.raw("</tr></thead><tbody role=\"rowgroup\">");
+}
+
+fn table(page: &Page<'_>, lines: &[&Line<'_>]) -> Html {
+    let mut html = Html::new();
+    head(
+        &mut html,
+        "mailboxes",
+        "cards wide",
+        &["Mailbox", "State", "Last fetched", "Last message"],
+        &["Delivered", "Pending", "Quarantine"],
+    );
     for line in lines {
         row(&mut html, page, line);
     }
@@ -141,12 +162,14 @@ pub fn ends(page: &Page<'_>) -> Html {
         return html;
     }
     ends.sort_by_key(|end| end.at);
-    html.raw("<section aria-labelledby=\"ends\"><h2 id=\"ends\">Secrets and certificates</h2>")
-        .raw("<div class=\"card rows\"><table class=\"cards\" role=\"table\" aria-labelledby=\"ends\"><thead role=\"rowgroup\"><tr role=\"row\">");
-    for name in ["Server", "Credential", "State"] {
-        html.put("<th role=\"columnheader\" scope=\"col\">", name, "</th>");
-    }
-    html.raw("</tr></thead><tbody role=\"rowgroup\">");
+    html.raw("<section aria-labelledby=\"ends\"><h2 id=\"ends\">Secrets and certificates</h2>");
+    head(
+        &mut html,
+        "ends",
+        "cards",
+        &["Server", "Credential", "State"],
+        &[],
+    );
     for end in ends {
         let mark = match end.at.as_second() - page.report.at.as_second() {
             left if left <= 0 => Mark::Bad,
@@ -172,6 +195,50 @@ pub fn ends(page: &Page<'_>) -> Html {
             &expiry::ends(end.at, page.report.at),
             "</span></td></tr>",
         );
+    }
+    html.raw("</tbody></table></div></section>\n");
+    html
+}
+
+/// The hosts that share the state, if any was at work lately.
+pub fn hosts(page: &Page<'_>) -> Html {
+    let mut html = Html::new();
+    if page.report.hosts.is_empty() {
+        return html;
+    }
+    html.raw("<section aria-labelledby=\"hosts\"><h2 id=\"hosts\">Hosts</h2>");
+    head(
+        &mut html,
+        "hosts",
+        "cards",
+        &["Host", "Configuration", "Last seen"],
+        &["Visits", "Messages"],
+    );
+    for Host { host, is_alike } in &page.report.hosts {
+        let (mark, word) = match is_alike {
+            Some(true) => (Mark::Ok, "same"),
+            Some(false) => (Mark::Warn, "another"),
+            None => (Mark::Info, "unknown"),
+        };
+        html.put(
+            "<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><bdi>",
+            &host.name,
+            "</bdi>",
+        )
+        .put(
+            "<small>queuemail <bdi>",
+            &host.version,
+            "</bdi></small></th>",
+        )
+        .raw("<td role=\"cell\" data-of=\"Configuration\"><span class=\"state ")
+        .raw(mark.name())
+        .raw("\">")
+        .mark(mark)
+        .put("", word, "</span></td>");
+        time(&mut html, page, "Last seen", Some(host.seen));
+        count(&mut html, "Visits", host.visits);
+        count(&mut html, "Messages", host.messages);
+        html.raw("</tr>");
     }
     html.raw("</tbody></table></div></section>\n");
     html

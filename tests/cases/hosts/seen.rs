@@ -59,6 +59,15 @@ fn status_tells_of_the_hosts_that_were_at_work() {
     assert!(!told.to_string().contains("host-y"), "too long ago: {told}");
     let ran = crowd.run(0, &["status"]).succeeds();
     ran.shows("HOST ").shows("host-z").shows("another");
+    let page = crowd.hosts[0].path("status.html");
+    crowd
+        .run(0, &["status", "--html", page.to_str().unwrap()])
+        .succeeds();
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, hosts) = page.split_once("id=\"hosts\"").expect("a table of hosts");
+    assert!(hosts.contains("<bdi>host-z</bdi>"), "{hosts}");
+    assert!(hosts.contains("</svg>another</span>"), "{hosts}");
+    assert!(!page.contains("host-y"), "too long ago: {page}");
     crowd
         .run(0, &["status", "--check"])
         .fails(75)
