@@ -201,7 +201,8 @@ const LONGEST_FUNCTION: usize = 60;
 /// Functions that are longer. None may be added.
 const LONG_FUNCTIONS: usize = 13;
 
-/// These print nothing and know no command line: they get values, and tell an `Observer`. Of
+/// These print nothing and read no command line: they get values (those of `provision` have their
+/// options for clap), and tell an `Observer`. Of
 /// `output` they know how text is made safe.
 const ENGINES: &[&str] = &[
     "check",

@@ -1,4 +1,5 @@
-//! The command line: clap definitions and help texts, nothing else.
+//! The command line: clap definitions and help texts, nothing else. What is said of a server or a
+//! mailbox has its options in `provision`.
 //!
 //! Man pages are generated from here, and completions answer from here: the name of a value says
 //! what may stand there (`QUEUE`, `ADDRESS`, `SERVER`, `INCOMING`, `OUTGOING`). First lines are

@@ -2,7 +2,8 @@
 //!
 //! `config` here is the whole of it, `values` has the checked texts; `cloud` knows which hosts and
 //! scopes follow from a login host, `permission` which permission opens what. A secret is a source
-//! (`secret_source`), read again at each use (`resolve_secret`).
+//! (`secret_source`), read again at each use (`resolve_secret`). `tree` has what each value does with
+//! itself, and the macro by which a mapping of the file is said once.
 //!
 //! Nothing here knows that there is a file. The derived `Deserialize` says which keys there are and
 //! what they are called; how a text of YAML is read, and where a mistake stands in it, is `crate::config`'s.

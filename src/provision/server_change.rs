@@ -54,7 +54,11 @@ impl ServerChange {
         match server {
             Entry::Incoming(server) => {
                 let others = self.outgoing.options().flag("--enabled", self.enabled);
-                refuse(others.first(), "outgoing", name)?;
+                let first = match (&self.outgoing.password.given, others.first()) {
+                    (Some(Given::Asked), Some("--password-stdin")) => Some("--set-password"),
+                    (_, first) => first,
+                };
+                refuse(first, "outgoing", name)?;
                 if self.of_both.client_id == Some(Change::Unset) {
                     return Err(Fault::usage("`--client-id` must not be empty").into());
                 }
