@@ -12,7 +12,7 @@ use crate::office::Office;
 use crate::shell;
 use crate::state::{
     Counter, Health, Incident, OutboxCounts, Rotation, RotationStep, SendingWait, SharingHost,
-    Store, Wait, WaitName,
+    Store, Wait,
 };
 use crate::wording::{clock, messages, span};
 use anyhow::Result;
@@ -104,25 +104,26 @@ impl<'a> Report<'a> {
         let at = Timestamp::now();
         let mut entries: Vec<_> = office.mailboxes().collect();
         entries.sort_by_key(|entry| entry.priority());
+        let keys: Vec<String> = entries
+            .iter()
+            .map(|entry| mailbox_key(entry.address.address.as_str()))
+            .collect();
         let visits = store.visits()?;
-        let line = |address: &'a str, queue: &'a str| {
-            let key = mailbox_key(address);
-            Ok(Line {
-                queue,
-                address,
-                health: store.health(&key)?,
-                wait: store.wait(WaitName::Mailbox(&key), at)?,
-                visited: visits.get(&key).copied(),
-            })
-        };
-        let entries = entries.iter();
+        let waits = store.mailbox_waits(at)?;
+        let health = store.health_of(keys.iter().map(String::as_str))?;
+        let lines = entries.iter().zip(&keys).map(|(entry, key)| Line {
+            queue: &entry.queue.name,
+            address: entry.address.address.as_str(),
+            health: health.get(key).cloned().unwrap_or_default(),
+            wait: waits.get(key).cloned(),
+            visited: visits.get(key).copied(),
+        });
+        let lines = lines.collect();
         let mut incidents = store.incidents()?;
         incidents.retain(|i| i.told_at.is_some() && i.closed_at.is_none());
         Ok(Report {
             at,
-            lines: entries
-                .map(|entry| line(entry.address.address.as_str(), &entry.queue.name))
-                .collect::<Result<_>>()?,
+            lines,
             outbox: store.outbox_counts()?,
             ends: expiry::of_servers(office),
             rotations: rotations(office, store)?,

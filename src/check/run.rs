@@ -190,18 +190,18 @@ fn refine_outage(checked: &mut [Checked], store: &Store) -> Result<()> {
     if mailboxes.len() < 2 {
         return Ok(());
     }
-    for one in &mut mailboxes {
-        let worked = store
-            .health(&mailbox_key(&one.name))?
-            .last_success
-            .is_some();
-        let down = one
-            .walk
-            .failed_at("mailbox")
-            .is_some_and(|err| imap::is_not_connected(err));
-        if !worked || !down {
-            return Ok(());
-        }
+    let is_down = |one: &mut Checked| {
+        let failed = one.walk.failed_at("mailbox");
+        failed.is_some_and(|err| imap::is_not_connected(err))
+    };
+    if !mailboxes.iter_mut().all(|one| is_down(one)) {
+        return Ok(());
+    }
+    let keys: Vec<String> = mailboxes.iter().map(|one| mailbox_key(&one.name)).collect();
+    let health = store.health_of(keys.iter().map(String::as_str))?;
+    let worked = |key: &String| health.get(key).is_some_and(|h| h.last_success.is_some());
+    if !keys.iter().all(worked) {
+        return Ok(());
     }
     for one in mailboxes {
         let though = "though mail was fetched from all of them before";

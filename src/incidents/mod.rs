@@ -172,8 +172,9 @@ impl<'a> Watch<'a> {
             .collect();
         let new = observed.seen.iter().filter(|seen| seen.messages > 0);
         mailboxes.extend(new.map(|seen| seen.mailbox.clone()));
+        let health = self.store.health_of(mailboxes.iter().map(String::as_str))?;
         for mailbox in mailboxes {
-            let health = self.store.health(&mailbox)?;
+            let health = health.get(&mailbox).cloned().unwrap_or_default();
             let left =
                 observed.configured.contains(&mailbox) && health.backlog + health.quarantined > 0;
             let why = left.then(|| words::messages(&health));

@@ -7,7 +7,7 @@
 //! has delivered, and nothing else.
 
 use super::Store;
-use super::db::{Error, Row, Sql, Tx, values};
+use super::db::{Error, Row, Sql};
 use super::ledger::{Epoch, FolderId, FolderRecord, uidvalidity};
 use crate::mail::RemoteId;
 use std::collections::HashMap;
@@ -124,50 +124,47 @@ impl Store {
     }
 }
 
-/// The cards of these mailboxes, of which one stands on each line.
-pub fn cards(tx: &Tx<'_>, mailboxes: &str) -> Result<HashMap<String, Card>, Error> {
-    let mut cards: HashMap<String, Card> = HashMap::new();
-    let mut note = |row: &Row<'_>| {
-        let card = cards.entry(row.get(0)?).or_insert_with(|| Card {
-            no_wait: Some(()),
-            no_interrupted: Some(()),
-            names: Some(Vec::new()),
-            folders: Vec::new(),
-        });
-        if row.get(1)? {
-            card.no_wait = None;
-        }
-        let Some(id) = row.get(2)? else {
-            return Ok(());
-        };
-        let is_open: bool = row.get(7)?;
-        if is_open {
-            card.no_interrupted = None;
-        }
-        let name: String = row.get(3)?;
-        card.names.get_or_insert_default().push(name.clone());
-        let is_unsettled: bool = row.get(8)?;
-        card.folders.push(FolderCard {
-            id,
-            name,
-            epoch: row.get(4)?,
-            settled: row.get::<i64>(5)? == 0,
-            mark: row.get(6)?,
-            start: row.get(9)?,
-            highest: Some(row.get(10)?),
-            has_left: Some(row.get(11)?),
-            nothing_due: (!is_open).then_some(()),
-            nothing_unsettled: (!is_unsettled).then_some(()),
-            is_opened: false,
-        });
-        Ok(())
+/// Takes note of a row of [`CARDS`].
+pub fn note(cards: &mut HashMap<String, Card>, row: &Row<'_>) -> Result<(), Error> {
+    let card = cards.entry(row.get(0)?).or_insert_with(|| Card {
+        no_wait: Some(()),
+        no_interrupted: Some(()),
+        names: Some(Vec::new()),
+        folders: Vec::new(),
+    });
+    if row.get(1)? {
+        card.no_wait = None;
+    }
+    let Some(id) = row.get(2)? else {
+        return Ok(());
     };
-    tx.rows::<(), ()>(&CARDS, &values![mailboxes, "\n"], |row| note(row))?;
-    Ok(cards)
+    let is_open: bool = row.get(7)?;
+    if is_open {
+        card.no_interrupted = None;
+    }
+    let name: String = row.get(3)?;
+    card.names.get_or_insert_default().push(name.clone());
+    let is_unsettled: bool = row.get(8)?;
+    card.folders.push(FolderCard {
+        id,
+        name,
+        epoch: row.get(4)?,
+        settled: row.get::<i64>(5)? == 0,
+        mark: row.get(6)?,
+        start: row.get(9)?,
+        highest: Some(row.get(10)?),
+        has_left: Some(row.get(11)?),
+        nothing_due: (!is_open).then_some(()),
+        nothing_unsettled: (!is_unsettled).then_some(()),
+        is_opened: false,
+    });
+    Ok(())
 }
 
-/// A row for each folder, and for each mailbox that has none. A mark by UIDs is a number.
-const CARDS: Sql = Sql::postgres(
+/// Of the mailboxes of these leases, a name on each line, those that a run holds: a row for each
+/// folder, and for each mailbox that has none. It is to see what stood there when the lease was got,
+/// so it comes after the claim, and not with it in one statement. A mark by UIDs is a number.
+pub const CARDS: Sql = Sql::postgres(
     "SELECT wanted.address,
             EXISTS (SELECT 1 FROM wait WHERE wait.key = 'mailbox ' || wanted.address),
             f.id, f.name, f.epoch, f.former, f.mark,
@@ -180,7 +177,9 @@ const CARDS: Sql = Sql::postgres(
             EXISTS (SELECT 1 FROM message m
                     WHERE m.folder = f.id AND m.epoch = f.epoch AND m.present = 0
                       AND m.remote = lpad(f.mark, 10, '0'))
-     FROM unnest(string_to_array(?1, ?2)) WITH ORDINALITY AS wanted (address, place)
+     FROM (SELECT substr(lease.name, length('fetch ') + 1) AS address
+           FROM unnest(string_to_array(?1, ?2)) AS own (name)
+           JOIN lease ON lease.name = own.name AND lease.holder = ?3) wanted
      LEFT JOIN folder f ON f.address = wanted.address
-     ORDER BY wanted.place, f.id",
+     ORDER BY f.id",
 );

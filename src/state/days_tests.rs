@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{Days, Recording};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
-use crate::state::history::{About, Arrived, Origin, Sent, write_arrived};
+use crate::state::history::{About, Arrived, Origin, Sent, receive_one};
 
 const RECORDING: Recording = Recording {
     days: Days(400),
@@ -24,9 +24,7 @@ fn receive(store: &Store, at: i64) {
         folder: "INBOX",
         recording: RECORDING,
     };
-    store
-        .transaction_in_passing(|tx| write_arrived(tx, &origin, [arrived].iter(), at))
-        .unwrap();
+    receive_one(store, arrived, &origin, at);
 }
 
 fn send(store: &Store, outcome: &'static str, at: i64) {

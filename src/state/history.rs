@@ -24,7 +24,7 @@ const ID: usize = 998;
 const WORDS: usize = 500;
 
 /// Seconds of a week.
-const WEEK: i64 = 7 * 86_400;
+pub(super) const WEEK: i64 = 7 * 86_400;
 
 /// So many rows are forgotten at once, that no other process waits long; a run takes [`ROUNDS`] such
 /// steps at most.
@@ -478,43 +478,6 @@ pub(super) fn about(row: &Row<'_>, column: usize) -> Result<About, Error> {
     }
 }
 
-/// Writes the rows of messages that are delivered, in the transaction that says so.
-pub(super) fn write_arrived<'a>(
-    tx: &mut Tx<'_>,
-    origin: &Origin<'_>,
-    arrived: impl Iterator<Item = &'a Arrived<'a>>,
-    now: i64,
-) -> Result<(), Error> {
-    const ARRIVED: Sql = Sql::both(
-        "INSERT INTO history (sent, at, week, author, sender, subject, queue, address, folder,
-                              message_id, size, sha256, place, delivery_id)
-         VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-    );
-    if !origin.recording.is_on() {
-        return Ok(());
-    }
-    let week = now.div_euclid(WEEK);
-    let rows = arrived.map(|arrived| {
-        let about = arrived.about;
-        values![
-            now,
-            week,
-            about.from.as_ref(),
-            about.sender.as_ref(),
-            about.subject.as_ref(),
-            origin.queue,
-            origin.address,
-            origin.folder,
-            about.message_id.as_ref(),
-            arrived.size,
-            about.sha256.as_ref(),
-            arrived.place,
-            arrived.delivery_id,
-        ]
-    });
-    tx.many_later(&ARRIVED, rows)
-}
-
 /// Writes the row of a message that was sent, or not, unless it was written before; a few that are old go in its place.
 pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), Error> {
     const SENT: Sql = Sql::both(
@@ -527,9 +490,11 @@ pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), E
     const THERE: Sql = Sql::both(
         "SELECT 1 FROM history WHERE week = ?1 AND message_id = ?2 AND at = ?3 AND sent = 1",
     );
-    const RECIPIENT: Sql = Sql::both(
+    const RECIPIENT: Sql = Sql::two(
         "INSERT INTO history_recipient (address, at, history) VALUES (?1, ?2, ?3)
          ON CONFLICT DO NOTHING",
+        "INSERT INTO history_recipient (address, at, history)
+         SELECT * FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[]) ON CONFLICT DO NOTHING",
     );
     let recording = sent.recording;
     if !recording.is_on() {
@@ -574,3 +539,6 @@ pub(super) fn write_sent(tx: &mut Tx<'_>, sent: &Sent, now: i64) -> Result<(), E
 #[cfg(test)]
 #[path = "history_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+pub(super) use tests::receive_one;

@@ -134,7 +134,11 @@ impl Store {
 
 /// Puts on record what changed.
 fn put(tx: &mut Tx<'_>, before: &[Incident], after: &[Incident]) -> Result<(), db::Error> {
-    const REMOVE: Sql = Sql::both("DELETE FROM incident WHERE kind = ?1 AND subject = ?2");
+    const REMOVE: Sql = Sql::two(
+        "DELETE FROM incident WHERE kind = ?1 AND subject = ?2",
+        "DELETE FROM incident USING unnest(?1::text[], ?2::text[]) AS r (kind, subject)
+         WHERE incident.kind = r.kind AND incident.subject = r.subject",
+    );
     const PUT: Sql = Sql::both(
         "INSERT INTO incident (kind, subject, opened_at, told_at, closed_at, unsent, tried_at,
                                reason, mailboxes)

@@ -13,7 +13,7 @@ mod share;
 
 pub use share::{Claimed, Due, Ended};
 
-use super::db::{Db, Durable, Error, Fence, Row, Sql, Tx, values};
+use super::db::{Db, Durable, Error, Fence, Row, Sql, Tx, Value, values};
 use super::failure;
 use super::moment::Moment;
 use super::names::LockName;
@@ -30,6 +30,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// A process that works says so again after this time.
 const SIGN_AGAIN: Duration = Duration::from_secs(15);
+
+/// Whoever claims many leases, one after the other, looks so often for sessions of holders that
+/// vanished: a mailbox that one of them keeps from it is passed over until then.
+const SWEEP_AGAIN: Duration = Duration::from_secs(2);
 
 /// A measurement of the database's clock that took longer is not used where there is a better one.
 const GOOD_MEASUREMENT: Duration = Duration::from_secs(2);
@@ -68,6 +72,8 @@ pub struct Held {
     config: OnceLock<String>,
     /// When this process last said that it works.
     signed: Mutex<Option<Moment>>,
+    /// When it last ended what holders that vanished are still at.
+    swept: Mutex<Option<Moment>>,
 }
 
 /// What is known of a lease of ours.
@@ -122,6 +128,7 @@ impl Leases {
             trouble: Mutex::default(),
             config: OnceLock::new(),
             signed: Mutex::default(),
+            swept: Mutex::default(),
         }))
     }
 
@@ -161,7 +168,7 @@ impl Leases {
             // Whose answer was lost may be ours.
             let again = tx.is_repeat() && !held.leases().contains_key(name);
             held.sign(tx)?;
-            match held.claim(tx, &one, again, None, 1)?.pop() {
+            match held.claim(tx, &one, again)? {
                 Some(ours) => Ok(Ok(ours)),
                 None => holder(tx, name).map(Err),
             }
@@ -294,6 +301,16 @@ struct Ours {
     before: Option<i64>,
 }
 
+/// A row of [`CLAIM`].
+fn ours(row: &Row<'_>) -> Result<Ours, Error> {
+    Ok(Ours {
+        number: row.get(0)?,
+        time: row.get(1)?,
+        name: row.get(2)?,
+        before: row.get(3)?,
+    })
+}
+
 /// What came of a claim.
 enum Claim {
     Ours(Lease),
@@ -332,37 +349,39 @@ impl Held {
         }
     }
 
-    /// Claims those of these leases that are free, in the order of their names, and so many at most:
-    /// all that are, or those that were claimed so long ago, in milliseconds. `again`: also what is
-    /// ours already.
-    fn claim(
-        &self,
-        tx: &mut Tx<'_>,
-        names: &Names<'_>,
+    /// Claims a lease if it is free; `again`: also if it is ours already.
+    fn claim(&self, tx: &mut Tx<'_>, name: &Names<'_>, again: bool) -> Result<Option<Ours>, Error> {
+        self.end_sessions(tx, name)?;
+        tx.row(&CLAIM, &self.claims(name, again, None, 1), ours)
+    }
+
+    /// Ends what holders that vanished are still at.
+    fn end_sessions(&self, tx: &mut Tx<'_>, names: &Names<'_>) -> Result<(), Error> {
+        let Names { text, separator } = *names;
+        let (run, period) = (&self.run.id, millis(self.period));
+        tx.later(&END_SESSIONS, &values![text, run, period, separator])
+    }
+
+    /// The values of [`CLAIM`]: of these leases those that are free, in their order, and so many at
+    /// most: all that are, or those that were claimed so long ago, in milliseconds. `again`: also what
+    /// is ours already.
+    fn claims<'v>(
+        &'v self,
+        names: &Names<'v>,
         again: bool,
         every: Option<i64>,
         most: u64,
-    ) -> Result<Vec<Ours>, Error> {
+    ) -> [Value<'v>; 7] {
         let Names { text, separator } = *names;
-        let (run, period) = (&self.run.id, millis(self.period));
-        tx.later(&END_SESSIONS, &values![text, run, period, separator])?;
-        let values = values![
+        values![
             text,
-            run,
-            period,
+            &self.run.id,
+            millis(self.period),
             again,
             separator,
             every.unwrap_or(0),
             most
-        ];
-        tx.rows(&CLAIM, &values, |row| {
-            Ok(Ours {
-                number: row.get(0)?,
-                time: row.get(1)?,
-                name: row.get(2)?,
-                before: row.get(3)?,
-            })
-        })
+        ]
     }
 
     /// Notes the database's time, which an answer brought to what was sent then.

@@ -5,7 +5,7 @@
 //! whose row says `failed` are tried again.
 
 use super::db::{Error, Reader, Row, Sql, Tx, values};
-use super::history::{self, About, Arrived, Origin};
+use super::history::{self, About};
 use super::{Lock, Locks, Store};
 use crate::digest::sha256;
 use crate::mail::RemoteId;
@@ -318,10 +318,19 @@ impl Store {
             "SELECT remote, state FROM message
              WHERE folder = ?1 AND epoch = ?2 AND remote BETWEEN ?3 AND ?4",
         );
-        const REMEMBERED: Sql =
-            Sql::both("SELECT state FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3");
-        const FORGOTTEN: Sql =
-            Sql::both("SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2");
+        const REMEMBERED: Sql = Sql::two(
+            "SELECT state FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+            "SELECT m.state, r.number
+             FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[]) WITH ORDINALITY
+                  AS r (folder, epoch, remote, number)
+             JOIN message m ON m.folder = r.folder AND m.epoch = r.epoch AND m.remote = r.remote",
+        );
+        const FORGOTTEN: Sql = Sql::two(
+            "SELECT 1 FROM forgotten_id WHERE folder = ?1 AND digest = ?2",
+            "SELECT r.number
+             FROM unnest(?1::bigint[], ?2::bigint[]) WITH ORDINALITY AS r (folder, digest, number)
+             JOIN forgotten_id f ON f.folder = r.folder AND f.digest = r.digest",
+        );
         let bounds = (listed.iter().min(), listed.iter().max());
         if let (Some(first), Some(last)) = bounds
             && first.ascends()
@@ -458,13 +467,28 @@ impl Store {
         messages: &[StagedRecord],
         now: i64,
     ) -> Result<()> {
-        const STAGE: Sql = Sql::both(
+        // The last one counts of those that are there twice, as it does one after the other.
+        const STAGE: Sql = Sql::two(
             "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, about,
                                   changed_at)
              VALUES (?1, ?2, ?3, 'staged', ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (folder, epoch, remote) DO UPDATE
              SET state = 'staged', intent = ?4, fingerprint = ?5, size = ?6, about = ?7,
                  changed_at = ?8
+             WHERE message.state <> 'delivered'",
+            "INSERT INTO message (folder, epoch, remote, state, intent, fingerprint, size, about,
+                                  changed_at)
+             SELECT folder, epoch, remote, 'staged', intent, fingerprint, size, about, changed_at
+             FROM (SELECT DISTINCT ON (folder, epoch, remote) *
+                   FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[], ?4::text[], ?5::bytea[],
+                               ?6::bigint[], ?7::text[], ?8::bigint[]) WITH ORDINALITY
+                        AS r (folder, epoch, remote, intent, fingerprint, size, about, changed_at,
+                              number)
+                   ORDER BY folder, epoch, remote, number DESC) r
+             ORDER BY number
+             ON CONFLICT (folder, epoch, remote) DO UPDATE
+             SET state = 'staged', intent = excluded.intent, fingerprint = excluded.fingerprint,
+                 size = excluded.size, about = excluded.about, changed_at = excluded.changed_at
              WHERE message.state <> 'delivered'",
         );
         let abouts: Vec<String> = messages
@@ -492,45 +516,6 @@ impl Store {
                 ]
             });
             tx.many_later(&STAGE, rows)
-        })
-    }
-
-    /// Puts on record, durably, that these are delivered, and what is to be done on the server;
-    /// the folder's count and the history, of what is from `origin`, go with them.
-    pub fn delivered<'a>(
-        &self,
-        folder: FolderId,
-        epoch: Epoch,
-        messages: &[(&'a RemoteId, Arrived<'a>)],
-        after: &AfterFetch,
-        origin: &Origin<'_>,
-        now: i64,
-    ) -> Result<()> {
-        const DELIVERED: Sql = Sql::both(
-            "UPDATE message SET state = 'delivered', intent = NULL, reason = NULL,
-                    attempts = 0, next_attempt = NULL, about = NULL, settle = ?4, delivered_to = ?5,
-                    changed_at = ?6
-             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'
-             RETURNING 1",
-        );
-        const COUNT: Sql = Sql::both(
-            "UPDATE folder SET delivered = delivered + ?2,
-                    delivered_at = CASE WHEN delivered_at > ?3 THEN delivered_at ELSE ?3 END
-             WHERE id = ?1",
-        );
-        let settle = (*after != AfterFetch::Keep).then(|| after.to_string());
-        self.fact(|tx| {
-            let rows = messages.iter().map(|(remote, arrived)| {
-                values![folder, epoch, *remote, settle.as_ref(), arrived.place, now]
-            });
-            let changed = tx.row_of_each(&DELIVERED, rows, |_| Ok(()))?;
-            let count = changed.iter().flatten().count() as u64;
-            if count > 0 {
-                tx.later(&COUNT, &values![folder, count, now])?;
-            }
-            let new = messages.iter().zip(&changed);
-            let new = new.filter(|(_, changed)| changed.is_some());
-            history::write_arrived(tx, origin, new.map(|((_, arrived), _)| arrived), now)
         })
     }
 
@@ -724,9 +709,14 @@ impl Store {
         ids: &[RemoteId],
         left: bool,
     ) -> Result<()> {
-        const SETTLED: Sql = Sql::both(
+        const SETTLED: Sql = Sql::two(
             "UPDATE message SET settle = NULL, present = ?4, next_attempt = NULL, reason = NULL
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
+            "UPDATE message m
+             SET settle = NULL, present = r.present, next_attempt = NULL, reason = NULL
+             FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[], ?4::bigint[])
+                  AS r (folder, epoch, remote, present)
+             WHERE m.folder = r.folder AND m.epoch = r.epoch AND m.remote = r.remote",
         );
         self.fact(|tx| {
             let rows = ids.iter().map(|id| values![folder, epoch, id, !left]);
@@ -769,8 +759,10 @@ impl Store {
                                               AND m.remote = lpad(f.mark, 10, '0')) LIMIT 10000)
              RETURNING folder, remote",
         );
-        const KEEP: Sql = Sql::both(
+        const KEEP: Sql = Sql::two(
             "INSERT INTO forgotten_id (folder, digest) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            "INSERT INTO forgotten_id (folder, digest)
+             SELECT * FROM unnest(?1::bigint[], ?2::bigint[]) ON CONFLICT DO NOTHING",
         );
         if let Locks::Leases(leases) = &self.locks {
             leases.tidy()?;
@@ -800,9 +792,15 @@ impl Store {
         ids: &[RemoteId],
         now: i64,
     ) -> Result<()> {
-        const PUT_BACK: Sql = Sql::both(
+        const PUT_BACK: Sql = Sql::two(
             "INSERT INTO message (folder, epoch, remote, state, next_attempt, reason, changed_at)
              VALUES (?1, ?2, ?3, 'failed', 0, 'found by an audit', ?4)
+             ON CONFLICT (folder, epoch, remote) DO NOTHING",
+            "INSERT INTO message (folder, epoch, remote, state, next_attempt, reason, changed_at)
+             SELECT folder, epoch, remote, 'failed', 0, 'found by an audit', changed_at
+             FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[], ?4::bigint[]) WITH ORDINALITY
+                  AS r (folder, epoch, remote, changed_at, number)
+             ORDER BY number
              ON CONFLICT (folder, epoch, remote) DO NOTHING",
         );
         if ids.is_empty() {
@@ -849,12 +847,25 @@ pub(super) fn skip(
     messages: &[SkippedRecord],
     now: i64,
 ) -> Result<u64, Error> {
-    const SKIP: Sql = Sql::both(
+    const SKIP: Sql = Sql::two(
         "INSERT INTO message (folder, epoch, remote, state, fingerprint, received, changed_at)
          VALUES (?1, ?2, ?3, 'skipped', ?4, ?5, ?6)
          ON CONFLICT (folder, epoch, remote) DO UPDATE
          SET state = 'skipped', intent = NULL, reason = NULL, next_attempt = NULL,
              fingerprint = ?4, received = ?5, changed_at = ?6
+         WHERE message.state = 'failed'",
+        "INSERT INTO message (folder, epoch, remote, state, fingerprint, received, changed_at)
+         SELECT folder, epoch, remote, 'skipped', fingerprint, received, changed_at
+         FROM (SELECT DISTINCT ON (folder, epoch, remote) *
+               FROM unnest(?1::bigint[], ?2::bigint[], ?3::text[], ?4::bytea[], ?5::bigint[],
+                           ?6::bigint[]) WITH ORDINALITY
+                    AS r (folder, epoch, remote, fingerprint, received, changed_at, number)
+               ORDER BY folder, epoch, remote, number) r
+         ORDER BY number
+         ON CONFLICT (folder, epoch, remote) DO UPDATE
+         SET state = 'skipped', intent = NULL, reason = NULL, next_attempt = NULL,
+             fingerprint = excluded.fingerprint, received = excluded.received,
+             changed_at = excluded.changed_at
          WHERE message.state = 'failed'",
     );
     let rows = messages.iter().map(|message| {

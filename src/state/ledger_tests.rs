@@ -5,6 +5,7 @@ use crate::model::{Days, Recording};
 use crate::state::db::statements;
 use crate::state::engines_tests::{Engine, on_both};
 use crate::state::former::RECEIVED_ALIKE;
+use crate::state::{Arrived, Origin};
 use crate::state::{Health, Ran};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};

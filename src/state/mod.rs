@@ -12,6 +12,7 @@ mod checkup;
 mod counters;
 mod days;
 mod db;
+mod delivered;
 mod disk;
 #[cfg(test)]
 pub(crate) mod engines_tests;

@@ -123,6 +123,8 @@ pub enum WaitName<'a> {
 impl WaitName<'_> {
     /// The first words of each that is about tokens. A subject follows.
     pub const OF_TOKENS: [&'static str; 3] = ["token ", "token failed ", "password refused "];
+    /// The first word of [`WaitName::Mailbox`]. The mailbox follows.
+    pub const OF_A_MAILBOX: &'static str = "mailbox ";
     /// The first word of [`WaitName::Sending`]. A sender follows.
     pub const OF_SENDING: &'static str = "sending ";
 
@@ -142,7 +144,7 @@ impl fmt::Display for WaitName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [sign_in, failed, refused] = WaitName::OF_TOKENS;
         match self {
-            WaitName::Mailbox(mailbox) => write!(f, "mailbox {mailbox}"),
+            WaitName::Mailbox(mailbox) => write!(f, "{}{mailbox}", WaitName::OF_A_MAILBOX),
             WaitName::Sending(sender) => write!(f, "{}{sender}", WaitName::OF_SENDING),
             WaitName::Destination(place) => write!(f, "delivery {place}"),
             WaitName::SignIn(key) => write!(f, "{sign_in}{}", key.subject()),

@@ -119,10 +119,14 @@ impl Store {
              WHERE COALESCE(access_token, refresh_token) IS NOT NULL ORDER BY key",
         );
         // One that was replaced meanwhile stays: it has the key of who replaced it.
-        const REPLACE: Sql = Sql::both(
+        const REPLACE: Sql = Sql::two(
             "UPDATE token SET access_token = CASE WHEN access_token IS NOT NULL THEN ?3 END,
                     refresh_token = CASE WHEN refresh_token IS NOT NULL THEN ?3 END
              WHERE key = ?1 AND COALESCE(access_token, refresh_token) = ?2",
+            "UPDATE token SET access_token = CASE WHEN access_token IS NOT NULL THEN r.new END,
+                    refresh_token = CASE WHEN refresh_token IS NOT NULL THEN r.new END
+             FROM unnest(?1::text[], ?2::text[], ?3::text[]) AS r (key, old, new)
+             WHERE token.key = r.key AND COALESCE(access_token, refresh_token) = r.old",
         );
         self.seal.check_first()?;
         let sealed: Vec<(String, String)> =
@@ -276,7 +280,11 @@ impl Store {
     /// Forgets every token whose key begins with this text, where it may be outside, and the
     /// waits and failures of its subject; gives the number of tokens.
     pub fn forget_tokens(&self, beginning: &str) -> Result<usize> {
-        const WAITS: Sql = Sql::both("DELETE FROM wait WHERE substr(key, 1, length(?1)) = ?1");
+        const WAITS: Sql = Sql::two(
+            "DELETE FROM wait WHERE substr(key, 1, length(?1)) = ?1",
+            "DELETE FROM wait USING unnest(?1::text[]) AS r (beginning)
+             WHERE substr(key, 1, length(beginning)) = beginning",
+        );
         const TRACES: Sql =
             Sql::both("DELETE FROM token_trace WHERE substr(key, 1, length(?1)) = ?1");
         const TOKENS: Sql = Sql::both("DELETE FROM token WHERE substr(key, 1, length(?1)) = ?1");

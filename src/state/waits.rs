@@ -6,6 +6,7 @@ use super::{Store, WaitName};
 use crate::fault::{Cause, Fault};
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// No wait that is kept is longer, in milliseconds; one that seems so is of a clock that was
@@ -94,6 +95,30 @@ impl Store {
 
     /// All waits of senders that still hold.
     pub fn sending_waits(&self, now: Timestamp) -> Result<Vec<SendingWait>> {
+        let waits = self.waits(now)?.into_iter().filter_map(|(key, wait)| {
+            let sender = key.strip_prefix(WaitName::OF_SENDING)?;
+            // A server's name may hold a space, a user's does not.
+            let (server, user) = sender.rsplit_once(' ')?;
+            Some(SendingWait {
+                server: server.to_owned(),
+                user: user.to_owned(),
+                wait,
+            })
+        });
+        Ok(waits.collect())
+    }
+
+    /// All waits of mailboxes (in lower case) that still hold.
+    pub fn mailbox_waits(&self, now: Timestamp) -> Result<HashMap<String, Wait>> {
+        let waits = self.waits(now)?.into_iter().filter_map(|(key, wait)| {
+            let mailbox = key.strip_prefix(WaitName::OF_A_MAILBOX)?;
+            Some((mailbox.to_owned(), wait))
+        });
+        Ok(waits.collect())
+    }
+
+    /// All waits that still hold, with what each is called.
+    fn waits(&self, now: Timestamp) -> Result<Vec<(String, Wait)>> {
         const WAITS: Sql =
             Sql::both("SELECT key, until, reason FROM wait WHERE until > ?1 AND until <= ?2");
         let now = now.as_millisecond();
@@ -102,19 +127,10 @@ impl Store {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
         })?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(key, until, reason)| {
-                let sender = key.strip_prefix(WaitName::OF_SENDING)?;
-                // A server's name may hold a space, a user's does not.
-                let (server, user) = sender.rsplit_once(' ')?;
-                let until = Timestamp::from_millisecond(until).ok()?;
-                Some(SendingWait {
-                    server: server.to_owned(),
-                    user: user.to_owned(),
-                    wait: Wait { until, reason },
-                })
-            })
-            .collect())
+        let waits = rows.into_iter().filter_map(|(key, until, reason)| {
+            let until = Timestamp::from_millisecond(until).ok()?;
+            Some((key, Wait { until, reason }))
+        });
+        Ok(waits.collect())
     }
 }

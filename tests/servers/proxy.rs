@@ -222,6 +222,88 @@ impl Line {
     }
 }
 
+/// A line to a server that is far away, and how often somebody waited for it. Ends with the process.
+pub struct Far {
+    pub port: u16,
+    trips: Arc<AtomicU64>,
+}
+
+impl Far {
+    /// Listens on a free port, and passes each connection on to `port`. Every octet takes `delay` in
+    /// each direction.
+    pub fn to(port: u16, delay: Duration) -> Far {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = Far {
+            port: listener.local_addr().unwrap().port(),
+            trips: Arc::default(),
+        };
+        let trips = Arc::clone(&far.trips);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else {
+                    continue;
+                };
+                // What comes from here once it has an answer is another trip.
+                let answered = Arc::new(AtomicBool::new(true));
+                let (trips, told) = (Arc::clone(&trips), Arc::clone(&answered));
+                let asks = move || {
+                    trips.fetch_add(u64::from(told.swap(false, SeqCst)), SeqCst);
+                };
+                carry(&client, &server, delay, asks, || ());
+                carry(
+                    &server,
+                    &client,
+                    delay,
+                    || (),
+                    move || answered.store(true, SeqCst),
+                );
+            }
+        });
+        far
+    }
+
+    /// So often something was sent that had waited for an answer, or was the first.
+    pub fn trips(&self) -> u64 {
+        self.trips.load(SeqCst)
+    }
+}
+
+/// Passes one direction on in two threads, one that reads and one that waits and writes; tells of
+/// each piece that came, and that is about to be passed on.
+fn carry(
+    from: &TcpStream,
+    to: &TcpStream,
+    delay: Duration,
+    came: impl Fn() + Send + 'static,
+    goes: impl Fn() + Send + 'static,
+) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    to.set_nodelay(true).ok();
+    let (sender, receiver) = mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            came();
+            if sender
+                .send((Instant::now(), buffer[..count].to_vec()))
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        for (came, octets) in receiver {
+            std::thread::sleep((came + delay).saturating_duration_since(Instant::now()));
+            goes();
+            if to.write_all(&octets).is_err() {
+                break;
+            }
+        }
+        to.shutdown(Shutdown::Write).ok();
+    });
+}
+
 /// Listens on a free port, and passes each connection on to `port`, but nothing while it is frozen.
 /// Ends with the process.
 pub fn freezing(port: u16) -> (u16, Arc<AtomicBool>) {

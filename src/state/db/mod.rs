@@ -1,7 +1,8 @@
 //! The database as the rest of `state` sees it: statements with values in, rows out.
 //!
 //! There are two drivers, SQLite and PostgreSQL. A statement is written in what they have in
-//! common; where they part it has a second text. What is SQLite's own (the file, the log beside it,
+//! common; where they part it has a second text. So has each that is run with many rows of values:
+//! SQLite is as fast with one after the other, and PostgreSQL is not. What is SQLite's own (the file, the log beside it,
 //! an index that is made when it is needed) and PostgreSQL's own (hosts, connections, time-outs,
 //! tries that are repeated) is in the drivers, and the tables are in [`super::schema`].
 
@@ -44,7 +45,9 @@ impl<'t> Sql<'t> {
         Sql::two(text, "")
     }
 
-    /// One that does the same in both, in other words.
+    /// One that does the same in both, in other words. With many rows of values ([`Tx::many`],
+    /// [`Reader::row_of_each`]) the text of SQLite is about one of them, and that of PostgreSQL about
+    /// all: each value is an array there, of which `unnest` makes rows.
     pub const fn two(sqlite: &'t str, postgres: &'t str) -> Sql<'t> {
         Sql { sqlite, postgres }
     }
@@ -219,7 +222,9 @@ impl Reader<'_> {
         Ok(self.row(sql, values, |_| Ok(()))?.is_some())
     }
 
-    /// For each of many values of one statement, what `of` makes of the first row, if there is one.
+    /// For each of many rows of values of one statement ([`Sql::two`]), what `of` makes of the row that
+    /// it gives, if there is one. The last column that PostgreSQL gives is the number of the values,
+    /// from 1 on (`WITH ORDINALITY`).
     pub fn row_of_each<'v, T, const N: usize>(
         &self,
         sql: &Sql,
@@ -262,7 +267,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Runs one statement with many values; gives the number of rows that all changed.
+    /// Runs one statement with many rows of values ([`Sql::two`]); gives the number of rows that all
+    /// changed.
     pub fn many<'v, const N: usize>(
         &mut self,
         sql: &Sql,
@@ -274,7 +280,7 @@ impl Tx<'_> {
         }
     }
 
-    /// As [`Tx::later`], of one statement with many values.
+    /// As [`Tx::later`], of one statement with many rows of values ([`Sql::two`]).
     pub fn many_later<'v, const N: usize>(
         &mut self,
         sql: &Sql,
@@ -283,6 +289,26 @@ impl Tx<'_> {
         match &self.0 {
             Reader::Sqlite(reader) => reader.many(sql, many).map(drop),
             Reader::Postgres(session) => session.many_later(sql, many),
+        }
+    }
+
+    /// Asks the last statements of the transaction, which is committed with them in PostgreSQL:
+    /// nothing more can be asked, and what `of` fails for is not undone. `of` gets each row with the
+    /// place of its statement.
+    pub fn last(
+        &mut self,
+        all: &[(&Sql<'_>, &[Value<'_>])],
+        of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Reader::Sqlite(reader) => {
+                all.iter()
+                    .enumerate()
+                    .try_for_each(|(number, (sql, values))| {
+                        reader.rows(sql, values, |row| of(number, row))
+                    })
+            }
+            Reader::Postgres(session) => session.last(all, of),
         }
     }
 
@@ -313,6 +339,11 @@ impl Tx<'_> {
             Reader::Sqlite(_) => 1,
             Reader::Postgres(_) => (postgres::MOST_VALUES / columns.max(1)).clamp(1, 500),
         }
+    }
+
+    /// True where each answer is a way to a server and back.
+    pub fn is_far(&self) -> bool {
+        matches!(self.0, Reader::Postgres(_))
     }
 
     /// From here to its end, no other transaction is between these lines that names the same. In

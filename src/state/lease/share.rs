@@ -4,11 +4,11 @@
 //! When a mailbox was claimed last stays in its lease. So no host needs to know of any other: the next
 //! one that looks sees what is due, and of what several claim at the same moment each gets a part.
 
-use super::super::card::{Card, cards};
+use super::super::card::{CARDS, Card, note};
 use super::super::health::{Ran, write_runs};
 use super::super::lock::{Lock, Locks};
 use super::super::{LockName, Store};
-use super::{Error, Held, Leases, Names, Ours, millis, write};
+use super::{CLAIM, Error, Held, Leases, Names, Ours, SWEEP_AGAIN, lock, millis, ours, write};
 use crate::state::db::{Durable, Sql, Tx, values};
 use crate::state::moment::Moment;
 use anyhow::Result;
@@ -125,15 +125,19 @@ impl Leases {
         let held = &self.0;
         let looked = |tx: &mut Tx<'_>| {
             held.sign(tx)?;
-            tx.rows::<_, Vec<_>>(&LOOK, &values![names, SEPARATOR, millis(every)], |row| {
+            let mut due = Vec::new();
+            let values = values![names, SEPARATOR, millis(every)];
+            tx.last(&[(&LOOK, &values)], &mut |_, row| {
                 let place: i64 = row.get(0)?;
                 let ago: Option<i64> = row.get(1)?;
-                let due = Due {
+                let one = Due {
                     index: usize::try_from(place - 1).unwrap_or_default(),
                     ago: ago.map(|ago| u64::try_from(ago).unwrap_or_default()),
                 };
-                Ok((due, row.get::<bool>(2)?))
-            })
+                due.push((one, row.get::<bool>(2)?));
+                Ok(())
+            })?;
+            Ok(due)
         };
         let due: Vec<(Due, bool)> = write(&held.db, Durable::InPassing, looked)?;
         held.has_signed();
@@ -224,14 +228,34 @@ impl Held {
             separator: SEPARATOR,
         };
         let again = tx.is_repeat();
-        let ours = self.claim(tx, &names, again, Some(millis(every)), most as u64)?;
-        let is_ours = |mailbox: &&String| ours.iter().any(|own| own.name == name(mailbox));
-        let of_ours: Vec<&str> = free.iter().filter(is_ours).map(String::as_str).collect();
-        let cards = match of_ours.is_empty() {
-            true => HashMap::new(),
-            false => cards(tx, &of_ours.join(SEPARATOR))?,
-        };
-        Ok((ours, cards))
+        if self.sweeps() || again {
+            self.end_sessions(tx, &names)?;
+        }
+        let claims = self.claims(&names, again, Some(millis(every)), most as u64);
+        let of_ours = values![names.text, SEPARATOR, &self.run.id];
+        let (mut claimed, mut cards) = (Vec::new(), HashMap::new());
+        tx.last(
+            &[(&CLAIM, &claims), (&CARDS, &of_ours)],
+            &mut |number, row| match number {
+                0 => {
+                    claimed.push(ours(row)?);
+                    Ok(())
+                }
+                _ => note(&mut cards, row),
+            },
+        )?;
+        Ok((claimed, cards))
+    }
+
+    /// True where it is time to look for sessions of holders that vanished.
+    fn sweeps(&self) -> bool {
+        let mut swept = lock(&self.swept);
+        let is_recent = |at: &Moment| at.elapsed() < SWEEP_AGAIN;
+        if swept.as_ref().is_some_and(is_recent) {
+            return false;
+        }
+        *swept = Some(Moment::now());
+        true
     }
 
     /// Lets others have what is over, and says how it went.
@@ -242,15 +266,13 @@ impl Held {
         let runs = || ended.iter().filter_map(|one| one.ran.as_ref());
         let messages: u64 = runs().map(|ran| ran.fetched).sum();
         let visited = ended.iter().filter(|one| one.was_visited).count();
-        // This row first and then the leases in their order, as the heartbeat does: neither waits
-        // for a row that the other one has changed before it.
+        // This row first and then the leases in the order of their names, as the heartbeat does:
+        // neither waits for a row that the other one has changed before it.
         let count = values![&self.run.id, visited as u64, messages];
         tx.later(&COUNT, &count)?;
-        let mut all: Vec<&Ended> = ended.iter().collect();
-        all.sort_by_key(|one| &one.claimed.mailbox);
-        let fences = all
+        let fences = ended
             .iter()
-            .filter_map(|one| Some((*one, one.claimed.lock.fence()?)));
+            .filter_map(|one| Some((one, one.claimed.lock.fence()?)));
         let over = fences.map(|(one, fence)| {
             let before = one.claimed.before;
             values![&fence.name, fence.number, one.was_visited, before]
@@ -296,8 +318,14 @@ const KNOW_ALL: Sql = Sql::postgres(
 /// As [`super::RELEASE`]; one that was not visited is as if it had not been claimed.
 const END: Sql = Sql::postgres(
     "UPDATE lease SET holder = NULL, until = '-infinity',
-            claimed_at = CASE WHEN ?3 <> 0 THEN claimed_at ELSE to_timestamp(?4 / 1000000.0) END
-     WHERE name = ?1 AND fence = ?2",
+            claimed_at = CASE WHEN own.was_visited <> 0 THEN lease.claimed_at
+                              ELSE to_timestamp(own.before / 1000000.0) END
+     FROM (SELECT lease.name, r.was_visited, r.before
+           FROM unnest(?1::text[], ?2::bigint[], ?3::bigint[], ?4::bigint[])
+                AS r (name, fence, was_visited, before)
+           JOIN lease ON lease.name = r.name AND lease.fence = r.fence
+           ORDER BY lease.name FOR UPDATE OF lease) own
+     WHERE lease.name = own.name",
 );
 
 const COUNT: Sql = Sql::postgres(

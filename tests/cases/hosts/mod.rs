@@ -6,6 +6,7 @@
 //! delivered to, and the stand-in of Microsoft 365.
 
 mod campaigns;
+mod costs;
 mod places;
 mod seen;
 mod sharing;

@@ -74,9 +74,9 @@ impl Db {
         mut work: impl FnMut(&mut Tx<'_>) -> Result<T, AnyError>,
     ) -> Result<T, AnyError> {
         self.tried(|connection, is_repeat| {
-            let session = Session::begin(connection, durable, self.place.wait, is_repeat);
+            let session = Session::begin(connection, durable, fence, self.place.wait, is_repeat);
             let done = work(&mut Tx(Reader::Postgres(&session)))
-                .and_then(|value| session.commit(fence).map(|()| value));
+                .and_then(|value| session.commit().map(|()| value));
             if done.is_err() {
                 session.undo();
             }

@@ -67,25 +67,88 @@ pub fn text(sql: &Sql) -> Rc<str> {
     sql.postgres.replace('?', "$").into()
 }
 
-/// A value on its way.
+/// A value on its way, or a column of many rows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Param {
     Null,
     Int(i64),
     Text(String),
     Blob(Vec<u8>),
+    Ints(Vec<Option<i64>>),
+    Texts(Vec<Option<String>>),
+    Blobs(Vec<Option<Vec<u8>>>),
 }
 
-pub fn params(values: &[Value<'_>]) -> Vec<Param> {
-    let param = |value: &Value<'_>| match value {
+fn param(value: &Value<'_>) -> Param {
+    match value {
         Value::Null => Param::Null,
         Value::Int(value) => Param::Int(*value),
         // The server has no zero octet in a text.
         Value::Text(text) => Param::Text(text.replace('\0', "\u{fffd}")),
         Value::Id(id) => Param::Text(text_of_id(id).replace('\0', "\u{fffd}")),
         Value::Blob(octets) => Param::Blob(octets.to_vec()),
-    };
+    }
+}
+
+pub fn params(values: &[Value<'_>]) -> Vec<Param> {
     values.iter().map(param).collect()
+}
+
+/// Many rows of values for one statement, each column of which is an array.
+pub struct Columns {
+    rows: usize,
+    columns: Vec<Param>,
+}
+
+impl Columns {
+    /// The next rows, so many at most; `None`: there are no more.
+    pub fn of<'v, const N: usize>(
+        many: &mut impl Iterator<Item = [Value<'v>; N]>,
+        most: usize,
+    ) -> Result<Option<Columns>, Error> {
+        let mut all = Columns {
+            rows: 0,
+            columns: vec![Param::Null; N],
+        };
+        for values in many.take(most) {
+            for (column, value) in all.columns.iter_mut().zip(&values) {
+                put(column, all.rows, param(value))?;
+            }
+            all.rows += 1;
+        }
+        Ok((all.rows > 0).then_some(all))
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub fn params(self) -> Vec<Param> {
+        self.columns
+    }
+}
+
+/// Puts a value behind the `rows` that a column has. One of which all are NULL is so itself: `unnest`
+/// makes it as long as the others.
+fn put(column: &mut Param, rows: usize, value: Param) -> Result<(), Error> {
+    if let Param::Null = column {
+        *column = match &value {
+            Param::Null => return Ok(()),
+            Param::Int(_) => Param::Ints(vec![None; rows]),
+            Param::Text(_) => Param::Texts(vec![None; rows]),
+            _ => Param::Blobs(vec![None; rows]),
+        };
+    }
+    match (column, value) {
+        (Param::Ints(all), Param::Null) => all.push(None),
+        (Param::Ints(all), Param::Int(value)) => all.push(Some(value)),
+        (Param::Texts(all), Param::Null) => all.push(None),
+        (Param::Texts(all), Param::Text(value)) => all.push(Some(value)),
+        (Param::Blobs(all), Param::Null) => all.push(None),
+        (Param::Blobs(all), Param::Blob(value)) => all.push(Some(value)),
+        _ => return Err(Error::Spoilt("values of one column differ".to_owned())),
+    }
+    Ok(())
 }
 
 fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
@@ -95,6 +158,9 @@ fn typed(params: &[Param]) -> Vec<(&(dyn ToSql + Sync), Type)> {
         Param::Int(_) => Type::INT8,
         Param::Text(_) => Type::TEXT,
         Param::Blob(_) => Type::BYTEA,
+        Param::Ints(_) => Type::INT8_ARRAY,
+        Param::Texts(_) => Type::TEXT_ARRAY,
+        Param::Blobs(_) => Type::BYTEA_ARRAY,
     };
     params
         .iter()
@@ -111,6 +177,9 @@ impl ToSql for Param {
             Param::Int(value) => value.to_sql(ty, out),
             Param::Text(text) => text.as_str().to_sql(ty, out),
             Param::Blob(octets) => octets.as_slice().to_sql(ty, out),
+            Param::Ints(all) => all.to_sql(ty, out),
+            Param::Texts(all) => all.to_sql(ty, out),
+            Param::Blobs(all) => all.to_sql(ty, out),
         }
     }
 

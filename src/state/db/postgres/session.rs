@@ -2,17 +2,18 @@
 
 use super::super::{Durable, Error, Fence, Row, Sql, Value};
 use super::connection::{Connection, Door};
-use super::request::{Answer, Request, params, text};
+use super::request::{Answer, Columns, Request, params, text};
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::time::Duration;
 
 /// Values of one statement at most: the wire counts them in 16 bits.
 pub const MOST_VALUES: usize = 30_000;
 
-/// So many statements are sent before their answers are waited for: those of a batch of a thousand
-/// messages, with what begins and ends their transaction.
-const TOGETHER: usize = 1_100;
+/// So many statements are sent before their answers are waited for.
+const TOGETHER: usize = 1_000;
+
+/// One statement has so many rows of values at most: those of a batch of messages.
+const ROWS: usize = 1_000;
 
 /// How long a statement waits for a row that another transaction has changed. That one is soon
 /// over, or its process is gone.
@@ -29,6 +30,8 @@ pub struct Session<'c> {
     waiting: RefCell<Vec<Request>>,
     /// Something was sent.
     began: Cell<bool>,
+    /// What the transaction ends with; `None` once it has.
+    end: Cell<Option<Vec<Request>>>,
     is_repeat: bool,
 }
 
@@ -39,14 +42,17 @@ impl<'c> Session<'c> {
             connection,
             waiting: RefCell::default(),
             began: Cell::new(false),
+            end: Cell::default(),
             is_repeat: false,
         }
     }
 
-    /// All of them in a transaction, of which no statement takes longer than `wait`.
+    /// All of them in a transaction, of which no statement takes longer than `wait`; before it ends,
+    /// the fence is looked at.
     pub fn begin(
         connection: &'c Connection,
         durable: Durable,
+        fence: Option<&Fence>,
         wait: Duration,
         is_repeat: bool,
     ) -> Session<'c> {
@@ -60,27 +66,46 @@ impl<'c> Session<'c> {
         let begin = format!(
             "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; {ALIVE}{passing}"
         );
+        let mut end = Vec::new();
+        if let Some(Fence { name, number }) = fence {
+            let values = [Value::Text(name), Value::Int(*number)];
+            end.push(Request::run("SELECT queuemail_fence($1, $2)", &values));
+        }
+        end.push(Request::Plain("COMMIT".to_owned()));
         Session {
             connection,
             waiting: RefCell::new(vec![Request::Plain(begin)]),
             began: Cell::new(false),
+            end: Cell::new(Some(end)),
             is_repeat,
         }
     }
 
-    /// Ends the transaction; before it does, the fence is looked at.
-    pub fn commit(&self, fence: Option<&Fence>) -> Result<(), Error> {
+    /// Ends the transaction, unless it has ended.
+    pub fn commit(&self) -> Result<(), Error> {
         let is_empty = !self.began.get() && self.waiting.borrow().len() <= 1;
-        if is_empty {
-            return Ok(());
+        match self.end.take() {
+            Some(end) if !is_empty => self.ask(end).map(drop),
+            _ => Ok(()),
         }
-        let mut last = Vec::new();
-        if let Some(Fence { name, number }) = fence {
-            let values = [Value::Text(name), Value::Int(*number)];
-            last.push(Request::run("SELECT queuemail_fence($1, $2)", &values));
+    }
+
+    /// Asks all of these and ends the transaction, in one way to the server and back.
+    pub fn last(
+        &self,
+        all: &[(&Sql<'_>, &[Value<'_>])],
+        of: &mut dyn FnMut(usize, &Row<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let asked = all
+            .iter()
+            .map(|(sql, values)| Request::Rows(text(sql), params(values)));
+        let requests = asked.chain(self.end.take().into_iter().flatten()).collect();
+        for (number, answer) in self.ask(requests)?.iter().enumerate() {
+            for row in answer.rows() {
+                of(number, &Row::Postgres(row))?;
+            }
         }
-        last.push(Request::Plain("COMMIT".to_owned()));
-        self.ask(last).map(drop)
+        Ok(())
     }
 
     /// Undoes the transaction.
@@ -135,19 +160,23 @@ impl<'c> Session<'c> {
     pub fn row_of_each<'v, T, const N: usize>(
         &self,
         sql: &Sql,
-        many: impl Iterator<Item = [Value<'v>; N]>,
+        mut many: impl Iterator<Item = [Value<'v>; N]>,
         mut of: impl FnMut(&Row<'_>) -> Result<T, Error>,
     ) -> Result<Vec<Option<T>>, Error> {
-        let text = text(sql);
-        let request = |values: [Value<'_>; N]| Request::Rows(Rc::clone(&text), params(&values));
-        let mut found = Vec::new();
-        self.in_parts(many.map(request), |answers| {
-            for answer in answers {
-                let row = answer.rows().first();
-                found.push(row.map(|row| of(&Row::Postgres(row))).transpose()?);
+        let mut found: Vec<Option<T>> = Vec::new();
+        while let Some(columns) = Columns::of(&mut many, ROWS)? {
+            let before = found.len();
+            found.resize_with(before + columns.rows(), || None);
+            let answers = self.ask(vec![Request::Rows(text(sql), columns.params())])?;
+            for row in answers.first().map(Answer::rows).unwrap_or_default() {
+                let last = row.len().saturating_sub(1);
+                let row = Row::Postgres(row);
+                let number: i64 = row.get(last)?;
+                let place = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+                let place = place.and_then(|place| found.get_mut(before + place));
+                *place.ok_or_else(|| row.spoilt(last, number))? = Some(of(&row)?);
             }
-            Ok(())
-        })?;
+        }
         Ok(found)
     }
 
@@ -159,15 +188,12 @@ impl<'c> Session<'c> {
     pub fn many<'v, const N: usize>(
         &self,
         sql: &Sql,
-        many: impl Iterator<Item = [Value<'v>; N]>,
+        mut many: impl Iterator<Item = [Value<'v>; N]>,
     ) -> Result<u64, Error> {
-        let text = text(sql);
-        let request = |values: [Value<'_>; N]| Request::Run(Rc::clone(&text), params(&values));
         let mut count = 0;
-        self.in_parts(many.map(request), |answers| {
-            count += changed(answers);
-            Ok(())
-        })?;
+        while let Some(columns) = Columns::of(&mut many, ROWS)? {
+            count += changed(&self.ask(vec![Request::Run(text(sql), columns.params())])?);
+        }
         Ok(count)
     }
 
@@ -180,8 +206,10 @@ impl<'c> Session<'c> {
         sql: &Sql,
         mut many: impl Iterator<Item = [Value<'v>; N]>,
     ) -> Result<(), Error> {
-        let text = text(sql);
-        many.try_for_each(|values| self.push(Request::Run(Rc::clone(&text), params(&values))))
+        while let Some(columns) = Columns::of(&mut many, ROWS)? {
+            self.push(Request::Run(text(sql), columns.params()))?;
+        }
+        Ok(())
     }
 
     /// By a cursor, a thousand rows at a time.
@@ -233,20 +261,6 @@ impl<'c> Session<'c> {
         match is_full {
             true => self.ask(Vec::new()).map(drop),
             false => Ok(()),
-        }
-    }
-
-    fn in_parts(
-        &self,
-        mut requests: impl Iterator<Item = Request>,
-        mut answered: impl FnMut(&[Answer]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        loop {
-            let part: Vec<Request> = requests.by_ref().take(TOGETHER).collect();
-            if part.is_empty() {
-                return Ok(());
-            }
-            answered(&self.ask(part)?)?;
         }
     }
 }
