@@ -5,7 +5,7 @@ mod others;
 mod way;
 
 pub use crate::fault::remedy;
-pub use others::{forbidden, is_mounted, owner_hint, who_else_can_change};
+pub use others::{forbidden, is_mounted, narrow_hint, owner_hint, who_else_can_change};
 pub use way::{End, real_path};
 
 use crate::fault::{Fault, Kind};
@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// Replaces `path` with `bytes` so that a reader or a crash sees the old or the new content,
@@ -109,6 +109,32 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
 /// A file without a name in `folder`, for what memory is not to hold: it ends with the process.
 pub fn nameless(folder: &Path) -> io::Result<File> {
     tempfile::tempfile_in(folder)
+}
+
+/// The path from the root of the filesystem on; no link is followed.
+///
+/// # Errors
+/// `Usage`: it is empty, or the folder that it begins in is gone.
+pub fn absolute(path: impl AsRef<Path>) -> Result<PathBuf> {
+    let path = path.as_ref();
+    if path.as_os_str().is_empty() {
+        return Err(Fault::usage("a path is empty").into());
+    }
+    std::path::absolute(path).map_err(|err| no_folder(&err))
+}
+
+/// The folder that relative paths begin in.
+///
+/// # Errors
+/// `Usage`: it is gone.
+pub fn current_folder() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|err| no_folder(&err))
+}
+
+fn no_folder(err: &io::Error) -> anyhow::Error {
+    Fault::usage(format!("cannot use the current folder: {err}"))
+        .hint("it was probably removed: change to another one, or give absolute paths")
+        .into()
 }
 
 /// Opens a file to read it and waits for nobody: of a FIFO, that would be a writer.

@@ -12,7 +12,7 @@ pub fn whole() -> bool {
 }
 
 /// How long a campaign goes on at most.
-fn longest() -> Duration {
+pub fn longest() -> Duration {
     let seconds = std::env::var("QUEUEMAIL_SOAK").unwrap_or_default();
     let seconds = seconds.parse().ok().filter(|seconds| *seconds > 1);
     Duration::from_secs(seconds.unwrap_or(60))

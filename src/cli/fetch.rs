@@ -37,7 +37,8 @@ pub struct FetchArgs {
     /// afterwards
     #[arg(long, conflicts_with_all = ["dry_run", "audit", "deliver", "after", "limit", "since"])]
     pub catch_up: bool,
-    /// Also fetch the messages that were skipped; with `--since`, those received on or after that day
+    /// Also fetch the messages that were skipped, if they are selected; with `--since`, those received
+    /// on or after that day
     #[arg(long, conflicts_with_all = ["dry_run", "audit", "catch_up"])]
     pub include_skipped: bool,
     /// Show what would be fetched, and change nothing here or on the server

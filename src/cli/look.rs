@@ -133,13 +133,13 @@ pub struct StatusArgs {
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail history --since 2h                      what was received and sent in the last two hours
-  queuemail history '<20261129.1@contoso.com>'      where a message went
-  queuemail history customer@example.com --sent     what was sent to somebody, and what became of it
-  queuemail history invoice --queue sales --json    for programs
+  queuemail history --since 2h                    the last two hours
+  queuemail history '<20261129.1@contoso.com>'    where a message went
+  queuemail history anna@example.com --sent       what was sent to somebody
+  queuemail history invoice --queue sales --json  for programs
 
-A word with an @ is a Message-ID or an address (of a mailbox, a sender or a recipient), and must match
-completely. Any other text is searched in From and Subject of the newest 20,000 messages of the period.
+A word with an @ is a Message-ID or an address (of a mailbox, a sender or a recipient), and must match \
+completely. Any other text is searched in From and Subject of the newest 20,000 messages of the period. \
 A message that waits in the outbox or in quarantine is not in the history yet.")]
 pub struct HistoryArgs {
     /// A Message-ID, an address, or text in From or Subject [default: all messages]

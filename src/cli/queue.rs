@@ -47,11 +47,11 @@ Examples:
       --extension-language de --deliver maildir:/var/mail/support
   queuemail queue add orders --address office@contoso.com --server Contoso \\
       --start now --select unread=true --select from=@fabrikam.com
-  queuemail queue add --from-file queues.csv --server Contoso   one for each line
+  queuemail queue add --from-file list.csv --server Contoso  one for each line
 
-The first line of a CSV file names the options of its columns, without dashes: queue,address,priority.
-A line of JSON Lines is an object with such names. What a line leaves empty is taken from the command
-line. If a line has an error, nothing is added.")]
+The first line of a CSV file names the options of its columns, without dashes: \
+queue,address,priority. A line of JSON Lines is an object with such names. What a line leaves \
+empty is taken from the command line. If a line has an error, nothing is added.")]
 pub struct QueueAdd {
     #[command(flatten)]
     pub said: Mailbox,
@@ -74,7 +74,7 @@ Examples:
   queuemail queue set support --select unread=true --select max_size=25MB
   queuemail queue set support --select ''   every message
 
-An empty value removes the key from the file, and the default applies again.
+An empty value removes the key from the file, and the default applies again. \
 The values of `--select` and `--folder` replace all values in the file.")]
 pub struct QueueSet {
     /// The queue's name

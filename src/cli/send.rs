@@ -125,7 +125,8 @@ fn without_effect() -> impl Iterator<Item = Arg> {
     })
 }
 
-/// The parts of a message that is written from the command line.
+// The parts of a message that is written from the command line. Of a comment that clap reads, the
+// command's own description would be made.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Write a message")]
 #[group(multiple = true, conflicts_with_all = ["smtp_session", "files", "maildirs", "mboxes", "from_header", "recipients"])]

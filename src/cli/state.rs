@@ -11,7 +11,7 @@ Examples:
   queuemail state init
   queuemail state init --print | psql 'host=db.example dbname=queuemail'
 
-Existing tables stay as they are. `fetch` never creates tables: an empty database may be the wrong one,
+Existing tables stay as they are. `fetch` never creates tables: an empty database may be the wrong one, \
 and with it queuemail would fetch all mail again.")]
     Init {
         /// Print the SQL for the database administrator instead
@@ -37,23 +37,24 @@ To change the key without an interruption, set on all hosts, one step after the 
     /// Move the state to a database or a folder, with its mail and its tokens
     #[command(after_long_help = "\
 Examples:
-  queuemail state migrate --to 'postgres://queuemail@db.example/queuemail' --dry-run
+  queuemail state migrate --dry-run \\
+      --to 'postgres://queuemail@db.example/queuemail'
   queuemail state migrate --from ~/.local/state/queuemail
   queuemail state migrate --to /var/lib/queuemail/state
 
-First stop all scheduled runs, on all hosts. queuemail refuses to move a state that somebody works
-with, and a destination that is not empty. It compares what it wrote with what it read before the
-new state becomes valid. The old state stays where it is, and no queuemail uses it again, so that a
+First stop all scheduled runs, on all hosts. queuemail refuses to move a state that somebody works \
+with, and a destination that is not empty. It compares what it wrote with what it read before the \
+new state becomes valid. The old state stays where it is, and no queuemail uses it again, so that a \
 forgotten cron job cannot fetch all mail again.
 
-If the move is interrupted, neither state can be used: run the same command again. It completes the
+If the move is interrupted, neither state can be used: run the same command again. It completes the \
 move. With --cancel it gives the move up, unless the new state is complete.
 
-A database is named by a URL or by the words that psql takes, without a password: put that into
-~/.pgpass (PGPASSFILE) or PGPASSWORD. Or write the new state into the configuration, and name only
+A database is named by a URL or by the words that psql takes, without a password: put that into \
+~/.pgpass (PGPASSFILE) or PGPASSWORD. Or write the new state into the configuration, and name only \
 the old one.
 
-Tokens in a database are encrypted with `state.key`. Without that key, tokens stay behind: queuemail
+Tokens in a database are encrypted with `state.key`. Without that key, tokens stay behind: queuemail \
 gets new ones, and people sign in again.")]
     Migrate(Migrate),
     /// Take a mailbox over from another program: skip the messages that it has fetched

@@ -7,13 +7,15 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
-  queuemail state import getmail ~/.config/getmail/oldmail-… --address support@contoso.com
-  queuemail state import mbsync ~/Mail/support/.mbsyncstate --address support@contoso.com --dry-run
+  queuemail state import getmail ~/.config/getmail/oldmail-… \\
+      --address support@contoso.com
+  queuemail state import mbsync ~/Mail/support/.mbsyncstate \\
+      --address support@contoso.com --dry-run
   queuemail state import maildir ~/Mail/support --address support@contoso.com
   queuemail state import fetchmail --read --address support@contoso.com
 
-Stop the other program first, and import before the first fetch of this address. A message
-that may or may not have been fetched is not skipped: the next fetch delivers it. To fetch
+Stop the other program first, and import before the first fetch of this address. A message \
+that may or may not have been fetched is not skipped: the next fetch delivers it. To fetch \
 skipped messages later: queuemail fetch --include-skipped. See docs/coming-from.md.")]
 pub struct ImportArgs {
     /// The other program; maildir for the messages themselves, from whatever program

@@ -21,7 +21,7 @@ pub fn run(context: &Context, command: &ConfigCommand) -> Result<(), Errors> {
         ConfigCommand::Schema { output } => {
             let schema = match output {
                 true => schema::of_output()?,
-                false => config::schema(),
+                false => config::schema()?,
             };
             let schema = serde_json::to_string_pretty(&schema).map_err(anyhow::Error::from)?;
             Ok(context.output.line(&schema)?)
@@ -38,7 +38,18 @@ fn edit(context: &Context) -> Result<(), Errors> {
     let variables = ["VISUAL", "EDITOR"].map(std::env::var);
     let set = variables.into_iter().flatten();
     let editor = set.into_iter().find(|text| !text.trim().is_empty());
-    let editor = editor.unwrap_or_else(|| EDITOR.to_owned());
+    // Without a terminal it would wait for ever.
+    let editor = match editor {
+        Some(editor) => editor,
+        None if context.may_ask => EDITOR.to_owned(),
+        None => {
+            return Err(Fault::usage(format!(
+                "`config edit` starts `{EDITOR}` only on a terminal"
+            ))
+            .hint("name a program that changes the file by itself in EDITOR, or use `server set` and `queue set`")
+            .into());
+        }
+    };
     let words = model::command_words(&editor)
         .map_err(|why| Fault::usage(format!("the editor in VISUAL or EDITOR: {why}")))?;
     let changed = config::edit_by_hand(

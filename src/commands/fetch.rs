@@ -5,6 +5,7 @@ use crate::cli::{FetchArgs, Report};
 use crate::config;
 use crate::fault::Errors;
 use crate::fetch::{self, Orders, Work};
+use crate::files;
 use crate::incidents::Watch;
 use crate::means::Means;
 use crate::model::Target;
@@ -62,7 +63,7 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
 fn orders(args: &FetchArgs, start: Instant, every: Duration, in_json: bool) -> Result<Orders<'_>> {
     let seconds = |budget: u32| Duration::from_secs(budget.into());
     // What is interrupted is finished by a run that starts in another folder.
-    let whole = |target: &Target| target.absolute(&std::env::current_dir()?);
+    let whole = |target: &Target| target.absolute(&files::current_folder()?);
     Ok(Orders {
         work: match () {
             () if args.dry_run => Work::List,

@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::cli::HistoryArgs;
+use crate::fault::Fault;
 use crate::state::{LOOKED_AT, Question, What};
 use crate::tell;
 use anyhow::Result;
@@ -20,6 +21,12 @@ pub fn run(context: &Context, args: &HistoryArgs) -> Result<()> {
         sent: !args.received,
         most: args.limit as usize,
     };
+    if question.until <= question.since {
+        return Err(Fault::usage(
+            "--until is not after --since, so that nothing lies between them",
+        )
+        .into());
+    }
     let answer = store.history(&question)?;
     if answer.is_partial {
         context.output.warn(&format!(

@@ -4,6 +4,7 @@ use super::Context;
 use crate::cli::Migrate;
 use crate::config;
 use crate::fault::Fault;
+use crate::files;
 use crate::model::{DatabaseUrl, SharedState};
 use crate::state::{Migration, Spot};
 use crate::tell::migrate::{Progress, tell};
@@ -63,14 +64,14 @@ fn spot(context: &Context, given: Option<&str>, state: Option<&SharedState>) -> 
     let Some(text) = given else {
         return Ok(match context.place(state)? {
             Some(place) => Spot::Server(Box::new(place)),
-            None => Spot::Folder(std::path::absolute(context.state_dir()?)?),
+            None => Spot::Folder(files::absolute(context.state_dir()?)?),
         });
     };
     let is_words = text
         .split_once('=')
         .is_some_and(|(key, _)| !key.contains('/'));
     if !text.contains("://") && !is_words {
-        return Ok(Spot::Folder(std::path::absolute(text)?));
+        return Ok(Spot::Folder(files::absolute(text)?));
     }
     let url = DatabaseUrl::parse(text)
         .map_err(|why| Fault::usage(format!("the database of `--from` or `--to`: {why}")))?;

@@ -150,7 +150,7 @@ fn check_owner(metadata: &Metadata, path: &Path) -> Result<()> {
     if let Some(others) = files::who_else_can_change(metadata) {
         return Err(
             Fault::config(format!("{others} can change {}", shown(path)))
-                .hint(format!("chmod go-w {}", shell::quote(path)))
+                .hint(files::narrow_hint(metadata, path))
                 .into(),
         );
     }

@@ -10,5 +10,5 @@ use std::path::Path;
 /// # Errors
 /// `Config`: `~/` without a home folder.
 pub fn resolve_paths(of: &mut impl Value, file: &Path) -> Result<()> {
-    of.resolve(files::folder_of(&std::path::absolute(file)?))
+    of.resolve(files::folder_of(&files::absolute(file)?))
 }

@@ -3,7 +3,7 @@
 use super::Job;
 use super::look::{Seen, each_folder};
 use super::pile::{Pile, Sorted};
-use super::sift::Sift;
+use super::sift::{Sift, TooLarge};
 use crate::mail::{Listed, Mailbox, Query, RemoteId};
 use crate::state::{Lock, Standing, Store};
 use anyhow::Result;
@@ -128,7 +128,7 @@ fn selected(job: &Job, store: &Store, mailbox: &mut dyn Mailbox) -> Result<Optio
             all.add(&id, Standing::Pending);
         }
     }
-    for (id, _) in &found.too_large {
+    for TooLarge { id, .. } in &found.too_large {
         all.add(id, Standing::Pending);
     }
     all.sort();

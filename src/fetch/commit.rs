@@ -374,7 +374,11 @@ impl Committer<'_> {
         for_good: bool,
         now: i64,
     ) -> Result<bool> {
-        let failure = Failure { reason, for_good };
+        let failure = Failure {
+            reason,
+            for_good,
+            about: None,
+        };
         let Folder {
             lock,
             record,

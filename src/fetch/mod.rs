@@ -12,6 +12,7 @@ mod audit;
 mod commit;
 mod identity;
 mod import;
+mod included;
 mod intake;
 mod kept;
 mod look;

@@ -7,19 +7,20 @@ use super::{
     Job, Kept, Reporter, Tally, audit, delivery_id, destination_waits, fetch_mailbox,
     is_of_delivery, list, mailbox_key,
 };
-use crate::fault::{Fault, Scene};
+use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::incidents::{self, End, Seen};
 use crate::mail::Mailbox;
 use crate::means::Means;
 use crate::model::AfterFetch;
 use crate::office::Office;
 use crate::reach::{Mailboxes, ReadWay, Wanted};
-use crate::state::{Holder, Lock, LockName, Ran, Store, WaitName};
+use crate::state::{Holder, Lock, LockName, Ran, Store, Taken, WaitName};
 use crate::workers;
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use std::borrow::Borrow;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ enum Ended {
     Fetched,
     /// Passed over, listed or audited.
     Otherwise,
+    /// Another host took it over.
+    Left,
 }
 
 /// What all tasks did.
@@ -69,17 +72,19 @@ impl Done {
         let mailbox = mailbox_key(&job.address);
         let before = match (is_again, &result) {
             (true, Ok(Ended::Otherwise)) => return None,
+            (false, _) | (_, Ok(Ended::Left)) => 0,
             (true, _) => self.forget(&mailbox),
-            (false, _) => 0,
         };
+        let is_left = matches!(result, Ok(Ended::Left));
         let end = match result {
             Ok(Ended::Fetched) => End::Well,
-            Ok(Ended::Otherwise) => End::Passed,
+            Ok(Ended::Otherwise | Ended::Left) => End::Passed,
             Err(err) => self.failed(&mailbox, err),
         };
-        let ran = (end != End::Passed).then(|| Ran {
+        let ran = (end != End::Passed || is_left).then(|| Ran {
             mailbox: mailbox.clone(),
             error: end.why().map(str::to_owned),
+            is_left,
             took: u64::try_from(took.as_millis()).ok(),
             fetched: tally.fetched,
             failed: tally.failed,
@@ -104,6 +109,29 @@ impl Done {
         messages
     }
 
+    /// What another host has taken over since is its own: that it could not be fetched here for long
+    /// enough is no fault.
+    fn leave_to_others(&mut self, store: &Store, lost: HashMap<String, Taken>) {
+        for (mailbox, lock) in lost {
+            let is_of_it = |(own, err): &(String, anyhow::Error)| *own == mailbox && is_lost(err);
+            if self.of_mailboxes.iter().any(is_of_it) && is_anothers(store, &lock) {
+                let messages = self.forget(&mailbox);
+                let seen = Seen::of(mailbox, End::Passed);
+                self.seen.push(Seen { messages, ..seen });
+            }
+        }
+    }
+
+    /// What failed since the run began and has not come to rest by now: a later visit, of this host or
+    /// another, may have delivered it.
+    fn count_failed(&mut self, store: &Store, since: i64) -> Result<()> {
+        let failed = self.seen.iter().filter(|seen| seen.messages > 0);
+        let mailboxes: Vec<&str> = failed.map(|seen| &*seen.mailbox).collect();
+        let counts = store.failed_since(&mailboxes, since)?;
+        self.tally.failed = self.tally.failed.min(counts.iter().sum());
+        Ok(())
+    }
+
     fn failed(&mut self, mailbox: &str, err: anyhow::Error) -> End {
         let end = End::Failed {
             name: incidents::name_of(&err, mailbox),
@@ -113,6 +141,18 @@ impl Done {
         self.of_mailboxes.push((mailbox.to_owned(), err));
         end
     }
+}
+
+/// Another host may have taken the mailbox over.
+fn is_lost(err: &anyhow::Error) -> bool {
+    cause_of(err) == Some(Cause::LeaseLost)
+}
+
+/// Another host has. Where that cannot be asked it is not known, and what failed is told.
+fn is_anothers(store: &Store, lock: &Taken) -> bool {
+    store
+        .was_taken_over(lock)
+        .is_ok_and(|is_anothers| is_anothers)
 }
 
 /// What the tasks share.
@@ -169,8 +209,8 @@ pub fn run(
     Ok(done)
 }
 
-fn locked(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
-    done.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(of_all: &Mutex<T>) -> MutexGuard<'_, T> {
+    of_all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Removes the octets of messages that are not in quarantine any more.
@@ -208,6 +248,9 @@ impl Run<'_> {
     fn due(&self, tasks: &[Task<'_>]) -> Done {
         let share = Share::new(self.store, tasks, self.orders);
         let done = Mutex::new(Done::default());
+        // Of those whose time was over before they were fetched, the last claim.
+        let lost: Mutex<HashMap<String, Taken>> = Mutex::default();
+        let began = Instant::now();
         // Nothing is sent: that all who could send are gone says that all is done.
         let (working, all_done) = mpsc::channel::<()>();
         let work = |_: mpsc::Sender<()>| {
@@ -223,6 +266,9 @@ impl Run<'_> {
                 };
                 let lock = || Ok(Ok(&claimed.lock));
                 let ran = self.timed(task, is_again, &done, lock);
+                if claimed.lock.check().is_err() {
+                    locked(&lost).insert(claimed.mailbox.clone(), claimed.lock.taken());
+                }
                 share.visited(claimed, ran);
             }
         };
@@ -244,6 +290,13 @@ impl Run<'_> {
         let (mailboxes, ended) = share.finish();
         done.mailboxes = mailboxes;
         done.errors.extend(ended.err());
+        let lost = lost.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.leave_to_others(self.store, lost);
+        if done.tally.failed > 0 {
+            let took = i64::try_from(began.elapsed().as_secs() + 1).unwrap_or(i64::MAX);
+            let counted = done.count_failed(self.store, self.store.now() - took);
+            done.errors.extend(counted.err());
+        }
         done
     }
 
@@ -316,6 +369,13 @@ impl Run<'_> {
             Err(err) if destination_waits(&err) && !task.named => {
                 self.pass_over(&format!("`{}`: {err:#}", job.address));
                 Ok(Ended::Otherwise)
+            }
+            Err(err) if is_lost(&err) && !task.named && is_anothers(self.store, &lock.taken()) => {
+                self.pass_over(&format!(
+                    "`{}`: another host has taken it over",
+                    job.address
+                ));
+                Ok(Ended::Left)
             }
             Err(err) => {
                 self.remember_wait(job, &err)?;

@@ -27,6 +27,9 @@ const FRESH: Duration = Duration::from_secs(30);
 const AGAIN: Duration = Duration::from_secs(600);
 /// What is over is on record after this time, though no claim takes it along.
 const LATEST_END: Duration = Duration::from_secs(1);
+/// After so many claims of which nothing was begun before its time was over, the database or this host
+/// is too slow for anything.
+const LATE_CLAIMS: u32 = 3;
 /// A mailbox that is claimed and not begun is given back after this time.
 const LATEST_BEGIN: Duration = Duration::from_secs(5);
 
@@ -57,11 +60,16 @@ struct Now {
     has_claimed: bool,
     /// Claimed and not begun.
     claimed: VecDeque<(Instant, Claimed)>,
+    /// So many claims, since one of them was begun.
+    claims: u32,
     /// Over and not on record.
     ended: Vec<Ended>,
     oldest_end: Option<Instant>,
     /// What this run has visited.
     visited: HashSet<usize>,
+    /// What was not its own for long enough to be fetched, once: it is visited again.
+    lost: HashSet<usize>,
+    again: HashSet<usize>,
     /// Nothing more is begun.
     is_over: bool,
 }
@@ -108,10 +116,22 @@ impl<'a> Share<'a> {
         next
     }
 
-    /// A mailbox was visited; `ran` is how, where that is to be on record.
+    /// A mailbox was visited; `ran` is how, where that is to be on record. One that was not fetched to
+    /// its end for as long as it was ours is due at once, unless another host has it by now.
     pub fn visited(&self, claimed: Claimed, ran: Option<Ran>) {
+        let is_whole = ran.as_ref().is_some_and(Ran::is_whole);
         let mut now = self.now();
-        now.ended.push(claimed.visited(ran));
+        let ended = match is_whole || claimed.lock.check().is_ok() {
+            true => claimed.visited(ran),
+            false => {
+                let index = self.index.get(&claimed.mailbox).copied();
+                if let Some(index) = index.filter(|index| now.lost.insert(*index)) {
+                    now.again.insert(index);
+                }
+                claimed.given_back(ran)
+            }
+        };
+        now.ended.push(ended);
         now.oldest_end.get_or_insert_with(Instant::now);
     }
 
@@ -144,15 +164,24 @@ impl<'a> Share<'a> {
     fn find(&self, now: &mut Now) -> Result<Option<Turn<'a>>> {
         while !now.is_over && self.deadline.is_none_or(|end| Instant::now() < end) {
             while let Some((_, claimed)) = now.claimed.pop_front() {
-                // One that lies too long is another host's by now.
-                let index = self.index.get(&claimed.mailbox);
-                if let (Some(&index), Ok(())) = (index, claimed.lock.check()) {
-                    return Ok(Some(Turn {
-                        task: &self.tasks[index],
-                        claimed,
-                        is_again: !now.visited.insert(index),
-                    }));
+                let Some(&index) = self.index.get(&claimed.mailbox) else {
+                    continue;
+                };
+                // One that lies too long may be another host's by now.
+                if let Err(err) = claimed.lock.check() {
+                    self.give_back(now, claimed);
+                    match now.claims < LATE_CLAIMS {
+                        true => continue,
+                        false => return Err(err),
+                    }
                 }
+                now.claims = 0;
+                now.again.remove(&index);
+                return Ok(Some(Turn {
+                    task: &self.tasks[index],
+                    claimed,
+                    is_again: !now.visited.insert(index),
+                }));
             }
             if now.due.is_empty() || now.looked.is_none_or(|at| at.elapsed() >= FRESH) {
                 // Of what is due, a transaction of another host keeps the rest from us.
@@ -176,9 +205,9 @@ impl<'a> Share<'a> {
         }
         let due = self.store.due_mailboxes(&self.mailboxes, self.every)?;
         let again = self.every > Duration::ZERO && self.began.elapsed() < AGAIN;
-        let due = due
-            .into_iter()
-            .filter(|one| again || !now.visited.contains(&one.index));
+        let due = due.into_iter().filter(|one| {
+            again || !now.visited.contains(&one.index) || now.again.contains(&one.index)
+        });
         let mut due: Vec<Due> = due.collect();
         due.sort_by_cached_key(|one| {
             let unvisited = Reverse(one.ago.unwrap_or(u64::MAX));
@@ -211,13 +240,14 @@ impl<'a> Share<'a> {
         };
         now.due.drain(..passed.unwrap_or(offered.len()));
         now.has_claimed |= !claimed.is_empty();
+        now.claims += u32::from(!claimed.is_empty());
         let at = Instant::now();
         now.claimed.extend(claimed.into_iter().map(|one| (at, one)));
         Ok(())
     }
 
     fn give_back(&self, now: &mut Now, claimed: Claimed) {
-        now.ended.push(claimed.given_back());
+        now.ended.push(claimed.given_back(None));
         now.oldest_end.get_or_insert_with(Instant::now);
     }
 

@@ -4,13 +4,13 @@
 //! messages are looked at without being retrieved: a page at a time by IMAP, with the listing by
 //! Graph. What is not selected leaves no trace, so that another selection applies at once.
 
-use super::Job;
 use super::identity;
 use super::pile::{Pile, Sorted};
 use super::start::Horizon;
+use super::{Folder, Job};
 use crate::mail::{Detail, Listed, Mailbox, Query, RemoteId, Traits};
-use crate::model::{Day, Select, Verdict};
-use crate::state::{Epoch, FolderRecord, Lock, SkippedRecord, Store};
+use crate::model::{Day, Recording, Select, Verdict};
+use crate::state::{About, Epoch, FolderRecord, Lock, SkippedRecord, Store};
 use anyhow::Result;
 use std::collections::HashSet;
 use std::path::Path;
@@ -25,6 +25,7 @@ pub struct Sift<'a> {
     epoch: Epoch,
     horizon: Option<Horizon>,
     select: Option<&'a Select>,
+    recording: Recording,
     /// Messages that were skipped in a former epoch may be there under new ids.
     recognises: bool,
     /// What is found out goes on record, by virtue of the mailbox's lock.
@@ -45,8 +46,16 @@ pub struct Found {
     pub mark: Option<RemoteId>,
     /// There before fetching began, and on record as skipped under other ids.
     pub recognised: u64,
-    /// Selected but for their size, which is told, too.
-    pub too_large: Vec<(RemoteId, u64)>,
+    pub too_large: Vec<TooLarge>,
+}
+
+/// A message that is selected but for its size.
+pub struct TooLarge {
+    pub id: RemoteId,
+    /// In octets, as the server counts them.
+    pub size: u64,
+    /// What is known of it without its being retrieved, for whoever finds it in quarantine.
+    pub about: About,
 }
 
 impl<'a> Sift<'a> {
@@ -65,12 +74,22 @@ impl<'a> Sift<'a> {
             epoch: record.map_or(0, |record| record.epoch),
             horizon,
             select: job.select.as_ref(),
+            recording: job.recording,
             recognises: lock.is_some() && record.is_some_and(|record| record.skipped_before),
             lock,
             scratch: &job.scratch,
             bare: Pile::new(&job.scratch),
             pile: Pile::new(&job.scratch),
             found: Found::default(),
+        }
+    }
+
+    /// For messages of the open folder that were skipped, of which the selected are to be fetched.
+    pub fn of_skipped(job: &'a Job, store: &'a Store, folder: &'a Folder<'_>) -> Sift<'a> {
+        let lock = Some(folder.lock);
+        Sift {
+            recognises: false,
+            ..Sift::new(job, store, Some(&folder.record), None, lock)
         }
     }
 
@@ -210,11 +229,12 @@ impl<'a> Sift<'a> {
                 Verdict::Selected => self.pile.add(one)?,
                 Verdict::NotSelected => {}
                 Verdict::TooLarge => {
-                    let size = one
-                        .traits
-                        .and_then(|traits| traits.size)
-                        .unwrap_or_default();
-                    self.found.too_large.push((one.id, size));
+                    let traits = one.traits.map(|traits| *traits).unwrap_or_default();
+                    self.found.too_large.push(TooLarge {
+                        id: one.id,
+                        size: traits.size.unwrap_or_default(),
+                        about: about(traits).within(self.recording),
+                    });
                 }
             }
         }
@@ -240,6 +260,18 @@ fn listed(id: RemoteId, traits: Traits) -> Listed {
     Listed {
         traits: Some(Box::new(traits)),
         ..Listed::from(id)
+    }
+}
+
+/// What a server tells of a message, as it is on record.
+fn about(traits: Traits) -> About {
+    let some = |text: String| Some(text).filter(|text| !text.is_empty());
+    About {
+        message_id: some(traits.message_id).map(|id| format!("<{id}>")),
+        from: some(traits.from.join(", ")),
+        sender: traits.from.into_iter().next(),
+        subject: some(traits.subject),
+        sha256: None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::intake::Intake;
 use super::pass::Pass;
 use super::pile::Sorted;
 use super::restored::{self, Compared};
-use super::sift::{Found, Sift};
+use super::sift::{Found, Sift, TooLarge};
 use super::start::{self, Horizon};
 use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key};
 use crate::delivery::{self, Delivery};
@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::mpsc;
 
 /// So many messages are asked for before the server is told of those delivered.
-const CHUNK: usize = 2000;
+pub(super) const CHUNK: usize = 2000;
 /// The same when a run has a time budget, which is looked at in between.
 const CHUNK_IN_TIME: usize = 50;
 /// So many messages may be on disk and not yet durable.
@@ -29,7 +29,7 @@ const IN_FLIGHT: usize = 2000;
 
 /// How far a piece of work has come that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     Whole,
     /// The UIDs of the folder went back.
     WentBack,
@@ -187,7 +187,7 @@ impl Visit<'_> {
                 job.address
             ));
         }
-        if job.include_skipped && !self.pass.included.contains(&folder.key) {
+        if !self.knows_skipped_later(&folder) {
             self.include_skipped(&folder)?;
         }
         // New mail comes even where the server cannot be told of what came before.
@@ -212,6 +212,10 @@ impl Visit<'_> {
             }
             ended => ended,
         };
+        let ended = match ended {
+            Ok(Ended::Whole) if job.include_skipped => self.fetch_included(&mut folder, &mut told),
+            ended => ended,
+        };
         match (first_of(told, ended), self.unsettled.take()) {
             (Ok(Ended::Whole), Some(fault)) => Err(fault.into()),
             (Err(err), Some(fault)) if destination_waits(&err) => Err(fault.into()),
@@ -228,24 +232,6 @@ impl Visit<'_> {
         self.store.uids_went_back(self.lock, record)
     }
 
-    /// Has what was skipped fetched with what is new, once in a run.
-    fn include_skipped(&mut self, folder: &Folder<'_>) -> Result<()> {
-        let job = self.job;
-        let since = job.since.map(|day| day.begins().as_second());
-        let (id, epoch) = (folder.record.id, folder.epoch);
-        let included = self
-            .store
-            .include_skipped(folder.lock, id, epoch, since, job.limit)?;
-        self.pass.included.push(folder.key.clone());
-        if included > 0 {
-            self.reporter.note(&format!(
-                "`{}` folder `{}`: {included} of the skipped messages are fetched now",
-                job.address, folder.name
-            ));
-        }
-        Ok(())
-    }
-
     /// Puts on record that all that was there before fetching began is skipped, and tells of it;
     /// with what is too large to be selected, which goes to quarantine.
     fn record_found(&mut self, folder: &Folder<'_>, found: &Found) -> Result<()> {
@@ -257,8 +243,17 @@ impl Visit<'_> {
             store.started(folder.lock, record.id, mark.as_deref())?;
             self.reporter.skipped(folder, found.skipped);
         }
-        for (id, size) in &found.too_large {
-            let most = job.select.as_ref().and_then(|select| select.max_size);
+        self.quarantine_too_large(folder, found)
+    }
+
+    /// Puts what is too large to be selected into quarantine, with what is known of it.
+    pub(super) fn quarantine_too_large(
+        &mut self,
+        folder: &Folder<'_>,
+        found: &Found,
+    ) -> Result<()> {
+        let most = self.job.select.as_ref().and_then(|select| select.max_size);
+        for TooLarge { id, size, about } in &found.too_large {
             let reason = format!(
                 "the message has {size} bytes, more than max_size ({})",
                 most.map(|most| most.to_string()).unwrap_or_default()
@@ -266,15 +261,13 @@ impl Visit<'_> {
             let failure = Failure {
                 reason: &reason,
                 for_good: true,
+                about: Some(about),
             };
-            if store.failed(
-                folder.lock,
-                record.id,
-                record.epoch,
-                id,
-                &failure,
-                store.now(),
-            )? {
+            let (record, epoch, now) = (folder.record.id, folder.epoch, self.store.now());
+            if self
+                .store
+                .failed(folder.lock, record, epoch, id, &failure, now)?
+            {
                 self.tally.quarantined += 1;
                 self.reporter.failed(folder, id, &reason, true);
             }
@@ -370,7 +363,7 @@ impl Visit<'_> {
     }
 
     /// Fetches the open folder; `told` is what came of telling the server about earlier messages.
-    fn folder(&mut self, folder: &Folder<'_>, told: &mut Result<()>) -> Result<Ended> {
+    pub(super) fn folder(&mut self, folder: &Folder<'_>, told: &mut Result<()>) -> Result<Ended> {
         let (job, store) = (self.job, self.store);
         let mut set_aside = Vec::new();
         let pass = &self.pass;
@@ -515,6 +508,7 @@ impl Visit<'_> {
         let failure = Failure {
             reason: "the server closed the connection during this message, twice in a row",
             for_good: false,
+            about: None,
         };
         for id in set_aside {
             let (record, epoch) = (folder.record.id, folder.epoch);

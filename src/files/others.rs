@@ -19,6 +19,16 @@ pub fn who_else_can_change(about: &Metadata) -> Option<&'static str> {
     (mode & 0o020 != 0 && ![0, own].contains(&group)).then_some("a group")
 }
 
+/// What to do where others can change a file or folder. What is made to be shared, as /tmp or a
+/// device, stays so: everybody's programs need it.
+pub fn narrow_hint(about: &Metadata, path: &Path) -> String {
+    let is_shared = about.permissions().mode() & 0o1000 != 0;
+    match about.is_file() || (about.is_dir() && !is_shared) {
+        true => format!("chmod go-w {}", shell::quote(path)),
+        false => "name another one, which only this user can change".to_owned(),
+    }
+}
+
 /// What to do about a file of another user. Root does not take a service's file from it.
 pub fn owner_hint(me: u32, owner: u32, path: &Path) -> String {
     match me {

@@ -15,7 +15,6 @@ use super::webhook::Webhook;
 use crate::net::Endpoint;
 use crate::secret::Secret;
 use crate::wording::words;
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
 
@@ -23,7 +22,7 @@ mapping! {
 /// The whole file.
 pub struct Config {
     /// Always 1.
-    #[schemars(extend("const" = 1))]
+    #[cfg_attr(test, schemars(extend("const" = 1)))]
     pub version: u32,
     /// What holds where a queue or an address says nothing else.
     #[serde(default)]
@@ -316,7 +315,8 @@ pub struct Address, new {
 }
 
 /// Who signs in.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Authentication {
     /// The program itself: client credentials, application permissions (RFC 6749 §4.4).
@@ -328,7 +328,8 @@ pub enum Authentication {
 words!(Authentication { OauthService = "oauth-service", OauthUser = "oauth-user" });
 
 /// The way in which an incoming server's mailboxes are read.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum IncomingVia {
     #[default]
@@ -340,7 +341,8 @@ pub enum IncomingVia {
 words!(IncomingVia { Imap = "imap", Graph = "graph", Auto = "auto" });
 
 /// The way in which an outgoing server sends.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OutgoingVia {
     #[default]

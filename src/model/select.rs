@@ -7,7 +7,6 @@ use super::tree::mapping;
 use super::values::EmailAddress;
 use crate::wording::words;
 use clap::ValueEnum;
-use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +33,8 @@ pub struct Select {
 }
 
 /// What happens to a selected message that is larger than `max_size`.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Larger {
     #[default]

@@ -355,7 +355,8 @@ macro_rules! mapping {
         )*}
     ) => {
         $(#[$about])*
-        #[derive(Clone, Debug, serde::Deserialize, schemars::JsonSchema, PartialEq)]
+        #[derive(Clone, Debug, serde::Deserialize, PartialEq)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(deny_unknown_fields)]
         pub struct $name {$(
             $(#[$of_key])*

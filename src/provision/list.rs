@@ -29,9 +29,14 @@ pub fn rows(bytes: &[u8], check: impl Fn(&str) -> Result<()>) -> Result<Vec<Row>
         return Err(Fault::usage(format!("the list is larger than {most} MiB")).into());
     }
     let text = text(bytes)?;
-    match text.trim_start().starts_with('{') {
-        true => Ok(of_json(&text, check)),
-        false => of_csv(&text, check),
+    match text.trim_start().chars().next() {
+        Some('{') => Ok(of_json(&text, check)),
+        Some('[') => Err(Fault::usage(
+            "the list is an array of JSON: write one object on each line instead",
+        )
+        .hint("jq -c '.[]' FILE; in PowerShell: ForEach-Object { ConvertTo-Json -Compress $_ }")
+        .into()),
+        _ => of_csv(&text, check),
     }
 }
 
@@ -153,7 +158,7 @@ fn of_json(text: &str, check: impl Fn(&str) -> Result<()>) -> Vec<Row> {
 fn object(text: &str, check: impl Fn(&str) -> Result<()>) -> Result<Vec<Cell>> {
     let object: Map<String, Value> = serde_json::from_str(text).map_err(|err| {
         Fault::usage(format!("not a JSON object, column {}", err.column()))
-            .hint("write one object on each line, in PowerShell: ConvertTo-Json -Compress")
+            .hint("write one object on each line, in PowerShell: ForEach-Object { ConvertTo-Json -Compress $_ }")
     })?;
     let mut cells: Vec<Cell> = Vec::new();
     for (name, value) in &object {

@@ -38,6 +38,7 @@ pub use typed::{Refused, guid, value};
 
 use crate::config;
 use crate::fault::Fault;
+use crate::files;
 use crate::model::{Change, Config, EmailAddress, Queue, Target, Tree, put_with};
 use crate::secret::Secret;
 use anyhow::Result;
@@ -166,7 +167,7 @@ fn typed_path(path: &Path) -> Result<PathBuf> {
         ))
         .into());
     }
-    Ok(std::path::absolute(path)?)
+    files::absolute(path)
 }
 
 /// Changes the path of a file where another is typed.
@@ -179,7 +180,7 @@ fn typed_target(target: &Target) -> Result<Target> {
     if target.as_str().contains(":~") {
         return Ok(target.clone());
     }
-    target.absolute(&std::env::current_dir()?)
+    target.absolute(&files::current_folder()?)
 }
 
 /// Where two definitions differ, in words that show no secret.

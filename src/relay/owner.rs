@@ -2,6 +2,7 @@
 //! `sudo -u` does, and so has their configuration, state and secrets, and their rights alone.
 
 use crate::fault::Fault;
+use crate::files;
 use crate::shell;
 use anyhow::Result;
 use std::convert::Infallible;
@@ -57,7 +58,7 @@ pub fn run_as_owner(config: &Path, args: impl IntoIterator<Item = OsString>) -> 
         .args(args)
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| is_kept(name)))
-        .env("QUEUEMAIL_CONFIG", std::path::absolute(config)?)
+        .env("QUEUEMAIL_CONFIG", files::absolute(config)?)
         .uid(about.uid())
         .gid(owner.as_ref().map_or(about.gid(), |owner| owner.gid));
     if let Some(owner) = owner {

@@ -33,6 +33,8 @@ pub struct Ran {
     /// The address in lower case.
     pub mailbox: String,
     pub error: Option<String>,
+    /// Another host has taken the mailbox over, and tells how it went.
+    pub is_left: bool,
     /// In milliseconds.
     pub took: Option<u64>,
     /// Messages delivered, to be tried again, and put into quarantine.
@@ -42,6 +44,11 @@ pub struct Ran {
 }
 
 impl Ran {
+    /// The mailbox was fetched, and all of it.
+    pub fn is_whole(&self) -> bool {
+        self.error.is_none() && !self.is_left
+    }
+
     /// A run of which nothing more is known.
     pub fn new(mailbox: String, error: Option<String>) -> Ran {
         Ran {
@@ -60,6 +67,26 @@ impl Store {
             return Ok(());
         }
         self.transaction_in_passing(|tx| write_runs(tx, runs.iter(), now))
+    }
+
+    /// How many messages of each of these mailboxes could not be fetched since then (Unix time), and
+    /// are still to be tried again.
+    pub fn failed_since(&self, mailboxes: &[&str], since: i64) -> Result<Vec<u64>> {
+        const FAILED: Sql = Sql::two(
+            "SELECT count(*) FROM folder f JOIN message m ON m.folder = f.id
+             WHERE f.address = ?1 AND m.state = 'failed' AND m.changed_at >= ?2",
+            "SELECT count(*), r.number
+             FROM unnest(?1::text[], ?2::bigint[]) WITH ORDINALITY AS r (address, since, number)
+             JOIN folder f ON f.address = r.address
+             JOIN message m ON m.folder = f.id AND m.state = 'failed' AND m.changed_at >= r.since
+             GROUP BY r.number",
+        );
+        self.read(|reader| {
+            let each = mailboxes.iter().map(|mailbox| values![*mailbox, since]);
+            let counts =
+                reader.row_of_each(&FAILED, each, |row| row.get(0).map(i64::unsigned_abs))?;
+            Ok(counts.into_iter().map(Option::unwrap_or_default).collect())
+        })
     }
 
     /// What is known of a mailbox (in lower case).
@@ -185,7 +212,7 @@ pub(super) fn write_runs<'r>(
          ON CONFLICT (address) DO UPDATE
          SET failed_at = excluded.failed_at, error = excluded.error, took = excluded.took",
     );
-    let well = runs.clone().filter(|ran| ran.error.is_none());
+    let well = runs.clone().filter(|ran| ran.is_whole());
     tx.many_later(&WELL, well.map(|ran| values![&ran.mailbox, now, ran.took]))?;
     let failed = runs.clone().filter(|ran| ran.error.is_some());
     tx.many_later(

@@ -64,7 +64,8 @@ impl Stop {
 fn beat(leases: &Leases, open: &Open, stop: &Stop) {
     let pause = leases.period() / 4;
     let mut db = None;
-    let mut next = pause;
+    // The first one comes sooner, for it has to connect, and may have to do so again.
+    let mut next = pause / 2;
     while !stop.wait(next) {
         let renewed = match &db {
             Some(db) => leases.renew(db),

@@ -201,6 +201,15 @@ impl Leases {
         }
     }
 
+    /// Whether another process has claimed a lease after this claim of it.
+    pub fn was_claimed_after(&self, claim: &Fence) -> Result<bool> {
+        let db = &self.0.db;
+        let name = values![&claim.name];
+        let number = db.read(|reader| reader.row(&NUMBER, &name, |row| row.get::<i64>(0)));
+        let number = number.map_err(|e| failure::fault("read", db.place(), &e))?;
+        Ok(number.is_some_and(|number| number > claim.number))
+    }
+
     /// Forgets leases and runs of long ago.
     pub fn tidy(&self) -> Result<()> {
         write(&self.0.db, Durable::InPassing, |tx| {
@@ -592,6 +601,8 @@ const TIDY_RUNS: Sql = Sql::postgres(
 const RELEASE: Sql = Sql::postgres(
     "UPDATE lease SET holder = NULL, until = '-infinity' WHERE name = ?1 AND fence = ?2",
 );
+
+const NUMBER: Sql = Sql::postgres("SELECT fence FROM lease WHERE name = ?1");
 
 const HOLDER: Sql = Sql::postgres(
     "SELECT run.host, run.pid, floor(extract(epoch FROM lease.claimed_at))::bigint,

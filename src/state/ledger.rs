@@ -4,7 +4,7 @@
 //! everything is accounted for, so that a listing starts behind it; messages behind the mark
 //! whose row says `failed` are tried again.
 
-use super::db::{Error, Reader, Row, Sql, Tx, values};
+use super::db::{Error, Reader, Row, Sql, Tx, Value, values};
 use super::history::{self, About};
 use super::{Lock, Locks, Store};
 use crate::digest::sha256;
@@ -385,9 +385,19 @@ impl Store {
             return Ok(());
         }
         let times = values![folder, epoch, now, now + LONGEST_BACKOFF];
+        self.each_id(&DUE, &times, each)
+    }
+
+    /// Hands over the id in each row.
+    fn each_id(
+        &self,
+        sql: &Sql<'_>,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(RemoteId) -> Result<()>,
+    ) -> Result<()> {
         let mut done = Ok(());
         self.read(|reader| {
-            reader.rows::<(), ()>(&DUE, &times, |row| {
+            reader.rows::<(), ()>(sql, values, |row| {
                 if done.is_ok() {
                     done = each(row.get(0)?);
                 }
@@ -456,6 +466,45 @@ impl Store {
         let most = most.map_or(i64::MAX, i64::from);
         let row = values![folder, epoch, since.unwrap_or(i64::MIN), most];
         self.intend(lock, |tx| tx.run(&INCLUDE, &row))
+    }
+
+    /// The same of these alone.
+    pub fn include(
+        &self,
+        lock: &Lock,
+        folder: FolderId,
+        epoch: Epoch,
+        ids: &[RemoteId],
+    ) -> Result<u64> {
+        const INCLUDE: Sql = Sql::both(
+            "UPDATE message SET state = 'failed', next_attempt = 0, reason = 'skipped before'
+             WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state = 'skipped'",
+        );
+        self.intend(lock, |tx| {
+            tx.many(&INCLUDE, ids.iter().map(|id| values![folder, epoch, id]))
+        })
+    }
+
+    /// Hands over what was skipped and received at `since` (Unix seconds) or later, or of which that
+    /// is not known, the oldest first. `each` must not ask the store.
+    pub fn skipped(
+        &self,
+        folder: FolderId,
+        epoch: Epoch,
+        since: Option<i64>,
+        each: &mut dyn FnMut(RemoteId) -> Result<()>,
+    ) -> Result<()> {
+        const SKIPPED: Sql = Sql::both(
+            "SELECT remote FROM message
+             WHERE folder = ?1 AND epoch = ?2 AND state = 'skipped'
+               AND (received IS NULL OR received >= ?3)
+             ORDER BY coalesce(received, 0), id",
+        );
+        self.each_id(
+            &SKIPPED,
+            &values![folder, epoch, since.unwrap_or(i64::MIN)],
+            each,
+        )
     }
 
     /// Puts on record, durably, that these are about to be delivered.
@@ -534,10 +583,12 @@ impl Store {
             "SELECT attempts FROM message WHERE folder = ?1 AND epoch = ?2 AND remote = ?3",
         );
         const FAILED: Sql = Sql::both(
-            "INSERT INTO message (folder, epoch, remote, state, attempts, next_attempt, reason, changed_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO message (folder, epoch, remote, state, attempts, next_attempt, reason, changed_at,
+                                  about)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (folder, epoch, remote) DO UPDATE
-             SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8
+             SET state = ?4, intent = NULL, attempts = ?5, next_attempt = ?6, reason = ?7, changed_at = ?8,
+                 about = coalesce(?9, message.about)
              WHERE message.state <> 'delivered'",
         );
         const DONE: Sql = Sql::both(
@@ -545,6 +596,7 @@ impl Store {
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND changed_at = ?4 AND reason = ?5
                AND state IN ('failed', 'quarantined')",
         );
+        let about = failure.about.map(serde_json::to_string).transpose()?;
         self.intend(lock, |tx| {
             if tx.is_repeat() {
                 let done = values![folder, epoch, remote, now, failure.reason];
@@ -564,6 +616,7 @@ impl Store {
                 now + backoff(attempts),
                 failure.reason,
                 now,
+                about.as_ref(),
             ];
             let changed = tx.run(&FAILED, &row)?;
             Ok(quarantine && changed > 0)
@@ -915,6 +968,8 @@ pub struct Failure<'a> {
     pub reason: &'a str,
     /// Trying again will not help.
     pub for_good: bool,
+    /// What is known of it, where that is not on record.
+    pub about: Option<&'a About>,
 }
 
 /// After so many attempts a message is quarantined.

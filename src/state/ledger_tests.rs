@@ -222,6 +222,7 @@ impl Desk<'_> {
                 let failure = Failure {
                     reason: "no",
                     for_good: *for_good,
+                    about: None,
                 };
                 let id = RemoteId::from(*id);
                 store
@@ -255,7 +256,21 @@ impl Desk<'_> {
                 let before = self.count(&of);
                 let included = store.include_skipped(&Lock::FREE, folder, epoch, None, Some(*most));
                 assert_eq!(included.unwrap(), before.min((*most).into()));
-                assert_eq!(self.count(&of), before.saturating_sub((*most).into()));
+                let left = before.saturating_sub((*most).into());
+                assert_eq!(self.count(&of), left);
+                // And one by its id; what is not skipped stays as it is.
+                let mut ids = Vec::new();
+                let each = &mut |id| {
+                    ids.push(id);
+                    Ok(())
+                };
+                store.skipped(folder, epoch, None, each).unwrap();
+                assert_eq!(ids.len() as u64, left);
+                ids.truncate(1);
+                ids.push(RemoteId::from(1));
+                store.include(&Lock::FREE, folder, epoch, &ids).unwrap();
+                assert!(self.count(&of) + 2 >= left, "no more than two");
+                assert!(left == 0 || self.count(&of) < left);
             }
             Event::Settled(left) => {
                 let unsettled = store.unsettled(folder, epoch, 0, usize::MAX, now);
@@ -613,6 +628,44 @@ fn what_is_unsettled_is_read_part_by_part() {
             row = last;
         }
         assert_eq!(found, [5, 9, 1, 7].map(RemoteId::from));
+    });
+}
+
+/// What failed in a run, and what of it failed to the run's end.
+#[test]
+fn what_failed_and_was_delivered_since_is_not_counted() {
+    on_both(|engine| {
+        let desk = Desk::new(engine);
+        let (store, folder) = (&desk.store, desk.folder);
+        let ids: Vec<_> = [1, 2, 3, 4].map(RemoteId::from).into();
+        let fail = |id: &RemoteId, for_good, now| {
+            let failure = Failure {
+                reason: "a wall",
+                for_good,
+            };
+            let failed = store.failed(&Lock::FREE, folder, 1, id, &failure, now);
+            failed.unwrap();
+        };
+        let count = |since| {
+            let counts = store.failed_since(&["x@contoso.com", ADDRESS], since);
+            counts.unwrap()
+        };
+        fail(&ids[0], false, 900);
+        ids[1..].iter().for_each(|id| fail(id, false, 1000));
+        assert_eq!(
+            (count(1000), count(900), count(1001)),
+            (vec![0, 3], vec![0, 4], vec![0, 0])
+        );
+        deliver(&desk, &ids[1..2]);
+        fail(&ids[2], true, 1010);
+        assert_eq!(
+            count(1000),
+            [0, 1],
+            "one is delivered, and one is in quarantine"
+        );
+        store.gone(&Lock::FREE, folder, 1, &ids[3]).unwrap();
+        assert_eq!(count(1000), [0, 0]);
+        assert!(store.failed_since(&[], 0).unwrap().is_empty());
     });
 }
 

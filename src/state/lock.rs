@@ -81,6 +81,11 @@ impl Lock {
         }
     }
 
+    /// What [`Store::was_taken_over`] knows it by.
+    pub fn taken(&self) -> Taken {
+        Taken(self.fence().cloned())
+    }
+
     /// Notes that the database refused a write, where it did so because another host has the lock.
     pub(crate) fn heed(&self, err: &anyhow::Error) {
         if let Right::Lease(lease) = &self.0
@@ -98,6 +103,10 @@ impl Lock {
         }
     }
 }
+
+/// A lock as it was taken, also when it is over.
+#[derive(Clone, Debug)]
+pub struct Taken(Option<Fence>);
 
 impl Drop for Lock {
     /// A process that was started meanwhile may have the file open, too.
@@ -232,6 +241,14 @@ impl Store {
             // It costs a question to the database.
             Locks::Leases(_) => 200,
         })
+    }
+
+    /// Whether another host has taken a lock over after it was taken here.
+    pub fn was_taken_over(&self, lock: &Taken) -> Result<bool> {
+        match (&self.locks, &lock.0) {
+            (Locks::Leases(leases), Some(fence)) => leases.was_claimed_after(fence),
+            _ => Ok(false),
+        }
     }
 
     /// Takes the lock of this name, or tells who holds it.

@@ -66,7 +66,7 @@ pub use ledger::{
     Epoch, Failure, FolderRecord, Interrupted, SkippedRecord, StagedRecord, Standing, Unsettled,
     uidvalidity,
 };
-pub use lock::Lock;
+pub use lock::{Lock, Taken};
 pub use migrate::{Migration, Moved, Spot, Watch};
 pub use moment::Moment;
 pub use names::{LockName, Sender, TokenKey, WaitName, WayName};
@@ -80,7 +80,6 @@ pub use ways::Ground;
 use crate::fault::{Fault, Kind, kind_of};
 use crate::files::{self, End};
 use crate::model::Secrets;
-use crate::shell;
 use anyhow::Result;
 use bodies::Rows;
 use card::Cards;
@@ -137,7 +136,7 @@ impl Store {
     /// Opens the database in `folder`, creating both, private to us.
     pub fn open(folder: &Path) -> Result<Store> {
         // What is on record names files in it, and another run may start elsewhere.
-        let folder = &std::path::absolute(folder)?;
+        let folder = &files::absolute(folder)?;
         let path = folder.join(DATABASE);
         check_folder(folder)?;
         disk::check(folder)?;
@@ -192,7 +191,7 @@ impl Store {
         if meta.moved_to.is_some() {
             return Err(moves::refusal(&Db::Postgres(db)));
         }
-        let folder = &std::path::absolute(folder)?;
+        let folder = &files::absolute(folder)?;
         check_folder(folder)?;
         disk::check(folder)?;
         files::create_private_folder(folder)?;
@@ -400,7 +399,7 @@ fn check_folder(folder: &Path) -> Result<()> {
     }
     if let Some(others) = files::who_else_can_change(&about) {
         let what = format!("the state folder `{name}` can be changed by {others}");
-        let fault = refusal(what).hint(format!("chmod go-w {}", shell::quote(folder)));
+        let fault = refusal(what).hint(files::narrow_hint(&about, folder));
         return Err(match owner == me {
             true => fault,
             false => fault.hint(files::owner_hint(me, owner, folder)),

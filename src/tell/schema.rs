@@ -9,7 +9,7 @@ const OWN: &str = include_str!("output.schema.json");
 /// The schema of one line of `--json`, of `--log-format json`, or of `--deliver stdout:json`.
 pub fn of_output() -> Result<Value> {
     let mut schema: Value = serde_json::from_str(OWN).context("the schema of the output")?;
-    let mut configuration = crate::config::schema();
+    let mut configuration = crate::config::schema()?;
     let parts = configuration["$defs"].take();
     if let Some(all) = schema["$defs"].as_object_mut() {
         let Value::Object(parts) = parts else {

@@ -86,6 +86,10 @@ fn what_was_received_is_found() {
         shown.shows("\\u{202e}evil");
         assert_eq!(history(&desk, &["--sent"]).len(), 0);
         assert_eq!(history(&desk, &["--until", "1h"]).len(), 0);
+        desk.world
+            .run(["history", "--since", "1h", "--until", "2h"])
+            .fails(64)
+            .mentions("--until is not after --since");
         assert_eq!(
             history(&desk, &["--since", "1h", "--queue", "support"]).len(),
             4

@@ -47,7 +47,16 @@ fn a_state_folder_that_everybody_can_change_is_refused() {
     let world = World::with_config("version: 1\n");
     let state = world.state_dir();
     fs::create_dir_all(&state).unwrap();
+    // What everybody uses, as /tmp, is not to be closed to the others.
     fs::set_permissions(&state, fs::Permissions::from_mode(0o1777)).unwrap();
+    let refused = world.run(["fetch"]).fails(73);
+    let refused = refused.mentions("hint: name another one, which only this user can change");
+    assert!(!refused.stderr.contains("chmod"), "{refused}");
+    for option in ["--state-dir", "--config"] {
+        let refused = world.run([option, "/dev/null", "status"]).ends();
+        assert!(!refused.stderr.contains("chmod"), "{refused}");
+    }
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
     world
         .run(["fetch"])
         .fails(73)
@@ -62,6 +71,29 @@ fn a_state_folder_that_everybody_can_change_is_refused() {
             .run(["fetch"])
             .fails(73)
             .mentions("can be changed by a group");
+    }
+}
+
+/// Whoever removes the folder that a shell is in is told, and not that this is a fault of ours.
+#[test]
+fn a_current_folder_that_is_gone_is_said() {
+    let world = World::with_config("version: 1\n");
+    world.add_contoso();
+    let gone = world.path("gone");
+    for args in [
+        &["fetch", "--deliver", "maildir:x"][..],
+        &["server", "set", "Contoso", "--secret-file", "x"],
+        &["state", "migrate", "--to", "x"],
+        &["--config", "x", "queue", "list"],
+    ] {
+        fs::create_dir_all(&gone).unwrap();
+        let script = "rmdir \"$PWD\" && exec \"$@\"";
+        let mut command = world.run(args).under(["sh", "-c", script, "sh"]).command();
+        let output = command.current_dir(&gone).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(output.status.code(), Some(70), "{args:?}: {said}");
+        let is_said = said.contains("cannot use the current folder") && said.contains("\nhint: ");
+        assert!(is_said || args[0] == "--config", "{args:?}: {said}");
     }
 }
 

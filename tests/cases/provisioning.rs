@@ -429,6 +429,9 @@ fn an_editor_changes_a_copy_that_must_be_valid() {
     edit("true").succeeds().prints("unchanged\n");
     // VISUAL goes first.
     edit("false").env("VISUAL", "true").succeeds();
+    edit("")
+        .fails(64)
+        .mentions("`config edit` starts `vi` only on a terminal");
     edit("false").fails(64).mentions("nothing was changed");
     edit("no-such-editor").fails(64).mentions("no-such-editor");
     edit("sed -i s/oauth-service/oauth-servce/")

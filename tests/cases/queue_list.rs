@@ -126,6 +126,15 @@ fn what_powershell_and_json_programs_write_is_read() {
 }
 
 #[test]
+fn an_array_of_json_is_refused_with_how_to_take_it_apart() {
+    let list = b"[{\"queue\":\"a\",\"address\":\"a@contoso.com\"}]";
+    add(&world(), list, &["--server", "Contoso"])
+        .fails(64)
+        .mentions("the list is an array of JSON")
+        .mentions("hint: jq -c '.[]' FILE");
+}
+
+#[test]
 fn every_option_has_its_column() {
     let definition = queuemail::command();
     let queue = definition.find_subcommand("queue").unwrap();

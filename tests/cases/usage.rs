@@ -145,6 +145,8 @@ fn help_texts_have_one_style() {
             .map(ToString::to_string)
             .unwrap_or_default();
         assert!(about.starts_with(char::is_uppercase), "{name}: {about}");
+        let first = about.split(' ').next().unwrap_or_default();
+        assert!(!["The", "A", "What"].contains(&first), "{name}: {about}");
         assert!(!about.ends_with('.'), "{name}: {about}");
         for arg in command.get_arguments().filter(|a| !a.is_hide_set()) {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
@@ -157,6 +159,17 @@ fn help_texts_have_one_style() {
             assert!(text.starts_with("Examples:\n  "), "{name}: {text}");
             let help = command.clone().render_long_help().to_string();
             assert!(help.find("Examples:") < help.find("Options:"), "{help}");
+            // The terminal's width breaks lines: a paragraph has none of its own, but of a list.
+            let (examples, paragraphs) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let wide = |line: &&str| line.chars().count() > 78;
+            assert_eq!(examples.lines().find(wide), None, "{name}");
+            for lines in paragraphs.split("\n\n").map(str::lines) {
+                let broken = lines
+                    .clone()
+                    .zip(lines.skip(1))
+                    .find(|(line, next)| !line.starts_with("  ") && !next.starts_with("  "));
+                assert_eq!(broken, None, "{name}");
+            }
         }
         command.get_subcommands().for_each(check);
     }

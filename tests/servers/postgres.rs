@@ -143,6 +143,34 @@ impl Postgres {
         }
     }
 
+    /// The time of a processor that it has used, with all its processes, the former ones too.
+    pub fn processor(&self) -> Duration {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        let stat = |process: &str| {
+            let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // After the name, which may be anything: proc_pid_stat(5) from its third field.
+            let fields = text.rsplit_once(") ")?.1;
+            let fields = fields.split(' ').map(str::to_owned);
+            Some(fields.collect::<Vec<String>>())
+        };
+        let ticks =
+            |fields: &[String]| -> u64 { fields.iter().map(|n| n.parse().unwrap_or(0)).sum() };
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let all = processes.filter_map(|entry| {
+            let process = entry.file_name().into_string().ok()?;
+            let fields = stat(&process)?;
+            // Of the first process, what those that are gone have used is in the next two.
+            match (process == pid, fields[1] == pid) {
+                (true, _) => Some(ticks(&fields[11..15])),
+                (_, true) => Some(ticks(&fields[11..13])),
+                _ => None,
+            }
+        });
+        // A tick is a hundredth of a second to programs, whatever it is to the kernel.
+        Duration::from_millis(10 * all.sum::<u64>())
+    }
+
     /// The folder of its socket.
     pub fn socket(&self) -> &Path {
         &self.folder

@@ -216,6 +216,11 @@ impl Line {
         self.set(|flow| flow.cut = true);
     }
 
+    /// Takes whoever connects, again.
+    pub fn mend(&self) {
+        self.set(|flow| flow.cut = false);
+    }
+
     /// Pieces that came so far, from both sides.
     pub fn pieces(&self) -> u64 {
         self.state.0.lock().unwrap().pieces

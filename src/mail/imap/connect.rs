@@ -13,7 +13,7 @@ use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
 use anyhow::Result;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::rc::Rc;
 
@@ -224,20 +224,53 @@ fn clear_line(stream: &mut impl Read) -> Result<Vec<u8>, Cut> {
     Ok(line)
 }
 
-/// Answers challenges: first the token, unless it went with the command; then the empty line
-/// (XOAUTH2) or the 0x01 (RFC 7628 §3.2.3) that ends a refused exchange.
-struct Answers {
-    first: Cell<Option<Secret>>,
-    last: &'static [u8],
+/// A mechanism of SASL, and what it says.
+struct Exchange<'a> {
+    mechanism: &'static str,
+    /// The token and what belongs to it, not yet in base64.
+    response: &'a Secret,
+    /// What ends a refused exchange: the empty line (XOAUTH2), or the 0x01 (RFC 7628 §3.2.3).
+    last: &'static str,
 }
 
-impl imap::Authenticator for Answers {
-    type Response = Vec<u8>;
-
-    fn process(&self, _challenge: &[u8]) -> Vec<u8> {
-        match self.first.take() {
-            Some(token) => token.expose().as_bytes().to_vec(),
-            None => self.last.to_vec(),
+impl Exchange<'_> {
+    /// Runs AUTHENTICATE (RFC 3501 §6.2.2). Where the server offers it (RFC 4959), the response goes
+    /// with the command and saves a round trip. What the server says of a refused token, before it
+    /// refuses the command, comes into `challenge`.
+    fn run(&self, wire: &mut Wire, challenge: &mut Option<String>) -> Result<(), Failure> {
+        let mechanism = self.mechanism;
+        let response = sasl::base64(self.response);
+        let goes_along = wire.offers("SASL-IR")?;
+        // What is offered after the sign-in may be more; Exchange does not say it unasked.
+        wire.heard.offers = None;
+        wire.begin();
+        let tag = if goes_along {
+            let command = Secret::new(format!("AUTHENTICATE {mechanism} {}", response.expose()));
+            wire.send_as(
+                command.expose(),
+                &format!("AUTHENTICATE {mechanism} (secret)"),
+            )?
+        } else {
+            wire.send_command(&format!("AUTHENTICATE {mechanism}"))?
+        };
+        let mut is_sent = goes_along;
+        let mut line = Vec::new();
+        loop {
+            wire.read_response(&mut line, wire.limits.line)?;
+            let parsed = Line::parse(&line);
+            if let Some(status) = wire.note_untagged(parsed, &tag)? {
+                return wire.verdict(status);
+            }
+            let Line::More(text) = parsed else { continue };
+            if is_sent {
+                let text = sasl::challenge(&String::from_utf8_lossy(text));
+                *challenge = text.map(|json| wire.text(json.as_bytes()));
+                wire.send(format!("{}\r\n", self.last).as_bytes(), self.last)?;
+            } else {
+                is_sent = true;
+                let answer = Secret::new(format!("{}\r\n", response.expose()));
+                wire.send(answer.expose().as_bytes(), "(secret)")?;
+            }
         }
     }
 }
@@ -262,50 +295,42 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
     for secret in [&xoauth2, &oauthbearer] {
         wire.mask(sasl::base64(secret));
     }
-    let wire = Rc::new(RefCell::new(wire));
-    let findings = Rc::new(RefCell::new(Findings::default()));
-    let guard = Guard::new(Rc::clone(&wire), Rc::clone(&findings));
-    let client = imap::Client::new(guard);
-    let offers = |name: &str| {
-        wire.borrow_mut().offers(name).map_err(|failure| {
+    let offers = |wire: &mut Wire, name: &str| {
+        wire.offers(name).map_err(|failure| {
             faults::failed(&place, &format!("cannot talk to `{}`", place.host), failure)
         })
     };
-    let (mechanism, response, last): (_, _, &[u8]) = if offers("AUTH=XOAUTH2")? {
-        ("XOAUTH2", &xoauth2, b"")
-    } else if offers("AUTH=OAUTHBEARER")? {
-        ("OAUTHBEARER", &oauthbearer, b"\x01")
-    } else {
-        return Err(no_oauth(&wire.borrow(), &place).into());
-    };
-    let mut answers = Answers {
-        first: Cell::new(None),
-        last,
-    };
-    // RFC 4959: the response goes with the command and saves a round trip.
-    let command = if offers("SASL-IR")? {
-        Secret::new(format!("{mechanism} {}", sasl::base64(response).expose()))
-    } else {
-        answers.first = Cell::new(Some(response.clone()));
-        Secret::new(mechanism)
-    };
-    // What is offered after the sign-in may be more; Exchange does not say it unasked.
-    wire.borrow_mut().heard.offers = None;
-    let session = super::caught(|| {
-        client
-            .authenticate(command.expose(), &answers)
-            .map_err(|(e, _)| e)
-    })
-    .map_err(|e| match super::failure(e, &wire, &findings) {
-        Failure::Refused(words) => {
-            let challenge = findings.borrow_mut().challenge.take();
-            faults::not_signed_in(&place, words, challenge)
+    let exchange = if offers(&mut wire, "AUTH=XOAUTH2")? {
+        Exchange {
+            mechanism: "XOAUTH2",
+            response: &xoauth2,
+            last: "",
         }
-        cut => faults::failed(
-            &place,
-            &format!("cannot sign in to mailbox `{}`", place.user),
-            cut,
-        ),
-    })?;
+    } else if offers(&mut wire, "AUTH=OAUTHBEARER")? {
+        Exchange {
+            mechanism: "OAUTHBEARER",
+            response: &oauthbearer,
+            last: "AQ==",
+        }
+    } else {
+        return Err(no_oauth(&wire, &place).into());
+    };
+    let not_signed_in = |failure| {
+        let what = format!("cannot sign in to mailbox `{}`", place.user);
+        faults::failed(&place, &what, failure)
+    };
+    let mut challenge = None;
+    exchange
+        .run(&mut wire, &mut challenge)
+        .map_err(|failure| match failure {
+            Failure::Refused(words) => faults::not_signed_in(&place, words, challenge.take()),
+            cut => not_signed_in(cut),
+        })?;
+    let wire = Rc::new(RefCell::new(wire));
+    let findings = Rc::new(RefCell::new(Findings::default()));
+    let guard = Guard::new(Rc::clone(&wire), Rc::clone(&findings));
+    // The guard answers it: the server has taken the token.
+    let session = super::caught(|| imap::Client::new(guard).login("", "").map_err(|(e, _)| e))
+        .map_err(|e| not_signed_in(super::failure(e, &wire, &findings)))?;
     Ok(ImapMailbox::new(place, wire, findings, session))
 }

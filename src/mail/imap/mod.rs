@@ -1,8 +1,8 @@
 //! A mailbox reached by IMAP (RFC 3501), with the `imap` library over our own guarded stream.
 //!
-//! The library runs the commands with short answers: sign-in, SELECT, STORE, COPY, MOVE, EXPUNGE,
-//! CREATE. Between two of them our own commands use the same stream where its way does not do:
-//! messages go from the wire to the sink without being held ([`retrieve`]), SEARCH and LIST
+//! The library runs the commands with short answers: SELECT, STORE, COPY, MOVE, EXPUNGE, CREATE.
+//! Between two of them our own commands use the same stream where its way does not do: the sign-in
+//! shows no token and needs little code ([`connect`]), messages go from the wire to the sink without being held ([`retrieve`]), SEARCH and LIST
 //! take every form of answer ([`search`]), and what a server says unasked is not asked for. `wire` bounds all that is read, `guard` decides what the
 //! library sees. `ENABLE IMAP4rev2` is never sent: it changes the answers.
 

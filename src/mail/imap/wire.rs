@@ -158,10 +158,15 @@ impl Wire {
 
     /// Sends a command of ours and returns its tag.
     pub fn send_command(&mut self, command: &str) -> Result<String, Cut> {
+        self.send_as(command, command)
+    }
+
+    /// The same of a command that holds a secret; `shown` is its form in the trace.
+    pub fn send_as(&mut self, command: &str, shown: &str) -> Result<String, Cut> {
         self.tags += 1;
         let tag = format!("q{}", self.tags);
-        let line = format!("{tag} {command}");
-        self.send(format!("{line}\r\n").as_bytes(), &line)?;
+        let line = Secret::new(format!("{tag} {command}\r\n"));
+        self.send(line.expose().as_bytes(), &format!("{tag} {shown}"))?;
         Ok(tag)
     }
 
@@ -235,7 +240,7 @@ impl Wire {
     }
 
     /// Notes a line of the answer to the command of this tag; gives the status of a tagged one.
-    fn note_untagged(&mut self, line: Line<'_>, tag: &str) -> Result<Option<Status>, Cut> {
+    pub fn note_untagged(&mut self, line: Line<'_>, tag: &str) -> Result<Option<Status>, Cut> {
         match self.note(line)? {
             Some((of, status)) if of == tag.as_bytes() => Ok(Some(status)),
             Some((of, _)) => Err(Cut::Disorder(format!(

@@ -137,7 +137,9 @@ fn of_code(place: &Place, code: &str) -> (Kind, String) {
                 "run the same command again: it says where the state is now".to_owned(),
             );
         }
-        LEASE_LOST => "another host has taken over this mailbox and continues",
+        LEASE_LOST => {
+            "this host did not renew its lease in time; the next run continues, here or on another host"
+        }
         "53100" | "58030" => {
             return (Kind::CannotWrite, "the disk of the server is full or fails: free some space, then run the same command again; nothing is lost".to_owned());
         }

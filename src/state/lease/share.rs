@@ -58,12 +58,13 @@ impl Claimed {
         }
     }
 
-    /// The mailbox was not visited, and is as due as it was before.
-    pub fn given_back(self) -> Ended {
+    /// The mailbox was not visited, or not for as long as that took, and is as due as it was before,
+    /// unless another host has it by now.
+    pub fn given_back(self, ran: Option<Ran>) -> Ended {
         Ended {
             claimed: self,
             was_visited: false,
-            ran: None,
+            ran,
         }
     }
 }

@@ -73,7 +73,7 @@ fn what_was_visited_is_due_again_in_time_and_what_was_given_back_at_once() {
     let mut claimed = claim(&a, &all, 8);
     assert_eq!(claimed.len(), 3);
     let ran = Ran::new(all[0].clone(), Some("a wall".into()));
-    let given_back = claimed.remove(2).given_back();
+    let given_back = claimed.remove(2).given_back(None);
     let kept = claimed.remove(1);
     end(&a, vec![claimed.remove(0).visited(Some(ran)), given_back]);
     let health = a.health(&all[0]).unwrap();
@@ -89,6 +89,40 @@ fn what_was_visited_is_due_again_in_time_and_what_was_given_back_at_once() {
         "{looked:?}"
     );
     kept.lock.check().unwrap();
+}
+
+/// A host that was too slow asks whether another one has taken over; what it then gives back is that
+/// one's all the same.
+#[test]
+fn who_was_too_slow_learns_whether_another_has_taken_over() {
+    let engine = Engine::postgres();
+    let (a, b) = (engine.open(), engine.open());
+    let all = mailboxes(2);
+    due(&a, &all);
+    let mut of_a = claim(&a, &all, 8);
+    engine.script("UPDATE lease SET until = clock_timestamp() - interval '1 s'");
+    let taken: Vec<_> = of_a.iter().map(|one| one.lock.taken()).collect();
+    assert!(taken.iter().all(|lock| !a.was_taken_over(lock).unwrap()));
+    passes(&engine, 31);
+    let of_b = claim(&b, &all[1..], 8);
+    assert_eq!(of_b.len(), 1);
+    let now = |a: &Store| [0, 1].map(|n: usize| a.was_taken_over(&taken[n]).unwrap());
+    assert_eq!(now(&a), [false, true]);
+    let ran = Ran::new(all[0].clone(), Some("too slow".into()));
+    let (second, first) = (of_a.pop().unwrap(), of_a.pop().unwrap());
+    end(
+        &a,
+        vec![first.given_back(Some(ran)), second.given_back(None)],
+    );
+    assert_eq!(a.health(&all[0]).unwrap().last_error.unwrap().1, "too slow");
+    assert_eq!(
+        due(&b, &all),
+        [0],
+        "it is due at once; the other one is held"
+    );
+    of_b[0].lock.check().unwrap();
+    end(&b, of_b.into_iter().map(|one| one.visited(None)).collect());
+    assert_eq!(now(&a), [false, true], "also when it is over");
 }
 
 /// The end of a visit comes with the next claim, or not at all.
@@ -177,7 +211,10 @@ fn a_card_says_what_is_on_record() {
     // What changes while a card is kept is told once it is said.
     end(
         &store,
-        claimed.into_iter().map(Claimed::given_back).collect(),
+        claimed
+            .into_iter()
+            .map(|one| one.given_back(None))
+            .collect(),
     );
     let claimed = claim(&store, &all, 8);
     let again = open(&all[0], 9).unwrap();

@@ -170,7 +170,8 @@ fn what_is_larger_may_go_to_quarantine() {
         desk.world
             .run(["quarantine", "list"])
             .succeeds()
-            .shows("more than max_size");
+            .shows("more than max_size")
+            .shows("bob@fabrikam.example  Invoice, large");
         desk.fetch(&["--audit"])
             .succeeds()
             .shows("1 in quarantine")

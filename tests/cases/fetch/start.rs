@@ -167,6 +167,76 @@ fn what_is_skipped_stays_so_under_other_ids_and_by_the_other_way() {
 }
 
 #[test]
+fn of_what_is_skipped_the_selected_is_had_later() {
+    both(|via| {
+        let select =
+            "select: {from: [customer-3@customer.example], max_size: 5kB, larger: quarantine}";
+        let desk = Desk::new(via, &format!("{NOW}\n{select}"));
+        let old = desk.deliver(0..6);
+        let large = [&old[3][..], &b"A long line of the text.\r\n".repeat(400)].concat();
+        desk.m365.deliver(SUPPORT, "INBOX", &large);
+        desk.fetch(&[]).succeeds().says_nothing();
+        desk.fetch(&["--include-skipped"])
+            .fails(65)
+            .mentions("more than max_size (5kB)");
+        let mut sent = vec![message(3)];
+        assert_same(&sent, &desk.maildir(MAIL), "the selected one");
+        let skipped = "1 delivered, 1 in quarantine, 0 dropped, 5 skipped, 0 pending";
+        desk.fetch(&["--audit"]).succeeds().shows(skipped);
+        desk.fetch(&["--include-skipped"]).succeeds().says_nothing();
+        desk.world
+            .run([
+                "queue",
+                "set",
+                "support",
+                "--select",
+                "from=@customer.example",
+            ])
+            .succeeds();
+        desk.fetch(&["--include-skipped", "--limit", "2", "-v"])
+            .succeeds()
+            .mentions("2 of the skipped messages are fetched now");
+        assert_eq!(desk.maildir(MAIL).len(), 3, "two of the others");
+        desk.fetch(&["--include-skipped"]).succeeds();
+        sent.extend([0, 1, 2, 4, 5].map(message));
+        assert_same(&sent, &desk.maildir(MAIL), "all of them");
+    });
+}
+
+#[test]
+fn what_is_skipped_is_had_in_the_run_that_finds_it_under_other_ids() {
+    for change in [
+        "renumbered",
+        "restored",
+        "by the other way",
+        "not listed yet",
+    ] {
+        let desk = Desk::new(Via::Imap, NOW);
+        let mut sent = desk.deliver(0..10);
+        let backup = desk.m365.back_up(SUPPORT, "INBOX");
+        match change {
+            // Such a run has not come by all that is skipped.
+            "not listed yet" => desk.fetch(&["--since", "2100-01-01"]),
+            _ => desk.fetch(&[]),
+        }
+        .succeeds()
+        .says_nothing();
+        sent.extend(desk.deliver(10..12));
+        desk.fetch(&["--since", "2020-01-01"]).succeeds();
+        match change {
+            "renumbered" => desk.m365.renumber(SUPPORT, "INBOX", 4711, 100),
+            "restored" => desk.m365.restore(SUPPORT, "INBOX", &backup),
+            "by the other way" => desk.read_by(Via::Graph),
+            _ => {}
+        }
+        desk.fetch(&["--include-skipped"]).succeeds();
+        assert_same(&sent, &desk.maildir(MAIL), change);
+        desk.fetch(&["--include-skipped"]).succeeds().says_nothing();
+        assert_same(&sent, &desk.maildir(MAIL), change);
+    }
+}
+
+#[test]
 fn a_folder_of_many_old_messages_takes_few_requests() {
     both(|via| {
         let desk = Desk::new(via, NOW);

@@ -202,6 +202,23 @@ impl Fleet {
         self.shared.path().join(below)
     }
 
+    /// Waits for the end of all leases, of a host that cannot renew them, and until a transaction that it
+    /// cannot end keeps nobody from a claim. What was on its way may have come a little later.
+    pub fn wait_for_leases(&self) {
+        let held = format!(
+            "SELECT (SELECT count(*) FROM lease WHERE until > clock_timestamp())
+                  + (SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name LIKE 'queuemail/%'
+                       AND state <> 'idle'
+                       AND xact_start > clock_timestamp() - interval '{LEASE} s')"
+        );
+        let end = Instant::now() + Duration::from_secs(LEASE + 30);
+        while self.database.sql(&held) != "0" {
+            assert!(Instant::now() < end, "a lease does not end");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Nobody has renewed its leases for as long as they hold.
     pub fn leases_end(&self) {
         self.database.sql(

@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 /// Host A hangs in the middle of a delivery by a command.
 fn hanging(fleet: &Fleet) -> Running {
     let running = fleet.fetch(At::A).starts();
+    wait_for_delivery(fleet);
+    running
+}
+
+fn wait_for_delivery(fleet: &Fleet) {
     let end = Instant::now() + Duration::from_secs(20);
     while !fleet.shared("began").exists() {
         assert!(Instant::now() < end, "the command does not begin");
         std::thread::sleep(Duration::from_millis(5));
     }
-    running
 }
 
 fn with_command(script: &str) -> Fleet {
@@ -168,6 +172,51 @@ fn what_is_true_is_put_on_record_once_the_database_is_back() {
         &taken.sorted(),
         "each once: nobody had to wait for the first",
     );
+}
+
+/// Who was frozen for longer than its lease held finds that another host goes on. That is no fault,
+/// but to who named the mailbox.
+#[test]
+fn who_was_slow_leaves_a_mailbox_to_who_took_it_over() {
+    for (args, code) in [(&["fetch"][..], 0), (&["fetch", "support"], 75)] {
+        let fleet = with_command(SLOW);
+        let sent = fleet.desk.deliver(0..3);
+        let running = fleet.run(At::A, args).starts();
+        wait_for_delivery(&fleet);
+        running.signal("-STOP");
+        fleet.wait_for_leases();
+        std::fs::write(fleet.shared("go"), "").unwrap();
+        fleet.fetch(At::B).succeeds();
+        running.signal("-CONT");
+        let ran = running.ends();
+        assert_eq!(ran.code, code, "{args:?}\n{ran}");
+        match code {
+            0 => ran.says_nothing(),
+            _ => ran.mentions("support@contoso.example"),
+        };
+        let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
+        assert_same(&sent, &taken.sorted(), "each once");
+        fleet.fetch(At::B).succeeds().says_nothing();
+    }
+}
+
+/// The same where no other host was there: it goes on itself, in the same run.
+#[test]
+fn who_was_slow_and_is_alone_goes_on() {
+    let fleet = with_command(SLOW);
+    let world = fleet.world(At::A);
+    world.write_config(world.config().replace("every: 0s", "every: 30s"));
+    let sent = fleet.desk.deliver(0..3);
+    let running = hanging(&fleet);
+    running.signal("-STOP");
+    fleet.wait_for_leases();
+    std::fs::write(fleet.shared("go"), "").unwrap();
+    running.signal("-CONT");
+    let ran = running.ends();
+    assert_eq!(ran.code, 0, "{ran}");
+    ran.says_nothing();
+    let taken: Vec<Vec<u8>> = files(&fleet.shared("taken")).into_values().collect();
+    assert_same(&sent, &taken.sorted(), "each once");
 }
 
 /// It does not come back: the run ends, and says what may come again.

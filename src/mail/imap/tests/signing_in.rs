@@ -10,14 +10,19 @@ fn try_with(
     let sent = Arc::new(Mutex::new(Vec::new()));
     let log = sent.clone();
     let mut answers = answers.iter();
+    let mut open = String::new();
     let (wire, _) = wire(b"", None, move |line| {
         log.lock().unwrap().push(line.to_owned());
-        let tag = split(line).0;
-        if line.ends_with("CAPABILITY") {
-            return format!("{capability}\r\n{tag} OK done\r\n").into_bytes();
+        let (tag, command) = split(line);
+        match command.split(' ').next() {
+            Some("CAPABILITY") => {
+                return format!("{capability}\r\n{tag} OK done\r\n").into_bytes();
+            }
+            Some("AUTHENTICATE") => open = tag.to_owned(),
+            _ => {}
         }
         let answer = answers.next().map_or("", |a| a);
-        answer.replace("{t}", "a1").into_bytes()
+        answer.replace("{t}", &open).into_bytes()
     });
     (sign_in(wire, place(), &Secret::new(TOKEN)), sent)
 }
@@ -32,7 +37,7 @@ fn the_token_goes_with_the_command_where_that_is_offered() {
         *sent.lock().unwrap(),
         [
             "q1 CAPABILITY".to_owned(),
-            format!("a1 AUTHENTICATE XOAUTH2 {}", token.expose()),
+            format!("q2 AUTHENTICATE XOAUTH2 {}", token.expose()),
         ]
     );
 }
@@ -93,7 +98,7 @@ fn two_steps_are_taken_where_they_are_needed() {
         let (session, sent) =
             try_with("* CAPABILITY IMAP4rev1 AUTH=XOAUTH2 LOGINDISABLED", answers);
         assert!(session.is_ok(), "{ready}");
-        assert_eq!(sent.lock().unwrap()[1], "a1 AUTHENTICATE XOAUTH2");
+        assert_eq!(sent.lock().unwrap()[1], "q2 AUTHENTICATE XOAUTH2");
         assert!(sent.lock().unwrap()[2].starts_with("dXNlcj1"));
     }
 }
@@ -107,7 +112,7 @@ fn oauthbearer_is_taken_where_only_that_is_offered() {
             "{t} NO no\r\n",
         ],
     );
-    assert!(sent.lock().unwrap()[1].starts_with("a1 AUTHENTICATE OAUTHBEARER bixhPX"));
+    assert!(sent.lock().unwrap()[1].starts_with("q2 AUTHENTICATE OAUTHBEARER bixhPX"));
     assert_eq!(sent.lock().unwrap()[2], "AQ==");
     assert_eq!(kind_of(&session.err().unwrap()), Kind::SignIn);
 }

@@ -1,6 +1,7 @@
 //! Host A is killed at a system call that changes anything, and host B takes over.
 
 use super::{At, Campaign, Desks, Kind, Via};
+use crate::campaign::whole;
 use crate::killed;
 
 fn at_calls(kind: Kind, via: Via) {
@@ -41,6 +42,9 @@ fn maildir() {
 #[test]
 fn eml() {
     at_calls(Kind::Eml, Via::Imap);
+    if whole() {
+        at_calls(Kind::Eml, Via::Graph);
+    }
 }
 
 #[test]

@@ -3,9 +3,11 @@
 //! is handed over, at most the message that was in flight, under the same id.
 
 mod kill;
+mod many;
 mod partition;
 mod sending;
 mod server;
+mod storm;
 
 use super::{At, Fleet, SUPPORT};
 use crate::campaign::Campaign;

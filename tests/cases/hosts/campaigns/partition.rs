@@ -68,8 +68,7 @@ fn once(kind: Kind, fault: Fault, n: u64, until: Until) -> bool {
     if until == Until::Soon {
         std::thread::sleep(Duration::from_millis(300));
     } else {
-        // Its last renewal was no later than the fault.
-        std::thread::sleep(Duration::from_millis(LEASE * 1000 + 300));
+        fleet.wait_for_leases();
         let ran = fleet.fetch(At::B).ends();
         assert_eq!(ran.code, 0, "{story}\n{ran}");
         if desks.is_seen() {

@@ -1,17 +1,17 @@
-//! The JSON Schema (draft 2020-12) of the file, for editors: what `model` holds, described by
-//! its doc comments. What a schema cannot see (names that lead nowhere, credentials that do not
-//! go together) is left to `config validate`.
+//! Makes `schema.json` of what `model` holds and its doc comments say. The program carries the file
+//! and not what makes it, which would be a fiftieth of its size.
 
 use crate::model::*;
 use crate::net::Endpoint;
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde_json::Value;
 use std::borrow::Cow;
 
 /// Where the schema is known by; nothing is fetched from there.
 const ID: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The schema of the whole file.
-pub fn schema() -> serde_json::Value {
+fn described() -> Value {
     let mut schema = SchemaSettings::draft2020_12()
         .into_generator()
         .into_root_schema_for::<Config>();
@@ -159,42 +159,55 @@ impl JsonSchema for Secrets {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-
-    /// The properties of a definition, each with its description.
-    fn described<'a>(schema: &'a Value, name: &str) -> Vec<&'a String> {
-        let of = match name {
-            "Config" => schema,
-            name => &schema["$defs"][name],
-        };
-        let properties = of["properties"].as_object().unwrap();
-        for (key, value) in properties {
-            assert!(value["description"].is_string(), "{name}.{key}: {value}");
-        }
-        assert_eq!(of["additionalProperties"], false, "{name}");
-        properties.keys().collect()
+/// `UPDATE=1` writes it anew.
+#[test]
+fn the_generated_schema_is_that_of_the_model() {
+    let mut made = Vec::new();
+    // Indented for who reads it, by little for what carries it.
+    let form = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    let mut writer = serde_json::Serializer::with_formatter(&mut made, form);
+    serde::Serialize::serialize(&described(), &mut writer).unwrap();
+    made.push(b'\n');
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/config/schema/schema.json");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &made).unwrap();
     }
+    assert!(
+        std::fs::read(path).is_ok_and(|there| there == made),
+        "schema.json is not what the model says; write it anew with: UPDATE=1 cargo test generated"
+    );
+}
 
-    #[test]
-    fn every_key_of_the_model_is_in_it_with_a_description() {
-        let schema = schema();
-        for (name, mut keys) in super::super::load::tests::all_keys() {
-            keys.sort();
-            assert_eq!(described(&schema, name), keys.iter().collect::<Vec<_>>());
-        }
+/// The properties of a definition, each with its description.
+fn properties<'a>(schema: &'a Value, name: &str) -> Vec<&'a String> {
+    let of = match name {
+        "Config" => schema,
+        name => &schema["$defs"][name],
+    };
+    let properties = of["properties"].as_object().unwrap();
+    for (key, value) in properties {
+        assert!(value["description"].is_string(), "{name}.{key}: {value}");
     }
+    assert_eq!(of["additionalProperties"], false, "{name}");
+    properties.keys().collect()
+}
 
-    #[test]
-    fn every_source_of_a_secret_is_in_it() {
-        let mut generator = SchemaSettings::draft2020_12().into_generator();
-        let schema = Value::from(SecretSource::json_schema(&mut generator));
-        let properties = schema["oneOf"][1]["properties"].as_object().unwrap();
-        for kind in SecretSource::KINDS {
-            assert!(properties.contains_key(*kind), "{kind}");
-        }
-        assert_eq!(properties.len(), SecretSource::KINDS.len());
+#[test]
+fn every_key_of_the_model_is_in_it_with_a_description() {
+    let schema = described();
+    for (name, mut keys) in crate::config::load::tests::all_keys() {
+        keys.sort();
+        assert_eq!(properties(&schema, name), keys.iter().collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn every_source_of_a_secret_is_in_it() {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let schema = Value::from(SecretSource::json_schema(&mut generator));
+    let properties = schema["oneOf"][1]["properties"].as_object().unwrap();
+    for kind in SecretSource::KINDS {
+        assert!(properties.contains_key(*kind), "{kind}");
+    }
+    assert_eq!(properties.len(), SecretSource::KINDS.len());
 }
