@@ -7,6 +7,7 @@
 //! credentials, where the session's bus listens, where our own configuration is.
 
 use crate::secret::Secret;
+use crate::workers::locked;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,7 +15,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -34,7 +35,7 @@ const OF_THE_HOST: [&str; 2] = ["IDENTITY_HEADER", "MSI_SECRET"];
 
 /// Keeps a variable from all programs started from now on.
 pub fn withhold(variable: &str) {
-    let mut names = SECRET.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = locked(&SECRET);
     names.insert(variable.to_owned());
 }
 
@@ -44,7 +45,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     for name in OF_THE_HOST {
         command.env_remove(name);
     }
-    for name in &*SECRET.lock().unwrap_or_else(PoisonError::into_inner) {
+    for name in &*locked(&SECRET) {
         // What no variable can be called is not in the environment either.
         if !name.is_empty() && !name.contains(['=', '\0']) {
             command.env_remove(name);
@@ -207,7 +208,7 @@ impl Pipe {
                     _ => break,
                 };
                 // What is beyond the limit is read and dropped, or the program would block.
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut kept = locked(&kept);
                 let room = limit.saturating_sub(kept.len());
                 kept.extend_from_slice(&piece[..count.min(room)]);
             }
@@ -222,7 +223,7 @@ impl Pipe {
     /// What came from a program that has ended.
     fn octets(&self) -> Zeroizing<Vec<u8>> {
         self.ends_within(GRACE);
-        let mut octets = self.octets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut octets = locked(&self.octets);
         std::mem::take(&mut *octets)
     }
 }

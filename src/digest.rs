@@ -1,6 +1,6 @@
 //! Digests and random octets, and how both are written: what names files, messages and requests.
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
@@ -20,7 +20,7 @@ pub fn hex(octets: &[u8]) -> String {
 pub fn random<const N: usize>() -> Result<[u8; N], Fault> {
     let mut octets = [0; N];
     openssl::rand::rand_bytes(&mut octets)
-        .map_err(|_| Fault::new(Kind::Bug, "the system provides no random numbers"))?;
+        .map_err(|_| Fault::bug("the system provides no random numbers"))?;
     Ok(octets)
 }
 

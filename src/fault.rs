@@ -149,6 +149,27 @@ impl Fault {
         Fault::new(Kind::TryLater, what)
     }
 
+    pub fn malformed(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::Malformed, what)
+    }
+
+    pub fn refused(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::Refused, what)
+    }
+
+    pub fn cannot_write(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::CannotWrite, what)
+    }
+
+    /// Of [`Kind::SignIn`].
+    pub fn no_access(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::SignIn, what)
+    }
+
+    pub fn bug(what: impl Into<String>) -> Fault {
+        Fault::new(Kind::Bug, what)
+    }
+
     /// Says why.
     pub fn cause(mut self, cause: Cause) -> Fault {
         self.cause = Some(cause);

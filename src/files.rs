@@ -8,7 +8,7 @@ pub use crate::fault::remedy;
 pub use others::{forbidden, is_mounted, narrow_hint, owner_hint, who_else_can_change};
 pub use way::{End, real_path};
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::output::escape;
 use crate::system;
 use anyhow::{Context, Result};
@@ -80,7 +80,7 @@ pub fn rewrite(path: &Path, bytes: &[u8]) -> Result<()> {
     replace(&path, bytes, mode).map_err(|e| {
         let why = e.root_cause().to_string();
         let what = format!("cannot replace `{}`: {why}", path.display());
-        Fault::new(Kind::CannotWrite, what).into()
+        Fault::cannot_write(what).into()
     })
 }
 
@@ -98,7 +98,7 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
             "cannot replace `{}`: it is mounted there, or is not a plain file",
             path.display()
         );
-        return Err(Fault::new(Kind::CannotWrite, what).into());
+        return Err(Fault::cannot_write(what).into());
     }
     let probe = tempfile::Builder::new()
         .prefix(".probe")
@@ -171,12 +171,9 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 
 /// The fault of what cannot be done (`verb`) to a file or folder.
 pub fn cannot(verb: &str, path: &Path, err: &std::io::Error) -> anyhow::Error {
-    Fault::new(
-        Kind::CannotWrite,
-        format!("cannot {verb} `{}`: {err}", path.display()),
-    )
-    .hint(remedy(err))
-    .into()
+    Fault::cannot_write(format!("cannot {verb} `{}`: {err}", path.display()))
+        .hint(remedy(err))
+        .into()
 }
 
 /// Creates a folder and its parents, each private to us (0700) and durable.

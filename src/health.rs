@@ -6,7 +6,7 @@ mod days;
 pub use days::{Day, last_days};
 
 use crate::expiry::{self, Expiry};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::fetch::mailbox_key;
 use crate::office::Office;
 use crate::shell;
@@ -180,7 +180,7 @@ impl<'a> Report<'a> {
             "no host has visited `{address}` (queue `{queue}`) for {}, although {hosts} mail: more urgent mailboxes take all of the time",
             span(age)
         );
-        let fault = Fault::new(Kind::Refused, what);
+        let fault = Fault::refused(what);
         Some(fault.hint("add a host, fetch more mailboxes at a time (`--jobs`), set a longer `every` below `state`, or a lower `priority` of the queue"))
     }
 }
@@ -227,26 +227,15 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         ..
     } = line;
     let mut found = Vec::new();
-    let age = health.last_success.map(|at| now.as_second() - at);
     let error = health
         .last_error
         .as_ref()
         .map(|(_, text)| format!("; the last run said: {text}"))
         .unwrap_or_default();
     let check = format!("find the cause: queuemail check {}", shell::quote(address));
-    let fetched = match age {
-        _ if line.is_fetched(now, max_age) => None,
-        // Every run since would have set it right.
-        Some(age) if age < 0 => Some(format!(
-            "was last fetched when the clock was wrong, {} ahead",
-            span(-age)
-        )),
-        Some(age) => Some(format!("was last fetched {} ago", span(age))),
-        None => Some("has never been fetched".to_owned()),
-    };
-    if let Some(fetched) = fetched {
+    if let Some(fetched) = not_fetched(line, now, max_age) {
         let what = format!("`{address}` (queue `{queue}`) {fetched}{error}");
-        found.push(Fault::new(Kind::Refused, what).hint(check.clone()));
+        found.push(Fault::refused(what).hint(check.clone()));
     }
     if health.quarantined > 0 {
         found.push(
@@ -280,6 +269,20 @@ fn of_mailbox(line: &Line<'_>, now: Timestamp, max_age: u32) -> Vec<Fault> {
         )));
     }
     found
+}
+
+/// Since when a mailbox was not fetched that should have been.
+fn not_fetched(line: &Line<'_>, now: Timestamp, max_age: u32) -> Option<String> {
+    match line.health.last_success.map(|at| now.as_second() - at) {
+        _ if line.is_fetched(now, max_age) => None,
+        // Every run since would have set it right.
+        Some(age) if age < 0 => Some(format!(
+            "was last fetched when the clock was wrong, {} ahead",
+            span(-age)
+        )),
+        Some(age) => Some(format!("was last fetched {} ago", span(age))),
+        None => Some("has never been fetched".to_owned()),
+    }
 }
 
 /// What waits in the outbox: it is well while it is young, and a person's as soon as nobody knows.

@@ -1,6 +1,6 @@
 //! Threads that share work: each takes the next item when it is done with its last.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Has so many threads work on `items`, this one alone where one is enough; ends with the last of
 /// them. `work` is called once in each thread, with the items that this thread is to take.
@@ -10,7 +10,7 @@ pub fn share<T: Send>(
     work: impl Fn(&mut dyn Iterator<Item = T>) + Sync,
 ) {
     let items = Mutex::new(items);
-    let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let next = || locked(&items).next();
     let worker = || work(&mut std::iter::from_fn(next));
     if workers <= 1 {
         return worker();
@@ -20,6 +20,12 @@ pub fn share<T: Send>(
             scope.spawn(worker);
         }
     });
+}
+
+/// What a lock guards. Where a thread has panicked while it held the lock, the others go on: each
+/// change of what is guarded is one step.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

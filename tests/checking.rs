@@ -122,10 +122,10 @@ queues:
 pub fn check(home: &Home, args: &[&str], code: i32) -> Value {
     let args: Vec<&str> = ["check", "--json"].iter().chain(args).copied().collect();
     let ran = Ran::from(home.command(&args).output().unwrap());
-    let json: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
-    assert_eq!(ran.code, code, "{json:#}\n{}", ran.err);
+    let json: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    assert_eq!(ran.code, code, "{json:#}\n{}", ran.stderr);
     assert_eq!(json["exit_code"], code);
-    assert!(!ran.out.contains(SECRET) && !ran.err.contains(SECRET));
+    assert!(!ran.stdout.contains(SECRET) && !ran.stderr.contains(SECRET));
     json
 }
 

@@ -1,6 +1,7 @@
 //! Completions in real shells on a real terminal: what Tab leaves on the line, in the words that
 //! the shell would hand to the program.
 
+use crate::patience::PATIENCE;
 use crate::world::{CLIENT_ID, World};
 use rexpect::session::{PtySession, spawn_command};
 use std::fs;
@@ -89,7 +90,7 @@ impl Shell {
     fn shown(&mut self) -> String {
         self.shown += 1;
         let path = self.world.path("shown");
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + PATIENCE;
         loop {
             // A terminal that nobody reads from would stop the shell.
             while self.session.try_read().is_some() {}

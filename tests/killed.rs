@@ -43,7 +43,9 @@ pub fn calls(log: &Path, takes: impl Fn(&str) -> bool) -> Vec<Call> {
         let Some((thread, rest)) = line.split_once(' ') else {
             continue;
         };
-        let Some((name, _)) = rest.trim_start().split_once('(') else {
+        // Numbers of less than five digits are filled up with spaces.
+        let rest = rest.trim_start();
+        let Some((name, _)) = rest.split_once('(') else {
             continue;
         };
         let count = counts.entry((thread, name)).or_default();
@@ -104,4 +106,19 @@ pub fn killed_at(command: &Command, hit: Hit, call: &str, n: usize) -> bool {
         .status()
         .expect("strace (scripts/need test installs it)");
     !status.success()
+}
+
+/// strace fills up a process's number to five places: what a call is does not depend on it.
+#[test]
+fn calls_are_told_apart_whatever_the_number_of_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    std::fs::write(
+        &log,
+        "7     openat(AT_FDCWD, \"/a\", O_RDONLY) = 3\n31234 sendto(5, \"a\", 1) = 1\n\
+         7     sendto(5, \"b\", 1) = 1\n7     sendto(5, \"c\", 1) = 1\n",
+    )
+    .unwrap();
+    let said = calls(&log, |line| line.starts_with("sendto("));
+    assert_eq!(said, [("sendto".into(), 1), ("sendto".into(), 2)]);
 }

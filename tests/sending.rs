@@ -83,7 +83,7 @@ queues:
 /// The outbox, as `outbox list --json` shows it.
 pub fn outbox(home: &Home) -> Vec<serde_json::Value> {
     let ran = home.run(&["outbox", "list", "--json"]).succeeds();
-    let object: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     object["outbox"].as_array().unwrap().clone()
 }
 

@@ -14,6 +14,7 @@ mod machine;
 mod mail;
 mod memory;
 mod official;
+mod patience;
 mod release;
 mod sending;
 mod servers;

@@ -13,7 +13,8 @@ mod other_authorities;
 mod service;
 pub mod store;
 
-pub use crate::world::office::{ADDRESS, CLIENT, Home, PASSWORD, Ran};
+pub use crate::world::Ran;
+pub use crate::world::office::{ADDRESS, CLIENT, Home, PASSWORD};
 
 /// The claims of a token of the stand-in.
 #[track_caller]

@@ -21,7 +21,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 /// After this long a run is killed and its test fails.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A GUID for app registrations in tests.
 pub const CLIENT_ID: &str = "1b7e1c4e-8a53-4bd5-9a1e-54d1b0a4c6f1";
@@ -297,7 +297,9 @@ impl Running {
     }
 }
 
-/// What a run did. In the texts the temporary home folder reads `HOME`.
+/// What a run did. In the texts of a [`Run`] the temporary home folder reads `HOME`; those of a
+/// process that a test drives itself are as they are.
+#[derive(Debug)]
 pub struct Ran {
     command: Vec<OsString>,
     pub code: i32,
@@ -306,15 +308,12 @@ pub struct Ran {
     pub raw_stdout: Vec<u8>,
 }
 
-impl Ran {
-    fn of(command: Vec<OsString>, home: &Path, output: Output) -> Ran {
+impl From<Output> for Ran {
+    fn from(output: Output) -> Ran {
         shapes::check(&output.stdout, &output.stderr);
-        let text = |bytes: &[u8]| {
-            let home = home.to_str().expect("a UTF-8 path");
-            String::from_utf8_lossy(bytes).replace(home, "HOME")
-        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ran {
-            command,
+            command: Vec::new(),
             code: output
                 .status
                 .code()
@@ -323,6 +322,34 @@ impl Ran {
             stderr: text(&output.stderr),
             raw_stdout: output.stdout,
         }
+    }
+}
+
+impl Ran {
+    fn of(command: Vec<OsString>, home: &Path, output: Output) -> Ran {
+        let home = home.to_str().expect("a UTF-8 path");
+        let ran = Ran::from(output);
+        Ran {
+            command,
+            stdout: ran.stdout.replace(home, "HOME"),
+            stderr: ran.stderr.replace(home, "HOME"),
+            ..ran
+        }
+    }
+
+    /// Demands exit code 0.
+    #[track_caller]
+    pub fn succeeds(self) -> Ran {
+        assert_eq!(self.code, 0, "the exit code is not 0\n{self}");
+        self
+    }
+
+    /// Demands this exit code of a failure, and no result.
+    #[track_caller]
+    pub fn fails(self, code: i32) -> Ran {
+        assert_eq!(self.code, code, "the exit code is not {code}\n{self}");
+        assert_eq!(self.stdout, "", "nothing but results on stdout\n{self}");
+        self
     }
 
     /// Demands this text on standard output, byte for byte.

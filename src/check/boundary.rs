@@ -3,12 +3,12 @@
 //! A refusal proves something only of an app that is let in elsewhere, so one of its own
 //! mailboxes is opened first.
 
-use super::reading::READING;
 use super::run::Run;
 use super::subject::Boundary;
 use super::{Walk, road};
 use crate::fault::{Cause, Fault, Kind, kind_of};
 use crate::model::Authentication;
+use crate::secret::Secret;
 use std::time::Instant;
 
 impl Run<'_> {
@@ -23,6 +23,14 @@ impl Run<'_> {
         let own = boundary.own.as_ref().map(|own| &own.address.address);
         walk.scene.address = own.map(ToString::to_string);
         walk.scene.account = boundary.account().map(str::to_owned);
+        walk.plan([
+            "token",
+            "own mailbox",
+            "name",
+            "connection",
+            "tls",
+            "refused",
+        ]);
         let resource = boundary.way.resource();
         let token = walk.step("token", || {
             let token = match (&boundary.own, server.authentication) {
@@ -35,9 +43,6 @@ impl Run<'_> {
             Ok((token, format!("of {whose}")))
         });
         let Some(token) = token else {
-            walk.not_reached(&["own mailbox"]);
-            walk.not_reached(&READING.all()[..3]);
-            walk.not_reached(&["refused"]);
             return walk;
         };
         if server.authentication == Authentication::OauthService {
@@ -55,9 +60,17 @@ impl Run<'_> {
             return self.refusal(walk, boundary, &token.secret);
         };
         let own = own.address.address.as_str();
+        if self.opens(&mut walk, boundary, own, &token.secret) {
+            walk = self.refusal(walk, boundary, &token.secret);
+        }
+        walk
+    }
+
+    /// Whether a mailbox of our own opens.
+    fn opens(&self, walk: &mut Walk, boundary: &Boundary<'_>, own: &str, token: &Secret) -> bool {
         let opens = walk.step("own mailbox", || {
             let mut road = Walk::default();
-            let opened = self.open(&mut road, server, boundary.way, own, &token.secret);
+            let opened = self.open(&mut road, boundary.server, boundary.way, own, token);
             let Some((opened, _)) = opened else {
                 return Err(road.into_failure());
             };
@@ -66,20 +79,10 @@ impl Run<'_> {
             opened.mailbox().close();
             Ok(((), format!("{own} opens, so Exchange knows the app")))
         });
-        if opens.is_none() {
-            walk.not_reached(&READING.all()[..3]);
-            walk.not_reached(&["refused"]);
-            return walk;
-        }
-        self.refusal(walk, boundary, &token.secret)
+        opens.is_some()
     }
 
-    fn refusal(
-        &self,
-        mut walk: Walk,
-        boundary: &Boundary<'_>,
-        token: &crate::secret::Secret,
-    ) -> Walk {
+    fn refusal(&self, mut walk: Walk, boundary: &Boundary<'_>, token: &Secret) -> Walk {
         let address = boundary.address.as_str();
         walk.scene.address = Some(address.to_owned());
         let Some((result, took)) =
@@ -120,13 +123,10 @@ impl Run<'_> {
                     Some(account) => format!("account `{account}`"),
                     None => format!("app `{}`", boundary.server.client_id),
                 };
-                let fault = Fault::new(
-                    Kind::SignIn,
-                    format!(
-                        "{who} of server `{}` can open mailbox `{address}`",
-                        boundary.server.name
-                    ),
-                )
+                let fault = Fault::no_access(format!(
+                    "{who} of server `{}` can open mailbox `{address}`",
+                    boundary.server.name
+                ))
                 .cause(Cause::MailboxOpen);
                 walk.failed("refused", fault.into(), took);
             }

@@ -1,6 +1,6 @@
 //! Whether a token serves its purpose, by what it says of itself.
 
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::model::{Authentication, Cloud, Purpose, Resource, is_guid};
 use crate::oauth::Claims;
 use crate::office::{CredentialSource, Registration};
@@ -43,7 +43,7 @@ pub fn misfits(claims: &Claims, registration: &Registration<'_>, purpose: Purpos
 }
 
 fn misfit(cause: Cause, what: impl Into<String>) -> Fault {
-    Fault::new(Kind::SignIn, what).cause(cause)
+    Fault::no_access(what).cause(cause)
 }
 
 fn audience(claims: &Claims, registration: &Registration<'_>, resource: Resource) -> Option<Fault> {

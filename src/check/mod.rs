@@ -47,6 +47,19 @@ pub enum Outcome {
     NotReached,
 }
 
+impl Outcome {
+    /// What programs call it, and why it is no other.
+    pub fn told(&self) -> (&'static str, Option<&anyhow::Error>) {
+        match self {
+            Outcome::Passed => ("passed", None),
+            Outcome::Untested(err) => ("untested", Some(err)),
+            Outcome::Warned(err) => ("warned", Some(err)),
+            Outcome::Failed(err) => ("failed", Some(err)),
+            Outcome::NotReached => ("not-reached", None),
+        }
+    }
+}
+
 /// One step of a walk.
 #[derive(Debug)]
 pub struct Step {
@@ -61,15 +74,31 @@ pub struct Step {
     pub took: Duration,
 }
 
+impl Step {
+    fn failure(&self) -> Option<&anyhow::Error> {
+        match &self.outcome {
+            Outcome::Failed(err) => Some(err),
+            _ => None,
+        }
+    }
+}
+
 /// The steps of one walk, in order.
 #[derive(Debug, Default)]
 pub struct Walk {
     /// The names and ids that the next steps are about.
     pub scene: Scene,
     pub steps: Vec<Step>,
+    /// The steps that are to come, in order: behind one of them that fails, none is reached.
+    plan: Vec<&'static str>,
 }
 
 impl Walk {
+    /// What is to come, unless a step fails.
+    pub fn plan(&mut self, steps: impl IntoIterator<Item = &'static str>) {
+        self.plan = steps.into_iter().collect();
+    }
+
     /// Takes a step; what it yields, if it passes, is `(value, detail)`.
     pub fn step<T>(
         &mut self,
@@ -97,6 +126,14 @@ impl Walk {
 
     pub fn failed(&mut self, name: &'static str, err: anyhow::Error, took: Duration) {
         self.push(name, Outcome::Failed(err), String::new(), took);
+        let mut behind = self
+            .plan
+            .clone()
+            .into_iter()
+            .skip_while(|step| *step != name);
+        for step in behind.by_ref().skip(1) {
+            self.push(step, Outcome::NotReached, String::new(), Duration::ZERO);
+        }
     }
 
     pub fn warned(&mut self, name: &'static str, fault: Fault, took: Duration) {
@@ -112,12 +149,6 @@ impl Walk {
             detail,
             Duration::ZERO,
         );
-    }
-
-    pub fn not_reached(&mut self, names: &[&'static str]) {
-        for name in names {
-            self.push(name, Outcome::NotReached, String::new(), Duration::ZERO);
-        }
     }
 
     fn push(&mut self, name: &'static str, outcome: Outcome, detail: String, took: Duration) {
@@ -171,14 +202,42 @@ impl Walk {
             Outcome::Failed(err) => Some(err),
             _ => None,
         });
-        failed.unwrap_or_else(|| Fault::new(Kind::Bug, "a walk ended without a failure").into())
+        failed.unwrap_or_else(|| Fault::bug("a walk ended without a failure").into())
     }
 
-    /// True if one of the steps from the `start`-th on failed.
-    pub fn has_failed_since(&self, start: usize) -> bool {
-        self.steps[start..]
-            .iter()
-            .any(|step| matches!(step.outcome, Outcome::Failed(_)))
+    /// Walks by one way after the other, up to the first that is open. One is closed where a step
+    /// fails for a reason that `closes` it. A way that is open makes the closed one before it no
+    /// fault: of that one a passed step `name` is left, with what `note` makes of the reason. Gives
+    /// the reason why the last is closed.
+    pub fn by_the_first_open<W: Copy>(
+        &mut self,
+        ways: &[W],
+        closes: fn(&anyhow::Error) -> bool,
+        name: &'static str,
+        note: impl Fn(&str) -> String,
+        walk: impl Fn(&mut Walk, W),
+    ) -> Option<String> {
+        let from = self.steps.len();
+        let mut reasons: Vec<String> = Vec::new();
+        for way in ways {
+            let start = self.steps.len();
+            walk(self, *way);
+            let failures = self.steps[start..].iter().filter_map(Step::failure);
+            let failures: Vec<&anyhow::Error> = failures.collect();
+            if let Some(err) = failures.iter().find(|err| closes(err)) {
+                let fault = err.downcast_ref::<Fault>();
+                reasons.push(fault.map_or_else(|| err.to_string(), |fault| fault.what.clone()));
+                continue;
+            }
+            if let (Some(reason), true) = (reasons.first(), failures.is_empty()) {
+                let taken = self.steps.split_off(start);
+                self.steps.truncate(from);
+                self.passed(name, note(reason), Duration::ZERO);
+                self.steps.extend(taken);
+            }
+            return None;
+        }
+        reasons.pop()
     }
 
     pub fn has_passed(&self, name: &str) -> bool {

@@ -3,7 +3,7 @@
 use super::parts::{self, Promise};
 use super::road::{self, Names};
 use super::run::Run;
-use super::{Outcome, Walk, mailbox, reword};
+use super::{Walk, mailbox, reword};
 use crate::delivery;
 use crate::fault::{Cause, Fault};
 use crate::fetch::mailbox_key;
@@ -16,25 +16,23 @@ use crate::secret::Secret;
 use anyhow::Result;
 use std::time::Duration;
 
-/// A road to a host, and what it is called where mail is read.
-pub const READING: Names = Names {
-    name: "name",
-    connection: "connection",
-    tls: "tls",
-    sign_in: "sign-in",
-};
-
-const HTTPS: Names = Names {
-    sign_in: "",
-    ..READING
-};
-
-/// The steps between the claims and the mailbox.
-fn road(way: ReadWay) -> &'static [&'static str] {
-    match way {
-        ReadWay::Imap => &["name", "connection", "tls", "sign-in"],
-        ReadWay::Graph => &["name", "connection", "tls"],
+/// What the steps to a mailbox are called.
+fn names(way: ReadWay) -> Names {
+    Names {
+        token: "token",
+        claims: "claims",
+        name: "name",
+        connection: "connection",
+        tls: "tls",
+        sign_in: match way {
+            ReadWay::Imap => "sign-in",
+            ReadWay::Graph => "",
+        },
     }
+}
+
+fn plan(way: ReadWay) -> impl Iterator<Item = &'static str> {
+    names(way).all().chain(mailbox::STEPS)
 }
 
 impl Run<'_> {
@@ -48,37 +46,20 @@ impl Run<'_> {
             walk.scene.account = Some(entry.account().to_owned());
         }
         let ways = ReadWay::of(server.via);
+        walk.plan(["configuration", "files"].into_iter().chain(plan(ways[0])));
         if !configuration(walk, server, ways) || !parts::files(walk, registration, Some(entry)) {
-            walk.not_reached(&["token", "claims"]);
-            walk.not_reached(road(ways[0]));
-            return walk.not_reached(&mailbox::STEPS);
+            return;
         }
         parts::credential(walk, &server.name, &server.credentials());
-        let from = walk.steps.len();
-        for (n, way) in ways.iter().enumerate() {
-            let start = walk.steps.len();
-            self.read_by(walk, entry, *way);
-            let Some(why) = closed(walk, start) else {
-                // A way that is open makes the closed one before it no fault.
-                if n > 0 && !walk.has_failed_since(start) {
-                    let taken = walk.steps.split_off(start);
-                    let closed = closed(walk, from).unwrap_or_default();
-                    walk.steps.truncate(from);
-                    walk.passed(
-                        "imap",
-                        format!("not allowed, so graph: {closed}"),
-                        Duration::ZERO,
-                    );
-                    walk.steps.extend(taken);
-                }
-                return;
-            };
-            if n + 1 == ways.len() && n > 0 {
-                self.means.observer.step(&format!(
-                    "`{}` opens neither by imap nor by graph ({why})",
-                    entry.address.address
-                ));
-            }
+        let note = |why: &str| format!("not allowed, so graph: {why}");
+        let closed = walk.by_the_first_open(ways, is_about_the_way, "imap", note, |walk, way| {
+            self.read_by(walk, entry, way);
+        });
+        if let (Some(why), [_, _, ..]) = (closed, ways) {
+            self.means.observer.step(&format!(
+                "`{}` opens neither by imap nor by graph ({why})",
+                entry.address.address
+            ));
         }
     }
 
@@ -99,33 +80,27 @@ impl Run<'_> {
         let server = entry.incoming;
         let registration = &server.registration;
         let after = entry.after_fetch();
+        walk.plan(plan(way));
         let purpose = way.purpose(after != AfterFetch::Keep);
         let access = if fresh { &self.fresh } else { &self.access };
         let get = || access.mailbox_access(entry, purpose.resource());
         let person = server.authentication == Authentication::OauthUser;
         let account = person.then(|| entry.reader());
         let Some(token) = parts::token(walk, "token", account, get) else {
-            walk.not_reached(&["claims"]);
-            walk.not_reached(road(way));
-            walk.not_reached(&mailbox::STEPS);
             return false;
         };
         let promise = parts::look_at_claims(walk, "claims", registration, purpose, &token);
         if matches!(promise, Promise::Bad) {
-            walk.not_reached(road(way));
-            walk.not_reached(&mailbox::STEPS);
             return true;
         }
         let address = entry.address.address.as_str();
         let Some((opened, took)) = self.open(walk, server, way, address, &token.secret) else {
-            walk.not_reached(&mailbox::STEPS);
             return false;
         };
         let mut opened = match opened {
             Ok(opened) => opened,
             Err(err) if way == ReadWay::Graph => {
                 walk.failed("mailbox", err, took);
-                walk.not_reached(&mailbox::STEPS[1..]);
                 return false;
             }
             Err(err) => return not_opened(walk, entry, &registration.authentication, err, took),
@@ -184,24 +159,15 @@ impl Run<'_> {
         };
         match way {
             ReadWay::Imap => {
-                let endpoint = self.known(walk, server.imap(), way)?;
+                let endpoint = known(walk, server.imap())?;
                 endpoint.name_in(&mut walk.scene);
-                road::travel(walk, READING, &endpoint.host, settings, open)
+                road::travel(walk, names(way), &endpoint.host, settings, open)
             }
             ReadWay::Graph => {
-                let root = self.known(walk, server.graph(), way)?;
-                road::travel_by_https(walk, HTTPS, root, settings, open)
+                let root = known(walk, server.graph())?;
+                road::travel_by_https(walk, names(way), root, settings, open)
             }
         }
-    }
-
-    fn known<T>(&self, walk: &mut Walk, place: Result<T, Fault>, way: ReadWay) -> Option<T> {
-        place
-            .map_err(|fault| {
-                walk.failed(READING.name, fault.into(), Duration::ZERO);
-                walk.not_reached(&road(way)[1..]);
-            })
-            .ok()
     }
 
     /// An incoming server that no address uses yet.
@@ -212,8 +178,8 @@ impl Run<'_> {
             ..Walk::default()
         };
         let ways = ReadWay::of(server.via);
+        walk.plan(["configuration", "files", "token", "claims"]);
         if !configuration(&mut walk, server, ways) || !parts::files(&mut walk, registration, None) {
-            walk.not_reached(&["token", "claims"]);
             return walk;
         }
         parts::credential(&mut walk, &server.name, &server.credentials());
@@ -229,11 +195,8 @@ impl Run<'_> {
         }
         let purpose = ways[0].purpose(false);
         let get = || self.fresh.server_access(server, purpose.resource());
-        match parts::token(&mut walk, "token", None, get) {
-            Some(token) => {
-                parts::look_at_claims(&mut walk, "claims", registration, purpose, &token);
-            }
-            None => walk.not_reached(&["claims"]),
+        if let Some(token) = parts::token(&mut walk, "token", None, get) {
+            parts::look_at_claims(&mut walk, "claims", registration, purpose, &token);
         }
         walk
     }
@@ -267,7 +230,6 @@ fn not_opened(
     if imap::is_not_connected(&err) {
         walk.passed("sign-in", format!("as {}", entry.account()), took);
         walk.failed("mailbox", err, Duration::ZERO);
-        walk.not_reached(&mailbox::STEPS[1..]);
         return true;
     }
     let refused = road::is_refusal(&err);
@@ -284,21 +246,14 @@ fn not_opened(
         };
         walk.blame("sign-in", cause, though);
     }
-    walk.not_reached(&mailbox::STEPS);
     refused
 }
 
-/// Why a way is closed to us, by the steps from `start` on; `None` where it is open, or failed
-/// for a reason that the other way would have too.
-fn closed(walk: &Walk, start: usize) -> Option<String> {
-    walk.steps[start..].iter().find_map(|step| {
-        let Outcome::Failed(err) = &step.outcome else {
-            return None;
-        };
-        let fault = err.downcast_ref::<Fault>();
-        is_about_the_way(err)
-            .then(|| fault.map_or_else(|| err.to_string(), |fault| fault.what.clone()))
-    })
+/// The place, or a step that failed before the first to a host.
+fn known<T>(walk: &mut Walk, place: Result<T, Fault>) -> Option<T> {
+    place
+        .map_err(|fault| walk.failed("name", fault.into(), Duration::ZERO))
+        .ok()
 }
 
 fn configuration(walk: &mut Walk, server: &Incoming<'_>, ways: &[ReadWay]) -> bool {

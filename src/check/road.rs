@@ -7,16 +7,19 @@ use crate::expiry;
 use crate::fault::{Cause, Fault, kind_of};
 use crate::http;
 use crate::net::{Settings, Stage, Watch};
+use crate::workers::locked;
 use crate::x509;
 use anyhow::Result;
 use jiff::Timestamp;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::Url;
 
-/// What the steps of a road are called.
+/// What the steps of one way to a host are called, in their order.
 #[derive(Clone, Copy, Debug)]
 pub struct Names {
+    pub token: &'static str,
+    pub claims: &'static str,
     pub name: &'static str,
     pub connection: &'static str,
     pub tls: &'static str,
@@ -25,8 +28,10 @@ pub struct Names {
 }
 
 impl Names {
-    pub fn all(self) -> [&'static str; 4] {
-        [self.name, self.connection, self.tls, self.sign_in]
+    pub fn all(self) -> impl Iterator<Item = &'static str> {
+        let road = [self.name, self.connection, self.tls, self.sign_in];
+        let all = [self.token, self.claims].into_iter().chain(road);
+        all.filter(|name| !name.is_empty())
     }
 }
 
@@ -42,13 +47,13 @@ pub fn travel<T>(
     let seen: Arc<Mutex<Vec<(Stage, Instant)>>> = Arc::default();
     let told = Arc::clone(&seen);
     settings.watch = Watch::new(move |stage| {
-        let mut seen = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = locked(&told);
         seen.push((stage, Instant::now()));
     });
     let start = Instant::now();
     let opened = open(&settings);
     let took = start.elapsed();
-    let stages = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let stages = locked(&seen).clone();
     let mut last = start;
     let mut passed = 0;
     // A second connection is a second attempt; the steps are those of the first.
@@ -76,10 +81,7 @@ pub fn travel<T>(
     match (opened, passed) {
         (opened, 3) => Some((opened, left)),
         (Err(err), passed) => {
-            walk.failed(names.all()[passed], err, left);
-            let all = names.all();
-            let left = all[passed + 1..].iter().filter(|name| !name.is_empty());
-            walk.not_reached(&left.copied().collect::<Vec<_>>());
+            walk.failed([names.name, names.connection, names.tls][passed], err, left);
             None
         }
         // It works without that we were told how: nothing to say of the stages.
@@ -112,7 +114,6 @@ pub fn travel_by_https<T>(
         }
         Err(fault) => {
             walk.failed(names.name, fault.into(), Duration::ZERO);
-            walk.not_reached(&[names.connection, names.tls]);
             None
         }
     }

@@ -14,6 +14,7 @@ use crate::reach::{Mailboxes, Transports};
 use crate::state::Store;
 use crate::tokens::Access;
 use crate::workers;
+use crate::workers::locked;
 use anyhow::Result;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -111,9 +112,7 @@ impl Run<'_> {
         workers::share(workers, subjects.iter().enumerate(), |subjects| {
             for (index, subject) in subjects {
                 let checked = self.one(subject);
-                done.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push((index, checked));
+                locked(&done).push((index, checked));
             }
         });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@
 use super::parts::{self, Promise};
 use super::road::{self, Names};
 use super::run::Run;
-use super::{Outcome, Walk, files};
+use super::{Walk, files};
 use crate::fault::{Cause, Fault, Scene, cause_of};
 use crate::mail::Transport;
 use crate::model::Authentication;
@@ -14,31 +14,25 @@ use crate::secret::Secret;
 use anyhow::Result;
 use std::time::Duration;
 
-const SMTP: Names = Names {
-    name: "smtp name",
-    connection: "smtp connection",
-    tls: "smtp tls",
-    sign_in: "smtp sign-in",
-};
-
-const GRAPH: Names = Names {
-    name: "graph name",
-    connection: "graph connection",
-    tls: "graph tls",
-    sign_in: "",
-};
-
-fn token_steps(way: SendWay) -> [&'static str; 2] {
+/// What the steps of sending are called.
+fn names(way: SendWay) -> Names {
     match way {
-        SendWay::Smtp => ["smtp token", "smtp claims"],
-        SendWay::Graph => ["graph token", "graph claims"],
-    }
-}
-
-fn road(way: SendWay) -> &'static [&'static str] {
-    match way {
-        SendWay::Smtp => &["smtp name", "smtp connection", "smtp tls", "smtp sign-in"],
-        SendWay::Graph => &["graph name", "graph connection", "graph tls"],
+        SendWay::Smtp => Names {
+            token: "smtp token",
+            claims: "smtp claims",
+            name: "smtp name",
+            connection: "smtp connection",
+            tls: "smtp tls",
+            sign_in: "smtp sign-in",
+        },
+        SendWay::Graph => Names {
+            token: "graph token",
+            claims: "graph claims",
+            name: "graph name",
+            connection: "graph connection",
+            tls: "graph tls",
+            sign_in: "",
+        },
     }
 }
 
@@ -48,6 +42,7 @@ impl Run<'_> {
         walk.scene.queue = Some(entry.queue.name.clone());
         walk.scene.address = Some(address.to_owned());
         walk.scene.server = entry.address.outgoing_server.clone();
+        walk.plan(["outgoing server", "send-as"]);
         let Some((route, registration)) = walk.step("outgoing server", || {
             let route = self.office.route_of(*entry)?;
             let registration = route.outgoing.registration()?;
@@ -62,34 +57,14 @@ impl Run<'_> {
             let detail = format!("{} ({})", route.outgoing.name, places.join(" or "));
             Ok(((route, registration), detail))
         }) else {
-            return walk.not_reached(&["send-as"]);
+            return;
         };
         parts::credential(walk, &route.outgoing.name, &route.outgoing.credentials());
-        let from = walk.steps.len();
-        for (n, way) in SendWay::of(route.outgoing.via).iter().enumerate() {
-            let start = walk.steps.len();
-            self.send_by(walk, &route, registration, *way);
-            let refusal = walk.steps[start..]
-                .iter()
-                .find_map(|step| match &step.outcome {
-                    Outcome::Failed(err) if road::is_refusal(err) => Some(
-                        err.downcast_ref::<Fault>()
-                            .map_or_else(|| err.to_string(), |fault| fault.what.clone()),
-                    ),
-                    _ => None,
-                });
-            if refusal.is_some() {
-                continue;
-            }
-            // A way that is open makes the closed one before it no fault.
-            if n > 0 && !walk.has_failed_since(start) {
-                let taken = walk.steps.split_off(start);
-                walk.steps.truncate(from);
-                walk.passed("smtp", "not allowed, so graph", Duration::ZERO);
-                walk.steps.extend(taken);
-            }
-            return;
-        }
+        let ways = SendWay::of(route.outgoing.via);
+        let note = |_: &str| "not allowed, so graph".to_owned();
+        walk.by_the_first_open(ways, road::is_refusal, "smtp", note, |walk, way| {
+            self.send_by(walk, &route, registration, way);
+        });
     }
 
     fn send_by(
@@ -129,20 +104,16 @@ impl Run<'_> {
         fresh: bool,
     ) -> bool {
         let access = if fresh { &self.fresh } else { &self.access };
-        let [token_step, claims_step] = token_steps(way);
+        let names = names(way);
+        walk.plan(names.all().chain(["send-as"]));
         let resource = way.resource();
         let get = || access.sending_access(route.outgoing, Some(&route.entry), resource);
-        let Some(token) = parts::token(walk, token_step, account, get) else {
-            walk.not_reached(&[claims_step]);
-            walk.not_reached(road(way));
-            walk.not_reached(&["send-as"]);
+        let Some(token) = parts::token(walk, names.token, account, get) else {
             return false;
         };
         let purpose = way.purpose();
-        let promise = parts::look_at_claims(walk, claims_step, registration, purpose, &token);
+        let promise = parts::look_at_claims(walk, names.claims, registration, purpose, &token);
         if matches!(promise, Promise::Bad) {
-            walk.not_reached(road(way));
-            walk.not_reached(&["send-as"]);
             return true;
         }
         match way {
@@ -165,14 +136,14 @@ impl Run<'_> {
         let settings = self.means.net_settings(registration.ca_file);
         let root = route.outgoing.graph().ok();
         let reached = root.and_then(|root| {
-            road::travel_by_https(walk, GRAPH, root, settings, |settings| {
+            road::travel_by_https(walk, names(SendWay::Graph), root, settings, |settings| {
                 Ok(self.transports.http(settings)?.reach(root)?)
             })
         });
         match reached {
             Some((Ok(()), _)) => {}
             Some((Err(err), took)) => return walk.failed("send-as", err, took),
-            None => return walk.not_reached(&["send-as"]),
+            None => return,
         }
         let Promise::Lacks(lacking) = promise else {
             return send_as(walk, route, SendWay::Graph.user(route));
@@ -201,7 +172,6 @@ impl Run<'_> {
         token: &Secret,
     ) -> bool {
         let Some((result, took)) = self.sign_in(walk, route, registration, token) else {
-            walk.not_reached(&["send-as"]);
             return false;
         };
         let Err(err) = result else {
@@ -224,7 +194,6 @@ impl Run<'_> {
             };
             walk.blame("smtp sign-in", cause, though);
         }
-        walk.not_reached(&["send-as"]);
         refused
     }
 
@@ -239,13 +208,19 @@ impl Run<'_> {
         let endpoint = route.outgoing.smtp().ok()?;
         let settings = self.means.net_settings(registration.ca_file);
         endpoint.name_in(&mut walk.scene);
-        road::travel(walk, SMTP, &endpoint.host, settings, |settings| {
-            let token = |_| Ok(token.clone());
-            let mut smtp = self.transports.smtp(route, settings.clone(), token)?;
-            smtp.sign_in()?;
-            smtp.close();
-            Ok(())
-        })
+        road::travel(
+            walk,
+            names(SendWay::Smtp),
+            &endpoint.host,
+            settings,
+            |settings| {
+                let token = |_| Ok(token.clone());
+                let mut smtp = self.transports.smtp(route, settings.clone(), token)?;
+                smtp.sign_in()?;
+                smtp.close();
+                Ok(())
+            },
+        )
     }
 
     /// An outgoing server that no address uses yet.
@@ -253,13 +228,13 @@ impl Run<'_> {
         let mut walk = Walk::default();
         walk.scene.server = Some(server.name.clone());
         let way = SendWay::of(server.via)[0];
-        let [token_step, claims_step] = token_steps(way);
+        let names = names(way);
+        walk.plan(["configuration", "files", names.token, names.claims]);
         let Some(registration) = walk.step("configuration", || {
             let registration = server.registration()?;
             let detail = format!("signs in as app {}", registration.client_id);
             Ok((registration, detail))
         }) else {
-            walk.not_reached(&["files", token_step, claims_step]);
             return walk;
         };
         let person = server.person(None);
@@ -270,17 +245,13 @@ impl Run<'_> {
             ..registration.scene()
         };
         if !parts::files(&mut walk, registration, None) {
-            walk.not_reached(&[token_step, claims_step]);
             return walk;
         }
         parts::credential(&mut walk, &server.name, &server.credentials());
         let purpose = way.purpose();
         let get = || self.fresh.sending_access(server, None, purpose.resource());
-        match parts::token(&mut walk, token_step, person, get) {
-            Some(token) => {
-                parts::look_at_claims(&mut walk, claims_step, registration, purpose, &token);
-            }
-            None => walk.not_reached(&[claims_step]),
+        if let Some(token) = parts::token(&mut walk, names.token, person, get) {
+            parts::look_at_claims(&mut walk, names.claims, registration, purpose, &token);
         }
         walk
     }

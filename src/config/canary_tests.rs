@@ -229,7 +229,6 @@ fn a_slip_of_form_does_not_tell_a_secret() {
 /// A quote, bracket, colon or mark too many or too few at any place of the file.
 #[test]
 fn a_slip_elsewhere_does_not_tell_a_secret() {
-    let seed = std::process::id() as usize;
     for (n, value) in [
         CANARY.to_owned(),
         format!("'{CANARY}'"),
@@ -239,7 +238,7 @@ fn a_slip_elsewhere_does_not_tell_a_secret() {
     .enumerate()
     {
         let texts: Vec<String> = texts(value).collect();
-        let text = &texts[(n + seed) % texts.len()];
+        let text = &texts[(n * texts.len()) / 3];
         let secret = text.find(CANARY).unwrap();
         let secret = secret - 1..secret + CANARY.len() + 1;
         for (at, c) in text.char_indices().filter(|(at, _)| !secret.contains(at)) {
@@ -249,7 +248,7 @@ fn a_slip_elsewhere_does_not_tell_a_secret() {
             let begins = text[..at].ends_with([' ', ':', '\'', '"']);
             let put = ["\"", "'", "[", "{", "|", "&a ", "- ", "\t", "# "];
             if begins && !c.is_whitespace() {
-                let put = put[(at + seed) % put.len()];
+                let put = put[(at + n) % put.len()];
                 has_none(&format!("{}{put}{}", &text[..at], &text[at..]), CANARY);
             }
         }

@@ -72,7 +72,7 @@ impl Taker for Program {
         Duration::from_secs(360)
     }
 
-    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
+    fn take(&self, message: File, letter: &Letter) -> Result<String> {
         let name = &self.words[0];
         let running = self.start(message, letter).map_err(|e| {
             Fault::config(format!("cannot run the delivery command `{name}`: {e}"))

@@ -8,7 +8,7 @@
 //! this message's alone), that it is not the time, or that nobody takes mail at this URL; the last
 //! is not the message's fault, and no attempt of its own.
 
-use super::in_flight::Taker;
+use super::handover::Taker;
 use super::percent::{is_unreserved, percent};
 use super::{Letter, Rejected, Wait, cannot_write};
 use crate::digest::hmac_sha256;
@@ -198,6 +198,10 @@ impl Taker for Https {
         Duration::from_secs(180)
     }
 
+    fn most_at_once(&self) -> usize {
+        8
+    }
+
     fn take(&self, message: File, letter: &Letter) -> Result<String> {
         let link = self.link()?;
         let answer = post(&self.to, link, &message, letter)?;
@@ -236,7 +240,7 @@ fn post(
         }
     }
     Err(lost.map_or_else(
-        || Fault::new(Kind::Bug, "a request without an end").into(),
+        || Fault::bug("a request without an end").into(),
         |lost| not_answered(to, lost),
     ))
 }

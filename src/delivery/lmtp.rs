@@ -11,13 +11,15 @@
 use super::handover::Taker;
 use super::{Letter, Rejected};
 use crate::dialogue::{Broken, Dialogue, Dots, Offer, Reply};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::net::{self as ways, Connector, Settings, Stream, Watch};
+use crate::workers::locked;
 use anyhow::Result;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// For connecting, to whichever address of the host answers.
@@ -58,22 +60,22 @@ impl std::fmt::Display for Address {
 
 pub struct Lmtp {
     address: Address,
-    session: Option<Session>,
+    session: Mutex<Option<Session>>,
 }
 
 impl Lmtp {
     pub fn new(address: Address) -> Lmtp {
         Lmtp {
             address,
-            session: None,
+            session: Mutex::default(),
         }
     }
 
     /// A session in which the store was told the recipient, and what it said to that. One that the
     /// store has ended since the last message is opened again.
-    fn address(&mut self, recipient: &str) -> Result<(Session, Addressed)> {
+    fn address(&self, kept: Option<Session>, recipient: &str) -> Result<(Session, Addressed)> {
         let end = Instant::now() + LONGEST;
-        if let Some(mut session) = self.session.take() {
+        if let Some(mut session) = kept {
             session.dialogue.end_at(end);
             if let Ok(addressed) = session.address(recipient) {
                 return Ok((session, addressed));
@@ -94,10 +96,11 @@ impl Taker for Lmtp {
         Duration::from_secs(900)
     }
 
-    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
-        let (mut session, addressed) = self.address(&letter.address)?;
+    fn take(&self, message: File, letter: &Letter) -> Result<String> {
+        let mut kept = locked(&self.session);
+        let (mut session, addressed) = self.address(kept.take(), &letter.address)?;
         if let Err(refusal) = addressed {
-            self.session = session.if_usable();
+            *kept = session.if_usable();
             return Err(refusal.into());
         }
         // This message may be what the store breaks over: the others go on without it.
@@ -109,7 +112,7 @@ impl Taker for Lmtp {
             ),
             wait: None,
         })?;
-        self.session = session.if_usable();
+        *kept = session.if_usable();
         verdict?;
         Ok(self.address.to_string())
     }
@@ -138,7 +141,8 @@ fn broken(address: &Address, err: anyhow::Error) -> anyhow::Error {
 
 impl Drop for Lmtp {
     fn drop(&mut self) {
-        if let Some(session) = &mut self.session {
+        let kept = self.session.get_mut();
+        if let Some(session) = kept.unwrap_or_else(PoisonError::into_inner) {
             session.dialogue.allow(Duration::from_secs(1));
             let _ = session.dialogue.write(b"QUIT\r\n");
         }
@@ -217,7 +221,7 @@ impl Session {
     /// # Errors
     /// `Refused` where the store cannot, or its certificate is not to be trusted.
     fn start_tls(mut self, host: &str, connector: &Connector) -> Result<Session> {
-        let refused = |what: String| Fault::new(Kind::Refused, what);
+        let refused = |what: String| Fault::refused(what);
         if !self.offer.starttls {
             return Err(refused(
                 "the mail store offers no STARTTLS, and the connection would not be encrypted".to_owned(),
@@ -362,6 +366,7 @@ fn said(words: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Kind;
     use openssl::pkey::PKey;
     use openssl::ssl::{SslAcceptor, SslMethod};
     use openssl::x509::X509;
@@ -420,11 +425,12 @@ mod tests {
                 assert_eq!(lines.next().unwrap().unwrap(), "RSET");
             }
         });
-        let mut lmtp = Lmtp::new(Address::Unix(path));
+        let lmtp = Lmtp::new(Address::Unix(path));
+        let mut kept = None;
         for _ in 0..2 {
-            let (session, addressed) = lmtp.address("a@x.example").unwrap();
+            let (session, addressed) = lmtp.address(kept, "a@x.example").unwrap();
             assert!(addressed.unwrap_err().reason.contains("550 5.1.1 nobody"));
-            lmtp.session = session.if_usable();
+            kept = session.if_usable();
         }
         store.join().unwrap();
     }
@@ -445,7 +451,7 @@ mod tests {
         let began = Instant::now();
         let err = session.reply_within(Duration::from_millis(300));
         assert!(ways::is_late(&err.unwrap_err()));
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < PATIENCE);
     }
 
     /// A store that goes on and on, and is quick enough each time.
@@ -467,7 +473,7 @@ mod tests {
         session.dialogue.end_at(began + Duration::from_millis(300));
         let err = session.reply_within(LONGEST);
         assert!(ways::is_late(&err.unwrap_err()));
-        assert!(began.elapsed() < Duration::from_secs(2));
+        assert!(began.elapsed() < PATIENCE);
     }
 
     /// Speaks with a store that offers this, says that when TLS is to start, and then starts it. What

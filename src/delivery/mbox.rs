@@ -8,7 +8,7 @@
 
 use super::{Delivery, Intent, Letter, cannot_write, mboxrd};
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
@@ -191,13 +191,10 @@ pub(super) fn check(about: &Metadata, path: &Path) -> Result<()> {
         "it has a second name (a hard link), so it could be a file that must not change"
     } else if geteuid().is_root() && about.uid() != 0 {
         let owner = about.uid();
-        return Err(Fault::new(
-            Kind::CannotWrite,
-            format!(
-                "root does not write to `{}`, which belongs to another user (uid {owner})",
-                path.display()
-            ),
-        )
+        return Err(Fault::cannot_write(format!(
+            "root does not write to `{}`, which belongs to another user (uid {owner})",
+            path.display()
+        ))
         .hint(files::owner_hint(0, owner, path))
         .into());
     } else {
@@ -383,10 +380,10 @@ fn remove_stale(lock: &Path) -> Result<bool> {
 }
 
 fn no_lock(lock: &Path) -> anyhow::Error {
-    Fault::new(
-        Kind::CannotWrite,
-        format!("`{}` exists, but is not a lock file", lock.display()),
-    )
+    Fault::cannot_write(format!(
+        "`{}` exists, but is not a lock file",
+        lock.display()
+    ))
     .hint(format!(
         "nothing was removed from the server; see who made it, and remove it: ls -l {}",
         shell::quote(lock)
@@ -494,7 +491,7 @@ mod tests {
         let path = folder.path().join("mbox");
         let (holders, together) = (AtomicU32::new(0), AtomicU32::new(0));
         let barrier = Barrier::new(8);
-        let end = Instant::now() + LOCK_WAIT;
+        let end = Instant::now() + LOCK_WAIT * 10;
         let work = || {
             for _ in 0..30 {
                 if barrier.wait().is_leader() {

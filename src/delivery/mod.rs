@@ -17,7 +17,6 @@ mod command;
 mod eml;
 mod handover;
 mod https;
-mod in_flight;
 mod lmtp;
 mod maildir;
 mod mbox;
@@ -28,12 +27,11 @@ mod stamp;
 mod stdout;
 mod target;
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::files::{self, End, folder_of};
 use crate::mail::{RemoteId, Summary};
 use anyhow::Result;
 use handover::Handover;
-use in_flight::InFlight;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -221,7 +219,7 @@ pub fn open(place: &Place, spool: &Path) -> Result<Box<dyn Delivery>> {
             Box::new(Handover::to(command::Program { words }, spool))
         }
         Place::Lmtp(address) => Box::new(Handover::to(lmtp::Lmtp::new(address.clone()), spool)),
-        Place::Https(to) => Box::new(InFlight::to(https::Https::new(to.clone()), spool)),
+        Place::Https(to) => Box::new(Handover::to(https::Https::new(to.clone()), spool)),
         Place::Stdout(form) => Box::new(Handover::to(stdout::Stdout(*form), spool)),
     })
 }
@@ -307,20 +305,16 @@ fn folders(files: &[(PathBuf, PathBuf)]) -> Vec<&Path> {
 /// The fault of a destination that cannot be written; nothing is lost by it.
 pub fn cannot_write(path: &Path, err: &io::Error) -> anyhow::Error {
     let remedy = files::remedy(err);
-    Fault::new(
-        Kind::CannotWrite,
-        format!("cannot write `{}`: {err}", path.display()),
-    )
-    .hint(format!("nothing was removed from the server; {remedy}"))
-    .into()
+    Fault::cannot_write(format!("cannot write `{}`: {err}", path.display()))
+        .hint(format!("nothing was removed from the server; {remedy}"))
+        .into()
 }
 
 /// An intent that another kind of delivery made: a bug, reported instead of guessed at.
 fn not_ours(intent: &Intent) -> anyhow::Error {
-    Fault::new(
-        Kind::Bug,
-        format!("a delivery received the intent of another delivery: {intent:?}"),
-    )
+    Fault::bug(format!(
+        "a delivery received the intent of another delivery: {intent:?}"
+    ))
     .into()
 }
 

@@ -1,7 +1,7 @@
 //! Whether mail could be delivered to a place: looked at, nothing made.
 
 use super::Place;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::files::{self, End};
 use crate::shell;
 use anyhow::Result;
@@ -85,11 +85,8 @@ fn may(path: &Path, access: Access) -> Result<()> {
 
 fn cannot(path: &Path, why: &str) -> Fault {
     let shown = shell::quote(path);
-    Fault::new(
-        Kind::CannotWrite,
-        format!("cannot deliver to `{}`: {why}", path.display()),
-    )
-    .hint(format!("namei -l {shown}"))
+    Fault::cannot_write(format!("cannot deliver to `{}`: {why}", path.display()))
+        .hint(format!("namei -l {shown}"))
 }
 
 /// A program, by its path or found in `PATH`.
@@ -104,10 +101,9 @@ fn program(name: &str) -> Result<String> {
     };
     match found {
         Some(path) => Ok(format!("command {}", path.display())),
-        None => Err(Fault::new(
-            Kind::CannotWrite,
-            format!("cannot deliver to command `{name}`: the program does not exist"),
-        )
+        None => Err(Fault::cannot_write(format!(
+            "cannot deliver to command `{name}`: the program does not exist"
+        ))
         .hint(format!("type {}", shell::quote(name)))
         .into()),
     }

@@ -4,7 +4,7 @@
 
 use super::handover::Taker;
 use super::{Letter, cannot_write, mboxrd};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::output;
 use crate::system;
 use anyhow::Result;
@@ -34,9 +34,9 @@ impl Taker for Stdout {
         Duration::from_secs(60)
     }
 
-    fn take(&mut self, message: File, letter: &Letter) -> Result<String> {
+    fn take(&self, message: File, letter: &Letter) -> Result<String> {
         if is_closed() {
-            return Err(Fault::new(Kind::CannotWrite, "standard output is closed")
+            return Err(Fault::cannot_write("standard output is closed")
                 .hint("nothing was removed from the server; redirect the output to a file or a program")
                 .into());
         }

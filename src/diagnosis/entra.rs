@@ -17,6 +17,13 @@ pub fn codes(text: &str) -> Vec<u64> {
         .collect()
 }
 
+/// The codes in what a person typed: a number that is long enough for one, or `AADSTS…`.
+pub fn typed(text: &str) -> impl Iterator<Item = u64> {
+    let text = text.trim();
+    let number = text.parse().ok().filter(|_| text.len() > 3);
+    number.into_iter().chain(codes(&text.to_uppercase()))
+}
+
 /// The text without its tail, on one line.
 pub fn short(text: &str) -> String {
     let end = match codes(text)[..] {

@@ -22,6 +22,19 @@ pub enum Who {
 }
 
 impl Who {
+    /// By the word that the tables have.
+    pub fn named(word: &str) -> Option<Who> {
+        Some(match word {
+            "you" => Who::You,
+            "entra" => Who::Entra,
+            "exchange" => Who::Exchange,
+            "person" => Who::Person,
+            "network" => Who::Network,
+            "nobody" => Who::Nobody,
+            _ => return None,
+        })
+    }
+
     pub fn describe(self) -> &'static str {
         match self {
             Who::You => "you",
@@ -34,23 +47,17 @@ impl Who {
     }
 }
 
-/// How a server says it, or we do.
-#[derive(Clone, Copy, Debug)]
-pub enum Says {
-    /// One of these AADSTS codes.
-    Aadsts(&'static [u64]),
-    /// One of these texts, in whatever case; `…` stands for anything between.
-    Text(&'static [&'static str]),
-    /// Our fault of this cause, and texts of it as of [`Says::Text`].
-    Own(Cause, &'static [&'static str]),
-    /// RFC 6749's `error`, where the code is unknown or absent.
-    OauthError(&'static str),
-}
-
 /// One explanation. The words follow the house style: lower-case phrases, no period at the end.
 #[derive(Debug)]
 pub struct Entry {
-    pub says: Says,
+    /// The AADSTS codes by which Entra ID says it.
+    pub codes: Vec<u64>,
+    /// Texts by which a server says it, or we do, in whatever case; `…` stands for anything between.
+    pub texts: Vec<&'static str>,
+    /// Of our own faults: why they arose.
+    pub cause: Option<Cause>,
+    /// RFC 6749's `error`, where the code is unknown or absent.
+    pub error: Option<&'static str>,
     pub means: &'static str,
     pub who: Who,
     /// What to do, pasteable, the best first. Names are filled in:
@@ -68,79 +75,17 @@ pub struct Entry {
     /// A hint that changes nothing where it is read is left out: a right of a mailbox to itself, a
     /// port that is configured already, and one that begins with a condition which does not hold:
     /// `{if_person}`, `{if_app}`, `{if_secret}`, `{if_certificate}`, `{if_federated}`.
-    pub hints: &'static [&'static str],
+    pub hints: Vec<&'static str>,
     /// The one command or page to begin with, where it is not the first hint.
-    pub act: Option<&'static str>,
-}
-
-/// Of one of these AADSTS codes.
-pub const fn code(
-    codes: &'static [u64],
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry::new(Says::Aadsts(codes), means, who, hints)
-}
-
-/// Of one of these texts.
-pub const fn text(
-    texts: &'static [&'static str],
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry::new(Says::Text(texts), means, who, hints)
-}
-
-/// Of our fault of this cause.
-pub const fn own(
-    cause: Cause,
-    texts: &'static [&'static str],
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry::new(Says::Own(cause, texts), means, who, hints)
-}
-
-/// Of RFC 6749's `error`.
-pub const fn error(
-    name: &'static str,
-    means: &'static str,
-    who: Who,
-    hints: &'static [&'static str],
-) -> Entry {
-    Entry::new(Says::OauthError(name), means, who, hints)
+    pub first: Option<&'static str>,
 }
 
 impl Entry {
-    const fn new(
-        says: Says,
-        means: &'static str,
-        who: Who,
-        hints: &'static [&'static str],
-    ) -> Entry {
-        Entry {
-            says,
-            means,
-            who,
-            hints,
-            act: None,
-        }
-    }
-
-    /// Names the one command or page to begin with.
-    pub const fn act(mut self, act: &'static str) -> Entry {
-        self.act = Some(act);
-        self
-    }
-
     /// What to do first, with the names of `scene` and of a server's words.
     pub fn remedy(&self, scene: &Scene, said: &str) -> String {
         let scene = with_words(scene, said);
         let id = entra::correlation_id(said);
-        let mut hints = self.act.iter().chain(self.hints);
+        let mut hints = self.first.iter().chain(&self.hints);
         hints
             .find_map(|hint| fill(hint, &scene))
             .unwrap_or_else(|| "see what `-vv` shows".to_owned())
@@ -149,31 +94,19 @@ impl Entry {
 
     /// What it is called where a person asked with `typed`.
     pub fn title(&self, typed: &str) -> String {
-        match self.says {
-            Says::Aadsts(codes) => {
-                let asked = typed
-                    .trim()
-                    .parse()
-                    .ok()
-                    .into_iter()
-                    .chain(entra::codes(&typed.to_uppercase()));
-                let code = asked.into_iter().find(|code| codes.contains(code));
-                format!("AADSTS{}", code.unwrap_or(codes[0]))
-            }
-            Says::Text(texts) | Says::Own(_, texts) => shown(texts[0]),
-            Says::OauthError(error) => error.to_owned(),
-        }
+        let asked = entra::typed(typed).find(|code| self.codes.contains(code));
+        let asked = asked.map(|code| format!("AADSTS{code}"));
+        asked
+            .or_else(|| self.symptoms().into_iter().next())
+            .unwrap_or_default()
     }
 
     /// Every code or text that it explains.
     pub fn symptoms(&self) -> Vec<String> {
-        match self.says {
-            Says::Aadsts(codes) => codes.iter().map(|code| format!("AADSTS{code}")).collect(),
-            Says::Text(texts) | Says::Own(_, texts) => {
-                texts.iter().map(|text| shown(text)).collect()
-            }
-            Says::OauthError(error) => vec![error.to_owned()],
-        }
+        let codes = self.codes.iter().map(|code| format!("AADSTS{code}"));
+        let texts = self.texts.iter().map(|text| text.replace('…', " … "));
+        let error = self.error.map(str::to_owned);
+        codes.chain(texts).chain(error).collect()
     }
 
     /// What to do, with the names of `scene` and of a server's words and, for Entra's words, where
@@ -185,9 +118,4 @@ impl Entry {
         hints.extend(entra::more_at(said));
         hints
     }
-}
-
-/// A text as people read it.
-fn shown(text: &str) -> String {
-    text.replace('…', " … ")
 }

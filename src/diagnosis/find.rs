@@ -1,43 +1,27 @@
 //! Which explanation fits: a server's words, a cause of our own, or what a person typed.
 
-use super::entry::{Entry, Says};
-use super::{aadsts, entra, graph, mail, own};
+use super::entra;
+use super::entry::Entry;
+use super::table::all;
 use crate::fault::Cause;
-
-/// Every explanation: codes, then texts, then errors.
-pub fn all() -> impl Iterator<Item = &'static Entry> {
-    aadsts::CODES
-        .iter()
-        .chain(mail::TEXTS)
-        .chain(graph::TEXTS)
-        .chain(own::TEXTS)
-        .chain(aadsts::ERRORS)
-}
 
 /// The explanation that fits a server's words best.
 pub fn for_server_words(said: &str) -> Option<&'static Entry> {
-    for code in entra::codes(said) {
-        let found = aadsts::CODES
-            .iter()
-            .find(|e| matches!(e.says, Says::Aadsts(codes) if codes.contains(&code)));
-        if found.is_some() {
-            return found;
-        }
-    }
-    let text = best(said, mail::TEXTS.iter().chain(graph::TEXTS));
-    text.or_else(|| {
+    let by_code = entra::codes(said).into_iter().find_map(for_code);
+    let texts = all().filter(|entry| entry.cause.is_none());
+    by_code.or_else(|| best(said, texts)).or_else(|| {
         let error = said.split(':').next().unwrap_or_default().trim();
-        aadsts::ERRORS
-            .iter()
-            .find(|e| matches!(e.says, Says::OauthError(own) if own == error))
+        all().find(|entry| entry.error == Some(error))
     })
 }
 
 /// The explanation of a failure that we found ourselves.
 pub fn for_cause(cause: Cause) -> Option<&'static Entry> {
-    own::TEXTS
-        .iter()
-        .find(|e| matches!(e.says, Says::Own(own, _) if own == cause))
+    all().find(|entry| entry.cause == Some(cause))
+}
+
+fn for_code(code: u64) -> Option<&'static Entry> {
+    all().find(|entry| entry.codes.contains(&code))
 }
 
 /// The entry of which the longest text fits: it is the most telling one.
@@ -45,10 +29,7 @@ fn best(words: &str, entries: impl Iterator<Item = &'static Entry>) -> Option<&'
     let lower = words.to_lowercase();
     let mut best: Option<(usize, &Entry)> = None;
     for entry in entries {
-        let (Says::Text(texts) | Says::Own(_, texts)) = entry.says else {
-            continue;
-        };
-        for text in texts {
+        for text in &entry.texts {
             if best.is_none_or(|(length, _)| text.len() > length) && contains(&lower, text) {
                 best = Some((text.len(), entry));
             }
@@ -60,26 +41,12 @@ fn best(words: &str, entries: impl Iterator<Item = &'static Entry>) -> Option<&'
 /// The explanations of what a person typed: a number, `AADSTS…`, a reply or a part of one.
 pub fn find(typed: &str) -> Vec<&'static Entry> {
     let typed = typed.trim();
-    let as_code = typed
-        .parse()
-        .ok()
-        .filter(|_| typed.len() > 3)
-        .into_iter()
-        .chain(entra::codes(&typed.to_uppercase()));
-    let by_code: Vec<&Entry> = as_code
-        .filter_map(|code: u64| {
-            aadsts::CODES
-                .iter()
-                .find(|e| matches!(e.says, Says::Aadsts(codes) if codes.contains(&code)))
-        })
-        .collect();
+    let by_code: Vec<&Entry> = entra::typed(typed).filter_map(for_code).collect();
     if !by_code.is_empty() {
         return by_code;
     }
-    let texts = mail::TEXTS.iter().chain(graph::TEXTS).chain(own::TEXTS);
-    let by_words = best(typed, texts).or_else(|| for_server_words(typed));
+    let by_words = best(typed, all()).or_else(|| for_server_words(typed));
     let lower = typed.to_lowercase();
-    // A bare reply code stands for every reply that bears it; the most telling part is its last.
     let is_bare = lower
         .chars()
         .all(|c| c.is_ascii_digit() || ".- ".contains(c));
@@ -91,15 +58,11 @@ pub fn find(typed: &str) -> Vec<&'static Entry> {
         text.split(|c: char| !c.is_ascii_digit() && c != '.')
             .any(|word| word == wanted)
     };
-    all()
-        .filter(|e| match e.says {
-            Says::Text(texts) | Says::Own(_, texts) if is_bare => texts.iter().any(is_word),
-            Says::Text(texts) | Says::Own(_, texts) => texts
-                .iter()
-                .any(|text| text.to_lowercase().contains(&lower)),
-            _ => false,
-        })
-        .collect()
+    let fits = |text: &&str| match is_bare {
+        true => is_word(text),
+        false => text.to_lowercase().contains(&lower),
+    };
+    all().filter(|e| e.texts.iter().any(fits)).collect()
 }
 
 /// True if all pieces of `pattern` occur in `text`, which is in lower case, in their order. A piece
@@ -146,7 +109,7 @@ mod tests {
         for entry in all() {
             check_words(entry.means);
             assert!(!entry.hints.is_empty(), "{}", entry.means);
-            for hint in entry.hints {
+            for hint in &entry.hints {
                 check_words(hint);
                 let filled = fill(hint, &Scene::default()).expect("nothing is known, all is shown");
                 let braces = filled.contains('{') || filled.contains('}');
@@ -159,30 +122,26 @@ mod tests {
     #[test]
     fn everything_in_the_tables_is_found() {
         for entry in all() {
-            match entry.says {
-                Says::Aadsts(codes) => {
-                    for code in codes {
-                        for typed in [
-                            code.to_string(),
-                            format!("AADSTS{code}"),
-                            format!("aadsts{code}"),
-                        ] {
-                            let found = find(&typed);
-                            assert_eq!(found.len(), 1, "{typed}");
-                            assert!(std::ptr::eq(found[0], entry), "{typed} is in two entries");
-                        }
-                    }
+            for code in &entry.codes {
+                for typed in [
+                    code.to_string(),
+                    format!("AADSTS{code}"),
+                    format!("aadsts{code}"),
+                ] {
+                    let found = find(&typed);
+                    assert_eq!(found.len(), 1, "{typed}");
+                    assert!(std::ptr::eq(found[0], entry), "{typed} is in two entries");
                 }
-                Says::Text(texts) | Says::Own(_, texts) => {
-                    for text in texts {
-                        let reply = text.replace('…', " something ").to_uppercase();
-                        assert!(
-                            find(&reply).iter().any(|e| std::ptr::eq(*e, entry)),
-                            "{reply}"
-                        );
-                    }
-                }
-                Says::OauthError(error) => assert_eq!(find(error).len(), 1, "{error}"),
+            }
+            for text in &entry.texts {
+                let reply = text.replace('…', " something ").to_uppercase();
+                assert!(
+                    find(&reply).iter().any(|e| std::ptr::eq(*e, entry)),
+                    "{reply}"
+                );
+            }
+            if let Some(error) = entry.error {
+                assert_eq!(find(error).len(), 1, "{error}");
             }
         }
     }
@@ -204,10 +163,7 @@ mod tests {
             Cause::KeyOfAnother,
         ];
         for cause in Cause::ALL {
-            let entries = own::TEXTS.iter();
-            let count = entries
-                .filter(|e| matches!(e.says, Says::Own(own, _) if own == *cause))
-                .count();
+            let count = all().filter(|e| e.cause == Some(*cause)).count();
             let expected = usize::from(!ONLY_DECIDES.contains(cause));
             assert_eq!(count, expected, "{cause:?}");
         }

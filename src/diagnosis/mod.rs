@@ -4,22 +4,20 @@
 //! the program: decisions are made by RFC 6749's `error`, response codes and reply codes.
 //!
 //! - `entry`: what an explanation is; `hints`: real names in its hints; `find`: which one fits
-//! - `aadsts`, `mail`, `graph`: the tables of servers' words; `own` that of what we find ourselves, by its
-//!   cause
+//! - `table`: reads `explanations/`, where the texts are: of servers' words, and in `own` of what we
+//!   find ourselves, by its cause
 //! - `entra`: the form of Entra's error texts
 
-mod aadsts;
 mod entra;
 mod entry;
 mod find;
-mod graph;
 mod hints;
-mod mail;
-mod own;
+mod table;
 
 pub use entra::page;
 pub use entry::Who;
-pub use find::{all, find};
+pub use find::find;
+pub use table::all;
 
 use crate::fault::{Fault, Kind, Peer, Place, Scene, kind_of};
 

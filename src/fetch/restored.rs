@@ -8,7 +8,7 @@
 
 use super::identity::{HeadReader, Identity};
 use crate::fault::{Fault, Scope};
-use crate::mail::{self, Mailbox, RemoteId, Sink};
+use crate::mail::{self, Mailbox, Part, RemoteId, Sink};
 use crate::state::{FolderRecord, Store, Unsettled};
 use anyhow::Result;
 use std::collections::{HashMap, HashSet};
@@ -84,7 +84,7 @@ pub fn compare(mailbox: &mut dyn Mailbox, delivered: &[Unsettled]) -> Result<Com
         .collect();
     let mut seen = Identities::default();
     if !ids.is_empty() {
-        mailbox.retrieve_heads(&ids, &mut seen)?;
+        mailbox.retrieve(&ids, Part::Header, &mut seen)?;
     }
     // Without a Message-ID the text tells which mail it is.
     let is_known = |id: &RemoteId| {
@@ -94,7 +94,7 @@ pub fn compare(mailbox: &mut dyn Mailbox, delivered: &[Unsettled]) -> Result<Com
     let whole: Vec<RemoteId> = ids.into_iter().filter(|id| !is_known(id)).collect();
     let mut doubtful = Vec::new();
     if !whole.is_empty() {
-        let missing = mailbox.retrieve(&whole, &mut seen)?;
+        let missing = mailbox.retrieve(&whole, Part::Whole, &mut seen)?;
         for (id, _) in &missing {
             seen.found.remove(id);
         }

@@ -10,7 +10,7 @@ use super::start::{self, Horizon};
 use super::{Folder, Job, Reporter, Tally, folder_key, mailbox_key};
 use crate::delivery::{self, Delivery};
 use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
-use crate::mail::{self, Listed, Mailbox, Missing, RemoteId};
+use crate::mail::{self, Listed, Mailbox, Missing, Part, RemoteId};
 use crate::model::AfterFetch;
 use crate::output::escape;
 use crate::state::{Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
@@ -552,7 +552,7 @@ impl Visit<'_> {
             let disk = scope.spawn(move || committer.run(&receiver));
             let mut intake =
                 Intake::new(&staging, &mut self.pass.names, sender).until(job.deadline, ids.len());
-            let retrieved = self.mailbox.retrieve(ids, &mut intake);
+            let retrieved = self.mailbox.retrieve(ids, Part::Whole, &mut intake);
             let stored = intake.failure.take();
             let time_up = intake.time_up;
             drop(intake);

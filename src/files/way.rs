@@ -8,7 +8,7 @@
 //! local(8) of Postfix and dovecot-lda do, or not at all.
 
 use super::cannot;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::shell;
 use anyhow::Result;
 use rustix::process::geteuid;
@@ -117,10 +117,7 @@ fn others_can_change(folder: &Metadata, who: u32) -> bool {
 fn check_folder(folder: &Path, about: &Metadata, by_group: bool) -> Result<()> {
     let name = folder.display();
     let refusal = |what: String| {
-        Fault::new(
-            Kind::CannotWrite,
-            format!("root does not write below `{name}`, which {what}"),
-        )
+        Fault::cannot_write(format!("root does not write below `{name}`, which {what}"))
     };
     let owner = about.uid();
     if owner != 0 {
@@ -144,13 +141,10 @@ fn check_folder(folder: &Path, about: &Metadata, by_group: bool) -> Result<()> {
 }
 
 fn strange_link(link: &Path, owner: u32) -> Fault {
-    Fault::new(
-        Kind::CannotWrite,
-        format!(
-            "`{}` is a link of another user (uid {owner}), which is not followed",
-            link.display()
-        ),
-    )
+    Fault::cannot_write(format!(
+        "`{}` is a link of another user (uid {owner}), which is not followed",
+        link.display()
+    ))
     .hint(format!(
         "use the file or folder itself; to see where the link leads: namei -l {}",
         shell::quote(link)

@@ -50,19 +50,84 @@ impl Mark {
 #[derive(Debug, Default)]
 pub struct Html(String);
 
+/// What fills a gap in markup.
+pub trait Part {
+    fn put(&self, html: &mut Html);
+}
+
+/// A text, or the value of an attribute in quotes.
+impl Part for &str {
+    fn put(&self, html: &mut Html) {
+        html.text(self);
+    }
+}
+
+impl Part for String {
+    fn put(&self, html: &mut Html) {
+        html.text(self);
+    }
+}
+
+impl Part for Html {
+    fn put(&self, html: &mut Html) {
+        html.0.push_str(&self.0);
+    }
+}
+
+/// The mark of a state; the text beside it says the same.
+impl Part for Mark {
+    fn put(&self, html: &mut Html) {
+        let name = self.name();
+        html.fill(
+            r##"<svg class="mark {}" aria-hidden="true"><use href="#{}"/></svg>"##,
+            &[&name, &name],
+        );
+    }
+}
+
+/// A sentence in which names stand between backticks, as those of errors do.
+pub struct Sentence<'t>(pub &'t str);
+
+impl Part for Sentence<'_> {
+    fn put(&self, html: &mut Html) {
+        let mut parts = self.0.split('`');
+        html.text(parts.next().unwrap_or_default());
+        while let Some(name) = parts.next() {
+            match parts.next() {
+                Some(rest) => html.fill("<code>{}</code>{}", &[&name, &rest]),
+                // Without its end it is a backtick.
+                None => html.fill("`{}", &[&name]),
+            };
+        }
+    }
+}
+
 impl Html {
     pub fn new() -> Html {
         Html::default()
     }
 
-    /// Markup. It lives as long as the program, so that it cannot be what somebody said.
-    pub fn raw(&mut self, markup: &'static str) -> &mut Html {
-        self.0.push_str(markup);
+    /// Markup, with a part in the place of each `{}`.
+    pub fn of(markup: &'static str, parts: &[&dyn Part]) -> Html {
+        let mut html = Html::new();
+        html.fill(markup, parts);
+        html
+    }
+
+    /// Adds markup, with a part in the place of each `{}`. It lives as long as the program, so that
+    /// it cannot be what somebody said.
+    pub fn fill(&mut self, markup: &'static str, parts: &[&dyn Part]) -> &mut Html {
+        let mut pieces = markup.split("{}");
+        debug_assert_eq!(pieces.clone().count(), parts.len() + 1, "{markup}");
+        self.0.push_str(pieces.next().unwrap_or_default());
+        for (part, piece) in parts.iter().zip(pieces) {
+            part.put(self);
+            self.0.push_str(piece);
+        }
         self
     }
 
-    /// A text, or the value of an attribute in quotes.
-    pub fn text(&mut self, text: &str) -> &mut Html {
+    fn text(&mut self, text: &str) {
         let short: String = text.chars().take(LONGEST).collect();
         for c in escape(&short).chars() {
             match c {
@@ -77,40 +142,12 @@ impl Html {
         if short.len() < text.len() {
             self.0.push('…');
         }
-        self
     }
+}
 
-    /// A text between two pieces of markup.
-    pub fn put(&mut self, before: &'static str, text: &str, after: &'static str) -> &mut Html {
-        self.raw(before).text(text).raw(after)
-    }
-
-    /// A sentence in which names stand between backticks, as those of errors do.
-    pub fn sentence(&mut self, text: &str) -> &mut Html {
-        let mut parts = text.split('`');
-        self.text(parts.next().unwrap_or_default());
-        while let Some(name) = parts.next() {
-            match parts.next() {
-                Some(rest) => self.put("<code>", name, "</code>").text(rest),
-                // Without its end it is a backtick.
-                None => self.raw("`").text(name),
-            };
-        }
-        self
-    }
-
-    /// The mark of a state; the text beside it says the same.
-    pub fn mark(&mut self, mark: Mark) -> &mut Html {
-        self.raw("<svg class=\"mark ")
-            .raw(mark.name())
-            .raw("\" aria-hidden=\"true\"><use href=\"#")
-            .raw(mark.name())
-            .raw("\"/></svg>")
-    }
-
-    pub fn add(&mut self, other: &Html) -> &mut Html {
-        self.0.push_str(&other.0);
-        self
+impl FromIterator<Html> for Html {
+    fn from_iter<I: IntoIterator<Item = Html>>(pieces: I) -> Html {
+        Html(pieces.into_iter().map(|piece| piece.0).collect())
     }
 }
 
@@ -119,26 +156,20 @@ impl Html {
 /// Its policy (<https://www.w3.org/TR/CSP3/>) lets a browser load and run nothing: the style is known
 /// by its digest, and icons are in the page.
 pub fn page(title: &str, mark: Mark, body: &Html) -> String {
-    let mut page = Html::new();
     let digest = BASE64_STANDARD.encode(sha256(STYLE.as_bytes()));
-    page.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
-        .raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-")
-        .text(&digest)
-        .raw("'; img-src data:; base-uri 'none'; form-action 'none'\">\n")
-        .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
-        .raw("<meta name=\"color-scheme\" content=\"light dark\">\n")
-        .raw("<meta name=\"referrer\" content=\"no-referrer\">\n")
-        .raw("<meta name=\"robots\" content=\"noindex\">\n")
-        .put("<title>", title, "</title>\n")
-        .raw("<link rel=\"icon\" href=\"data:image/svg+xml;base64,")
-        .text(&BASE64_STANDARD.encode(mark.icon().trim_end()))
-        .raw("\">\n<style>")
-        .raw(STYLE)
-        .raw("</style>\n</head>\n<body>\n")
-        .raw(include_str!("marks.svg"))
-        .add(body)
-        .raw("</body>\n</html>\n");
-    page.0
+    let icon = BASE64_STANDARD.encode(mark.icon().trim_end());
+    let marks = Html(include_str!("marks.svg").to_owned());
+    let style = Html(STYLE.to_owned());
+    let parts: [&dyn Part; 6] = [&digest, &title, &icon, &style, &marks, body];
+    Html::of(include_str!("page.html"), &parts).0
+}
+
+/// Whether all is well, as the beginning of a page says it.
+pub fn verdict(mark: Mark, headline: &str, more: &str) -> Html {
+    Html::of(
+        r#"<div class="card verdict {}">{}<div><h1>{}</h1><p>{}</p></div></div>"#,
+        &[&mark.name(), &mark, &headline, &more],
+    )
 }
 
 #[cfg(test)]
@@ -148,7 +179,7 @@ mod tests {
 
     fn text(said: &str) -> String {
         let mut html = Html::new();
-        html.text(said);
+        html.fill("{}", &[&said]);
         html.0
     }
 
@@ -173,7 +204,7 @@ mod tests {
             ("", ""),
         ] {
             let mut html = Html::new();
-            html.sentence(said);
+            html.fill("{}", &[&Sentence(said)]);
             assert_eq!(html.0, shown);
         }
     }
@@ -192,7 +223,7 @@ mod tests {
         #[test]
         fn nothing_of_a_text_is_read_as_markup(said in "(\\PC|[<>&\"'`\u{0}-\u{9f}]){0,60}") {
             let mut html = Html::new();
-            html.sentence(&said);
+            html.fill("{}", &[&Sentence(&said)]);
             let own = html.0.replace("<code>", "").replace("</code>", "");
             prop_assert!(!own.contains(['<', '>', '"', '\'']), "{own}");
         }

@@ -457,10 +457,9 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
                 .cause(Cause::NoAnswer)
                 .at(host, None)
         }
-        ureq::Error::BodyExceedsLimit(limit) => Fault::new(
-            Kind::Refused,
-            format!("the answer of `{host}` is larger than {limit} bytes"),
-        ),
+        ureq::Error::BodyExceedsLimit(limit) => Fault::refused(format!(
+            "the answer of `{host}` is larger than {limit} bytes"
+        )),
         other => unreached(&other),
     }
 }
@@ -468,6 +467,7 @@ fn fault(host: &str, err: ureq::Error) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
 
     fn wait(text: &str, now: u64) -> Option<u64> {
         let mut headers = HeaderMap::new();
@@ -500,8 +500,9 @@ mod tests {
         Reset,
     }
 
-    /// Answers one request over TLS with this and ends; gives the port and an agent that trusts it.
-    fn server(answer: &'static str, end: End) -> (u16, Agent) {
+    /// Answers one request over TLS with this and ends once it is told that it may; gives the port,
+    /// an agent that trusts it, and what tells it.
+    fn server(answer: &'static str, end: End) -> (u16, Agent, mpsc::Sender<()>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         let identity =
@@ -509,14 +510,15 @@ mod tests {
         let acceptor = native_tls::TlsAcceptor::new(identity).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let (may_end, told) = mpsc::channel();
         std::thread::spawn(move || {
             let (tcp, _) = listener.accept().unwrap();
             let copy = tcp.try_clone().unwrap();
             let mut tls = acceptor.accept(tcp).unwrap();
             let _ = tls.read(&mut [0; 4096]).unwrap();
             io::Write::write_all(&mut tls, answer.as_bytes()).unwrap();
-            // Time for what was sent to be read: a reset takes away what was not.
-            std::thread::sleep(Duration::from_millis(200));
+            // A reset takes away what was not read so far.
+            let _ = told.recv();
             match end {
                 End::Notify => tls.shutdown().unwrap(),
                 End::Close => {}
@@ -534,7 +536,7 @@ mod tests {
             ca_file: Some(file.path().to_owned()),
             watch: Default::default(),
         });
-        (port, agent.unwrap())
+        (port, agent.unwrap(), may_end)
     }
 
     #[test]
@@ -571,12 +573,17 @@ mod tests {
                 let request = Request::get(format!("https://localhost:{port}/"));
                 request.body(Vec::new()).unwrap()
             };
-            let (port, agent) = server(answer, end);
+            // What is whole by itself is read while the connection still holds.
+            let ends_early = !(is_framed && whole);
+            let (port, agent, may_end) = server(answer, end);
             let body = agent.open(ask(port)).unwrap().into_body();
             assert_eq!(body.is_framed(), is_framed, "{answer:?} {end:?}");
+            let _ = ends_early.then(|| may_end.send(()));
             let read = body.read_all(100);
             assert_eq!(read.is_ok(), whole, "{answer:?} {end:?}: {read:?}");
-            let (port, agent) = server(answer, end);
+            drop(may_end);
+            let (port, agent, may_end) = server(answer, end);
+            let _ = ends_early.then(|| may_end.send(()));
             let called = agent.call(ask(port), 100);
             assert_eq!(called.is_ok(), whole, "{answer:?} {end:?}: {called:?}");
         }

@@ -6,6 +6,7 @@
 
 use crate::fault::Fault;
 use crate::net::{self, Patience, Stage, Watch};
+use crate::workers::locked;
 use anyhow::{Context, Result};
 use native_tls::{Certificate, HandshakeError, Protocol, TlsConnector, TlsStream};
 use openssl::x509::X509;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Instant;
 use ureq::unversioned::transport::{
@@ -29,7 +30,7 @@ use ureq::unversioned::transport::{
 pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector> {
     static MADE: Mutex<BTreeMap<Option<PathBuf>, TlsConnector>> = Mutex::new(BTreeMap::new());
     let key = ca_file.map(Path::to_owned);
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut made = locked(&MADE);
     if let Some(connector) = made.get(&key) {
         return Ok(connector.clone());
     }

@@ -207,6 +207,14 @@ impl fmt::Display for TokenExpired {
     }
 }
 
+/// What of a message is retrieved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Whole,
+    /// The header alone, with the empty line after it, where the source gives it by itself.
+    Header,
+}
+
 /// A mailbox that messages are read from.
 pub trait Mailbox {
     /// Opens a folder; `write` asks for the right to settle in it.
@@ -231,18 +239,9 @@ pub trait Mailbox {
     fn retrieve(
         &mut self,
         ids: &[RemoteId],
+        part: Part,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>>;
-
-    /// As [`Mailbox::retrieve`], but of each message the header alone, where the source gives it by
-    /// itself.
-    fn retrieve_heads(
-        &mut self,
-        ids: &[RemoteId],
-        sink: &mut dyn Sink,
-    ) -> Result<Vec<(RemoteId, Missing)>> {
-        self.retrieve(ids, sink)
-    }
 
     /// Which of these are still in the open folder.
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>>;
@@ -421,7 +420,19 @@ impl From<KeptRecipient> for RefusedRecipient {
     }
 }
 
+impl fmt::Display for RefusedRecipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address, self.server_said)
+    }
+}
+
 impl RefusedRecipient {
+    /// Each with the server's words.
+    pub fn all(refused: &[RefusedRecipient]) -> String {
+        let each: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        each.join("; ")
+    }
+
     /// True where the same message may be accepted for them later, as [`Receipt::may_pass`].
     pub fn may_pass(&self) -> bool {
         !self.for_good || self.code.is_some_and(Code::is_about_sender)
@@ -461,20 +472,16 @@ pub trait Transport {
     /// Submits one message. An error means that this way is closed for now (connection,
     /// sign-in) and that the message was certainly not accepted; everything that concerns the
     /// message alone is in the receipt, and the next message may follow.
-    fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt>;
-
-    /// Submits as [`Transport::submit`] does, and calls `before_end` when all is ready and the
-    /// end of the message, by which the server gets it, goes out next: who is asked to remember
-    /// that does so there. An error of `before_end` ends the attempt before that.
-    fn submit_noting(
+    ///
+    /// Calls `before_end` when all is ready and the end of the message, by which the server gets
+    /// it, goes out next: who is asked to remember that does so there. An error of `before_end` ends
+    /// the attempt before that.
+    fn submit(
         &mut self,
         envelope: &Envelope,
         message: &[u8],
         before_end: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Receipt> {
-        before_end()?;
-        self.submit(envelope, message)
-    }
+    ) -> Result<Receipt>;
 
     /// Says goodbye.
     fn close(&mut self);

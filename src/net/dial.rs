@@ -162,11 +162,11 @@ mod tests {
     fn one_time_holds_for_all_addresses() {
         let silent = Silent::new();
         let began = Instant::now();
-        let refusal = dial(&[silent.address(); 8], began + Duration::from_millis(600));
+        let refusal = dial(&[silent.address(); 64], began + Duration::from_millis(600));
         assert_eq!(refusal.unwrap_err().kind(), ErrorKind::TimedOut);
         let took = began.elapsed();
         assert!(
-            took >= Duration::from_millis(600) && took < Duration::from_secs(3),
+            took >= Duration::from_millis(600) && took < Duration::from_secs(30),
             "{took:?}"
         );
     }
@@ -175,22 +175,26 @@ mod tests {
     fn the_first_that_answers_is_taken() {
         let silent = Silent::new();
         let well = TcpListener::bind("127.0.0.1:0").unwrap();
-        let closed = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        // Bound, so that nobody else listens there.
+        let closed = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        net::bind(&closed, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let bound = TcpListener::from(closed);
+        let closed = bound.local_addr().unwrap();
         let well = well.local_addr().unwrap();
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_secs(100);
         let silent = silent.address();
-        let began = Instant::now();
-        assert_eq!(
-            dial(&[closed, well], end).unwrap().peer_addr().unwrap(),
-            well
-        );
+        // A busy machine may be late, but not each time.
+        let makes_way = || {
+            let began = Instant::now();
+            let taken = dial(&[closed, well], end).unwrap();
+            assert_eq!(taken.peer_addr().unwrap(), well);
+            began.elapsed() < HEAD_START
+        };
         assert!(
-            began.elapsed() < HEAD_START,
+            (0..50).any(|_| makes_way()),
             "one that refuses makes way at once"
         );
+        let began = Instant::now();
         assert_eq!(
             dial(&[silent, silent, well], end)
                 .unwrap()
@@ -198,7 +202,7 @@ mod tests {
                 .unwrap(),
             well
         );
-        assert!(began.elapsed() < Duration::from_secs(10));
+        assert!(began.elapsed() < Duration::from_secs(60));
         let refusal = dial(&[silent, closed], Instant::now() + HEAD_START / 4);
         assert_eq!(refusal.unwrap_err().kind(), ErrorKind::TimedOut);
         let refusal = dial(&[closed, closed], end).unwrap_err();

@@ -9,7 +9,7 @@
 
 use super::tls::{Connector, TlsStream, start_tls};
 use super::{Patience, Settings};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use anyhow::Result;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -116,7 +116,7 @@ impl Stream {
                 let tls = start_tls(timed, host, connector)?;
                 Ok(Stream::Tls(Box::new(tls)))
             }
-            Stream::Tls(_) => Err(Fault::new(Kind::Bug, "TLS started twice").into()),
+            Stream::Tls(_) => Err(Fault::bug("TLS started twice").into()),
         }
     }
 
@@ -308,8 +308,8 @@ mod tests {
 
     #[test]
     fn a_slow_drip_ends() {
-        let drip = Drip(Duration::from_millis(5));
-        let mut stream = Stream::new(drip, Duration::from_millis(30));
+        let drip = Drip(Duration::from_millis(100));
+        let mut stream = Stream::new(drip, Duration::from_secs(1));
         let mut count = 0;
         let end = loop {
             match stream.read(&mut [0; 16]) {
@@ -318,10 +318,10 @@ mod tests {
             }
         };
         assert!(is_late(&end), "{end}");
-        assert!((1..=7).contains(&count), "{count}");
+        assert!((1..=11).contains(&count), "{count}");
         stream.renew();
         assert!(stream.read(&mut [0; 16]).is_ok());
-        stream.allow(Duration::from_millis(30));
+        stream.allow(Duration::from_millis(300));
         assert!(is_late(&stream.write_all(&[b'x'; 100]).unwrap_err()));
     }
 
@@ -332,7 +332,7 @@ mod tests {
             Stream::new(ours, Duration::from_secs(60)).with_longest_wait(Duration::from_millis(20));
         let since = Instant::now();
         assert!(is_late(&stream.read(&mut [0; 16]).unwrap_err()));
-        assert!(since.elapsed() < Duration::from_secs(10));
+        assert!(since.elapsed() < Duration::from_secs(50));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::authorities::{Authorities, Reach, certificates};
 use super::{Settings, Stage, Watch};
 use crate::fault::{Cause, Fault, Kind};
 use crate::shell;
+use crate::workers::locked;
 use anyhow::{Context, Result};
 use openssl::error::ErrorStack;
 use openssl::ssl::{
@@ -22,7 +23,7 @@ use std::fmt::Display;
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 /// A connection in TLS.
 pub type TlsStream<S> = SslStream<S>;
@@ -92,7 +93,7 @@ impl Connector {
 fn context(ca_file: Option<&Path>, at_least: Reach) -> Result<(SslContext, Reach)> {
     type Made = BTreeMap<Option<PathBuf>, (SslContext, Reach)>;
     static MADE: Mutex<Made> = Mutex::new(BTreeMap::new());
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut made = locked(&MADE);
     let key = ca_file.map(Path::to_owned);
     if let Some((context, reach)) = made.get(&key)
         && (*reach == Reach::All || at_least == Reach::ByName)
@@ -180,9 +181,7 @@ pub fn check_names(host: &str, certificate: &X509Ref) -> Result<(), Fault> {
     if host.parse::<IpAddr>().is_ok() || certificate.subject_alt_names().is_some_and(has_names) {
         return Ok(());
     }
-    Err(Fault::new(
-        Kind::Refused,
-        format!("the certificate of `{host}` is not trusted: it has no subjectAltName with a DNS name, and RFC 9525 does not allow the name in its subject (CN)"),
+    Err(Fault::refused(format!("the certificate of `{host}` is not trusted: it has no subjectAltName with a DNS name, and RFC 9525 does not allow the name in its subject (CN)"),
     )
     .cause(Cause::CertificateWithoutNames)
     .at(host, None)
@@ -249,13 +248,10 @@ pub fn untrusted(host: &str, text: &str) -> Option<Fault> {
     }
     let why = reason(text);
     let (cause, remedy) = distrust(why);
-    let fault = Fault::new(
-        Kind::Refused,
-        format!("the certificate of `{host}` is not trusted: {why}"),
-    )
-    .cause(cause)
-    .at(host, None)
-    .hint(remedy);
+    let fault = Fault::refused(format!("the certificate of `{host}` is not trusted: {why}"))
+        .cause(cause)
+        .at(host, None)
+        .hint(remedy);
     // OpenSSL passes over a file that it cannot use, without a word.
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     Some(match named.filter(|path| certificates(path).is_err()) {

@@ -134,12 +134,9 @@ fn usable(field: &str, text: &str) -> Result<Secret, Fault> {
 
 /// An answer that says 200 and cannot be used.
 pub fn odd(why: &str) -> Fault {
-    Fault::new(
-        Kind::Refused,
-        format!("the token endpoint's answer cannot be used: {why}"),
-    )
-    .cause(Cause::AnswerUnusable)
-    .hint("check that the server's `address` is a login host: https://<login host>/<tenant>")
+    Fault::refused(format!("the token endpoint's answer cannot be used: {why}"))
+        .cause(Cause::AnswerUnusable)
+        .hint("check that the server's `address` is a login host: https://<login host>/<tenant>")
 }
 
 /// An error answer (RFC 6749 §5.2) with Entra's additions. Fields of an unexpected type count as
@@ -349,11 +346,7 @@ impl ErrorAnswer {
 /// Cuts a text at a character boundary.
 pub fn truncate(text: &mut String, most: usize) {
     if text.len() > most {
-        let mut end = most;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+        text.truncate(text.floor_char_boundary(most));
         text.push('…');
     }
 }

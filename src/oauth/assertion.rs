@@ -2,7 +2,7 @@
 //! proofs that a key is at hand.
 
 use crate::digest;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::secret::Secret;
 use crate::x509::Identity;
 use base64::Engine;
@@ -112,10 +112,7 @@ fn signed(identity: &Identity, form: Form, payload: &Value) -> Result<String, Fa
     sign().map_err(|e| {
         let reason = e.errors().last().and_then(|e| e.reason());
         let reason = reason.unwrap_or("OpenSSL does not say why");
-        Fault::new(
-            Kind::Config,
-            format!("cannot sign with the private key: {reason}"),
-        )
+        Fault::config(format!("cannot sign with the private key: {reason}"))
     })
 }
 

@@ -6,7 +6,7 @@ use super::answer::{Class, GrantError, TokenAnswer, odd};
 use super::exchange::{ask, form};
 use super::grant::{Client, Credential};
 use super::token::Granted;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 
@@ -59,7 +59,7 @@ impl Client<'_> {
             sleep(pause.min(life.saturating_sub(began.elapsed())));
             pause = interval;
             if began.elapsed() > life {
-                return Err(Fault::new(Kind::SignIn, "the code was not entered in time")
+                return Err(Fault::no_access("the code was not entered in time")
                     .hint("start again: the code is valid only while the command runs")
                     .into());
             }

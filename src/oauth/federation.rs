@@ -4,10 +4,9 @@
 //! Entra compares issuer, subject and audience with the app's federated credential, letter case
 //! included. The token itself is never shown: until it expires, it is as good as a secret.
 
+use super::claims::payload;
 use crate::fault::{Cause, Fault};
 use crate::output::escape;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -28,12 +27,7 @@ pub fn explained(fault: Fault, jwt: &str, now: Timestamp) -> Fault {
 }
 
 fn hints(jwt: &str, now: Timestamp) -> Vec<String> {
-    let claims = jwt
-        .split('.')
-        .nth(1)
-        .and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok())
-        .and_then(|json| serde_json::from_slice::<Value>(&json).ok());
-    let Some(claims) = claims.filter(Value::is_object) else {
+    let Some(claims) = payload(jwt).map(Value::Object) else {
         return vec![
             "the federated token has no readable claims: it is not a JWT of an identity provider"
                 .to_owned(),
@@ -96,12 +90,13 @@ fn ago(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Kind;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn of(claims: &str) -> String {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let jwt = format!("e30.{}.c2lnbmF0dXJl", URL_SAFE_NO_PAD.encode(claims));
-        let refusal = Fault::new(Kind::SignIn, "refused").cause(Cause::ClientRefused);
+        let refusal = Fault::no_access("refused").cause(Cause::ClientRefused);
         let text = explained(refusal, &jwt, now).hints.join("\n");
         assert!(!text.contains("c2lnbmF0dXJl"));
         text
@@ -138,7 +133,7 @@ mod tests {
     #[test]
     fn another_refusal_is_left_alone() {
         let now = Timestamp::from_second(0).unwrap();
-        let scope = Fault::new(Kind::SignIn, "refused");
+        let scope = Fault::no_access("refused");
         assert!(explained(scope, "a.b.c", now).hints.is_empty());
         assert!(
             explained(Fault::try_later("down"), "a.b.c", now)

@@ -12,7 +12,7 @@
 use super::answer::{TokenAnswer, truncate};
 use super::token::Granted;
 use super::trace;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::http::{Agent, retry_after};
 use crate::secret::{Mask, Secret};
 use http::{Request, Response};
@@ -102,7 +102,7 @@ fn granted(response: &Response<Vec<u8>>, asked_at: SystemTime) -> Result<Granted
         let what = "the answer of the managed identity's service cannot be used";
         match e.is_eof() {
             true => Fault::try_later(format!("{what}: it is incomplete")),
-            false => Fault::new(Kind::Refused, format!("{what}: it is not a token")),
+            false => Fault::refused(format!("{what}: it is not a token")),
         }
     })?;
     Ok(Granted {
@@ -237,10 +237,7 @@ impl Service {
                 .said(words)
                 .hint(ELSEWHERE);
         }
-        let fault = Fault::new(
-            Kind::SignIn,
-            format!("{} returned no token", self.host.name()),
-        );
+        let fault = Fault::no_access(format!("{} returned no token", self.host.name()));
         // It passes on what Entra ID says, which is explained as everywhere else.
         if words.contains("AADSTS") {
             return fault.said(words);
@@ -277,10 +274,9 @@ impl Service {
 /// The content of the file that Azure Arc's agent names: only who may read it gets a token.
 fn challenge(response: &Response<Vec<u8>>) -> Result<Secret, Fault> {
     let odd = |why: &str| {
-        Fault::new(
-            Kind::SignIn,
-            format!("queuemail cannot give the proof that the agent of Azure Arc requests: {why}"),
-        )
+        Fault::no_access(format!(
+            "queuemail cannot give the proof that the agent of Azure Arc requests: {why}"
+        ))
     };
     let header = response.headers().get("www-authenticate");
     let realm = header

@@ -1,6 +1,6 @@
 //! The loopback listener that waits for the browser to come back with the code (RFC 8252 §7.3).
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::html::{self, Html, Mark};
 use crate::secret::Secret;
 use std::collections::VecDeque;
@@ -58,7 +58,7 @@ impl Redirect {
             .map(|(listeners, port)| Redirect { listeners, port })
             .map_err(|e| {
                 let what = format!("cannot listen on the loopback interface: {e}");
-                Fault::new(Kind::Refused, what).hint(WITHOUT_BROWSER)
+                Fault::refused(what).hint(WITHOUT_BROWSER)
             })
     }
 
@@ -99,13 +99,10 @@ impl Redirect {
                 std::thread::sleep(PAUSE);
             }
         }
-        let fault = Fault::new(
-            Kind::SignIn,
-            format!(
-                "the browser did not finish the sign-in within {} minutes",
-                patience.as_secs() / 60
-            ),
-        );
+        let fault = Fault::no_access(format!(
+            "the browser did not finish the sign-in within {} minutes",
+            patience.as_secs() / 60
+        ));
         Err(match strangers {
             false => fault.hint("if the browser shows AADSTS50011: add http://localhost under \"Mobile and desktop applications\" in Authentication of the app registration"),
             true => fault.hint("answers of other sign-ins arrived and were rejected: finish one sign-in before the next"),
@@ -203,12 +200,10 @@ pub fn pasted(address: &str, asked: &Asked) -> Result<Brought, Fault> {
     let url = url::Url::parse(address.trim()).ok();
     match url.and_then(|url| answer_of(&url, asked)) {
         Some(Answer::Ours(brought)) => brought,
-        Some(Answer::OfAnother) => Err(Fault::new(
-            Kind::SignIn,
-            "this address contains the answer of another sign-in (its state differs)",
+        Some(Answer::OfAnother) => Err(Fault::no_access("this address contains the answer of another sign-in (its state differs)",
         )
         .hint("start again, and finish one sign-in before the next")),
-        None => Err(Fault::new(Kind::SignIn, "this address contains no code")
+        None => Err(Fault::no_access("this address contains no code")
             .hint("start again, and paste the whole address from the browser's address bar, even if the page shows an error: http://localhost/?code=…")),
     }
 }
@@ -242,9 +237,7 @@ fn answer_of(url: &url::Url, asked: &Asked) -> Option<Answer> {
     }
     let origin = |issuer: String| url::Url::parse(&issuer).map(|url| url.origin());
     if field("iss").is_some_and(|issuer| origin(issuer).as_ref() != Ok(&asked.origin)) {
-        return Some(Answer::Ours(Err(Fault::new(
-            Kind::SignIn,
-            "the answer in the browser comes from another authority (its issuer differs)",
+        return Some(Answer::Ours(Err(Fault::no_access("the answer in the browser comes from another authority (its issuer differs)",
         )
         .hint("start again; if the error stays, check the server's `address` and `authorization_endpoint`"))));
     }
@@ -284,14 +277,10 @@ fn page_of(answer: Option<&Answer>) -> (&'static str, String) {
             "queuemail waits here for the end of a sign-in. Use the page that the terminal names.",
         ),
     };
-    let mut body = Html::new();
-    body.raw("<main class=\"alone\"><div class=\"card verdict ")
-        .raw(mark.name())
-        .raw("\">")
-        .mark(mark)
-        .put("<div><h1>", headline, "</h1>")
-        .put("<p>", more, "</p></div></div>")
-        .raw("<p class=\"by\">queuemail on this computer</p></main>\n");
+    let body = Html::of(
+        "<main class=\"alone\">{}<p class=\"by\">queuemail on this computer</p></main>\n",
+        &[&html::verdict(mark, headline, more)],
+    );
     (
         status,
         html::page(&format!("{headline} – queuemail"), mark, &body),

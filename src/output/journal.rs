@@ -28,7 +28,7 @@ impl Fields {
     /// Adds a field. Its name is of capital letters, digits and underscores; the value may be any
     /// text, so that it is written with its length where it holds a line end.
     pub fn add(&mut self, name: &str, value: &str) {
-        let value = cut(value);
+        let value = &value[..value.floor_char_boundary(LONGEST_VALUE)];
         if self.0.len() + name.len() + value.len() > LONGEST_RECORD {
             return;
         }
@@ -47,15 +47,6 @@ impl Fields {
     pub fn octets(self) -> Vec<u8> {
         self.0
     }
-}
-
-/// The beginning of a value that is too long.
-fn cut(value: &str) -> &str {
-    let mut end = value.len().min(LONGEST_VALUE);
-    while !value.is_char_boundary(end) {
-        end -= 1;
-    }
-    &value[..end]
 }
 
 /// Hands a record to the journal.

@@ -9,7 +9,7 @@ pub use aside::{aside, draws};
 pub use log::{Level, LogFormat, Record, now};
 pub use safe::{eprintln_safe, escape, escape_lines, is_unsafe, json};
 
-use crate::fault::{self, Fault, Kind};
+use crate::fault::{self, Fault};
 use anyhow::Result;
 use safe::{laid_out, write_json};
 use serde::Serialize;
@@ -131,7 +131,5 @@ pub fn finish_stdout(written: io::Result<()>) -> Result<()> {
 /// The result does not reach whoever waits for it: standard output is a file on a full disk.
 fn unwritten(err: &io::Error) -> anyhow::Error {
     let what = format!("cannot write to standard output: {err}");
-    Fault::new(Kind::CannotWrite, what)
-        .hint(fault::remedy(err))
-        .into()
+    Fault::cannot_write(what).hint(fault::remedy(err)).into()
 }

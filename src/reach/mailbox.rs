@@ -217,7 +217,7 @@ impl<'a> Mailboxes<'a> {
         }
         let mut refusals = refusals.into_iter();
         let (Some((first, err)), Some((_, other))) = (refusals.next(), refusals.next()) else {
-            return Err(Fault::new(Kind::Bug, "no transport was tried").into());
+            return Err(Fault::bug("no transport was tried").into());
         };
         way.set(first);
         Err(err.context(format!(

@@ -117,7 +117,7 @@ impl Permission {
             None => {
                 let way = purpose.resource().name();
                 let what = format!("the token has no permission for {way}");
-                let missing = Fault::new(Kind::SignIn, what);
+                let missing = Fault::no_access(what);
                 Permission::Missing(missing.hint(to_grant(purpose)))
             }
         }

@@ -128,7 +128,7 @@ pub fn pass_on(
 fn unreached(socket: &Path, err: &std::io::Error) -> Fault {
     let what = format!("cannot reach the relay at `{}`: {err}", socket.display());
     match err.kind() {
-        ErrorKind::PermissionDenied => Fault::new(Kind::SignIn, what),
+        ErrorKind::PermissionDenied => Fault::no_access(what),
         _ => Fault::try_later(what),
     }
 }

@@ -1,6 +1,6 @@
 //! Who is at the other end of a session: the kernel says it, and nobody else.
 
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::system::{self, Connected};
 use anyhow::Result;
 use rustix::fs::{FileType, fstat};
@@ -27,7 +27,7 @@ impl Peer {
     pub fn of(fd: BorrowedFd<'_>) -> Result<Peer> {
         let cannot = |e: rustix::io::Errno| {
             let what = format!("cannot find out who is at the other end: {e}");
-            anyhow::Error::new(Fault::new(Kind::Refused, what))
+            anyhow::Error::new(Fault::refused(what))
         };
         let kind = FileType::from_raw_mode(fstat(fd).map_err(cannot)?.st_mode);
         if kind != FileType::Socket {

@@ -3,7 +3,7 @@
 //! lettre makes the MIME of it; what a part could smuggle into the header is refused.
 
 use super::input;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::mail::addresses;
 use anyhow::Result;
 use lettre::message::header::{Cc, ContentType, HeaderName, HeaderValue, ReplyTo, To};
@@ -276,10 +276,10 @@ fn body(parts: &Parts<'_>) -> Result<Body> {
     }
     let read = |path: &Path, option: &str| -> Result<String> {
         String::from_utf8(input::read_text(path)?).map_err(|_| {
-            Fault::new(
-                Kind::Malformed,
-                format!("the text of {option} `{}` is not UTF-8", path.display()),
-            )
+            Fault::malformed(format!(
+                "the text of {option} `{}` is not UTF-8",
+                path.display()
+            ))
             .into()
         })
     };
@@ -348,5 +348,5 @@ fn content_type(path: &Path) -> Result<ContentType> {
         "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         _ => "application/octet-stream",
     };
-    ContentType::parse(kind).map_err(|e| Fault::new(Kind::Bug, format!("{kind}: {e}")).into())
+    ContentType::parse(kind).map_err(|e| Fault::bug(format!("{kind}: {e}")).into())
 }

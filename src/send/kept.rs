@@ -8,6 +8,7 @@ use crate::mail::Receipt;
 use crate::office::Route;
 use crate::reach::{Mailboxes, sent};
 use crate::state::{OutboxEntry, OutboxState};
+use crate::workers::locked;
 use anyhow::Result;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,7 +87,7 @@ impl<'a> Sending<'a> {
             Err(errors) => Err(errors
                 .into_iter()
                 .next()
-                .unwrap_or_else(|| Fault::new(Kind::Bug, "it is not kept").into())),
+                .unwrap_or_else(|| Fault::bug("it is not kept").into())),
         }
     }
 }
@@ -170,10 +171,7 @@ pub fn flush<'a>(
         |post, entry| {
             if let Err(err) = one(post, entry.id, listener, &ready) {
                 let err = err.context(format!("message {} of the outbox", entry.id));
-                errors
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(err);
+                locked(&errors).push(err);
             }
         },
     );

@@ -22,7 +22,7 @@ pub use kept::Listener;
 pub use people::{composer, machine};
 pub use prepare::Orders;
 
-use crate::fault::{Fault, Kind, Scene};
+use crate::fault::{Fault, Scene};
 use crate::mail::{Envelope, Outcome, Receipt, Transport, message};
 use crate::means::Means;
 use crate::model::Limits;
@@ -30,9 +30,10 @@ use crate::office::{Office, Registration, Route, login_to_send};
 use crate::reach::{SendWay, Transports};
 use crate::state::{Counter, Sender, Store};
 use crate::workers;
+use crate::workers::locked;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A message, ready, with its way.
@@ -106,20 +107,10 @@ impl<'a> Sending<'a> {
         &self.means
     }
 
-    fn failed_senders(&self) -> std::sync::MutexGuard<'_, Vec<(Sender<'a>, Fault)>> {
-        self.failed_senders
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn accepted(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, u64>> {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Puts on record how many messages were accepted. Nothing was promised of that: where it cannot
     /// be done, the metrics alone are wrong.
     fn record_accepted(&self) {
-        let all = std::mem::take(&mut *self.accepted());
+        let all = std::mem::take(&mut *locked(&self.accepted));
         if all.is_empty() {
             return;
         }
@@ -220,8 +211,7 @@ impl<'a> Post<'a> {
             server: &route.outgoing.name,
             user: route.user(),
         };
-        let failed = sending
-            .failed_senders()
+        let failed = locked(&sending.failed_senders)
             .iter()
             .find(|(failed, _)| *failed == sender)
             .map(|(_, fault)| fault.clone());
@@ -238,14 +228,14 @@ impl<'a> Post<'a> {
         if let Ok(receipt) = &result {
             if receipt.outcome == Outcome::Accepted {
                 let address = route.entry.address.address.as_str().to_lowercase();
-                *sending.accepted().entry(address).or_default() += 1;
+                *locked(&sending.accepted).entry(address).or_default() += 1;
             }
             sending.transports.worked(route, self.way)?;
         }
         if let Err(err) = &result
             && let Some(fault) = err.downcast_ref::<Fault>()
         {
-            sending.failed_senders().push((sender, fault.clone()));
+            locked(&sending.failed_senders).push((sender, fault.clone()));
         }
         pace::remember_wait(sending.store, sender, &result)?;
         result.with_context(|| sending.scene(mail, self.way))
@@ -286,20 +276,17 @@ impl<'a> Post<'a> {
         if let Some(max) = open.limits.message_size
             && mail.octets.len() as u64 > u64::from(max)
         {
-            let why = Fault::new(
-                Kind::Refused,
-                format!(
-                    "the message has {} bytes, and outgoing server `{}` accepts {max} (limits: message_size)",
-                    mail.octets.len(),
-                    sender.server
-                ),
-            );
+            let why = Fault::refused(format!(
+                "the message has {} bytes, and outgoing server `{}` accepts {max} (limits: message_size)",
+                mail.octets.len(),
+                sender.server
+            ));
             return Ok(Receipt::failed(Outcome::Refused { for_good: true }, why));
         }
         open.slot.check()?;
         pace::take_turn(sending, sender, &open.limits, mail.envelope.to.len())?;
         open.transport
-            .submit_noting(&mail.envelope, &mail.octets, before_end)
+            .submit(&mail.envelope, &mail.octets, before_end)
     }
 
     pub fn close(&mut self) {

@@ -65,7 +65,7 @@ pub fn sender(defaults: &Defaults, from: Option<&str>, draft: &mut Draft) -> Res
         (Some(named), _) => named,
         (None, Some(stand_in)) => stand_in.to_owned(),
         (None, None) => {
-            return Err(Fault::new(Kind::Malformed, "the message has no From field")
+            return Err(Fault::malformed("the message has no From field")
                 .hint("add one, use -f, or set the sender in the configuration: `defaults: { sender: ADDRESS }`")
                 .into());
         }

@@ -59,10 +59,9 @@ impl Orders<'_> {
         if self.from_header
             && let Some(why) = draft.without_header()
         {
-            return Fault::new(
-                Kind::Malformed,
-                format!("the header of the message names no recipient: {why}"),
-            );
+            return Fault::malformed(format!(
+                "the header of the message names no recipient: {why}"
+            ));
         }
         let fault = Fault::new(Kind::UnknownRecipient, "the message has no recipient");
         match self.from_header {

@@ -66,7 +66,7 @@ fn partly(mail: &Mail<'_>, receipt: &Receipt) -> Fault {
             mail.envelope.to.len()
         ),
     )
-    .said(words(refused));
+    .said(RefusedRecipient::all(refused));
     let later: Vec<String> = refused
         .iter()
         .filter(|r| !r.for_good)
@@ -97,7 +97,7 @@ fn refused(receipt: Receipt, for_good: bool) -> Fault {
     let mut fault = told(receipt.why, kind, what);
     fault.server_said = receipt
         .server_said
-        .or_else(|| (!receipt.refused.is_empty()).then(|| words(&receipt.refused)));
+        .or_else(|| (!receipt.refused.is_empty()).then(|| RefusedRecipient::all(&receipt.refused)));
     fault
 }
 
@@ -113,7 +113,7 @@ fn unknown(mail: &Mail<'_>, receipt: Receipt) -> Fault {
         ));
         fault
             .server_said
-            .get_or_insert_with(|| words(&receipt.refused));
+            .get_or_insert_with(|| RefusedRecipient::all(&receipt.refused));
     }
     fault = fault.hint(format!(
         "before you send it again, look for Message-ID {} in Sent Items of `{}`",
@@ -142,13 +142,4 @@ fn told(why: Option<Fault>, kind: Kind, what: &str) -> Fault {
 fn worst(refused: &[RefusedRecipient]) -> Kind {
     let kinds = refused.iter().map(RefusedRecipient::kind);
     kinds.max().unwrap_or(Kind::Refused)
-}
-
-/// Each refused recipient with the server's words.
-fn words(refused: &[RefusedRecipient]) -> String {
-    let each: Vec<String> = refused
-        .iter()
-        .map(|r| format!("{}: {}", r.address, r.server_said))
-        .collect();
-    each.join("; ")
 }

@@ -160,25 +160,28 @@ fn it_is_renewed_while_it_is_held_and_not_longer() {
     let (a, b) = (engine.open_with(SHORT), engine.open_with(SHORT));
     let lock = take(&a);
     let began = Moment::now();
-    while began.elapsed() < SHORT * 2 {
+    while began.elapsed() < SHORT * 5 / 4 {
         lock.check().unwrap();
         assert!(b.lock(FETCH).unwrap().is_err());
         std::thread::sleep(SHORT / 10);
     }
     // As if the process had died.
-    let died = Moment::now();
     std::mem::forget(lock);
     drop(a);
-    let mut waited = 0;
+    let until = engine.number("SELECT (extract(epoch FROM until) * 1000)::bigint FROM lease");
+    let now = || engine.number("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    let longest = i64::try_from(SHORT.as_millis()).unwrap();
+    assert!(until.unwrap() - now().unwrap() <= longest);
+    let died = Moment::now();
     while b.lock(FETCH).unwrap().is_err() {
-        assert!(died.elapsed() < SHORT * 2, "it does not end");
+        assert!(died.elapsed() < SHORT * 20, "it does not end");
         std::thread::sleep(Duration::from_millis(20));
-        waited += 1;
     }
-    assert!(waited > 0 && died.elapsed() >= SHORT / 2);
+    assert!(now() >= until, "it was taken too early");
 }
 
-const SHORT: Duration = Duration::from_secs(3);
+/// Long enough for a machine that does nothing for two seconds.
+const SHORT: Duration = Duration::from_secs(5);
 
 /// A store that cannot renew what it holds.
 fn mute(engine: &Engine) -> (Store, Run) {
@@ -202,12 +205,18 @@ fn who_cannot_renew_does_not_act() {
     let lock = take(&a);
     lock.check().unwrap();
     lock.check_since(began, Duration::from_secs(1)).unwrap();
-    while lock.check().is_ok() {
-        assert!(began.elapsed() < SHORT, "it acts for too long");
+    let taken = began.elapsed();
+    loop {
+        // It is asked after this moment, and it was taken after it began.
+        let asked = began.elapsed();
+        if lock.check().is_err() {
+            break;
+        }
+        let acts = asked.saturating_sub(taken);
+        assert!(acts < SHORT * 9 / 10, "there is time between");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(began.elapsed() >= SHORT * 3 / 4);
-    assert!(b.lock(FETCH).unwrap().is_err(), "there is time between");
     let err = lock.check().unwrap_err();
     assert!(err.to_string().contains("no connection"), "{err}");
     // Nobody took it meanwhile: a late renewal makes it good again.
@@ -231,7 +240,7 @@ fn what_a_holder_that_vanished_is_still_at_is_ended() {
     let began = Moment::now();
     let lock = take(&a);
     let held = format!(
-        "BEGIN; SELECT queuemail_fence('fetch a@x', {}); SELECT pg_sleep(60); COMMIT",
+        "BEGIN; SELECT queuemail_fence('fetch a@x', {}); SELECT pg_sleep(600); COMMIT",
         fence(&lock)
     );
     let mut session = engine
@@ -242,12 +251,15 @@ fn what_a_holder_that_vanished_is_still_at_is_ended() {
         .spawn()
         .unwrap();
     while began.elapsed() < SHORT * 9 / 10 {
-        assert!(b.lock(FETCH).unwrap().is_err(), "it holds");
+        if let Ok(early) = b.lock(FETCH).unwrap() {
+            assert!(began.elapsed() >= SHORT, "it holds");
+            drop(early);
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
     std::thread::sleep(SHORT / 4);
     drop(take(&b));
-    assert!(began.elapsed() < SHORT * 3);
+    assert!(began.elapsed() < SHORT * 20);
     assert!(!session.wait().unwrap().success(), "it was ended");
 }
 

@@ -220,20 +220,14 @@ fn as_json(checked: &[Checked], worst: Option<Kind>) -> Value {
 }
 
 fn step_json(step: &Step) -> Value {
-    let (result, verdict) = match &step.outcome {
-        Outcome::Passed => ("passed", None),
-        Outcome::Untested(err) => ("untested", Some(err)),
-        Outcome::Warned(err) => ("warned", Some(err)),
-        Outcome::Failed(err) => ("failed", Some(err)),
-        Outcome::NotReached => ("not-reached", None),
-    };
+    let (result, err) = step.outcome.told();
     let mut object = json!({
         "step": step.name,
         "result": result,
         "milliseconds": step.took.as_millis() as u64,
         "detail": step.detail,
     });
-    if let Some(err) = verdict {
+    if let Some(err) = err {
         let verdict = diagnosis::verdict(err, &step.scene);
         object["verdict"] = verdict_json(&verdict);
     }

@@ -2,7 +2,7 @@
 
 use super::metrics_of_mailboxes::{METRICS, Metric, Value};
 use crate::expiry::Expiry;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::files;
 use crate::health::{Host, Line, Report};
 use crate::state::{Counter, IncidentKind};
@@ -19,10 +19,10 @@ pub fn write(path: &Path, report: &Report<'_>) -> Result<()> {
         let why = format!("{e:#}");
         // The name of a temporary file says nothing to anybody.
         let why = why.split(" at path ").next().unwrap_or_default();
-        Fault::new(
-            Kind::CannotWrite,
-            format!("cannot write the metrics to `{}`: {why}", path.display()),
-        )
+        Fault::cannot_write(format!(
+            "cannot write the metrics to `{}`: {why}",
+            path.display()
+        ))
         .hint("create the folder, and let the user who runs queuemail write there")
         .into()
     })

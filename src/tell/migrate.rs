@@ -1,13 +1,13 @@
 //! How a move of the state goes, what was moved, and what is to be configured then.
 
-use crate::output::{LogFormat, Output};
+use super::progress::{is_watched, styled};
+use crate::output::Output;
 use crate::shell;
 use crate::state::{Migration, Moved, Spot, Watch};
 use crate::wording::messages;
 use anyhow::Result;
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use serde_json::{Map, Value, json};
-use std::io::IsTerminal;
 use std::path::Path;
 
 /// One line on standard error: rows copied of all. Nothing where nobody watches, or where something
@@ -19,21 +19,9 @@ const STEP: u64 = 500;
 
 impl Progress {
     pub fn new(output: &Output) -> Progress {
-        let is_watched = std::io::stderr().is_terminal()
-            && !output.quiet
-            && !output.json
-            && output.verbose == 0
-            && output.log == LogFormat::Text;
-        if !is_watched {
-            return Progress(None);
-        }
-        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
         let template = "{msg}: {human_pos} of {human_len} rows, {per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message("copying");
-        Progress(Some(bar))
+        let bar = || styled(ProgressBar::new(0).with_message("copying"), template);
+        Progress(is_watched(output).then(bar))
     }
 
     pub fn end(&self) {

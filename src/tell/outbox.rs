@@ -1,7 +1,7 @@
 //! The messages of the outbox.
 
 use super::table::Table;
-use crate::mail::Summary;
+use crate::mail::{RefusedRecipient, Summary};
 use crate::output::{Output, escape};
 use crate::state::{OutboxEntry, OutboxState};
 use crate::wording::{local_time, stamp};
@@ -72,11 +72,6 @@ pub fn show(output: &Output, entry: &OutboxEntry, place: String, said: Summary) 
         object["file"] = json!(place);
         return output.json(&object);
     }
-    let refused: Vec<String> = entry
-        .refused
-        .iter()
-        .map(|r| format!("{}: {}", r.address, r.server_said))
-        .collect();
     for (key, value) in [
         ("id", entry.id.to_string()),
         ("state", entry.state.word().to_owned()),
@@ -88,7 +83,7 @@ pub fn show(output: &Output, entry: &OutboxEntry, place: String, said: Summary) 
         ("from", said.from.unwrap_or_default()),
         ("to", entry.envelope.to.join(", ")),
         ("subject", said.subject.unwrap_or_default()),
-        ("refused", refused.join("; ")),
+        ("refused", RefusedRecipient::all(&entry.refused)),
         ("message-id", entry.message_id.clone()),
         ("size", entry.size.to_string()),
         ("reason", entry.reason.clone()),

@@ -8,7 +8,7 @@ use super::status;
 use crate::fault::{Fault, Kind};
 use crate::files;
 use crate::health::{Condition, Day, Line, Report};
-use crate::html::{self, Html, Mark};
+use crate::html::{self, Html, Mark, Sentence};
 use crate::state::Incident;
 use crate::wording::span;
 use anyhow::Result;
@@ -42,7 +42,7 @@ pub fn write(path: &Path, page: &Page<'_>) -> Result<()> {
         // The name of a temporary file says nothing to anybody.
         let why = why.split(" at path ").next().unwrap_or_default();
         let what = format!("cannot write the page to `{}`: {why}", path.display());
-        Fault::new(Kind::CannotWrite, what)
+        Fault::cannot_write(what)
             .hint("make the folder, and let the user that runs queuemail write there")
             .into()
     })
@@ -69,28 +69,24 @@ impl<'r> Page<'r> {
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy();
         let (mark, headline, more) = self.verdict();
-        let mut body = Html::new();
-        body.raw("<header class=\"top\"><span><b>queuemail</b> on ")
-            .text(&host)
-            .raw("</span><span>As of ")
-            .add(&self.time_as(self.report.at, "%-d %b %Y, %H:%M %Z"))
-            .raw("</span></header>\n<main>\n<div class=\"card verdict ")
-            .raw(mark.name())
-            .raw("\">")
-            .mark(mark)
-            .put("<div><h1>", &headline, "</h1>")
-            .put("<p>", &more, "</p></div></div>\n")
-            .add(&self.tiles())
-            .add(&self.problems())
-            .add(&self.incidents())
-            .add(&chart::charts(self.days))
-            .add(&tables::mailboxes(self))
-            .add(&tables::hosts(self))
-            .add(&tables::ends(self))
-            .raw("</main>\n<footer class=\"foot\"><p>Made on ")
-            .add(&self.time_as(self.report.at, "%-d %b %Y at %H:%M:%S %Z (UTC%:z)"))
-            .raw(concat!(" by queuemail ", env!("CARGO_PKG_VERSION"), ", <code>status --html</code>."))
-            .raw(" The page does not change until it is made again; times are in this zone.</p></footer>\n");
+        let (at, version) = (self.report.at, env!("CARGO_PKG_VERSION"));
+        let body = Html::of(
+            include_str!("page/body.html"),
+            &[
+                &&*host,
+                &self.time_as(at, "%-d %b %Y, %H:%M %Z"),
+                &html::verdict(mark, &headline, &more),
+                &self.tiles(),
+                &self.problems(),
+                &self.incidents(),
+                &chart::charts(self.days),
+                &tables::mailboxes(self),
+                &tables::hosts(self),
+                &tables::ends(self),
+                &self.time_as(at, "%-d %b %Y at %H:%M:%S %Z (UTC%:z)"),
+                &version,
+            ],
+        );
         html::page(&format!("{headline} – queuemail on {host}"), mark, &body)
     }
 
@@ -173,30 +169,29 @@ impl<'r> Page<'r> {
             0 => "nothing waits for you",
             _ => "waits for you",
         };
-        let mut html = Html::new();
-        html.raw("<section aria-label=\"Summary\"><dl class=\"tiles\">");
-        tile(&mut html, "Mailboxes", lines.len() as u64, &mailboxes);
-        self.tiles_of_days(&mut html);
         let pending = sum(|line| line.health.backlog);
-        tile(&mut html, "Pending", pending, "to be tried again");
-        tile(&mut html, "Quarantine", quarantined, for_you);
         let outbox = &self.report.outbox;
-        tile(&mut html, "Outbox", outbox.waiting, &self.of_outbox());
-        html.raw("</dl></section>\n");
-        html
+        Html::of(
+            "<section aria-label=\"Summary\"><dl class=\"tiles\">{}{}{}{}{}</dl></section>\n",
+            &[
+                &tile("Mailboxes", lines.len() as u64, &mailboxes),
+                &self.tiles_of_days(),
+                &tile("Pending", pending, "to be tried again"),
+                &tile("Quarantine", quarantined, for_you),
+                &tile("Outbox", outbox.waiting, &self.of_outbox()),
+            ],
+        )
     }
 
-    fn tiles_of_days(&self, html: &mut Html) {
-        let Some(today) = self.days.last() else {
-            return;
-        };
-        let mut of_days = |name: &'static str, of: fn(&Day) -> u64| {
+    fn tiles_of_days(&self) -> Html {
+        let of_days = |name: &'static str, of: fn(&Day) -> u64| {
             let all = thousands(self.days.iter().map(of).sum());
             let all = format!("{all} in {}", number(self.days.len(), "day", "days"));
-            tile(html, name, of(today), &all);
+            self.days.last().map(|today| tile(name, of(today), &all))
         };
-        of_days("Fetched today", |day| day.counts.fetched);
-        of_days("Sent today", |day| day.counts.sent);
+        let fetched = of_days("Fetched today", |day| day.counts.fetched);
+        let sent = of_days("Sent today", |day| day.counts.sent);
+        fetched.into_iter().chain(sent).collect()
     }
 
     fn of_outbox(&self) -> String {
@@ -215,71 +210,70 @@ impl<'r> Page<'r> {
 
     /// What needs a person, the worst first.
     fn problems(&self) -> Html {
-        let mut list = Html::new();
         if self.problems.is_empty() {
-            return list;
+            return Html::new();
         }
         let mut problems: Vec<&Fault> = self.problems.iter().collect();
         problems.sort_by_key(|fault| mark_of(fault));
-        list.raw("<section aria-labelledby=\"problems\"><h2 id=\"problems\">Problems</h2>")
-            .raw("<ul class=\"card list\">");
-        for fault in problems {
+        let one = |fault: &Fault| {
             let mark = mark_of(fault);
-            list.raw("<li>").mark(mark).raw("<div><p>");
-            list.raw(match mark {
-                Mark::Bad => "<b>Critical:</b> ",
-                _ => "<b>Warning:</b> ",
-            });
-            list.sentence(&fault.what).raw("</p>");
-            for text in &fault.hints {
-                list.raw("<p class=\"soft\">").add(&hint(text)).raw("</p>");
-            }
-            list.raw("</div></li>");
-        }
-        list.raw("</ul></section>\n");
-        list
+            let word = match mark {
+                Mark::Bad => "Critical",
+                _ => "Warning",
+            };
+            let hints = fault.hints.iter().map(|text| hint(text));
+            Html::of(
+                "<li>{}<div><p><b>{}:</b> {}</p>{}</div></li>",
+                &[
+                    &mark,
+                    &word,
+                    &Sentence(&fault.what),
+                    &hints.collect::<Html>(),
+                ],
+            )
+        };
+        Html::of(
+            "<section aria-labelledby=\"problems\"><h2 id=\"problems\">Problems</h2><ul class=\"card list\">{}</ul></section>\n",
+            &[&problems.into_iter().map(one).collect::<Html>()],
+        )
     }
 
     /// What fails as one, and whom it concerns.
     fn incidents(&self) -> Html {
-        let mut list = Html::new();
-        let incidents = &self.report.incidents;
-        if incidents.is_empty() {
-            return list;
+        if self.report.incidents.is_empty() {
+            return Html::new();
         }
-        list.raw("<section aria-labelledby=\"incidents\"><h2 id=\"incidents\">Incidents</h2>")
-            .raw("<ul class=\"card list\">");
-        for Incident {
-            name,
-            opened_at,
-            reason,
-            mailboxes,
-            ..
-        } in incidents
-        {
-            let lasts = span(self.report.at.as_second() - opened_at);
-            list.raw("<li>")
-                .mark(Mark::Warn)
-                .put("<div><p><b>", &name.to_string(), "</b> since ")
-                .add(&self.second(*opened_at))
-                .put(" (", &lasts, ")</p><p>")
-                .sentence(reason)
-                .raw("</p>");
-            // The name of an incident of one mailbox has it.
-            let is_told = mailboxes.iter().all(|own| *own == name.subject);
-            if !is_told {
-                let named: Vec<&str> = mailboxes.iter().take(NAMED).map(String::as_str).collect();
-                list.put("<p class=\"soft\">Mailboxes: ", &named.join(", "), "");
-                if mailboxes.len() > NAMED {
-                    let others = mailboxes.len() - NAMED;
-                    list.text(&format!(" and {others} more"));
-                }
-                list.raw("</p>");
-            }
-            list.raw("</div></li>");
-        }
-        list.raw("</ul></section>\n");
-        list
+        let all = self.report.incidents.iter().map(|one| self.incident(one));
+        Html::of(
+            "<section aria-labelledby=\"incidents\"><h2 id=\"incidents\">Incidents</h2><ul class=\"card list\">{}</ul></section>\n",
+            &[&all.collect::<Html>()],
+        )
+    }
+
+    fn incident(&self, incident: &Incident) -> Html {
+        let mailboxes = &incident.mailboxes;
+        // The name of an incident of one mailbox has it.
+        let is_told = mailboxes.iter().all(|own| *own == incident.name.subject);
+        let named: Vec<&str> = mailboxes.iter().take(NAMED).map(String::as_str).collect();
+        let named = match mailboxes.len() - named.len() {
+            0 => named.join(", "),
+            others => format!("{} and {others} more", named.join(", ")),
+        };
+        let named = match is_told {
+            true => Html::new(),
+            false => Html::of("<p class=\"soft\">Mailboxes: {}</p>", &[&named]),
+        };
+        Html::of(
+            "<li>{}<div><p><b>{}</b> since {} ({})</p><p>{}</p>{}</div></li>",
+            &[
+                &Mark::Warn,
+                &incident.name.to_string(),
+                &self.second(incident.opened_at),
+                &span(self.report.at.as_second() - incident.opened_at),
+                &Sentence(&incident.reason),
+                &named,
+            ],
+        )
     }
 
     /// A time as people of this host read it, with its zone, and as programs do. What everybody
@@ -298,13 +292,10 @@ impl<'r> Page<'r> {
     fn time_as(&self, at: Timestamp, form: &str) -> Html {
         let local = at.to_zoned_datetime(self.zone.clone());
         let machine = at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let mut html = Html::new();
-        html.put("<time datetime=\"", &machine, "\">").put(
-            "",
-            &local.strftime(form).to_string(),
-            "</time>",
-        );
-        html
+        Html::of(
+            "<time datetime=\"{}\">{}</time>",
+            &[&machine, &local.strftime(form).to_string()],
+        )
     }
 
     /// The same of Unix seconds.
@@ -314,10 +305,11 @@ impl<'r> Page<'r> {
 }
 
 /// A number with its name above and what it means below.
-fn tile(html: &mut Html, name: &'static str, number: u64, more: &str) {
-    html.put("<div class=\"card\"><dt>", name, "</dt>")
-        .put("<dd>", &thousands(number), "</dd>")
-        .put("<dd>", more, "</dd></div>");
+fn tile(name: &str, number: u64, more: &str) -> Html {
+    Html::of(
+        "<div class=\"card\"><dt>{}</dt><dd>{}</dd><dd>{}</dd></div>",
+        &[&name, &thousands(number), &more],
+    )
 }
 
 /// How urgent a problem is, as `status --check` has it.
@@ -333,17 +325,17 @@ fn hint(text: &str) -> Html {
     let mut html = Html::new();
     for (n, part) in text.split("; ").enumerate() {
         if n > 0 {
-            html.raw("; ");
+            html.fill("; ", &[]);
         }
         match part.split_once(": queuemail ") {
-            Some((purpose, arguments)) => {
-                html.sentence(purpose)
-                    .put(": <code>queuemail ", arguments, "</code>")
-            }
-            None => html.sentence(part),
+            Some((purpose, arguments)) => html.fill(
+                "{}: <code>queuemail {}</code>",
+                &[&Sentence(purpose), &arguments],
+            ),
+            None => html.fill("{}", &[&Sentence(part)]),
         };
     }
-    html
+    Html::of("<p class=\"soft\">{}</p>", &[&html])
 }
 
 /// `1 mailbox`, `2 mailboxes`.

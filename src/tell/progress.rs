@@ -3,22 +3,23 @@
 
 use crate::output::{LogFormat, Output, draws, eprintln_safe, escape};
 use crate::wording::{bytes, messages};
+use crate::workers::locked;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// At most so many mailboxes have a bar at the same time.
 const BARS: usize = 16;
 
 /// True where a person watches and nothing else is told meanwhile.
-fn is_watched(output: &Output) -> bool {
+pub(super) fn is_watched(output: &Output) -> bool {
     let is_for_people = !output.json && output.log == LogFormat::Text;
     is_for_people && !output.quiet && output.verbose == 0 && std::io::stderr().is_terminal()
 }
 
-fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
+pub(super) fn styled(bar: ProgressBar, template: &str) -> ProgressBar {
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
         Err(_) => bar,
@@ -61,7 +62,7 @@ impl Progress {
         let Some(bars) = self.bars.as_ref().filter(|_| messages > 0) else {
             return;
         };
-        let mut mailboxes = bars.mailboxes();
+        let mut mailboxes = locked(&bars.mailboxes);
         let known = bars.all.length().unwrap_or(0);
         bars.all.set_length(known + messages);
         if let Some(bar) = mailboxes.get(address) {
@@ -83,7 +84,7 @@ impl Progress {
         let Some(bars) = &self.bars else { return };
         bars.all.set_message(amount(octets, bars.start.elapsed()));
         bars.all.inc(1);
-        let mut mailboxes = bars.mailboxes();
+        let mut mailboxes = locked(&bars.mailboxes);
         let Some(bar) = mailboxes.get(address) else {
             return;
         };
@@ -120,16 +121,11 @@ impl Progress {
 
 impl Bars {
     fn clear(&self) {
-        for (_, bar) in self.mailboxes().drain() {
+        for (_, bar) in locked(&self.mailboxes).drain() {
             bar.finish_and_clear();
         }
         self.all.finish_and_clear();
         draws(None);
-    }
-
-    fn mailboxes(&self) -> std::sync::MutexGuard<'_, HashMap<String, ProgressBar>> {
-        let mailboxes = self.mailboxes.lock();
-        mailboxes.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

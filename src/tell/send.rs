@@ -85,9 +85,8 @@ fn log(output: &Output, mail: &Mail<'_>, result: &Result<Receipt>, receipt: &Rec
 
 /// Which recipients were refused, each with the server's words.
 fn refusals(receipt: &Receipt) -> Option<String> {
-    let each = |r: &RefusedRecipient| format!("{}: {}", r.address, r.server_said);
-    let all: Vec<String> = receipt.refused.iter().map(each).collect();
-    (!all.is_empty()).then(|| all.join("; "))
+    let all = &receipt.refused;
+    (!all.is_empty()).then(|| RefusedRecipient::all(all))
 }
 
 /// For people: as which message it was accepted.

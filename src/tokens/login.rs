@@ -2,7 +2,7 @@
 
 use super::sign_in::login_name;
 use super::{Access, Wanted};
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::model::{IncomingVia, OutgoingVia, Resource};
 use crate::oauth::{AccessToken, Brought, ELSEWHERE, GrantError, Granted, Redirect, pasted};
 use crate::office::{MailboxEntry, Outgoing, Subject};
@@ -248,12 +248,11 @@ impl Access<'_> {
             Brought::Code(code) => Ok(client
                 .code(code, request, &wanted.key.scope)
                 .map_err(fault)?),
-            Brought::Error { error, description } => Err(Fault::new(
-                Kind::SignIn,
-                "the sign-in in the browser was refused",
-            )
-            .said(request.hidden(&format!("{error}: {description}")))
-            .into()),
+            Brought::Error { error, description } => {
+                Err(Fault::no_access("the sign-in in the browser was refused")
+                    .said(request.hidden(&format!("{error}: {description}")))
+                    .into())
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::office::{
 use crate::secret::Secret;
 use crate::state::{SignInLock, Store, TokenKey};
 use anyhow::Result;
-use keep::{Times, Token, Tokens};
+use keep::{Token, Tokens};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -278,10 +278,8 @@ impl<'a> Access<'a> {
         let is_fresh = |token: &AccessToken| {
             token.is_fresh(SystemTime::now()) && (!self.fresh || token.obtained_at > self.began)
         };
-        let kept = self.tokens.get(&wanted.key, |times| {
-            access_token(Secret::new(""), times).is_some_and(|token| is_fresh(&token))
-        })?;
-        Ok(kept.and_then(|Token { secret, times }| access_token(secret, times)))
+        let good = |token: &Token| access_token(token.clone()).is_some_and(|t| is_fresh(&t));
+        Ok(self.tokens.get(&wanted.key, good)?.and_then(access_token))
     }
 
     /// The subject's lock, or the token that its holder got meanwhile.
@@ -415,11 +413,11 @@ fn wanted<'w>(
     })
 }
 
-fn access_token(secret: Secret, times: Times) -> Option<AccessToken> {
+fn access_token(token: Token) -> Option<AccessToken> {
     Some(AccessToken {
-        secret,
-        obtained_at: times.obtained_at,
-        expires_at: times.expires_at?,
+        secret: token.secret,
+        obtained_at: token.obtained_at,
+        expires_at: token.expires_at?,
     })
 }
 

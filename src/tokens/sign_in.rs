@@ -1,16 +1,17 @@
 //! One sign-in: the credential is read now and not before, the grant made, what it yields kept.
 
-use super::keep::{Times, Token};
+use super::keep::Token;
 use super::{Access, Wanted};
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::http::{self, Agent};
 use crate::net;
 use crate::oauth::{self, AccessToken, Class, Client, Credential, Granted};
 use crate::office::{Account, CredentialSource, Registration, v1_resource};
 use crate::shell;
+use crate::workers::locked;
 use anyhow::Result;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// Until when a wrong password is not tried again: it does not become right.
@@ -70,10 +71,8 @@ impl Access<'_> {
     pub(super) fn save(&self, wanted: &Wanted<'_>, granted: &Granted) -> Result<()> {
         let access = Token {
             secret: granted.access.secret.clone(),
-            times: Times {
-                obtained_at: granted.access.obtained_at,
-                expires_at: Some(granted.access.expires_at),
-            },
+            obtained_at: granted.access.obtained_at,
+            expires_at: Some(granted.access.expires_at),
         };
         self.tokens
             .save(&wanted.key, &access, granted.refresh.as_ref())
@@ -108,20 +107,8 @@ impl Access<'_> {
             }
         }
         let Some(source) = account.password else {
-            self.tokens.check_place()?;
-            let fault = |what| Fault::new(Kind::SignIn, what);
-            let fault = match self.tokens.lost(&wanted.key)? {
-                None => fault(format!("nobody has signed in as `{}` yet", account.name))
-                    .cause(Cause::NotSignedIn),
-                Some(place) => fault(format!(
-                    "the refresh token of `{}` is no longer in {place}",
-                    account.name
-                )),
-            };
-            let login = login_name(wanted);
-            return Err(refused
-                .unwrap_or_else(|| fault.hint(format!("sign in: `queuemail token login {login}`")))
-                .into());
+            let nobody = self.nobody(wanted, account)?;
+            return Err(refused.unwrap_or(nobody).into());
         };
         let password = source.resolve(&format!("the password of `{}`", account.name))?;
         if !self.fresh
@@ -144,6 +131,21 @@ impl Access<'_> {
                 }
                 e.fault.into()
             })
+    }
+
+    /// What a person must hear who has to sign in.
+    fn nobody(&self, wanted: &Wanted<'_>, account: Account<'_>) -> Result<Fault> {
+        self.tokens.check_place()?;
+        let name = account.name;
+        let fault = match self.tokens.lost(&wanted.key)? {
+            None => Fault::no_access(format!("nobody has signed in as `{name}` yet"))
+                .cause(Cause::NotSignedIn),
+            Some(place) => Fault::no_access(format!(
+                "the refresh token of `{name}` is no longer in {place}"
+            )),
+        };
+        let login = login_name(wanted);
+        Ok(fault.hint(format!("sign in: `queuemail token login {login}`")))
     }
 
     pub(super) fn client(&self, wanted: &Wanted<'_>) -> Result<Signer> {
@@ -214,7 +216,7 @@ impl Access<'_> {
         if settings.watch.is_on() {
             return make();
         }
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut agents = locked(&self.agents);
         if let Some(agent) = agents.get(&settings.ca_file) {
             return Ok(agent.clone());
         }

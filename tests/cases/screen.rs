@@ -25,7 +25,7 @@ fn start(world: &World, columns: u16, args: &[&str]) -> PtySession {
         .run(args)
         .under(["sh", "-c", &script, "sh"])
         .env("TERM", "xterm");
-    spawn_command(run.command(), Some(30_000)).expect("a terminal")
+    spawn_command(run.command(), Some(120_000)).expect("a terminal")
 }
 
 /// Answers a question with these keys and Enter; what was written until then.

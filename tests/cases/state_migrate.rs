@@ -3,6 +3,7 @@
 
 use super::shared_state::{Office, PASSWORD, ROLE};
 use crate::killed;
+use crate::patience::until;
 use crate::sending;
 use crate::servers::proxy::Line;
 use crate::standin::{SmtpAt, SmtpFault};
@@ -17,7 +18,6 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 const BILLING: &str = "billing@contoso.com";
 
@@ -256,7 +256,7 @@ fn a_state_goes_to_a_database_and_back_and_nothing_is_done_twice() {
     assert!(before.iter().any(|line| line.starts_with("quarantine ")));
     // What would be moved is counted, and nothing is changed.
     let looked = migrates(&home, &folder_text, &database, &["--dry-run", "--json"]).succeeds();
-    let looked: serde_json::Value = serde_json::from_str(&looked.out).unwrap();
+    let looked: serde_json::Value = serde_json::from_str(&looked.stdout).unwrap();
     assert_eq!(looked["tables"]["message"], 17, "{looked}");
     assert_eq!(
         (&looked["messages"], &looked["dry_run"]),
@@ -270,20 +270,23 @@ fn a_state_goes_to_a_database_and_back_and_nothing_is_done_twice() {
     assert_equal(&before, &dump_folder(&folder));
     // There.
     let moved = migrates(&home, &folder_text, &database, &[]).succeeds();
-    assert!(moved.out.starts_with("moved the state from"), "{moved:?}");
     assert!(
-        moved.out.contains("state: { postgres: \"host="),
+        moved.stdout.starts_with("moved the state from"),
+        "{moved:?}"
+    );
+    assert!(
+        moved.stdout.contains("state: { postgres: \"host="),
         "{moved:?}"
     );
     assert_equal(&before, &dump_database(&office));
     let again = migrates(&home, &folder_text, &database, &[]).succeeds();
-    assert!(again.out.contains("was already moved"), "{again:?}");
+    assert!(again.stdout.contains("was already moved"), "{again:?}");
     // A forgotten cron job changes nothing, and is told where the state is.
     for args in [&["fetch"][..], &["outbox", "flush"], &["status"]] {
         home.run(args)
             .fails(78)
-            .says("was moved to `host=")
-            .never_says("later version");
+            .mentions("was moved to `host=")
+            .hides("later version");
     }
     let count = delivered(&home);
     let known = |args: &[&str]| {
@@ -299,15 +302,15 @@ fn a_state_goes_to_a_database_and_back_and_nothing_is_done_twice() {
     known(&["fetch", sending::SUPPORT]);
     assert_eq!(delivered(&home), count + 1, "what is new comes");
     let listed = known(&["outbox", "list", "--json"]).succeeds();
-    let listed: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     let id = listed["outbox"][0]["id"].to_string();
-    let raw = known(&["outbox", "show", &id, "--raw"]).succeeds().out;
+    let raw = known(&["outbox", "show", &id, "--raw"]).succeeds().stdout;
     assert!(raw.len() > 2 << 20);
     // Back to where it was; what was there is kept aside.
     let there = dump_database(&office);
     migrates(&home, &database, &folder_text, &[]).succeeds();
     assert_equal(&there, &dump_folder(&folder));
-    known(&["fetch"]).fails(78).says(&folder_text);
+    known(&["fetch"]).fails(78).mentions(&folder_text);
     let names = fs::read_dir(&folder).unwrap().flatten();
     let aside = names.filter(|f| f.file_name().display().to_string().contains(".moved-"));
     assert_eq!(
@@ -374,7 +377,7 @@ fn a_state_goes_from_folder_to_folder_and_from_database_to_database() {
     for place in [&second_text, &one.by_socket(), &other.by_socket()] {
         migrates(&home, place, &home.path("new").display().to_string(), &[])
             .fails(78)
-            .says("was moved to");
+            .mentions("was moved to");
     }
 }
 
@@ -388,7 +391,7 @@ fn what_must_not_be_moved_is_refused_and_stays_as_it_is() {
     let refused = |from: &str, to: &str, code: i32, words: &[&str]| {
         for more in [&["--dry-run"][..], &[]] {
             let ran = migrates(&home, from, to, more).fails(code);
-            words.iter().fold(ran, |ran, word| ran.says(word));
+            words.iter().fold(ran, |ran, word| ran.mentions(word));
         }
     };
     // Another program has it open, as each run has.
@@ -415,14 +418,9 @@ fn what_must_not_be_moved_is_refused_and_stays_as_it_is() {
     let pid = format!("process {}", run.id());
     let is_held = || {
         let ran = migrates(&home, &from, &database, &["--dry-run"]);
-        ran.err.contains(&pid)
+        ran.stderr.contains(&pid)
     };
-    for _ in 0..100 {
-        if is_held() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the run holds a lock", is_held);
     refused(&from, &database, 75, &[&pid, "works with"]);
     run.kill().unwrap();
     run.wait().unwrap();
@@ -458,7 +456,7 @@ fn what_must_not_be_moved_is_refused_and_stays_as_it_is() {
     );
     let with = office.by_tls(ROLE, PASSWORD, office.database.server.port());
     let ran = migrates(&home, &from, &with, &[]).fails(64);
-    ran.says("PGPASSFILE").never_says(PASSWORD);
+    ran.mentions("PGPASSFILE").hides(PASSWORD);
     // A delivery that only this host can finish.
     sending::change_state(
         &home,
@@ -518,19 +516,19 @@ fn tokens_are_sealed_in_a_database_and_stay_behind_without_a_key() {
     let office = Office::new();
     let get = ["token", "get", "support@contoso.com"];
     home.person("", tokens::PASSWORD);
-    let token = home.run(&get).succeeds().out;
+    let token = home.run(&get).succeeds().stdout;
     let asked = home.asked();
     let from = home.path("state").display().to_string();
     // Without a key.
     let mut without = home.command(&["state", "migrate", "--from", &from, "--to"]);
     let ran = Ran::from(without.arg(office.by_socket()).output().unwrap()).succeeds();
-    assert!(ran.out.contains("no `state.key`: 2"), "{ran:?}");
+    assert!(ran.stdout.contains("no `state.key`: 2"), "{ran:?}");
     assert_eq!(office.psql("SELECT count(*) FROM token"), "0");
     // With one, from a copy that was made before.
     let home = Home::new();
     let office = Office::new();
     home.person("", tokens::PASSWORD);
-    let token_here = home.run(&get).succeeds().out;
+    let token_here = home.run(&get).succeeds().stdout;
     assert_ne!(token, "");
     let from = home.path("state").display().to_string();
     migrates(&home, &from, &office.by_socket(), &[]).succeeds();
@@ -543,7 +541,7 @@ fn tokens_are_sealed_in_a_database_and_stay_behind_without_a_key() {
     assert!(!kept.contains(token_here.trim()));
     let mut there = at(&home, &office.by_socket(), &get);
     let there = Ran::from(there.env("QUEUEMAIL_STATE_KEY", key()).output().unwrap()).succeeds();
-    assert_eq!(there.out, token_here);
+    assert_eq!(there.stdout, token_here);
     assert_eq!(home.asked(), asked, "nobody asks for a new one");
     // One that cannot be opened is not lost in silence.
     let mut wrong = migrate(
@@ -555,7 +553,7 @@ fn tokens_are_sealed_in_a_database_and_stay_behind_without_a_key() {
     wrong.env("QUEUEMAIL_STATE_KEY", BASE64.encode([8; 32]));
     Ran::from(wrong.output().unwrap())
         .fails(78)
-        .says("which `state.key` does not contain");
+        .mentions("which `state.key` does not contain");
     run_at(&home, &office.by_socket(), &["state", "show"]).succeeds();
 }
 
@@ -661,7 +659,7 @@ fn killed_anywhere(to_database: bool) {
                     assert_equal(&before, &dump(false));
                 }
                 _ => {
-                    ran.fails(78).says("is complete");
+                    ran.fails(78).mentions("is complete");
                     assert!(both[1], "{story}");
                 }
             }
@@ -720,13 +718,12 @@ fn a_line_that_breaks_in_the_middle_costs_nothing() {
         let to = office
             .by_tls(ROLE, PASSWORD, line.port)
             .replace(&format!(":{PASSWORD}@"), "@");
-        let run = |more: &[&str]| {
-            let mut command = migrate(&home, &from, &to, more);
-            command.env("PGPASSFILE", &file).args(["--timeout", "2"]);
-            Ran::from(command.output().unwrap())
+        let run = |timeout: &str| {
+            let mut command = migrate(&home, &from, &to, &["--timeout", timeout]);
+            Ran::from(command.env("PGPASSFILE", &file).output().unwrap())
         };
         line.freeze_at(pieces);
-        let ran = run(&[]);
+        let ran = run("2");
         assert!(
             [0, 75].contains(&ran.code),
             "after {pieces} pieces: {ran:?}"
@@ -736,7 +733,7 @@ fn a_line_that_breaks_in_the_middle_costs_nothing() {
         let is_there = office.psql("SELECT to_regclass('message') IS NOT NULL") == "t";
         assert!(!(usable && is_there), "after {pieces} pieces");
         line.thaw();
-        run(&[]).succeeds();
+        run("100").succeeds();
         assert_equal(&before, &dump_database(&office));
         home.run(&["fetch"]).fails(78);
         drop_database(&office);

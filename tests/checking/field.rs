@@ -217,7 +217,7 @@ fn every_situation_is_played() {
 #[track_caller]
 fn tells(home: &Home, ran: Ran, code: i32, name: &str) {
     let ran = ran.fails(code);
-    same_words("field", name, &same_each_run(home, &ran.err));
+    same_words("field", name, &same_each_run(home, &ran.stderr));
 }
 
 const MESSAGE: &str = "From: support@contoso.com\nTo: anna@example.com\nMessage-ID: <1@contoso.com>\nDate: Mon, 23 Nov 2026 14:02:00 +0100\nSubject: Hello\n\nHello\n";
@@ -272,7 +272,7 @@ fn what_search_hides_is_found() {
     // After the folder is opened.
     faults.imap_at(2, ImapFault::NothingFound);
     let ran = home.run(&["fetch"]).succeeds();
-    assert_eq!((ran.err.as_str(), delivered(&home)), ("", 1));
+    assert_eq!((ran.stderr.as_str(), delivered(&home)), ("", 1));
 }
 
 /// The stand-in's sizes are wrong as a rule, as Exchange's are.
@@ -280,7 +280,7 @@ fn what_search_hides_is_found() {
 fn sizes_are_not_compared() {
     let home = with_mail();
     let ran = home.run(&["fetch"]).succeeds();
-    assert_eq!((ran.err.as_str(), delivered(&home)), ("", 1));
+    assert_eq!((ran.stderr.as_str(), delivered(&home)), ("", 1));
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_message_that_is_rendered_anew_is_not_new() {
     home.standin.faults().imap_rerender.store(true, SeqCst);
     for _ in 0..2 {
         let ran = home.run(&["fetch"]).succeeds();
-        assert_eq!((ran.err.as_str(), delivered(&home)), ("", 1));
+        assert_eq!((ran.stderr.as_str(), delivered(&home)), ("", 1));
     }
 }
 
@@ -336,7 +336,7 @@ fn send_as_denied_for_another_author() {
         let fault = SmtpFault::Reply(reply.into());
         home.standin.faults().smtp_next(5, SmtpAt::Dot, fault);
         let ran = pipe(&home, &args, text.as_bytes()).fails(77);
-        assert!(ran.err.contains(right), "{ran:?}");
+        assert!(ran.stderr.contains(right), "{ran:?}");
     }
 }
 

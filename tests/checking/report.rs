@@ -51,7 +51,7 @@ fn report(home: &Home, args: &[&str], code: i32) -> String {
     let path = path.to_str().unwrap();
     let args = [&["check", "--report", path], args].concat();
     let ran = Ran::from(home.command(&args).output().unwrap());
-    assert_eq!(ran.code, code, "{}\n{}", ran.out, ran.err);
+    assert_eq!(ran.code, code, "{}\n{}", ran.stdout, ran.stderr);
     let text = fs::read_to_string(path).unwrap();
     let mode = fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -207,8 +207,8 @@ fn a_report_that_cannot_be_written_is_an_error() {
     let ran = home.run(&["check", "--report", "/nonexistent/report.txt"]);
     assert_eq!(ran.code, 73, "{ran:?}");
     assert!(
-        ran.out.contains("sign-in"),
+        ran.stdout.contains("sign-in"),
         "the walk is shown all the same: {ran:?}"
     );
-    ran.says("cannot write the report to `/nonexistent/report.txt`");
+    ran.mentions("cannot write the report to `/nonexistent/report.txt`");
 }

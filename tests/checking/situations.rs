@@ -282,8 +282,8 @@ fn a_certificate_of_other_names_has_a_remedy_of_its_own() {
         );
         let ran = home.run(&["fetch", "--deliver", "stdout"]);
         assert_eq!(ran.code, 69, "{ran:?}");
-        assert!(ran.err.contains("it has other names"), "{ran:?}");
-        assert!(!ran.err.contains("ca_file"), "{ran:?}");
+        assert!(ran.stderr.contains("it has other names"), "{ran:?}");
+        assert!(!ran.stderr.contains("ca_file"), "{ran:?}");
     }
 }
 

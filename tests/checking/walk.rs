@@ -51,7 +51,7 @@ fn every_step_is_shown_and_nothing_changed() {
         .deliver(SUPPORT, "INBOX", b"Subject: hello\r\n\r\n");
     let before = files(home.folder.path());
     let ran = home.run(&["check"]).succeeds();
-    assert_eq!(ran.err, "");
+    assert_eq!(ran.stderr, "");
     let expected = "\
 support@contoso.com (queue support)
 ok configuration server Contoso (imaps://localhost:993)
@@ -74,7 +74,10 @@ ok smtp connection
 ok smtp tls certificate expires
 ok smtp sign-in as support@contoso.com
 ok send-as it sends as its own address";
-    assert_eq!(lines(&home, &ran.out), expected.lines().collect::<Vec<_>>());
+    assert_eq!(
+        lines(&home, &ran.stdout),
+        expected.lines().collect::<Vec<_>>()
+    );
     // Beside the state, which keeps the token, nothing is other than before.
     let mut after = files(home.folder.path());
     after.retain(|name, _| !name.contains("/state"));
@@ -99,7 +102,7 @@ ok send-as it sends as its own address";
         }
     }
     let quiet = home.run(&["check", "-q"]).succeeds();
-    assert_eq!(quiet.out, "", "all is well");
+    assert_eq!(quiet.stdout, "", "all is well");
 }
 
 #[test]
@@ -113,15 +116,15 @@ fn marks_are_those_of_the_terminal() {
     };
     let utf8 = run(&["check"], "C.UTF-8");
     assert_eq!(utf8.code, 77);
-    assert_eq!(utf8.err, "", "the walk says it all");
-    assert!(utf8.out.contains("\n  ✓ sign-in"), "{}", utf8.out);
-    assert!(utf8.out.contains("\n  ✗ mailbox"), "{}", utf8.out);
-    assert!(utf8.out.contains("\n  - rights"), "{}", utf8.out);
-    assert!(!utf8.out.contains('\x1b'), "{}", utf8.out);
-    assert!(run(&["check"], "C").out.is_ascii());
-    let colored = run(&["check", "--color", "always"], "C.UTF-8").out;
+    assert_eq!(utf8.stderr, "", "the walk says it all");
+    assert!(utf8.stdout.contains("\n  ✓ sign-in"), "{}", utf8.stdout);
+    assert!(utf8.stdout.contains("\n  ✗ mailbox"), "{}", utf8.stdout);
+    assert!(utf8.stdout.contains("\n  - rights"), "{}", utf8.stdout);
+    assert!(!utf8.stdout.contains('\x1b'), "{}", utf8.stdout);
+    assert!(run(&["check"], "C").stdout.is_ascii());
+    let colored = run(&["check", "--color", "always"], "C.UTF-8").stdout;
     assert!(colored.contains("\x1b[31m✗\x1b[0m mailbox"), "{colored}");
-    let more = run(&["check", "-v"], "C.UTF-8").out;
+    let more = run(&["check", "-v"], "C.UTF-8").stdout;
     assert!(more.contains("hint: "), "{more}");
 }
 
@@ -174,10 +177,10 @@ fn a_broken_configuration_is_the_first_cross() {
     rewrite(&home, "tenant:", "tenat:");
     let ran = home.run(&["check"]);
     assert_eq!(ran.code, 78);
-    assert!(ran.out.contains("NO configuration"), "{}", ran.out);
-    assert!(ran.out.contains("unknown key `tenat`"), "{}", ran.out);
+    assert!(ran.stdout.contains("NO configuration"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("unknown key `tenat`"), "{}", ran.stdout);
     let verdict = "column 5\n      did you mean `tenant`?\n      fix: ";
-    assert!(ran.out.contains(verdict), "{}", ran.out);
+    assert!(ran.stdout.contains(verdict), "{}", ran.stdout);
 }
 
 #[test]
@@ -201,8 +204,8 @@ fn an_unknown_name_is_a_mistake_of_the_command_line() {
     office()
         .run(&["check", "suport"])
         .fails(64)
-        .says("error: no queue, address or server named `suport`")
-        .says("hint: did you mean `support`?");
+        .mentions("error: no queue, address or server named `suport`")
+        .mentions("hint: did you mean `support`?");
 }
 
 /// A wrong password is not tried again by each check, lest the account be locked.

@@ -2,6 +2,7 @@
 //! bsd-mailx, PHP, Python, and Debian's cron.
 
 use super::{configure, office, outbox};
+use crate::patience::PATIENCE;
 use crate::tokens::Home;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -274,12 +275,14 @@ fn debians_cron() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + PATIENCE;
     while home.standin.submitted().is_empty() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(50));
     }
-    // The program may still be tidying up.
-    std::thread::sleep(Duration::from_millis(200));
+    // It is sent, and soon not kept any more.
+    while !outbox(&home).is_empty() && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     cron.kill().unwrap();
     let output = cron.wait_with_output().unwrap();
     assert!(

@@ -3,7 +3,7 @@
 //! not unknown. `QUEUEMAIL_SOAK` takes every call, not some of them.
 
 use super::{MESSAGE, later, office, outbox};
-use crate::campaign::Campaign;
+use crate::campaign::{self, Campaign};
 use crate::standin::{SmtpAt, SmtpFault};
 use crate::tokens::Home;
 use std::collections::HashMap;
@@ -67,8 +67,7 @@ fn chosen(calls: &[Call]) -> Vec<&Call> {
         Some(_) => 1,
         None => (calls.len() / 20).max(1),
     };
-    // Not always the same ones.
-    let first = std::process::id() as usize % step;
+    let first = campaign::seed() % step;
     calls.iter().skip(first).step_by(step).collect()
 }
 

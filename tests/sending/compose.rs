@@ -176,24 +176,24 @@ fn nothing_gets_into_the_header_that_does_not_belong_there() {
         (&["-F", "x\ny"], "-F contains a control character"),
     ] {
         let args = [&fixed[..], more].concat();
-        home.run(&args).fails(64).says(words);
+        home.run(&args).fails(64).mentions(words);
     }
     home.run(&["send", "--to", "a@example.com"])
         .fails(64)
-        .says("`-f` is needed");
+        .mentions("`-f` is needed");
     home.run(&["send", "--to", "a@example.com", "-t"])
         .fails(64)
-        .says("cannot be used with");
+        .mentions("cannot be used with");
     home.run(&["send", "--subject", "x", "--file", "y"])
         .fails(64)
-        .says("cannot be used with");
+        .mentions("cannot be used with");
     home.run(&["send", "-f", "support@contoso.com", "--subject", "x"])
         .fails(64)
-        .says("has no recipient");
+        .mentions("has no recipient");
     let latin = home.path("latin");
     fs::write(&latin, b"gr\xfc\xdfe").unwrap();
     let args = [&fixed[..], &["--text", latin.to_str().unwrap()]].concat();
-    home.run(&args).fails(65).says("is not UTF-8");
+    home.run(&args).fails(65).mentions("is not UTF-8");
     assert!(home.standin.log().is_empty());
 }
 
@@ -213,10 +213,10 @@ fn a_dry_run_shows_the_exact_octets_on_request() {
     ];
     let shown: Ran = home.run(&args).succeeds();
     assert!(
-        shown.out.contains("\r\nSubject: x\r\n") && shown.out.ends_with("\r\n"),
+        shown.stdout.contains("\r\nSubject: x\r\n") && shown.stdout.ends_with("\r\n"),
         "{shown:?}"
     );
-    shown.says("would send").says("through out:");
+    shown.mentions("would send").mentions("through out:");
     let piped = super::MESSAGE
         .replace("Bcc: secret@example.com\n", "")
         .replace('\n', "\r\n");
@@ -226,7 +226,7 @@ fn a_dry_run_shows_the_exact_octets_on_request() {
         super::MESSAGE.as_bytes(),
     )
     .succeeds();
-    assert_eq!(shown.out, piped);
+    assert_eq!(shown.stdout, piped);
     home.run(&["send", "--raw", "a@example.com"]).fails(64);
     assert!(home.standin.log().is_empty());
 }

@@ -12,7 +12,7 @@ fn reply(text: &str) -> SmtpFault {
 fn history(home: &Home, args: &[&str]) -> Vec<Value> {
     let args = [&["history", "--json"][..], args].concat();
     let ran = home.run(&args).succeeds();
-    let object: Value = serde_json::from_str(&ran.out).unwrap();
+    let object: Value = serde_json::from_str(&ran.stdout).unwrap();
     object["history"].as_array().unwrap().clone()
 }
 
@@ -47,7 +47,7 @@ fn what_was_sent_is_found_by_whom_it_was_for() {
     assert_eq!(found["size"], home.standin.submitted()[1].bytes.len());
     let shown = home.run(&["history", "anna@example.com"]).succeeds();
     let to = "anna@example.com and 3 more";
-    assert!(shown.out.contains(to), "{shown:?}");
+    assert!(shown.stdout.contains(to), "{shown:?}");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn what_waits_is_not_there_yet_and_a_refusal_is() {
     assert_eq!(kept["from_header"], "Support <support@contoso.com>");
     assert_eq!(kept["subject"], "Re: order");
     let shown = home.run(&["outbox", "list"]).succeeds();
-    assert!(shown.out.contains("Re: order"), "{shown:?}");
+    assert!(shown.stdout.contains("Re: order"), "{shown:?}");
     later(&home);
     home.run(&["outbox", "flush"]).succeeds();
     let found = history(&home, &[]);

@@ -2,10 +2,10 @@
 //! sent twice without saying so.
 
 use super::{MESSAGE, SUPPORT, change_state, later, office, outbox, pipe};
-use crate::standin::{SmtpAt, SmtpFault};
+use crate::patience::until;
+use crate::standin::{Gate, SmtpAt, SmtpFault};
 use std::fs;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 fn reply(text: &str) -> SmtpFault {
     SmtpFault::Reply(text.into())
@@ -20,7 +20,7 @@ fn what_cannot_leave_now_is_kept_and_leaves_later() {
         .faults()
         .smtp_next(1, SmtpAt::Connect, reply(AWAY));
     let ran = pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
-    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     let kept = outbox(&home);
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0]["state"], "waiting");
@@ -35,24 +35,24 @@ fn what_cannot_leave_now_is_kept_and_leaves_later() {
     let shown = home.run(&["outbox", "show", "1", "--raw"]).succeeds();
     later(&home);
     let json = home.run(&["--json", "outbox", "show", "1"]).succeeds();
-    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let file = fs::read(json["file"].as_str().unwrap()).unwrap();
     assert_eq!(
         file,
-        shown.out.as_bytes(),
+        shown.stdout.as_bytes(),
         "JSON tells the file as text does"
     );
     let ran = home.run(&["outbox", "flush"]).succeeds();
-    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     let sent = home.standin.submitted();
     assert_eq!(sent.len(), 1);
-    assert_eq!(sent[0].bytes, shown.out.as_bytes());
+    assert_eq!(sent[0].bytes, shown.stdout.as_bytes());
     assert_eq!(sent[0].recipients.len(), 4);
     assert!(outbox(&home).is_empty());
     assert_eq!(fs::read_dir(home.path("state/outbox")).unwrap().count(), 0);
     home.run(&["outbox", "show", "1"])
         .fails(64)
-        .says("the outbox is empty");
+        .mentions("the outbox is empty");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn what_leaves_at_once_is_not_kept_and_what_is_refused_is_told() {
         .smtp_next(1, SmtpAt::Dot, reply("554 5.6.0 no"));
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
         .fails(69)
-        .says("server said: 554 5.6.0 no");
+        .mentions("server said: 554 5.6.0 no");
     assert!(outbox(&home).is_empty());
     assert_eq!(home.standin.submitted().len(), 1);
 }
@@ -81,14 +81,16 @@ fn what_comes_in_during_a_flush_leaves_with_it() {
         pipe(&home, &["send", "--smtp-session"], script.as_bytes()).succeeds();
     };
     keep();
+    let gate = Gate::default();
     home.standin
         .faults()
-        .smtp_next(1, SmtpAt::Dot, SmtpFault::Delay(Duration::from_secs(3)));
+        .smtp_next(1, SmtpAt::Dot, SmtpFault::Hold(gate.way()));
     let mut flush = home.command(&["outbox", "flush"]).spawn().unwrap();
-    while outbox(&home)[0]["state"] != "sending" {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("it is being sent", || {
+        outbox(&home)[0]["state"] == "sending"
+    });
     keep();
+    gate.open();
     assert!(flush.wait().unwrap().success());
     assert!(outbox(&home).is_empty());
     assert_eq!(home.standin.submitted().len(), 2);
@@ -108,7 +110,11 @@ fn as_sendmail_a_bare_q_flushes() {
         let mut command = home.command(&[flag]);
         command.arg0("sendmail").stdin(std::process::Stdio::null());
         let ran = crate::tokens::Ran::from(command.output().unwrap()).succeeds();
-        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{flag}");
+        assert_eq!(
+            (ran.stdout.as_str(), ran.stderr.as_str()),
+            ("", ""),
+            "{flag}"
+        );
         assert!(outbox(&home).is_empty());
     }
     assert_eq!(home.standin.submitted().len(), 2);
@@ -128,13 +134,15 @@ fn an_expired_secret_loses_nothing() {
         MESSAGE.as_bytes(),
     )
     .succeeds();
-    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(
         (&told["outcome"], &told["outbox_id"]),
         (&"kept".into(), &1.into())
     );
     later(&home);
-    home.run(&["outbox", "flush"]).fails(77).says("535 5.7.3");
+    home.run(&["outbox", "flush"])
+        .fails(77)
+        .mentions("535 5.7.3");
     assert_eq!(outbox(&home)[0]["attempts"], 2);
 }
 
@@ -146,9 +154,9 @@ fn each_recipient_has_its_own_fate() {
     faults.smtp_recipient("c@example.com", "452 4.2.2 Mailbox full");
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
         .fails(67)
-        .says("b@example.com: 550 5.1.10")
-        .says("refused 1 of 4 recipients; for the others it is accepted or kept")
-        .never_says("queuemail send -f");
+        .mentions("b@example.com: 550 5.1.10")
+        .mentions("refused 1 of 4 recipients; for the others it is accepted or kept")
+        .hides("queuemail send -f");
     let kept = outbox(&home);
     assert_eq!(kept[0]["to"], serde_json::json!(["c@example.com"]));
     assert_eq!(
@@ -159,7 +167,7 @@ fn each_recipient_has_its_own_fate() {
     // Refused for good when nobody waits for it: the queue gets a report.
     faults.smtp_recipient("c@example.com", "550 5.2.1 Mailbox disabled");
     later(&home);
-    home.run(&["outbox", "flush"]).fails(69).says("5.2.1");
+    home.run(&["outbox", "flush"]).fails(69).mentions("5.2.1");
     assert!(outbox(&home).is_empty());
     let report = the_report(&home);
     assert!(
@@ -198,7 +206,7 @@ fn after_five_days_the_queue_of_the_sender_gets_a_report() {
             ),
         );
         later(&home);
-        home.run(&["outbox", "flush"]).fails(75).says(AWAY);
+        home.run(&["outbox", "flush"]).fails(75).mentions(AWAY);
         assert_eq!(outbox(&home)[0]["state"], "waiting", "{days}");
     }
     change_state(
@@ -206,7 +214,7 @@ fn after_five_days_the_queue_of_the_sender_gets_a_report() {
         "UPDATE outbox SET kept_at = unixepoch() - 5 * 86400, attempts = 20",
     );
     later(&home);
-    home.run(&["outbox", "flush"]).fails(75).says(AWAY);
+    home.run(&["outbox", "flush"]).fails(75).mentions(AWAY);
     assert!(outbox(&home).is_empty());
     let report = the_report(&home);
     for words in [
@@ -251,9 +259,9 @@ fn a_report_that_cannot_be_delivered_stays_and_is_told() {
     assert_eq!(outbox(&home)[0]["state"], "failed");
     home.run(&["outbox", "flush"])
         .fails(73)
-        .says("cannot deliver the report");
+        .mentions("cannot deliver the report");
     home.run(&["status", "--check"])
-        .says("1 message of the outbox could not be sent, nor the report to its sender");
+        .mentions("1 message of the outbox could not be sent, nor the report to its sender");
     fs::remove_file(home.path("mail")).unwrap();
     home.run(&["outbox", "flush"]).succeeds();
     the_report(&home);
@@ -267,16 +275,16 @@ fn an_unknown_outcome_is_never_repeated_by_itself_and_sent_items_decides() {
     faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
     pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes())
         .fails(76)
-        .says("queuemail outbox retry 1");
+        .mentions("queuemail outbox retry 1");
     later(&home);
     home.run(&["outbox", "flush"]).succeeds();
     assert_eq!(home.standin.submitted().len(), 1);
     home.run(&["status", "--check"])
-        .says("1 message of the outbox may or may not have been accepted");
+        .mentions("1 message of the outbox may or may not have been accepted");
     // It is there: done.
     let ran = home.run(&["outbox", "retry", "1"]).succeeds();
     assert!(
-        ran.out
+        ran.stdout
             .contains("it is in Sent Items of `support@contoso.com`"),
         "{ran:?}"
     );
@@ -300,7 +308,7 @@ fn an_unknown_outcome_is_never_repeated_by_itself_and_sent_items_decides() {
     faults.drop_connections.store(5, SeqCst);
     home.run(&["outbox", "retry", "3"])
         .fails(75)
-        .says("nothing was sent");
+        .mentions("nothing was sent");
     faults.drop_connections.store(0, SeqCst);
     assert_eq!(home.standin.submitted().len(), 2);
     home.run(&["outbox", "retry", "3", "--blindly"]).succeeds();
@@ -320,10 +328,10 @@ fn an_id_that_another_transaction_has_too_proves_nothing() {
     // The copy in Sent Items is that of the first transaction.
     home.run(&["outbox", "retry", "1"])
         .fails(76)
-        .says("outbox retry --blindly 1");
+        .mentions("outbox retry --blindly 1");
     // Without a terminal nobody is asked.
     let dropped = home.run(&["outbox", "drop", "1"]).succeeds();
-    assert_eq!(dropped.out, "message 1: dropped\n");
+    assert_eq!(dropped.stdout, "message 1: dropped\n");
     home.run(&["outbox", "drop", "1"]).fails(64);
     assert!(outbox(&home).is_empty());
 }
@@ -394,15 +402,16 @@ fn status_and_metrics_tell_of_the_outbox() {
     );
     let ran = home.run(&["status"]).succeeds();
     assert!(
-        ran.out.contains("outbox: 1 waiting, 0 unknown, 0 failed"),
+        ran.stdout
+            .contains("outbox: 1 waiting, 0 unknown, 0 failed"),
         "{ran:?}"
     );
     home.run(&["status", "--check"])
-        .never_says("of the outbox")
-        .says("mail of `support@contoso.com` through outgoing server `out` waits until");
+        .hides("of the outbox")
+        .mentions("mail of `support@contoso.com` through outgoing server `out` waits until");
     change_state(&home, "UPDATE outbox SET kept_at = kept_at - 7300");
     home.run(&["status", "--check"])
-        .says("1 message of the outbox could not be sent yet, the oldest for 2 h");
+        .mentions("1 message of the outbox could not be sent yet, the oldest for 2 h");
 }
 
 #[test]
@@ -417,7 +426,7 @@ fn what_was_kept_while_the_clock_was_ahead_leaves_when_it_is_right_again() {
         "DELETE FROM wait;
          UPDATE outbox SET next_attempt = next_attempt + 100000000, kept_at = kept_at + 100000000",
     );
-    home.run(&["status", "--check"]).says(
+    home.run(&["status", "--check"]).mentions(
         "1 message of the outbox could not be sent yet, the oldest kept while the clock was wrong",
     );
     home.run(&["outbox", "flush"]).succeeds();
@@ -450,10 +459,10 @@ fn a_refusal_that_a_person_can_mend_loses_nothing() {
     let said = "550 5.7.60 SMTP; Client does not have permissions to send as this sender";
     faults.smtp_next(2, SmtpAt::Mail, reply(said));
     let ran = pipe(&home, &["send", "-t", "--outbox"], MESSAGE.as_bytes()).succeeds();
-    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     assert!(outbox(&home)[0]["reason"].as_str().unwrap().contains(said));
     later(&home);
-    home.run(&["outbox", "flush"]).fails(77).says(said);
+    home.run(&["outbox", "flush"]).fails(77).mentions(said);
     later(&home);
     home.run(&["outbox", "flush"]).succeeds();
     assert_eq!(home.standin.submitted().len(), 1);

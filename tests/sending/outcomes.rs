@@ -22,7 +22,7 @@ fn several_files_share_one_connection_and_one_token() {
     let ran = home.run(&args);
     assert_eq!(ran.code, 65, "{ran:?}");
     let lines: Vec<serde_json::Value> = ran
-        .out
+        .stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
@@ -52,9 +52,9 @@ fn both_message_ids_are_told() {
     home.standin.faults().replace_message_id.store(true, SeqCst);
     let ran = pipe(&home, &["send", "-t", "-v"], MESSAGE.as_bytes()).succeeds();
     let used = &home.standin.submitted()[0].message_id_used;
-    assert_eq!(ran.out, "");
-    ran.says("accepted: Message-ID <1@contoso.com>, which the server replaced by <")
-        .says(used);
+    assert_eq!(ran.stdout, "");
+    ran.mentions("accepted: Message-ID <1@contoso.com>, which the server replaced by <")
+        .mentions(used);
 }
 
 #[test]
@@ -64,13 +64,13 @@ fn a_refused_recipient_does_not_stop_the_others() {
     faults.smtp_recipient("b@example.com", "550 5.1.10 RESOLVER.ADR.RecipientNotFound");
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(67)
-        .says("refused 1 of 4 recipients")
-        .says("server said: b@example.com: 550 5.1.10");
+        .mentions("refused 1 of 4 recipients")
+        .mentions("server said: b@example.com: 550 5.1.10");
     faults.smtp_recipient("c@example.com", "452 4.5.3 Too many");
     faults.smtp_recipient("b@example.com", "452 4.5.3 Too many");
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(75)
-        .says("queuemail send -f support@contoso.com b@example.com c@example.com");
+        .mentions("queuemail send -f support@contoso.com b@example.com c@example.com");
     let sent = home.standin.submitted();
     assert_eq!(
         sent[0].recipients,
@@ -96,9 +96,9 @@ fn a_message_for_nobody_is_refused_whatever_the_server_says_to_it() {
         faults.smtp_next(1, SmtpAt::Dot, reply("250 2.0.0 OK"));
         pipe(&home, &["send", "a@example.com"], MESSAGE.as_bytes())
             .fails(code)
-            .says("the server refused every recipient")
-            .says(said)
-            .never_says("for the others");
+            .mentions("the server refused every recipient")
+            .mentions(said)
+            .hides("for the others");
     }
     assert!(home.standin.submitted().is_empty());
 }
@@ -112,14 +112,14 @@ fn a_refusal_holds_though_the_connection_then_ends() {
     faults.smtp_next(1, SmtpAt::Rcpt, SmtpFault::Close);
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(77)
-        .says(said)
-        .never_says("may or may not have been accepted");
+        .mentions(said)
+        .hides("may or may not have been accepted");
     // Nothing is decided: it stays unknown, but for whom the server refused before.
     faults.smtp_recipient("b@example.com", "550 5.1.10 RecipientNotFound");
     faults.smtp_next(1, SmtpAt::Dot, SmtpFault::Close);
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(76)
-        .says("the server refused it before for: b@example.com");
+        .mentions("the server refused it before for: b@example.com");
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_message_refused_is_refused_for_good_or_for_now() {
         faults.smtp_next(1, at, reply(text));
         pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
             .fails(code)
-            .says(&format!("server said: {text}"));
+            .mentions(&format!("server said: {text}"));
     }
     assert!(home.standin.submitted().is_empty());
 }
@@ -163,15 +163,15 @@ fn a_connection_that_breaks_after_the_end_is_unknown_and_never_repeated() {
     faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(76)
-        .says("error: the connection broke after the transfer of the message; it may or may not have been accepted")
-        .says("look for Message-ID <1@contoso.com> in Sent Items of `support@contoso.com`");
+        .mentions("error: the connection broke after the transfer of the message; it may or may not have been accepted")
+        .mentions("look for Message-ID <1@contoso.com> in Sent Items of `support@contoso.com`");
     assert_eq!(home.standin.submitted().len(), 1);
     // The same through BDAT.
     faults.smtp_next(1, SmtpAt::Dot, SmtpFault::AcceptThenClose);
     let open = MESSAGE.replace('\n', "\r\n");
     let ran = pipe(&home, &["send", "-t", "--json"], open.trim_end().as_bytes());
     assert_eq!(ran.code, 76, "{ran:?}");
-    let object: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(object["outcome"], "unknown");
     assert_eq!(home.standin.submitted().len(), 2);
 }
@@ -182,7 +182,8 @@ fn a_connection_that_breaks_before_the_end_is_for_later() {
     home.standin.faults().smtp_close_in_data.store(100, SeqCst);
     let longer = MESSAGE.to_owned() + &"yyyyyyyyyyyyyyyyyyyy\n".repeat(600_000);
     let ran = pipe(&home, &["send", "-t"], longer.as_bytes());
-    ran.fails(75).says("the connection to `localhost` broke");
+    ran.fails(75)
+        .mentions("the connection to `localhost` broke");
     assert!(home.standin.submitted().is_empty());
 }
 
@@ -193,12 +194,12 @@ fn nothing_in_clear_is_believed() {
     *faults.smtp_injection.lock().unwrap() = Some(b"250-x\r\n250 AUTH XOAUTH2\r\n".to_vec());
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(69)
-        .says("before TLS after it agreed to STARTTLS");
+        .mentions("before TLS after it agreed to STARTTLS");
     *faults.smtp_injection.lock().unwrap() = None;
     faults.smtp_no_starttls.store(true, SeqCst);
     pipe(&home, &["send", "-t"], MESSAGE.as_bytes())
         .fails(69)
-        .says("does not offer STARTTLS");
+        .mentions("does not offer STARTTLS");
     assert!(home.standin.submitted().is_empty());
 }
 
@@ -209,16 +210,16 @@ fn a_trace_shows_the_dialogue_and_no_token() {
     home.standin.set_smtp_disabled(SUPPORT, true);
     pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes())
         .fails(77)
-        .says("C: AUTH XOAUTH2 (secret)")
-        .never_says("eyJhbGci")
-        .never_says("eyJ0eXAi")
-        .never_says("dXNlcj");
+        .mentions("C: AUTH XOAUTH2 (secret)")
+        .hides("eyJhbGci")
+        .hides("eyJ0eXAi")
+        .hides("dXNlcj");
     home.standin.set_smtp_disabled(SUPPORT, false);
     pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes())
         .succeeds()
-        .says("C: MAIL FROM:<support@contoso.com>")
-        .says("S: 250 2.0.0 OK <1@contoso.com>")
-        .never_says("eyJ");
+        .mentions("C: MAIL FROM:<support@contoso.com>")
+        .mentions("S: 250 2.0.0 OK <1@contoso.com>")
+        .hides("eyJ");
 }
 
 #[test]
@@ -243,9 +244,9 @@ fn the_goodbye_of_a_single_message_costs_no_round_trip() {
     let home = office();
     let ran = pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes()).succeeds();
     let place = |text: &str| {
-        ran.err
+        ran.stderr
             .find(text)
-            .unwrap_or_else(|| panic!("{text}: {}", ran.err))
+            .unwrap_or_else(|| panic!("{text}: {}", ran.stderr))
     };
     assert!(place("C: QUIT") < place("S: 250 2.0.0 OK <1@contoso.com>"));
     assert!(place("S: 250 2.0.0 OK <1@contoso.com>") < place("S: 221"));
@@ -257,7 +258,7 @@ fn the_goodbye_of_a_single_message_costs_no_round_trip() {
     // Where commands may not be sent together, it waits.
     *home.standin.faults().smtp_without.lock().unwrap() = vec!["PIPELINING".into()];
     let ran = pipe(&home, &["send", "-t", "-vv"], MESSAGE.as_bytes()).succeeds();
-    let place = |text: &str| ran.err.find(text).unwrap();
+    let place = |text: &str| ran.stderr.find(text).unwrap();
     assert!(place("C: QUIT") > place("S: 250 2.0.0 OK <1@contoso.com>"));
     assert_eq!(home.standin.submitted().len(), 4);
 }

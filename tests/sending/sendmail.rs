@@ -10,7 +10,7 @@ use std::process::Stdio;
 fn a_piped_message_goes_out_as_it_was_but_for_bcc_and_in_silence() {
     let home = office();
     let ran = pipe(&home, &["send", "-t"], MESSAGE.as_bytes()).succeeds();
-    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     let sent = home.standin.submitted();
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].mailbox, SUPPORT);
@@ -92,7 +92,11 @@ fn called_as_sendmail_it_takes_the_usual_flags() {
         let message = home.write("message", MESSAGE);
         command.stdin(std::fs::File::open(message).unwrap());
         let ran = Ran::from(command.output().unwrap()).succeeds();
-        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{args:?}");
+        assert_eq!(
+            (ran.stdout.as_str(), ran.stderr.as_str()),
+            ("", ""),
+            "{args:?}"
+        );
     }
     let sent = home.standin.submitted();
     assert_eq!(sent.len(), 5);
@@ -122,11 +126,19 @@ fn an_old_flag_never_makes_a_message_vanish() {
         &["-X", "/nonexistent/log", "-t"],
     ] {
         let ran = as_sendmail(args).succeeds();
-        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{args:?}");
+        assert_eq!(
+            (ran.stdout.as_str(), ran.stderr.as_str()),
+            ("", ""),
+            "{args:?}"
+        );
     }
     assert_eq!(home.standin.submitted().len(), 3);
     let help = as_sendmail(&["-h"]).succeeds();
-    assert!(help.out.contains("Usage: queuemail send "), "{}", help.out);
+    assert!(
+        help.stdout.contains("Usage: queuemail send "),
+        "{}",
+        help.stdout
+    );
     // What else real callers pass.
     for args in [
         &["-em", "-t"][..],
@@ -134,7 +146,11 @@ fn an_old_flag_never_makes_a_message_vanish() {
         &["-I", "-x", "-t"],
     ] {
         let ran = as_sendmail(args).succeeds();
-        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{args:?}");
+        assert_eq!(
+            (ran.stdout.as_str(), ran.stderr.as_str()),
+            ("", ""),
+            "{args:?}"
+        );
     }
     assert_eq!(home.standin.submitted().len(), 6);
 }
@@ -164,7 +180,7 @@ fn an_empty_sender_counts_as_none() {
         (cron, "`defaults: { sender"),
         ("Subject: x\n\n", "`defaults: { sender"),
     ] {
-        as_sendmail(&["-f", "<>", "a@example.com"], message).says(words);
+        as_sendmail(&["-f", "<>", "a@example.com"], message).mentions(words);
     }
     assert_eq!(home.standin.submitted().len(), 5);
     configure(&home, "defaults:", "  sender: billing@contoso.com");
@@ -191,8 +207,8 @@ fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
     ] {
         pipe(&home, &args, message(from).as_bytes())
             .fails(77)
-            .says("`support@contoso.com` may not send for others")
-            .says("any_from: true");
+            .mentions("`support@contoso.com` may not send for others")
+            .mentions("any_from: true");
         pipe(
             &home,
             &[&args[..], &["--outbox"]].concat(),
@@ -220,7 +236,7 @@ fn from_names_who_may_send_unless_the_address_may_send_for_anybody() {
     let unreadable = message("Boss <boss@example.com> and others");
     pipe(&home, &args, unreadable.as_bytes())
         .fails(65)
-        .says("cannot read the field `From`");
+        .mentions("cannot read the field `From`");
     configure(&home, "outgoing_server: out", "        any_from: true");
     pipe(&home, &args, message("boss@example.com").as_bytes()).succeeds();
     pipe(&home, &["send", "a@example.com"], resent.as_bytes()).succeeds();
@@ -246,11 +262,11 @@ fn by_any_other_name_it_stays_itself() {
     let mut command = home.command(&[]);
     command.arg0("/usr/bin/mailq").stdin(Stdio::null());
     let ran = Ran::from(command.output().unwrap()).succeeds();
-    assert_eq!(ran.out, "", "the outbox is empty");
+    assert_eq!(ran.stdout, "", "the outbox is empty");
     home.run(&["-t"]).fails(64);
     home.run(&["send", "-bd"])
         .fails(64)
-        .says("`-bd` would run as a mail server");
+        .mentions("`-bd` would run as a mail server");
 }
 
 #[test]
@@ -259,7 +275,7 @@ fn a_line_with_a_dot_ends_the_message_unless_told_otherwise() {
     let message = format!("{MESSAGE}.\nmore\n");
     pipe(&home, &["send", "-t"], message.as_bytes())
         .succeeds()
-        .says(
+        .mentions(
             "warning: the message ends at a line with a single dot; 5 bytes after it are not sent",
         );
     pipe(&home, &["send", "-t", "-i"], message.as_bytes()).succeeds();
@@ -307,7 +323,7 @@ fn octets_that_are_no_lines_arrive_as_they_are_or_not_at_all() {
     *home.standin.faults().smtp_without.lock().unwrap() = vec!["CHUNKING".into()];
     pipe(&home, &["send", "-t"], &open)
         .fails(65)
-        .says("the last line of the message has no line end");
+        .mentions("the last line of the message has no line end");
     assert_eq!(home.standin.submitted().len(), 2);
 }
 
@@ -334,7 +350,7 @@ fn a_sender_that_no_queue_allows_is_refused_before_anything_is_connected() {
     ] {
         pipe(&home, &["send", "-t", "-f", from], MESSAGE.as_bytes())
             .fails(code)
-            .says(words);
+            .mentions(words);
     }
     pipe(
         &home,
@@ -342,7 +358,7 @@ fn a_sender_that_no_queue_allows_is_refused_before_anything_is_connected() {
         MESSAGE.as_bytes(),
     )
     .fails(69)
-    .says("senders in the file: support@contoso.com, billing@contoso.com");
+    .mentions("senders in the file: support@contoso.com, billing@contoso.com");
     assert_eq!(home.asked(), 0);
     assert!(home.standin.log().is_empty(), "{:?}", home.standin.log());
 }
@@ -420,7 +436,7 @@ fn what_cannot_be_read_is_refused_and_loses_nobody() {
         let args = [&["send"], args].concat();
         pipe(&home, &args, message.as_bytes())
             .fails(code)
-            .says(words);
+            .mentions(words);
     }
     assert!(home.standin.log().is_empty());
 }
@@ -436,7 +452,7 @@ fn a_dry_run_tells_and_sends_nothing() {
         "Message-ID <1@contoso.com>",
         "config.yaml",
     ] {
-        assert!(ran.out.contains(words), "{words} in {}", ran.out);
+        assert!(ran.stdout.contains(words), "{words} in {}", ran.stdout);
     }
     let ran = pipe(
         &home,
@@ -444,7 +460,7 @@ fn a_dry_run_tells_and_sends_nothing() {
         MESSAGE.as_bytes(),
     )
     .succeeds();
-    let object: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let lines = MESSAGE
         .lines()
         .filter(|l| !l.starts_with("Bcc"))

@@ -21,8 +21,9 @@ pub mod proxy;
 pub mod raw_imap;
 
 use raw_imap::{Message, RawImap};
+use rustix::net::{self, AddressFamily, SocketType};
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -170,7 +171,7 @@ impl RealServers {
         let session = format!(" lmtp({mailbox})<");
         let is_saved =
             |line: &&str| line.contains(&session) && line.ends_with(": saved mail to INBOX");
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(120);
         while self.dovecot.log().lines().filter(is_saved).count() < count {
             assert!(
                 std::time::Instant::now() < end,
@@ -299,6 +300,17 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no port in {RANGE:?} is free");
+}
+
+/// A port on loopback where nobody listens and that nobody takes: it is bound until this process
+/// ends.
+pub fn closed_port() -> u16 {
+    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let socket = TcpListener::from(socket);
+    let port = socket.local_addr().unwrap().port();
+    std::mem::forget(socket);
+    port
 }
 
 /// Runs a small command to its end.

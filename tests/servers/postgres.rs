@@ -126,7 +126,7 @@ impl Postgres {
         let words = as_nobody(&[&postgres, "-D", data.to_str().unwrap()]);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         *self.process.lock().unwrap() = Some(Process::start(&self.folder, &words));
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + Duration::from_secs(120);
         while self.psql_as(ADMIN, "postgres", "SELECT 1").is_err() {
             let log = read(&self.folder.join("output"));
             assert!(Instant::now() < end, "PostgreSQL did not come up\n{log}");

@@ -56,7 +56,7 @@ impl Process {
 
     /// Waits until a port answers.
     pub fn wait_for(&self, port: u16, log: impl Fn() -> String) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_secs(120);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(
                 Instant::now() < end,

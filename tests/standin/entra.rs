@@ -239,6 +239,10 @@ fn spoiled(world: &World, request: &Request, tenant: &str) -> Response {
             world.pause(time);
             token(world, request, &form, tenant)
         }
+        TokenFault::Hold(gate) => {
+            world.wait_at(&gate);
+            token(world, request, &form, tenant)
+        }
         TokenFault::HugeBody(size) => {
             let mut response = Response::json(200, &json!({}));
             response.padding = size.saturating_sub(response.body.len() as u64);

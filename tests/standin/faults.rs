@@ -3,6 +3,7 @@
 //! All may be turned at any time and from any thread. A knob that is a counter (`*_next`) is used
 //! up by the requests it spoils; a switch stays until it is turned back.
 
+use super::gate::Way;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
@@ -31,6 +32,8 @@ pub enum TokenFault {
     Close,
     /// The answer comes after this time.
     Delay(Duration),
+    /// The answer comes once the gate is open.
+    Hold(Way),
     /// A body of that many octets, declared in `Content-Length`.
     HugeBody(u64),
     /// A redirect (307) to that URL, which a client must not follow with its secret.
@@ -126,6 +129,8 @@ pub enum SmtpFault {
     Cut(String),
     /// Only at `Dot`: the message is accepted, and the reply comes after this time.
     Delay(Duration),
+    /// Only at `Dot`: the message is accepted, and the reply comes once the gate is open.
+    Hold(Way),
 }
 
 /// All knobs; get them with `Standin::faults()`.

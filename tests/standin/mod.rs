@@ -18,7 +18,7 @@
 //! - `world` is what the servers share; `directory` and `mailbox` are the tenant's data
 //! - `provider`: an authority that is not Entra ID; `http`, `entra`, `grants`, `client_auth`, `scopes`, `signin`, `tokens`, `aadsts`, `introspect`: tokens
 //! - `imap*`: reading mail; `smtp*`, `submission`: sending it; `graph*`: both by Microsoft Graph; `graph_apps`: app registrations
-//! - `net`, `tls`, `jwt`, `message`, `echo`: the tools
+//! - `net`, `tls`, `jwt`, `message`, `echo`, `gate`: the tools
 #![allow(dead_code)] // shared by the tests and the demo, and neither uses all of it
 
 mod aadsts;
@@ -28,6 +28,7 @@ mod directory;
 mod echo;
 mod entra;
 mod faults;
+mod gate;
 mod grants;
 mod graph;
 mod graph_apps;
@@ -64,6 +65,7 @@ pub use {
     api::Standin,
     directory::{App, Federated, User, key_id},
     faults::{Faults, ImapFault, SmtpAt, SmtpFault, TokenFault, UidFault},
+    gate::Gate,
     graph_faults::GraphFault,
     graph_folders::folder_id,
     http::{Framing, Trick},

@@ -134,6 +134,11 @@ impl Dialogue<'_> {
                 self.world.pause(time);
                 Ok(None)
             }
+            SmtpFault::Hold(gate) => {
+                self.conn.flush()?;
+                self.world.wait_at(&gate);
+                Ok(None)
+            }
             SmtpFault::Cut(part) => {
                 self.conn.put(part.as_bytes())?;
                 Ok(Some(Next::End))

@@ -157,6 +157,7 @@ impl Dialogue<'_> {
             Some(SmtpFault::Cut(reply)) => (is_silent, part) = (true, reply),
             Some(SmtpFault::Echo(code)) => return self.echo(code),
             Some(SmtpFault::Delay(time)) => self.world.pause(time),
+            Some(SmtpFault::Hold(gate)) => self.world.wait_at(&gate),
         }
         if bare_lf && !self.world.faults.smtp_keep_bare_lf.load(SeqCst) {
             return self.say("550 5.6.11 SMTPSEND.BareLinefeedsAreIllegal; message contains bare linefeeds, which cannot be sent via DATA");

@@ -1,5 +1,6 @@
 //! What all servers of the stand-in share: the directory, the mailboxes, the records, the faults.
 
+use super::gate::Way;
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -96,6 +97,13 @@ impl World {
     /// Sleeps, but not beyond the end of the stand-in.
     pub fn pause(&self, duration: Duration) {
         pause(&self.stopped, duration);
+    }
+
+    /// Waits until the gate is open, but not beyond the end of the stand-in.
+    pub fn wait_at(&self, gate: &Way) {
+        while !gate.is_open() && !self.is_stopped() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Ends all listeners and connections, and waits for their threads.

@@ -1,8 +1,9 @@
 //! The cache, and that many processes make one request.
 
 use super::{Home, claims};
-use crate::standin::TokenFault;
-use std::process::Stdio;
+use crate::patience::until;
+use crate::standin::{Gate, TokenFault};
+use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -17,17 +18,17 @@ fn a_fresh_token_comes_from_the_cache() {
     let third = home
         .run(&["token", "get", "contoso", "--for", "smtp"])
         .succeeds();
-    assert_eq!(first.out, second.out);
+    assert_eq!(first.stdout, second.stdout);
     assert_eq!(
-        first.out, third.out,
+        first.stdout, third.stdout,
         "one registration, one resource, one token"
     );
     assert_eq!(home.asked(), 1);
     let forced = home.run(&["token", "get", "support", "--fresh"]).succeeds();
-    assert_ne!(first.out, forced.out);
+    assert_ne!(first.stdout, forced.stdout);
     assert_eq!(home.asked(), 2);
     let after = home.run(&["token", "get", "support"]).succeeds();
-    assert_eq!(forced.out, after.out);
+    assert_eq!(forced.stdout, after.stdout);
 }
 
 #[test]
@@ -38,7 +39,7 @@ fn a_token_near_its_end_is_replaced() {
     let first = home.run(&["token", "get", "support"]).succeeds();
     std::thread::sleep(Duration::from_millis(1100));
     let second = home.run(&["token", "get", "support"]).succeeds();
-    assert_ne!(first.out, second.out);
+    assert_ne!(first.stdout, second.stdout);
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn the_cache_outlives_a_secret_that_is_gone() {
     home.run(&["token", "get", "support"]).succeeds();
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("secret");
+        .mentions("secret");
 }
 
 /// So many runs of `token get support` at once, while the token endpoint takes its time; all
@@ -75,7 +76,7 @@ fn at_once(runs: usize, home: &Home) -> String {
         .map(|child| {
             super::Ran::from(child.wait_with_output().unwrap())
                 .succeeds()
-                .out
+                .stdout
         })
         .collect();
     assert_eq!(home.asked() - before, 1);
@@ -109,7 +110,7 @@ fn two_hundred_processes_redeem_a_refresh_token_once() {
         let token = at_once(runs, &home);
         // The rotated refresh token is on record, and it works.
         let next = home.run(&["token", "get", "support", "--fresh"]).succeeds();
-        assert_ne!(next.out, token);
+        assert_ne!(next.stdout, token);
         let grants = home.standin.token_requests();
         let grants: Vec<&str> = grants.iter().map(|r| r.grant_type.as_str()).collect();
         assert_eq!(grants, ["password", "refresh_token", "refresh_token"]);
@@ -120,6 +121,10 @@ fn two_hundred_processes_redeem_a_refresh_token_once() {
 fn those_who_waited_for_a_failure_share_it() {
     let home = Home::new();
     home.service("secret: wrong");
+    let gate = Gate::default();
+    home.standin
+        .faults()
+        .token_next(1, TokenFault::Hold(gate.way()));
     let children: Vec<_> = (0..20)
         .map(|_| {
             home.command(&["token", "get", "support"])
@@ -129,10 +134,22 @@ fn those_who_waited_for_a_failure_share_it() {
                 .unwrap()
         })
         .collect();
+    // None is so late that it would find the failure over and ask by itself.
+    until("all look at what is kept", || {
+        let reads = |child: &Child| {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", child.id()));
+            let mut files = open.unwrap().flatten();
+            files.any(|file| {
+                std::fs::read_link(file.path()).is_ok_and(|path| path.ends_with("state.sqlite"))
+            })
+        };
+        children.iter().all(reads)
+    });
+    gate.open();
     for child in children {
         super::Ran::from(child.wait_with_output().unwrap())
             .fails(77)
-            .says("AADSTS7000215");
+            .mentions("AADSTS7000215");
     }
     let asked = home.asked();
     assert!(asked < 20, "{asked} requests for 20 processes");

@@ -89,7 +89,7 @@ fn campaign(head: &str, hit: Hit, strict: bool) -> Count {
                     assert!(window, "{story}");
                     count.signed_out += 1;
                     next.fails(77)
-                        .says("sign in again: `queuemail token login support@contoso.com`");
+                        .mentions("sign in again: `queuemail token login support@contoso.com`");
                     home = sign_in();
                 }
             }

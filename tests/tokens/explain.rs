@@ -33,23 +33,23 @@ fn codes_replies_and_texts() {
         (&["invalid_grant"], "queuemail token login"),
     ] {
         let ran = home.run(&[&["explain"], words].concat()).succeeds();
-        assert!(ran.out.contains(says), "{words:?}: {}", ran.out);
-        assert!(ran.out.contains("\nwho can fix it: "), "{}", ran.out);
-        assert!(ran.out.contains("\nhint: "), "{}", ran.out);
-        assert_eq!(ran.err, "");
+        assert!(ran.stdout.contains(says), "{words:?}: {}", ran.stdout);
+        assert!(ran.stdout.contains("\nwho can fix it: "), "{}", ran.stdout);
+        assert!(ran.stdout.contains("\nhint: "), "{}", ran.stdout);
+        assert_eq!(ran.stderr, "");
     }
     let ran = home.run(&["explain", "7000222"]).succeeds();
     assert!(
-        ran.out
+        ran.stdout
             .ends_with("hint: more at https://login.microsoftonline.com/error?code=7000222\n")
     );
     let json = home.run(&["--json", "explain", "65001"]).succeeds();
-    let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     let explanations = object["explanations"].as_array().unwrap();
     assert_eq!(explanations.len(), 1, "{object}");
     assert_eq!(explanations[0]["code"], "AADSTS65001");
     let json = home.run(&["--json", "explain"]).succeeds();
-    let object: serde_json::Value = serde_json::from_str(&json.out).expect("one object");
+    let object: serde_json::Value = serde_json::from_str(&json.stdout).expect("one object");
     assert!(object["explanations"].as_array().unwrap().len() > 100);
     assert_eq!(home.asked(), 0);
 }
@@ -59,11 +59,13 @@ fn what_is_not_known() {
     let home = Home::new();
     home.run(&["explain", "AADSTS987654321"])
         .fails(64)
-        .says("hint: see Microsoft's page: https://login.microsoftonline.com/error?code=987654321");
+        .mentions(
+            "hint: see Microsoft's page: https://login.microsoftonline.com/error?code=987654321",
+        );
     home.run(&["explain", "\u{1b}[31mred"])
         .fails(64)
-        .says("unknown code or text")
-        .never_says("\u{1b}");
+        .mentions("unknown code or text")
+        .hides("\u{1b}");
 }
 
 #[test]
@@ -76,7 +78,7 @@ fn without_a_word_all_is_told() {
         "invalid_grant: ",
     ] {
         assert!(
-            ran.out.contains(&format!("\n{code}")) || ran.out.starts_with(code),
+            ran.stdout.contains(&format!("\n{code}")) || ran.stdout.starts_with(code),
             "{code}"
         );
     }

@@ -14,17 +14,17 @@ fn home() -> Home {
 fn every_format() {
     let home = home();
     let token = home.run(&["token", "get", "support"]).succeeds();
-    let token = token.out.trim_end();
+    let token = token.stdout.trim_end();
     let header = home
         .run(&["token", "get", "support", "--format", "header"])
         .succeeds();
-    assert_eq!(header.out, format!("Authorization: Bearer {token}\n"));
+    assert_eq!(header.stdout, format!("Authorization: Bearer {token}\n"));
     for args in [
         &["token", "get", "support", "--format", "json"][..],
         &["--json", "token", "get", "support"],
     ] {
         let json = home.run(args).succeeds();
-        let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+        let object: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
         assert_eq!(object["access_token"], token);
         assert_eq!(object["token_type"], "Bearer");
         assert_eq!(object["address"], "support@contoso.com");
@@ -35,17 +35,17 @@ fn every_format() {
     for format in ["token", "xoauth2", "header"] {
         let args = ["--json", "token", "get", "support", "--format", format];
         let json = home.run(&args).succeeds();
-        let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+        let object: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
         assert_eq!(object["access_token"], token);
         if format != "token" {
             let plain = home.run(&args[1..]).succeeds();
-            assert_eq!(object[format], plain.out.trim_end());
+            assert_eq!(object[format], plain.stdout.trim_end());
         }
     }
     home.run(&["token", "get", "contoso", "--format", "xoauth2"])
         .fails(64)
-        .says("XOAUTH2 needs the address of a mailbox")
-        .says("use a queue or an address");
+        .mentions("XOAUTH2 needs the address of a mailbox")
+        .mentions("use a queue or an address");
     assert_eq!(home.asked(), 1);
 }
 
@@ -55,7 +55,7 @@ fn claims_in_plain_words() {
     let ran = home
         .run(&["token", "get", "support", "--format", "claims"])
         .succeeds();
-    assert_eq!(ran.err, "", "nothing to warn of");
+    assert_eq!(ran.stderr, "", "nothing to warn of");
     for line in [
         "audience: https://outlook.office365.com (Exchange Online: IMAP, POP and SMTP)",
         &format!("tenant:   {}", home.standin.tenant()),
@@ -64,13 +64,13 @@ fn claims_in_plain_words() {
         ", in 59 minutes",
         "user:     none, the app signs in (object ID ",
     ] {
-        assert!(ran.out.contains(line), "{line:?} in {}", ran.out);
+        assert!(ran.stdout.contains(line), "{line:?} in {}", ran.stdout);
     }
     home.run(&[
         "token", "get", "support", "--format", "claims", "--for", "pop",
     ])
     .succeeds()
-    .says("warning: the token lacks the role `POP.AccessAsApp`, so POP will refuse it");
+    .mentions("warning: the token lacks the role `POP.AccessAsApp`, so POP will refuse it");
 }
 
 #[test]
@@ -81,8 +81,8 @@ fn claims_that_do_not_fit() {
         Some("00000003-0000-0000-c000-000000000000".into());
     home.run(&["token", "get", "support", "--format", "claims"])
         .succeeds()
-        .says("warning: the audience is `00000003-0000-0000-c000-000000000000`, but IMAP needs `https://outlook.office365.com` and will refuse this token")
-        .says("warning: the token lacks the role `IMAP.AccessAsApp`");
+        .mentions("warning: the audience is `00000003-0000-0000-c000-000000000000`, but IMAP needs `https://outlook.office365.com` and will refuse this token")
+        .mentions("warning: the token lacks the role `IMAP.AccessAsApp`");
 }
 
 /// Clients are promised nothing of the inside of a token.
@@ -94,11 +94,11 @@ fn a_token_that_says_nothing_is_an_object_too() {
     faults.token_next(1, TokenFault::Says(200, opaque));
     let claims = ["token", "get", "support", "--format", "claims"];
     let told = home.run(&claims).succeeds();
-    assert!(told.out.starts_with("expires: "), "{told:?}");
-    let told = told.says("warning: the token is not a JWT");
-    assert_eq!(told.out.lines().count(), 1, "{told:?}");
+    assert!(told.stdout.starts_with("expires: "), "{told:?}");
+    let told = told.mentions("warning: the token is not a JWT");
+    assert_eq!(told.stdout.lines().count(), 1, "{told:?}");
     let json = home.run(&[&["--json"], &claims[..]].concat()).succeeds();
-    let object: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert!(object["audience"].is_null(), "{object}");
     assert!(object["expires_at"].is_string(), "{object}");
     assert_eq!(object["warnings"].as_array().unwrap().len(), 1, "{object}");
@@ -120,8 +120,8 @@ fn hostile_claims_cannot_move_the_cursor() {
     let ran = home
         .run(&["token", "get", "support", "--format", "claims"])
         .succeeds();
-    assert!(!ran.out.contains('\u{1b}'), "{ran:?}");
-    assert!(!ran.out.lines().any(|line| line.starts_with("warning")));
+    assert!(!ran.stdout.contains('\u{1b}'), "{ran:?}");
+    assert!(!ran.stdout.lines().any(|line| line.starts_with("warning")));
 }
 
 #[test]
@@ -129,18 +129,18 @@ fn names_that_are_unknown_or_not_clear() {
     let home = home();
     home.run(&["token", "get", "suport"])
         .fails(64)
-        .says("no queue, address or server named `suport`")
-        .says("hint: did you mean `support`?");
+        .mentions("no queue, address or server named `suport`")
+        .mentions("hint: did you mean `support`?");
     home.run(&["token", "get", "zzzzzz"])
         .fails(64)
-        .says("in the file: support, support@contoso.com, contoso");
+        .mentions("in the file: support, support@contoso.com, contoso");
     let file = std::fs::read_to_string(home.path("config.yaml")).unwrap();
     home.config(&format!(
         "{file}      - address: hilfe@contoso.com\n        server: contoso\n"
     ));
     home.run(&["token", "get", "support"])
         .fails(64)
-        .says("choose one: support@contoso.com, hilfe@contoso.com");
+        .mentions("choose one: support@contoso.com, hilfe@contoso.com");
     home.run(&["token", "get", "HILFE@contoso.com"]).succeeds();
 }
 
@@ -152,8 +152,8 @@ fn no_secret_is_ever_printed() {
         &["-vv", "token", "get", "support", "--format", "claims"],
     ] {
         let ran = home.run(args).succeeds();
-        assert!(!ran.err.contains("s3cret"), "{ran:?}");
-        assert!(!ran.err.contains("eyJ"), "{ran:?}");
+        assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+        assert!(!ran.stderr.contains("eyJ"), "{ran:?}");
     }
 }
 

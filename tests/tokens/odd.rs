@@ -44,7 +44,9 @@ fn a_fifo_in_the_place_of_a_file_makes_nobody_wait() {
             let ran = Ran::from(bounded.stdin(Stdio::null()).output().unwrap());
             assert_ne!(ran.code, 124, "{key} {args:?} waits");
             if args[0] == "token" {
-                ran.fails(78).says(setting).says("it is not a regular file");
+                ran.fails(78)
+                    .mentions(setting)
+                    .mentions("it is not a regular file");
             }
         }
     }
@@ -54,8 +56,8 @@ fn a_fifo_in_the_place_of_a_file_makes_nobody_wait() {
     home.config(&file.replace(&ca, "{home}/fifo"));
     home.run(&["token", "get", "contoso"])
         .fails(78)
-        .says("cannot use ca_file")
-        .says("it is not a regular file");
+        .mentions("cannot use ca_file")
+        .mentions("it is not a regular file");
 }
 
 #[test]
@@ -105,7 +107,7 @@ fn the_end_of_a_certificate_is_not_that_of_its_authority() {
     home.service("certificate: {home}/chain.pem\n    private_key: {home}/key.pem");
     let ran = home.run(&["status", "--check"]);
     assert!(
-        ran.err
+        ran.stderr
             .contains("the certificate of server `contoso` expires on"),
         "{ran:?}"
     );
@@ -119,8 +121,8 @@ fn a_result_that_cannot_be_written_is_no_bug_of_ours() {
         let ran = home.command(args).stdout(full()).output().unwrap();
         Ran::from(ran)
             .fails(73)
-            .says("cannot write to standard output")
-            .says("free some space");
+            .mentions("cannot write to standard output")
+            .mentions("free some space");
     }
 }
 
@@ -150,15 +152,15 @@ fn a_full_disk_does_not_hide_why_a_sign_in_failed() {
     limited.envs(run.get_envs().filter_map(|(k, v)| Some((k, v?))));
     Ran::from(limited.stdin(Stdio::null()).output().unwrap())
         .fails(77)
-        .says("server said: invalid_client: AADSTS7000215")
-        .says("warning: this failure is not recorded for the next run");
+        .mentions("server said: invalid_client: AADSTS7000215")
+        .mentions("warning: this failure is not recorded for the next run");
 }
 
 /// As a helper does that starts an agent which outlives it.
 #[test]
 fn a_command_that_leaves_something_running_is_not_waited_for() {
     let home = home();
-    let command = "{command: [sh, -c, 'sleep 30 & echo $! >pid; echo \"s3cret~+&=\"']}";
+    let command = "{command: [sh, -c, 'sleep 300 & echo $! >pid; echo \"s3cret~+&=\"']}";
     home.service(&format!("secret: {command}"));
     let began = std::time::Instant::now();
     let ran = home
@@ -170,7 +172,7 @@ fn a_command_that_leaves_something_running_is_not_waited_for() {
     let ended = Command::new("kill").arg(pid.trim_end()).status().unwrap();
     assert!(ended.success());
     Ran::from(ran).succeeds();
-    assert!(began.elapsed() < std::time::Duration::from_secs(15));
+    assert!(began.elapsed() < std::time::Duration::from_secs(100));
 }
 
 #[test]

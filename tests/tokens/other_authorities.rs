@@ -51,7 +51,7 @@ queues:
         log.pop().unwrap()
     };
     file("via: imap", "password: correct horse battery staple");
-    let token = get(&[]).succeeds().out;
+    let token = get(&[]).succeeds().stdout;
     assert_eq!(claims(&token)["aud"], "https://partner.outlook.cn");
     assert!(asked().ends_with("/oauth2/token"), "{}", asked());
     // The refresh token is redeemed at the same place.
@@ -82,12 +82,12 @@ queues:
     let host = "https://login.partner.microsoftonline.cn";
     file("via: imap", "");
     faults.token_next(1, TokenFault::Aadsts(65001));
-    get(&[]).fails(77).says(&format!(
+    get(&[]).fails(77).mentions(&format!(
         "hint: ask an Entra ID administrator to grant consent: {host}/{}/adminconsent?client_id={CLIENT}",
         home.standin.tenant()
     ));
     faults.token_next(1, TokenFault::Aadsts(50059));
-    get(&[]).fails(77).says(&format!(
+    get(&[]).fails(77).mentions(&format!(
         "`queuemail server set china --address {host}/DOMAIN`"
     ));
 }
@@ -141,11 +141,11 @@ queues:
     ));
     home.run(&["setup-script"])
         .fails(78)
-        .says("no configured server uses Entra ID");
+        .mentions("no configured server uses Entra ID");
     home.run(&["token", "login", "support", "--device"])
         .fails(78)
-        .says("no `device_authorization_endpoint`")
-        .says("--device-authorization-endpoint URL");
+        .mentions("no `device_authorization_endpoint`")
+        .mentions("--device-authorization-endpoint URL");
     let (child, page) = start(
         &home,
         &["token", "login", "support", "--browser"],
@@ -207,7 +207,7 @@ outgoing_servers:
         ] {
             validate(us, CLIENT, &format!("{app}{host}"))
                 .fails(78)
-                .says(
+                .mentions(
                     "the host belongs to the worldwide cloud, the login address to the US Government's",
                 );
         }
@@ -223,5 +223,5 @@ outgoing_servers:
     validate("login.example", "d.e.f", own).succeeds();
     validate("login.example", "d.e.f", "via: smtp")
         .fails(78)
-        .says("no `smtp` for login host `login.example`");
+        .mentions("no `smtp` for login host `login.example`");
 }

@@ -9,13 +9,13 @@ fn a_secret_gets_a_token_for_exchange_or_graph() {
     let home = Home::new();
     home.service("secret: 's3cret~+&='");
     let imap = home.run(&["token", "get", "support"]).succeeds();
-    assert_eq!(imap.err, "");
-    assert!(imap.out.ends_with('\n') && imap.out.lines().count() == 1);
-    assert_eq!(claims(&imap.out)["aud"], "https://outlook.office365.com");
+    assert_eq!(imap.stderr, "");
+    assert!(imap.stdout.ends_with('\n') && imap.stdout.lines().count() == 1);
+    assert_eq!(claims(&imap.stdout)["aud"], "https://outlook.office365.com");
     let graph = home
         .run(&["token", "get", "contoso", "--for", "graph"])
         .succeeds();
-    assert_eq!(claims(&graph.out)["aud"], "https://graph.microsoft.com");
+    assert_eq!(claims(&graph.stdout)["aud"], "https://graph.microsoft.com");
 
     let requests = home.standin.token_requests();
     assert_eq!(requests.len(), 2);
@@ -79,13 +79,13 @@ fn a_certificate_signs_in_and_is_read_anew_each_time() {
     mode(0o644);
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("other users can reach file");
+        .mentions("other users can reach file");
     // A group is others, too; root alone may let one read its own.
     let _ = std::os::unix::fs::chown(home.path("key.pem"), Some(65534), None);
     mode(0o640);
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("other users can reach file");
+        .mentions("other users can reach file");
     mode(0o600);
     let _ = std::os::unix::fs::chown(home.path("key.pem"), Some(0), None);
 
@@ -98,7 +98,7 @@ fn a_certificate_signs_in_and_is_read_anew_each_time() {
     home.standin.add_app(app(vec![other]));
     home.run(&["token", "get", "support", "--fresh"])
         .fails(77)
-        .says("server said: invalid_client: AADSTS700027");
+        .mentions("server said: invalid_client: AADSTS700027");
 }
 
 #[test]
@@ -138,28 +138,28 @@ fn a_certificate_and_its_key_in_one_file() {
             .all(|request| request.authentication == "private_key_jwt")
     );
     let shown = home.run(&["server", "show", "contoso"]).succeeds();
-    assert!(shown.out.contains("app.pfx") && !shown.out.contains("hunter2"));
+    assert!(shown.stdout.contains("app.pfx") && !shown.stdout.contains("hunter2"));
 
     home.write("passphrase", "wrong-hunter");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("app.pfx`: the passphrase does not open it")
-        .never_says("wrong-hunter");
+        .mentions("app.pfx`: the passphrase does not open it")
+        .hides("wrong-hunter");
     home.service("certificate: {home}/app.pfx");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("it needs a passphrase, and no passphrase is set")
-        .says("`queuemail server set contoso --certificate-passphrase-file FILE`");
+        .mentions("it needs a passphrase, and no passphrase is set")
+        .mentions("`queuemail server set contoso --certificate-passphrase-file FILE`");
     home.service("certificate: {home}/old.pfx\n    certificate_passphrase: hunter2");
     let ran = home
         .run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("old method that OpenSSL 3 refuses")
-        .never_says("hunter2");
+        .mentions("old method that OpenSSL 3 refuses")
+        .hides("hunter2");
     assert_eq!(home.asked(), 2, "nothing is asked without a key");
 
     // And the hint is right.
-    let hint = ran.err.split("convert it: ").nth(1).unwrap();
+    let hint = ran.stderr.split("convert it: ").nth(1).unwrap();
     let (convert, _) = hint.split_once(", then use").unwrap();
     let convert = convert.replace("-noenc", "-noenc -passin pass:hunter2");
     let done = Command::new("sh")
@@ -199,13 +199,13 @@ fn a_renewed_pfx_is_taken_up_and_its_end_is_known() {
     run(&["token", "get", "support", "--fresh"]).succeeds();
     let ran = run(&["status", "--check"]);
     assert!(
-        ran.err
+        ran.stderr
             .contains("the certificate of server `contoso` expires on"),
         "{ran:?}"
     );
     let checked = run(&["check", "contoso"]);
     assert!(
-        checked.out.contains("certificate") && checked.out.contains("expires on"),
+        checked.stdout.contains("certificate") && checked.stdout.contains("expires on"),
         "{checked:?}"
     );
 }
@@ -259,12 +259,12 @@ fn a_federated_token_signs_in_wherever_it_comes_from() {
     home.service("federated_token: {env_file: AZURE_FEDERATED_TOKEN_FILE}");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("`AZURE_FEDERATED_TOKEN_FILE`, which names its file, is not set")
-        .says("azure.workload.identity/use");
+        .mentions("`AZURE_FEDERATED_TOKEN_FILE`, which names its file, is not set")
+        .mentions("azure.workload.identity/use");
     home.service("federated_token: {command: [sh, -c, 'exit 1']}");
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("command `sh` ended with exit code 1");
+        .mentions("command `sh` ended with exit code 1");
     assert_eq!(home.asked(), 4);
 }
 
@@ -278,10 +278,10 @@ fn a_federated_token_that_is_refused_tells_what_does_not_fit() {
         home.write("token", &jwt);
         let mut ran = home.run(&["token", "get", "support", "--fresh"]).fails(77);
         for hint in hints {
-            ran = ran.says(hint);
+            ran = ran.mentions(hint);
         }
         let signature = jwt.rsplit('.').next().unwrap();
-        ran.never_says(&signature[..40]).never_says(&jwt[..60]);
+        ran.hides(&signature[..40]).hides(&jwt[..60]);
     };
     refused(
         json!({"sub": "system:serviceaccount:mail:Queuemail"}),
@@ -312,12 +312,12 @@ fn a_federated_token_that_is_refused_tells_what_does_not_fit() {
         home.write("token", text);
         home.run(&["token", "get", "support", "--fresh"])
             .fails(78)
-            .says("does not contain a JWT (three parts joined by dots)");
+            .mentions("does not contain a JWT (three parts joined by dots)");
     }
     std::fs::remove_file(home.path("token")).unwrap();
     home.run(&["token", "get", "support", "--fresh"])
         .fails(78)
-        .says("cannot use the federated token: file `");
+        .mentions("cannot use the federated token: file `");
 }
 
 /// A new secret does not help a federated token, and an app cannot become one.
@@ -337,18 +337,18 @@ fn what_cannot_help_is_not_advised() {
     };
     for body in [signature, unknown] {
         get(&home, body)
-            .says("with the federated credential of app")
-            .never_says("--secret-stdin")
-            .never_says("certificate of server");
+            .mentions("with the federated credential of app")
+            .hides("--secret-stdin")
+            .hides("certificate of server");
     }
     get(&home, policy)
-        .says("the policy in the sign-in logs")
-        .never_says("sign in as itself");
+        .mentions("the policy in the sign-in logs")
+        .hides("sign in as itself");
     let home = Home::new();
     home.service("secret: 's3cret~+&='");
     get(&home, unknown)
-        .says("queuemail server set contoso --secret-stdin")
-        .never_says("federated");
+        .mentions("queuemail server set contoso --secret-stdin")
+        .hides("federated");
 }
 
 #[test]
@@ -370,8 +370,8 @@ outgoing_servers:
     home.config(&file(""));
     home.run(&["token", "get", "out"])
         .fails(78)
-        .says("could sign in as several incoming servers")
-        .says("--app one");
+        .mentions("could sign in as several incoming servers")
+        .mentions("--app one");
     home.config(&file(", app: one"));
     home.run(&["token", "get", "out"]).succeeds();
     home.config(&file(&format!(
@@ -381,5 +381,5 @@ outgoing_servers:
     home.config(&file(", app: three"));
     home.run(&["token", "get", "out"])
         .fails(78)
-        .says("no incoming server `three`");
+        .mentions("no incoming server `three`");
 }

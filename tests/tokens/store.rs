@@ -4,6 +4,7 @@
 //! `pass` is the real one, with the script that the documents show.
 
 use super::{ADDRESS, Home, PASSWORD, Ran, claims};
+use crate::patience::until;
 use crate::standin::TokenFault;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -75,9 +76,9 @@ fn listed(home: &Home, run: impl Fn(&[&str]) -> Ran) -> Vec<String> {
     let list = run(&["--json", "token", "list"]).succeeds();
     let text = run(&["token", "list"]).succeeds();
     for token in home.standin.tokens() {
-        assert!(!list.out.contains(&token) && !text.out.contains(&token));
+        assert!(!list.stdout.contains(&token) && !text.stdout.contains(&token));
     }
-    let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
     let tokens = list["tokens"].as_array().unwrap().iter();
     tokens
         .map(|token| token["store"].as_str().unwrap().to_owned())
@@ -89,10 +90,10 @@ fn lives(home: &Home, head: &str, store: &str, run: impl Fn(&[&str]) -> Ran) {
     home.standin.faults().strict_rotation.store(true, SeqCst);
     home.person(head, PASSWORD);
     let first = run(&["token", "get", "support"]).succeeds();
-    assert_eq!(claims(&first.out)["upn"], ADDRESS);
-    assert_eq!(first.err, "");
+    assert_eq!(claims(&first.stdout)["upn"], ADDRESS);
+    assert_eq!(first.stderr, "");
     let again = run(&["token", "get", "support"]).succeeds();
-    assert_eq!(first.out, again.out, "from the store");
+    assert_eq!(first.stdout, again.stdout, "from the store");
     assert_eq!(home.asked(), 1);
     // The rotated refresh token is used each time, and nobody has to sign in.
     home.person(head, "");
@@ -104,15 +105,15 @@ fn lives(home: &Home, head: &str, store: &str, run: impl Fn(&[&str]) -> Ran) {
     assert_eq!(listed(home, &run), [store; 3]);
     state_is_clean(home);
     let check = run(&["--json", "check", "support"]);
-    let check: serde_json::Value = serde_json::from_str(&check.out).unwrap();
+    let check: serde_json::Value = serde_json::from_str(&check.stdout).unwrap();
     assert_eq!(check["checked"][0]["name"], "token_store", "{check}");
     assert_eq!(check["checked"][0]["ok"], true, "{check}");
     run(&["--json", "status"]).succeeds();
     let gone = run(&["token", "forget", "support"]).succeeds();
-    assert_eq!(gone.out, "erased 3 tokens\n");
+    assert_eq!(gone.stdout, "erased 3 tokens\n");
     run(&["token", "get", "support"])
         .fails(77)
-        .says("nobody has signed in");
+        .mentions("nobody has signed in");
 }
 
 #[test]
@@ -146,7 +147,7 @@ fn in_the_kernels_keyring_from_sessions_of_their_own() {
         session.envs(run.get_envs().filter_map(|(k, v)| Some((k, v?))));
         let mut ran = Ran::from(session.stdin(Stdio::null()).output().unwrap());
         let own = |line: &&str| !line.starts_with("Joined session keyring");
-        ran.err = ran.err.lines().filter(own).collect();
+        ran.stderr = ran.stderr.lines().filter(own).collect();
         ran
     };
     lives(&home, KEYRING, "kernel", run);
@@ -213,14 +214,14 @@ fn cron_without_the_desktop_is_told_what_is_missing() {
     desktop.run(&home, &["token", "get", "support"]).succeeds();
     home.run(&["token", "get", "support"])
         .fails(78)
-        .says("cannot read the desktop's keyring: DBUS_SESSION_BUS_ADDRESS is not set");
+        .mentions("cannot read the desktop's keyring: DBUS_SESSION_BUS_ADDRESS is not set");
     desktop.run(&home, &["token", "get", "support"]).succeeds();
     assert_eq!(home.asked(), 1);
     // What cannot be erased is named, and not ours any more.
     let forgot = home.run(&["token", "forget", "--all"]);
     assert_eq!(forgot.code, 78);
-    assert_eq!(forgot.out, "erased 2 tokens\n");
-    forgot.says("erase it there yourself: refresh-support@contoso.com-");
+    assert_eq!(forgot.stdout, "erased 2 tokens\n");
+    forgot.mentions("erase it there yourself: refresh-support@contoso.com-");
     home.run(&["token", "forget", "--all"]).succeeds();
 }
 
@@ -265,16 +266,16 @@ fn a_store_that_cannot_be_written_costs_no_token() {
     home.write("vault.fail-store", "1");
     for _ in 0..2 {
         let ran = home.run(&["token", "get", "support", "--fresh"]).succeeds();
-        claims(&ran.out);
-        ran.says("is used in this run but not kept: cannot write to the store of command `sh`")
-            .says("`sh` ended with exit code 1; it said: the vault is sealed")
-            .says("sign in: queuemail token login support@contoso.com");
+        claims(&ran.stdout);
+        ran.mentions("is used in this run but not kept: cannot write to the store of command `sh`")
+            .mentions("`sh` ended with exit code 1; it said: the vault is sealed")
+            .mentions("sign in: queuemail token login support@contoso.com");
     }
     state_is_clean(&home);
     assert_eq!(vault(&home).len(), 2, "what was there before");
     fs::remove_file(home.path("vault.fail-store")).unwrap();
     let ran = home.run(&["token", "get", "support", "--fresh"]).succeeds();
-    assert_eq!(ran.err, "");
+    assert_eq!(ran.stderr, "");
     assert_eq!(vault(&home).len(), 2);
 
     // A server that takes a refresh token once leaves no way but a new sign-in.
@@ -283,7 +284,7 @@ fn a_store_that_cannot_be_written_costs_no_token() {
     home.run(&["token", "get", "support", "--fresh"]).succeeds();
     home.run(&["token", "get", "support", "--fresh"])
         .fails(77)
-        .says("sign in again: `queuemail token login support@contoso.com`");
+        .mentions("sign in again: `queuemail token login support@contoso.com`");
 }
 
 #[test]
@@ -306,7 +307,7 @@ fn within_a_run_a_token_that_is_not_kept_is_used_again() {
         }
     }
     home.write("vault.fail-store", "1");
-    home.run(&["fetch"]).succeeds().says("but not kept");
+    home.run(&["fetch"]).succeeds().mentions("but not kept");
     assert_eq!(home.asked(), 2, "one request serves both mailboxes");
 }
 
@@ -316,11 +317,11 @@ fn a_store_that_cuts_a_token_off_is_found_out() {
     home.write("vault.cut", "");
     home.run(&["token", "get", "support", "--fresh"])
         .succeeds()
-        .says("other bytes back");
+        .mentions("other bytes back");
     fs::remove_file(home.path("vault.cut")).unwrap();
     // The one before it is still whole.
     let ran = home.run(&["token", "get", "support", "--fresh"]).succeeds();
-    assert_eq!(ran.err, "");
+    assert_eq!(ran.stderr, "");
 }
 
 #[test]
@@ -331,15 +332,15 @@ fn a_store_that_cannot_be_read_is_no_empty_store() {
         home.person(COMMAND, PASSWORD);
         home.run(&["token", "get", "support"])
             .fails(exit)
-            .says("cannot read the store of command `sh`")
-            .says("the vault is sealed");
+            .mentions("cannot read the store of command `sh`")
+            .mentions("the vault is sealed");
         home.person(COMMAND, "");
     }
     assert_eq!(home.asked(), 1, "no password is tried because of it");
     fs::remove_file(home.path("vault.fail-get")).unwrap();
     home.run(&["token", "get", "support"]).succeeds();
     fs::remove_dir_all(home.path("vault")).unwrap();
-    home.run(&["token", "get", "support"]).fails(77).says(
+    home.run(&["token", "get", "support"]).fails(77).mentions(
         "the refresh token of `support@contoso.com` is no longer in the store of command `sh`",
     );
 }
@@ -352,10 +353,13 @@ fn nobody_signs_in_for_a_store_that_takes_nothing() {
     home.write("vault.fail-store", "1");
     home.run(&["token", "login", "support", "--device"])
         .fails(73)
-        .says("cannot write to the store of command `sh`")
-        .never_says("enter the code");
+        .mentions("cannot write to the store of command `sh`")
+        .hides("enter the code");
     let check = home.run(&["check", "support"]);
-    assert!(check.out.contains("cannot write to the store"), "{check:?}");
+    assert!(
+        check.stdout.contains("cannot write to the store"),
+        "{check:?}"
+    );
 }
 
 #[test]
@@ -369,9 +373,7 @@ fn what_is_just_being_got_is_forgotten_too() {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        while home.asked() < 2 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until("it asks", || home.asked() >= 2);
         home.run(&["token", "forget", "support"]).succeeds();
         assert!(child.wait().unwrap().success());
         assert_eq!(listed(&home, |args| home.run(args)), [""; 0], "{head}");
@@ -383,7 +385,7 @@ fn what_is_just_being_got_is_forgotten_too() {
 fn tokens_follow_a_change_of_the_store() {
     let home = Home::signed_in_person("");
     home.standin.faults().strict_rotation.store(true, SeqCst);
-    let token = home.run(&["token", "get", "support"]).succeeds().out;
+    let token = home.run(&["token", "get", "support"]).succeeds().stdout;
     let moved = "token_store: {command: [sh, '{home}/vault.sh', '{home}/moved']}";
     let renamed = "token_store: {command: [/bin/sh, '{home}/vault.sh', '{home}/moved']}";
     for (head, store) in [
@@ -398,8 +400,8 @@ fn tokens_follow_a_change_of_the_store() {
     ] {
         home.person(head, "");
         let ran = home.run(&["token", "get", "support"]).succeeds();
-        assert_eq!(ran.out, token, "{head}");
-        assert_eq!(ran.err, "", "{head}");
+        assert_eq!(ran.stdout, token, "{head}");
+        assert_eq!(ran.stderr, "", "{head}");
         assert_eq!(listed(&home, |args| home.run(args)), [store; 2], "{head}");
         match head {
             "" => {}
@@ -419,12 +421,12 @@ fn what_cannot_be_moved_stays_in_use() {
     home.person(COMMAND, "");
     home.run(&["token", "get", "support"])
         .succeeds()
-        .says("a stored refresh token cannot be moved to the `token_store`")
-        .says("the vault is sealed");
+        .mentions("a stored refresh token cannot be moved to the `token_store`")
+        .mentions("the vault is sealed");
     assert_eq!(listed(&home, |args| home.run(args)), ["database"; 2]);
     fs::remove_file(home.path("vault.fail-store")).unwrap();
     let ran = home.run(&["token", "get", "support"]).succeeds();
-    assert_eq!(ran.err, "");
+    assert_eq!(ran.stderr, "");
     state_is_clean(&home);
     assert_eq!(home.asked(), 1);
 }
@@ -438,7 +440,7 @@ fn the_apps_own_tokens_are_kept_there_too() {
     home.config(&text.replace("version: 1\n", &format!("version: 1\n{COMMAND}\n")));
     let first = home.run(&["token", "get", "support"]).succeeds();
     let second = home.run(&["token", "get", "support"]).succeeds();
-    assert_eq!(first.out, second.out);
+    assert_eq!(first.stdout, second.stdout);
     assert_eq!(home.asked(), 1);
     assert!(vault(&home)[0].starts_with("access-app-"));
     state_is_clean(&home);

@@ -1,11 +1,10 @@
 //! A world with an office of Microsoft 365, and a short way to say what a run did.
 
-use super::{Run, World};
-use crate::shapes;
+use super::{Ran, Run, World};
 use crate::standin::{App, Standin, User};
 use crate::tokens::store;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -158,55 +157,5 @@ queues:
     /// How often a token was asked for.
     pub fn asked(&self) -> usize {
         self.standin.token_requests().len()
-    }
-}
-
-/// What a run did.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Ran {
-        shapes::check(&output.stdout, &output.stderr);
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Ran {
-    #[track_caller]
-    pub fn succeeds(self) -> Ran {
-        assert_eq!(self.code, 0, "{self:?}");
-        self
-    }
-
-    #[track_caller]
-    pub fn fails(self, code: i32) -> Ran {
-        assert_eq!(self.code, code, "{self:?}");
-        assert_eq!(self.out, "", "nothing but results on stdout");
-        self
-    }
-
-    #[track_caller]
-    pub fn says(self, text: &str) -> Ran {
-        assert!(
-            self.err.contains(text),
-            "expected {text:?} in: {}",
-            self.err
-        );
-        self
-    }
-
-    #[track_caller]
-    pub fn never_says(self, text: &str) -> Ran {
-        assert!(!self.err.contains(text), "{text:?} in: {}", self.err);
-        self
     }
 }

@@ -2,8 +2,9 @@
 //! the thread that walks.
 
 use crate::means::Observer;
+use crate::workers::locked;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -36,17 +37,13 @@ impl Heard {
     /// A walk begins on this thread.
     pub fn begin(&self) {
         let empty = (Instant::now(), Vec::new());
-        self.walks().insert(thread::current().id(), empty);
+        locked(&self.walks).insert(thread::current().id(), empty);
     }
 
     /// The lines since the walk on this thread began, which ends with it.
     pub fn end(&self) -> Vec<Line> {
-        let walk = self.walks().remove(&thread::current().id());
+        let walk = locked(&self.walks).remove(&thread::current().id());
         walk.map(|(_, lines)| lines).unwrap_or_default()
-    }
-
-    fn walks(&self) -> MutexGuard<'_, HashMap<ThreadId, (Instant, Vec<Line>)>> {
-        self.walks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -60,7 +57,7 @@ impl Observer for Heard {
     }
 
     fn trace(&self, line: &str) {
-        if let Some((began, lines)) = self.walks().get_mut(&thread::current().id())
+        if let Some((began, lines)) = locked(&self.walks).get_mut(&thread::current().id())
             && lines.len() < MOST_LINES
         {
             lines.push(Line {

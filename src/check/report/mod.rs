@@ -9,7 +9,7 @@ mod public;
 
 pub use heard::{Heard, Line};
 
-use super::{Checked, Outcome, Step};
+use super::{Checked, Step};
 use crate::fault::{Fault, Proof, kind_of};
 use public::public;
 use std::collections::HashMap;
@@ -73,13 +73,8 @@ fn about(one: &Checked) -> String {
 
 /// A step and how it ended.
 fn line(step: &Step) -> String {
-    let (result, err) = match &step.outcome {
-        Outcome::Passed => ("passed", None),
-        Outcome::Untested(err) => ("untested", Some(err)),
-        Outcome::Warned(err) => ("warned", Some(err)),
-        Outcome::Failed(err) => ("failed", Some(err)),
-        Outcome::NotReached => ("not reached", None),
-    };
+    let (result, err) = step.outcome.told();
+    let result = result.replace('-', " ");
     let took = step.took.as_millis();
     let mut line = format!("  {result:<12} {:<16} {took:>6} ms", step.name);
     let Some(err) = err else {

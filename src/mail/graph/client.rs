@@ -12,13 +12,14 @@ use crate::http::{Agent, Incoming, Lost};
 use crate::mail::TokenExpired;
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
+use crate::workers::locked;
 use ::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use ::http::{HeaderValue, Method, Request, Response};
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -83,7 +84,7 @@ impl Client {
     }
 
     pub fn set_token(&self, token: Secret) {
-        let mut kept = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = locked(&self.token);
         *kept = masked(token, Some(kept.0.clone()));
     }
 
@@ -116,11 +117,8 @@ impl Client {
             .ok()
             .filter(|url| url.origin() == self.root.origin() && url.username().is_empty())
             .ok_or_else(|| {
-                Fault::new(
-                    Kind::Refused,
-                    format!("`{}` returned a link to another host", self.host()),
-                )
-                .said(self.hidden(&text.chars().take(200).collect::<String>()))
+                Fault::refused(format!("`{}` returned a link to another host", self.host()))
+                    .said(self.hidden(&text.chars().take(200).collect::<String>()))
             })
     }
 
@@ -135,7 +133,7 @@ impl Client {
         let bearer = format!("Bearer {}", self.token().expose());
         let mut bearer = HeaderValue::from_str(&bearer).map_err(|_| {
             let what = "the access token contains characters that no token has";
-            Fault::new(Kind::SignIn, what)
+            Fault::no_access(what)
         })?;
         bearer.set_sensitive(true);
         let mut request = Request::builder()
@@ -152,12 +150,9 @@ impl Client {
             request = request.header(CONTENT_TYPE, kind);
         }
         let octets = body.map(|(_, octets)| octets.to_vec()).unwrap_or_default();
-        request.body(octets).map_err(|e| {
-            Fault::new(
-                Kind::Bug,
-                format!("a request to Graph cannot be built: {e}"),
-            )
-        })
+        request
+            .body(octets)
+            .map_err(|e| Fault::bug(format!("a request to Graph cannot be built: {e}")))
     }
 
     /// Calls once and opens the answer.
@@ -309,20 +304,14 @@ impl Client {
         self.agent
             .tell(|| format!("graph: waiting {} s, as requested", wait.as_secs_f32()));
         let until = Instant::now() + wait;
-        let mut not_before = self
-            .not_before
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut not_before = locked(&self.not_before);
         *not_before = Some(not_before.map_or(until, |earlier| earlier.max(until)));
         true
     }
 
     /// How long no call may be made yet.
     fn left_to_wait(&self) -> Option<Duration> {
-        let until = *self
-            .not_before
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let until = *locked(&self.not_before);
         let left = until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
@@ -342,13 +331,10 @@ impl Client {
     pub fn put(&self, address: &str, content_range: &str, octets: &[u8]) -> Result<u16, Failure> {
         // Without encryption anybody on the way could read the attachment, or keep it.
         if !Url::parse(address).is_ok_and(|url| url.scheme() == "https") {
-            return Err(Fault::new(
-                Kind::Refused,
-                format!(
-                    "`{}` returned an address for an upload that does not begin with https://",
-                    self.host()
-                ),
-            )
+            return Err(Fault::refused(format!(
+                "`{}` returned an address for an upload that does not begin with https://",
+                self.host()
+            ))
             .into());
         }
         let request = Request::builder()
@@ -429,12 +415,12 @@ impl Client {
     }
 
     fn mask(&self) -> Arc<Mask> {
-        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = locked(&self.token);
         Arc::clone(&token.1)
     }
 
     fn token(&self) -> Secret {
-        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = locked(&self.token);
         token.0.clone()
     }
 

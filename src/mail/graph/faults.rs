@@ -279,14 +279,12 @@ impl Refusal {
             Meaning::BadToken if self.token_expired(known_good) => {
                 Fault::try_later(format!("`{host}` no longer accepts the token"))
             }
-            Meaning::BadToken => Fault::new(
-                Kind::SignIn,
-                format!("`{host}` refuses the token for mailbox `{user}`"),
-            ),
-            Meaning::Forbidden => Fault::new(
-                Kind::SignIn,
-                format!("{what}: no permission for mailbox `{user}`"),
-            ),
+            Meaning::BadToken => {
+                Fault::no_access(format!("`{host}` refuses the token for mailbox `{user}`"))
+            }
+            Meaning::Forbidden => {
+                Fault::no_access(format!("{what}: no permission for mailbox `{user}`"))
+            }
             Meaning::NoMailbox => Fault::new(
                 Kind::UnknownRecipient,
                 format!("`{host}` finds no mailbox `{user}`"),
@@ -302,9 +300,7 @@ impl Refusal {
             Meaning::Trouble => Fault::try_later(format!("{what}: `{host}` is not ready"))
                 .retry_after(self.retry_after),
             Meaning::SyncStateLost => Fault::try_later(what.to_owned()),
-            Meaning::Gone | Meaning::BadItem | Meaning::Other => {
-                Fault::new(Kind::Refused, what.to_owned())
-            }
+            Meaning::Gone | Meaning::BadItem | Meaning::Other => Fault::refused(what.to_owned()),
         };
         let fault = match meaning {
             Meaning::BadToken | Meaning::NoMailbox | Meaning::Throttled => fault.of(Scope::Mailbox),

@@ -24,10 +24,10 @@ pub use faults::{Failure, Meaning, Refusal};
 pub use sending::transport;
 
 use super::{
-    Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink,
+    Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Part, Query, RemoteId, Settled, Sink,
     Traits,
 };
-use crate::fault::{Fault, Kind};
+use crate::fault::Fault;
 use crate::http::Agent;
 use crate::model::AfterFetch;
 use crate::secret::Secret;
@@ -84,7 +84,7 @@ impl GraphMailbox {
     fn opened(&self) -> Result<OpenFolder<'_>> {
         match &self.folder {
             Some((name, id)) => Ok(OpenFolder { name, id }),
-            None => Err(Fault::new(Kind::Bug, "no folder is open").into()),
+            None => Err(Fault::bug("no folder is open").into()),
         }
     }
 }
@@ -134,9 +134,11 @@ impl Mailbox for GraphMailbox {
             .map_err(|failure| self.client.fault("cannot look at the messages", failure))
     }
 
+    /// Graph gives no header by itself.
     fn retrieve(
         &mut self,
         ids: &[RemoteId],
+        _: Part,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>> {
         retrieve::retrieve(&self.client, self.opened()?.id, ids, sink)
@@ -181,6 +183,6 @@ fn is_id(id: &str) -> bool {
 
 /// The id as Graph has it.
 fn text(id: &RemoteId) -> Result<&str> {
-    let not_ours = || Fault::new(Kind::Bug, format!("`{id}` is not an ID of Graph"));
+    let not_ours = || Fault::bug(format!("`{id}` is not an ID of Graph"));
     Ok(id.as_text().ok_or_else(not_ours)?)
 }

@@ -11,6 +11,7 @@ use super::faults::{Failure, Meaning, Refusal};
 use crate::fault::{Fault, Scope};
 use crate::http::Incoming;
 use crate::mail::{Missing, RemoteId, Sink};
+use crate::workers::locked;
 use ::http::{Method, Response};
 use anyhow::Result;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -55,7 +56,7 @@ struct Turn<'a>(&'a Turns);
 
 impl Turns {
     fn take(&self) -> Turn<'_> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = locked(&self.taken);
         while taken.0 >= taken.1 {
             let waited = self.given_back.wait(taken);
             taken = waited.unwrap_or_else(PoisonError::into_inner);
@@ -66,14 +67,14 @@ impl Turns {
 
     /// One less, but one.
     fn fewer(&self) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = locked(&self.taken);
         taken.1 = (taken.1 - 1).max(1);
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = locked(&self.0.taken);
         taken.0 -= 1;
         self.0.given_back.notify_all();
     }
@@ -402,7 +403,7 @@ impl Work<'_> {
         if !begins_as_message(&octets) {
             return Ok(Attempt::Failed(self.instead("other text")));
         }
-        let _alone = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = locked(&self.large);
         let (sender, pieces) = sync_channel(PIECES);
         if events.send(Event::Large(at, announced, pieces)).is_err() {
             return Ok(Attempt::Unheard);

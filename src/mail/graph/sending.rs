@@ -59,7 +59,13 @@ pub fn transport<'a>(
 }
 
 impl Transport for Graph<'_> {
-    fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt> {
+    fn submit(
+        &mut self,
+        envelope: &Envelope,
+        message: &[u8],
+        before_end: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Receipt> {
+        before_end()?;
         let copy = match addressed(envelope, message)? {
             Ok(copy) => copy,
             Err(why) => return Ok(not_sent(why)),
@@ -321,7 +327,7 @@ impl Graph<'_> {
 
 fn not_sent(why: String) -> Receipt {
     let outcome = Outcome::Refused { for_good: true };
-    Receipt::failed(outcome, Fault::new(Kind::Refused, why))
+    Receipt::failed(outcome, Fault::refused(why))
 }
 
 fn later(fault: Fault) -> Receipt {

@@ -4,10 +4,10 @@
 
 use super::ImapMailbox;
 use super::faults::{self, Place};
-use super::guard::{Findings, Guard};
+use super::guard::Guard;
 use super::line::{Line, Status, trim_end};
 use super::wire::{Cut, Failure, Trace, Wire, clean};
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::mail::sasl;
 use crate::net::{self, Endpoint, Stream, TlsMode};
 use crate::output::escape;
@@ -90,12 +90,11 @@ fn check_greeting(line: &[u8], place: &Place, clean: impl Fn(&[u8]) -> String) -
                 return Err(faults::cut_off(place, Cut::Bye(words)));
             }
             // A session that is signed in already cannot be ours.
-            Err(Fault::new(
-                Kind::Refused,
-                format!("`{host}` port {port} does not ask for a sign-in"),
+            Err(
+                Fault::refused(format!("`{host}` port {port} does not ask for a sign-in"))
+                    .said(text)
+                    .into(),
             )
-            .said(text)
-            .into())
         }
         _ => {
             let pop = text.starts_with("+OK") || text.starts_with("-ERR");
@@ -151,24 +150,20 @@ pub(super) fn start_tls(
             Line::Tagged {
                 tag: TAG, words, ..
             } => {
-                return Err(Fault::new(
-                    Kind::Refused,
-                    format!("`{}` port {} refuses STARTTLS", place.host, place.port),
-                )
+                return Err(Fault::refused(format!(
+                    "`{}` port {} refuses STARTTLS",
+                    place.host, place.port
+                ))
                 .cause(Cause::NoStartTls)
                 .at(&place.host, Some(place.port))
                 .said(text(words))
                 .into());
             }
-            Line::Data {
-                number: None,
-                kind,
-                rest,
-            } if kind.eq_ignore_ascii_case(b"BYE") => {
-                let words = format!("BYE {}", text(rest));
-                return Err(cut(Cut::Bye(words)));
+            line @ Line::Data { .. } => {
+                if let Some(rest) = line.untagged(b"BYE") {
+                    return Err(cut(Cut::Bye(format!("BYE {}", text(rest)))));
+                }
             }
-            Line::Data { .. } => {}
             _ => return Err(cut(Cut::Disorder("a line that is not IMAP".into()))),
         }
     }
@@ -198,9 +193,7 @@ fn nothing_follows(stream: &Stream, place: &Place) -> Result<()> {
     if stream.unread() == 0 {
         return Ok(());
     }
-    Err(Fault::new(
-        Kind::Refused,
-        format!(
+    Err(Fault::refused(format!(
             "`{}` sent more data before TLS after it agreed to STARTTLS; somebody may tamper with the connection",
             place.host
         ),
@@ -236,8 +229,8 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     /// Runs AUTHENTICATE (RFC 3501 §6.2.2). Where the server offers it (RFC 4959), the response goes
     /// with the command and saves a round trip. What the server says of a refused token, before it
-    /// refuses the command, comes into `challenge`.
-    fn run(&self, wire: &mut Wire, challenge: &mut Option<String>) -> Result<(), Failure> {
+    /// refuses the command, is kept by the wire.
+    fn run(&self, wire: &mut Wire) -> Result<(), Failure> {
         let mechanism = self.mechanism;
         let response = sasl::base64(self.response);
         let goes_along = wire.offers("SASL-IR")?;
@@ -264,7 +257,7 @@ impl Exchange<'_> {
             let Line::More(text) = parsed else { continue };
             if is_sent {
                 let text = sasl::challenge(&String::from_utf8_lossy(text));
-                *challenge = text.map(|json| wire.text(json.as_bytes()));
+                wire.heard.challenge = text.map(|json| wire.text(json.as_bytes()));
                 wire.send(format!("{}\r\n", self.last).as_bytes(), self.last)?;
             } else {
                 is_sent = true;
@@ -277,10 +270,10 @@ impl Exchange<'_> {
 
 fn no_oauth(wire: &Wire, place: &Place) -> Fault {
     let offered = wire.heard.offers.as_deref().unwrap_or_default();
-    Fault::new(
-        Kind::Refused,
-        format!("`{}` offers neither XOAUTH2 nor OAUTHBEARER", place.host),
-    )
+    Fault::refused(format!(
+        "`{}` offers neither XOAUTH2 nor OAUTHBEARER",
+        place.host
+    ))
     .cause(Cause::NoOauth)
     .at(&place.host, Some(place.port))
     .said(format!("CAPABILITY {}", wire.text(offered.as_bytes())))
@@ -319,18 +312,18 @@ pub(super) fn sign_in(mut wire: Wire, place: Place, token: &Secret) -> Result<Im
         let what = format!("cannot sign in to mailbox `{}`", place.user);
         faults::failed(&place, &what, failure)
     };
-    let mut challenge = None;
-    exchange
-        .run(&mut wire, &mut challenge)
-        .map_err(|failure| match failure {
-            Failure::Refused(words) => faults::not_signed_in(&place, words, challenge.take()),
+    if let Err(failure) = exchange.run(&mut wire) {
+        return Err(match failure {
+            Failure::Refused(words) => {
+                faults::not_signed_in(&place, words, wire.heard.challenge.take())
+            }
             cut => not_signed_in(cut),
-        })?;
+        });
+    }
     let wire = Rc::new(RefCell::new(wire));
-    let findings = Rc::new(RefCell::new(Findings::default()));
-    let guard = Guard::new(Rc::clone(&wire), Rc::clone(&findings));
+    let guard = Guard::new(Rc::clone(&wire));
     // The guard answers it: the server has taken the token.
     let session = super::caught(|| imap::Client::new(guard).login("", "").map_err(|(e, _)| e))
-        .map_err(|e| not_signed_in(super::failure(e, &wire, &findings)))?;
-    Ok(ImapMailbox::new(place, wire, findings, session))
+        .map_err(|e| not_signed_in(super::failure(e, &wire)))?;
+    Ok(ImapMailbox::new(place, wire, session))
 }

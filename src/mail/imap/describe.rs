@@ -2,7 +2,7 @@
 
 use super::faults::{Meaning, meaning};
 use super::fetch::{Body, Found, Items, unquote};
-use super::line::{self, Line};
+use super::line;
 use super::uid_set;
 use super::wire::{Cut, Failure, Wire};
 use crate::mail::{Detail, Traits};
@@ -76,12 +76,7 @@ impl Asking<'_> {
         self.wire.limits.octets = usual.octets.saturating_add(most);
         let command = format!("UID FETCH {set} {}", self.items);
         let done = self.wire.run(&command, usual.line, |line| {
-            if let Line::Data {
-                number: Some(_),
-                kind,
-                rest,
-            } = line
-                && kind.eq_ignore_ascii_case(b"FETCH")
+            if let Some(rest) = line.fetched()
                 && let Some((uid, traits)) = read(rest)?
                 && uids.binary_search(&uid).is_ok()
             {

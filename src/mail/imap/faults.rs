@@ -4,7 +4,7 @@
 //! program does next are; `diagnosis` reads the rest for people.
 
 use super::wire::{Cut, Failure};
-use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
+use crate::fault::{Cause, Fault, Scope, cause_of};
 use crate::mail::TokenExpired;
 use crate::net;
 use std::time::Duration;
@@ -135,9 +135,9 @@ fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
         Meaning::Unavailable | Meaning::ServerBug => {
             Fault::try_later(format!("{what}: `{host}` is not ready"))
         }
-        Meaning::Forbidden => Fault::new(Kind::SignIn, format!("{what}: no permission")),
+        Meaning::Forbidden => Fault::no_access(format!("{what}: no permission")),
         Meaning::NoFolder => Fault::config(what),
-        Meaning::Gone | Meaning::Other => Fault::new(Kind::Refused, what),
+        Meaning::Gone | Meaning::Other => Fault::refused(what),
     }
     .said(words)
     .into()
@@ -145,10 +145,9 @@ fn refused(place: &Place, what: &str, words: String) -> anyhow::Error {
 
 fn not_connected(place: &Place) -> Fault {
     let (host, user) = (&place.host, &place.user);
-    Fault::new(
-        Kind::SignIn,
-        format!("signed in to `{host}`, but cannot open mailbox `{user}`"),
-    )
+    Fault::no_access(format!(
+        "signed in to `{host}`, but cannot open mailbox `{user}`"
+    ))
     .cause(Cause::MailboxClosed)
     .of(Scope::Mailbox)
 }
@@ -191,10 +190,9 @@ pub fn cut_off(place: &Place, cut: Cut) -> anyhow::Error {
             Meaning::NotConnected => not_connected(place).said(words),
             _ => Fault::try_later(format!("`{host}` ended the session")).said(words),
         },
-        Cut::TooMuch(what) => Fault::new(
-            Kind::Refused,
-            format!("`{host}` sent more than queuemail accepts: {what}"),
-        ),
+        Cut::TooMuch(what) => {
+            Fault::refused(format!("`{host}` sent more than queuemail accepts: {what}"))
+        }
         Cut::Disorder(what) => Fault::try_later(format!("`{host}` sent {what}")),
     }
     .into()
@@ -212,12 +210,9 @@ pub fn not_signed_in(place: &Place, words: String, challenge: Option<String>) ->
         Some(json) => format!("{words} {json}"),
         None => words,
     };
-    Fault::new(
-        Kind::SignIn,
-        format!("`{host}` refuses the sign-in to mailbox `{user}`"),
-    )
-    .said(said)
-    .into()
+    Fault::no_access(format!("`{host}` refuses the sign-in to mailbox `{user}`"))
+        .said(said)
+        .into()
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The folders' names: LIST, and its answers.
 
-use super::line::Line;
 use super::wire::{Failure, Wire};
 use crate::mail::utf7;
 
@@ -15,12 +14,7 @@ pub fn list(wire: &mut Wire) -> Result<Vec<String>, Failure> {
 fn each(wire: &mut Wire, mut folder: impl FnMut(String, &[u8])) -> Result<(), Failure> {
     let longest = wire.limits.line;
     wire.run("LIST \"\" \"*\"", longest, |line| {
-        if let Line::Data {
-            number: None,
-            kind,
-            rest,
-        } = line
-            && kind.eq_ignore_ascii_case(b"LIST")
+        if let Some(rest) = line.untagged(b"LIST")
             && let Some(name) = name(rest)
         {
             folder(name, rest);

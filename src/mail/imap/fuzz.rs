@@ -5,7 +5,7 @@ use super::faults::Place;
 use super::fetch::Items;
 use super::line::{self, Line};
 use super::wire::Wire;
-use crate::mail::{Detail, Mailbox, Query, RemoteId, Sink};
+use crate::mail::{Detail, Mailbox, Part, Query, RemoteId, Sink};
 use crate::net::{Socket, Stream};
 use crate::secret::Secret;
 use std::io::{self, Read, Write};
@@ -135,7 +135,7 @@ pub fn session(data: &[u8]) {
     }
     let _ = mailbox.describe(&ids[..ids.len().min(64)], Detail::Selection);
     let mut sink = Count::default();
-    let _ = mailbox.retrieve(&ids[..ids.len().min(64)], &mut sink);
+    let _ = mailbox.retrieve(&ids[..ids.len().min(64)], Part::Whole, &mut sink);
     assert!(
         sink.octets <= data.len() as u64 + 64,
         "more octets came out than went in"

@@ -16,13 +16,6 @@ use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 
-/// What the guard learnt that the library does not pass on.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// Why the stream ended; the library only sees an I/O error.
-    pub cut: Option<Cut>,
-}
-
 /// The command of the library that is in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
@@ -32,7 +25,6 @@ enum Asked {
 
 pub struct Guard {
     wire: Rc<RefCell<Wire>>,
-    findings: Rc<RefCell<Findings>>,
     asked: Asked,
     tag: Vec<u8>,
     out: Vec<u8>,
@@ -42,10 +34,9 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub fn new(wire: Rc<RefCell<Wire>>, findings: Rc<RefCell<Findings>>) -> Guard {
+    pub fn new(wire: Rc<RefCell<Wire>>) -> Guard {
         Guard {
             wire,
-            findings,
             asked: Asked::Other,
             tag: Vec::new(),
             out: Vec::new(),
@@ -130,10 +121,7 @@ impl Guard {
 
     /// Keeps the reason, and gives the library an error of its own kind.
     fn keep(&self, cut: Cut) -> io::Error {
-        let mut findings = self.findings.borrow_mut();
-        if findings.cut.is_none() {
-            findings.cut = Some(cut);
-        }
+        self.wire.borrow_mut().heard.cut.get_or_insert(cut);
         io::Error::other("the stream was cut")
     }
 }

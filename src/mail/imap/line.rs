@@ -50,6 +50,30 @@ impl<'a> Line<'a> {
             },
         }
     }
+
+    /// What follows in an untagged response of this kind (`* LIST …`).
+    pub fn untagged(self, wanted: &[u8]) -> Option<&'a [u8]> {
+        match self {
+            Line::Data {
+                number: None,
+                kind,
+                rest,
+            } => kind.eq_ignore_ascii_case(wanted).then_some(rest),
+            _ => None,
+        }
+    }
+
+    /// What follows in an untagged FETCH response (`* 1 FETCH …`).
+    pub fn fetched(self) -> Option<&'a [u8]> {
+        match self {
+            Line::Data {
+                number: Some(_),
+                kind,
+                rest,
+            } => kind.eq_ignore_ascii_case(b"FETCH").then_some(rest),
+            _ => None,
+        }
+    }
 }
 
 fn data(rest: &[u8]) -> Line<'_> {

@@ -27,15 +27,14 @@ pub use connect::open;
 pub use faults::is_not_connected;
 
 use super::{
-    Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Query, RemoteId, Settled, Sink,
+    Detail, Folder, Horizon, Listing, Mailbox, Missing, Page, Part, Query, RemoteId, Settled, Sink,
     Traits, names, utf7,
 };
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::model::AfterFetch;
 use anyhow::Result;
 use faults::{Meaning, Place, meaning};
-use guard::{Findings, Guard};
-use retrieve::Part;
+use guard::Guard;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -48,7 +47,6 @@ const PAGE: usize = 2000;
 pub struct ImapMailbox {
     place: Place,
     wire: Rc<RefCell<Wire>>,
-    findings: Rc<RefCell<Findings>>,
     /// `None` once the connection is of no more use.
     session: Option<imap::Session<Guard>>,
     /// The open folder's name.
@@ -56,16 +54,10 @@ pub struct ImapMailbox {
 }
 
 impl ImapMailbox {
-    fn new(
-        place: Place,
-        wire: Rc<RefCell<Wire>>,
-        findings: Rc<RefCell<Findings>>,
-        session: imap::Session<Guard>,
-    ) -> ImapMailbox {
+    fn new(place: Place, wire: Rc<RefCell<Wire>>, session: imap::Session<Guard>) -> ImapMailbox {
         ImapMailbox {
             place,
             wire,
-            findings,
             session: Some(session),
             folder: None,
         }
@@ -74,16 +66,15 @@ impl ImapMailbox {
     /// The folder in which the server keeps what was sent: that with the attribute `\Sent`
     /// (RFC 6154), else one of the usual names.
     pub fn sent_folder(&mut self) -> Result<Option<String>> {
-        self.on_wire(folders::sent)
-            .map_err(|failure| self.fault("cannot list the folders", failure))
+        self.to("cannot list the folders", folders::sent)
     }
 
     /// How many messages of a folder have this Message-ID.
     pub fn find_message_id(&mut self, folder: &str, id: &str) -> Result<usize> {
         self.open(folder, false)?;
-        let found = self
-            .on_wire(|wire| search::with_message_id(wire, id))
-            .map_err(|failure| self.fault("cannot look for the message", failure))?;
+        let found = self.to("cannot look for the message", |wire| {
+            search::with_message_id(wire, id)
+        })?;
         Ok(found.len())
     }
 
@@ -98,8 +89,7 @@ impl ImapMailbox {
         command: impl FnOnce(&mut imap::Session<Guard>) -> imap::Result<T>,
     ) -> Result<T, Failure> {
         let session = self.session.as_mut().ok_or(Cut::Closed)?;
-        let result =
-            caught(|| command(session)).map_err(|e| failure(e, &self.wire, &self.findings));
+        let result = caught(|| command(session)).map_err(|e| failure(e, &self.wire));
         self.close_after(result)
     }
 
@@ -113,6 +103,21 @@ impl ImapMailbox {
         }
         let result = command(&mut self.wire.borrow_mut());
         self.close_after(result)
+    }
+
+    /// As [`ImapMailbox::on_wire`]; `what` says what cannot be done where it fails.
+    fn to<T>(
+        &mut self,
+        what: &str,
+        command: impl FnOnce(&mut Wire) -> Result<T, Failure>,
+    ) -> Result<T> {
+        let done = self.on_wire(command);
+        done.map_err(|failure| self.fault(what, failure))
+    }
+
+    /// Whether the server offers a capability.
+    fn offers(&mut self, name: &str) -> Result<bool> {
+        self.to("cannot talk to the server", |wire| wire.offers(name))
     }
 
     fn close_after<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
@@ -136,27 +141,7 @@ impl ImapMailbox {
 
     /// The folders' names, decoded.
     fn folders(&mut self) -> Result<Vec<String>> {
-        self.on_wire(folders::list)
-            .map_err(|failure| self.fault("cannot list the folders", failure))
-    }
-
-    fn retrieve_part(
-        &mut self,
-        ids: &[RemoteId],
-        part: Part,
-        sink: &mut dyn Sink,
-    ) -> Result<Vec<(RemoteId, Missing)>> {
-        let uids = uids(ids)?;
-        let missing = self
-            .on_wire(|wire| retrieve::retrieve(wire, &uids, part, sink))
-            .map_err(|failure| match failure {
-                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
-                refused => self.fault("cannot retrieve the messages", refused),
-            })?;
-        Ok(missing
-            .into_iter()
-            .map(|(uid, why)| (RemoteId::from(uid), why))
-            .collect())
+        self.to("cannot list the folders", folders::list)
     }
 
     /// A folder of this name in the other form of Unicode, where there is none in this one.
@@ -209,9 +194,7 @@ impl Mailbox for ImapMailbox {
             Err(failure) => return Err(self.cannot_open(folder, failure)),
         };
         let Some(uidvalidity) = opened.uid_validity else {
-            return Err(Fault::new(
-                Kind::Refused,
-                format!(
+            return Err(Fault::refused(format!(
                     "`{}` sends no UIDVALIDITY for folder `{folder}`, so its messages cannot be identified",
                     self.place.host
                 ),
@@ -219,9 +202,7 @@ impl Mailbox for ImapMailbox {
             .into());
         };
         if write && opened.is_read_only {
-            return Err(Fault::new(
-                Kind::SignIn,
-                format!(
+            return Err(Fault::no_access(format!(
                     "folder `{folder}` of mailbox `{}` is read-only: nothing can be marked, moved or deleted in it",
                     self.place.user
                 ),
@@ -241,17 +222,14 @@ impl Mailbox for ImapMailbox {
     fn list(&mut self, query: &Query, page: &mut Page<'_>) -> Result<Listing> {
         let after = match &query.after {
             Some(mark) => Some(mark.parse().map_err(|_| {
-                Fault::new(
-                    Kind::Bug,
-                    format!("`{mark}` is not a position in an IMAP folder"),
-                )
+                Fault::bug(format!("`{mark}` is not a position in an IMAP folder"))
             })?),
             None => None,
         };
         let (since, select) = (query.since, query.select.as_ref());
-        let mut uids = self
-            .on_wire(|wire| search::search(wire, after, since, select))
-            .map_err(|failure| self.fault("cannot list the messages", failure))?;
+        let mut uids = self.to("cannot list the messages", |wire| {
+            search::search(wire, after, since, select)
+        })?;
         let is_at_mark = after.is_some() && uids.first().copied() == after;
         let at_mark = is_at_mark.then(|| RemoteId::from(uids.remove(0)));
         for uids in uids.chunks(PAGE) {
@@ -273,11 +251,10 @@ impl Mailbox for ImapMailbox {
         let next = self.wire.borrow().heard.uid_next;
         let highest = match next {
             Some(next) => Some(next - 1),
-            None => self
-                .on_wire(|wire| search::search(wire, None, None, None))
-                .map_err(|failure| self.fault("cannot list the messages", failure))?
-                .last()
-                .copied(),
+            None => {
+                let all = |wire: &mut Wire| search::search(wire, None, None, None);
+                self.to("cannot list the messages", all)?.last().copied()
+            }
         };
         Ok(Horizon {
             highest: Some(RemoteId::from(highest.unwrap_or(0))),
@@ -287,9 +264,9 @@ impl Mailbox for ImapMailbox {
 
     fn describe(&mut self, ids: &[RemoteId], detail: Detail) -> Result<Vec<(RemoteId, Traits)>> {
         let uids = uids(ids)?;
-        let found = self
-            .on_wire(|wire| describe::describe(wire, &uids, detail))
-            .map_err(|failure| self.fault("cannot look at the messages", failure))?;
+        let found = self.to("cannot look at the messages", |wire| {
+            describe::describe(wire, &uids, detail)
+        })?;
         Ok(found
             .into_iter()
             .map(|(uid, traits)| (RemoteId::from(uid), traits))
@@ -299,24 +276,27 @@ impl Mailbox for ImapMailbox {
     fn retrieve(
         &mut self,
         ids: &[RemoteId],
+        part: Part,
         sink: &mut dyn Sink,
     ) -> Result<Vec<(RemoteId, Missing)>> {
-        self.retrieve_part(ids, Part::Whole, sink)
-    }
-
-    fn retrieve_heads(
-        &mut self,
-        ids: &[RemoteId],
-        sink: &mut dyn Sink,
-    ) -> Result<Vec<(RemoteId, Missing)>> {
-        self.retrieve_part(ids, Part::Header, sink)
+        let uids = uids(ids)?;
+        let missing = self
+            .on_wire(|wire| retrieve::retrieve(wire, &uids, part, sink))
+            .map_err(|failure| match failure {
+                Failure::Cut(cut) => faults::cut_off(&self.place, cut),
+                refused => self.fault("cannot retrieve the messages", refused),
+            })?;
+        Ok(missing
+            .into_iter()
+            .map(|(uid, why)| (RemoteId::from(uid), why))
+            .collect())
     }
 
     fn present(&mut self, ids: &[RemoteId]) -> Result<Vec<RemoteId>> {
         let uids = uids(ids)?;
-        let found = self
-            .on_wire(|wire| search::present(wire, &uids))
-            .map_err(|failure| self.fault("cannot look for messages", failure))?;
+        let found = self.to("cannot look for messages", |wire| {
+            search::present(wire, &uids)
+        })?;
         Ok(found.into_iter().map(RemoteId::from).collect())
     }
 
@@ -333,8 +313,7 @@ impl Mailbox for ImapMailbox {
             AfterFetch::Delete => "\\Deleted",
             AfterFetch::Move(_) => {
                 self.may_move()?;
-                let moves = self.on_wire(|wire| wire.offers("MOVE"));
-                if moves.map_err(|failure| self.fault("cannot talk to the server", failure))? {
+                if self.offers("MOVE")? {
                     return Ok(());
                 }
                 "\\Deleted"
@@ -347,14 +326,11 @@ impl Mailbox for ImapMailbox {
         if self.wire.borrow().heard.permanent.as_ref().is_none_or(kept) {
             return Ok(());
         }
-        Err(Fault::new(
-            Kind::SignIn,
-            format!(
-                "folder `{}` of mailbox `{}` does not keep the flag {flag}",
-                self.folder.as_deref().unwrap_or_default(),
-                self.place.user
-            ),
-        )
+        Err(Fault::no_access(format!(
+            "folder `{}` of mailbox `{}` does not keep the flag {flag}",
+            self.folder.as_deref().unwrap_or_default(),
+            self.place.user
+        ))
         .cause(Cause::FlagNotKept)
         .into())
     }
@@ -383,7 +359,7 @@ fn uids(ids: &[RemoteId]) -> Result<Vec<u32>> {
     for id in ids {
         match id.as_number() {
             Some(uid) if uid > 0 => uids.push(uid),
-            _ => return Err(Fault::new(Kind::Bug, format!("`{id}` is not an IMAP UID")).into()),
+            _ => return Err(Fault::bug(format!("`{id}` is not an IMAP UID")).into()),
         }
     }
     uids.sort_unstable();
@@ -411,8 +387,8 @@ fn caught<T>(call: impl FnOnce() -> imap::Result<T>) -> imap::Result<T> {
 }
 
 /// What an error of the library was about: the guard knows better.
-fn failure(e: imap::Error, wire: &RefCell<Wire>, findings: &RefCell<Findings>) -> Failure {
-    if let Some(cut) = findings.borrow_mut().cut.take() {
+fn failure(e: imap::Error, wire: &RefCell<Wire>) -> Failure {
+    if let Some(cut) = wire.borrow_mut().heard.cut.take() {
         return cut.into();
     }
     match e {

@@ -14,7 +14,7 @@ use super::line::{Line, Status};
 use super::search;
 use super::uid_set;
 use super::wire::{Cut, Failure, Wire};
-use crate::mail::{Missing, RemoteId, Sink};
+use crate::mail::{Missing, Part, RemoteId, Sink};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -25,14 +25,6 @@ const SET: usize = 1000;
 
 /// So many messages in a row that the server says it is unavailable for are believed.
 const UNAVAILABLE: u32 = 3;
-
-/// What is asked for of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    Whole,
-    /// With the empty line after it.
-    Header,
-}
 
 /// Retrieves the messages of these ascending, distinct UIDs, or a part of each; returns those that
 /// did not arrive.

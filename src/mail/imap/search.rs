@@ -36,7 +36,7 @@ pub fn search(
     }
     let mut key = format!("UID {first}:*");
     if let Some(date) = since {
-        key.push_str(&format!(" SINCE {}", search_date(date)));
+        key.push_str(&format!(" SINCE {}", date.strftime("%-d-%b-%Y")));
     }
     for narrower in select.map(narrowed).unwrap_or_default() {
         if key.len() + narrower.len() < LONGEST {
@@ -184,19 +184,10 @@ enum Answer {
 impl Answer {
     /// What a line answers, and where that begins in it.
     fn of(line: Line<'_>) -> (Answer, &[u8]) {
-        let Line::Data {
-            number: None,
-            kind,
-            rest,
-        } = line
-        else {
-            return (Answer::None, b"");
-        };
-        if kind.eq_ignore_ascii_case(b"SEARCH") {
+        if let Some(rest) = line.untagged(b"SEARCH") {
             return (Answer::Numbers, rest);
         }
-        if kind.eq_ignore_ascii_case(b"ESEARCH") {
-            let mut rest = rest;
+        if let Some(mut rest) = line.untagged(b"ESEARCH") {
             while !rest.is_empty() {
                 let (word, after) = line::word(rest);
                 if word.eq_ignore_ascii_case(b"ALL") {
@@ -291,13 +282,7 @@ fn fetch_items(
     wire.limits.lines = usual.lines.saturating_add(exists);
     wire.limits.octets = usual.octets.saturating_add(u64::from(exists) * 64);
     let done = wire.run(&format!("UID FETCH {set} ({items})"), longest, |line| {
-        if let Line::Data {
-            number: Some(_),
-            kind,
-            rest,
-        } = line
-            && kind.eq_ignore_ascii_case(b"FETCH")
-        {
+        if let Some(rest) = line.fetched() {
             let (mut items, mut piece) = (Items::default(), rest);
             let (mut of, mut size) = (None, None);
             while let Ok(item) = items.next(&mut piece) {
@@ -331,20 +316,6 @@ fn push(found: &mut Vec<u32>, uid: u32) -> Result<(), Cut> {
         found.push(uid);
     }
     Ok(())
-}
-
-/// A date of RFC 3501 §9, for example `24-Nov-2026`.
-fn search_date(date: Date) -> String {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let month = usize::try_from(date.month()).map_or(0, |m| m.saturating_sub(1));
-    format!(
-        "{}-{}-{:04}",
-        date.day(),
-        MONTHS.get(month).unwrap_or(&MONTHS[0]),
-        date.year()
-    )
 }
 
 #[cfg(test)]

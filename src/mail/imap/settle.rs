@@ -39,10 +39,9 @@ impl ImapMailbox {
         }
         // Halves of a set would be copied again.
         let may_halve = match action {
-            AfterFetch::Move(_) => self.on_wire(|wire| wire.offers("MOVE")),
-            _ => Ok(true),
+            AfterFetch::Move(_) => self.to(what, |wire| wire.offers("MOVE"))?,
+            _ => true,
         };
-        let may_halve = may_halve.map_err(|failure| self.fault(what, failure))?;
         let mut refused = Vec::new();
         let mut in_a_row = 0;
         let sets = uid_set::sets(uids, SET);
@@ -81,12 +80,11 @@ impl ImapMailbox {
                 Err(failure) => return Err(self.fault(what, failure)),
             }
         }
-        let left = self.on_wire(|wire| match action {
-            AfterFetch::Keep | AfterFetch::Seen => Ok(false),
-            AfterFetch::Delete => wire.offers("UIDPLUS"),
-            AfterFetch::Move(_) => Ok(true),
-        });
-        let left = left.map_err(|failure| self.fault("cannot talk to the server", failure))?;
+        let left = match action {
+            AfterFetch::Keep | AfterFetch::Seen => false,
+            AfterFetch::Delete => self.offers("UIDPLUS")?,
+            AfterFetch::Move(_) => true,
+        };
         let refused = refused.into_iter();
         Ok(Settled {
             left,
@@ -112,8 +110,7 @@ impl ImapMailbox {
     /// Whether the server offers MOVE (RFC 6851), or UIDPLUS, by which a copy is made and the message
     /// expunged.
     fn can_move(&mut self) -> Result<bool> {
-        self.on_wire(|wire| Ok(wire.offers("MOVE")? || wire.offers("UIDPLUS")?))
-            .map_err(|failure| self.fault("cannot talk to the server", failure))
+        Ok(self.offers("MOVE")? || self.offers("UIDPLUS")?)
     }
 
     /// Refuses to move where only COPY is left: the message would stay where it is, and nothing

@@ -100,6 +100,10 @@ pub struct Heard {
     /// What the server offers, as it last said it, asked or unasked; it may be more after a
     /// sign-in.
     pub offers: Option<String>,
+    /// What a challenge said after the server refused a token.
+    pub challenge: Option<String>,
+    /// Why the stream ended; the library only sees an I/O error.
+    pub cut: Option<Cut>,
 }
 
 pub struct Wire {
@@ -474,13 +478,9 @@ pub enum Piece<'a> {
 }
 
 fn is_search(line: Line<'_>) -> bool {
-    let Line::Data { number, kind, .. } = line else {
-        return false;
-    };
-    number.is_none()
-        && [&b"SEARCH"[..], b"ESEARCH"]
-            .iter()
-            .any(|name| kind.eq_ignore_ascii_case(name))
+    line.untagged(b"SEARCH")
+        .or(line.untagged(b"ESEARCH"))
+        .is_some()
 }
 
 /// A server's words without the secrets, at most 1 KiB of them.

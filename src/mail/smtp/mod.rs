@@ -117,11 +117,7 @@ impl<'a> Smtp<'a> {
 }
 
 impl Transport for Smtp<'_> {
-    fn submit(&mut self, envelope: &Envelope, message: &[u8]) -> Result<Receipt> {
-        self.submit_noting(envelope, message, &mut || Ok(()))
-    }
-
-    fn submit_noting(
+    fn submit(
         &mut self,
         envelope: &Envelope,
         message: &[u8],

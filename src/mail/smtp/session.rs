@@ -3,7 +3,7 @@
 use super::Server;
 use super::wire::{Result, Wire};
 use crate::dialogue::{Offer, Reply};
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::mail::sasl;
 use crate::net::{self, TlsMode};
 use crate::secret::Secret;
@@ -105,13 +105,10 @@ impl<'a> Session<'a> {
         handshake: Duration,
     ) -> anyhow::Result<Session<'a>> {
         if !self.offer.starttls {
-            return Err(Fault::new(
-                Kind::Refused,
-                format!(
-                    "`{}` does not offer STARTTLS, and a token needs an encrypted connection",
-                    self.host
-                ),
-            )
+            return Err(Fault::refused(format!(
+                "`{}` does not offer STARTTLS, and a token needs an encrypted connection",
+                self.host
+            ))
             .cause(Cause::NoStartTls)
             .at(&self.host, None)
             .hint("check the host and port; for TLS from the start use smtps://")
@@ -171,9 +168,7 @@ impl<'a> Session<'a> {
             none if none.is_empty() => "nothing".to_owned(),
             some => some,
         };
-        Fault::new(
-            Kind::SignIn,
-            format!(
+        Fault::no_access(format!(
                 "`{}` does not offer to sign in with OAuth (XOAUTH2 or OAUTHBEARER): it offers {offered}",
                 self.host
             ),
@@ -192,7 +187,7 @@ impl<'a> Session<'a> {
         if reply.is_temporary() {
             return reply.tells(Fault::try_later(what)).said(said);
         }
-        let fault = Fault::new(Kind::SignIn, what).said(said);
+        let fault = Fault::no_access(what).said(said);
         match reply.numbers().and_then(|numbers| numbers.status) {
             // Exchange names the reasons that it knows by other statuses: a switch, a policy.
             Some((5, 7, 3)) => fault.cause(Cause::SmtpRefuses),

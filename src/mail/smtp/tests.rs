@@ -70,7 +70,7 @@ fn submit_with(
                 to: to.iter().map(|&a| a.to_owned()).collect(),
                 ..Envelope::default()
             };
-            smtp.submit(&envelope, message)
+            smtp.submit(&envelope, message, &mut || Ok(()))
         })
         .collect();
     smtp.close();
@@ -265,7 +265,7 @@ fn an_untrusted_certificate_ends_it() {
         to: vec![A.into()],
         ..Envelope::default()
     };
-    let err = smtp.submit(&envelope, MESSAGE).unwrap_err();
+    let err = smtp.submit(&envelope, MESSAGE, &mut || Ok(())).unwrap_err();
     assert!(err.to_string().contains("is not trusted"), "{err}");
 }
 

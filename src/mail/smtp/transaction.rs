@@ -257,7 +257,7 @@ impl Session<'_> {
             self.over = true;
             match err.downcast::<Fault>() {
                 Ok(fault) => fault,
-                Err(err) => Fault::new(Kind::CannotWrite, format!("{err:#}")),
+                Err(err) => Fault::cannot_write(format!("{err:#}")),
             }
         })
     }

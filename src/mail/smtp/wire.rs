@@ -5,7 +5,7 @@
 //! clear connection, and octets that it had already received are an error.
 
 use crate::dialogue::{Broken, Dialogue, Reply};
-use crate::fault::{Cause, Fault, Kind};
+use crate::fault::{Cause, Fault};
 use crate::net::{self, Stream};
 use crate::output::escape;
 use crate::secret::{Mask, Secret};
@@ -44,13 +44,10 @@ impl<'a> Wire<'a> {
     pub fn start_tls(self, connector: &net::Connector, wait: Duration) -> anyhow::Result<Wire<'a>> {
         let unread = self.dialogue.unread();
         if unread > 0 {
-            return Err(Fault::new(
-                Kind::Refused,
-                format!(
-                    "`{}` sent {unread} bytes before TLS after it agreed to STARTTLS",
-                    self.host
-                ),
-            )
+            return Err(Fault::refused(format!(
+                "`{}` sent {unread} bytes before TLS after it agreed to STARTTLS",
+                self.host
+            ))
             .hint("somebody may tamper with the connection; nothing was sent")
             .into());
         }

@@ -81,9 +81,7 @@ pub fn after_attempt(
                             .refused
                             .iter()
                             .find(|r| r.may_pass())
-                            .map_or_else(String::new, |r| {
-                                format!("{}: {}", r.address, r.server_said)
-                            }),
+                            .map_or_else(String::new, ToString::to_string),
                         false => why,
                     };
                 }
@@ -146,7 +144,7 @@ pub fn after_attempt(
 fn sort_out(entry: &mut OutboxEntry, refused: &[RefusedRecipient], report_to: ReportTo) {
     for one in refused {
         if one.may_pass() {
-            entry.reason = format!("{}: {}", one.address, one.server_said);
+            entry.reason = one.to_string();
             entry.envelope.to.push(one.address.clone());
         } else if report_to == ReportTo::Queue {
             entry.refused.push(one.clone());

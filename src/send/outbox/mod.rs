@@ -123,10 +123,9 @@ pub fn claim(store: &Store, id: i64, now: i64) -> Result<Option<Claim<'_>>> {
         Hold::Gone if store.outbox_entry(id)?.is_none() => return Ok(None),
         Hold::Gone => {
             let place = store.outbox_bodies().place(&entry.file);
-            return Err(Fault::new(
-                Kind::CannotWrite,
-                format!("message {id} is lost: `{place}` does not exist"),
-            )
+            return Err(Fault::cannot_write(format!(
+                "message {id} is lost: `{place}` does not exist"
+            ))
             .hint(format!(
                 "if it cannot be restored: queuemail outbox drop {id}"
             ))
@@ -174,15 +173,12 @@ impl<'a> Claim<'a> {
         let bodies = self.store.outbox_bodies();
         let octets = bodies.octets(&self.entry.file, self.entry.size + 1)?;
         if octets.len() as u64 != self.entry.size {
-            return Err(Fault::new(
-                Kind::CannotWrite,
-                format!(
-                    "message {} of the outbox has {} bytes instead of {}",
-                    self.entry.id,
-                    octets.len(),
-                    self.entry.size
-                ),
-            )
+            return Err(Fault::cannot_write(format!(
+                "message {} of the outbox has {} bytes instead of {}",
+                self.entry.id,
+                octets.len(),
+                self.entry.size
+            ))
             .hint(format!(
                 "nothing was sent; see `{}`",
                 bodies.place(&self.entry.file)

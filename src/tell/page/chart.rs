@@ -13,25 +13,25 @@ const HEIGHT: u64 = 100;
 
 /// The charts, and the table.
 pub fn charts(days: &[Day]) -> Html {
-    let mut html = Html::new();
-    html.raw("<section aria-labelledby=\"days\"><h2 id=\"days\">");
     if days.is_empty() {
-        html.raw("Messages of each day</h2>")
-            .raw("<p class=\"card\">No history is kept (<code>keep_history: 0d</code>), so that the messages of each day are not known.</p></section>\n");
-        return html;
+        return Html::of(
+            "<section aria-labelledby=\"days\"><h2 id=\"days\">Messages of each day</h2><p class=\"card\">No history is kept (<code>keep_history: 0d</code>), so that the messages of each day are not known.</p></section>\n",
+            &[],
+        );
     }
     let title = match days.len() {
         1 => "Messages today".to_owned(),
         n => format!("Messages of the last {n} days"),
     };
-    html.text(&title)
-        .raw("</h2><div class=\"charts\">")
-        .add(&chart("Fetched", days, |day| day.counts.fetched))
-        .add(&chart("Sent", days, |day| day.counts.sent))
-        .raw("</div>")
-        .add(&table(days))
-        .raw("</section>\n");
-    html
+    Html::of(
+        "<section aria-labelledby=\"days\"><h2 id=\"days\">{}</h2><div class=\"charts\">{}{}</div>{}</section>\n",
+        &[
+            &title,
+            &chart("Fetched", days, |day| day.counts.fetched),
+            &chart("Sent", days, |day| day.counts.sent),
+            &table(days),
+        ],
+    )
 }
 
 fn chart(name: &str, days: &[Day], of: fn(&Day) -> u64) -> Html {
@@ -47,71 +47,65 @@ fn chart(name: &str, days: &[Day], of: fn(&Day) -> u64) -> Html {
         thousands(all),
         days.len()
     );
-    let width = days.len() * ROOM;
-    let mut html = Html::new();
-    html.put("<figure class=\"card\"><figcaption><h3>", name, "</h3>")
-        .put("<span class=\"soft\">", &peak, "</span></figcaption>")
-        .put(
-            "<svg class=\"bars\" role=\"img\" preserveAspectRatio=\"none\" viewBox=\"0 0 ",
-            &width.to_string(),
-            " 100\"",
-        )
-        .put(" aria-label=\"", &about, "\">");
     let scale = most.map_or(1, of);
-    for (n, day) in days.iter().enumerate() {
+    let bar = |(n, day): (usize, &Day)| {
         let count = of(day);
         let height = match count {
             0 => 0,
             // One message among many is to be seen, too.
             _ => (u128::from(count) * u128::from(HEIGHT) / u128::from(scale)).max(2) as u64,
         };
-        let is_now = n + 1 == days.len();
-        html.raw(if is_now {
-            "<rect class=\"now\""
-        } else {
-            "<rect"
-        })
-        .put(" x=\"", &(n * ROOM).to_string(), "\"")
-        .put(" y=\"", &(HEIGHT - height).to_string(), "\"")
-        .put(" width=\"", &BAR.to_string(), "\"")
-        .put(" height=\"", &height.to_string(), "\">")
-        .put(
-            "<title>",
-            &format!("{}: {}", long(day.date), thousands(count)),
-            "</title></rect>",
-        );
-    }
-    html.raw("</svg><div class=\"days soft\" aria-hidden=\"true\">");
-    if let [first, .., _] = days {
-        html.put("<span>", &short(first.date), "</span>");
-    }
-    if days.len() > 14 {
-        html.put("<span>", &short(days[days.len() / 2].date), "</span>");
-    }
-    html.raw("<span>today</span></div></figure>");
-    html
+        let class = match n + 1 == days.len() {
+            true => Html::of(" class=\"now\"", &[]),
+            false => Html::new(),
+        };
+        Html::of(
+            r#"<rect{} x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>"#,
+            &[
+                &class,
+                &(n * ROOM).to_string(),
+                &(HEIGHT - height).to_string(),
+                &BAR.to_string(),
+                &height.to_string(),
+                &format!("{}: {}", long(day.date), thousands(count)),
+            ],
+        )
+    };
+    let under = |day: &Day| Html::of("<span>{}</span>", &[&short(day.date)]);
+    let first = days.first().filter(|_| days.len() > 1).map(under);
+    let middle = days
+        .get(days.len() / 2)
+        .filter(|_| days.len() > 14)
+        .map(under);
+    Html::of(
+        include_str!("chart.html").trim_end(),
+        &[
+            &name,
+            &peak,
+            &(days.len() * ROOM).to_string(),
+            &about,
+            &days.iter().enumerate().map(bar).collect::<Html>(),
+            &first.into_iter().chain(middle).collect::<Html>(),
+        ],
+    )
 }
 
 /// The newest first.
 fn table(days: &[Day]) -> Html {
-    let mut html = Html::new();
-    html.raw("<details><summary>The numbers of each day</summary><div class=\"card rows\"><table>")
-        .raw("<thead><tr><th scope=\"col\">Day</th><th scope=\"col\" class=\"n\">Fetched</th>")
-        .raw("<th scope=\"col\" class=\"n\">Sent</th><th scope=\"col\" class=\"n\">Not sent</th></tr></thead><tbody>");
-    for day in days.iter().rev() {
-        html.put(
-            "<tr><th scope=\"row\"><time datetime=\"",
-            &day.date.to_string(),
-            "\">",
+    let number = |count: u64| Html::of("<td class=\"n\">{}</td>", &[&thousands(count)]);
+    let row = |day: &Day| {
+        let counts = [day.counts.fetched, day.counts.sent, day.counts.unsent];
+        Html::of(
+            r#"<tr><th scope="row"><time datetime="{}">{}</time></th>{}</tr>"#,
+            &[
+                &day.date.to_string(),
+                &long(day.date),
+                &counts.into_iter().map(number).collect::<Html>(),
+            ],
         )
-        .put("", &long(day.date), "</time></th>");
-        for count in [day.counts.fetched, day.counts.sent, day.counts.unsent] {
-            html.put("<td class=\"n\">", &thousands(count), "</td>");
-        }
-        html.raw("</tr>");
-    }
-    html.raw("</tbody></table></div></details>");
-    html
+    };
+    let rows: Html = days.iter().rev().map(row).collect();
+    Html::of(include_str!("days.html").trim_end(), &[&rows])
 }
 
 fn short(day: Date) -> String {

@@ -21,10 +21,11 @@ use crate::model::TokenStore;
 use crate::secret::Secret;
 use crate::state::{KeptToken, SignInLock, Store, TokenKey, TokenRow, Trace};
 use crate::vault::Vault;
+use crate::workers::locked;
 use anyhow::Result;
 use record::Record;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long `forget` waits for those who are getting a token.
@@ -33,19 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What was read of a shared state is read again after this time.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// When a token was obtained, and until when an access token is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+/// A token, when it was obtained, and until when an access token is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Empty while only the times are known.
+    pub secret: Secret,
     pub obtained_at: SystemTime,
     /// Of an access token.
     pub expires_at: Option<SystemTime>,
-}
-
-/// A token and its times.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    pub secret: Secret,
-    pub times: Times,
 }
 
 /// What `forget` did.
@@ -96,37 +92,32 @@ impl<'a> Tokens<'a> {
     ///
     /// # Errors
     /// `TryLater` or `Config` where the store cannot be read.
-    pub fn get(&self, key: &TokenKey, good: impl Fn(Times) -> bool) -> Result<Option<Token>> {
-        let held = self.held().get(key).cloned();
-        if let Some(token) = held.filter(|token| good(token.times)) {
+    pub fn get(&self, key: &TokenKey, good: impl Fn(&Token) -> bool) -> Result<Option<Token>> {
+        let held = locked(&self.held).get(key).cloned();
+        if let Some(token) = held.filter(&good) {
             return Ok(Some(token));
         }
-        let read = self.read().get(key).cloned();
-        let read = read.filter(|(at, token)| at.elapsed() < REMEMBERED && good(token.times));
+        let read = locked(&self.read).get(key).cloned();
+        let read = read.filter(|(at, token)| at.elapsed() < REMEMBERED && good(token));
         if let Some((_, token)) = read {
             return Ok(Some(token));
         }
         let Some(row) = self.store.token(key)? else {
             return Ok(None);
         };
-        let times = Times {
-            obtained_at: row.obtained_at,
-            expires_at: row.expires_at,
-        };
-        if !good(times) {
+        let is_outside = row.secret.is_none();
+        let token = of_row(row);
+        if !good(&token) {
             return Ok(None);
         }
-        match row.secret {
-            Some(secret) => {
-                let token = Token { secret, times };
-                if self.store.is_shared() && !key.is_refresh() {
-                    let read = (Instant::now(), token.clone());
-                    self.read().insert(key.clone(), read);
-                }
-                Ok(Some(token))
-            }
-            None => Ok(self.outside(key)?.filter(|token| good(token.times))),
+        if is_outside {
+            return Ok(self.outside(key)?.filter(good));
         }
+        if self.store.is_shared() && !key.is_refresh() {
+            let read = (Instant::now(), token.clone());
+            locked(&self.read).insert(key.clone(), read);
+        }
+        Ok(Some(token))
     }
 
     /// The newest refresh token of this subject.
@@ -153,10 +144,8 @@ impl<'a> Tokens<'a> {
     pub fn save(&self, key: &TokenKey, access: &Token, refresh: Option<&Secret>) -> Result<()> {
         let refresh = refresh.map(|secret| Token {
             secret: secret.clone(),
-            times: Times {
-                expires_at: None,
-                ..access.times
-            },
+            expires_at: None,
+            ..*access
         });
         let mut tokens = Vec::new();
         tokens.extend(refresh.map(|token| (key.of_refresh(), token)));
@@ -171,16 +160,14 @@ impl<'a> Tokens<'a> {
     pub fn renew(&self, key: &TokenKey, refresh: &Secret) -> Result<()> {
         let token = Token {
             secret: refresh.clone(),
-            times: Times {
-                obtained_at: SystemTime::now(),
-                expires_at: None,
-            },
+            obtained_at: SystemTime::now(),
+            expires_at: None,
         };
         self.save_all(&[(key.of_refresh(), token)], None)
     }
 
     fn save_all(&self, tokens: &[(TokenKey, Token)], signed_in: Option<&TokenKey>) -> Result<()> {
-        self.held().extend(tokens.iter().cloned());
+        locked(&self.held).extend(tokens.iter().cloned());
         match self.wanted {
             // They stay in this process.
             None if !self.store.keeps_secrets() => self.store.save_tokens(&[], signed_in)?,
@@ -191,7 +178,7 @@ impl<'a> Tokens<'a> {
                     .collect();
                 self.store.save_tokens(&rows, signed_in)?;
                 for (key, _) in tokens {
-                    self.held().remove(key);
+                    locked(&self.held).remove(key);
                     self.erase_others(key, None)?;
                 }
             }
@@ -204,7 +191,7 @@ impl<'a> Tokens<'a> {
                         true => put().or_else(|_| put())?,
                         false => put()?,
                     }
-                    self.held().remove(key);
+                    locked(&self.held).remove(key);
                 }
             }
         }
@@ -225,7 +212,7 @@ impl<'a> Tokens<'a> {
 
     /// True if the subject's newest refresh token is nowhere but in this process.
     pub fn holds_refresh_token(&self, key: &TokenKey) -> bool {
-        self.held().contains_key(&key.of_refresh())
+        locked(&self.held).contains_key(&key.of_refresh())
     }
 
     /// Every token on record, in the order of their keys, and in which store it is.
@@ -283,7 +270,7 @@ impl<'a> Tokens<'a> {
     /// the database where there is nothing to do.
     pub fn settle(&self) -> Result<()> {
         let is_recent = |at: &Instant| at.elapsed() < REMEMBERED;
-        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settled = locked(&self.settled);
         if settled.as_ref().is_some_and(is_recent) {
             return Ok(());
         }
@@ -373,18 +360,11 @@ impl<'a> Tokens<'a> {
     /// The newest token of this key, wherever it is: after a crash, or where a store could not
     /// be written, there may be an older one on record.
     fn newest(&self, key: &TokenKey) -> Result<Option<Token>> {
-        if let Some(held) = self.held().get(key) {
+        if let Some(held) = locked(&self.held).get(key) {
             return Ok(Some(held.clone()));
         }
-        let here = self.store.token(key)?.and_then(|row| {
-            Some(Token {
-                secret: row.secret?,
-                times: Times {
-                    obtained_at: row.obtained_at,
-                    expires_at: row.expires_at,
-                },
-            })
-        });
+        let here = self.store.token(key)?.filter(|row| row.secret.is_some());
+        let here = here.map(of_row);
         let there = match (self.outside(key), &here) {
             (Err(_), Some(_)) => None,
             (there, _) => there?,
@@ -392,7 +372,7 @@ impl<'a> Tokens<'a> {
         Ok(here
             .into_iter()
             .chain(there)
-            .max_by_key(|token| token.times.obtained_at))
+            .max_by_key(|token| token.obtained_at))
     }
 
     /// The newest token of this key that a store outside has.
@@ -445,8 +425,7 @@ impl<'a> Tokens<'a> {
         }
         let row = TokenRow {
             secret: None,
-            obtained_at: token.times.obtained_at,
-            expires_at: token.times.expires_at,
+            ..row_with(token)
         };
         self.store.save_tokens(&[(key.clone(), row)], signed_in)?;
         self.erase_others(key, Some(&trace))
@@ -494,14 +473,6 @@ impl<'a> Tokens<'a> {
             false => first,
         }
     }
-
-    fn read(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, (Instant, Token)>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<TokenKey, Token>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn wait_for_lock(store: &Store, key: &TokenKey, deadline: Instant) -> Result<SignInLock> {
@@ -527,8 +498,16 @@ fn kind(key: &TokenKey) -> &'static str {
 fn row_with(token: &Token) -> TokenRow {
     TokenRow {
         secret: Some(token.secret.clone()),
-        obtained_at: token.times.obtained_at,
-        expires_at: token.times.expires_at,
+        obtained_at: token.obtained_at,
+        expires_at: token.expires_at,
+    }
+}
+
+fn of_row(row: TokenRow) -> Token {
+    Token {
+        secret: row.secret.unwrap_or_else(|| Secret::new("")),
+        obtained_at: row.obtained_at,
+        expires_at: row.expires_at,
     }
 }
 

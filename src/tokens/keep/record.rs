@@ -1,6 +1,6 @@
 //! A token as a store outside keeps it: one line of JSON that says for itself what it is.
 
-use super::{Times, Token, kind};
+use super::{Token, kind};
 use crate::secret::Secret;
 use crate::state::TokenKey;
 use serde::{Deserialize, Serialize};
@@ -28,8 +28,8 @@ impl Record<'_> {
             client_id: key.client_id.as_str().into(),
             account: key.account.as_str().into(),
             scope: key.scope.as_str().into(),
-            obtained_at: millis(token.times.obtained_at),
-            expires_at: token.times.expires_at.map(millis),
+            obtained_at: millis(token.obtained_at),
+            expires_at: token.expires_at.map(millis),
             token: token.secret.expose().into(),
         };
         // A struct of texts and numbers is always JSON.
@@ -48,10 +48,8 @@ impl Record<'_> {
             && !record.token.is_empty();
         is_right.then(|| Token {
             secret: Secret::new(record.token),
-            times: Times {
-                obtained_at: time(record.obtained_at),
-                expires_at: record.expires_at.map(time),
-            },
+            obtained_at: time(record.obtained_at),
+            expires_at: record.expires_at.map(time),
         })
     }
 }
@@ -81,10 +79,8 @@ mod tests {
         };
         let token = Token {
             secret: Secret::new("t\"o\\ken"),
-            times: Times {
-                obtained_at: time(1_800_000_000_123),
-                expires_at: Some(time(1_800_003_600_123)),
-            },
+            obtained_at: time(1_800_000_000_123),
+            expires_at: Some(time(1_800_003_600_123)),
         };
         let line = Record::write(&key, &token);
         assert!(!line.expose().contains('\n'));

@@ -1,13 +1,14 @@
 //! `state import`: what another program has fetched is not delivered again, and nothing else is
 //! missed.
 
-use super::{Desk, SUPPORT, Via, assert_same, both, message};
+use super::{Desk, SUPPORT, Via, assert_same, both, desk_that_waits, message};
 use crate::killed;
 use crate::memory::peak;
+use crate::patience::until;
 use crate::world::{Ran, Run};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const MAILDIR: &str = "deliver: maildir:mail";
 const MAIL: &str = ".config/queuemail/mail";
@@ -464,18 +465,17 @@ fn a_restored_mailbox_is_fetched_before_anything_is_imported() {
 
 #[test]
 fn a_mailbox_that_is_being_fetched_is_not_imported_into() {
-    let desk = Desk::new(Via::Imap, "deliver: 'command:/bin/sh -c \"sleep 3\"'");
+    let (desk, closed) = desk_that_waits();
     desk.put(0..1);
     let file = desk.oldmail(1..=1);
     let mut busy = desk.fetch(&[]).command().spawn().unwrap();
-    let began = Instant::now();
-    while desk.m365.log().iter().all(|line| !line.contains("FETCH")) {
-        assert!(began.elapsed().as_secs() < 20, "the run fetches");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("the run fetches", || {
+        desk.m365.log().iter().any(|line| line.contains("FETCH"))
+    });
     desk.import("getmail", &file)
         .fails(75)
         .mentions("is being fetched by another queuemail");
+    std::fs::remove_file(closed).unwrap();
     assert!(busy.wait().unwrap().success());
 }
 

@@ -254,7 +254,7 @@ fn a_notifier_that_hangs_is_not_waited_for() {
         let began = Instant::now();
         let ran = desk.fetch(&[]).fails(77);
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(40), "{took:?}\n{ran}");
+        assert!(took < Duration::from_secs(100), "{took:?}\n{ran}");
         ran.mentions("warning: cannot notify by `notify.");
     };
     std::thread::scope(|scope| {
@@ -296,7 +296,6 @@ fn a_run_that_is_well_and_no_other_says_so() {
     desk.fetch(&[SUPPORT]).fails(75);
     assert_eq!(receiver.posts().len(), 1);
     receiver.behaves(|_| Reply::new("404 Not Found", "", ""));
-    std::thread::sleep(Duration::from_millis(10));
     let ran: Ran = desk.fetch(&[]).succeeds();
     ran.mentions("warning: cannot notify by `notify.heartbeat`: ")
         .hides("cAnArY");

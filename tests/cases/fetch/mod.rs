@@ -32,10 +32,15 @@ pub enum Via {
     Graph,
 }
 
-/// The same test by each way.
-pub fn both(test: impl Fn(Via)) {
-    test(Via::Imap);
-    test(Via::Graph);
+/// The same test by each way, at the same time: most of it is waiting.
+pub fn both(test: impl Fn(Via) + Sync) {
+    std::thread::scope(|scope| {
+        let by_graph = scope.spawn(|| test(Via::Graph));
+        test(Via::Imap);
+        by_graph
+            .join()
+            .unwrap_or_else(|e| std::panic::resume_unwind(e));
+    });
 }
 
 /// A stand-in with one app and mailbox `support@…`, and a home whose queue `support` reads it.
@@ -151,6 +156,23 @@ queues:
             .collect::<Vec<_>>()
             .sorted()
     }
+}
+
+/// As if the waits that servers asked for were over.
+fn waits_end(desk: &Desk) {
+    let now = "UPDATE wait SET until = 1";
+    desk.state().execute(now, []).unwrap();
+}
+
+/// A desk whose mail goes to a command that is not over while the file at this path is there.
+fn desk_that_waits() -> (Desk, PathBuf) {
+    let script = "while [ -e closed ]; do sleep 0.02; done";
+    let desk = Desk::new(
+        Via::Imap,
+        &format!("deliver: 'command:/bin/sh -c \"{script}\"'"),
+    );
+    let closed = desk.world.write("closed", "");
+    (desk, closed)
 }
 
 pub trait Sorted {

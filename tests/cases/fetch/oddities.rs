@@ -3,7 +3,6 @@
 use super::{Desk, SUPPORT, Via, assert_same};
 use crate::standin::{ImapFault, UidFault};
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
 const MAILDIR: &str = "deliver: maildir:mail";
 const MAIL: &str = ".config/queuemail/mail";
@@ -175,16 +174,16 @@ fn a_wait_that_the_server_asks_for_holds_for_the_next_run() {
     desk.m365.faults().imap_next(
         1,
         ImapFault::Throttled {
-            milliseconds: 2_500,
+            milliseconds: 600_000,
             bye: true,
         },
     );
-    desk.fetch(&[]).fails(75).mentions("2500 milliseconds");
+    desk.fetch(&[]).fails(75).mentions("600000 milliseconds");
     let before = desk.m365.log().len();
     desk.fetch(&[]).succeeds().says_nothing();
     desk.fetch(&["support"]).fails(75).mentions("waits until");
     assert_eq!(desk.m365.log().len(), before, "nobody was asked anything");
-    std::thread::sleep(Duration::from_millis(2_600));
+    super::waits_end(&desk);
     desk.fetch(&[]).succeeds().says_nothing();
     assert_same(&sent, &desk.maildir(MAIL), "after the wait");
 }

@@ -120,11 +120,12 @@ fn what_is_no_lock_file_is_not_waited_for() {
             "device" => symlink("/dev/zero", &lock).unwrap(),
             _ => symlink("nowhere", &lock).unwrap(),
         }
+        // A lock is waited for for a minute.
         let began = Instant::now();
         desk.fetch(&[])
             .fails(73)
             .mentions("exists, but is not a lock file");
-        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        assert!(began.elapsed() < Duration::from_secs(50), "{what}");
         assert!(lock.symlink_metadata().is_ok(), "it is not ours to remove");
     }
 }

@@ -13,6 +13,7 @@ mod sharing;
 mod takeover;
 
 use super::fetch::{Desk, SUPPORT, Via};
+use crate::patience::until;
 use crate::servers::postgres::Postgres;
 use crate::servers::proxy::Line;
 use crate::servers::{self, free_port};
@@ -21,11 +22,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// A lease holds so long, in seconds, in these tests.
-pub const LEASE: u64 = 3;
+/// A lease holds so long, in seconds: longer than a slow machine may do nothing.
+pub const LONG: u64 = 60;
+/// The same where a test waits for its end. Who holds such a lease may find itself too slow.
+pub const SHORT: u64 = 6;
 
 const ROLE: &str = "hosts";
 const PASSWORD: &str = "known-to-both";
@@ -72,6 +74,19 @@ impl State {
             Server::Shared(server) => server,
             Server::Own(server) => server,
         }
+    }
+
+    /// Waits for the end of all leases, of a host that cannot renew them, and until a transaction that it
+    /// cannot end keeps nobody from a claim. What was on its way may have come a little later.
+    pub fn wait_for_leases(&self) {
+        let held = format!(
+            "SELECT (SELECT count(*) FROM lease WHERE until > clock_timestamp())
+                  + (SELECT count(*) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name LIKE 'queuemail/%'
+                       AND state <> 'idle'
+                       AND xact_start > clock_timestamp() - interval '{SHORT} s')"
+        );
+        until("all leases are over", || self.sql(&held) == "0");
     }
 
     /// What psql prints of this.
@@ -141,7 +156,7 @@ impl Fleet {
         let state = |port: u16| {
             let url = database.url(port);
             // Each run fetches, however soon it comes after the last one.
-            format!("state:\n  postgres: {url}\n  lease: {LEASE}s\n  every: 0s\n")
+            format!("state:\n  postgres: {url}\n  lease: {LONG}s\n  every: 0s\n")
         };
         let other = World::with_config(&format!("{config}{}", state(port)));
         desk.world.write_config(config + &state(line.port));
@@ -152,6 +167,15 @@ impl Fleet {
             line,
             shared,
         }
+    }
+
+    /// From its next run on, the leases that host A takes hold so long, in seconds.
+    pub fn lease_of_a(&self, seconds: u64) {
+        let world = self.world(At::A);
+        let config = world.config();
+        let (before, rest) = config.split_once("  lease: ").unwrap();
+        let (_, rest) = rest.split_once('\n').unwrap();
+        world.write_config(format!("{before}  lease: {seconds}s\n{rest}"));
     }
 
     pub fn world(&self, at: At) -> &World {
@@ -190,33 +214,13 @@ impl Fleet {
 
     /// Waits until the line is frozen, or a run is over that it would freeze.
     pub fn wait_frozen(&self, running: &mut Running, story: &str) {
-        let end = Instant::now() + Duration::from_secs(60);
-        while !self.line.is_frozen() && !running.is_over() {
-            assert!(Instant::now() < end, "{story}: it neither ends nor speaks");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let what = format!("{story}: it ends, or speaks");
+        until(&what, || self.line.is_frozen() || running.is_over());
     }
 
     /// A path in the folder that both have.
     pub fn shared(&self, below: &str) -> PathBuf {
         self.shared.path().join(below)
-    }
-
-    /// Waits for the end of all leases, of a host that cannot renew them, and until a transaction that it
-    /// cannot end keeps nobody from a claim. What was on its way may have come a little later.
-    pub fn wait_for_leases(&self) {
-        let held = format!(
-            "SELECT (SELECT count(*) FROM lease WHERE until > clock_timestamp())
-                  + (SELECT count(*) FROM pg_stat_activity
-                     WHERE datname = current_database() AND application_name LIKE 'queuemail/%'
-                       AND state <> 'idle'
-                       AND xact_start > clock_timestamp() - interval '{LEASE} s')"
-        );
-        let end = Instant::now() + Duration::from_secs(LEASE + 30);
-        while self.database.sql(&held) != "0" {
-            assert!(Instant::now() < end, "a lease does not end");
-            std::thread::sleep(Duration::from_millis(100));
-        }
     }
 
     /// Nobody has renewed its leases for as long as they hold.
@@ -225,6 +229,13 @@ impl Fleet {
             "UPDATE lease SET until = clock_timestamp() - interval '1 s'
              WHERE until > clock_timestamp()",
         );
+    }
+
+    /// Nobody renews the leases, which hold for so many seconds from now on.
+    pub fn leases_hold(&self, seconds: u64) {
+        self.database.sql(&format!(
+            "UPDATE lease SET until = clock_timestamp() + interval '{seconds} s'"
+        ));
     }
 
     /// As much time passes as a hand-over may take, for those that were begun.

@@ -3,13 +3,14 @@
 use super::sharing::{Crowd, Manner, address};
 use super::{At, Fleet, PASSWORD, ROLE, State};
 use crate::cases::fetch::Via;
+use crate::patience::until;
+use crate::servers::closed_port;
 use crate::servers::pgbouncer::PgBouncer;
 use crate::servers::postgres::ADMIN;
 use crate::world::Ran;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 /// As if another host had been at work, with another program and configuration.
 fn another_works(crowd: &Crowd) {
@@ -93,7 +94,7 @@ fn a_configuration_that_differs_is_told() {
     let crowd = Crowd::new(&Manner {
         mailboxes: 2,
         hosts: 2,
-        state: "lease: 3s\n  every: 0s",
+        state: "lease: 60s\n  every: 0s",
         ..Manner::default()
     });
     let alike = |told: &Value| told["hosts"][0]["same_configuration"].clone();
@@ -107,7 +108,7 @@ fn a_configuration_that_differs_is_told() {
     };
     let run = crowd.run(0, &["fetch"]);
     run.succeeds();
-    assert_eq!(change("lease: 3s", "lease: 4s"), "1");
+    assert_eq!(change("lease: 60s", "lease: 70s"), "1");
     assert_eq!(change("secret: s3cret", "secret: 0ther"), "1");
     assert_eq!(change("priority: 100", "priority: 5"), "2");
     // One host has one configuration: the last.
@@ -186,7 +187,7 @@ fn check(crowd: &Crowd) -> crate::world::Run {
 fn check_says_in_one_line_each_what_is_good() {
     let crowd = Crowd::new(&Manner {
         mailboxes: 1,
-        state: "lease: 3s\n  key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        state: "lease: 60s\n  key: AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         ..Manner::default()
     });
     let ran = check(&crowd).succeeds();
@@ -247,11 +248,8 @@ fn check_says_what_is_wrong_with_the_database() {
         "warned",
         "ALTER SYSTEM",
     );
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let away = check(&crowd).env("QUEUEMAIL_STATE", crowd.database.url(nobody.port()));
+    let nobody = crowd.database.url(closed_port());
+    let away = check(&crowd).env("QUEUEMAIL_STATE", nobody);
     assert_step(&away.fails(75), "database", "failed", "cannot connect");
 }
 
@@ -267,11 +265,7 @@ fn check_tells_standbys_that_nobody_waits_for() {
     let server = crowd.database.server();
     let _standby = server.standby();
     let connected = || server.psql("postgres", "SELECT count(*) FROM pg_stat_replication");
-    let end = Instant::now() + Duration::from_secs(20);
-    while connected() != "1" {
-        assert!(Instant::now() < end, "the standby does not connect");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    until("the standby connects", || connected() == "1");
     let ran = check(&crowd).succeeds();
     assert_step(&ran, "standbys", "untested", "1 standby, none synchronous");
     assert_step(&ran, "standbys", "untested", "synchronous_standby_names");
@@ -280,7 +274,10 @@ fn check_tells_standbys_that_nobody_waits_for() {
         "ALTER SYSTEM SET synchronous_standby_names = '*'",
     );
     server.psql("postgres", "SELECT pg_reload_conf()");
-    std::thread::sleep(Duration::from_millis(300));
+    let named = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+    until("the standby is synchronous", || {
+        server.psql("postgres", named) == "1"
+    });
     let ran = check(&crowd).succeeds();
     assert_step(&ran, "standbys", "passed", "1 standby, synchronous: *");
     let name = "ALTER ROLE hosts SET synchronous_commit = local";

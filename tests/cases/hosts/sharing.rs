@@ -2,6 +2,7 @@
 //! first, and no sooner again than the configuration says.
 
 use super::State;
+use crate::patience::{PATIENCE, until};
 use crate::servers::proxy::Far;
 use crate::standin::{App, Standin};
 use crate::world::{Ran, Run, World};
@@ -153,11 +154,7 @@ impl Crowd {
     }
 
     pub fn wait_for(&self, below: &str) {
-        let end = Instant::now() + Duration::from_secs(30);
-        while !self.shared(below).exists() {
-            assert!(Instant::now() < end, "{below} does not come");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until(below, || self.shared(below).exists());
     }
 }
 
@@ -179,12 +176,19 @@ fn set(mailboxes: &[String]) -> BTreeSet<String> {
     mailboxes.iter().cloned().collect()
 }
 
+/// None is delivered before all may be.
+const TOGETHER: &str = "cat >/dev/null
+while [ -d \"$1\" ] && [ ! -e \"$1/go\" ]; do sleep 0.05; done
+";
+
 #[test]
 fn three_hosts_at_once_fetch_each_mailbox_once() {
     let crowd = Crowd::new(&Manner {
         mailboxes: 36,
         hosts: 3,
-        take: "cat >/dev/null; sleep 0.3",
+        take: TOGETHER,
+        // None is due again however long it takes.
+        state: "lease: 600s\n  every: 600s",
         ..Manner::default()
     });
     let at_once = || -> Vec<Vec<String>> {
@@ -201,7 +205,17 @@ fn three_hosts_at_once_fetch_each_mailbox_once() {
         })
     };
     crowd.mail_comes();
-    let shares = at_once();
+    let shares = std::thread::scope(|scope| {
+        let shares = scope.spawn(at_once);
+        // No host is so late that the others have done all.
+        let holders = "SELECT count(DISTINCT holder) FROM lease
+                       WHERE name LIKE 'fetch %' AND until > clock_timestamp()";
+        until("all hosts are at work", || {
+            crowd.database.sql(holders) == "3" || shares.is_finished()
+        });
+        std::fs::write(crowd.shared("go"), "").unwrap();
+        shares.join().unwrap()
+    });
     let counts: Vec<usize> = shares.iter().map(Vec::len).collect();
     assert_eq!(counts.iter().sum::<usize>(), 36, "{counts:?}");
     assert_eq!(set(&shares.concat()), all(0..36), "{counts:?}");
@@ -213,7 +227,7 @@ fn three_hosts_at_once_fetch_each_mailbox_once() {
     assert_eq!(crowd.visits(), 36);
     // One that is named is.
     assert_eq!(crowd.fetch(1, &["q7"]), [address(7)]);
-    crowd.passes(31);
+    crowd.passes(601);
     let shares = at_once();
     assert_eq!(shares.concat().len(), 35, "{shares:?}");
     assert_eq!(
@@ -227,11 +241,11 @@ fn three_hosts_at_once_fetch_each_mailbox_once() {
 fn the_urgent_ones_come_first_and_then_the_longest_unvisited() {
     let crowd = Crowd::new(&Manner {
         urgent: &[4, 9],
+        state: "lease: 600s\n  every: 600s",
         ..Manner::default()
     });
     assert_eq!(crowd.fetch(0, &[]), Vec::<String>::new());
-    crowd.mail_comes();
-    let ages: Vec<usize> = (0..12).map(|n| 40 + 5 * ((n * 7) % 12)).collect();
+    let ages: Vec<usize> = (0..12).map(|n| 640 + 5 * ((n * 7) % 12)).collect();
     // In one transaction, which has one time.
     let aged = ages.iter().enumerate().map(|(number, age)| {
         format!(
@@ -239,11 +253,21 @@ fn the_urgent_ones_come_first_and_then_the_longest_unvisited() {
             address(number)
         )
     });
-    crowd.database.sql(&aged.collect::<String>());
+    let aged = aged.collect::<String>();
     let mut expected: Vec<usize> = (0..12).collect();
     expected.sort_by_key(|n| (![4, 9].contains(n), std::cmp::Reverse(ages[*n])));
     let expected: Vec<String> = expected.into_iter().map(address).collect();
-    assert_eq!(crowd.fetch(0, &["--jobs", "1"]), expected);
+    // Where a machine is so slow that what was claimed is given back, it has another turn.
+    let mut came = Vec::new();
+    for _ in 0..5 {
+        crowd.mail_comes();
+        crowd.database.sql(&aged);
+        came = crowd.fetch(0, &["--jobs", "1"]);
+        if came == expected {
+            break;
+        }
+    }
+    assert_eq!(came, expected);
     // What was skipped is meant of each mailbox.
     crowd.mail_comes();
     assert_eq!(crowd.fetch(0, &[]), Vec::<String>::new());
@@ -254,7 +278,7 @@ fn the_urgent_ones_come_first_and_then_the_longest_unvisited() {
 /// The first that is delivered hangs.
 const HANGS: &str = "cat >/dev/null
 if mkdir \"$1/first\" 2>/dev/null; then
-    while [ ! -e \"$1/go\" ]; do sleep 0.05; done
+    while [ -d \"$1\" ] && [ ! -e \"$1/go\" ]; do sleep 0.05; done
 fi
 ";
 
@@ -272,7 +296,7 @@ fn what_a_busy_host_cannot_begin_it_gives_back() {
     let busy = crowd.run(0, &["--json", "fetch", "--jobs", "1"]).starts();
     crowd.wait_for("first");
     let mut came_there = Vec::new();
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + PATIENCE;
     while came_there.len() < 11 && Instant::now() < end {
         came_there.extend(crowd.fetch(1, &[]));
         std::thread::sleep(Duration::from_millis(200));
@@ -289,7 +313,7 @@ fn the_share_of_a_host_that_is_killed_is_taken_over() {
     let crowd = Crowd::new(&Manner {
         hosts: 2,
         take: HANGS,
-        state: "lease: 6s\n  every: 0s",
+        state: "lease: 60s\n  every: 0s",
         ..Manner::default()
     });
     crowd.mail_comes();
@@ -301,7 +325,7 @@ fn the_share_of_a_host_that_is_killed_is_taken_over() {
     let before = crowd.fetch(1, &[]);
     assert!((1..12).contains(&before.len()), "{before:?}");
     // As soon as its leases are over; what it was handing over is waited for.
-    std::thread::sleep(Duration::from_secs(6));
+    crowd.passes(61);
     let after = crowd.fetch(1, &[]);
     assert_eq!(before.len() + after.len(), 11, "{before:?}, then {after:?}");
     assert_eq!(set(&[before, after].concat()).len(), 11);
@@ -316,20 +340,31 @@ fn a_long_run_visits_mailboxes_again_within_its_budget() {
         take: "cat >/dev/null; sleep 0.5",
         ..Manner::default()
     });
-    crowd.mail_comes();
-    let began = Instant::now();
-    let run = crowd.run(0, &["--json", "fetch", "--jobs", "1", "--budget", "5"]);
-    let running = run.starts();
-    std::thread::sleep(Duration::from_secs(1));
-    crowd.mail_comes();
-    let ran = running.ends();
-    assert_eq!(ran.code, 0, "{ran}");
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
-    for mailbox in came(&ran) {
-        *times.entry(mailbox).or_default() += 1;
+    // A slow machine needs longer for the first visits.
+    for budget in [5, 20, 80] {
+        times.clear();
+        crowd.mail_comes();
+        let began = Instant::now();
+        let within = budget.to_string();
+        let run = crowd.run(0, &["--json", "fetch", "--jobs", "1", "--budget", &within]);
+        let running = run.starts();
+        std::thread::sleep(Duration::from_secs(budget / 5));
+        crowd.mail_comes();
+        let ran = running.ends();
+        assert_eq!(ran.code, 0, "{ran}");
+        assert!(
+            began.elapsed() < Duration::from_secs(budget + 60),
+            "it ends"
+        );
+        for mailbox in came(&ran) {
+            *times.entry(mailbox).or_default() += 1;
+        }
+        if times.values().any(|n| *n == 2) {
+            break;
+        }
     }
     assert!(times.values().any(|n| *n == 2), "{times:?}");
-    assert!(began.elapsed() < Duration::from_secs(20), "it ends");
     let held = "SELECT count(*) FROM lease WHERE until > clock_timestamp()";
     assert_eq!(crowd.database.sql(held), "0", "nothing is held any more");
 }

@@ -4,6 +4,7 @@
 mod disk;
 
 use super::{Office, assert_same};
+use crate::campaign;
 use crate::mail::odd::{self, Random};
 use crate::servers::RealServers;
 use crate::servers::proxy::{self, Cut};
@@ -32,7 +33,7 @@ fn kill_9_at_random_moments_loses_and_repeats_nothing() {
         office.add_queue("kill", &mailbox, &["--after", after]);
         let mut count = 2000;
         office.servers.fill(&mailbox, "INBOX", messages(0..count));
-        let mut random = Random(std::process::id().into());
+        let mut random = Random(1 + campaign::seed() as u64);
         println!("{after}: random numbers from {}", random.0);
         let mut interrupted = 0;
         // A kill comes within so many milliseconds.
@@ -97,7 +98,7 @@ fn a_connection_that_breaks_anywhere_loses_and_repeats_nothing() {
     };
     servers.fill(mailbox, "INBOX", messages(0..300));
     let octets: usize = messages(0..300).map(|message| message.len()).sum();
-    let mut random = Random(std::process::id().into());
+    let mut random = Random(1 + campaign::seed() as u64);
     println!("random numbers from {}", random.0);
     for _ in 0..kills().div_ceil(3) {
         // In the handshake, at the sign-in, within a message: wherever it happens to be.

@@ -259,7 +259,7 @@ fn mutt_reads() {
         let mut command = office.command(program);
         command.arg("-F").arg(rc);
         let read = || -> Result<(), Error> {
-            let mut terminal = spawn_command(command, Some(60_000))?;
+            let mut terminal = spawn_command(command, Some(120_000))?;
             terminal.exp_string("recipe")?;
             terminal.send_line("")?;
             terminal.exp_string("Well done.")?;

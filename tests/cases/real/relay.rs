@@ -88,7 +88,7 @@ fn flush(home: &Home) {
 fn kept(home: &Home) -> Vec<serde_json::Value> {
     let mut command = command(home, SERVICE, "queuemail", &["outbox", "list", "--json"]);
     let ran = Ran::from(command.stdin(Stdio::null()).output().unwrap()).succeeds();
-    let object: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let object: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     object["outbox"].as_array().unwrap().clone()
 }
 
@@ -123,7 +123,7 @@ fn mail_of_every_user_goes_through_the_relay() {
     ] {
         let ran = call(&home, uid, args, mail).succeeds();
         assert_eq!(
-            (ran.out.as_str(), ran.err.as_str()),
+            (ran.stdout.as_str(), ran.stderr.as_str()),
             ("", ""),
             "{uid} {args:?}"
         );
@@ -179,23 +179,23 @@ fn mail_of_every_user_goes_through_the_relay() {
     // What the rules refuse, its caller is told.
     call(&home, WWW_DATA, &["-t", "-f", "boss@contoso.com"], MAIL)
         .fails(69)
-        .says("the relay at")
-        .says("server said: 550 5.7.1 no queue has the sender `boss@contoso.com`");
+        .mentions("the relay at")
+        .mentions("server said: 550 5.7.1 no queue has the sender `boss@contoso.com`");
     call(&home, WWW_DATA, &["-f", SUPPORT, "@example.com"], MAIL).fails(67);
     call(&home, WWW_DATA, &["-i"], MAIL)
         .fails(67)
-        .says("no recipient");
+        .mentions("no recipient");
     let nul = MAIL.replace("Grüße", "a\0b");
     call(&home, WWW_DATA, &["-t", "-i"], &nul)
         .fails(65)
-        .says("550 5.6.0 the message contains a NUL");
+        .mentions("550 5.6.0 the message contains a NUL");
     // And who speaks SMTP to sendmail speaks with the relay.
     let script = format!("EHLO me\r\nMAIL FROM:<{SUPPORT}>\r\nRCPT TO:<a@example.com>\r\nQUIT\r\n");
     let ran = call(&home, WWW_DATA, &["-bs"], &script).succeeds();
     assert!(
-        ran.out.contains("250 2.1.5 ") && ran.out.ends_with("221 2.0.0 bye\r\n"),
+        ran.stdout.contains("250 2.1.5 ") && ran.stdout.ends_with("221 2.0.0 bye\r\n"),
         "{}",
-        ran.out
+        ran.stdout
     );
     assert_eq!(relay.log(), "");
 }
@@ -210,7 +210,7 @@ fn without_a_relay_root_becomes_the_owner_and_others_are_told() {
         Ran::from(command.stdin(File::open(input).unwrap()).output().unwrap())
     };
     let ran = absent(0, &["-FCronDaemon", "-i", "-t"]).succeeds();
-    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));
     assert_eq!(home.standin.submitted().len(), 1);
     // Nothing of the state is root's.
     for file in fs::read_dir(home.path("state")).unwrap() {
@@ -220,22 +220,22 @@ fn without_a_relay_root_becomes_the_owner_and_others_are_told() {
     }
     absent(WWW_DATA, &["-t", "-i"])
         .fails(78)
-        .says("cannot read ")
-        .says("hint: to send the mail of every user of this machine: systemctl enable --now queuemail-relay.socket");
+        .mentions("cannot read ")
+        .mentions("hint: to send the mail of every user of this machine: systemctl enable --now queuemail-relay.socket");
     // Behind a link may be any user's file.
     fs::rename(home.path("config.yaml"), home.path("real.yaml")).unwrap();
     symlink("real.yaml", home.path("config.yaml")).unwrap();
     absent(0, &["-t", "-i"])
         .fails(78)
-        .says("it is not a regular file of another user");
+        .mentions("it is not a regular file of another user");
     // A service that has stopped: the socket is there, and nobody listens.
     let socket = home.path("relay.sock");
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     fs::set_permissions(&socket, fs::Permissions::from_mode(0o666)).unwrap();
     call(&home, WWW_DATA, &["-t"], MAIL)
         .fails(75)
-        .says("cannot reach the relay at")
-        .says("systemctl status queuemail-relay.socket");
+        .mentions("cannot reach the relay at")
+        .mentions("systemctl status queuemail-relay.socket");
     assert_eq!(home.standin.submitted().len(), 1);
 }
 

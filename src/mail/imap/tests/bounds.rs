@@ -48,7 +48,7 @@ fn endure(theirs: &[u8], endless: &[u8]) -> u64 {
         match at {
             0 => drop(mailbox.open("INBOX", true)),
             1 => drop(listed(&mut mailbox, &Query::default())),
-            2 => drop(mailbox.retrieve(&ids([5, 6, 7]), &mut sink)),
+            2 => drop(mailbox.retrieve(&ids([5, 6, 7]), Part::Whole, &mut sink)),
             3 => drop(mailbox.folders()),
             _ => drop(mailbox.settle(&ids([5, 6]), &AfterFetch::Move("Done".into()))),
         }

@@ -12,7 +12,7 @@ use super::connect::{greet, sign_in};
 use super::faults::Place;
 use super::wire::{Limits, Wire};
 use super::*;
-use crate::fault::kind_of;
+use crate::fault::{Kind, kind_of};
 use crate::mail::TokenExpired;
 use crate::net::{Socket, Stream};
 use crate::secret::Secret;

@@ -11,7 +11,7 @@ fn retrieve(
     let (mut mailbox, asked) = session(script);
     mailbox.wire.borrow_mut().limits.message = 50;
     let mut sink = Kept::default();
-    let result = mailbox.retrieve(&ids(uids), &mut sink);
+    let result = mailbox.retrieve(&ids(uids), Part::Whole, &mut sink);
     let asked = asked.lock().unwrap().clone();
     (sink, result, asked)
 }
@@ -199,7 +199,9 @@ fn long_sets_are_asked_for_ahead() {
     });
     let mut mailbox = sign_in(wire, place(), &Secret::new(TOKEN)).unwrap();
     let asked = ids((4_000_000_001..=LAST).step_by(2));
-    let missing = mailbox.retrieve(&asked, &mut Kept::default()).unwrap();
+    let missing = mailbox
+        .retrieve(&asked, Part::Whole, &mut Kept::default())
+        .unwrap();
     assert_eq!(missing.len(), asked.len());
 }
 
@@ -359,7 +361,9 @@ fn the_sinks_error_is_the_root_and_ends_the_session() {
         fail_at: Some(5),
         ..Kept::default()
     };
-    let err = mailbox.retrieve(&ids([5, 6]), &mut sink).unwrap_err();
+    let err = mailbox
+        .retrieve(&ids([5, 6]), Part::Whole, &mut sink)
+        .unwrap_err();
     assert_eq!(
         err.root_cause()
             .downcast_ref::<io::Error>()

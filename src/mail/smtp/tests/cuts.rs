@@ -141,7 +141,7 @@ fn what_a_reply_has_decided_is_never_unknown() {
             to: vec![A.into(), B.into()],
             ..Envelope::default()
         };
-        let receipt = smtp.submit(&envelope, MESSAGE).unwrap();
+        let receipt = smtp.submit(&envelope, MESSAGE, &mut || Ok(())).unwrap();
         drop(smtp);
         thread.join().unwrap();
         let refused: Vec<_> = receipt.refused.iter().map(|r| &r.address[..]).collect();
@@ -167,7 +167,7 @@ fn a_server_that_leaves_has_not_taken_what_followed() {
             to: vec![A.into()],
             ..Envelope::default()
         };
-        let result = smtp.submit(&envelope, MESSAGE);
+        let result = smtp.submit(&envelope, MESSAGE, &mut || Ok(()));
         drop(smtp);
         thread.join().unwrap();
         result

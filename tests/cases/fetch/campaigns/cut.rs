@@ -101,7 +101,7 @@ fn a_line_that_falls_silent() {
                 }
             }
             let story = format!("silent in message {n}, {via:?}");
-            let ran = desk.fetch(&["--timeout", "1"]).ends();
+            let ran = desk.fetch(&["--timeout", "2"]).ends();
             assert_eq!(ran.code, 75, "{story}\n{ran}");
             assert!(
                 ran.stderr.contains("did not answer in time")

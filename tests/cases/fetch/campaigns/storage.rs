@@ -5,7 +5,7 @@
 //! `cases::real::campaigns`.
 
 use super::kill::calls;
-use super::{Campaign, Desk, Via, both, eml, maildir, makes_good, mbox};
+use super::{Campaign, Desk, Via, both, campaign, eml, maildir, makes_good, mbox};
 
 const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EROFS", "EDQUOT"];
 
@@ -21,7 +21,7 @@ fn at_calls(via: Via, address: &str, delivered: impl Fn(&Desk) -> Vec<Vec<u8>>) 
         let writes = !line.starts_with("openat") || line.contains("O_CREAT");
         line.contains(&home) && writes
     });
-    let mut at = std::process::id() as usize;
+    let mut at = campaign::seed();
     for (call, n) in campaign.some_of(&places, 6) {
         let desk = Desk::new(via, address);
         let sent = desk.deliver(0..7);

@@ -7,16 +7,14 @@ use std::time::Duration;
 fn campaign(kind: Kind, sample: usize) {
     let mut campaign = Campaign::new(format!("database killed and started again, {kind:?}"));
     let places: Vec<u64> = (1..60).collect();
-    for n in campaign.some_of(&places, sample) {
+    campaign.together(&places, sample, |n| {
         let desks = Desks::alone(kind);
         let line = &desks.fleet.line;
         let story = format!("{kind:?}, the database ends at piece {n}");
         line.freeze_at(*n);
         let mut running = desks.fleet.fetch(At::A).starts();
         desks.fleet.wait_frozen(&mut running, &story);
-        if !running.is_over() {
-            campaign.fault();
-        }
+        let took_place = !running.is_over();
         let database = &desks.fleet.database;
         database.server().stop();
         line.thaw();
@@ -28,7 +26,8 @@ fn campaign(kind: Kind, sample: usize) {
         desks.fleet.leases_end();
         desks.taken_over(&story);
         desks.is_good(1, &story);
-    }
+        took_place
+    });
     campaign.end(sample / 2);
 }
 
