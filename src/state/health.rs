@@ -255,6 +255,7 @@ mod tests {
                 let failure = Failure {
                     reason: "no",
                     for_good,
+                    about: None,
                 };
                 store
                     .failed(lock, folder.id, folder.epoch, &3.into(), &failure, 8)

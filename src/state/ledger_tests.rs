@@ -642,6 +642,7 @@ fn what_failed_and_was_delivered_since_is_not_counted() {
             let failure = Failure {
                 reason: "a wall",
                 for_good,
+                about: None,
             };
             let failed = store.failed(&Lock::FREE, folder, 1, id, &failure, now);
             failed.unwrap();
