@@ -159,7 +159,7 @@ impl Voice {
     fn of(global: &cli::Global) -> Voice {
         Voice {
             json: global.json,
-            log: commands::log_format(global.log_format),
+            log: global.log_format,
             stamped: global.verbose >= 1,
         }
     }

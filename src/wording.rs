@@ -1,9 +1,41 @@
-//! Numbers and times as text; how wide a text is on a terminal, and how it is cut or broken there.
+//! Numbers, times and choices as text; how wide a text is on a terminal, and how it is cut or broken there.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::time::{SystemTime, UNIX_EPOCH};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Says the words of an enum, once for options and for whoever shows it. What the file has is
+/// read by the derived `Deserialize`, whose words are the same.
+macro_rules! words {
+    ($kind:ident { $($value:ident = $word:literal),* $(,)? }) => {
+        impl $kind {
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($kind::$value => $word),*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl clap::ValueEnum for $kind {
+            fn value_variants<'a>() -> &'a [$kind] {
+                &[$($kind::$value),*]
+            }
+
+            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+                Some(self.name().into())
+            }
+        }
+    };
+}
+
+pub(crate) use words;
 
 /// `1 message`, `2 messages`.
 pub fn messages(count: u64) -> String {

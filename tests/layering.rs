@@ -45,7 +45,19 @@ const TABLE: &[(&str, bool, &[&str])] = &[
             "relay",
         ],
     ),
-    ("cli", false, &["config::load", "model", "net", "shell"]),
+    (
+        "cli",
+        false,
+        // Of the others it reads what an option can be.
+        &[
+            "config::load",
+            "model",
+            "output::LogFormat",
+            "peers::Program",
+            "provision",
+            "shell",
+        ],
+    ),
     ("usage", false, &["cli", "fault"]),
     (
         "commands",
@@ -189,7 +201,8 @@ const LONGEST_FUNCTION: usize = 60;
 /// Functions that are longer. None may be added.
 const LONG_FUNCTIONS: usize = 11;
 
-/// These print nothing and know no command line: they get values, and tell an `Observer`. Of
+/// These print nothing and read no command line: they get values (those of `provision` have their
+/// options for clap), and tell an `Observer`. Of
 /// `output` they know how text is made safe.
 const ENGINES: &[&str] = &[
     "check",

@@ -1,5 +1,7 @@
 //! `fetch`.
 
+use crate::model::{AfterFetch, Day, Target};
+use crate::provision::value;
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
@@ -16,11 +18,11 @@ pub struct FetchArgs {
     #[arg(value_name = "QUEUE|ADDRESS")]
     pub names: Vec<String>,
     /// Deliver here instead of to the configured target
-    #[arg(long, value_name = "TARGET")]
-    pub deliver: Option<String>,
+    #[arg(long, value_name = "TARGET", value_parser = value::<Target>())]
+    pub deliver: Option<Target>,
     /// Do this on the server instead of the configured action
-    #[arg(long, value_name = "ACTION")]
-    pub after: Option<String>,
+    #[arg(long, value_name = "ACTION", value_parser = value::<AfterFetch>())]
+    pub after: Option<AfterFetch>,
     /// Fetch this many addresses at the same time
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=256))]
     pub jobs: usize,
@@ -29,8 +31,8 @@ pub struct FetchArgs {
     pub limit: Option<u32>,
     /// Fetch only messages received on or after this day (YYYY-MM-DD); a run without this option
     /// fetches the rest
-    #[arg(long, value_name = "DATE")]
-    pub since: Option<String>,
+    #[arg(long, value_name = "DATE", value_parser = value::<Day>())]
+    pub since: Option<Day>,
     /// Fetch nothing, and skip all messages that are there now; later runs deliver what arrives
     /// afterwards
     #[arg(long, conflicts_with_all = ["dry_run", "audit", "deliver", "after", "limit", "since"])]

@@ -1,10 +1,8 @@
 //! Commands that look and explain: `check`, `setup-script`, `explain`, `status`, `history`,
 //! `quarantine`.
 
-use super::server::{AuthArg, IncomingViaArg};
-use super::typed::value;
 use crate::model::{Authentication, Authority, IncomingVia, Moment, Name};
-use clap::builder::{EnumValueParser, TypedValueParser};
+use crate::provision::value;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -63,10 +61,10 @@ pub struct SetupScriptArgs {
     #[arg(long, value_name = "URL", requires = "create", value_parser = value::<Authority>())]
     pub address: Option<Authority>,
     /// The new server signs in as the app (oauth-service, the default) or as a person (oauth-user)
-    #[arg(long, value_name = "TYPE", requires = "create", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
+    #[arg(long, value_name = "TYPE", requires = "create")]
     pub auth: Option<Authentication>,
     /// The new server reads through imap (the default), graph or auto
-    #[arg(long, value_name = "WAY", requires = "create", value_parser = EnumValueParser::<IncomingViaArg>::new().map(IncomingVia::from))]
+    #[arg(long, value_name = "WAY", requires = "create")]
     pub via: Option<IncomingVia>,
     /// Register this certificate (PEM) instead of making a client secret
     #[arg(long, value_name = "PEM", requires = "create")]

@@ -1,4 +1,5 @@
-//! The command line: clap definitions and help texts, nothing else.
+//! The command line: clap definitions and help texts, nothing else. What is said of a server or a
+//! mailbox has its options in `provision`.
 //!
 //! Man pages are generated from here, and completions answer from here: the name of a value says
 //! what may stand there (`QUEUE`, `ADDRESS`, `SERVER`, `INCOMING`, `OUTGOING`). First lines are
@@ -16,27 +17,25 @@ mod files;
 mod look;
 mod outbox;
 mod queue;
-mod secrets;
 mod send;
 mod server;
 mod state;
 mod state_import;
 mod token;
-mod typed;
 
+pub use crate::provision::Refused;
 pub use fetch::*;
 pub use files::*;
 pub use look::*;
 pub use outbox::*;
 pub use queue::*;
-pub use secrets::*;
 pub use send::*;
 pub use server::*;
 pub use state::*;
 pub use state_import::*;
 pub use token::*;
-pub use typed::Refused;
 
+use crate::output::LogFormat;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use deferred::Deferred;
 use std::ffi::OsString;
@@ -164,7 +163,7 @@ pub struct Global {
         hide_possible_values = true,
         hide_short_help = true
     )]
-    pub log_format: LogFormatArg,
+    pub log_format: LogFormat,
     /// Wait at most this many seconds for a reply
     ///
     /// Applies to every read and write on a connection. Connecting may take 30 seconds, or this
@@ -178,13 +177,6 @@ pub enum ColorWhen {
     Auto,
     Always,
     Never,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormatArg {
-    Text,
-    Json,
-    Journald,
 }
 
 #[derive(Debug, Subcommand)]

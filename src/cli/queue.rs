@@ -1,10 +1,7 @@
 //! `queue`: the queues and their addresses.
 
-use super::secrets::{Password, SourceArgs};
-use super::typed::{change, value};
-use crate::model::{
-    AfterFetch, Change, Condition, EmailAddress, Language, Name, Priority, Start, Target,
-};
+use crate::model::EmailAddress;
+use crate::provision::{Mailbox, MailboxChange, value};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -56,35 +53,14 @@ The first line of a CSV file names the options of its columns, without dashes: \
 queue,address,priority. A line of JSON Lines is an object with such names. What a line leaves \
 empty is taken from the command line. If a line has an error, nothing is added.")]
 pub struct QueueAdd {
-    /// The queue's name
-    #[arg(value_name = "QUEUE", value_parser = value::<Name>())]
-    pub name: Option<Name>,
-    /// Full e-mail address of the mailbox
-    #[arg(long, value_name = "ADDR", value_parser = value::<EmailAddress>())]
-    pub address: Option<EmailAddress>,
-    /// The incoming server of the mailbox
-    #[arg(long, value_name = "INCOMING", value_parser = value::<Name>())]
-    pub server: Option<Name>,
     #[command(flatten)]
-    pub values: AddressValues,
-    /// Priority of the queue, for addresses without their own
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = change::<Priority>())]
-    pub queue_priority: Option<Change<Priority>>,
-    /// Language of the queue, for addresses without their own
-    #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
-    pub queue_language: Option<Change<Language>>,
-    /// Where fetching begins, for addresses without their own
-    #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
-    pub queue_start: Option<Change<Start>>,
+    pub said: Mailbox,
     /// Add the addresses in this CSV or JSON Lines file; - for stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["address", "set-password", "password-stdin"])]
     pub from_file: Option<PathBuf>,
     /// Add the lines of the list that have no error
     #[arg(long, requires = "from_file", hide_short_help = true)]
     pub keep_going: bool,
-    /// Replace an address that has other values
-    #[arg(long)]
-    pub replace: bool,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -104,66 +80,9 @@ pub struct QueueSet {
     /// The queue's name
     #[arg(value_name = "QUEUE")]
     pub name: String,
-    /// The address to change; optional if the queue has only one
-    #[arg(long, value_name = "ADDRESS", value_parser = value::<EmailAddress>())]
-    pub address: Option<EmailAddress>,
-    /// The incoming server of the mailbox
-    #[arg(long, value_name = "INCOMING", value_parser = value::<Name>())]
-    pub server: Option<Name>,
     #[command(flatten)]
-    pub values: AddressValues,
-    /// Do not allow the address as a sender
-    #[arg(long, conflicts_with = "sender")]
-    pub no_sender: bool,
-    /// Priority of the queue, for addresses without their own
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = change::<Priority>())]
-    pub queue_priority: Option<Change<Priority>>,
-    /// Language of the queue, for addresses without their own
-    #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
-    pub queue_language: Option<Change<Language>>,
-    /// Where fetching begins, for addresses without their own: all, now or a date
-    #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
-    pub queue_start: Option<Change<Start>>,
+    pub said: MailboxChange,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// What an address may contain in addition to its mailbox and server.
-#[derive(Args, Clone, Debug, Default)]
-pub struct AddressValues {
-    /// Priority of the address: a number, the lowest goes first
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = change::<Priority>())]
-    pub priority: Option<Change<Priority>>,
-    /// Language of the address (BCP 47), if it differs from the queue's
-    #[arg(long, value_name = "TAG", value_parser = change::<Language>())]
-    pub extension_language: Option<Change<Language>>,
-    /// Account that signs in to read the mailbox [default: the address]
-    #[arg(long, value_name = "ACCOUNT", value_parser = change::<Name>())]
-    pub account: Option<Change<Name>>,
-    #[command(flatten)]
-    pub password: SourceArgs<Password>,
-    /// Allow the address as a sender
-    #[arg(long)]
-    pub sender: bool,
-    /// The outgoing server that its mail is sent through
-    #[arg(long, value_name = "OUTGOING", value_parser = change::<Name>())]
-    pub outgoing: Option<Change<Name>>,
-    /// Folder to fetch; may be repeated [default: INBOX]
-    #[arg(long = "folder", value_name = "FOLDER")]
-    pub folders: Vec<String>,
-    /// Where fetching begins: all, now (with what arrives after the first fetch) or a date
-    /// (YYYY-MM-DD, as the server received it) [default: all]
-    #[arg(long, value_name = "WHERE", value_parser = change::<Start>())]
-    pub start: Option<Change<Start>>,
-    /// Fetch only messages with this: unread=true, from=ADDRESS or @DOMAIN, subject=TEXT,
-    /// max_size=25MB, larger=skip or quarantine; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = change::<Condition>())]
-    pub select: Vec<Change<Condition>>,
-    /// Where fetched mail goes: maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, lmtp-plain:HOST:PORT, https://URL, eml:FOLDER, stdout
-    #[arg(long, value_name = "TARGET", value_parser = change::<Target>())]
-    pub deliver: Option<Change<Target>>,
-    /// What happens on the server afterwards: keep, seen, delete or move:FOLDER
-    #[arg(long = "after", value_name = "ACTION", value_parser = change::<AfterFetch>())]
-    pub after: Option<Change<AfterFetch>>,
 }

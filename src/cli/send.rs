@@ -1,6 +1,7 @@
 //! `send`, and the words of sendmail that it takes.
 
-use clap::{Args, ValueEnum};
+use clap::builder::OsStringValueParser;
+use clap::{Arg, ArgAction, Args, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,8 @@ Examples:
 Called by the name sendmail, the program sends without the word `send`, and with --outbox; `-q` \
 alone sends what is in the outbox, and sendmail flags without a meaning here are ignored. \
 Many messages use up to three connections, which can change their order; --jobs 1 keeps the \
-order. With --outbox, exit code 0 means that each message is sent or kept.")]
+order. With --outbox, exit code 0 means that each message is sent or kept.",
+    args = without_effect())]
 pub struct SendArgs {
     /// Recipients, in addition to those of -t
     #[arg(value_name = "RECIPIENT")]
@@ -85,41 +87,42 @@ pub struct SendArgs {
     /// sendmail's options: -oi is -i; the others have no effect
     #[arg(short = 'o', value_name = "OPTION", hide = true)]
     pub options: Vec<String>,
-    /// sendmail's long options
-    #[arg(short = 'O', value_name = "OPTION=VALUE", hide = true)]
-    pub long_options: Vec<String>,
-    /// sendmail's body type; queuemail reads the message instead
-    #[arg(short = 'B', value_name = "TYPE", hide = true)]
-    pub body_type: Option<String>,
-    /// sendmail's tag for its log; no effect
-    #[arg(short = 'L', value_name = "TAG", hide = true)]
-    pub log_tag: Option<String>,
-    /// sendmail's file for a log of the dialogue; no effect
-    #[arg(short = 'X', value_name = "FILE", hide = true)]
-    pub log_file: Option<PathBuf>,
-    /// sendmail's choice between its two configurations
-    #[arg(short = 'A', value_name = "c|m", hide = true)]
-    pub configuration: Option<String>,
-    /// sendmail's error mode; errors go to standard error and the exit code
-    #[arg(short = 'e', value_name = "MODE", hide = true)]
-    pub error_mode: Option<String>,
-    /// sendmail's configuration file
-    #[arg(short = 'C', value_name = "FILE", hide = true)]
-    pub configuration_file: Option<PathBuf>,
-    /// sendmail's flags without an effect: the database of aliases, a flag of AIX
-    #[arg(short = 'I', hide = true)]
-    pub alias_database: bool,
-    #[arg(short = 'x', hide = true)]
-    pub nothing: bool,
-    /// sendmail's flags without an effect: initial submission, relaying, me too, verbatim
-    #[arg(short = 'U', hide = true)]
-    pub initial: bool,
-    #[arg(short = 'G', hide = true)]
-    pub relayed: bool,
-    #[arg(short = 'm', hide = true)]
-    pub me_too: bool,
-    #[arg(short = 'n', hide = true)]
-    pub no_aliases: bool,
+}
+
+/// sendmail's options without an effect here, each with the name of its value if it has one.
+const WITHOUT_EFFECT: [(&str, Option<&str>); 13] = [
+    // Long options, and the body type, which is read from the message instead.
+    ("O", Some("OPTION=VALUE")),
+    ("B", Some("TYPE")),
+    // A tag for its log, and a file for a log of the dialogue.
+    ("L", Some("TAG")),
+    ("X", Some("FILE")),
+    // Which of its configurations, and in which file.
+    ("A", Some("c|m")),
+    ("C", Some("FILE")),
+    // Where errors go: here to standard error and the exit code.
+    ("e", Some("MODE")),
+    // The database of aliases, and a flag of AIX.
+    ("I", None),
+    ("x", None),
+    // Initial submission, relaying, me too, verbatim.
+    ("U", None),
+    ("G", None),
+    ("m", None),
+    ("n", None),
+];
+
+fn without_effect() -> impl Iterator<Item = Arg> {
+    WITHOUT_EFFECT.into_iter().map(|(name, value)| {
+        let arg = Arg::new(name).short(name.chars().next()).hide(true);
+        match value {
+            None => arg.action(ArgAction::SetTrue),
+            Some(value) => arg
+                .value_name(value)
+                .value_parser(OsStringValueParser::new())
+                .action(ArgAction::Append),
+        }
+    })
 }
 
 // The parts of a message that is written from the command line. Of a comment that clap reads, the

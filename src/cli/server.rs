@@ -1,15 +1,8 @@
 //! `server`: app registrations to read through, and ways to send.
 
-use super::secrets::{ClientSecret, CredentialArgs, Password, SourceArgs};
-use super::typed::{change, change_path, change_text, guid, value};
-use crate::model::{
-    Authentication, Authority, Change, ClientId, HttpsUrl, IncomingVia, Name, OauthEndpoint,
-    OutgoingVia, ServerUser, Span, Tenant,
-};
-use crate::net::Endpoint;
-use clap::builder::{EnumValueParser, TypedValueParser};
-use clap::{Args, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use crate::model::{Name, Span};
+use crate::provision::{Incoming, Outgoing, ServerChange, guid, value};
+use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum ServerCommand {
@@ -58,30 +51,8 @@ Examples:
       --secret-file /etc/queuemail/contoso.secret
   pass show contoso | queuemail server set Contoso --secret-stdin")]
 pub struct IncomingArgs {
-    /// A name of your choice; queues refer to the server by it
-    #[arg(value_parser = value::<Name>())]
-    pub name: Option<Name>,
-    /// Login address: https://<login host>/<tenant>, the tenant a GUID or a domain name
-    #[arg(long, value_name = "URL", value_parser = value::<Authority>())]
-    pub address: Option<Authority>,
-    /// Sign in as the app (oauth-service) or as a person (oauth-user)
-    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
-    pub auth: Option<Authentication>,
-    /// Application (client) ID of the app registration
-    #[arg(long, value_name = "ID", value_parser = value::<ClientId>())]
-    pub client_id: Option<ClientId>,
     #[command(flatten)]
-    pub secret: SourceArgs<ClientSecret>,
-    #[command(flatten)]
-    pub credential: CredentialArgs,
-    /// Read through imap, graph or the first that works (auto)
-    #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<IncomingViaArg>::new().map(IncomingVia::from))]
-    pub via: Option<IncomingVia>,
-    #[command(flatten)]
-    pub transport: IncomingTransportArgs,
-    /// Replace a server of this name that has other values
-    #[arg(long)]
-    pub replace: bool,
+    pub said: Incoming,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -92,43 +63,11 @@ pub struct IncomingArgs {
 Examples:
   queuemail server add outgoing 'Contoso out' \\
       --tenant contoso.onmicrosoft.com --auth oauth-service \\
-      --app Contoso --user support@contoso.com")]
+      --app Contoso --user support@contoso.com",
+    mut_arg("app", |app| app.conflicts_with("client_id")))]
 pub struct OutgoingArgs {
-    /// A name of your choice; queues refer to the server by it
-    #[arg(value_parser = value::<Name>())]
-    pub name: Option<Name>,
-    /// Tenant: a GUID or a domain name
-    #[arg(long, value_name = "ID|DOMAIN", value_parser = value::<Tenant>())]
-    pub tenant: Option<Tenant>,
-    /// Sign in as the app (oauth-service) or as a person (oauth-user)
-    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
-    pub auth: Option<Authentication>,
-    /// The mailbox user that sends: its object ID (GUID) or address
-    #[arg(long, value_name = "GUID|ADDRESS", value_parser = value::<ServerUser>())]
-    pub user: Option<ServerUser>,
-    /// Sign in with the app registration of this incoming server
-    #[arg(long, value_name = "INCOMING")]
-    pub app: Option<String>,
-    /// Application (client) ID, instead of --app
-    #[arg(long, value_name = "ID", conflicts_with = "app", value_parser = value::<ClientId>())]
-    pub client_id: Option<ClientId>,
     #[command(flatten)]
-    pub secret: SourceArgs<ClientSecret>,
-    #[command(flatten)]
-    pub credential: CredentialArgs,
-    #[command(flatten)]
-    pub password: SourceArgs<Password>,
-    /// Keep the server in the file but send nothing through it
-    #[arg(long)]
-    pub disabled: bool,
-    /// Send through smtp, graph or the first that works (auto)
-    #[arg(long, value_name = "WAY", value_parser = EnumValueParser::<OutgoingViaArg>::new().map(OutgoingVia::from))]
-    pub via: Option<OutgoingVia>,
-    #[command(flatten)]
-    pub transport: OutgoingTransportArgs,
-    /// Replace a server of this name that has other values
-    #[arg(long)]
-    pub replace: bool,
+    pub said: Outgoing,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -148,59 +87,11 @@ pub struct ServerSet {
     /// Rename the server, also where queues refer to it
     #[arg(long, value_name = "NAME", value_parser = value::<Name>())]
     pub rename: Option<Name>,
-    /// Login address (incoming)
-    #[arg(long, value_name = "URL", value_parser = value::<Authority>())]
-    pub address: Option<Authority>,
-    /// Tenant (outgoing)
-    #[arg(long, value_name = "ID|DOMAIN", value_parser = value::<Tenant>())]
-    pub tenant: Option<Tenant>,
-    /// Sign in as oauth-service or oauth-user
-    #[arg(long, value_name = "TYPE", value_parser = EnumValueParser::<AuthArg>::new().map(Authentication::from))]
-    pub auth: Option<Authentication>,
-    /// Application (client) ID
-    #[arg(long, value_name = "ID", value_parser = change::<ClientId>())]
-    pub client_id: Option<Change<ClientId>>,
-    /// The incoming server whose app registration signs in (outgoing)
-    #[arg(long, value_name = "INCOMING", value_parser = change_text())]
-    pub app: Option<Change<String>>,
-    /// The mailbox user that sends (outgoing)
-    #[arg(long, value_name = "GUID|ADDRESS", value_parser = change::<ServerUser>())]
-    pub user: Option<Change<ServerUser>>,
-    #[command(flatten)]
-    pub secret: SourceArgs<ClientSecret>,
-    #[command(flatten)]
-    pub credential: CredentialArgs,
-    #[command(flatten)]
-    pub password: SourceArgs<Password>,
-    /// Send nothing through it (outgoing)
-    #[arg(long, conflicts_with = "enabled")]
-    pub disabled: bool,
-    /// Send through it again (outgoing)
-    #[arg(long)]
-    pub enabled: bool,
-    /// The transport: imap, smtp, graph or auto
-    #[arg(long, value_name = "WAY")]
-    pub via: Option<String>,
-    /// IMAP host (incoming)
-    #[arg(long, value_name = "URL", value_parser = change::<Endpoint>())]
-    pub imap: Option<Change<Endpoint>>,
-    /// Submission host (outgoing)
-    #[arg(long, value_name = "URL", value_parser = change::<Endpoint>())]
-    pub smtp: Option<Change<Endpoint>>,
-    /// Graph service root
-    #[arg(long, value_name = "URL", value_parser = change::<HttpsUrl>())]
-    pub graph: Option<Change<HttpsUrl>>,
-    /// OAuth scope
-    #[arg(long, value_name = "SCOPE", value_parser = change_text())]
-    pub scope: Option<Change<String>>,
-    /// PEM file of authorities to trust in addition to the system's
-    #[arg(long, value_name = "PEM", value_parser = change_path())]
-    pub ca_file: Option<Change<PathBuf>>,
-    #[command(flatten)]
-    pub endpoints: EndpointArgs,
     /// Show how the file would change, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub said: ServerChange,
 }
 
 #[derive(Args, Debug)]
@@ -250,101 +141,4 @@ pub struct RotateArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AuthArg {
-    OauthService,
-    OauthUser,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum IncomingViaArg {
-    Imap,
-    Graph,
-    Auto,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutgoingViaArg {
-    Smtp,
-    Graph,
-    Auto,
-}
-
-#[derive(Args, Clone, Debug, Default)]
-pub struct IncomingTransportArgs {
-    /// IMAP host, if not the default of the cloud: imaps://HOST[:PORT] or imap://HOST[:PORT]
-    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<Endpoint>())]
-    pub imap: Option<Endpoint>,
-    /// Graph service root, if not the default of the cloud
-    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<HttpsUrl>())]
-    pub graph: Option<HttpsUrl>,
-    /// OAuth scope, if not the default of the cloud
-    #[arg(long, hide_short_help = true, value_name = "SCOPE")]
-    pub scope: Option<String>,
-    /// PEM file of authorities to trust in addition to the system's
-    #[arg(long, hide_short_help = true, value_name = "PEM")]
-    pub ca_file: Option<PathBuf>,
-    #[command(flatten)]
-    pub endpoints: EndpointArgs,
-}
-
-/// The endpoints of a provider other than Entra ID.
-#[derive(Args, Clone, Debug, Default)]
-pub struct EndpointArgs {
-    /// Token endpoint of a provider other than Entra ID
-    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = change::<OauthEndpoint>())]
-    pub token_endpoint: Option<Change<OauthEndpoint>>,
-    /// Authorization endpoint of such a provider, for a sign-in with a browser
-    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = change::<OauthEndpoint>())]
-    pub authorization_endpoint: Option<Change<OauthEndpoint>>,
-    /// Device authorization endpoint of such a provider, for a sign-in with a code
-    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = change::<OauthEndpoint>())]
-    pub device_authorization_endpoint: Option<Change<OauthEndpoint>>,
-}
-
-#[derive(Args, Clone, Debug, Default)]
-pub struct OutgoingTransportArgs {
-    /// Submission host, if not the default of the cloud: smtp://HOST[:PORT] or smtps://HOST[:PORT]
-    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<Endpoint>())]
-    pub smtp: Option<Endpoint>,
-    /// Graph service root, if not the default of the cloud
-    #[arg(long, hide_short_help = true, value_name = "URL", value_parser = value::<HttpsUrl>())]
-    pub graph: Option<HttpsUrl>,
-    /// OAuth scope, if not the default of the cloud
-    #[arg(long, hide_short_help = true, value_name = "SCOPE")]
-    pub scope: Option<String>,
-    /// PEM file of authorities to trust in addition to the system's
-    #[arg(long, hide_short_help = true, value_name = "PEM")]
-    pub ca_file: Option<PathBuf>,
-}
-
-impl From<AuthArg> for Authentication {
-    fn from(arg: AuthArg) -> Authentication {
-        match arg {
-            AuthArg::OauthService => Authentication::OauthService,
-            AuthArg::OauthUser => Authentication::OauthUser,
-        }
-    }
-}
-
-impl From<IncomingViaArg> for IncomingVia {
-    fn from(arg: IncomingViaArg) -> IncomingVia {
-        match arg {
-            IncomingViaArg::Imap => IncomingVia::Imap,
-            IncomingViaArg::Graph => IncomingVia::Graph,
-            IncomingViaArg::Auto => IncomingVia::Auto,
-        }
-    }
-}
-
-impl From<OutgoingViaArg> for OutgoingVia {
-    fn from(arg: OutgoingViaArg) -> OutgoingVia {
-        match arg {
-            OutgoingViaArg::Smtp => OutgoingVia::Smtp,
-            OutgoingViaArg::Graph => OutgoingVia::Graph,
-            OutgoingViaArg::Auto => OutgoingVia::Auto,
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! `state import`.
 
-use clap::{Args, ValueEnum};
+use crate::peers::Program;
+use clap::Args;
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
@@ -19,7 +20,7 @@ skipped messages later: queuemail fetch --include-skipped. See docs/coming-from.
 pub struct ImportArgs {
     /// The other program; maildir for the messages themselves, from whatever program
     #[arg(value_enum)]
-    pub program: ProgramArg,
+    pub program: Program,
     /// What that program keeps: getmail's oldmail file, mbsync's .mbsyncstate, fetchmail's .fetchids,
     /// or the Maildir
     #[arg(conflicts_with = "read")]
@@ -37,13 +38,4 @@ pub struct ImportArgs {
     /// Show what would be skipped, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ProgramArg {
-    Getmail,
-    Fetchmail,
-    Mbsync,
-    Maildir,
-    Wsgetmail,
 }

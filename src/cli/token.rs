@@ -32,7 +32,7 @@ pub struct TokenLogin {
     /// The protocol to sign in for; smtp: for sending, by SMTP or Graph
     /// [default: the one for reading; for an outgoing server: smtp]
     #[arg(long = "for", value_name = "PROTOCOL")]
-    pub protocol: Option<ProtocolArg>,
+    pub protocol: Option<Resource>,
     /// Show a code to enter on a web page on any device
     #[arg(long, conflicts_with = "browser")]
     pub device: bool,
@@ -72,21 +72,13 @@ pub struct TokenGet {
     pub name: String,
     /// The protocol of the token [default: imap; for an outgoing server: smtp]
     #[arg(long = "for", value_name = "PROTOCOL")]
-    pub protocol: Option<ProtocolArg>,
+    pub protocol: Option<Resource>,
     /// What to print
     #[arg(long, value_name = "FORMAT", default_value = "token")]
     pub format: TokenFormat,
     /// Get a new token even if the cached one is valid
     #[arg(long)]
     pub fresh: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ProtocolArg {
-    Imap,
-    Smtp,
-    Pop,
-    Graph,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,15 +93,4 @@ pub enum TokenFormat {
     Header,
     /// The contents of the token, in plain words
     Claims,
-}
-
-impl From<ProtocolArg> for Resource {
-    fn from(protocol: ProtocolArg) -> Resource {
-        match protocol {
-            ProtocolArg::Imap => Resource::Imap,
-            ProtocolArg::Smtp => Resource::Smtp,
-            ProtocolArg::Pop => Resource::Pop,
-            ProtocolArg::Graph => Resource::Graph,
-        }
-    }
 }

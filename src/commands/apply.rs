@@ -1,11 +1,9 @@
 //! How a change of the configuration is made, or shown first, and told.
 
 use super::Context;
-use crate::cli::Refused;
-use crate::config::{self, Tree, Written};
-use crate::fault::Fault;
+use crate::config::{self, Written};
 use crate::files;
-use crate::model::{Change, Config};
+use crate::model::{Config, Tree};
 use crate::output::escape_lines;
 use crate::provision::Outcome;
 use anyhow::Result;
@@ -98,14 +96,5 @@ fn tell(context: &Context, told: Told, written: Written) -> Result<()> {
         None => context.output.line(told.outcome.word()),
         Some(lines) if lines.is_empty() => Ok(()),
         Some(lines) => context.output.line(&lines.join("\n")),
-    }
-}
-
-/// The value of an option of `add`, which has nothing to take away.
-pub fn given<T: Clone>(change: &Option<Change<T>>, flag: &str) -> Result<Option<T>> {
-    match change {
-        None => Ok(None),
-        Some(Change::Set(value)) => Ok(Some(value.clone())),
-        Some(Change::Unset) => Err(Fault::usage(format!("`{flag}`{}", Refused::Empty)).into()),
     }
 }

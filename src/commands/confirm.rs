@@ -25,3 +25,13 @@ pub fn messages(ids: &[i64]) -> String {
         ids => format!("{} messages", ids.len()),
     }
 }
+
+/// The refusal of a number that no message has; `place` is "the outbox" or "quarantine".
+pub fn no_message(id: i64, place: &str, known: impl Iterator<Item = i64>) -> Fault {
+    let known: Vec<String> = known.map(|id| id.to_string()).collect();
+    let fault = Fault::usage(format!("no message {id} in {place}"));
+    match known.is_empty() {
+        true => fault.hint(format!("the {} is empty", place.trim_start_matches("the "))),
+        false => fault.hint(format!("in {place}: {}", known.join(", "))),
+    }
+}

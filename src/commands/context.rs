@@ -1,7 +1,6 @@
 //! What every command needs to know of this run: where the files are, how to speak, how long
 //! to wait.
 
-use super::log_format;
 use crate::child;
 use crate::cli::{ColorWhen, Global};
 use crate::config;
@@ -39,7 +38,7 @@ impl Context {
             quiet: global.quiet,
             verbose: global.verbose,
             color: use_color(global.color),
-            log: log_format(global.log_format),
+            log: global.log_format,
         };
         Ok(Context {
             output,

@@ -3,11 +3,12 @@
 use super::Context;
 use crate::cli::{FetchArgs, Report};
 use crate::config;
-use crate::fault::{Errors, Fault};
+use crate::fault::Errors;
 use crate::fetch::{self, Orders, Work};
 use crate::files;
 use crate::incidents::Watch;
 use crate::means::Means;
+use crate::model::Target;
 use crate::office::Office;
 use crate::reach;
 use crate::tell::changes;
@@ -61,9 +62,8 @@ pub fn run(context: &Context, args: &FetchArgs) -> Result<(), Errors> {
 
 fn orders(args: &FetchArgs, start: Instant, every: Duration, in_json: bool) -> Result<Orders<'_>> {
     let seconds = |budget: u32| Duration::from_secs(budget.into());
-    let target = parse(args.deliver.as_deref(), "--deliver")?;
     // What is interrupted is finished by a run that starts in another folder.
-    let whole = |target| config::absolute_target(&target, &files::current_folder()?);
+    let whole = |target: &Target| target.absolute(&files::current_folder()?);
     Ok(Orders {
         work: match () {
             () if args.dry_run => Work::List,
@@ -73,9 +73,9 @@ fn orders(args: &FetchArgs, start: Instant, every: Duration, in_json: bool) -> R
         },
         include_skipped: args.include_skipped,
         names: &args.names,
-        target: target.map(whole).transpose()?,
-        after: parse(args.after.as_deref(), "--after")?,
-        since: parse(args.since.as_deref(), "--since")?,
+        target: args.deliver.as_ref().map(whole).transpose()?,
+        after: args.after.clone(),
+        since: args.since,
         limit: args.limit,
         jobs: args.jobs,
         every,
@@ -83,17 +83,4 @@ fn orders(args: &FetchArgs, start: Instant, every: Duration, in_json: bool) -> R
         budget_each: args.budget_each.map(seconds),
         in_json,
     })
-}
-
-/// Reads the value of an option, or says which option is wrong.
-fn parse<T: std::str::FromStr>(value: Option<&str>, option: &str) -> Result<Option<T>>
-where
-    T::Err: std::fmt::Display,
-{
-    value
-        .map(|text| {
-            text.parse()
-                .map_err(|e| Fault::usage(format!("`{option}`: {e}")).into())
-        })
-        .transpose()
 }

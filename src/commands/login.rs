@@ -1,7 +1,7 @@
 //! `token login`: a person signs in by hand.
 
 use super::Context;
-use crate::cli::{ProtocolArg, TokenLogin};
+use crate::cli::TokenLogin;
 use crate::config;
 use crate::fault::Fault;
 use crate::model::Resource;
@@ -17,7 +17,7 @@ use std::process::Stdio;
 pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
-    let subject = office.subject(&args.name, args.protocol == Some(ProtocolArg::Smtp))?;
+    let subject = office.subject(&args.name, args.protocol == Some(Resource::Smtp))?;
     let store = context.store(&config)?;
     let access = Access::new(&context.means, &office, &store).fresh(true);
     let how = match (args.no_browser, args.device) {
@@ -31,8 +31,7 @@ pub fn run(context: &Context, args: &TokenLogin) -> Result<()> {
             .hint("with a code instead: queuemail token login ADDRESS --device")
             .into());
     }
-    let resource = args.protocol.map(Resource::from);
-    let SignedIn { account, token } = access.login_of(&subject, resource, how, &Terminal)?;
+    let SignedIn { account, token } = access.login_of(&subject, args.protocol, how, &Terminal)?;
     let whose = subject.name();
     let signed_in = Claims::of(token.secret.expose()).and_then(|c| c.user);
     if let Some(user) = &signed_in

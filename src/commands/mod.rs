@@ -28,9 +28,8 @@ mod state_migrate;
 mod status;
 mod token;
 
-use crate::cli::{Cli, Command, LogFormatArg};
+use crate::cli::{Cli, Command};
 use crate::fault::Errors;
-use crate::output::LogFormat;
 
 pub use context::Context;
 
@@ -53,14 +52,5 @@ pub fn dispatch(cli: Cli) -> Result<(), Errors> {
         Command::State(command) => Ok(state::run(&context, &command)?),
         Command::Explain(args) => Ok(explain::run(&context, &args)?),
         Command::Completions(args) => Ok(completions::run(&context, &args)?),
-    }
-}
-
-/// How the log is written, by its option.
-pub fn log_format(wanted: LogFormatArg) -> LogFormat {
-    match wanted {
-        LogFormatArg::Text => LogFormat::Text,
-        LogFormatArg::Json => LogFormat::Json,
-        LogFormatArg::Journald => LogFormat::Journald,
     }
 }

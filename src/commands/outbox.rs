@@ -1,7 +1,7 @@
 //! `outbox`: what is kept to be sent goes out, is looked at, and decided about.
 
 use super::Context;
-use super::confirm::{confirm, messages};
+use super::confirm::{confirm, messages, no_message};
 use crate::cli::OutboxCommand;
 use crate::config;
 use crate::fault::{Errors, Fault};
@@ -80,15 +80,17 @@ impl Listener for Told<'_> {
 }
 
 fn show(context: &Context, store: &Store, id: i64, raw: bool) -> Result<()> {
-    let entry = find(&store.outbox()?, id)?;
+    let kept = store.outbox()?;
+    let entry = kept.iter().find(|entry| entry.id == id);
+    let entry = entry.ok_or_else(|| unknown(&kept, id))?;
     let bodies = store.outbox_bodies();
     match raw {
         true => bodies.read(&entry.file, &mut |piece| context.output.raw(piece)),
         false => tell::outbox::show(
             &context.output,
-            &entry,
+            entry,
             bodies.place(&entry.file),
-            outbox::summary(store, &entry),
+            outbox::summary(store, entry),
         ),
     }
 }
@@ -99,24 +101,14 @@ fn choose(store: &Store, ids: &[i64], all: bool) -> Result<Vec<OutboxEntry>> {
         return Ok(kept);
     }
     let by_id: HashMap<i64, &OutboxEntry> = kept.iter().map(|e| (e.id, e)).collect();
+    let entry = |id: &i64| by_id.get(id).map(|&entry| entry.clone());
     ids.iter()
-        .map(|id| match by_id.get(id) {
-            Some(&entry) => Ok(entry.clone()),
-            None => find(&kept, *id),
-        })
+        .map(|id| entry(id).ok_or_else(|| unknown(&kept, *id).into()))
         .collect()
 }
 
-fn find(kept: &[OutboxEntry], id: i64) -> Result<OutboxEntry> {
-    kept.iter().find(|e| e.id == id).cloned().ok_or_else(|| {
-        let known: Vec<String> = kept.iter().map(|e| e.id.to_string()).collect();
-        let fault = Fault::usage(format!("no message {id} in the outbox"));
-        match known.is_empty() {
-            true => fault.hint("the outbox is empty"),
-            false => fault.hint(format!("in the outbox: {}", known.join(", "))),
-        }
-        .into()
-    })
+fn unknown(kept: &[OutboxEntry], id: i64) -> Fault {
+    no_message(id, "the outbox", kept.iter().map(|entry| entry.id))
 }
 
 fn give_up(context: &Context, store: &Store, ids: &[i64], yes: bool) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `quarantine`: what was given up on, and what a person decides about it.
 
 use super::Context;
-use super::confirm::{confirm, messages};
+use super::confirm::{confirm, messages, no_message};
 use crate::cli::QuarantineCommand;
 use crate::fault::{Fault, Kind};
 use crate::fetch::{self, Kept};
@@ -131,14 +131,6 @@ fn find(store: &Store, id: i64) -> Result<Quarantined> {
 }
 
 fn unknown(store: &Store, id: i64) -> Result<Fault> {
-    let known: Vec<String> = store
-        .quarantine()?
-        .iter()
-        .map(|m| m.id.to_string())
-        .collect();
-    let fault = Fault::usage(format!("no message {id} in quarantine"));
-    Ok(match known.is_empty() {
-        true => fault.hint("the quarantine is empty"),
-        false => fault.hint(format!("in quarantine: {}", known.join(", "))),
-    })
+    let known = store.quarantine()?;
+    Ok(no_message(id, "quarantine", known.iter().map(|m| m.id)))
 }

@@ -1,6 +1,6 @@
 //! `queue add`: a queue, or an address to a queue that exists.
 
-use super::apply::{apply, given};
+use super::apply::apply;
 use super::person::Terminal;
 use super::{Context, queue_add_list};
 use crate::cli::{CheckArgs, QueueAdd};
@@ -11,7 +11,8 @@ use anyhow::Result;
 
 pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
     let person = Terminal(context);
-    let mailbox = mailbox(args)?;
+    let mailbox = args.said.clone();
+    mailbox.refuse_empty()?;
     if let Some(list) = &args.from_file {
         return queue_add_list::run(context, args, &mailbox, list);
     }
@@ -21,10 +22,7 @@ pub fn run(context: &Context, args: &QueueAdd) -> Result<(), Errors> {
     let config = provision::known(&context.config_path)?;
     let mailbox = provision::ask_mailbox(&person, &config, mailbox)?;
     add(context, &mailbox, args.dry_run)?;
-    person.tell(&provision::queue_line(
-        context.config_option.as_deref(),
-        &mailbox,
-    ));
+    person.tell(&mailbox.line(context.config_option.as_deref()));
     if !prompt::agreed("Check now that it works?")? {
         return Ok(());
     }
@@ -53,34 +51,4 @@ fn add(context: &Context, mailbox: &Mailbox, dry_run: bool) -> Result<()> {
     })?;
     lacking.iter().for_each(|text| context.output.warn(text));
     Ok(())
-}
-
-/// What the options say.
-fn mailbox(args: &QueueAdd) -> Result<Mailbox> {
-    let values = &args.values;
-    Ok(Mailbox {
-        queue: args.name.clone(),
-        address: args.address.clone(),
-        server: args.server.clone(),
-        priority: given(&values.priority, "--priority")?,
-        extension_language: given(&values.extension_language, "--extension-language")?,
-        account: given(&values.account, "--account")?,
-        password: values.password.given.clone(),
-        sender: values.sender,
-        outgoing: given(&values.outgoing, "--outgoing")?,
-        folders: values.folders.clone(),
-        start: given(&values.start, "--start")?,
-        select: values
-            .select
-            .iter()
-            .map(|one| given(&Some(one.clone()), "--select"))
-            .filter_map(Result::transpose)
-            .collect::<Result<_>>()?,
-        deliver: given(&values.deliver, "--deliver")?,
-        after: given(&values.after, "--after")?,
-        queue_priority: given(&args.queue_priority, "--queue-priority")?,
-        queue_language: given(&args.queue_language, "--queue-language")?,
-        queue_start: given(&args.queue_start, "--queue-start")?,
-        replace: args.replace,
-    })
 }

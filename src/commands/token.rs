@@ -2,7 +2,7 @@
 
 use super::confirm::confirm;
 use super::{Context, login};
-use crate::cli::{ProtocolArg, TokenCommand, TokenForget, TokenFormat, TokenGet};
+use crate::cli::{TokenCommand, TokenForget, TokenFormat, TokenGet};
 use crate::config;
 use crate::fault::{Errors, Fault};
 use crate::mail::sasl;
@@ -29,12 +29,12 @@ pub fn run(context: &Context, command: TokenCommand) -> Result<(), Errors> {
 fn get(context: &Context, args: &TokenGet) -> Result<()> {
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
-    let subject = office.subject(&args.name, args.protocol == Some(ProtocolArg::Smtp))?;
+    let subject = office.subject(&args.name, args.protocol == Some(Resource::Smtp))?;
     let usual = match &subject {
         Subject::Outgoing(_) => Resource::Smtp,
         _ => Resource::Imap,
     };
-    let resource = args.protocol.map_or(usual, Resource::from);
+    let resource = args.protocol.unwrap_or(usual);
     // Before a token is asked for: an account that the SASL string needs.
     let user = match args.format {
         TokenFormat::Xoauth2 => Some(sasl_user(&subject)?),

@@ -4,9 +4,9 @@
 use super::edit::HEAD;
 use super::load;
 use super::paths::resolve_paths;
-use super::write::{lock, target_of};
-use crate::fault::{Errors, Fault, Kind};
-use crate::files::{self, shown};
+use super::write::{lock, put, read_if_there, target_of};
+use crate::fault::Errors;
+use crate::files;
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::Path;
@@ -27,16 +27,9 @@ pub fn edit_by_hand(
     again: impl Fn(&Errors) -> Result<bool>,
 ) -> Result<bool, Errors> {
     let target = target_of(path)?;
-    let folder = files::folder_of(&target);
-    if !folder.exists() {
-        files::create_private_folder(folder)?;
-    }
     let _lock = lock(&target)?;
-    let before = match load::read(&target) {
-        Ok((text, _)) => Some(text),
-        Err(_) if !target.exists() => None,
-        Err(err) => return Err(err.into()),
-    };
+    let before = read_if_there(&target)?.map(|(text, _)| text);
+    let folder = files::folder_of(&target);
     // Private (0600), and gone when this ends.
     let mut copy = tempfile::Builder::new()
         .prefix(".edited-")
@@ -52,7 +45,8 @@ pub fn edit_by_hand(
             Ok((after, _)) if Some(&after) == before.as_ref() => return Ok(false),
             Ok((after, is_secret)) => {
                 let is_private = is_secret || before.is_none();
-                put(&target, path, &after, is_private)?;
+                let mode = if is_private { 0o600 } else { 0o777 };
+                put(&target, path, &after, mode)?;
                 return Ok(true);
             }
             Err(wrong) => {
@@ -71,18 +65,6 @@ fn checked(copy: &Path, path: &Path) -> Result<(String, bool), Errors> {
     let text = load::decode(bytes.to_vec(), path)?;
     let mut config = load::parse_all(&text, path)?;
     resolve_paths(&mut config, path)?;
-    let is_secret = config.plain_secrets().next().is_some();
+    let is_secret = !config.plain_secrets().is_empty();
     Ok((text, is_secret))
-}
-
-fn put(target: &Path, path: &Path, text: &str, is_private: bool) -> Result<()> {
-    let mode = if is_private { 0o600 } else { 0o777 };
-    files::replace(target, text.as_bytes(), mode).map_err(|err| {
-        let why = err.root_cause().to_string();
-        Fault::new(
-            Kind::CannotWrite,
-            format!("cannot write {}: {why}", shown(path)),
-        )
-        .into()
-    })
 }

@@ -6,7 +6,6 @@ use super::check_servers::{incoming, outgoing};
 use super::check_shared;
 use super::problem::{Found, Kind, Problem, dangling};
 use crate::model::*;
-use crate::secret::Secret;
 use std::collections::{HashMap, HashSet};
 
 /// Everything wrong, in the order of the file.
@@ -207,60 +206,5 @@ fn moves(config: &Config, address: &Address, at: &str, found: &mut Found) {
             ),
             note,
         );
-    }
-}
-
-impl Config {
-    /// Every secret, passphrase and password with the path of its key.
-    pub fn secret_sources(&self) -> impl Iterator<Item = (String, &SecretSource)> {
-        let incoming = self.incoming_servers.iter().enumerate().flat_map(|(i, s)| {
-            let at = |key| format!("incoming_servers[{i}].{key}");
-            [
-                (at("secret"), &s.secret),
-                (at("certificate_passphrase"), &s.certificate_passphrase),
-            ]
-        });
-        let outgoing = self.outgoing_servers.iter().enumerate().flat_map(|(i, s)| {
-            let at = |key| format!("outgoing_servers[{i}].{key}");
-            [
-                (at("secret"), &s.secret),
-                (at("certificate_passphrase"), &s.certificate_passphrase),
-                (at("password"), &s.password),
-            ]
-        });
-        let webhooks = self.webhooks.iter().enumerate().flat_map(|(i, w)| {
-            let at = move |key| format!("webhooks[{i}].{key}");
-            let secrets = w.secret.iter().flat_map(|secrets| &secrets.0);
-            let secrets = secrets.map(move |source| (at("secret"), source));
-            let authorization = w.authorization.iter();
-            secrets.chain(authorization.map(move |source| (at("authorization"), source)))
-        });
-        let state = self.state.iter().filter_map(|state| state.key.as_ref());
-        let state = state.flat_map(|keys| &keys.0);
-        let queues = self.queues.iter().enumerate().flat_map(|(i, q)| {
-            q.addresses
-                .iter()
-                .enumerate()
-                .map(move |(j, a)| (format!("queues[{i}].addresses[{j}].password"), &a.password))
-        });
-        incoming
-            .chain(outgoing)
-            .chain(queues)
-            .filter_map(|(at, source)| source.as_ref().map(|s| (at, s)))
-            .chain(webhooks)
-            .chain(state.map(|source| ("state.key".to_owned(), source)))
-    }
-
-    /// Every secret that stands in the file itself.
-    pub fn plain_secrets(&self) -> impl Iterator<Item = &Secret> {
-        let plain = self
-            .secret_sources()
-            .filter_map(|(_, source)| match source {
-                SecretSource::Plain(secret) => Some(secret),
-                _ => None,
-            });
-        let url = self.state.iter().map(|state| &state.postgres);
-        let url = url.filter(|url| url.holds_password());
-        plain.chain(url.flat_map(|url| url.given().into_iter().chain(&url.password)))
     }
 }

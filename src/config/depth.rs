@@ -1,6 +1,8 @@
 //! How deep lists and mappings in one line (`[`, `{`) are nested: the YAML parser's time grows with
 //! the square of that, so it is looked at before.
 
+use super::locate::place_after;
+
 /// As deep as nobody writes; our own keys need four.
 const DEEPEST: usize = 64;
 
@@ -14,12 +16,7 @@ pub fn too_deep(text: &str) -> Option<(usize, usize)> {
     while scan.depth <= DEEPEST {
         scan.step()?;
     }
-    let before = &text[..text.len() - scan.rest.len() - 1];
-    let line = before.rfind('\n').map_or(0, |n| n + 1);
-    Some((
-        before.matches('\n').count() + 1,
-        before[line..].chars().count() + 1,
-    ))
+    Some(place_after(&text[..text.len() - scan.rest.len() - 1]))
 }
 
 struct Scan<'t> {
@@ -76,7 +73,7 @@ fn line_end(text: &str) -> usize {
 }
 
 /// How long a text is that ends with this quote, the quote included.
-fn quoted(text: &str, quote: char) -> usize {
+pub fn quoted(text: &str, quote: char) -> usize {
     let mut signs = text.char_indices();
     while let Some((at, sign)) = signs.next() {
         let end = at + sign.len_utf8();

@@ -1,8 +1,8 @@
-//! What tells a configuration from every other, so that hosts can be compared.
+//! A configuration as text, secrets hidden, and what tells it from every other, so that hosts can be
+//! compared.
 
-use super::tree::to_yaml;
 use crate::digest::{hex, sha256};
-use crate::model::Config;
+use crate::model::{Config, Tree};
 use anyhow::Result;
 
 /// Tells a configuration from every other; of its secrets it says nothing, and `state` may differ from
@@ -16,4 +16,9 @@ pub fn digest(config: &Config) -> Result<String> {
         ..config.clone()
     };
     Ok(hex(&sha256(to_yaml(&shared.tree())?.as_bytes())[..8]))
+}
+
+/// The tree as YAML, secrets hidden.
+pub fn to_yaml(tree: &Tree) -> Result<String> {
+    Ok(serde_yaml::to_string(tree)?)
 }

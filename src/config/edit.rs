@@ -8,8 +8,7 @@
 //! an edit but never write a wrong file.
 
 use super::excerpt::Excerpt;
-use super::tree::Tree;
-use crate::model::Config;
+use crate::model::{Config, Tree};
 use std::collections::HashSet;
 use std::str::FromStr;
 use yaml_edit::{Mapping, Sequence, YamlFile, YamlNode};

@@ -172,7 +172,7 @@ pub fn run_as_owner(path: &Path) -> String {
 
 /// A file that holds a plain secret is for us alone.
 pub fn check_private(config: &Config, metadata: &Metadata, path: &Path) -> Result<()> {
-    if metadata.permissions().mode() & 0o077 != 0 && config.plain_secrets().next().is_some() {
+    if metadata.permissions().mode() & 0o077 != 0 && !config.plain_secrets().is_empty() {
         let fault = Fault::config(format!(
             "{} contains a secret, and other users can read it",
             shown(path)

@@ -3,8 +3,7 @@
 //! A walk along the path ends in a deliberate error, to which serde_yaml attaches the mark of
 //! what it was reading. So a position never disagrees with what was understood.
 
-use serde::de::{DeserializeSeed, EnumAccess};
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// One step into the document.
@@ -33,6 +32,15 @@ pub fn locate(text: &str, path: &[Step], part: Part) -> Option<(usize, usize)> {
         return None;
     }
     err.location().map(|l| (l.line(), l.column()))
+}
+
+/// The line and column (from 1) of what follows this part of a text.
+pub fn place_after(before: &str) -> (usize, usize) {
+    let line = before.rfind('\n').map_or(0, |n| n + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line..].chars().count() + 1,
+    )
 }
 
 /// The steps of a path as serde_yaml writes it, like `queues[0].addresses[1].server`.
@@ -150,46 +158,14 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 }
 
-/// Refuses whatever comes, so that the error carries its mark.
+/// Takes nothing, so that whatever comes is an error that carries its mark.
 struct Stop;
 
-macro_rules! stop {
-    ($($visit:ident($type:ty)),*) => {$(
-        fn $visit<E: Error>(self, _: $type) -> Result<(), E> {
-            Err(E::custom(FOUND))
-        }
-    )*};
-}
-
-impl<'de> Visitor<'de> for Stop {
+impl Visitor<'_> for Stop {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(FOUND)
-    }
-
-    stop!(
-        visit_bool(bool),
-        visit_i64(i64),
-        visit_u64(u64),
-        visit_f64(f64),
-        visit_str(&str)
-    );
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Err(E::custom(FOUND))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom(FOUND))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom(FOUND))
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(A::Error::custom(FOUND))
     }
 }
 

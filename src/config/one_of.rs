@@ -68,6 +68,14 @@ impl<'de> Visitor<'de> for SecretsVisitor {
 
 struct SourceVisitor;
 
+macro_rules! no_secret {
+    ($($visit:ident($type:ty)),*) => {$(
+        fn $visit<E: Error>(self, _: $type) -> Result<SecretSource, E> {
+            Err(E::custom(QUOTE))
+        }
+    )*};
+}
+
 const QUOTE: &str = "YAML reads it as a number or a boolean: quote it";
 
 impl<'de> Visitor<'de> for SourceVisitor {
@@ -82,29 +90,14 @@ impl<'de> Visitor<'de> for SourceVisitor {
     }
 
     // A number is not echoed, and not taken: YAML has lost its zeros and signs already.
-    fn visit_u64<E: Error>(self, _: u64) -> Result<SecretSource, E> {
-        Err(E::custom(QUOTE))
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
-        Err(E::custom(QUOTE))
-    }
-
-    fn visit_u128<E: Error>(self, _: u128) -> Result<SecretSource, E> {
-        Err(E::custom(QUOTE))
-    }
-
-    fn visit_i128<E: Error>(self, _: i128) -> Result<SecretSource, E> {
-        Err(E::custom(QUOTE))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<SecretSource, E> {
-        Err(E::custom(QUOTE))
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<SecretSource, E> {
-        Err(E::custom(QUOTE))
-    }
+    no_secret!(
+        visit_u64(u64),
+        visit_i64(i64),
+        visit_u128(u128),
+        visit_i128(i128),
+        visit_f64(f64),
+        visit_bool(bool)
+    );
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
         let Some(kind) = map.next_key::<String>()? else {

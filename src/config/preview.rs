@@ -1,5 +1,6 @@
 //! What a change would do to the file, as a diff in which no secret shows.
 
+use super::depth::quoted;
 use crate::model::Config;
 use crate::secret::{Mask, Secret};
 use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
@@ -33,6 +34,7 @@ pub fn diff(name: &str, before: (&str, &Config), after: (&str, &Config)) -> Stri
 fn plain(config: &Config) -> impl Iterator<Item = String> + '_ {
     config
         .plain_secrets()
+        .into_iter()
         .map(|secret| secret.expose().to_owned())
 }
 
@@ -132,25 +134,7 @@ fn next_secret(text: &str) -> Option<(&str, &str)> {
 /// Where a scalar at the start of the text ends.
 fn scalar_end(text: &str, in_flow: bool) -> usize {
     match text.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            let mut escaped = false;
-            for (at, c) in text.char_indices().skip(1) {
-                match c {
-                    _ if escaped => escaped = false,
-                    '\\' if quote == '"' => escaped = true,
-                    c if c == quote => {
-                        // Two single quotes are one.
-                        if quote == '\'' && text[at + 1..].starts_with('\'') {
-                            escaped = true;
-                        } else {
-                            return at + 1;
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            text.len()
-        }
+        Some(quote @ ('"' | '\'')) => 1 + quoted(&text[1..], quote),
         Some('{') => 1,
         _ if in_flow => text.find([',', '}']).unwrap_or(text.len()),
         _ => text.len(),

@@ -155,11 +155,7 @@ fn char_in(words: &str, text: &str) -> Option<(usize, usize)> {
     let (_, number) = words.split_once("at position ")?;
     let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
     let before = text.get(..digits.parse().ok()?)?;
-    let line = before.rfind('\n').map_or(0, |n| n + 1);
-    Some((
-        before.matches('\n').count() + 1,
-        before[line..].chars().count() + 1,
-    ))
+    Some(locate::place_after(before))
 }
 
 fn type_words(rest: &str) -> String {

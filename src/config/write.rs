@@ -40,30 +40,20 @@ pub fn update<T>(
 ) -> Result<(T, Written)> {
     // A link stays a link; what it leads to is replaced.
     let target = target_of(path)?;
-    let folder = files::folder_of(&target);
-    if !folder.exists() {
-        files::create_private_folder(folder)?;
-    }
     let _lock = lock(&target)?;
     let (value, change) = prepare(&target, path, change)?;
     let Some(edited) = change.after else {
         return Ok((value, Written::default()));
     };
     let metadata = change.metadata;
-    let plain = change.new.plain_secrets().next().is_some();
+    let plain = !change.new.plain_secrets().is_empty();
     // An existing file keeps its permissions, unless it holds a plain secret from now on.
     let mode = if plain || metadata.is_none() {
         0o600
     } else {
         0o777
     };
-    files::replace(&target, edited.as_bytes(), mode).map_err(|e| {
-        let why = e.root_cause().to_string();
-        Fault::new(
-            Kind::CannotWrite,
-            format!("cannot write {}: {why}", shown(path)),
-        )
-    })?;
+    put(&target, path, &edited, mode)?;
     let made_private = plain
         && metadata.as_ref().is_some_and(|m| {
             use std::os::unix::fs::PermissionsExt;
@@ -74,6 +64,24 @@ pub fn update<T>(
         made_private,
     };
     Ok((value, written))
+}
+
+/// Replaces the file at `target`, which a person calls `path`.
+pub fn put(target: &Path, path: &Path, text: &str, mode: u32) -> Result<()> {
+    files::replace(target, text.as_bytes(), mode).map_err(|err| {
+        let why = err.root_cause().to_string();
+        let what = format!("cannot write {}: {why}", shown(path));
+        Fault::new(Kind::CannotWrite, what).into()
+    })
+}
+
+/// The text of the file, and what else is known of it; `None` where there is none yet.
+pub fn read_if_there(target: &Path) -> Result<Option<(String, Metadata)>> {
+    match load::read(target) {
+        Ok(read) => Ok(Some(read)),
+        Err(_) if !target.exists() => Ok(None),
+        Err(err) => Err(err),
+    }
 }
 
 /// What [`update`] would do, as a diff in which no secret shows; nothing is written.
@@ -111,11 +119,8 @@ fn prepare<T>(
     path: &Path,
     change: impl FnOnce(&mut Config) -> Result<T>,
 ) -> Result<(T, Change)> {
-    let (text, metadata) = match load::read(target) {
-        Ok((text, metadata)) => (text, Some(metadata)),
-        Err(_) if !target.exists() => (String::new(), None),
-        Err(e) => return Err(e),
-    };
+    let (text, metadata) = read_if_there(target)?.unzip();
+    let text = text.unwrap_or_default();
     let text = match load::is_blank(&text) {
         true if text.is_empty() => HEAD.to_owned(),
         true => format!("{}\nversion: 1\n", text.trim_end()),
@@ -193,10 +198,14 @@ pub fn target_of(path: &Path) -> Result<PathBuf> {
 }
 
 /// Takes the lock of a file, `.NAME.lock` next to it; the kernel gives it back when we end. The
-/// lock file stays, since removing it would let two hold it.
+/// lock file stays, since removing it would let two hold it. The folder is made if need be.
 pub fn lock(target: &Path) -> Result<File> {
+    let folder = files::folder_of(target);
+    if !folder.exists() {
+        files::create_private_folder(folder)?;
+    }
     let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let path = files::folder_of(target).join(format!(".{name}.lock"));
+    let path = folder.join(format!(".{name}.lock"));
     let cannot = |e: std::io::Error| {
         let fault = Fault::new(
             Kind::CannotWrite,

@@ -5,6 +5,7 @@
 
 use super::values::Tenant;
 use crate::net::Endpoint;
+use crate::wording::words;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,16 +29,7 @@ pub enum Resource {
     Graph,
 }
 
-impl Resource {
-    pub fn name(self) -> &'static str {
-        match self {
-            Resource::Imap => "imap",
-            Resource::Pop => "pop",
-            Resource::Smtp => "smtp",
-            Resource::Graph => "graph",
-        }
-    }
-}
+words!(Resource { Imap = "imap", Smtp = "smtp", Pop = "pop", Graph = "graph" });
 
 impl Cloud {
     /// The cloud of a login host, if it is one of Microsoft's.

@@ -9,17 +9,17 @@ use super::secret_source::SecretSource;
 use super::select::Select;
 use super::shared_state::SharedState;
 use super::token_store::TokenStore;
+use super::tree::{Value, mapping};
 use super::values::*;
 use super::webhook::Webhook;
 use crate::net::Endpoint;
+use crate::secret::Secret;
+use crate::wording::words;
 use serde::Deserialize;
-use std::fmt;
 use std::path::PathBuf;
 
+mapping! {
 /// The whole file.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Config {
     /// Always 1.
     #[cfg_attr(test, schemars(extend("const" = 1)))]
@@ -46,14 +46,15 @@ pub struct Config {
     /// What goes with mail that is posted to a URL.
     #[serde(default)]
     pub webhooks: Vec<Webhook>,
-    /// Who is told when something fails.
-    pub notify: Option<Notify>,
     /// Who may hand mail to the relay (`sendmail -bs`), and how much.
     #[serde(default)]
     pub relay: Relay,
+    /// Who is told when something fails.
+    pub notify: Option<Notify>,
     /// Named streams of contacts, each fed by one or more addresses.
     #[serde(default)]
     pub queues: Vec<Queue>,
+}
 }
 
 impl Config {
@@ -86,20 +87,19 @@ impl Recording {
     }
 }
 
+mapping! {
 /// What the history says of messages.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 pub struct History {
     /// False keeps no subject, neither in the history nor for the list of the quarantine; true
     /// where absent.
     pub subject: Option<bool>,
 }
+}
 
+mapping! {
 /// What holds where a queue or an address says nothing else.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 pub struct Defaults {
     /// The language of contacts, a BCP 47 tag; `en` where absent.
     pub language: Option<Language>,
@@ -117,20 +117,19 @@ pub struct Defaults {
     /// Gets what is addressed without a full address, as cron's mail to `root`.
     pub recipient: Option<EmailAddress>,
 }
+}
 
+mapping! {
 /// An Entra ID app registration, seen from a login address, through which mailboxes are read.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct IncomingServer {
+pub struct IncomingServer, new {
     /// A name of your choice, by which others refer to the server.
-    pub name: String,
+    pub name: String [given name],
     /// `https://<login host>/<tenant>`.
-    pub address: Authority,
+    pub address: Authority [given address],
     /// Who signs in: oauth-service (the program itself) or oauth-user (a person's account).
-    pub authentication: Authentication,
+    pub authentication: Authentication [given authentication],
     /// The Application (client) ID of the app registration.
-    pub client_id: ClientId,
+    pub client_id: ClientId [given client_id],
     /// The client secret, or where it is read from.
     pub secret: Option<SecretSource>,
     /// The day on which the secret expires, as the app registration shows it.
@@ -167,54 +166,20 @@ pub struct IncomingServer {
     /// A PEM file of authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
 }
-
-impl IncomingServer {
-    /// A server of which nothing more is said.
-    pub fn new(
-        name: String,
-        address: Authority,
-        authentication: Authentication,
-        client_id: ClientId,
-    ) -> IncomingServer {
-        IncomingServer {
-            name,
-            address,
-            authentication,
-            client_id,
-            secret: None,
-            secret_expires: None,
-            certificate: None,
-            private_key: None,
-            certificate_passphrase: None,
-            federated_token: None,
-            federated_token_file: None,
-            managed_identity: ManagedIdentity::No,
-            via: IncomingVia::default(),
-            token_endpoint: None,
-            authorization_endpoint: None,
-            device_authorization_endpoint: None,
-            imap: None,
-            graph: None,
-            scope: None,
-            ca_file: None,
-        }
-    }
 }
 
+mapping! {
 /// Through which mail leaves.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct OutgoingServer {
+pub struct OutgoingServer, new {
     /// A name of your choice, by which others refer to the server.
-    pub name: String,
+    pub name: String [given name],
     /// False keeps the server in the file and sends nothing through it.
     #[serde(default = "yes")]
-    pub enabled: bool,
+    pub enabled: bool [usual true],
     /// The tenant: a GUID or a domain name.
-    pub tenant: Tenant,
+    pub tenant: Tenant [given tenant],
     /// Who signs in: oauth-service (the program itself) or oauth-user (a person's account).
-    pub authentication: Authentication,
+    pub authentication: Authentication [given authentication],
     /// The incoming server whose app registration signs in.
     pub app: Option<String>,
     /// The Application (client) ID of the app registration.
@@ -255,42 +220,12 @@ pub struct OutgoingServer {
     /// How much the server takes of each mailbox that sends.
     pub limits: Option<Limits>,
 }
-
-impl OutgoingServer {
-    /// A server of which nothing more is said.
-    pub fn new(name: String, tenant: Tenant, authentication: Authentication) -> OutgoingServer {
-        OutgoingServer {
-            name,
-            enabled: yes(),
-            tenant,
-            authentication,
-            app: None,
-            client_id: None,
-            secret: None,
-            secret_expires: None,
-            certificate: None,
-            private_key: None,
-            certificate_passphrase: None,
-            federated_token: None,
-            federated_token_file: None,
-            managed_identity: ManagedIdentity::No,
-            user: None,
-            password: None,
-            via: OutgoingVia::default(),
-            smtp: None,
-            graph: None,
-            scope: None,
-            ca_file: None,
-            limits: None,
-        }
-    }
 }
 
+mapping! {
 /// How much an outgoing server takes of each mailbox that sends. Where a key is absent, and the
 /// host is one of Microsoft's, Exchange Online's own limits hold; else none.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 pub struct Limits {
     /// Messages in any minute.
     pub messages_per_minute: Option<u32>,
@@ -303,11 +238,11 @@ pub struct Limits {
     /// Octets of a message.
     pub message_size: Option<u32>,
 }
+}
 
+mapping! {
 /// Who may hand mail to the relay, and how much.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 pub struct Relay {
     /// A file with a line `USER:PASSWORD` for each client that signs in. Where it is set, clients
     /// that connect by TCP must sign in.
@@ -317,18 +252,17 @@ pub struct Relay {
     /// The same in units of 1,048,576 bytes; 1024 where absent.
     pub megabytes_per_user: Option<u32>,
 }
+}
 
 fn yes() -> bool {
     true
 }
 
+mapping! {
 /// A named stream of contacts, fed by one or more addresses.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Queue {
+pub struct Queue, new {
     /// The queue's name.
-    pub name: String,
+    pub name: String [given name],
     /// The language of its contacts, a BCP 47 tag.
     pub language: Option<Language>,
     /// A number; the lowest value is served first.
@@ -339,16 +273,15 @@ pub struct Queue {
     #[serde(default)]
     pub addresses: Vec<Address>,
 }
+}
 
+mapping! {
 /// A mailbox that feeds a queue.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Address {
+pub struct Address, new {
     /// The mailbox's full e-mail address.
-    pub address: EmailAddress,
+    pub address: EmailAddress [given address],
     /// The incoming server's name.
-    pub server: String,
+    pub server: String [given server],
     /// Overrides the queue's.
     pub priority: Option<Priority>,
     /// Overrides the queue's language.
@@ -379,28 +312,6 @@ pub struct Address {
     /// Adds `X-Queuemail-*` header fields to delivered mail.
     pub stamp: Option<bool>,
 }
-
-impl Address {
-    /// A mailbox of which nothing more is said.
-    pub fn new(address: EmailAddress, server: String) -> Address {
-        Address {
-            address,
-            server,
-            priority: None,
-            extension_language: None,
-            account: None,
-            password: None,
-            sender: false,
-            any_from: false,
-            outgoing_server: None,
-            folders: None,
-            start: None,
-            select: None,
-            deliver: None,
-            after_fetch: None,
-            stamp: None,
-        }
-    }
 }
 
 /// Who signs in.
@@ -414,14 +325,7 @@ pub enum Authentication {
     OauthUser,
 }
 
-impl fmt::Display for Authentication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Authentication::OauthService => "oauth-service",
-            Authentication::OauthUser => "oauth-user",
-        })
-    }
-}
+words!(Authentication { OauthService = "oauth-service", OauthUser = "oauth-user" });
 
 /// The way in which an incoming server's mailboxes are read.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -434,15 +338,7 @@ pub enum IncomingVia {
     Auto,
 }
 
-impl fmt::Display for IncomingVia {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            IncomingVia::Imap => "imap",
-            IncomingVia::Graph => "graph",
-            IncomingVia::Auto => "auto",
-        })
-    }
-}
+words!(IncomingVia { Imap = "imap", Graph = "graph", Auto = "auto" });
 
 /// The way in which an outgoing server sends.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -455,17 +351,16 @@ pub enum OutgoingVia {
     Auto,
 }
 
-impl fmt::Display for OutgoingVia {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            OutgoingVia::Smtp => "smtp",
-            OutgoingVia::Graph => "graph",
-            OutgoingVia::Auto => "auto",
-        })
-    }
-}
+words!(OutgoingVia { Smtp = "smtp", Graph = "graph", Auto = "auto" });
 
 impl Config {
+    /// Every secret that stands in the file itself.
+    pub fn plain_secrets(&self) -> Vec<&Secret> {
+        let mut found = Vec::new();
+        self.secrets(&mut found);
+        found
+    }
+
     /// Every address of every queue, in the order of the file.
     pub fn addresses(&self) -> impl Iterator<Item = (&Queue, &Address)> {
         let queues = self.queues.iter();

@@ -2,7 +2,8 @@
 //!
 //! `config` here is the whole of it, `values` has the checked texts; `cloud` knows which hosts and
 //! scopes follow from a login host, `permission` which permission opens what. A secret is a source
-//! (`secret_source`), read again at each use (`resolve_secret`).
+//! (`secret_source`), read again at each use (`resolve_secret`). `tree` has what each value does with
+//! itself, and the macro by which a mapping of the file is said once.
 //!
 //! Nothing here knows that there is a file. The derived `Deserialize` says which keys there are and
 //! what they are called; how a text of YAML is read, and where a mistake stands in it, is `crate::config`'s.
@@ -17,6 +18,7 @@ mod given;
 mod moment;
 mod names;
 mod notify;
+mod paths;
 mod permission;
 mod ping_url;
 mod post_url;
@@ -30,6 +32,7 @@ mod shared_state;
 mod span;
 mod target;
 mod token_store;
+mod tree;
 mod values;
 mod webhook;
 
@@ -39,7 +42,7 @@ pub use command_line::words as command_words;
 pub use config::*;
 pub use credential::{FederatedToken, ManagedIdentity};
 pub use database_url::{DatabaseUrl, PORT as DATABASE_PORT};
-pub use given::{Change, Given, put};
+pub use given::{Change, Given, put, put_with};
 pub use moment::Moment;
 pub use names::{Name, bad_name, named, nearest, no_server, unknown};
 pub use notify::Notify;
@@ -53,5 +56,6 @@ pub use server_credentials::{Credentials, CredentialsMut};
 pub use shared_state::SharedState;
 pub use span::Span;
 pub use token_store::TokenStore;
+pub use tree::{Tree, Value};
 pub use values::*;
 pub use webhook::{Webhook, webhook_of};

@@ -1,5 +1,6 @@
 //! A moment as people write it: a day, a time, or how long ago.
 
+use super::span::Span;
 use super::values::Day;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -49,17 +50,9 @@ impl FromStr for Moment {
         if let Ok(at) = text.parse() {
             return Ok(Moment::At(at));
         }
-        let unit = match text.chars().last() {
-            Some('d') => 24 * 60 * 60,
-            Some('h') => 60 * 60,
-            Some('m') => 60,
-            _ => 0,
-        };
-        let number = text.get(..text.len().saturating_sub(1));
-        let number = number.and_then(|number| number.parse::<u32>().ok());
-        match number {
-            Some(number) if unit > 0 => Ok(Moment::Ago(i64::from(number) * unit)),
-            _ => Err(format!(
+        match text.parse::<Span>() {
+            Ok(ago) => Ok(Moment::Ago(ago.seconds())),
+            Err(_) => Err(format!(
                 "`{text}` is not a time: write a day (2026-11-29), a time (2026-11-29T08:00:00Z), or how long ago (7d, 12h, 30m)"
             )),
         }

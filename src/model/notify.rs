@@ -3,12 +3,11 @@
 use super::ping_url::PingUrl;
 use super::post_url::PostUrl;
 use super::span::Span;
-use serde::Deserialize;
+use super::tree::mapping;
 
+mapping! {
 /// Who is told of incidents: of what fails, goes on failing and works again.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 pub struct Notify {
     /// A program and its arguments, which gets each notice as JSON on its standard input.
     pub command: Option<Vec<String>>,
@@ -21,4 +20,5 @@ pub struct Notify {
     pub repeat: Option<Span>,
     /// A URL that is asked for (GET) after each fetch without a problem: a dead man's switch.
     pub heartbeat: Option<PingUrl>,
+}
 }

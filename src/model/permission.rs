@@ -19,64 +19,38 @@ pub enum Purpose {
     Graph,
 }
 
-/// A permission, and who can hold it.
-struct Permission {
-    name: &'static str,
-    /// An application, as a role.
-    app: bool,
-    /// A person, as a scope.
-    person: bool,
+/// Who can hold a permission: an application as a role, a person as a scope.
+#[derive(Clone, Copy, PartialEq)]
+enum Holder {
+    App,
+    Person,
+    Both,
 }
 
-const fn of_app(name: &'static str) -> Permission {
-    Permission {
-        name,
-        app: true,
-        person: false,
-    }
-}
-
-const fn of_person(name: &'static str) -> Permission {
-    Permission {
-        name,
-        app: false,
-        person: true,
-    }
-}
-
-const fn of_both(name: &'static str) -> Permission {
-    Permission {
-        name,
-        app: true,
-        person: true,
-    }
-}
-
-const IMAP: &[Permission] = &[
-    of_app("IMAP.AccessAsApp"),
-    of_person("IMAP.AccessAsUser.All"),
-];
-const POP: &[Permission] = &[of_app("POP.AccessAsApp"), of_person("POP.AccessAsUser.All")];
-const SMTP: &[Permission] = &[of_app("SMTP.SendAsApp"), of_person("SMTP.Send")];
-const GRAPH_WRITE: &[Permission] = &[
-    of_both("Mail.ReadWrite"),
-    of_person("Mail.ReadWrite.Shared"),
-];
-const GRAPH_READ: &[Permission] = &[
-    of_both("Mail.ReadWrite"),
-    of_person("Mail.ReadWrite.Shared"),
-    of_both("Mail.Read"),
-    of_person("Mail.Read.Shared"),
-];
-const GRAPH_SEND: &[Permission] = &[of_both("Mail.Send"), of_person("Mail.Send.Shared")];
-const GRAPH: &[Permission] = &[
-    of_both("Mail.ReadWrite"),
-    of_person("Mail.ReadWrite.Shared"),
-    of_both("Mail.Read"),
-    of_person("Mail.Read.Shared"),
-    of_both("Mail.Send"),
-    of_person("Mail.Send.Shared"),
-];
+/// Each permission, who can hold it, and what it serves. Of several that serve a purpose, the first is
+/// the one to ask for.
+static TABLE: [(&str, Holder, &[Purpose]); 12] = {
+    use Holder::{App, Both, Person};
+    use Purpose::{Graph, GraphRead, GraphSend, GraphWrite, Imap, Pop, Smtp};
+    [
+        ("IMAP.AccessAsApp", App, &[Imap]),
+        ("IMAP.AccessAsUser.All", Person, &[Imap]),
+        ("POP.AccessAsApp", App, &[Pop]),
+        ("POP.AccessAsUser.All", Person, &[Pop]),
+        ("SMTP.SendAsApp", App, &[Smtp]),
+        ("SMTP.Send", Person, &[Smtp]),
+        ("Mail.ReadWrite", Both, &[GraphWrite, GraphRead, Graph]),
+        (
+            "Mail.ReadWrite.Shared",
+            Person,
+            &[GraphWrite, GraphRead, Graph],
+        ),
+        ("Mail.Read", Both, &[GraphRead, Graph]),
+        ("Mail.Read.Shared", Person, &[GraphRead, Graph]),
+        ("Mail.Send", Both, &[GraphSend, Graph]),
+        ("Mail.Send.Shared", Person, &[GraphSend, Graph]),
+    ]
+};
 
 impl Purpose {
     #[cfg(test)]
@@ -115,35 +89,28 @@ impl Purpose {
         self.resource() == Resource::Graph
     }
 
-    /// The permissions one of which serves it; the first that fits is the one to ask for.
-    fn table(self) -> &'static [Permission] {
-        match self {
-            Purpose::Imap => IMAP,
-            Purpose::Pop => POP,
-            Purpose::Smtp => SMTP,
-            Purpose::GraphRead => GRAPH_READ,
-            Purpose::GraphWrite => GRAPH_WRITE,
-            Purpose::GraphSend => GRAPH_SEND,
-            Purpose::Graph => GRAPH,
-        }
-    }
-
     /// The names of the permissions that serve it for whoever signs in so; the first is the one
     /// to ask for.
     pub fn permissions(
         self,
         authentication: Authentication,
     ) -> impl Iterator<Item = &'static str> + Clone {
-        let holds = move |permission: &&Permission| match authentication {
-            Authentication::OauthService => permission.app,
-            Authentication::OauthUser => permission.person,
+        let other = match authentication {
+            Authentication::OauthService => Holder::Person,
+            Authentication::OauthUser => Holder::App,
         };
-        self.table().iter().filter(holds).map(|p| p.name)
+        let serving = TABLE
+            .iter()
+            .filter(move |(.., serves)| serves.contains(&self));
+        serving
+            .filter(move |(_, holder, _)| *holder != other)
+            .map(|(name, ..)| *name)
     }
 
     /// The names of all permissions that serve it, for people to choose from.
     pub fn all_permissions(self) -> String {
-        let names: Vec<&str> = self.table().iter().map(|p| p.name).collect();
+        let serving = TABLE.iter().filter(|(.., serves)| serves.contains(&self));
+        let names: Vec<&str> = serving.map(|(name, ..)| *name).collect();
         names.join(", ")
     }
 

@@ -3,15 +3,17 @@
 //! The conditions have one meaning, whichever way the mailbox is read: a server is asked for no
 //! less than what they select, and what it gives is held against them here.
 
+use super::tree::mapping;
 use super::values::EmailAddress;
+use crate::wording::words;
+use clap::ValueEnum;
 use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
+mapping! {
 /// What a message must be to be fetched: all conditions hold, and of a list one.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Default)]
 pub struct Select {
     /// Only messages that are not marked as read.
     #[serde(default)]
@@ -27,6 +29,7 @@ pub struct Select {
     /// What happens to larger ones: skip leaves them alone, quarantine puts them on record.
     #[serde(default)]
     pub larger: Larger,
+}
 }
 
 /// What happens to a selected message that is larger than `max_size`.
@@ -115,11 +118,10 @@ impl FromStr for Condition {
             "from" => Condition::From(value.parse()?),
             "subject" => Condition::Subject(value.to_owned()),
             "max_size" => Condition::MaxSize(value.parse()?),
-            "larger" => Condition::Larger(match value {
-                "skip" => Larger::Skip,
-                "quarantine" => Larger::Quarantine,
-                _ => return Err(format!("`{value}` is neither skip nor quarantine")),
-            }),
+            "larger" => Condition::Larger(
+                Larger::from_str(value, false)
+                    .map_err(|_| format!("`{value}` is neither skip nor quarantine"))?,
+            ),
             key => {
                 return Err(format!(
                     "unknown condition `{key}`: use unread, from, subject, max_size or larger"
@@ -157,14 +159,7 @@ impl FromIterator<Condition> for Select {
     }
 }
 
-impl fmt::Display for Larger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Larger::Skip => "skip",
-            Larger::Quarantine => "quarantine",
-        })
-    }
-}
+words!(Larger { Skip = "skip", Quarantine = "quarantine" });
 
 /// Who wrote a message: a full address, or `@domain` for everybody of a domain. In lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,16 +3,15 @@
 use super::database_url::DatabaseUrl;
 use super::secret_source::{SecretSource, Secrets};
 use super::span::Span;
+use super::tree::mapping;
 use super::values::Lease;
 use crate::child;
-use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mapping! {
 /// A state in a database.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Eq)]
 pub struct SharedState {
     /// The database: postgres://[ROLE[:PASSWORD]@]HOST[:PORT][,…]/DATABASE, or `key=value` words as
     /// psql takes them. A password in it makes the file private (0600).
@@ -35,6 +34,7 @@ pub struct SharedState {
     /// the same on all hosts. Of two, the first encrypts and both decrypt. Without it, tokens are not
     /// kept.
     pub key: Option<Secrets>,
+}
 }
 
 /// The environment variable that holds a key.

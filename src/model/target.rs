@@ -20,18 +20,31 @@ pub const FORMS: &str =
 /// The placeholders that a delivery may hold.
 const PLACEHOLDERS: [&str; 4] = ["{queue}", "{address}", "{folder}", "{language}"];
 
-/// The mistake in a delivery's words after the colon, if there is one.
-pub fn mistake(kind: &str, rest: &str) -> Option<String> {
+/// What is wrong with a delivery, if anything.
+pub fn mistake(text: &str) -> Option<String> {
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    let is_url = matches!(kind, "http" | "https");
+    if matches!(text, "stdout" | "stdout:json") {
+        return None;
+    }
+    if !is_url && KINDS.iter().all(|(known, _)| *known != kind) {
+        return Some(format!("`{text}` is not a delivery: use {FORMS}"));
+    }
+    if !is_url && rest.is_empty() {
+        return Some(format!(
+            "`{text}` has nothing after the colon; example: `maildir:/var/mail/support`"
+        ));
+    }
     bad_placeholder(rest).or_else(|| match kind {
-        "http" | "https" => bad_url(&format!("{kind}:{rest}")),
+        _ if is_url => bad_url(text),
         "command" => super::command_line::words(rest)
             .err()
-            .map(|why| format!("`command:{rest}`: {why}")),
+            .map(|why| format!("`{text}`: {why}")),
         "lmtp" if !names_a_store(rest) => Some(format!(
-            "`lmtp:{rest}` names no mail store: use lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket"
+            "`{text}` names no mail store: use lmtp:HOST:PORT (usually port 24) or lmtp:/path/of/the/socket"
         )),
         "lmtp-plain" if !names_a_host(rest) => Some(format!(
-            "`lmtp-plain:{rest}` names no mail store: use lmtp-plain:HOST:PORT (usually port 24)"
+            "`{text}` names no mail store: use lmtp-plain:HOST:PORT (usually port 24)"
         )),
         _ => None,
     })

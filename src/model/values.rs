@@ -1,6 +1,6 @@
 //! Single values, each checked where it is read: `FromStr` has the check.
 
-use super::target::{FORMS, KINDS};
+use super::target::KINDS;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -160,17 +160,25 @@ checked_string!(
     }
 );
 
+/// A URL that is safe for `what`.
+fn https(text: &str, what: &str) -> Result<url::Url, String> {
+    let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
+    if url.scheme() != "https" {
+        return Err(format!(
+            "`{text}` must begin with https://: {what} need an encrypted connection"
+        ));
+    }
+    match url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
+        true => Err("the URL must have a host and no user name or password".to_owned()),
+        false => Ok(url),
+    }
+}
+
 checked_string!(
     /// An `https://` URL without user name, query or fragment, and without a slash at its end.
     HttpsUrl,
     |text| {
-        let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
-        if url.scheme() != "https" {
-            return Err(format!("`{text}` must begin with https://: tokens need an encrypted connection"));
-        }
-        if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
-            return Err("the URL must have a host and no user name or password".to_owned());
-        }
+        let url = https(text, "tokens")?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(format!("`{text}` must not contain `?` or `#`"));
         }
@@ -183,13 +191,7 @@ checked_string!(
     /// kept, as RFC 6749 §3.1 asks.
     OauthEndpoint,
     |text| {
-        let url = url::Url::parse(text).map_err(|e| format!("`{text}` is not a URL: {e}"))?;
-        if url.scheme() != "https" {
-            return Err(format!("`{text}` must begin with https://: secrets need an encrypted connection"));
-        }
-        if url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
-            return Err("the URL must have a host and no user name or password".to_owned());
-        }
+        let url = https(text, "secrets")?;
         if url.fragment().is_some() {
             return Err(format!("`{text}` must not contain `#`"));
         }
@@ -203,17 +205,9 @@ checked_string!(
     /// or `stdout:json`.
     Target,
     |text| {
-        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        match kind {
-            _ if matches!(text, "stdout" | "stdout:json") => Ok(text.to_owned()),
-            "http" | "https" => super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err),
-            _ if KINDS.iter().all(|(known, _)| *known != kind) => {
-                Err(format!("`{text}` is not a delivery: use {FORMS}"))
-            }
-            _ if rest.is_empty() => {
-                Err(format!("`{text}` has nothing after the colon; example: `maildir:/var/mail/support`"))
-            }
-            _ => super::target::mistake(kind, rest).map_or(Ok(text.to_owned()), Err),
+        match super::target::mistake(text) {
+            Some(why) => Err(why),
+            None => Ok(text.to_owned()),
         }
     }
 );

@@ -2,14 +2,13 @@
 
 use super::post_url::PostUrl;
 use super::secret_source::{SecretSource, Secrets};
-use serde::Deserialize;
+use super::tree::mapping;
 use std::path::PathBuf;
 use url::Url;
 
+mapping! {
 /// What goes with the mail that is posted to the URLs that begin so.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[derive(Eq)]
 pub struct Webhook {
     /// How the URLs begin, up to the end of a part of their path: https://HOST[:PORT][/PATH].
     pub url: PostUrl,
@@ -29,6 +28,7 @@ pub struct Webhook {
     /// `check` sends a HEAD request, and does not just connect.
     #[serde(default)]
     pub probe: bool,
+}
 }
 
 impl Webhook {

@@ -3,6 +3,7 @@
 
 use super::journal;
 use super::safe::{eprintln_safe, escape, escape_lines, json};
+use crate::wording::words;
 use serde_json::{Map, Value};
 use std::sync::Once;
 
@@ -141,6 +142,8 @@ pub enum LogFormat {
     /// Records with fields, to systemd's journal.
     Journald,
 }
+
+words!(LogFormat { Text = "text", Json = "json", Journald = "journald" });
 
 impl LogFormat {
     /// Writes a record; as text with its time where that is `stamped`.

@@ -23,6 +23,7 @@ pub use getmail::as_in_a_name;
 pub use uids::Uids;
 
 use crate::fault::{Fault, Kind};
+use crate::wording::words;
 use anyhow::Result;
 use std::path::Path;
 
@@ -41,17 +42,15 @@ pub enum Program {
     Wsgetmail,
 }
 
-impl Program {
-    pub fn name(self) -> &'static str {
-        match self {
-            Program::Getmail => "getmail",
-            Program::Fetchmail => "fetchmail",
-            Program::Mbsync => "mbsync",
-            Program::Maildir => "maildir",
-            Program::Wsgetmail => "wsgetmail",
-        }
-    }
+words!(Program {
+    Getmail = "getmail",
+    Fetchmail = "fetchmail",
+    Mbsync = "mbsync",
+    Maildir = "maildir",
+    Wsgetmail = "wsgetmail",
+});
 
+impl Program {
     /// Who has fetched what it keeps, for people.
     pub fn owner(self) -> &'static str {
         match self {

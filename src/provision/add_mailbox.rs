@@ -1,25 +1,13 @@
 //! A mailbox put into a queue of the configuration, or several at once: what is there already is
 //! compared, and kept from being overwritten by accident.
 
+use super::mailbox::NewMailbox;
 use super::{Outcome, differences, different, find};
-use crate::config::{self, Tree};
-use crate::model::{Address, Config, Language, Priority, Queue, Start};
+use crate::config;
+use crate::model::{Address, Config, Queue, Tree};
 use crate::shell;
 use anyhow::Result;
 use std::path::Path;
-
-/// A mailbox that is complete, and what is said of its queue.
-#[derive(Clone, Debug)]
-pub struct NewMailbox {
-    /// The queue's name.
-    pub queue: String,
-    pub entry: Address,
-    pub queue_priority: Option<Priority>,
-    pub queue_language: Option<Language>,
-    pub queue_start: Option<Start>,
-    /// It may take the place of another definition of the address.
-    pub replace: bool,
-}
 
 /// Puts a mailbox into a queue of the configuration of `file`, which is made if need be.
 ///
@@ -62,13 +50,9 @@ pub fn add_mailboxes(
 fn put(config: &mut Config, file: &Path, new: &NewMailbox) -> Result<Outcome> {
     let index = config.queues.iter().position(|q| q.name == new.queue);
     let before = index.map(|index| &config.queues[index]);
-    let mut queue = before.cloned().unwrap_or_else(|| Queue {
-        name: new.queue.clone(),
-        language: None,
-        priority: None,
-        start: None,
-        addresses: Vec::new(),
-    });
+    let mut queue = before
+        .cloned()
+        .unwrap_or_else(|| Queue::new(new.queue.clone()));
     put_into(&mut queue, new);
     let outcome = match before {
         None => Outcome::Created,
@@ -83,9 +67,7 @@ fn put(config: &mut Config, file: &Path, new: &NewMailbox) -> Result<Outcome> {
 }
 
 fn put_into(queue: &mut Queue, new: &NewMailbox) {
-    queue.priority = new.queue_priority.or(queue.priority);
-    queue.language = new.queue_language.clone().or(queue.language.take());
-    queue.start = new.queue_start.or(queue.start);
+    new.of_queue.put(queue);
     match find(queue, &new.entry.address) {
         // The spelling in the file stays: a mailbox's name knows no case.
         Some(i) => {
@@ -103,7 +85,7 @@ fn compare(old: &Queue, wanted: &Queue, file: &Path, new: &NewMailbox) -> Result
     let address = &new.entry.address;
     let trees = |queue: &Queue| -> Result<(Tree, Option<Tree>)> {
         let mut queue = queue.clone();
-        config::resolve_queue(&mut queue, file)?;
+        config::resolve_paths(&mut queue, file)?;
         let entry = find(&queue, address).map(|i| queue.addresses[i].tree());
         Ok((queue.tree(), entry))
     };

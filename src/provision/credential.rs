@@ -1,27 +1,60 @@
-//! What an app proves itself with, as a command gives it.
+//! What an app proves itself with, as options say it.
 
-use super::secret::{Wanted, is_variable, wanted_secret};
-use super::{Required, put_path};
+use super::options::{Options, shown};
+use super::put_path;
+use super::secret::{ClientSecret, Passphrase, SourceArgs, is_variable};
+use super::typed::{change, change_path};
 use crate::fault::Fault;
-use crate::model::{
-    self, Change, CredentialsMut, Day, FederatedToken, Given, ManagedIdentity, SecretSource,
-};
+use crate::model::{self, Change, CredentialsMut, Day, FederatedToken, ManagedIdentity};
 use anyhow::Result;
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 
-/// All but the secret itself.
-#[derive(Clone, Debug, Default)]
+/// What an oauth-service server proves its app with.
+#[derive(Args, Clone, Debug, Default)]
 pub struct Credential {
+    #[command(flatten)]
+    pub secret: SourceArgs<ClientSecret>,
+    /// The day on which the client secret expires (YYYY-MM-DD), to be warned 30 days before
+    #[arg(long, value_name = "DATE", value_parser = change::<Day>())]
     pub secret_expires: Option<Change<Day>>,
+    /// Certificate registered with the app, instead of a secret: PEM, or PFX with its key
+    #[arg(long, value_name = "FILE", value_parser = change_path())]
     pub certificate: Option<Change<PathBuf>>,
+    /// Private key of the certificate (PEM), if it is in a separate file
+    #[arg(long, value_name = "PEM", value_parser = change_path())]
     pub private_key: Option<Change<PathBuf>>,
-    pub passphrase: Option<Given>,
+    #[command(flatten)]
+    pub passphrase: SourceArgs<Passphrase>,
+    /// File with a token of another identity provider (workload identity federation)
+    #[arg(long, value_name = "FILE", value_parser = change_path(), hide_short_help = true)]
     pub federated_token_file: Option<Change<PathBuf>>,
-    /// An environment variable's name; empty to take it away.
+    /// Environment variable with the name of such a file, like AZURE_FEDERATED_TOKEN_FILE
+    #[arg(long, value_name = "VARIABLE", hide_short_help = true)]
     pub federated_token_env_file: Option<String>,
-    /// A command in one text; empty to take it away.
+    /// Read such a token from this command at each use (words split as a shell does, no shell run)
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        hide_short_help = true,
+        conflicts_with = "federated_token_env_file"
+    )]
     pub federated_token_command: Option<String>,
+    /// Use a managed identity of this Azure host: the user-assigned one whose client
+    /// ID is given, or (system) the host's own
+    #[arg(long, value_name = "KIND", hide_short_help = true, num_args = 0..=1,
+          require_equals = true, default_missing_value = "user",
+          value_parser = identity())]
     pub managed_identity: Option<ManagedIdentity>,
+}
+
+/// Which of an Azure host's identities.
+fn identity() -> impl TypedValueParser<Value = ManagedIdentity> {
+    PossibleValuesParser::new(["user", "system"]).map(|word| match &*word {
+        "system" => ManagedIdentity::System,
+        _ => ManagedIdentity::User,
+    })
 }
 
 impl Credential {
@@ -36,16 +69,11 @@ impl Credential {
             || self.managed_identity.is_some()
     }
 
-    /// Puts into a server's entry what is given. The secret itself is not among it.
-    pub fn put(
-        &self,
-        slots: &mut CredentialsMut<'_>,
-        passphrase: &Option<Change<SecretSource>>,
-    ) -> Result<()> {
+    /// Puts into a server's entry what is said. Secrets are not among it.
+    pub fn put(&self, slots: &mut CredentialsMut<'_>) -> Result<()> {
         model::put(&self.secret_expires, slots.secret_expires);
         put_path(&self.certificate, slots.certificate)?;
         put_path(&self.private_key, slots.private_key)?;
-        model::put(passphrase, slots.certificate_passphrase);
         put_path(&self.federated_token_file, slots.federated_token_file)?;
         if let Some(name) = &self.federated_token_env_file {
             if !is_variable(name) {
@@ -72,52 +100,24 @@ impl Credential {
         Ok(())
     }
 
-    /// Puts it and the secret into a new server's entry; the secret is asked for where one
-    /// `is_needed` and nothing here stands for it. All else is checked before.
-    pub fn put_with_secret(
-        &self,
-        slots: &mut CredentialsMut<'_>,
-        secret: &Option<Given>,
-        is_needed: bool,
-        whose: &str,
-        required: &Required<'_>,
-    ) -> Result<()> {
-        self.put(slots, &None)?;
-        let wanted = |what, given| Wanted { what, given, whose };
-        let passphrase = wanted("certificate-passphrase", &self.passphrase).source(required)?;
-        model::put(&passphrase, slots.certificate_passphrase);
-        let is_needed = is_needed && !self.replaces_secret();
-        *slots.secret = wanted_secret(&wanted("secret", secret), is_needed, required)?;
-        Ok(())
-    }
-
-    /// The same in a server that is there: it has one credential, so a new one takes the place of
-    /// the old one.
-    pub fn replace(
-        &self,
-        mut slots: CredentialsMut<'_>,
-        secret: &Option<Change<SecretSource>>,
-        passphrase: &Option<Change<SecretSource>>,
-    ) -> Result<()> {
-        if matches!(secret, Some(Change::Set(_))) || self.replaces_secret() {
-            slots.clear();
-        }
-        model::put(secret, slots.secret);
-        self.put(&mut slots, passphrase)
-    }
-}
-
-/// Refuses two secrets, each with the name of its options, to be read from the one standard input.
-pub fn one_stdin(secrets: &[(&str, &Option<Given>)]) -> Result<()> {
-    let read: Vec<&str> = secrets
-        .iter()
-        .filter_map(|(what, given)| (**given == Some(Given::Stdin)).then_some(*what))
-        .collect();
-    match read[..] {
-        [first, second, ..] => Err(Fault::usage(format!(
-            "standard input cannot be both `--{first}-stdin` and `--{second}-stdin`"
-        ))
-        .into()),
-        _ => Ok(()),
+    pub fn options(&self) -> Options {
+        let identity = self.managed_identity;
+        Options::default()
+            .secret(&self.secret)
+            .value("--secret-expires", &self.secret_expires)
+            .value("--certificate", &shown(&self.certificate))
+            .value("--private-key", &shown(&self.private_key))
+            .secret(&self.passphrase)
+            .value("--federated-token-file", &shown(&self.federated_token_file))
+            .value("--federated-token-env-file", &self.federated_token_env_file)
+            .value("--federated-token-command", &self.federated_token_command)
+            .flag(
+                "--managed-identity",
+                identity == Some(ManagedIdentity::User),
+            )
+            .flag(
+                "--managed-identity=system",
+                identity == Some(ManagedIdentity::System),
+            )
     }
 }

@@ -1,8 +1,9 @@
 //! What a definition lacks that the file may lack, but a fetch or a sending will not: said when it is
 //! added, and not by the first run in the night.
 
+use super::new_server::Server;
 use crate::fault::Fault;
-use crate::model::{Address, Apps, Authentication, Config, IncomingServer, OutgoingServer};
+use crate::model::{Address, Apps, Authentication, Config, IncomingServer};
 use crate::shell;
 
 /// What a mailbox of this queue lacks, if anything.
@@ -28,9 +29,12 @@ fn is_of_people(server: &IncomingServer) -> bool {
     server.authentication == Authentication::OauthUser
 }
 
-/// What an outgoing server lacks, if anything.
-pub fn of_outgoing(config: &Config, server: &OutgoingServer) -> Vec<String> {
+/// What a server lacks to send, if it is to.
+pub fn of_server(config: &Config, server: &Server) -> Vec<String> {
     let apps = Apps::of(config);
+    let Server::Outgoing(server) = server else {
+        return Vec::new();
+    };
     if !server.enabled {
         return Vec::new();
     }

@@ -1,42 +1,45 @@
 //! Servers and queues of the configuration: added, changed, given another name, removed.
 //!
 //! All works on the model ([`Config`] in, changed [`Config`] out); who calls has it read and
-//! written. A definition that is not complete ([`Incoming`], [`Outgoing`], [`Mailbox`]) gets what it
-//! lacks from a [`Person`], with whose answers it is what a command line could have said, which
-//! `line` shows. `many` takes the definitions of mailboxes from a `list`, a `row` each.
+//! written. What is said of a definition ([`NewServer`], [`Mailbox`], [`ServerChange`]) has its options
+//! for clap as the model has its keys for serde, so that there is one type of it and not two. Where it
+//! is not complete it gets what it lacks from a [`Person`], with whose answers it is what a command
+//! line could have said, which `options` shows. `many` takes the definitions of mailboxes from a `list`, a `row` each.
 
 mod add_mailbox;
 mod credential;
 mod guide;
-mod incoming;
 pub mod lacking;
-mod line;
 mod list;
+mod mailbox;
 mod many;
-mod outgoing;
+mod new_server;
+mod options;
 mod queue;
 mod row;
 mod secret;
 mod server;
+mod server_change;
+mod server_options;
+mod typed;
 
-pub use add_mailbox::{NewMailbox, add_mailbox};
-pub use credential::{Credential, one_stdin};
-pub use guide::{ask_incoming, ask_kind, ask_mailbox, ask_outgoing, known};
-pub use incoming::Incoming;
-pub use line::{incoming_line, outgoing_line, queue_line};
+pub use add_mailbox::add_mailbox;
+pub use credential::Credential;
+pub use guide::{ask_kind, ask_mailbox, ask_server, known};
+pub use mailbox::{Mailbox, MailboxChange, NewMailbox};
 pub use many::{Line, lines};
-pub use outgoing::Outgoing;
-pub use queue::{Mailbox, pick, remove_queue, set_queue, tree_of_queue};
-pub use secret::Wanted;
+pub use new_server::{Incoming, NewServer, Outgoing};
+pub use queue::{remove_queue, set_queue, tree_of_queue};
 pub use server::{
-    Entry, add_incoming, add_outgoing, incoming_way, outgoing_way, put_secret, put_secret_end,
-    remove_server, set_server, tree_of_server,
+    add_server, put_secret, put_secret_end, remove_server, set_server, tree_of_server,
 };
+pub use server_change::ServerChange;
+pub use typed::{Refused, guid, value};
 
-use crate::config::{self, Tree};
+use crate::config;
 use crate::fault::Fault;
 use crate::files;
-use crate::model::{Change, Config, EmailAddress, Queue, Target};
+use crate::model::{Change, Config, EmailAddress, Queue, Target, Tree, put_with};
 use crate::secret::Secret;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -168,21 +171,16 @@ fn typed_path(path: &Path) -> Result<PathBuf> {
 }
 
 /// Changes the path of a file where another is typed.
-pub fn put_path(change: &Option<Change<PathBuf>>, slot: &mut Option<PathBuf>) -> Result<()> {
-    match change {
-        None => {}
-        Some(Change::Unset) => *slot = None,
-        Some(Change::Set(path)) => *slot = Some(typed_path(path)?),
-    }
-    Ok(())
+fn put_path(change: &Option<Change<PathBuf>>, slot: &mut Option<PathBuf>) -> Result<()> {
+    put_with(change, slot, |path| typed_path(path))
 }
 
 /// A delivery typed in a shell; its path becomes absolute.
-pub fn typed_target(target: &Target) -> Result<Target> {
+fn typed_target(target: &Target) -> Result<Target> {
     if target.as_str().contains(":~") {
         return Ok(target.clone());
     }
-    config::absolute_target(target, &files::current_folder()?)
+    target.absolute(&files::current_folder()?)
 }
 
 /// Where two definitions differ, in words that show no secret.

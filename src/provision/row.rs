@@ -3,7 +3,7 @@
 use super::Mailbox;
 use super::list::Cell;
 use crate::fault::Fault;
-use crate::model::{self, Condition, Given, SecretSource};
+use crate::model::{self, Change, Given, SecretSource};
 use anyhow::Result;
 use std::str::FromStr;
 
@@ -73,25 +73,29 @@ impl Mailbox {
             "queue" => self.queue = Some(one(name, values)?),
             "address" => self.address = Some(one(name, values)?),
             "server" => self.server = Some(one(name, values)?),
-            "priority" => self.priority = Some(one(name, values)?),
-            "extension-language" => self.extension_language = Some(one(name, values)?),
-            "account" => self.account = Some(one(name, values)?),
-            "sender" => self.sender = flag(name, values)?,
-            "outgoing" => self.outgoing = Some(one(name, values)?),
-            "folder" => self.folders = values.to_vec(),
-            "start" => self.start = Some(one(name, values)?),
+            "priority" => self.values.priority = changed(name, values)?,
+            "extension-language" => self.values.extension_language = changed(name, values)?,
+            "account" => self.values.account = changed(name, values)?,
+            "sender" => self.values.sender = flag(name, values)?,
+            "outgoing" => self.values.outgoing = changed(name, values)?,
+            "folder" => self.values.folders = values.to_vec(),
+            "start" => self.values.start = changed(name, values)?,
             "select" => {
-                let conditions = values.iter().map(|value| read::<Condition>(name, value));
-                self.select = conditions.collect::<Result<_>>()?;
+                let conditions = values.iter().map(|value| read(name, value));
+                self.values.select = conditions
+                    .map(|one| one.map(Change::Set))
+                    .collect::<Result<_>>()?;
             }
-            "deliver" => self.deliver = Some(one(name, values)?),
-            "after" => self.after = Some(one(name, values)?),
-            "queue-priority" => self.queue_priority = Some(one(name, values)?),
-            "queue-language" => self.queue_language = Some(one(name, values)?),
-            "queue-start" => self.queue_start = Some(one(name, values)?),
+            "deliver" => self.values.deliver = changed(name, values)?,
+            "after" => self.values.after = changed(name, values)?,
+            "queue-priority" => self.of_queue.queue_priority = changed(name, values)?,
+            "queue-language" => self.of_queue.queue_language = changed(name, values)?,
+            "queue-start" => self.of_queue.queue_start = changed(name, values)?,
             "replace" => self.replace = flag(name, values)?,
             name => match password_kind(name) {
-                Some(kind) => self.password = Some(Given::source(kind, only(name, values)?)),
+                Some(kind) => {
+                    self.values.password.given = Some(Given::source(kind, only(name, values)?))
+                }
                 None => return check(name),
             },
         }
@@ -104,6 +108,10 @@ fn only<'a>(name: &str, values: &'a [String]) -> Result<&'a str> {
         [value] => Ok(value),
         _ => Err(Fault::usage(format!("`{name}` takes one value")).into()),
     }
+}
+
+fn changed<T: FromStr<Err = String>>(name: &str, values: &[String]) -> Result<Option<Change<T>>> {
+    one(name, values).map(Change::Set).map(Some)
 }
 
 fn one<T: FromStr<Err = String>>(name: &str, values: &[String]) -> Result<T> {

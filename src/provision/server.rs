@@ -1,11 +1,11 @@
 //! Servers of the configuration: put in, changed, renamed, removed.
 
+use super::new_server::Server;
 use super::{Outcome, differences, different, resolved};
-use crate::config::{self, Tree};
+use crate::config;
 use crate::fault::Fault;
 use crate::model::{
-    self, Config, CredentialsMut, Day, IncomingServer, IncomingVia, Name, OutgoingServer,
-    OutgoingVia, SecretSource,
+    self, Config, CredentialsMut, Day, IncomingServer, Name, OutgoingServer, SecretSource, Tree,
 };
 use crate::secret::Secret;
 use crate::shell;
@@ -18,40 +18,39 @@ pub enum Entry<'a> {
     Outgoing(&'a mut OutgoingServer),
 }
 
-/// Puts an incoming server into the configuration of `file`.
+/// Puts a server into the configuration of `file`.
 ///
 /// # Errors
 /// One of that name is there with another definition, and `replace` is not set; the
 /// configuration would have a mistake.
-pub fn add_incoming(
+pub fn add_server(
     config: &mut Config,
     file: &Path,
-    server: &IncomingServer,
+    server: &Server,
     replace: bool,
 ) -> Result<Outcome> {
     let mut wanted = config.clone();
-    let mut servers = wanted.incoming_servers.iter_mut();
-    match servers.find(|s| s.name == server.name) {
-        Some(slot) => *slot = server.clone(),
-        None => wanted.incoming_servers.push(server.clone()),
+    match server.clone() {
+        Server::Incoming(server) => {
+            let servers = &mut wanted.incoming_servers;
+            let name = server.name.clone();
+            put_named(servers, server, |other| other.name == name);
+        }
+        Server::Outgoing(server) => {
+            let servers = &mut wanted.outgoing_servers;
+            let name = server.name.clone();
+            put_named(servers, server, |other| other.name == name);
+        }
     }
-    put(config, wanted, file, &server.name, replace)
+    put(config, wanted, file, server.name(), replace)
 }
 
-/// The same for an outgoing server.
-pub fn add_outgoing(
-    config: &mut Config,
-    file: &Path,
-    server: &OutgoingServer,
-    replace: bool,
-) -> Result<Outcome> {
-    let mut wanted = config.clone();
-    let mut servers = wanted.outgoing_servers.iter_mut();
-    match servers.find(|s| s.name == server.name) {
-        Some(slot) => *slot = server.clone(),
-        None => wanted.outgoing_servers.push(server.clone()),
+/// Puts a server in the place of the one of its name, or at the end.
+fn put_named<T>(servers: &mut Vec<T>, server: T, is_same: impl Fn(&T) -> bool) {
+    match servers.iter().position(is_same) {
+        Some(place) => servers[place] = server,
+        None => servers.push(server),
     }
-    put(config, wanted, file, &server.name, replace)
 }
 
 fn put(
@@ -163,33 +162,6 @@ fn rename_server(config: &mut Config, old: &str, new: &str) {
             swap(name);
         }
     }
-}
-
-/// The way of an incoming server by its name; the default by an empty one.
-pub fn incoming_way(text: &str) -> Result<IncomingVia> {
-    match text {
-        "imap" | "" => Ok(IncomingVia::Imap),
-        "graph" => Ok(IncomingVia::Graph),
-        "auto" => Ok(IncomingVia::Auto),
-        other => Err(bad_way(other, "imap, graph or auto", "incoming")),
-    }
-}
-
-/// The same of an outgoing server.
-pub fn outgoing_way(text: &str) -> Result<OutgoingVia> {
-    match text {
-        "smtp" | "" => Ok(OutgoingVia::Smtp),
-        "graph" => Ok(OutgoingVia::Graph),
-        "auto" => Ok(OutgoingVia::Auto),
-        other => Err(bad_way(other, "smtp, graph or auto", "outgoing")),
-    }
-}
-
-fn bad_way(text: &str, ways: &str, kind: &str) -> anyhow::Error {
-    Fault::usage(format!(
-        "`--via`: `{text}` is not a transport of an {kind} server: use {ways}"
-    ))
-    .into()
 }
 
 /// Removes a server that nothing refers to.

@@ -116,12 +116,12 @@ fn with_server() -> Config {
         "imap",
         "hunter2",
     ]);
-    let said = ask_incoming(&script, &config, Incoming::default()).unwrap();
+    let said = ask_server(&script, &config, NewServer::Incoming(Incoming::default())).unwrap();
     let server = said.server(&script).unwrap();
-    let outcome = add_incoming(&mut config, Path::new(FILE), &server, false).unwrap();
+    let outcome = add_server(&mut config, Path::new(FILE), &server, false).unwrap();
     assert_eq!(outcome, Outcome::Created);
     assert!(script.answers.borrow().is_empty());
-    let line = incoming_line(None, &said);
+    let line = said.line(None);
     assert!(
         line.contains("--secret-stdin") && !line.contains("hunter2"),
         "{line}"
@@ -144,13 +144,16 @@ fn what_is_missing_comes_from_whoever_answers() {
         "now",
     ]);
     let said = ask_mailbox(&script, &config, Mailbox::default()).unwrap();
-    assert_eq!(said.start, Some(Start::Now));
+    assert_eq!(said.values.start, Some(Change::Set(Start::Now)));
     let told = script.told.borrow().clone();
     assert!(
         told.contains("already in the mailbox (12 wait): now"),
         "{told}"
     );
-    assert_eq!(said.after, Some(AfterFetch::Move("Done".to_owned())));
+    assert_eq!(
+        said.values.after,
+        Some(Change::Set(AfterFetch::Move("Done".to_owned())))
+    );
     let new = said.complete(&script).unwrap();
     let add = |config: &mut Config| add_mailbox(config, Path::new(FILE), &new);
     assert_eq!(add(&mut config).unwrap(), Outcome::Created);
@@ -160,10 +163,10 @@ fn what_is_missing_comes_from_whoever_answers() {
 
 #[test]
 fn nothing_is_asked_of_nobody() {
-    let said = Incoming {
+    let said = NewServer::Incoming(Incoming {
         name: Some(crate::model::Name("x".to_owned())),
         ..Incoming::default()
-    };
+    });
     let refusal = said.server(&Script::default()).unwrap_err().to_string();
     assert_eq!(refusal, "`--address` is missing, and nobody is there");
 }
@@ -171,13 +174,13 @@ fn nothing_is_asked_of_nobody() {
 #[test]
 fn a_name_changes_wherever_it_is_said_and_a_server_in_use_stays() {
     let mut config = with_server();
-    let said = Mailbox {
+    let mut said = Mailbox {
         queue: Some(crate::model::Name("support".to_owned())),
         address: Some("a@contoso.com".parse().unwrap()),
         server: Some(crate::model::Name("Contoso".to_owned())),
-        password: Some(Given::Stdin),
         ..Mailbox::default()
     };
+    said.values.password.given = Some(Given::Stdin);
     let new = said.complete(&Script::new(&["hunter2"])).unwrap();
     add_mailbox(&mut config, Path::new(FILE), &new).unwrap();
     let new = Some(crate::model::Name("Other".to_owned()));

@@ -12,7 +12,7 @@ pub struct Plan {
 }
 
 /// What is set up in one tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tenant {
     /// GUID or domain name.
     pub tenant: String,
@@ -199,20 +199,10 @@ fn sending(plan: &mut Plan, office: &Office<'_>, server: &Outgoing<'_>) -> Resul
 
 /// Marks the apps that servers outside the plan sign in with: an undo must leave them their app.
 fn shared(plan: &mut Plan, office: &Office<'_>, chosen: &impl Fn(&str) -> bool) {
-    let mut others: Vec<String> = office
-        .incoming
-        .iter()
-        .filter(|s| !chosen(&s.name))
-        .map(|s| s.client_id.as_str().to_lowercase())
+    let others = office.registrations().filter(|r| !chosen(r.server));
+    let others: Vec<String> = others
+        .map(|r| r.client_id.as_str().to_lowercase())
         .collect();
-    others.extend(
-        office
-            .outgoing
-            .iter()
-            .filter(|s| !chosen(&s.name))
-            .filter_map(|s| s.registration().ok())
-            .map(|r| r.client_id.as_str().to_lowercase()),
-    );
     for app in plan.tenants.iter_mut().flat_map(|t| &mut t.apps) {
         app.shared = others.contains(&app.client_id.to_lowercase());
     }
@@ -233,11 +223,7 @@ impl Plan {
                     tenant: name.to_owned(),
                     graph_environment: graph,
                     exchange_environment: exchange,
-                    apps: Vec::new(),
-                    delegates: Vec::new(),
-                    imap: Vec::new(),
-                    smtp: Vec::new(),
-                    send_as: Vec::new(),
+                    ..Tenant::default()
                 });
                 self.tenants.len() - 1
             }

@@ -1,6 +1,6 @@
 //! Aligned columns and `key: value` lines for people; hostile names cannot move the cursor.
 
-use crate::config::Tree;
+use crate::model::Tree;
 use crate::output::{self, Output, escape};
 use crate::wording::{cut, width};
 use anyhow::Result;

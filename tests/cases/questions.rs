@@ -187,7 +187,7 @@ fn an_outgoing_server_takes_its_app_from_a_list() -> Result<(), Error> {
     let line = line(&t.exp_eof()?);
     assert_eq!(
         line,
-        "queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com --auth oauth-service --user support@contoso.com --app Contoso --via graph"
+        "queuemail server add outgoing 'Contoso out' --tenant contoso.onmicrosoft.com --user support@contoso.com --app Contoso --auth oauth-service --via graph"
     );
     let made = world.config();
     world.write_config(before);

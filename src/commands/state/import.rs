@@ -1,6 +1,6 @@
 //! `state import`: what another program has fetched is not fetched again.
 
-use crate::cli::{ImportArgs, ProgramArg};
+use crate::cli::ImportArgs;
 use crate::commands::Context;
 use crate::config;
 use crate::fault::Fault;
@@ -11,7 +11,7 @@ use crate::tell;
 use anyhow::Result;
 
 pub fn run(context: &Context, args: &ImportArgs) -> Result<()> {
-    let program = program(args.program);
+    let program = args.program;
     let config = config::load(&context.config_path)?;
     let office = Office::link(&config)?;
     let users = fetch::users(&office, &args.address)?;
@@ -47,15 +47,5 @@ fn memory(args: &ImportArgs, program: Program, users: &[&str]) -> Result<Memory>
         .hint("to skip all messages that are marked as read now, whoever has read them: add --read")
         .into()),
         (None, false) => Err(Fault::usage(format!("`state import {name}` needs a PATH")).into()),
-    }
-}
-
-fn program(arg: ProgramArg) -> Program {
-    match arg {
-        ProgramArg::Getmail => Program::Getmail,
-        ProgramArg::Fetchmail => Program::Fetchmail,
-        ProgramArg::Mbsync => Program::Mbsync,
-        ProgramArg::Maildir => Program::Maildir,
-        ProgramArg::Wsgetmail => Program::Wsgetmail,
     }
 }

@@ -7,7 +7,7 @@ mod queue;
 mod server;
 
 pub use queue::mailbox as ask_mailbox;
-pub use server::{incoming as ask_incoming, kind as ask_kind, outgoing as ask_outgoing};
+pub use server::{kind as ask_kind, server as ask_server};
 
 use super::{Person, typed_path};
 use crate::config;

@@ -3,8 +3,8 @@
 use super::{ask, ask_any, choose, introduce, password};
 use crate::fault::Fault;
 use crate::model::{
-    Address, AfterFetch, Authentication, Config, Day, EmailAddress, Language, Name, Priority,
-    Queue, Start, Target,
+    Address, AfterFetch, Authentication, Change, Config, Day, EmailAddress, Language, Name,
+    Priority, Queue, Start, Target,
 };
 use crate::provision::{Mailbox, Person};
 use anyhow::Result;
@@ -43,7 +43,7 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
     values_of_queue(person, config, existing, &mut said)?;
     account(person, config, address.as_str(), &mut said)?;
     let defaults = &config.defaults;
-    if said.deliver.is_none() {
+    if said.values.deliver.is_none() {
         let usual = defaults.deliver.as_ref();
         person.tell(
             "Mail can go to maildir:PATH, mbox:PATH, command:CMD, lmtp:HOST:PORT, \
@@ -52,18 +52,23 @@ pub fn mailbox(person: &dyn Person, config: &Config, given: Mailbox) -> Result<M
         let question = "Deliver to";
         let proposal = usual.map_or(MAILDIR, Target::as_str);
         let target = ask_any::<Target>(person, question, Some(proposal))?;
-        said.deliver = Some(target).filter(|target| Some(target) != usual);
+        said.values.deliver = chosen(target, usual);
     }
-    if said.after.is_none() {
+    if said.values.after.is_none() {
         let usual = defaults.after_fetch.clone().unwrap_or_default();
-        said.after = Some(after(person, &usual)?).filter(|action| *action != usual);
+        said.values.after = chosen(after(person, &usual)?, Some(&usual));
     }
-    if said.start.is_none() {
+    if said.values.start.is_none() {
         let waiting = waiting(person, config, &said, &address, &server.0);
-        said.start = Some(start(person, waiting)?).filter(|start| *start != Start::All);
+        said.values.start = chosen(start(person, waiting)?, Some(&Start::All));
     }
     sender(person, config, &mut said)?;
     Ok(said)
+}
+
+/// An answer, unless it is what holds anyway.
+fn chosen<T: PartialEq>(answer: T, usual: Option<&T>) -> Option<Change<T>> {
+    (Some(&answer) != usual).then_some(Change::Set(answer))
 }
 
 /// Who signs in to the mailbox, where a person does.
@@ -73,17 +78,22 @@ fn account(person: &dyn Person, config: &Config, address: &str, said: &mut Mailb
     if server.is_none_or(|server| server.authentication != Authentication::OauthUser) {
         return Ok(());
     }
-    if said.account.is_none() {
+    if said.values.account.is_none() {
         let account = ask_any::<Name>(person, "Account that signs in", Some(address))?;
-        said.account = Some(account).filter(|account| account.0 != address);
+        let usual = Name(address.to_owned());
+        said.values.account = chosen(account, Some(&usual));
     }
-    let account = said.account.as_ref().map_or(address, |account| &account.0);
-    password(person, &mut said.password, &format!("`{account}`"))
+    let account = match &said.values.account {
+        Some(Change::Set(account)) => &account.0,
+        _ => address,
+    };
+    let question = format!("`{account}`");
+    password(person, &mut said.values.password.given, &question)
 }
 
 /// Whether the address sends, and through which server.
 fn sender(person: &dyn Person, config: &Config, said: &mut Mailbox) -> Result<()> {
-    if said.sender || said.outgoing.is_some() || config.outgoing_servers.is_empty() {
+    if said.values.sender || said.values.outgoing.is_some() || config.outgoing_servers.is_empty() {
         return Ok(());
     }
     let mut choices = vec![("no", "")];
@@ -95,8 +105,8 @@ fn sender(person: &dyn Person, config: &Config, said: &mut Mailbox) -> Result<()
     );
     let chosen = choose(person, "Send mail as this address", &choices, 0)?;
     if let Some((name, _)) = choices.get(chosen).filter(|_| chosen > 0) {
-        said.sender = true;
-        said.outgoing = Some(Name((*name).to_owned()));
+        said.values.sender = true;
+        said.values.outgoing = Some(Change::Set(Name((*name).to_owned())));
     }
     Ok(())
 }
@@ -116,17 +126,13 @@ fn waiting(
     }
     let mut drafted = config.clone();
     let mut entry = Address::new(address.clone(), server.to_owned());
-    entry.folders = (!said.folders.is_empty()).then(|| said.folders.clone());
-    let queue = Queue {
-        name: said
-            .queue
+    entry.folders = (!said.values.folders.is_empty()).then(|| said.values.folders.clone());
+    let mut queue = Queue::new(
+        said.queue
             .as_ref()
             .map_or_else(String::new, Name::to_string),
-        language: None,
-        priority: None,
-        start: None,
-        addresses: vec![entry],
-    };
+    );
+    queue.addresses.push(entry);
     drafted.queues = vec![queue];
     person.tell("Counting the messages in the mailbox …");
     match person.waiting(&drafted, address) {
@@ -171,25 +177,25 @@ fn values_of_queue(
     let usual = existing.and_then(|q| q.priority).or(defaults.priority);
     let usual = usual.unwrap_or(Priority::DEFAULT);
     let slot = match existing {
-        Some(_) => &mut said.priority,
-        None => &mut said.queue_priority,
+        Some(_) => &mut said.values.priority,
+        None => &mut said.of_queue.queue_priority,
     };
     if slot.is_none() {
         let question = "Priority (a number, the lowest goes first)";
         let answer = ask_any::<Priority>(person, question, Some(&usual.to_string()))?;
-        *slot = Some(answer).filter(|answer| *answer != usual);
+        *slot = chosen(answer, Some(&usual));
     }
     let usual = existing
         .and_then(|q| q.language.as_ref())
         .or(defaults.language.as_ref());
     let usual = usual.map_or("en", Language::as_str);
     let slot = match existing {
-        Some(_) => &mut said.extension_language,
-        None => &mut said.queue_language,
+        Some(_) => &mut said.values.extension_language,
+        None => &mut said.of_queue.queue_language,
     };
     if slot.is_none() {
         let answer = ask_any::<Language>(person, "Language, such as de or pt-BR", Some(usual))?;
-        *slot = Some(answer).filter(|answer| answer.as_str() != usual);
+        *slot = Some(Change::Set(answer)).filter(|answer| answer.to_string() != usual);
     }
     Ok(())
 }

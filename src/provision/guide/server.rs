@@ -5,29 +5,39 @@ use crate::model::{
     self, Authentication, Authority, Change, ClientId, Config, Day, Given, IncomingVia,
     ManagedIdentity, Name, OutgoingVia, Tenant,
 };
-use crate::provision::{Credential, Incoming, Outgoing, Person};
+use crate::provision::{Credential, Incoming, NewServer, Outgoing, Person};
 use anyhow::Result;
 
 const WORLDWIDE: &str = "https://login.microsoftonline.com";
 
-/// The kind of server: true for incoming.
-pub fn kind(person: &dyn Person) -> Result<bool> {
+/// A server of the kind that is chosen.
+pub fn kind(person: &dyn Person) -> Result<NewServer> {
     let choices = [
         ("incoming", "an app registration for reading mailboxes"),
         ("outgoing", "sends mail"),
     ];
-    Ok(choose(person, "Kind of server", &choices, 0)? == 0)
+    Ok(match choose(person, "Kind of server", &choices, 0)? {
+        0 => NewServer::Incoming(Incoming::default()),
+        _ => NewServer::Outgoing(Outgoing::default()),
+    })
 }
 
-/// What is said of an incoming server, with what was missing asked for.
-pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Incoming> {
+/// What is said of a server, with what was missing asked for.
+pub fn server(person: &dyn Person, config: &Config, given: NewServer) -> Result<NewServer> {
+    Ok(match given {
+        NewServer::Incoming(said) => NewServer::Incoming(incoming(person, config, said)?),
+        NewServer::Outgoing(said) => NewServer::Outgoing(outgoing(person, config, said)?),
+    })
+}
+
+fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result<Incoming> {
     let mut said = given;
     introduce(
         person,
         "an incoming server: an app registration for reading mailboxes",
     );
     name(person, config, &mut said.name, said.replace)?;
-    let address = match &said.address {
+    let address = match &said.own.address {
         Some(address) => address.clone(),
         None => {
             let others = config
@@ -43,25 +53,25 @@ pub fn incoming(person: &dyn Person, config: &Config, given: Incoming) -> Result
         }
     };
     let cloud = address.cloud();
-    said.address = Some(address);
-    let service = authentication(person, &mut said.authentication)?;
-    if said.client_id.is_none() {
-        said.client_id = Some(client_id(person, cloud.is_some())?);
+    said.own.address = Some(address);
+    let service = authentication(person, &mut said.of_both.authentication)?;
+    if said.of_both.client_id.is_none() {
+        let id = client_id(person, cloud.is_some())?;
+        said.of_both.client_id = Some(Change::Set(id));
     }
     if service {
-        credential(person, &mut said.secret, &mut said.credential)?;
+        credential(person, &mut said.of_both.credential)?;
     }
     if said.via.is_none() {
         let ways = [
             (
                 IncomingVia::Imap,
-                "imap",
                 "needs IMAP.AccessAsApp or IMAP.AccessAsUser.All",
             ),
-            (IncomingVia::Graph, "graph", "needs Mail.ReadWrite"),
-            (IncomingVia::Auto, "auto", "the first that works"),
+            (IncomingVia::Graph, "needs Mail.ReadWrite"),
+            (IncomingVia::Auto, "the first that works"),
         ];
-        said.via = Some(way(person, "Read mailboxes through", &ways)?);
+        said.via = Some(value_of(person, "Read mailboxes through", &ways)?);
     }
     if cloud.is_none() {
         hosts(person, &mut said)?;
@@ -76,60 +86,58 @@ fn hosts(person: &dyn Person, said: &mut Incoming) -> Result<()> {
         Some(IncomingVia::Auto) => (true, true),
         _ => (true, false),
     };
-    if imap && said.imap.is_none() {
+    if imap && said.own.imap.is_none() {
         let question = "IMAP host: imaps://HOST, or imap://HOST for STARTTLS";
-        said.imap = Some(ask_any(person, question, None)?);
+        said.own.imap = Some(Change::Set(ask_any(person, question, None)?));
     }
-    if graph && said.graph.is_none() {
+    if graph && said.of_both.graph.is_none() {
         let question = "Graph's service root: https://HOST";
-        said.graph = Some(ask_any(person, question, None)?);
+        said.of_both.graph = Some(Change::Set(ask_any(person, question, None)?));
     }
     Ok(())
 }
 
-/// What is said of an outgoing server, with what was missing asked for.
-pub fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
+fn outgoing(person: &dyn Person, config: &Config, given: Outgoing) -> Result<Outgoing> {
     let mut said = given;
     introduce(person, "an outgoing server: sends mail");
     name(person, config, &mut said.name, said.replace)?;
-    if said.tenant.is_none() {
+    if said.own.tenant.is_none() {
         let known = config.incoming_servers.first();
         let known = known.map(|s| s.address.tenant.to_string());
         let question = "Tenant: a domain name or GUID";
-        said.tenant = Some(ask_any::<Tenant>(person, question, known.as_deref())?);
+        said.own.tenant = Some(ask_any::<Tenant>(person, question, known.as_deref())?);
     }
-    let service = authentication(person, &mut said.authentication)?;
-    if said.app.is_none() && said.client_id.is_none() {
+    let service = authentication(person, &mut said.of_both.authentication)?;
+    if said.own.app.is_none() && said.of_both.client_id.is_none() {
         match app(person, config, service)? {
-            Some(app) => said.app = Some(app),
-            None => said.client_id = Some(client_id(person, true)?),
+            Some(app) => said.own.app = Some(Change::Set(app)),
+            None => said.of_both.client_id = Some(Change::Set(client_id(person, true)?)),
         }
     }
-    if service && said.client_id.is_some() {
-        credential(person, &mut said.secret, &mut said.credential)?;
+    if service && said.of_both.client_id.is_some() {
+        credential(person, &mut said.of_both.credential)?;
     }
-    if said.user.is_none() {
+    if said.own.user.is_none() {
         let question = "Mailbox user that sends: address or object ID (empty: the sender)";
-        said.user = ask_optional(person, question)?;
+        said.own.user = ask_optional(person, question)?.map(Change::Set);
     }
     if !service {
-        let account = match &said.user {
-            Some(user) => format!("`{user}`"),
-            None => "the account".to_owned(),
+        let account = match &said.own.user {
+            Some(Change::Set(user)) => format!("`{user}`"),
+            _ => "the account".to_owned(),
         };
-        password(person, &mut said.password, &account)?;
+        password(person, &mut said.own.password.given, &account)?;
     }
     if said.via.is_none() {
         let ways = [
             (
                 OutgoingVia::Smtp,
-                "smtp",
                 "needs SMTP.SendAsApp or SMTP.Send, and SMTP AUTH",
             ),
-            (OutgoingVia::Graph, "graph", "needs Mail.Send"),
-            (OutgoingVia::Auto, "auto", "the first that works"),
+            (OutgoingVia::Graph, "needs Mail.Send"),
+            (OutgoingVia::Auto, "the first that works"),
         ];
-        said.via = Some(way(person, "Send through", &ways)?);
+        said.via = Some(value_of(person, "Send through", &ways)?);
     }
     Ok(said)
 }
@@ -166,24 +174,19 @@ fn login_address(text: &str) -> Result<Authority, String> {
 
 /// True for oauth-service.
 fn authentication(person: &dyn Person, slot: &mut Option<Authentication>) -> Result<bool> {
+    let choices = [
+        (
+            Authentication::OauthService,
+            "the app signs in, with application permissions",
+        ),
+        (
+            Authentication::OauthUser,
+            "a person signs in, with delegated permissions",
+        ),
+    ];
     let given = match *slot {
         Some(given) => given,
-        None => {
-            let choices = [
-                (
-                    "oauth-service",
-                    "the app signs in, with application permissions",
-                ),
-                (
-                    "oauth-user",
-                    "a person signs in, with delegated permissions",
-                ),
-            ];
-            match choose(person, "Authentication type", &choices, 0)? {
-                0 => Authentication::OauthService,
-                _ => Authentication::OauthUser,
-            }
-        }
+        None => value_of(person, "Authentication type", &choices)?,
     };
     *slot = Some(given);
     Ok(given == Authentication::OauthService)
@@ -233,12 +236,8 @@ fn app(person: &dyn Person, config: &Config, service: bool) -> Result<Option<Str
 
 /// What the app proves itself with, unless an option says so. A typed secret is asked for at the
 /// very end, when all else is right.
-fn credential(
-    person: &dyn Person,
-    secret: &mut Option<Given>,
-    other: &mut Credential,
-) -> Result<()> {
-    if secret.is_none() && !other.replaces_secret() {
+fn credential(person: &dyn Person, other: &mut Credential) -> Result<()> {
+    if other.secret.given.is_none() && !other.replaces_secret() {
         let choices = [
             ("secret", "typed at the end, stored in the configuration"),
             ("secret in a file", "read at each use"),
@@ -258,17 +257,20 @@ fn credential(
              configuration file private.",
         );
         match choose(person, "How the app authenticates", &choices, 0)? {
-            0 => {}
-            1 => *secret = Some(Given::source("file", file(person, "File of the secret")?)),
+            0 => other.secret.given = Some(Given::Asked),
+            1 => {
+                other.secret.given =
+                    Some(Given::source("file", file(person, "File of the secret")?))
+            }
             2 => {
                 let question = "Command that prints the secret";
                 let check = |text: &str| model::command_words(text).map(drop);
                 let text = person.line(question, None, &check)?;
-                *secret = Some(Given::source("command", text));
+                other.secret.given = Some(Given::source("command", text));
             }
             3 => {
                 let name = ask_any::<Name>(person, "Name of the credential", None)?;
-                *secret = Some(Given::source("credential", name.0));
+                other.secret.given = Some(Given::source("credential", name.0));
             }
             4 => {
                 let certificate = file(person, "Certificate (PEM or PFX)")?;
@@ -289,11 +291,17 @@ fn credential(
     Ok(())
 }
 
-fn way<T: Copy>(person: &dyn Person, question: &str, ways: &[(T, &str, &str)]) -> Result<T> {
-    let choices: Vec<_> = ways
-        .iter()
-        .map(|(_, name, words)| (*name, *words))
+/// Asks to choose a value, each with a line that explains it.
+fn value_of<T: Copy + ToString>(
+    person: &dyn Person,
+    question: &str,
+    values: &[(T, &str)],
+) -> Result<T> {
+    let names: Vec<String> = values.iter().map(|(value, _)| value.to_string()).collect();
+    let choices = names.iter().map(String::as_str);
+    let choices: Vec<_> = choices
+        .zip(values.iter().map(|(_, words)| *words))
         .collect();
     let chosen = choose(person, question, &choices, 0)?;
-    Ok(ways[chosen.min(ways.len() - 1)].0)
+    Ok(values[chosen.min(values.len() - 1)].0)
 }

@@ -1,11 +1,15 @@
-//! The model as a tree of keys in the order in which a person reads them: what `show` prints,
-//! what `add` writes, what an edit compares. Keys that say what holds anyway are left out.
+//! The values of the file, what each does with itself, and the mappings that hold them.
+//!
+//! A [`Tree`] is the keys in the order in which a person reads them: what `show` prints, what `add`
+//! writes, what an edit compares. Keys that say what holds anyway are left out.
 
-use crate::model::*;
+use super::paths::absolute;
+use super::*;
 use crate::net::Endpoint;
 use crate::secret::Secret;
+use anyhow::Result;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A value of the file.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,13 +75,8 @@ impl Serialize for Tree {
     }
 }
 
-/// The tree as YAML, secrets hidden.
-pub fn to_yaml(tree: &Tree) -> anyhow::Result<String> {
-    Ok(serde_yaml::to_string(tree)?)
-}
-
 /// A value that a key may have.
-trait Value {
+pub trait Value {
     /// The value as the file states it.
     fn stated(&self) -> Tree;
 
@@ -85,6 +84,17 @@ trait Value {
     fn unusual(&self) -> Option<Tree> {
         Some(self.stated())
     }
+
+    /// Makes its paths absolute; a relative one starts at `folder`.
+    ///
+    /// # Errors
+    /// `Config`: `~/` without a home folder.
+    fn resolve(&mut self, _folder: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    /// Adds its secrets that stand in the file itself.
+    fn secrets<'a>(&'a self, _found: &mut Vec<&'a Secret>) {}
 }
 
 impl<T: Value> Value for Option<T> {
@@ -96,6 +106,14 @@ impl<T: Value> Value for Option<T> {
     fn unusual(&self) -> Option<Tree> {
         self.as_ref().map(T::stated)
     }
+
+    fn resolve(&mut self, folder: &Path) -> Result<()> {
+        self.iter_mut().try_for_each(|value| value.resolve(folder))
+    }
+
+    fn secrets<'a>(&'a self, found: &mut Vec<&'a Secret>) {
+        self.iter().for_each(|value| value.secrets(found));
+    }
 }
 
 impl<T: Value> Value for Vec<T> {
@@ -105,6 +123,14 @@ impl<T: Value> Value for Vec<T> {
 
     fn unusual(&self) -> Option<Tree> {
         (!self.is_empty()).then(|| self.stated())
+    }
+
+    fn resolve(&mut self, folder: &Path) -> Result<()> {
+        self.iter_mut().try_for_each(|value| value.resolve(folder))
+    }
+
+    fn secrets<'a>(&'a self, found: &mut Vec<&'a Secret>) {
+        self.iter().for_each(|value| value.secrets(found));
     }
 }
 
@@ -134,6 +160,11 @@ impl Value for PathBuf {
     fn stated(&self) -> Tree {
         Tree::Text(self.display().to_string())
     }
+
+    fn resolve(&mut self, folder: &Path) -> Result<()> {
+        *self = absolute(self, folder)?;
+        Ok(())
+    }
 }
 
 macro_rules! texts {
@@ -148,7 +179,18 @@ macro_rules! texts {
 
 texts!(String Authority Authentication ClientId Tenant Day Days Endpoint HttpsUrl OauthEndpoint);
 texts!(Lease);
-texts!(ServerUser EmailAddress Language Target AfterFetch PostUrl Start Author Size Span);
+texts!(ServerUser EmailAddress Language AfterFetch PostUrl Start Author Size Span);
+
+impl Value for Target {
+    fn stated(&self) -> Tree {
+        Tree::Text(self.to_string())
+    }
+
+    fn resolve(&mut self, folder: &Path) -> Result<()> {
+        *self = self.absolute(folder)?;
+        Ok(())
+    }
+}
 
 /// Whoever knows it can speak in our name.
 impl Value for PingUrl {
@@ -209,6 +251,13 @@ impl Value for FederatedToken {
             FederatedToken::Command(words) => one("command", words),
         }
     }
+
+    fn resolve(&mut self, folder: &Path) -> Result<()> {
+        match self {
+            FederatedToken::File(path) => path.resolve(folder),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Value for SecretSource {
@@ -222,6 +271,19 @@ impl Value for SecretSource {
             SecretSource::Command(words) => one("command", words),
         }
     }
+
+    fn resolve(&mut self, folder: &Path) -> Result<()> {
+        match self {
+            SecretSource::File(path) => path.resolve(folder),
+            _ => Ok(()),
+        }
+    }
+
+    fn secrets<'a>(&'a self, found: &mut Vec<&'a Secret>) {
+        if let SecretSource::Plain(secret) = self {
+            found.push(secret);
+        }
+    }
 }
 
 impl Value for DatabaseUrl {
@@ -230,6 +292,12 @@ impl Value for DatabaseUrl {
             (Some(text), _) => Tree::Text(text.to_owned()),
             (None, Some(secret)) => Tree::Secret(secret.clone()),
             (None, None) => Tree::Text(String::new()),
+        }
+    }
+
+    fn secrets<'a>(&'a self, found: &mut Vec<&'a Secret>) {
+        if self.holds_password() {
+            found.extend(self.given().into_iter().chain(&self.password));
         }
     }
 }
@@ -241,94 +309,99 @@ impl Value for Secrets {
             several => Tree::List(several.iter().map(SecretSource::stated).collect()),
         }
     }
-}
 
-/// A server sends unless the file says otherwise.
-struct Enabled(bool);
-
-impl Value for Enabled {
-    fn stated(&self) -> Tree {
-        Tree::Flag(self.0)
+    fn resolve(&mut self, folder: &Path) -> Result<()> {
+        self.0.resolve(folder)
     }
 
-    fn unusual(&self) -> Option<Tree> {
-        (!self.0).then(|| self.stated())
+    fn secrets<'a>(&'a self, found: &mut Vec<&'a Secret>) {
+        self.0.secrets(found);
     }
 }
 
-/// The keys of each mapping, in the order in which they are shown. That none is missing is seen by
-/// the compiler: the struct is taken apart without a rest.
-macro_rules! mappings {
-    ($($kind:ident { $($key:ident $(as $as:path)?),* $(,)? })*) => {$(
-        impl $kind {
-            pub fn tree(&self) -> Tree {
-                let $kind { $($key),* } = self;
+/// A mapping of the file, said once: the struct with its types, how one begins of which no more is
+/// said (`new`, of the keys that are `given`), and its keys as a tree, in the order in which they are
+/// shown. What is `usual` need not be said; of other types it is the default.
+macro_rules! mapping {
+    (
+        $(#[$about:meta])*
+        pub struct $name:ident, new {$(
+            $(#[$of_key:meta])*
+            pub $key:ident: $kind:ty $([given $given:ident])? $([usual $usual:expr])?,
+        )*}
+    ) => {
+        $crate::model::tree::mapping! {
+            $(#[$about])*
+            pub struct $name {$(
+                $(#[$of_key])*
+                pub $key: $kind $([given $given])? $([usual $usual])?,
+            )*}
+        }
+
+        impl $name {
+            /// One of which no more is said.
+            pub fn new($($($given: $kind,)?)*) -> $name {
+                $name {$(
+                    $key: $crate::model::tree::mapping!(@begin $($given)? $([$usual])?),
+                )*}
+            }
+        }
+    };
+    (
+        $(#[$about:meta])*
+        pub struct $name:ident {$(
+            $(#[$of_key:meta])*
+            pub $key:ident: $kind:ty $([given $given:ident])? $([usual $usual:expr])?,
+        )*}
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, serde::Deserialize, PartialEq)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {$(
+            $(#[$of_key])*
+            pub $key: $kind,
+        )*}
+
+        impl $name {
+            pub fn tree(&self) -> $crate::model::Tree {
+                let $name { $($key),* } = self;
                 let mut keys = Vec::new();
-                $(keys.extend(mappings!(@ $key $($as)?).map(|value| (stringify!($key), value)));)*
-                Tree::Map(keys)
+                $(keys.extend(
+                    $crate::model::tree::mapping!(@say $key $([$usual])?)
+                        .map(|value| (stringify!($key), value)),
+                );)*
+                $crate::model::Tree::Map(keys)
             }
         }
 
-        impl Value for $kind {
-            fn stated(&self) -> Tree {
+        impl $crate::model::tree::Value for $name {
+            fn stated(&self) -> $crate::model::Tree {
                 self.tree()
             }
 
-            fn unusual(&self) -> Option<Tree> {
+            fn unusual(&self) -> Option<$crate::model::Tree> {
                 let tree = self.tree();
                 (!tree.entries().is_empty()).then_some(tree)
             }
+
+            fn resolve(&mut self, folder: &std::path::Path) -> anyhow::Result<()> {
+                $($crate::model::tree::Value::resolve(&mut self.$key, folder)?;)*
+                Ok(())
+            }
+
+            fn secrets<'a>(&'a self, found: &mut Vec<&'a $crate::secret::Secret>) {
+                $($crate::model::tree::Value::secrets(&self.$key, found);)*
+            }
         }
-    )*};
-    (@ $key:ident) => { $key.unusual() };
-    (@ $key:ident $as:path) => { $as(*$key).unusual() };
+    };
+    (@begin $given:ident) => { $given };
+    (@begin [$usual:expr]) => { $usual };
+    (@begin) => { Default::default() };
+    (@say $key:ident) => { $crate::model::tree::Value::unusual($key) };
+    (@say $key:ident [$usual:expr]) => {
+        (*$key != $usual).then(|| $crate::model::tree::Value::stated($key))
+    };
 }
 
-mappings! {
-    Config {
-        version, defaults, token_store, state, history, keep_history, incoming_servers,
-        outgoing_servers, webhooks, relay, notify, queues,
-    }
-    History {
-        subject,
-    }
-    Defaults {
-        language, priority, deliver, after_fetch, stamp, sender, recipient,
-    }
-    IncomingServer {
-        name, address, authentication, client_id, secret, secret_expires, certificate,
-        private_key, certificate_passphrase, federated_token, federated_token_file,
-        managed_identity, via, token_endpoint, authorization_endpoint,
-        device_authorization_endpoint, imap, graph, scope, ca_file,
-    }
-    OutgoingServer {
-        name, enabled as Enabled, tenant, authentication, app, client_id, secret, secret_expires,
-        certificate, private_key, certificate_passphrase, federated_token, federated_token_file,
-        managed_identity, user, password, via, smtp, graph, scope, ca_file, limits,
-    }
-    SharedState {
-        postgres, connections, lease, every, ca_file, certificate, private_key, key,
-    }
-    Limits {
-        messages_per_minute, connections, recipients_per_message, recipients_per_day, message_size,
-    }
-    Relay {
-        password_file, messages_per_user, megabytes_per_user,
-    }
-    Webhook {
-        url, secret, authorization, ca_file, content_type, cloudevents, probe,
-    }
-    Notify {
-        command, url, after, repeat, heartbeat,
-    }
-    Queue {
-        name, language, priority, start, addresses,
-    }
-    Address {
-        address, server, priority, extension_language, account, password, sender, any_from,
-        outgoing_server, folders, start, select, deliver, after_fetch, stamp,
-    }
-    Select {
-        unread, from, subject, max_size, larger,
-    }
-}
+pub(super) use mapping;

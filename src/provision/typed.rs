@@ -25,7 +25,7 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 /// A value of the model.
-pub(super) fn value<T>() -> impl TypedValueParser<Value = T>
+pub fn value<T>() -> impl TypedValueParser<Value = T>
 where
     T: FromStr<Err = String> + Clone + Send + Sync + 'static,
 {
@@ -33,7 +33,7 @@ where
 }
 
 /// A value of the model, or the empty string, by which `set` takes a key away.
-pub(super) fn change<T>() -> impl TypedValueParser<Value = Change<T>>
+pub fn change<T>() -> impl TypedValueParser<Value = Change<T>>
 where
     T: FromStr<Err = String> + Clone + Send + Sync + 'static,
 {
@@ -44,7 +44,7 @@ where
 }
 
 /// Any text, or the empty string likewise.
-pub(super) fn change_text() -> impl TypedValueParser<Value = Change<String>> {
+pub fn change_text() -> impl TypedValueParser<Value = Change<String>> {
     |text: &str| match text {
         "" => Ok::<_, Refused>(Change::Unset),
         text => Ok(Change::Set(text.to_owned())),
@@ -52,7 +52,7 @@ pub(super) fn change_text() -> impl TypedValueParser<Value = Change<String>> {
 }
 
 /// A path as it was typed, or the empty string likewise.
-pub(super) fn change_path() -> impl TypedValueParser<Value = Change<PathBuf>> {
+pub fn change_path() -> impl TypedValueParser<Value = Change<PathBuf>> {
     OsStringValueParser::new().map(|text| match text.is_empty() {
         true => Change::Unset,
         false => Change::Set(PathBuf::from(text)),
@@ -60,7 +60,7 @@ pub(super) fn change_path() -> impl TypedValueParser<Value = Change<PathBuf>> {
 }
 
 /// A GUID.
-pub(super) fn guid() -> impl TypedValueParser<Value = String> {
+pub fn guid() -> impl TypedValueParser<Value = String> {
     |text: &str| match text.trim() {
         "" => Err(Refused::Empty),
         text if is_guid(text) => Ok(text.to_owned()),
