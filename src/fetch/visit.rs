@@ -14,7 +14,7 @@ use crate::fault::{Cause, Fault, Kind, Scope, cause_of};
 use crate::mail::{self, Listed, Mailbox, Missing, Part, RemoteId};
 use crate::model::AfterFetch;
 use crate::output::escape;
-use crate::state::{Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
+use crate::state::{Epoch, Failure, FolderRecord, Lock, Standing, Store, WaitName, uidvalidity};
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::HashSet;
@@ -151,15 +151,8 @@ impl Visit<'_> {
         if went_back {
             record = self.begin_again(name, &record)?;
         }
-        if record.is_new && record.start.is_none() && opened.exists > 0 {
-            let (waiting, them) = match opened.exists {
-                1 => ("1 message".to_owned(), "it"),
-                n => (format!("{n} messages"), "them"),
-            };
-            self.reporter.note(&format!(
-                "`{}` folder `{name}` contains {waiting} from before the first fetch; queuemail fetches {them}, too",
-                job.address
-            ));
+        if record.is_new && record.start.is_none() {
+            self.tell_of_waiting(name, opened.exists);
         }
         if job.catch_up {
             let horizon = Horizon::now(self.mailbox, record.epoch)?.written()?;
@@ -176,14 +169,7 @@ impl Visit<'_> {
             after: &job.after,
         };
         if folder.record.renumbered && !went_back {
-            let why = match uidvalidity(folder.epoch) {
-                0 => "its messages now have the IDs of Graph".to_owned(),
-                epoch => format!("its messages now have other UIDs (UIDVALIDITY {epoch})"),
-            };
-            self.reporter.note(&format!(
-                "`{}` folder `{name}`: {why}; messages delivered before are recognised",
-                job.address
-            ));
+            self.tell_of_other_ids(name, folder.epoch);
         }
         if !self.knows_skipped_later(&folder) {
             self.include_skipped(&folder)?;
@@ -219,6 +205,31 @@ impl Visit<'_> {
             (Err(err), Some(fault)) if destination_waits(&err) => Err(fault.into()),
             (ended, _) => ended,
         }
+    }
+
+    /// Tells how many messages were there before the first fetch, which brings them, too.
+    fn tell_of_waiting(&self, name: &str, exists: u32) {
+        let (waiting, them) = match exists {
+            0 => return,
+            1 => ("1 message".to_owned(), "it"),
+            n => (format!("{n} messages"), "them"),
+        };
+        self.reporter.note(&format!(
+            "`{}` folder `{name}` contains {waiting} from before the first fetch; queuemail fetches {them}, too",
+            self.job.address
+        ));
+    }
+
+    /// Tells that the messages of a folder have other ids now.
+    fn tell_of_other_ids(&self, name: &str, epoch: Epoch) {
+        let why = match uidvalidity(epoch) {
+            0 => "its messages now have the IDs of Graph".to_owned(),
+            epoch => format!("its messages now have other UIDs (UIDVALIDITY {epoch})"),
+        };
+        self.reporter.note(&format!(
+            "`{}` folder `{name}`: {why}; messages delivered before are recognised",
+            self.job.address
+        ));
     }
 
     /// Tells that the UIDs of a folder went back, and begins to look at it again.
