@@ -100,6 +100,8 @@ pub struct Heard {
     /// What the server offers, as it last said it, asked or unasked; it may be more after a
     /// sign-in.
     pub offers: Option<String>,
+    /// What a challenge said after the server refused a token.
+    pub challenge: Option<String>,
     /// Why the stream ended; the library only sees an I/O error.
     pub cut: Option<Cut>,
 }
