@@ -58,11 +58,6 @@ impl Batch<'_> {
                     changed_at = ?6
              WHERE folder = ?1 AND epoch = ?2 AND remote = ?3 AND state <> 'delivered'",
         );
-        const COUNT: Sql = Sql::sqlite(
-            "UPDATE folder SET delivered = delivered + ?2,
-                    delivered_at = CASE WHEN delivered_at > ?3 THEN delivered_at ELSE ?3 END
-             WHERE id = ?1",
-        );
         let Batch {
             folder,
             epoch,
@@ -147,6 +142,13 @@ impl Batch<'_> {
         tx.many_later(&ALL, rows)
     }
 }
+
+/// The folder's count.
+const COUNT: Sql = Sql::sqlite(
+    "UPDATE folder SET delivered = delivered + ?2,
+            delivered_at = CASE WHEN delivered_at > ?3 THEN delivered_at ELSE ?3 END
+     WHERE id = ?1",
+);
 
 /// A row of the history.
 const ARRIVED: Sql = Sql::sqlite(
