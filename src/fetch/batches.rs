@@ -4,8 +4,10 @@
 //! Who takes batches is woken for the first message of one, and then when it is complete or due: to
 //! be woken for each would take as long as to store it.
 
-use super::intake::Staged;
+use super::identity::Identity;
+use crate::mail::RemoteId;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +19,17 @@ const FAR_MESSAGES: usize = 1000;
 const OCTETS: u64 = 16 << 20;
 /// … and due when its first message has waited so long.
 const WAIT: Duration = Duration::from_millis(500);
+
+/// A message in a file of its own, not yet durable.
+#[derive(Debug)]
+pub struct Staged {
+    pub id: RemoteId,
+    pub path: PathBuf,
+    pub size: u64,
+    /// Of its octets as the server gave them.
+    pub sha256: [u8; 32],
+    pub identity: Identity,
+}
 
 /// What one thread puts in and another takes out.
 pub struct Batches {
@@ -152,9 +165,6 @@ fn whole<T>(lock: Result<T, PoisonError<T>>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fetch::identity::Identity;
-    use crate::mail::RemoteId;
-    use std::path::PathBuf;
     use std::thread;
 
     fn message(number: u32, size: u64) -> Staged {

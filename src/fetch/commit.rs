@@ -11,8 +11,7 @@
 //! again. A crash after 2 is finished by `delivery::recover`. The wire does not wait for the
 //! disk: see `batches`.
 
-use super::batches::Exit;
-use super::intake::Staged;
+use super::batches::{Exit, Staged};
 use super::kept::{self, Kept};
 use super::{Delivered, Folder, Reporter, Tally};
 use crate::delivery::{self, Delivery, Intent, Letter, Rejected, Wait};

@@ -1,10 +1,10 @@
 //! Takes messages off the wire into files, and hands them on.
 //!
 //! The octets are written as they come, so memory stays the same whatever their number. Of each
-//! message the head is kept for a moment: it tells which mail this is ([`Identity`]).
+//! message the head is kept for a moment: it tells which mail this is ([`super::identity::Identity`]).
 
-use super::batches::Entry;
-use super::identity::{HeadReader, Identity};
+use super::batches::{Entry, Staged};
+use super::identity::HeadReader;
 use crate::delivery::cannot_write;
 use crate::digest::{self, Sha256};
 use crate::mail::{RemoteId, Sink};
@@ -13,17 +13,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// A message in a file of its own, not yet durable.
-#[derive(Debug)]
-pub struct Staged {
-    pub id: RemoteId,
-    pub path: PathBuf,
-    pub size: u64,
-    /// Of its octets as the server gave them.
-    pub sha256: [u8; 32],
-    pub identity: Identity,
-}
 
 /// The sink of one folder's retrieval.
 pub struct Intake<'a> {
